@@ -1,0 +1,1 @@
+"""Galaxies in, identical batches out."""

@@ -1,0 +1,1 @@
+"""Figures, tables and one page, drawn from the results store."""

@@ -1,0 +1,1 @@
+"""The results table: columns with units, append, read, merge, export."""
