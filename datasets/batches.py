@@ -1,0 +1,130 @@
+"""Batch order and dropout masks: pure functions of (seed, epoch, step), the same for all.
+
+An `Epoch` is what a backend trains on: a sequence of batches, made on demand from arrays that stay
+as they are. Nothing here knows of frameworks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_ORDER, _MASK = 1, 2  # streams: no order ever shares random numbers with a mask
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch.
+
+    images: uint8 (batch, height, width, channels); labels: int32 (batch,);
+    masks: uint8 of 0 (dropped) and 1, (batch, *shape) by dropout layer; empty when the framework
+    draws its own.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class MaskSpec:
+    """The dropout layers of a network: shapes without the batch axis, and rates, by layer name."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    rates: Mapping[str, float]
+    seed: int
+
+    def draw(self, batch_size: int, epoch: int, step: int) -> dict[str, np.ndarray]:
+        """Masks of one step, uint8 0 or 1 of shape (batch_size, *shape)."""
+        return {
+            name: dropout_mask(
+                (batch_size, *shape), self.rates[name], self.seed, layer, epoch, step
+            )
+            for layer, (name, shape) in enumerate(self.shapes.items())
+        }
+
+
+def epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The training indices in the order of one epoch: a permutation, int64 (n,)."""
+    key = [seed, _ORDER]
+    generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, epoch]))
+    return generator.permutation(np.asarray(indices, dtype=np.int64))
+
+
+def split_into_batches(
+    order: np.ndarray, batch_size: int, *, keep_partial: bool = True
+) -> list[np.ndarray]:
+    """Cut an order into batches of `batch_size`; the last, smaller one is kept or dropped.
+
+    Raises:
+        ValueError: the batch is larger than the data.
+    """
+    if batch_size > len(order):
+        raise ValueError(
+            f"batch size {batch_size} is larger than the {len(order)} training images; "
+            f"use a batch size of at most {len(order)}."
+        )
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return batches if keep_partial or len(batches[-1]) == batch_size else batches[:-1]
+
+
+def dropout_mask(
+    shape: tuple[int, ...], rate: float, seed: int, layer: int, epoch: int, step: int
+) -> np.ndarray:
+    """Dropout mask of one layer and step: uint8, 1 with probability 1 - rate (to 2**-32).
+
+    Counter-based (Philox, Salmon et al. 2011): key = (seed, layer), counter = (epoch, step), so
+    that any step can be drawn without those before it.
+    """
+    size = int(np.prod(shape))
+    bits = np.random.Philox(key=[seed, (_MASK << 32) | layer], counter=[0, 0, step, epoch])
+    words = bits.random_raw((size + 1) // 2).view(np.uint32)[:size]
+    return (words >= np.uint32(round(rate * 2**32))).view(np.uint8).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Epoch(Sequence[Batch]):
+    """The batches of one epoch, gathered when asked for.
+
+    images: uint8 (n, height, width, channels) of the whole data set; labels: int (n,);
+    indices: the batches as arrays of rows; masks: None where the framework draws its own.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    indices: Sequence[np.ndarray]
+    number: int
+    masks: MaskSpec | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, step):  # type: ignore[no-untyped-def, override]
+        rows = self.indices[step]
+        masks = self.masks.draw(len(rows), self.number, step) if self.masks else {}
+        return Batch(self.images[rows], self.labels[rows].astype(np.int32), masks)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[step] for step in range(len(self)))
+
+    @property
+    def image_count(self) -> int:
+        """Images in the epoch."""
+        return sum(len(rows) for rows in self.indices)
+
+
+def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:
+    """Hash of the batches of every epoch, in order: what `order_hash` records."""
+    digest = hashlib.sha256()
+    for batches in epochs:
+        for rows in batches:
+            digest.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
+            digest.update(b"|")
+        digest.update(b"#")
+    return digest.hexdigest()

@@ -1,0 +1,308 @@
+"""An architecture is a list of layers, as data: load it from TOML and validate it.
+
+A field that frameworks default differently (initialiser, batch-norm epsilon, ...) is `None` here
+when the file does not state it; `frameworks.defaults` fills it in, from the project's table or
+from a framework's own. What the network computes for a given input is in `frameworks.network`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+DIRECTORY = Path(__file__).parent / "architectures"
+
+ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "silu"]
+KernelInitializer = Literal["glorot_uniform", "he_normal", "lecun_normal", "torch_uniform"]
+BiasInitializer = Literal["zeros", "torch_uniform"]
+
+
+class SpecificationError(ValueError):
+    """An architecture or recipe that cannot be used; the message names file, layer and field."""
+
+
+class _Layer(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+    kw_only=True,
+):
+    """What every layer has. `name` is made from the type and its count when not given."""
+
+    name: str = ""
+
+
+class Conv(_Layer, frozen=True, tag="conv", kw_only=True):
+    """2-D convolution with bias. `padding="same"` puts the odd pixel at the bottom and right."""
+
+    filters: int
+    kernel: int | tuple[int, int]
+    stride: int = 1
+    padding: Literal["valid", "same"] = "valid"
+    activation: ActivationName = "linear"
+    l2: float = 0.0
+    max_norm: float | None = None
+    kernel_initializer: KernelInitializer | None = None
+    bias_initializer: BiasInitializer | None = None
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        """(height, width) of the kernel."""
+        return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+
+
+class Dense(_Layer, frozen=True, tag="dense", kw_only=True):
+    """Fully connected layer with bias. `units = "classes"` is the output layer (logits)."""
+
+    units: int | Literal["classes"]
+    activation: ActivationName = "linear"
+    l2: float = 0.0
+    max_norm: float | None = None
+    kernel_initializer: KernelInitializer | None = None
+    bias_initializer: BiasInitializer | None = None
+
+
+class MaxPool(_Layer, frozen=True, tag="max_pool", kw_only=True):
+    """Maximum over size x size windows, no padding; stride = size unless stated."""
+
+    size: int
+    stride: int | None = None
+
+
+class AveragePool(_Layer, frozen=True, tag="average_pool", kw_only=True):
+    """Mean over size x size windows, no padding; stride = size unless stated."""
+
+    size: int
+    stride: int | None = None
+
+
+class BatchNorm(_Layer, frozen=True, tag="batch_norm", kw_only=True):
+    """Batch normalisation over all axes but channels.
+
+    `momentum` is the weight on the old running value. `running_variance` says whether the running
+    variance takes the biased (1/n) or unbiased (1/(n-1)) batch variance; `variance` whether the
+    batch variance is computed in two passes or as E[x^2] - E[x]^2 ("fast").
+    """
+
+    epsilon: float | None = None
+    momentum: float | None = None
+    running_variance: Literal["biased", "unbiased"] | None = None
+    variance: Literal["two_pass", "fast"] | None = None
+
+
+class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
+    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
+
+    rate: float
+
+
+class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
+    """To one axis; the canonical order is row, column, channel."""
+
+
+class Activation(_Layer, frozen=True, tag="activation", kw_only=True):
+    """An elementwise function as a layer of its own."""
+
+    function: ActivationName
+
+
+Layer = Conv | Dense | MaxPool | AveragePool | BatchNorm | Dropout | Flatten | Activation
+LAYER_TYPES: dict[str, type[_Layer]] = {
+    "conv": Conv,
+    "dense": Dense,
+    "max_pool": MaxPool,
+    "average_pool": AveragePool,
+    "batch_norm": BatchNorm,
+    "dropout": Dropout,
+    "flatten": Flatten,
+    "activation": Activation,
+}
+
+
+class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A published parameter count: `input` is (height, width, channels)."""
+
+    input: tuple[int, int, int]
+    classes: int
+    parameters: int
+    trainable: int | None = None
+    source: str
+
+
+class Architecture(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """A named layer list. Input size and number of classes come from the data set."""
+
+    name: str
+    title: str = ""
+    source: str = ""
+    layers: tuple[Layer, ...]
+    published: tuple[Published, ...] = ()
+
+    def sha256(self) -> str:
+        """Hash of what the layers compute: names, titles and sources do not count."""
+        return hashlib.sha256(msgspec.json.encode(self.layers, order="deterministic")).hexdigest()
+
+
+def available() -> list[str]:
+    """Names of the architectures that ship with the project."""
+    return sorted(path.stem for path in DIRECTORY.glob("*.toml"))
+
+
+def load(name_or_path: str | Path) -> Architecture:
+    """Read and validate an architecture: a shipped name, or the path of a TOML file.
+
+    Raises:
+        SpecificationError: unknown name, unreadable file, malformed TOML, unknown or missing
+            field, value out of range; the message names the file, the layer and the field.
+    """
+    text = str(name_or_path)
+    path = Path(text) if text.endswith(".toml") or "/" in text else DIRECTORY / f"{text}.toml"
+    if path.parent == DIRECTORY and not path.exists():
+        raise SpecificationError(
+            f"unknown architecture '{text}'{near_miss(text, available())}. "
+            f"Known: {', '.join(available())}; or give the path of a .toml file."
+        )
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"cannot read architecture file {path}: {error}") from error
+    return parse(content, origin=str(path), default_name=path.stem)
+
+
+def parse(content: str, *, origin: str, default_name: str) -> Architecture:
+    """Validate the text of an architecture file; `origin` names it in messages."""
+    try:
+        table = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
+    layers = table.get("layers")
+    if not isinstance(layers, list) or not layers:
+        raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
+    for index, layer in enumerate(layers):
+        _check_keys(layer, index, origin)
+    table.setdefault("name", default_name)
+    try:
+        architecture = msgspec.convert(table, Architecture)
+    except msgspec.ValidationError as error:
+        raise SpecificationError(f"{origin}: {_readable(str(error), layers)}") from error
+    named = _with_names(architecture.layers)
+    architecture = msgspec.structs.replace(architecture, layers=named)
+    _check(architecture, origin)
+    return architecture
+
+
+def near_miss(word: str, known: list[str]) -> str:
+    match = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean '{match[0]}'?)" if match else ""
+
+
+def _check_keys(layer: object, index: int, origin: str) -> None:
+    """Unknown types and fields, with the near miss, before msgspec sees the table."""
+    where = f"{origin}: layer {index + 1}"
+    if not isinstance(layer, dict):
+        raise SpecificationError(f"{where}: expected a table, got {type(layer).__name__}.")
+    kind = layer.get("type")
+    if kind not in LAYER_TYPES:
+        known = sorted(LAYER_TYPES)
+        raise SpecificationError(
+            f"{where}: field 'type' is {kind!r}{near_miss(str(kind), known)}. "
+            f"Known types: {', '.join(known)}."
+        )
+    fields = [field.name for field in msgspec.structs.fields(LAYER_TYPES[kind])]
+    for key in layer:
+        if key != "type" and key not in fields:
+            raise SpecificationError(
+                f"{where} ({kind}): unknown field '{key}'{near_miss(key, fields)}. "
+                f"Known fields: {', '.join(fields)}."
+            )
+
+
+def _readable(message: str, layers: list[dict]) -> str:
+    """Turn msgspec's `$.layers[2].filters` into `layer 3 (conv), field 'filters'`."""
+    match = re.search(r"\$\.layers\[(\d+)\](?:\.(\w+))?", message)
+    if not match:
+        return message
+    index, field = int(match.group(1)), match.group(2)
+    reason = message.split(" - at ")[0]
+    named = f", field '{field}'" if field else ""
+    return f"layer {index + 1} ({layers[index].get('type')}){named}: {reason}"
+
+
+def _with_names(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Name the nameless after their type and count: conv1, conv2, dense1."""
+    counts: Counter[str] = Counter()
+    named = []
+    for layer in layers:
+        kind = str(layer.__struct_config__.tag)
+        counts[kind] += 1
+        name = layer.name or f"{kind}{counts[kind]}"
+        named.append(msgspec.structs.replace(layer, name=name))
+    return tuple(named)
+
+
+def _check(architecture: Architecture, origin: str) -> None:
+    """Ranges and order: what the types alone cannot say."""
+
+    def fail(index: int, field: str, problem: str) -> None:
+        kind = architecture.layers[index].__struct_config__.tag
+        raise SpecificationError(
+            f"{origin}: layer {index + 1} ({kind}), field '{field}': {problem}"
+        )
+
+    seen: set[str] = set()
+    flat = False
+    for index, layer in enumerate(architecture.layers):
+        if layer.name in seen:
+            fail(index, "name", f"'{layer.name}' is used twice; names must differ.")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", layer.name):
+            fail(index, "name", f"'{layer.name}' must be letters, digits and '_' only.")
+        seen.add(layer.name)
+        for field in ("filters", "stride", "size", "units"):
+            value = getattr(layer, field, None)
+            if isinstance(value, int) and value < 1:
+                fail(index, field, f"is {value}; must be at least 1.")
+        if isinstance(layer, Conv) and min(layer.kernel_size) < 1:
+            fail(index, "kernel", f"is {layer.kernel}; must be at least 1.")
+        if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
+            fail(index, "rate", f"is {layer.rate}; must be in [0, 1).")
+        if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):
+            fail(index, "l2", f"is {layer.l2}; must be finite and not negative.")
+        if isinstance(layer, Conv | Dense) and layer.max_norm is not None and layer.max_norm <= 0:
+            fail(index, "max_norm", f"is {layer.max_norm}; must be positive.")
+        if isinstance(layer, BatchNorm):
+            if layer.momentum is not None and not 0 <= layer.momentum < 1:
+                fail(
+                    index,
+                    "momentum",
+                    f"is {layer.momentum}; the weight on the old value, in [0, 1).",
+                )
+            if layer.epsilon is not None and layer.epsilon <= 0:
+                fail(index, "epsilon", f"is {layer.epsilon}; must be positive.")
+        if isinstance(layer, Flatten):
+            if flat:
+                fail(index, "type", "a second flatten; one is enough.")
+            flat = True
+        elif isinstance(layer, Dense) and not flat:
+            fail(index, "type", "a dense layer needs a flatten layer before it.")
+        elif isinstance(layer, Conv | MaxPool | AveragePool) and flat:
+            fail(index, "type", "needs an image, but a flatten layer came before it.")
+        is_last = index == len(architecture.layers) - 1
+        if isinstance(layer, Dense) and layer.units == "classes" and not is_last:
+            fail(index, "units", "'classes' belongs to the last layer alone.")
+    last = len(architecture.layers) - 1
+    output = architecture.layers[last]
+    if not (isinstance(output, Dense) and output.units == "classes"):
+        fail(last, "type", 'the last layer must be a dense layer with units = "classes".')
+    if isinstance(output, Dense) and output.activation != "linear":
+        fail(last, "activation", "the output layer gives logits; the softmax is part of the loss.")

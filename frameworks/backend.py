@@ -1,0 +1,226 @@
+"""The protocol that a backend keeps, and the registry of backends.
+
+A backend compiles a `Network` and a `Recipe` to one framework. Weights, gradients, optimizer state
+and activations cross its door as NumPy arrays in the canonical layout (see `weights`), and are
+converted there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Literal, Protocol
+
+import numpy as np
+
+from datasets.batches import Batch
+from frameworks.architecture import SpecificationError, near_miss
+from frameworks.network import Network
+from frameworks.recipe import Recipe
+from frameworks.weights import Weights
+
+Precision = Literal["float32", "tf32", "bfloat16", "float64"]
+PIXEL_SCALE = 1 / 255  # pictures are multiplied by it, in the run's own dtype, in every framework
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a backend computes.
+
+    precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
+    precision, weights and loss in float32; "float64" is float64 throughout.
+    native_dropout: the framework draws its own dropout masks; else they come with each batch.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Precision = "float32"
+    tuning: Literal["idiomatic", "tuned"] = "idiomatic"
+    native_dropout: bool = False
+    seed: int = 0
+    threads: int = 0
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Means over the images of one epoch, as training saw them (dropout on, weights moving).
+
+    loss includes the L2 terms.
+    """
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Loss (with L2), logits (batch, classes) and gradient of every trainable weight."""
+
+    loss: float
+    logits: np.ndarray
+    gradients: Weights
+
+
+class Backend(Protocol):
+    """One framework. Methods are synchronous unless they say otherwise.
+
+    Construction builds the network on the device; with `weights` None the framework draws its own
+    initial weights from `runtime.seed` by its default initialisers.
+    """
+
+    network: Network
+    recipe: Recipe
+    runtime: Runtime
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None: ...
+
+    def parameters(self) -> int:
+        """Number of parameters the framework itself counts, running statistics included."""
+        ...
+
+    def device_name(self) -> str:
+        """The device computed on, as the framework names it."""
+        ...
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Put the data set (uint8 (n, height, width, channels), int (n,)) where training reads it."""
+        ...
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """Compile and warm up for the batch shapes of `epoch` without changing the result.
+
+        Afterwards weights, optimizer state and random state are what they were before.
+        """
+        ...
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        """Train on the batches in order; returns when the device has finished."""
+        ...
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the learning rate from the next step on."""
+        ...
+
+    def predict(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """Logits in inference mode: images uint8 (n, h, w, c) to (n, classes)."""
+        ...
+
+    def gradients(self, batch: Batch) -> Gradients:
+        """Loss, logits and gradients of one batch in training mode; nothing changes."""
+        ...
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        """One optimizer step with the gradients given (and the max-norm projection)."""
+        ...
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        """Output of every layer by name, canonical layout; nothing changes."""
+        ...
+
+    def get_weights(self) -> Weights:
+        """All weights, running statistics included, in the run's dtype."""
+        ...
+
+    def set_weights(self, weights: Weights) -> None:
+        """Load weights of the network's keys and shapes."""
+        ...
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
+
+        Slots: first_moment, second_moment (adam, adamw); velocity (sgd with momentum);
+        mean_square (rmsprop, adadelta); mean_square_update (adadelta); accumulator (adagrad).
+        """
+        ...
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Load what `get_optimizer_state` gave."""
+        ...
+
+    def synchronize(self) -> None:
+        """Return when all work given to the device is done."""
+        ...
+
+    def peak_memory(self) -> tuple[int, str]:
+        """Peak bytes so far and what they count: the device's allocator, or the process."""
+        ...
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A row of the registry: how to reach a backend without importing its framework.
+
+    target: "module:class"; packages: distributions that must be installed, import name first;
+    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`.
+    """
+
+    name: str
+    target: str
+    packages: Mapping[str, str]
+    defaults: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def missing_packages(self) -> list[str]:
+        """Distributions that are not installed here, found without importing them."""
+        return [
+            distribution
+            for module, distribution in self.packages.items()
+            if importlib.util.find_spec(module) is None
+        ]
+
+    def backend(self) -> type[Backend]:
+        """Import the framework and return its backend class."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
+    return Framework(
+        name,
+        "frameworks.keras_backend:KerasBackend",
+        {"keras": "keras", **packages},
+        "keras",
+        {"KERAS_BACKEND": engine},
+    )
+
+
+_BUILT_IN = (
+    _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}),
+    _keras("keras@torch", "torch", {"torch": "torch"}),
+    _keras("keras@jax", "jax", {"jax": "jax"}),
+    Framework("torch", "frameworks.torch_backend:TorchBackend", {"torch": "torch"}, "torch"),
+    Framework(
+        "jax",
+        "frameworks.flax_backend:FlaxBackend",
+        {"jax": "jax", "flax": "flax", "optax": "optax"},
+        "flax",
+    ),
+)
+ENTRY_POINTS = "galaxy_training_benchmark.frameworks"
+
+
+def frameworks() -> dict[str, Framework]:
+    """All known frameworks by name: the built-in ones and those registered by entry point.
+
+    A third party registers an entry point of group `galaxy_training_benchmark.frameworks` whose
+    object is a `Framework`.
+    """
+    known = {framework.name: framework for framework in _BUILT_IN}
+    for entry in entry_points(group=ENTRY_POINTS):
+        known[entry.name] = entry.load()
+    return known
+
+
+def framework(name: str) -> Framework:
+    """The framework of that name; raises SpecificationError with the near miss when unknown."""
+    known = frameworks()
+    if name not in known:
+        raise SpecificationError(
+            f"unknown framework '{name}'{near_miss(name, list(known))}. Known: {', '.join(known)}."
+        )
+    return known[name]
