@@ -128,3 +128,9 @@ def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:
             digest.update(b"|")
         digest.update(b"#")
     return digest.hexdigest()
+
+
+def distinct_sizes(epoch: Sequence[Batch]) -> list[Batch]:
+    """One batch of each size in the epoch: the first, and the last when it is smaller."""
+    first, last = epoch[0], epoch[-1]
+    return [first] if len(first) == len(last) else [first, last]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import resource
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -88,7 +90,7 @@ class Backend(Protocol):
         ...
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data set (uint8 (n, height, width, channels), int (n,)) where training reads it."""
+        """Put the data set where training reads it: uint8 (n, height, width, channels), int (n,)."""
         ...
 
     def compile(self, epoch: Sequence[Batch]) -> None:
@@ -106,8 +108,9 @@ class Backend(Protocol):
         """Change the learning rate from the next step on."""
         ...
 
-    def predict(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Logits in inference mode: images uint8 (n, h, w, c) to (n, classes)."""
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Logits in inference mode, by batches of the recipe's size: uint8 (n, h, w, c) to
+        (n, classes)."""
         ...
 
     def gradients(self, batch: Batch) -> Gradients:
@@ -177,6 +180,12 @@ class Framework:
         """Import the framework and return its backend class."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def process_peak_memory() -> tuple[int, str]:
+    """Peak resident set of this process in bytes, for devices without an allocator to ask."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 
 
 def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:

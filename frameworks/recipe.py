@@ -40,7 +40,7 @@ class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
 
 
 class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
-    """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` on every weight."""
+    """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` of all."""
 
     learning_rate: float = 1e-3
     beta_1: float = 0.9

@@ -1,7 +1,7 @@
 """Initial weights from a seed, in one canonical layout; save and load.
 
-Weights are `dict[str, np.ndarray]` keyed `layer/part` as in `Network.weight_shapes`. Drawn by NumPy,
-rounded to float32, so that every framework and every precision starts from the same numbers.
+Weights are `dict[str, np.ndarray]` keyed `layer/part` as in `Network.weight_shapes`. NumPy draws
+them, rounded to float32, so that every framework and every precision starts from the same numbers.
 """
 
 from __future__ import annotations
