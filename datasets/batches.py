@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_ORDER, _MASK = 1, 2  # streams: no order ever shares random numbers with a mask
+_ORDER, _MASK = 1, 2  # streams: no order ever shares random numbers with a mask (weights: 3)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def dropout_mask(
     size = int(np.prod(shape))
     bits = np.random.Philox(key=[seed, (_MASK << 32) | layer], counter=[0, 0, step, epoch])
     words = bits.random_raw((size + 1) // 2).view(np.uint32)[:size]
-    return (words >= np.uint32(round(rate * 2**32))).view(np.uint8).reshape(shape)
+    threshold = np.uint32(min(round(rate * 2**32), 2**32 - 1))
+    return (words >= threshold).view(np.uint8).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Epoch(Sequence[Batch]):
         return len(self.indices)
 
     def __getitem__(self, step):  # type: ignore[no-untyped-def, override]
+        step = range(len(self))[step]  # a step counted from the end draws its own masks too
         rows = self.indices[step]
         masks = self.masks.draw(len(rows), self.number, step) if self.masks else {}
         return Batch(self.images[rows], self.labels[rows].astype(np.int32), masks)

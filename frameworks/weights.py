@@ -16,13 +16,14 @@ from frameworks.architecture import Conv, Dense, SpecificationError
 from frameworks.network import Network
 
 Weights = dict[str, np.ndarray]
+_STREAM = 3  # datasets.batches has 1 and 2
 
 
 def initial(network: Network, seed: int) -> Weights:
     """Draw the initial weights of a network whose initialisers are stated.
 
     Each array has a stream of its own, Philox keyed by (seed, position), so that a layer's draw
-    does not depend on the sizes of the others.
+    does not depend on the sizes of the others, and none is shared with `datasets.batches`.
 
     Returns:
         float32 arrays in the canonical layout.
@@ -34,7 +35,7 @@ def initial(network: Network, seed: int) -> Weights:
     for position, (key, shape) in enumerate(network.weight_shapes.items()):
         name, part = key.split("/")
         layer = layers[name]
-        generator = np.random.Generator(np.random.Philox(key=[seed, position]))
+        generator = np.random.Generator(np.random.Philox(key=[seed, (_STREAM << 32) | position]))
         if part in ("gamma", "moving_variance"):
             value = np.ones(shape)
         elif part in ("beta", "moving_mean"):
