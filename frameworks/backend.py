@@ -194,7 +194,7 @@ def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
         "frameworks.keras_backend:KerasBackend",
         {"keras": "keras", **packages},
         "keras",
-        {"KERAS_BACKEND": engine},
+        {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
     )
 
 

@@ -23,6 +23,7 @@ from frameworks.torch_model import (
     GalaxyNet,
     flattened_image,
     from_canonical,
+    initialise,
     tensor_of,
     to_canonical,
 )
@@ -38,11 +39,12 @@ class TorchBackend:
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         self.network, self.recipe, self.runtime = network, recipe, runtime
-        _configure(runtime)
+        configure(runtime)
         torch.manual_seed(runtime.seed)
         self.device = torch.device(runtime.device)
         self.dtype = torch.float64 if runtime.precision == "float64" else torch.float32
         model = GalaxyNet(network, native_dropout=runtime.native_dropout)
+        initialise(model)
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
         self.optimizer = optimizers.make(recipe.optimizer, self.trainable)  # type: ignore[arg-type]
@@ -272,7 +274,7 @@ def _image_of_output(network: Network, name: str) -> tuple[int, ...] | None:
     return flattened_image(network, names[following]) if following < len(names) else None
 
 
-def _configure(runtime: Runtime) -> None:
+def configure(runtime: Runtime) -> None:
     """Process-wide settings: threads, precision, determinism."""
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise SpecificationError("PyTorch sees no CUDA device here; use --device cpu.")

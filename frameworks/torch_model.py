@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -204,6 +204,21 @@ def _batch_norm(layer: BatchNorm, source: Shape) -> nn.Module:
         (BiasedBatchNorm1d, BiasedBatchNorm2d) if biased else (nn.BatchNorm1d, nn.BatchNorm2d)
     )
     return kinds[len(source) == 3](source[-1], eps=layer.epsilon, momentum=1 - layer.momentum)
+
+
+def initialise(model: GalaxyNet) -> None:
+    """Apply the initialisers that the layers state; PyTorch's own are there from the start."""
+    kernel: dict[str | None, Callable[[Tensor], Any]] = {
+        "glorot_uniform": nn.init.xavier_uniform_,
+        "he_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+        "lecun_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear"),
+    }
+    for layer in model.network.layers:
+        if isinstance(layer, Conv | Dense):
+            if layer.kernel_initializer in kernel:
+                kernel[layer.kernel_initializer](tensor_of(model, f"{layer.name}/kernel"))
+            if layer.bias_initializer == "zeros":
+                nn.init.zeros_(tensor_of(model, f"{layer.name}/bias"))
 
 
 def flattened_image(network: Network, name: str) -> Shape | None:

@@ -1,0 +1,180 @@
+"""Keras 3 on any of its engines: `compile` and `fit` (siblings: torch_backend, flax_backend)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from datasets.batches import Batch, distinct_sizes
+from frameworks import keras_engines as engines
+from frameworks import keras_optimizers as optimizers
+from frameworks import weights as canonical
+from frameworks.backend import EpochResult, Gradients, Runtime
+from frameworks.keras_model import IMAGES, GalaxyNet, variable_of
+from frameworks.network import Network
+from frameworks.recipe import Recipe
+from frameworks.weights import Weights
+
+
+class KerasBackend:
+    """Keras, `fit`. See `frameworks.backend.Backend` for what each method promises."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        engines.configure(runtime)
+        self.engine = engines.engine()
+        self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
+        self.optimizer = optimizers.make(recipe.optimizer)
+        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        trainer = self.model.trainer
+        trainer.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
+        self.optimizer.build(trainer.trainable_variables)
+        keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
+        self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
+        if weights is not None:
+            self.set_weights(weights)
+
+    def parameters(self) -> int:
+        return self.model.predictor.count_params()
+
+    def device_name(self) -> str:
+        return self.engine.device_name()
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Nothing to do: the PyDataset reads the arrays from host memory."""
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One fit over each batch size and one prediction trace and compile the functions."""
+        with self._unchanged():
+            for batch in distinct_sizes(epoch):
+                self._fit([batch])
+            self._fit(distinct_sizes(epoch))
+            self.predict(epoch[0].images)
+        self.synchronize()
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return self._fit(epoch)
+
+    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+        history = self.model.trainer.fit(_Batches(epoch), shuffle=False, verbose=0).history
+        return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        # padded to whole batches, so that one shape is compiled
+        size = self.recipe.batch_size
+        padding = np.zeros((-len(images) % size, *images.shape[1:]), images.dtype)
+        padded = np.concatenate([images, padding])
+        logits = self.model.predictor.predict(padded, batch_size=size, verbose=0)
+        return np.asarray(logits)[: len(images)]
+
+    def gradients(self, batch: Batch) -> Gradients:
+        labels = keras.ops.convert_to_tensor(batch.labels)
+
+        def loss_of(logits: Any, regularization: Sequence[Any]) -> Any:
+            return self.loss(labels, logits) + sum(regularization)
+
+        with self._unchanged():
+            loss, logits, gradients = self.engine.gradients(
+                self.model.trainer, _inputs(batch), loss_of
+            )
+        arrays = dict(zip(self.trainable, map(engines.to_numpy, gradients), strict=True))
+        ordered = {key: arrays[key] for key in self.network.trainable_keys}
+        return Gradients(float(engines.to_numpy(loss)), engines.to_numpy(logits), ordered)
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        variables = self.model.trainer.trainable_variables
+        values = [
+            keras.ops.convert_to_tensor(gradients[key], dtype=variable.dtype)
+            for key, variable in zip(self.trainable, variables, strict=True)
+        ]
+        self.optimizer.apply(values, variables)
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        inputs = _inputs(batch) if training else {IMAGES: _inputs(batch)[IMAGES]}
+        with self._unchanged():
+            outputs = self.model.recorders[training](inputs, training=training)
+        return {layer.name: engines.to_numpy(outputs[layer.name]) for layer in self.network.layers}
+
+    def get_weights(self) -> Weights:
+        return {
+            key: engines.to_numpy(variable_of(self.model, key))
+            for key in self.network.weight_shapes
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        canonical.check(weights, self.network)
+        for key, array in weights.items():
+            variable_of(self.model, key).assign(array)
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        rate = engines.to_numpy(self.optimizer.learning_rate)
+        state: dict[str, np.ndarray] = {
+            "step": engines.to_numpy(self.optimizer.iterations).astype(np.int64),
+            "learning_rate": rate,
+        }
+        for slot, key, variable in self._slots():
+            factor = optimizers.velocity_factor(self.recipe.optimizer, float(rate))
+            state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.optimizer.iterations.assign(state["step"])
+        self.optimizer.learning_rate.assign(state["learning_rate"])
+        factor = optimizers.velocity_factor(self.recipe.optimizer, float(state["learning_rate"]))
+        for slot, key, variable in self._slots():
+            variable.assign(state[f"{slot}/{key}"] / factor)
+
+    def synchronize(self) -> None:
+        self.engine.synchronize([*self.model.trainer.variables, *self.optimizer.variables])
+
+    def peak_memory(self) -> tuple[int, str]:
+        return self.engine.peak_memory()
+
+    # ---- inside
+
+    def _slots(self) -> Iterator[tuple[str, str, keras.Variable]]:
+        """(canonical slot, key, variable) of the optimizer's state."""
+        for slot, attribute in optimizers.slots(self.recipe.optimizer).items():
+            variables = getattr(self.optimizer, attribute)
+            for key, variable in zip(self.trainable, variables, strict=True):
+                yield slot, key, variable
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Restore weights, running statistics, optimizer state and random state on leaving."""
+        variables = [*self.model.trainer.variables, *self.optimizer.variables]
+        before = [engines.to_numpy(variable) for variable in variables]
+        yield
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+class _Batches(keras.utils.PyDataset):
+    """The batches of an epoch as Keras reads them."""
+
+    def __init__(self, epoch: Sequence[Batch]) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __getitem__(self, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        batch = self.epoch[step]
+        return {IMAGES: batch.images, **batch.masks}, batch.labels
+
+
+def _inputs(batch: Batch) -> dict[str, Any]:
+    return {
+        name: keras.ops.convert_to_tensor(array)
+        for name, array in {IMAGES: batch.images, **batch.masks}.items()
+    }

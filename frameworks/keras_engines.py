@@ -1,0 +1,175 @@
+"""What Keras leaves to its engine: settings, gradients outside `fit`, synchronising, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from frameworks.architecture import SpecificationError
+from frameworks.backend import Runtime, process_peak_memory
+
+POLICIES = {
+    "float32": "float32",
+    "tf32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float64": "float64",
+}
+
+
+def configure(runtime: Runtime) -> None:
+    """Process-wide settings: threads, precision, determinism, seed. Before any array is made."""
+    _ENGINES[keras.backend.backend()].configure(runtime)
+    keras.config.set_floatx("float64" if runtime.precision == "float64" else "float32")
+    keras.config.set_dtype_policy(POLICIES[runtime.precision])
+    keras.utils.set_random_seed(runtime.seed)
+
+
+class TensorFlowEngine:
+    """Keras on TensorFlow."""
+
+    @staticmethod
+    def configure(runtime: Runtime) -> None:
+        import tensorflow as tf
+
+        if runtime.device == "cuda" and not tf.config.list_physical_devices("GPU"):
+            raise SpecificationError("TensorFlow sees no GPU here; use --device cpu.")
+        if runtime.threads:
+            tf.config.threading.set_intra_op_parallelism_threads(runtime.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(runtime.threads)
+        tf.config.experimental.enable_tensor_float_32_execution(runtime.precision == "tf32")
+        if runtime.deterministic:
+            tf.config.experimental.enable_op_determinism()
+
+    @staticmethod
+    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            logits = model(inputs, training=True)
+            loss = loss_of(logits, model.losses)
+        return loss, logits, tape.gradient(loss, [v.value for v in model.trainable_variables])
+
+    @staticmethod
+    def synchronize(variables: Sequence[keras.Variable]) -> None:
+        variables[0].numpy()  # a read waits for the steps that write it
+
+    @staticmethod
+    def peak_memory() -> tuple[int, str]:
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_memory_info("GPU:0")["peak"], "device allocator"
+        return process_peak_memory()
+
+    @staticmethod
+    def device_name() -> str:
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "cpu"
+
+
+class TorchEngine:
+    """Keras on PyTorch."""
+
+    @staticmethod
+    def configure(runtime: Runtime) -> None:
+        from frameworks import torch_backend
+
+        torch_backend.configure(runtime)
+
+    @staticmethod
+    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
+        import torch
+
+        logits = model(inputs, training=True)
+        loss = loss_of(logits, model.losses)
+        values = [variable.value for variable in model.trainable_variables]
+        return loss, logits, torch.autograd.grad(loss, values)
+
+    @staticmethod
+    def synchronize(variables: Sequence[keras.Variable]) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    @staticmethod
+    def peak_memory() -> tuple[int, str]:
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated(), "device allocator"
+        return process_peak_memory()
+
+    @staticmethod
+    def device_name() -> str:
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+class JaxEngine:
+    """Keras on JAX."""
+
+    @staticmethod
+    def configure(runtime: Runtime) -> None:
+        from frameworks import flax_backend
+
+        flax_backend.configure(runtime)
+
+    @staticmethod
+    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
+        import jax
+
+        def compute(trainable: Any, rest: Any) -> Any:
+            logits, _, losses = model.stateless_call(
+                trainable, rest, inputs, training=True, return_losses=True
+            )
+            return loss_of(logits, losses), logits
+
+        trainable = [variable.value for variable in model.trainable_variables]
+        rest = [variable.value for variable in model.non_trainable_variables]
+        (loss, logits), grads = jax.value_and_grad(compute, has_aux=True)(trainable, rest)
+        return loss, logits, grads
+
+    @staticmethod
+    def synchronize(variables: Sequence[keras.Variable]) -> None:
+        import jax
+
+        jax.block_until_ready([variable.value for variable in variables])
+
+    @staticmethod
+    def peak_memory() -> tuple[int, str]:
+        import jax
+
+        statistics = jax.devices()[0].memory_stats() or {}
+        if "peak_bytes_in_use" in statistics:
+            return statistics["peak_bytes_in_use"], "device allocator"
+        return process_peak_memory()
+
+    @staticmethod
+    def device_name() -> str:
+        import jax
+
+        return jax.devices()[0].device_kind
+
+
+_ENGINES: dict[str, Any] = {
+    "tensorflow": TensorFlowEngine,
+    "torch": TorchEngine,
+    "jax": JaxEngine,
+}
+
+
+def engine() -> Any:
+    """The engine that Keras runs on in this process."""
+    return _ENGINES[keras.backend.backend()]
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """A copy of a tensor or variable on the host."""
+    return np.array(keras.ops.convert_to_numpy(value))
