@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -190,7 +190,8 @@ def parse(content: str, *, origin: str, default_name: str) -> Architecture:
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
     for index, layer in enumerate(layers):
-        _check_keys(layer, index, origin)
+        _check_layer_keys(layer, index, origin)
+    _check_keys(table, Architecture, origin)
     table.setdefault("name", default_name)
     try:
         architecture = msgspec.convert(table, Architecture)
@@ -203,40 +204,63 @@ def parse(content: str, *, origin: str, default_name: str) -> Architecture:
 
 
 def near_miss(word: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean '{match[0]}'?)" if match else ""
+    """ " (did you mean '...'?)" with the known word closest to `word`, whatever its case, or ""."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    match = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f" (did you mean '{by_lower[match[0]]}'?)" if match else ""
 
 
-def _check_keys(layer: object, index: int, origin: str) -> None:
+def _check_layer_keys(layer: object, index: int, origin: str) -> None:
     """Unknown types and fields, with the near miss, before msgspec sees the table."""
     where = f"{origin}: layer {index + 1}"
     if not isinstance(layer, dict):
         raise SpecificationError(f"{where}: expected a table, got {type(layer).__name__}.")
     kind = layer.get("type")
-    if kind not in LAYER_TYPES:
+    if not isinstance(kind, str) or kind not in LAYER_TYPES:
         known = sorted(LAYER_TYPES)
+        problem = f"is {kind!r}{near_miss(str(kind), known)}" if "type" in layer else "is missing"
         raise SpecificationError(
-            f"{where}: field 'type' is {kind!r}{near_miss(str(kind), known)}. "
-            f"Known types: {', '.join(known)}."
+            f"{where}: field 'type' {problem}. Known types: {', '.join(known)}."
         )
-    fields = [field.name for field in msgspec.structs.fields(LAYER_TYPES[kind])]
-    for key in layer:
-        if key != "type" and key not in fields:
+    fields = {key: value for key, value in layer.items() if key != "type"}
+    _check_keys(fields, LAYER_TYPES[kind], f"{where} ({kind})")
+
+
+def _check_keys(table: dict[str, Any], struct: type[msgspec.Struct], where: str) -> None:
+    known = [field.name for field in msgspec.structs.fields(struct)]
+    for key in table:
+        if key not in known:
             raise SpecificationError(
-                f"{where} ({kind}): unknown field '{key}'{near_miss(key, fields)}. "
-                f"Known fields: {', '.join(fields)}."
+                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
+                f"Known fields: {', '.join(known)}."
             )
 
 
 def _readable(message: str, layers: list[dict]) -> str:
     """Turn msgspec's `$.layers[2].filters` into `layer 3 (conv), field 'filters'`."""
-    match = re.search(r"\$\.layers\[(\d+)\](?:\.(\w+))?", message)
+    reason, _, path = message.partition(" - at ")
+    match = re.search(r"\$(?:\.(layers|published)\[(\d+)\])?(?:\.(\w+))?", path)
     if not match:
         return message
-    index, field = int(match.group(1)), match.group(2)
-    reason = message.split(" - at ")[0]
-    named = f", field '{field}'" if field else ""
-    return f"layer {index + 1} ({layers[index].get('type')}){named}: {reason}"
+    group, index, field = match.groups()
+    where = [f"{group.removesuffix('s')} {int(index) + 1}"] if group else []
+    if group == "layers":
+        kind = layers[int(index)]["type"]
+        where[0] += f" ({kind})"
+        reason += _choices(LAYER_TYPES[kind], field, layers[int(index)].get(field))
+    if field:
+        where.append(f"field '{field}'")
+    return f"{', '.join(where)}: {reason}."
+
+
+def _choices(struct: type[msgspec.Struct], field: str | None, value: object) -> str:
+    """The words that a field may be, with the near miss, when a word is what it was given."""
+    if field is None or not isinstance(value, str):
+        return ""
+    annotation = get_type_hints(struct)[field]
+    alternatives = [annotation, *get_args(annotation)]
+    known = [word for kind in alternatives for word in get_args(kind) if isinstance(word, str)]
+    return f"{near_miss(value, known)}; known: {', '.join(known)}" if known else ""
 
 
 def _with_names(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -278,17 +302,13 @@ def _check(architecture: Architecture, origin: str) -> None:
             fail(index, "rate", f"is {layer.rate}; must be in [0, 1).")
         if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):
             fail(index, "l2", f"is {layer.l2}; must be finite and not negative.")
-        if isinstance(layer, Conv | Dense) and layer.max_norm is not None and layer.max_norm <= 0:
-            fail(index, "max_norm", f"is {layer.max_norm}; must be positive.")
-        if isinstance(layer, BatchNorm):
-            if layer.momentum is not None and not 0 <= layer.momentum < 1:
-                fail(
-                    index,
-                    "momentum",
-                    f"is {layer.momentum}; the weight on the old value, in [0, 1).",
-                )
-            if layer.epsilon is not None and layer.epsilon <= 0:
-                fail(index, "epsilon", f"is {layer.epsilon}; must be positive.")
+        for field in ("max_norm", "epsilon"):
+            value = getattr(layer, field, None)
+            if value is not None and not 0 < value < float("inf"):
+                fail(index, field, f"is {value}; must be finite and positive.")
+        momentum = getattr(layer, "momentum", None)
+        if momentum is not None and not 0 <= momentum < 1:
+            fail(index, "momentum", f"is {momentum}; the weight on the old value, in [0, 1).")
         if isinstance(layer, Flatten):
             if flat:
                 fail(index, "type", "a second flatten; one is enough.")
