@@ -62,6 +62,9 @@ class Network:
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise SpecificationError(f"a classifier needs at least 2 classes, got {self.classes}.")
+        if min(self.input_shape) < 1:
+            size = "x".join(map(str, self.input_shape))
+            raise SpecificationError(f"pictures of {size} (height, width, channels) are empty.")
         _ = self.output_shapes  # raises when the pictures are too small
 
     @cached_property
@@ -136,15 +139,28 @@ class Network:
 
     @cached_property
     def dead_biases(self) -> tuple[str, ...]:
-        """Biases whose gradient is exactly zero: those directly ahead of a batch norm."""
-        pairs = zip(self.layers, self.layers[1:], strict=False)
+        """Biases (and betas) whose gradient is exactly zero, since a batch norm takes them out.
+
+        What they add is the same for every image and pixel of a channel, and reaches a batch norm
+        through layers that leave it so: linear ones without zero padding, pools, flatten.
+        """
         return tuple(
-            f"{layer.name}/bias"
-            for layer, following in pairs
-            if isinstance(following, BatchNorm)
-            and isinstance(layer, Conv | Dense)
-            and layer.activation == "linear"
+            f"{layer.name}/{part}"
+            for position, layer in enumerate(self.layers)
+            if (part := _added_part(layer)) and self._reaches_batch_norm(position + 1)
         )
+
+    def _reaches_batch_norm(self, position: int) -> bool:
+        """A constant added ahead of layer `position` is taken out by a batch norm."""
+        for layer in self.layers[position:]:
+            if isinstance(layer, BatchNorm):
+                return True
+            identity = isinstance(layer, Activation) and layer.function == "linear"
+            padded = isinstance(layer, Conv) and layer.padding == "same"
+            passes = isinstance(layer, MaxPool | AveragePool | Flatten) or _added_part(layer)
+            if padded or not (passes or identity):
+                return False
+        return False
 
     def parameters(self, *, trainable_only: bool = False) -> int:
         """Number of parameters; running statistics count unless `trainable_only`."""
@@ -172,6 +188,7 @@ class Network:
             if isinstance(layer, Conv | Dense):
                 weight_gradient = forward
                 input_gradient = 0 if first_weights else forward
+            if isinstance(layer, Conv | Dense | BatchNorm):
                 first_weights = False
             costs.append(
                 LayerCost(
@@ -216,6 +233,13 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
+
+
+def _added_part(layer: Layer) -> str | None:
+    """The weight that a layer adds to its output, with nothing nonlinear after it."""
+    if isinstance(layer, BatchNorm):
+        return "beta"
+    return "bias" if isinstance(layer, Conv | Dense) and layer.activation == "linear" else None
 
 
 def _output_shape(layer: Layer, shape: Shape) -> Shape:
