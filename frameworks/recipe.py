@@ -119,7 +119,23 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
-        if not 0 < self.optimizer.learning_rate < float("inf"):
-            raise SpecificationError(
-                f"recipe: learning_rate is {self.optimizer.learning_rate}; must be positive."
-            )
+        _check(self.optimizer)
+
+
+def _check(optimizer: Optimizer) -> None:
+    """Ranges of the stated fields."""
+    below_one = ("beta_1", "beta_2", "rho", "momentum")
+    for field in optimizer.__struct_fields__:
+        value = getattr(optimizer, field)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if field in below_one:
+            good, rule = 0 <= value < 1, "must be in [0, 1)"
+        elif field == "learning_rate":
+            good, rule = 0 < value < float("inf"), "must be finite and positive"
+        else:
+            good, rule = 0 <= value < float("inf"), "must be finite and not negative"
+        if not good:
+            raise SpecificationError(f"recipe: {field} is {value}; {rule}.")
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
+        raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
