@@ -1,7 +1,7 @@
 """A recipe is how a network is trained, as data: optimizer, batch size, epochs.
 
 A field that frameworks default differently is `None` until `frameworks.defaults` fills it in.
-The update formulas are written out in `frameworks.numpy_reference`.
+The update formulas are written out in `frameworks.numpy_optimizers`.
 """
 
 from __future__ import annotations
