@@ -54,32 +54,35 @@ class MaskedDropout(nn.Module):
         return x * mask.to(x.dtype) * self.scale
 
 
-class _BiasedRunningVariance:
-    """Mixin: the running variance takes the biased batch variance, as in Keras and Flax.
+class _BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
+    """The running variance takes the biased batch variance, as in Keras and Flax.
 
-    PyTorch adds momentum * variance * n / (n - 1); the factor is taken back afterwards.
+    PyTorch takes the unbiased one, n / (n - 1) times larger. With momentum 1 it leaves the batch's
+    own statistics in the buffers it is given; those are then averaged in here.
     """
-
-    running_var: Tensor
-    momentum: float
-    training: bool
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)  # type: ignore[misc]
+            return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
         count = x.numel() // x.shape[1]
-        kept = self.running_var * (1 - self.momentum)
-        output = super().forward(x)  # type: ignore[misc]
+        mean, variance = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
+        output = functional.batch_norm(
+            x, mean, variance, self.weight, self.bias, True, 1.0, self.eps
+        )
         with torch.no_grad():
-            self.running_var.copy_(kept + (self.running_var - kept) * ((count - 1) / count))
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * ((count - 1) / count), self.momentum)
         return output
 
 
-class BiasedBatchNorm2d(_BiasedRunningVariance, nn.BatchNorm2d):  # type: ignore[misc]
+class BiasedBatchNorm2d(_BiasedRunningVariance, nn.BatchNorm2d):
     """BatchNorm2d with the biased running variance."""
 
 
-class BiasedBatchNorm1d(_BiasedRunningVariance, nn.BatchNorm1d):  # type: ignore[misc]
+class BiasedBatchNorm1d(_BiasedRunningVariance, nn.BatchNorm1d):
     """BatchNorm1d with the biased running variance."""
 
 

@@ -1,0 +1,142 @@
+"""Have frameworks compute cases, each in a process of its own, and read what they found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks import launch, machine
+from benchmarks.fidelity.case import Case
+from benchmarks.fidelity.measure import REFERENCE
+
+
+@dataclass
+class Trace(Mapping[str, np.ndarray]):
+    """What one framework found for one case: arrays by name, read when asked for.
+
+    `reason` says why there are none.
+    """
+
+    framework: str
+    case: Case
+    path: Path | None = None
+    reason: str = ""
+    _names: list[str] | None = field(default=None, repr=False)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if self.path is None:
+            raise KeyError(f"{self.framework}, {self.case.name}: not run: {self.reason}")
+        with np.load(self.path, allow_pickle=False) as archive:
+            return archive[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read_names())
+
+    def __len__(self) -> int:
+        return len(self._read_names())
+
+    def group(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays whose names start with `prefix`, without it."""
+        if self.path is None:
+            return {}
+        with np.load(self.path, allow_pickle=False) as archive:
+            return {
+                name.removeprefix(prefix): archive[name]
+                for name in archive.files
+                if name.startswith(prefix)
+            }
+
+    def _read_names(self) -> list[str]:
+        if self._names is None:
+            if self.path is None:
+                return []
+            with np.load(self.path, allow_pickle=False) as archive:
+                self._names = list(archive.files)
+        return self._names
+
+
+Traces = dict[tuple[str, str], Trace]  # by framework and case name
+
+
+def collect(
+    frameworks: Sequence[str],
+    cases: Sequence[Case],
+    directory: Path | None = None,
+    *,
+    timeout: float = 3600.0,
+    parallel: int = 1,
+) -> Traces:
+    """Every framework's trace of every case; one process per framework and precision.
+
+    Args:
+        frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
+            ones are both computed in float64 by it).
+        directory: receives the arrays; a temporary one when None (gone when the program ends).
+        parallel: processes at a time.
+    """
+    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
+    precisions = sorted({case.precision for case in cases})
+    jobs = [
+        (
+            name,
+            [case for case in cases if case.precision == precision],
+            base / f"{name}-{precision}",
+        )
+        for name in frameworks
+        for precision in precisions
+    ]
+    with ThreadPoolExecutor(parallel) as pool:
+        results = pool.map(lambda job: _measure(*job, timeout=timeout), jobs)
+        return {key: trace for traces in results for key, trace in traces.items()}
+
+
+def _measure(name: str, cases: list[Case], directory: Path, timeout: float) -> Traces:
+    if name == REFERENCE:  # the oracle is always float64
+        asked = [msgspec.structs.replace(case, precision="float64", device="cpu") for case in cases]
+    else:
+        asked = cases
+    directory.mkdir(parents=True, exist_ok=True)
+    cases_file = directory / "cases.json"
+    cases_file.write_bytes(msgspec.json.encode(asked))
+    first = cases[0]
+    registry_name = "torch" if name == REFERENCE else name
+    variables = launch.environment(
+        registry_name, device=first.device, threads=first.threads, scratch=directory
+    )
+    command = [sys.executable, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
+    failure = ""
+    with open(directory / "log.txt", "wb") as log:
+        try:
+            finished = subprocess.run(
+                [*command, str(directory)],
+                env=variables,
+                cwd=machine.ROOT,
+                stdout=log,
+                stderr=log,
+                timeout=timeout,
+                check=False,
+            )
+            if finished.returncode:
+                failure = f"its process ended with status {finished.returncode}"
+        except subprocess.TimeoutExpired:
+            failure = f"not done after {timeout:.0f} s"
+    if failure:
+        tail = (directory / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
+        failure = ": ".join([failure, *tail])
+    return {(name, case.name): _read(name, case, directory, failure) for case in cases}
+
+
+def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:
+    arrays, error = directory / f"{case.name}.npz", directory / f"{case.name}.error"
+    if arrays.exists():
+        return Trace(name, case, arrays)
+    reason = error.read_text() if error.exists() else failure or "it left no result"
+    return Trace(name, case, None, reason)

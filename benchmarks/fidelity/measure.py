@@ -1,0 +1,149 @@
+"""One framework computes cases: `python -m benchmarks.fidelity.measure FRAMEWORK CASES OUTPUT`.
+
+Runs in a process of its own, whose environment `collect` has set. CASES is a JSON list; OUTPUT is
+a directory that receives one .npz of named arrays per case, or NAME.error with the reason.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.fidelity.case import Case, Material
+from benchmarks.fidelity.mutants import mutated
+from datasets import batches
+from frameworks import weights as canonical
+from frameworks.backend import Backend, Framework, framework
+
+Arrays = dict[str, np.ndarray]
+REFERENCE = "numpy"
+
+
+def known(name: str) -> Framework:
+    """A framework of the registry, or the NumPy reference as if it were one."""
+    if name == REFERENCE:
+        return Framework(
+            REFERENCE, "frameworks.numpy_reference:NumpyReference", {"numpy": "numpy"}, "keras"
+        )
+    return framework(name)
+
+
+def measure(case: Case, backend_class: type[Backend]) -> Arrays:
+    """Everything the case asks for, by name, in the canonical layout.
+
+    structure: `parameters`, `weights_hash`, `order_hash`, `masks_hash`, `dtype`.
+    forward: `training/LAYER` and `inference/LAYER` activations, `logits`, `loss`.
+    gradients: `gradient/KEY`.
+    optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and `slot/...`.
+    steps: `losses` (steps,), `step/STEP/KEY` weights, `state/...`, `predictions` (test, classes).
+    """
+    material = Material(case)
+    backend = backend_class(material.network, case.recipe, case.runtime, material.weights)
+    measurements = {
+        "structure": _structure,
+        "forward": _forward,
+        "gradients": _gradients,
+        "optimizer": _optimizer,
+        "steps": _steps,
+    }
+    arrays: Arrays = {}
+    for name in case.measure:
+        arrays |= measurements[name](material, backend)
+    return arrays
+
+
+def _structure(material: Material, backend: Backend) -> Arrays:
+    loaded = backend.get_weights()
+    order = [material.epoch(number).indices for number in (1, 2)]
+    masks = material.masks.draw(material.case.recipe.batch_size, 1, 0)
+    as_given = {key: array.astype(material.weights[key].dtype) for key, array in loaded.items()}
+    return {
+        "parameters": np.asarray(backend.parameters()),
+        "weights_hash": np.asarray(canonical.sha256(as_given)),
+        "order_hash": np.asarray(batches.order_sha256(order)),
+        "masks_hash": np.asarray(canonical.sha256(masks)),
+        "dtype": np.asarray(str(next(iter(loaded.values())).dtype)),
+    }
+
+
+def _forward(material: Material, backend: Backend) -> Arrays:
+    batch = material.epoch(1)[0]
+    arrays: Arrays = {}
+    for mode in (True, False):
+        prefix = "training" if mode else "inference"
+        found = backend.activations(batch, training=mode)
+        arrays |= {f"{prefix}/{name}": value for name, value in found.items()}
+    result = backend.gradients(batch)
+    return {**arrays, "logits": result.logits, "loss": np.asarray(result.loss)}
+
+
+def _gradients(material: Material, backend: Backend) -> Arrays:
+    result = backend.gradients(material.epoch(1)[0])
+    return {f"gradient/{key}": value for key, value in result.gradients.items()}
+
+
+def _optimizer(material: Material, backend: Backend) -> Arrays:
+    case, arrays = material.case, Arrays()
+    for step in range(case.steps):
+        _change_rate(case, backend, step)
+        backend.apply_gradients(material.gradient_stream(step))
+        if _is_recorded(case, step):
+            for key, value in backend.get_weights().items():
+                arrays[f"injected/{step + 1}/{key}"] = value
+    arrays |= {f"slot/{key}": value for key, value in backend.get_optimizer_state().items()}
+    return arrays
+
+
+def _steps(material: Material, backend: Backend) -> Arrays:
+    case, arrays = material.case, Arrays()
+    losses = []
+    epoch = material.epoch(1)
+    for step, (number, position) in enumerate(material.step_batches()):
+        if number != epoch.number:
+            epoch = material.epoch(number)
+        _change_rate(case, backend, step)
+        losses.append(backend.train_epoch([epoch[position]]).loss)
+        if _is_recorded(case, step):
+            for key, value in backend.get_weights().items():
+                arrays[f"step/{step + 1}/{key}"] = value
+    arrays |= {f"state/{key}": value for key, value in backend.get_optimizer_state().items()}
+    if case.test_images:
+        images, _ = material.data
+        arrays["predictions"] = backend.predict(images[-case.test_images :])
+    return {**arrays, "losses": np.asarray(losses)}
+
+
+def _change_rate(case: Case, backend: Backend, step: int) -> None:
+    if case.rate_change and step == case.rate_change:
+        backend.set_learning_rate(case.recipe.optimizer.learning_rate * case.rate_factor)
+
+
+def _is_recorded(case: Case, step: int) -> bool:
+    return (step + 1) % case.record_every == 0 or step + 1 == case.steps
+
+
+def main(name: str, cases_file: str, output: str) -> int:
+    """Measure each case; one that fails leaves its reason, and the rest go on."""
+    cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
+    backend_class = known(name).backend()
+    for case in cases:
+        target = Path(output) / case.name
+        try:
+            with mutated(case.mutant, name):
+                arrays = measure(case, backend_class)
+        except Exception as error:  # whatever a framework raises is the reason it was not run
+            traceback.print_exc()
+            reason = " ".join(str(error).split())[:500]
+            target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
+            continue
+        with open(target.with_name(f"{case.name}.npz"), "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
