@@ -1,0 +1,178 @@
+"""python -m results: show, export, merge, compact; columns prints what each column means."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from results.export import FORMATS, PAGE_COLUMNS
+from results.files import damage_on_stderr
+from results.store import DEFAULT_STORE, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FRAMES = tuple(PAGE_COLUMNS)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, or 2 after a message that says what is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        with damage_on_stderr():
+            options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m results", description="The results table.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=run)
+        return added
+
+    def add_store(to: argparse.ArgumentParser) -> None:
+        to.add_argument(
+            "--store",
+            type=Path,
+            default=DEFAULT_STORE,
+            metavar="DIR",
+            help="directory of the results (default: %(default)s)",
+        )
+
+    def add_all(to: argparse.ArgumentParser) -> None:
+        to.add_argument(
+            "--all",
+            action="store_true",
+            help="every execution, not only the latest of each run",
+        )
+
+    show = command("show", _show, "Print the runs as a table, or all that is known of one run.")
+    show.add_argument("run", nargs="?", help="a run_id or execution_id, or its first letters")
+    add_all(show)
+    add_store(show)
+
+    export = command("export", _export, "Write a frame as CSV, Parquet, Markdown or LaTeX.")
+    export.add_argument("--format", choices=FORMATS, default="csv")
+    export.add_argument("--frame", choices=_FRAMES, default="runs")
+    export.add_argument(
+        "--columns",
+        metavar="NAME,NAME",
+        help="only these (default: all for CSV and Parquet, the main ones for text)",
+    )
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    add_all(export)
+    add_store(export)
+
+    merge = command("merge", _merge, "Take over the runs of other stores.")
+    merge.add_argument("other", nargs="+", type=Path, metavar="OTHER")
+    add_store(merge)
+
+    add_store(command("compact", _compact, "Pack the store's files into few."))
+    command("columns", _columns, "Print what each column means.")
+    return parser
+
+
+def _show(options: argparse.Namespace) -> None:
+    from results.console import print_run, print_runs
+
+    runs = _filled(options.store).runs(latest=not options.all and options.run is None)
+    if options.run is None:
+        print_runs(runs)
+        return
+    of_run = runs["run_id"].str.startswith(options.run)
+    found = runs[of_run | runs["execution_id"].str.startswith(options.run)]
+    ids = set(found["run_id"])
+    if len(ids) != 1:
+        what = f"{len(ids)} runs" if ids else "no run"
+        raise ValueError(f"{what} in {options.store} with an id that starts with {options.run!r}")
+    print_run(found.iloc[-1])
+
+
+def _export(options: argparse.Namespace) -> None:
+    from results.export import exported
+
+    store = _filled(options.store)
+    reads = {"runs": store.runs, "epochs": store.epochs, "predictions": store.predictions}
+    frame = reads[options.frame](latest=not options.all)
+    if options.columns:
+        frame = _selected(frame, options.columns.split(","), options.frame)
+    elif options.format in ("markdown", "latex"):
+        frame = frame[list(PAGE_COLUMNS[options.frame])]
+    content = exported(frame, options.format)
+    if options.output is not None:
+        try:
+            options.output.write_bytes(content)
+        except OSError as error:
+            raise OSError(f"cannot write {options.output}: {error.strerror}") from error
+        print(f"{len(frame)} rows of {options.frame} written to {options.output}", file=sys.stderr)
+    elif options.format == "parquet" and sys.stdout.isatty():
+        raise ValueError("Parquet is not text: name a file with --output")
+    else:
+        sys.stdout.buffer.write(content)
+
+
+def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFrame":
+    import difflib
+
+    for name in names:
+        if name not in frame.columns:
+            near = difflib.get_close_matches(name, list(frame.columns), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"{table} has no column {name!r}{hint} (see: python -m results columns)"
+            )
+    return frame[names]
+
+
+def _merge(options: argparse.Namespace) -> None:
+    store = Store(options.store)
+    for other in options.other:
+        print(f"{store.merge(other)} new executions from {other} in {options.store}")
+
+
+def _compact(options: argparse.Namespace) -> None:
+    store = _filled(options.store)
+    packed = store.compact()
+    print(f"{packed} files packed; {options.store} now has {len(store.files())}")
+
+
+def _columns(options: argparse.Namespace) -> None:
+    from results import schema
+
+    tables = {
+        "runs": schema.RUN_COLUMNS,
+        "runs, computed on reading": schema.DERIVED_COLUMNS,
+        "epochs (with execution_id and run_id)": schema.EPOCH_COLUMNS,
+        "predictions (with execution_id and run_id)": schema.PREDICTION_COLUMNS,
+    }
+    for title, columns in tables.items():
+        print(f"\n{title}")
+        for column in columns:
+            kind = "JSON" if column.json else column.type
+            print(f"  {column.name:<30}{kind:<20}{column.meaning}")
+
+
+def _filled(path: Path) -> Store:
+    store = Store(path)
+    if not store.files():
+        what = "is empty" if path.is_dir() else "is not there"
+        raise FileNotFoundError(
+            f"the results store {path} {what}; run python -m benchmarks.run first, "
+            "or name a store with --store"
+        )
+    return store
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The columns of the results table: name, type, meaning with its unit.
+
+One finished execution is one row of `runs`; its epochs and test predictions travel with it. The
+types are Parquet types by name, so that this file imports nothing heavy.
+"""
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+
+STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its type by name (see `record.arrow_type`) and what it holds."""
+
+    name: str
+    type: str
+    meaning: str
+    json: bool = False  # a string that holds JSON; mappings and lists are accepted on append
+
+
+def _columns(*rows: tuple[str, str, str]) -> tuple[Column, ...]:
+    return tuple(
+        Column(name, "string" if kind == "json" else kind, meaning, json=kind == "json")
+        for name, kind, meaning in rows
+    )
+
+
+RUN_COLUMNS = _columns(
+    ("schema_version", "int64", "version of these columns"),
+    ("run_id", "string", "hash of what was to be run; executions of one configuration share it"),
+    ("cell_id", "string", "the same hash without seed and repeat"),
+    ("execution_id", "string", "unique to this execution"),
+    ("session_id", "string", "the call of the command that this execution belongs to"),
+    ("started_at", "timestamp[us, UTC]", "when the execution began"),
+    ("framework", "string", "keras (on TensorFlow), keras@torch, keras@jax, torch, jax, ..."),
+    ("architecture", "string", "name of the layer list"),
+    ("architecture_hash", "string", "hash of the layer list"),
+    ("dataset", "string", "demo, galaxy10, galaxy10-decals, or the stem of a file's name"),
+    ("dataset_sha256", "string", "SHA-256 of the source file (demo: of images and labels)"),
+    ("labels", "string", "label view: native, 4way, 3way, hubble"),
+    ("channels", "string", "rgb, or the one channel taken"),
+    ("image_height", "int64", "pixels"),
+    ("image_width", "int64", "pixels"),
+    ("image_channels", "int64", "channels of the network's input"),
+    ("classes", "int64", "number of classes"),
+    ("class_names", "list<string>", "by label"),
+    ("seed", "int64", "seed of split, order, weights and masks"),
+    ("repeat", "int64", "which of several processes of one configuration and seed"),
+    ("parity", "string", "matched or native"),
+    ("tuning", "string", "idiomatic or tuned"),
+    ("precision", "string", "float32, tf32, bfloat16 or float64"),
+    ("device", "string", "cpu or cuda"),
+    ("device_name", "string", "model of the processor or GPU"),
+    ("threads", "int64", "threads that the framework was given"),
+    ("status", "string", "ok, diverged, oom, timeout, error or skipped"),
+    ("reason", "string", "why, when the status is not ok"),
+    ("parameters", "int64", "trainable and other parameters of the network"),
+    ("train_images", "int64", "images trained on in one epoch"),
+    ("validation_images", "int64", "images in the validation set"),
+    ("test_images", "int64", "images in the test set"),
+    ("class_counts", "list<int64>", "images of each class in the whole data set"),
+    ("epochs", "int64", "epochs asked for"),
+    ("batch_size", "int64", "images in one optimizer step"),
+    ("optimizer", "string", "name of the optimizer"),
+    ("learning_rate", "double", "initial learning rate"),
+    ("recipe", "json", "optimizer, loss, schedule, stopping: every default spelled out"),
+    ("config", "json", "the whole configuration of the run"),
+    ("test_accuracy", "double", "share of test images whose predicted class is the label"),
+    ("test_loss", "double", "mean test loss in nats, with the L2 terms, as Keras reports it"),
+    ("test_cross_entropy", "double", "mean test cross-entropy in nats, without L2 terms"),
+    ("best_validation_accuracy", "double", "highest validation accuracy of any epoch >= 1"),
+    ("best_validation_epoch", "int64", "the epoch it was reached in"),
+    ("lowest_validation_loss_epoch", "int64", "epoch >= 1 with the lowest validation loss"),
+    ("import_seconds", "double", "importing the framework"),
+    ("stage_seconds", "double", "putting the data where the framework reads it"),
+    ("build_seconds", "double", "building the network and loading its weights"),
+    ("compile_seconds", "double", "compiling and warming up on dummy data"),
+    ("train_seconds", "double", "all epochs, validation apart"),
+    ("evaluate_seconds", "double", "validation and test"),
+    ("wall_seconds", "double", "the whole process, from start to exit"),
+    ("peak_memory_bytes", "int64", "highest memory use, bytes"),
+    ("peak_memory_kind", "string", "process resident set or device allocator"),
+    ("flops_per_image", "double", "operations of forward and backward for one training image"),
+    ("split_hash", "string", "hash of the train, validation and test indices"),
+    ("order_hash", "string", "hash of the batch order of every epoch"),
+    ("weights_hash", "string", "hash of the initial weights"),
+    ("masks_hash", "string", "hash of the dropout masks"),
+    ("parity_checked", "bool", "whether this configuration passed the parity check"),
+    ("versions", "json", "versions of Python, the framework and its libraries"),
+    ("machine", "json", "the machine: processor, memory, system, GPU"),
+    ("machine_id", "string", "fingerprint of the machine without what changes by the minute"),
+    ("commit", "string", "commit of the harness"),
+    ("dirty", "bool", "whether files differed from that commit"),
+    ("log", "string", "the end of the worker's error output, when it failed"),
+    ("extra", "json", "further measurements"),
+)
+
+DERIVED_COLUMNS = _columns(
+    ("epoch_seconds_median", "double", "median of the training epochs' seconds, epochs >= 1"),
+    ("images_per_second", "double", "train_images / epoch_seconds_median"),
+    ("achieved_flops", "double", "images_per_second x flops_per_image, operations per second"),
+)
+
+EPOCH_COLUMNS = _columns(
+    ("epoch", "int64", "0 is before training"),
+    ("split", "string", "train or validation"),
+    ("loss", "double", "mean loss in nats, with the L2 terms"),
+    ("cross_entropy", "double", "mean cross-entropy in nats"),
+    ("accuracy", "double", "share of images classified as labelled"),
+    ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),
+    ("learning_rate", "double", "learning rate of this epoch"),
+)
+
+PREDICTION_COLUMNS = _columns(
+    ("split", "string", "test"),
+    ("index", "int64", "row in the data set"),
+    ("label", "int64", "the class it is labelled as"),
+    ("predicted", "int64", "the class of highest probability"),
+    ("probabilities", "list<float>", "by class"),
+)
+
+# Every epoch and prediction row carries these two as well, taken from its run.
+KEYS = ("execution_id", "run_id")
+# What may not be null in a row of each table.
+REQUIRED = {
+    "runs": ("run_id", "execution_id", "status"),
+    "epochs": ("epoch", "split"),
+    "predictions": ("split", "index", "label", "predicted"),
+}

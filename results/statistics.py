@@ -1,0 +1,72 @@
+"""Intervals beside every number: pure functions of the raw values.
+
+The share of successes gets Wilson's interval; times get the bootstrap of the median of the
+processes' medians, because epochs of one process are not independent of each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LEVEL = 0.95
+_RESAMPLES = 4000
+_SEED = 20210601
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval; `low` and `high` are NaN where there is none."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def wilson(successes: float, trials: float) -> Interval:
+    """The share of successes with Wilson's score interval (Wilson 1927, JASA 22, 209).
+
+    Args:
+        successes: 0..trials; need not be whole (a share of pooled trials).
+        trials: independent ones.
+    """
+    if not trials > 0:
+        return Interval(float("nan"))
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes of {trials} trials")
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + LEVEL / 2))
+    share = successes / trials
+    centre = share + z**2 / (2 * trials)
+    half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    low = 0.0 if successes == 0 else (centre - half) / scale
+    high = 1.0 if successes == trials else (centre + half) / scale
+    return Interval(share, float(low), float(high))
+
+
+def median_of_medians(processes: Sequence[npt.ArrayLike]) -> Interval:
+    """The median of the processes' medians with its bootstrap interval (percentile method).
+
+    With several processes, processes are resampled. With one, its samples are: the interval then
+    says how steady that process was, not how another would fare. The resampling is seeded, so
+    the same values give the same interval.
+
+    Args:
+        processes: the raw samples of each process; NaNs and empty processes are left out.
+    """
+    samples = [np.asarray(values, dtype=np.float64) for values in processes]
+    samples = [values[~np.isnan(values)] for values in samples]
+    samples = [values for values in samples if values.size]
+    if not samples:
+        return Interval(float("nan"))
+    pool = np.array([np.median(values) for values in samples]) if len(samples) > 1 else samples[0]
+    value = float(np.median(pool))
+    if pool.size < 2:
+        return Interval(value)
+    draws = np.random.default_rng(_SEED).choice(pool, size=(_RESAMPLES, pool.size))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(np.median(draws, axis=1), [tail, 1 - tail])
+    return Interval(value, float(low), float(high))

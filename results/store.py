@@ -1,0 +1,278 @@
+"""The store: a directory of Parquet files, read as three tidy frames.
+
+One finished execution is one file, written under a temporary name and renamed: whole or not at
+all, by as many writers at once as there are. `compact` packs such files into few. An execution
+may be found twice (a merge, a compaction that was killed half way): reading keeps one.
+"""
+
+import os
+import re
+import uuid
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from results.files import DamagedFileWarning, StoreError, remove_stale, whole_file
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+    from results.examples import Examples
+
+__all__ = ["DEFAULT_STORE", "DamagedFileWarning", "Store", "StoreError"]
+
+DEFAULT_STORE = Path("runs")
+
+
+class Store:
+    """The runs kept in one directory. Nothing is created before the first write.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = DEFAULT_STORE) -> None:
+        self.path = Path(path)
+
+    # Writing
+
+    def check_writable(self) -> None:
+        """Create the directory and try a write, before hours are spent on runs to keep.
+
+        Raises:
+            StoreError: the store cannot be written; the message names directory and remedy.
+        """
+        probe = self.path / f"probe-{uuid.uuid4().hex}"
+        with whole_file(probe, self.path) as file:
+            file.write(b"probe")
+        probe.unlink()
+
+    def append(
+        self,
+        run: Mapping[str, Any],
+        epochs: Iterable[Mapping[str, Any]] = (),
+        predictions: Iterable[Mapping[str, Any]] = (),
+    ) -> Path:
+        """Keep one execution, whole or not at all.
+
+        Args:
+            run: values by column (results/schema.py); `run_id`, `execution_id` and `status` are
+                needed, a column left out is null. JSON columns take a mapping or a JSON string.
+            epochs: rows by column; `execution_id` and `run_id` may be left out.
+            predictions: likewise.
+
+        Returns:
+            The file written.
+
+        Raises:
+            ValueError: an unknown column, a wrong type, or an execution_id already stored.
+            StoreError: the directory cannot be written.
+        """
+        import pyarrow.parquet as pq
+
+        from results.record import record
+
+        table = record(run, epochs, predictions)
+        execution = str(run["execution_id"])
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", execution):
+            raise ValueError(f"runs: execution_id {execution!r} does not make a file name")
+        path = self.path / f"run-{execution}.parquet"
+        if path.exists():
+            raise ValueError(f"runs: execution_id {execution!r} is already stored in {path}")
+        with whole_file(path, self.path) as file:
+            pq.write_table(
+                table,
+                file,
+                compression="zstd",
+                use_dictionary=False,  # one row: a dictionary and statistics would double it
+                write_statistics=False,
+                write_page_checksum=True,
+            )
+        return path
+
+    def save_examples(
+        self,
+        images: "npt.NDArray[np.uint8]",
+        labels: "npt.NDArray[np.int64]",
+        class_names: Iterable[str],
+        *,
+        dataset: str,
+        dataset_sha256: str,
+        label_view: str,
+        channels: str,
+    ) -> Path:
+        """Keep a few images of a data set for the report, unless this view has some already.
+
+        Args:
+            images: uint8 (k, height, width, channels), best one or more of each class.
+            labels: integers (k,), indices into `class_names`.
+            class_names: by label.
+            dataset, dataset_sha256, label_view, channels: as in the columns of `runs`, where
+                `label_view` is the column `labels`.
+
+        Raises:
+            ValueError: shapes, types or labels that do not fit.
+            StoreError: the directory cannot be written.
+        """
+        from results import examples
+
+        return examples.save(
+            self.path,
+            examples.Examples(
+                images, labels, tuple(class_names), dataset, dataset_sha256, label_view, channels
+            ),
+        )
+
+    def merge(self, other: "Store | str | os.PathLike[str]") -> int:
+        """Take over the executions (and examples) of another store that are not held here.
+
+        Returns:
+            How many were new. A damaged file of the other store is warned of and left out.
+
+        Raises:
+            FileNotFoundError: the other store is no directory.
+            StoreError: this store cannot be written.
+        """
+        from results import examples
+
+        source = other if isinstance(other, Store) else Store(other)
+        if not source.path.is_dir():
+            raise FileNotFoundError(f"no results store at {source.path}")
+        held = {
+            execution
+            for _, table in self._tables(["execution_id"])
+            for execution in table["execution_id"].to_pylist()
+        }
+        count = len(held)
+        for path, table in source._tables(["execution_id"]):
+            executions = set(table["execution_id"].to_pylist())
+            if executions <= held:
+                continue
+            target = self.path / path.name
+            if target.exists():  # a damaged file of the same name
+                target = self.path / f"merged-{uuid.uuid4().hex}.parquet"
+            with whole_file(target, self.path) as file:
+                file.write(path.read_bytes())
+            held |= executions
+        for example in examples.load(source.path):
+            examples.save(self.path, example)
+        return len(held) - count
+
+    def compact(self) -> int:
+        """Pack the files into few large ones; safe to kill, safe beside writers.
+
+        A packed file is on disk before the files that it replaces are removed, and reading keeps
+        one of two equal executions, so nothing is lost or doubled at any moment.
+
+        Returns:
+            How many files were packed.
+
+        Raises:
+            StoreError: the directory cannot be written.
+        """
+        from results.pack import PACK_BYTES, pack
+
+        remove_stale(self.path)
+        small = [path for path in self.files() if path.stat().st_size < PACK_BYTES / 2]
+        return pack(self.path, small) if len(small) > 1 else 0
+
+    # Reading
+
+    def runs(self, latest: bool = False, columns: Iterable[str] | None = None) -> "pd.DataFrame":
+        """A row per execution, oldest first; `images_per_second` and the like are derived.
+
+        Args:
+            latest: only the latest execution of each run_id.
+            columns: only these columns (quicker); all by default.
+        """
+        from results import frames
+
+        wanted = frames.run_columns(columns)
+        table = self._read([*frames.ORDER, *frames.stored_columns(wanted)], latest)
+        return frames.runs_frame(table, wanted)
+
+    def epochs(self, latest: bool = False) -> "pd.DataFrame":
+        """A row per execution, epoch and split; see `runs` for `latest`."""
+        from results import frames
+
+        return frames.epochs_frame(self._read([*frames.ORDER, frames.EPOCHS], latest))
+
+    def predictions(self, latest: bool = False, probabilities: bool = True) -> "pd.DataFrame":
+        """A row per execution and test image; see `runs` for `latest`.
+
+        Args:
+            latest: only the latest execution of each run_id.
+            probabilities: with the column of probabilities, float32 (classes,) each; without it
+                reading is much quicker.
+        """
+        from results import frames
+
+        parts = frames.prediction_parts(probabilities)
+        table = self._read([*frames.ORDER, *parts], latest)
+        return frames.predictions_frame(table, probabilities)
+
+    def examples(self) -> "list[Examples]":
+        """The example images kept by `save_examples`; damaged files are warned of."""
+        from results import examples
+
+        return examples.load(self.path)
+
+    def finished(self) -> set[str]:
+        """The run_ids of which an execution has ended with status ok."""
+        return {
+            run_id
+            for _, table in self._tables(["run_id", "status"])
+            for run_id, status in zip(
+                table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True
+            )
+            if status == "ok"
+        }
+
+    def files(self) -> list[Path]:
+        """The store's files, without leftovers of killed writers; none if it is not there yet.
+
+        Raises:
+            StoreError: the path is not a directory, or may not be read.
+        """
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(
+                error.errno,
+                f"cannot read the results store {self.path}: {error.strerror}; "
+                "name a directory with --store",
+            ) from error
+        return [
+            self.path / name
+            for name in sorted(names)
+            if name.endswith(".parquet") and not name.startswith(".")
+        ]
+
+    def _read(self, columns: list[str], latest: bool) -> "pa.Table":
+        from results.reading import combined
+
+        return combined([table for _, table in self._tables(columns)], columns, latest)
+
+    def _tables(self, columns: list[str]) -> "list[tuple[Path, pa.Table]]":
+        """These columns of each readable file; the other files are warned of."""
+        from results.reading import read_columns
+
+        for _ in range(5):  # a file that is gone was packed since the listing: list again
+            tables: list[tuple[Path, pa.Table]] = []
+            skipped: list[tuple[Path, Exception]] = []
+            for path in self.files():
+                try:
+                    tables.append((path, read_columns(path, columns)))
+                except (OSError, ValueError) as error:  # pyarrow's own errors are among these
+                    skipped.append((path, error))
+            if not any(isinstance(reason, FileNotFoundError) for _, reason in skipped):
+                break
+        for path, reason in skipped:
+            warnings.warn(f"skipped {path}: {reason}", DamagedFileWarning, stacklevel=4)
+        return tables

@@ -1,0 +1,67 @@
+"""Intervals against independent references."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from results.statistics import Interval, median_of_medians, wilson
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_scipys(counts: tuple[int, int]) -> None:
+    successes, trials = counts
+    reference = binomtest(successes, trials).proportion_ci(method="wilson")
+    found = wilson(successes, trials)
+    assert found.value == successes / trials
+    assert found.low == pytest.approx(reference.low, abs=1e-12)
+    assert found.high == pytest.approx(reference.high, abs=1e-12)
+
+
+def test_wilson_of_nothing_and_of_nonsense() -> None:
+    assert math.isnan(wilson(0, 0).value)
+    with pytest.raises(ValueError, match="3 successes of 2 trials"):
+        wilson(3, 2)
+
+
+def test_the_median_is_over_processes_not_over_epochs() -> None:
+    """One process with many epochs must not outvote two with few."""
+    found = median_of_medians([[1.0] * 100, [2.0, 2.0], [3.0]])
+    assert found.value == 2.0
+    assert (found.low, found.high) == (1.0, 3.0)
+
+
+def test_interval_is_the_bootstraps() -> None:
+    values = np.random.default_rng(3).gamma(3, 1, 25)
+    found = median_of_medians([[value] for value in values])
+    generator = np.random.default_rng(99)
+    naive = [np.median(generator.choice(values, values.size)) for _ in range(4000)]
+    low, high = np.quantile(naive, [0.025, 0.975])
+    spread = values.std()
+    assert found.value == np.median(values)
+    assert abs(found.low - low) < 0.1 * spread
+    assert abs(found.high - high) < 0.1 * spread
+    assert found == median_of_medians([[value] for value in values]), "not repeatable"
+
+
+def test_interval_covers_the_true_median() -> None:
+    generator = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        processes = generator.normal(10, 1, (15, 1))
+        interval = median_of_medians(list(processes))
+        covered += interval.low <= 10 <= interval.high
+    assert 0.88 <= covered / 200 <= 1.0
+
+
+def test_what_is_missing_is_left_out() -> None:
+    assert math.isnan(median_of_medians([]).value)
+    assert math.isnan(median_of_medians([[math.nan], []]).value)
+    one = median_of_medians([[2.0]])
+    assert one.value == 2.0
+    assert math.isnan(one.low)
+    assert isinstance(one, Interval)
+    assert median_of_medians([[1.0, math.nan, 3.0], []]).value == 2.0
