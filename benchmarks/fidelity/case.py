@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from datasets import batches
+from datasets import batches, demo
 from frameworks import weights as canonical
 from frameworks.architecture import Architecture
 from frameworks.backend import Precision, Runtime
@@ -24,8 +24,9 @@ _PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One network and recipe on one set of pictures, with every field stated.
 
-    pictures: "noise" for uniform random bytes drawn from the seed, or the path of an .npz file
-    with `images` uint8 (n, height, width, channels) and `labels` (n,).
+    pictures: "demo" for the middle of demo galaxies drawn from the seed, "noise" for uniform
+    random bytes, or the path of an .npz file with `images` uint8 (n, height, width, channels) and
+    `labels` (n,).
     measure: what to compute. steps: training steps taken one by one; the learning rate is
     multiplied by `rate_factor` after `rate_change` of them (0: never).
     record_every: weights are kept after every so many steps, and always after the last.
@@ -44,7 +45,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     threads: int = 1
     seed: int = 0
     images: int = 64
-    pictures: str = "noise"
+    pictures: str = "demo"
     measure: tuple[Measurement, ...] = ("structure", "forward", "gradients")
     steps: int = 0
     rate_change: int = 0
@@ -101,6 +102,9 @@ class Material:
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """(images uint8 (n, height, width, channels), labels int64 (n,))."""
         case = self.case
+        if case.pictures == "demo":
+            images, labels = demo.generate(case.images, case.seed)
+            return _middle(images, case.input_shape), labels % case.classes
         if case.pictures != "noise":
             with np.load(Path(case.pictures), allow_pickle=False) as archive:
                 return archive["images"], archive["labels"]
@@ -146,3 +150,12 @@ class Material:
             kept = generator.random(shape) >= 0.1
             gradients[name] = (generator.standard_normal(shape) * size * kept).astype(np.float32)
         return gradients
+
+
+def _middle(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The central part of pictures (n, height, width, channels), of `shape`."""
+    height, width, channels = shape
+    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+    if top < 0 or left < 0:
+        raise ValueError(f"demo galaxies are {images.shape[1]} pixels wide; asked for {shape}.")
+    return np.ascontiguousarray(images[:, top : top + height, left : left + width, :channels])

@@ -1,0 +1,86 @@
+"""How long runs will take: from earlier runs of this machine, else from a stated guess."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks.plan import PlannedRun, RunConfig
+
+if TYPE_CHECKING:
+    from results.store import Store
+
+# Guesses for a machine that has not run anything yet, of the order that small CNNs reach.
+ASSUMED_FLOPS_PER_THREAD = 30e9
+ASSUMED_FLOPS_GPU = 3e12
+ASSUMED_START_SECONDS = 12.0  # import, build, compile
+
+_HISTORY_COLUMNS = (
+    *("cell_id", "machine_id", "status", "framework", "precision", "device", "threads"),
+    *("wall_seconds", "achieved_flops"),
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a run, and what they rest on."""
+
+    seconds: float
+    basis: str
+
+
+@dataclass
+class Estimator:
+    """Knows how long runs took; `observe` teaches it another."""
+
+    walls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    rates: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def from_store(cls, store: Store, machine_id: str) -> Estimator:
+        """One that knows the finished runs of this machine."""
+        estimator = cls()
+        runs = store.runs(columns=_HISTORY_COLUMNS)
+        runs = runs[(runs["status"] == "ok") & (runs["machine_id"] == machine_id)]
+        for row in runs.to_dict("records"):
+            if row["wall_seconds"] > 0:
+                estimator.walls[row["cell_id"]].append(row["wall_seconds"])
+            if row["achieved_flops"] > 0:
+                key = (row["framework"], row["precision"], row["device"], row["threads"])
+                estimator.rates[key].append(row["achieved_flops"])
+        return estimator
+
+    def observe(self, run: PlannedRun, wall_seconds: float) -> None:
+        """Learn from a run that ended well: its wall time, and the rate that this implies."""
+        self.walls[run.cell_id].append(wall_seconds)
+        computing = wall_seconds - ASSUMED_START_SECONDS / 2
+        if computing > 0:
+            self.rates[_rate_key(run.config)].append(run.flops / computing)
+
+    def estimate(self, run: PlannedRun) -> Estimate:
+        """Seconds of one run, from the most telling runs that there are."""
+        if walls := self.walls.get(run.cell_id):
+            return Estimate(median(walls), f"{len(walls)} earlier of the same")
+        if rates := self.rates.get(_rate_key(run.config)):
+            rate, basis = median(rates), f"{run.config.framework} made {median(rates) / 1e9:.0f}"
+        else:
+            rate = assumed_flops(run.config)
+            basis = f"assumed {rate / 1e9:.0f}"
+        return Estimate(
+            ASSUMED_START_SECONDS + run.flops / rate,
+            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start",
+        )
+
+
+def assumed_flops(config: RunConfig) -> float:
+    """Operations per second guessed for a machine without history."""
+    if config.device == "cuda":
+        return ASSUMED_FLOPS_GPU
+    share = 0.5 if config.precision == "float64" else 1.0
+    return ASSUMED_FLOPS_PER_THREAD * config.threads * share
+
+
+def _rate_key(config: RunConfig) -> tuple:
+    return (config.framework, config.precision, config.device, config.threads)

@@ -1,0 +1,38 @@
+"""The bounds of the ladder, written down before measuring.
+
+Float64 differences are rounding alone; float32 ones too, on pictures where no ReLU or max-pool
+changes side. Batch norm divides by a measured spread, which amplifies the rounding of its input.
+"""
+
+from __future__ import annotations
+
+from frameworks import recipe as recipes
+from frameworks.architecture import BatchNorm
+from frameworks.network import Network
+
+# rung -> precision -> (bound, bound with batch norm)
+_BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
+    "R1": {"float64": (1e-12, 1e-12), "float32": (2e-6, 1e-5)},
+    "R1 loss": {"float64": (1e-12, 1e-12), "float32": (1e-6, 1e-5)},
+    "R2": {"float64": (1e-11, 1e-11), "float32": (1e-5, 2e-5)},
+    "R2 flipped": {"float32": (5e-3, 5e-3)},
+    "R3": {"float64": (1e-12, 1e-12), "float32": (1e-5, 1e-5)},
+    "R4": {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-3)},
+    "R5a loss": {"float64": (1e-12, 1e-11)},
+    "R5a weights": {"float64": (1e-10, 1e-10)},
+    "R5b loss": {"float32": (1e-5, 1e-5)},
+    "R5b weights": {"float32": (1e-4, 1e-4)},
+}
+ADAM_FLOAT32 = 3e-5  # R3: Keras and optax take 1 - beta^t in float32, 6.6e-6 off at step 1
+DEAD_BIAS = 1e-6  # largest gradient of a bias that a batch norm cancels, float32
+DEAD_BIAS_FLOAT64 = 1e-12
+RMS_FACTOR = 3.0  # R1 float32: error against the oracle, times the median framework's
+AGREEMENT = 0.995  # R5b: share of equal predictions
+
+
+def bound(rung: str, network: Network, precision: str, optimizer: recipes.Optimizer) -> float:
+    """The bound of a rung for a network in a precision."""
+    plain, with_norm = _BOUNDS[rung][precision]
+    if rung == "R3" and precision == "float32":
+        return ADAM_FLOAT32 if isinstance(optimizer, recipes.Adam | recipes.AdamW) else plain
+    return with_norm if any(isinstance(layer, BatchNorm) for layer in network.layers) else plain

@@ -1,0 +1,293 @@
+"""What is to be run: one frozen configuration per run, its identity, and the order of a session.
+
+A `RunConfig` states everything that decides a result or a speed: the architecture and recipe with
+every default spelled out, the data view, the split, the seed, the device. Its hash is the `run_id`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import product
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from benchmarks.suite import Parity, Suite
+from datasets.batches import split_into_batches
+from frameworks.architecture import Architecture, load
+from frameworks.backend import Precision, Runtime, framework
+from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.network import Network
+from frameworks.recipe import Recipe
+
+Device = Literal["cpu", "cuda"]
+Tuning = Literal["idiomatic", "tuned"]
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class DataView(_Part, frozen=True):
+    """The galaxies as the network sees them. `sha256` is that of the source."""
+
+    dataset: str
+    sha256: str
+    labels: str
+    channels: str
+    height: int
+    width: int
+    image_channels: int
+    classes: int
+    image_key: str = "images"
+    label_key: str = "ans"
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return (self.height, self.width, self.image_channels)
+
+
+class SplitSettings(_Part, frozen=True):
+    """How the galaxies are split: the test set first, then validation from what is left."""
+
+    seed: int
+    test_fraction: float
+    validation_fraction: float
+
+
+class RunConfig(_Part, frozen=True):
+    """One run, whole: what a worker needs to know, and what `run_id` is the hash of.
+
+    A field added later must have the default that describes the runs made before it, and a default
+    must never change: both keep the identity of stored runs.
+    """
+
+    framework: str
+    architecture: Architecture
+    recipe: Recipe
+    data: DataView
+    split: SplitSettings
+    seed: int
+    device: Device
+    threads: int
+    repeat: int = 0
+    parity: Parity = "matched"
+    tuning: Tuning = "idiomatic"
+    precision: Precision = "float32"
+
+    @property
+    def run_id(self) -> str:
+        """Hash of everything, 16 hexadecimal digits."""
+        return _hash(identity(self))
+
+    @property
+    def cell_id(self) -> str:
+        """Hash of everything but seed and repeat: what is averaged over, and tracked."""
+        parts = identity(self)
+        return _hash({key: parts[key] for key in parts if key not in ("seed", "repeat")})
+
+    def network(self) -> Network:
+        """The architecture bound to this view of the data."""
+        return Network(self.architecture, self.data.input_shape, self.data.classes)
+
+    def runtime(self) -> Runtime:
+        """What the backend is told of where and how to compute."""
+        return Runtime(
+            device=self.device,
+            precision=self.precision,
+            tuning=self.tuning,
+            native_dropout=self.parity == "native",
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def label(self) -> str:
+        """A short name for messages: framework, architecture, seed, and what is not usual."""
+        unusual = [
+            text
+            for text, usual in (
+                (self.parity, "matched"),
+                (self.tuning, "idiomatic"),
+                (self.precision, "float32"),
+                (f"batch {self.recipe.batch_size}", "batch 64"),
+                (f"repeat {self.repeat}", "repeat 0"),
+            )
+            if text != usual
+        ]
+        return " ".join([self.framework, self.architecture.name, f"seed {self.seed}", *unusual])
+
+
+def identity(part: msgspec.Struct) -> dict[str, Any]:
+    """A struct as nested dictionaries, without the fields that have their default value.
+
+    Leaving defaults out lets a field be added later without changing the hash of earlier runs.
+    """
+    tree: dict[str, Any] = {}
+    if part.__struct_config__.tag is not None:
+        tree[str(part.__struct_config__.tag_field)] = part.__struct_config__.tag
+    for name, default in _defaults(type(part)):
+        value = getattr(part, name)
+        if default is msgspec.NODEFAULT or value != default:
+            tree[name] = _builtin(value)
+    return tree
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    return [(field.name, field.default) for field in msgspec.structs.fields(kind)]
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return identity(value)
+    if isinstance(value, list | tuple):
+        return [_builtin(item) for item in value]
+    return value
+
+
+def _hash(tree: dict[str, Any]) -> str:
+    content = msgspec.json.encode(tree, order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """Images of each part of the split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run and what it amounts to. `skip` says why it cannot be run here, when it cannot."""
+
+    config: RunConfig
+    sizes: SplitSizes
+    skip: str = ""
+
+    @cached_property
+    def run_id(self) -> str:
+        """Hash of the configuration."""
+        return self.config.run_id
+
+    @cached_property
+    def cell_id(self) -> str:
+        """Hash of the configuration without seed and repeat."""
+        return self.config.cell_id
+
+    @cached_property
+    def network(self) -> Network:
+        """The network that is trained."""
+        return self.config.network()
+
+    @cached_property
+    def images_per_epoch(self) -> int:
+        """Images trained on in one epoch: fewer than there are when partial batches are dropped."""
+        batch_size = self.config.recipe.batch_size
+        dropped = self.config.recipe.partial_batch == "drop"
+        return self.sizes.train // batch_size * batch_size if dropped else self.sizes.train
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimizer steps in all."""
+        per_epoch = -(-self.images_per_epoch // self.config.recipe.batch_size)
+        return per_epoch * self.config.recipe.epochs
+
+    @cached_property
+    def flops(self) -> int:
+        """Operations of all training, validation and test, as the network's formulas count them."""
+        epochs = self.config.recipe.epochs
+        trained = epochs * self.images_per_epoch * self.network.flops(training=True)
+        looked_at = (epochs + 1) * self.sizes.validation + self.sizes.test
+        return trained + looked_at * self.network.flops()
+
+
+def matrix(
+    suite: Suite,
+    data: DataView,
+    sizes: SplitSizes,
+    *,
+    devices: dict[str, Device],
+    threads: int,
+    missing: dict[str, str] | None = None,
+) -> list[PlannedRun]:
+    """Every run of a suite, each once, frameworks interleaved block by block.
+
+    Args:
+        suite: the lists to combine.
+        data, sizes: what the galaxies turned out to be.
+        devices: where each framework of the suite computes.
+        threads: CPU threads given to each run.
+        missing: frameworks that cannot be run here, with the reason; their runs are marked.
+
+    Raises:
+        SpecificationError: an unknown architecture, or one that does not fit the pictures.
+        ValueError: a batch size larger than the training set.
+    """
+    architectures = [load(name) for name in suite.architectures]
+    natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    for batch_size in suite.batch_size:
+        split_into_batches(np.arange(sizes.train), batch_size)
+    blocks = []
+    for repeat, seed, architecture, parity, precision, batch_size in product(
+        range(suite.processes),
+        suite.seeds,
+        architectures,
+        suite.parity,
+        suite.precision,
+        suite.batch_size,
+    ):
+        recipe = Recipe(optimizer=suite.optimizer, batch_size=batch_size, epochs=suite.epochs)
+        block = []
+        for name in suite.frameworks:
+            defaults = natives[name] if parity == "native" else PROJECT
+            config = RunConfig(
+                framework=name,
+                architecture=_stripped(fill_architecture(architecture, defaults)),
+                recipe=fill_recipe(recipe, defaults),
+                data=data,
+                split=SplitSettings(
+                    seed=suite.split_seed,
+                    test_fraction=suite.test_fraction,
+                    validation_fraction=suite.validation_fraction,
+                ),
+                seed=seed,
+                device=devices.get(name, "cpu"),
+                threads=threads,
+                repeat=repeat,
+                parity=parity,
+                precision=precision,
+            )
+            block.append(PlannedRun(config, sizes, (missing or {}).get(name, "")))
+        _ = block[0].network  # raises when the pictures are too small
+        blocks.append(block)
+    return list({run.run_id: run for run in interleaved(blocks)}.values())
+
+
+def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:
+    """The runs block after block: K T J, J T K, T J K, K J T, ...
+
+    Every second block is the reverse of the one before it, so that a drift of the machine hits all
+    alike, and each pair starts one framework further on. Where the first starts is drawn from the
+    hash of what is to be run: the same matrix has the same order.
+    """
+    if not blocks:
+        return
+    content = "".join(run.run_id for block in blocks for run in block)
+    start = int(hashlib.sha256(content.encode()).hexdigest(), 16)
+    for number, block in enumerate(blocks):
+        turn = (start + number // 2) % max(len(block), 1)
+        order = [*block[turn:], *block[:turn]]
+        yield from reversed(order) if number % 2 else order
+
+
+def _stripped(architecture: Architecture) -> Architecture:
+    """Name and layers only: a title or a source does not change what is run."""
+    return Architecture(name=architecture.name, layers=architecture.layers)

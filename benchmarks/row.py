@@ -1,0 +1,129 @@
+"""A finished run as rows of the results tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.launch import Outcome
+from benchmarks.plan import PlannedRun
+from benchmarks.staging import Galaxies
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all runs of one call of the command share."""
+
+    session_id: str
+    machine: Mapping[str, Any]
+    machine_id: str
+    commit: str | None
+    dirty: bool | None
+
+
+def run_row(
+    run: PlannedRun,
+    outcome: Outcome,
+    *,
+    session: Session,
+    galaxies: Galaxies,
+    execution_id: str,
+    started_at: datetime,
+) -> dict[str, Any]:
+    """The row of `runs` (see results/schema.py): what was asked for, and what came out."""
+    config = run.config
+    row = {
+        "run_id": run.run_id,
+        "cell_id": run.cell_id,
+        "execution_id": execution_id,
+        "session_id": session.session_id,
+        "started_at": started_at,
+        "framework": config.framework,
+        "architecture": config.architecture.name,
+        "architecture_hash": config.architecture.sha256(),
+        "dataset": config.data.dataset,
+        "dataset_sha256": config.data.sha256,
+        "labels": config.data.labels,
+        "channels": config.data.channels,
+        "image_height": config.data.height,
+        "image_width": config.data.width,
+        "image_channels": config.data.image_channels,
+        "classes": config.data.classes,
+        "class_names": list(galaxies.class_names),
+        "seed": config.seed,
+        "repeat": config.repeat,
+        "parity": config.parity,
+        "tuning": config.tuning,
+        "precision": config.precision,
+        "device": config.device,
+        "threads": config.threads,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "parameters": run.network.parameters(),
+        "train_images": run.images_per_epoch,
+        "validation_images": run.sizes.validation,
+        "test_images": run.sizes.test,
+        "class_counts": list(galaxies.class_counts),
+        "epochs": config.recipe.epochs,
+        "batch_size": config.recipe.batch_size,
+        "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
+        "learning_rate": config.recipe.optimizer.learning_rate,
+        "recipe": msgspec.to_builtins(config.recipe),
+        "config": msgspec.to_builtins(config),
+        "wall_seconds": outcome.wall_seconds,
+        "flops_per_image": float(run.network.flops(training=True)),
+        "machine": dict(session.machine),
+        "machine_id": session.machine_id,
+        "commit": session.commit,
+        "dirty": session.dirty,
+        "log": outcome.log,
+        **best_epochs(outcome.epochs),
+        **outcome.facts,
+    }
+    if config.device == "cpu":  # frameworks say no more than "cpu"
+        row["device_name"] = session.machine.get("cpu")
+    return row
+
+
+def best_epochs(epochs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Best validation accuracy, its epoch, and the epoch of the lowest validation loss.
+
+    Of epochs from 1 on; the first of equals. Empty when there is none.
+    """
+    rows = [
+        row
+        for row in epochs
+        if row["split"] == "validation" and row["epoch"] >= 1 and math.isfinite(row["loss"])
+    ]
+    if not rows:
+        return {}
+    best = max(rows, key=lambda row: row["accuracy"])
+    return {
+        "best_validation_accuracy": best["accuracy"],
+        "best_validation_epoch": best["epoch"],
+        "lowest_validation_loss_epoch": min(rows, key=lambda row: row["loss"])["epoch"],
+    }
+
+
+def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """The rows of `predictions`; none when the run did not come to them."""
+    if outcome.predictions is None:
+        return []
+    with np.load(outcome.predictions, allow_pickle=False) as file:
+        columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
+    return [
+        {
+            "split": "test",
+            "index": int(columns["index"][row]),
+            "label": int(columns["label"][row]),
+            "predicted": int(columns["predicted"][row]),
+            "probabilities": columns["probabilities"][row],
+        }
+        for row in range(len(columns["index"]))
+    ]

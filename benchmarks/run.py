@@ -1,0 +1,319 @@
+"""The main command: `python -m benchmarks.run` trains a matrix of runs and draws the report.
+
+Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from benchmarks.suite import (
+    DEFAULT,
+    DEVICES,
+    PARITIES,
+    PRECISIONS,
+    Suite,
+    available,
+    check,
+    load,
+    optimizer_from_text,
+)
+from frameworks.architecture import near_miss
+from results.files import damage_on_stderr
+
+if TYPE_CHECKING:
+    from benchmarks.prepare import Prepared
+    from results.store import Store
+
+OK, RUN_FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+_EPILOG = """\
+A list makes a matrix: every combination is run, each in a process of its own.
+Options override the fields of the suite.
+
+examples:
+  python -m benchmarks.run
+  python -m benchmarks.run --frameworks keras torch jax --dataset galaxy10 --seeds 0 1 2
+  python -m benchmarks.run --dataset my.h5 --architectures c2 my_network.toml --epochs 20
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Short errors, and the near miss of a misspelt option."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].split("=")[0]
+            self.error(
+                f"unknown option '{word}'{near_miss(word, list(self._option_string_actions))}"
+            )
+        return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. What is not given there comes from the suite."""
+    made = _Parser(
+        prog="python -m benchmarks.run",
+        description="Train one architecture in several frameworks on the same galaxies.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = made.add_argument_group("what to run")
+    what.add_argument(
+        "--suite",
+        default=DEFAULT,
+        metavar="NAME|FILE",
+        help=f"a named matrix: {', '.join(available())}; or a .toml file (default {DEFAULT})",
+    )
+    what.add_argument(
+        "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
+    )
+    what.add_argument(
+        "--architectures", nargs="+", metavar="NAME|FILE", help="shipped names, or .toml files"
+    )
+    what.add_argument("--seeds", nargs="+", type=_natural, metavar="N")
+    what.add_argument(
+        "--processes", type=_positive, metavar="N", help="repeat each run in N processes"
+    )
+    what.add_argument(
+        "--parity",
+        nargs="+",
+        type=_one_of(PARITIES),
+        metavar="P",
+        help="matched: same weights, masks and formulas; native: each framework's own defaults",
+    )
+    what.add_argument(
+        "--precision",
+        nargs="+",
+        type=_one_of(PRECISIONS),
+        metavar="P",
+        help=" ".join(PRECISIONS) + " (float32 never uses TF32)",
+    )
+
+    data = made.add_argument_group("galaxies")
+    data.add_argument(
+        "--dataset", metavar="NAME|FILE", help="demo, galaxy10, galaxy10-decals, or an HDF5 file"
+    )
+    data.add_argument("--labels", metavar="VIEW", help="native, 4way, 3way or hubble")
+    data.add_argument("--channels", metavar="C", help="rgb, or one of 0 1 2")
+    data.add_argument("--image-size", type=_positive, metavar="PIXELS", help="resize to a square")
+    data.add_argument("--image-key", metavar="KEY", help="HDF5 dataset of the pictures")
+    data.add_argument("--label-key", metavar="KEY", help="HDF5 dataset of the labels")
+    data.add_argument("--demo-images", type=_positive, metavar="N", help="galaxies to generate")
+    data.add_argument("--split-seed", type=_natural, metavar="N")
+    data.add_argument("--test-fraction", type=float, metavar="F", help="of all galaxies")
+    data.add_argument("--validation-fraction", type=float, metavar="F", help="of what is left")
+
+    training = made.add_argument_group("training")
+    training.add_argument("--epochs", type=_natural, metavar="N")
+    training.add_argument("--batch-size", nargs="+", type=_positive, metavar="N")
+    training.add_argument(
+        "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
+    )
+    training.add_argument("--learning-rate", type=float, metavar="RATE")
+
+    how = made.add_argument_group("how to run")
+    how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
+    how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
+    how.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="kill a run after so long; 0 is never"
+    )
+    how.add_argument(
+        "--resume", action="store_true", help="leave out what the store holds with status ok"
+    )
+    how.add_argument(
+        "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
+    )
+
+    where = made.add_argument_group("results")
+    where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
+    where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
+    where.add_argument("--no-report", action="store_true", help="write no report page")
+    return made
+
+
+def requested(options: argparse.Namespace) -> Suite:
+    """The suite with the options in place of its fields.
+
+    Raises:
+        SpecificationError: an unknown suite or optimizer, a bad value.
+    """
+    suite = load(options.suite)
+    changes: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Suite):
+        given = getattr(options, field.name, None)
+        if given is not None and field.name != "optimizer":
+            changes[field.name] = tuple(given) if isinstance(given, list) else given
+    if options.optimizer is not None:
+        changes["optimizer"] = optimizer_from_text(options.optimizer)
+    if options.learning_rate is not None:
+        optimizer = changes.get("optimizer", suite.optimizer)
+        changes["optimizer"] = msgspec.structs.replace(
+            optimizer, learning_rate=options.learning_rate
+        )
+    suite = msgspec.structs.replace(suite, **changes)
+    check(suite, origin="command line")
+    return suite
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with damage_on_stderr():
+            return _main(options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _main(options: argparse.Namespace) -> int:
+    with _explained():
+        suite = requested(options)
+
+    from benchmarks import prepare
+    from benchmarks.staging import scratch_directory
+    from results.store import Store
+
+    store = Store(options.store)
+    try:
+        with scratch_directory() as scratch:
+            with _explained():
+                prepared = prepare.prepare(
+                    suite,
+                    store=store,
+                    scratch=scratch,
+                    named=options.frameworks is not None,
+                    resume=options.resume,
+                    dry_run=options.dry_run,
+                )
+            prepare.announce(prepared)
+            if options.dry_run:
+                prepare.print_plan(prepared)
+                return OK
+            return _run_all(prepared, suite, store, scratch, options)
+    except KeyboardInterrupt as interrupt:
+        print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
+        return TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
+
+
+def _run_all(
+    prepared: Prepared, suite: Suite, store: Store, scratch: Path, options: argparse.Namespace
+) -> int:
+    """Run what is to be run, then show table and report."""
+    from benchmarks.comparable import disagreements
+    from benchmarks.progress import Tracker, progress_for
+    from benchmarks.session import Tally, execute
+
+    tally = Tally()
+    tracker = Tracker(prepared.runs, prepared.estimator)
+    progress = progress_for(tracker)
+    try:
+        execute(
+            prepared.runs,
+            galaxies=prepared.galaxies,
+            store=store,
+            session=prepared.session,
+            scratch=scratch,
+            timeout=suite.timeout,
+            tracker=tracker,
+            progress=progress,
+            tally=tally,
+        )
+    except OSError as error:
+        progress.close()
+        kept = f"the {len(tally.rows)} runs finished before are kept; --resume does the rest"
+        print(f"error: {error}\n{kept}", file=sys.stderr)
+        return BAD_INPUT
+    finally:
+        progress.close()
+
+    with _explained():
+        _show_results(prepared, store, None if options.no_report else options.report)
+    different = disagreements(tally.rows)
+    for sentence in different:
+        print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
+    failed = tally.failed()
+    for row in failed:
+        name = f"{row['framework']} {row['architecture']} seed {row['seed']}"
+        print(f"{row['status']}: {name}: {row['reason']}", file=sys.stderr)
+    return RUN_FAILED if failed or different else OK
+
+
+def _show_results(prepared: Prepared, store: Store, report: Path | None) -> None:
+    """Print the table of what this call was about, and write the report of the store."""
+    from results.console import print_runs
+
+    runs = store.runs(latest=True)
+    asked = {run.run_id for run in (*prepared.runs, *prepared.done)}
+    print_runs(runs[runs["run_id"].isin(asked)])
+    if report is not None:
+        pass
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Bad input is told in its own words, without a traceback, and ends the command."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+
+
+def _one_of(known: Sequence[str]) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(
+                f"unknown value '{text}'{near_miss(text, list(known))}; one of {', '.join(known)}"
+            )
+        return text
+
+    return convert
+
+
+def _natural(text: str) -> int:
+    return _number(text, int, 0, "a whole number, 0 or more")
+
+
+def _positive(text: str) -> int:
+    return _number(text, int, 1, "a whole number, 1 or more")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, float, 0, "a number of seconds, 0 or more")
+
+
+def _number(text: str, kind: type, least: int, wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""A session: the planned runs one after another, each kept as soon as it has ended."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import machine
+from benchmarks.launch import Outcome, launch
+from benchmarks.plan import PlannedRun
+from benchmarks.progress import Progress, Tracker
+from benchmarks.row import Session, prediction_rows, run_row
+from benchmarks.staging import Galaxies
+
+if TYPE_CHECKING:
+    from results.store import Store
+
+
+@dataclass
+class Tally:
+    """What a session has done so far, also when it is broken off."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def failed(self) -> list[dict]:
+        """Rows of the runs that did not end well; one that was skipped did not fail."""
+        return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
+
+
+def describe_session() -> Session:
+    """This machine and this checkout, under a new session id."""
+    description = machine.describe()
+    commit, dirty = machine.commit()
+    return Session(
+        session_id=uuid.uuid4().hex[:12],
+        machine=description,
+        machine_id=machine.machine_id(description),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def execute(
+    runs: Sequence[PlannedRun],
+    *,
+    galaxies: Galaxies,
+    store: Store,
+    session: Session,
+    scratch: Path,
+    timeout: float,
+    tracker: Tracker,
+    progress: Progress,
+    tally: Tally,
+) -> None:
+    """Run all, in order, and store each; a run that fails is a row, and the others go on.
+
+    Args:
+        tally: filled as runs end, so that it is right however this function is left.
+
+    Raises:
+        OSError: the store cannot be written any more; what was stored before stays.
+        KeyboardInterrupt: after the run under way has been killed; it leaves no row.
+    """
+    for number, run in enumerate(runs, start=1):
+        tracker.start(number)
+        progress.started()
+        started_at = datetime.now(UTC)
+        execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
+        directory = scratch / execution_id
+        load_before = machine.load()
+        if run.skip:
+            outcome = Outcome(status="skipped", reason=run.skip)
+        else:
+
+            def on_event(event: dict) -> None:
+                tracker.event(event)
+                progress.event(event)
+
+            outcome = launch(
+                run.config,
+                data_directory=galaxies.directory,
+                directory=directory,
+                timeout=timeout,
+                on_event=on_event,
+                on_tick=progress.tick,
+            )
+        extra = {"load_before": load_before, "load_after": machine.load()}
+        outcome.facts["extra"] = {**outcome.facts.get("extra", {}), **extra}
+        row = run_row(
+            run,
+            outcome,
+            session=session,
+            galaxies=galaxies,
+            execution_id=execution_id,
+            started_at=started_at,
+        )
+        store.append(row, outcome.epochs, prediction_rows(outcome))
+        shutil.rmtree(directory, ignore_errors=True)
+        tally.rows.append(row)
+        progress.ended(outcome)
+        if outcome.status == "ok":
+            tracker.estimator.observe(run, outcome.wall_seconds)

@@ -1,0 +1,188 @@
+"""A suite: a named matrix of runs, read from TOML; the command line overrides its fields."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from frameworks.architecture import SpecificationError, near_miss
+from frameworks.recipe import OPTIMIZERS, Adam, Optimizer
+
+DIRECTORY = Path(__file__).parent / "suites"
+DEFAULT = "quick"
+
+Parity = Literal["matched", "native"]
+PARITIES = ("matched", "native")
+PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to run. Lists are combined into a matrix.
+
+    `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is none;
+    `image_size` resizes pictures to so many pixels a side; `processes` repeats every run in so many
+    processes.
+    """
+
+    name: str = ""
+    description: str = ""
+    frameworks: tuple[str, ...] = ("keras", "torch", "jax")
+    architectures: tuple[str, ...] = ("unam",)
+    dataset: str = "demo"
+    labels: str = "native"
+    channels: str = "rgb"
+    image_key: str = "images"
+    label_key: str = "ans"
+    image_size: int | None = None
+    demo_images: int | None = None
+    split_seed: int = 0
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.2
+    seeds: tuple[int, ...] = (0,)
+    processes: int = 1
+    epochs: int = 10
+    batch_size: tuple[int, ...] = (64,)
+    optimizer: Optimizer = Adam()
+    parity: tuple[Parity, ...] = ("matched",)
+    precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+    timeout: float = 0.0
+
+
+def available() -> list[str]:
+    """Names of the suites that ship with the project."""
+    return sorted(path.stem for path in DIRECTORY.glob("*.toml"))
+
+
+def load(name_or_path: str) -> Suite:
+    """Read and validate a suite: a shipped name, or the path of a TOML file.
+
+    Paths of architectures and data sets inside a file of one's own are relative to that file.
+
+    Raises:
+        SpecificationError: unknown name, unreadable or malformed file, unknown field or bad value;
+            the message names the file and the field.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and "/" not in name_or_path:
+        path = DIRECTORY / f"{name_or_path}.toml"
+        if not path.exists():
+            raise SpecificationError(
+                f"unknown suite '{name_or_path}'{near_miss(name_or_path, available())}. "
+                f"Known: {', '.join(available())}; or give the path of a .toml file."
+            )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"cannot read suite file {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{path}: not valid TOML: {error}") from error
+    table.setdefault("name", path.stem)
+    suite = convert(table, origin=str(path))
+    if path.parent != DIRECTORY:
+        suite = _relative_to(path.parent, suite)
+    return suite
+
+
+def convert(table: dict[str, Any], *, origin: str) -> Suite:
+    """Validate a table of a suite's fields; a single value stands for a list of one.
+
+    Raises:
+        SpecificationError: the message names `origin` and the field.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(Suite)}
+    for key in table:
+        if key not in fields:
+            raise SpecificationError(
+                f"{origin}: unknown field '{key}'{near_miss(key, list(fields))}. "
+                f"Known fields: {', '.join(fields)}."
+            )
+    table = dict(table)
+    for key, field in fields.items():
+        if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):
+            table[key] = [table[key]]
+    try:
+        suite = msgspec.convert(table, Suite)
+    except (msgspec.ValidationError, SpecificationError) as error:
+        raise SpecificationError(f"{origin}: {_readable(str(error))}") from error
+    check(suite, origin=origin)
+    return suite
+
+
+def check(suite: Suite, *, origin: str) -> None:
+    """Ranges, which the types do not say. Raises SpecificationError naming the field."""
+
+    def require(holds: bool, field: str, problem: str) -> None:
+        if not holds:
+            raise SpecificationError(f"{origin}: field '{field}': {problem}")
+
+    for field in msgspec.structs.fields(Suite):
+        value = getattr(suite, field.name)
+        require(value != (), field.name, "is empty; name at least one.")
+    for batch_size in suite.batch_size:
+        require(batch_size >= 1, "batch_size", f"is {batch_size}; must be at least 1.")
+    for seed in suite.seeds:
+        require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
+    require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
+    require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
+    require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
+    require(suite.timeout >= 0, "timeout", f"is {suite.timeout}; must not be negative.")
+    rate = suite.optimizer.learning_rate
+    require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
+
+
+def optimizer_from_text(text: str) -> Optimizer:
+    """`adam`, or with fields: `sgd,momentum=0.9,nesterov=true`.
+
+    Raises:
+        SpecificationError: an unknown optimizer or field, or a bad value.
+    """
+    name, *settings = [part.strip() for part in text.split(",")]
+    if name not in OPTIMIZERS:
+        raise SpecificationError(
+            f"unknown optimizer '{name}'{near_miss(name, list(OPTIMIZERS))}. "
+            f"Known: {', '.join(OPTIMIZERS)}."
+        )
+    known = [field.name for field in msgspec.structs.fields(OPTIMIZERS[name])]
+    table: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise SpecificationError(
+                f"optimizer '{name}': '{setting}' is not field=value"
+                f"{near_miss(key, known)}. Known fields: {', '.join(known)}."
+            )
+        table[key] = value
+    try:
+        return msgspec.convert(table, OPTIMIZERS[name], strict=False)  # type: ignore[return-value]
+    except msgspec.ValidationError as error:
+        raise SpecificationError(f"optimizer '{name}': {_readable(str(error))}") from error
+
+
+def _readable(message: str) -> str:
+    """Turn msgspec's `Expected ... - at `$.epochs`` into `field 'epochs': Expected ...`."""
+    reason, _, place = message.partition(" - at ")
+    if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
+        word = match.group(1)
+        reason += near_miss(word, [*PARITIES, *PRECISIONS, *DEVICES])
+    field = place.strip("`").removeprefix("$").removeprefix(".")
+    return f"field '{field}': {reason}" if field else reason
+
+
+def _relative_to(directory: Path, suite: Suite) -> Suite:
+    def resolved(name: str) -> str:
+        is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
+        return str(directory / name) if is_path else name
+
+    return msgspec.structs.replace(
+        suite,
+        architectures=tuple(resolved(name) for name in suite.architectures),
+        dataset=resolved(suite.dataset),
+    )

@@ -1,0 +1,209 @@
+"""Frameworks that do nothing but fail in the ways that real ones do, and one that works.
+
+Registered as a third party would: by entry points of an installed distribution. The working one is
+a linear classifier in NumPy, so that its numbers are a training's.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets.batches import Batch
+from frameworks import backend
+from frameworks.backend import EpochResult, Framework, Runtime
+from frameworks.network import Network
+from frameworks.recipe import Recipe
+from frameworks.weights import Weights, initial
+
+ARCHITECTURE = """
+name = "linear"
+[[layers]]
+type = "flatten"
+[[layers]]
+type = "dropout"
+rate = 0.25
+[[layers]]
+type = "dense"
+units = "classes"
+l2 = 0.001
+"""
+
+
+class FakeBackend:
+    """Softmax regression by gradient descent, on float64 pixels."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        drawn = initial(network, runtime.seed) if weights is None else weights
+        self.weights = {key: array.astype(np.float64) for key, array in drawn.items()}
+
+    def parameters(self) -> int:
+        return sum(array.size for array in self.weights.values())
+
+    def device_name(self) -> str:
+        return "cpu"
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        pass
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        pass
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        loss = correct = count = 0.0
+        (name,) = {key.split("/")[0] for key in self.weights}
+        kernel, bias = self.weights[f"{name}/kernel"], self.weights[f"{name}/bias"]
+        for batch in epoch:
+            pixels = _pixels(batch.images)
+            for mask in batch.masks.values():
+                pixels = pixels * mask / 0.75
+            probabilities = _softmax(pixels @ kernel + bias)
+            rows = np.arange(len(batch))
+            loss -= float(np.log(probabilities[rows, batch.labels]).sum())
+            correct += float((probabilities.argmax(axis=1) == batch.labels).sum())
+            count += len(batch)
+            probabilities[rows, batch.labels] -= 1
+            kernel -= 0.01 * pixels.T @ probabilities / len(batch)
+            bias -= 0.01 * probabilities.mean(axis=0)
+        return EpochResult(loss / count, correct / count)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        (name,) = {key.split("/")[0] for key in self.weights}
+        return _pixels(images) @ self.weights[f"{name}/kernel"] + self.weights[f"{name}/bias"]
+
+    def get_weights(self) -> Weights:
+        return {key: array.copy() for key, array in self.weights.items()}
+
+    def synchronize(self) -> None:
+        pass
+
+    def peak_memory(self) -> tuple[int, str]:
+        return backend.process_peak_memory()
+
+
+class SleepingBackend(FakeBackend):
+    """Trains one epoch, then hangs."""
+
+    done = False
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        if self.done:
+            print("about to hang", flush=True)
+            time.sleep(600)
+        self.done = True
+        return super().train_epoch(epoch)
+
+
+class RaisingBackend(FakeBackend):
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        raise RuntimeError("the kernel launch failed [code 7]")
+
+
+class DivergingBackend(FakeBackend):
+    """The second epoch's loss is no number."""
+
+    epochs = 0
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        result = super().train_epoch(epoch)
+        self.epochs += 1
+        return EpochResult(float("nan"), result.accuracy) if self.epochs == 2 else result
+
+
+class KilledBackend(FakeBackend):
+    """Killed from outside during the second epoch, as by an administrator."""
+
+    done = False
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        if self.done:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.done = True
+        return super().train_epoch(epoch)
+
+
+class GreedyBackend(FakeBackend):
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        raise MemoryError("unable to allocate 1.2 TiB for an array")
+
+
+class ForgetfulBackend(FakeBackend):
+    """Leaves the initial weights that it is given lying about."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        super().__init__(network, recipe, runtime, initial(network, runtime.seed + 1))
+
+
+class OrphaningBackend(FakeBackend):
+    """Starts a helper process that outlives the worker unless its group is killed."""
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        import subprocess
+        import sys
+
+        helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"helper {helper.pid}", flush=True)
+        raise RuntimeError(f"helper {helper.pid}")
+
+
+class SlowBackend(FakeBackend):
+    """A quarter of a second an epoch, so that there is time to kill the harness."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        time.sleep(0.25)
+        return super().train_epoch(epoch)
+
+
+def _fake(name: str, target: str, package: str = "numpy") -> Framework:
+    return Framework(name, f"tests.fake_backend:{target}", {package: package}, "keras")
+
+
+class Fakes:
+    """What the entry points refer to."""
+
+    works = _fake("fake", "FakeBackend")
+    sleeps = _fake("fake-sleeps", "SleepingBackend")
+    raises = _fake("fake-raises", "RaisingBackend")
+    diverges = _fake("fake-diverges", "DivergingBackend")
+    killed = _fake("fake-killed", "KilledBackend")
+    greedy = _fake("fake-greedy", "GreedyBackend")
+    forgetful = _fake("fake-forgetful", "ForgetfulBackend")
+    orphans = _fake("fake-orphans", "OrphaningBackend")
+    slow = _fake("fake-slow", "SlowBackend")
+    absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")
+
+
+def install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the fakes known here and to every process started from here, until the test ends."""
+    distribution = directory / "fake_frameworks-0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: fake-frameworks\nVersion: 0\n"
+    )
+    lines = [
+        f"{fake.name} = tests.fake_backend:Fakes.{attribute}"
+        for attribute, fake in vars(Fakes).items()
+        if isinstance(fake, Framework)
+    ]
+    group = f"[{backend.ENTRY_POINTS}]\n"
+    (distribution / "entry_points.txt").write_text(group + "\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(str(directory))
+    monkeypatch.setenv("PYTHONPATH", str(directory))
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1) / 255
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)

@@ -1,0 +1,259 @@
+"""The matrix of runs: identities, order, sizes."""
+
+from collections import Counter
+from itertools import combinations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import suite as suites
+from benchmarks.comparable import disagreements
+from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes, interleaved, matrix
+from benchmarks.suite import Suite
+from frameworks.architecture import SpecificationError
+from frameworks.recipe import SGD, Adam
+
+VIEW = DataView(
+    dataset="demo",
+    sha256="0" * 64,
+    labels="native",
+    channels="rgb",
+    height=69,
+    width=69,
+    image_channels=3,
+    classes=10,
+)
+SIZES = SplitSizes(train=640, validation=160, test=200)
+FRAMEWORKS = ("keras", "torch", "jax", "keras@torch", "keras@jax")
+
+
+def plan(suite: Suite, view: DataView = VIEW, sizes: SplitSizes = SIZES) -> list[PlannedRun]:
+    return matrix(suite, view, sizes, devices={}, threads=2)
+
+
+def one(**changes: object) -> RunConfig:
+    (run,) = plan(Suite(frameworks=("torch",)))
+    return msgspec.structs.replace(run.config, **changes)
+
+
+suites_drawn = st.builds(
+    Suite,
+    frameworks=st.lists(st.sampled_from(FRAMEWORKS), min_size=1, max_size=4).map(tuple),
+    architectures=st.lists(st.sampled_from(["unam", "c2"]), min_size=1, max_size=2).map(tuple),
+    seeds=st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple),
+    processes=st.integers(1, 3),
+    parity=st.lists(st.sampled_from(["matched", "native"]), min_size=1, max_size=2).map(tuple),
+    batch_size=st.lists(st.sampled_from([32, 64]), min_size=1, max_size=2).map(tuple),
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(suites_drawn)
+def test_the_matrix_holds_every_combination_once(suite: Suite) -> None:
+    runs = plan(suite)
+    expected = suite.processes
+    for field in ("frameworks", "architectures", "seeds", "parity", "batch_size"):
+        expected *= len(set(getattr(suite, field)))
+    assert len(runs) == expected
+    assert len({run.run_id for run in runs}) == expected
+    assert [run.run_id for run in plan(suite)] == [run.run_id for run in runs]
+
+
+@settings(deadline=None, max_examples=30)
+@given(suites_drawn)
+def test_cells_hold_the_seeds_and_repeats_of_one_configuration(suite: Suite) -> None:
+    cells = Counter(run.cell_id for run in plan(suite))
+    assert set(cells.values()) == {len(set(suite.seeds)) * suite.processes}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 5), st.integers(1, 12))
+def test_a_block_runs_every_framework_before_the_next_begins(width: int, blocks: int) -> None:
+    suite = Suite(frameworks=FRAMEWORKS[:width], seeds=tuple(range(blocks)))
+    runs = plan(suite)
+    for number in range(blocks):
+        block = runs[number * width : (number + 1) * width]
+        assert {run.config.framework for run in block} == set(FRAMEWORKS[:width])
+        assert len({run.config.seed for run in block}) == 1
+
+
+def test_frameworks_take_turns_at_every_place() -> None:
+    suite = Suite(frameworks=("keras", "torch", "jax"), seeds=tuple(range(6)))
+    order = [run.config.framework for run in plan(suite)]
+    blocks = [order[start : start + 3] for start in range(0, 18, 3)]
+    for first, second in zip(blocks[::2], blocks[1::2], strict=True):
+        assert second == first[::-1]
+    for place in range(3):
+        assert Counter(block[place] for block in blocks) == {"keras": 2, "torch": 2, "jax": 2}
+
+
+def test_nothing_to_interleave() -> None:
+    assert list(interleaved([])) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("framework", "jax"),
+        ("seed", 1),
+        ("repeat", 1),
+        ("precision", "float64"),
+        ("parity", "native"),
+        ("tuning", "tuned"),
+        ("device", "cuda"),
+        ("threads", 1),
+        ("data", msgspec.structs.replace(VIEW, sha256="1" * 64)),
+        ("data", msgspec.structs.replace(VIEW, label_key="class")),
+    ],
+)
+def test_whatever_is_run_otherwise_has_another_id(field: str, value: object) -> None:
+    changed = one(**{field: value})
+    assert changed.run_id != one().run_id
+    assert (changed.cell_id == one().cell_id) == (field in ("seed", "repeat"))
+
+
+def test_optimizer_settings_and_layers_enter_the_id() -> None:
+    ids = set()
+    for changes in (
+        {},
+        {"optimizer": Adam(learning_rate=2e-4)},
+        {"optimizer": SGD()},
+        {"optimizer": SGD(momentum=0.9)},
+        {"epochs": 11},
+        {"batch_size": (63,)},
+        {"architectures": ("c2",)},
+        {"split_seed": 1},
+        {"test_fraction": 0.3},
+    ):
+        (run,) = plan(Suite(frameworks=("torch",), **changes))  # type: ignore[arg-type]
+        ids.add(run.run_id)
+    assert len(ids) == 9
+
+
+def test_the_id_does_not_depend_on_titles_or_on_how_a_config_was_made() -> None:
+    config = one()
+    decoded = msgspec.json.decode(msgspec.json.encode(config), type=RunConfig)
+    assert config.run_id == decoded.run_id
+    assert decoded == config
+    assert (config.architecture.title, config.architecture.source) == ("", "")
+
+
+def test_a_field_added_later_keeps_the_ids_of_earlier_runs() -> None:
+    class Later(RunConfig, frozen=True):
+        checkpoint_every: int | None = None
+
+    config = one()
+    later = Later(**{field: getattr(config, field) for field in config.__struct_fields__})
+    assert later.run_id == config.run_id
+    assert msgspec.structs.replace(later, checkpoint_every=5).run_id != config.run_id
+
+
+def test_native_parity_states_each_framework_s_own_defaults() -> None:
+    runs = plan(Suite(frameworks=("keras", "torch"), parity=("native",)))
+    epsilons = {run.config.framework: run.config.recipe.optimizer.epsilon for run in runs}  # type: ignore[union-attr]
+    assert epsilons == {"keras": 1e-7, "torch": 1e-8}
+    assert all(run.config.runtime().native_dropout for run in runs)
+
+
+def test_matched_parity_is_the_same_for_all_but_the_framework() -> None:
+    runs = plan(Suite(frameworks=FRAMEWORKS))
+    for first, second in combinations((run.config for run in runs), 2):
+        assert msgspec.structs.replace(first, framework=second.framework) == second
+
+
+def test_steps_and_operations() -> None:
+    (run,) = plan(Suite(frameworks=("torch",), epochs=3, batch_size=(64,)))
+    assert run.steps == 3 * 10
+    network = run.network
+    assert run.flops == 3 * 640 * network.flops(training=True) + (4 * 160 + 200) * network.flops()
+    dropping = msgspec.structs.replace(run.config.recipe, partial_batch="drop", batch_size=100)
+    config = msgspec.structs.replace(run.config, recipe=dropping)
+    dropped = PlannedRun(config, SIZES)
+    assert (dropped.images_per_epoch, dropped.steps) == (600, 3 * 6)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    with pytest.raises(ValueError, match="batch size 641 is larger than the 640 training images"):
+        plan(Suite(batch_size=(641,)))
+
+
+def test_an_architecture_that_does_not_fit_names_the_layer() -> None:
+    small = msgspec.structs.replace(VIEW, height=12, width=12)
+    with pytest.raises(SpecificationError, match="runs out of pixels at layer"):
+        plan(Suite(frameworks=("torch",)), view=small)
+
+
+@pytest.mark.parametrize("name", suites.available())
+def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
+    suite = suites.load(name)
+    assert suite.name == name
+    assert suite.description
+    assert plan(suite)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epochs = [", "not valid TOML"),
+        ("epoch = 3", "unknown field 'epoch' \\(did you mean 'epochs'\\?\\)"),
+        ("epochs = 'many'", "field 'epochs': Expected `int`"),
+        ("epochs = -1", "field 'epochs': is -1"),
+        ("seeds = [0, -1]", "field 'seeds': has -1"),
+        ("batch_size = 0", "field 'batch_size': is 0"),
+        ("frameworks = []", "field 'frameworks': is empty"),
+        ("parity = ['macthed']", "field 'parity.*macthed'.*did you mean 'matched'"),
+        ("optimizer = {name = 'sgd', momntum = 0.9}", "field 'optimizer'.*`momntum`"),
+        ("optimizer = {name = 'sgd', learning_rate = -0.1}", "learning_rate"),
+    ],
+)
+def test_a_bad_suite_file_is_named_with_its_field(tmp_path, content: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    with pytest.raises(SpecificationError, match=message) as caught:
+        suites.load(str(path))
+    assert str(caught.value).startswith(str(path))
+
+
+def test_paths_in_a_suite_are_relative_to_it(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('dataset = "data/a.h5"\narchitectures = ["unam", "nets/b.toml"]\nseeds = 4\n')
+    suite = suites.load(str(path))
+    assert suite.dataset == str(tmp_path / "data/a.h5")
+    assert suite.architectures == ("unam", str(tmp_path / "nets/b.toml"))
+    assert suite.seeds == (4,)
+
+
+def test_unknown_suite_suggests_the_near_miss() -> None:
+    with pytest.raises(SpecificationError, match="did you mean 'quick'"):
+        suites.load("quik")
+
+
+def test_optimizer_from_text() -> None:
+    assert suites.optimizer_from_text("adam") == Adam()
+    made = suites.optimizer_from_text("sgd,momentum=0.9,nesterov=true,learning_rate=0.05")
+    assert made == SGD(learning_rate=0.05, momentum=0.9, nesterov=True)
+    for text, message in (
+        ("adm", "did you mean 'adam'"),
+        ("sgd,momntum=0.9", "did you mean 'momentum'"),
+        ("sgd,momentum=fast", "field 'momentum'"),
+        ("sgd,momentum", "not field=value"),
+    ):
+        with pytest.raises(SpecificationError, match=message):
+            suites.optimizer_from_text(text)
+
+
+def row(framework: str, **changes: object) -> dict:
+    shared = {"architecture": "unam", "seed": 0, "parity": "matched", "status": "ok"}
+    hashes = {"split_hash": "a", "order_hash": "b", "weights_hash": "c", "masks_hash": "d"}
+    return {"framework": framework, **shared, **hashes, **changes}
+
+
+def test_runs_with_other_data_are_not_comparable() -> None:
+    assert disagreements([row("keras"), row("torch")]) == []
+    (found,) = disagreements([row("keras"), row("torch", order_hash="x")])
+    assert "order_hash differs (keras b, torch x)" in found
+    native = [row("keras", parity="native"), row("torch", parity="native", weights_hash="x")]
+    assert disagreements(native) == []
+    assert disagreements([row("keras"), row("torch", order_hash=None, status="error")]) == []
