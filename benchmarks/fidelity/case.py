@@ -153,9 +153,10 @@ class Material:
 
 
 def _middle(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """The central part of pictures (n, height, width, channels), of `shape`."""
+    """The central part of pictures (n, height, width, channels), of `shape`; a picture that is too
+    small is repeated side by side."""
     height, width, channels = shape
+    repeats = (1, -(-height // images.shape[1]), -(-width // images.shape[2]), 1)
+    images = np.tile(images, repeats)
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
-    if top < 0 or left < 0:
-        raise ValueError(f"demo galaxies are {images.shape[1]} pixels wide; asked for {shape}.")
     return np.ascontiguousarray(images[:, top : top + height, left : left + width, :channels])

@@ -17,7 +17,7 @@ _BY_KIND = {
 _BY_RUNG = {
     "R0": "different inputs: nothing further can be compared until these are equal",
     "R2": "the loss (sum for mean, softmax twice, L2 form, label smoothing) or a layer's backward",
-    "R3": "the optimizer's formula: epsilon's place, bias correction, decay coupling, momentum form",
+    "R3": "the optimizer's formula: epsilon's place, bias correction, decay, momentum form",
     "R4": "the optimizer, or running statistics: momentum convention, biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
     "R5b": "a constant or an optimizer formula that differs in float32",

@@ -68,7 +68,7 @@ class Pair:
         """A finding from (where, error) in order: the first beyond the bound, else the largest."""
         pairs = list(found)
         beyond = [pair for pair in pairs if not pair[1] <= bound]
-        where, value = beyond[0] if beyond else max(pairs, key=lambda pair: pair[1])
+        where, _ = beyond[0] if beyond else max(pairs, key=lambda pair: pair[1])
         largest = max(value for _, value in pairs)
         return self.finding(rung, metric, largest, bound, where=where, flips=flips)
 

@@ -1,0 +1,171 @@
+"""The cases of the rungs R0-R5a: which networks, optimizers and steps are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from benchmarks.fidelity.case import Case
+from frameworks import recipe as recipes
+from frameworks.architecture import Architecture, SpecificationError, load, parse
+from frameworks.backend import Precision
+from frameworks.defaults import fill_architecture, fill_recipe
+from frameworks.network import Network
+from frameworks.recipe import Optimizer, Recipe
+
+# Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
+DYADIC: dict[str, Optimizer] = {
+    "adam": recipes.Adam(learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27),
+    "adamw": recipes.AdamW(
+        learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27, weight_decay=2**-8
+    ),
+    "adadelta": recipes.Adadelta(learning_rate=1.0, rho=29 / 32, epsilon=2**-20),
+    "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
+    "sgd": recipes.SGD(learning_rate=2**-6),
+    "momentum": recipes.SGD(learning_rate=2**-7, momentum=29 / 32),
+    "nesterov": recipes.SGD(learning_rate=2**-7, momentum=29 / 32, nesterov=True),
+    "rmsprop": recipes.RMSprop(learning_rate=2**-10, rho=29 / 32, epsilon=2**-23),
+}
+STEADY_EPSILON = 2**-13  # R4: stops Adam from amplifying gradients that are rounding alone
+
+# Every kind of layer and option in one small network.
+_EVERYTHING = """
+layers = [
+  {type = "conv", filters = 6, kernel = [4, 3], padding = "same", activation = "relu", l2 = 0.0078},
+  {type = "batch_norm"},
+  {type = "max_pool", size = 3, stride = 2},
+  {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same"},
+  {type = "batch_norm"},
+  {type = "activation", function = "silu"},
+  {type = "dropout", rate = 0.25},
+  {type = "average_pool", size = 2},
+  {type = "flatten"},
+  {type = "dropout", rate = 0.5},
+  {type = "dense", units = 12, activation = "tanh", max_norm = 0.5},
+  {type = "batch_norm"},
+  {type = "dense", units = 8, activation = "sigmoid", l2 = 0.0078},
+  {type = "dense", units = "classes"},
+]
+"""
+_SMALL = """
+layers = [{type = "flatten"}, {type = "dense", units = 5}, {type = "dense", units = "classes"}]
+"""
+EVERYTHING = parse(_EVERYTHING, origin="everything", default_name="everything")
+SMALL = parse(_SMALL, origin="small", default_name="small")
+
+
+def smallest_input(architecture: Architecture, channels: int = 3) -> tuple[int, int, int]:
+    """The smallest square picture that leaves at least 2 x 2 pixels to the flatten layer."""
+    for size in range(8, 600):
+        try:
+            network = Network(architecture, (size, size, channels), 2)
+        except SpecificationError:
+            continue
+        images = [shape for shape in network.output_shapes.values() if len(shape) == 3]
+        if all(min(shape[:2]) >= 2 for shape in images):
+            return size, size, channels
+    raise SpecificationError(f"architecture '{architecture.name}' needs more than 600 pixels.")
+
+
+def make(
+    architecture: Architecture | str,
+    optimizer: Optimizer | str = "adam",
+    precision: Precision = "float64",
+    *,
+    label: str = "",
+    size: int = 0,
+    batch_size: int = 8,
+    classes: int = 10,
+    **fields: object,
+) -> Case:
+    """A case with everything stated; the input is the smallest that fits unless `size` is given."""
+    architecture = load(architecture) if isinstance(architecture, str) else architecture
+    optimizer_name = optimizer if isinstance(optimizer, str) else ""
+    spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
+    shape = (size, size, 3) if size else smallest_input(architecture)
+    recipe = fill_recipe(Recipe(optimizer=spec, batch_size=batch_size))
+    parts = [architecture.name, label, optimizer_name, str(classes), precision]
+    return Case(
+        name="-".join(part for part in parts if part),
+        architecture=fill_architecture(architecture),
+        input_shape=shape,
+        classes=classes,
+        recipe=recipe,
+        precision=precision,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def one_batch(
+    architectures: Iterable[str | Architecture],
+    precisions: Iterable[Precision],
+    classes: Iterable[int] = (10, 4),
+) -> list[Case]:
+    """R0-R2: structure, forward, loss and gradients of one batch."""
+    precisions, classes = list(precisions), list(classes)
+    return [
+        make(architecture, precision=precision, classes=number, label="batch", images=24)
+        for architecture in architectures
+        for precision in precisions
+        for number in classes
+    ]
+
+
+def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[Case]:
+    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way."""
+    return [
+        make(
+            SMALL,
+            name,
+            precision,
+            label="alone",
+            size=8,
+            measure=("optimizer",),
+            steps=steps,
+            rate_change=steps // 2,
+            rate_factor=2**-3,
+            record_every=10,
+        )
+        for precision in precisions
+        for name in DYADIC
+    ]
+
+
+def one_step(
+    architectures: Iterable[str | Architecture], precisions: Iterable[Precision]
+) -> list[Case]:
+    """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
+    adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    return [
+        make(architecture, adam, precision, label="step", images=24, measure=("steps",), steps=1)
+        for architecture in architectures
+        for precision in precisions
+    ]
+
+
+def trajectories(
+    architectures: Iterable[str | Architecture],
+    optimizers: Iterable[str],
+    steps: int = 10,
+    **fields: object,
+) -> list[Case]:
+    """R5a: float64 training, every step compared, the learning rate halved half-way."""
+    optimizers = list(optimizers)
+    return [
+        make(
+            architecture,
+            name,
+            "float64",
+            label=f"{steps}steps",
+            measure=("steps",),
+            steps=steps,
+            images=44,
+            rate_change=steps // 2,
+            rate_factor=0.5,
+            test_images=8,
+            **fields,
+        )
+        for architecture in architectures
+        for name in optimizers
+    ]
