@@ -131,8 +131,8 @@ class Progress(Protocol):
 class PlainProgress:
     """A line now and then, for logs."""
 
-    def __init__(self, tracker: Tracker, stream: IO[str] = sys.stdout) -> None:
-        self._tracker, self._stream = tracker, stream
+    def __init__(self, tracker: Tracker, stream: IO[str] | None = None) -> None:
+        self._tracker, self._stream = tracker, stream or sys.stdout
 
     def note(self, text: str) -> None:
         print(text, file=self._stream, flush=True)

@@ -261,7 +261,9 @@ def _show_results(prepared: Prepared, store: Store, report: Path | None) -> None
     asked = {run.run_id for run in (*prepared.runs, *prepared.done)}
     print_runs(runs[runs["run_id"].isin(asked)])
     if report is not None:
-        pass
+        from report import page
+
+        print(f"report: {page.write(store, report).page}")
 
 
 class _Terminated(KeyboardInterrupt):

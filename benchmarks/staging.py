@@ -40,7 +40,10 @@ class StagedData:
 
 @dataclass(frozen=True)
 class Galaxies:
-    """What the parent knows of the staged data. `counts` are those of train, validation, test by class."""
+    """What the parent knows of the staged data.
+
+    counts: images in train, validation and test, by the name of the class.
+    """
 
     directory: Path
     view: DataView
