@@ -151,7 +151,12 @@ class Architecture(
 
     def sha256(self) -> str:
         """Hash of what the layers compute: names, titles and sources do not count."""
-        return hashlib.sha256(msgspec.json.encode(self.layers, order="deterministic")).hexdigest()
+        # every field, stated or not: what msgspec omits depends on how a default was written
+        rows = [
+            {**msgspec.structs.asdict(layer), "name": None, "type": layer.__struct_config__.tag}
+            for layer in self.layers
+        ]
+        return hashlib.sha256(msgspec.json.encode(rows, order="deterministic")).hexdigest()
 
 
 def available() -> list[str]:
