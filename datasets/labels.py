@@ -1,0 +1,129 @@
+"""What the labels mean: class names of the known layouts, and their groupings.
+
+The groupings are data. A view of the labels is one of ``VIEWS``:
+
+========  ==================================================================================
+native    the labels as the file has them
+4way      E, S0, Sp, Irr
+3way      E, S0, Sp
+hubble    E, S0, Sp, Irr by Hubble T type; only for a file that has ``t_type``
+========  ==================================================================================
+
+Of a file with T types, ``4way`` and ``3way`` are made from those; of any other they are made from
+the ten classes of Galaxy10 SDSS, so asking for them of a file of one's own states that its ten
+classes are Galaxy10's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+VIEWS = ("native", "4way", "3way", "hubble")
+
+# Leung & Bovy 2019, as listed with the data set (astroNN, docs/source/galaxy10sdss.rst).
+GALAXY10 = (
+    "Disk, Face-on, No Spiral",
+    "Smooth, Completely round",
+    "Smooth, in-between round",
+    "Smooth, Cigar shaped",
+    "Disk, Edge-on, Rounded Bulge",
+    "Disk, Edge-on, Boxy Bulge",
+    "Disk, Edge-on, No Bulge",
+    "Disk, Face-on, Tight Spiral",
+    "Disk, Face-on, Medium Spiral",
+    "Disk, Face-on, Loose Spiral",
+)
+# The data set's own README; astroNN's lookup names class 3 otherwise, wrongly.
+GALAXY10_DECALS = (
+    "Disturbed",
+    "Merging",
+    "Round Smooth",
+    "In-between Round Smooth",
+    "Cigar Shaped Smooth",
+    "Barred Spiral",
+    "Unbarred Tight Spiral",
+    "Unbarred Loose Spiral",
+    "Edge-on without Bulge",
+    "Edge-on with Bulge",
+)
+
+# PHYS449_FinalProject, KerasGalaxy10_gband.ipynb: for each group the Galaxy10 classes in it.
+# The three-way view counts the discs without arms as spirals; the four-way view calls them Irr.
+GALAXY10_GROUPS: dict[str, dict[str, tuple[int, ...]]] = {
+    "4way": {"E": (1, 2, 3), "S0": (4, 5, 6), "Sp": (7, 8, 9), "Irr": (0,)},
+    "3way": {"E": (1, 2, 3), "S0": (4, 5, 6), "Sp": (0, 7, 8, 9)},
+}
+
+# Cavanagh, Bekki & Groves 2021 (MNRAS 506, 659) on the catalogue of Nair & Abraham 2010, as
+# coded in PHYS449_FinalProject, Data/data_prep.py: every T type not listed is "Irr", which the
+# three-way view leaves out. Written for Nair & Abraham's T types: in EFIGI it sends the compact
+# (-6), cD (-4) and dwarf (11) ellipticals to "Irr" as well.
+HUBBLE_GROUPS: dict[str, tuple[int, ...]] = {
+    "E": (-5,),
+    "S0": (-3, -2, -1, 0),
+    "Sp": (1, 2, 3, 4, 5, 6, 7, 8, 9),
+}
+
+
+@dataclass(frozen=True)
+class LabelView:
+    """Labels seen through one of ``VIEWS``.
+
+    labels: int64 (kept,), 0..len(class_names)-1. rows: int64 (kept,), the rows of the file that
+    they belong to, ascending: all of them, except where a view leaves a class out.
+    """
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    rows: np.ndarray
+
+
+def view_labels(
+    labels: np.ndarray,
+    view: str,
+    *,
+    class_names: tuple[str, ...],
+    t_type: np.ndarray | None = None,
+    where: str = "this data set",
+) -> LabelView:
+    """Regroup native labels (integers (n,)) as ``view`` asks; ``t_type`` is integers (n,).
+
+    ``where`` names the file in messages. Raises ValueError for an unknown view, and for one that
+    these labels cannot give.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    everything = np.arange(len(labels), dtype=np.int64)
+    if view == "native":
+        return LabelView(labels, tuple(class_names), everything)
+    if view not in VIEWS:
+        raise ValueError(f"labels: unknown view {view!r}; choose one of {', '.join(VIEWS)}")
+    if t_type is not None:
+        return _hubble_view(np.asarray(t_type), drop_irregular=view == "3way")
+    if view == "hubble":
+        raise ValueError(
+            f"{where}: labels 'hubble' need a dataset 't_type' (Hubble T type of each image), "
+            "which it does not have; use labels 'native', or '4way' for Galaxy10's ten classes"
+        )
+    decals = tuple(class_names) == GALAXY10_DECALS
+    if decals or len(class_names) != len(GALAXY10):
+        found = "Galaxy10 DECaLS" if decals else f"a file of {len(class_names)} classes"
+        raise ValueError(
+            f"{where}: labels {view!r} group the ten classes of Galaxy10 SDSS, and this is "
+            f"{found}; use labels 'native', or a file with Hubble types in 't_type'"
+        )
+    groups = GALAXY10_GROUPS[view]
+    group_of_class = np.full(len(GALAXY10), -1, dtype=np.int64)
+    for group, members in enumerate(groups.values()):
+        group_of_class[list(members)] = group
+    return LabelView(group_of_class[labels], tuple(groups), everything)
+
+
+def _hubble_view(t_type: np.ndarray, *, drop_irregular: bool) -> LabelView:
+    names = (*HUBBLE_GROUPS, "Irr")
+    grouped = np.full(len(t_type), names.index("Irr"), dtype=np.int64)
+    for group, types in enumerate(HUBBLE_GROUPS.values()):
+        grouped[np.isin(t_type, types)] = group
+    if not drop_irregular:
+        return LabelView(grouped, names, np.arange(len(t_type), dtype=np.int64))
+    rows = np.flatnonzero(grouped < len(HUBBLE_GROUPS)).astype(np.int64)
+    return LabelView(grouped[rows], names[:-1], rows)

@@ -1,0 +1,164 @@
+"""Stratified train, validation and test splits: pure functions of the labels and a seed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+_SPLIT = 4  # stream: no split shares random numbers with orders (1), masks (2) or weights (3)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the data set in each part: int64, ascending, disjoint."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def sha256(self) -> str:
+        """Hash of the three parts: equal for equal splits on any machine."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            rows = np.ascontiguousarray(part, dtype="<i8")
+            digest.update(len(rows).to_bytes(8, "little"))
+            digest.update(rows.tobytes())
+        return digest.hexdigest()
+
+    def counts(self, labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+        """Images of each class in "train", "validation" and "test": int64 (classes,) each."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: per_class_counts(labels[rows], classes) for name, rows in parts.items()}
+
+
+def per_class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Images of each class: int64 (classes,), with zeros for the absent ones."""
+    return np.bincount(labels, minlength=classes).astype(np.int64)
+
+
+def stratified(
+    labels: np.ndarray,
+    *,
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> Split:
+    """Split so that each class has its share in each part.
+
+    The test set is ``test_fraction`` of all, the validation set ``validation_fraction`` of the
+    rest; totals are rounded to the nearest whole number and dealt out to the classes by largest
+    remainder, so each class is within one image of its exact share. Of a class of three or more,
+    each part gets at least one (if its fraction is not 0); of two, one trains and the other tests
+    (validates, if there is no test); one alone trains. Where many classes are that small, the
+    totals give way.
+
+    Args:
+        labels: integers (n,), 0 or more.
+        seed: 0..2**63-1.
+        groups: integers (n,): images with one number (copies of one galaxy, say) stay together,
+            and all of the above counts groups instead of images.
+
+    Raises:
+        ValueError: a fraction outside 0..1, a seed out of range, labels or groups of the wrong
+            shape, a group with images of two classes, or a part that would be empty.
+    """
+    labels = np.asarray(labels)
+    _check(labels, test_fraction, validation_fraction, seed)
+    if groups is None:
+        unit_labels, unit_of_row = labels.astype(np.int64), np.arange(len(labels))
+    else:
+        unit_labels, unit_of_row = _units(labels, np.asarray(groups))
+
+    sizes = np.bincount(unit_labels).astype(np.int64)
+    tested = _shares(sizes, test_fraction, spare=2 if validation_fraction else 1)
+    rest = sizes - tested
+    validated = _shares(rest, validation_fraction, spare=1)
+
+    # A ticket for each unit; a class's lowest tickets are tested, the next ones validated.
+    key = np.array([seed, _SPLIT], dtype=np.uint64)
+    tickets = np.random.Generator(np.random.Philox(key=key)).random(len(unit_labels))
+    drawn = np.lexsort((tickets, unit_labels))
+    first_of_class = np.cumsum(sizes) - sizes
+    rank = np.empty(len(drawn), dtype=np.int64)
+    rank[drawn] = np.arange(len(drawn)) - first_of_class[unit_labels[drawn]]
+
+    in_test = (rank < tested[unit_labels])[unit_of_row]
+    in_test_or_validation = (rank < (tested + validated)[unit_labels])[unit_of_row]
+    split = Split(
+        train=np.flatnonzero(~in_test_or_validation).astype(np.int64),
+        validation=np.flatnonzero(in_test_or_validation & ~in_test).astype(np.int64),
+        test=np.flatnonzero(in_test).astype(np.int64),
+    )
+    _check_parts(split, test_fraction, validation_fraction, sizes)
+    return split
+
+
+def _shares(sizes: np.ndarray, fraction: float, *, spare: int) -> np.ndarray:
+    """Of ``sizes`` (classes,) things, how many of each class make up ``fraction``: int64.
+
+    Largest remainder (Hamilton's method), but at least one of each class that has two, and
+    leaving ``spare`` of each class that has more than that.
+    """
+    if fraction == 0:
+        return np.zeros_like(sizes)
+    exact = np.round(sizes * fraction, 9)  # 0.29 * 100 is 29, not a hair less
+    least = (sizes >= 2).astype(np.int64)
+    most = np.maximum(sizes - spare, least)
+    shares = np.clip(np.floor(exact).astype(np.int64), least, most)
+    ceiling = np.clip(np.ceil(exact).astype(np.int64), least, most)
+    missing = int(np.floor(sizes.sum() * fraction + 0.5)) - int(shares.sum())
+    by_remainder = np.argsort(shares - exact, kind="stable")
+    open_classes = by_remainder[(ceiling > shares)[by_remainder]]
+    shares[open_classes[: max(missing, 0)]] += 1
+    return shares
+
+
+def _units(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The label of each group, and each row's group as 0..groups-1."""
+    if groups.shape != labels.shape:
+        raise ValueError(
+            f"split: {len(labels)} labels but groups of shape {groups.shape}; give one per image"
+        )
+    numbers, first_row, unit_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    unit_labels = labels[first_row].astype(np.int64)
+    mixed = np.flatnonzero(unit_labels[unit_of_row] != labels)
+    if len(mixed):
+        row = int(mixed[0])
+        unit = unit_of_row[row]
+        raise ValueError(
+            f"split: group {numbers[unit]} has images of class {unit_labels[unit]} and of class "
+            f"{labels[row]} (row {row}); images of one group are of one galaxy, so of one class"
+        )
+    return unit_labels, unit_of_row
+
+
+def _check(labels: np.ndarray, test_fraction: float, validation_fraction: float, seed: int) -> None:
+    for name, fraction in (
+        ("test_fraction", test_fraction),
+        ("validation_fraction", validation_fraction),
+    ):
+        if not 0 <= fraction < 1:
+            raise ValueError(f"split: {name} is {fraction}; give a number from 0 to below 1")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"split: seed {seed} is not in 0..2**63-1")
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"split: labels must be integers (n,), got {labels.dtype} {labels.shape}")
+    if len(labels) and labels.min() < 0:
+        raise ValueError(f"split: label {labels.min()} is negative")
+
+
+def _check_parts(
+    split: Split, test_fraction: float, validation_fraction: float, sizes: np.ndarray
+) -> None:
+    wanted = {"train": 1.0, "validation": validation_fraction, "test": test_fraction}
+    for name, fraction in wanted.items():
+        if fraction and not len(getattr(split, name)):
+            present = sizes[sizes > 0]
+            raise ValueError(
+                f"split: nothing is left for the {name} part of {sizes.sum()} images in "
+                f"{len(present)} classes; give more images (three of a class serve every part) "
+                f"or set the fraction to 0"
+            )
