@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.batches import Batch
@@ -99,7 +99,6 @@ def test_every_gradient_is_the_slope_of_the_loss(name):
             assert gradient[index] == pytest.approx(expected, rel=1e-7, abs=1e-9), (key, index)
 
 
-@settings(max_examples=40, deadline=None)
 @given(networks(), st.integers(0, 99))
 def test_gradients_of_any_network_are_slopes_of_its_loss(network, seed):
     backend, batch = reference(network), random_batch(network, size=3, seed=seed)

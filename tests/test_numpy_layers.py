@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
@@ -36,7 +36,6 @@ def naive_convolution(x, kernel, bias, stride, padding):
     return y
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
     kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
@@ -55,7 +54,6 @@ def test_convolution_is_the_naive_one(size, kernel, stride, padding):
     np.testing.assert_allclose(output, expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     size=st.integers(1, 3),
     stride=st.none() | st.integers(1, 4),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frameworks import numpy_optimizers as optimizers
@@ -127,7 +127,6 @@ def test_every_step_of_every_form_is_its_formula(form):
         np.testing.assert_allclose(path[:, column], expected, rtol=1e-12, atol=1e-14)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(FORMS)), st.integers(0, 1000))
 def test_formulas_hold_for_any_gradients(form, seed):
     gradients = stream(seed, size=1)
@@ -205,7 +204,6 @@ def test_weight_decay_is_decoupled_from_the_gradient():
 # ---- max-norm
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(1, 4), min_size=2, max_size=4).filter(lambda shape: len(shape) != 3),
     st.floats(0.1, 4),
