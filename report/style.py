@@ -1,0 +1,183 @@
+"""How figures look: colours that the colour-blind can tell apart, one for each framework."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+# Okabe and Ito's palette (2008), safe for the common kinds of colour blindness; a marker each, so
+# that grey prints can be read too.
+_KNOWN = {
+    "keras": ("Keras (TensorFlow)", "#D55E00", "o"),
+    "keras@torch": ("Keras (PyTorch)", "#CC79A7", "D"),
+    "keras@jax": ("Keras (JAX)", "#E69F00", "v"),
+    "torch": ("PyTorch", "#0072B2", "s"),
+    "jax": ("JAX (Flax)", "#009E73", "^"),
+}
+_SPARE = (("#56B4E9", "P"), ("#000000", "X"), ("#B2A000", "*"), ("#8C6D31", "h"))
+
+INK = "#1f2328"
+MUTED = "#5c6470"
+FAINT = "#d5d9de"
+WARNING = "#b42318"
+
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # text stays text
+}
+DPI = 220
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a framework is named and drawn."""
+
+    name: str
+    colour: str
+    marker: str
+
+
+def looks(frameworks: Iterable[str]) -> dict[str, Look]:
+    """A look for every framework; one that is not known takes the next spare colour."""
+    found = {}
+    spare = 0
+    for framework in ordered(frameworks):
+        if framework in _KNOWN:
+            found[framework] = Look(*_KNOWN[framework])
+        else:
+            found[framework] = Look(plain(framework), *_SPARE[spare % len(_SPARE)])
+            spare += 1
+    return found
+
+
+def ordered(frameworks: Iterable[str]) -> list[str]:
+    """Distinct frameworks, the known ones first and always in the same order."""
+    known = list(_KNOWN)
+    return sorted(
+        set(frameworks),
+        key=lambda name: (known.index(name) if name in known else len(known), name),
+    )
+
+
+def plain(text: str) -> str:
+    """Text for a figure, in which a dollar sign does not start a formula."""
+    return text.replace("$", r"\$")
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, laid out so that nothing overlaps."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    _layout(made).set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.04)
+    return made
+
+
+def finish(
+    made: Figure,
+    title: str,
+    footer: str,
+    *,
+    demo: bool = False,
+    legend: Sequence[Artist] = (),
+) -> Figure:
+    """Title and legend above, what was measured and where below; demo data is marked."""
+    width, height = made.get_size_inches()
+    lines = textwrap.wrap(footer, int(width * 19))
+    legend_rows = math.ceil(len(legend) / 8)
+    head = 0.34 + 0.18 * legend_rows + (0.04 if legend else 0.0)
+    foot = 0.1 + 0.125 * len(lines)
+    _layout(made).set(rect=(0, foot / height, 1, 1 - (head + foot) / height))
+    left = 0.08 / width
+    mark = "DEMO DATA — " if demo else ""
+    made.text(
+        left,
+        1 - 0.09 / height,
+        mark + plain(title),
+        ha="left",
+        va="top",
+        fontsize=10,
+        fontweight="bold",
+    )
+    made.text(
+        left,
+        0.06 / height,
+        plain("\n".join(lines)),
+        ha="left",
+        va="bottom",
+        fontsize=6.5,
+        color=MUTED,
+        linespacing=1.3,
+    )
+    if legend:
+        made.legend(
+            handles=legend,
+            loc="upper left",
+            bbox_to_anchor=(left, 1 - 0.3 / height),
+            borderaxespad=0,
+            borderpad=0,
+            ncols=math.ceil(len(legend) / legend_rows),
+            handlelength=1.8,
+            columnspacing=1.6,
+        )
+    return made
+
+
+def _layout(made: Figure) -> ConstrainedLayoutEngine:
+    engine = made.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    return engine
+
+
+def mark_refused(axes: Axes, refusal: str) -> None:
+    """Say in the panel that its frameworks must not be compared."""
+    if refusal:
+        axes.text(
+            0.5,
+            1.0,
+            "comparison refused: not the same experiment",
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            fontsize=7,
+            color="white",
+            bbox={"facecolor": WARNING, "edgecolor": "none", "pad": 2},
+            zorder=10,
+        )
+
+
+def line_widths(number: int) -> list[float]:
+    """Widths for lines that may lie on one another: the first drawn shows around the last."""
+    if number == 1:
+        return [1.8]
+    return [4.2 - (4.2 - 1.2) * index / (number - 1) for index in range(number)]

@@ -1,0 +1,327 @@
+"""What may stand in one figure: runs grouped so that nothing unlike is pooled.
+
+A view holds runs of the same data, parity, tuning, precision, device and machine. Within it a
+panel holds runs of the same network and recipe, which differ in framework, seed and repeat only.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from report.identity import Check, checks, refusal
+from report.numbers import count, mostly
+from report.style import Look, looks, ordered
+from results.examples import Examples
+from results.store import Store
+
+VIEW_COLUMNS = (
+    "dataset",
+    "dataset_sha256",
+    "labels",
+    "channels",
+    "image_height",
+    "image_width",
+    "parity",
+    "tuning",
+    "precision",
+    "device",
+    "machine_id",
+    "threads",
+)
+_PANEL_COLUMNS = ("architecture", "epochs", "batch_size", "optimizer")
+_MISSING = "?"  # stands for null in a group's key
+
+# How views and panels are named.
+_VIEW_ALWAYS = dict.fromkeys(("dataset", "parity", "tuning", "precision", "device"), "{}")
+_VIEW_IF_NEEDED = {
+    "labels": "{} labels",
+    "channels": "channels {}",
+    "image_height": "{} pixels",
+    "threads": "{} threads",
+    "machine_id": "machine {:.6}",
+    "dataset_sha256": "data {:.6}",
+}
+_PANEL_ALWAYS = {"architecture": "{}"}
+_PANEL_IF_NEEDED = {
+    "batch_size": "batch {}",
+    "epochs": "{} epochs",
+    "optimizer": "{}",
+    "learning_rate": "rate {}",
+    "architecture_hash": "layers {:.6}",
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Runs of one network and recipe; `ok` are those that finished."""
+
+    name: str
+    runs: pd.DataFrame
+    parity: str
+
+    @cached_property
+    def ok(self) -> pd.DataFrame:
+        """The finished runs, one for each framework, seed and repeat."""
+        return self.runs[self.runs["status"] == "ok"]
+
+    @cached_property
+    def frameworks(self) -> list[str]:
+        """Frameworks with a finished run, in the order used everywhere."""
+        return ordered(self.ok["framework"])
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """Whether split, order, weights and masks were the same for all."""
+        return checks(self.ok, self.parity)
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why the frameworks must not be compared; empty when they may."""
+        return refusal(self.checks)
+
+    def of(self, framework: str) -> pd.DataFrame:
+        """The finished runs of one framework, by seed and repeat."""
+        found = self.ok[self.ok["framework"] == framework]
+        return found.sort_values(["seed", "repeat"])
+
+
+@dataclass(frozen=True)
+class View:
+    """Runs that may stand in one figure."""
+
+    runs: pd.DataFrame
+    panels: tuple[Panel, ...]
+    looks: dict[str, Look]
+    slug: str
+    title: str
+
+    @property
+    def first(self) -> pd.Series:
+        """Any run, for what all have in common."""
+        return self.runs.iloc[0]
+
+    @property
+    def demo(self) -> bool:
+        """Whether the galaxies are generated ones."""
+        return bool(self.first["dataset"] == "demo")
+
+    @property
+    def finished(self) -> "View | None":
+        """The view without panels of which no run finished; None if none is left."""
+        panels = tuple(panel for panel in self.panels if not panel.ok.empty)
+        if not panels:
+            return None
+        return View(self.runs, panels, self.looks, self.slug, self.title)
+
+    @property
+    def frameworks(self) -> list[str]:
+        """Frameworks with a finished run."""
+        return ordered(name for panel in self.panels for name in panel.frameworks)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds have a finished run."""
+        return int(self.runs.loc[self.runs["status"] == "ok", "seed"].nunique())
+
+    @property
+    def data(self) -> str:
+        """The data in words, as a caption needs it."""
+        run = self.first
+        name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
+        size = f"{run['image_height']}×{run['image_width']} pixels"
+        channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
+        return f"{name}, {run['labels']} labels ({run['classes']} classes), {channels}, {size}"
+
+    @property
+    def machine(self) -> str:
+        """The machine in words."""
+        run = self.first
+        name = run["device"] if pd.isna(run["device_name"]) else run["device_name"]
+        threads = "" if pd.isna(run["threads"]) else f", {run['threads']} threads"
+        return f"{name}{threads}"
+
+    @property
+    def settings(self) -> str:
+        """Parity, tuning and precision in words."""
+        run = self.first
+        return f"{run['parity']} parity, {run['tuning']} tuning, {run['precision']}"
+
+    def sizes(self, only: Panel | None = None) -> str:
+        """How many runs each median is over, in words; of one panel or of all."""
+        return "n = " + mostly(
+            {
+                f"{panel.name} {self.looks[name].name}": count(len(panel.of(name)), "run")
+                for panel in self.panels
+                if only is None or panel is only
+                for name in panel.frameworks
+            }
+        )
+
+    @property
+    def footer(self) -> str:
+        """Data, settings and machine in one line, for the foot of a figure."""
+        return f"Data: {self.data}  ·  {self.settings}  ·  {self.machine}"
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a report is drawn from: the latest execution of every run."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    predictions: pd.DataFrame
+    examples: list[Examples]
+
+    @classmethod
+    def load(cls, store: Store) -> "Frames":
+        """Read a store.
+
+        Raises:
+            FileNotFoundError: there is no run to read.
+        """
+        runs = store.runs(latest=True)
+        if runs.empty:
+            raise FileNotFoundError(
+                f"no runs in the results store {store.path}; run python -m benchmarks.run "
+                "first, or name a store with --store"
+            )
+        return cls(
+            _named(runs),
+            store.epochs(latest=True),
+            store.predictions(latest=True, probabilities=False),
+            store.examples(),
+        )
+
+    @classmethod
+    def of_runs(cls, runs: pd.DataFrame) -> "Frames":
+        """Frames of the latest execution of each run, without epochs and predictions."""
+        latest = runs.sort_values("started_at", kind="stable")
+        latest = latest.drop_duplicates("run_id", keep="last")
+        return cls(_named(latest), pd.DataFrame(), pd.DataFrame(), [])
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each framework of the store is named and drawn."""
+        return looks(self.runs["framework"])
+
+    @cached_property
+    def views(self) -> list[View]:
+        """Every view, the one with the most finished runs of real data first."""
+        groups = list(_grouped(self.runs, VIEW_COLUMNS))
+        groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
+        titles = _names(groups, _VIEW_ALWAYS, _VIEW_IF_NEEDED)
+        slugs: list[str] = []
+        for title in titles:
+            slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+            slugs.append(slug if slug not in slugs else f"{slug}-{len(slugs) + 1}")
+        return [
+            View(group, tuple(_panels(group)), self.looks, slug, _marked(title))
+            for group, slug, title in zip(groups, slugs, titles, strict=True)
+        ]
+
+    @cached_property
+    def finished_views(self) -> list[View]:
+        """The views with finished runs, of their panels those with finished runs."""
+        return [view for one in self.views if (view := one.finished) is not None]
+
+
+def _named(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a name in the columns that everything is grouped by."""
+    names = ["framework", "architecture", "dataset", "parity"]
+    return runs.assign(**{name: runs[name].fillna(_MISSING) for name in names})
+
+
+def _marked(title: str) -> str:
+    """A view's title with demo data in capitals."""
+    return f"DEMO data{title[4:]}" if title.startswith("demo,") else title
+
+
+def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
+    variants = runs.assign(
+        variant=[
+            _variant(config, parity)
+            for config, parity in zip(runs["config"], runs["parity"], strict=True)
+        ]
+    )
+    groups = list(_grouped(variants, (*_PANEL_COLUMNS, "variant")))
+    groups = [_latest_cells(group) for group in _merged_by_cell(groups)]
+    groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
+    for name, group in zip(_names(groups, _PANEL_ALWAYS, _PANEL_IF_NEEDED), groups, strict=True):
+        yield Panel(name, group, str(group["parity"].iloc[0]))
+
+
+def _variant(config: object, parity: str) -> str:
+    """What was run apart from framework, seed and repeat, as text to compare.
+
+    Under native parity the architecture and recipe carry each framework's own defaults, so there
+    only the data and the split are compared.
+    """
+    if not isinstance(config, str):
+        return ""
+    tree = json.loads(config)
+    left_out = {"framework", "seed", "repeat", "device", "threads"}
+    if parity == "native":
+        left_out |= {"architecture", "recipe"}
+    return json.dumps({key: tree[key] for key in tree if key not in left_out}, sort_keys=True)
+
+
+def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Groups that share a cell_id joined: a field added to the configuration splits no cell."""
+    merged: list[pd.DataFrame] = []
+    for group in groups:
+        cells = set(group["cell_id"].dropna())
+        same = [other for other in merged if cells & set(other["cell_id"].dropna())]
+        merged = [other for other in merged if not any(other is one for one in same)]
+        merged.append(pd.concat([*same, group]))
+    return merged
+
+
+def _grouped(runs: pd.DataFrame, columns: Iterable[str]) -> Iterable[pd.DataFrame]:
+    """Groups of equal values, null among them, in the order of the values."""
+    keys = [runs[name].astype(object).where(runs[name].notna(), _MISSING) for name in columns]
+    for _, group in runs.groupby([key.astype(str) for key in keys], sort=True):
+        yield group
+
+
+def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each framework the cell that was run last: an older definition is not mixed in."""
+    last = runs.sort_values("started_at").groupby("framework")["cell_id"].last()
+    return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]
+
+
+def _names(
+    groups: list[pd.DataFrame], always: dict[str, str], if_needed: dict[str, str]
+) -> list[str]:
+    """A name for each group, with as much as it takes to tell the groups apart.
+
+    Args:
+        groups: each with one value in every column named.
+        always: a format for each column that is in every name.
+        if_needed: a format for each column that is used between groups of the same name.
+    """
+
+    def word(group: pd.DataFrame, column: str, form: str) -> str:
+        return form.format(str(group[column].iloc[0]))
+
+    names = [", ".join(word(group, *item) for item in always.items()) for group in groups]
+    for item in if_needed.items():
+        words = [word(group, *item) for group in groups]
+        variants: dict[str, set[str]] = {}
+        for name, extra in zip(names, words, strict=True):
+            variants.setdefault(name, set()).add(extra)
+        names = [
+            f"{name}, {extra}" if len(variants[name]) > 1 else name
+            for name, extra in zip(names, words, strict=True)
+        ]
+    counted = Counter(names)
+    numbers: Counter[str] = Counter()
+    for index, name in enumerate(names):
+        numbers[name] += 1
+        if counted[name] > 1:
+            names[index] = f"{name} (variant {numbers[name]})"
+    return names
