@@ -213,7 +213,7 @@ def test_order_hash_sees_where_epochs_end():
 
 
 ORDER_HASH = "172f50fa77131792c1bb5f5dbb9304cef38629269de8c3f6ef9d99547838e24e"
-MASK = "01000001110001101111101110111000"
+MASK = "01010100010110000110110101101011"
 
 
 def test_these_orders_and_masks_are_kept_for_good():
