@@ -100,7 +100,6 @@ def first_maxima(layer: MaxPool, x: np.ndarray) -> np.ndarray:
 def _activated(function: ActivationName, linear: Applied, kinks: np.ndarray | None) -> Applied:
     """A layer's linear part followed by its activation function."""
     activation = _activation(function, linear.output, kinks)
-
     return Applied(
         activation.output,
         lambda dy: linear.backward(activation.backward(dy)),
