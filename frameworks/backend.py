@@ -90,7 +90,7 @@ class Backend(Protocol):
         ...
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data set where training reads it: uint8 (n, height, width, channels), int (n,)."""
+        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,)."""
         ...
 
     def compile(self, epoch: Sequence[Batch]) -> None:

@@ -20,11 +20,11 @@ DYADIC: dict[str, Optimizer] = {
     "adamw": recipes.AdamW(
         learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27, weight_decay=2**-8
     ),
-    "adadelta": recipes.Adadelta(learning_rate=1.0, rho=29 / 32, epsilon=2**-20),
+    "adadelta": recipes.Adadelta(learning_rate=2**-1, rho=29 / 32, epsilon=2**-20),
     "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
-    "sgd": recipes.SGD(learning_rate=2**-6),
-    "momentum": recipes.SGD(learning_rate=2**-7, momentum=29 / 32),
-    "nesterov": recipes.SGD(learning_rate=2**-7, momentum=29 / 32, nesterov=True),
+    "sgd": recipes.SGD(learning_rate=2**-8),
+    "momentum": recipes.SGD(learning_rate=2**-9, momentum=29 / 32),
+    "nesterov": recipes.SGD(learning_rate=2**-9, momentum=29 / 32, nesterov=True),
     "rmsprop": recipes.RMSprop(learning_rate=2**-10, rho=29 / 32, epsilon=2**-23),
 }
 STEADY_EPSILON = 2**-13  # R4: stops Adam from amplifying gradients that are rounding alone

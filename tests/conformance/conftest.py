@@ -1,0 +1,55 @@
+"""What every backend is asked to compute, collected once: one process per framework and precision.
+
+To conform, a new backend is added to FRAMEWORKS (or named in CONFORMANCE_FRAMEWORKS, separated by
+commas) and nothing else. A framework that is not installed fails; it is never skipped.
+"""
+
+import os
+
+import pytest
+
+from benchmarks.fidelity import ladder
+from benchmarks.fidelity.collect import Traces, collect
+from benchmarks.fidelity.measure import REFERENCE
+from frameworks import architecture
+
+FRAMEWORKS = os.environ.get(
+    "CONFORMANCE_FRAMEWORKS", "keras,torch,jax,keras@torch,keras@jax"
+).split(",")
+ARCHITECTURES = architecture.available()
+CLASSES = {"unam": (10, 4), "c2": (10, 4)}
+
+
+def batch_cases():
+    """R0-R2 for every architecture in both precisions, heads of 10 classes and of 4."""
+    return [
+        case
+        for name in [*ARCHITECTURES, ladder.EVERYTHING]
+        for case in ladder.one_batch([name], ("float64", "float32"), CLASSES.get(str(name), (10,)))
+    ]
+
+
+def step_cases():
+    """R4 for every architecture in both precisions."""
+    return ladder.one_step([*ARCHITECTURES, ladder.EVERYTHING], ("float64", "float32"))
+
+
+def training_cases():
+    """Ten steps of every optimizer in float64, through every kind of layer; UNAM, C2: Adam."""
+    return [
+        *ladder.trajectories([ladder.EVERYTHING], ladder.DYADIC),
+        *ladder.trajectories(["unam", "c2"], ["adam"]),
+    ]
+
+
+def optimizer_cases():
+    """R3: every optimizer alone, in both precisions."""
+    return ladder.optimizers_alone(("float64", "float32"))
+
+
+@pytest.fixture(scope="session")
+def traces(tmp_path_factory) -> Traces:
+    """Every framework's trace of every default case, and the reference's."""
+    cases = [*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()]
+    directory = tmp_path_factory.mktemp("conformance")
+    return collect([REFERENCE, *FRAMEWORKS], cases, directory, parallel=2)
