@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_BYTES_AT_A_TIME = 1 << 20
+
 
 def box_downscale(images: np.ndarray, size: int) -> np.ndarray:
     """Average square pictures over the area of each new pixel: uint8 (n, side, side, c) to
@@ -14,22 +16,30 @@ def box_downscale(images: np.ndarray, size: int) -> np.ndarray:
     side = images.shape[1]
     if size == side:
         return images
-    sums = _sums_along(_sums_along(images.astype(np.int64), size, axis=1), size, axis=2)
+    scaled = np.empty((len(images), size, size, images.shape[3]), dtype=np.uint8)
     area = side * side
-    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+    # The largest number that occurs is the sum of a white picture, counted in 1/size.
+    whole = np.int32 if 255 * area * size < 2**31 else np.int64
+    # A few pictures at a time: the sums take some thirty times the memory of the bytes.
+    few = max(1, _BYTES_AT_A_TIME // (area * images.shape[3]))
+    for start in range(0, len(images), few):
+        values = images[start : start + few].astype(whole)
+        sums = _sums_along(_sums_along(values, size, axis=1), size, axis=2)
+        scaled[start : start + few] = (2 * sums + area) // (2 * area)
+    return scaled
 
 
 def _sums_along(values: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Sums over each of ``size`` equal stretches of an axis, times ``size``.
 
-    They are differences of the sum from the start to each border; a border within a pixel takes
-    that part of it along.
+    They are differences of the sum from the start to each border: through the pixel in which the
+    border lies, less the part of that pixel beyond it.
     """
     side = values.shape[axis]
     pixel, part = np.divmod(np.arange(size + 1) * side, size)
-    before = np.cumsum(values, axis=axis)
-    before = np.insert(before, 0, 0, axis=axis)  # before[i]: the sum of the first i pixels
-    weights = part.reshape([-1 if dimension == axis else 1 for dimension in range(values.ndim)])
-    cut = np.take(values, np.minimum(pixel, side - 1), axis=axis)
-    to_border = size * np.take(before, pixel, axis=axis) + weights * cut
+    beyond = np.where(pixel < side, size - part, 0)  # the last border is the end
+    pixel = np.minimum(pixel, side - 1)
+    across = [-1 if dimension == axis else 1 for dimension in range(values.ndim)]
+    to_border = size * np.take(np.cumsum(values, axis=axis, dtype=values.dtype), pixel, axis=axis)
+    to_border -= beyond.astype(values.dtype).reshape(across) * np.take(values, pixel, axis=axis)
     return np.diff(to_border, axis=axis)

@@ -62,3 +62,13 @@ def test_the_mean_brightness_is_kept_at_galaxy10_decals_size() -> None:
     np.testing.assert_allclose(scaled.mean((1, 2)), images.mean((1, 2)), atol=0.05)
     # Noise averages out: 255/sqrt(12) over (256/69)**2 = 13.8 pixels leaves at least that much.
     assert scaled.std() < 25
+
+
+def test_large_pictures_do_not_overflow() -> None:
+    """White at 400 to 300 pixels sums to 1.2e10, beyond 32 bits; one dark pixel must show."""
+    image = np.full((1, 400, 400, 1), 255, np.uint8)
+    image[0, -1, -1] = 0
+    scaled = box_downscale(image, 300)[0, :, :, 0]
+    # The last new pixel is (4/3)**2 old ones large, and one of them is dark.
+    assert scaled[-1, -1] == round(255 * (1 - 9 / 16))
+    assert (np.delete(scaled.ravel(), -1) == 255).all()

@@ -1,0 +1,199 @@
+"""The data sets by name, and any HDF5 file of galaxies by its path: one ``load`` for all."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from datasets import demo
+from datasets.download import RemoteFile, fetch, file_sha256
+from datasets.galaxy_file import Picking, open_galaxies
+from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, view_labels
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published data set: its file, what its labels mean, and whom to cite."""
+
+    file: RemoteFile
+    class_names: tuple[str, ...]
+    source: str
+
+
+PUBLISHED = {
+    "galaxy10": Published(
+        RemoteFile(
+            url="https://zenodo.org/records/10844811/files/Galaxy10.h5",
+            filename="Galaxy10.h5",
+            sha256="969a6b1cefcc36e09fffa86febd2f699a4aa19b837ba0427f01b0bc6ded458af",
+            size=210_234_548,
+        ),
+        GALAXY10,
+        "Galaxy10 SDSS: Leung & Bovy 2019, MNRAS 483, 3255; labels of Galaxy Zoo, Lintott et al. "
+        "2008, 2011; pictures of the Sloan Digital Sky Survey.",
+    ),
+    "galaxy10-decals": Published(
+        RemoteFile(
+            url="https://zenodo.org/records/10845026/files/Galaxy10_DECals.h5",
+            filename="Galaxy10_DECals.h5",
+            sha256="19aefc477c41bb7f77ff07599a6b82a038dc042f889a111b0d4d98bb755c1571",
+        ),
+        GALAXY10_DECALS,
+        "Galaxy10 DECaLS: Leung & Bovy 2019, MNRAS 483, 3255; labels of Galaxy Zoo DECaLS, "
+        "Walmsley et al. 2022; pictures of the DESI Legacy Surveys, Dey et al. 2019.",
+    ),
+}
+NAMES = (DEMO, *PUBLISHED)
+_HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a run needs to know of the galaxies.
+
+    name: "demo", "galaxy10", "galaxy10-decals", or the file's stem. images: uint8
+    (n, height, width, channels). labels: int64 (n,), 0..len(class_names)-1, as ``label_view``
+    (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of the source
+    file, or of the images and labels generated. groups: int64 (n,) or None: images of one group
+    belong to one galaxy and never cross a split. source: a sentence on where it comes from.
+    """
+
+    name: str
+    images: np.ndarray = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    class_names: tuple[str, ...]
+    label_view: str
+    channels: str
+    sha256: str
+    groups: np.ndarray | None = field(repr=False)
+    source: str
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    labels: str = "native",
+    channels: str = "rgb",
+    image_size: int | None = None,
+    image_key: str = "images",
+    label_key: str = "ans",
+    group_key: str | None = None,
+    class_names: Sequence[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    demo_images: int = 1000,
+    demo_seed: int = 0,
+) -> Dataset:
+    """Load a data set by name, or an HDF5 file by its path.
+
+    Args:
+        name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
+        labels: how to group the labels, one of ``labels.VIEWS``.
+        channels: "rgb" for all three, or one of them: "0", "1", "2" -> (n, h, w, 1).
+        image_size: scale square pictures down to this many pixels, by area averaging.
+        image_key, label_key: the file's datasets of pictures and of class numbers.
+        group_key: the file's dataset of group numbers; by default "groups", if it has that.
+        class_names: names by label, instead of the file's own or "class 0", "class 1"...
+        cache_dir: where downloads are kept, instead of the user's cache directory.
+        demo_images, demo_seed: how many galaxies "demo" generates, and from which seed.
+
+    A file without ``class_names`` has no empty classes; one with ``t_type`` (Hubble T types) can
+    be seen in the views "hubble", "4way" and "3way" by it.
+
+    Raises:
+        ValueError: an unknown name, a file that is not as above, or a view that it cannot give.
+        FileNotFoundError, OSError: a file that is absent, damaged, or cannot be downloaded. The
+            message names the file and the remedy.
+    """
+    if labels not in VIEWS:
+        raise ValueError(f"labels: unknown view {labels!r}; choose one of {', '.join(VIEWS)}")
+    picking = Picking(channels, image_size)
+    name = os.fspath(name_or_path)
+    if name == DEMO:
+        return _load_demo(labels, picking, demo_images, demo_seed)
+    if name in PUBLISHED:
+        path = fetch(PUBLISHED[name].file, cache_dir=cache_dir)
+        sha256 = PUBLISHED[name].file.sha256  # checked by fetch
+    else:
+        path = _as_path(name)
+        sha256 = ""
+
+    with open_galaxies(path) as file:
+        native = file.labels(label_key)
+        sha256 = sha256 or file_sha256(path)
+        # A published file is what it is under any name: it is known by its bytes.
+        known = next((key for key, data in PUBLISHED.items() if data.file.sha256 == sha256), None)
+        if class_names is None and known:
+            class_names = PUBLISHED[known].class_names
+        if class_names is None:
+            names = file.class_names(label_key, native)
+        else:
+            names = file.check_names(tuple(class_names), label_key, native)
+        view = view_labels(
+            native,
+            labels,
+            class_names=names,
+            t_type=file.integers("t_type", len(native)),
+            where=str(path),
+        )
+        if len(np.unique(view.labels)) < 2:
+            raise ValueError(
+                f"{path}: all of it is one class in labels {labels!r}: there is nothing to tell "
+                f"apart; use another view of the labels"
+            )
+        groups = file.groups(group_key, len(native))
+        keep = np.zeros(len(native), dtype=bool)
+        keep[view.rows] = True
+        images = file.images(image_key, keep, picking)
+        source = PUBLISHED[known].source if known else file.source()
+    return Dataset(
+        name=known or path.stem,
+        images=images,
+        labels=view.labels,
+        class_names=view.class_names,
+        label_view=labels,
+        channels=channels,
+        sha256=sha256,
+        groups=None if groups is None else groups[view.rows],
+        source=source or f"The file {path.name}.",
+    )
+
+
+def _load_demo(labels: str, picking: Picking, n: int, seed: int) -> Dataset:
+    picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
+    view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
+    images, native = demo.generate(n, seed)
+    digest = hashlib.sha256(images.tobytes())
+    digest.update(native.astype("<i8").tobytes())
+    view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
+    return Dataset(
+        name=DEMO,
+        images=picking.apply(images),
+        labels=view.labels,
+        class_names=view.class_names,
+        label_view=labels,
+        channels=picking.channels,
+        sha256=digest.hexdigest(),
+        groups=None,
+        source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
+        "them say nothing about real galaxies.",
+    )
+
+
+def _as_path(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.exists() or path.suffix.lower() in _HDF5_ENDINGS or len(path.parts) > 1:
+        return path
+    near = difflib.get_close_matches(name.lower(), NAMES, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"dataset: unknown {name!r}; {hint}Known are {', '.join(NAMES)}, or the path of an HDF5 "
+        f"file (.h5)"
+    )
