@@ -31,7 +31,7 @@ _LOG_BYTES = 8000
 _REMOVED = ("NVIDIA_TF32_OVERRIDE", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION")
 # Recorded with the run, whoever set them.
 _RECORDED = (
-    *("OMP_", "MKL_", "OPENBLAS_", "TF_", "XLA_", "JAX_", "KERAS_", "CUBLAS_", "CUDA_"),
+    *("OMP_", "MKL_", "OPENBLAS_", "TF_", "XLA_", "JAX_", "KERAS_BACKEND", "CUBLAS_", "CUDA_"),
     *("TORCH", "PYTORCH_", "MALLOC_", "LD_PRELOAD", "PYTHONHASHSEED"),
 )
 

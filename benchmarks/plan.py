@@ -166,10 +166,15 @@ class SplitSizes:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run and what it amounts to. `skip` says why it cannot be run here, when it cannot."""
+    """A run and what it amounts to.
+
+    architecture_hash: of the layers as given, before defaults were filled in, which under native
+    parity differ between frameworks; skip: why it cannot be run here, when it cannot.
+    """
 
     config: RunConfig
     sizes: SplitSizes
+    architecture_hash: str = ""
     skip: str = ""
 
     @cached_property
@@ -265,7 +270,8 @@ def matrix(
                 parity=parity,
                 precision=precision,
             )
-            block.append(PlannedRun(config, sizes, (missing or {}).get(name, "")))
+            skip = (missing or {}).get(name, "")
+            block.append(PlannedRun(config, sizes, architecture.sha256(), skip))
         _ = block[0].network  # raises when the pictures are too small
         blocks.append(block)
     return list({run.run_id: run for run in interleaved(blocks)}.values())

@@ -46,7 +46,7 @@ def run_row(
         "started_at": started_at,
         "framework": config.framework,
         "architecture": config.architecture.name,
-        "architecture_hash": config.architecture.sha256(),
+        "architecture_hash": run.architecture_hash,
         "dataset": config.data.dataset,
         "dataset_sha256": config.data.sha256,
         "labels": config.data.labels,

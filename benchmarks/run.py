@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.prepare import Prepared
     from results.store import Store
 
+_LOG_WIDTH = 180  # characters: a log is as wide as a table needs
 OK, RUN_FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 _EPILOG = """\
@@ -247,19 +248,21 @@ def _run_all(
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
     failed = tally.failed()
-    for row in failed:
-        name = f"{row['framework']} {row['architecture']} seed {row['seed']}"
-        print(f"{row['status']}: {name}: {row['reason']}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(tally.rows)} runs failed", file=sys.stderr)
     return RUN_FAILED if failed or different else OK
 
 
 def _show_results(prepared: Prepared, store: Store, report: Path | None) -> None:
     """Print the table of what this call was about, and write the report of the store."""
-    from results.console import print_runs
+    from rich.console import Console
+
+    from report.console import summary_table
 
     runs = store.runs(latest=True)
     asked = {run.run_id for run in (*prepared.runs, *prepared.done)}
-    print_runs(runs[runs["run_id"].isin(asked)])
+    width = None if sys.stdout.isatty() else _LOG_WIDTH
+    Console(width=width, highlight=False).print(summary_table(runs[runs["run_id"].isin(asked)]))
     if report is not None:
         from report import page
 

@@ -15,6 +15,7 @@ import pytest
 
 from datasets.batches import Batch
 from frameworks import backend
+from frameworks.architecture import SpecificationError
 from frameworks.backend import EpochResult, Framework, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
@@ -155,6 +156,17 @@ class OrphaningBackend(FakeBackend):
         raise RuntimeError(f"helper {helper.pid}")
 
 
+class CpuOnlyBackend(FakeBackend):
+    """A CPU build of a framework."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        if runtime.device != "cpu":
+            raise SpecificationError("this build has no CUDA")
+        super().__init__(network, recipe, runtime, weights)
+
+
 class SlowBackend(FakeBackend):
     """A quarter of a second an epoch, so that there is time to kill the harness."""
 
@@ -179,6 +191,7 @@ class Fakes:
     forgetful = _fake("fake-forgetful", "ForgetfulBackend")
     orphans = _fake("fake-orphans", "OrphaningBackend")
     slow = _fake("fake-slow", "SlowBackend")
+    cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
     absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")
 
 

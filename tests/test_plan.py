@@ -155,6 +155,9 @@ def test_native_parity_states_each_framework_s_own_defaults() -> None:
     epsilons = {run.config.framework: run.config.recipe.optimizer.epsilon for run in runs}  # type: ignore[union-attr]
     assert epsilons == {"keras": 1e-7, "torch": 1e-8}
     assert all(run.config.runtime().native_dropout for run in runs)
+    hashes = {run.config.framework: run.config.architecture.sha256() for run in runs}
+    assert hashes["keras"] != hashes["torch"]
+    assert len({run.architecture_hash for run in runs}) == 1
 
 
 def test_matched_parity_is_the_same_for_all_but_the_framework() -> None:

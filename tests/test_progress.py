@@ -1,0 +1,107 @@
+"""What a session shows: lines of a log, time left, estimates. The clock is set by hand."""
+
+import io
+
+import pytest
+
+from benchmarks import progress
+from benchmarks.estimate import ASSUMED_START_SECONDS, Estimator, assumed_flops
+from benchmarks.launch import Outcome
+from benchmarks.plan import PlannedRun
+from benchmarks.progress import PlainProgress, Tracker, clock
+from benchmarks.suite import Suite
+from tests.test_plan import plan
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    now = 100.0
+
+
+@pytest.fixture
+def watch(monkeypatch) -> Watch:
+    made = Watch()
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: made.now)
+    return made
+
+
+def runs(**changes: object) -> list[PlannedRun]:
+    return plan(Suite(frameworks=("torch", "jax"), **changes))  # type: ignore[arg-type]
+
+
+def epoch(number: int, seconds: float = 4.0) -> dict:
+    train = {"epoch": number, "split": "train", "loss": 2.5, "accuracy": 0.25}
+    validation = {"epoch": number, "split": "validation", "loss": 2.25, "accuracy": 0.5}
+    rows = [{**train, "epoch_seconds": seconds}] if number else []
+    return {"event": "epoch", "rows": [*rows, validation]}
+
+
+def test_a_log_says_which_run_epoch_loss_speed_and_time_left(watch) -> None:
+    planned = runs(epochs=3)
+    estimator = Estimator()
+    for run in planned:
+        estimator.walls[run.cell_id].append(60.0)
+    stream = io.StringIO()
+    tracker = Tracker(planned, estimator)
+    shown = PlainProgress(tracker, stream)
+    tracker.start(1)
+    shown.started()
+    watch.now += 10
+    for number in range(4):
+        event = epoch(number)
+        tracker.event(event)
+        shown.event(event)
+        watch.now += 5
+    facts = {"test_accuracy": 0.5}
+    shown.ended(Outcome(status="ok", facts=facts, wall_seconds=30.0))
+    shown.ended(Outcome(status="timeout", reason="not finished", wall_seconds=30.0))
+    name = planned[0].config.label()
+    scores = "loss 2.500 acc 0.250 val loss 2.250 acc 0.500 | 160 img/s"
+    assert stream.getvalue().splitlines() == [
+        f"[1/2] {name} | started | about 02:00 left",
+        f"[1/2] {name} | epoch 0/3 val loss 2.250 acc 0.500 | 01:50 left",
+        f"[1/2] {name} | epoch 1/3 {scores} | 01:10 left",
+        f"[1/2] {name} | epoch 2/3 {scores} | 01:05 left",
+        f"[1/2] {name} | epoch 3/3 {scores} | 01:00 left",
+        f"[1/2] {name} | ok in 30.0 s, test accuracy 0.500",
+        f"[1/2] {name} | timeout in 30.0 s: not finished",
+    ]
+
+
+def test_a_long_run_does_not_flood_a_log(watch) -> None:
+    stream = io.StringIO()
+    tracker = Tracker(runs(epochs=200), Estimator())
+    shown = PlainProgress(tracker, stream)
+    tracker.start(1)
+    for number in range(201):
+        tracker.event(epoch(number))
+        shown.event(epoch(number))
+    lines = stream.getvalue().splitlines()
+    assert 20 <= len(lines) <= 26
+    assert "epoch 200/200" in lines[-1]
+
+
+def test_clock() -> None:
+    assert [clock(value) for value in (0, 59.6, 61, 3723)] == ["00:00", "01:00", "01:01", "1:02:03"]
+
+
+def test_estimates_rest_on_the_most_telling_runs() -> None:
+    first, second = runs(seeds=(0,))
+    (other_seed, *_) = (
+        run for run in runs(seeds=(1,)) if run.config.framework == first.config.framework
+    )
+    larger = next(run for run in runs(epochs=20) if run.config.framework == first.config.framework)
+    estimator = Estimator()
+    assumed = estimator.estimate(first)
+    expected = ASSUMED_START_SECONDS + first.flops / assumed_flops(first.config)
+    assert assumed.seconds == pytest.approx(expected)
+    assert "assumed" in assumed.basis
+
+    estimator.observe(first, 60.0)
+    assert estimator.estimate(other_seed).seconds == 60.0
+    assert "1 earlier" in estimator.estimate(other_seed).basis
+    assert estimator.estimate(larger).seconds == pytest.approx(
+        ASSUMED_START_SECONDS + larger.flops / (first.flops / 54.0)
+    )
+    assert "assumed" in estimator.estimate(second).basis  # another framework
