@@ -71,23 +71,20 @@ class Tracker:
         """Which run of how many."""
         return f"[{self.number}/{len(self.runs)}] {self.run.config.label()}"
 
-    def state(self) -> str:
-        """Epoch, losses, speed and time left, as far as they are known."""
-        epochs = self.run.config.recipe.epochs
-        parts = [f"epoch {self.epoch}/{epochs}{_scores(self.last)}"]
-        if speed := self.images_per_second():
-            parts.append(f"{speed:,.0f} img/s")
-        parts.append(f"{clock(self.seconds_left())} left")
-        return " | ".join(parts)
+    def scores(self) -> str:
+        """Epoch, losses and accuracies, as far as they are known."""
+        text = f"epoch {self.epoch}/{self.run.config.recipe.epochs}"
+        if train := self.last.get("train"):
+            text += f" loss {train['loss']:.3f} acc {train['accuracy']:.3f}"
+        if validation := self.last.get("validation"):
+            text += f" val loss {validation['loss']:.3f} acc {validation['accuracy']:.3f}"
+        return text
 
-
-def _scores(rows: dict[str, dict[str, Any]]) -> str:
-    text = ""
-    if train := rows.get("train"):
-        text += f" loss {train['loss']:.3f} acc {train['accuracy']:.3f}"
-    if validation := rows.get("validation"):
-        text += f" val loss {validation['loss']:.3f} acc {validation['accuracy']:.3f}"
-    return text
+    def pace(self) -> str:
+        """Speed and time left, as far as they are known."""
+        left = f"{clock(self.seconds_left())} left"
+        speed = self.images_per_second()
+        return f"{speed:,.0f} img/s | {left}" if speed else left
 
 
 def clock(seconds: float) -> str:
@@ -147,7 +144,8 @@ class PlainProgress:
         epoch, epochs = self._tracker.epoch, self._tracker.run.config.recipe.epochs
         every = max(1, epochs // _LINES_PER_RUN)
         if epoch <= 3 or epoch == epochs or epoch % every == 0:
-            self.note(f"{self._tracker.headline()} | {self._tracker.state()}")
+            tracker = self._tracker
+            self.note(f"{tracker.headline()} | {tracker.scores()} | {tracker.pace()}")
 
     def tick(self) -> None:
         pass
@@ -179,7 +177,7 @@ class LiveProgress:
             transient=True,
         )
         self._runs = self._bars.add_task("runs", total=len(tracker.runs), state="")
-        self._epochs = self._bars.add_task("", total=1, state="")
+        self._epochs = self._bars.add_task("epochs", total=1, state="")
         self._drawn = 0.0
         self._bars.start()
 
@@ -206,13 +204,9 @@ class LiveProgress:
 
     def _draw(self) -> None:
         tracker = self._tracker
-        self._bars.update(self._runs, completed=tracker.number - 1, state=f"{tracker.phase}")
-        self._bars.update(
-            self._epochs,
-            description=tracker.headline(),
-            completed=tracker.epoch,
-            state=tracker.state(),
-        )
+        state = f"{tracker.headline()} | {tracker.phase} | {tracker.pace()}"
+        self._bars.update(self._runs, completed=tracker.number - 1, state=state)
+        self._bars.update(self._epochs, completed=tracker.epoch, state=tracker.scores())
         self._bars.refresh()
         self._drawn = time.perf_counter()
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def work(tmp_path, monkeypatch) -> Path:
     images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
     with h5py.File(tmp_path / "galaxies.h5", "w") as file:
         file["images"], file["ans"] = images, labels.astype(np.uint8)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     return tmp_path
@@ -128,8 +133,10 @@ def test_a_killed_harness_loses_nothing_and_leaves_nothing_running(work) -> None
     assert not any(_running(worker) for worker in workers)
     finished = Store("runs").finished()
     assert 2 <= len(finished) < 4
+    assert list((work / "scratch").iterdir())
 
     assert main([*arguments, "--resume"]) == 0
+    assert not list((work / "scratch").iterdir())
     runs = Store("runs").runs()
     assert len(runs) == runs["run_id"].nunique() == 4
     assert set(runs["status"]) == {"ok"}
