@@ -268,10 +268,10 @@ def recall_figure(
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(found) :]:
         axes.set_visible(False)
-    drawn: dict[str, None] = {}
+    drawn: set[str] = set()
     for number, (name, (panel, confusions)) in enumerate(found.items()):
         axes = grid.flat[number]
-        drawn |= dict.fromkeys(confusions)
+        drawn |= set(confusions)
         thickness = 0.8 / len(confusions)
         for place, (framework, one) in enumerate(confusions.items()):
             look = view.looks[framework]
@@ -300,6 +300,7 @@ def recall_figure(
         f"{view.footer}  ·  whiskers: 95 % Wilson intervals over distinct galaxies",
         demo=view.demo,
         legend=[
-            Patch(color=view.looks[name].colour, label=view.looks[name].name) for name in drawn
+            Patch(color=view.looks[name].colour, label=view.looks[name].name)
+            for name in style.ordered(drawn)
         ],
     )

@@ -20,8 +20,11 @@ _READING = (
     "network has begun to learn its training galaxies by heart; the triangle marks where the "
     "validation loss is lowest (at the right edge: it has not turned yet). Training figures are "
     "taken while the network changes and with dropout on, so early in training they can be worse "
-    "than validation. Lines of different width lie on one another where the frameworks agree: the "
-    "wider shows around the narrower."
+    "than validation."
+)
+_NESTED = (
+    " Where the frameworks agree their lines lie on one another, so they are drawn with "
+    "different widths: the wider shows around the narrower."
 )
 _LINES = {"train": "--", "validation": "-"}
 
@@ -32,8 +35,9 @@ def learning(frames: Frames) -> Section | None:
         "learning",
         "How the networks learned",
         "One epoch is one pass over all training galaxies. After each epoch the network is tried "
-        "on validation galaxies, which it is never trained on. If the frameworks train the same "
-        "network on the same galaxies, their curves lie on one another.",
+        "on validation galaxies, which it is never trained on. Under matched parity the "
+        "frameworks begin with the same weights and see the same galaxies in the same order, so "
+        "their curves should lie on one another.",
     )
     for view in frames.finished_views:
         epochs = frames.epochs[frames.epochs["execution_id"].isin(view.runs["execution_id"])]
@@ -44,7 +48,7 @@ def learning(frames: Frames) -> Section | None:
                 f"curves-{view.slug}",
                 curves_figure(view, epochs),
                 caption=_caption(view),
-                reading=_READING,
+                reading=_READING + (_NESTED if view.first["parity"] == "matched" else ""),
             )
         )
         section.blocks.append(turning_table(view, epochs))
@@ -87,7 +91,7 @@ def series(epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str) -
 
 
 def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> None:
-    widths = style.line_widths(len(panel.frameworks))
+    widths = style.line_widths(len(panel.frameworks), nested=panel.parity == "matched")
     for framework, width in zip(panel.frameworks, widths, strict=True):
         look = view.looks[framework]
         for split, line in _LINES.items():
@@ -105,6 +109,7 @@ def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: s
                 color=look.colour,
                 lw=width * (1 if split == "validation" else 0.7),
                 marker="o" if len(curve) == 1 else "",
+                ms=4,
                 solid_capstyle="round",
             )
             later = curve[curve.index >= 1]

@@ -160,24 +160,13 @@ def _layout(made: Figure) -> ConstrainedLayoutEngine:
 
 
 def mark_refused(axes: Axes, refusal: str) -> None:
-    """Say in the panel that its frameworks must not be compared."""
+    """Say beside the panel's title that its frameworks must not be compared."""
     if refusal:
-        axes.text(
-            0.5,
-            1.0,
-            "comparison refused: not the same experiment",
-            transform=axes.transAxes,
-            ha="center",
-            va="top",
-            fontsize=7,
-            color="white",
-            bbox={"facecolor": WARNING, "edgecolor": "none", "pad": 2},
-            zorder=10,
-        )
+        axes.set_title("comparison refused", loc="right", fontsize=7.5, color=WARNING)
 
 
-def line_widths(number: int) -> list[float]:
-    """Widths for lines that may lie on one another: the first drawn shows around the last."""
-    if number == 1:
-        return [1.8]
+def line_widths(number: int, *, nested: bool) -> list[float]:
+    """Widths of lines; nested ones may lie on one another: the first shows around the last."""
+    if number == 1 or not nested:
+        return [1.8] * number
     return [4.2 - (4.2 - 1.2) * index / (number - 1) for index in range(number)]
