@@ -237,7 +237,7 @@ def _run_all(
     except OSError as error:
         progress.close()
         kept = f"the {len(tally.rows)} runs finished before are kept; --resume does the rest"
-        print(f"error: {error}\n{kept}", file=sys.stderr)
+        print(f"error: {_words(error)}\n{kept}", file=sys.stderr)
         return BAD_INPUT
     finally:
         progress.close()
@@ -283,8 +283,14 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_words(error)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+
+
+def _words(error: Exception) -> object:
+    """The message of an error, without the number of an OSError that brings its own words."""
+    own = isinstance(error, OSError) and error.strerror and not error.filename
+    return error.strerror if own else error  # type: ignore[attr-defined]
 
 
 def _one_of(known: Sequence[str]) -> Callable[[str], str]:

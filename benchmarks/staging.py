@@ -90,12 +90,16 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         seed=suite.split_seed,
         groups=dataset.groups,
     )
-    directory.mkdir(parents=True)
-    np.save(directory / "images.npy", dataset.images)
-    np.save(directory / "labels.npy", dataset.labels)
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    for name, rows in parts.items():
-        np.save(directory / f"{name}.npy", rows)
+    try:
+        directory.mkdir(parents=True)
+        for name, array in {"images": dataset.images, "labels": dataset.labels, **parts}.items():
+            np.save(directory / f"{name}.npy", array)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {dataset.images.nbytes / 1e6:,.0f} MB of galaxies for the workers to "
+            f"{directory.parent}: {error.strerror or error}; set TMPDIR to a directory with room"
+        ) from error
 
     _, height, width, image_channels = dataset.images.shape
     classes = len(dataset.class_names)
