@@ -236,7 +236,7 @@ def _run_all(
         )
     except OSError as error:
         progress.close()
-        kept = f"the {len(tally.rows)} runs finished before are kept; --resume does the rest"
+        kept = f"kept: {len(tally.rows)} finished before; --resume does the rest"
         print(f"error: {_words(error)}\n{kept}", file=sys.stderr)
         return BAD_INPUT
     finally:

@@ -209,7 +209,7 @@ def test_a_store_that_fills_up_keeps_what_was_written(work, capsys, monkeypatch)
     assert main(command("--seeds", "0", "1")) == 2
     errors = capsys.readouterr().err
     assert "No space left on device" in errors
-    assert "1 runs finished before are kept" in errors
+    assert "kept: 1 finished before" in errors
     assert Store("runs").runs()["seed"].tolist() == [0]
 
 
