@@ -136,8 +136,9 @@ class Backend(Protocol):
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
 
-        Slots: first_moment, second_moment (adam, adamw); velocity (sgd with momentum);
-        mean_square (rmsprop, adadelta); mean_square_update (adadelta); accumulator (adagrad).
+        Slots: first_moment, second_moment (adam, adamw); velocity (sgd with momentum,
+        without the learning rate in either form); mean_square (rmsprop, adadelta);
+        mean_square_update (adadelta); accumulator (adagrad).
         """
         ...
 

@@ -159,6 +159,12 @@ def _sgd(
     return change, {"velocity": velocity}
 
 
+def slot_factor(optimizer: Optimizer, learning_rate: float) -> float:
+    """What makes a slot canonical: the velocity of "rate_inside" is r times the canonical one."""
+    inside = isinstance(optimizer, SGD) and optimizer.velocity_form == "rate_inside"
+    return 1 / learning_rate if inside else 1.0
+
+
 def _root(square: np.ndarray, epsilon: float | None, in_root: bool | None) -> np.ndarray:
     assert epsilon is not None
     return np.sqrt(square + epsilon) if in_root else np.sqrt(square) + epsilon

@@ -161,16 +161,18 @@ class NumpyReference:
             "step": np.asarray(self.step, dtype=np.int64),
             "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
         }
+        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
-            state |= {f"{slot}/{key}": array.copy() for slot, array in slots.items()}
+            state |= {f"{slot}/{key}": array * factor for slot, array in slots.items()}
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
         self.learning_rate = float(state["learning_rate"])
+        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
             for slot in slots:
-                slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
+                slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
 
     def synchronize(self) -> None:
         """Nothing to do: NumPy returns when it is done."""

@@ -245,6 +245,25 @@ def test_the_reference_projects_after_each_step():
         np.testing.assert_allclose(array, moved[key], rtol=1e-14, err_msg=key)
 
 
+@pytest.mark.parametrize("form", ["rate_outside", "rate_inside"])
+def test_velocity_is_given_and_taken_without_the_learning_rate(form):
+    optimizer = SGD(learning_rate=0.25, momentum=0.5, velocity_form=form)
+    backend = reference(MAX_NORMED, optimizer)
+    ones = {key: np.ones(MAX_NORMED.weight_shapes[key]) for key in MAX_NORMED.trainable_keys}
+    for _ in range(2):
+        backend.apply_gradients(ones)
+    state = backend.get_optimizer_state()
+    assert (state["velocity/dense/bias"] == 1.5).all()
+    other = reference(MAX_NORMED, optimizer)
+    other.set_weights(backend.get_weights())
+    other.set_optimizer_state(state)
+    for which in (backend, other):
+        which.apply_gradients(ones)
+    np.testing.assert_array_equal(
+        other.get_weights()["dense/bias"], backend.get_weights()["dense/bias"]
+    )
+
+
 @pytest.mark.parametrize(
     ("optimizer", "slots"),
     [
