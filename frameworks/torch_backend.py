@@ -48,6 +48,7 @@ class TorchBackend:
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
         self.optimizer = optimizers.make(recipe.optimizer, self.trainable)  # type: ignore[arg-type]
+        self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
         if weights is not None:
             self.set_weights(weights)
 
@@ -84,8 +85,7 @@ class TorchBackend:
                 logits = self.model(images, masks)
                 loss = self._loss(logits, labels)
             loss.backward()
-            self.optimizer.step()
-            self._project()
+            self._step()
             total_loss += loss.detach() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             count += len(labels)
@@ -124,9 +124,8 @@ class TorchBackend:
     def apply_gradients(self, gradients: Weights) -> None:
         for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True):
             tensor.grad = self._tensor(key, gradients[key])
-        self.optimizer.step()
+        self._step()
         self.optimizer.zero_grad()
-        self._project()
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         record: dict[str, Tensor] = {}
@@ -151,14 +150,14 @@ class TorchBackend:
                 tensor_of(self.model, key).copy_(self._tensor(key, array))
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
-        spec = self.recipe.optimizer
+        spec, group = self.recipe.optimizer, self.optimizer.param_groups[0]
         state: dict[str, np.ndarray] = {
-            "step": np.asarray(self._steps(), dtype=np.int64),
-            "learning_rate": np.asarray(self.optimizer.param_groups[0]["lr"]),
+            "step": np.asarray(group["count"], dtype=np.int64),
+            "learning_rate": np.asarray(group["lr"]),
         }
         for slot, name in optimizers.slots(spec).items():
             for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
-                value = self.optimizer.state[parameter].get(name) if self._steps() else None
+                value = self.optimizer.state[parameter].get(name) if group["count"] else None
                 if value is None:
                     value = torch.full_like(parameter, optimizers.initial_slot_value(spec))
                 array = value.detach().cpu().numpy().copy()
@@ -167,7 +166,8 @@ class TorchBackend:
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         names = optimizers.slots(self.recipe.optimizer)
-        self.optimizer.param_groups[0]["lr"] = float(state["learning_rate"])
+        group = self.optimizer.param_groups[0]
+        group["lr"], group["count"] = float(state["learning_rate"]), int(state["step"])
         for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
             entry = self.optimizer.state[parameter]
             entry["step"] = torch.tensor(float(state["step"]))
@@ -197,6 +197,12 @@ class TorchBackend:
                 kernel = tensor_of(self.model, f"{layer.name}/kernel")
                 loss = loss + layer.l2 * kernel.square().sum()
         return loss
+
+    def _step(self) -> None:
+        """One optimizer step with the gradients in place, and the max-norm projection."""
+        self.optimizer.step()
+        self.optimizer.param_groups[0]["count"] += 1
+        self._project()
 
     @torch.no_grad()
     def _project(self) -> None:
@@ -232,11 +238,6 @@ class TorchBackend:
                 height, width, channels = image
                 x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1).flatten(1)
         return np.ascontiguousarray(x.to(self.dtype).cpu().numpy())
-
-    def _steps(self) -> int:
-        """Optimizer steps taken; SGD does not count, so its buffers say whether there were any."""
-        entry = self.optimizer.state.get(self.trainable[0], {})
-        return int(entry["step"]) if "step" in entry else int(bool(entry))
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:

@@ -87,7 +87,7 @@ class BiasedBatchNorm1d(_BiasedRunningVariance, nn.BatchNorm1d):
 
 
 class GalaxyNet(nn.Module):
-    """A network; submodules are named after its layers.
+    """A network; submodules are named after its layers (prefixed: `pop` is a name, too).
 
     forward takes images uint8 (batch, height, width, channels) and the dropout masks in canonical
     layout, and gives logits (batch, classes). `record`, when given, receives every layer's output.
@@ -98,7 +98,9 @@ class GalaxyNet(nn.Module):
         self.network = network
         self.layers = nn.ModuleDict(
             {
-                layer.name: _module(layer, network.input_shapes[layer.name], native_dropout)
+                f"layer_{layer.name}": _module(
+                    layer, network.input_shapes[layer.name], native_dropout
+                )
                 for layer in network.layers
             }
         )
@@ -118,7 +120,8 @@ class GalaxyNet(nn.Module):
         # contiguous: a mere permutation would run every layer in the channels-last layout, where
         # the CPU's batch norm sums its variance in plain float32 (1e-3 off at 64 x 63 x 63)
         x = images.permute(0, 3, 1, 2).contiguous().to(dtype) * PIXEL_SCALE
-        for name, module in self.layers.items():
+        for layer in self.network.layers:
+            name, module = layer.name, self.layers[f"layer_{layer.name}"]
             if isinstance(module, MaskedDropout):
                 if self.training:
                     assert masks is not None
@@ -246,7 +249,7 @@ def flattened_image(network: Network, name: str) -> Shape | None:
 def tensor_of(model: GalaxyNet, key: str) -> Tensor:
     """The parameter or buffer behind a canonical key."""
     name, part = key.split("/")
-    return getattr(model.layers[name], PARTS[part])
+    return getattr(model.layers[f"layer_{name}"], PARTS[part])
 
 
 def flat_order(network: Network, key: str) -> np.ndarray | None:
