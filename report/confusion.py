@@ -282,7 +282,9 @@ def recall_figure(
                     continue
                 axes.barh(height_at, recall.value, thickness * 0.86, color=look.colour, alpha=0.4)
                 axes.plot([recall.low, recall.high], [height_at] * 2, color=look.colour, lw=1)
-                axes.plot(recall.value, height_at, look.marker, color=look.colour, ms=2.6)
+                axes.plot(
+                    recall.value, height_at, look.marker, color=look.colour, ms=2.6, clip_on=False
+                )
         galaxies = np.max([one.galaxies for one in confusions.values()], axis=0)
         labels = [f"{text} (n = {n})" for text, n in zip(names, galaxies, strict=True)]
         if number % columns:

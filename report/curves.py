@@ -149,6 +149,8 @@ def _draw_guess(axes: Axes, panel: Panel) -> None:
         va="bottom",
         fontsize=6.5,
         color=style.MUTED,
+        zorder=6,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5},
     )
 
 

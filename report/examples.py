@@ -33,8 +33,11 @@ def galaxies(frames: Frames) -> Section | None:
                 f"{examples.label_view} labels, "
                 f"{examples.images.shape[1]}×{examples.images.shape[2]} pixels, "
                 f"{'rgb' if examples.channels == 'rgb' else 'channel ' + examples.channels}.",
-                reading="One galaxy cannot stand for its class: the labels come from people's "
-                "votes or catalogues, and neighbours in the list shade into each other.",
+                reading="The demo galaxies are drawn by formulas with random sizes, angles, noise "
+                "and neighbours; they only resemble the classes that they are named after."
+                if demo
+                else "One galaxy cannot stand for its class: the labels come from people's votes "
+                "or catalogues, and neighbours in the list shade into each other.",
                 wide=False,
             )
         )

@@ -48,7 +48,7 @@ def throughput(frames: Frames) -> Section | None:
                 throughput_figure(view, epochs),
                 caption=f"Epoch time and throughput. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
-                f"{_interval_words(view)}",
+                f"{interval_words(view)}",
                 reading="Every small point is one training epoch, a row of points "
                 "one process; hollow points are first epochs, which are often slower. The black "
                 "mark below them is the median of the processes' medians, the bar its 95 % "
@@ -264,7 +264,8 @@ def _numbers(view: View, epochs: pd.DataFrame) -> str:
     return f"n = {mostly(found)}."
 
 
-def _interval_words(view: View) -> str:
+def interval_words(view: View) -> str:
+    """What the view's number of processes lets an interval of epoch times mean."""
     fewest = min(len(panel.of(f)) for panel in view.panels for f in panel.frameworks)
     if fewest == 1:
         return (

@@ -4,7 +4,7 @@ import pandas as pd
 
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.section import Block, Heading, Note, Section, Table
-from report.speed import processes, timed
+from report.speed import interval_words, processes, timed
 from report.views import Frames, Panel, View
 from results.statistics import Interval, median_of_medians, wilson
 
@@ -102,7 +102,8 @@ def results_table(view: View, frames: Frames) -> Table:
         "over runs, with Wilson's interval for the number of distinct test galaxies; "
         "“over seeds” is the lowest and highest run. Cross-entropy (nats, without L2 terms): mean "
         "over runs. Epoch time: median of the processes' medians with a bootstrap interval; "
-        "images/s follows from it. Compile: median. Peak memory: highest of the runs"
+        f"images/s follows from it. {interval_words(view)} Compile: median. Peak memory: "
+        "highest of the runs"
         + (f" ({' / '.join(kinds)})" if kinds else "")
         + ". GFLOP/s: images/s times the operations of one training image, forward and backward.",
         grouped=True,
