@@ -84,7 +84,7 @@ def collect(
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
     precisions = sorted({case.precision for case in cases})
-    jobs = [
+    jobs: list[tuple[str, list[Case], Path]] = [
         (
             name,
             [case for case in cases if case.precision == precision],
@@ -94,7 +94,7 @@ def collect(
         for precision in precisions
     ]
     with ThreadPoolExecutor(parallel) as pool:
-        results = pool.map(lambda job: _measure(*job, timeout=timeout), jobs)
+        results = pool.map(lambda job: _measure(job[0], job[1], job[2], timeout), jobs)
         return {key: trace for traces in results for key, trace in traces.items()}
 
 

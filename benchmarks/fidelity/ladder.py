@@ -101,11 +101,13 @@ def one_batch(
     architectures: Iterable[str | Architecture],
     precisions: Iterable[Precision],
     classes: Iterable[int] = (10, 4),
+    **fields: object,
 ) -> list[Case]:
     """R0-R2: structure, forward, loss and gradients of one batch."""
     precisions, classes = list(precisions), list(classes)
+    options = {"images": 24} | fields
     return [
-        make(architecture, precision=precision, classes=number, label="batch", images=24)
+        make(architecture, precision=precision, classes=number, label="batch", **options)  # type: ignore[arg-type]
         for architecture in architectures
         for precision in precisions
         for number in classes
@@ -133,12 +135,13 @@ def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[
 
 
 def one_step(
-    architectures: Iterable[str | Architecture], precisions: Iterable[Precision]
+    architectures: Iterable[str | Architecture], precisions: Iterable[Precision], **fields: object
 ) -> list[Case]:
     """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
     adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    options = {"images": 24, "measure": ("steps",), "steps": 1} | fields
     return [
-        make(architecture, adam, precision, label="step", images=24, measure=("steps",), steps=1)
+        make(architecture, adam, precision, label="step", **options)  # type: ignore[arg-type]
         for architecture in architectures
         for precision in precisions
     ]
@@ -152,20 +155,11 @@ def trajectories(
 ) -> list[Case]:
     """R5a: float64 training, every step compared, the learning rate halved half-way."""
     optimizers = list(optimizers)
+    options = {"images": 44, "test_images": 8} | fields
+    options |= {"measure": ("steps",), "steps": steps}
+    options |= {"rate_change": steps // 2, "rate_factor": 0.5}
     return [
-        make(
-            architecture,
-            name,
-            "float64",
-            label=f"{steps}steps",
-            measure=("steps",),
-            steps=steps,
-            images=44,
-            rate_change=steps // 2,
-            rate_factor=0.5,
-            test_images=8,
-            **fields,
-        )
+        make(architecture, name, "float64", label=f"{steps}steps", **options)  # type: ignore[arg-type]
         for architecture in architectures
         for name in optimizers
     ]
