@@ -17,7 +17,7 @@ from frameworks.backend import Precision, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
-Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps"]
+Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch"]
 _PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from frameworks.network import Network
 
 _BY_KIND = {
-    "conv": "kernel layout or orientation, padding, stride, pixel scaling ahead of the first layer",
+    "conv": "kernel layout or orientation, padding, stride, TF32; the first layer: "
+    "scale of the pixels or order of the channels",
     "max_pool": "pool size, stride (Flax defaults to 1) or padding",
     "average_pool": "pool size, stride or whether padding is counted",
     "batch_norm": "epsilon, training or inference mode, fast variance, momentum convention",
@@ -16,22 +17,28 @@ _BY_KIND = {
 }
 _BY_RUNG = {
     "R0": "different inputs: nothing further can be compared until these are equal",
-    "R2": "the loss (sum for mean, softmax twice, L2 form, label smoothing) or a layer's backward",
-    "R3": "the optimizer's formula: epsilon's place, bias correction, decay, momentum form",
-    "R4": "the optimizer, or running statistics: momentum convention, biased or unbiased variance",
+    "R2": "the loss (sum for mean, softmax twice, L2 form, label smoothing), gradients not "
+    "cleared, or a layer's backward",
+    "R3": "the optimizer's formula: a constant, epsilon's place, bias correction, decay, momentum "
+    "form; from the change of rate on, the schedule",
+    "R4": "the optimizer, a constraint on the weights, or running statistics: momentum convention, "
+    "biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
     "R5b": "a constant or an optimizer formula that differs in float32",
 }
+_EPOCH = "the order of the batches, or the last, smaller one: left out, or weighed as a whole one"
 
 
 def likely_cause(rung: str, where: str, network: Network) -> str:
     """A sentence for a failed rung; `where` is as `rungs.Finding` has it."""
     if rung == "R1" and where == "loss":
-        return "the loss: L2 form, mean or sum, clipping of probabilities"
+        return "the loss: mean or sum, softmax twice, clipped probabilities, L2 form, labels"
     if rung == "R1":
         name = where.rsplit("/", 1)[-1]
         kinds = {layer.name: str(layer.__struct_config__.tag) for layer in network.layers}
         return _BY_KIND.get(kinds.get(name, ""), "")
+    if where == "epoch":
+        return _EPOCH
     if "moving_" in where:
         return "batch norm: momentum convention, or biased or unbiased running variance"
     return _BY_RUNG.get(rung, "")

@@ -1,4 +1,7 @@
-"""Norm-wise errors. Elementwise relative error says nothing: logits near zero give 1e-3."""
+"""Norm-wise errors. Elementwise relative error says nothing: logits near zero give 1e-3.
+
+NaN, infinity or unequal shapes anywhere give inf.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,19 @@ Tensors = Mapping[str, np.ndarray]
 
 
 def largest(value: np.ndarray, reference: np.ndarray) -> float:
-    """max|value - reference| / max|reference|, in float64; NaN or infinity anywhere gives inf."""
-    value, reference = np.float64(value), np.float64(reference)
+    """max|value - reference| / max|reference|, in float64."""
+    if np.shape(value) != np.shape(reference):
+        return float("inf")
+    value, reference = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     difference = float(np.max(np.abs(value - reference), initial=0.0))
     return _ratio(difference, float(np.max(np.abs(reference), initial=0.0)))
 
 
 def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
-    """||value - reference|| / ||reference||, in float64; NaN or infinity anywhere gives inf."""
-    value, reference = np.float64(value), np.float64(reference)
+    """||value - reference|| / ||reference||, in float64."""
+    if np.shape(value) != np.shape(reference):
+        return float("inf")
+    value, reference = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     return _ratio(float(np.linalg.norm(value - reference)), float(np.linalg.norm(reference)))
 
 

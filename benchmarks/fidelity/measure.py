@@ -40,6 +40,8 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
     gradients: `gradient/KEY`.
     optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and `slot/...`.
     steps: `losses` (steps,), `step/STEP/KEY` weights, `state/...`, `predictions` (test, classes).
+    epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call, from where the steps left
+    off, with its last, smaller batch if there is one; `epoch_end/KEY` weights.
     """
     material = Material(case)
     backend = backend_class(material.network, case.recipe, case.runtime, material.weights)
@@ -49,6 +51,7 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
         "gradients": _gradients,
         "optimizer": _optimizer,
         "steps": _steps,
+        "epoch": _epoch,
     }
     arrays: Arrays = {}
     for name in case.measure:
@@ -115,6 +118,13 @@ def _steps(material: Material, backend: Backend) -> Arrays:
         images, _ = material.data
         arrays["predictions"] = backend.predict(images[-case.test_images :])
     return {**arrays, "losses": np.asarray(losses)}
+
+
+def _epoch(material: Material, backend: Backend) -> Arrays:
+    result = backend.train_epoch(material.epoch(1))
+    arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
+    means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}
+    return arrays | {name: np.asarray(value) for name, value in means.items()}
 
 
 def _change_rate(case: Case, backend: Backend, step: int) -> None:

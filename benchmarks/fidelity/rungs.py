@@ -116,7 +116,14 @@ def judge_pair(pair: Pair) -> list[Finding]:
                 not_run(pair, rung, f"{trace.framework}: {trace.reason}")
                 for rung in _rungs_of(pair.case)
             ]
-    judges = {"structure": _r0, "forward": _r1, "gradients": _r2, "optimizer": _r3, "steps": _r4_r5}
+    judges = {
+        "structure": _r0,
+        "forward": _r1,
+        "gradients": _r2,
+        "optimizer": _r3,
+        "steps": _r4_r5,
+        "epoch": _r5_epoch,
+    }
     return [finding for name in pair.case.measure for finding in judges[name](pair)]
 
 
@@ -143,6 +150,7 @@ def _rungs_of(case: Case) -> list[str]:
         "gradients": "R2",
         "optimizer": "R3",
         "steps": "R4" if case.steps == 1 else "R5",
+        "epoch": "R5",
     }
     return [names[name] for name in case.measure]
 
@@ -203,9 +211,12 @@ def _r2(pair: Pair) -> list[Finding]:
 
 
 def _flips(pair: Pair) -> int:
-    """ReLUs and max-pools on different sides in the two traces."""
-    kinks = [_kinks(pair, trace) for trace in (pair.trace, pair.other)]
-    return sum(count_flips(*kinks).values())
+    """ReLUs and max-pools on different sides in the two traces; none to count where a layer's
+    shapes differ, which R1 fails."""
+    mine, other = (_kinks(pair, trace) for trace in (pair.trace, pair.other))
+    if any(mine[name].shape != other[name].shape for name in mine):
+        return 0
+    return sum(count_flips(mine, other).values())
 
 
 def _kinks(pair: Pair, trace: Trace) -> dict[str, np.ndarray]:
@@ -269,6 +280,31 @@ def _r4_r5(pair: Pair) -> list[Finding]:
             pair.finding(rung, "unequal predictions", float(share), limit, where="predictions")
         )
     return findings
+
+
+def _r5_epoch(pair: Pair) -> list[Finding]:
+    """An epoch in one call: its mean loss and accuracy over the images, and where it led."""
+    rung = "R5a" if pair.case.precision == "float64" else "R5b"
+    network = pair.material.network
+    keys = [key for key in network.trainable_keys if key not in network.dead_biases]
+    mine, other = (trace.group("epoch_end/") for trace in (pair.trace, pair.other))
+    travel = errors.of_travel(mine, other, pair.material.weights, keys)
+    loss, accuracy = (
+        errors.largest(pair.trace[name], pair.other[name])
+        for name in ("epoch/loss", "epoch/accuracy")
+    )
+    limit = pair.bound(f"{rung} loss")
+    return [
+        pair.finding(rung, "loss of the epoch", loss, limit, where="epoch"),
+        pair.finding(rung, "accuracy of the epoch", accuracy, limit, where="epoch"),
+        pair.finding(
+            rung,
+            "weights over distance travelled",
+            travel,
+            pair.bound(f"{rung} weights"),
+            where="epoch",
+        ),
+    ]
 
 
 def _recorded_steps(pair: Pair, prefix: str) -> list[int]:
