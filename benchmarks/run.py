@@ -75,9 +75,9 @@ def parser() -> argparse.ArgumentParser:
     what = made.add_argument_group("what to run")
     what.add_argument(
         "--suite",
-        default=DEFAULT,
         metavar="NAME|FILE",
-        help=f"a named matrix: {', '.join(available())}; or a .toml file (default {DEFAULT})",
+        help=f"a named matrix: {', '.join(available())}; or a .toml file (default: {DEFAULT} for "
+        "the demo galaxies; for others none, that is 10 epochs of batches of 64)",
     )
     what.add_argument(
         "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
@@ -152,7 +152,9 @@ def requested(options: argparse.Namespace) -> Suite:
     Raises:
         SpecificationError: an unknown suite or optimizer, a bad value.
     """
-    suite = load(options.suite)
+    # quick is made for the demo galaxies; other data take the general settings
+    own_data = options.dataset not in (None, "demo")
+    suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
     changes: dict[str, Any] = {}
     for field in msgspec.structs.fields(Suite):
         given = getattr(options, field.name, None)

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import matplotlib
 
-from report import confusion, curves, examples, provenance, speed, style, tables
+from report import confusion, curves, examples, fidelity, provenance, speed, style, tables
 from report.numbers import count, listed
 from report.section import MakeSection, Picture, Section
 from report.views import Frames
@@ -22,6 +22,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     tables.results,
     tables.failures,
     provenance.same_experiment,
+    fidelity.ladder,
     curves.learning,
     confusion.matrices,
     speed.throughput,

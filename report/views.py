@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -16,6 +16,7 @@ import pandas as pd
 from report.identity import Check, checks, refusal
 from report.numbers import count, mostly
 from report.style import Look, looks, ordered
+from results import findings
 from results.examples import Examples
 from results.store import Store
 
@@ -170,12 +171,14 @@ class View:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report is drawn from: the latest execution of every run."""
+    """What a report is drawn from: the latest execution of every run, and the ladder's findings."""
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
     predictions: pd.DataFrame
     examples: list[Examples]
+    findings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    divergence: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, store: Store) -> "Frames":
@@ -195,6 +198,8 @@ class Frames:
             store.epochs(latest=True),
             store.predictions(latest=True, probabilities=False),
             store.examples(),
+            findings.read(store.path),
+            findings.read_curves(store.path),
         )
 
     @classmethod

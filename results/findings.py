@@ -40,18 +40,32 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 }
 _SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
+_CURVES = "fidelity-curves"
+CURVE_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "climb_id": (pa.string(), "as in the findings"),
+    "case": (pa.string(), "network, optimizer, classes and precision"),
+    "architecture": (pa.string(), "the network"),
+    "kind": (pa.string(), "cross: between two frameworks; control: within one"),
+    "framework": (pa.string(), "whose training it is"),
+    "label": (pa.string(), "the other framework, or what was changed"),
+    "difference": (pa.list_(pa.float64()), "of the training loss at each step, as a share of it"),
+}
+_CURVE_SCHEMA = pa.schema([(name, kind) for name, (kind, _) in CURVE_COLUMNS.items()])
+
 
 def append(
     store: str | os.PathLike[str],
     rows: Sequence[Mapping[str, Any]],
     *,
     started_at: datetime,
+    curves: Sequence[Mapping[str, Any]] = (),
     **shared: str,
 ) -> Path:
     """Keep the findings of one climb, whole or not at all.
 
     Args:
         rows: dictionaries with the columns above that differ between findings.
+        curves: dictionaries with the columns of the curves, without `climb_id`.
         shared: `machine`, `versions` and `command`, the same for all.
 
     Raises:
@@ -65,7 +79,12 @@ def append(
         **shared,
     }
     table = pa.Table.from_pylist([{**row, **common} for row in rows], schema=_SCHEMA)
-    path = Path(store) / _FOLDER / f"{started_at:%Y%m%dT%H%M%S}-{climb[:8]}.parquet"
+    name = f"{started_at:%Y%m%dT%H%M%S}-{climb[:8]}.parquet"
+    if curves:
+        drawn = [{**curve, "climb_id": climb} for curve in curves]
+        with whole_file(Path(store) / _CURVES / name, Path(store)) as file:
+            pq.write_table(pa.Table.from_pylist(drawn, schema=_CURVE_SCHEMA), file)
+    path = Path(store) / _FOLDER / name
     with whole_file(path, Path(store)) as file:
         pq.write_table(table, file)
     return path
@@ -73,6 +92,14 @@ def append(
 
 def read(store: str | os.PathLike[str]) -> pd.DataFrame:
     """All findings of a store, oldest climb first; empty, with the columns, when there are none."""
-    paths = sorted((Path(store) / _FOLDER).glob("*.parquet"))
-    tables = [pq.read_table(path, schema=_SCHEMA) for path in paths]
-    return pa.concat_tables(tables or [_SCHEMA.empty_table()]).to_pandas()
+    return _read(Path(store) / _FOLDER, _SCHEMA)
+
+
+def read_curves(store: str | os.PathLike[str]) -> pd.DataFrame:
+    """The divergence curves of a store; empty, with the columns, when there are none."""
+    return _read(Path(store) / _CURVES, _CURVE_SCHEMA)
+
+
+def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:
+    tables = [pq.read_table(path, schema=schema) for path in sorted(directory.glob("*.parquet"))]
+    return pa.concat_tables(tables or [schema.empty_table()]).to_pandas()

@@ -305,3 +305,15 @@ def test_no_framework_is_imported_by_the_harness_itself(work) -> None:
     loaded = done.stdout.partition("LOADED ")[2].split()
     assert loaded[0] == "0"
     assert not set(loaded) & set(FRAMEWORKS)
+
+
+def test_the_quick_suite_is_for_the_demo_galaxies_alone():
+    from benchmarks import run, suite
+
+    def asked(*arguments: str) -> suite.Suite:
+        return run.requested(run.parser().parse_args(arguments))
+
+    assert asked() == suite.load("quick")
+    assert asked("--dataset", "demo") == suite.load("quick")
+    assert asked("--dataset", "my.h5").batch_size == suite.Suite().batch_size == (64,)
+    assert asked("--dataset", "my.h5", "--suite", "quick").batch_size == asked().batch_size

@@ -30,8 +30,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     measure: what to compute. steps: training steps taken one by one; the learning rate is
     multiplied by `rate_factor` after `rate_change` of them (0: never).
     record_every: weights are kept after every so many steps, and always after the last.
-    weight_noise: relative size of a random perturbation of the initial weights; `ulp`: the first
-    weight of the first kernel is moved to the next float32 (controls for R5c).
+    weight_noise: relative size of a random perturbation of the initial weights, drawn from
+    `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
+    (controls for R5c).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record_every: int = 1
     test_images: int = 0
     weight_noise: float = 0.0
+    noise_seed: int = 0
     ulp: bool = False
     deterministic: bool = False
     mutant: str = ""
@@ -85,7 +87,7 @@ class Material:
     def weights(self) -> canonical.Weights:
         """Initial weights: float32, perturbed as the case says (then float64 when it is)."""
         weights = canonical.initial(self.network, self.case.seed)
-        generator = np.random.Generator(np.random.Philox(key=[self.case.seed, _STREAM]))
+        generator = np.random.Generator(np.random.Philox(key=[self.case.noise_seed, _STREAM]))
         if self.case.weight_noise:
             for key in self.network.trainable_keys:
                 noise = generator.uniform(-1, 1, weights[key].shape) * self.case.weight_noise

@@ -8,7 +8,17 @@ import msgspec
 
 from benchmarks.fidelity.case import Case
 from frameworks import recipe as recipes
-from frameworks.architecture import Architecture, SpecificationError, load, parse
+from frameworks.architecture import (
+    Activation,
+    Architecture,
+    AveragePool,
+    Conv,
+    Dense,
+    MaxPool,
+    SpecificationError,
+    load,
+    parse,
+)
 from frameworks.backend import Precision
 from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
@@ -144,6 +154,35 @@ def one_step(
         make(architecture, adam, precision, label="step", **options)  # type: ignore[arg-type]
         for architecture in architectures
         for precision in precisions
+    ]
+
+
+def smooth_twin(architecture: Architecture) -> Architecture:
+    """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
+    layers = []
+    for layer in architecture.layers:
+        if isinstance(layer, MaxPool):
+            layer = AveragePool(name=layer.name, size=layer.size, stride=layer.stride)
+        elif isinstance(layer, Conv | Dense) and layer.activation == "relu":
+            layer = msgspec.structs.replace(layer, activation="silu")
+        elif isinstance(layer, Activation) and layer.function == "relu":
+            layer = msgspec.structs.replace(layer, function="silu")
+        layers.append(layer)
+    name = f"{architecture.name}_smooth"
+    return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
+
+
+def smooth_trajectories(
+    architectures: Iterable[str | Architecture], steps: int = 200, **fields: object
+) -> list[Case]:
+    """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact."""
+    adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 8)} | fields
+    options |= {"measure": ("steps",), "steps": steps}
+    networks = [load(a) if isinstance(a, str) else a for a in architectures]
+    return [
+        make(smooth_twin(network), adam, "float32", label=f"{steps}steps", **options)  # type: ignore[arg-type]
+        for network in networks
     ]
 
 

@@ -1,0 +1,210 @@
+"""Do the frameworks compute the same thing: the ladder's findings, error by rung."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from report import style
+from report.numbers import count
+from report.section import Block, Note, Picture, Section, Table
+from report.views import Frames
+
+REFERENCE = "numpy"
+_LEAD = (
+    "Before a speed or an accuracy of two frameworks is compared, it should be known that both "
+    "train the same network. The ladder asks each framework for the same small pieces of work, "
+    "with the same numbers going in, and compares what comes out with a reference that was written "
+    "out by hand in double precision."
+)
+_READING = (
+    "Each mark is the largest error that a framework made on one rung, as a share of the size of "
+    "what was computed; further left is more exact. The bar is the bound, which was written down "
+    "before anything was measured: a mark to the right of it fails. In float64 (about 16 digits) "
+    "only rounding is left, so that marks near 1e-15 say that the same formula was computed; in "
+    "float32 (about 7 digits) rounding itself is near 1e-7."
+)
+_DIVERGENCE_READING = (
+    "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
+    "there two trainings part. The grey band is how far a framework parts from itself when nothing "
+    "but rounding is changed (its weights moved in the last digits, or float64 instead). Coloured "
+    "lines are two frameworks. Lines inside the band say that the frameworks differ by no more "
+    "than their own rounding; a line that leaves it upwards early would be a real difference."
+)
+_RUNGS = {
+    "R0": "inputs",
+    "R1": "forward pass and loss",
+    "R2": "gradients",
+    "R3": "optimizer alone",
+    "R4": "one whole step",
+    "R5a": "training, float64",
+    "R5b": "training, smooth network",
+    "R5c": "training, beside its own noise",
+}
+
+
+def ladder(frames: Frames) -> Section | None:
+    """The latest climb of the ladder in the store; None when there was none."""
+    if frames.findings.empty:
+        return None
+    started = frames.findings["started_at"].max()
+    found = frames.findings[frames.findings["started_at"] == started]
+    ran = found[found["status"] != "not run"]
+    blocks: list[Block] = [Note(_verdict(found))]
+    measured = ran[(ran["value"] > 0) & (ran["bound"] > 0)]
+    if not measured.empty:
+        blocks.append(
+            Picture("fidelity-ladder", _figure(measured), _caption(found), reading=_READING)
+        )
+    blocks.append(_table(found))
+    if not frames.divergence.empty:
+        curves = frames.divergence[frames.divergence["climb_id"] == found["climb_id"].iloc[0]]
+        if not curves.empty:
+            blocks.append(
+                Picture(
+                    "fidelity-divergence",
+                    _divergence(curves),
+                    _divergence_caption(curves),
+                    reading=_DIVERGENCE_READING,
+                )
+            )
+    failed = found[found["status"] != "passed"]
+    for row in failed.head(20).itertuples():
+        blocks.append(
+            Note(
+                f"{row.status}: {row.rung}, {row.case}, {row.framework} against {row.against}: "
+                f"{row.metric} {row.value:.1e} where {row.bound:.0e} was allowed, at {row.where}. "
+                f"{row.cause}",
+                kind="warning",
+            )
+        )
+    return Section("fidelity", "Do they compute the same thing?", _LEAD, blocks)
+
+
+def _verdict(found: pd.DataFrame) -> str:
+    passed = int((found["status"] == "passed").sum())
+    missing = int((found["status"] == "not run").sum())
+    sentence = f"{passed} of {count(len(found), 'comparison')} held."
+    if missing:
+        sentence += f" {missing} could not be run, which is not the same as passed."
+    return sentence
+
+
+def _figure(measured: pd.DataFrame) -> Figure:
+    """Error by rung, a panel for each precision, against the reference only."""
+    against = measured[measured["against"] == REFERENCE]
+    precisions = sorted(against["precision"].unique(), reverse=True)
+    labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
+    labels.sort()
+    looks = style.looks(against["framework"])
+    made = style.figure(7.2, 0.9 + 0.27 * len(labels))
+    panels = made.subplots(1, len(precisions), sharey=True, squeeze=False)[0]
+    for axes, precision in zip(panels, precisions, strict=True):
+        part = against[against["precision"] == precision]
+        for place, (rung, metric) in enumerate(labels):
+            rows = part[(part["rung"] == rung) & (part["metric"] == metric)]
+            if rows.empty:
+                continue
+            bound = rows["bound"].max()
+            axes.plot([bound, bound], [place - 0.36, place + 0.36], color=style.INK, linewidth=1.6)
+            for position, (framework, look) in enumerate(looks.items()):
+                mine = rows[rows["framework"] == framework]
+                if not mine.empty:
+                    offset = (position - (len(looks) - 1) / 2) * 0.13
+                    axes.plot(
+                        mine["value"].max(),
+                        place + offset,
+                        look.marker,
+                        color=look.colour,
+                        markersize=4,
+                        linestyle="none",
+                    )
+        axes.set_xscale("log")
+        axes.set_title(precision)
+        axes.set_xlabel("largest relative error")
+        axes.grid(axis="x")
+    panels[0].set_yticks(range(len(labels)), [f"{rung}  {metric}" for rung, metric in labels])
+    panels[0].invert_yaxis()
+    legend = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=look.name)
+        for look in looks.values()
+    ]
+    legend.append(Line2D([], [], color=style.INK, linewidth=1.6, label="bound"))
+    footer = "Against the float64 NumPy reference; largest error over all cases of the rung."
+    return style.finish(made, "Error by rung", footer, legend=legend)
+
+
+def _divergence(curves: pd.DataFrame) -> Figure:
+    """Relative loss difference by step: pairs of frameworks over the band of the controls."""
+    networks = list(dict.fromkeys(curves["architecture"]))
+    made = style.figure(3.7 * len(networks) + 0.4, 3.0)
+    panels = made.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+    for axes, network in zip(panels, networks, strict=True):
+        part = curves[curves["architecture"] == network]
+        own = np.stack(part.loc[part["kind"] == "control", "difference"].tolist())
+        running = np.maximum(np.maximum.accumulate(own, axis=1), np.finfo(np.float32).eps / 2)
+        steps = np.arange(1, running.shape[1] + 1)
+        axes.fill_between(steps, running.min(0), running.max(0), color=style.FAINT, linewidth=0)
+        axes.plot(steps, np.median(running, axis=0), color=style.MUTED, linewidth=1)
+        for row in part[part["kind"] == "cross"].itertuples():
+            look = style.looks([row.framework])[row.framework]
+            other = style.looks([row.label])[row.label]
+            height = np.maximum(np.maximum.accumulate(row.difference), np.finfo(np.float32).eps / 2)
+            axes.plot(steps, height, color=look.colour, linewidth=1.6)
+            axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
+        axes.set_yscale("log")
+        axes.set_title(network)
+        axes.set_xlabel("training step")
+    panels[0].set_ylabel("largest loss difference so far")
+    known = style.looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
+    legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
+    legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
+    footer = "A line of two colours is the difference between these two frameworks."
+    return style.finish(made, "When float32 trainings part", footer, legend=legend)
+
+
+def _divergence_caption(curves: pd.DataFrame) -> str:
+    controls = curves[curves["kind"] == "control"]
+    number = int(controls.groupby(["architecture", "framework"]).size().min())
+    return (
+        "Relative difference of the training loss, the largest so far, float32. Band: lowest to "
+        f"highest of {count(number, 'control')} in each framework; grey line: their median."
+    )
+
+
+def _caption(found: pd.DataFrame) -> str:
+    machine = json.loads(found["machine"].iloc[0])
+    networks = ", ".join(sorted(found["architecture"].unique()))
+    return (
+        f"Largest error on each rung over {count(found['case'].nunique(), 'case')} "
+        f"({networks}). {machine.get('cpu', '')}. Command: {found['command'].iloc[0]}"
+    )
+
+
+def _table(found: pd.DataFrame) -> Table:
+    """A row per rung and framework: how many held, and the largest error against its bound."""
+    rows = []
+    for (rung, framework), group in found.groupby(["rung", "framework"], sort=True):
+        ran = group[group["status"] != "not run"]
+        nearest = (ran["value"] / ran["bound"].where(ran["bound"] > 0)).max()
+        passed = int((group["status"] == "passed").sum())
+        verdict = "holds" if passed == len(group) else "not run" if ran.empty else "fails"
+        share = "exact" if pd.isna(nearest) and not ran.empty else f"{nearest:.2g}"
+        rows.append(
+            [
+                f"{rung} {_RUNGS.get(rung, '')}",
+                style.looks([framework])[framework].name,
+                f"{passed} / {len(group)}",
+                share,
+                verdict,
+            ]
+        )
+    return Table(
+        ["rung", "framework", "held", "largest error / bound", "verdict"],
+        rows,
+        "llrrl",
+        "Each framework against the reference and against the frameworks after it in the list.",
+        grouped=True,
+    )
