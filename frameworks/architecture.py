@@ -191,15 +191,19 @@ def parse(content: str, *, origin: str, default_name: str) -> Architecture:
         table = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
+    return from_table(table, origin=origin, default_name=default_name)
+
+
+def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Architecture:
+    """Validate the table of an architecture, as TOML gives it; `origin` names it in messages."""
     layers = table.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
     for index, layer in enumerate(layers):
         _check_layer_keys(layer, index, origin)
     _check_keys(table, Architecture, origin)
-    table.setdefault("name", default_name)
     try:
-        architecture = msgspec.convert(table, Architecture)
+        architecture = msgspec.convert({"name": default_name, **table}, Architecture)
     except msgspec.ValidationError as error:
         raise SpecificationError(f"{origin}: {_readable(str(error), layers)}") from error
     named = _with_names(architecture.layers)
