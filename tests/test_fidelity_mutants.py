@@ -3,9 +3,10 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.fidelity import kills, mutants
+from benchmarks.fidelity import errors, kills, mutants
 from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.kills import Kill, kill_matrix, markdown
 from benchmarks.fidelity.measure import REFERENCE
@@ -104,6 +105,13 @@ def test_a_mutant_that_cannot_run_without_its_fault_either_is_not_killed():
 def test_a_survivor_is_not_as_it_should_be():
     assert not Kill("m", "torch", status="survived").as_it_should_be
     assert not Kill("", "torch", status="failed").as_it_should_be
+
+
+def test_arrays_of_unequal_shapes_are_infinitely_apart():
+    """A pool of another stride must fail a rung, not stop the ladder."""
+    for error in (errors.largest, errors.relative_l2):
+        assert error(np.ones((2, 1)), np.ones((2, 3))) == float("inf")
+        assert error(np.ones((2, 3)), np.ones((2, 3))) == 0
 
 
 @pytest.mark.slow
