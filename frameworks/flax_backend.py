@@ -15,15 +15,15 @@ from jax.typing import ArrayLike
 from datasets.batches import Batch, distinct_sizes
 from frameworks import flax_optimizers as optimizers
 from frameworks import weights as canonical
-from frameworks.architecture import Conv, Dense, SpecificationError
+from frameworks.architecture import Conv, Dense
 from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
 from frameworks.flax_model import GalaxyNet, state_entry, variable_of
+from frameworks.jax_settings import configure
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 from frameworks.weights import Weights
 
 MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
-MATMUL_PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "float64": "highest"}
 
 Masks = Mapping[str, ArrayLike]
 
@@ -224,23 +224,3 @@ def record_step(model: GalaxyNet, images: ArrayLike, masks: Masks) -> dict[str, 
     record: dict[str, Array] = {}
     model(images, masks, record)
     return record
-
-
-def configure(runtime: Runtime) -> jax.Device:
-    """Process-wide settings, the last call's for all: precision and the device, which is returned.
-
-    Two settings are read by XLA from the environment when JAX first touches a device, and are the
-    launcher's to set: threads (XLA takes as many as the process may run on) and, where
-    `runtime.deterministic` on CUDA, XLA_FLAGS="--xla_gpu_deterministic_ops=true
-    --xla_gpu_autotune_level=0".
-    """
-    jax.config.update("jax_enable_x64", runtime.precision == "float64")
-    jax.config.update("jax_default_matmul_precision", MATMUL_PRECISION.get(runtime.precision))
-    try:
-        device = jax.devices(runtime.device)[0]
-    except RuntimeError as error:
-        raise SpecificationError(
-            f"JAX sees no {runtime.device.upper()} device here; use --device cpu."
-        ) from error
-    jax.config.update("jax_default_device", device)
-    return device

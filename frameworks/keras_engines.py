@@ -117,9 +117,9 @@ class JaxEngine:
 
     @staticmethod
     def configure(runtime: Runtime) -> None:
-        from frameworks import flax_backend
+        from frameworks import jax_settings
 
-        flax_backend.configure(runtime)
+        jax_settings.configure(runtime)
 
     @staticmethod
     def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:

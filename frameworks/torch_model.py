@@ -187,7 +187,8 @@ class PaddedConv2d(nn.Conv2d):
 
 def _convolution(layer: Conv, source: Shape) -> nn.Conv2d:
     channels, size = source[2], layer.kernel_size
-    if layer.padding == "same" and layer.stride > 1:
+    even = any(width % 2 == 0 for width in size)  # PyTorch pads these by copying, and warns
+    if layer.padding == "same" and (layer.stride > 1 or even):
         rows = same_padding(source[0], size[0], layer.stride)
         columns = same_padding(source[1], size[1], layer.stride)
         return PaddedConv2d(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
 EPILOG = """\
@@ -70,6 +71,30 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--threads", type=int, default=1)
     line.add_argument("--store", default="runs", metavar="DIR")
     line.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS")
+    other = line.add_argument_group("instead of the ladder")
+    other.add_argument(
+        "--mutants",
+        nargs="?",
+        const="-",
+        metavar="FILE.md",
+        help="R8: deliberate faults and the rung that kills each; the table, or a file of it",
+    )
+    other.add_argument(
+        "--defaults",
+        action="store_true",
+        help="every default that differs, read live from the installed frameworks",
+    )
+    other.add_argument(
+        "--explain",
+        metavar="NAME|FILE.toml",
+        help="which native defaults matter for this network (and its [recipe], if it has one)",
+    )
+    other.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("RUN_A", "RUN_B"),
+        help="where two runs of the store part, and in what they differ",
+    )
     line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
     return line
 
@@ -77,13 +102,51 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0 when every rung held, 1 when one failed or was not run, 2 for bad input."""
     options = parser().parse_args(arguments)
-    from benchmarks.fidelity.climb import climb
-
+    command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     try:
-        return climb(options, ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])])
+        return _other(options) if _wants_other(options) else _climb(options, command)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _climb(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.fidelity.climb import climb
+
+    return climb(options, command)
+
+
+def _wants_other(options: argparse.Namespace) -> bool:
+    return bool(options.mutants or options.defaults or options.explain or options.compare)
+
+
+def _other(options: argparse.Namespace) -> int:
+    """Mutants, defaults, an explanation or a comparison, as asked."""
+    status = 0
+    if options.defaults:
+        from benchmarks.fidelity import live_defaults
+
+        live_defaults.render(live_defaults.read())
+    if options.explain:
+        from benchmarks.fidelity import explain
+
+        explain.render(explain.explain(*explain.load(options.explain)))
+    if options.compare:
+        from benchmarks.fidelity import compare
+        from results.store import Store
+
+        compare.render(compare.compare(Store(options.store), *options.compare))
+    if options.mutants:
+        from benchmarks.fidelity.kills import kill_matrix, markdown
+
+        kills = kill_matrix(timeout=options.timeout)
+        table = markdown(kills)
+        if options.mutants == "-":
+            print(table)
+        else:
+            Path(options.mutants).write_text(table, encoding="utf-8")
+        status = int(not all(kill.as_it_should_be for kill in kills))
+    return status
 
 
 if __name__ == "__main__":

@@ -106,11 +106,13 @@ def _cases(
     cases: list[Case] = []
     if "R0-R2" in options.rungs:
         one = {key: value for key, value in shared.items() if key != "classes"}
-        cases += ladder.one_batch(networks, options.precision, options.classes, **one)
+        batches = ladder.one_batch(networks, options.precision, options.classes, **one)
+        cases += [ladder.settled(case) for case in batches]
     if "R3" in options.rungs:
         cases += ladder.optimizers_alone(options.precision)
     if "R4" in options.rungs:
-        cases += ladder.one_step(networks, options.precision, **shared)
+        steps = ladder.one_step(networks, options.precision, **shared)
+        cases += [ladder.settled(case) for case in steps]
     if "R5a" in options.rungs and "float64" in options.precision:
         cases += ladder.trajectories(networks, optimizers, options.steps, **training)
     if "R5b" in options.rungs and "float32" in options.precision:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
 
-from benchmarks.fidelity.case import Case
+from benchmarks.fidelity.case import Case, Material
 from frameworks import recipe as recipes
 from frameworks.architecture import (
     Activation,
@@ -22,6 +23,7 @@ from frameworks.architecture import (
 from frameworks.backend import Precision
 from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
+from frameworks.numpy_reference import NumpyReference, count_flips
 from frameworks.recipe import Optimizer, Recipe
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
@@ -157,6 +159,38 @@ def one_step(
     ]
 
 
+def settled(case: Case, tries: int = 12) -> Case:
+    """The case with the seed, of the first `tries`, whose batch lies furthest from a kink.
+
+    In float32 a unit within rounding of zero may fall on either side, and its whole gradient with
+    it. A seed is settled when perturbing the weights by a float32 forward error changes no ReLU
+    and no max-pool in the float64 reference.
+    """
+    best, fewest = case, math.inf
+    for seed in range(case.seed, case.seed + tries):
+        candidate = msgspec.structs.replace(case, seed=seed)
+        flips = _flips_under_rounding(candidate)
+        if flips < fewest:
+            best, fewest = candidate, flips
+        if flips == 0:
+            break
+    return best
+
+
+def _flips_under_rounding(case: Case, error: float = 1e-6, draws: int = 3) -> int:
+    material = Material(msgspec.structs.replace(case, precision="float64", device="cpu"))
+    reference = NumpyReference(
+        material.network, case.recipe, material.case.runtime, material.weights
+    )
+    batch = material.epoch(1)[0]
+    kinks, flips = reference.kinks(batch), 0
+    for draw in range(1, draws + 1):
+        noisy = msgspec.structs.replace(material.case, weight_noise=error, noise_seed=draw)
+        reference.set_weights(Material(noisy).weights)
+        flips += sum(count_flips(kinks, reference.kinks(batch)).values())
+    return flips
+
+
 def smooth_twin(architecture: Architecture) -> Architecture:
     """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
     layers = []
@@ -194,8 +228,8 @@ def trajectories(
 ) -> list[Case]:
     """R5a: float64 training, every step compared, the learning rate halved half-way."""
     optimizers = list(optimizers)
-    options = {"images": 44, "test_images": 8} | fields
-    options |= {"measure": ("steps",), "steps": steps}
+    options = {"images": 44, "test_images": 8, "measure": ("steps",)} | fields
+    options |= {"steps": steps}
     options |= {"rate_change": steps // 2, "rate_factor": 0.5}
     return [
         make(architecture, name, "float64", label=f"{steps}steps", **options)  # type: ignore[arg-type]

@@ -18,6 +18,8 @@ FRAMEWORKS = os.environ.get(
 ).split(",")
 ARCHITECTURES = architecture.available()
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}
+# A seed whose batch has no unit within rounding of a kink, as `ladder.settled` finds it; else 0.
+SEEDS = {"c2": 1, "alexnet": 8}
 
 
 def batch_cases():
@@ -31,13 +33,17 @@ def batch_cases():
 
 def step_cases():
     """R4 for every architecture in both precisions."""
-    return ladder.one_step([*ARCHITECTURES, ladder.EVERYTHING], ("float64", "float32"))
+    return [
+        case
+        for name in [*ARCHITECTURES, ladder.EVERYTHING]
+        for case in ladder.one_step([name], ("float64", "float32"), seed=SEEDS.get(str(name), 0))
+    ]
 
 
 def training_cases():
     """Ten steps of every optimizer in float64, through every kind of layer; UNAM, C2: Adam."""
     return [
-        *ladder.trajectories([ladder.EVERYTHING], ladder.DYADIC),
+        *ladder.trajectories([ladder.EVERYTHING], ladder.DYADIC, measure=("steps", "epoch")),
         *ladder.trajectories(["unam", "c2"], ["adam"]),
     ]
 
