@@ -186,7 +186,8 @@ def _caption(found: pd.DataFrame) -> str:
 def _table(found: pd.DataFrame) -> Table:
     """A row per rung and framework: how many held, and the largest error against its bound."""
     rows = []
-    for (rung, framework), group in found.groupby(["rung", "framework"], sort=True):
+    for key, group in found.groupby(["rung", "framework"], sort=True):
+        rung, framework = map(str, key)  # type: ignore[arg-type]
         ran = group[group["status"] != "not run"]
         nearest = (ran["value"] / ran["bound"].where(ran["bound"] > 0)).max()
         passed = int((group["status"] == "passed").sum())
