@@ -39,7 +39,8 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
     forward: `training/LAYER` and `inference/LAYER` activations, `logits`, `loss`.
     gradients: `gradient/KEY`.
     optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and `slot/...`.
-    steps: `losses` (steps,), `step/STEP/KEY` weights, `state/...`, `predictions` (test, classes).
+    steps: `losses` (steps,), `step/STEP/KEY` weights, `predictions` (test, classes), and
+    after a single step `state/...` of the optimizer.
     epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call, from where the steps left
     off, with its last, smaller batch if there is one; `epoch_end/KEY` weights.
     """
@@ -113,7 +114,9 @@ def _steps(material: Material, backend: Backend) -> Arrays:
         if _is_recorded(case, step):
             for key, value in backend.get_weights().items():
                 arrays[f"step/{step + 1}/{key}"] = value
-    arrays |= {f"state/{key}": value for key, value in backend.get_optimizer_state().items()}
+    if case.steps == 1:  # R4 judges it; thrice the weights are too much to keep for more
+        state = backend.get_optimizer_state()
+        arrays |= {f"state/{key}": value for key, value in state.items()}
     if case.test_images:
         images, _ = material.data
         arrays["predictions"] = backend.predict(images[-case.test_images :])

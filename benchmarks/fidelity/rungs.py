@@ -269,6 +269,8 @@ def _r4_r5(pair: Pair) -> list[Finding]:
     findings = [pair.worst(rung, "weights over distance travelled", travel, weights_bound)]
     if statistics:
         findings.append(pair.worst(rung, "running statistics", statistics, weights_bound))
+    if rung == "R4":
+        findings.append(_optimizer_state(pair, weights_bound))
     losses = np.abs(pair.trace["losses"] / pair.other["losses"] - 1)
     steps = [(f"step {index + 1}", float(value)) for index, value in enumerate(losses)]
     loss_bound = pair.bound("R1 loss" if rung == "R4" else f"{rung} loss")
@@ -280,6 +282,21 @@ def _r4_r5(pair: Pair) -> list[Finding]:
             pair.finding(rung, "unequal predictions", float(share), limit, where="predictions")
         )
     return findings
+
+
+def _optimizer_state(pair: Pair, bound: float) -> Finding:
+    """Each slot of the optimizer over all tensors together, and the number of steps."""
+    mine, other = (trace.group("state/") for trace in (pair.trace, pair.other))
+    dead = set(pair.material.network.dead_biases)
+    found = [("step", float(mine.pop("step") != other.pop("step")))]
+    found.append(
+        ("learning_rate", errors.largest(mine.pop("learning_rate"), other.pop("learning_rate")))
+    )
+    for slot in sorted({name.split("/")[0] for name in other}):
+        keys = [n for n in other if n.startswith(f"{slot}/") and n.split("/", 1)[1] not in dead]
+        zero = {name: np.zeros(()) for name in keys}
+        found.append((slot, errors.of_travel(mine, other, zero, keys)))
+    return pair.worst("R4", "optimizer state", found, bound)
 
 
 def _r5_epoch(pair: Pair) -> list[Finding]:

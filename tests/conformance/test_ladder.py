@@ -12,6 +12,8 @@ from frameworks.network import Network
 from tests.conformance.conftest import (
     ARCHITECTURES,
     FRAMEWORKS,
+    LARGE,
+    SMALL,
     batch_cases,
     optimizer_cases,
     step_cases,
@@ -60,8 +62,18 @@ def test_no_framework_is_much_less_exact_than_the_others(traces):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_large_networks_take_the_same_step(framework, tmp_path):
+    cases = step_cases(LARGE)
+    found = collect([REFERENCE, framework], cases, tmp_path, parallel=2)
+    for case in cases:
+        findings = judge_pair(Pair(case, found[framework, case.name], found[REFERENCE, case.name]))
+        assert not failures(findings), case.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_architecture_trains_alike_with_every_optimizer(framework, tmp_path):
-    cases = ladder.trajectories(ARCHITECTURES, ladder.DYADIC)
+    cases = ladder.trajectories(SMALL, ladder.DYADIC)
     found = collect([REFERENCE, framework], cases, tmp_path, parallel=2)
     for case in cases:
         findings = judge_pair(Pair(case, found[framework, case.name], found[REFERENCE, case.name]))
