@@ -221,15 +221,20 @@ class Store:
 
         return examples.load(self.path)
 
-    def finished(self) -> set[str]:
-        """The run_ids of which an execution has ended with status ok."""
+    def finished(self, machine_id: str | None = None) -> set[str]:
+        """The run_ids of which an execution has ended with status ok.
+
+        Args:
+            machine_id: of this machine's executions alone; by default of any machine's.
+        """
+        columns = ["run_id", "status", "machine_id"]
         return {
             run_id
-            for _, table in self._tables(["run_id", "status"])
-            for run_id, status in zip(
-                table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True
+            for _, table in self._tables(columns)
+            for run_id, status, machine in zip(
+                *(table[name].to_pylist() for name in columns), strict=True
             )
-            if status == "ok"
+            if status == "ok" and machine_id in (None, machine)
         }
 
     def files(self) -> list[Path]:

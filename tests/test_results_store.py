@@ -98,6 +98,17 @@ def test_finished_are_those_that_ended_ok(store: Store) -> None:
     assert store.finished() == {good["run_id"], bad["run_id"]}
 
 
+def test_finished_on_one_machine(store: Store) -> None:
+    here, *_ = synthetic_run(seed=0, machine_id="here")
+    there, *_ = synthetic_run(seed=0, execution=1, machine_id="there")
+    other, *_ = synthetic_run(seed=1, machine_id="there")
+    for run in (here, there, other):
+        store.append(run)
+    assert store.finished("here") == {here["run_id"]}
+    assert store.finished("there") == {here["run_id"], other["run_id"]}
+    assert store.finished("nowhere") == set()
+
+
 def test_latest_execution_wins_when_asked_and_history_keeps_all(store: Store) -> None:
     for execution, accuracy in enumerate([0.1, 0.2, 0.3]):
         store.append(*synthetic_run(execution=execution, test_accuracy=accuracy))
