@@ -4,7 +4,6 @@ A view holds runs of the same data, parity, tuning, precision, device and machin
 panel holds runs of the same network and recipe, which differ in framework, seed and repeat only.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -12,12 +11,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
+import pyarrow as pa
 
 from report.identity import Check, checks, refusal
 from report.numbers import count, mostly
 from report.style import Look, looks, ordered
+from report.variants import variant
 from results import findings
 from results.examples import Examples
+from results.reading import LATEST_BY, latest_rows
 from results.store import Store
 
 VIEW_COLUMNS = (
@@ -34,7 +36,7 @@ VIEW_COLUMNS = (
     "machine_id",
     "threads",
 )
-_PANEL_COLUMNS = ("architecture", "epochs", "batch_size", "optimizer")
+_PANEL_COLUMNS = ("architecture", "epochs", "batch_size", "optimizer", "learning_rate")
 _MISSING = "?"  # stands for null in a group's key
 
 # How views and panels are named.
@@ -204,9 +206,9 @@ class Frames:
 
     @classmethod
     def of_runs(cls, runs: pd.DataFrame) -> "Frames":
-        """Frames of the latest execution of each run, without epochs and predictions."""
-        latest = runs.sort_values("started_at", kind="stable")
-        latest = latest.drop_duplicates("run_id", keep="last")
+        """Frames of the executions that count (`latest_rows`), without epochs and predictions."""
+        rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
+        latest = runs.iloc[rows].sort_values("started_at", kind="stable")
         return cls(_named(latest), pd.DataFrame(), pd.DataFrame(), [])
 
     @cached_property
@@ -249,7 +251,7 @@ def _marked(title: str) -> str:
 def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     variants = runs.assign(
         variant=[
-            _variant(config, parity)
+            variant(config, parity)
             for config, parity in zip(runs["config"], runs["parity"], strict=True)
         ]
     )
@@ -258,21 +260,6 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
     for name, group in zip(_names(groups, _PANEL_ALWAYS, _PANEL_IF_NEEDED), groups, strict=True):
         yield Panel(name, group, str(group["parity"].iloc[0]))
-
-
-def _variant(config: object, parity: str) -> str:
-    """What was run apart from framework, seed and repeat, as text to compare.
-
-    Under native parity the architecture and recipe carry each framework's own defaults, so there
-    only the data and the split are compared.
-    """
-    if not isinstance(config, str):
-        return ""
-    tree = json.loads(config)
-    left_out = {"framework", "seed", "repeat", "device", "threads"}
-    if parity == "native":
-        left_out |= {"architecture", "recipe"}
-    return json.dumps({key: tree[key] for key in tree if key not in left_out}, sort_keys=True)
 
 
 def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.reading import LATEST_BY
 from results.record import EPOCHS, PREDICTIONS, arrow_type
 from results.schema import (
     DERIVED_COLUMNS,
@@ -19,7 +20,7 @@ from results.schema import (
 
 # What each frame needs from the files; the rest of a file is not decoded.
 EPOCH_SECONDS = f"{EPOCHS}.list.element.epoch_seconds"
-ORDER = ("execution_id", "run_id", "started_at")
+ORDER = ("execution_id", *LATEST_BY)
 
 
 def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:

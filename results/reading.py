@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 from results.record import FILE_SCHEMA
 from results.schema import KEYS, SCHEMA_VERSION
 
+# What `latest_rows` decides by.
+LATEST_BY = ["run_id", "machine_id", "status", "started_at"]
+
 
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """These columns of one file; nothing else of it is decoded.
@@ -55,26 +58,46 @@ def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -
     """The tables one after another, each execution once, oldest first.
 
     Args:
-        tables: with the columns execution_id, run_id and started_at among others.
+        tables: with the columns execution_id and `LATEST_BY` among others.
         columns: what was asked of `read_columns`, for the case of no tables.
-        latest: only the latest execution of each run_id.
+        latest: only the execution that counts of each run and machine, see `latest_rows`.
     """
     if not tables:
         names = dict.fromkeys(column.partition(".")[0] for column in columns)
         return pa.schema([FILE_SCHEMA.field(name) for name in names]).empty_table()
     table = pa.concat_tables(tables)
-    started = pc.fill_null(table["started_at"].cast(pa.int64()), 0).to_numpy()
-    order = np.argsort(started, kind="stable")
+    order = np.argsort(_started(table), kind="stable")
     _, first = np.unique(_codes(table["execution_id"])[order], return_index=True)
     order = order[np.sort(first)]
     if latest:
-        newest_first = _codes(table["run_id"])[order][::-1]
-        _, last = np.unique(newest_first, return_index=True)
-        order = order[np.sort(len(order) - 1 - last)]
+        order = order[latest_rows(table.select(LATEST_BY).take(order))]
     if len(order) == table.num_rows and (np.diff(order) == 1).all():
         return table
     return table.take(order)
 
 
+def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
+    """The rows that count: one for each run_id and machine_id, in the order of the table.
+
+    That is the latest that ended ok, and where none did, the latest: a rerun that fails does not
+    hide what was measured before it, nor one machine's run another's.
+
+    Args:
+        table: with the columns `LATEST_BY`.
+    """
+    ok = pc.fill_null(pc.equal(table["status"], "ok"), False).to_numpy()
+    ascending = np.lexsort((_started(table), ok))  # stable: of equals the last of the table counts
+    runs = _codes(table["run_id"]).astype(np.int64)
+    machines = _codes(table["machine_id"])
+    keys = runs * (machines.max(initial=0) + 1) + machines
+    _, best = np.unique(keys[ascending][::-1], return_index=True)
+    return np.sort(ascending[::-1][best])
+
+
+def _started(table: pa.Table) -> npt.NDArray[np.int64]:
+    return pc.fill_null(table["started_at"].cast(pa.int64()), 0).to_numpy()
+
+
 def _codes(strings: pa.ChunkedArray) -> npt.NDArray[np.int32]:
-    return pc.dictionary_encode(strings.combine_chunks()).indices.to_numpy(zero_copy_only=False)
+    named = pc.fill_null(strings.combine_chunks(), "")
+    return pc.dictionary_encode(named).indices.to_numpy(zero_copy_only=False)

@@ -186,7 +186,8 @@ class Store:
         """A row per execution, oldest first; `images_per_second` and the like are derived.
 
         Args:
-            latest: only the latest execution of each run_id.
+            latest: of each run_id and machine only the latest execution that ended ok, or where
+                none did, the latest.
             columns: only these columns (quicker); all by default.
         """
         from results import frames
@@ -205,7 +206,8 @@ class Store:
         """A row per execution and test image; see `runs` for `latest`.
 
         Args:
-            latest: only the latest execution of each run_id.
+            latest: of each run_id and machine only the latest execution that ended ok, or where
+                none did, the latest.
             probabilities: with the column of probabilities, float32 (classes,) each; without it
                 reading is much quicker.
         """

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
+from frameworks import defaults
 from report.identity import checks, refusal
 from report.style import looks, ordered
+from report.variants import NATIVE_FIELDS
 from report.views import Frames
 from tests.factory import synthetic_run
 
@@ -76,13 +78,76 @@ def test_a_field_added_to_the_configuration_splits_no_cell() -> None:
     assert [len(panel.ok) for panel in view.panels] == [2]
 
 
+def native_config(framework: str, *, rate: float = 1e-3, filters: int = 8) -> dict:
+    """A configuration with the defaults that are a framework's own."""
+    layers = [
+        {"type": "conv", "name": None, "filters": filters, "kernel_initializer": framework},
+        {"type": "batch_norm", "momentum": framework},
+    ]
+    optimizer = {"name": "adam", "learning_rate": rate, "epsilon": framework}
+    return {"architecture": {"name": "unam", "layers": layers}, "recipe": {"optimizer": optimizer}}
+
+
+@pytest.mark.parametrize("changes", [{"rate": 0.1}, {"filters": 16}])
+def test_native_runs_of_unlike_recipes_or_layers_are_kept_apart(changes: dict) -> None:
+    config = native_config("torch", **changes)
+    view = frames_of(
+        run_of(parity="native", config=native_config("keras")),
+        run_of(
+            "torch",
+            parity="native",
+            config=config,
+            learning_rate=config["recipe"]["optimizer"]["learning_rate"],
+        ),
+    ).views[0]
+    assert sorted(panel.frameworks for panel in view.panels) == [["keras"], ["torch"]]
+    assert len({panel.name for panel in view.panels}) == 2
+
+
+def test_native_momentum_of_the_optimizer_is_no_default() -> None:
+    """Batch normalisation's momentum is each framework's own; that of SGD is stated."""
+    configs = [
+        {"recipe": {"optimizer": {"name": "sgd", "momentum": value}}} for value in (0.0, 0.9)
+    ]
+    view = frames_of(
+        run_of(parity="native", config=configs[0]),
+        run_of("torch", parity="native", config=configs[1]),
+    ).views[0]
+    assert len(view.panels) == 2
+
+
+def test_native_fields_are_those_with_defaults() -> None:
+    assert set(defaults.PROJECT) == NATIVE_FIELDS
+    for framework in defaults.NATIVE.values():
+        assert set(framework) == NATIVE_FIELDS
+
+
+def test_runs_on_two_machines_and_earlier_success_are_not_hidden() -> None:
+    def one(execution: int, **changes: object) -> dict:
+        run = run_of(execution=execution, **changes)
+        return {"reason": None, "log": None, **run}
+
+    runs = pd.DataFrame(
+        [
+            one(0, machine_id="a"),
+            one(1, machine_id="a"),
+            one(2, machine_id="a", status="oom"),
+            one(3, machine_id="b"),
+            one(4, machine_id=None, status="oom"),
+            one(5, machine_id=None, status="timeout"),
+        ]
+    )
+    found = Frames.of_runs(runs).runs
+    assert found["execution_id"].tolist() == runs["execution_id"].iloc[[1, 3, 5]].tolist()
+
+
 def test_native_defaults_of_each_framework_share_a_panel() -> None:
     runs = [
         run_of(
             framework,
             parity="native",
             architecture_hash=framework,
-            config={"architecture": {"init": framework}, "recipe": {"epsilon": framework}},
+            config=native_config(framework),
         )
         for framework in ("keras", "torch", "jax")
     ]

@@ -120,6 +120,24 @@ def test_latest_execution_wins_when_asked_and_history_keeps_all(store: Store) ->
     assert set(store.predictions(latest=True)["execution_id"]) == set(latest["execution_id"])
 
 
+def test_latest_is_of_each_machine_and_ok_before_failed(store: Store, tmp_path: Path) -> None:
+    there = Store(tmp_path / "there")
+    store.append(*synthetic_run(machine_id="here", test_accuracy=0.1))
+    store.append(*synthetic_run(machine_id="here", execution=1, test_accuracy=0.2))
+    store.append(*synthetic_run(machine_id="here", execution=2, status="oom"))
+    store.append(*synthetic_run("torch", machine_id="here", execution=3, status="oom"))
+    store.append(*synthetic_run("torch", machine_id="here", execution=4, status="timeout"))
+    there.append(*synthetic_run(machine_id="there", execution=5, test_accuracy=0.3))
+    store.merge(there)
+    latest = store.runs(latest=True)
+    assert latest["status"].tolist() == ["ok", "timeout", "ok"]
+    assert latest["test_accuracy"].dropna().tolist() == [0.2, 0.3]
+    assert len(store.runs(latest=True, columns=["framework"])) == 3
+    assert set(store.epochs(latest=True)["execution_id"]) == set(
+        latest.loc[latest["status"] == "ok", "execution_id"]
+    )
+
+
 def test_an_execution_is_not_stored_twice(store: Store) -> None:
     store.append(*synthetic_run())
     with pytest.raises(ValueError, match="already stored"):
