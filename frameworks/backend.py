@@ -154,6 +154,13 @@ class Backend(Protocol):
         """Peak bytes so far and what they count: the device's allocator, or the process."""
         ...
 
+    def settings(self) -> dict[str, str]:
+        """What the framework settled on by itself, once compiled: memory layout, compiler, ...
+
+        Recorded with the run, for the reader. Optional: callers take a backend without it as {}.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Framework:
@@ -184,7 +191,16 @@ class Framework:
 
 
 def process_peak_memory() -> tuple[int, str]:
-    """Peak resident set of this process in bytes, for devices without an allocator to ask."""
+    """Peak resident set of this process in bytes, for devices without an allocator to ask.
+
+    Linux: VmHWM of /proc/self/status (proc_pid_status(5)). The ru_maxrss of getrusage survives an
+    exec there, so that a small process reports the peak of the one that started it.
+    """
+    if sys.platform == "linux":
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024, "process resident set"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 

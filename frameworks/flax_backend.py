@@ -149,6 +149,9 @@ class FlaxBackend:
             return statistics["peak_bytes_in_use"], "device allocator"
         return process_peak_memory()
 
+    def settings(self) -> dict[str, str]:
+        return {"layout": "channels last", "compiled": "nnx.jit"}
+
 
 def _fit(model: GalaxyNet, optimizer: nnx.Optimizer, epoch: Sequence[Batch]) -> EpochResult:
     model.train()

@@ -180,6 +180,9 @@ class NumpyReference:
     def peak_memory(self) -> tuple[int, str]:
         return process_peak_memory()
 
+    def settings(self) -> dict[str, str]:
+        return {}
+
     # ---- inside
 
     def _forward(

@@ -183,6 +183,9 @@ class TorchBackend:
             return torch.cuda.max_memory_allocated(), "device allocator"
         return process_peak_memory()
 
+    def settings(self) -> dict[str, str]:
+        return {"layout": "channels first", "compiled": "eager"}
+
     # ---- inside
 
     @property
