@@ -28,10 +28,15 @@ _POLL_SECONDS = 0.5  # how often progress is redrawn and the time limit looked a
 _LAST_WORDS_SECONDS = 0.5  # for a hung worker to write where it hangs
 _LOG_BYTES = 8000
 # Settings of the user's shell that would change what a run computes or how fast.
-_REMOVED = ("NVIDIA_TF32_OVERRIDE", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION")
+_REMOVED = (
+    *("NVIDIA_TF32_OVERRIDE", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION"),
+    *("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"),  # compile times
+    "ONEDNN_DEFAULT_FPMATH_MODE",  # lets float32 be computed in bfloat16
+)
 # Recorded with the run, whoever set them.
 _RECORDED = (
     *("OMP_", "MKL_", "OPENBLAS_", "TF_", "XLA_", "JAX_", "KERAS_BACKEND", "CUBLAS_", "CUDA_"),
+    *("ONEDNN_", "DNNL_", "KMP_", "GOMP_", "NVIDIA_"),
     *("TORCH", "PYTORCH_", "MALLOC_", "LD_PRELOAD", "PYTHONHASHSEED"),
 )
 
@@ -158,7 +163,8 @@ def launch(
                 case "phase":
                     phase = event["name"]
                 case "facts":
-                    outcome.facts |= event["values"]
+                    extra = outcome.facts["extra"] | event["values"].get("extra", {})
+                    outcome.facts |= event["values"] | {"extra": extra}
                 case "epoch":
                     outcome.epochs += event["rows"]
                 case "end":

@@ -116,6 +116,8 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     if config.recipe.epochs:
         with clock.measure("compile", backend):
             backend.compile(feed.epoch(1))
+    settings: dict[str, str] = getattr(backend, "settings", dict)()
+    channel.send("facts", values={"extra": {"settings": settings}})
 
     _epochs(config, backend, feed, _Part(data, data.split.validation), clock)
     if len(data.split.test):
@@ -233,6 +235,7 @@ def _epochs(
         before = clock.seconds.get("train", 0.0)
         with clock.measure("train", backend):
             result = backend.train_epoch(epoch)
+        _check_order(epoch)
         trained = {
             "epoch": number,
             "split": "train",
@@ -242,6 +245,23 @@ def _epochs(
             "learning_rate": learning_rate,
         }
         tell([trained, *validated(number)])
+
+
+def _check_order(epoch: Epoch) -> None:
+    """That the framework asked for every batch of the epoch in order: `order_hash` is the plan.
+
+    What it looked at before (Keras probes the first batches) was not trained on. A backend that
+    gathers by `epoch.indices` itself asks for none, and is taken at its word.
+
+    Raises:
+        RuntimeError: it asked for others, or in another order.
+    """
+    steps = list(range(len(epoch)))
+    if epoch.served and epoch.served[-len(steps) :] != steps:
+        raise RuntimeError(
+            f"batches were served in another order: of the {len(steps)} of epoch {epoch.number}, "
+            f"the last asked for were {epoch.served[-len(steps) :][:8]}..."
+        )
 
 
 def _test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> None:

@@ -95,6 +95,7 @@ class Epoch(Sequence[Batch]):
 
     images: uint8 (n, height, width, channels) of the whole data set; labels: int (n,);
     indices: the batches as arrays of rows; masks: None where the framework draws its own.
+    served: the steps asked for so far, in order, so that what a framework did can be checked.
     """
 
     images: np.ndarray
@@ -102,6 +103,7 @@ class Epoch(Sequence[Batch]):
     indices: Sequence[np.ndarray]
     number: int
     masks: MaskSpec | None = None
+    served: list[int] = field(default_factory=list, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -109,6 +111,7 @@ class Epoch(Sequence[Batch]):
     def __getitem__(self, step):  # type: ignore[no-untyped-def, override]
         step = range(len(self))[step]  # a step counted from the end draws its own masks too
         rows = self.indices[step]
+        self.served.append(step)
         masks = self.masks.draw(len(rows), self.number, step) if self.masks else {}
         return Batch(self.images[rows], self.labels[rows].astype(np.int32), masks)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.batches import Batch
+from datasets.batches import Batch, Epoch
 from frameworks import backend
 from frameworks.architecture import SpecificationError
 from frameworks.backend import EpochResult, Framework, Runtime
@@ -135,6 +135,33 @@ class GreedyBackend(FakeBackend):
         raise MemoryError("unable to allocate 1.2 TiB for an array")
 
 
+class ShufflingBackend(FakeBackend):
+    """Trains on the batches of an epoch in an order of its own."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return super().train_epoch([epoch[step] for step in reversed(range(len(epoch)))])
+
+
+class ProbingBackend(FakeBackend):
+    """Looks at the first batches before it trains, and says how it computes."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        assert len(epoch[0]) == len(epoch[1])
+        return super().train_epoch(epoch)
+
+    def settings(self) -> dict[str, str]:
+        return {"layout": "flat"}
+
+
+class GatheringBackend(FakeBackend):
+    """Gathers the batches itself, by their rows."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        assert isinstance(epoch, Epoch)
+        batches = [Batch(epoch.images[rows], epoch.labels[rows]) for rows in epoch.indices]
+        return super().train_epoch(batches)
+
+
 class ForgetfulBackend(FakeBackend):
     """Leaves the initial weights that it is given lying about."""
 
@@ -188,6 +215,9 @@ class Fakes:
     diverges = _fake("fake-diverges", "DivergingBackend")
     killed = _fake("fake-killed", "KilledBackend")
     greedy = _fake("fake-greedy", "GreedyBackend")
+    shuffles = _fake("fake-shuffles", "ShufflingBackend")
+    probes = _fake("fake-probes", "ProbingBackend")
+    gathers = _fake("fake-gathers", "GatheringBackend")
     forgetful = _fake("fake-forgetful", "ForgetfulBackend")
     orphans = _fake("fake-orphans", "OrphaningBackend")
     slow = _fake("fake-slow", "SlowBackend")

@@ -177,6 +177,15 @@ def test_a_step_counted_from_the_end_is_the_same_batch():
             epoch[outside]
 
 
+def test_an_epoch_records_the_steps_asked_for():
+    epoch, other = make_epoch(), make_epoch()
+    assert epoch.served == []
+    epoch[-1]
+    assert [len(batch) for batch in epoch] == [4, 4, 2]
+    assert epoch.served == [2, 0, 1, 2]
+    assert other.served == []
+
+
 def test_epochs_have_masks_of_their_own():
     first, second = make_epoch(number=0), make_epoch(number=1)
     assert (first[0].masks["a"] != second[0].masks["a"]).any()

@@ -196,6 +196,28 @@ def test_weights_that_did_not_arrive_are_noticed(fakes) -> None:
     assert "the initial weights did not arrive: dense1/kernel differs" in (outcome.reason or "")
 
 
+def test_batches_in_another_order_are_noticed(fakes) -> None:
+    outcome = started(fakes, planned(fakes, "fake-shuffles"))
+    assert outcome.status == "error"
+    assert "batches were served in another order: of the 4 of epoch 1" in (outcome.reason or "")
+
+
+@pytest.mark.parametrize("name", ["fake-probes", "fake-gathers"])
+def test_a_look_at_the_first_batches_and_gathering_by_rows_are_fine(fakes, name: str) -> None:
+    outcome = started(fakes, planned(fakes, name))
+    assert (outcome.status, outcome.reason) == ("ok", None)
+
+
+def test_settings_are_recorded_beside_the_environment(fakes) -> None:
+    extra = started(fakes, planned(fakes, "fake-probes")).facts["extra"]
+    assert extra["settings"] == {"layout": "flat"}
+    assert extra["environment"]["PYTHONHASHSEED"] == "0"
+
+
+def test_a_backend_need_not_tell_its_settings(fakes) -> None:
+    assert started(fakes, planned(fakes, "fake")).facts["extra"]["settings"] == {}
+
+
 def test_nothing_of_a_run_s_process_group_outlives_it(fakes) -> None:
     outcome = started(fakes, planned(fakes, "fake-orphans"))
     helper = int((outcome.reason or "").split()[-1])
@@ -221,14 +243,21 @@ def test_an_interrupted_launch_kills_the_worker(fakes) -> None:
 
 
 def test_the_environment_is_set_for_threads_and_device(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    removed = {
+        *("NVIDIA_TF32_OVERRIDE", "JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"),
+        "ONEDNN_DEFAULT_FPMATH_MODE",
+    }
+    told = {"XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "DNNL_VERBOSE", "KMP_AFFINITY", "GOMP_SPINCOUNT"}
+    for name in removed | told:
+        monkeypatch.setenv(name, "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     monkeypatch.setenv("XLA_FLAGS", "--of-the-user")
     variables = environment("keras@jax", device="cpu", threads=3, scratch=tmp_path)
     assert variables["KERAS_BACKEND"] == "jax"
     assert variables["OMP_NUM_THREADS"] == variables["TF_NUM_INTRAOP_THREADS"] == "3"
     assert variables["CUDA_VISIBLE_DEVICES"] == ""
-    assert "NVIDIA_TF32_OVERRIDE" not in variables
+    assert not removed & set(variables)
+    assert told <= set(recorded(variables))
     assert recorded(variables)["XLA_FLAGS"] == "--of-the-user"
     assert "PATH" not in recorded(variables)
     on_gpu = environment("torch", device="cuda", threads=3, scratch=tmp_path)
