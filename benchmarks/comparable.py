@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.plan import PlannedRun
+    from results.store import Store
+
+_SAME = ("architecture", "seed", "repeat", "parity", "precision", "batch_size", "tuning")
+_HASHES = ("split_hash", "order_hash", "weights_hash", "masks_hash")
 
 
 def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Where runs that should have been given the same were not; empty when all is well.
 
     Args:
-        rows: stored runs of one session, as dictionaries with the columns of `runs`.
+        rows: stored runs of one matrix, as dictionaries with the columns of `runs`.
 
     Returns:
         One sentence for each hash that differs between frameworks within a block.
     """
-    same = ("architecture", "seed", "repeat", "parity", "precision", "batch_size", "tuning")
     blocks: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:
         if row["status"] in ("ok", "diverged"):
-            blocks.setdefault(tuple(row.get(name) for name in same), []).append(row)
+            blocks.setdefault(tuple(row.get(name) for name in _SAME), []).append(row)
     found = []
     for block in blocks.values():
         matched = block[0]["parity"] == "matched"
-        hashes = ["split_hash", "order_hash", *(["weights_hash", "masks_hash"] if matched else [])]
-        for column in hashes:
+        for column in _HASHES if matched else _HASHES[:2]:
             values = {row.get(column) for row in block}
             if len(values) > 1:
                 names = ", ".join(f"{row['framework']} {row.get(column)}" for row in block)
                 which = f"{block[0]['architecture']} seed {block[0]['seed']}"
                 found.append(f"{which}: {column} differs ({names})")
     return found
+
+
+def stored(store: Store, runs: Sequence[PlannedRun], machine_id: str) -> list[dict[str, Any]]:
+    """The latest stored execution with status ok of each of the runs, on this machine.
+
+    Only the columns that `disagreements` looks at; what is null is None.
+    """
+    if not runs:
+        return []
+    columns = ("run_id", "machine_id", "framework", "status", *_SAME, *_HASHES)
+    frame = store.runs(columns=columns)
+    asked = frame["run_id"].isin({run.run_id for run in runs})
+    frame = frame[asked & (frame["status"] == "ok") & (frame["machine_id"] == machine_id)]
+    frame = frame.drop_duplicates("run_id", keep="last").astype(object)
+    rows = frame.where(frame.notna(), None).to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in rows]

@@ -17,6 +17,10 @@ ASSUMED_FLOPS_PER_THREAD = 30e9
 ASSUMED_FLOPS_GPU = 3e12
 ASSUMED_START_SECONDS = 12.0  # import, build, compile
 
+# When no time limit is asked for: far beyond any honest run, so that a hang does not last for ever.
+LEAST_LIMIT_SECONDS = 1800.0
+LIMIT_FACTOR = 20.0
+
 _HISTORY_COLUMNS = (
     *("cell_id", "machine_id", "status", "framework", "precision", "device", "threads"),
     *("wall_seconds", "achieved_flops"),
@@ -72,6 +76,10 @@ class Estimator:
             ASSUMED_START_SECONDS + run.flops / rate,
             f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start",
         )
+
+    def time_limit(self, run: PlannedRun) -> float:
+        """Seconds after which a run is taken to hang, where the user has set no limit."""
+        return max(LEAST_LIMIT_SECONDS, LIMIT_FACTOR * self.estimate(run).seconds)
 
 
 def assumed_flops(config: RunConfig) -> float:

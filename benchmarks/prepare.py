@@ -42,7 +42,7 @@ def prepare(
 
     Args:
         named: the frameworks were named by the user, not by the suite: all must be installed.
-        resume: leave out what the store holds with status ok.
+        resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
 
     Raises:
@@ -73,8 +73,8 @@ def prepare(
     )
     if not dry_run:
         staging.save_examples(dataset, store)
-    finished = store.finished() if resume else set()
     session = describe_session()
+    finished = store.finished(session.machine_id) if resume else set()
     return Prepared(
         runs=[run for run in runs if run.run_id not in finished],
         done=[run for run in runs if run.run_id in finished],

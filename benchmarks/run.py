@@ -6,10 +6,11 @@ Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 int
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -130,10 +131,16 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
     how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
     how.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="kill a run after so long; 0 is never"
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="kill a run after so long; 0 is never (default: 20 times its estimate, at least "
+        "1800; the quick suite has 600)",
     )
     how.add_argument(
-        "--resume", action="store_true", help="leave out what the store holds with status ok"
+        "--resume",
+        action="store_true",
+        help="leave out what the store holds of this machine with status ok",
     )
     how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
@@ -178,7 +185,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         with damage_on_stderr():
-            return _main(options)
+            status = _main(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK if options.dry_run else RUN_FAILED
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -193,8 +205,9 @@ def _main(options: argparse.Namespace) -> int:
 
     store = Store(options.store)
     try:
-        with scratch_directory() as scratch:
+        with ExitStack() as stack:
             with _explained():
+                scratch = stack.enter_context(scratch_directory())
                 prepared = prepare.prepare(
                     suite,
                     store=store,
@@ -217,7 +230,7 @@ def _run_all(
     prepared: Prepared, suite: Suite, store: Store, scratch: Path, options: argparse.Namespace
 ) -> int:
     """Run what is to be run, then show table and report."""
-    from benchmarks.comparable import disagreements
+    from benchmarks.comparable import disagreements, stored
     from benchmarks.progress import Tracker, progress_for
     from benchmarks.session import Tally, execute
 
@@ -246,7 +259,8 @@ def _run_all(
 
     with _explained():
         _show_results(prepared, store, None if options.no_report else options.report)
-    different = disagreements(tally.rows)
+        earlier = stored(store, prepared.done, prepared.session.machine_id)
+    different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
     failed = tally.failed()

@@ -52,7 +52,7 @@ def execute(
     store: Store,
     session: Session,
     scratch: Path,
-    timeout: float,
+    timeout: float | None,
     tracker: Tracker,
     progress: Progress,
     tally: Tally,
@@ -60,6 +60,7 @@ def execute(
     """Run all, in order, and store each; a run that fails is a row, and the others go on.
 
     Args:
+        timeout: seconds for each run; 0 is never, None is `Estimator.time_limit`.
         tally: filled as runs end, so that it is right however this function is left.
 
     Raises:
@@ -85,7 +86,7 @@ def execute(
                 run.config,
                 data_directory=galaxies.directory,
                 directory=directory,
-                timeout=timeout,
+                timeout=tracker.estimator.time_limit(run) if timeout is None else timeout,
                 on_event=on_event,
                 on_tick=progress.tick,
             )

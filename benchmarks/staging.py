@@ -163,12 +163,22 @@ def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A directory for the session, removed at its end; those of killed sessions go as well."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+    """A directory for the session, removed at its end; those of killed sessions go as well.
+
+    Raises:
+        OSError: there is no temporary directory to write to.
+    """
+    try:
+        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+    except OSError as error:
+        raise OSError(
+            f"cannot make a temporary directory: {error.strerror or error}; "
+            "set TMPDIR to a directory with room"
+        ) from error
+    for old in path.parent.glob(f"{_SCRATCH}*"):
         owner = old.name.removeprefix(_SCRATCH).split("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             shutil.rmtree(old, ignore_errors=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
     try:
         yield path
     finally:

@@ -24,9 +24,9 @@ DEVICES = ("auto", "cpu", "cuda")
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to run. Lists are combined into a matrix.
 
-    `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is none;
-    `image_size` resizes pictures to so many pixels a side; `processes` repeats every run in so many
-    processes.
+    `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is never,
+    None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
+    pixels a side; `processes` repeats every run in so many processes.
     """
 
     name: str = ""
@@ -52,7 +52,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
-    timeout: float = 0.0
+    timeout: float | None = None
 
 
 def available() -> list[str]:
@@ -133,7 +133,8 @@ def check(suite: Suite, *, origin: str) -> None:
     require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
-    require(suite.timeout >= 0, "timeout", f"is {suite.timeout}; must not be negative.")
+    limit = suite.timeout
+    require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
     rate = suite.optimizer.learning_rate
     require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
 

@@ -1,14 +1,17 @@
 """What a session shows: lines of a log, time left, estimates. The clock is set by hand."""
 
 import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
-from benchmarks import progress
+from benchmarks import progress, session
 from benchmarks.estimate import ASSUMED_START_SECONDS, Estimator, assumed_flops
 from benchmarks.launch import Outcome
 from benchmarks.plan import PlannedRun
-from benchmarks.progress import PlainProgress, Tracker, clock
+from benchmarks.progress import PlainProgress, Tracker, clock, progress_for
 from benchmarks.suite import Suite
 from tests.test_plan import plan
 
@@ -84,6 +87,46 @@ def test_a_long_run_does_not_flood_a_log(watch) -> None:
 
 def test_clock() -> None:
     assert [clock(value) for value in (0, 59.6, 61, 3723)] == ["00:00", "01:00", "01:01", "1:02:03"]
+
+
+def test_the_time_limit_is_far_beyond_the_estimate_and_never_short() -> None:
+    (run,) = plan(Suite(frameworks=("torch",)))
+    estimator = Estimator()
+    estimator.observe(run, 10.0)
+    assert estimator.time_limit(run) == 1800.0
+    estimator = Estimator()
+    estimator.observe(run, 600.0)
+    assert estimator.time_limit(run) == 12000.0
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 1800.0), (0.0, 0.0), (7.0, 7.0)])
+def test_a_run_is_given_its_limit_unless_another_is_asked_for(
+    monkeypatch, asked: float | None, given: float
+) -> None:
+    (run,) = plan(Suite(frameworks=("torch",)))
+    estimator = Estimator()
+    estimator.observe(run, 10.0)
+    used = []
+
+    def launch(*_: object, timeout: float, **__: object) -> NoReturn:
+        used.append(timeout)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "launch", launch)
+    tracker = Tracker([run], estimator)
+    with pytest.raises(KeyboardInterrupt):
+        session.execute(
+            [run],
+            galaxies=SimpleNamespace(directory=Path()),  # type: ignore[arg-type]
+            store=None,  # type: ignore[arg-type]
+            session=None,  # type: ignore[arg-type]
+            scratch=Path(),
+            timeout=asked,
+            tracker=tracker,
+            progress=progress_for(tracker),
+            tally=session.Tally(),
+        )
+    assert used == [given]
 
 
 def test_estimates_rest_on_the_most_telling_runs() -> None:

@@ -51,7 +51,9 @@ def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]
     return [*usual, "--frameworks", *frameworks, *options]
 
 
-def in_process(arguments: list[str], work: Path) -> subprocess.Popen[str]:
+def in_process(
+    arguments: list[str], work: Path, stderr: int = subprocess.STDOUT
+) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
@@ -61,7 +63,7 @@ def in_process(arguments: list[str], work: Path) -> subprocess.Popen[str]:
         cwd=work,
         env=variables,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     )
 
@@ -114,6 +116,32 @@ def test_resume_does_only_what_is_missing(work, capsys) -> None:
     assert len(Store("runs").runs()) == 2
     assert main(command("--seeds", "0")) == 0
     assert len(Store("runs").runs()) == 3
+
+
+def test_what_another_machine_has_timed_is_not_left_out(work, monkeypatch) -> None:
+    assert main(command()) == 0
+    monkeypatch.setattr(machine, "machine_id", lambda description: "another")
+    assert main(command("--resume")) == 0
+    assert main(command("--resume")) == 0
+    runs = Store("runs").runs()
+    assert runs["machine_id"].nunique() == len(runs) == 2
+    assert runs["run_id"].nunique() == 1
+
+
+def test_resumed_runs_are_compared_with_those_that_were_stored(work, capsys, monkeypatch) -> None:
+    append = Store.append
+
+    def altered(self: Store, run: dict, *rest: object) -> Path:
+        changes = {"order_hash": "other"} if run["framework"] == "fake-probes" else {}
+        return append(self, run | changes, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "append", altered)
+    assert main(command()) == 0
+    assert main(command("--resume", frameworks=("fake", "fake-gathers"))) == 0
+    assert main(command(frameworks=("fake-probes",))) == 0
+    assert "NOT COMPARABLE" not in capsys.readouterr().err
+    assert main(command("--resume", frameworks=("fake", "fake-probes", "fake-slow"))) == 1
+    assert "NOT COMPARABLE: linear seed 0: order_hash differs" in capsys.readouterr().err
 
 
 def test_a_killed_harness_loses_nothing_and_leaves_nothing_running(work) -> None:
@@ -181,6 +209,30 @@ def test_a_dry_run_prints_the_matrix_and_writes_nothing(work, capsys) -> None:
     assert main(command(frameworks=names)) == 0
     assert main(command("--dry-run", frameworks=names)) == 0
     assert capsys.readouterr().out.count("1 earlier of the same") == 2
+
+
+def test_a_reader_that_has_had_enough_gets_no_traceback(work) -> None:
+    harness = in_process(command("--dry-run"), work, stderr=subprocess.PIPE)
+    assert harness.stdout is not None
+    assert harness.stderr is not None
+    harness.stdout.close()  # before anything is written
+    errors = harness.stderr.read()
+    harness.stderr.close()
+    harness.wait()
+    assert errors == ""
+
+
+def test_no_temporary_directory_is_one_message(work, capsys, monkeypatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/nowhere']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    with pytest.raises(SystemExit) as end:
+        main(command())
+    assert end.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: cannot make a temporary directory: No usable")
+    assert "set TMPDIR" in errors
 
 
 def test_a_framework_of_the_suite_that_is_not_installed_is_skipped(work, capsys) -> None:
