@@ -5,24 +5,35 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from report.estimates import brackets, epoch_time, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.views import Frames, View
-from results.statistics import Interval, median_of_medians, wilson
 
 _FAILURES = 10
 
 
-def summary_table(runs: pd.DataFrame) -> RenderableType:
+def summary_table(
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame | None = None,
+    predictions: pd.DataFrame | None = None,
+) -> RenderableType:
     """A table for each view (data, parity, tuning, precision, device), failures below.
 
     Args:
-        runs: rows of `Store.runs`; of several executions of one run the latest is taken.
+        runs: rows of `Store.runs`; of several executions of one run on one machine the latest
+            that ended ok is taken.
+        epochs, predictions: rows of the store's; without them the numbers are the same but for
+            the range of a single run's epochs and for test sets that differ between runs.
 
     Returns:
         Something for `rich` to print.
     """
     frames = Frames.of_runs(runs)
-    parts: list[RenderableType] = [_table(view) for view in frames.finished_views]
+    epochs = pd.DataFrame() if epochs is None else epochs
+    predictions = pd.DataFrame() if predictions is None else predictions
+    parts: list[RenderableType] = [
+        _table(view, epochs, predictions) for view in frames.finished_views
+    ]
     for view in frames.finished_views:
         parts += [
             Text(f"{panel.name}: {panel.refusal}.", style="red")
@@ -42,7 +53,7 @@ def summary_table(runs: pd.DataFrame) -> RenderableType:
     return Group(*parts)
 
 
-def _table(view: View) -> Table:
+def _table(view: View, epochs: pd.DataFrame, predictions: pd.DataFrame) -> Table:
     table = Table(
         title=f"{view.title}; {view.machine}",
         title_justify="left",
@@ -53,9 +64,15 @@ def _table(view: View) -> Table:
     )
     for name in ("network", "framework"):
         table.add_column(name, no_wrap=True)
+    seconds = {
+        (panel.name, framework): epoch_time(panel.of(framework), epochs)
+        for panel in view.panels
+        for framework in panel.frameworks
+    }
     accuracy = "test acc. (DEMO)" if view.demo else "test acc."
     for name in (
-        *("runs", accuracy, "over seeds", "cross-entropy", "epoch s", "img/s"),
+        *("runs", accuracy, "over seeds", "cross-entropy"),
+        *(f"epoch s{brackets(seconds.values())}", "img/s"),
         *("compile s", "peak MiB", "GFLOP/s"),
     ):
         table.add_column(name, justify="right")
@@ -69,10 +86,10 @@ def _table(view: View) -> Table:
                 panel.name,
                 framework,
                 str(len(ok)) if len(ok) == asked else f"{len(ok)} of {asked}",
-                with_interval(_accuracy(ok), 3),
+                with_interval(mean_accuracy(ok, predictions), 3),
                 spread(accuracies, 3) if len(accuracies) > 1 else NONE,
                 fixed(float(ok["test_cross_entropy"].mean()), 3),
-                with_interval(median_of_medians([[x] for x in ok["epoch_seconds_median"]])),
+                with_interval(seconds[panel.name, framework]),
                 significant(float(ok["images_per_second"].median())),
                 significant(float(ok["compile_seconds"].median())),
                 NONE if pd.isna(memory) else fixed(memory / 2**20, 0),
@@ -80,11 +97,3 @@ def _table(view: View) -> Table:
                 end_section=framework == panel.frameworks[-1],
             )
     return table
-
-
-def _accuracy(runs: pd.DataFrame) -> Interval:
-    """The mean over runs, with Wilson's interval for the images of one test set."""
-    accuracy, images = float(runs["test_accuracy"].mean()), runs["test_images"].max()
-    if pd.isna(accuracy) or pd.isna(images):
-        return wilson(0, 0)
-    return wilson(accuracy * int(images), int(images))

@@ -30,7 +30,8 @@ def fixed(value: float, decimals: int) -> str:
 def with_interval(interval: Interval, decimals: int | None = None) -> str:
     """The value with its interval in brackets, if it has one; significant figures by default.
 
-    The bounds are rounded like the value.
+    A 95 % interval is in square brackets, a range in round ones. The bounds are rounded
+    like the value.
     """
     if decimals is None and math.isfinite(interval.value) and interval.value != 0:
         decimals = max(0, 2 - math.floor(math.log10(abs(interval.value))))
@@ -38,7 +39,7 @@ def with_interval(interval: Interval, decimals: int | None = None) -> str:
     if math.isnan(interval.low):
         return text
     low, high = fixed(interval.low, decimals or 0), fixed(interval.high, decimals or 0)
-    return f"{text} [{low}, {high}]"
+    return f"{text} ({low} to {high})" if interval.is_range else f"{text} [{low}, {high}]"
 
 
 def spread(values: Sequence[float], decimals: int) -> str:

@@ -1,10 +1,8 @@
 """Was it one experiment, and what was run on what."""
 
-import json
-from typing import Any
-
 import pandas as pd
 
+from report.cautions import json_object, version_sets
 from report.identity import ALWAYS, MATCHED, Check
 from report.numbers import count, fixed, listed
 from report.section import Heading, Note, Section, Table
@@ -111,7 +109,7 @@ def provenance(frames: Frames) -> Section | None:
 
 def _settings_table(view: View) -> Table:
     run = view.first
-    machine = _json(run["machine"])
+    machine = json_object(run["machine"])
     rows = [
         ["data", view.data],
         ["SHA-256 of the data", str(run["dataset_sha256"])],
@@ -145,19 +143,22 @@ def _class_counts(view: View) -> Table | None:
 
 
 def _versions_table(view: View) -> Table:
-    versions = {
-        name: _json(view.runs.loc[view.runs["framework"] == name, "versions"].dropna().max())
-        for name in dict.fromkeys(view.runs["framework"])
-    }
-    packages = sorted({package for found in versions.values() for package in found})
+    columns = {}
+    for framework in dict.fromkeys(view.runs["framework"]):
+        name = view.looks[framework].name
+        found = version_sets(view.runs[view.runs["framework"] == framework]) or [{}]
+        for number, versions in enumerate(found, start=1):
+            columns[f"{name} (set {number})" if len(found) > 1 else name] = versions
+    packages = sorted({package for versions in columns.values() for package in versions})
     return Table(
-        ["package", *(view.looks[name].name for name in versions)],
+        ["package", *columns],
         [
-            [package, *(_words(versions[name].get(package, "")) for name in versions)]
+            [package, *(_words(versions.get(package, "")) for versions in columns.values())]
             for package in packages
         ],
-        "l" * (1 + len(versions)),
-        caption="Versions, as each framework's process found them.",
+        "l" * (1 + len(columns)),
+        caption="Versions, as each framework's process found them; a set for each combination "
+        "that its runs were made with, the earliest first.",
     )
 
 
@@ -187,11 +188,6 @@ def _commits(view: View) -> str:
 def _time(runs: pd.DataFrame, which: str) -> str:
     started = runs["started_at"].dropna()
     return "" if started.empty else f"{getattr(started, which)():%Y-%m-%d %H:%M} UTC"
-
-
-def _json(value: object) -> dict[str, Any]:
-    found = json.loads(value) if isinstance(value, str) else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _words(value: object) -> str:

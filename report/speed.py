@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from report import style
+from report.estimates import bar_words, epoch_time, interval_words, processes
 from report.numbers import count, listed, mostly, significant, with_interval
 from report.section import Picture, Section
-from report.views import Frames, Panel, View
+from report.views import Frames, View
 from results.statistics import Interval, median_of_medians
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
@@ -51,11 +52,11 @@ def throughput(frames: Frames) -> Section | None:
                 f"{interval_words(view)}",
                 reading="Every small point is one training epoch, a row of points "
                 "one process; hollow points are first epochs, which are often slower. The black "
-                "mark below them is the median of the processes' medians, the bar its 95 % "
-                "interval. On the left further left is faster, on the right further right; both "
-                "say the same thing. Where intervals overlap, this page says nothing about which "
-                "is faster, and with few processes it does not either: a claim needs at least "
-                "five.",
+                "mark below them is the median of the processes' medians, the bar its "
+                f"{bar_words(view)}. On the left further left is faster, on the right further "
+                "right; both say the same thing. Where bars overlap, this page says nothing "
+                "about which is faster; with fewer than five processes it does not where they "
+                "part, either.",
             )
         )
     return section if section.blocks else None
@@ -77,10 +78,11 @@ def phases(frames: Frames) -> Section | None:
                 caption=f"Phases of a run, and compile time alone. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. Phases: means over the runs of a "
                 f"framework, so that they add up ({view.sizes()}). Compile: every run is a "
-                "point, with median and 95 % bootstrap interval.",
+                f"point, with median and {bar_words(view)}.",
                 reading="On the left each bar is one run from start to exit, cut "
                 "into its phases. On the right is the yellow part alone, on a scale of its own. "
-                "Compiling is done on dummy data and changes no weight.",
+                "Compiling is one training step of each batch shape on the first batches and one "
+                "prediction; weights, optimizer and random state are then put back as they were.",
             )
         )
     return section if section.blocks else None
@@ -91,16 +93,6 @@ def timed(epochs: pd.DataFrame, view: View) -> pd.DataFrame:
     ok = view.runs[view.runs["status"] == "ok"]
     mine = epochs[epochs["execution_id"].isin(ok["execution_id"])]
     return mine.dropna(subset=["epoch_seconds"])
-
-
-def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
-    """The epoch seconds of each run, in the order of epochs; runs without any are left out."""
-    times = []
-    for execution in runs["execution_id"]:
-        mine = epochs[epochs["execution_id"] == execution].sort_values("epoch")
-        if len(mine):
-            times.append(mine["epoch_seconds"].to_numpy(dtype=np.float64))
-    return times
 
 
 def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
@@ -115,7 +107,7 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
                 times = processes(epochs, runs)
                 if not times:
                     continue
-                interval = median_of_medians(times)
+                interval = epoch_time(runs, epochs)
                 if per_second:
                     images = float(runs["train_images"].median())
                     times = [images / time for time in times]
@@ -129,14 +121,16 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
         figure,
         "Epoch time and throughput",
         f"{view.footer}  ·  every point is an epoch, a row of points a process; mark and bar: "
-        "median of medians with 95 % bootstrap interval",
-        legend=_epoch_legend(),
+        f"median of medians with {bar_words(view)}",
+        legend=_epoch_legend(bar_words(view)),
     )
 
 
 def inverted(seconds: Interval, images: float) -> Interval:
     """Images per second of an epoch time with its interval."""
-    return Interval(images / seconds.value, images / seconds.high, images / seconds.low)
+    return Interval(
+        images / seconds.value, images / seconds.high, images / seconds.low, seconds.is_range
+    )
 
 
 def strip(
@@ -209,8 +203,7 @@ def phases_figure(view: View) -> Figure:
     return style.finish(
         figure,
         "Phases of a run, and compile time",
-        f"{view.footer}  ·  left: means over runs; right: every run, median and 95 % bootstrap "
-        "interval",
+        f"{view.footer}  ·  left: means over runs; right: every run, median and {bar_words(view)}",
         legend=[Patch(color=colour, label=name) for name, colour in PHASES.values()],
     )
 
@@ -244,12 +237,12 @@ def _stack(axes: Axes, place: int, seconds: dict[str, float]) -> None:
     axes.set_xlim(0, max(axes.get_xlim()[1], start * 1.12))
 
 
-def _epoch_legend() -> list[Artist]:
+def _epoch_legend(bar: str) -> list[Artist]:
     grey = style.MUTED
     return [
         Line2D([], [], marker="o", ls="", color=grey, ms=4, label="one epoch"),
         Line2D([], [], marker="o", ls="", mfc="white", mec=grey, ms=4, label="a first epoch"),
-        Line2D([], [], color=style.INK, lw=2, label="median and 95 % interval"),
+        Line2D([], [], color=style.INK, lw=2, label=f"median and {bar}"),
     ]
 
 
@@ -262,24 +255,3 @@ def _numbers(view: View, epochs: pd.DataFrame) -> str:
             name = f"{panel.name} {view.looks[framework].name}"
             found[name] = f"{count(len(times), 'process')} of {lengths} epochs"
     return f"n = {mostly(found)}."
-
-
-def interval_words(view: View) -> str:
-    """What the view's number of processes lets an interval of epoch times mean."""
-    fewest = min(len(panel.of(f)) for panel in view.panels for f in panel.frameworks)
-    if fewest == 1:
-        return (
-            "Where there is one process, the interval is over its epochs and says how steady that "
-            "process was, not how another would fare."
-        )
-    if fewest < 5:
-        return (
-            f"With as few as {fewest} processes the interval can be no wider than the range seen, "
-            "and is too narrow."
-        )
-    return "Intervals resample processes, not epochs."
-
-
-def panel_interval(panel: Panel, framework: str, epochs: pd.DataFrame) -> Interval:
-    """Median epoch seconds of a framework with its interval, as the figure shows it."""
-    return median_of_medians(processes(epochs, panel.of(framework)))

@@ -2,11 +2,13 @@
 
 import pandas as pd
 
+from report.cautions import busy, mixed_versions
+from report.estimates import brackets, epoch_time, interval_words, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.section import Block, Heading, Note, Section, Table
-from report.speed import interval_words, processes, timed
+from report.speed import timed
 from report.views import Frames, Panel, View
-from results.statistics import Interval, median_of_medians, wilson
+from results.statistics import Interval
 
 _LOG_LINES = 12
 
@@ -16,14 +18,16 @@ def results(frames: Frames) -> Section | None:
     section = Section(
         "results",
         "The results",
-        "Each row is one network trained in one framework, over all its seeds. Values in square "
-        "brackets are 95 % intervals: repeated, such intervals would hold the true value about "
-        "19 times in 20.",
+        "Each row is one network trained in one framework, over all its seeds. The square brackets "
+        "of an accuracy are its 95 % interval: repeated, such intervals would hold the true value "
+        "about 19 times in 20. The brackets of a time are explained under each table.",
     )
     for view in frames.finished_views:
         section.blocks.append(Heading(view.title))
         section.blocks.extend(refusals(view))
         section.blocks.extend(unlike_seeds(view))
+        section.blocks.extend(mixed_versions(view))
+        section.blocks.extend(busy(frames, view))
         section.blocks.append(results_table(view, frames))
     if not section.blocks:
         section.blocks.append(
@@ -70,10 +74,11 @@ def unlike_seeds(view: View) -> list[Block]:
 def results_table(view: View, frames: Frames) -> Table:
     """The view's table: accuracy, loss, speed, memory."""
     epochs = timed(frames.epochs, view)
+    cells = [(panel, name) for panel in view.panels for name in panel.frameworks]
+    seconds = [epoch_time(panel.of(name), epochs) for panel, name in cells]
     rows = [
-        _row(view, panel, framework, epochs, frames.predictions)
-        for panel in view.panels
-        for framework in panel.frameworks
+        _row(view, panel, name, time, frames.predictions)
+        for (panel, name), time in zip(cells, seconds, strict=True)
     ]
     kinds = sorted(set(view.runs["peak_memory_kind"].dropna()))
     demo = (
@@ -90,7 +95,7 @@ def results_table(view: View, frames: Frames) -> Table:
             "test accuracy" + (" (DEMO)" if view.demo else ""),
             "over seeds",
             "cross-entropy",
-            "epoch, s",
+            "epoch, s" + brackets(seconds),
             "images/s",
             "compile, s",
             "peak, MiB",
@@ -101,7 +106,7 @@ def results_table(view: View, frames: Frames) -> Table:
         caption=f"{demo}Data: {view.data}; {view.settings}; {view.machine}. Test accuracy: mean "
         "over runs, with Wilson's interval for the number of distinct test galaxies; "
         "“over seeds” is the lowest and highest run. Cross-entropy (nats, without L2 terms): mean "
-        "over runs. Epoch time: median of the processes' medians with a bootstrap interval; "
+        "over runs. Epoch time: median of the processes' medians; "
         f"images/s follows from it. {interval_words(view)} Compile: median. Peak memory: "
         "highest of the runs"
         + (f" ({' / '.join(kinds)})" if kinds else "")
@@ -110,28 +115,15 @@ def results_table(view: View, frames: Frames) -> Table:
     )
 
 
-def test_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
-    """Mean test accuracy over the runs, with Wilson's interval over distinct test galaxies."""
-    mine = predictions[
-        predictions["execution_id"].isin(runs["execution_id"]) & (predictions["split"] == "test")
-    ]
-    accuracy = float(runs["test_accuracy"].mean())
-    distinct = mine["index"].nunique() or runs["test_images"].max()
-    if pd.isna(accuracy) or pd.isna(distinct):
-        return Interval(accuracy)
-    return wilson(accuracy * int(distinct), int(distinct))
-
-
 def _row(
     view: View,
     panel: Panel,
     framework: str,
-    epochs: pd.DataFrame,
+    seconds: Interval,
     predictions: pd.DataFrame,
 ) -> list[str]:
     runs = panel.of(framework)
     asked = int((panel.runs["framework"] == framework).sum())
-    seconds = median_of_medians(processes(epochs, runs))
     accuracies = runs["test_accuracy"].dropna().tolist()
     memory = runs["peak_memory_bytes"].max()
     return [
@@ -139,7 +131,7 @@ def _row(
         view.looks[framework].name,
         str(len(runs)) if asked == len(runs) else f"{len(runs)} of {asked}",
         fixed(float(runs["parameters"].iloc[0]), 0) if runs["parameters"].notna().all() else NONE,
-        with_interval(test_accuracy(runs, predictions), 3),
+        with_interval(mean_accuracy(runs, predictions), 3),
         spread(accuracies, 3) if len(accuracies) > 1 else NONE,
         fixed(float(runs["test_cross_entropy"].mean()), 3),
         with_interval(seconds),

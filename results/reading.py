@@ -99,5 +99,5 @@ def _started(table: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def _codes(strings: pa.ChunkedArray) -> npt.NDArray[np.int32]:
-    named = pc.fill_null(strings.combine_chunks(), "")
+    named = pc.fill_null(strings.combine_chunks().cast(pa.string()), "")
     return pc.dictionary_encode(named).indices.to_numpy(zero_copy_only=False)

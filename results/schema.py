@@ -77,7 +77,7 @@ RUN_COLUMNS = _columns(
     ("import_seconds", "double", "importing the framework"),
     ("stage_seconds", "double", "putting the data where the framework reads it"),
     ("build_seconds", "double", "building the network and loading its weights"),
-    ("compile_seconds", "double", "compiling and warming up on dummy data"),
+    ("compile_seconds", "double", "compiling: a step of each batch shape, then undone"),
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
     ("wall_seconds", "double", "the whole process, from start to exit"),

@@ -8,10 +8,20 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from report import confusion, curves, examples, numbers, speed, tables
-from report.section import Picture
+from report import (
+    cautions,
+    confusion,
+    curves,
+    estimates,
+    examples,
+    numbers,
+    provenance,
+    speed,
+    tables,
+)
+from report.section import Picture, Table
 from report.views import Frames
-from results.statistics import Interval, median_of_medians
+from results.statistics import Interval
 from results.store import Store
 from tests.factory import CLASSES, fill, save_synthetic_examples, synthetic_run
 
@@ -90,7 +100,7 @@ def test_every_raw_epoch_is_drawn(frames: Frames) -> None:
 def test_throughput_is_the_epoch_time_inverted(frames: Frames) -> None:
     view = frames.finished_views[0]
     runs = view.panels[0].of("keras")
-    seconds = median_of_medians(speed.processes(speed.timed(frames.epochs, view), runs))
+    seconds = estimates.epoch_time(runs, speed.timed(frames.epochs, view))
     assert seconds.value == runs["epoch_seconds_median"].median()
     images = speed.inverted(seconds, 1393)
     assert images.value == pytest.approx(runs["images_per_second"].median())
@@ -156,11 +166,88 @@ def test_matrix_figure_writes_the_counts(frames: Frames) -> None:
 
 def test_test_accuracy_has_the_interval_of_its_distinct_galaxies(frames: Frames) -> None:
     runs = frames.finished_views[0].panels[1].of("keras")
-    found = tables.test_accuracy(runs, frames.predictions)
+    found = estimates.mean_accuracy(runs, frames.predictions)
     assert found.value == pytest.approx(runs["test_accuracy"].mean())
-    without = tables.test_accuracy(runs, frames.predictions.head(0))
+    without = estimates.mean_accuracy(runs, frames.predictions.head(0))
     assert (found.low, found.high) == (without.low, without.high)
     assert 0.05 < found.high - found.low < 0.1  # about 2 x 1.96 sqrt(0.8 x 0.2 / 436)
+
+
+def test_epoch_time_is_the_same_with_and_without_the_raw_epochs(frames: Frames) -> None:
+    runs = frames.finished_views[0].panels[1].of("keras")
+    found = estimates.epoch_time(runs, frames.epochs)
+    assert found == estimates.epoch_time(runs, frames.epochs.head(0))
+    medians = runs["epoch_seconds_median"]
+    assert (found.low, found.high) == (medians.min(), medians.max())
+    assert found.is_range
+    one = estimates.epoch_time(runs.head(1), frames.epochs)
+    mine = frames.epochs["execution_id"] == runs["execution_id"].iloc[0]
+    seconds = frames.epochs.loc[mine, "epoch_seconds"]
+    assert one.is_range
+    assert (one.low, one.high) == (seconds.min(), seconds.max())
+
+
+def test_what_the_brackets_are_is_said(tmp_path: Path, frames: Frames) -> None:
+    view = frames.finished_views[0]
+    table = tables.results_table(view, frames)
+    assert "epoch, s (range)" in table.header
+    assert "95 %" not in table.caption
+    assert "range, lowest to highest, of the processes' medians" in table.caption
+    assert "range of its epochs" not in table.caption
+    assert estimates.bar_words(view) == "range"
+
+    store = fill(
+        Store(tmp_path / "many"),
+        frameworks=["keras"],
+        architectures=["c2"],
+        seeds=range(6),
+        epochs=2,
+        failures=False,
+    )
+    many = Frames.load(store)
+    view = many.finished_views[0]
+    table = tables.results_table(view, many)
+    assert "epoch, s [95 %]" in table.header
+    assert "95 % bootstrap interval" in table.caption
+    assert "round brackets" not in table.caption
+    assert estimates.bar_words(view) == "95 % bootstrap interval"
+
+
+def test_runs_of_different_versions_in_one_panel_are_warned_of(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    for seed, version in enumerate(("2.10.0", "2.9.1", "2.10.0")):
+        store.append(*synthetic_run(seed=seed, epochs=1, versions={"keras": version, "numpy": "2"}))
+        store.append(*synthetic_run("torch", seed=seed, epochs=1))
+    frames = Frames.load(store)
+    view = frames.finished_views[0]
+    (note,) = cautions.mixed_versions(view)
+    assert note.kind == "warning"  # type: ignore[union-attr]
+    assert "unam: the runs of Keras" in note.text  # type: ignore[union-attr]
+    assert "(keras 2.10.0 and 2.9.1)" in note.text  # type: ignore[union-attr]
+    section = provenance.provenance(frames)
+    assert section is not None
+    table = next(b for b in section.blocks if isinstance(b, Table) and b.header[0] == "package")
+    row = next(row for row in table.rows if row[0] == "keras")
+    assert row[1:3] == ["2.10.0", "2.9.1"]
+    assert len(table.header) == 4
+
+
+def test_a_busy_machine_is_said(tmp_path: Path) -> None:
+    def warned(name: str, loads: list[float | None]) -> list[str]:
+        store = Store(tmp_path / name)
+        for seed, load in enumerate(loads):
+            before = {} if load is None else {"load_before": {"load_average": [load, 9, 9]}}
+            store.append(
+                *synthetic_run(seed=seed, epochs=1, extra=before, machine={"cpus": 4}, threads=2)
+            )
+        frames = Frames.load(store)
+        notes = cautions.busy(frames, frames.finished_views[0])
+        return [note.text for note in notes]  # type: ignore[union-attr]
+
+    assert warned("quiet", [2.0, None, 3.9]) == [], "2 of the load are the run before's"
+    (text,) = warned("busy", [2.1, 3.0, 4.1])
+    assert "before 2 runs of 3" in text
+    assert "up to 4.1" in text
 
 
 def test_results_table_says_demo_and_counts_failures(frames: Frames) -> None:
@@ -210,6 +297,7 @@ def test_significant_figures(value: float, text: str) -> None:
 
 def test_words_for_numbers() -> None:
     assert numbers.with_interval(Interval(5.9, 5.876, 5.934)) == "5.90 [5.88, 5.93]"
+    assert numbers.with_interval(Interval(5.9, 5.876, 5.934, True)) == "5.90 (5.88 to 5.93)"
     assert numbers.with_interval(Interval(1234.5)) == "1,234"
     assert numbers.with_interval(Interval(math.nan), 3) == "–"
     assert numbers.spread([0.1, 0.3], 1) == "0.1 to 0.3"

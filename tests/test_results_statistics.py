@@ -34,6 +34,20 @@ def test_the_median_is_over_processes_not_over_epochs() -> None:
     assert (found.low, found.high) == (1.0, 3.0)
 
 
+@pytest.mark.parametrize("processes", [2, 3, 4, 5, 6, 9])
+def test_few_processes_have_a_range_and_no_interval(processes: int) -> None:
+    values = np.random.default_rng(processes).gamma(3, 1, processes)
+    found = median_of_medians([[value] for value in values])
+    assert found.is_range == (processes < 6)
+    if found.is_range:
+        assert (found.low, found.high) == (values.min(), values.max())
+
+
+def test_one_process_has_the_range_of_its_samples() -> None:
+    found = median_of_medians([[3.0, 1.0, 2.0, 5.0, 4.0, 6.0, 9.0]])
+    assert (found.value, found.low, found.high, found.is_range) == (4.0, 1.0, 9.0, True)
+
+
 def test_interval_is_the_bootstraps() -> None:
     values = np.random.default_rng(3).gamma(3, 1, 25)
     found = median_of_medians([[value] for value in values])

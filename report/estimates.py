@@ -1,0 +1,98 @@
+"""The numbers of one framework on one network, with their intervals: for page and terminal."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from report.views import View
+from results.statistics import ENOUGH_PROCESSES, Interval, median_of_medians, wilson
+
+
+def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
+    """The epoch seconds of each run, in the order of epochs; runs without any are left out."""
+    times = []
+    for execution in runs["execution_id"]:
+        mine = epochs[epochs["execution_id"] == execution].sort_values("epoch")
+        mine = mine.dropna(subset=["epoch_seconds"])
+        if len(mine):
+            times.append(mine["epoch_seconds"].to_numpy(dtype=np.float64))
+    return times
+
+
+def epoch_time(runs: pd.DataFrame, epochs: pd.DataFrame) -> Interval:
+    """Median epoch seconds over the runs, with its range or interval.
+
+    Args:
+        runs: the finished runs, one process each.
+        epochs: rows of `Store.epochs`; where empty, the median that each run carries is taken,
+            which gives the same but for the range of a single run.
+    """
+    if epochs.empty:
+        return median_of_medians([[seconds] for seconds in runs["epoch_seconds_median"]])
+    return median_of_medians(processes(epochs, runs))
+
+
+def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
+    """Mean test accuracy over the runs, with Wilson's interval over distinct test galaxies.
+
+    Args:
+        runs: the finished runs.
+        predictions: rows of `Store.predictions`; where they hold none of these runs, the largest
+            test set of the runs is taken for the number of galaxies.
+    """
+    distinct = runs["test_images"].max()
+    if not predictions.empty:
+        mine = predictions[
+            predictions["execution_id"].isin(runs["execution_id"])
+            & (predictions["split"] == "test")
+        ]
+        distinct = mine["index"].nunique() or distinct
+    accuracy = float(runs["test_accuracy"].mean())
+    if pd.isna(accuracy) or pd.isna(distinct):
+        return Interval(accuracy)
+    return wilson(accuracy * int(distinct), int(distinct))
+
+
+def brackets(intervals: Iterable[Interval]) -> str:
+    """What the brackets behind these times are, for the head of a column; empty without any."""
+    shown = [interval for interval in intervals if not np.isnan(interval.low)]
+    ranges = " (range)" if any(interval.is_range for interval in shown) else ""
+    return ranges + (" [95 %]" if any(not interval.is_range for interval in shown) else "")
+
+
+def bar_words(view: View) -> str:
+    """What a bar beside a median of the view's processes is."""
+    counts = _processes(view)
+    if max(counts) < ENOUGH_PROCESSES:
+        return "range"
+    if min(counts) >= ENOUGH_PROCESSES:
+        return "95 % bootstrap interval"
+    return f"range (from {ENOUGH_PROCESSES} processes on the 95 % bootstrap interval)"
+
+
+def interval_words(view: View) -> str:
+    """What the view's numbers of processes let the brackets of epoch times mean."""
+    counts = _processes(view)
+    words = []
+    if 1 in counts:
+        words.append(
+            "Where there is one process, round brackets are the range of its epochs: how steady "
+            "it was, not how another would fare."
+        )
+    if any(1 < number < ENOUGH_PROCESSES for number in counts):
+        words.append(
+            f"With 2 to {ENOUGH_PROCESSES - 1} processes, round brackets are the range, lowest to "
+            "highest, of the processes' medians."
+        )
+    if any(number >= ENOUGH_PROCESSES for number in counts):
+        words.append(
+            f"With {ENOUGH_PROCESSES} processes or more, square brackets are the 95 % bootstrap "
+            "interval, which resamples processes, not epochs."
+        )
+    return " ".join(words)
+
+
+def _processes(view: View) -> list[int]:
+    return [len(panel.of(name)) for panel in view.panels for name in panel.frameworks]
