@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument(
             "--all",
             action="store_true",
-            help="every execution, not only the latest of each run",
+            help="every execution, not only the latest (ok before failed) of each run and machine",
         )
 
     show = command("show", _show, "Print the runs as a table, or all that is known of one run.")
