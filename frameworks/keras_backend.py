@@ -50,7 +50,10 @@ class KerasBackend:
         """Nothing to do: the PyDataset reads the arrays from host memory."""
 
     def compile(self, epoch: Sequence[Batch]) -> None:
-        """One fit over each batch size and one prediction trace and compile the functions."""
+        """One fit over each batch size and one prediction trace and compile the functions.
+
+        Together too: TensorFlow traces once more for an epoch whose batches differ in size.
+        """
         with self._unchanged():
             for batch in distinct_sizes(epoch):
                 self._fit([batch])
@@ -138,6 +141,12 @@ class KerasBackend:
 
     def peak_memory(self) -> tuple[int, str]:
         return self.engine.peak_memory()
+
+    def settings(self) -> dict[str, str]:
+        compiled = "XLA" if self.model.trainer.jit_compile else "graph"
+        if keras.backend.backend() == "torch" and not self.model.trainer.jit_compile:
+            compiled = "eager"
+        return {"compiled": compiled, "layout": keras.config.image_data_format()}
 
     # ---- inside
 

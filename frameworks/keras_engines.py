@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import dtypes
 
 from frameworks.architecture import SpecificationError
 from frameworks.backend import Runtime, process_peak_memory
@@ -24,6 +25,10 @@ def configure(runtime: Runtime) -> None:
     _ENGINES[keras.backend.backend()].configure(runtime)
     keras.config.set_floatx("float64" if runtime.precision == "float64" else "float32")
     keras.config.set_dtype_policy(POLICIES[runtime.precision])
+    if runtime.precision == "float64":
+        # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32:
+        # dense layers, batch norm and the loss of a float64 network would not be float64.
+        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     keras.utils.set_random_seed(runtime.seed)
 
 

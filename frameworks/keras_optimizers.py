@@ -32,30 +32,48 @@ SLOTS: dict[str, dict[str, str]] = {
 class _PaperForm:
     """Mixin: Kingma & Ba 2015, algorithm 1: epsilon is added after the bias correction.
 
-    Keras adds it before. Constants enter in the variable's dtype: Keras' own step passes the betas
-    through float32, also in float64.
+    Keras adds it before: alpha * m / (sqrt(v) + e), alpha = rate * sqrt(1 - b2^t) / (1 - b1^t).
+    With e * sqrt(1 - b2^t) in place of e it is the paper's, in as many passes over the weights as
+    Keras' own step. Constants enter in the variable's dtype: Keras passes the betas through
+    float32, also in float64.
     """
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
         dtype = variable.dtype
-        rate, gradient = ops.cast(learning_rate, dtype), ops.cast(gradient, dtype)
-        step = ops.cast(self.iterations + 1, dtype)
+        gradient = ops.cast(gradient, dtype)
         beta_1, beta_2 = constant(self.beta_1, dtype), constant(self.beta_2, dtype)
+        step, root = self._step_and_root(dtype)
+        alpha = ops.cast(learning_rate, dtype) * root / (1 - ops.power(beta_1, step))
         m = self._momentums[self._get_variable_index(variable)]
         v = self._velocities[self._get_variable_index(variable)]
         self.assign_add(m, (gradient - m) * (1 - beta_1))
         self.assign_add(v, (ops.square(gradient) - v) * (1 - beta_2))
-        m_hat = m / (1 - ops.power(beta_1, step))
-        v_hat = v / (1 - ops.power(beta_2, step))
-        self.assign_sub(variable, rate * m_hat / (ops.sqrt(v_hat) + constant(self.epsilon, dtype)))
+        epsilon = constant(self.epsilon, dtype) * root
+        self.assign_sub(variable, m * alpha / (ops.sqrt(v) + epsilon))
+
+    def _parallel_update_step(
+        self: Any, gradients: Any, variables: Any, learning_rate: Any
+    ) -> None:
+        """Keras' step for all variables at once, which it has on PyTorch."""
+        epsilon, dtype = self.epsilon, variables[0].dtype
+        self.epsilon = constant(epsilon, dtype) * self._step_and_root(dtype)[1]
+        try:
+            super()._parallel_update_step(gradients, variables, learning_rate)  # type: ignore[misc]
+        finally:
+            self.epsilon = epsilon
+
+    def _step_and_root(self: Any, dtype: Any) -> tuple[Any, Any]:
+        """The number t of this step and sqrt(1 - b2^t)."""
+        step = ops.cast(self.iterations + 1, dtype)
+        return step, ops.sqrt(1 - ops.power(constant(self.beta_2, dtype), step))
 
 
-class PaperAdam(_PaperForm, keras.optimizers.Adam):
-    """Adam in the paper's form, which PyTorch and optax have."""
+def _paper(kind: type) -> type:
+    """Keras' optimizer in the paper's form.
 
-
-class PaperAdamW(_PaperForm, keras.optimizers.AdamW):
-    """AdamW in the paper's form."""
+    Of the class that Keras answers with: on PyTorch, one that updates all variables at once.
+    """
+    return type(f"Paper{kind.__name__}", (_PaperForm, type(kind())), {})
 
 
 def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
@@ -73,8 +91,10 @@ def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
         if isinstance(spec, recipes.AdamW):
             # a NumPy scalar: Keras casts it, and a Python float would pass through float32
             options["weight_decay"] = np.float64(spec.weight_decay or 0.0)
-            return (PaperAdamW if paper else keras.optimizers.AdamW)(lr, **options)
-        return (PaperAdam if paper else keras.optimizers.Adam)(lr, **options)
+            kind = keras.optimizers.AdamW
+            return (_paper(kind) if paper else kind)(lr, **options)
+        kind = keras.optimizers.Adam
+        return (_paper(kind) if paper else kind)(lr, **options)
     if isinstance(spec, recipes.Adadelta):
         return keras.optimizers.Adadelta(lr, rho=spec.rho, epsilon=spec.epsilon)
     if not spec.epsilon_in_root:

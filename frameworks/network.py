@@ -144,23 +144,33 @@ class Network:
         What they add is the same for every image and pixel of a channel, and reaches a batch norm
         through layers that leave it so: linear ones without zero padding, pools, flatten.
         """
-        return tuple(
-            f"{layer.name}/{part}"
-            for position, layer in enumerate(self.layers)
-            if (part := _added_part(layer)) and self._reaches_batch_norm(position + 1)
-        )
+        return tuple(self._dead)
 
-    def _reaches_batch_norm(self, position: int) -> bool:
-        """A constant added ahead of layer `position` is taken out by a batch norm."""
+    @cached_property
+    def shifted_means(self) -> frozenset[str]:
+        """Running means that follow a dead bias: where rounding moves it, they move with it."""
+        return frozenset(f"{name}/moving_mean" for name in self._dead.values())
+
+    @cached_property
+    def _dead(self) -> dict[str, str]:
+        """The batch norm that takes out each dead bias."""
+        return {
+            f"{layer.name}/{part}": name
+            for position, layer in enumerate(self.layers)
+            if (part := _added_part(layer)) and (name := self._batch_norm_from(position + 1))
+        }
+
+    def _batch_norm_from(self, position: int) -> str:
+        """The batch norm that takes out a constant added ahead of layer `position`, or ""."""
         for layer in self.layers[position:]:
             if isinstance(layer, BatchNorm):
-                return True
+                return layer.name
             identity = isinstance(layer, Activation) and layer.function == "linear"
             padded = isinstance(layer, Conv) and layer.padding == "same"
             passes = isinstance(layer, MaxPool | AveragePool | Flatten) or _added_part(layer)
             if padded or not (passes or identity):
-                return False
-        return False
+                return ""
+        return ""
 
     def parameters(self, *, trainable_only: bool = False) -> int:
         """Number of parameters; running statistics count unless `trainable_only`."""
