@@ -144,33 +144,40 @@ class Network:
         What they add is the same for every image and pixel of a channel, and reaches a batch norm
         through layers that leave it so: linear ones without zero padding, pools, flatten.
         """
-        return tuple(self._dead)
-
-    @cached_property
-    def shifted_means(self) -> frozenset[str]:
-        """Running means that follow a dead bias: where rounding moves it, they move with it."""
-        return frozenset(f"{name}/moving_mean" for name in self._dead.values())
-
-    @cached_property
-    def _dead(self) -> dict[str, str]:
-        """The batch norm that takes out each dead bias."""
-        return {
-            f"{layer.name}/{part}": name
+        return tuple(
+            f"{layer.name}/{part}"
             for position, layer in enumerate(self.layers)
-            if (part := _added_part(layer)) and (name := self._batch_norm_from(position + 1))
-        }
+            if (part := _added_part(layer)) and self._reaches_batch_norm(position + 1)
+        )
 
-    def _batch_norm_from(self, position: int) -> str:
-        """The batch norm that takes out a constant added ahead of layer `position`, or ""."""
+    @cached_property
+    def ahead_of_norm(self) -> frozenset[str]:
+        """Biases of the layer ahead of a batch norm, and its running mean, which moves with them.
+
+        Where a channel stays on the linear side of its ReLU the bias is as good as dead: its
+        gradient is rounding alone, which Adam amplifies.
+        """
+        found = set(self.dead_biases)
+        bias = ""
+        for layer in self.layers:
+            if isinstance(layer, Conv | Dense):
+                bias = f"{layer.name}/bias"
+            elif isinstance(layer, BatchNorm):
+                found |= {bias, f"{layer.name}/moving_mean"} if bias else set()
+                bias = ""
+        return frozenset(found)
+
+    def _reaches_batch_norm(self, position: int) -> bool:
+        """A constant added ahead of layer `position` is taken out by a batch norm."""
         for layer in self.layers[position:]:
             if isinstance(layer, BatchNorm):
-                return layer.name
+                return True
             identity = isinstance(layer, Activation) and layer.function == "linear"
             padded = isinstance(layer, Conv) and layer.padding == "same"
             passes = isinstance(layer, MaxPool | AveragePool | Flatten) or _added_part(layer)
             if padded or not (passes or identity):
-                return ""
-        return ""
+                return False
+        return False
 
     def parameters(self, *, trainable_only: bool = False) -> int:
         """Number of parameters; running statistics count unless `trainable_only`."""

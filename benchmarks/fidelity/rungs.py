@@ -255,13 +255,9 @@ def _r4_r5(pair: Pair) -> list[Finding]:
     """Training steps: the loss at every step, the weights wherever they were recorded."""
     case, network = pair.case, pair.material.network
     rung = "R4" if case.steps == 1 else ("R5a" if case.precision == "float64" else "R5b")
-    keys = [key for key in network.trainable_keys if key not in network.dead_biases]
-    # a dead bias is moved by rounding alone, and the mean of its batch norm with it
-    running = [
-        key
-        for key in network.weight_shapes
-        if key not in network.trainable_keys and key not in network.shifted_means
-    ]
+    compared = [key for key in network.weight_shapes if key not in network.ahead_of_norm]
+    keys = [key for key in compared if key in network.trainable_keys]
+    running = [key for key in compared if key not in network.trainable_keys]
     start = pair.material.weights
     travel, statistics = [], []
     for step in _recorded_steps(pair, "step"):
@@ -292,7 +288,7 @@ def _r4_r5(pair: Pair) -> list[Finding]:
 def _optimizer_state(pair: Pair, bound: float) -> Finding:
     """Each slot of the optimizer over all tensors together, and the number of steps."""
     mine, other = (trace.group("state/") for trace in (pair.trace, pair.other))
-    dead = set(pair.material.network.dead_biases)
+    dead = pair.material.network.ahead_of_norm
     found = [("step", float(mine.pop("step") != other.pop("step")))]
     found.append(
         ("learning_rate", errors.largest(mine.pop("learning_rate"), other.pop("learning_rate")))
@@ -308,7 +304,7 @@ def _r5_epoch(pair: Pair) -> list[Finding]:
     """An epoch in one call: its mean loss and accuracy over the images, and where it led."""
     rung = "R5a" if pair.case.precision == "float64" else "R5b"
     network = pair.material.network
-    keys = [key for key in network.trainable_keys if key not in network.dead_biases]
+    keys = [key for key in network.trainable_keys if key not in network.ahead_of_norm]
     mine, other = (trace.group("epoch_end/") for trace in (pair.trace, pair.other))
     travel = errors.of_travel(mine, other, pair.material.weights, keys)
     loss, accuracy = (
