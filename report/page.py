@@ -11,7 +11,17 @@ from typing import Any
 import jinja2
 import matplotlib
 
-from report import confusion, curves, examples, fidelity, provenance, speed, style, tables
+from report import (
+    confusion,
+    curves,
+    examples,
+    fidelity,
+    outcome,
+    provenance,
+    speed,
+    style,
+    tables,
+)
 from report.numbers import count, listed
 from report.section import MakeSection, Picture, Section
 from report.views import Frames
@@ -23,6 +33,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     tables.failures,
     provenance.same_experiment,
     fidelity.ladder,
+    outcome.equivalence,
     curves.learning,
     confusion.matrices,
     speed.throughput,

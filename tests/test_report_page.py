@@ -71,7 +71,8 @@ def test_the_page_is_self_contained(written: page.Written, read: Text) -> None:
 
 def test_figures_are_png_of_200_dpi_and_pdf(written: page.Written) -> None:
     names = {path.stem.split("-")[0] for path in written.figures}
-    assert names == {"curves", "confusion", "recall", "speed", "phases", "examples"}
+    expected = {"curves", "confusion", "recall", "speed", "phases", "examples", "outcome"}
+    assert names == expected
     for path in written.figures:
         if path.suffix == ".pdf":
             assert path.read_bytes().startswith(b"%PDF")

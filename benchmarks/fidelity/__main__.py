@@ -19,6 +19,7 @@ examples:
   python -m benchmarks.fidelity --frameworks torch --architectures my_network.toml --rungs R0-R2
   python -m benchmarks.fidelity --frameworks keras torch jax --rungs R5a --architectures unam \\
       --size 69 --steps 64 --batch-size 64
+  python -m benchmarks.fidelity --outcome --margin 1 --store runs
 """
 
 
@@ -95,6 +96,18 @@ def parser() -> argparse.ArgumentParser:
         metavar=("RUN_A", "RUN_B"),
         help="where two runs of the store part, and in what they differ",
     )
+    other.add_argument(
+        "--outcome",
+        action="store_true",
+        help="R6: did the finished trainings of the store come to the same, over paired seeds?",
+    )
+    other.add_argument(
+        "--margin",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="of --outcome: differences of test accuracy below this are taken for none (default 1)",
+    )
     line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
     return line
 
@@ -117,11 +130,12 @@ def _climb(options: argparse.Namespace, command: list[str]) -> int:
 
 
 def _wants_other(options: argparse.Namespace) -> bool:
-    return bool(options.mutants or options.defaults or options.explain or options.compare)
+    asked = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
+    return any(asked)
 
 
 def _other(options: argparse.Namespace) -> int:
-    """Mutants, defaults, an explanation or a comparison, as asked."""
+    """Mutants, defaults, an explanation, a comparison or the outcome, as asked."""
     status = 0
     if options.defaults:
         from benchmarks.fidelity import live_defaults
@@ -136,6 +150,11 @@ def _other(options: argparse.Namespace) -> int:
         from results.store import Store
 
         compare.render(compare.compare(Store(options.store), *options.compare))
+    if options.outcome:
+        from benchmarks.fidelity import outcome
+        from results.store import Store
+
+        outcome.render(outcome.outcome(Store(options.store), options.margin / 100))
     if options.mutants:
         from benchmarks.fidelity.kills import kill_matrix, markdown
 
