@@ -17,7 +17,7 @@ from frameworks.backend import Precision, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
-Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch"]
+Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch", "compile"]
 _PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
 
 
@@ -33,6 +33,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight_noise: relative size of a random perturbation of the initial weights, drawn from
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
     (controls for R5c).
+    native: the framework draws its own initial weights and dropout masks.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     noise_seed: int = 0
     ulp: bool = False
     deterministic: bool = False
+    native: bool = False
     mutant: str = ""
 
     @property
@@ -66,6 +68,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             device=self.device,
             precision=self.precision,
             tuning=self.tuning,
+            native_dropout=self.native,
             seed=self.seed,
             threads=self.threads,
             deterministic=self.deterministic,
@@ -134,7 +137,8 @@ class Material:
         cut = batches.split_into_batches(
             order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
         )
-        return batches.Epoch(images, labels, cut, number, self.masks)
+        masks = None if self.case.native else self.masks
+        return batches.Epoch(images, labels, cut, number, masks)
 
     def step_batches(self) -> list[tuple[int, int]]:
         """(epoch, step in it) of each training step of the case."""

@@ -43,9 +43,11 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
     after a single step `state/...` of the optimizer.
     epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call, from where the steps left
     off, with its last, smaller batch if there is one; `epoch_end/KEY` weights.
+    compile: `plain/KEY` and `compiled/KEY`, weights and optimizer state after an epoch of a
+    backend that did not, and of one that did compile beforehand.
     """
     material = Material(case)
-    backend = backend_class(material.network, case.recipe, case.runtime, material.weights)
+    backend = _build(material, backend_class)
     measurements = {
         "structure": _structure,
         "forward": _forward,
@@ -53,10 +55,30 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
         "optimizer": _optimizer,
         "steps": _steps,
         "epoch": _epoch,
+        "compile": _compile,
     }
     arrays: Arrays = {}
     for name in case.measure:
         arrays |= measurements[name](material, backend)
+    return arrays
+
+
+def _build(material: Material, backend_class: type[Backend]) -> Backend:
+    case = material.case
+    weights = None if case.native else material.weights
+    return backend_class(material.network, case.recipe, case.runtime, weights)
+
+
+def _compile(material: Material, backend: Backend) -> Arrays:
+    epoch = material.epoch(1)
+    arrays: Arrays = {}
+    for name in ("plain", "compiled"):
+        one = _build(material, type(backend))  # one after the other: some share a random state
+        if name == "compiled":
+            one.compile(epoch)
+        one.train_epoch(epoch)
+        found = one.get_weights() | one.get_optimizer_state()
+        arrays |= {f"{name}/{key}": value for key, value in found.items()}
     return arrays
 
 
