@@ -162,7 +162,8 @@ class KerasBackend:
         """Restore weights, running statistics, optimizer state and random state on leaving."""
         variables = [*self.model.trainer.variables, *self.optimizer.variables]
         before = [engines.to_numpy(variable) for variable in variables]
-        yield
+        with self.engine.random_state_kept():
+            yield
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 

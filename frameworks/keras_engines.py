@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -32,7 +33,14 @@ def configure(runtime: Runtime) -> None:
     keras.utils.set_random_seed(runtime.seed)
 
 
-class TensorFlowEngine:
+class _Engine:
+    @staticmethod
+    def random_state_kept() -> AbstractContextManager[Any]:
+        """Random state outside Keras' own variables is put back on leaving; here there is none."""
+        return nullcontext()
+
+
+class TensorFlowEngine(_Engine):
     """Keras on TensorFlow."""
 
     @staticmethod
@@ -77,8 +85,15 @@ class TensorFlowEngine:
         return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "cpu"
 
 
-class TorchEngine:
+class TorchEngine(_Engine):
     """Keras on PyTorch."""
+
+    @staticmethod
+    def random_state_kept() -> AbstractContextManager[Any]:
+        """Keras' dropout draws from PyTorch's global generator when it is given no seed."""
+        import torch
+
+        return torch.random.fork_rng()
 
     @staticmethod
     def configure(runtime: Runtime) -> None:
@@ -117,7 +132,7 @@ class TorchEngine:
         return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-class JaxEngine:
+class JaxEngine(_Engine):
     """Keras on JAX."""
 
     @staticmethod
