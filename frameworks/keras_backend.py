@@ -39,6 +39,9 @@ class KerasBackend:
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
         if weights is not None:
             self.set_weights(weights)
+        if self.engine.first_fit_draws and runtime.native_dropout:
+            with self._unchanged():
+                self._fit([_blank(network)])
 
     def parameters(self) -> int:
         return self.model.predictor.count_params()
@@ -181,6 +184,11 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         batch = self.epoch[step]
         return {IMAGES: batch.images, **batch.masks}, batch.labels
+
+
+def _blank(network: Network) -> Batch:
+    """One black picture."""
+    return Batch(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int32))
 
 
 def _inputs(batch: Batch) -> dict[str, Any]:

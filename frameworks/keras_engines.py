@@ -34,6 +34,8 @@ def configure(runtime: Runtime) -> None:
 
 
 class _Engine:
+    first_fit_draws = False
+
     @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
         """Random state outside Keras' own variables is put back on leaving; here there is none."""
@@ -87,6 +89,9 @@ class TensorFlowEngine(_Engine):
 
 class TorchEngine(_Engine):
     """Keras on PyTorch."""
+
+    # it builds the model's metrics by running it without data, dropout's random draws included
+    first_fit_draws = True
 
     @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
