@@ -278,7 +278,12 @@ def _show_results(prepared: Prepared, store: Store, report: Path | None) -> None
     runs = store.runs(latest=True)
     asked = {run.run_id for run in (*prepared.runs, *prepared.done)}
     width = None if sys.stdout.isatty() else _LOG_WIDTH
-    Console(width=width, highlight=False).print(summary_table(runs[runs["run_id"].isin(asked)]))
+    table = summary_table(
+        runs[runs["run_id"].isin(asked)],
+        store.epochs(latest=True),
+        store.predictions(latest=True, probabilities=False),
+    )
+    Console(width=width, highlight=False).print(table)
     if report is not None:
         from report import page
 
