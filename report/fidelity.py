@@ -99,7 +99,7 @@ def _figure(measured: pd.DataFrame) -> Figure:
     labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
     labels.sort()
     looks = style.looks(against["framework"])
-    made = style.figure(7.2, 0.9 + 0.27 * len(labels))
+    made = style.figure(7.2, 1.7 + 0.27 * len(labels))
     panels = made.subplots(1, len(precisions), sharey=True, squeeze=False)[0]
     for axes, precision in zip(panels, precisions, strict=True):
         part = against[against["precision"] == precision]

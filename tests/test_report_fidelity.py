@@ -1,0 +1,95 @@
+"""The ladder on the page: verdict, figure, failures in words. The findings here are invented."""
+
+from datetime import UTC, datetime
+
+import matplotlib.pyplot as plt
+import pytest
+
+from report import fidelity, page
+from report.section import Note, Picture, Table
+from report.views import Frames
+from results import findings
+from results.store import Store
+from tests import factory
+
+BASE = {
+    "case": "unam-batch-10-float32",
+    "architecture": "unam",
+    "against": "numpy",
+    "precision": "float32",
+    "bound": 1e-5,
+    "status": "passed",
+    "where": "",
+    "cause": "",
+    "flips": 0,
+}
+SHARED = {"machine": '{"cpu": "invented"}', "versions": "{}", "command": "invented command"}
+
+
+def finding(rung: str, framework: str, value: float, **changes: object) -> dict[str, object]:
+    return {**BASE, "rung": rung, "framework": framework, "value": value, "metric": rung, **changes}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "runs")
+    store.append(*factory.synthetic_run("torch"))
+    return store
+
+
+def keep(store, rows, curves=()):
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    findings.append(store.path, rows, started_at=started, curves=curves, **SHARED)
+
+
+def blocks(store, kind):
+    section = fidelity.ladder(Frames.load(store))
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+def test_without_a_climb_there_is_no_section(store):
+    assert fidelity.ladder(Frames.load(store)) is None
+
+
+def test_what_held_is_drawn_and_counted(store):
+    keep(store, [finding("R1", name, 2e-7) for name in ("keras", "torch", "jax")])
+    assert blocks(store, Note)[0].text == "3 of 3 comparisons held."
+    (picture,) = blocks(store, Picture)
+    assert "invented command" in picture.caption
+    (table,) = blocks(store, Table)
+    assert [row[-1] for row in table.rows] == ["holds"] * 3
+
+
+def test_what_failed_is_said_in_words_and_not_run_is_not_passed(store):
+    bad = finding("R2", "jax", 1e-2, status="failed", where="conv1/kernel", cause="a reason")
+    missing = finding("R3", "keras", float("nan"), status="not run", cause="not installed")
+    keep(store, [finding("R1", "torch", 1e-7), bad, missing])
+    notes = [note.text for note in blocks(store, Note)]
+    assert "1 of 3 comparisons held. 1 could not be run" in notes[0]
+    assert any("conv1/kernel" in text and "a reason" in text for text in notes)
+    verdicts = {row[0][:2]: row[-1] for row in blocks(store, Table)[0].rows}
+    assert verdicts == {"R1": "holds", "R2": "fails", "R3": "not run"}
+
+
+def test_divergence_curves_stand_beside_their_controls(store):
+    def curve(kind: str, label: str, size: float) -> dict[str, object]:
+        return {
+            "case": "unam-noise",
+            "architecture": "unam",
+            "kind": kind,
+            "framework": "torch",
+            "label": label,
+            "difference": [0.0, size, 2 * size],
+        }
+
+    drawn = [curve("cross", "jax", 1e-6), *(curve("control", f"noise{n}", 2e-6) for n in range(8))]
+    keep(store, [finding("R5c", "torch", 2e-6)], drawn)
+    pictures = {picture.name: picture for picture in blocks(store, Picture)}
+    assert "8 controls" in pictures["fidelity-divergence"].caption
+
+
+def test_the_page_holds_the_section(store, tmp_path):
+    keep(store, [finding("R1", "torch", 1e-7)])
+    written = page.write(store, tmp_path / "out")
+    assert "Do they compute the same thing?" in written.page.read_text(encoding="utf-8")
+    assert not plt.get_fignums()
