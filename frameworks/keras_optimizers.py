@@ -5,6 +5,7 @@ Keras' own wherever they can express the recipe; Adam in the paper's form is a s
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -42,8 +43,8 @@ class _PaperForm:
         dtype = variable.dtype
         gradient = ops.cast(gradient, dtype)
         beta_1, beta_2 = constant(self.beta_1, dtype), constant(self.beta_2, dtype)
-        step, root = self._step_and_root(dtype)
-        alpha = ops.cast(learning_rate, dtype) * root / (1 - ops.power(beta_1, step))
+        root = ops.sqrt(self._correction(self.beta_2, dtype))
+        alpha = ops.cast(learning_rate, dtype) * root / self._correction(self.beta_1, dtype)
         m = self._momentums[self._get_variable_index(variable)]
         v = self._velocities[self._get_variable_index(variable)]
         self.assign_add(m, (gradient - m) * (1 - beta_1))
@@ -56,16 +57,17 @@ class _PaperForm:
     ) -> None:
         """Keras' step for all variables at once, which it has on PyTorch."""
         epsilon, dtype = self.epsilon, variables[0].dtype
-        self.epsilon = constant(epsilon, dtype) * self._step_and_root(dtype)[1]
+        root = ops.sqrt(self._correction(self.beta_2, dtype))
+        self.epsilon = constant(epsilon, dtype) * root
         try:
             super()._parallel_update_step(gradients, variables, learning_rate)  # type: ignore[misc]
         finally:
             self.epsilon = epsilon
 
-    def _step_and_root(self: Any, dtype: Any) -> tuple[Any, Any]:
-        """The number t of this step and sqrt(1 - b2^t)."""
+    def _correction(self: Any, beta: float, dtype: Any) -> Any:
+        """1 - beta^t at this step, without the cancellation that costs float32 three digits."""
         step = ops.cast(self.iterations + 1, dtype)
-        return step, ops.sqrt(1 - ops.power(constant(self.beta_2, dtype), step))
+        return -ops.expm1(step * constant(math.log(beta), dtype))
 
 
 def _paper(kind: type) -> type:

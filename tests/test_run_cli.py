@@ -54,7 +54,7 @@ def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]
 def in_process(
     arguments: list[str], work: Path, stderr: int = subprocess.STDOUT
 ) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
+    """The command in a process of its own, which Ctrl-C reaches also where the tests ignore it."""
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
     }
@@ -65,6 +65,7 @@ def in_process(
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[func-returns-value]
     )
 
 

@@ -104,7 +104,7 @@ def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> l
             pair = Pair(case, traces[name, case.name], traces[other, case.name])
             findings += judge_pair(pair)
         if "forward" in case.measure and case.precision == "float32":
-            findings += _rms_against_median(case, traces, names)
+            findings += rms_against_median(case, traces, names)
     return findings
 
 
@@ -330,7 +330,7 @@ def _recorded_steps(pair: Pair, prefix: str) -> list[int]:
     return sorted({int(name.split("/")[1]) for name in pair.trace if name.startswith(f"{prefix}/")})
 
 
-def _rms_against_median(case: Case, traces: Traces, names: list[str]) -> list[Finding]:
+def rms_against_median(case: Case, traces: Traces, names: list[str]) -> list[Finding]:
     """TorchDynamo's rule: no framework's float32 logits are much further from the oracle than the
     others' (torch/_dynamo/utils.py, `same`)."""
     reference = traces[REFERENCE, case.name]

