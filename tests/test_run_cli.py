@@ -51,6 +51,13 @@ def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]
     return [*usual, "--frameworks", *frameworks, *options]
 
 
+_RUN = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("benchmarks.run", run_name="__main__")
+"""
+
+
 def in_process(
     arguments: list[str], work: Path, stderr: int = subprocess.STDOUT
 ) -> subprocess.Popen[str]:
@@ -59,13 +66,12 @@ def in_process(
         "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.run", *arguments],
+        [sys.executable, "-c", _RUN, *arguments],
         cwd=work,
         env=variables,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[func-returns-value]
     )
 
 
