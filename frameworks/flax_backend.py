@@ -98,7 +98,7 @@ class FlaxBackend:
     def apply_gradients(self, gradients: Weights) -> None:
         state = nnx.clone(nnx.state(self.model, nnx.Param))
         for key in self.network.trainable_keys:
-            state_entry(state, key).set_value(jnp.array(gradients[key], self.dtype))
+            state_entry(state, key).set_value(self._own(gradients[key]))
         apply_step(self.model, self.optimizer, state)
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
@@ -117,7 +117,7 @@ class FlaxBackend:
     def set_weights(self, weights: Weights) -> None:
         canonical.check(weights, self.network)
         for key, array in weights.items():
-            variable_of(self.model, key).set_value(jnp.array(array, self.dtype))
+            variable_of(self.model, key).set_value(self._own(array))
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         state: dict[str, np.ndarray] = {
@@ -137,8 +137,12 @@ class FlaxBackend:
         for name, field in optimizers.slots(self.recipe.optimizer).items():
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
-                array = jnp.array(state[f"{name}/{key}"], self.dtype)
-                state_entry(slot, key).set_value(array)
+                state_entry(slot, key).set_value(self._own(state[f"{name}/{key}"]))
+
+    def _own(self, array: np.ndarray) -> Array:
+        """An array of the caller's on the device: JAX may read it after this returns, or alias it,
+        so it is given a copy that nobody else will change."""
+        return jnp.asarray(np.array(array, self.dtype))
 
     def synchronize(self) -> None:
         jax.block_until_ready(nnx.state((self.model, self.optimizer)))
