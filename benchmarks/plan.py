@@ -79,6 +79,7 @@ class RunConfig(_Part, frozen=True):
     parity: Parity = "matched"
     tuning: Tuning = "idiomatic"
     precision: Precision = "float32"
+    nudge: int = 0  # float32 units in the last place by which the first weight is moved
 
     @property
     def run_id(self) -> str:
@@ -87,9 +88,9 @@ class RunConfig(_Part, frozen=True):
 
     @property
     def cell_id(self) -> str:
-        """Hash of everything but seed and repeat: what is averaged over, and tracked."""
+        """Hash of everything but seed, repeat and nudge: what is averaged over, and tracked."""
         parts = identity(self)
-        return _hash({key: parts[key] for key in parts if key not in ("seed", "repeat")})
+        return _hash({key: parts[key] for key in parts if key not in ("seed", "repeat", "nudge")})
 
     def network(self) -> Network:
         """The architecture bound to this view of the data."""
@@ -269,6 +270,7 @@ def matrix(
                 repeat=repeat,
                 parity=parity,
                 precision=precision,
+                nudge=repeat if suite.nudge_repeats else 0,
             )
             skip = (missing or {}).get(name, "")
             block.append(PlannedRun(config, sizes, architecture.sha256(), skip))

@@ -91,6 +91,13 @@ def parser() -> argparse.ArgumentParser:
         "--processes", type=_positive, metavar="N", help="repeat each run in N processes"
     )
     what.add_argument(
+        "--nudge-repeats",
+        action="store_true",
+        default=None,
+        help="repeat r starts with one weight moved by r units in the last place: how far does "
+        "rounding alone lead?",
+    )
+    what.add_argument(
         "--parity",
         nargs="+",
         type=_one_of(PARITIES),

@@ -26,7 +26,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is never,
     None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
-    pixels a side; `processes` repeats every run in so many processes.
+    pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` repeat r
+    starts with one weight moved by r units in the last place (a control of rounding; R6).
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     validation_fraction: float = 0.2
     seeds: tuple[int, ...] = (0,)
     processes: int = 1
+    nudge_repeats: bool = False
     epochs: int = 10
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
@@ -133,6 +135,8 @@ def check(suite: Suite, *, origin: str) -> None:
     require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
+    nudged_natives = suite.nudge_repeats and "native" in suite.parity
+    require(not nudged_natives, "nudge_repeats", "moves weights that the harness draws: matched.")
     limit = suite.timeout
     require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
     rate = suite.optimizer.learning_rate

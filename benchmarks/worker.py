@@ -105,7 +105,10 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     network = config.network()
     with clock.measure("import"):
         backend_class = framework(config.framework).backend()
-    initial = canonical.initial(network, config.seed) if config.parity == "matched" else None
+    initial = None
+    if config.parity == "matched":
+        drawn = canonical.initial(network, config.seed)
+        initial = canonical.nudged(network, drawn, config.nudge)
     with clock.measure("build"):
         backend = backend_class(network, config.recipe, config.runtime(), initial)
         backend.synchronize()

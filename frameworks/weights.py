@@ -49,6 +49,16 @@ def initial(network: Network, seed: int) -> Weights:
     return weights
 
 
+def nudged(network: Network, weights: Weights, units: int) -> Weights:
+    """The weights with the first of the first trainable array moved up by so many float32 units in
+    the last place: the smallest change of rounding there is, as a control of what rounding does."""
+    key = network.trainable_keys[0]
+    first = weights[key].astype(np.float32)
+    for _ in range(units):
+        first.flat[0] = np.nextafter(first.flat[0], np.float32(np.inf))
+    return weights | {key: first.astype(weights[key].dtype)}
+
+
 def draw(
     initializer: str | None,
     shape: tuple[int, ...],

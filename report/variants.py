@@ -34,7 +34,7 @@ NATIVE_FIELDS = frozenset(
 
 
 def variant(config: object, parity: str) -> str:
-    """What was run apart from framework, seed and repeat, as text to compare.
+    """What was run apart from framework, seed, repeat and nudge, as text to compare.
 
     Under native parity layers and optimizer carry each framework's own defaults: these fields,
     and no others, are left out there.
@@ -42,7 +42,7 @@ def variant(config: object, parity: str) -> str:
     if not isinstance(config, str):
         return ""
     tree = json.loads(config)
-    left_out = {"framework", "seed", "repeat", "device", "threads"}
+    left_out = {"framework", "seed", "repeat", "nudge", "device", "threads"}
     tree = {key: tree[key] for key in tree if key not in left_out}
     if parity == "native":
         tree = _without_defaults(tree)

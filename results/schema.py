@@ -31,7 +31,7 @@ def _columns(*rows: tuple[str, str, str]) -> tuple[Column, ...]:
 RUN_COLUMNS = _columns(
     ("schema_version", "int64", "version of these columns"),
     ("run_id", "string", "hash of what was to be run; executions of one configuration share it"),
-    ("cell_id", "string", "the same hash without seed and repeat"),
+    ("cell_id", "string", "the same hash without seed, repeat and nudge"),
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),

@@ -260,3 +260,17 @@ def test_runs_with_other_data_are_not_comparable() -> None:
     native = [row("keras", parity="native"), row("torch", parity="native", weights_hash="x")]
     assert disagreements(native) == []
     assert disagreements([row("keras"), row("torch", order_hash=None, status="error")]) == []
+
+
+def test_nudged_repeats_are_runs_of_their_own_in_the_same_cell() -> None:
+    plain = plan(Suite(frameworks=("torch",), processes=3))
+    nudged = plan(Suite(frameworks=("torch",), processes=3, nudge_repeats=True))
+    assert sorted(run.config.nudge for run in nudged) == [0, 1, 2]
+    assert all(run.config.nudge == run.config.repeat for run in nudged)
+    assert {run.cell_id for run in nudged} == {run.cell_id for run in plain}
+    assert len({run.run_id for run in [*plain, *nudged]}) == 5  # repeat 0 is the same run
+
+
+def test_frameworks_own_weights_cannot_be_nudged() -> None:
+    with pytest.raises(SpecificationError, match="nudge_repeats"):
+        suites.convert({"nudge_repeats": True, "parity": "native"}, origin="my.toml")

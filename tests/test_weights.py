@@ -208,3 +208,15 @@ def test_a_pickle_in_a_weights_file_is_not_opened(tmp_path):
     np.savez(path, kernel=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         weights.load(path)
+
+
+def test_a_nudge_moves_one_weight_by_units_in_the_last_place():
+    made = Network(fill_architecture(architecture.load("c1")), (32, 32, 3), 10)
+    drawn = weights.initial(made, 0)
+    moved = weights.nudged(made, drawn, 2)
+    first = made.trainable_keys[0]
+    up = np.float32(np.inf)
+    expected = np.nextafter(np.nextafter(drawn[first].flat[0], up), up)
+    assert moved[first].flat[0] == expected > drawn[first].flat[0]
+    assert sum(int((moved[key] != drawn[key]).sum()) for key in drawn) == 1
+    assert weights.sha256(weights.nudged(made, drawn, 0)) == weights.sha256(drawn)

@@ -99,8 +99,7 @@ class Material:
                     np.float64 if self.case.precision == "float64" else np.float32
                 )
         if self.case.ulp:
-            first = weights[self.network.trainable_keys[0]]
-            first.flat[0] = np.nextafter(first.flat[0], np.float32(9))
+            weights = canonical.nudged(self.network, weights, 1)
         return weights
 
     @cached_property
