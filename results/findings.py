@@ -52,6 +52,36 @@ CURVE_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 }
 _CURVE_SCHEMA = pa.schema([(name, kind) for name, (kind, _) in CURVE_COLUMNS.items()])
 
+_TRAININGS = "fidelity-attribution"
+TRAINING_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "climb_id": (pa.string(), "one call of the command"),
+    "started_at": (pa.timestamp("us", tz="UTC"), "when it began"),
+    "architecture": (pa.string(), "the network"),
+    "optimizer": (pa.string(), "of the recipe"),
+    "epochs": (pa.int64(), "trained"),
+    "batch_size": (pa.int64(), "images in a step"),
+    "dataset": (pa.string(), "the galaxies"),
+    "image_height": (pa.int64(), "pixels"),
+    "train_images": (pa.int64(), "trained on"),
+    "test_images": (pa.int64(), "tested on"),
+    "origin": (pa.string(), "whose defaults come first"),
+    "target": (pa.string(), "whose defaults come second"),
+    "inside": (pa.string(), "the framework in which defaults were switched"),
+    "factor": (pa.string(), "the default switched; empty: none"),
+    "direction": (pa.string(), "origin, target, on, off, or own: a framework's native run"),
+    "framework": (pa.string(), "that trained"),
+    "seed": (pa.int64(), "of weights, order and masks"),
+    "status": (pa.string(), "ok, diverged or not run"),
+    "reason": (pa.string(), "why it is not ok"),
+    "accuracy": (pa.float64(), "of the test set, 0 to 1"),
+    "cross_entropy": (pa.float64(), "of the test set, nats"),
+    "early_difference": (pa.float64(), "mean relative change of the loss on the first steps"),
+    "machine": (pa.string(), "JSON fingerprint"),
+    "versions": (pa.string(), "JSON of installed distributions"),
+    "command": (pa.string(), "that was given"),
+}
+_TRAINING_SCHEMA = pa.schema([(name, kind) for name, (kind, _) in TRAINING_COLUMNS.items()])
+
 
 def append(
     store: str | os.PathLike[str],
@@ -90,6 +120,23 @@ def append(
     return path
 
 
+def append_trainings(
+    store: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], *, started_at: datetime
+) -> Path:
+    """Keep the trainings of an attribution (columns of `TRAINING_COLUMNS`), whole or not at all.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    climb = uuid.uuid4().hex
+    common = {"climb_id": climb, "started_at": started_at}
+    path = Path(store) / _TRAININGS / f"{started_at:%Y%m%dT%H%M%S}-{climb[:8]}.parquet"
+    with whole_file(path, Path(store)) as file:
+        table = pa.Table.from_pylist([{**row, **common} for row in rows], schema=_TRAINING_SCHEMA)
+        pq.write_table(table, file)
+    return path
+
+
 def read(store: str | os.PathLike[str]) -> pd.DataFrame:
     """All findings of a store, oldest climb first; empty, with the columns, when there are none."""
     return _read(Path(store) / _FOLDER, _SCHEMA)
@@ -98,6 +145,11 @@ def read(store: str | os.PathLike[str]) -> pd.DataFrame:
 def read_curves(store: str | os.PathLike[str]) -> pd.DataFrame:
     """The divergence curves of a store; empty, with the columns, when there are none."""
     return _read(Path(store) / _CURVES, _CURVE_SCHEMA)
+
+
+def read_trainings(store: str | os.PathLike[str]) -> pd.DataFrame:
+    """The attributions' trainings of a store; empty, with the columns, when there are none."""
+    return _read(Path(store) / _TRAININGS, _TRAINING_SCHEMA)
 
 
 def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:

@@ -20,6 +20,8 @@ examples:
   python -m benchmarks.fidelity --frameworks keras torch jax --rungs R5a --architectures unam \\
       --size 69 --steps 64 --batch-size 64
   python -m benchmarks.fidelity --outcome --margin 1 --store runs
+  python -m benchmarks.fidelity --native keras torch --architectures c2 --pictures my.h5 \\
+      --size 40 --batch-size 64 --epochs 5 --seeds 10
 """
 
 
@@ -108,6 +110,23 @@ def parser() -> argparse.ArgumentParser:
         metavar="POINTS",
         help="of --outcome: differences of test accuracy below this are taken for none (default 1)",
     )
+    other.add_argument(
+        "--native",
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="R7: what each default is worth that differs between two frameworks, or between "
+        "matched and a framework; with --architectures, --optimizers, --pictures, --size",
+    )
+    other.add_argument(
+        "--inside",
+        default="torch",
+        metavar="NAME",
+        help="of --native: the framework in which defaults are switched (default torch)",
+    )
+    other.add_argument(
+        "--seeds", type=int, default=10, metavar="N", help="of --native (default 10)"
+    )
+    other.add_argument("--epochs", type=int, default=5, metavar="N", help="of --native (default 5)")
     line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
     return line
 
@@ -117,6 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     try:
+        if options.native:
+            from benchmarks.fidelity import attribute
+
+            return attribute.run(options, command)
         return _other(options) if _wants_other(options) else _climb(options, command)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

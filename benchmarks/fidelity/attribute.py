@@ -1,0 +1,137 @@
+"""`--native FROM TO`: train every variant, keep the scores, print what each default is worth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import machine
+from benchmarks.fidelity import attribution
+from benchmarks.fidelity.collect import Traces, collect
+from datasets import catalog
+from frameworks.architecture import Architecture, load
+from frameworks.backend import framework
+from frameworks.recipe import OPTIMIZERS, Optimizer, Recipe
+from results import findings as kept
+from results.attribution import Attribution, Worth, attribute, sentences
+
+
+def run(options: argparse.Namespace, command: Sequence[str]) -> int:
+    """Status 0 when all was trained, 1 when something could not be.
+
+    Raises:
+        ValueError: an unknown name, a framework that is not installed, nothing to attribute.
+        OSError: galaxies that cannot be read, a store that cannot be written.
+    """
+    origin, target = options.native
+    inside = options.inside
+    for name in {inside, origin, target} - {attribution.MATCHED}:
+        if missing := framework(name).missing_packages():
+            listed = " ".join(sorted(missing))
+            raise ValueError(f"{name} is not installed: pip install -c constraints.txt {listed}")
+    names = options.optimizers or ["adam"]
+    if unknown := [name for name in names if name not in OPTIMIZERS]:
+        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(OPTIMIZERS)}")
+    data = catalog.load(options.pictures or "demo", image_size=options.size or None)
+    status = 0
+    with tempfile.TemporaryDirectory(prefix="attribution-") as scratch:
+        pictures = attribution.prepare(data, Path(scratch))
+        for number, (name, optimizer) in enumerate(product(options.architectures, names)):
+            recipe = Recipe(
+                optimizer=msgspec.convert({"name": optimizer}, Optimizer),
+                batch_size=options.batch_size,
+                epochs=options.epochs,
+            )
+            started = datetime.now(UTC)
+            rows = _train(load(name), recipe, options, pictures, Path(scratch) / str(number))
+            common = {
+                "architecture": load(name).name,
+                "optimizer": optimizer,
+                "epochs": recipe.epochs,
+                "batch_size": recipe.batch_size,
+                "dataset": data.name,
+                "image_height": pictures.input_shape[0],
+                "train_images": pictures.train_images,
+                "test_images": pictures.test_images,
+                "origin": origin,
+                "target": target,
+                "inside": inside,
+                "machine": json.dumps(machine.describe()),
+                "versions": json.dumps(machine.versions()),
+                "command": " ".join(command),
+            }
+            kept.append_trainings(options.store, [row | common for row in rows], started_at=started)
+            frame = pd.DataFrame(rows)
+            show(attribute(frame), origin, target, inside)
+            status |= int((frame["status"] != "ok").any())
+    return status
+
+
+def _train(
+    architecture: Architecture,
+    recipe: Recipe,
+    options: argparse.Namespace,
+    pictures: attribution.Pictures,
+    directory: Path,
+) -> list[dict[str, Any]]:
+    """Every variant and seed, one process per framework; a row each."""
+    origin, target = options.native
+    sets = list(attribution.variants(architecture, recipe, origin, target, options.inside))
+    made = attribution.cases(
+        architecture,
+        recipe,
+        sets,
+        pictures,
+        seeds=range(options.seeds),
+        threads=options.threads,
+    )
+    optimizer = recipe.optimizer.__struct_config__.tag
+    print(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
+    traces: Traces = {}
+    for where in dict.fromkeys(variant.framework for variant in sets):
+        mine = [case for variant, case in made if variant.framework == where]
+        traces |= collect([where], mine, directory, timeout=options.timeout)
+    return attribution.rows(made, traces, pictures.labels)
+
+
+def show(found: Attribution, origin: str, target: str, inside: str) -> None:
+    """Print the ranked table and the sentences."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 140)  # in a file nothing need be folded
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("default", "worth, points", "95 %", "on first", "off last", "first 20 steps"):
+        table.add_column(header)
+    table.add_column("p (Holm)")
+    for factor in found.factors:
+        table.add_row(
+            factor.name,
+            *_mean_and_interval(factor.worth),
+            f"{100 * factor.on.mean:+.2f}",
+            f"{100 * factor.off.mean:+.2f}",
+            f"{factor.early:.1e}",
+            f"{factor.worth.p_holm:.2g}",
+        )
+    for name, worth in (("only together", found.together), ("all of them", found.total)):
+        table.add_row(name, *_mean_and_interval(worth))
+    if found.own is not None and found.unexplained is not None:
+        table.add_row(f"{target} less {origin}, own runs", *_mean_and_interval(found.own))
+        table.add_row("not explained", *_mean_and_interval(found.unexplained))
+    console.print(table)
+    for sentence in sentences(found, origin, target, inside):
+        console.print(f"- {sentence}", markup=False)
+
+
+def _mean_and_interval(worth: Worth) -> tuple[str, str]:
+    return f"{100 * worth.mean:+.2f}", f"{100 * worth.low:+.2f} to {100 * worth.high:+.2f}"
