@@ -61,7 +61,9 @@ class Outcome:
     log: str | None = None
 
 
-def environment(name: str, *, device: Device, threads: int, scratch: Path) -> dict[str, str]:
+def environment(
+    name: str, *, device: Device, threads: int, scratch: Path, deterministic: bool = False
+) -> dict[str, str]:
     """Variables for a worker of this framework, to be set before it imports anything.
 
     Args:
@@ -69,6 +71,7 @@ def environment(name: str, *, device: Device, threads: int, scratch: Path) -> di
         device: the GPUs are hidden on "cpu".
         threads: of every library that takes a number from the environment.
         scratch: a directory of the run's own; a user's Keras settings are not read.
+        deterministic: XLA reads from here whether its GPU kernels are to be.
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -93,6 +96,10 @@ def environment(name: str, *, device: Device, threads: int, scratch: Path) -> di
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         variables |= {"CUDA_VISIBLE_DEVICES": first, "JAX_PLATFORMS": "cuda"}
         variables |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as the driver counts them
+        if deterministic:
+            flags = "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"
+            variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} {flags}".strip()
+            variables["TF_DETERMINISTIC_OPS"] = "1"
     return variables | dict(framework(name).environment)
 
 
@@ -127,7 +134,11 @@ def launch(
     config_file = directory / "config.json"
     config_file.write_bytes(msgspec.json.encode(config))
     variables = environment(
-        config.framework, device=config.device, threads=config.threads, scratch=directory
+        config.framework,
+        device=config.device,
+        threads=config.threads,
+        scratch=directory,
+        deterministic=config.deterministic,
     )
     log = directory / "output.log"
     kills_before = machine.killed_for_memory()

@@ -79,6 +79,7 @@ class RunConfig(_Part, frozen=True):
     parity: Parity = "matched"
     tuning: Tuning = "idiomatic"
     precision: Precision = "float32"
+    deterministic: bool = False
     nudge: int = 0  # float32 units in the last place by which the first weight is moved
 
     @property
@@ -105,6 +106,7 @@ class RunConfig(_Part, frozen=True):
             native_dropout=self.parity == "native",
             seed=self.seed,
             threads=self.threads,
+            deterministic=self.deterministic,
         )
 
     def label(self) -> str:
@@ -117,6 +119,7 @@ class RunConfig(_Part, frozen=True):
                 (self.precision, "float32"),
                 (f"batch {self.recipe.batch_size}", "batch 64"),
                 (f"repeat {self.repeat}", "repeat 0"),
+                ("deterministic" if self.deterministic else "", ""),
             )
             if text != usual
         ]
@@ -270,6 +273,7 @@ def matrix(
                 repeat=repeat,
                 parity=parity,
                 precision=precision,
+                deterministic=suite.deterministic,
                 nudge=repeat if suite.nudge_repeats else 0,
             )
             skip = (missing or {}).get(name, "")

@@ -138,6 +138,13 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
     how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
     how.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="set the frameworks' deterministic flags: the same bits every time on a GPU as well, "
+        "at a cost (docs/determinism.md)",
+    )
+    how.add_argument(
         "--timeout",
         type=_seconds,
         metavar="SECONDS",

@@ -27,7 +27,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is never,
     None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` repeat r
-    starts with one weight moved by r units in the last place (a control of rounding; R6).
+    starts with one weight moved by r units in the last place (a control of rounding; R6);
+    `deterministic` sets the frameworks' flags for it (see docs/determinism.md).
     """
 
     name: str = ""
@@ -47,6 +48,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     seeds: tuple[int, ...] = (0,)
     processes: int = 1
     nudge_repeats: bool = False
+    deterministic: bool = False
     epochs: int = 10
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()

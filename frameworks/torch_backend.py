@@ -288,3 +288,4 @@ def configure(runtime: Runtime) -> None:
     torch.backends.cuda.matmul.fp32_precision = allowed
     torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(runtime.deterministic)
+    torch.backends.cudnn.benchmark = False  # its choice of a kernel differs from call to call

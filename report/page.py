@@ -12,6 +12,7 @@ import jinja2
 import matplotlib
 
 from report import (
+    attribution,
     confusion,
     curves,
     examples,
@@ -34,6 +35,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     provenance.same_experiment,
     fidelity.ladder,
     outcome.equivalence,
+    attribution.defaults,
     curves.learning,
     confusion.matrices,
     speed.throughput,
@@ -106,7 +108,7 @@ def render(frames: Frames, sections: list[Section], images: Mapping[str, Sequenc
     return environment.get_template("page.html").render(
         summary=summary(frames),
         demo=bool((frames.runs["dataset"] == "demo").any()),
-        only_demo=bool((frames.runs["dataset"] == "demo").all()),
+        only_demo=not frames.runs.empty and bool((frames.runs["dataset"] == "demo").all()),
         sections=sections,
         images=embedded,
         kind=lambda block: type(block).__name__.lower(),
@@ -116,6 +118,8 @@ def render(frames: Frames, sections: list[Section], images: Mapping[str, Sequenc
 def summary(frames: Frames) -> str:
     """What the store holds, in two sentences."""
     runs = frames.runs
+    if runs.empty:
+        return "No training runs in this store: what follows is the fidelity ladder's."
     names = [look.name for look in frames.looks.values()]
     ok = int((runs["status"] == "ok").sum())
     data = listed([str(name) for name in dict.fromkeys(runs["dataset"].dropna())])

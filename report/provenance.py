@@ -92,6 +92,8 @@ def _check_words(check: Check) -> str:
 
 def provenance(frames: Frames) -> Section | None:
     """Data, machine, versions, commit: what it takes to run it again."""
+    if frames.runs.empty:
+        return None
     section = Section(
         "provenance",
         "What was run on what",

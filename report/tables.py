@@ -14,7 +14,9 @@ _LOG_LINES = 12
 
 
 def results(frames: Frames) -> Section | None:
-    """A row for each network and framework."""
+    """A row for each network and framework; None when the store has no runs."""
+    if frames.runs.empty:
+        return None
     section = Section(
         "results",
         "The results",

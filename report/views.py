@@ -173,7 +173,8 @@ class View:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report is drawn from: the latest execution of every run, and the ladder's findings."""
+    """What a report is drawn from: the latest execution of every run, and what fidelity
+    found."""
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -181,16 +182,18 @@ class Frames:
     examples: list[Examples]
     findings: pd.DataFrame = field(default_factory=pd.DataFrame)
     divergence: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, store: Store) -> "Frames":
         """Read a store.
 
         Raises:
-            FileNotFoundError: there is no run to read.
+            FileNotFoundError: there is nothing to read.
         """
         runs = store.runs(latest=True)
-        if runs.empty:
+        found, trainings = findings.read(store.path), findings.read_trainings(store.path)
+        if runs.empty and found.empty and trainings.empty:
             raise FileNotFoundError(
                 f"no runs in the results store {store.path}; run python -m benchmarks.run "
                 "first, or name a store with --store"
@@ -200,8 +203,9 @@ class Frames:
             store.epochs(latest=True),
             store.predictions(latest=True, probabilities=False),
             store.examples(),
-            findings.read(store.path),
+            found,
             findings.read_curves(store.path),
+            trainings,
         )
 
     @classmethod

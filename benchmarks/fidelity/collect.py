@@ -109,7 +109,11 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float) -> T
     first = cases[0]
     registry_name = "torch" if name == REFERENCE else name
     variables = launch.environment(
-        registry_name, device=first.device, threads=first.threads, scratch=directory
+        registry_name,
+        device=first.device,
+        threads=first.threads,
+        scratch=directory,
+        deterministic=first.deterministic,
     )
     command = [sys.executable, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
     failure = ""

@@ -13,6 +13,8 @@ from benchmarks.fidelity.rungs import Finding
 def show(findings: Iterable[Finding], *, verbose: bool = False) -> None:
     """Print the worst finding of each rung, framework and precision, then every failure."""
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = max(console.width, 140)  # in a file nothing need be folded
     console.print(summary(list(findings), verbose=verbose))
     for finding in findings:
         if finding.status != "passed":

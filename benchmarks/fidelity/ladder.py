@@ -151,7 +151,7 @@ def one_step(
 ) -> list[Case]:
     """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
     adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
-    options = {"images": 24, "measure": ("steps",), "steps": 1} | fields
+    options = {"images": 24, "measure": ("forward", "steps"), "steps": 1} | fields
     return [
         make(architecture, adam, precision, label="step", **options)  # type: ignore[arg-type]
         for architecture in architectures
@@ -159,13 +159,15 @@ def one_step(
     ]
 
 
-def settled(case: Case, tries: int = 12) -> Case:
+def settled(case: Case, tries: int = 40) -> Case:
     """The case with the seed, of the first `tries`, whose batch lies furthest from a kink.
 
     In float32 a unit within rounding of zero may fall on either side, and its whole gradient with
     it. A seed is settled when perturbing the weights by a float32 forward error changes no ReLU
-    and no max-pool in the float64 reference.
+    and no max-pool in the float64 reference. A float64 case is settled as it is.
     """
+    if case.precision == "float64":
+        return case
     best, fewest = case, math.inf
     for seed in range(case.seed, case.seed + tries):
         candidate = msgspec.structs.replace(case, seed=seed)

@@ -194,8 +194,9 @@ def _r2(pair: Pair) -> list[Finding]:
         found = [
             (key, errors.relative_l2(mine[key], other[key])) for key in mine if key not in dead
         ]
-        bound = bounds._BOUNDS["R2 flipped"]["float32"][0]
-        findings.append(pair.worst("R2", "gradient, with flips", found, bound, flips))
+        findings.append(
+            pair.worst("R2", "gradient, with flips", found, pair.bound("R2 flipped"), flips)
+        )
         if pair.other.framework == REFERENCE:
             other = _gradient_on_the_side_of(pair)
     if not flips or pair.other.framework == REFERENCE:
@@ -266,8 +267,12 @@ def _r4_r5(pair: Pair) -> list[Finding]:
         statistics += [
             (f"step {step} {key}", errors.relative_l2(mine[key], other[key])) for key in running
         ]
-    weights_bound = pair.bound("R4" if rung == "R4" else f"{rung} weights")
-    findings = [pair.worst(rung, "weights over distance travelled", travel, weights_bound)]
+    weights_bound, flips = pair.bound("R4" if rung == "R4" else f"{rung} weights"), 0
+    if rung == "R4" and case.precision == "float32" and "forward" in case.measure:
+        flips = _flips(pair)
+        weights_bound = pair.bound("R4 flipped") if flips else weights_bound
+    what = "weights over distance travelled" + (", with flips" if flips else "")
+    findings = [pair.worst(rung, what, travel, weights_bound, flips)]
     if statistics:
         findings.append(pair.worst(rung, "running statistics", statistics, weights_bound))
     if rung == "R4":

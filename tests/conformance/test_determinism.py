@@ -1,0 +1,49 @@
+"""The same configuration twice gives the same bits, on the CPU, in every framework."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.fidelity import ladder
+from benchmarks.fidelity.collect import collect
+from tests.conformance.conftest import FRAMEWORKS
+
+# Two threads, where a reduction could be split in another way each time; dropout and batch norm on.
+PLAIN = ladder.make(
+    ladder.EVERYTHING,
+    "adam",
+    "float32",
+    label="twice",
+    images=44,
+    test_images=8,
+    measure=("steps",),
+    steps=12,
+    record_every=4,
+    threads=2,
+)
+NATIVE = msgspec.structs.replace(PLAIN, name="native-twice", native=True)
+FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_same_twice_is_the_same_to_the_bit(framework, tmp_path):
+    cases = [PLAIN, NATIVE]
+    first, second = (collect([framework], cases, tmp_path / name) for name in ("one", "other"))
+    for case in cases:
+        one, other = first[framework, case.name], second[framework, case.name]
+        assert one.path is not None, one.reason
+        assert other.path is not None, other.reason
+        assert one.keys() == other.keys()
+        assert len(set(one["losses"])) == case.steps  # it trains, and not on one batch
+        unequal = [key for key in one if not np.array_equal(one[key], other[key])]
+        assert not unequal, (case.name, unequal)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_deterministic_flags_change_no_result_on_a_cpu(framework, tmp_path):
+    """Every operation of the networks has a deterministic form: none is refused."""
+    traces = collect([framework], [PLAIN], tmp_path / "plain")
+    flagged = collect([framework], [FLAGS], tmp_path / "flags")
+    one, other = traces[framework, PLAIN.name], flagged[framework, FLAGS.name]
+    assert other.path is not None, other.reason
+    np.testing.assert_allclose(one["losses"], other["losses"], rtol=1e-5)
