@@ -21,6 +21,7 @@ from benchmarks.suite import (
     DEVICES,
     PARITIES,
     PRECISIONS,
+    TUNINGS,
     Suite,
     available,
     check,
@@ -103,6 +104,13 @@ def parser() -> argparse.ArgumentParser:
         type=_one_of(PARITIES),
         metavar="P",
         help="matched: same weights, masks and formulas; native: each framework's own defaults",
+    )
+    what.add_argument(
+        "--tuning",
+        nargs="+",
+        type=_one_of(TUNINGS),
+        metavar="T",
+        help="idiomatic: as the framework's tutorial has it; tuned: the best known for the machine",
     )
     what.add_argument(
         "--precision",
