@@ -253,9 +253,18 @@ def _run_all(
 ) -> int:
     """Run what is to be run, then show table and report."""
     from benchmarks.comparable import disagreements, stored
+    from benchmarks.opening import opened
     from benchmarks.progress import Tracker, progress_for
     from benchmarks.session import Tally, execute
 
+    with _explained():
+        session = opened(
+            prepared.session,
+            prepared.runs,
+            suite,
+            scratch=scratch,
+            tell=lambda text: print(text, flush=True),
+        )
     tally = Tally()
     tracker = Tracker(prepared.runs, prepared.estimator)
     progress = progress_for(tracker)
@@ -264,7 +273,7 @@ def _run_all(
             prepared.runs,
             galaxies=prepared.galaxies,
             store=store,
-            session=prepared.session,
+            session=session,
             scratch=scratch,
             timeout=suite.timeout,
             tracker=tracker,

@@ -1,7 +1,7 @@
 """A network is an architecture bound to an input size and a number of classes.
 
-Pure Python: shapes, parameters, operations and elements touched, without any framework; the bytes of
-a training step are in `roofline`.
+Pure Python: shapes, parameters, operations and elements touched, without any framework; the bytes
+of a training step are in `roofline`.
 """
 
 from __future__ import annotations

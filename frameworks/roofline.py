@@ -1,8 +1,8 @@
 """The least time of a training step, layer by layer, from a machine's peak and bandwidth.
 
-The roofline of Williams, Waterman & Patterson (2009, CACM 52(4), 65): a piece of work takes at least
-its operations over the peak, and at least its bytes over the bandwidth. Here the pieces are the
-forward pass, the weight gradient and the input gradient of each layer, and the optimizer; each
+The roofline of Williams, Waterman & Patterson (2009, CACM 52(4), 65): a piece of work takes at
+least its operations over the peak, and at least its bytes over the bandwidth. Here the pieces are
+the forward pass, the weight gradient and the input gradient of each layer, and the optimizer; each
 layer reads what it needs from memory and writes what it makes there.
 
 What is counted, for a batch of B images, a layer's input and output of I and O elements per image,
