@@ -244,6 +244,8 @@ def _epochs(
             _stop_if_diverged(row)
 
     tell(validated(0))
+    gc.collect()
+    gc.freeze()  # what importing and compiling left is for good: not to be gone through every epoch
     for number in range(1, config.recipe.epochs + 1):
         epoch = feed.epoch(number)
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
