@@ -104,6 +104,12 @@ def memory_bytes() -> int:
     return min(limits)
 
 
+def device_memory_bytes(device: str) -> int:
+    """Memory that a run on this device has: of the first GPU, or of the machine."""
+    found = gpus() if device == "cuda" else []
+    return found[0]["memory_gib"] * 2**30 if found else memory_bytes()
+
+
 def gpus() -> list[dict[str, Any]]:
     """The visible NVIDIA GPUs: name, memory in GiB, compute capability, driver; empty if none."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
