@@ -87,7 +87,10 @@ def rows_figure(
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, cells, size in zip(grid, panels, bench.batch_sizes, strict=True):
         for place, cell in enumerate(cells):
-            _row(axes, place, cell, value(cell), points(cell))
+            text = with_interval(value(cell))
+            if roofline and cell.median("roofline_share") > 0:
+                text += f" · {100 * cell.median('roofline_share'):.0f} % of roofline"
+            _row(axes, place, cell, value(cell), points(cell), text)
             if roofline:
                 _limit(axes, place, cell)
         _frame(axes, cells)
@@ -102,7 +105,9 @@ def rows_figure(
     )
 
 
-def _row(axes: Axes, place: int, cell: Cell, interval: Interval, points: np.ndarray) -> None:
+def _row(
+    axes: Axes, place: int, cell: Cell, interval: Interval, points: np.ndarray, text: str
+) -> None:
     look = cell.look
     filled = look.colour if cell.tuning == "tuned" else "white"
     axes.scatter(
@@ -120,9 +125,6 @@ def _row(axes: Axes, place: int, cell: Cell, interval: Interval, points: np.ndar
         axes.plot(ends, [place + 0.16] * 2, color=style.INK, lw=1.6, zorder=4)
     mark = [place + 0.04, place + 0.28]
     axes.plot([interval.value] * 2, mark, color=style.INK, lw=2, zorder=4)
-    text = with_interval(interval)
-    if cell.median("roofline_share") > 0:
-        text += f" · {100 * cell.median('roofline_share'):.0f} % of roofline"
     axes.annotate(
         text,
         (1.01, place),
