@@ -157,8 +157,8 @@ class Bench:
 
     @property
     def telling(self) -> bool:
-        """Whether there is more to say than one process of each framework can."""
-        several = any(len(cell.runs) > 1 for cell in self.cells)
+        """Whether there is more to say than one process of each framework and seed can."""
+        several = any(cell.runs["repeat"].nunique() > 1 for cell in self.cells)
         settings = {cell.settings for cell in self.cells}
         limited = any(cell.median("peak_share") > 0 for cell in self.cells)
         return several or len(settings) > 1 or limited
@@ -186,7 +186,13 @@ def benches(frames: Frames) -> list[Bench]:
     for view in frames.finished_views:
         for panel in view.panels:
             key = _key(view, panel)
-            mine = [_cell(frames, view, panel, name) for name in panel.frameworks]
+            mine = [
+                cell
+                for name in panel.frameworks
+                if (cell := _cell(frames, view, panel, name)) is not None
+            ]
+            if not mine:
+                continue
             taken = {(cell.framework, *cell.settings) for cell in mine} & found.get(key, {}).keys()
             if taken:  # the same but for what no column tells: of its own
                 key = (*key, panel.name)
@@ -204,13 +210,18 @@ def _key(view: View, panel: Panel) -> tuple:
     return (*(str(view.first[name]) for name in shared), *(str(run[name]) for name in recipe))
 
 
-def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell:
+def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | None:
+    """The framework's cell of a panel; None where nothing was timed or it is not known of what."""
     runs = panel.of(framework)
+    runs = runs.dropna(subset=["batch_size", "train_images", "epoch_seconds_median"])
+    if runs.empty:
+        return None
     run = runs.iloc[0]
     controls = frames.controls
     if not controls.empty:
         mine = controls["cell_id"].isin(set(runs["cell_id"])) & (controls["status"] == "ok")
         controls = controls[mine & (controls["machine_id"] == run["machine_id"])]
+        controls = controls.dropna(subset=["epoch_seconds_median"])
     ids = {*runs["execution_id"]}
     return Cell(
         framework=framework,
@@ -228,10 +239,9 @@ def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell:
 def _by_block(runs: pd.DataFrame) -> dict[Hashable, float]:
     if runs.empty:
         return {}
-    timed = runs.dropna(subset=["epoch_seconds_median"])
-    columns = ["session_id", "seed", "repeat", "epoch_seconds_median"]
-    rows = timed[columns].astype({"epoch_seconds_median": "float64"}).itertuples(index=False)
-    return {(session, int(seed), int(repeat)): time for session, seed, repeat, time in rows}
+    columns = ["session_id", "seed", "repeat"]
+    blocks = runs[columns].astype("str").itertuples(index=False, name=None)
+    return dict(zip(blocks, runs["epoch_seconds_median"].astype("float64"), strict=True))
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
