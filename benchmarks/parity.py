@@ -147,6 +147,7 @@ def _case(config: RunConfig) -> Case:
         precision=config.precision,
         device=config.device,
         tuning=config.tuning,
+        deterministic=config.deterministic,
         threads=config.threads,
         images=IMAGES,
         measure=("structure", "forward", "gradients", "steps"),

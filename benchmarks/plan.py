@@ -91,7 +91,7 @@ class RunConfig(_Part, frozen=True):
 
     @property
     def cell_id(self) -> str:
-        """Hash of everything but seed, repeat, nudge, control: what is averaged over, and tracked."""
+        """Hash of all but seed, repeat, nudge and control: what is averaged over, and tracked."""
         parts = identity(self)
         left_out = ("seed", "repeat", "nudge", "control")
         return _hash({key: parts[key] for key in parts if key not in left_out})

@@ -158,7 +158,7 @@ class Bench:
     @property
     def telling(self) -> bool:
         """Whether there is more to say than one process of each framework and seed can."""
-        several = any(cell.runs["repeat"].nunique() > 1 for cell in self.cells)
+        several = any(len(set(cell.runs["repeat"].dropna())) > 1 for cell in self.cells)
         settings = {cell.settings for cell in self.cells}
         limited = any(cell.median("peak_share") > 0 for cell in self.cells)
         return several or len(settings) > 1 or limited
