@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import nvml
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # What makes one machine another. The rest of `describe` (driver, kernel, Python) is recorded, but a
@@ -58,13 +60,26 @@ def machine_id(description: dict[str, Any]) -> str:
 
 
 def load() -> dict[str, Any]:
-    """What changes by the minute: load averages, and clocks and temperatures of the GPUs."""
+    """What changes by the minute: load averages, clocks, and the states of the GPUs."""
     state: dict[str, Any] = {}
     if hasattr(os, "getloadavg"):
         state["load_average"] = [round(value, 2) for value in os.getloadavg()]
-    if found := _from_nvml(_gpu_state):
+    if megahertz := _cpu_megahertz():
+        state["cpu_mhz"] = megahertz
+    if found := nvml.ask_all(nvml.state):
         state["gpus"] = found
     return state
+
+
+def _cpu_megahertz() -> float | None:
+    """The mean current clock of the CPUs; None where the system does not tell (often in a VM)."""
+    import psutil
+
+    try:
+        found = psutil.cpu_freq()
+    except (OSError, RuntimeError, AttributeError, NotImplementedError):
+        return None
+    return round(found.current) if found and found.current else None
 
 
 def usable_cpus() -> list[int]:
@@ -89,11 +104,17 @@ def memory_bytes() -> int:
     return min(limits)
 
 
+def device_memory_bytes(device: str) -> int:
+    """Memory that a run on this device has: of the first GPU, or of the machine."""
+    found = gpus() if device == "cuda" else []
+    return found[0]["memory_gib"] * 2**30 if found else memory_bytes()
+
+
 def gpus() -> list[dict[str, Any]]:
     """The visible NVIDIA GPUs: name, memory in GiB, compute capability, driver; empty if none."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return []
-    return _from_nvml(_gpu_identity)
+    return nvml.ask_all(nvml.identity)
 
 
 def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
@@ -165,44 +186,6 @@ def _cgroup_cpus() -> float | None:
     if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit():
         return int(parts[0]) / int(parts[1])
     return None
-
-
-def _from_nvml(ask: Any) -> list[dict[str, Any]]:
-    """`ask(pynvml, handle)` of every GPU; empty without an NVIDIA driver or its Python binding."""
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
-        ]
-        return [ask(pynvml, handle) for handle in handles]
-    except pynvml.NVMLError:
-        return []
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu_identity(nvml: Any, handle: Any) -> dict[str, Any]:
-    return {
-        "name": nvml.nvmlDeviceGetName(handle),
-        "memory_gib": round(nvml.nvmlDeviceGetMemoryInfo(handle).total / 2**30),
-        "compute_capability": list(nvml.nvmlDeviceGetCudaComputeCapability(handle)),
-        "driver": nvml.nvmlSystemGetDriverVersion(),
-    }
-
-
-def _gpu_state(nvml: Any, handle: Any) -> dict[str, Any]:
-    return {
-        "sm_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-        "celsius": nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        "utilization_percent": nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
-    }
 
 
 def _git(*arguments: str) -> str | None:

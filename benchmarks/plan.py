@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from benchmarks.suite import Parity, Suite
+from benchmarks.suite import Parity, Suite, Tuning
 from datasets.batches import split_into_batches
 from frameworks.architecture import Architecture, load
 from frameworks.backend import Precision, Runtime, framework
@@ -25,7 +25,6 @@ from frameworks.network import Network
 from frameworks.recipe import Recipe
 
 Device = Literal["cpu", "cuda"]
-Tuning = Literal["idiomatic", "tuned"]
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +62,8 @@ class SplitSettings(_Part, frozen=True):
 class RunConfig(_Part, frozen=True):
     """One run, whole: what a worker needs to know, and what `run_id` is the hash of.
 
+    `control` marks the second of an A/A pair: the same cell, run once more in the same block.
+
     A field added later must have the default that describes the runs made before it, and a default
     must never change: both keep the identity of stored runs.
     """
@@ -81,6 +82,7 @@ class RunConfig(_Part, frozen=True):
     precision: Precision = "float32"
     deterministic: bool = False
     nudge: int = 0  # float32 units in the last place by which the first weight is moved
+    control: bool = False
 
     @property
     def run_id(self) -> str:
@@ -89,9 +91,10 @@ class RunConfig(_Part, frozen=True):
 
     @property
     def cell_id(self) -> str:
-        """Hash of everything but seed, repeat and nudge: what is averaged over, and tracked."""
+        """Hash of all but seed, repeat, nudge and control: what is averaged over, and tracked."""
         parts = identity(self)
-        return _hash({key: parts[key] for key in parts if key not in ("seed", "repeat", "nudge")})
+        left_out = ("seed", "repeat", "nudge", "control")
+        return _hash({key: parts[key] for key in parts if key not in left_out})
 
     def network(self) -> Network:
         """The architecture bound to this view of the data."""
@@ -120,6 +123,7 @@ class RunConfig(_Part, frozen=True):
                 (f"batch {self.recipe.batch_size}", "batch 64"),
                 (f"repeat {self.repeat}", "repeat 0"),
                 ("deterministic" if self.deterministic else "", ""),
+                ("A/A control" if self.control else "", ""),
             )
             if text != usual
         ]
@@ -227,7 +231,10 @@ def matrix(
     threads: int,
     missing: dict[str, str] | None = None,
 ) -> list[PlannedRun]:
-    """Every run of a suite, each once, frameworks interleaved block by block.
+    """Every run of a suite, each once, frameworks and tunings interleaved block by block.
+
+    Smaller batches come first: a size that does not fit in memory can then be told beside one that
+    does. With `suite.control` the first framework of each block, in its first tuning, is run twice.
 
     Args:
         suite: the lists to combine.
@@ -251,11 +258,11 @@ def matrix(
         architectures,
         suite.parity,
         suite.precision,
-        suite.batch_size,
+        sorted(suite.batch_size),
     ):
         recipe = Recipe(optimizer=suite.optimizer, batch_size=batch_size, epochs=suite.epochs)
         block = []
-        for name in suite.frameworks:
+        for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
             config = RunConfig(
                 framework=name,
@@ -272,12 +279,17 @@ def matrix(
                 threads=threads,
                 repeat=repeat,
                 parity=parity,
+                tuning=tuning,
                 precision=precision,
                 deterministic=suite.deterministic,
                 nudge=repeat if suite.nudge_repeats else 0,
             )
             skip = (missing or {}).get(name, "")
             block.append(PlannedRun(config, sizes, architecture.sha256(), skip))
+        if suite.control and (there := [run for run in block if not run.skip]):
+            again = msgspec.structs.replace(there[0].config, control=True)
+            # half a block away, as far as any two cells that are compared can be
+            block.insert((len(block) + 1) // 2, replace(there[0], config=again))
         _ = block[0].network  # raises when the pictures are too small
         blocks.append(block)
     return list({run.run_id: run for run in interleaved(blocks)}.values())

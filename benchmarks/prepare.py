@@ -150,6 +150,7 @@ def print_plan(prepared: Prepared) -> None:
                 config.architecture.name,
                 f"{run.network.parameters():,}",
                 config.parity,
+                config.tuning + (", A/A" if config.control else ""),
                 config.precision,
                 config.device,
                 config.seed,
@@ -161,7 +162,8 @@ def print_plan(prepared: Prepared) -> None:
                 f"skipped: {run.skip}" if run.skip else estimate.basis,
             ]
         )
-    header = ["framework", "architecture", "parameters", "parity", "precision", "device", "seed"]
+    header = ["framework", "architecture", "parameters", "parity", "tuning", "precision"]
+    header += ["device", "seed"]
     header += ["batch", "epochs", "steps", "TFLOP", "about", "from"]
     _print_table(header, rows)
     print(f"{len(rows)} runs, about {clock(seconds)} in all")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,19 +12,27 @@ import msgspec
 import numpy as np
 
 from benchmarks.launch import Outcome
+from benchmarks.limits.found import Limits
+from benchmarks.parity import ParityChecks
 from benchmarks.plan import PlannedRun
 from benchmarks.staging import Galaxies
+from frameworks.roofline import least_seconds
 
 
 @dataclass(frozen=True)
 class Session:
-    """What all runs of one call of the command share."""
+    """What all runs of one call of the command share; limits and parity where they were asked for.
+
+    limits: of each device that is computed on.
+    """
 
     session_id: str
     machine: Mapping[str, Any]
     machine_id: str
     commit: str | None
     dirty: bool | None
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    parity: ParityChecks = field(default_factory=ParityChecks)
 
 
 def run_row(
@@ -58,6 +66,7 @@ def run_row(
         "class_names": list(galaxies.class_names),
         "seed": config.seed,
         "repeat": config.repeat,
+        "control": config.control,
         "parity": config.parity,
         "tuning": config.tuning,
         "precision": config.precision,
@@ -83,12 +92,50 @@ def run_row(
         "commit": session.commit,
         "dirty": session.dirty,
         "log": outcome.log,
+        **limit_columns(run, session.limits.get(config.device)),
         **best_epochs(outcome.epochs),
         **outcome.facts,
     }
+    row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
+    if (checked := session.parity.of(config)) is not None:
+        row["parity_checked"] = checked.passed
     if config.device == "cpu":  # frameworks say no more than "cpu"
         row["device_name"] = session.machine.get("cpu")
     return row
+
+
+def limit_columns(run: PlannedRun, limits: Limits | None) -> dict[str, Any]:
+    """The machine's limits for this run, and what a training step takes at least by them."""
+    config = run.config
+    if limits is None:
+        return {}
+    peak, bandwidth = limits.peak(config.precision), limits.bandwidth
+    if peak is None or bandwidth is None:
+        return {}
+    return {
+        "peak_flops_per_second": peak,
+        "bandwidth_bytes_per_second": bandwidth,
+        "roofline_seconds": least_seconds(
+            run.network,
+            config.recipe.batch_size,
+            config.recipe.optimizer,
+            config.precision,
+            flops_per_second=peak,
+            bytes_per_second=bandwidth,
+        ),
+    }
+
+
+def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
+    """What was found before the first run, as far as it is this run's, for the column `extra`."""
+    found: dict[str, Any] = {}
+    limits = session.limits.get(run.config.device)
+    if limits is not None:
+        found["limits"] = limits.summary(run.config.precision)
+    checked = session.parity.of(run.config)
+    if checked is not None and checked.failures:
+        found["parity_failures"] = list(checked.failures)
+    return found
 
 
 def best_epochs(epochs: list[dict[str, Any]]) -> dict[str, Any]:

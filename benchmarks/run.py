@@ -21,6 +21,7 @@ from benchmarks.suite import (
     DEVICES,
     PARITIES,
     PRECISIONS,
+    TUNINGS,
     Suite,
     available,
     check,
@@ -103,6 +104,13 @@ def parser() -> argparse.ArgumentParser:
         type=_one_of(PARITIES),
         metavar="P",
         help="matched: same weights, masks and formulas; native: each framework's own defaults",
+    )
+    what.add_argument(
+        "--tuning",
+        nargs="+",
+        type=_one_of(TUNINGS),
+        metavar="T",
+        help="idiomatic: as the framework's tutorial has it; tuned: the best known for the machine",
     )
     what.add_argument(
         "--precision",
@@ -245,9 +253,18 @@ def _run_all(
 ) -> int:
     """Run what is to be run, then show table and report."""
     from benchmarks.comparable import disagreements, stored
+    from benchmarks.opening import opened
     from benchmarks.progress import Tracker, progress_for
     from benchmarks.session import Tally, execute
 
+    with _explained():
+        session = opened(
+            prepared.session,
+            prepared.runs,
+            suite,
+            scratch=scratch,
+            tell=lambda text: print(text, flush=True),
+        )
     tally = Tally()
     tracker = Tracker(prepared.runs, prepared.estimator)
     progress = progress_for(tracker)
@@ -256,7 +273,7 @@ def _run_all(
             prepared.runs,
             galaxies=prepared.galaxies,
             store=store,
-            session=prepared.session,
+            session=session,
             scratch=scratch,
             timeout=suite.timeout,
             tracker=tracker,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import machine
+from benchmarks import machine, memory
 from benchmarks.launch import Outcome, launch
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import Progress, Tracker
@@ -100,6 +100,10 @@ def execute(
             execution_id=execution_id,
             started_at=started_at,
         )
+        if row["status"] == "oom":
+            known = [*tally.rows, *memory.earlier(store, session.machine_id)]
+            row |= memory.explained(run, row, known, machine.device_memory_bytes(run.config.device))
+            outcome.reason = row["reason"]
         store.append(row, outcome.epochs, prediction_rows(outcome))
         shutil.rmtree(directory, ignore_errors=True)
         tally.rows.append(row)

@@ -16,7 +16,9 @@ DIRECTORY = Path(__file__).parent / "suites"
 DEFAULT = "quick"
 
 Parity = Literal["matched", "native"]
+Tuning = Literal["idiomatic", "tuned"]
 PARITIES = ("matched", "native")
+TUNINGS = ("idiomatic", "tuned")
 PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -29,6 +31,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` repeat r
     starts with one weight moved by r units in the last place (a control of rounding; R6);
     `deterministic` sets the frameworks' flags for it (see docs/determinism.md).
+
+    For speeds that are to be compared: `control` runs one cell of every block twice (an A/A pair,
+    the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
+    configuration for its parity with the reference first.
     """
 
     name: str = ""
@@ -53,10 +59,14 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
     parity: tuple[Parity, ...] = ("matched",)
+    tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
     timeout: float | None = None
+    control: bool = False
+    limits: bool = False
+    check_parity: bool = False
 
 
 def available() -> list[str]:
@@ -178,7 +188,7 @@ def _readable(message: str) -> str:
     reason, _, place = message.partition(" - at ")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
         word = match.group(1)
-        reason += near_miss(word, [*PARITIES, *PRECISIONS, *DEVICES])
+        reason += near_miss(word, [*PARITIES, *TUNINGS, *PRECISIONS, *DEVICES])
     field = place.strip("`").removeprefix("$").removeprefix(".")
     return f"field '{field}': {reason}" if field else reason
 

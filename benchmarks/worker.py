@@ -23,14 +23,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks import machine, scoring
+from benchmarks import machine, nvml, scoring
 from benchmarks.channel import PREDICTIONS_FILE, Channel, die_with_parent
 from benchmarks.failures import classify
 from benchmarks.plan import RunConfig
 from benchmarks.staging import StagedData, load_staged
 from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
 from frameworks import weights as canonical
-from frameworks.backend import Backend, framework
+from frameworks.backend import Backend, framework, process_peak_memory
 from frameworks.network import Network
 
 
@@ -122,11 +122,14 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     settings: dict[str, str] = getattr(backend, "settings", dict)()
     channel.send("facts", values={"extra": {"settings": settings}})
 
-    _epochs(config, backend, feed, _Part(data, data.split.validation), clock)
+    meter = nvml.Meter() if config.device == "cuda" else None
+    _epochs(config, backend, feed, _Part(data, data.split.validation), clock, meter)
     if len(data.split.test):
         _test(backend, data, output_directory / PREDICTIONS_FILE, clock)
     peak, kind = backend.peak_memory()
-    channel.send("facts", values={"peak_memory_bytes": peak, "peak_memory_kind": kind})
+    memory = {"peak_memory_bytes": peak, "peak_memory_kind": kind}
+    memory["process_peak_memory_bytes"] = process_peak_memory()[0]
+    channel.send("facts", values=memory)
 
 
 @dataclass
@@ -207,10 +210,19 @@ def _initial_facts(
 
 
 def _epochs(
-    config: RunConfig, backend: Backend, feed: Feed, validation: _Part, clock: Clock
+    config: RunConfig,
+    backend: Backend,
+    feed: Feed,
+    validation: _Part,
+    clock: Clock,
+    meter: nvml.Meter | None,
 ) -> None:
-    """Validate, then train and validate each epoch, sending every epoch's rows."""
+    """Validate, then train and validate each epoch, sending every epoch's rows.
+
+    The GPU's counters are read outside the timed windows, with the device idle.
+    """
     learning_rate = config.recipe.optimizer.learning_rate
+    gpu = nvml.Training(meter)
 
     def validated(number: int) -> list[dict[str, Any]]:
         if not len(validation):
@@ -232,11 +244,14 @@ def _epochs(
             _stop_if_diverged(row)
 
     tell(validated(0))
+    gc.collect()
+    gc.freeze()  # what importing and compiling left is for good: not to be gone through every epoch
     for number in range(1, config.recipe.epochs + 1):
         epoch = feed.epoch(number)
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
-        with clock.measure("train", backend):
+        backend.synchronize()
+        with gpu.counted(), clock.measure("train", backend):
             result = backend.train_epoch(epoch)
         _check_order(epoch)
         trained = {
@@ -248,6 +263,8 @@ def _epochs(
             "learning_rate": learning_rate,
         }
         tell([trained, *validated(number)])
+    if facts := gpu.facts():
+        clock.channel.send("facts", values=facts)
 
 
 def _check_order(epoch: Epoch) -> None:

@@ -1,6 +1,7 @@
 """A network is an architecture bound to an input size and a number of classes.
 
-Pure Python: shapes, parameters, floating-point operations and bytes, without any framework.
+Pure Python: shapes, parameters, operations and elements touched, without any framework; the bytes
+of a training step are in `roofline`.
 """
 
 from __future__ import annotations
@@ -228,19 +229,6 @@ class Network:
         is usual; they are below 1 % in these networks.
         """
         return sum(c.training_flops if training else c.forward_flops for c in self.costs)
-
-    def bytes_moved(self, batch_size: int, *, itemsize: int = 4) -> int:
-        """Least bytes a training step must move, each layer on its own.
-
-        Per layer: the forward pass reads input and weights and writes the output; the backward
-        pass reads input, weights and output gradient, and writes input and weight gradients.
-        """
-        elements = sum(
-            batch_size * (3 * cost.input_elements + 2 * cost.output_elements)
-            + 3 * cost.weight_elements
-            for cost in self.costs
-        )
-        return elements * itemsize
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import matplotlib
 
 from report import (
     attribution,
+    benches,
     confusion,
     curves,
     examples,
@@ -39,6 +40,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     curves.learning,
     confusion.matrices,
     speed.throughput,
+    benches.speeds,
     speed.phases,
     examples.galaxies,
     provenance.provenance,

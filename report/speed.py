@@ -19,7 +19,7 @@ from report.views import Frames, View
 from results.statistics import Interval, median_of_medians
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
-# taken for a phase. What is left of the wall time is the process itself.
+# taken for a phase. What is left of the wall time is the harness's own: starting, looking, ending.
 PHASES = {
     "import_seconds": ("import the framework", "#2f4b6e"),
     "stage_seconds": ("stage the data", "#5b8db8"),
@@ -27,7 +27,7 @@ PHASES = {
     "compile_seconds": ("compile", "#f0c75e"),
     "train_seconds": ("train", "#c9ced6"),
     "evaluate_seconds": ("evaluate", "#8e97a3"),
-    "other_seconds": ("all else", "#eceff2"),
+    "other_seconds": ("the harness's own", "#eceff2"),
 }
 
 

@@ -146,13 +146,14 @@ def _row(
 
 def failures(frames: Frames) -> Section | None:
     """Every run that did not end well, with its reason."""
-    failed = frames.runs[frames.runs["status"] != "ok"]
+    runs = pd.concat([frames.runs, frames.controls]) if len(frames.controls) else frames.runs
+    failed = runs[runs["status"] != "ok"]
     if failed.empty:
         return None
     section = Section(
         "failures",
         "What did not finish",
-        f"{count(len(failed), 'run')} of {len(frames.runs)} did not end well. They are in no "
+        f"{count(len(failed), 'run')} of {len(runs)} did not end well. They are in no "
         "figure and in no mean.",
     )
     rows = [

@@ -152,7 +152,8 @@ class View:
     def settings(self) -> str:
         """Parity, tuning and precision in words."""
         run = self.first
-        return f"{run['parity']} parity, {run['tuning']} tuning, {run['precision']}"
+        tuning = "tuned" if run["tuning"] == "tuned" else f"{run['tuning']} tuning"
+        return f"{run['parity']} parity, {tuning}, {run['precision']}"
 
     def sizes(self, only: Panel | None = None) -> str:
         """How many runs each median is over, in words; of one panel or of all."""
@@ -173,8 +174,10 @@ class View:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report is drawn from: the latest execution of every run, and what fidelity
-    found."""
+    """What a report is drawn from: the latest execution of every run, and what fidelity found.
+
+    controls: the second runs of A/A pairs, which are in no view.
+    """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -183,6 +186,7 @@ class Frames:
     findings: pd.DataFrame = field(default_factory=pd.DataFrame)
     divergence: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, store: Store) -> "Frames":
@@ -198,14 +202,16 @@ class Frames:
                 f"no runs in the results store {store.path}; run python -m benchmarks.run "
                 "first, or name a store with --store"
             )
+        runs, controls = _parted(_named(runs))
         return cls(
-            _named(runs),
+            runs,
             store.epochs(latest=True),
             store.predictions(latest=True, probabilities=False),
             store.examples(),
             found,
             findings.read_curves(store.path),
             trainings,
+            controls,
         )
 
     @classmethod
@@ -213,7 +219,8 @@ class Frames:
         """Frames of the executions that count (`latest_rows`), without epochs and predictions."""
         rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
         latest = runs.iloc[rows].sort_values("started_at", kind="stable")
-        return cls(_named(latest), pd.DataFrame(), pd.DataFrame(), [])
+        own, controls = _parted(_named(latest))
+        return cls(own, pd.DataFrame(), pd.DataFrame(), [], controls=controls)
 
     @cached_property
     def looks(self) -> dict[str, Look]:
@@ -245,6 +252,14 @@ def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a name in the columns that everything is grouped by."""
     names = ["framework", "architecture", "dataset", "parity"]
     return runs.assign(**{name: runs[name].fillna(_MISSING) for name in names})
+
+
+def _parted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs, and apart from them the second runs of A/A pairs."""
+    if "control" not in runs:
+        return runs, runs.iloc[:0]
+    again = runs["control"].fillna(False).astype(bool)
+    return runs[~again], runs[again]
 
 
 def _marked(title: str) -> str:

@@ -24,6 +24,7 @@ def print_runs(runs: "pd.DataFrame", console: Console | None = None) -> None:
     settings += ["machine_id", "threads", "epochs", "batch_size"]
     same = [name for name in settings if len(runs[name].unique()) == 1]
     varying = [name for name in settings if name not in same]
+    varying += [name for name in ("repeat", "control") if any(runs[name].dropna())]
     runs = runs.sort_values([*varying, "architecture", "framework", "seed"], kind="stable")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", no_wrap=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.derived import Derived, needs
 from results.reading import LATEST_BY
 from results.record import EPOCHS, PREDICTIONS, arrow_type
 from results.schema import (
@@ -18,8 +18,7 @@ from results.schema import (
     Column,
 )
 
-# What each frame needs from the files; the rest of a file is not decoded.
-EPOCH_SECONDS = f"{EPOCHS}.list.element.epoch_seconds"
+# What every frame needs of the files besides its columns; the rest of a file is not decoded.
 ORDER = ("execution_id", *LATEST_BY)
 
 
@@ -30,16 +29,10 @@ def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
     into a float; `class_names` and `class_counts` are tuples.
     """
     wanted = run_columns(columns)
-    data: dict[str, object] = {}
-    if EPOCHS in table.column_names:
-        median = _epoch_seconds_median(table[EPOCHS])
-        data["epoch_seconds_median"] = median
-        if "train_images" in table.column_names:
-            images = table["train_images"].cast(pa.float64(), safe=False).to_numpy()
-            data["images_per_second"] = images / median
-            if "flops_per_image" in table.column_names:
-                flops = table["flops_per_image"].to_numpy()
-                data["achieved_flops"] = images / median * flops
+    derived = Derived(table)
+    data: dict[str, object] = {
+        column.name: derived[column.name] for column in DERIVED_COLUMNS if column.name in wanted
+    }
     for column in RUN_COLUMNS:
         if column.name in wanted:
             data[column.name] = _series(table[column.name], column)
@@ -61,9 +54,9 @@ def run_columns(columns: Iterable[str] | None) -> list[str]:
 def stored_columns(wanted: Iterable[str]) -> list[str]:
     """The file columns that these run columns are made from."""
     derived = {column.name for column in DERIVED_COLUMNS}
+    wanted = list(wanted)
     names = dict.fromkeys(name for name in wanted if name not in derived)
-    if derived.intersection(wanted):
-        names.update(dict.fromkeys((EPOCH_SECONDS, "train_images", "flops_per_image")))
+    names |= dict.fromkeys(needs(name for name in wanted if name in derived))
     return list(names)
 
 
@@ -122,22 +115,3 @@ def _series(values: pa.ChunkedArray, column: Column) -> pd.Series:
         case "string":
             return values.to_pandas().astype("str")
     return values.to_pandas()
-
-
-def _epoch_seconds_median(lists: pa.ChunkedArray) -> np.ndarray:
-    """Median per list, (n,) float64, NaN where a run has no timed epoch; one sort for all runs."""
-    array = lists.combine_chunks()
-    medians = np.full(len(lists), np.nan)
-    if len(lists) == 0:
-        return medians
-    parent = pc.list_parent_indices(array).to_numpy()
-    rows = pc.list_flatten(array)
-    seconds = pc.struct_field(rows, "epoch_seconds").to_numpy(zero_copy_only=False)
-    timed = ~np.isnan(seconds)
-    parent, seconds = parent[timed], seconds[timed]
-    order = np.lexsort((seconds, parent))
-    parent, seconds = parent[order], seconds[order]
-    which, first, count = np.unique(parent, return_index=True, return_counts=True)
-    lower, upper = first + (count - 1) // 2, first + count // 2
-    medians[which] = (seconds[lower] + seconds[upper]) / 2
-    return medians

@@ -232,3 +232,58 @@ def save_synthetic_examples(store: Store, **changes: Any) -> None:
         "channels": "rgb",
     }
     store.save_examples(images, np.arange(len(CLASSES)), CLASSES, **(keys | changes))
+
+
+def fill_speed(
+    store: Store,
+    *,
+    frameworks: Sequence[str] = ("keras", "torch", "jax"),
+    batch_sizes: Sequence[int] = (64,),
+    precisions: Sequence[str] = ("float32",),
+    processes: int = 6,
+    control: bool = True,
+    **changes: Any,
+) -> Store:
+    """Append an invented speed session: both tunings, limits, a parity check, an A/A pair.
+
+    Tuned takes 0.8 of the idiomatic time, and each process has a pace of its own of about 1 %.
+    """
+    peak, flops, images = 360e9, 1.69e9, 1393
+    for repeat in range(processes):
+        for batch_size in batch_sizes:
+            for precision in precisions:
+                cells = [
+                    (name, how, False) for how in ("idiomatic", "tuned") for name in frameworks
+                ]
+                if control:
+                    cells.append((*cells[0][:2], True))
+                for number, (name, tuning, again) in enumerate(cells):
+                    what = (tuning, precision, batch_size)
+                    limits = {
+                        "peak_flops_per_second": peak,
+                        "bandwidth_bytes_per_second": 20e9,
+                        "roofline_seconds": 1.05 * batch_size * flops / peak,
+                        "extra": {"load_before": {"load_average": [0.1, 0.1, 0.1]}},
+                    }
+                    run, epochs, predictions = synthetic_run(
+                        name,
+                        execution=repeat,
+                        epochs=3,
+                        repeat=repeat,
+                        batch_size=batch_size,
+                        tuning=tuning,
+                        precision=precision,
+                        **({"parity_checked": True, "control": again} | limits | changes),
+                    )
+                    run["cell_id"] = digest(name, *what)
+                    run["run_id"] = digest(name, *what, repeat, again)
+                    run["execution_id"] = digest(name, *what, repeat, again, "speed")
+                    run["config"] |= {"tuning": tuning, "precision": precision, "batch": batch_size}
+                    own = np.random.default_rng([repeat, number, batch_size])
+                    pace = (0.8 if tuning == "tuned" else 1.0) * own.normal(1, 0.008)
+                    for row in epochs:
+                        if row["epoch_seconds"] is not None:
+                            row["epoch_seconds"] *= pace * (64 / batch_size) ** 0.2
+                    run["train_images"] = images
+                    store.append(run, epochs, predictions)
+    return store

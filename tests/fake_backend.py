@@ -135,6 +135,22 @@ class GreedyBackend(FakeBackend):
         raise MemoryError("unable to allocate 1.2 TiB for an array")
 
 
+class HungryBackend(FakeBackend):
+    """Has memory for batches of 16 and no more."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        if self.recipe.batch_size > 16:
+            raise MemoryError("unable to allocate 3 GiB")
+        return super().train_epoch(epoch)
+
+
+class TunedBackend(FakeBackend):
+    """Says which tuning it was asked for."""
+
+    def settings(self) -> dict[str, str]:
+        return {"asked for": self.runtime.tuning}
+
+
 class ShufflingBackend(FakeBackend):
     """Trains on the batches of an epoch in an order of its own."""
 
@@ -202,6 +218,12 @@ class SlowBackend(FakeBackend):
         return super().train_epoch(epoch)
 
 
+def reference() -> Framework:
+    """The NumPy reference as a framework: it passes every check in float64, by construction."""
+    target = "frameworks.numpy_reference:NumpyReference"
+    return Framework("fake-reference", target, {"numpy": "numpy"}, "keras")
+
+
 def _fake(name: str, target: str, package: str = "numpy") -> Framework:
     return Framework(name, f"tests.fake_backend:{target}", {package: package}, "keras")
 
@@ -215,6 +237,8 @@ class Fakes:
     diverges = _fake("fake-diverges", "DivergingBackend")
     killed = _fake("fake-killed", "KilledBackend")
     greedy = _fake("fake-greedy", "GreedyBackend")
+    hungry = _fake("fake-hungry", "HungryBackend")
+    tuned = _fake("fake-tuned", "TunedBackend")
     shuffles = _fake("fake-shuffles", "ShufflingBackend")
     probes = _fake("fake-probes", "ProbingBackend")
     gathers = _fake("fake-gathers", "GatheringBackend")
@@ -222,6 +246,7 @@ class Fakes:
     orphans = _fake("fake-orphans", "OrphaningBackend")
     slow = _fake("fake-slow", "SlowBackend")
     cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
+    oracle = reference()
     absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")
 
 

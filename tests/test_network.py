@@ -164,13 +164,6 @@ def test_a_batch_norm_ahead_needs_the_gradient_by_the_input_of_the_first_convolu
     assert after_norm.input_gradient_flops == after_norm.forward_flops
 
 
-def test_bytes_of_a_step_by_hand():
-    small = network(Dropout(rate=0.5), Flatten(), input_shape=(2, 2, 1), classes=3)
-    # per image: dropout 3 * 4 + 2 * 4, flatten 3 * 4 + 2 * 4, dense 3 * 4 + 2 * 3; weights 15
-    assert small.bytes_moved(10) == 4 * (10 * (20 + 20 + 18) + 3 * 15)
-    assert small.bytes_moved(10, itemsize=8) == 2 * small.bytes_moved(10)
-
-
 @given(networks())
 def test_costs_add_up(small):
     assert sum(cost.weight_elements for cost in small.costs) == small.parameters()

@@ -61,6 +61,44 @@ def test_the_matrix_holds_every_combination_once(suite: Suite) -> None:
     assert [run.run_id for run in plan(suite)] == [run.run_id for run in runs]
 
 
+def test_tunings_are_interleaved_within_a_block() -> None:
+    suite = Suite(tuning=("idiomatic", "tuned"), processes=2)
+    runs = plan(suite)
+    for block in (runs[:6], runs[6:]):
+        cells = {(run.config.framework, run.config.tuning) for run in block}
+        assert cells == {(f, t) for f in suite.frameworks for t in suite.tuning}
+    assert one(tuning="tuned").runtime().tuning == "tuned"
+    assert one(tuning="tuned").cell_id != one().cell_id
+    assert "tuned" in one(tuning="tuned").label()
+
+
+def test_a_control_is_the_same_cell_once_more_in_every_block() -> None:
+    suite = Suite(tuning=("idiomatic", "tuned"), processes=3, batch_size=(64, 32), control=True)
+    runs = plan(suite)
+    assert len(runs) == 3 * 2 * (6 + 1)
+    assert len({run.run_id for run in runs}) == len(runs)
+    again = [run for run in runs if run.config.control]
+    assert len(again) == 6
+    for run in again:
+        (first,) = [
+            other
+            for other in runs
+            if msgspec.structs.replace(other.config, control=True) == run.config and other != run
+        ]
+        assert first.cell_id == run.cell_id
+        assert first.run_id != run.run_id
+        assert abs(runs.index(first) - runs.index(run)) >= 3, "half a block apart"
+        assert "A/A control" in run.config.label()
+    sizes = [run.config.recipe.batch_size for run in runs]
+    assert sizes == ([32] * 7 + [64] * 7) * 3, "small batches first"
+
+
+def test_a_control_of_what_cannot_run_is_not_planned() -> None:
+    suite = Suite(frameworks=("torch",), control=True)
+    runs = matrix(suite, VIEW, SIZES, devices={}, threads=2, missing={"torch": "not installed"})
+    assert [run.skip for run in runs] == ["not installed"]
+
+
 @settings(deadline=None, max_examples=30)
 @given(suites_drawn)
 def test_cells_hold_the_seeds_and_repeats_of_one_configuration(suite: Suite) -> None:

@@ -4,6 +4,7 @@ The galaxies are a small HDF5 file, the frameworks the fakes of `tests.fake_back
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -112,6 +113,63 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(work, capsys) -> None:
     output = capsys.readouterr()
     assert "error: fake-raises linear seed 0: RuntimeError during train" in output.out
     assert "5 of 6 runs failed" in output.err
+
+
+def test_both_tunings_reach_the_backend_and_the_row(work) -> None:
+    assert main(command("--tuning", "idiomatic", "tuned", frameworks=("fake-tuned",))) == 0
+    runs = Store("runs").runs().set_index("tuning")
+    assert set(runs.index) == {"idiomatic", "tuned"}
+    for tuning, extra in runs["extra"].items():
+        assert json.loads(extra)["settings"] == {"asked for": tuning}
+
+
+def test_out_of_memory_says_what_was_asked_for_and_what_fits(work) -> None:
+    sizes = ("--batch-size", "32", "16", "8")
+    assert main(command(*sizes, frameworks=("fake-hungry", "fake"))) == 1
+    runs = Store("runs").runs()
+    assert (runs["status"] == "ok").sum() == 5
+    (row,) = runs[runs["status"] == "oom"].to_dict("records")
+    assert "batch 32 of 6x6x3" in row["reason"]
+    assert "the largest batch known to fit here is 16" in row["reason"]
+    assert json.loads(row["extra"])["memory"]["largest_known"] == 16
+    assert main(command("--batch-size", "48", frameworks=("fake-hungry",))) == 1
+    last = Store("runs").runs().iloc[-1]
+    assert "known to fit here is 16" in last["reason"], "remembered from an earlier session"
+
+
+def test_without_any_batch_that_fits_an_upper_bound_is_told(work) -> None:
+    assert main(command("--batch-size", "32", frameworks=("fake-greedy",))) == 1
+    (row,) = Store("runs").runs().to_dict("records")
+    assert "no batch is known to fit here yet" in row["reason"]
+    assert json.loads(row["extra"])["memory"]["at_most"] > 32
+
+
+def test_a_suite_checks_parity_first_and_runs_an_a_a_pair(work, capsys) -> None:
+    """The reference passes its own check; the other fake has no layers to look at."""
+    (work / "mine.toml").write_text(
+        'frameworks = ["fake-reference", "fake"]\ndataset = "galaxies.h5"\nbatch_size = 16\n'
+        'architectures = ["linear.toml"]\nepochs = 2\nthreads = 1\nprecision = "float64"\n'
+        "processes = 2\ncontrol = true\ncheck_parity = true\n"
+    )
+    assert main(["--suite", "mine.toml", "--report", "page"]) == 0
+    out = capsys.readouterr().out
+    assert "parity of fake-reference, fake: 1 configurations each" in out
+    assert "parity not shown: fake" in out
+    runs = Store("runs").runs()
+    assert runs.groupby("framework")["parity_checked"].unique().map(list).to_dict() == {
+        "fake": [False],
+        "fake-reference": [True],
+    }
+    assert runs["control"].sum() == 2
+    assert set(runs.loc[runs["control"], "framework"]) == {"fake-reference"}
+    assert runs["cell_id"].nunique() == 2
+    assert (runs["own_seconds"] > 0).all()
+    page = (work / "page" / "index.html").read_text()
+    assert "did NOT pass the parity check" in page
+    assert "Noise floor (A/A)" in page
+    assert "not judged: " in page
+    assert "is faster<" not in page
+    assert "is slower<" not in page
 
 
 def test_resume_does_only_what_is_missing(work, capsys) -> None:
@@ -293,6 +351,7 @@ BAD = {
     "unknown channel": (["--channels", "7"], "7"),
     "unknown precision": (["--precision", "flaot32"], "did you mean 'float32'"),
     "no TF32 on a CPU": (["--precision", "float32", "tf32"], "no TF32 on a CPU"),
+    "unknown tuning": (["--tuning", "tunde"], "did you mean 'tuned'"),
     "unknown parity": (["--parity", "matchd"], "did you mean 'matched'"),
     "no GPU": (["--device", "cuda"], "no NVIDIA GPU is visible"),
     "batch too large": (["--batch-size", "16", "1000"], "batch size 1000 is larger"),

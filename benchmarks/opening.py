@@ -1,0 +1,51 @@
+"""What a session finds out before its first run, where its suite asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import parity
+from benchmarks.limits.collect import collect
+from benchmarks.limits.found import Limits
+from benchmarks.limits.show import table
+from benchmarks.plan import PlannedRun
+from benchmarks.row import Session
+from benchmarks.suite import Suite
+
+
+def opened(
+    session: Session,
+    runs: Sequence[PlannedRun],
+    suite: Suite,
+    *,
+    scratch: Path,
+    tell: Callable[[str], None],
+) -> Session:
+    """The session with the machine's limits and the parity of every configuration it will run.
+
+    Args:
+        runs: those that are to be run; with none there is nothing to find out.
+        tell: called with each line that the user should see.
+    """
+    coming = [run for run in runs if not run.skip]
+    if suite.check_parity and coming:
+        unbounded = [run.config for run in coming if not parity.can_be_checked(run.config)]
+        for words in dict.fromkeys(f"{one.parity} {one.precision}" for one in unbounded):
+            tell(
+                f"parity is not checked for {words}: bounds are set for matched "
+                f"{' and '.join(parity.BOUNDED)}"
+            )
+        session = replace(session, parity=parity.check(coming, scratch / "parity", tell=tell))
+    if suite.limits and coming:
+        limits: dict[str, Limits] = {}
+        for device in dict.fromkeys(run.config.device for run in coming):
+            precisions = dict.fromkeys(
+                run.config.precision for run in coming if run.config.device == device
+            )
+            threads = coming[0].config.threads
+            limits[device] = collect(list(precisions), device=device, threads=threads, tell=tell)
+            tell(table(limits[device]))
+        session = replace(session, limits=limits)
+    return session
