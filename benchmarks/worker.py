@@ -104,7 +104,7 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     data = load_staged(data_directory)
     network = config.network()
     with clock.measure("import"):
-        backend_class = framework(config.framework).backend()
+        backend_class = framework(config.framework).backend(config.tuning)
     initial = canonical.initial(network, config.seed) if config.parity == "matched" else None
     with clock.measure("build"):
         backend = backend_class(network, config.recipe, config.runtime(), initial)
