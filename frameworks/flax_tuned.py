@@ -69,13 +69,11 @@ class TunedFlaxBackend(FlaxBackend):
         return _means(jax.device_get(results), counts)
 
     def settings(self) -> dict[str, str]:
-        by_products = "products of patches in cache-sized blocks"
-        return super().settings() | {
+        here = {
             "compiled": f"jit, up to {feed.CHUNK_STEPS} steps a dispatch, state donated",
             "data": "streamed" if self._data is None else "on the device, uint8",
-            "convolution": f"Eigen; kernel gradient as {by_products}" if self._on_cpu else "XLA's",
-            "max_pool": "reshape and maximum" if self._on_cpu else "XLA's",
         }
+        return super().settings() | here | jax_convolution.settings(on_cpu=self._on_cpu)
 
     # ---- inside
 

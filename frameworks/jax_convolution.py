@@ -25,6 +25,16 @@ FEW_CHANNELS = 8  # Eigen's packing copies runs of (channels x kernel width): sl
 LARGE_KERNEL = 25  # taps from which patches of few channels pay
 
 
+def settings(*, on_cpu: bool) -> dict[str, str]:
+    """What is recorded of a run."""
+    if not on_cpu:
+        return {"convolution": "XLA's", "max_pool": "XLA's"}
+    return {
+        "convolution": "Eigen; kernel gradient as products of patches in cache-sized blocks",
+        "max_pool": "reshape and maximum",
+    }
+
+
 def convolve(
     images: Array,
     kernel: Array,
