@@ -147,7 +147,8 @@ def _use_fast_layers(model: GalaxyNet) -> None:
     """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
     for layer in model.network.layers:
         if isinstance(layer, Conv):
-            model.layers[layer.name].conv_general_dilated = jax_convolution.convolve
+            convolution: Any = model.layers[layer.name]
+            convolution.conv_general_dilated = jax_convolution.convolve
         elif isinstance(layer, MaxPool) and layer.stride in (None, layer.size):
             model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
 

@@ -34,13 +34,13 @@ class Net(nnx.Module):
     def __init__(self, name: str, weights: Weights, *, dropout: bool) -> None:
         rngs = nnx.Rngs(0)
         self.name = name
-        self.layers = nnx.Dict({})
+        self.layers: Any = nnx.Dict({})
+        channels = 0
         for key, layer in named(name):
             if layer[0] == "conv":
                 shape = weights[f"{key}/kernel"].shape
                 made: Any = nnx.Conv(shape[2], shape[3], shape[:2], padding="VALID", rngs=rngs)
             elif layer[0] == "norm":
-                channels = self.channels
                 made = nnx.BatchNorm(
                     channels, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, rngs=rngs
                 )
@@ -54,7 +54,7 @@ class Net(nnx.Module):
             if layer[0] in ("conv", "dense"):
                 made.kernel[...] = jnp.array(weights[f"{key}/kernel"])
                 made.bias[...] = jnp.array(weights[f"{key}/bias"])
-                self.channels = weights[f"{key}/bias"].shape[0]
+                channels = weights[f"{key}/bias"].shape[0]
 
     def __call__(self, x: Array) -> Array:
         x = x.astype(jnp.float32) / 255

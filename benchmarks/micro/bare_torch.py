@@ -76,6 +76,7 @@ def load(name: str, model: nn.Sequential, weights: Weights) -> None:
             kernel = kernel.T
         with torch.no_grad():
             module.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
+            assert module.bias is not None
             module.bias.copy_(torch.from_numpy(weights[f"{key}/bias"]))
 
 
