@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,20 +30,29 @@ class TunedFlaxBackend(FlaxBackend):
     waiting_seconds: of the training so far, what the device waited for data.
     """
 
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "many_steps": "many steps a dispatch",
+        "convolution": "our convolution gradients (CPU only)",
+        "max_pool": "our max-pool (CPU only)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
+
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         super().__init__(network, recipe, runtime, weights)
         self.waiting_seconds = 0.0
+        self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
         self._data: tuple[Array, Array] | None = None
         self._host_images: np.ndarray | None = None
         self._on_cpu = self.device.platform == "cpu"
         if self._on_cpu:
-            _use_fast_layers(self.model)
+            _use_fast_layers(self.model, self.without)
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if not feed.fits(images.nbytes, self._free_bytes()):
+        if "staged" in self.without or not feed.fits(images.nbytes, self._free_bytes()):
             return
         self._data = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
         self._host_images = images
@@ -52,7 +61,7 @@ class TunedFlaxBackend(FlaxBackend):
         """One dispatch of one step per batch size, and one prediction, on a copy of the state."""
         graph, state = self._split()
         staged = feed.is_of(epoch, self._host_images)
-        for chunk in feed.chunks(epoch, staged=staged, only_first=True):
+        for chunk in feed.chunks(epoch, staged=staged, length=self._length, only_first=True):
             copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
             jax.block_until_ready(self._dispatch(graph, copy, self._to_device(chunk)))
         self.predict(epoch[0].images)
@@ -61,7 +70,8 @@ class TunedFlaxBackend(FlaxBackend):
         graph, state = self._split()
         staged = feed.is_of(epoch, self._host_images)
         results, counts = [], []
-        for chunk in feed.ahead(feed.chunks(epoch, staged=staged), self._to_device, self._waited):
+        chunks = feed.chunks(epoch, staged=staged, length=self._length)
+        for chunk in feed.ahead(chunks, self._to_device, self._waited):
             state, found = self._dispatch(graph, state, chunk)
             results.append(found)
             counts.append(chunk[:2])
@@ -70,7 +80,7 @@ class TunedFlaxBackend(FlaxBackend):
 
     def settings(self) -> dict[str, str]:
         here = {
-            "compiled": f"jit, up to {feed.CHUNK_STEPS} steps a dispatch, state donated",
+            "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
             "data": "streamed" if self._data is None else "on the device, uint8",
         }
         return super().settings() | here | jax_convolution.settings(on_cpu=self._on_cpu)
@@ -143,13 +153,14 @@ def run_steps(
     return state, (losses, correct)
 
 
-def _use_fast_layers(model: GalaxyNet) -> None:
+def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
     """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
     for layer in model.network.layers:
-        if isinstance(layer, Conv):
+        if isinstance(layer, Conv) and "convolution" not in without:
             convolution: Any = model.layers[layer.name]
             convolution.conv_general_dilated = jax_convolution.convolve
-        elif isinstance(layer, MaxPool) and layer.stride in (None, layer.size):
+        whole = isinstance(layer, MaxPool) and layer.stride in (None, layer.size)
+        if whole and "max_pool" not in without:
             model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
 
 

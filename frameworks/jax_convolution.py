@@ -172,24 +172,40 @@ def max_pool(images: Array, size: int) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_pool(images: Array, size: int) -> Array:
-    return _windows(images, size).max(axis=(2, 4))
+    return _max_and_place(images, size)[0]
 
 
-def _max_pool_forward(images: Array, size: int) -> tuple[Array, tuple[Array, Array]]:
-    output = _max_pool(images, size)
-    return output, (images, output)
+def _max_and_place(images: Array, size: int) -> tuple[Array, Array]:
+    """The maximum of each window, and the number of its first place, uint8.
 
-
-def _max_pool_backward(size: int, kept: tuple[Array, Array], gradient: Array) -> tuple[Array]:
-    images, output = kept
+    The places are found while the maximum is. Comparing with it afterwards would not do: XLA may
+    compute what is compared a second time, in another loop and with another rounding.
+    """
     windows = _windows(images, size)
-    place = jnp.arange(size * size, dtype=jnp.int32).reshape(1, 1, size, 1, size, 1)
-    highest = windows == output[:, :, None, :, None, :]
-    first = jnp.where(highest, place, size * size).min(axis=(2, 4), keepdims=True)
-    spread = jnp.where(place == first, gradient[:, :, None, :, None, :], 0)
-    count, rows, _, columns, _, channels = windows.shape
+    highest = windows[:, :, 0, :, 0]
+    place = jnp.zeros(highest.shape, jnp.uint8)
+    for number in range(1, size * size):
+        value = windows[:, :, number // size, :, number % size]
+        place = jnp.where(value > highest, jnp.uint8(number), place)
+        highest = jnp.maximum(highest, value)  # which keeps a NaN
+    return highest, place
+
+
+def _max_pool_forward(images: Array, size: int) -> tuple[Array, tuple[Array, tuple[int, ...]]]:
+    output, place = _max_and_place(images, size)
+    return output, (place, images.shape)
+
+
+def _max_pool_backward(
+    size: int, kept: tuple[Array, tuple[int, ...]], gradient: Array
+) -> tuple[Array]:
+    place, shape = kept
+    count, rows, columns, channels = place.shape
+    numbers = jnp.arange(size * size, dtype=jnp.uint8).reshape(1, 1, size, 1, size, 1)
+    chosen = numbers == place[:, :, None, :, None, :]
+    spread = jnp.where(chosen, gradient[:, :, None, :, None, :], 0)
     spread = spread.reshape(count, rows * size, columns * size, channels)
-    edge = [(0, whole - used) for whole, used in zip(images.shape, spread.shape, strict=True)]
+    edge = [(0, whole - used) for whole, used in zip(shape, spread.shape, strict=True)]
     return (jnp.pad(spread, edge),)
 
 

@@ -32,8 +32,11 @@ class DeviceChunk:
 class _Loop:
     """What the loops share. A loop keeps the model's variables between `training` and its end."""
 
-    def __init__(self, model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime) -> None:
+    def __init__(
+        self, model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
+    ) -> None:
         self.model, self.optimizer, self.loss, self.runtime = model, optimizer, loss, runtime
+        self.fast_layers = fast_layers  # where there are any
         self.data: tuple[Any, Any] | None = None
 
     def send(self, array: np.ndarray) -> Any:
@@ -81,10 +84,10 @@ class _Loop:
 class TensorFlowLoop(_Loop):
     """Steps in a loop inside one graph; XLA on a GPU only: on CPUs it is slower than oneDNN."""
 
-    def __init__(self, *parts: Any) -> None:
+    def __init__(self, *parts: Any, **options: Any) -> None:
         import tensorflow as tf
 
-        super().__init__(*parts)
+        super().__init__(*parts, **options)
         self._jit = self.runtime.device == "cuda" and not self.runtime.deterministic
         self._steps = tf.function(self._many, jit_compile=self._jit)
 
@@ -209,13 +212,13 @@ class TorchLoop(_Loop):
 class JaxLoop(_Loop):
     """Steps in a loop inside one compiled function, state donated; on CPUs our convolutions."""
 
-    def __init__(self, *parts: Any) -> None:
+    def __init__(self, *parts: Any, **options: Any) -> None:
         import jax
 
-        super().__init__(*parts)
+        super().__init__(*parts, **options)
         self.device = jax.devices(self.runtime.device)[0]
-        self._on_cpu = self.device.platform == "cpu"
-        if self._on_cpu:
+        self.fast_layers &= self.device.platform == "cpu"
+        if self.fast_layers:
             _use_fast_layers(self.model)
         self._steps = jax.jit(self._many, donate_argnums=0)
         self._state: Any = None
@@ -259,7 +262,7 @@ class JaxLoop(_Loop):
         from frameworks import jax_convolution
 
         places = {"compiled": f"jit, up to {feed.CHUNK_STEPS} steps a dispatch, state donated"}
-        return places | jax_convolution.settings(on_cpu=self._on_cpu)
+        return places | jax_convolution.settings(on_cpu=self.fast_layers)
 
     def _own(self, value: Any) -> Any:
         import jax
@@ -345,6 +348,9 @@ _LOOPS: dict[str, type[_Loop]] = {
 }
 
 
-def make(model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime) -> _Loop:
+def make(
+    model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
+) -> _Loop:
     """The loop of the engine that Keras runs on in this process."""
-    return _LOOPS[keras.backend.backend()](model, optimizer, loss, runtime)
+    kind = _LOOPS[keras.backend.backend()]
+    return kind(model, optimizer, loss, runtime, fast_layers=fast_layers)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,17 +24,28 @@ class TunedKerasBackend(KerasBackend):
     the device waited for data.
     """
 
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "many_steps": "many steps an execution (TensorFlow, JAX)",
+        "fast_layers": "our convolution gradients and max-pool (JAX on CPUs)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
+
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         super().__init__(network, recipe, runtime, weights)
-        self.loop = keras_loops.make(self.model, self.optimizer, self.loss, runtime)
+        fast_layers = "fast_layers" not in self.without
+        self.loop = keras_loops.make(
+            self.model, self.optimizer, self.loss, runtime, fast_layers=fast_layers
+        )
+        self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
         self.waiting_seconds = 0.0
         self._host_images: np.ndarray | None = None
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if not feed.fits(images.nbytes, self.loop.free_bytes()):
+        if "staged" in self.without or not feed.fits(images.nbytes, self.loop.free_bytes()):
             return
         self.loop.stage(images, np.asarray(labels, np.int32))
         self._host_images = images
@@ -43,13 +54,14 @@ class TunedKerasBackend(KerasBackend):
         """One step per batch size and one prediction trace and compile the functions."""
         staged = feed.is_of(epoch, self._host_images)
         with self._unchanged():
-            chunks = feed.chunks(epoch, staged=staged, only_first=True)
+            chunks = feed.chunks(epoch, staged=staged, length=self._length, only_first=True)
             self._run(map(self.loop.to_device, chunks))
             self.predict(epoch[0].images)
         self.synchronize()
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        chunks = feed.chunks(epoch, staged=feed.is_of(epoch, self._host_images))
+        staged = feed.is_of(epoch, self._host_images)
+        chunks = feed.chunks(epoch, staged=staged, length=self._length)
         return self._run(feed.ahead(chunks, self.loop.to_device, self._waited))
 
     def settings(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
@@ -31,17 +31,27 @@ class TunedTorchBackend(TorchBackend):
     the device waited for data.
     """
 
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "channels_last": "channels-last layout (with own batch-norm sums on CPUs)",
+        "delayed_relu": "ReLU after the max-pool that follows it",
+        "fused_optimizer": "Adam in one pass over the weights",
+        "compiled": "torch.compile with CUDA graphs (GPU only)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
     model_class = TunedGalaxyNet
-    fused_optimizer = True
 
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         # Tensor Cores read channels last; so does oneDNN. Plain float32 on a GPU does not gain.
-        self._channels_last = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
+        gains = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
+        self._channels_last = gains and "channels_last" not in self.without
+        self.fused_optimizer = "fused_optimizer" not in self.without
         super().__init__(network, recipe, runtime, weights)
         assert isinstance(self.model, TunedGalaxyNet)
         self.model.channels_last = self._channels_last
+        self.model.delayed_relu = "delayed_relu" not in self.without
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
@@ -54,7 +64,7 @@ class TunedTorchBackend(TorchBackend):
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if not feed.fits(images.nbytes, self._free_bytes()):
+        if "staged" in self.without or not feed.fits(images.nbytes, self._free_bytes()):
             return
         self._data = (_shared(images).to(self.device), self._labels(labels))
         self._host_images = images
@@ -62,7 +72,7 @@ class TunedTorchBackend(TorchBackend):
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and
         backward pass, and where that fails the reason is noted and training is eager."""
-        if self._on_gpu and self._compiled == "eager":
+        if self._on_gpu and self._compiled == "eager" and "compiled" not in self.without:
             self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
             self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead")
             try:
@@ -80,12 +90,13 @@ class TunedTorchBackend(TorchBackend):
         return self._run(feed.ahead(chunks, self._chunk_to_device, self._waited))
 
     def settings(self) -> dict[str, str]:
+        assert isinstance(self.model, TunedGalaxyNet)
         return {
             "layout": "channels last" if self._channels_last else "channels first",
             "compiled": self._compiled,
             "data": "streamed" if self._data is None else "on the device, uint8",
             "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
-            "order": "ReLU after the pool it precedes",
+            "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
             "batch_norm": "own sums" if self._channels_last and not self._on_gpu else "PyTorch's",
         }
 

@@ -25,6 +25,7 @@ class TunedGalaxyNet(GalaxyNet):
     """
 
     channels_last = False
+    delayed_relu = True
 
     def forward(
         self,
@@ -52,7 +53,7 @@ class TunedGalaxyNet(GalaxyNet):
             if isinstance(layer, Conv | Dense):
                 if layer.activation != "relu":
                     x = self.functions[name](x)
-                elif isinstance(following, MaxPool) and record is None:
+                elif self.delayed_relu and isinstance(following, MaxPool) and record is None:
                     delayed = True
                 else:
                     x = functional.relu(x, inplace=True)

@@ -160,29 +160,33 @@ conv.defvjp(lambda x, kernel: (conv(x, kernel), (x, kernel)), _conv_backward)
 @jax.custom_vjp
 def pool(x: Array) -> Array:
     """Maximum over 2 x 2 windows; the gradient goes to the first."""
-    return _windows(x).max(axis=(2, 4))
+    return _pool_forward(x)[0]
 
 
-def _windows(x: Array) -> Array:
+def _pool_forward(x: Array) -> tuple[Array, tuple[Array, tuple[int, ...]]]:
     count, height, width, channels = x.shape
-    height, width = height // 2, width // 2
-    return x[:, : 2 * height, : 2 * width].reshape(count, height, 2, width, 2, channels)
+    rows, columns = height // 2, width // 2
+    used = x[:, : 2 * rows, : 2 * columns].reshape(count, rows, 2, columns, 2, channels)
+    highest = used[:, :, 0, :, 0]
+    place = jnp.zeros(highest.shape, jnp.uint8)
+    for number in (1, 2, 3):
+        value = used[:, :, number // 2, :, number % 2]
+        place = jnp.where(value > highest, jnp.uint8(number), place)
+        highest = jnp.maximum(highest, value)
+    return highest, (place, x.shape)
 
 
-def _pool_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array]:
-    x, y = kept
-    windows = _windows(x)
-    place = jnp.arange(4).reshape(1, 1, 2, 1, 2, 1)
-    equal = windows == y[:, :, None, :, None]
-    first = jnp.where(equal, place, 4).min(axis=(2, 4), keepdims=True)
-    spread = jnp.where(place == first, slope[:, :, None, :, None], 0)
-    count, rows, _, columns, _, channels = windows.shape
+def _pool_backward(kept: tuple[Array, tuple[int, ...]], slope: Array) -> tuple[Array]:
+    place, shape = kept
+    count, rows, columns, channels = place.shape
+    number = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
+    spread = jnp.where(number == place[:, :, None, :, None], slope[:, :, None, :, None], 0)
     spread = spread.reshape(count, 2 * rows, 2 * columns, channels)
-    edges = [(0, whole - used) for whole, used in zip(x.shape, spread.shape, strict=True)]
+    edges = [(0, whole - used) for whole, used in zip(shape, spread.shape, strict=True)]
     return (jnp.pad(spread, edges),)
 
 
-pool.defvjp(lambda x: ((y := pool(x)), (x, y)), _pool_backward)
+pool.defvjp(_pool_forward, _pool_backward)
 
 
 def best(
