@@ -72,16 +72,8 @@ class TunedTorchBackend(TorchBackend):
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and
         backward pass, and where that fails the reason is noted and training is eager."""
-        if self._on_gpu and self._compiled == "eager" and "compiled" not in self.without:
-            self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
-            self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead")
-            try:
-                self._warm_up(epoch)
-            except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
-                self._compiled = f"eager; torch.compile failed: {reason}"
-                self._forward = self._logits_and_loss
+        if self._on_gpu and "compiled" not in self.without:
+            self._compile_forward(epoch)
         self._warm_up(epoch)
         self.synchronize()
 
@@ -101,6 +93,18 @@ class TunedTorchBackend(TorchBackend):
         }
 
     # ---- inside
+
+    def _compile_forward(self, epoch: Sequence[Batch]) -> None:
+        """Forward and backward pass by inductor; eager, with the reason, where it cannot."""
+        self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
+        self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead")
+        try:
+            self._warm_up(epoch)
+        except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
+            self._compiled = f"eager; torch.compile failed: {reason}"
+            self._forward = self._logits_and_loss
 
     def _warm_up(self, epoch: Sequence[Batch]) -> None:
         staged = feed.is_of(epoch, self._host_images)
