@@ -159,8 +159,9 @@ def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
         if isinstance(layer, Conv) and "convolution" not in without:
             convolution: Any = model.layers[layer.name]
             convolution.conv_general_dilated = jax_convolution.convolve
-        whole = isinstance(layer, MaxPool) and layer.stride in (None, layer.size)
-        if whole and "max_pool" not in without:
+        if "max_pool" in without or not isinstance(layer, MaxPool):
+            continue
+        if layer.stride in (None, layer.size):
             model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
 
 
