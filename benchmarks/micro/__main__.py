@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _contests(options: argparse.Namespace) -> int:
-    from benchmarks import machine
     from benchmarks.micro.ratios import ratios
 
     if options.quick:
@@ -58,7 +57,8 @@ def _contests(options: argparse.Namespace) -> int:
             raise ValueError(f"--{name} is {getattr(options, name)}; must be at least 1.")
     if options.batch_size < 2:
         raise ValueError(f"--batch-size is {options.batch_size}; must be at least 2.")
-    done, failed = [], []
+    done: list[dict[str, Any]] = []
+    failed: list[str] = []
     for architecture in options.architectures:
         for name in options.frameworks:
             print(f"{architecture} {name} ...", file=sys.stderr, flush=True)
@@ -67,26 +67,32 @@ def _contests(options: argparse.Namespace) -> int:
                 failed.append(f"{architecture} {name}: {reason}")
             else:
                 done.append(result)
-    found = ratios(done) if done else []
-    for ratio in found:
+            if options.output:  # after each: what is cut short leaves what it had
+                _write(options.output, done, failed)
+    for ratio in ratios(done) if done else []:
         print(
             f"{ratio.architecture:6} {ratio.framework:6} {ratio.quantity:28} "
             f"{ratio.median:6.3f}  [{ratio.low:.3f}, {ratio.high:.3f}]  {ratio.blocks} blocks"
         )
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
-    if options.output:
-        content = {
-            "command": " ".join(["python", "-m", "benchmarks.micro", *sys.argv[1:]]),
-            "machine": machine.describe(),
-            "versions": machine.versions(),
-            "ratios": [ratio.row() for ratio in found],
-            "contests": done,
-            "failed": failed,
-        }
-        Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        print(f"written to {options.output}", file=sys.stderr)
     return int(bool(failed))
+
+
+def _write(target: str, done: list[dict[str, Any]], failed: list[str]) -> None:
+    """Every time and ratio so far, with the command and the machine."""
+    from benchmarks import machine
+    from benchmarks.micro.ratios import ratios
+
+    content = {
+        "command": " ".join(["python", "-m", "benchmarks.micro", *sys.argv[1:]]),
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
+        "contests": done,
+        "failed": failed,
+    }
+    Path(target).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _contest(
