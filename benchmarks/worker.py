@@ -104,7 +104,7 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     data = load_staged(data_directory)
     network = config.network()
     with clock.measure("import"):
-        backend_class = framework(config.framework).backend()
+        backend_class = framework(config.framework).backend(config.tuning)
     initial = None
     if config.parity == "matched":
         drawn = canonical.initial(network, config.seed)
@@ -124,6 +124,9 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
 
     meter = nvml.Meter() if config.device == "cuda" else None
     _epochs(config, backend, feed, _Part(data, data.split.validation), clock, meter)
+    waiting: float | None = getattr(backend, "waiting_seconds", None)
+    if waiting is not None:  # tuned backends count what the device waited for data
+        channel.send("facts", values={"extra": {"waiting_seconds": waiting}})
     if len(data.split.test):
         _test(backend, data, output_directory / PREDICTIONS_FILE, clock)
     peak, kind = backend.peak_memory()

@@ -167,7 +167,8 @@ class Framework:
     """A row of the registry: how to reach a backend without importing its framework.
 
     target: "module:class"; packages: distributions that must be installed, import name first;
-    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`.
+    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`;
+    tuned: target of the class for `tuning="tuned"`, "" where there is none.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Framework:
     packages: Mapping[str, str]
     defaults: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    tuned: str = ""
 
     def missing_packages(self) -> list[str]:
         """Distributions that are not installed here, found without importing them."""
@@ -184,9 +186,24 @@ class Framework:
             if importlib.util.find_spec(module) is None
         ]
 
-    def backend(self) -> type[Backend]:
-        """Import the framework and return its backend class."""
-        module, _, name = self.target.partition(":")
+    def backend(self, tuning: str = "idiomatic") -> type[Backend]:
+        """Import the framework and return its backend class of that tuning.
+
+        Raises:
+            SpecificationError: no such tuning, or the framework has no tuned backend.
+        """
+        targets = {"idiomatic": self.target, "tuned": self.tuned}
+        if tuning not in targets:
+            raise SpecificationError(
+                f"unknown tuning '{tuning}'{near_miss(tuning, list(targets))}. "
+                f"Known: {', '.join(targets)}."
+            )
+        if not targets[tuning]:
+            raise SpecificationError(
+                f"framework '{self.name}' has no tuned backend; use --tuning idiomatic, or name "
+                "one in its entry point (`tuned` of frameworks.backend.Framework)."
+            )
+        module, _, name = targets[tuning].partition(":")
         return getattr(importlib.import_module(module), name)
 
 
@@ -212,6 +229,7 @@ def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
         {"keras": "keras", **packages},
         "keras",
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        tuned="frameworks.keras_tuned:TunedKerasBackend",
     )
 
 
@@ -219,12 +237,19 @@ _BUILT_IN = (
     _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}),
     _keras("keras@torch", "torch", {"torch": "torch"}),
     _keras("keras@jax", "jax", {"jax": "jax"}),
-    Framework("torch", "frameworks.torch_backend:TorchBackend", {"torch": "torch"}, "torch"),
+    Framework(
+        "torch",
+        "frameworks.torch_backend:TorchBackend",
+        {"torch": "torch"},
+        "torch",
+        tuned="frameworks.torch_tuned:TunedTorchBackend",
+    ),
     Framework(
         "jax",
         "frameworks.flax_backend:FlaxBackend",
         {"jax": "jax", "flax": "flax", "optax": "optax"},
         "flax",
+        tuned="frameworks.flax_tuned:TunedFlaxBackend",
     ),
 )
 ENTRY_POINTS = "galaxy_training_benchmark.frameworks"

@@ -35,6 +35,9 @@ MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + n
 class TorchBackend:
     """PyTorch, eager. See `frameworks.backend.Backend` for what each method promises."""
 
+    model_class = GalaxyNet
+    fused_optimizer = False
+
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
@@ -43,11 +46,15 @@ class TorchBackend:
         torch.manual_seed(runtime.seed)
         self.device = torch.device(runtime.device)
         self.dtype = torch.float64 if runtime.precision == "float64" else torch.float32
-        model = GalaxyNet(network, native_dropout=runtime.native_dropout)
+        model = self.model_class(network, native_dropout=runtime.native_dropout)
         initialise(model)
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
-        self.optimizer = optimizers.make(recipe.optimizer, self.trainable)  # type: ignore[arg-type]
+        self.optimizer = optimizers.make(
+            recipe.optimizer,
+            self.trainable,  # type: ignore[arg-type]
+            fused=self.fused_optimizer,
+        )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
         if weights is not None:
             self.set_weights(weights)
@@ -170,7 +177,8 @@ class TorchBackend:
         group["lr"], group["count"] = float(state["learning_rate"]), int(state["step"])
         for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
             entry = self.optimizer.state[parameter]
-            entry["step"] = torch.tensor(float(state["step"]))
+            on = self.device if group.get("fused") else "cpu"  # where PyTorch counts the steps
+            entry["step"] = torch.tensor(float(state["step"]), device=on)
             for slot, name in names.items():
                 entry[name] = self._tensor(key, state[f"{slot}/{key}"])
 

@@ -104,8 +104,13 @@ class AdamWEpsilonHat(AdamEpsilonHat):
     decoupled = True
 
 
-def make(spec: recipes.Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of a recipe whose fields are all stated."""
+def make(
+    spec: recipes.Optimizer, parameters: list[torch.nn.Parameter], *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of a recipe whose fields are all stated.
+
+    fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
+    """
     lr = spec.learning_rate
     if isinstance(spec, recipes.SGD):
         return torch.optim.SGD(parameters, lr=lr, momentum=spec.momentum, nesterov=spec.nesterov)
@@ -117,6 +122,8 @@ def make(spec: recipes.Optimizer, parameters: list[torch.nn.Parameter]) -> torch
             "eps": spec.epsilon,
         }
         hat = spec.epsilon_form == "hat"
+        if fused and not hat:
+            options["fused"] = True
         if isinstance(spec, recipes.AdamW):
             options["weight_decay"] = spec.weight_decay
             return (AdamWEpsilonHat if hat else torch.optim.AdamW)(parameters, **options)

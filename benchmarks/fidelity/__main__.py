@@ -71,6 +71,12 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
     )
+    line.add_argument(
+        "--tuning",
+        choices=("idiomatic", "tuned"),
+        default="idiomatic",
+        help="which backends climb (default idiomatic); the reference is the same for both",
+    )
     line.add_argument("--threads", type=int, default=1)
     line.add_argument("--store", default="runs", metavar="DIR")
     line.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS")

@@ -117,7 +117,14 @@ def _cases(
         cases += ladder.trajectories(networks, optimizers, options.steps, **training)
     if "R5b" in options.rungs and "float32" in options.precision:
         cases += ladder.smooth_trajectories(networks, options.steps, **training)
-    return cases
+    return [_of_tuning(case, options.tuning) for case in cases]
+
+
+def _of_tuning(case: Case, tuning: str) -> Case:
+    """The case for the backends of a tuning; the name of a tuned one says so."""
+    if tuning == "idiomatic":
+        return case
+    return msgspec.structs.replace(case, name=f"{case.name}-{tuning}", tuning=tuning)
 
 
 def _against_own_noise(
@@ -126,6 +133,7 @@ def _against_own_noise(
     """R5c for one network: measure the forward error, then every control it sets the size of."""
     names: list[str] = options.frameworks
     plain = ladder.make(network, "adam", "float32", label="noise", **shared)
+    plain = _of_tuning(plain, options.tuning)
     forward = msgspec.structs.replace(plain, measure=("forward",))
     folder = scratch / f"noise-{network.name}"
     found = collect([REFERENCE, *names], [forward], folder / "forward", timeout=options.timeout)

@@ -224,8 +224,8 @@ def max_norm_missing() -> Fault:
 def beta_2_of_099() -> Fault:
     make = torch_optimizers.make
 
-    def making(spec: Any, parameters: Any) -> Any:
-        return make(msgspec.structs.replace(spec, beta_2=0.99), parameters)
+    def making(spec: Any, parameters: Any, **options: Any) -> Any:
+        return make(msgspec.structs.replace(spec, beta_2=0.99), parameters, **options)
 
     return patch.object(torch_optimizers, "make", making)
 

@@ -74,6 +74,7 @@ def _compile(material: Material, backend: Backend) -> Arrays:
     arrays: Arrays = {}
     for name in ("plain", "compiled"):
         one = _build(material, type(backend))  # one after the other: some share a random state
+        one.stage(*material.data)
         if name == "compiled":
             one.compile(epoch)
         one.train_epoch(epoch)
@@ -146,6 +147,7 @@ def _steps(material: Material, backend: Backend) -> Arrays:
 
 
 def _epoch(material: Material, backend: Backend) -> Arrays:
+    backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
     result = backend.train_epoch(material.epoch(1))
     arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
     means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}
@@ -164,12 +166,12 @@ def _is_recorded(case: Case, step: int) -> bool:
 def main(name: str, cases_file: str, output: str) -> int:
     """Measure each case; one that fails leaves its reason, and the rest go on."""
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
-    backend_class = known(name).backend()
+    one = known(name)
     for case in cases:
         target = Path(output) / case.name
         try:
             with mutated(case.mutant, name):
-                arrays = measure(case, backend_class)
+                arrays = measure(case, one.backend(case.tuning))
         except Exception as error:  # whatever a framework raises is the reason it was not run
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]

@@ -1,0 +1,1 @@
+"""The yardstick: bare hand-written loops, timed beside the harness's backends."""

@@ -1,0 +1,175 @@
+"""How tuned backends are fed: row numbers of a data set staged on the device, or whole batches.
+
+A chunk is several training steps. Chunks are made ready in a thread while the device computes, so
+that drawing dropout masks and gathering streamed batches cost no time of it; what the device does
+wait is counted. Nothing here knows of frameworks.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from datasets.batches import Batch, Epoch
+
+STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
+CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps
+CHUNK_BYTES = 64 << 20  # of masks and streamed pictures in a chunk
+AHEAD = 2  # chunks made ready before they are asked for
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Training steps of equal batch size, stacked on a first axis of `length` places.
+
+    The first `steps` places are used. rows: int32 (length, batch) of the staged data set; or else
+    images: uint8 (length, batch, height, width, channels) and labels: int32 (length, batch).
+    masks: uint8 (length, batch, *shape) by dropout layer.
+    """
+
+    steps: int
+    batch_size: int
+    rows: np.ndarray | None
+    images: np.ndarray | None
+    labels: np.ndarray | None
+    masks: dict[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, int, bool]:
+        """What a compiled function depends on: places, batch size, staged or not."""
+        arrays = [self.rows, self.images, *self.masks.values()]
+        length = next((len(array) for array in arrays if array is not None), 0)
+        return length, self.batch_size, self.rows is not None
+
+
+def fits(data_bytes: int, free_bytes: int) -> bool:
+    """Whether a data set may be staged where so many bytes are free."""
+    return data_bytes <= STAGED_SHARE * free_bytes
+
+
+def is_of(epoch: Sequence[Batch], images: np.ndarray | None) -> bool:
+    """Whether the epoch is batches of the staged data set, to be gathered by row number."""
+    return images is not None and isinstance(epoch, Epoch) and epoch.images is images
+
+
+def chunks(
+    epoch: Sequence[Batch], *, staged: bool, length: int = CHUNK_STEPS, only_first: bool = False
+) -> Iterator[Chunk]:
+    """The steps of an epoch in order, up to `length` a chunk, the same length for a batch size.
+
+    Args:
+        epoch: the batches; an `Epoch` of the staged data when `staged`.
+        only_first: one chunk of one step for each batch size, to compile with.
+    """
+    start = 0
+    sizes = _sizes(epoch)
+    while start < len(sizes):
+        size = sizes[start]
+        run = next((i for i in range(start, len(sizes)) if sizes[i] != size), len(sizes)) - start
+        first = _step(epoch, start, staged) if run else None
+        assert first is not None
+        places = min(length, run, max(1, CHUNK_BYTES // max(1, _bytes(first))))
+        for begin in range(start, start + run, places):
+            end = min(begin + places, start + run)
+            steps = range(begin, begin + 1 if only_first else end)
+            # the first was made above, to measure it: an epoch counts what it is asked for
+            made = [first if s == start else _step(epoch, s, staged) for s in steps]
+            yield _stack(made, size, places, staged)
+            if only_first:
+                break
+        start += run
+
+
+def ahead(
+    source: Iterable[T], prepare: Callable[[T], U], waited: Callable[[float], None]
+) -> Iterator[U]:
+    """`map(prepare, source)`, made ready in a thread; `waited` is told the seconds lost waiting.
+
+    What the thread raises is raised here. A consumer that stops early stops the thread.
+    """
+    ready: queue.Queue = queue.Queue(maxsize=AHEAD)
+    stop = threading.Event()
+    end = object()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in source:
+                put((prepare(item), None))
+                if stop.is_set():
+                    return
+            put((end, None))
+        except BaseException as error:  # handed to the consumer, whatever it is
+            put((None, error))
+
+    thread = threading.Thread(target=work, name="feed", daemon=True)
+    thread.start()
+    try:
+        while True:
+            start = time.perf_counter()
+            item, error = ready.get()
+            waited(time.perf_counter() - start)
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _sizes(epoch: Sequence[Batch]) -> list[int]:
+    """Batch sizes of all steps, without making the batches where it can be helped."""
+    if isinstance(epoch, Epoch):
+        return [len(rows) for rows in epoch.indices]
+    return [len(batch) for batch in epoch]
+
+
+_Step = tuple[np.ndarray | None, Batch | None, dict[str, np.ndarray]]
+
+
+def _step(epoch: Sequence[Batch], step: int, staged: bool) -> _Step:
+    """(rows, None, masks) of the staged data, or (None, batch, masks)."""
+    if staged:
+        assert isinstance(epoch, Epoch)
+        rows = epoch.indices[step]
+        masks = epoch.masks.draw(len(rows), epoch.number, step) if epoch.masks else {}
+        return np.asarray(rows, np.int32), None, masks
+    batch = epoch[step]
+    return None, batch, dict(batch.masks)
+
+
+def _bytes(step: _Step) -> int:
+    _, batch, masks = step
+    pictures = 0 if batch is None else batch.images.nbytes
+    return pictures + sum(mask.nbytes for mask in masks.values())
+
+
+def _stack(made: Sequence[_Step], size: int, places: int, staged: bool) -> Chunk:
+    """Steps on a first axis of `places`; places left over repeat the first step."""
+    padded = [*made, *[made[0]] * (places - len(made))]
+    masks = {name: np.stack([step[2][name] for step in padded]) for name in made[0][2]}
+    rows = images = labels = None
+    if staged:
+        rows = np.stack([step[0] for step in padded])  # type: ignore[misc]
+    else:
+        batches = [step[1] for step in padded if step[1] is not None]
+        images = np.stack([batch.images for batch in batches])
+        labels = np.stack([np.asarray(batch.labels, np.int32) for batch in batches])
+    return Chunk(len(made), size, rows, images, labels, masks)

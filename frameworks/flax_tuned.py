@@ -1,0 +1,177 @@
+"""Flax NNX as fast as it goes here (siblings: torch_tuned, keras_tuned; `docs/tuning.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import psutil
+from flax import nnx
+from jax import Array, lax
+
+from datasets.batches import Batch
+from frameworks import feed, jax_convolution
+from frameworks.architecture import Conv, MaxPool
+from frameworks.backend import EpochResult, Runtime
+from frameworks.flax_backend import FlaxBackend, loss_function, project
+from frameworks.flax_model import GalaxyNet
+from frameworks.network import Network
+from frameworks.recipe import Recipe
+from frameworks.weights import Weights
+
+
+class TunedFlaxBackend(FlaxBackend):
+    """Many steps a dispatch over data on the device; weights, gradients and state as in its parent.
+
+    waiting_seconds: of the training so far, what the device waited for data.
+    """
+
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "many_steps": "many steps a dispatch",
+        "convolution": "our convolution gradients (CPU only)",
+        "max_pool": "our max-pool (CPU only)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        super().__init__(network, recipe, runtime, weights)
+        self.waiting_seconds = 0.0
+        self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
+        self._data: tuple[Array, Array] | None = None
+        self._host_images: np.ndarray | None = None
+        self._on_cpu = self.device.platform == "cpu"
+        if self._on_cpu:
+            _use_fast_layers(self.model, self.without)
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """The data set to the device as uint8, unless it takes too much of its free memory."""
+        if "staged" in self.without or not feed.fits(images.nbytes, self._free_bytes()):
+            return
+        self._data = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        self._host_images = images
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One dispatch of one step per batch size, and one prediction, on a copy of the state."""
+        graph, state = self._split()
+        staged = feed.is_of(epoch, self._host_images)
+        for chunk in feed.chunks(epoch, staged=staged, length=self._length, only_first=True):
+            copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
+            jax.block_until_ready(self._dispatch(graph, copy, self._to_device(chunk)))
+        self.predict(epoch[0].images)
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        graph, state = self._split()
+        staged = feed.is_of(epoch, self._host_images)
+        results, counts = [], []
+        chunks = feed.chunks(epoch, staged=staged, length=self._length)
+        for chunk in feed.ahead(chunks, self._to_device, self._waited):
+            state, found = self._dispatch(graph, state, chunk)
+            results.append(found)
+            counts.append(chunk[:2])
+        nnx.update((self.model, self.optimizer), state)
+        return _means(jax.device_get(results), counts)
+
+    def settings(self) -> dict[str, str]:
+        here = {
+            "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
+            "data": "streamed" if self._data is None else "on the device, uint8",
+        }
+        return super().settings() | here | jax_convolution.settings(on_cpu=self._on_cpu)
+
+    # ---- inside
+
+    def _split(self) -> tuple[nnx.GraphDef, Any]:
+        """Model and optimizer as what is compiled and what changes.
+
+        On the device by name, as the steps give it back: or else the second epoch would compile
+        once more. The buffers are given away, so that whoever keeps them takes a copy.
+        """
+        self.model.train()
+        graph, state = nnx.split((self.model, self.optimizer))
+        return graph, jax.device_put(state, self.device)
+
+    def _waited(self, seconds: float) -> None:
+        self.waiting_seconds += seconds
+
+    def _free_bytes(self) -> int:
+        statistics = self.device.memory_stats() or {}
+        if "bytes_limit" in statistics:
+            return statistics["bytes_limit"] - statistics["bytes_in_use"]
+        return psutil.virtual_memory().available
+
+    def _to_device(self, chunk: feed.Chunk) -> tuple[int, int, Any, Any]:
+        """(steps, batch size, rows or pictures and labels, masks) with the arrays on the device."""
+        what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
+        arrays = jax.device_put((what, chunk.masks), self.device)
+        return (chunk.steps, chunk.batch_size, *arrays)
+
+    def _dispatch(self, graph: nnx.GraphDef, state: Any, chunk: tuple[int, int, Any, Any]) -> Any:
+        steps, _, what, masks = chunk
+        return run_steps(graph, state, self._data, steps, what, masks)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def run_steps(
+    graph: nnx.GraphDef,
+    state: Any,
+    data: tuple[Array, Array] | None,
+    steps: int,
+    what: Any,
+    masks: Mapping[str, Array],
+) -> tuple[Any, tuple[Array, Array]]:
+    """`steps` training steps; the new state, and losses and right answers (places,).
+
+    what: rows (places, batch) of `data`, or (images, labels) with a first axis of places.
+    """
+    places = jax.tree.leaves(what)[0].shape[0]
+
+    def step(number: Array, carried: tuple) -> tuple:
+        state, losses, correct = carried
+        part, keep = jax.tree.map(lambda array: array[number], (what, masks))
+        images, labels = (
+            part if isinstance(part, tuple) else jax.tree.map(lambda array: array[part], data)
+        )
+        model, optimizer = nnx.merge(graph, state)
+        compute = nnx.value_and_grad(loss_function, has_aux=True)
+        (loss, logits), gradients = compute(model, images, labels, keep)
+        optimizer.update(model, gradients)
+        project(model)
+        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        state = nnx.state((model, optimizer))
+        return state, losses.at[number].set(loss), correct.at[number].set(right)
+
+    dtype = nnx.merge(graph, state)[0].param_dtype
+    start = (state, jnp.zeros(places, dtype), jnp.zeros(places, jnp.int32))
+    state, losses, correct = lax.fori_loop(0, steps, step, start)
+    return state, (losses, correct)
+
+
+def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
+    """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
+    for layer in model.network.layers:
+        if isinstance(layer, Conv) and "convolution" not in without:
+            convolution: Any = model.layers[layer.name]
+            convolution.conv_general_dilated = jax_convolution.convolve
+        if "max_pool" in without or not isinstance(layer, MaxPool):
+            continue
+        if layer.stride in (None, layer.size):
+            model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
+
+
+def _means(
+    found: Sequence[tuple[np.ndarray, np.ndarray]], counts: Sequence[tuple[int, int]]
+) -> EpochResult:
+    """Means over images from (losses, right answers) and (steps, batch size) of each dispatch."""
+    loss = right = images = 0.0
+    for (losses, correct), (steps, size) in zip(found, counts, strict=True):
+        loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
+        right += float(np.sum(correct[:steps]))
+        images += steps * size
+    return EpochResult(loss / images, right / images)

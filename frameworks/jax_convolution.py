@@ -1,0 +1,220 @@
+"""Convolution and max-pool for JAX on CPUs, where XLA's own gradients of them are slow.
+
+Exact to rounding: the same sums of the same products, in another order. The forward pass and the
+gradient of the input run on Eigen's convolution, which XLA picks for padded pictures in row,
+column, channel order; the gradient of the kernel is a sum of matrix products over blocks of
+patches small enough to stay in a core's cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (before, after) of rows, of columns
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+BLOCK_BYTES = 1 << 20  # of patches at a time: about a core's second-level cache
+FEW_CHANNELS = 8  # Eigen's packing copies runs of (channels x kernel width): slow when short
+LARGE_KERNEL = 25  # taps from which patches of few channels pay
+
+
+def settings(*, on_cpu: bool) -> dict[str, str]:
+    """What is recorded of a run."""
+    if not on_cpu:
+        return {"convolution": "XLA's", "max_pool": "XLA's"}
+    return {
+        "convolution": "Eigen; kernel gradient as products of patches in cache-sized blocks",
+        "max_pool": "reshape and maximum",
+    }
+
+
+def convolve(
+    images: Array,
+    kernel: Array,
+    window_strides: Sequence[int],
+    padding: Any,
+    *,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
+    **options: Any,
+) -> Array:
+    """`lax.conv_general_dilated` for NHWC pictures; what is not a plain one at stride 1 goes there.
+
+    Args:
+        images: (batch, height, width, in); kernel: (height, width, in, out).
+        padding: "VALID" or (before, after) of rows and of columns.
+
+    Returns:
+        (batch, height, width, out).
+    """
+    dilated = any(step != 1 for step in (*(lhs_dilation or ()), *(rhs_dilation or ())))
+    if dilated or feature_group_count != 1 or max(window_strides) > 1 or padding == "SAME":
+        return lax.conv_general_dilated(
+            images,
+            kernel,
+            window_strides,
+            padding,
+            lhs_dilation=lhs_dilation,
+            rhs_dilation=rhs_dilation,
+            dimension_numbers=dimension_numbers,
+            feature_group_count=feature_group_count,
+            precision=precision,
+            **options,
+        )
+    zeros = ((0, 0), (0, 0)) if padding == "VALID" else tuple(tuple(pair) for pair in padding)
+    return _convolve(images, kernel, zeros)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
+    if images.shape[-1] < FEW_CHANNELS and math.prod(kernel.shape[:2]) >= LARGE_KERNEL:
+        return _by_patches(images, kernel, padding)
+    return _by_eigen(images, kernel, padding)
+
+
+def _forward(images: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(images, kernel, padding), (images, kernel)
+
+
+def _backward(padding: Padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    images, kernel = kept
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    (top, bottom), (left, right) = padding
+    height, width = kernel.shape[:2]
+    rest = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
+    if min(map(min, rest)) < 0:  # padded by more than the kernel reaches: never by "same"
+        raise ValueError(f"padding {padding} exceeds the kernel of {height}x{width}")
+    return _by_eigen(gradient, turned, rest), _kernel_gradient(images, gradient, kernel, padding)
+
+
+_convolve.defvjp(_forward, _backward)
+
+
+def _by_eigen(images: Array, kernel: Array, padding: Padding) -> Array:
+    """XLA unfolds an unpadded convolution into patches of the whole batch, which costs more than
+    the products; one column of zeros too many keeps it on Eigen's."""
+    rows, (left, right) = padding
+    spare = not any((*rows, left, right))
+    if spare:
+        right = 1
+    output = lax.conv_general_dilated(
+        images, kernel, (1, 1), (rows, (left, right)), dimension_numbers=LAYOUT
+    )
+    return output[:, :, :-1] if spare else output
+
+
+def _by_patches(images: Array, kernel: Array, padding: Padding) -> Array:
+    """Image by image: patches of one row of the kernel, times that row, summed over the rows."""
+    height, width, _, filters = kernel.shape
+    images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
+
+    def one(image: Array) -> Array:
+        patches = jnp.concatenate([image[:, j : j + columns] for j in range(width)], axis=-1)
+        output = jnp.zeros((rows * columns, filters), kernel.dtype)
+        for i in range(height):
+            flat = patches[i : i + rows].reshape(rows * columns, -1)
+            output += flat @ kernel[i].reshape(-1, filters)
+        return output.reshape(rows, columns, filters)
+
+    return lax.map(one, images)
+
+
+def _kernel_gradient(images: Array, gradient: Array, kernel: Array, padding: Padding) -> Array:
+    """Sum over blocks of rows of (gradient transposed) times patches."""
+    height, width, channels, filters = kernel.shape
+    count, rows, columns, _ = gradient.shape
+    row_bytes = columns * height * width * channels * gradient.dtype.itemsize
+    blocks = max(1, math.ceil(rows * row_bytes / BLOCK_BYTES))  # an image is cut into so many
+    block = math.ceil(rows / blocks)
+    spare = block * blocks - rows  # rows of zeros, so that all blocks are alike
+    gradient = jnp.pad(gradient, ((0, 0), (0, spare), (0, 0), (0, 0)))
+    (top, bottom), sides = padding
+    images = jnp.pad(images, ((0, 0), (top, bottom + spare), sides, (0, 0)))
+    tall = block + height - 1
+    wide = jnp.promote_types(gradient.dtype, jnp.float32)  # bfloat16 is summed in float32
+
+    def add(total: Array, number: Array) -> tuple[Array, None]:
+        image, start = number // blocks, number % blocks * block
+        part = lax.dynamic_slice(images, (image, start, 0, 0), (1, tall, *images.shape[2:]))[0]
+        slope = lax.dynamic_slice(gradient, (image, start, 0, 0), (1, block, columns, filters))
+        patches = jnp.concatenate(
+            [part[i : i + block, j : j + columns] for i in range(height) for j in range(width)],
+            axis=-1,
+        )
+        flat = patches.reshape(block * columns, -1)
+        slope = slope.reshape(block * columns, filters).T
+        return total + jnp.matmul(slope, flat, preferred_element_type=wide), None
+
+    zeros = jnp.zeros((filters, height * width * channels), wide)
+    total, _ = lax.scan(add, zeros, jnp.arange(count * blocks))
+    return total.T.reshape(kernel.shape).astype(kernel.dtype)
+
+
+def max_pool(images: Array, size: int) -> Array:
+    """Maximum over size x size windows that do not overlap; the rest at the edge is left out.
+
+    At ties the gradient goes to the first of the window in row, column order, as a max-pool's does
+    (a maximum over an axis would share it out).
+    """
+    return _max_pool(images, size)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _max_pool(images: Array, size: int) -> Array:
+    return _max_and_place(images, size)[0]
+
+
+def _max_and_place(images: Array, size: int) -> tuple[Array, Array]:
+    """The maximum of each window, and the number of its first place, uint8.
+
+    The places are found while the maximum is. Comparing with it afterwards would not do: XLA may
+    compute what is compared a second time, in another loop and with another rounding.
+    """
+    windows = _windows(images, size)
+    highest = windows[:, :, 0, :, 0]
+    place = jnp.zeros(highest.shape, jnp.uint8)
+    for number in range(1, size * size):
+        value = windows[:, :, number // size, :, number % size]
+        place = jnp.where(value > highest, jnp.uint8(number), place)
+        highest = jnp.maximum(highest, value)  # which keeps a NaN
+    return highest, place
+
+
+def _max_pool_forward(images: Array, size: int) -> tuple[Array, tuple[Array, tuple[int, ...]]]:
+    output, place = _max_and_place(images, size)
+    return output, (place, images.shape)
+
+
+def _max_pool_backward(
+    size: int, kept: tuple[Array, tuple[int, ...]], gradient: Array
+) -> tuple[Array]:
+    place, shape = kept
+    count, rows, columns, channels = place.shape
+    numbers = jnp.arange(size * size, dtype=jnp.uint8).reshape(1, 1, size, 1, size, 1)
+    chosen = numbers == place[:, :, None, :, None, :]
+    spread = jnp.where(chosen, gradient[:, :, None, :, None, :], 0)
+    spread = spread.reshape(count, rows * size, columns * size, channels)
+    edge = [(0, whole - used) for whole, used in zip(shape, spread.shape, strict=True)]
+    return (jnp.pad(spread, edge),)
+
+
+_max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+def _windows(images: Array, size: int) -> Array:
+    """(batch, rows, size, columns, size, channels)."""
+    count, height, width, channels = images.shape
+    rows, columns = height // size, width // size
+    used = images[:, : rows * size, : columns * size]
+    return used.reshape(count, rows, size, columns, size, channels)

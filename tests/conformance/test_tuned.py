@@ -1,0 +1,90 @@
+"""The tuned backends keep parity too: the ladder again, on fewer networks unless `-m slow`."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.fidelity import ladder
+from benchmarks.fidelity.collect import collect
+from benchmarks.fidelity.measure import REFERENCE
+from benchmarks.fidelity.rungs import Pair, judge_pair
+from tests.conformance.conftest import (
+    FRAMEWORKS,
+    LARGE,
+    batch_cases,
+    optimizer_cases,
+    step_cases,
+    training_cases,
+)
+from tests.conformance.test_ladder import failures, is_tensorflow_batch_norm
+
+COMPILE = ladder.make(
+    ladder.EVERYTHING, "adam", "float32", label="compile", images=20, measure=("compile",)
+)
+
+
+def tuned(cases):
+    return [msgspec.structs.replace(case, tuning="tuned") for case in cases]
+
+
+def chosen():
+    """Every kind of layer in both precisions; C2 in float32 for its batch norms, UNAM for its pools
+    behind ReLUs; the optimizers that have a fused form."""
+    both = [*batch_cases([ladder.EVERYTHING]), *step_cases([ladder.EVERYTHING])]
+    named = [*batch_cases(["c2", "unam"]), *step_cases(["c2"])]
+    single = [case for case in named if case.name.endswith("-10-float32")]
+    alone = [case for case in optimizer_cases() if case.name.startswith("small-alone-adam")]
+    trained = ladder.trajectories([ladder.EVERYTHING], ["adam"], measure=("steps", "epoch"))
+    return tuned([*both, *single, *alone, *trained])
+
+
+CASES = {case.name: case for case in chosen()}
+EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()])
+EVERY += tuned([*batch_cases(LARGE), *step_cases(LARGE)])
+
+
+def judged(framework, cases, directory):
+    traces = collect([REFERENCE, framework], cases, directory, parallel=2)
+    findings = []
+    for case in cases:
+        pair = Pair(case, traces[framework, case.name], traces[REFERENCE, case.name])
+        findings += judge_pair(pair)
+    return findings
+
+
+def test_the_chosen_cases_reach_every_measurement():
+    measured = {what for case in CASES.values() for what in case.measure}
+    assert measured == {"structure", "forward", "gradients", "optimizer", "steps", "epoch"}
+    assert {case.precision for case in CASES.values()} == {"float64", "float32"}
+    assert all(case.tuning == "tuned" for case in CASES.values())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_tuned_backends_hold_every_rung(framework, tmp_path):
+    findings = judged(framework, list(CASES.values()), tmp_path)
+    assert {finding.case for finding in findings} == set(CASES)
+    assert not failures(findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_tuned_backends_hold_every_rung_on_every_network(framework, tmp_path):
+    findings = judged(framework, EVERY, tmp_path)
+    large = [f for f in findings if f.case.startswith("alexnet")]
+    known = [f for f in large if is_tensorflow_batch_norm(f)]
+    assert not failures(f for f in findings if f not in known)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_compiling_does_not_change_the_result(framework, tmp_path):
+    native = msgspec.structs.replace(COMPILE, name="native-compile", native=True)
+    cases = tuned([COMPILE, native])
+    traces = collect([framework], cases, tmp_path)
+    for case in cases:
+        trace = traces[framework, case.name]
+        assert trace.path is not None, trace.reason
+        plain, compiled = trace.group("plain/"), trace.group("compiled/")
+        assert plain.keys() == compiled.keys()
+        assert plain["conv1/kernel"].any()
+        unequal = [key for key in plain if not np.array_equal(plain[key], compiled[key])]
+        assert not unequal, (case.name, unequal)

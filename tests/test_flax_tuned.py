@@ -1,0 +1,98 @@
+"""What is the tuned Flax backend's own: its feeds, its dispatches, what it compiles when."""
+
+import jax
+import numpy as np
+import pytest
+
+from datasets.batches import Epoch, MaskSpec, epoch_order, split_into_batches
+from frameworks import feed, recipe
+from frameworks.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool
+from frameworks.backend import Runtime
+from frameworks.defaults import fill_recipe
+from frameworks.flax_backend import FlaxBackend
+from frameworks.flax_tuned import TunedFlaxBackend
+from tests.small_networks import network, random_weights
+
+NET = network(
+    Conv(filters=4, kernel=3, activation="relu"),
+    MaxPool(size=2),
+    Dropout(rate=0.25),
+    BatchNorm(),
+    Flatten(),
+)
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.integers(0, 256, (11, *NET.input_shape), dtype=np.uint8)
+LABELS = GENERATOR.integers(0, NET.classes, 11)
+COMPILED: list[str] = []
+
+
+def _listen(event: str, seconds: float, **details: object) -> None:
+    if event.endswith("backend_compile_duration"):
+        COMPILED.append(str(details.get("fun_name")))
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)
+
+
+def epoch(number=1):
+    masks = MaskSpec(NET.dropout_shapes, NET.dropout_rates, 0)
+    order = epoch_order(np.arange(11), 0, number)
+    return Epoch(IMAGES, LABELS, split_into_batches(order, 4), number, masks)
+
+
+def backend(kind=TunedFlaxBackend, **runtime):
+    filled = fill_recipe(recipe.Recipe(optimizer=recipe.Adam(), batch_size=4))
+    return kind(NET, filled, Runtime(**runtime), random_weights(NET))
+
+
+def test_staged_streamed_and_idiomatic_train_alike():
+    staged, streamed, idiomatic = backend(), backend(), backend(FlaxBackend)
+    staged.stage(IMAGES, LABELS)
+    results = [one.train_epoch(epoch()) for one in (staged, streamed, idiomatic)]
+    for found in results[:2]:
+        assert found.loss == pytest.approx(results[2].loss, rel=1e-5)
+        assert found.accuracy == results[2].accuracy
+    for key, value in staged.get_weights().items():
+        np.testing.assert_array_equal(value, streamed.get_weights()[key])
+    assert staged.settings()["data"] != streamed.settings()["data"]
+
+
+def test_no_epoch_compiles_what_compile_made_ready():
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    one.compile(epoch())
+    COMPILED.clear()
+    for number in (1, 2, 3):
+        one.train_epoch(epoch(number))
+        one.set_learning_rate(1e-3 / number)
+        one.predict(IMAGES)
+    assert [name for name in COMPILED if name in ("run_steps", "predict_step")] == []
+
+
+def test_the_backend_lives_on_after_its_state_was_given_away():
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    first = one.train_epoch(epoch()).loss
+    before = one.get_weights()
+    one.compile(epoch())  # gives away copies only
+    np.testing.assert_array_equal(one.get_weights()["l0/kernel"], before["l0/kernel"])
+    assert one.gradients(epoch()[0]).loss > 0
+    assert one.train_epoch(epoch()).loss < first
+
+
+def test_what_does_not_fit_is_streamed(monkeypatch):
+    monkeypatch.setattr(feed, "STAGED_SHARE", 0.0)
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    assert one.settings()["data"] == "streamed"
+    assert np.isfinite(one.train_epoch(epoch()).loss)
+
+
+@pytest.mark.parametrize("choice", TunedFlaxBackend.CHOICES)
+def test_every_choice_can_be_left_out(choice):
+    kind = type("Without", (TunedFlaxBackend,), {"without": frozenset({choice})})
+    one, whole = backend(kind), backend()
+    for each in (one, whole):
+        each.stage(IMAGES, LABELS)
+    expected = whole.train_epoch(epoch()).loss
+    assert one.train_epoch(epoch()).loss == pytest.approx(expected, rel=1e-5)

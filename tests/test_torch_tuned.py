@@ -1,0 +1,121 @@
+"""What is the tuned PyTorch backend's own: its batch norm, its feeds, its fallback."""
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.batches import Epoch, MaskSpec, split_into_batches
+from frameworks import feed, recipe
+from frameworks.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool, SpecificationError
+from frameworks.backend import Framework, Runtime, framework
+from frameworks.defaults import fill_recipe
+from frameworks.torch_backend import TorchBackend
+from frameworks.torch_tuned import TunedTorchBackend
+from frameworks.torch_tuned_model import batch_norm
+from tests.small_networks import network, random_weights
+
+NET = network(
+    Conv(filters=4, kernel=3, activation="relu"),
+    MaxPool(size=2),
+    Dropout(rate=0.25),
+    BatchNorm(),
+    Flatten(),
+)
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.integers(0, 256, (11, *NET.input_shape), dtype=np.uint8)
+LABELS = GENERATOR.integers(0, NET.classes, 11)
+
+
+def epoch():
+    masks = MaskSpec(NET.dropout_shapes, NET.dropout_rates, 0)
+    return Epoch(IMAGES, LABELS, split_into_batches(np.arange(11), 4), 1, masks)
+
+
+def backend(kind=TunedTorchBackend, optimizer=None, **runtime):
+    filled = fill_recipe(recipe.Recipe(optimizer=optimizer or recipe.Adam(), batch_size=4))
+    return kind(NET, filled, Runtime(precision="float64", **runtime), random_weights(NET))
+
+
+def test_the_registry_knows_both_tunings():
+    assert framework("torch").backend() is TorchBackend
+    assert framework("torch").backend("tuned") is TunedTorchBackend
+    with pytest.raises(SpecificationError, match="did you mean 'tuned'"):
+        framework("torch").backend("tunde")
+    with pytest.raises(SpecificationError, match="'mine' has no tuned backend"):
+        Framework("mine", "module:class", {}, "torch").backend("tuned")
+
+
+def test_batch_norm_sums_more_exactly_than_plain_float32():
+    x = torch.from_numpy(GENERATOR.normal(3, 1, (64, 32, 63, 63)))
+    single = x.float().contiguous(memory_format=torch.channels_last)
+    _, mean, variance = batch_norm(single, torch.ones(32), torch.zeros(32), 1e-3)
+    exact = single.double()
+    assert torch.allclose(mean.double(), exact.mean((0, 2, 3)), rtol=1e-6)
+    assert torch.allclose(variance.double(), exact.var((0, 2, 3), correction=0), rtol=2e-6)
+
+
+def test_batch_norm_has_the_gradient_of_its_formula():
+    x = torch.randn(3, 4, 5, 6, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    gamma, beta = torch.randn(2, 4, dtype=torch.float64)
+    inputs = [t.clone().requires_grad_() for t in (x, gamma, beta)]
+    assert torch.autograd.gradcheck(lambda *a: batch_norm(*a, 1e-3)[0], inputs)
+
+
+def test_staged_streamed_and_idiomatic_train_alike():
+    staged, streamed, idiomatic = backend(), backend(), backend(TorchBackend)
+    staged.stage(IMAGES, LABELS)
+    assert staged.settings()["data"] == "on the device, uint8"
+    assert streamed.settings()["data"] == "streamed"
+    results = [one.train_epoch(epoch()) for one in (staged, streamed, idiomatic)]
+    for found in results[:2]:
+        assert found.loss == pytest.approx(results[2].loss, rel=1e-12)
+        assert found.accuracy == results[2].accuracy
+    expected = idiomatic.get_weights()
+    for key, value in staged.get_weights().items():
+        np.testing.assert_array_equal(value, streamed.get_weights()[key])
+        np.testing.assert_allclose(value, expected[key], rtol=1e-7, atol=1e-9)
+    assert staged.waiting_seconds > 0
+
+
+def test_what_does_not_fit_is_streamed(monkeypatch):
+    monkeypatch.setattr(feed, "STAGED_SHARE", 0.0)
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    assert one.settings()["data"] == "streamed"
+    assert np.isfinite(one.train_epoch(epoch()).loss)
+
+
+@pytest.mark.parametrize("choice", [c for c in TunedTorchBackend.CHOICES if c != "compiled"])
+def test_every_choice_can_be_left_out(choice):
+    kind = type("Without", (TunedTorchBackend,), {"without": frozenset({choice})})
+    one, whole = backend(kind), backend()
+    for each in (one, whole):
+        each.stage(IMAGES, LABELS)
+    assert one.settings() != whole.settings()
+    assert one.train_epoch(epoch()).loss == pytest.approx(whole.train_epoch(epoch()).loss)
+
+
+def test_where_torch_cannot_compile_it_trains_eagerly_and_says_why(monkeypatch):
+    def compiling(function, **options):
+        def run(*arguments):
+            raise RuntimeError("no C++ compiler found")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    one = backend()
+    with pytest.warns(UserWarning, match="training is eager"):
+        one._compile_forward(epoch())
+    assert "no C++ compiler found" in one.settings()["compiled"]
+    assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
+
+
+def test_a_fused_state_goes_out_and_in():
+    one, other = backend(), backend()
+    one.train_epoch(epoch())
+    other.set_weights(one.get_weights())
+    other.set_optimizer_state(one.get_optimizer_state())
+    for each in (one, other):
+        each.train_epoch(epoch())
+    for key, value in one.get_weights().items():
+        np.testing.assert_allclose(other.get_weights()[key], value, rtol=1e-12)
