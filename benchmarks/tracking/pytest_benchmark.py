@@ -102,6 +102,7 @@ def _execution(
         "started_at": started,
         "framework": of("framework") or of("backend") or "pytest-benchmark",
         "architecture": name.rpartition("::")[2],
+        "dataset": benchmark.get("group"),  # what the tests were grouped by, for the label
         "tuning": of("tuning"),
         "precision": of("precision"),
         "device": of("device"),
