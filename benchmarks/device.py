@@ -25,6 +25,7 @@ def resolve(
     frameworks: Iterable[str],
     *,
     gpus: list[dict[str, Any]],
+    interpreters: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Device], list[str]]:
     """The device of each framework, and a sentence for each that "auto" leaves on the CPU.
 
@@ -34,6 +35,7 @@ def resolve(
     Args:
         asked: "auto", "cpu" or "cuda".
         gpus: `machine.gpus()`.
+        interpreters: of frameworks that do not run in this one.
 
     Raises:
         DeviceError: "cuda" is asked for and cannot be had.
@@ -48,7 +50,7 @@ def resolve(
     devices: dict[str, Device] = {}
     notes = []
     for name in names:
-        reason = _probe(name)
+        reason = _probe(name, (interpreters or {}).get(name, sys.executable))
         devices[name] = "cpu" if reason else "cuda"
         if reason and asked == "cuda":
             raise DeviceError(
@@ -78,13 +80,13 @@ def check_precision(
         )
 
 
-def _probe(name: str) -> str:
+def _probe(name: str, python: str) -> str:
     """Why a framework cannot use the GPU; empty when it can."""
     with tempfile.TemporaryDirectory() as scratch:
         variables = environment(name, device="cuda", threads=1, scratch=Path(scratch))
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.probe", name],
+                [python, "-m", "benchmarks.probe", name],
                 env=variables,
                 capture_output=True,
                 text=True,

@@ -114,6 +114,7 @@ def launch(
     data_directory: Path,
     directory: Path,
     timeout: float = 0.0,
+    python: str = "",
     on_event: Callable[[Event], None] = lambda event: None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -127,6 +128,7 @@ def launch(
         data_directory: what `staging.stage` wrote.
         directory: of the run's own, for its log and predictions; created.
         timeout: seconds after which the group is killed; 0 is never.
+        python: the interpreter to run it; this one by default.
         on_event: called with each event as it comes (see `channel`).
         on_tick: called about twice a second.
     """
@@ -152,7 +154,7 @@ def launch(
         try:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-X", "faulthandler", "-m", "benchmarks.worker"),
+                    *(python or sys.executable, "-X", "faulthandler", "-m", "benchmarks.worker"),
                     *map(str, (config_file, data_directory, directory, sender, os.getpid())),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ every default spelled out, the data view, the split, the seed, the device. Its h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
@@ -177,13 +177,15 @@ class PlannedRun:
     """A run and what it amounts to.
 
     architecture_hash: of the layers as given, before defaults were filled in, which under native
-    parity differ between frameworks; skip: why it cannot be run here, when it cannot.
+    parity differ between frameworks; skip: why it cannot be run here, when it cannot; python: the
+    interpreter that runs it, by default this one.
     """
 
     config: RunConfig
     sizes: SplitSizes
     architecture_hash: str = ""
     skip: str = ""
+    python: str = ""
 
     @cached_property
     def run_id(self) -> str:
@@ -230,6 +232,7 @@ def matrix(
     devices: dict[str, Device],
     threads: int,
     missing: dict[str, str] | None = None,
+    interpreters: Mapping[str, str] | None = None,
 ) -> list[PlannedRun]:
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
@@ -242,6 +245,7 @@ def matrix(
         devices: where each framework of the suite computes.
         threads: CPU threads given to each run.
         missing: frameworks that cannot be run here, with the reason; their runs are marked.
+        interpreters: of frameworks that do not run in this one.
 
     Raises:
         SpecificationError: an unknown architecture, or one that does not fit the pictures.
@@ -285,7 +289,8 @@ def matrix(
                 nudge=repeat if suite.nudge_repeats else 0,
             )
             skip = (missing or {}).get(name, "")
-            block.append(PlannedRun(config, sizes, architecture.sha256(), skip))
+            python = (interpreters or {}).get(name, "")
+            block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
         if suite.control and (there := [run for run in block if not run.skip]):
             again = msgspec.structs.replace(there[0].config, control=True)
             # half a block away, as far as any two cells that are compared can be

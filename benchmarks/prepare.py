@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks import device, machine, staging
 from benchmarks.estimate import Estimator
+from benchmarks.interpreters import check as check_interpreters
+from benchmarks.interpreters import parse as parse_interpreters
 from benchmarks.plan import PlannedRun, matrix
 from benchmarks.progress import clock
 from benchmarks.row import Session
 from benchmarks.session import describe_session
+from benchmarks.slowdown import VARIABLE, injected
 from benchmarks.staging import Galaxies
 from benchmarks.suite import Suite
 from frameworks.architecture import load
@@ -36,7 +39,14 @@ class Prepared:
 
 
 def prepare(
-    suite: Suite, *, store: Store, scratch: Path, named: bool, resume: bool, dry_run: bool
+    suite: Suite,
+    *,
+    store: Store,
+    scratch: Path,
+    named: bool,
+    resume: bool,
+    dry_run: bool,
+    python: Sequence[str] = (),
 ) -> Prepared:
     """Check what is asked for, stage the galaxies, and plan the runs.
 
@@ -44,13 +54,16 @@ def prepare(
         named: the frameworks were named by the user, not by the suite: all must be installed.
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
+        python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
 
     Raises:
         ValueError, OSError: what is asked for cannot be run; the message says what to do.
     """
     for name in suite.architectures:
         load(name)
-    missing = missing_frameworks(suite.frameworks)
+    interpreters = parse_interpreters(python, suite.frameworks)
+    check_interpreters(suite.frameworks, interpreters)
+    missing = missing_frameworks(name for name in suite.frameworks if name not in interpreters)
     if missing and (named or len(missing) == len(set(suite.frameworks))):
         raise ModuleError(_how_to_install(missing))
     threads = _threads(suite.threads)
@@ -58,7 +71,9 @@ def prepare(
         store.check_writable()
     installed = [name for name in suite.frameworks if name not in missing]
     gpus = machine.gpus()
-    devices, notes = device.resolve(suite.device, installed, gpus=gpus)
+    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=interpreters)
+    if share := injected():
+        notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
     device.check_precision(suite.precision, devices, gpus)
 
     dataset = staging.load(suite)
@@ -70,6 +85,7 @@ def prepare(
         devices=devices,
         threads=threads,
         missing={name: _how_to_install({name: missing[name]}) for name in missing},
+        interpreters=interpreters,
     )
     if not dry_run:
         staging.save_examples(dataset, store)

@@ -85,6 +85,14 @@ def parser() -> argparse.ArgumentParser:
         "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
     )
     what.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="the interpreter of a framework, or of a version of it beside the others, as in "
+        "--frameworks torch torch@2.12 --python torch@2.12=old/bin/python",
+    )
+    what.add_argument(
         "--architectures", nargs="+", metavar="NAME|FILE", help="shipped names, or .toml files"
     )
     what.add_argument("--seeds", nargs="+", type=_natural, metavar="N")
@@ -237,6 +245,7 @@ def _main(options: argparse.Namespace) -> int:
                     named=options.frameworks is not None,
                     resume=options.resume,
                     dry_run=options.dry_run,
+                    python=options.python,
                 )
             prepare.announce(prepared)
             if options.dry_run:
@@ -289,6 +298,7 @@ def _run_all(
         progress.close()
 
     with _explained():
+        store.tidy()
         _show_results(prepared, store, None if options.no_report else options.report)
         earlier = stored(store, prepared.done, prepared.session.machine_id)
     different = disagreements([*earlier, *tally.rows])

@@ -87,6 +87,7 @@ def execute(
                 data_directory=galaxies.directory,
                 directory=directory,
                 timeout=tracker.estimator.time_limit(run) if timeout is None else timeout,
+                python=run.python,
                 on_event=on_event,
                 on_tick=progress.tick,
             )

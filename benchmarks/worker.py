@@ -27,6 +27,7 @@ from benchmarks import machine, nvml, scoring
 from benchmarks.channel import PREDICTIONS_FILE, Channel, die_with_parent
 from benchmarks.failures import classify
 from benchmarks.plan import RunConfig
+from benchmarks.slowdown import injected, slow_down
 from benchmarks.staging import StagedData, load_staged
 from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
 from frameworks import weights as canonical
@@ -120,7 +121,10 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
         with clock.measure("compile", backend):
             backend.compile(feed.epoch(1))
     settings: dict[str, str] = getattr(backend, "settings", dict)()
-    channel.send("facts", values={"extra": {"settings": settings}})
+    extra: dict[str, Any] = {"settings": settings}
+    if share := injected():
+        extra["injected_slowdown"] = share
+    channel.send("facts", values={"extra": extra})
 
     meter = nvml.Meter() if config.device == "cuda" else None
     _epochs(config, backend, feed, _Part(data, data.split.validation), clock, meter)
@@ -255,7 +259,9 @@ def _epochs(
         before = clock.seconds.get("train", 0.0)
         backend.synchronize()
         with gpu.counted(), clock.measure("train", backend):
+            start = time.perf_counter()
             result = backend.train_epoch(epoch)
+            slow_down(time.perf_counter() - start)
         _check_order(epoch)
         trained = {
             "epoch": number,

@@ -12,7 +12,7 @@ import importlib.util
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Literal, Protocol
 
@@ -267,9 +267,21 @@ def frameworks() -> dict[str, Framework]:
     return known
 
 
+def without_version(name: str) -> str:
+    """The framework of a label: `torch` of `torch@2.12`; `keras@torch` is a name of its own."""
+    base, _, version = name.rpartition("@")
+    return base if base and version[:1].isdigit() else name
+
+
 def framework(name: str) -> Framework:
-    """The framework of that name; raises SpecificationError with the near miss when unknown."""
+    """The framework of that name; raises SpecificationError with the near miss when unknown.
+
+    A name may carry a version, as in `torch@2.12`: the same framework under that name, which runs
+    in an interpreter of its own (see `benchmarks.interpreters`).
+    """
     known = frameworks()
+    if name not in known and without_version(name) in known:
+        return replace(known[without_version(name)], name=name)
     if name not in known:
         raise SpecificationError(
             f"unknown framework '{name}'{near_miss(name, list(known))}. Known: {', '.join(known)}."

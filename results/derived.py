@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.arrow_numpy import floats, integers, one_array
 from results.record import EPOCHS
 
 EPOCH_SECONDS = f"{EPOCHS}.list.element.epoch_seconds"
@@ -32,8 +33,7 @@ class Derived:
             if name in _FORMULAS:
                 self._found[name] = _FORMULAS[name][1](self)
             else:
-                column = self._table[name].cast(pa.float64(), safe=False)
-                self._found[name] = column.to_numpy().astype(np.float64)
+                self._found[name] = floats(self._table[name])
         return self._found[name]
 
     @property
@@ -59,10 +59,10 @@ def median_and_count(lists: pa.ChunkedArray) -> tuple[Values, Values]:
     medians, counts = np.full(len(lists), np.nan), np.zeros(len(lists))
     if len(lists) == 0:
         return medians, counts
-    array = lists.combine_chunks()
-    parent = pc.list_parent_indices(array).to_numpy()
+    array = one_array(lists)
+    parent = integers(pc.list_parent_indices(array))
     rows = pc.list_flatten(array)
-    seconds = pc.struct_field(rows, "epoch_seconds").to_numpy(zero_copy_only=False)
+    seconds = floats(pc.struct_field(rows, "epoch_seconds"))
     timed = ~np.isnan(seconds)
     parent, seconds = parent[timed], seconds[timed]
     order = np.lexsort((seconds, parent))

@@ -71,6 +71,16 @@ def whole_file(path: Path, store: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def flush_directory(path: Path) -> None:
+    """Have the directory's names written to disk, where the system can (fsync(2))."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def remove_stale(store: Path) -> None:
     """Remove what killed writers left behind, if it is a day old."""
     for path in store.glob(f"{_TEMPORARY}*"):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from results.arrow_numpy import codes, indices, integers
 from results.record import FILE_SCHEMA
 from results.schema import KEYS, SCHEMA_VERSION
 
@@ -67,13 +67,13 @@ def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -
         return pa.schema([FILE_SCHEMA.field(name) for name in names]).empty_table()
     table = pa.concat_tables(tables)
     order = np.argsort(_started(table), kind="stable")
-    _, first = np.unique(_codes(table["execution_id"])[order], return_index=True)
+    _, first = np.unique(codes(table["execution_id"])[0][order], return_index=True)
     order = order[np.sort(first)]
     if latest:
-        order = order[latest_rows(table.select(LATEST_BY).take(order))]
+        order = order[latest_rows(table.select(LATEST_BY).take(indices(order)))]
     if len(order) == table.num_rows and (np.diff(order) == 1).all():
         return table
-    return table.take(order)
+    return table.take(indices(order))
 
 
 def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
@@ -85,19 +85,15 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     Args:
         table: with the columns `LATEST_BY`.
     """
-    ok = pc.fill_null(pc.equal(table["status"], "ok"), False).to_numpy()
+    statuses, names = codes(table["status"])
+    ok = statuses == (names.index("ok") if "ok" in names else -1)
     ascending = np.lexsort((_started(table), ok))  # stable: of equals the last of the table counts
-    runs = _codes(table["run_id"]).astype(np.int64)
-    machines = _codes(table["machine_id"])
+    runs, _ = codes(table["run_id"])
+    machines, _ = codes(table["machine_id"])
     keys = runs * (machines.max(initial=0) + 1) + machines
     _, best = np.unique(keys[ascending][::-1], return_index=True)
     return np.sort(ascending[::-1][best])
 
 
 def _started(table: pa.Table) -> npt.NDArray[np.int64]:
-    return pc.fill_null(table["started_at"].cast(pa.int64()), 0).to_numpy()
-
-
-def _codes(strings: pa.ChunkedArray) -> npt.NDArray[np.int32]:
-    named = pc.fill_null(strings.combine_chunks().cast(pa.string()), "")
-    return pc.dictionary_encode(named).indices.to_numpy(zero_copy_only=False)
+    return integers(table["started_at"])

@@ -35,7 +35,7 @@ RUN_COLUMNS = _columns(
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),
-    ("framework", "string", "keras (on TensorFlow), keras@torch, keras@jax, torch, jax, ..."),
+    ("framework", "string", "keras (on TensorFlow), keras@torch, torch, jax, torch@2.12, ..."),
     ("architecture", "string", "name of the layer list"),
     ("architecture_hash", "string", "hash of the layer list"),
     ("dataset", "string", "demo, galaxy10, galaxy10-decals, or the stem of a file's name"),

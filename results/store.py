@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_STORE", "DamagedFileWarning", "Store", "StoreError"]
 
 DEFAULT_STORE = Path("runs")
+MANY_FILES = 300  # each costs a reader about a millisecond
 
 
 class Store:
@@ -180,6 +181,14 @@ class Store:
         small = [path for path in self.files() if path.stat().st_size < PACK_BYTES / 2]
         return pack(self.path, small) if len(small) > 1 else 0
 
+    def tidy(self) -> int:
+        """Compact when there are so many files that reading slows; as safe as `compact`.
+
+        Returns:
+            How many files were packed.
+        """
+        return self.compact() if len(self.files()) > MANY_FILES else 0
+
     # Reading
 
     def runs(self, latest: bool = False, columns: Iterable[str] | None = None) -> "pd.DataFrame":
@@ -195,6 +204,18 @@ class Store:
         wanted = frames.run_columns(columns)
         table = self._read([*frames.ORDER, *frames.stored_columns(wanted)], latest)
         return frames.runs_frame(table, wanted)
+
+    def table(self, columns: Iterable[str]) -> "pa.Table":
+        """Columns of all executions, each once, oldest first, as Arrow holds them.
+
+        For long histories: no pandas, and nothing else of the files is decoded.
+
+        Args:
+            columns: names of the file's columns, or `list.element.field` paths into its lists.
+        """
+        from results.reading import LATEST_BY
+
+        return self._read(list(dict.fromkeys(["execution_id", *LATEST_BY, *columns])), False)
 
     def epochs(self, latest: bool = False) -> "pd.DataFrame":
         """A row per execution, epoch and split; see `runs` for `latest`."""

@@ -412,3 +412,15 @@ def test_examples_that_do_not_fit_are_refused_and_damaged_ones_skipped(store: St
     damaged_truncated(path)
     with pytest.warns(DamagedFileWarning, match=path.name):
         assert store.examples() == []
+
+
+def test_many_files_are_packed_and_few_are_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        store.append(*synthetic_run(seed=seed))
+    assert store.tidy() == 0
+    monkeypatch.setattr("results.store.MANY_FILES", 3)
+    assert store.tidy() == 4
+    assert len(store.files()) == 1
+    assert len(store.runs()) == 4

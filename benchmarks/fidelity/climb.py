@@ -22,7 +22,7 @@ from benchmarks.fidelity.console import show
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.rungs import Finding, judge
 from frameworks.architecture import Architecture, load
-from frameworks.backend import framework
+from frameworks.backend import framework, without_version
 from results import findings as kept
 
 
@@ -34,6 +34,12 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
         OSError: galaxies that cannot be read, a store that cannot be written.
     """
     names: list[str] = options.frameworks
+    for name in names:
+        if (base := without_version(name)) != name:
+            raise ValueError(
+                f"'{name}': the ladder runs in one interpreter; run it with that of the version, "
+                f"as in old/bin/python -m benchmarks.fidelity --frameworks {base}"
+            )
     if missing := {package for name in names for package in framework(name).missing_packages()}:
         listed = " ".join(sorted(missing))
         raise ValueError(

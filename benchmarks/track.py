@@ -1,0 +1,206 @@
+"""`python -m benchmarks.track`: did training get slower, and is that real?
+
+Exit status of `compare` and `gate`: 0 unchanged or improved, 1 regressed, 3 no data, 4 a run
+failed; 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.tracking.options import parser
+from results.files import damage_on_stderr
+
+if TYPE_CHECKING:
+    from benchmarks.tracking.history import History
+    from benchmarks.tracking.metrics import Metric
+    from results.store import Store
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    commands = {
+        "history": _history,
+        "baseline set": _baseline_set,
+        "baseline list": _baseline_list,
+        "compare": _compare,
+        "gate": _gate,
+        "import": _import,
+        "export": _export,
+        "selftest": _selftest,
+    }
+    try:
+        with damage_on_stderr():
+            status = commands[options.command](options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _history(options: argparse.Namespace) -> int:
+    from benchmarks.tracking.console import print_levels, print_trends
+    from benchmarks.tracking.levels import by_version
+    from benchmarks.tracking.selection import select
+    from benchmarks.tracking.trend import trends
+
+    store, history = _open(options)
+    rows = select(history, options.select, store) if options.select else None
+    shown = 0
+    for metric in _metrics(options):
+        if options.by == "version":
+            levels = by_version(history, metric, rows)
+            shown += len(levels)
+            if levels:
+                print_levels(levels, metric)
+            continue
+        found = trends(
+            history,
+            metric,
+            rows,
+            minimum_segment=options.minimum_segment,
+            minimum_size=options.minimum_size,
+        )
+        shown += len(found)
+        if found:
+            print_trends(found, metric)
+        if found and options.figure is not None:
+            from frameworks.backend import without_version
+            from report.history import Panel, draw
+
+            panels = [
+                Panel(
+                    trend.series.label,
+                    without_version(trend.series.framework),
+                    trend.series.machine_id,
+                    [point.value for point in trend.points],
+                    [point.commit for point in trend.points],
+                    [(step.found.index, step.found.ratio) for step in trend.steps],
+                )
+                for trend in found
+            ]
+            path = options.figure / f"history-{metric.name}.png"
+            draw(panels, metric.title, metric.unit, path)
+            print(f"figure: {path}")
+    if not shown:
+        what = options.select or options.store
+        raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")
+    return 0
+
+
+def _baseline_set(options: argparse.Namespace) -> int:
+    from benchmarks.tracking.selection import set_baseline
+
+    store, history = _open(options)
+    path, count = set_baseline(history, store, options.name, options.selection)
+    print(f"baseline '{options.name}': {count} runs of {options.selection}, in {path}")
+    return 0
+
+
+def _baseline_list(options: argparse.Namespace) -> int:
+    from benchmarks.tracking.selection import baselines
+    from results.store import Store
+
+    for name in baselines(Store(options.store)):
+        print(name)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    return _judge(options, options.baseline, options.candidate)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from benchmarks.tracking import on_the_spot
+
+    if on_the_spot.asked(options):
+        return on_the_spot.gate(options, _metrics(options))
+    if options.baseline is None:
+        raise ValueError(
+            "gate needs --baseline NAME, or something to run on the spot: --candidate-checkout DIR "
+            "or --candidate-python PATH"
+        )
+    return _judge(options, options.baseline, options.candidate)
+
+
+def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
+    from benchmarks.tracking.compare import compare, exit_status, write_json
+    from benchmarks.tracking.console import print_verdicts
+    from benchmarks.tracking.identity import check_across
+    from benchmarks.tracking.selection import select
+
+    check_across(options.across)
+    metrics = _metrics(options)
+    store, history = _open(options)
+    rows = [select(history, text, store) for text in (baseline, candidate)]
+    judged = compare(history, rows[0], rows[1], metrics, store, across=options.across)
+    if options.json is not None:
+        write_json(judged, options.json)
+    print_verdicts(judged)
+    return exit_status(judged)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from benchmarks.tracking.pytest_benchmark import import_file
+    from results.store import Store
+
+    for path in options.file:
+        new, known = import_file(path, Store(options.store))
+        print(f"{path}: {new} benchmarks imported, {known} were there already")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from benchmarks.tracking.exports import export
+    from benchmarks.tracking.selection import select
+
+    store, history = _open(options)
+    rows = select(history, options.select, store)
+    written = export(options.format, history, rows, _metrics(options), store, options.output)
+    if options.output is not None:
+        print(f"{written} written to {options.output}", file=sys.stderr)
+    return 0
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    if options.rows:
+        from benchmarks.tracking.scale import measure
+
+        return measure(options.rows)
+    from benchmarks.tracking.selftest import selftest
+
+    return selftest(options, _metrics(options))
+
+
+def _open(options: argparse.Namespace) -> tuple[Store, History]:
+    from benchmarks.tracking.history import History
+    from results.store import MANY_FILES, Store
+
+    store = Store(options.store)
+    if len(store.files()) > MANY_FILES:
+        print("hint: python -m results compact makes this quicker", file=sys.stderr)
+    return store, History.read(store)
+
+
+def _metrics(options: argparse.Namespace) -> list[Metric]:
+    from benchmarks.tracking.metrics import asked
+
+    return asked(options.metric, getattr(options, "threshold", None) or ())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tracking: history, baselines, verdicts, change points; the command is benchmarks.track."""

@@ -1,0 +1,274 @@
+"""Baseline against candidate: cells paired, a verdict for each, an exit status for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.tracking.history import History, Rows, Series
+from benchmarks.tracking.identity import Configurations, refusal, same_framework
+from benchmarks.tracking.metrics import Metric
+from results.verdict import (
+    ERROR,
+    IMPROVED,
+    NO_DATA,
+    REGRESSED,
+    UNCHANGED,
+    Verdict,
+    judge,
+    session_floor,
+)
+
+if TYPE_CHECKING:
+    from results.store import Store
+
+STATUS = {UNCHANGED: 0, IMPROVED: 0, REGRESSED: 1, NO_DATA: 3, ERROR: 4}
+_FIRST = (REGRESSED, ERROR, NO_DATA)  # which decides when cells have several
+_OF_A_SESSION = 3  # processes from which a session's median counts
+_LAST_SESSIONS = 50
+_FAILED = ("error", "oom", "timeout", "diverged")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One cell and metric with its verdict. label: of the cell, and of both where they differ."""
+
+    label: str
+    metric: Metric
+    verdict: Verdict
+
+
+def exit_status(judged: Iterable[Judged]) -> int:
+    """The status of a gate: 1 regressed, else 4 error, else 3 no-data (or nothing), else 0."""
+    seen = {one.verdict.verdict for one in judged}
+    if not seen:
+        return STATUS[NO_DATA]
+    return next((STATUS[verdict] for verdict in _FIRST if verdict in seen), 0)
+
+
+def write_json(judged: Sequence[Judged], path: Path) -> None:
+    """The verdicts as a JSON list, a field for each of `Verdict`; what is not a number is null.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
+    rows = []
+    for one in judged:
+        fields = {
+            name: None if isinstance(value, float) and not isfinite(value) else value
+            for name, value in asdict(one.verdict).items()
+        }
+        rows.append({"cell": one.label, "metric": one.metric.name, **fields})
+    try:
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def compare(
+    history: History,
+    baseline: Rows,
+    candidate: Rows,
+    metrics: Sequence[Metric],
+    store: Store,
+    *,
+    across: Collection[str] = (),
+    interleaved: bool = False,
+) -> list[Judged]:
+    """A verdict for every cell of the baseline and every metric that it has values of.
+
+    Args:
+        baseline, candidate: rows of the history; a row of both counts as the baseline's.
+        across: fields of `identity.ACROSS` in which two cells may differ.
+        interleaved: run i of a cell's baseline and run i of its candidate, in the order of time,
+            were one block (a gate on the spot); otherwise pairs are those of one session.
+
+    Raises:
+        ValueError: a cell of the candidate would be a cell of the baseline but for its machine,
+            data, spec, parity or the like; the message names the field.
+    """
+    candidate = np.setdiff1d(candidate, baseline)
+    pairs = matched(history, baseline, candidate, store, across=across)
+    found = []
+    for before, after in pairs:
+        for metric in metrics:
+            values = history.metric(metric)
+            rows = before.rows if after is None else np.concatenate([before.rows, after.rows])
+            if np.isnan(values[rows]).all() and not _measured(history, rows, metric):
+                continue  # a metric of other tools, or of none
+            found.append(_judged(history, values, before, after, metric, interleaved))
+    return found
+
+
+def matched(
+    history: History,
+    baseline: Rows,
+    candidate: Rows,
+    store: Store,
+    *,
+    across: Collection[str] = (),
+) -> list[tuple[Series, Series | None]]:
+    """The cells of the baseline, each with that of the candidate; None where there is none.
+
+    Raises:
+        ValueError: as `compare`.
+    """
+    before, after = history.series(baseline), history.series(candidate)
+    by_key = {(one.machine_id, one.cell_id): one for one in after}
+    pairs: list[tuple[Series, Series | None]] = []
+    alone = []
+    for series in before:
+        same = by_key.pop((series.machine_id, series.cell_id), None)
+        if same is None:
+            alone.append(series)
+        else:
+            pairs.append((series, same))
+    left = list(by_key.values())
+    configurations = Configurations(history, store)
+    for series in alone:
+        partner = _partner(series, _likely(history, series, left, across), configurations, across)
+        if partner is not None:
+            left.remove(partner)
+        pairs.append((series, partner))
+    return sorted(pairs, key=lambda pair: pair[0].label)
+
+
+def _likely(
+    history: History, series: Series, left: list[Series], across: Collection[str]
+) -> list[Series]:
+    """Cells left over of the same framework; of other tools those of the same benchmark."""
+    if history.imported[series.rows[0]]:
+        return [one for one in left if one.cell_id == series.cell_id]
+    own = [one for one in left if not history.imported[one.rows[0]]]
+    return [one for one in own if "framework" in across or same_framework(series, one)]
+
+
+def _partner(
+    series: Series, likely: list[Series], configurations: Configurations, across: Collection[str]
+) -> Series | None:
+    """The cell that this one may be compared with; None where there is nothing like it.
+
+    Raises:
+        ValueError: there is one, but it differs in a field that was not named; or two fit alike.
+    """
+    if not likely:
+        return None
+    differences = {id(one): configurations.differences(series, one) for one in likely}
+
+    def barring(one: Series) -> int:
+        return sum(field not in across for field in differences[id(one)])
+
+    nearest = min(
+        likely, key=lambda one: (barring(one), sum(map(len, differences[id(one)].values())))
+    )
+    if barring(nearest):
+        raise ValueError(refusal(series, nearest, differences[id(nearest)], across))
+    alike = [one for one in likely if differences[id(one)] == differences[id(nearest)]]
+    if len(alike) > 1:
+        raise ValueError(
+            f"baseline '{series.label}' fits {len(alike)} cells of the candidate alike; narrow the "
+            "selection, as in framework=torch,precision=float32"
+        )
+    return nearest
+
+
+def _measured(history: History, rows: Rows, metric: Metric) -> bool:
+    """Whether runs of these rows should have had the metric: failed ones of the harness's own."""
+    return metric.name == "epoch-time" and not history.imported[rows].any()
+
+
+def _judged(
+    history: History,
+    values: npt.NDArray[np.float64],
+    before: Series,
+    after: Series | None,
+    metric: Metric,
+    interleaved: bool,
+) -> Judged:
+    if after is None:
+        verdict = Verdict(
+            NO_DATA, "the candidate has no run of this cell", n_baseline=len(before.rows)
+        )
+        return Judged(before.label, metric, verdict)
+    same = (before.machine_id, before.cell_id) == (after.machine_id, after.cell_id)
+    same = same or before.label == after.label
+    label = before.label if same else f"{before.label} -> {after.label}"
+    failed = _failures(history, after.rows)
+    if failed:
+        return Judged(label, metric, Verdict(ERROR, failed))
+    rows = [series.rows[~np.isnan(values[series.rows])] for series in (before, after)]
+    if interleaved and len(rows[0]) == len(rows[1]):
+        blocks: tuple[Rows, Rows] | None = (rows[0], rows[1])
+    else:
+        blocks = _blocks(history, rows[0], rows[1])
+    if blocks is not None:
+        rows = list(blocks)
+    if blocks is not None:
+        return Judged(
+            label, metric, judge(values[rows[0]], values[rows[1]], metric.rule, paired=True)
+        )
+    medians = _earlier_sessions(history, values, before, after)
+    verdict = judge(
+        values[rows[0]],
+        values[rows[1]],
+        metric.rule,
+        sessions=history.values("session_id", rows[0]),
+        known_floor=session_floor(medians) if len(medians) else 0.0,
+    )
+    if verdict.verdict in (REGRESSED, IMPROVED):
+        known = f"sessions apart; {len(medians)} before them tell how much sessions differ"
+        verdict = replace(verdict, reason=f"{verdict.reason} ({known})")
+    return Judged(label, metric, verdict)
+
+
+def _earlier_sessions(
+    history: History, values: npt.NDArray[np.float64], before: Series, after: Series
+) -> list[float]:
+    """Medians of the sessions of the baseline's cell that began before the candidate's first run.
+
+    Sessions with fewer than 3 processes are left out.
+    """
+    same = history.where("cell_id", before.cell_id) & history.where("machine_id", before.machine_id)
+    rows = np.flatnonzero(same & ~np.isnan(values))
+    rows = rows[rows < after.rows[0]]
+    codes, _ = history.codes("session_id")
+    found = []
+    for session in dict.fromkeys(codes[rows].tolist()):
+        mine = values[rows[codes[rows] == session]]
+        if mine.size >= _OF_A_SESSION:
+            found.append(float(np.median(mine)))
+    return found[-_LAST_SESSIONS:]
+
+
+def _failures(history: History, rows: Rows) -> str:
+    """How many of these runs failed and why the first did; empty when none did."""
+    statuses = history.values("status", rows)
+    failed = [row for row, status in zip(rows, statuses, strict=True) if status in _FAILED]
+    if not failed:
+        return ""
+    reason = history.value("reason", int(failed[0])) or history.value("status", int(failed[0]))
+    return f"{len(failed)} of {len(rows)} runs failed: {reason}"
+
+
+def _blocks(history: History, before: Rows, after: Rows) -> tuple[Rows, Rows] | None:
+    """Both sides' rows in pairs, where every run has a partner of its own session and block.
+
+    A block is a seed and repeat of one session, whose runs follow each other.
+    """
+
+    def blocks(rows: Rows) -> list[tuple[object, ...]]:
+        columns = (history.values(name, rows) for name in ("session_id", "seed", "repeat"))
+        return list(zip(*columns, strict=True))
+
+    first, second = blocks(before), blocks(after)
+    place = dict(zip(second, after, strict=True))
+    if not first or set(first) != set(place) or not len(first) == len(second) == len(place):
+        return None
+    return before, np.array([place[block] for block in first], dtype=np.int64)

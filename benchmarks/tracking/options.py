@@ -1,0 +1,193 @@
+"""The command line of benchmarks.track."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+METRICS = (
+    "epoch-time",
+    "images-per-second",
+    "compile-time",
+    "peak-memory",
+    "accuracy",
+    "call-time",
+)
+GATED = ("epoch-time", "call-time")
+FORMATS = ("github", "bencher", "asv", "tensorboard")
+PROCESSES = 12  # of the selftest's table: see `python -m benchmarks.track selftest`
+
+_EPILOG = """\
+SELECTION is a baseline's name, `latest` (the last session), a commit or session by its first
+letters, or FIELD=VALUE[,FIELD=VALUE...], as in framework=torch,commit=1a2b3c.
+
+exit status of compare and gate: 0 unchanged or improved, 1 regressed, 2 bad input, 3 no data,
+4 a run failed
+
+examples:
+  python -m benchmarks.track history --metric epoch-time compile-time --figure report-out
+  python -m benchmarks.track baseline set main
+  python -m benchmarks.track gate --baseline main
+  python -m benchmarks.track compare framework=torch framework=torch@2.12 --across framework
+  git worktree add ../before v1.0
+  python -m benchmarks.track gate --baseline-checkout ../before --candidate-checkout . \\
+      -- --frameworks torch --architectures c2
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\nSee {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; `command` is the subcommand's name."""
+    made = _Parser(
+        prog="python -m benchmarks.track",
+        description="Did training get slower, and is that real?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, text: str, to: argparse._SubParsersAction | None = None, prefix: str = ""
+    ) -> argparse.ArgumentParser:
+        added = (to or commands).add_parser(name, help=text, description=text)
+        added.set_defaults(command=f"{prefix}{name}")
+        added.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
+        return added
+
+    history = command("history", "Print and draw the series of every cell, and the steps in them.")
+    _add_metric(history, ("epoch-time", "call-time"))
+    history.add_argument("--select", metavar="SELECTION", help="only these runs (default: all)")
+    history.add_argument(
+        "--by", choices=("commit", "version"), default="commit", help="default: %(default)s"
+    )
+    history.add_argument(
+        "--figure",
+        type=Path,
+        nargs="?",
+        const=Path("report-out"),
+        default=Path("report-out"),
+        metavar="DIR",
+        help="where the figures go (default: %(default)s)",
+    )
+    history.add_argument(
+        "--no-figure", dest="figure", action="store_const", const=None, help="print only"
+    )
+    history.add_argument(
+        "--minimum-segment",
+        type=int,
+        default=4,
+        metavar="POINTS",
+        help="points that a level has to last (default: %(default)s)",
+    )
+    history.add_argument(
+        "--minimum-size",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="relative size of a step from which it is reported (default: %(default)s)",
+    )
+
+    baseline = commands.add_parser("baseline", help="Keep runs under a name, or list the names.")
+    named = baseline.add_subparsers(required=True, metavar="set|list")
+    set_ = command("set", "Keep the finished runs of a selection under a name.", named, "baseline ")
+    set_.add_argument("name", metavar="NAME")
+    set_.add_argument("selection", nargs="?", default="latest", metavar="SELECTION")
+    command("list", "List the baselines of the store.", named, "baseline ")
+
+    compare = command("compare", "A verdict for every cell of two selections.")
+    compare.add_argument("baseline", metavar="BASELINE")
+    compare.add_argument("candidate", metavar="CANDIDATE")
+    _add_judging(compare)
+
+    gate = command("gate", "The verdict as an exit status: stored runs, or runs made on the spot.")
+    gate.add_argument("--baseline", metavar="SELECTION")
+    gate.add_argument(
+        "--candidate", default="latest", metavar="SELECTION", help="default: %(default)s"
+    )
+    _add_judging(gate)
+    spot = gate.add_argument_group("run both on the spot, interleaved")
+    spot.add_argument("--baseline-checkout", type=Path, metavar="DIR")
+    spot.add_argument("--candidate-checkout", type=Path, metavar="DIR", help="default: this one")
+    spot.add_argument("--baseline-python", metavar="PATH", help="default: this interpreter")
+    spot.add_argument("--candidate-python", metavar="PATH")
+    spot.add_argument(
+        "--processes",
+        type=int,
+        default=PROCESSES,
+        metavar="N",
+        help="runs of each side (default: %(default)s)",
+    )
+    spot.add_argument(
+        "run", nargs="*", metavar="-- RUN-OPTION", help="options of benchmarks.run: what to run"
+    )
+
+    importing = command("import", "Take pytest-benchmark's JSON files into the history.")
+    importing.add_argument("file", nargs="+", type=Path, metavar="FILE.json")
+
+    export = command("export", "Write a selection for other people's tools.")
+    export.add_argument("--format", choices=FORMATS, required=True)
+    export.add_argument("--select", default="latest", metavar="SELECTION")
+    export.add_argument(
+        "--output", type=Path, metavar="PATH", help="a file; of asv and tensorboard a directory"
+    )
+    _add_metric(export, GATED)
+
+    selftest = command("selftest", "How often it cries wolf, and how often it sleeps.")
+    _add_judging(selftest)
+    selftest.add_argument(
+        "--simulate", type=int, default=0, metavar="N", help="so many simulated comparisons each"
+    )
+    selftest.add_argument(
+        "--real", type=int, default=0, metavar="N", help="so many real ones each: hours"
+    )
+    selftest.add_argument(
+        "--processes", type=int, default=PROCESSES, metavar="N", help="default: %(default)s"
+    )
+    selftest.add_argument(
+        "--noise",
+        metavar="SELECTION",
+        help="take the noise of the simulation from these runs of the store",
+    )
+    selftest.add_argument(
+        "--rows", type=int, default=0, metavar="N", help="instead: time a store of so many runs"
+    )
+    selftest.add_argument("run", nargs="*", metavar="-- RUN-OPTION", help="of --real: what to run")
+    return made
+
+
+def _add_metric(to: argparse.ArgumentParser, default: tuple[str, ...]) -> None:
+    to.add_argument(
+        "--metric",
+        nargs="+",
+        default=list(default),
+        metavar="NAME",
+        help=f"{', '.join(METRICS)} (default: {' '.join(default)})",
+    )
+
+
+def _add_judging(to: argparse.ArgumentParser) -> None:
+    _add_metric(to, GATED)
+    to.add_argument(
+        "--threshold",
+        action="append",
+        default=[],
+        metavar="METRIC=RELATIVE[,ABSOLUTE]",
+        help="what counts as a change, as in epoch-time=5%% or peak-memory=3%%,16",
+    )
+    to.add_argument(
+        "--json", type=Path, metavar="FILE", help="the verdicts as JSON too, for other programs"
+    )
+    to.add_argument(
+        "--across",
+        nargs="+",
+        default=[],
+        metavar="FIELD",
+        help="compare although these differ: machine data spec parity tuning precision device "
+        "threads framework",
+    )

@@ -1,0 +1,193 @@
+"""How often the gate cries wolf, and how often it sleeps: simulated, or with real runs.
+
+Three rows: a comparison of the code with itself, of the code with itself made 10 % slower, and
+5 % slower with twice as many processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.slowdown import VARIABLE
+from benchmarks.tracking.metrics import Metric
+from results.noise import Noise, fit
+from results.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, judge
+
+# 30 runs of TINY on a 2-core virtual machine with other work on it gave 3.2 % between processes, no
+# drift and no delays; drift and delays are assumed beside it. It is about the most at which the
+# default number of processes meets the goals. Another machine's is fitted to its runs with --noise.
+DEFAULT_NOISE = Noise(between=0.03, drift=0.01, delayed=0.05, delay=0.15)
+# Small enough for some seconds a run; long enough for an epoch that a clock can time.
+TINY = (
+    *("--frameworks", "torch", "--architectures", "c1", "--dataset", "demo", "--image-size", "40"),
+    *("--demo-images", "100", "--epochs", "3", "--batch-size", "16", "--threads", "1"),
+)
+_SEED = 20210601
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: a slowdown, the processes of each side, and the goal.
+
+    most, least: shares of comparisons that may, or must, be called regressed.
+    """
+
+    title: str
+    slowdown: float
+    processes: int
+    most: float = 1.0
+    least: float = 0.0
+
+    def met(self, verdicts: Counter[str]) -> bool:
+        """Whether the goal was reached."""
+        share = verdicts[REGRESSED] / max(1, sum(verdicts.values()))
+        return self.least <= share <= self.most
+
+    @property
+    def goal(self) -> str:
+        """The goal in words."""
+        return f"at most {self.most:.0%}" if self.least == 0 else f"at least {self.least:.0%}"
+
+
+def cases(processes: int) -> list[Case]:
+    """The three rows, for a default number of processes."""
+    return [
+        Case("A/A", 0.0, processes, most=0.01),
+        Case("10 % slower", 0.10, processes, least=0.95),
+        Case("5 % slower", 0.05, 2 * processes, least=0.75),
+    ]
+
+
+def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
+    """Print the table; returns 0 when every goal was met, 1 when one was not.
+
+    Raises:
+        ValueError: nothing asked for, too few runs to fit a noise model, or runs that fail.
+    """
+    rule = metrics[0].rule
+    if not options.simulate and not options.real:
+        raise ValueError("selftest needs --simulate N, --real N or --rows N")
+    met = True
+    if options.simulate:
+        noise = _noise(options, metrics[0])
+        source = options.noise or "the default; --noise SELECTION fits it to stored runs"
+        print(
+            f"simulated ({source}): processes vary by {noise.between:.2%}, the machine's level by "
+            f"{noise.drift:.2%} from one to the next, {noise.delayed:.1%} are delayed by "
+            f"{noise.delay:.1%} on average"
+        )
+        met &= _table(
+            options.simulate,
+            cases(options.processes),
+            lambda case, number: simulated(case, noise, rule, number),
+        )
+    if options.real:
+        run_options = options.run or list(TINY)
+        print(f"real: python -m benchmarks.run {' '.join(run_options)}")
+        met &= _table(
+            options.real,
+            cases(options.processes),
+            lambda case, number: real(case, run_options, metrics[0]),
+        )
+    return 0 if met else 1
+
+
+def simulated(case: Case, noise: Noise, rule: Rule, number: int) -> str:
+    """The verdict on one simulated comparison, interleaved as on the spot."""
+    random = np.random.default_rng([_SEED, number, case.processes, round(1000 * case.slowdown)])
+    times = noise.draw(2 * case.processes, random).reshape(-1, 2)
+    times[1::2] = times[1::2, ::-1]  # A B, B A, A B, ...
+    return judge(times[:, 0], times[:, 1] * (1 + case.slowdown), rule, paired=True).verdict
+
+
+def real(case: Case, run_options: Sequence[str], metric: Metric) -> str:
+    """The verdict on one real comparison of this checkout with itself, made slower."""
+    from benchmarks.tracking.compare import compare, exit_status
+    from benchmarks.tracking.history import History
+    from benchmarks.tracking.on_the_spot import Side, interleave
+    from results.store import Store
+
+    slower = {VARIABLE: f"{case.slowdown:g}"} if case.slowdown else {}
+    sides = (Side("baseline"), Side("candidate", environment=slower))
+    with tempfile.TemporaryDirectory(prefix="selftest-") as scratch:
+        stores = [Store(Path(scratch) / side.name) for side in sides]
+        interleave(sides, stores, run_options, case.processes)
+        both = Store(Path(scratch) / "both")
+        for store in stores:
+            both.merge(store)
+        history = History.read(both)
+        mine = set(stores[0].table([])["execution_id"].to_pylist())
+        names = history.values("execution_id", range(len(history)))
+        is_baseline = np.array([name in mine for name in names], dtype=np.bool_)
+        judged = compare(
+            history,
+            np.flatnonzero(is_baseline),
+            np.flatnonzero(~is_baseline),
+            [metric],
+            both,
+            interleaved=True,
+        )
+    if exit_status(judged) == 4:
+        raise ValueError(f"a run failed: {judged[0].verdict.reason}")
+    found = judged[0].verdict
+    print(
+        f"  {case.title}: {found.verdict}, ratio {found.ratio:.3f} [{found.low:.3f}, "
+        f"{found.high:.3f}], noise floor {found.floor:.1%}, {found.reason}",
+        flush=True,
+    )
+    return found.verdict
+
+
+def _noise(options: argparse.Namespace, metric: Metric) -> Noise:
+    """The noise of the runs that --noise selects, or the default."""
+    if options.noise is None:
+        return DEFAULT_NOISE
+    from benchmarks.tracking.history import History
+    from benchmarks.tracking.selection import select
+    from results.store import Store
+
+    store = Store(options.store)
+    history = History.read(store)
+    rows = select(history, options.noise, store)
+    values = history.metric(metric)
+    series = history.series(rows[~np.isnan(values[rows])])
+    if not series:
+        raise ValueError(f"no finished run of '{options.noise}' has the metric {metric.name}")
+    longest = max(series, key=lambda one: len(one.rows))
+    return fit(values[longest.rows])
+
+
+def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]) -> bool:
+    """Run every case so many times and print the table; whether every goal was met."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("comparison")
+    names = ("processes", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "", "seconds")
+    for name in names:
+        table.add_column(name, justify="right")
+    met = True
+    for case in rows:
+        start = time.perf_counter()
+        found = Counter(verdict(case, number) for number in range(tries))
+        met &= case.met(found)
+        table.add_row(
+            case.title,
+            f"{case.processes}+{case.processes}",
+            str(tries),
+            *(str(found[name]) for name in (REGRESSED, UNCHANGED, IMPROVED, NO_DATA)),
+            f"{REGRESSED} {case.goal}",
+            "met" if case.met(found) else "missed",
+            f"{time.perf_counter() - start:.0f}",
+        )
+    Console(width=140, highlight=False).print(table)
+    return met

@@ -1,0 +1,282 @@
+"""Did a quantity change? A verdict on two samples of processes, as a pure function of the values.
+
+A change is called one only when three things agree: an exact rank test, a ratio beyond the
+threshold and beyond the noise floor, and a difference beyond the absolute threshold. One value is
+one process: epochs of one process are not independent of each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+import numpy.typing as npt
+
+from results.rank_tests import mann_whitney, signed_rank, smallest_p
+from results.statistics import ENOUGH_PROCESSES, LEVEL
+
+REGRESSED = "regressed"
+IMPROVED = "improved"
+UNCHANGED = "unchanged"
+NO_DATA = "no-data"
+ERROR = "error"
+VERDICTS = (REGRESSED, ERROR, NO_DATA, IMPROVED, UNCHANGED)
+
+_RESAMPLES = 2000
+_SEED = 20210601
+_OF_A_SESSION = 3  # processes of one session from which its median stands for it
+_SESSIONS = 5  # from which their spread is taken for known
+_TWO_SIDED_95 = 1.96
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What counts as a change.
+
+    Attributes:
+        relative: share of the baseline beyond which a change counts, as in 0.03.
+        absolute: the same in the quantity's own unit; both must be passed.
+        alpha: the two-sided p value of the rank test must be below it.
+        noise: with a noise floor above this share, "unchanged" is not said: the processes vary so
+            much that a change of this size would be missed.
+        larger_is_better: images per second, accuracy.
+    """
+
+    relative: float = 0.03
+    absolute: float = 0.0
+    alpha: float = 0.01
+    noise: float = 0.10
+    larger_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict, and what it was reached by.
+
+    Attributes:
+        verdict: one of VERDICTS; `reason` says why in a sentence.
+        baseline, candidate: median over the processes.
+        ratio: candidate / baseline; of pairs the median of their ratios.
+        low, high: its 95 % bootstrap interval, over pairs where there are pairs; the range of the
+            pairs' ratios below 6 of them (`is_range`), and no interval for few unpaired processes.
+        floor: the noise floor, a share: what two halves of the baseline may differ by.
+        p: of the test; `test` names it. p_mann_whitney: of the unpaired test, in any case.
+        n_baseline, n_candidate: processes; paired: whether they were compared in pairs.
+    """
+
+    verdict: str
+    reason: str
+    baseline: float = _NAN
+    candidate: float = _NAN
+    ratio: float = _NAN
+    low: float = _NAN
+    high: float = _NAN
+    is_range: bool = False
+    floor: float = _NAN
+    p: float = _NAN
+    test: str = ""
+    p_mann_whitney: float = _NAN
+    n_baseline: int = 0
+    n_candidate: int = 0
+    paired: bool = False
+
+
+def judge(
+    baseline: npt.ArrayLike,
+    candidate: npt.ArrayLike,
+    rule: Rule = Rule(),
+    *,
+    paired: bool = False,
+    sessions: Sequence[object] | None = None,
+    known_floor: float = 0.0,
+) -> Verdict:
+    """Compare processes of a baseline with processes of a candidate.
+
+    Args:
+        baseline, candidate: (n,) and (m,) values above 0 in the order of time, one a process; with
+            `paired`, value i of both comes from one block, and n = m.
+        rule: thresholds.
+        paired: whether to compare within blocks, which a drift of the machine does not touch.
+        sessions: of each baseline value, the session that measured it: where there are several,
+            what the sessions' medians differ by belongs to the noise.
+        known_floor: what is known of the noise from elsewhere, a share (see `session_floor`); the
+            noise floor is at least that.
+
+    Raises:
+        ValueError: paired samples of unequal length.
+    """
+    before, after = (np.asarray(values, dtype=np.float64) for values in (baseline, candidate))
+    n, m = before.size, after.size
+    if paired and n != m:
+        raise ValueError(f"pairs of {n} and {m} processes")
+    if not n or not m:
+        which = "the baseline" if not n else "the candidate"
+        return Verdict(NO_DATA, f"{which} has no finished run", n_baseline=n, n_candidate=m)
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise ValueError("a value is not a finite number")
+    if before.min() <= 0 or after.min() <= 0:
+        return Verdict(NO_DATA, "a value is not above 0", n_baseline=n, n_candidate=m)
+
+    logs = np.log(before), np.log(after)
+    differences = logs[1] - logs[0] if paired else None
+    shift = float(np.median(logs[1]) - np.median(logs[0]))
+    if differences is not None:
+        shift = float(np.median(differences))
+    low, high, is_range = _interval(*logs, differences)
+    floor = max(known_floor, noise_floor(before, m, paired=paired, sessions=sessions))
+    unpaired_p = mann_whitney(before, after)
+    p, test = unpaired_p, "Mann-Whitney"
+    if differences is not None:
+        p, test = _either(unpaired_p, signed_rank(differences))
+    medians = float(np.median(before)), float(np.median(after))
+    verdict, reason = _decide(exp(shift), medians, floor, p, rule)
+    least = _least_p(n, m, paired=paired)
+    if least >= rule.alpha:  # nothing else could have come out
+        needed = processes_needed(rule.alpha, paired=paired)
+        verdict = NO_DATA
+        reason = f"{n} and {m} processes cannot show a change at p < {rule.alpha:g}"
+        reason += f"; take {needed} each" if max(n, m) < needed else ""
+    return Verdict(
+        verdict,
+        reason,
+        *medians,
+        exp(shift),
+        exp(low),
+        exp(high),
+        is_range,
+        floor,
+        p,
+        test,
+        unpaired_p,
+        n,
+        m,
+        paired,
+    )
+
+
+def _decide(
+    ratio: float, medians: tuple[float, float], floor: float, p: float, rule: Rule
+) -> tuple[str, str]:
+    """Verdict and reason from ratio, medians, noise floor and p value."""
+    needed = max(rule.relative, floor)
+    # A change by a share either way: 1.03 and 1/1.03 are alike.
+    change = exp(abs(log(ratio))) - 1
+    difference = abs(medians[1] - medians[0])
+    if p < rule.alpha and change > needed and difference > rule.absolute:
+        worse = (ratio > 1) != rule.larger_is_better
+        limit = "threshold" if needed == rule.relative else "noise floor"
+        return (REGRESSED if worse else IMPROVED), f"p = {p:.2g} and beyond the {limit}"
+    if floor > rule.noise:
+        return NO_DATA, f"too noisy: the baseline differs from itself by up to {floor:.1%}"
+    if p >= rule.alpha:
+        return UNCHANGED, f"p = {p:.2g}"
+    if change <= needed:
+        limit = "threshold" if needed == rule.relative else "noise floor"
+        return UNCHANGED, f"within the {limit} of {needed:.1%}"
+    return UNCHANGED, f"within the absolute threshold of {rule.absolute:g}"
+
+
+def _either(unpaired: float, pairs: float) -> tuple[float, str]:
+    """The smaller of two p values, doubled (Bonferroni), and which test gave it.
+
+    Pairs are blind to a drift of the machine, but a single slow process spoils a pair's sign; the
+    unpaired test bears a few slow processes, but not a drift. Together they bear both.
+    """
+    p = min(1.0, 2 * min(unpaired, pairs))
+    return p, "Mann-Whitney" if unpaired <= pairs else "signed rank"
+
+
+def noise_floor(
+    baseline: npt.ArrayLike,
+    candidates: int | None = None,
+    *,
+    paired: bool = False,
+    sessions: Sequence[object] | None = None,
+) -> float:
+    """What the baseline differs from itself by, as a share: an A/A comparison within it.
+
+    Two samples of the sizes at hand are drawn from the baseline many times; the floor is the 95 %
+    quantile of what their medians differ by. With pairs, differences of runs that follow each other
+    take the place of the pairs' differences, with either sign, so that a slow drift does not count.
+
+    Args:
+        baseline: (n,) values above 0 in the order of time.
+        candidates: processes of the candidate; as many as of the baseline by default.
+        paired, sessions: as in `judge`.
+
+    Returns:
+        The floor; infinite for one process, which says nothing of noise.
+    """
+    logs = np.log(np.asarray(baseline, dtype=np.float64))
+    if logs.size < 2:
+        return float("inf")
+    draw = np.random.default_rng(_SEED)
+    if paired:
+        steps = np.diff(logs)
+        signs = draw.choice([-1.0, 1.0], size=(_RESAMPLES, logs.size))
+        drawn = np.median(draw.choice(steps, size=signs.shape) * signs, axis=1)
+    else:
+        count = candidates or logs.size
+        first = np.median(draw.choice(logs, size=(_RESAMPLES, logs.size)), axis=1)
+        drawn = first - np.median(draw.choice(logs, size=(_RESAMPLES, count)), axis=1)
+    floor = float(np.quantile(np.abs(drawn), LEVEL))
+    if sessions is not None and not paired:
+        members = [np.array([other == one for other in sessions]) for one in set(sessions)]
+        groups = [np.median(logs[mine]) for mine in members if mine.sum() >= _OF_A_SESSION]
+        if len(groups) > 1:
+            floor = max(floor, float(np.ptp(groups)))
+    return exp(floor) - 1
+
+
+def session_floor(medians: npt.ArrayLike) -> float:
+    """What two sessions of one code may differ by, from the medians of many sessions in a row.
+
+    A stored baseline was measured in another hour than the candidate, and its own processes say
+    nothing of that. Successive sessions do, whose few true changes a robust spread leaves out.
+
+    Args:
+        medians: (n,) of sessions in the order of time, above 0.
+
+    Returns:
+        The 95 % bound as a share; 0 for fewer than 5 sessions, which say too little.
+    """
+    logs = np.log(np.asarray(medians, dtype=np.float64))
+    if logs.size < _SESSIONS:
+        return 0.0
+    moves = np.diff(logs)
+    spread = 1.4826 * float(np.median(np.abs(moves - np.median(moves))))
+    return exp(_TWO_SIDED_95 * spread) - 1
+
+
+def processes_needed(alpha: float, *, paired: bool) -> int:
+    """The fewest processes on each side with which the rank test can fall below alpha."""
+    count = 1
+    while _least_p(count, count, paired=paired) >= alpha:
+        count += 1
+    return count
+
+
+def _least_p(first: int, second: int, *, paired: bool) -> float:
+    unpaired = smallest_p(first, second, paired=False)
+    return _either(unpaired, smallest_p(first, second, paired=True))[0] if paired else unpaired
+
+
+def _interval(
+    before: npt.NDArray[np.float64],
+    after: npt.NDArray[np.float64],
+    differences: npt.NDArray[np.float64] | None,
+) -> tuple[float, float, bool]:
+    """Interval of the log ratio: bootstrap over pairs, or over each side's processes."""
+    draw = np.random.default_rng(_SEED)
+    if differences is not None:
+        if differences.size < ENOUGH_PROCESSES:
+            return float(differences.min()), float(differences.max()), True
+        drawn = np.median(draw.choice(differences, size=(_RESAMPLES, differences.size)), axis=1)
+    else:
+        if min(before.size, after.size) < ENOUGH_PROCESSES:
+            return _NAN, _NAN, False
+        drawn = np.median(draw.choice(after, size=(_RESAMPLES, after.size)), axis=1)
+        drawn = drawn - np.median(draw.choice(before, size=(_RESAMPLES, before.size)), axis=1)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high), False

@@ -1,0 +1,108 @@
+"""The gate that runs both sides itself: real harness processes, with fake frameworks."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import machine
+from benchmarks.track import main
+from benchmarks.tracking import on_the_spot, selftest
+from benchmarks.tracking.on_the_spot import Side, interleave
+from results.store import Store
+from tests.test_run_cli import command, work  # noqa: F401 - a fixture
+
+
+def options(*more: str, frameworks: tuple[str, ...] = ("fake-slow",)) -> list[str]:
+    return [one for one in command(*more, frameworks=frameworks) if one != "--no-report"]
+
+
+def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:  # noqa: F811
+    sides = (Side("baseline"), Side("candidate", environment={"BENCHMARK_SLOWDOWN": "0.5"}))
+    stores = (Store("before"), Store("after"))
+    told: list[str] = []
+    interleave(sides, stores, options("--epochs", "1"), 3, told.append)
+    order = [line.split()[-3].rstrip(":") for line in told]
+    assert order == ["baseline", "candidate", "candidate", "baseline", "baseline", "candidate"]
+    runs = [store.runs() for store in stores]
+    assert [len(one) for one in runs] == [3, 3]
+    assert runs[0]["session_id"].nunique() == 3
+    assert runs[0]["cell_id"].iloc[0] == runs[1]["cell_id"].iloc[0]
+    assert all("injected_slowdown" not in json.loads(text) for text in runs[0]["extra"])
+    assert all(json.loads(text)["injected_slowdown"] == 0.5 for text in runs[1]["extra"])
+    assert runs[1]["epoch_seconds_median"].min() >= 0.25 * 1.5  # an epoch sleeps for 0.25 s
+
+
+def test_a_gate_on_the_spot_keeps_its_runs(work, capsys) -> None:  # noqa: F811
+    checkout = str(machine.ROOT)
+    arguments = ["gate", "--baseline-checkout", checkout, "--processes", "2", "--"]
+    status = main([*arguments, *options("--epochs", "1", frameworks=("fake",))])
+    out = capsys.readouterr().out
+    assert status == 3
+    assert "2 and 2 processes cannot show a change" in out
+    assert "2/2 pairs" in out
+    assert len(Store("runs").runs()) == 4
+
+
+def test_each_framework_has_its_own_interpreter(work) -> None:  # noqa: F811
+    label = f"fake@{np.__version__}"  # the fakes' package is NumPy
+    more = ("--epochs", "1", f"--python={label}={on_the_spot.sys.executable}")
+    stores = (Store("before"), Store("after"))
+    run_options = options(*more, frameworks=("fake", label))
+    interleave((Side("baseline"), Side("candidate")), stores, run_options, 1)
+    for store in stores:
+        assert sorted(store.runs()["framework"]) == ["fake", label]
+
+
+def test_a_checkout_that_crashes_is_an_error_and_not_a_verdict(work, capsys) -> None:  # noqa: F811
+    arguments = ["gate", "--candidate-python", on_the_spot.sys.executable, "--processes", "1", "--"]
+    assert main([*arguments, *options(frameworks=("fake-raises",))]) == 4
+    assert "1 of 1 runs failed: RuntimeError during train" in capsys.readouterr().out
+    for wrong, message in (
+        (["--frameworks", "fkae"], "did you mean 'fake'"),
+        (["--epochs", "2", "--resume"], "--resume makes no sense"),
+    ):
+        assert main([*arguments, *options(*wrong)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_each_side_runs_its_own_checkout(work, capsys) -> None:  # noqa: F811
+    """A checkout that says it is another, from a directory that holds a third."""
+    other = work / "other"
+    for name in ("benchmarks", "datasets", "frameworks", "results", "report"):
+        shutil.copytree(machine.ROOT / name, other / name)
+    (other / "tests").mkdir()
+    for name in ("__init__.py", "fake_backend.py"):
+        shutil.copy(machine.ROOT / "tests" / name, other / "tests" / name)
+    source = other / "benchmarks" / "worker.py"
+    text = source.read_text().replace('{"settings": settings}', '{"settings": {"code": "other"}}')
+    source.write_text(text)
+    sides = (Side("baseline"), Side("candidate", checkout=other))
+    stores = (Store("before"), Store("after"))
+    Path("benchmarks").mkdir()  # of the working directory: neither side's
+    (Path("benchmarks") / "__init__.py").write_text("raise RuntimeError('the wrong checkout')")
+    interleave(sides, stores, options("--epochs", "1", frameworks=("fake",)), 1)
+    found = [json.loads(store.runs()["extra"].iloc[0])["settings"] for store in stores]
+    assert found == [{}, {"code": "other"}]
+
+
+@pytest.mark.slow
+def test_the_table_with_real_runs(work, capsys) -> None:  # noqa: F811
+    """In miniature: one comparison of each row, with an epoch that is a sleep and so is quiet."""
+    arguments = ["selftest", "--real", "1", "--processes", "6", "--"]
+    main([*arguments, *options("--epochs", "1")])
+    out = capsys.readouterr().out
+    assert "A/A: " in out
+    assert "10 % slower: regressed" in out
+    assert "5 % slower: regressed" in out
+
+
+def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:  # noqa: F811
+    assert main(["selftest", "--simulate", "20"]) == 0
+    out = capsys.readouterr().out
+    assert [case.title in out for case in selftest.cases(12)] == [True] * 3
+    assert out.count("met") == 3
+    assert main(["selftest", "--simulate", "20", "--processes", "4"]) == 1
+    assert "missed" in capsys.readouterr().out

@@ -1,0 +1,52 @@
+"""Stores with a history: invented runs of several commits, with times that are told."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from results.store import Store
+from tests.factory import START, synthetic_run
+
+
+def add_session(
+    store: Store,
+    session: str,
+    seconds: Sequence[float],
+    *,
+    framework: str = "torch",
+    day: int = 0,
+    commit: str = "a" * 40,
+    **changes: Any,
+) -> list[str]:
+    """Append a process for each of these epoch times; returns their execution ids."""
+    executions = []
+    for repeat, value in enumerate(seconds):
+        run, epochs, _ = synthetic_run(framework, "c2", execution=day * 100 + repeat)
+        run["execution_id"] = f"{session}-{framework.replace('@', '-')}-{len(executions)}-{day}"
+        changed = {
+            "repeat": repeat,
+            "session_id": session,
+            "commit": commit,
+            "started_at": START + datetime.timedelta(days=day, minutes=repeat),
+            "config": {
+                "framework": framework,
+                "architecture": {"name": "c2"},
+                "data": {"sha256": "d1"},
+                "parity": "matched",
+            },
+        }
+        timed = [
+            {**row, "epoch_seconds": value if row["epoch_seconds"] is not None else None}
+            for row in epochs
+        ]
+        failed = changes.get("status", "ok") != "ok"
+        store.append(run | changed | changes, [] if failed else timed)
+        executions.append(run["execution_id"])
+    return executions
+
+
+def around(value: float, count: int = 8, *, seed: int = 0, spread: float = 0.005) -> list[float]:
+    """So many times around a value."""
+    return (value * np.exp(np.random.default_rng(seed).normal(0, spread, count))).tolist()
