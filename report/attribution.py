@@ -1,8 +1,11 @@
 """Which native default is to blame: a ranked chart of what each is worth, and the rest."""
 
+from math import ceil, floor, log10
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from report import style
 from report.numbers import NONE, count, fixed, significant
@@ -84,11 +87,24 @@ def attribution_figure(found: Attribution, title: str, footer: str, *, demo: boo
             )
         if factor.early > 0:
             right.plot(factor.early, place, "s", color="#0072B2", markersize=4.5)
+        else:
+            right.annotate(
+                "not at all",
+                (0.03, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=7,
+                color=style.MUTED,
+            )
     left.axhline(len(found.factors) - 0.5, color=style.FAINT, linewidth=0.8)
     left.set_yticks(range(len(rows)), [style.plain(name) for name, _ in rows])
     left.set_ylim(len(rows) - 0.4, -0.6)
     left.set_xlabel("worth, points of test accuracy")
+    moved = [factor.early for factor in found.factors if factor.early > 0]
     right.set_xscale("log")
+    right.xaxis.set_minor_formatter(NullFormatter())
+    if moved:  # whole decades: their labels do not run into each other
+        right.set_xlim(10 ** floor(log10(min(moved))), 10 ** ceil(log10(max(moved))))
     right.set_xlabel(f"loss moved, first {EARLY_STEPS} steps")
     for axes in (left, right):
         axes.grid(axis="x")
