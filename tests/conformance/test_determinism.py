@@ -28,6 +28,7 @@ FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_twice_is_the_same_to_the_bit(framework, tmp_path):
     cases = [PLAIN, NATIVE]
+    # one after the other, so that each has both cores
     first, second = (collect([framework], cases, tmp_path / name) for name in ("one", "other"))
     for case in cases:
         one, other = first[framework, case.name], second[framework, case.name]
@@ -39,6 +40,7 @@ def test_the_same_twice_is_the_same_to_the_bit(framework, tmp_path):
         assert not unequal, (case.name, unequal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_deterministic_flags_change_no_result_on_a_cpu(framework, tmp_path):
     """Every operation of the networks has a deterministic form: none is refused."""
