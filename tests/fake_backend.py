@@ -238,7 +238,13 @@ class Fakes:
     killed = _fake("fake-killed", "KilledBackend")
     greedy = _fake("fake-greedy", "GreedyBackend")
     hungry = _fake("fake-hungry", "HungryBackend")
-    tuned = _fake("fake-tuned", "TunedBackend")
+    tuned = Framework(
+        "fake-tuned",
+        "tests.fake_backend:TunedBackend",
+        {"numpy": "numpy"},
+        "keras",
+        tuned="tests.fake_backend:TunedBackend",
+    )
     shuffles = _fake("fake-shuffles", "ShufflingBackend")
     probes = _fake("fake-probes", "ProbingBackend")
     gathers = _fake("fake-gathers", "GatheringBackend")

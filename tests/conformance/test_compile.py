@@ -14,9 +14,14 @@ MATCHED = ladder.make(
 NATIVE = msgspec.structs.replace(MATCHED, name="native-compile", native=True)
 
 
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory):
+    """A process for each framework."""
+    return collect(FRAMEWORKS, [MATCHED, NATIVE], tmp_path_factory.mktemp("compile"), parallel=2)
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_compiling_does_not_change_the_result(framework, tmp_path):
-    traces = collect([framework], [MATCHED, NATIVE], tmp_path)
+def test_compiling_does_not_change_the_result(framework, traces):
     for case in (MATCHED, NATIVE):
         trace = traces[framework, case.name]
         assert trace.path is not None, trace.reason

@@ -17,20 +17,27 @@ PLAIN = ladder.make(
     images=44,
     test_images=8,
     measure=("steps",),
-    steps=12,
-    record_every=4,
+    steps=6,
+    record_every=2,
     threads=2,
 )
 NATIVE = msgspec.structs.replace(PLAIN, name="native-twice", native=True)
 FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 
 
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """Every framework's traces, from two processes each, which compete for the cores."""
+    folder = tmp_path_factory.mktemp("twice")
+    return [
+        collect(FRAMEWORKS, [PLAIN, NATIVE], folder / name, parallel=2) for name in ("one", "other")
+    ]
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_same_twice_is_the_same_to_the_bit(framework, tmp_path):
-    cases = [PLAIN, NATIVE]
-    # one after the other, so that each has both cores
-    first, second = (collect([framework], cases, tmp_path / name) for name in ("one", "other"))
-    for case in cases:
+def test_the_same_twice_is_the_same_to_the_bit(framework, twice):
+    first, second = twice
+    for case in (PLAIN, NATIVE):
         one, other = first[framework, case.name], second[framework, case.name]
         assert one.path is not None, one.reason
         assert other.path is not None, other.reason

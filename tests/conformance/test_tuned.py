@@ -39,17 +39,30 @@ def chosen():
 
 
 CASES = {case.name: case for case in chosen()}
+COMPILED = tuned([COMPILE, msgspec.structs.replace(COMPILE, name="native-compile", native=True)])
 EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()])
 EVERY += tuned([*batch_cases(LARGE), *step_cases(LARGE)])
 
 
-def judged(framework, cases, directory):
-    traces = collect([REFERENCE, framework], cases, directory, parallel=2)
+def judged(framework, cases, traces):
     findings = []
     for case in cases:
         pair = Pair(case, traces[framework, case.name], traces[REFERENCE, case.name])
         findings += judge_pair(pair)
     return findings
+
+
+@pytest.fixture(scope="module")
+def tuned_traces(tmp_path_factory):
+    """Every framework's trace of the chosen cases, and the reference's."""
+    directory = tmp_path_factory.mktemp("tuned")
+    return collect([REFERENCE, *FRAMEWORKS], list(CASES.values()), directory, parallel=2)
+
+
+@pytest.fixture(scope="module")
+def compile_traces(tmp_path_factory):
+    """Plain and compiled, matched and native."""
+    return collect(FRAMEWORKS, COMPILED, tmp_path_factory.mktemp("compiled"), parallel=2)
 
 
 def test_the_chosen_cases_reach_every_measurement():
@@ -60,8 +73,8 @@ def test_the_chosen_cases_reach_every_measurement():
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_tuned_backends_hold_every_rung(framework, tmp_path):
-    findings = judged(framework, list(CASES.values()), tmp_path)
+def test_tuned_backends_hold_every_rung(framework, tuned_traces):
+    findings = judged(framework, list(CASES.values()), tuned_traces)
     assert {finding.case for finding in findings} == set(CASES)
     assert not failures(findings)
 
@@ -69,16 +82,14 @@ def test_tuned_backends_hold_every_rung(framework, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_tuned_backends_hold_every_rung_on_every_network(framework, tmp_path):
-    assert not failures(judged(framework, EVERY, tmp_path))
+    traces = collect([REFERENCE, framework], EVERY, tmp_path, parallel=2)
+    assert not failures(judged(framework, EVERY, traces))
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_compiling_does_not_change_the_result(framework, tmp_path):
-    native = msgspec.structs.replace(COMPILE, name="native-compile", native=True)
-    cases = tuned([COMPILE, native])
-    traces = collect([framework], cases, tmp_path)
-    for case in cases:
-        trace = traces[framework, case.name]
+def test_compiling_does_not_change_the_result(framework, compile_traces):
+    for case in COMPILED:
+        trace = compile_traces[framework, case.name]
         assert trace.path is not None, trace.reason
         plain, compiled = trace.group("plain/"), trace.group("compiled/")
         assert plain.keys() == compiled.keys()
