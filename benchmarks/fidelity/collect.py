@@ -90,8 +90,8 @@ def collect(
             [case for case in cases if case.precision == precision],
             base / f"{name}-{precision}",
         )
+        for precision in reversed(precisions)  # float64 takes longest: not at the end, alone
         for name in frameworks
-        for precision in precisions
     ]
     with ThreadPoolExecutor(parallel) as pool:
         results = pool.map(lambda job: _measure(job[0], job[1], job[2], timeout), jobs)
