@@ -104,7 +104,8 @@ def attribution_figure(found: Attribution, title: str, footer: str, *, demo: boo
     right.set_xscale("log")
     right.xaxis.set_minor_formatter(NullFormatter())
     if moved:  # whole decades: their labels do not run into each other
-        right.set_xlim(10 ** floor(log10(min(moved))), 10 ** ceil(log10(max(moved))))
+        low = floor(log10(min(moved)))
+        right.set_xlim(10**low, 10 ** max(ceil(log10(max(moved))), low + 1))
     right.set_xlabel(f"loss moved, first {EARLY_STEPS} steps")
     for axes in (left, right):
         axes.grid(axis="x")
