@@ -21,8 +21,9 @@ ARCHITECTURES = [name for name in architecture.available() if name != "alexnet_v
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}
 # A seed whose batch has no unit within rounding of a kink, as `ladder.settled` finds it; else 0.
 SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
-# Tens of millions of parameters: a smaller batch, and the whole step among the slow tests.
+# Tens of millions of parameters: a smaller batch; float64 and the whole step are slow tests.
 LARGE = {"alexnet": 4, "alexnet_valid": 4}
+BOTH = ("float64", "float32")
 SMALL = [name for name in ARCHITECTURES if name not in LARGE]
 
 
@@ -31,13 +32,16 @@ def options(name):
     return {"seed": SEEDS.get(str(name), 0), "batch_size": LARGE.get(str(name), 8)}
 
 
-def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING)):
-    """R0-R2 in both precisions; heads of 10 classes, and of 4."""
+def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING), large=("float32",)):
+    """R0-R2 in both precisions, the large networks in those of `large`; heads of 10 and 4."""
     return [
         case
         for name in names
         for case in ladder.one_batch(
-            [name], ("float64", "float32"), CLASSES.get(str(name), (10,)), **options(name)
+            [name],
+            large if name in LARGE else BOTH,
+            CLASSES.get(str(name), (10,)),
+            **options(name),
         )
     ]
 

@@ -11,6 +11,7 @@ from benchmarks.fidelity.rungs import Pair, judge_pair, rms_against_median
 from frameworks.network import Network
 from tests.conformance.conftest import (
     ARCHITECTURES,
+    BOTH,
     FRAMEWORKS,
     LARGE,
     SMALL,
@@ -24,7 +25,7 @@ CASES = {
     case.name: case
     for case in [*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()]
 }
-LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE), *step_cases(LARGE)]}
+LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE, BOTH), *step_cases(LARGE)]}
 PAIRS = [(name, REFERENCE) for name in FRAMEWORKS] + list(combinations(FRAMEWORKS, 2))
 
 
