@@ -151,9 +151,16 @@ def one_step(
 ) -> list[Case]:
     """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
     adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
-    options = {"images": 24, "measure": ("forward", "steps"), "steps": 1} | fields
+    options = {"images": 24, "steps": 1} | fields
+    measures = {"float32": ("forward", "steps"), "float64": ("steps",)}  # flips: float32 alone
     return [
-        make(architecture, adam, precision, label="step", **options)  # type: ignore[arg-type]
+        make(
+            architecture,
+            adam,
+            precision,
+            label="step",
+            **({"measure": measures.get(precision, ("steps",))} | options),  # type: ignore[arg-type]
+        )
         for architecture in architectures
         for precision in precisions
     ]
