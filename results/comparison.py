@@ -8,11 +8,12 @@ test over the processes gives p < `SURE` and the ratio over paired blocks lies b
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, exp, isnan, log
+from math import exp, isnan, log
 
 import numpy as np
 import numpy.typing as npt
 
+from results.rank_tests import mann_whitney, smallest_p
 from results.statistics import ENOUGH_PROCESSES, LEVEL, Interval
 
 SURE = 0.01
@@ -84,28 +85,6 @@ def paired_ratio(times: Times, others: Times) -> Interval:
     return Interval(exp(value), exp(float(low)), exp(float(high)))
 
 
-def mann_whitney(values: Sequence[float], others: Sequence[float]) -> float:
-    """Two-sided exact p of the Mann-Whitney test (1947, Ann. Math. Stat. 18, 50).
-
-    With ties, which clocks that count nanoseconds hardly give, the p-value is that of the normal
-    approximation with its correction for them. NaN without values.
-    """
-    if not len(values) or not len(others):
-        return float("nan")
-    from scipy.stats import mannwhitneyu
-
-    distinct = {*values, *others}
-    if len(distinct) == 1:
-        return 1.0
-    method = "exact" if len(distinct) == len(values) + len(others) else "asymptotic"
-    return float(mannwhitneyu(values, others, method=method).pvalue)
-
-
-def least_p(n: int, m: int) -> float:
-    """The smallest p that the exact test can give for groups of n and m: 2 / C(n + m, n)."""
-    return min(1.0, 2 / comb(n + m, n))
-
-
 def noise_floor(pairs: Sequence[tuple[Times, Times]]) -> float:
     """How far from 1 a ratio of equal cells may lie, as a share; NaN without an A/A pair.
 
@@ -140,7 +119,7 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
         return without("no block holds both")
     if isnan(floor):
         return without("no A/A pair of several processes shows the noise floor")
-    if least_p(len(times), len(others)) >= SURE:
+    if smallest_p(len(times), len(others), paired=False) >= SURE:
         return without(f"{len(times)} against {len(others)} processes cannot give p < {SURE:g}")
     least = max(LEAST_RATIO, floor)
     if p < SURE and abs(log(ratio.value)) > log(1 + least):

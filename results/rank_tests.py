@@ -20,9 +20,14 @@ def mann_whitney(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     to choose as many of the pooled values.
 
     Args:
-        first, second: (n,) and (m,) finite values, at least one each.
+        first, second: (n,) and (m,) finite values.
+
+    Returns:
+        NaN where a sample is empty.
     """
     x, y = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if not x.size or not y.size:
+        return float("nan")
     ranks = _doubled_midranks(np.concatenate([x, y]))
     n, total = x.size, ranks.size
     observed = int(ranks[:n].sum())

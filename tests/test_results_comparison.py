@@ -13,12 +13,11 @@ from results.comparison import (
     NOT_SHOWN,
     SLOWER,
     compare,
-    least_p,
-    mann_whitney,
     noise_floor,
     paired_ratio,
     spread,
 )
+from results.rank_tests import mann_whitney, smallest_p
 
 seconds = st.floats(0.01, 100)
 
@@ -64,11 +63,11 @@ def test_ties_are_tested_about_as_well(values: list[float], others: list[float])
 
 def test_what_few_processes_cannot_show() -> None:
     """timing.md: with 5 against 5 the test cannot go below 0.0079, with 6 against 6 0.0022."""
-    assert least_p(5, 5) == pytest.approx(0.0079, abs=5e-5)
-    assert least_p(6, 6) == pytest.approx(0.0022, abs=5e-5)
+    assert smallest_p(5, 5, paired=False) == pytest.approx(0.0079, abs=5e-5)
+    assert smallest_p(6, 6, paired=False) == pytest.approx(0.0022, abs=5e-5)
     for n in (3, 4, 5, 6):
         apart = mann_whitney([1 + i / 100 for i in range(n)], [2 + i / 100 for i in range(n)])
-        assert apart == pytest.approx(least_p(n, n))
+        assert apart == pytest.approx(smallest_p(n, n, paired=False))
     assert math.isnan(mann_whitney([], [1.0]))
 
 
