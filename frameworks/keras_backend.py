@@ -68,7 +68,8 @@ class KerasBackend:
         return self._fit(epoch)
 
     def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
-        history = self.model.trainer.fit(_Batches(epoch), shuffle=False, verbose=0).history
+        batches = self.engine.fed(_Batches(epoch))
+        history = self.model.trainer.fit(batches, shuffle=False, verbose=0).history
         return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -79,7 +80,8 @@ class KerasBackend:
         size = self.recipe.batch_size
         padding = np.zeros((-len(images) % size, *images.shape[1:]), images.dtype)
         padded = np.concatenate([images, padding])
-        logits = self.model.predictor.predict(padded, batch_size=size, verbose=0)
+        pictures = self.engine.fed(_Pictures(padded.reshape(-1, size, *images.shape[1:])))
+        logits = self.model.predictor.predict(pictures, verbose=0)
         return np.asarray(logits)[: len(images)]
 
     def gradients(self, batch: Batch) -> Gradients:
@@ -184,6 +186,20 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         batch = self.epoch[step]
         return {IMAGES: batch.images, **batch.masks}, batch.labels
+
+
+class _Pictures(keras.utils.PyDataset):
+    """Whole batches of pictures, uint8 (batches, batch, height, width, channels)."""
+
+    def __init__(self, batches: np.ndarray) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray]:
+        return (self.batches[step],)
 
 
 def _blank(network: Network) -> Batch:

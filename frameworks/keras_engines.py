@@ -37,6 +37,11 @@ class _Engine:
     first_fit_draws = False
 
     @staticmethod
+    def fed(batches: keras.utils.PyDataset) -> Any:
+        """What `fit` and `predict` read the batches from."""
+        return batches
+
+    @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
         """Random state outside Keras' own variables is put back on leaving; here there is none."""
         return nullcontext()
@@ -57,6 +62,27 @@ class TensorFlowEngine(_Engine):
         tf.config.experimental.enable_tensor_float_32_execution(runtime.precision == "tf32")
         if runtime.deterministic:
             tf.config.experimental.enable_op_determinism()
+
+    @staticmethod
+    def fed(batches: keras.utils.PyDataset) -> Any:
+        """The `tf.data.Dataset` that Keras makes of a PyDataset, without the tuner of tf.data.
+
+        The tuner sleeps 10 ms, 20 ms, 40 ms, ... and an epoch's end often waits for it to wake:
+        `fit` then takes 0.63, 1.27, 2.55, 5.11 s, ... where the work ended up to a half earlier.
+        """
+        import tensorflow as tf
+
+        def signature(array: np.ndarray) -> tf.TensorSpec:
+            return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+
+        data = tf.data.Dataset.from_generator(
+            lambda: (batches[step] for step in range(len(batches))),
+            output_signature=tf.nest.map_structure(signature, batches[0]),
+        )
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        counted = data.apply(tf.data.experimental.assert_cardinality(len(batches)))
+        return counted.prefetch(tf.data.AUTOTUNE).with_options(options)
 
     @staticmethod
     def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
