@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 import signal
 
+
+class DivergedError(Exception):
+    """The loss is no longer finite."""
+
+
 _OUT_OF_MEMORY = re.compile(
     r"RESOURCE_EXHAUSTED|out of memory|can't allocate memory|not enough memory|bad_alloc"
     r"|ALLOC_FAILED|unable to allocate",

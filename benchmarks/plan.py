@@ -264,7 +264,14 @@ def matrix(
         suite.precision,
         sorted(suite.batch_size),
     ):
-        recipe = Recipe(optimizer=suite.optimizer, batch_size=batch_size, epochs=suite.epochs)
+        recipe = Recipe(
+            optimizer=suite.optimizer,
+            batch_size=batch_size,
+            epochs=suite.epochs,
+            early_stopping=suite.early_stopping,
+            reduce_on_plateau=suite.reduce_on_plateau,
+            keep_best=suite.keep_best,
+        )
         block = []
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT

@@ -10,7 +10,14 @@ from typing import Any, Literal
 import msgspec
 
 from frameworks.architecture import SpecificationError, near_miss
-from frameworks.recipe import OPTIMIZERS, Adam, Optimizer
+from frameworks.recipe import (
+    OPTIMIZERS,
+    Adam,
+    EarlyStopping,
+    KeepBest,
+    Optimizer,
+    ReduceOnPlateau,
+)
 
 DIRECTORY = Path(__file__).parent / "suites"
 DEFAULT = "quick"
@@ -58,6 +65,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     epochs: int = 10
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
+    class_weights: list[float] | Literal["balanced"] | None = None
+    early_stopping: EarlyStopping | None = None
+    reduce_on_plateau: ReduceOnPlateau | None = None
+    keep_best: KeepBest | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)

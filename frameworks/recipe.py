@@ -100,17 +100,61 @@ OPTIMIZERS: dict[str, type[_Optimizer]] = {
 }
 
 
+Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
+
+
+class _Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a validation score decides at the end of an epoch; the loss includes the L2 terms."""
+
+    monitor: Monitor = "validation_loss"
+
+
+class EarlyStopping(_Callback, frozen=True, kw_only=True):
+    """Stop after `patience` epochs without an improvement by more than `min_delta`.
+
+    `restore_best` ends with the weights of the epoch of the last such improvement
+    (keras/src/callbacks/early_stopping.py).
+    """
+
+    min_delta: float = 0.0
+    patience: int = 0
+    restore_best: bool = False
+
+
+class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
+    """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
+    without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
+    again (keras/src/callbacks/reduce_lr_on_plateau.py)."""
+
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    cooldown: int = 0
+    min_learning_rate: float = 0.0
+
+
+class KeepBest(_Callback, frozen=True, kw_only=True):
+    """Test with the weights of the epoch with the best score, not with the last ones (Keras'
+    ModelCheckpoint with `save_best_only`, and then loading what it saved)."""
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
     plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
 
-    `partial_batch` keeps or drops the last, smaller batch of an epoch.
+    `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
+    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
+    images, as Keras has it (PyTorch's own divides by the sum of the weights).
     """
 
     optimizer: Optimizer = Adam()
     batch_size: int = 64
     epochs: int = 10
     partial_batch: Literal["keep", "drop"] = "keep"
+    class_weights: tuple[float, ...] | None = None
+    early_stopping: EarlyStopping | None = None
+    reduce_on_plateau: ReduceOnPlateau | None = None
+    keep_best: KeepBest | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -120,6 +164,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
         _check(self.optimizer)
+        _check_class_weights(self.class_weights)
+        _check_callbacks(self)
 
 
 def _check(optimizer: Optimizer) -> None:
@@ -139,3 +185,34 @@ def _check(optimizer: Optimizer) -> None:
             raise SpecificationError(f"recipe: {field} is {value}; {rule}.")
     if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
+
+
+def _check_class_weights(weights: tuple[float, ...] | None) -> None:
+    if weights is None:
+        return
+    if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+        raise SpecificationError(
+            "recipe: class_weights must be finite and not negative, and not all 0."
+        )
+
+
+def _check_callbacks(recipe: Recipe) -> None:
+    stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
+    for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
+        if callback is None:
+            continue
+        for field in ("patience", "cooldown", "min_delta", "min_learning_rate"):
+            value = getattr(callback, field, 0)
+            if not 0 <= value < float("inf"):
+                raise SpecificationError(
+                    f"recipe: {name}.{field} is {value}; must be finite and not negative."
+                )
+    if plateau is not None and not 0 < plateau.factor < 1:
+        raise SpecificationError(
+            f"recipe: reduce_on_plateau.factor is {plateau.factor}; must be in (0, 1)."
+        )
+    if stopping is not None and stopping.restore_best and recipe.keep_best is not None:
+        raise SpecificationError(
+            "recipe: early_stopping.restore_best and keep_best both say which weights to end "
+            "with; state one."
+        )

@@ -64,6 +64,8 @@ RUN_COLUMNS = _columns(
     ("test_images", "int64", "images in the test set"),
     ("class_counts", "list<int64>", "images of each class in the whole data set"),
     ("epochs", "int64", "epochs asked for"),
+    ("epochs_trained", "int64", "epochs trained: fewer than asked for when it stopped early"),
+    ("tested_epoch", "int64", "the epoch whose weights were tested"),
     ("batch_size", "int64", "images in one optimizer step"),
     ("optimizer", "string", "name of the optimizer"),
     ("learning_rate", "double", "initial learning rate"),

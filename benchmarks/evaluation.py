@@ -1,0 +1,47 @@
+"""Trying a network on galaxies it is not trained on: logits, scores, predictions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import scoring
+from benchmarks.clock import Clock
+from benchmarks.failures import DivergedError
+from benchmarks.serving import Part
+from benchmarks.staging import StagedData
+from frameworks.backend import Backend
+
+
+def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> None:
+    """Test with the weights as they are, send the scores and write the predictions."""
+    test = Part(data, data.split.test)
+    logits, score = evaluate(backend, test, clock)
+    if not math.isfinite(score.loss):
+        raise DivergedError(f"the test loss is {score.loss}")
+    np.savez(
+        predictions,
+        index=data.split.test,
+        label=test.labels,
+        predicted=logits.argmax(axis=1),
+        probabilities=np.exp(scoring.log_softmax(logits)).astype(np.float32),
+    )
+    clock.channel.send(
+        "facts",
+        values={
+            "test_accuracy": score.accuracy,
+            "test_loss": score.loss,
+            "test_cross_entropy": score.cross_entropy,
+        },
+    )
+
+
+def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, scoring.Score]:
+    """Logits and score of a part of the data; only the prediction is timed."""
+    with clock.measure("evaluate", backend):
+        logits = backend.predict(part.images)
+    network = backend.network
+    l2 = scoring.l2_terms(network, backend.get_weights()) if scoring.has_l2(network) else 0.0
+    return logits, scoring.score(logits, part.labels, l2)
