@@ -94,27 +94,29 @@ class _ChannelsLastBatchNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Any:
         count = x.numel() // x.shape[1]
         mean = x.sum((0, 2, 3)) / count
-        standard = x - _by_channel(mean)
-        variance = standard.square().sum((0, 2, 3)) / count
+        centred = x - _by_channel(mean)
+        variance = centred.square().sum((0, 2, 3)) / count
         inverse = (variance + epsilon).rsqrt()
-        standard.mul_(_by_channel(inverse))
-        ctx.save_for_backward(standard, gamma, inverse)
+        ctx.save_for_backward(centred, gamma, inverse)
         ctx.mark_non_differentiable(mean, variance)
-        output = torch.addcmul(_by_channel(beta), standard, _by_channel(gamma))
+        output = torch.addcmul(_by_channel(beta), centred, _by_channel(gamma * inverse))
         return output, mean, variance
 
     @staticmethod
     def backward(ctx: Any, *slopes: Any) -> Any:  # type: ignore[override]
-        """Ioffe & Szegedy 2015, section 3."""
-        standard, gamma, inverse = ctx.saved_tensors
+        """Ioffe & Szegedy 2015, section 3, with the channels' factors multiplied out first.
+
+        gamma * inverse * (slope - mean(slope) - centred * inverse**2 * mean(slope * centred))
+        """
+        centred, gamma, inverse = ctx.saved_tensors
         slope = slopes[0]
         count = slope.numel() // slope.shape[1]
         beta_slope = slope.sum((0, 2, 3))
-        gamma_slope = (slope * standard).sum((0, 2, 3))
-        # gamma * inverse * (slope - mean(slope) - standard * mean(slope * standard))
-        x_slope = slope - _by_channel(beta_slope / count)
-        x_slope.addcmul_(standard, _by_channel(gamma_slope / -count))
-        return x_slope.mul_(_by_channel(gamma * inverse)), gamma_slope, beta_slope, None
+        gamma_slope = (slope * centred).sum((0, 2, 3)) * inverse
+        scale = gamma * inverse
+        x_slope = torch.addcmul(_by_channel(-scale * beta_slope / count), slope, _by_channel(scale))
+        x_slope.addcmul_(centred, _by_channel(-scale * inverse * gamma_slope / count))
+        return x_slope, gamma_slope, beta_slope, None
 
 
 def _by_channel(vector: Tensor) -> Tensor:
