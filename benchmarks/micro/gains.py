@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.micro.inside import run_inside
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
 HERE = {  # choices that do nothing on this device or engine are left out
@@ -63,7 +63,13 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     load(options.architecture)  # a misspelt name is told once, and here
     rows, seconds, failed = [], {}, 0
     for name in options.frameworks:
-        found = _in_its_process(name, options, arguments)
+        found = run_inside(
+            "benchmarks.micro.gains",
+            name,
+            arguments,
+            device=options.device,
+            threads=options.threads,
+        )
         if found is None:
             failed = 1
             continue
@@ -91,33 +97,6 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         }
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return failed
-
-
-def _in_its_process(
-    name: str, options: argparse.Namespace, arguments: list[str]
-) -> dict[str, Any] | None:
-    from benchmarks import launch, machine
-
-    with tempfile.TemporaryDirectory(prefix="gains-") as scratch:
-        target = Path(scratch) / "output.json"
-        variables = launch.environment(
-            name, device=options.device, threads=options.threads, scratch=Path(scratch)
-        )
-        command = [sys.executable, "-m", "benchmarks.micro.gains", *arguments]
-        ended = subprocess.run(
-            [*command, "--inside", name, "--output", str(target)],
-            env=variables,
-            cwd=machine.ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if ended.returncode or not target.exists():
-            last = ended.stderr.strip().splitlines()[-1:] or ["no output"]
-            print(f"failed: {name}: {last[0]}", file=sys.stderr)
-            return None
-        return json.loads(target.read_text(encoding="utf-8"))
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:

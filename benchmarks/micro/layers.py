@@ -1,0 +1,303 @@
+"""How fast each framework's kernels are, layer by layer: `python -m benchmarks.micro.layers`.
+
+Every convolution and dense layer of a network alone: forward pass, gradient of the input, gradient
+of the kernel, each beside a matrix product. What a whole training step reaches is bounded by what
+these reach; the rest of the step (pools, activations, batch norm, optimizer) counts no operations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.micro.inside import run_inside
+from benchmarks.micro.networks import named
+
+FRAMEWORKS = ("torch", "jax", "keras")
+PASSES = ("forward", "input gradient", "kernel gradient")
+PEAK = 2048  # rows and columns of the matrix product
+
+Kernels = dict[str, Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A layer's work: kernel shape (row, column, in, out), or (in, out) of a dense layer.
+
+    `input_shape` has the batch first; the first layer needs no gradient of its input.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    kernel_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    first: bool
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """Which of PASSES a training step makes."""
+        return tuple(p for p in PASSES if not (self.first and p == "input gradient"))
+
+    @property
+    def flops(self) -> int:
+        """Operations of one pass; a multiply-add is 2."""
+        return 2 * int(np.prod(self.output_shape)) * int(np.prod(self.kernel_shape[:-1]))
+
+
+def works(architecture: str, size: int, batch: int) -> list[Work]:
+    """The layers with kernels of a network for pictures of size x size x 3."""
+    shape: tuple[int, ...] = (size, size, 3)
+    found: list[Work] = []
+    for name, layer in named(architecture):
+        source = shape
+        if layer[0] == "conv":
+            side = shape[0] - layer[2] + 1
+            shape = (side, side, layer[1])
+            kernel: tuple[int, ...] = (layer[2], layer[2], source[2], layer[1])
+        elif layer[0] == "dense":
+            shape = (layer[1],)
+            kernel = (source[0], layer[1])
+        elif layer[0] == "pool":
+            shape = (shape[0] // 2, shape[1] // 2, shape[2])
+        elif layer[0] == "flatten":
+            shape = (int(np.prod(shape)),)
+        if layer[0] in ("conv", "dense"):
+            found.append(Work(name, (batch, *source), kernel, (batch, *shape), not found))
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    line = argparse.ArgumentParser(
+        prog="python -m benchmarks.micro.layers",
+        description="Each layer's three passes alone, in each framework, beside a matrix product.",
+    )
+    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=list(FRAMEWORKS))
+    line.add_argument("--architecture", choices=("unam", "c2"), default="unam")
+    line.add_argument("--size", type=int, default=69, metavar="PIXELS")
+    line.add_argument("--batch-size", type=int, default=64, metavar="N")
+    line.add_argument("--blocks", type=int, default=7, help="times of each (default 7)")
+    line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--output", metavar="FILE.json", help="every time, as data")
+    line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Status 0, 1 when a framework failed, 2 for bad input."""
+    options = parser().parse_args(arguments)
+    try:
+        layers = works(options.architecture, options.size, options.batch_size)
+        if options.inside:
+            found = _measure(layers, options)
+            Path(options.output).write_text(json.dumps(found), encoding="utf-8")
+            return 0
+        return _all(layers, options, list(arguments if arguments is not None else sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _all(layers: list[Work], options: argparse.Namespace, arguments: list[str]) -> int:
+    from benchmarks import machine
+
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for name in options.frameworks:
+        found = run_inside(
+            "benchmarks.micro.layers", name, arguments, device="cpu", threads=options.threads
+        )
+        if found is not None:
+            seconds[name] = found
+    if not seconds:
+        return 1
+    peak = 2 * PEAK**3 / min(median(found["matrix product"]) for found in seconds.values())
+    for line in table(layers, seconds, peak):
+        print(line)
+    if options.output:
+        content = {
+            "command": " ".join(["python", "-m", "benchmarks.micro.layers", *arguments]),
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+            "peak_flops_per_second": peak,
+            "seconds": seconds,
+        }
+        Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return int(len(seconds) < len(options.frameworks))
+
+
+def table(
+    layers: Sequence[Work], seconds: dict[str, dict[str, list[float]]], peak: float
+) -> list[str]:
+    """Shares of the best matrix product, as a Markdown table: median time of each pass."""
+    lines = [
+        f"| layer | pass | share of work | {' | '.join(seconds)} |",
+        f"| --- | --- | ---: |{' ---: |' * len(seconds)}",
+    ]
+    whole = sum(work.flops for work in layers for _ in work.passes)
+    for work in layers:
+        for name in work.passes:
+            shares = [
+                work.flops / median(found[f"{work.name} {name}"]) / peak
+                for found in seconds.values()
+            ]
+            row = " | ".join(f"{share:.2f}" for share in shares)
+            lines.append(f"| {work.name} | {name} | {work.flops / whole:.0%} | {row} |")
+    sums = [
+        sum(median(found[f"{work.name} {name}"]) for work in layers for name in work.passes)
+        for found in seconds.values()
+    ]
+    lines.append(f"| all | | 100% | {' | '.join(f'{whole / s / peak:.2f}' for s in sums)} |")
+    own = [2 * PEAK**3 / median(found["matrix product"]) / peak for found in seconds.values()]
+    lines.append(f"| own matrix product | | | {' | '.join(f'{share:.2f}' for share in own)} |")
+    return lines
+
+
+def _measure(layers: Sequence[Work], options: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of every pass of every layer, and of the matrix product, in interleaved blocks."""
+    make = {"torch": _torch, "jax": _jax, "keras": _tensorflow}[options.inside]
+    kernels = make(layers, options.threads)
+    for run in kernels.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in kernels}
+    for _ in range(options.blocks):
+        for name, run in kernels.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def _arrays(work: Work) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Input, kernel and gradient of the output, float32."""
+    generator = np.random.default_rng(0)
+    shapes = (work.input_shape, work.kernel_shape, work.output_shape)
+    x, kernel, slope = (generator.standard_normal(shape, dtype=np.float32) for shape in shapes)
+    return x, kernel, slope
+
+
+def _torch(layers: Sequence[Work], threads: int) -> Kernels:
+    import torch
+
+    torch.set_num_threads(threads)
+    a = torch.randn(PEAK, PEAK)
+    kernels: Kernels = {"matrix product": partial(torch.mm, a, a)}
+    for work in layers:
+        x, kernel, slope = map(torch.from_numpy, _arrays(work))
+        if len(work.kernel_shape) == 2:
+            made: list[Callable[[], Any]] = [
+                partial(torch.mm, x, kernel),
+                partial(torch.mm, slope, kernel.T),
+                partial(torch.mm, x.T, slope),
+            ]
+        else:
+            x, slope = x.permute(0, 3, 1, 2), slope.permute(0, 3, 1, 2)  # channels last
+            kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+
+            back = partial(
+                torch.ops.aten.convolution_backward,
+                *(slope, x, kernel, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
+            )
+            made = [
+                partial(torch.nn.functional.conv2d, x, kernel),
+                partial(back, [True, False, False]),
+                partial(back, [False, True, False]),
+            ]
+        kernels |= _named(work, made)
+    return kernels
+
+
+def _jax(layers: Sequence[Work], threads: int) -> Kernels:
+    """The tuned backend's convolutions; XLA takes its threads from the affinity."""
+    import jax
+
+    from frameworks.jax_convolution import convolve
+
+    def waited(function: Any, *arguments: Any) -> Callable[[], Any]:
+        compiled = jax.jit(function)
+        return lambda: jax.block_until_ready(compiled(*arguments))
+
+    a = jax.numpy.asarray(np.random.default_rng(0).standard_normal((PEAK, PEAK), dtype=np.float32))
+    kernels: Kernels = {"matrix product": waited(lambda a: a @ a, a)}
+    for work in layers:
+        x, kernel, slope = map(jax.numpy.asarray, _arrays(work))
+
+        def forward(x: Any, k: Any, dense: bool = len(work.kernel_shape) == 2) -> Any:
+            return x @ k if dense else convolve(x, k, (1, 1), "VALID")
+
+        def of_input(x: Any, k: Any, s: Any, forward: Any = forward) -> Any:
+            return jax.vjp(lambda x: forward(x, k), x)[1](s)
+
+        def of_kernel(x: Any, k: Any, s: Any, forward: Any = forward) -> Any:
+            return jax.vjp(lambda k: forward(x, k), k)[1](s)
+
+        made = [
+            waited(forward, x, kernel),
+            waited(of_input, x, kernel, slope),
+            waited(of_kernel, x, kernel, slope),
+        ]
+        kernels |= _named(work, made)
+    return kernels
+
+
+def _tensorflow(layers: Sequence[Work], threads: int) -> Kernels:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def waited(operation: Any, *arguments: Any) -> Callable[[], Any]:
+        compiled = tf.function(operation)
+        return lambda: compiled(*arguments).numpy()
+
+    a = tf.random.normal((PEAK, PEAK))
+    kernels: Kernels = {"matrix product": waited(lambda a: tf.linalg.matmul(a, a)[0, 0], a)}
+    for work in layers:
+        x, kernel, slope = map(tf.constant, _arrays(work))
+        corner = (0,) * len(work.output_shape)
+        if len(work.kernel_shape) == 2:
+            operations: list[Any] = [
+                lambda x, k, s: tf.linalg.matmul(x, k),
+                lambda x, k, s: tf.linalg.matmul(s, k, transpose_b=True),
+                lambda x, k, s: tf.linalg.matmul(x, s, transpose_a=True),
+            ]
+        else:
+            sides = {"strides": [1, 1, 1, 1], "padding": "VALID"}
+            operations = [
+                lambda x, k, s, o=sides: tf.nn.conv2d(x, k, **o),
+                lambda x, k, s, o=sides: tf.raw_ops.Conv2DBackpropInput(
+                    input_sizes=tf.shape(x), filter=k, out_backprop=s, **o
+                ),
+                lambda x, k, s, o=sides: tf.raw_ops.Conv2DBackpropFilter(
+                    input=x, filter_sizes=tf.shape(k), out_backprop=s, **o
+                ),
+            ]
+        # one number is read back, so that the whole result is computed and little is copied
+        made = [
+            waited(lambda x, k, s, f=f, c=corner: f(x, k, s)[c], x, kernel, slope)
+            for f in operations
+        ]
+        kernels |= _named(work, made)
+    return kernels
+
+
+def _named(work: Work, made: Sequence[Callable[[], Any]]) -> Kernels:
+    """The passes that a training step makes, by layer and pass."""
+    return {
+        f"{work.name} {name}": run
+        for name, run in zip(PASSES, made, strict=True)
+        if name in work.passes
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
