@@ -99,21 +99,43 @@ class Contest:
         backend.compile(Epoch(self.images, self.labels, batches, 1))
         return run
 
-    def _backend(self, tuning: Any) -> Backend:
+    def evaluation(self, tuning: str) -> Callable[[], np.ndarray]:
+        """Logits of one batch by a backend, which is made ready first."""
+        backend = self._backend(tuning)
+        images = self.images[: self.settings.batch_size]
+        backend.predict(images)
+        return lambda: backend.predict(images)
+
+    def compilation(self, tuning: str) -> Callable[[], None]:
+        """`compile` of a new backend, for the first time as far as its framework can tell."""
+        if self.settings.framework == "jax":
+            import jax
+
+            jax.clear_caches()
+        backend = self._new_backend(tuning)
+        order = np.arange(self.settings.batch_size)
+        batches = split_into_batches(order, self.settings.batch_size)
+        return lambda: backend.compile(Epoch(self.images, self.labels, batches, 1))
+
+    def _backend(self, tuning: str) -> Backend:
         if tuning not in self.backends:
-            one = self.settings
-            runtime = Runtime(
-                device=one.device,  # type: ignore[arg-type]
-                tuning=tuning,
-                native_dropout=True,
-                seed=one.seed,
-                threads=one.threads,
-            )
-            recipe = fill_recipe(Recipe(batch_size=one.batch_size))
-            make = framework(one.framework).backend(tuning)
-            self.backends[tuning] = make(self.network, recipe, runtime, self.weights)
-            self.backends[tuning].stage(self.images, self.labels)
+            self.backends[tuning] = self._new_backend(tuning)
         return self.backends[tuning]
+
+    def _new_backend(self, tuning: Any) -> Backend:
+        one = self.settings
+        runtime = Runtime(
+            device=one.device,  # type: ignore[arg-type]
+            tuning=tuning,
+            native_dropout=True,
+            seed=one.seed,
+            threads=one.threads,
+        )
+        recipe = fill_recipe(Recipe(batch_size=one.batch_size))
+        make = framework(one.framework).backend(tuning)
+        backend = make(self.network, recipe, runtime, self.weights)
+        backend.stage(self.images, self.labels)
+        return backend
 
 
 def run(settings: Settings) -> dict[str, Any]:

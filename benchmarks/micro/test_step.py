@@ -1,4 +1,4 @@
-"""One training step of the bare loops and of the backends, side by side, by pytest-benchmark.
+"""One training step, one evaluation step and compilation, side by side, by pytest-benchmark.
 
     MICRO_FRAMEWORK=jax python -m pytest benchmarks/micro/test_step.py
 
@@ -14,7 +14,7 @@ import pytest
 from benchmarks.micro.contest import BARE, Contest, Settings
 
 FRAMEWORK = os.environ.get("MICRO_FRAMEWORK", "torch")
-CONTESTANTS = ("idiomatic", "tuned", "tutorial", "best")
+TUNINGS = ("idiomatic", "tuned")
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -34,9 +34,35 @@ def contest(request):
     return Contest(settings)
 
 
-@pytest.mark.parametrize("contestant", CONTESTANTS)
-def test_one_step(benchmark, contest, contestant):
+def grouped(benchmark, contest, what, tuning):
+    """Name the group, and tell the history what was timed."""
     settings = contest.settings
-    benchmark.group = f"{FRAMEWORK} {settings.architecture} {settings.device}"
+    benchmark.group = f"{FRAMEWORK} {settings.architecture} {settings.device} {what}"
+    benchmark.extra_info |= {"framework": FRAMEWORK, "tuning": tuning, "device": settings.device}
+
+
+@pytest.mark.parametrize("contestant", [*TUNINGS, "tutorial", "best"])
+def test_training_step(benchmark, contest, contestant):
+    grouped(benchmark, contest, "training", contestant)
     loss = benchmark.pedantic(contest.call(contestant), rounds=5, warmup_rounds=2)
     assert 0 < loss < 100
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_evaluation_step(benchmark, contest, tuning):
+    grouped(benchmark, contest, "evaluation", tuning)
+    logits = benchmark.pedantic(contest.evaluation(tuning), rounds=5, warmup_rounds=2)
+    assert logits.shape == (contest.settings.batch_size, 10)
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_compilation(benchmark, contest, tuning):
+    grouped(benchmark, contest, "compilation", tuning)
+    made = []
+
+    def fresh():
+        made.append(contest.compilation(tuning))
+        return (made[-1],), {}
+
+    benchmark.pedantic(lambda compile_it: compile_it(), setup=fresh, rounds=3)
+    assert len(made) == 3
