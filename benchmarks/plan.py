@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from benchmarks.suite import Parity, Suite, Tuning
+from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
 from datasets.batches import split_into_batches
 from frameworks.architecture import Architecture, load
 from frameworks.backend import Precision, Runtime, framework
@@ -32,7 +32,11 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DataView(_Part, frozen=True):
-    """The galaxies as the network sees them. `sha256` is that of the source."""
+    """The galaxies as the network sees them. `sha256` is that of the source.
+
+    fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
+    crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
+    """
 
     dataset: str
     sha256: str
@@ -44,6 +48,9 @@ class DataView(_Part, frozen=True):
     classes: int
     image_key: str = "images"
     label_key: str = "ans"
+    fraction: float = 1.0
+    augmentation: Augmentation = "none"
+    cropped_from: int = 0
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -52,11 +59,17 @@ class DataView(_Part, frozen=True):
 
 
 class SplitSettings(_Part, frozen=True):
-    """How the galaxies are split: the test set first, then validation from what is left."""
+    """How the galaxies are split: the test set first, then validation from what is left.
+
+    by: "copy" deals every augmented copy by itself, so that copies of one galaxy are trained and
+    tested on; test_copies: those that validation and test look at.
+    """
 
     seed: int
     test_fraction: float
     validation_fraction: float
+    by: SplitBy = "galaxy"
+    test_copies: TestCopies = "centre"
 
 
 class RunConfig(_Part, frozen=True):
@@ -284,6 +297,8 @@ def matrix(
                     seed=suite.split_seed,
                     test_fraction=suite.test_fraction,
                     validation_fraction=suite.validation_fraction,
+                    by=suite.split_by,
+                    test_copies=suite.test_copies,
                 ),
                 seed=seed,
                 device=devices.get(name, "cpu"),

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from benchmarks.suite import (
+    AUGMENTATIONS,
     DEFAULT,
     DEVICES,
     PARITIES,
     PRECISIONS,
+    SPLIT_BY,
+    TEST_COPIES,
     TUNINGS,
     Suite,
     available,
@@ -138,6 +141,30 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--image-key", metavar="KEY", help="HDF5 dataset of the pictures")
     data.add_argument("--label-key", metavar="KEY", help="HDF5 dataset of the labels")
     data.add_argument("--demo-images", type=_positive, metavar="N", help="galaxies to generate")
+    data.add_argument(
+        "--fraction", type=float, metavar="F", help="a part of the galaxies, by class"
+    )
+    data.add_argument(
+        "--augmentation",
+        type=_one_of(AUGMENTATIONS),
+        metavar="A",
+        help="none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips and rotations",
+    )
+    data.add_argument(
+        "--crop-size", type=_positive, metavar="PIXELS", help="of crops40 (default: 100 of 110)"
+    )
+    data.add_argument(
+        "--split-by",
+        type=_one_of(SPLIT_BY),
+        metavar="UNIT",
+        help="galaxy (default), or copy: the copies of one galaxy are trained and tested on (leak)",
+    )
+    data.add_argument(
+        "--test-copies",
+        type=_one_of(TEST_COPIES),
+        metavar="C",
+        help="centre (default): validate and test on the picture as it is; all: on every copy",
+    )
     data.add_argument("--split-seed", type=_natural, metavar="N")
     data.add_argument("--test-fraction", type=float, metavar="F", help="of all galaxies")
     data.add_argument("--validation-fraction", type=float, metavar="F", help="of what is left")

@@ -26,8 +26,15 @@ Parity = Literal["matched", "native"]
 Tuning = Literal["idiomatic", "tuned"]
 PARITIES = ("matched", "native")
 TUNINGS = ("idiomatic", "tuned")
+Augmentation = Literal["none", "crops40", "dihedral"]
+SplitBy = Literal["galaxy", "copy"]
+TestCopies = Literal["centre", "all"]
+AUGMENTATIONS = ("none", "crops40", "dihedral")
+SPLIT_BY = ("galaxy", "copy")
+TEST_COPIES = ("centre", "all")
 PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
+_WORDS = [*PARITIES, *TUNINGS, *PRECISIONS, *DEVICES, *AUGMENTATIONS, *SPLIT_BY, *TEST_COPIES]
 
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,6 +45,11 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` repeat r
     starts with one weight moved by r units in the last place (a control of rounding; R6);
     `deterministic` sets the frameworks' flags for it (see docs/determinism.md).
+
+    `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
+    `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
+    the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
+    `test_copies` is which of them validation and test look at.
 
     For speeds that are to be compared: `control` runs one cell of every block twice (an A/A pair,
     the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
@@ -55,7 +67,12 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     label_key: str = "ans"
     image_size: int | None = None
     demo_images: int | None = None
+    fraction: float = 1.0
+    augmentation: Augmentation = "none"
+    crop_size: int | None = None
     split_seed: int = 0
+    split_by: SplitBy = "galaxy"
+    test_copies: TestCopies = "centre"
     test_fraction: float = 0.2
     validation_fraction: float = 0.2
     seeds: tuple[int, ...] = (0,)
@@ -155,6 +172,20 @@ def check(suite: Suite, *, origin: str) -> None:
     for seed in suite.seeds:
         require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
     require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(0 < suite.fraction <= 1, "fraction", f"is {suite.fraction}; above 0, and at most 1.")
+    crop, crops = suite.crop_size, suite.augmentation == "crops40"
+    require(crop is None or crop >= 1, "crop_size", f"is {crop}; must be at least 1.")
+    require(
+        crop is None or crops,
+        "crop_size",
+        f"is {crop}, and nothing is cropped; use augmentation crops40, or image_size to resize.",
+    )
+    no_copies = suite.augmentation == "none"
+    require(
+        not (no_copies and suite.test_copies == "all"),
+        "test_copies",
+        "is 'all', and there are no copies; use augmentation crops40 or dihedral.",
+    )
     require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
@@ -199,7 +230,7 @@ def _readable(message: str) -> str:
     reason, _, place = message.partition(" - at ")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
         word = match.group(1)
-        reason += near_miss(word, [*PARITIES, *TUNINGS, *PRECISIONS, *DEVICES])
+        reason += near_miss(word, _WORDS)
     field = place.strip("`").removeprefix("$").removeprefix(".")
     return f"field '{field}': {reason}" if field else reason
 

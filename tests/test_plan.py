@@ -144,6 +144,9 @@ def test_nothing_to_interleave() -> None:
         ("threads", 1),
         ("data", msgspec.structs.replace(VIEW, sha256="1" * 64)),
         ("data", msgspec.structs.replace(VIEW, label_key="class")),
+        ("data", msgspec.structs.replace(VIEW, fraction=0.5)),
+        ("data", msgspec.structs.replace(VIEW, augmentation="dihedral")),
+        ("data", msgspec.structs.replace(VIEW, augmentation="crops40", cropped_from=76)),
     ],
 )
 def test_whatever_is_run_otherwise_has_another_id(field: str, value: object) -> None:
@@ -164,10 +167,12 @@ def test_optimizer_settings_and_layers_enter_the_id() -> None:
         {"architectures": ("c2",)},
         {"split_seed": 1},
         {"test_fraction": 0.3},
+        {"split_by": "copy"},
+        {"test_copies": "all"},
     ):
         (run,) = plan(Suite(frameworks=("torch",), **changes))  # type: ignore[arg-type]
         ids.add(run.run_id)
-    assert len(ids) == 9
+    assert len(ids) == 11
 
 
 def test_the_id_does_not_depend_on_titles_or_on_how_a_config_was_made() -> None:
@@ -247,6 +252,13 @@ def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
         ("parity = ['macthed']", "field 'parity.*macthed'.*did you mean 'matched'"),
         ("optimizer = {name = 'sgd', momntum = 0.9}", "field 'optimizer'.*`momntum`"),
         ("optimizer = {name = 'sgd', learning_rate = -0.1}", "learning_rate"),
+        ("fraction = 0", "field 'fraction': is 0.*; above 0, and at most 1"),
+        ("fraction = 1.5", "field 'fraction': is 1.5"),
+        ("augmentation = 'crop40'", "field 'augmentation'.*did you mean 'crops40'"),
+        ("split_by = 'galaxies'", "field 'split_by'.*did you mean 'galaxy'"),
+        ("crop_size = 63", "field 'crop_size': is 63, and nothing is cropped; use augmentation"),
+        ("augmentation = 'crops40'\ncrop_size = 0", "field 'crop_size': is 0"),
+        ("test_copies = 'all'", "field 'test_copies': is 'all', and there are no copies"),
     ],
 )
 def test_a_bad_suite_file_is_named_with_its_field(tmp_path, content: str, message: str) -> None:
