@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-_SPLIT = 4  # stream: no split shares random numbers with orders (1), masks (2) or weights (3)
+# Streams: no split shares random numbers with orders (1), masks (2), weights (3), or with a part.
+_SPLIT, _PART = 4, 5
+_LEAST = 3  # of a class: one to train on, one to validate and one to test
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,12 @@ class Split:
 
     def counts(self, labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
         """Images of each class in "train", "validation" and "test": int64 (classes,) each."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: per_class_counts(labels[rows], classes) for name, rows in parts.items()}
+        parts = self.parts().items()
+        return {name: per_class_counts(labels[rows], classes) for name, rows in parts}
+
+    def parts(self) -> dict[str, np.ndarray]:
+        """The rows by the name of their part: "train", "validation", "test"."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def per_class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -67,24 +74,14 @@ def stratified(
     """
     labels = np.asarray(labels)
     _check(labels, test_fraction, validation_fraction, seed)
-    if groups is None:
-        unit_labels, unit_of_row = labels.astype(np.int64), np.arange(len(labels))
-    else:
-        unit_labels, unit_of_row = _units(labels, np.asarray(groups))
-
+    unit_labels, unit_of_row = _units(labels, groups)
     sizes = np.bincount(unit_labels).astype(np.int64)
     tested = _shares(sizes, test_fraction, spare=2 if validation_fraction else 1)
     rest = sizes - tested
     validated = _shares(rest, validation_fraction, spare=1)
 
-    # A ticket for each unit; a class's lowest tickets are tested, the next ones validated.
-    key = np.array([seed, _SPLIT], dtype=np.uint64)
-    tickets = np.random.Generator(np.random.Philox(key=key)).random(len(unit_labels))
-    drawn = np.lexsort((tickets, unit_labels))
-    first_of_class = np.cumsum(sizes) - sizes
-    rank = np.empty(len(drawn), dtype=np.int64)
-    rank[drawn] = np.arange(len(drawn)) - first_of_class[unit_labels[drawn]]
-
+    # A class's first are tested, the next ones validated.
+    rank = _ranks(unit_labels, sizes, seed, _SPLIT)
     in_test = (rank < tested[unit_labels])[unit_of_row]
     in_test_or_validation = (rank < (tested + validated)[unit_labels])[unit_of_row]
     split = Split(
@@ -94,6 +91,83 @@ def stratified(
     )
     _check_parts(split, test_fraction, validation_fraction, sizes)
     return split
+
+
+def of_copies(
+    labels: np.ndarray,
+    copies: int,
+    *,
+    by: str = "galaxy",
+    test_copies: str = "centre",
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> Split:
+    """Split a data set that has so many copies of each galaxy, by its rows (see `augment`).
+
+    Args:
+        labels, groups: of the galaxies, as `stratified` takes them.
+        by: "galaxy" keeps all copies of a galaxy, and of a group, in one part. "copy" deals each
+            copy by itself, without regard to groups: what is tested was trained on in another
+            crop or turned. Published accuracies were had that way; no other use is sound.
+        test_copies: "centre" leaves the validation and test sets their copies 0, the others of
+            those sets are not used; "all" leaves them all.
+
+    Raises:
+        ValueError: as `stratified`; or an unknown word for `by` or `test_copies`.
+    """
+    if by not in ("galaxy", "copy"):
+        raise ValueError(f"split_by: unknown {by!r}; choose galaxy or copy")
+    if test_copies not in ("centre", "all"):
+        raise ValueError(f"test_copies: unknown {test_copies!r}; choose centre or all")
+    deal = partial(
+        stratified, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed
+    )
+    if by == "copy":
+        split = deal(np.repeat(labels, copies))
+    else:
+        split = deal(labels, groups=groups)
+        split = Split(*(_all_copies(rows, copies) for rows in split.parts().values()))
+    if test_copies == "all" or copies == 1:
+        return split
+    tried = (rows[rows % copies == 0] for rows in (split.validation, split.test))
+    split = Split(split.train, *tried)
+    _check_parts(split, test_fraction, validation_fraction, per_class_counts(labels, 0))
+    return split
+
+
+def part_of(
+    labels: np.ndarray, fraction: float, *, seed: int = 0, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Rows of a stratified part of a data set: int64, ascending.
+
+    ``fraction`` of all, dealt out to the classes by largest remainder; but of each class at least
+    three, so that every part of a split can have one, or all where there are no more.
+
+    Args:
+        labels, groups: as `stratified` takes them; a group is taken whole, and counts as one.
+        seed: 0..2**63-1; it alone orders each class, so that what a smaller share of a class
+            holds, a larger one holds too.
+
+    Raises:
+        ValueError: a fraction that is not above 0 and at most 1; a seed, labels or groups as
+            `stratified` refuses them.
+    """
+    labels = np.asarray(labels)
+    _check(labels, 0.0, 0.0, seed)
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction: is {fraction}; give a number above 0, and at most 1")
+    unit_labels, unit_of_row = _units(labels, groups)
+    sizes = np.bincount(unit_labels).astype(np.int64)
+    taken = np.maximum(_shares(sizes, fraction, spare=0), np.minimum(sizes, _LEAST))
+    rank = _ranks(unit_labels, sizes, seed, _PART)
+    return np.flatnonzero((rank < taken[unit_labels])[unit_of_row]).astype(np.int64)
+
+
+def _all_copies(galaxies: np.ndarray, copies: int) -> np.ndarray:
+    """Rows of all copies of these galaxies: int64."""
+    return (galaxies[:, None] * copies + np.arange(copies)).reshape(-1)
 
 
 def _shares(sizes: np.ndarray, fraction: float, *, spare: int) -> np.ndarray:
@@ -116,8 +190,22 @@ def _shares(sizes: np.ndarray, fraction: float, *, spare: int) -> np.ndarray:
     return shares
 
 
-def _units(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The label of each group, and each row's group as 0..groups-1."""
+def _ranks(unit_labels: np.ndarray, sizes: np.ndarray, seed: int, stream: int) -> np.ndarray:
+    """The place of each unit among those of its class, in an order that is drawn: int64."""
+    key = np.array([seed, stream], dtype=np.uint64)
+    tickets = np.random.Generator(np.random.Philox(key=key)).random(len(unit_labels))
+    drawn = np.lexsort((tickets, unit_labels))
+    first_of_class = np.cumsum(sizes) - sizes
+    rank = np.empty(len(drawn), dtype=np.int64)
+    rank[drawn] = np.arange(len(drawn)) - first_of_class[unit_labels[drawn]]
+    return rank
+
+
+def _units(labels: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The label of each group, and each row's group as 0..groups-1; without groups, of each row."""
+    if groups is None:
+        return labels.astype(np.int64), np.arange(len(labels))
+    groups = np.asarray(groups)
     if groups.shape != labels.shape:
         raise ValueError(
             f"split: {len(labels)} labels but groups of shape {groups.shape}; give one per image"

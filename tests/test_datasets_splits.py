@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets.splits import Split, per_class_counts, stratified
+from datasets.splits import Split, of_copies, part_of, per_class_counts, stratified
 
 # Counted in the file by PHYS449 (class 3 is 349; the data set's page says 394).
 GALAXY10_COUNTS = (3461, 6997, 6292, 349, 1534, 17, 589, 1121, 906, 519)
@@ -197,3 +197,121 @@ def test_too_few_images_say_which_part_is_empty() -> None:
 
 def test_counts_include_absent_classes() -> None:
     np.testing.assert_array_equal(per_class_counts(np.array([2, 2, 0]), 4), [1, 0, 2, 0])
+
+
+KINDS_OF_COPIES = st.sampled_from([1, 8, 40])
+labelled_groups = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(1, 3)), min_size=12, max_size=30
+).filter(lambda drawn: all(sum(label == c for label, _ in drawn) >= 3 for c in (0, 1)))
+
+
+@given(labelled_groups, KINDS_OF_COPIES, st.sampled_from(["centre", "all"]), st.integers(0, 99))
+def test_no_galaxy_is_in_two_parts(drawn, copies: int, test_copies: str, seed: int) -> None:
+    labels = np.repeat([label for label, _ in drawn], [size for _, size in drawn])
+    groups = np.repeat(np.arange(len(drawn)), [size for _, size in drawn])
+    split = of_copies(labels, copies, test_copies=test_copies, seed=seed, groups=groups)
+
+    homes = [set(groups[rows // copies].tolist()) for rows in split.parts().values()]
+    assert sum(map(len, homes)) == len(set().union(*homes)) == len(drawn)
+    of_galaxies = stratified(labels, seed=seed, groups=groups)
+    for name, rows in split.parts().items():
+        assert rows.dtype == np.int64
+        assert (np.diff(rows) > 0).all()
+        galaxies = of_galaxies.parts()[name]
+        assert sorted(set((rows // copies).tolist())) == galaxies.tolist()
+        centre = name != "train" and test_copies == "centre"
+        assert len(rows) == len(galaxies) * (1 if centre else copies)
+        assert not centre or not (rows % copies).any()
+
+
+def test_one_copy_is_the_galaxy_itself() -> None:
+    labels = labels_with((20, 30, 9))
+    for by in ("galaxy", "copy"):
+        assert_same(of_copies(labels, 1, by=by), stratified(labels))
+
+
+@given(counts_of_classes, st.sampled_from([8, 40]), st.integers(0, 99))
+def test_dealing_copies_has_the_shares_right_and_leaks(counts, copies: int, seed: int) -> None:
+    labels = labels_with(counts)
+    split = of_copies(labels, copies, by="copy", test_copies="all", seed=seed)
+    rows = np.concatenate(list(split.parts().values()))
+    np.testing.assert_array_equal(np.sort(rows), np.arange(len(labels) * copies))
+    parts = split.counts(np.repeat(labels, copies), len(counts))
+    sizes = np.array(counts) * copies
+    assert (np.abs(parts["test"] - sizes * 0.2) <= 1).all()
+    assert (np.abs(parts["validation"] - (sizes - parts["test"]) * 0.2) <= 1).all()
+    tested, trained = (set((rows // copies).tolist()) for rows in (split.test, split.train))
+    if copies == 40:
+        assert len(tested & trained) > 0.9 * len(tested)
+
+    looked_at = of_copies(labels, copies, by="copy", test_copies="centre", seed=seed)
+    np.testing.assert_array_equal(looked_at.train, split.train)
+    np.testing.assert_array_equal(looked_at.test, split.test[split.test % copies == 0])
+
+
+def test_words_that_a_split_of_copies_does_not_know() -> None:
+    labels = labels_with((20, 30))
+    with pytest.raises(ValueError, match="split_by: unknown 'image'; choose galaxy or copy"):
+        of_copies(labels, 8, by="image")
+    with pytest.raises(ValueError, match="test_copies: unknown 'first'; choose centre or all"):
+        of_copies(labels, 8, test_copies="first")
+
+
+def test_a_part_that_no_centre_was_dealt_to_is_refused() -> None:
+    def made(seed: int) -> bool:
+        try:
+            of_copies(labels_with((3, 3)), 40, by="copy", seed=seed)
+        except ValueError as error:
+            assert "nothing is left for the" in str(error)
+            return False
+        return True
+
+    assert {made(seed) for seed in range(20)} == {True, False}
+
+
+@given(counts_of_classes, st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]), st.integers(0, 99))
+def test_a_part_of_the_galaxies_has_every_class_in_its_share(counts, fraction, seed) -> None:
+    labels, sizes = labels_with(counts), np.array(counts)
+    rows = part_of(labels, fraction, seed=seed)
+    assert (np.diff(rows) > 0).all()
+    taken = per_class_counts(labels[rows], len(counts))
+    assert (taken >= np.minimum(sizes, 3)).all()
+    assert (np.abs(taken - sizes * fraction) < 1 + 1e-9)[taken > 3].all()
+    assert fraction < 1 or len(rows) == len(labels)
+    np.testing.assert_array_equal(rows, part_of(labels, fraction, seed=seed))
+    assert set(rows.tolist()) <= set(part_of(labels, 1.0, seed=seed).tolist())
+
+
+def test_a_part_of_galaxy10_is_that_share_of_it() -> None:
+    labels = labels_with(GALAXY10_COUNTS)
+    rows = part_of(labels, 0.1, seed=3)
+    assert per_class_counts(labels[rows], 10).tolist() == [
+        346, 700, 629, 35, 153, 3, 59, 112, 91, 52
+    ]  # fmt: skip
+    assert len(rows) == 2180
+    other = part_of(labels, 0.1, seed=4)
+    assert len(np.intersect1d(rows, other)) < 0.2 * len(rows)
+
+
+@given(labelled_groups, st.sampled_from([0.05, 0.3]), st.integers(0, 99))
+def test_a_part_takes_groups_whole(drawn, fraction: float, seed: int) -> None:
+    labels = np.repeat([label for label, _ in drawn], [size for _, size in drawn])
+    groups = np.repeat(np.arange(len(drawn)), [size for _, size in drawn])
+    rows = part_of(labels, fraction, seed=seed, groups=groups)
+    np.testing.assert_array_equal(rows, np.flatnonzero(np.isin(groups, groups[rows])))
+    of_class = np.bincount([label for label, _ in drawn])
+    taken = np.bincount([drawn[group][0] for group in np.unique(groups[rows])])
+    assert (taken >= np.minimum(of_class, 3)).all()
+
+
+def test_a_part_and_its_split_are_drawn_apart() -> None:
+    labels = np.zeros(1000, dtype=int)
+    rows = part_of(labels, 0.2, seed=5)
+    both = np.intersect1d(rows, stratified(labels, seed=5).test)
+    assert 20 < len(both) < 60  # of 200 and 200 of 1000: 40 expected, standard deviation 5
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.5, float("nan")])
+def test_a_part_that_there_is_not(fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"fraction: is .*; give a number above 0, and at most 1"):
+        part_of(labels_with((20, 30)), fraction)
