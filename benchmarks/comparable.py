@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from results.store import Store
 
 _SAME = ("architecture", "seed", "repeat", "parity", "precision", "batch_size", "tuning")
-_HASHES = ("split_hash", "order_hash", "weights_hash", "masks_hash")
+_DATA_HASHES = ("split_hash", "order_hash", "augmentation_hash")
+_HASHES = (*_DATA_HASHES, "weights_hash", "masks_hash")
 
 
 def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -29,7 +30,7 @@ def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
     found = []
     for block in blocks.values():
         matched = block[0]["parity"] == "matched"
-        for column in _HASHES if matched else _HASHES[:2]:
+        for column in _HASHES if matched else _DATA_HASHES:
             values = {row.get(column) for row in block}
             if len(values) > 1:
                 names = ", ".join(f"{row['framework']} {row.get(column)}" for row in block)

@@ -17,13 +17,13 @@ from frameworks.backend import Backend
 
 def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> None:
     """Test with the weights as they are, send the scores and write the predictions."""
-    test = Part(data, data.split.test)
+    test = Part(data, data.split.test, backend.recipe.batch_size)
     logits, score = evaluate(backend, test, clock)
     if not math.isfinite(score.loss):
         raise DivergedError(f"the test loss is {score.loss}")
     np.savez(
         predictions,
-        index=data.split.test,
+        index=data.index(data.split.test),
         label=test.labels,
         predicted=logits.argmax(axis=1),
         probabilities=np.exp(scoring.log_softmax(logits)).astype(np.float32),
@@ -40,8 +40,11 @@ def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) ->
 
 def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, scoring.Score]:
     """Logits and score of a part of the data; only the prediction is timed."""
-    with clock.measure("evaluate", backend):
-        logits = backend.predict(part.images)
+    found = []
+    for images in part.slices():
+        with clock.measure("evaluate", backend):
+            found.append(backend.predict(images))
+    logits = np.concatenate(found)
     network = backend.network
     l2 = scoring.l2_terms(network, backend.get_weights()) if scoring.has_l2(network) else 0.0
     return logits, scoring.score(logits, part.labels, l2)

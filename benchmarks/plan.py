@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
 from datasets.batches import split_into_batches
-from frameworks.architecture import Architecture, load
+from frameworks.architecture import Architecture, SpecificationError, load
 from frameworks.backend import Precision, Runtime, framework
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.network import Network
@@ -317,9 +317,34 @@ def matrix(
             again = msgspec.structs.replace(there[0].config, control=True)
             # half a block away, as far as any two cells that are compared can be
             block.insert((len(block) + 1) // 2, replace(there[0], config=again))
-        _ = block[0].network  # raises when the pictures are too small
+        _check_size(block[0].config)
         blocks.append(block)
     return list({run.run_id: run for run in interleaved(blocks)}.values())
+
+
+def _check_size(config: RunConfig) -> None:
+    """Raises SpecificationError when the pictures are too small; of crops it says which serve."""
+    try:
+        config.network()
+    except SpecificationError as error:
+        whole, crop = config.data.cropped_from, config.data.height
+        if not whole:
+            raise
+        serves = next((s for s in range(crop + 1, whole - 1) if _fits(config, s)), None)
+        remedy = f"a crop_size of {serves} or more serves" if serves else "no crop_size serves"
+        raise SpecificationError(
+            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; "
+            "augmentation dihedral crops nothing."
+        ) from error
+
+
+def _fits(config: RunConfig, side: int) -> bool:
+    data = msgspec.structs.replace(config.data, height=side, width=side)
+    try:
+        msgspec.structs.replace(config, data=data).network()
+    except SpecificationError:
+        return False
+    return True
 
 
 def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:

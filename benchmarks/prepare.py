@@ -143,6 +143,8 @@ def announce(prepared: Prepared) -> None:
     rows: list[Sequence[object]] = [(name, *counts) for name, counts in galaxies.counts.items()]
     rows.append(("all", sizes.train, sizes.validation, sizes.test))
     _print_table(["class", "train", "validation", "test"], rows)
+    for note in galaxies.notes:
+        print(note)
     description = prepared.session.machine
     gpus = "".join(f", {gpu['name']}" for gpu in description["gpus"])
     print(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,8 @@ from benchmarks.staging import StagedData
 from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
 from frameworks import weights as canonical
 from frameworks.network import Network
+
+SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be looked at
 
 
 @dataclass
@@ -44,7 +48,10 @@ class Feed:
         return Epoch(images, labels, self.batches(number), number, self.masks)
 
     def facts(self) -> dict[str, Any]:
-        """Hashes of split, of the order of every epoch, and of the masks of the first step."""
+        """Hashes of split, of the order of every epoch, and of the masks of the first step.
+
+        Of augmented copies also what they are and what the first batch was, byte by byte.
+        """
         numbers = range(1, self.config.recipe.epochs + 1)
         facts: dict[str, Any] = {
             "split_hash": self.data.split.sha256(),
@@ -53,15 +60,38 @@ class Feed:
         if self.masks is not None:
             first = len(self.batches(1)[0])
             facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
+        if self.data.copies.count > 1:
+            digest = hashlib.sha256(self.data.copies.sha256().encode())
+            digest.update(self.epoch(1)[0].images.tobytes())
+            facts["augmentation_hash"] = digest.hexdigest()
         return facts
 
 
 class Part:
-    """Images and labels of the validation or test set, gathered once; may have none."""
+    """Images and labels of the validation or test set; may have none.
 
-    def __init__(self, data: StagedData, rows: np.ndarray) -> None:
-        self.images = data.images[rows]
+    The images are gathered once; but of a view slice by slice whenever they are looked at, where
+    they are more than `SLICE_BYTES`.
+    """
+
+    def __init__(self, data: StagedData, rows: np.ndarray, batch_size: int) -> None:
         self.labels = data.labels[rows]
+        self._images, self._rows = data.images, rows
+        batch_bytes = batch_size * int(np.prod(data.images.shape[1:]))
+        self._length = max(1, SLICE_BYTES // batch_bytes) * batch_size
+        whole = isinstance(data.images, np.ndarray) or len(rows) <= self._length
+        self._gathered = data.images[rows] if whole else None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def slices(self) -> Iterator[np.ndarray]:
+        """The images in order: uint8 (k, h, w, c), k a multiple of the batch size but at the end.
+
+        Predicted one after the other, they fall into the batches that all of them at once would.
+        """
+        if self._gathered is not None:
+            yield self._gathered
+            return
+        for start in range(0, len(self._rows), self._length):
+            yield self._images[self._rows[start : start + self._length]]

@@ -67,7 +67,7 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
         DivergedError: a loss is not finite; epochs up to that one have been sent.
     """
     channel = clock.channel
-    data = load_staged(data_directory)
+    data = load_staged(data_directory, config.data)
     network = config.network()
     with clock.measure("import"):
         backend_class = framework(config.framework).backend(config.tuning)
@@ -79,7 +79,8 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
         backend = backend_class(network, config.recipe, config.runtime(), initial)
         backend.synchronize()
     with clock.measure("stage", backend):
-        backend.stage(data.images, data.labels)
+        if isinstance(data.images, np.ndarray):  # a view is streamed
+            backend.stage(data.images, data.labels)
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
     if config.recipe.epochs:
@@ -92,7 +93,7 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     channel.send("facts", values={"extra": extra})
 
     meter = nvml.Meter() if config.device == "cuda" else None
-    validation = Part(data, data.split.validation)
+    validation = Part(data, data.split.validation, config.recipe.batch_size)
     training = Training(config, backend, feed, validation, clock, meter)
     training.run()
     channel.send("facts", values=training.facts())

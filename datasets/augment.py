@@ -44,6 +44,11 @@ class Copies:
         """Copies of each galaxy."""
         return COUNTS[self.augmentation]
 
+    @property
+    def cropped(self) -> bool:
+        """Whether a copy is a part of the picture."""
+        return self.augmentation == "crops40"
+
     def corner(self, copy: int) -> tuple[int, int]:
         """Row and column in the picture of the copy's first pixel, before it is turned."""
         last = self.side - self.crop

@@ -9,10 +9,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 _ORDER, _MASK = 1, 2  # streams: no order ever shares random numbers with a mask (weights: 3)
+
+
+class Images(Protocol):
+    """The pictures of a data set, uint8 (n, height, width, channels): an array, or a view that
+    makes what is asked for (`augment.AugmentedImages`)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """The pictures of these rows, in their order, contiguous."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -93,12 +113,13 @@ def dropout_mask(
 class Epoch(Sequence[Batch]):
     """The batches of one epoch, gathered when asked for.
 
-    images: uint8 (n, height, width, channels) of the whole data set; labels: int (n,);
+    images: uint8 (n, height, width, channels) of the whole data set, an array or a view of one;
+    labels: int (n,);
     indices: the batches as arrays of rows; masks: None where the framework draws its own.
     served: the steps asked for so far, in order, so that what a framework did can be checked.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     indices: Sequence[np.ndarray]
     number: int

@@ -14,7 +14,8 @@ import numpy as np
 from datasets import demo
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, open_galaxies
-from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, view_labels
+from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, LabelView, view_labels
+from datasets.splits import part_of
 
 DEMO = "demo"
 
@@ -64,6 +65,8 @@ class Dataset:
     (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of the source
     file, or of the images and labels generated. groups: int64 (n,) or None: images of one group
     belong to one galaxy and never cross a split. source: a sentence on where it comes from.
+    rows: int64 (n,), which these are of all galaxies that the label view has, where only a part of
+    them was asked for. note: a sentence on the labels that a user should know, or "".
     """
 
     name: str
@@ -75,6 +78,8 @@ class Dataset:
     sha256: str
     groups: np.ndarray | None = field(repr=False)
     source: str
+    rows: np.ndarray | None = field(default=None, repr=False)
+    note: str = ""
 
 
 def load(
@@ -88,6 +93,8 @@ def load(
     group_key: str | None = None,
     class_names: Sequence[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    fraction: float = 1.0,
+    fraction_seed: int = 0,
     demo_images: int = 1000,
     demo_seed: int = 0,
 ) -> Dataset:
@@ -102,6 +109,8 @@ def load(
         group_key: the file's dataset of group numbers; by default "groups", if it has that.
         class_names: names by label, instead of the file's own or "class 0", "class 1"...
         cache_dir: where downloads are kept, instead of the user's cache directory.
+        fraction, fraction_seed: take a part of the galaxies, of every class its share and at least
+            three (`splits.part_of`); only these are held in memory.
         demo_images, demo_seed: how many galaxies "demo" generates, and from which seed.
 
     A file without ``class_names`` has no empty classes; one with ``t_type`` (Hubble T types) can
@@ -117,7 +126,7 @@ def load(
     picking = Picking(channels, image_size)
     name = os.fspath(name_or_path)
     if name == DEMO:
-        return _load_demo(labels, picking, demo_images, demo_seed)
+        return _load_demo(labels, picking, demo_images, demo_seed, (fraction, fraction_seed))
     if name in PUBLISHED:
         path = fetch(PUBLISHED[name].file, cache_dir=cache_dir)
         sha256 = PUBLISHED[name].file.sha256  # checked by fetch
@@ -149,34 +158,50 @@ def load(
                 f"apart; use another view of the labels"
             )
         groups = file.groups(group_key, len(native))
+        groups = None if groups is None else groups[view.rows]
+        part = _part(view, groups, fraction, fraction_seed)
+        chosen = slice(None) if part is None else part
         keep = np.zeros(len(native), dtype=bool)
-        keep[view.rows] = True
+        keep[view.rows[chosen]] = True
         images = file.images(image_key, keep, picking)
         source = PUBLISHED[known].source if known else file.source()
     return Dataset(
         name=known or path.stem,
         images=images,
-        labels=view.labels,
+        labels=view.labels[chosen],
         class_names=view.class_names,
         label_view=labels,
         channels=channels,
         sha256=sha256,
-        groups=None if groups is None else groups[view.rows],
+        groups=None if groups is None else groups[chosen],
         source=source or f"The file {path.name}.",
+        rows=part,
+        note=view.note,
     )
 
 
-def _load_demo(labels: str, picking: Picking, n: int, seed: int) -> Dataset:
+def _part(
+    view: LabelView, groups: np.ndarray | None, fraction: float, seed: int
+) -> np.ndarray | None:
+    """Rows of the view that are taken, where not all of them are."""
+    return None if fraction == 1 else part_of(view.labels, fraction, seed=seed, groups=groups)
+
+
+def _load_demo(
+    labels: str, picking: Picking, n: int, seed: int, fraction: tuple[float, int]
+) -> Dataset:
     picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
     view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
     images, native = demo.generate(n, seed)
     digest = hashlib.sha256(images.tobytes())
     digest.update(native.astype("<i8").tobytes())
     view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
+    part = _part(view, None, *fraction)
+    chosen = slice(None) if part is None else part
     return Dataset(
         name=DEMO,
-        images=picking.apply(images),
-        labels=view.labels,
+        images=picking.apply(images[chosen]),
+        labels=view.labels[chosen],
         class_names=view.class_names,
         label_view=labels,
         channels=picking.channels,
@@ -184,6 +209,7 @@ def _load_demo(labels: str, picking: Picking, n: int, seed: int) -> Dataset:
         groups=None,
         source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
         "them say nothing about real galaxies.",
+        rows=part,
     )
 
 

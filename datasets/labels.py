@@ -63,6 +63,7 @@ HUBBLE_GROUPS: dict[str, tuple[int, ...]] = {
     "S0": (-3, -2, -1, 0),
     "Sp": (1, 2, 3, 4, 5, 6, 7, 8, 9),
 }
+_IRREGULAR = 10  # the T type of Magellanic irregulars
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,14 @@ class LabelView:
     """Labels seen through one of ``VIEWS``.
 
     labels: int64 (kept,), 0..len(class_names)-1. rows: int64 (kept,), the rows of the file that
-    they belong to, ascending: all of them, except where a view leaves a class out.
+    they belong to, ascending: all of them, except where a view leaves a class out. note: a
+    sentence on what the grouping does to these labels that its rule does not mention, or "".
     """
 
     labels: np.ndarray
     class_names: tuple[str, ...]
     rows: np.ndarray
+    note: str = ""
 
 
 def view_labels(
@@ -123,7 +126,18 @@ def _hubble_view(t_type: np.ndarray, *, drop_irregular: bool) -> LabelView:
     grouped = np.full(len(t_type), names.index("Irr"), dtype=np.int64)
     for group, types in enumerate(HUBBLE_GROUPS.values()):
         grouped[np.isin(t_type, types)] = group
+    note = _note(t_type[grouped == names.index("Irr")], drop_irregular)
     if not drop_irregular:
-        return LabelView(grouped, names, np.arange(len(t_type), dtype=np.int64))
+        return LabelView(grouped, names, np.arange(len(t_type), dtype=np.int64), note)
     rows = np.flatnonzero(grouped < len(HUBBLE_GROUPS)).astype(np.int64)
-    return LabelView(grouped[rows], names[:-1], rows)
+    return LabelView(grouped[rows], names[:-1], rows, note)
+
+
+def _note(irregular: np.ndarray, dropped: bool) -> str:
+    """Which T types besides the irregulars' own the rule takes for such."""
+    others, counts = np.unique(irregular[irregular != _IRREGULAR], return_counts=True)
+    if not len(others):
+        return ""
+    types = ", ".join(f"{t} ({n:,})" for t, n in zip(others, counts, strict=True))
+    rest = ", and are left out" if dropped else ""
+    return f"By the published rule galaxies of T type {types} count as Irr, like type 10{rest}."

@@ -90,7 +90,13 @@ class Backend(Protocol):
         ...
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,)."""
+        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,).
+
+        Called before training with the very array that its epochs are batches of, so that a
+        backend may gather these itself, by `Epoch.indices`. Not called where an epoch's images are
+        a view, of augmented copies, say: a batch of it is `epoch[step]`, and of data that were not
+        staged it always is.
+        """
         ...
 
     def compile(self, epoch: Sequence[Batch]) -> None:

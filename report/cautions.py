@@ -35,6 +35,20 @@ def mixed_versions(view: View) -> list[Block]:
     return notes
 
 
+def leaks(view: View) -> list[Block]:
+    """A warning for each panel whose runs were tested on copies of what they were trained on."""
+    return [
+        Note(
+            f"{panel.name}: augmented copies were dealt one by one, so that copies of the same "
+            "galaxy are in training, validation and test. Its accuracies are too high: they say "
+            "how well galaxies are recognised again.",
+            "warning",
+        )
+        for panel in view.panels
+        if (panel.ok["split_by"] == "copy").any()
+    ]
+
+
 def version_sets(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Every distinct set of versions of the runs, the one first used first."""
     ordered = runs.sort_values("started_at", kind="stable")

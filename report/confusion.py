@@ -14,6 +14,7 @@ from report import style
 from report.numbers import NONE, count
 from report.section import Note, Picture, Section, Table
 from report.views import Frames, Panel, View
+from results.schema import COPY
 from results.statistics import Interval, wilson
 
 _COLOURS = LinearSegmentedColormap.from_list("ink", ["#ffffff", "#c3d7ea", "#5b8db8", "#16365c"])
@@ -58,8 +59,11 @@ def confusion(predictions: pd.DataFrame, classes: int) -> Confusion:
     label = predictions["label"].to_numpy(dtype=np.int64)
     predicted = predictions["predicted"].to_numpy(dtype=np.int64)
     counts = np.bincount(label * classes + predicted, minlength=classes**2)
-    distinct = predictions.drop_duplicates("index")["label"].to_numpy(dtype=np.int64)
-    return Confusion(counts.reshape(classes, classes), np.bincount(distinct, minlength=classes))
+    # copies of one galaxy tell no more than it does
+    distinct = ~(predictions["index"] % COPY).duplicated().to_numpy(dtype=bool)
+    return Confusion(
+        counts.reshape(classes, classes), np.bincount(label[distinct], minlength=classes)
+    )
 
 
 def matrices(frames: Frames) -> Section | None:

@@ -8,12 +8,14 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AUGMENTATION = "augmentation_hash"
 # What must be equal between frameworks, in words; the last two only under matched parity, since
 # under native parity each framework draws its own weights and masks.
 ALWAYS = {
     "parameters": "parameter count",
     "split_hash": "split",
     "order_hash": "batch order",
+    AUGMENTATION: "augmented copies",
 }
 MATCHED = {
     "weights_hash": "initial weights",
@@ -53,6 +55,8 @@ def _checks(runs: pd.DataFrame, parity: str) -> "Iterator[Check]":
     for seed, repeat in sorted(set(keys.itertuples(index=False, name=None))):
         group = runs[(keys["seed"] == seed) & (keys["repeat"] == repeat)]
         for column, what in (ALWAYS | MATCHED).items():
+            if column == AUGMENTATION and runs[column].isna().all():
+                continue  # there was none
             recorded = {
                 framework: "not recorded" if pd.isna(value) else str(value)
                 for framework, value in zip(group["framework"], group[column], strict=True)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from report.cautions import json_object, version_sets
 from report.identity import ALWAYS, MATCHED, Check
-from report.numbers import count, fixed, listed
+from report.numbers import NONE, count, fixed, listed
 from report.section import Heading, Note, Section, Table
 from report.views import Frames, Panel, View
 
@@ -58,7 +58,8 @@ def verdict(panel: Panel) -> Note:
 
 def checks_table(view: View) -> Table:
     """A row for each network and seed: the fingerprint where it is equal, all where it is not."""
-    what = list((ALWAYS | MATCHED).values())
+    checked = {check.what for panel in view.panels for check in panel.checks}
+    what = [name for name in (ALWAYS | MATCHED).values() if name in checked]
     rows = []
     for panel in view.panels:
         for key in dict.fromkeys((check.seed, check.repeat) for check in panel.checks):
@@ -68,7 +69,7 @@ def checks_table(view: View) -> Table:
                     panel.name,
                     f"{key[0]} (repeat {key[1]})" if key[1] else str(key[0]),
                     str(len(next(iter(cells.values())).recorded)),
-                    *(_check_words(cells[name]) for name in what),
+                    *(_check_words(cells[name]) if name in cells else NONE for name in what),
                 ]
             )
     return Table(

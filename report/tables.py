@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from report.cautions import busy, mixed_versions
+from report.cautions import busy, leaks, mixed_versions
 from report.estimates import brackets, epoch_time, interval_words, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.section import Block, Heading, Note, Section, Table
@@ -28,6 +28,7 @@ def results(frames: Frames) -> Section | None:
         section.blocks.append(Heading(view.title))
         section.blocks.extend(refusals(view))
         section.blocks.extend(unlike_seeds(view))
+        section.blocks.extend(leaks(view))
         section.blocks.extend(mixed_versions(view))
         section.blocks.extend(busy(frames, view))
         section.blocks.append(results_table(view, frames))

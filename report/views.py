@@ -29,6 +29,8 @@ VIEW_COLUMNS = (
     "channels",
     "image_height",
     "image_width",
+    "fraction",
+    "augmentation",
     "parity",
     "tuning",
     "precision",
@@ -36,8 +38,24 @@ VIEW_COLUMNS = (
     "machine_id",
     "threads",
 )
-_PANEL_COLUMNS = ("architecture", "epochs", "batch_size", "optimizer", "learning_rate")
+_PANEL_COLUMNS = (
+    "architecture",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "split_by",
+    "test_copies",
+)
+# What is usual, and was done by all runs that were made before there was a column for it.
+_USUAL: dict[str, float | str] = {
+    "fraction": 1.0,
+    "augmentation": "none",
+    "split_by": "galaxy",
+    "test_copies": "centre",
+}
 _MISSING = "?"  # stands for null in a group's key
+_GROUPED_BY = ("framework", "architecture", "dataset", "parity")
 
 # How views and panels are named.
 _VIEW_ALWAYS = dict.fromkeys(("dataset", "parity", "tuning", "precision", "device"), "{}")
@@ -57,6 +75,15 @@ _PANEL_IF_NEEDED = {
     "learning_rate": "rate {}",
     "architecture_hash": "layers {:.6}",
 }
+# Words in every name for what is not usual.
+_UNUSUAL = {
+    "fraction": "fraction {}",
+    "augmentation": "{}",
+    "split_by": "split by {} (leak)",
+    "test_copies": "tested on {} copies",
+}
+_OF_VIEWS = ("fraction", "augmentation")
+_OF_PANELS = ("split_by", "test_copies")
 
 
 @dataclass(frozen=True)
@@ -138,7 +165,8 @@ class View:
         name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
-        return f"{name}, {run['labels']} labels ({run['classes']} classes), {channels}, {size}"
+        words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
+        return ", ".join([*words, *_unusual(self.runs, _OF_VIEWS)])
 
     @property
     def machine(self) -> str:
@@ -232,7 +260,7 @@ class Frames:
         """Every view, the one with the most finished runs of real data first."""
         groups = list(_grouped(self.runs, VIEW_COLUMNS))
         groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
-        titles = _names(groups, _VIEW_ALWAYS, _VIEW_IF_NEEDED)
+        titles = _names(groups, _VIEW_ALWAYS, _OF_VIEWS, _VIEW_IF_NEEDED)
         slugs: list[str] = []
         for title in titles:
             slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
@@ -250,8 +278,9 @@ class Frames:
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a name in the columns that everything is grouped by."""
-    names = ["framework", "architecture", "dataset", "parity"]
-    return runs.assign(**{name: runs[name].fillna(_MISSING) for name in names})
+    fill: dict[str, float | str] = dict.fromkeys(_GROUPED_BY, _MISSING)
+    fill |= _USUAL
+    return runs.assign(**{name: runs[name].fillna(value) for name, value in fill.items()})
 
 
 def _parted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -277,7 +306,8 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     groups = list(_grouped(variants, (*_PANEL_COLUMNS, "variant")))
     groups = [_latest_cells(group) for group in _merged_by_cell(groups)]
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
-    for name, group in zip(_names(groups, _PANEL_ALWAYS, _PANEL_IF_NEEDED), groups, strict=True):
+    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
+    for name, group in zip(names, groups, strict=True):
         yield Panel(name, group, str(group["parity"].iloc[0]))
 
 
@@ -305,21 +335,38 @@ def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]
 
 
+def _unusual(group: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """A word for each of these columns in which the group is not as usual."""
+    values = {column: group[column].iloc[0] for column in columns}
+    return [
+        _UNUSUAL[column].format(value if isinstance(value, str) else f"{value:g}")
+        for column, value in values.items()
+        if value != _USUAL[column]
+    ]
+
+
 def _names(
-    groups: list[pd.DataFrame], always: dict[str, str], if_needed: dict[str, str]
+    groups: list[pd.DataFrame],
+    always: dict[str, str],
+    unusual: Iterable[str],
+    if_needed: dict[str, str],
 ) -> list[str]:
     """A name for each group, with as much as it takes to tell the groups apart.
 
     Args:
         groups: each with one value in every column named.
         always: a format for each column that is in every name.
+        unusual: columns of `_UNUSUAL` that are in every name where they are not as usual.
         if_needed: a format for each column that is used between groups of the same name.
     """
 
     def word(group: pd.DataFrame, column: str, form: str) -> str:
         return form.format(str(group[column].iloc[0]))
 
-    names = [", ".join(word(group, *item) for item in always.items()) for group in groups]
+    names = [
+        ", ".join([word(group, *item) for item in always.items()] + _unusual(group, unusual))
+        for group in groups
+    ]
     for item in if_needed.items():
         words = [word(group, *item) for group in groups]
         variants: dict[str, set[str]] = {}

@@ -25,13 +25,14 @@ from results.equivalence import (
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
-# What a pair must have in common, in words. Masks may be recorded by neither: no dropout.
+# What a pair must have in common, in words. Masks may be recorded by neither: no dropout; copies
+# likewise: no augmentation.
 _RECORDED = {
     "split_hash": "split",
     "order_hash": "batch order",
     "weights_hash": "initial weights",
 }
-_EQUAL = _RECORDED | {"masks_hash": "dropout masks"}
+_EQUAL = _RECORDED | {"masks_hash": "dropout masks", "augmentation_hash": "augmented copies"}
 NO_CONTROL = "no control run: within-framework churn unknown"
 SAME_BITS = (
     "the repeats of a seed predict the same throughout, so that they are no control of rounding: "

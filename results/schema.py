@@ -7,6 +7,7 @@ types are Parquet types by name, so that this file imports nothing heavy.
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 1
+COPY = 2**32  # what the copy's number is multiplied by in `predictions.index`
 
 STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
 
@@ -47,6 +48,10 @@ RUN_COLUMNS = _columns(
     ("image_channels", "int64", "channels of the network's input"),
     ("classes", "int64", "number of classes"),
     ("class_names", "list<string>", "by label"),
+    ("fraction", "double", "share of the data set's galaxies that was used; null: all"),
+    ("augmentation", "string", "copies of each galaxy: none, crops40 or dihedral; null: none"),
+    ("split_by", "string", "galaxy, or copy: copies of one galaxy in several parts; null: galaxy"),
+    ("test_copies", "string", "copies validated and tested on: centre or all; null: centre"),
     ("seed", "int64", "seed of split, order, weights and masks"),
     ("repeat", "int64", "which of several processes of one configuration and seed"),
     ("control", "bool", "second of an A/A pair: its cell run once more, to see the noise"),
@@ -62,7 +67,7 @@ RUN_COLUMNS = _columns(
     ("train_images", "int64", "images trained on in one epoch"),
     ("validation_images", "int64", "images in the validation set"),
     ("test_images", "int64", "images in the test set"),
-    ("class_counts", "list<int64>", "images of each class in the whole data set"),
+    ("class_counts", "list<int64>", "galaxies of each class, in all parts together"),
     ("epochs", "int64", "epochs asked for"),
     ("epochs_trained", "int64", "epochs trained: fewer than asked for when it stopped early"),
     ("tested_epoch", "int64", "the epoch whose weights were tested"),
@@ -95,6 +100,11 @@ RUN_COLUMNS = _columns(
     ("roofline_seconds", "double", "least seconds of a full training step by these two, by layer"),
     ("split_hash", "string", "hash of the train, validation and test indices"),
     ("order_hash", "string", "hash of the batch order of every epoch"),
+    (
+        "augmentation_hash",
+        "string",
+        "hash of the copies' definition and of the first batch's bytes",
+    ),
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),
     ("parity_checked", "bool", "this configuration passed the parity check; null: not checked"),
@@ -130,7 +140,11 @@ EPOCH_COLUMNS = _columns(
 
 PREDICTION_COLUMNS = _columns(
     ("split", "string", "test"),
-    ("index", "int64", "row in the data set"),
+    (
+        "index",
+        "int64",
+        "row of the galaxy in the data set, plus 2**32 x the augmented copy's number",
+    ),
     ("label", "int64", "the class it is labelled as"),
     ("predicted", "int64", "the class of highest probability"),
     ("probabilities", "list<float>", "by class"),

@@ -231,6 +231,17 @@ def test_an_architecture_that_does_not_fit_names_the_layer() -> None:
         plan(Suite(frameworks=("torch",)), view=small)
 
 
+def test_crops_that_an_architecture_does_not_fit_name_the_crop_that_serves() -> None:
+    small = msgspec.structs.replace(VIEW, height=12, width=12, cropped_from=69)
+    with pytest.raises(SpecificationError, match="crop_size of 24 or more serves") as caught:
+        plan(Suite(frameworks=("torch",)), view=small)
+    assert "runs out of pixels at layer" in str(caught.value)
+    plan(Suite(frameworks=("torch",)), view=msgspec.structs.replace(small, height=24, width=24))
+    hopeless = msgspec.structs.replace(small, cropped_from=20)
+    with pytest.raises(SpecificationError, match="no crop_size serves; augmentation dihedral"):
+        plan(Suite(frameworks=("torch",)), view=hopeless)
+
+
 @pytest.mark.parametrize("name", suites.available())
 def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
     suite = suites.load(name)
