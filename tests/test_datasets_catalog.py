@@ -139,6 +139,33 @@ def test_a_view_that_leaves_a_class_out_keeps_rows_together(
     assert len(catalog.load(path, labels="hubble").labels) == 24
 
 
+def test_a_part_of_the_galaxies_is_that_part_of_the_file(write: Callable[..., Path]) -> None:
+    t_type = np.tile(np.array([-5, 99, 3, 0], np.int8), 6)
+    path = write(t_type=t_type, groups=np.arange(24) % 12)
+    whole = catalog.load(path, labels="native")
+    assert whole.rows is None
+    part = catalog.load(path, labels="native", fraction=0.5, fraction_seed=3)
+    assert part.rows is not None
+    assert 0 < len(part.rows) < 24
+    for name in ("images", "labels", "groups"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[part.rows])
+    assert (part.sha256, part.class_names) == (whole.sha256, whole.class_names)
+    regrouped = catalog.load(write("3way.h5", t_type=t_type), labels="3way", fraction=0.5)
+    kept = np.flatnonzero(t_type != 99)
+    np.testing.assert_array_equal(regrouped.images, IMAGES[kept][regrouped.rows])
+    assert np.bincount(regrouped.labels).tolist() == [3, 3, 3]
+    other = catalog.load(path, labels="native", fraction=0.5, fraction_seed=4)
+    assert part.rows.tolist() != other.rows.tolist()
+
+
+def test_a_part_of_the_demo_galaxies_is_that_part_of_them() -> None:
+    whole = catalog.load("demo", demo_images=40)
+    part = catalog.load("demo", demo_images=40, fraction=0.5)
+    np.testing.assert_array_equal(part.images, whole.images[part.rows])
+    np.testing.assert_array_equal(part.labels, whole.labels[part.rows])
+    assert part.sha256 == whole.sha256
+
+
 def test_galaxy10_groups_need_ten_classes(write: Callable[..., Path]) -> None:
     ten = write("ten.h5", ans=np.arange(24) % 10)
     assert catalog.load(ten, labels="4way").class_names == ("E", "S0", "Sp", "Irr")

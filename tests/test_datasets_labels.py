@@ -59,6 +59,10 @@ def test_hubble_types_are_grouped_as_published(view: str) -> None:
     seen = view_labels(np.zeros(10, int), view, class_names=("a",), t_type=t_type)
     assert seen.class_names == ("E", "S0", "Sp", "Irr")
     assert seen.labels.tolist() == [3, 0, 3, 1, 1, 2, 2, 3, 3, 3]
+    assert seen.note == (
+        "By the published rule galaxies of T type -6 (1), -4 (1), 11 (1), 99 (1) count as Irr, "
+        "like type 10."
+    )
 
 
 def test_three_way_by_hubble_type_leaves_irregulars_out() -> None:
@@ -67,6 +71,8 @@ def test_three_way_by_hubble_type_leaves_irregulars_out() -> None:
     assert seen.class_names == ("E", "S0", "Sp")
     assert seen.labels.tolist() == [0, 2, 1]
     assert seen.rows.tolist() == [1, 2, 4]
+    assert seen.note.endswith("T type 99 (1) count as Irr, like type 10, and are left out.")
+    assert view_labels(np.arange(2), "3way", class_names=("a", "b"), t_type=t_type[:2]).note == ""
 
 
 def test_no_hubble_type_is_in_two_groups() -> None:

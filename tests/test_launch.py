@@ -40,6 +40,7 @@ def fakes(tmp_path, monkeypatch) -> Path:
     data.mkdir()
     np.save(data / "images.npy", images)
     np.save(data / "labels.npy", labels)
+    np.save(data / "galaxies.npy", ROWS)
     for name, rows in SPLIT.items():
         np.save(data / f"{name}.npy", rows)
     return tmp_path

@@ -321,6 +321,10 @@ def test_runs_with_other_data_are_not_comparable() -> None:
     native = [row("keras", parity="native"), row("torch", parity="native", weights_hash="x")]
     assert disagreements(native) == []
     assert disagreements([row("keras"), row("torch", order_hash=None, status="error")]) == []
+    for parity in ("matched", "native"):
+        copies = [row(name, parity=parity, augmentation_hash=name) for name in ("keras", "torch")]
+        (found,) = disagreements(copies)
+        assert "augmentation_hash differs (keras keras, torch torch)" in found
 
 
 def test_nudged_repeats_are_runs_of_their_own_in_the_same_cell() -> None:
