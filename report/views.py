@@ -20,6 +20,7 @@ from report.variants import variant
 from results import findings
 from results.examples import Examples
 from results.reading import LATEST_BY, latest_rows
+from results.schema import USUAL
 from results.store import Store
 
 VIEW_COLUMNS = (
@@ -47,13 +48,6 @@ _PANEL_COLUMNS = (
     "split_by",
     "test_copies",
 )
-# What is usual, and was done by all runs that were made before there was a column for it.
-_USUAL: dict[str, float | str] = {
-    "fraction": 1.0,
-    "augmentation": "none",
-    "split_by": "galaxy",
-    "test_copies": "centre",
-}
 _MISSING = "?"  # stands for null in a group's key
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
 
@@ -279,7 +273,7 @@ class Frames:
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a name in the columns that everything is grouped by."""
     fill: dict[str, float | str] = dict.fromkeys(_GROUPED_BY, _MISSING)
-    fill |= _USUAL
+    fill |= USUAL
     return runs.assign(**{name: runs[name].fillna(value) for name, value in fill.items()})
 
 
@@ -341,7 +335,7 @@ def _unusual(group: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     return [
         _UNUSUAL[column].format(value if isinstance(value, str) else f"{value:g}")
         for column, value in values.items()
-        if value != _USUAL[column]
+        if value != USUAL[column]
     ]
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results.schema import DERIVED_COLUMNS, RUN_COLUMNS
+from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ def print_runs(runs: "pd.DataFrame", console: Console | None = None) -> None:
     same = [name for name in settings if len(runs[name].unique()) == 1]
     varying = [name for name in settings if name not in same]
     varying += [name for name in ("repeat", "control") if any(runs[name].dropna())]
+    varying += [name for name, usual in USUAL.items() if any(runs[name].dropna() != usual)]
     runs = runs.sort_values([*varying, "architecture", "framework", "seed"], kind="stable")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", no_wrap=True)

@@ -117,6 +117,14 @@ RUN_COLUMNS = _columns(
     ("extra", "json", "further measurements"),
 )
 
+# What null stands for: what all runs did that were made before there was the column.
+USUAL: dict[str, float | str] = {
+    "fraction": 1.0,
+    "augmentation": "none",
+    "split_by": "galaxy",
+    "test_copies": "centre",
+}
+
 DERIVED_COLUMNS = _columns(
     ("epoch_seconds_median", "double", "median of the training epochs' seconds, epochs >= 1"),
     ("images_per_second", "double", "train_images / epoch_seconds_median"),

@@ -21,6 +21,11 @@ def frames_of(*runs: dict) -> Frames:
     return Frames(pd.DataFrame(rows), pd.DataFrame(), pd.DataFrame(), [])
 
 
+def of_runs(*runs: dict) -> Frames:
+    """The same by way of the rows that count."""
+    return Frames.of_runs(frames_of(*runs).runs)
+
+
 def run_of(framework: str = "keras", architecture: str = "unam", seed: int = 0, **changes) -> dict:
     return synthetic_run(framework, architecture, seed, epochs=1, **changes)[0]
 
@@ -76,6 +81,32 @@ def test_a_field_added_to_the_configuration_splits_no_cell() -> None:
     new = {"architecture": "unam", "added_later": 1}
     view = frames_of(run_of(seed=0, config=old), run_of(seed=1, config=new)).views[0]
     assert [len(panel.ok) for panel in view.panels] == [2]
+
+
+def test_copies_and_parts_of_the_galaxies_are_kept_apart_and_named() -> None:
+    earlier = dict.fromkeys(("fraction", "augmentation", "split_by", "test_copies"))  # null
+    copies = {"augmentation": "crops40"}
+    found = of_runs(
+        run_of(seed=0),
+        run_of(seed=1, **earlier),
+        run_of(seed=2, fraction=0.1),
+        run_of(seed=3, **copies),
+        run_of("torch", seed=3, **copies, split_by="copy", cell_id="leaks"),
+    ).views
+    titles = {view.title: [len(panel.ok) for panel in view.panels] for view in found}
+    plain = min(titles, key=len)
+    assert titles == {plain: [2], f"{plain}, fraction 0.1": [1], f"{plain}, crops40": [1, 1]}
+    (view,) = (view for view in found if "crops40" in view.title)
+    assert [panel.name for panel in view.panels] == ["unam, split by copy (leak)", "unam"]
+    assert view.data.endswith("69×69 pixels, crops40")
+    assert any(view.data.endswith("69×69 pixels") for view in found)
+
+
+def test_copies_are_checked_where_there_are_some() -> None:
+    plain = checks(pd.DataFrame([run_of(), run_of("torch")]), "matched")
+    assert "augmented copies" not in {check.what for check in plain}
+    given = [run_of(augmentation_hash="a"), run_of("torch", augmentation_hash="b")]
+    assert "augmented copies (seed 0)" in refusal(checks(pd.DataFrame(given), "native"))
 
 
 def native_config(framework: str, *, rate: float = 1e-3, filters: int = 8) -> dict:

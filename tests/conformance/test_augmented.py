@@ -1,0 +1,68 @@
+"""Augmented copies in whole runs: every backend is given the same, and has the same losses."""
+
+import tempfile
+
+import pytest
+
+from benchmarks.run import main
+from frameworks.backend import framework
+from results.store import Store
+from tests.conformance.conftest import FRAMEWORKS
+
+# Keras on other engines is fed by the same code as Keras.
+NAMES = [name for name in FRAMEWORKS if not name.startswith("keras@")]
+TUNED = [name for name in NAMES if framework(name).tuned]
+NETWORK = """
+name = "small"
+[[layers]]
+type = "conv"
+filters = 4
+kernel = 5
+activation = "tanh"
+[[layers]]
+type = "max_pool"
+size = 4
+[[layers]]
+type = "flatten"
+[[layers]]
+type = "dropout"
+rate = 0.5
+[[layers]]
+type = "dense"
+units = "classes"
+"""
+DATA = ["--dataset", "demo", "--demo-images", "40", "--labels", "4way", "--image-size", "26"]
+COPIES = ["--augmentation", "crops40", "--test-copies", "all", "--fraction", "0.5"]
+RUN = ["--epochs", "2", "--batch-size", "32", "--precision", "float64", "--no-report"]
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The runs of every backend, idiomatic, and tuned where there is such; with their epochs."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(NETWORK)
+    command = [*DATA, *COPIES, *RUN, "--architectures", "small.toml", "--device", "cpu"]
+    for tuning, names in {"idiomatic": NAMES, "tuned": TUNED}.items():
+        if names:
+            assert main([*command, "--tuning", tuning, "--frameworks", *names]) == 0
+    store = Store("runs")
+    return store.runs(), store.epochs()
+
+
+def test_every_backend_is_given_the_same_copies_and_loses_the_same(runs) -> None:
+    table, epochs = runs
+    assert len(table) == len(NAMES) + len(TUNED)
+    assert set(table["status"]) == {"ok"}
+    for column in ("split_hash", "order_hash", "augmentation_hash", "weights_hash", "masks_hash"):
+        assert table[column].notna().all()
+        assert table[column].nunique() == 1, column
+    assert table["train_images"].min() % 40 == table["test_images"].min() % 40 == 0
+    losses = epochs.groupby(["epoch", "split"])["loss"]
+    assert (losses.count() == len(table)).all()
+    assert len(losses) == 5
+    assert ((losses.max() - losses.min()) / losses.mean() < 1e-12).all()
+    assert table["test_cross_entropy"].max() == pytest.approx(
+        table["test_cross_entropy"].min(), rel=1e-12
+    )
