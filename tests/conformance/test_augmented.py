@@ -18,7 +18,7 @@ name = "small"
 type = "conv"
 filters = 4
 kernel = 5
-activation = "tanh"
+activation = "relu"
 [[layers]]
 type = "max_pool"
 size = 4
@@ -33,7 +33,17 @@ units = "classes"
 """
 DATA = ["--dataset", "demo", "--demo-images", "40", "--labels", "4way", "--image-size", "26"]
 COPIES = ["--augmentation", "crops40", "--test-copies", "all", "--fraction", "0.5"]
-RUN = ["--epochs", "2", "--batch-size", "32", "--precision", "float64", "--no-report"]
+RUN = [
+    "--epochs",
+    "1",
+    "--threads",
+    "1",
+    "--batch-size",
+    "32",
+    "--precision",
+    "float64",
+    "--no-report",
+]
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def test_every_backend_is_given_the_same_copies_and_loses_the_same(runs) -> None
     assert table["train_images"].min() % 40 == table["test_images"].min() % 40 == 0
     losses = epochs.groupby(["epoch", "split"])["loss"]
     assert (losses.count() == len(table)).all()
-    assert len(losses) == 5
+    assert len(losses) == 3
     assert ((losses.max() - losses.min()) / losses.mean() < 1e-12).all()
     assert table["test_cross_entropy"].max() == pytest.approx(
         table["test_cross_entropy"].min(), rel=1e-12
