@@ -109,8 +109,9 @@ def of_copies(
     Args:
         labels, groups: of the galaxies, as `stratified` takes them.
         by: "galaxy" keeps all copies of a galaxy, and of a group, in one part. "copy" deals each
-            copy by itself, without regard to groups: what is tested was trained on in another
-            crop or turned. Published accuracies were had that way; no other use is sound.
+            copy by itself, by class and without regard to groups: what is tested was trained on
+            in another crop or turned. Published accuracies were had that way; no other use is
+            sound.
         test_copies: "centre" leaves the validation and test sets their copies 0, the others of
             those sets are not used; "all" leaves them all.
 
@@ -125,7 +126,9 @@ def of_copies(
         stratified, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed
     )
     if by == "copy":
-        split = deal(np.repeat(labels, copies))
+        # the centres have their share of each part, whatever is looked at of it
+        turned = (np.arange(copies) > 0).astype(np.int64)
+        split = deal((np.asarray(labels)[:, None] * 2 + turned).reshape(-1))
     else:
         split = deal(labels, groups=groups)
         split = Split(*(_all_copies(rows, copies) for rows in split.parts().values()))

@@ -238,8 +238,8 @@ def test_dealing_copies_has_the_shares_right_and_leaks(counts, copies: int, seed
     np.testing.assert_array_equal(np.sort(rows), np.arange(len(labels) * copies))
     parts = split.counts(np.repeat(labels, copies), len(counts))
     sizes = np.array(counts) * copies
-    assert (np.abs(parts["test"] - sizes * 0.2) <= 1).all()
-    assert (np.abs(parts["validation"] - (sizes - parts["test"]) * 0.2) <= 1).all()
+    assert (np.abs(parts["test"] - sizes * 0.2) <= 2).all()  # a picture of centres, one of others
+    assert (np.abs(parts["validation"] - (sizes - parts["test"]) * 0.2) <= 2).all()
     tested, trained = (set((rows // copies).tolist()) for rows in (split.test, split.train))
     if copies == 40:
         assert len(tested & trained) > 0.9 * len(tested)
@@ -247,6 +247,10 @@ def test_dealing_copies_has_the_shares_right_and_leaks(counts, copies: int, seed
     looked_at = of_copies(labels, copies, by="copy", test_copies="centre", seed=seed)
     np.testing.assert_array_equal(looked_at.train, split.train)
     np.testing.assert_array_equal(looked_at.test, split.test[split.test % copies == 0])
+    centres = looked_at.counts(np.repeat(labels, copies), len(counts))
+    assert (np.abs(centres["test"] - np.array(counts) * 0.2) <= 1).all()
+    assert (centres["test"][np.array(counts) >= 2] >= 1).all()
+    assert (centres["validation"][np.array(counts) >= 3] >= 1).all()
 
 
 def test_words_that_a_split_of_copies_does_not_know() -> None:
@@ -258,8 +262,9 @@ def test_words_that_a_split_of_copies_does_not_know() -> None:
 
 
 def test_a_part_that_no_centre_was_dealt_to_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing is left for the validation part"):
-        of_copies(labels_with((3, 3)), 40, by="copy", seed=0)
+    assert len(of_copies(labels_with((1, 1)), 40, by="copy", test_copies="all").test)
+    with pytest.raises(ValueError, match="nothing is left for the validation part of 2 images"):
+        of_copies(labels_with((1, 1)), 40, by="copy")
 
 
 @given(counts_of_classes, st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]), st.integers(0, 99))
