@@ -13,11 +13,10 @@ from results.examples import Examples
 
 def galaxies(frames: Frames) -> Section | None:
     """One galaxy of each class, for every view of the data that was trained on."""
-    section = Section(
-        "examples",
-        "What the networks looked at",
-        "One galaxy of each class, with the pixels that the networks were given.",
-    )
+    lead = "One galaxy of each class, with the pixels that the networks were given."
+    if (frames.runs["augmentation"] != "none").any():
+        lead += " Augmented runs were given crops of it, or turned and transposed copies."
+    section = Section("examples", "What the networks looked at", lead)
     columns = ["dataset_sha256", "labels", "channels"]
     used = set(frames.runs[columns].itertuples(index=False, name=None))
     for number, examples in enumerate(frames.examples):
