@@ -128,7 +128,7 @@ def load(name_or_path: str) -> Suite:
     table.setdefault("name", path.stem)
     suite = convert(table, origin=str(path))
     if path.parent != DIRECTORY:
-        suite = _relative_to(path.parent, suite)
+        suite = relative_to(path.parent, suite)
     return suite
 
 
@@ -235,7 +235,9 @@ def _readable(message: str) -> str:
     return f"field '{field}': {reason}" if field else reason
 
 
-def _relative_to(directory: Path, suite: Suite) -> Suite:
+def relative_to(directory: Path, suite: Suite) -> Suite:
+    """The suite with the paths of architectures and data sets as from `directory`; names stay."""
+
     def resolved(name: str) -> str:
         is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
         return str(directory / name) if is_path else name

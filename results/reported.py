@@ -1,0 +1,106 @@
+"""What a published run reported, as data: read from an experiment's file, kept with every run of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, get_args
+
+import msgspec
+
+Metric = Literal[
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "best_validation_accuracy",
+    "best_validation_epoch",
+    "lowest_validation_loss",
+    "lowest_validation_loss_epoch",
+    "recall",
+    "parameters",
+    "epoch_seconds",
+]
+METRICS: tuple[str, ...] = get_args(Metric)
+IN_EXTRA = "experiment"  # the key of a run's column `extra` that holds its `Declared`
+
+
+class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One published figure.
+
+    Attributes:
+        value: as printed; accuracies and recalls as shares, losses in nats.
+        framework: that the published run was trained in.
+        source: notebook, script or slide that prints it.
+        epoch: of a value read off a curve; None is the last one.
+        label: the class of a recall, as the run's label view counts it.
+        images: that the figure was taken over, where it is not the experiment's split.
+        comparable, reason: whether ours can be the same quantity, and if not why.
+        traps: keys of what is known to explain a difference.
+    """
+
+    metric: Metric
+    value: float
+    framework: str = ""
+    source: str = ""
+    note: str = ""
+    epoch: int | None = None
+    label: int | None = None
+    images: int | None = None
+    comparable: bool = True
+    reason: str = ""
+    traps: tuple[str, ...] = ()
+
+
+class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Images that the published run trained, validated and tested on."""
+
+    train: int
+    validation: int
+    test: int
+
+    def behind(self, metric: str) -> int | None:
+        """Images behind a metric; None for what is no mean over images."""
+        if metric.startswith("test"):
+            return self.test
+        if metric.startswith("train"):
+            return self.train
+        if metric in ("best_validation_accuracy", "lowest_validation_loss") or metric.startswith(
+            "validation"
+        ):
+            return self.validation
+        return None
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment as it was when a run of it was made.
+
+    Attributes:
+        sha256: of the published file of galaxies; None where there is none.
+        traps: their texts by key.
+        changed: fields that options overrode: what they were, and what they were made.
+    """
+
+    name: str
+    title: str
+    source: str
+    dataset: str
+    sha256: str | None = None
+    sizes: Sizes | None = None
+    reported: tuple[Reported, ...] = ()
+    traps: dict[str, str] = {}
+    changed: dict[str, tuple[Any, Any]] = {}
+
+
+def declared(extra: object) -> Declared | None:
+    """The declaration in a run's column `extra`; None where there is none that can be read."""
+    if not isinstance(extra, str):
+        return None
+    found = json.loads(extra)
+    if not isinstance(found, dict) or IN_EXTRA not in found:
+        return None
+    try:
+        return msgspec.convert(found[IN_EXTRA], Declared)
+    except msgspec.ValidationError:  # written by another version of these classes
+        return None
