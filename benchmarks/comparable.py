@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from benchmarks.plan import PlannedRun
     from results.store import Store
 
-_SAME = ("architecture", "seed", "repeat", "parity", "precision", "batch_size", "tuning")
+_SAME = (
+    *("experiment", "scale"),  # each has a split of its own
+    *("architecture", "seed", "repeat", "parity", "precision", "batch_size", "tuning"),
+)
 _DATA_HASHES = ("split_hash", "order_hash", "augmentation_hash")
 _HASHES = (*_DATA_HASHES, "weights_hash", "masks_hash")
 

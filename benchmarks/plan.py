@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import product
 from typing import Any, Literal
@@ -186,12 +186,28 @@ class SplitSizes:
 
 
 @dataclass(frozen=True)
+class PartOf:
+    """The published experiment that a run belongs to.
+
+    scale: the share of its data and epochs; declared: what was reported of it, as plain data.
+    """
+
+    name: str
+    scale: float = 1.0
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+    def label(self) -> str:
+        """The name, and the scale where it is not all of it."""
+        return self.name if self.scale == 1 else f"{self.name} SCALED x{self.scale:g}"
+
+
+@dataclass(frozen=True)
 class PlannedRun:
     """A run and what it amounts to.
 
     architecture_hash: of the layers as given, before defaults were filled in, which under native
     parity differ between frameworks; skip: why it cannot be run here, when it cannot; python: the
-    interpreter that runs it, by default this one.
+    interpreter that runs it, by default this one; part_of: its experiment, if it is of one.
     """
 
     config: RunConfig
@@ -199,6 +215,12 @@ class PlannedRun:
     architecture_hash: str = ""
     skip: str = ""
     python: str = ""
+    part_of: PartOf | None = None
+
+    def label(self) -> str:
+        """A short name for messages."""
+        own = self.config.label()
+        return f"{self.part_of.label()}: {own}" if self.part_of else own
 
     @cached_property
     def run_id(self) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmarks import device, machine, staging
+import msgspec
+
+from benchmarks import device, machine
 from benchmarks.estimate import Estimator
 from benchmarks.interpreters import check as check_interpreters
 from benchmarks.interpreters import parse as parse_interpreters
-from benchmarks.plan import PlannedRun, matrix
+from benchmarks.plan import PartOf, PlannedRun, matrix
 from benchmarks.progress import clock
 from benchmarks.row import Session
 from benchmarks.session import describe_session
 from benchmarks.slowdown import VARIABLE, injected
 from benchmarks.staging import Galaxies
 from benchmarks.suite import Suite
+from benchmarks.views import OneView
 from frameworks.architecture import load
 from frameworks.backend import framework
 
@@ -28,8 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a session needs. `done` are runs that `--resume` leaves out; `notes` are to be told."""
+    """What a session needs of one suite.
 
+    `done` are runs that `--resume` leaves out; `notes` are to be told. The galaxies are on disk
+    until the next suite's are (`OneView`).
+    """
+
+    suite: Suite
     runs: list[PlannedRun]
     done: list[PlannedRun]
     galaxies: Galaxies
@@ -42,19 +49,24 @@ def prepare(
     suite: Suite,
     *,
     store: Store,
-    scratch: Path,
+    views: OneView,
     named: bool,
     resume: bool,
     dry_run: bool,
     python: Sequence[str] = (),
+    part_of: PartOf | None = None,
+    before: Prepared | None = None,
 ) -> Prepared:
     """Check what is asked for, stage the galaxies, and plan the runs.
 
     Args:
+        views: stages the galaxies; of several suites, one after another.
         named: the frameworks were named by the user, not by the suite: all must be installed.
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+        part_of: the experiment that the suite is.
+        before: another suite of the same session.
 
     Raises:
         ValueError, OSError: what is asked for cannot be run; the message says what to do.
@@ -76,8 +88,9 @@ def prepare(
         notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
     device.check_precision(suite.precision, devices, gpus)
 
-    dataset = staging.load(suite)
-    galaxies = staging.stage(dataset, suite, scratch / "data")
+    galaxies = views.galaxies(suite)
+    if part_of and part_of.scale < 1:
+        suite = _batches_that_fit(suite, galaxies.sizes.train)
     runs = matrix(
         suite,
         galaxies.view,
@@ -87,18 +100,38 @@ def prepare(
         missing={name: _how_to_install({name: missing[name]}) for name in missing},
         interpreters=interpreters,
     )
-    if not dry_run:
-        staging.save_examples(dataset, store)
-    session = describe_session()
-    finished = store.finished(session.machine_id) if resume else set()
+    session = before.session if before else describe_session()
+    estimator = before.estimator if before else Estimator.from_store(store, session.machine_id)
+    finished = finished_runs(store, session.machine_id, part_of) if resume else set()
+    runs = [replace(run, part_of=part_of) for run in runs]
     return Prepared(
+        suite=suite,
         runs=[run for run in runs if run.run_id not in finished],
         done=[run for run in runs if run.run_id in finished],
         galaxies=galaxies,
         session=session,
-        estimator=Estimator.from_store(store, session.machine_id),
+        estimator=estimator,
         notes=notes,
     )
+
+
+def finished_runs(store: Store, machine_id: str, part_of: PartOf | None) -> set[str]:
+    """The run_ids that this machine has finished; of an experiment, those that bear its name.
+
+    A run of the same configuration under no name does not carry what was reported.
+    """
+    if part_of is None:
+        return store.finished(machine_id)
+    runs = store.runs(columns=("run_id", "machine_id", "status", "experiment", "scale"))
+    mine = (runs["machine_id"] == machine_id) & (runs["status"] == "ok")
+    same = (runs["experiment"] == part_of.name) & (runs["scale"] == part_of.scale)
+    return set(runs.loc[mine & same, "run_id"])
+
+
+def _batches_that_fit(suite: Suite, images: int) -> Suite:
+    """Of a scaled experiment: a batch larger than what is left to train on is all of it."""
+    sizes = tuple(dict.fromkeys(min(size, images) for size in suite.batch_size))
+    return msgspec.structs.replace(suite, batch_size=sizes)
 
 
 class ModuleError(ValueError):
@@ -131,9 +164,25 @@ def _threads(asked: int) -> int:
     return asked or usable
 
 
-def announce(prepared: Prepared) -> None:
-    """Print what is run on what: the galaxies by class and part, the machine, what is left out."""
-    galaxies, view = prepared.galaxies, prepared.galaxies.view
+def announce(prepared: Sequence[Prepared]) -> None:
+    """Print what is run on what: the galaxies by class and part, the machine, what is left out.
+
+    Of several suites the galaxies are not told class by class.
+    """
+    first = prepared[0]
+    if len(prepared) == 1:
+        _announce_galaxies(first.galaxies)
+    description = first.session.machine
+    gpus = "".join(f", {gpu['name']}" for gpu in description["gpus"])
+    print(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")
+    for note in dict.fromkeys(note for one in prepared for note in one.notes):
+        print(note)
+    for run in (run for one in prepared for run in one.done):
+        print(f"already in the store: {run.label()}")
+
+
+def _announce_galaxies(galaxies: Galaxies) -> None:
+    view = galaxies.view
     print(
         f"{view.dataset}: {sum(galaxies.class_counts):,} galaxies of "
         f"{view.height}x{view.width}x{view.image_channels}, {view.classes} classes "
@@ -145,17 +194,25 @@ def announce(prepared: Prepared) -> None:
     _print_table(["class", "train", "validation", "test"], rows)
     for note in galaxies.notes:
         print(note)
-    description = prepared.session.machine
-    gpus = "".join(f", {gpu['name']}" for gpu in description["gpus"])
-    print(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")
-    for note in prepared.notes:
-        print(note)
-    for run in prepared.done:
-        print(f"already in the store: {run.config.label()}")
 
 
-def print_plan(prepared: Prepared) -> None:
-    """Print the matrix with what each run amounts to, and an estimate of the time."""
+def print_plan(prepared: Sequence[Prepared]) -> None:
+    """Print each matrix with what each run amounts to, and an estimate of the time."""
+    number = sum(len(one.runs) for one in prepared)
+    seconds = 0.0
+    for one in prepared:
+        part_of = next((run.part_of for run in one.runs), None)
+        if part_of:
+            print(part_of.label())
+        own = _print_matrix(one)
+        seconds += own
+        if len(prepared) > 1:
+            print(f"{len(one.runs)} runs, about {clock(own)}\n")
+    print(f"{number} runs, about {clock(seconds)} in all")
+
+
+def _print_matrix(prepared: Prepared) -> float:
+    """Print the runs of one suite; returns the estimated seconds of all."""
     rows: list[Sequence[object]] = []
     seconds = 0.0
     for run in prepared.runs:
@@ -184,7 +241,7 @@ def print_plan(prepared: Prepared) -> None:
     header += ["device", "seed"]
     header += ["batch", "epochs", "steps", "TFLOP", "about", "from"]
     _print_table(header, rows)
-    print(f"{len(rows)} runs, about {clock(seconds)} in all")
+    return seconds
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

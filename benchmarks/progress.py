@@ -69,7 +69,7 @@ class Tracker:
 
     def headline(self) -> str:
         """Which run of how many."""
-        return f"[{self.number}/{len(self.runs)}] {self.run.config.label()}"
+        return f"[{self.number}/{len(self.runs)}] {self.run.label()}"
 
     def scores(self) -> str:
         """Epoch, losses and accuracies, as far as they are known."""

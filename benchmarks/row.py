@@ -17,6 +17,7 @@ from benchmarks.parity import ParityChecks
 from benchmarks.plan import PlannedRun
 from benchmarks.staging import Galaxies
 from frameworks.roofline import least_seconds
+from results.reported import IN_EXTRA
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def run_row(
         "execution_id": execution_id,
         "session_id": session.session_id,
         "started_at": started_at,
+        "experiment": run.part_of.name if run.part_of else None,
+        "scale": run.part_of.scale if run.part_of else None,
         "framework": config.framework,
         "architecture": config.architecture.name,
         "architecture_hash": run.architecture_hash,
@@ -131,8 +134,10 @@ def limit_columns(run: PlannedRun, limits: Limits | None) -> dict[str, Any]:
 
 
 def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
-    """What was found before the first run, as far as it is this run's, for the column `extra`."""
+    """What was known before the first run, as far as it is this run's, for the column `extra`."""
     found: dict[str, Any] = {}
+    if run.part_of:
+        found[IN_EXTRA] = dict(run.part_of.declared)
     limits = session.limits.get(run.config.device)
     if limits is not None:
         found["limits"] = limits.summary(run.config.precision)

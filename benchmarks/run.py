@@ -11,11 +11,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from benchmarks import experiment
+from benchmarks.failures import message
 from benchmarks.suite import (
     AUGMENTATIONS,
     DEFAULT,
@@ -31,11 +34,13 @@ from benchmarks.suite import (
     load,
     optimizer_from_text,
 )
-from frameworks.architecture import near_miss
+from frameworks.architecture import SpecificationError, near_miss
 from results.files import damage_on_stderr
 
 if TYPE_CHECKING:
+    from benchmarks.asked import Asked
     from benchmarks.prepare import Prepared
+    from benchmarks.views import OneView
     from results.store import Store
 
 _LOG_WIDTH = 180  # characters: a log is as wide as a table needs
@@ -49,6 +54,8 @@ examples:
   python -m benchmarks.run
   python -m benchmarks.run --frameworks keras torch jax --dataset galaxy10 --seeds 0 1 2
   python -m benchmarks.run --dataset my.h5 --architectures c2 my_network.toml --epochs 20
+  python -m benchmarks.run --experiments unam phys449_c2_4way --seeds 0 1 2
+  python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
 
@@ -83,6 +90,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME|FILE",
         help=f"a named matrix: {', '.join(available())}; or a .toml file (default: {DEFAULT} for "
         "the demo galaxies; for others none, that is 10 epochs of batches of 64)",
+    )
+    what.add_argument(
+        "--experiments",
+        nargs="+",
+        metavar="NAME|FILE",
+        help="published trainings, with what was reported beside what comes out: "
+        f"{', '.join(experiment.available())}; or all, or .toml files (docs/experiments.md)",
+    )
+    what.add_argument(
+        "--scale",
+        type=float,
+        metavar="S",
+        help="run experiments with this share of their galaxies and epochs, labelled as scaled",
     )
     what.add_argument(
         "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
@@ -210,15 +230,20 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def requested(options: argparse.Namespace) -> Suite:
+def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     """The suite with the options in place of its fields.
+
+    Args:
+        base: the suite; by default the one that the options name.
 
     Raises:
         SpecificationError: an unknown suite or optimizer, a bad value.
     """
     # quick is made for the demo galaxies; other data take the general settings
     own_data = options.dataset not in (None, "demo")
-    suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    suite = base
+    if suite is None:
+        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
     changes: dict[str, Any] = {}
     for field in msgspec.structs.fields(Suite):
         given = getattr(options, field.name, None)
@@ -234,6 +259,29 @@ def requested(options: argparse.Namespace) -> Suite:
     suite = msgspec.structs.replace(suite, **changes)
     check(suite, origin="command line")
     return suite
+
+
+def asked_for(options: argparse.Namespace) -> list[Asked]:
+    """What the command is to run: a suite, or the experiments named.
+
+    Raises:
+        SpecificationError: an unknown suite, experiment or optimizer, a bad value.
+    """
+    from benchmarks import asked
+
+    if options.experiments is None:
+        if options.scale is not None:
+            raise SpecificationError("--scale is of --experiments; use --fraction and --epochs.")
+        return [asked.Asked(requested(options))]
+    if options.suite is not None:
+        raise SpecificationError("--suite and --experiments: name one of the two.")
+    fields = [field.name for field in msgspec.structs.fields(Suite)]
+    return asked.experiments(
+        options.experiments,
+        scale=options.scale,
+        changed=lambda published: requested(options, published),
+        stated=[name for name in fields if getattr(options, name, None) is not None],
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -254,10 +302,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     with _explained():
-        suite = requested(options)
+        asked = asked_for(options)
 
     from benchmarks import prepare
+    from benchmarks.asked import announce_each, prepare_each
     from benchmarks.staging import scratch_directory
+    from benchmarks.views import OneView
     from results.store import Store
 
     store = Store(options.store)
@@ -265,61 +315,76 @@ def _main(options: argparse.Namespace) -> int:
         with ExitStack() as stack:
             with _explained():
                 scratch = stack.enter_context(scratch_directory())
-                prepared = prepare.prepare(
-                    suite,
+                views = OneView(scratch, None if options.dry_run else store)
+                preparing = partial(
+                    prepare.prepare,
                     store=store,
-                    scratch=scratch,
+                    views=views,
                     named=options.frameworks is not None,
                     resume=options.resume,
                     dry_run=options.dry_run,
                     python=options.python,
                 )
+                prepared = prepare_each(asked, preparing)
+            if len(asked) > 1 or options.experiments:
+                announce_each(asked, prepared)
             prepare.announce(prepared)
             if options.dry_run:
                 prepare.print_plan(prepared)
                 return OK
-            return _run_all(prepared, suite, store, scratch, options)
+            return _run_all(prepared, views, store, scratch, options)
     except KeyboardInterrupt as interrupt:
         print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
         return TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
 
 
 def _run_all(
-    prepared: Prepared, suite: Suite, store: Store, scratch: Path, options: argparse.Namespace
+    prepared: list[Prepared],
+    views: OneView,
+    store: Store,
+    scratch: Path,
+    options: argparse.Namespace,
 ) -> int:
-    """Run what is to be run, then show table and report."""
+    """Run what is to be run, one suite after another, then show table and report."""
     from benchmarks.comparable import disagreements, stored
     from benchmarks.opening import opened
     from benchmarks.progress import Tracker, progress_for
     from benchmarks.session import Tally, execute
 
     with _explained():
-        session = opened(
-            prepared.session,
-            prepared.runs,
-            suite,
-            scratch=scratch,
-            tell=lambda text: print(text, flush=True),
-        )
+        sessions = [
+            opened(
+                one.session,
+                one.runs,
+                one.suite,
+                scratch=scratch,
+                tell=lambda text: print(text, flush=True),
+            )
+            for one in prepared
+        ]
     tally = Tally()
-    tracker = Tracker(prepared.runs, prepared.estimator)
+    tracker = Tracker([run for one in prepared for run in one.runs], prepared[0].estimator)
     progress = progress_for(tracker)
     try:
-        execute(
-            prepared.runs,
-            galaxies=prepared.galaxies,
-            store=store,
-            session=session,
-            scratch=scratch,
-            timeout=suite.timeout,
-            tracker=tracker,
-            progress=progress,
-            tally=tally,
-        )
-    except OSError as error:
+        for one, session in zip(prepared, sessions, strict=True):
+            if not one.runs:
+                continue
+            execute(
+                one.runs,
+                galaxies=views.galaxies(one.suite),
+                store=store,
+                session=session,
+                scratch=scratch,
+                timeout=one.suite.timeout,
+                tracker=tracker,
+                progress=progress,
+                tally=tally,
+                first=len(tally.rows) + 1,
+            )
+    except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
         kept = f"kept: {len(tally.rows)} finished before; --resume does the rest"
-        print(f"error: {_words(error)}\n{kept}", file=sys.stderr)
+        print(f"error: {message(error)}\n{kept}", file=sys.stderr)
         return BAD_INPUT
     finally:
         progress.close()
@@ -327,7 +392,8 @@ def _run_all(
     with _explained():
         store.tidy()
         _show_results(prepared, store, None if options.no_report else options.report)
-        earlier = stored(store, prepared.done, prepared.session.machine_id)
+        done = [run for one in prepared for run in one.done]
+        earlier = stored(store, done, prepared[0].session.machine_id)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
@@ -337,14 +403,14 @@ def _run_all(
     return RUN_FAILED if failed or different else OK
 
 
-def _show_results(prepared: Prepared, store: Store, report: Path | None) -> None:
+def _show_results(prepared: list[Prepared], store: Store, report: Path | None) -> None:
     """Print the table of what this call was about, and write the report of the store."""
     from rich.console import Console
 
     from report.console import summary_table
 
     runs = store.runs(latest=True)
-    asked = {run.run_id for run in (*prepared.runs, *prepared.done)}
+    asked = {run.run_id for one in prepared for run in (*one.runs, *one.done)}
     width = None if sys.stdout.isatty() else _LOG_WIDTH
     table = summary_table(
         runs[runs["run_id"].isin(asked)],
@@ -372,14 +438,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        print(f"error: {_words(error)}", file=sys.stderr)
+        print(f"error: {message(error)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
-
-
-def _words(error: Exception) -> object:
-    """The message of an error, without the number of an OSError that brings its own words."""
-    own = isinstance(error, OSError) and error.strerror and not error.filename
-    return error.strerror if own else error  # type: ignore[attr-defined]
 
 
 def _one_of(known: Sequence[str]) -> Callable[[str], str]:

@@ -56,18 +56,20 @@ def execute(
     tracker: Tracker,
     progress: Progress,
     tally: Tally,
+    first: int = 1,
 ) -> None:
     """Run all, in order, and store each; a run that fails is a row, and the others go on.
 
     Args:
         timeout: seconds for each run; 0 is never, None is `Estimator.time_limit`.
         tally: filled as runs end, so that it is right however this function is left.
+        first: the tracker's number of the first of these runs.
 
     Raises:
         OSError: the store cannot be written any more; what was stored before stays.
         KeyboardInterrupt: after the run under way has been killed; it leaves no row.
     """
-    for number, run in enumerate(runs, start=1):
+    for number, run in enumerate(runs, start=first):
         tracker.start(number)
         progress.started()
         started_at = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What a published run reported, as data: read from an experiment's file, kept with every run of it."""
+"""What a published run reported, as data: of an experiment's file, and kept with its runs."""
 
 from __future__ import annotations
 

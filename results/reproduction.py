@@ -5,18 +5,18 @@ on one split. A published value y is called `reproduced` when it lies in
 
     mean +- t * sqrt(s^2 (1 + 1/n) + v / m_ours + v / m_theirs)
 
-where mean and s are of our n values, v is the variance between images of what is averaged (p (1 - p)
+where mean and s are of our n values, v is the variance between images of what is averaged (p (1-p)
 for a share p; the square of the standard deviation over test images for a loss), and m the images
-that each side averaged over. The first term is what a run differs by from the mean of n others when
-only its seed changes (the prediction interval of a normal sample: Hahn & Meeker 1991, Statistical
-Intervals, 4.7). Our runs share one test set, so its luck is not averaged away by more seeds; their
-test set had luck of its own. t is the 97.5 % point of Student's distribution with the degrees of
-freedom of Welch (1947, Biometrika 34, 28) and Satterthwaite: n - 1 for the first term, and infinitely
-many for the others, whose variances are not estimated from the seeds.
+that each side averaged over. The first term is what a run differs by from the mean of n others
+when only its seed changes (the prediction interval of a normal sample: Hahn & Meeker 1991,
+Statistical Intervals, 4.7). Our runs share one test set, so its luck is not averaged away by more
+seeds; their test set had luck of its own. t is the 97.5 % point of Student's distribution with the
+degrees of freedom of Welch (1947, Biometrika 34, 28) and Satterthwaite: n - 1 for the first term,
+and infinitely many for the others, whose variances are not estimated from the seeds.
 
-It errs on the wide side where both test sets hold some of the same galaxies, or where a part of s is
-luck with the images as well; with three seeds it holds 92 to 95 %, from five on 94 to 95 % (simulated
-in tests/test_reproduction.py). With fewer than three seeds there is no verdict.
+It errs on the wide side where both test sets hold some of the same galaxies, or where a part of s
+is luck with the images as well. Otherwise it holds 92 to 95 % with three seeds, 94 to 95 % from
+five on (simulated in tests/test_reproduction.py). With fewer than three seeds there is no verdict.
 """
 
 from __future__ import annotations

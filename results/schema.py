@@ -36,6 +36,8 @@ RUN_COLUMNS = _columns(
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),
+    ("experiment", "string", "the published experiment that this is a run of; null when none"),
+    ("scale", "double", "share of its data and epochs; 1 is all of them, null without experiment"),
     ("framework", "string", "keras (on TensorFlow), keras@torch, torch, jax, torch@2.12, ..."),
     ("architecture", "string", "name of the layer list"),
     ("architecture_hash", "string", "hash of the layer list"),
