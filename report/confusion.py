@@ -157,7 +157,7 @@ def matrix_figure(
             ("% of the predicted class (precision)", 100 * one.by_predicted, "{:.0f}"),
         )
         for axes, (what, values, form) in zip(row, parts, strict=True):
-            _draw_matrix(axes, values, form, rows, named=axes is row[0])
+            draw_matrix(axes, values, form, rows, named=axes is row[0])
             axes.set_title(what, fontweight="normal", fontsize=8)
         row[0].set_title(
             f"{view.looks[framework].name}: counts",
@@ -175,9 +175,10 @@ def matrix_figure(
     )
 
 
-def _draw_matrix(
+def draw_matrix(
     axes: Axes, values: npt.NDArray[np.float64], form: str, names: list[str], *, named: bool
 ) -> None:
+    """Draw values (classes, classes) as shaded cells; `named` writes the rows' names."""
     top = np.nanmax(values) if np.isfinite(values).any() else 1.0
     # A root makes the small numbers visible, which are the confusions.
     norm = PowerNorm(0.6, 0, max(top, 1e-9))

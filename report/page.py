@@ -20,6 +20,8 @@ from report import (
     fidelity,
     outcome,
     provenance,
+    published_figures,
+    reproduction,
     speed,
     style,
     tables,
@@ -32,6 +34,7 @@ from results.store import Store
 # In the order of the page. A later part of the report is a function added here.
 SECTIONS: tuple[MakeSection, ...] = (
     tables.results,
+    reproduction.published,
     tables.failures,
     provenance.same_experiment,
     fidelity.ladder,
@@ -39,6 +42,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     attribution.defaults,
     curves.learning,
     confusion.matrices,
+    published_figures.figures,
     speed.throughput,
     benches.speeds,
     speed.phases,

@@ -302,7 +302,18 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
     names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
     for name, group in zip(names, groups, strict=True):
-        yield Panel(name, group, str(group["parity"].iloc[0]))
+        yield Panel(name + _experiment(group), group, str(group["parity"].iloc[0]))
+
+
+def _experiment(runs: pd.DataFrame) -> str:
+    """The experiment that the runs are of, for the end of a name, and how far it is scaled."""
+    if "experiment" not in runs:
+        return ""
+    last = runs.sort_values("started_at").iloc[-1]
+    if pd.isna(last["experiment"]) or not last["experiment"]:
+        return ""
+    scaled = "" if pd.isna(last["scale"]) or last["scale"] == 1 else f" SCALED x{last['scale']:g}"
+    return f", {last['experiment']}{scaled}"
 
 
 def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:

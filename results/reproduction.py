@@ -5,14 +5,16 @@ on one split. A published value y is called `reproduced` when it lies in
 
     mean +- t * sqrt(s^2 (1 + 1/n) + v / m_ours + v / m_theirs)
 
-where mean and s are of our n values, v is the variance between images of what is averaged (p (1-p)
-for a share p; the square of the standard deviation over test images for a loss), and m the images
-that each side averaged over. The first term is what a run differs by from the mean of n others
-when only its seed changes (the prediction interval of a normal sample: Hahn & Meeker 1991,
-Statistical Intervals, 4.7). Our runs share one test set, so its luck is not averaged away by more
-seeds; their test set had luck of its own. t is the 97.5 % point of Student's distribution with the
-degrees of freedom of Welch (1947, Biometrika 34, 28) and Satterthwaite: n - 1 for the first term,
-and infinitely many for the others, whose variances are not estimated from the seeds.
+where mean and s are of our n values, v is the variance between images of what is averaged, and m
+the images that each side averaged over. For a share p, v is p (1 - p), with two images added on
+either side, so that 0 and 1 are not without luck (Agresti & Coull 1998, Am. Stat. 52, 119); for a
+loss it is the square of the standard deviation over test images. The first term is what a run
+differs by from the mean of n others when only its seed changes (the prediction interval of a normal
+sample: Hahn & Meeker 1991, Statistical Intervals, 4.7). Our runs share one test set, so its luck is
+not averaged away by more seeds; their test set had luck of its own. t is the 97.5 % point of
+Student's distribution with the degrees of freedom of Welch (1947, Biometrika 34, 28) and
+Satterthwaite: n - 1 for the first term, and infinitely many for the others, whose variances are not
+estimated from the seeds.
 
 It errs on the wide side where both test sets hold some of the same galaxies, or where a part of s
 is luck with the images as well. Otherwise it holds 92 to 95 % with three seeds, 94 to 95 % from
@@ -30,6 +32,7 @@ from results.statistics import LEVEL, Interval
 
 REPRODUCED, HIGHER, LOWER, NOT_COMPARABLE = "reproduced", "higher", "lower", "not comparable"
 ENOUGH_SEEDS = 3
+FEWEST_IMAGES = 10  # below, the share of so few is no number to predict from
 SHARES = (
     *("test_accuracy", "train_accuracy", "validation_accuracy", "best_validation_accuracy"),
     "recall",
@@ -159,8 +162,9 @@ def _deviation(values: Sequence[float], mean: float) -> float:
 
 
 def _image_variance(reported: Reported, ours: Ours, mean: float) -> float | None:
-    if reported.metric in SHARES and math.isfinite(mean):
-        return mean * (1 - mean)
+    if reported.metric in SHARES and math.isfinite(mean) and ours.images:
+        share = (mean * ours.images + 2) / (ours.images + 4)
+        return share * (1 - share)
     return None if ours.deviation is None else ours.deviation**2
 
 
@@ -172,4 +176,6 @@ def _why_not(reported: Reported, ours: Ours, values: Sequence[float]) -> str:
         reasons.append("no run has this figure")
     elif reported.metric not in EXACT and len(values) < ENOUGH_SEEDS:
         reasons.append(f"needs {ENOUGH_SEEDS} seeds, has {len(values)}")
+    if reported.metric in SHARES and values and (ours.images or FEWEST_IMAGES) < FEWEST_IMAGES:
+        reasons.append(f"a share of {ours.images} images")
     return "; ".join(dict.fromkeys(reasons))

@@ -1,0 +1,94 @@
+"""Runs of published experiments, gathered so that nothing unlike is pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from report.style import ordered
+from report.views import VIEW_COLUMNS, Frames
+from results.reported import Declared, declared
+
+# Runs that differ in any of these are not pooled; frameworks of one group stand side by side.
+CONDITIONS = (*(name for name in VIEW_COLUMNS if name != "dataset"), "scale")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An experiment as it was run here under one condition.
+
+    Attributes:
+        runs: every execution, of all frameworks, whatever its status.
+        declared: the experiment, as the last of these runs has it.
+    """
+
+    runs: pd.DataFrame
+    declared: Declared
+
+    @property
+    def frameworks(self) -> list[str]:
+        """Those with a finished run, in the order used everywhere."""
+        return ordered(self.runs.loc[self.runs["status"] == "ok", "framework"])
+
+    def of(self, framework: str) -> pd.DataFrame:
+        """The runs of one framework, finished or not."""
+        return self.runs[self.runs["framework"] == framework]
+
+    @property
+    def condition(self) -> tuple[str, ...]:
+        """What has to be equal for two experiments to stand in one figure."""
+        return _condition(self.runs.iloc[0], ("labels", "channels"))
+
+    @property
+    def marks(self) -> str:
+        """In capitals what makes it another thing than was published; empty when nothing does."""
+        first = self.runs.iloc[0]
+        found = []
+        if first["dataset"] == "demo":
+            found.append("DEMO DATA")
+        elif self.declared.sha256 is not None and first["dataset_sha256"] != self.declared.sha256:
+            found.append(f"OTHER GALAXIES ({first['dataset']})")
+        if not pd.isna(first["scale"]) and first["scale"] != 1:
+            found.append(f"SCALED x{first['scale']:g}")
+        if self.declared.changed:
+            found.append(f"OTHER {', '.join(self.declared.changed).replace('_', ' ').upper()}")
+        return ", ".join(found)
+
+    @property
+    def settings(self) -> str:
+        """How it was run, in words."""
+        first = self.runs.iloc[0]
+        name = first["device"] if pd.isna(first["device_name"]) else first["device_name"]
+        return (
+            f"{first['dataset']}, {first['labels']} labels, {first['image_height']} pixels; "
+            f"{first['parity']} parity, {first['tuning']} tuning, {first['precision']}; {name}"
+        )
+
+
+def trials(frames: Frames) -> list[Trial]:
+    """Every experiment in the store under every condition that it was run in, by name."""
+    if "experiment" not in frames.runs:
+        return []
+    runs = frames.runs[frames.runs["experiment"].notna() & (frames.runs["experiment"] != "")]
+    if runs.empty:
+        return []
+    keyed = runs.assign(_key=[_key(run) for _, run in runs.iterrows()])
+    found = []
+    for _, group in keyed.groupby("_key", sort=True):
+        latest = group.sort_values("started_at", kind="stable")
+        known = [one for extra in latest["extra"] if (one := declared(extra)) is not None]
+        if known:
+            found.append(Trial(group.drop(columns="_key"), known[-1]))
+    return found
+
+
+def _key(run: pd.Series) -> tuple[str, ...]:
+    changed = declared(run["extra"])
+    words = "" if changed is None else repr(sorted(changed.changed.items()))
+    return (str(run["experiment"]), *_condition(run), words)
+
+
+def _condition(run: pd.Series, but: Iterable[str] = ()) -> tuple[str, ...]:
+    return tuple(str(run[name]) for name in CONDITIONS if name not in set(but))

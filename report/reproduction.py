@@ -1,0 +1,212 @@
+"""The published figures beside ours: a table for each experiment, a verdict for each figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from report.numbers import NONE, fixed, with_interval
+from report.published import Trial, trials
+from report.section import Block, Heading, Note, Section, Table
+from report.views import Frames
+from results.measured import measured
+from results.reported import Reported
+from results.reproduction import REPRODUCED, Reproduction, compare, mean_over_seeds
+
+_LEAD = (
+    "What notebooks and papers reported of these trainings, and what came out here. A reported "
+    "figure is one run: of which seed and on which split is not known. It is called reproduced "
+    "when it lies where one more run of ours would be expected 19 times in 20: around our mean, "
+    "with the spread between our seeds, and the luck of their test galaxies and of ours (square "
+    "brackets of the column “another run”). Higher and lower say on which side of the reported "
+    "figure ours is, of a loss too. With fewer than three seeds there is no spread to speak of, "
+    "and no verdict."
+)
+_NAMES = {
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+    "validation_accuracy": "validation accuracy",
+    "validation_loss": "validation loss",
+    "best_validation_accuracy": "best validation accuracy",
+    "best_validation_epoch": "epoch of it",
+    "lowest_validation_loss": "lowest validation loss",
+    "lowest_validation_loss_epoch": "epoch of lowest validation loss",
+    "parameters": "parameters",
+    "epoch_seconds": "seconds of an epoch",
+}
+_DECIMALS = {
+    "parameters": 0,
+    "epoch_seconds": 1,
+    "best_validation_epoch": 1,
+    "lowest_validation_loss_epoch": 1,
+}
+
+
+def published(frames: Frames) -> Section | None:
+    """A table for each experiment that has runs; None where no run is of an experiment."""
+    section = Section("reproduction", "Did the published figures come out again?", _LEAD)
+    found = trials(frames)
+    traps: dict[str, str] = {}
+    unreported = []
+    for trial in found:
+        if not trial.frameworks:
+            continue
+        if not trial.declared.reported:
+            unreported.append(trial)
+            continue
+        section.blocks.append(Heading(_title(trial)))
+        section.blocks.extend(_warnings(trial))
+        section.blocks.append(comparison_table(trial, frames))
+        traps |= trial.declared.traps
+    if unreported:
+        section.blocks.append(unreported_table(unreported, frames))
+    if traps:
+        section.blocks.append(
+            Table(
+                ["trap", "what it is"],
+                [[_words(key), text] for key, text in traps.items()],
+                "ll",
+                caption="What is known to mislead about these figures, or to explain a difference.",
+            )
+        )
+    return section if section.blocks else None
+
+
+def comparison_table(trial: Trial, frames: Frames) -> Table:
+    """A row for each reported figure and framework."""
+    declared = trial.declared
+    rows = []
+    for reported in declared.reported:
+        theirs = declared.sizes.behind(reported.metric) if declared.sizes else None
+        for framework in trial.frameworks:
+            ours = measured(
+                reported, trial.of(framework), frames.epochs, frames.predictions, declared
+            )
+            result = compare(reported, ours, theirs)
+            rows.append(
+                [
+                    figure_name(reported, trial.runs),
+                    _number(reported.value, reported),
+                    frames.looks[framework].name,
+                    str(len(ours.values)),
+                    with_interval(result.mean, _decimals(reported)),
+                    _signed(result.difference, reported),
+                    _expected(result, reported),
+                    _verdict(result, reported),
+                ]
+            )
+    sources = "; ".join(
+        f"{source}" for source in dict.fromkeys(one.source for one in declared.reported)
+    )
+    notes = [
+        f"{figure_name(one, trial.runs)} {_number(one.value, one)}: {one.note}"
+        for one in declared.reported
+        if one.note
+    ]
+    noted = f" Of the reported figures: {'; '.join(notes)}." if notes else ""
+    return Table(
+        [
+            "figure",
+            "reported",
+            "framework",
+            "seeds",
+            "ours, mean [95 %]",
+            "difference",
+            "another run [95 %]",
+            "verdict",
+        ],
+        rows,
+        "lrlrrrrl",
+        caption=f"{declared.title}. Reported in: {sources}. Ours: {trial.settings}; the mean over "
+        f"seeds with Student's interval.{noted}",
+        grouped=True,
+    )
+
+
+def unreported_table(found: list[Trial], frames: Frames) -> Table:
+    """What came out of experiments of which no figure was published."""
+    rows = []
+    for trial in found:
+        for framework in trial.frameworks:
+            runs = trial.of(framework)
+            ok = runs[runs["status"] == "ok"]
+            values = ok.groupby("seed")["test_accuracy"].mean().dropna().tolist()
+            marks = f" ({trial.marks})" if trial.marks else ""
+            rows.append(
+                [
+                    trial.declared.name + marks,
+                    frames.looks[framework].name,
+                    str(len(values)),
+                    with_interval(mean_over_seeds(values, share=True), 4),
+                ]
+            )
+    return Table(
+        ["experiment", "framework", "seeds", "test accuracy, mean [95 %]"],
+        rows,
+        "llrr",
+        caption="Experiments of which nothing was reported on these galaxies: what came out, to be "
+        "set beside the experiment that each is a variant of.",
+        grouped=True,
+    )
+
+
+def figure_name(reported: Reported, runs: pd.DataFrame) -> str:
+    """The figure in words, as in "recall of Irr" or "validation loss, epoch 75"."""
+    if reported.metric == "recall":
+        names = runs["class_names"].iloc[0]
+        label = reported.label or 0
+        known = isinstance(names, tuple | list) and label < len(names)
+        return f"recall of {names[label] if known else f'class {label}'}"
+    at = f", epoch {reported.epoch}" if reported.epoch is not None else ""
+    return _NAMES[reported.metric] + at
+
+
+def _title(trial: Trial) -> str:
+    marks = f" — {trial.marks}" if trial.marks else ""
+    return f"{trial.declared.name}{marks}"
+
+
+def _warnings(trial: Trial) -> list[Block]:
+    if not trial.marks:
+        return []
+    return [
+        Note(
+            f"{trial.declared.name} was not run as it was published ({trial.marks.lower()}): the "
+            "numbers stand side by side, and nothing follows from their difference.",
+            "warning",
+        )
+    ]
+
+
+def _verdict(result: Reproduction, reported: Reported) -> str:
+    words = result.verdict + (f": {result.reason}" if result.reason else "")
+    if result.verdict == REPRODUCED or not reported.traps:
+        return words
+    return f"{words} (see {', '.join(map(_words, reported.traps))})"
+
+
+def _expected(result: Reproduction, reported: Reported) -> str:
+    if pd.isna(result.predicted.low):
+        return NONE
+    decimals = _decimals(reported)
+    return f"[{fixed(result.predicted.low, decimals)}, {fixed(result.predicted.high, decimals)}]"
+
+
+def _number(value: float, reported: Reported) -> str:
+    return fixed(value, _decimals(reported))
+
+
+def _signed(value: float, reported: Reported) -> str:
+    if pd.isna(value):
+        return NONE
+    text = fixed(value, _decimals(reported))
+    return text if value < 0 else f"+{text}"
+
+
+def _decimals(reported: Reported) -> int:
+    return _DECIMALS.get(reported.metric, 4)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
