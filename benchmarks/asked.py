@@ -89,7 +89,7 @@ def prepare_each(asked: Sequence[Asked], prepare: Callable[..., Prepared]) -> li
         except (ValueError, OSError) as error:
             if one.part_of is None:
                 raise
-            reason = message(error) + _remedy(one, error)
+            reason = message(error).rstrip(".") + "." + _remedy(one, error)
             refused.setdefault(reason, []).append(one.part_of.name)
             if isinstance(error, OSError):  # a download that fails is not tried thirty times
                 absent[dataset] = reason
@@ -123,15 +123,15 @@ def _named(names: list[str]) -> str:
 
 def _remedy(one: Asked, error: Exception) -> str:
     """What would serve, as far as it is the experiment's to say."""
-    part_of = one.part_of
-    if part_of is None or isinstance(error, SpecificationError):
+    if one.part_of is None or isinstance(error, SpecificationError):
         return ""
+    own = one.part_of.declared["dataset"]
+    words = f" What serves: {own}, its own galaxies" if one.suite.dataset != own else ""
     if isinstance(error, OSError):
-        file = f" The experiment is on {one.suite.dataset}"
-        return f"{file}; --dataset FILE runs it on a copy, or on other galaxies of that layout."
-    if part_of.scale < 1:
-        return f" At --scale {part_of.scale:g} few galaxies are left; try a larger scale."
-    return ""
+        return words + "." if words else " --dataset FILE reads a copy of that file."
+    if one.part_of.scale < 1:
+        words += f"{'; or' if words else ' What serves:'} a scale above {one.part_of.scale:g}"
+    return words + "." if words else ""
 
 
 def _short(value: object) -> str:

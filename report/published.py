@@ -74,13 +74,13 @@ def trials(frames: Frames) -> list[Trial]:
     runs = frames.runs[frames.runs["experiment"].notna() & (frames.runs["experiment"] != "")]
     if runs.empty:
         return []
-    keyed = runs.assign(_key=[_key(run) for _, run in runs.iterrows()])
+    keys = pd.Series(["\0".join(_key(run)) for _, run in runs.iterrows()], index=runs.index)
     found = []
-    for _, group in keyed.groupby("_key", sort=True):
+    for _, group in runs.groupby(keys, sort=True):
         latest = group.sort_values("started_at", kind="stable")
         known = [one for extra in latest["extra"] if (one := declared(extra)) is not None]
         if known:
-            found.append(Trial(group.drop(columns="_key"), known[-1]))
+            found.append(Trial(group, known[-1]))
     return found
 
 
