@@ -69,11 +69,9 @@ class Trial:
 
 def trials(frames: Frames) -> list[Trial]:
     """Every experiment in the store under every condition that it was run in, by name."""
-    if "experiment" not in frames.runs:
+    if frames.runs.empty:
         return []
-    runs = frames.runs[frames.runs["experiment"].notna() & (frames.runs["experiment"] != "")]
-    if runs.empty:
-        return []
+    runs = frames.runs[frames.runs["experiment"].notna()]
     keys = pd.Series(["\0".join(_key(run)) for _, run in runs.iterrows()], index=runs.index)
     found = []
     for _, group in runs.groupby(keys, sort=True):

@@ -297,8 +297,11 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
             for config, parity in zip(runs["config"], runs["parity"], strict=True)
         ]
     )
-    groups = list(_grouped(variants, (*_PANEL_COLUMNS, "variant")))
-    groups = [_latest_cells(group) for group in _merged_by_cell(groups)]
+    groups = [
+        _latest_cells(group)
+        for one in _grouped(variants, ("experiment",))  # the same run may be of two, scaled down
+        for group in _merged_by_cell(list(_grouped(one, (*_PANEL_COLUMNS, "variant"))))
+    ]
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
     names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
     for name, group in zip(names, groups, strict=True):
@@ -307,10 +310,8 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
 
 def _experiment(runs: pd.DataFrame) -> str:
     """The experiment that the runs are of, for the end of a name, and how far it is scaled."""
-    if "experiment" not in runs:
-        return ""
     last = runs.sort_values("started_at").iloc[-1]
-    if pd.isna(last["experiment"]) or not last["experiment"]:
+    if pd.isna(last["experiment"]):
         return ""
     scaled = "" if pd.isna(last["scale"]) or last["scale"] == 1 else f" SCALED x{last['scale']:g}"
     return f", {last['experiment']}{scaled}"

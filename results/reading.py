@@ -13,7 +13,7 @@ from results.record import FILE_SCHEMA
 from results.schema import KEYS, SCHEMA_VERSION
 
 # What `latest_rows` decides by.
-LATEST_BY = ["run_id", "machine_id", "status", "started_at"]
+LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -77,7 +77,7 @@ def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -
 
 
 def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
-    """The rows that count: one for each run_id and machine_id, in the order of the table.
+    """The rows that count: one for each run_id, machine_id and experiment, in the table's order.
 
     That is the latest that ended ok, and where none did, the latest: a rerun that fails does not
     hide what was measured before it, nor one machine's run another's.
@@ -90,7 +90,9 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     ascending = np.lexsort((_started(table), ok))  # stable: of equals the last of the table counts
     runs, _ = codes(table["run_id"])
     machines, _ = codes(table["machine_id"])
+    experiments, _ = codes(table["experiment"])
     keys = runs * (machines.max(initial=0) + 1) + machines
+    keys = keys * (experiments.max(initial=0) + 1) + experiments
     _, best = np.unique(keys[ascending][::-1], return_index=True)
     return np.sort(ascending[::-1][best])
 
