@@ -136,6 +136,8 @@ def synthetic_run(
         "image_channels": 3,
         "classes": len(CLASSES),
         "class_names": list(CLASSES),
+        "experiment": None,
+        "scale": None,
         "fraction": 1.0,
         "augmentation": "none",
         "split_by": "galaxy",

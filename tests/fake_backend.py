@@ -218,6 +218,36 @@ class SlowBackend(FakeBackend):
         return super().train_epoch(epoch)
 
 
+class StillBackend(FakeBackend):
+    """Takes any network, leaves its weights alone, and answers by what it has seen of the labels."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        self.weights = initial(network, runtime.seed) if weights is None else weights
+        self.seen = np.ones(network.classes)
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        for batch in epoch:
+            self.seen += np.bincount(batch.labels, minlength=len(self.seen))
+        shares = self.seen / self.seen.sum()
+        return EpochResult(float(-(shares * np.log(shares)).sum()), float(shares.max()))
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        bright = images.reshape(len(images), -1).mean(axis=1, keepdims=True) / 255
+        return np.log(self.seen)[None] + bright * np.linspace(-1, 1, len(self.seen))
+
+    def get_weights(self) -> Weights:
+        return self.weights
+
+    def set_weights(self, weights: Weights) -> None:
+        self.weights = weights
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        pass
+
+
 def reference() -> Framework:
     """The NumPy reference as a framework: it passes every check in float64, by construction."""
     target = "frameworks.numpy_reference:NumpyReference"
@@ -250,6 +280,7 @@ class Fakes:
     gathers = _fake("fake-gathers", "GatheringBackend")
     forgetful = _fake("fake-forgetful", "ForgetfulBackend")
     orphans = _fake("fake-orphans", "OrphaningBackend")
+    still = _fake("fake-still", "StillBackend")
     slow = _fake("fake-slow", "SlowBackend")
     cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
     oracle = reference()
