@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ _COLUMNS = {
     "parameters": "parameters",
     "epoch_seconds": "epoch_seconds_median",
 }
+# What a network's parameters depend on; how much it is trained, and on what, changes none.
+_SHAPING = ("architectures", "image_size", "crop_size", "augmentation", "channels", "labels")
 _IMAGES = {"test": "test_images", "train": "train_images", "validation": "validation_images"}
 
 
@@ -36,7 +39,8 @@ def measured(
         epochs, predictions: rows of the store's frames; those of other runs are left out.
         declared: the experiment that they are runs of.
     """
-    refusals = refused(runs, declared)
+    of_network = reported.metric == "parameters"
+    refusals = changed_fields(declared, _SHAPING) if of_network else refused(runs, declared)
     ok = runs[runs["status"] == "ok"]
     by_execution, images = _values(reported, ok, epochs, predictions)
     seeds = ok.set_index("execution_id")["seed"]
@@ -57,15 +61,21 @@ def refused(runs: pd.DataFrame, declared: Declared) -> tuple[str, ...]:
         reasons.append(f"scaled to {first['scale']:g}")
     if declared.sha256 is not None and first["dataset_sha256"] != declared.sha256:
         reasons.append(f"other galaxies ({first['dataset']}, not {declared.dataset})")
-    reasons += [
-        f"other {name.replace('_', ' ')} ({_short(now)}, not {_short(was)})"
-        for name, (was, now) in declared.changed.items()
-    ]
+    reasons += changed_fields(declared)
     for status in ("diverged", "oom", "timeout", "error", "skipped"):
         seeds = sorted(set(runs.loc[runs["status"] == status, "seed"].dropna()))
         if seeds:
             reasons.append(f"{status}: seed {', '.join(map(str, seeds))}")
     return tuple(reasons)
+
+
+def changed_fields(declared: Declared, of: Container[str] | None = None) -> tuple[str, ...]:
+    """The fields that options overrode, in words; only those in `of` where that is given."""
+    return tuple(
+        f"other {name.replace('_', ' ')} ({_short(now)}, not {_short(was)})"
+        for name, (was, now) in declared.changed.items()
+        if of is None or name in of
+    )
 
 
 def _values(

@@ -219,7 +219,7 @@ class SlowBackend(FakeBackend):
 
 
 class StillBackend(FakeBackend):
-    """Takes any network, leaves its weights alone, and answers by what it has seen of the labels."""
+    """Takes any network, leaves its weights alone, and answers by the labels it has seen."""
 
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None

@@ -94,7 +94,8 @@ def test_a_run_carries_what_was_reported(work) -> None:
 
 
 def test_a_scale_takes_less_of_both_and_says_so_everywhere(work, capsys) -> None:
-    assert main([*command("--scale", "0.5")[:-1], "--report", "page"]) == 0
+    options = [word for word in command("--scale", "0.5") if word != "--no-report"]
+    assert main([*options, "--report", "page"]) == 0
     out = capsys.readouterr().out
     assert "[1/1] mine SCALED x0.5: fake linear seed 0" in out
     assert "linear, mine SCALED x0.5" in out, "the table too"
@@ -221,7 +222,9 @@ def test_scale_without_experiments_is_refused(work, capsys) -> None:
 def test_what_would_serve_is_named(work, capsys) -> None:
     with contextlib.suppress(SystemExit):
         main(["--experiments", "decals_c2", "--frameworks", "fake", "--dataset", "galaxies.h5"])
-    assert "runs out of pixels" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "pictures of 6x6 are scaled down, never up" in err
+    assert "What serves: galaxy10-decals, its own galaxies" in err
     with contextlib.suppress(SystemExit):
         main(["--experiments", "unam", "--frameworks", "fake", "--dataset", "missing.h5"])
     assert "What serves: galaxy10, its own galaxies" in capsys.readouterr().err
@@ -230,17 +233,27 @@ def test_what_would_serve_is_named(work, capsys) -> None:
 def test_every_experiment_runs_from_the_real_files_layout(work, galaxy_files, capsys) -> None:
     """All of them at a hundredth, on the real file's layout, by a backend that trains nothing."""
     options = ["--experiments", "all", "--scale", "0.01", "--frameworks", "fake-still"]
-    options += ["--dataset", str(galaxy_files / "galaxy10_sdss_subset.h5"), "--report", "page"]
+    options += ["--dataset", str(galaxy_files / "galaxy10_sdss_subset.h5"), "--no-report"]
     assert main(options) == 0
     runs = Store("runs").runs(latest=True)
     assert sorted(runs["experiment"]) == experiment.available()
     assert set(runs["status"]) == {"ok"}
     assert set(runs["scale"]) == {0.01}
     assert not list((work / "scratch").iterdir())
+    hashes = runs[["split_hash", "order_hash"]]
+    assert hashes.notna().all().all()
+
+
+def test_the_page_says_what_was_run_and_compares_what_can_be(work, galaxy_files) -> None:
+    options = ["--experiments", "unam", "--scale", "0.01", "--frameworks", "fake-still"]
+    options += ["--dataset", str(galaxy_files / "galaxy10_sdss_subset.h5"), "--report", "page"]
+    assert main(options) == 0
     page = re.sub(r"\s+", " ", (work / "page" / "index.html").read_text())
     assert "unam — OTHER GALAXIES (galaxy10_sdss_subset), SCALED x0.01" in page
     assert "scaled to 0.01; other galaxies (galaxy10_sdss_subset, not galaxy10)" in page
-    assert ">reproduced<" in page, "the parameters are the published ones all the same?"
+    assert page.count(">reproduced<") == 1, "the network has the published parameters all the same"
+    figures = {path.name for path in (work / "page" / "figures").glob("unam-*.png")}
+    assert figures == {"unam-curves-1-fake-still.png", "unam-confusion-1-fake-still.png"}
 
 
 @pytest.mark.slow
