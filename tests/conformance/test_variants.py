@@ -1,0 +1,29 @@
+"""The layer lists that belong to experiments alone: what every backend computes of them (slow)."""
+
+import pytest
+
+from benchmarks import experiment
+from benchmarks.fidelity import ladder
+from benchmarks.fidelity.collect import collect
+from benchmarks.fidelity.measure import REFERENCE
+from benchmarks.fidelity.rungs import Pair, judge_pair
+from frameworks import architecture
+from tests.conformance.conftest import FRAMEWORKS
+from tests.conformance.test_ladder import failures
+
+VARIANTS = sorted((experiment.DIRECTORY / "architectures").glob("*.toml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_variants_compute_the_same_everywhere(framework, tmp_path):
+    """Structure, forward pass, gradients (R0-R2) in both precisions, and ten steps in float64."""
+    networks = [architecture.load(path) for path in VARIANTS]
+    batches = ladder.one_batch(networks, ("float64", "float32"), (4,), batch_size=8)
+    cases = [ladder.settled(case) for case in batches]
+    cases += ladder.trajectories(networks, ["adam"])
+    found = collect([REFERENCE, framework], cases, tmp_path, parallel=2)
+    for case in cases:
+        findings = judge_pair(Pair(case, found[framework, case.name], found[REFERENCE, case.name]))
+        assert findings
+        assert not failures(findings), case.name
