@@ -57,14 +57,17 @@ class Trial:
         return ", ".join(found)
 
     @property
+    def data(self) -> str:
+        """Galaxies, labels and settings in words."""
+        return f"{self.runs.iloc[0]['labels']} labels of {self.settings}"
+
+    @property
     def settings(self) -> str:
-        """How it was run, in words."""
+        """Galaxies and settings in words, without how they are grouped."""
         first = self.runs.iloc[0]
-        name = first["device"] if pd.isna(first["device_name"]) else first["device_name"]
-        return (
-            f"{first['dataset']}, {first['labels']} labels, {first['image_height']} pixels; "
-            f"{first['parity']} parity, {first['tuning']} tuning, {first['precision']}; {name}"
-        )
+        device = first["device"] if pd.isna(first["device_name"]) else first["device_name"]
+        how = f"{first['parity']} parity, {first['tuning']} tuning, {first['precision']}"
+        return f"{first['dataset']}, {first['image_height']} pixels; {how}; {device}"
 
 
 def trials(frames: Frames) -> list[Trial]:

@@ -55,7 +55,7 @@ def paper_groups(found: list[Trial]) -> list[dict[str, Trial]]:
     groups: dict[tuple[str, ...], dict[str, Trial]] = {}
     for trial in found:
         if trial.declared.name in names and trial.frameworks:
-            words = repr(sorted(trial.declared.changed.items()))
+            words = repr(sorted((key, now) for key, (_, now) in trial.declared.changed.items()))
             groups.setdefault((*trial.condition, words), {})[trial.declared.name] = trial
     return [group for group in groups.values() if len(group) > 1]
 
@@ -82,11 +82,12 @@ def paper_figure(frames: Frames, group: dict[str, Trial], framework: str) -> Fig
     legend: list[Artist] = [
         Line2D([], [], color=colour, lw=2, label=net.upper())
         for net, colour in PAPER_COLOURS.items()
+        if any(row[net] in group for row in PAPER.values())
     ]
     return style.finish(
         made,
         f"C1 and C2 by epoch, {frames.looks[framework].name}{marks}",
-        f"Data: {_data(first)}  ·  line: median over seeds; band: lowest to highest",
+        f"Data: {first.settings}  ·  line: median over seeds; band: lowest to highest",
         legend=[*legend, *_line_legend(style.INK)],
     )
 
@@ -114,7 +115,7 @@ def curves_figure(frames: Frames, trial: Trial, framework: str) -> Figure:
     return style.finish(
         made,
         f"{trial.declared.name}: {frames.looks[framework].name}{marks}",
-        f"Data: {_data(trial)}  ·  line: median over seeds; band: lowest to highest",
+        f"Data: {trial.data}  ·  line: median over seeds; band: lowest to highest",
         legend=legend,
     )
 
@@ -136,7 +137,7 @@ def matrix_figure(frames: Frames, trial: Trial, framework: str, found: Confusion
     return style.finish(
         made,
         f"{trial.declared.name}: confusion, {frames.looks[framework].name}{marks}",
-        f"Data: {_data(trial)}",
+        f"Data: {trial.data}",
     )
 
 
@@ -148,7 +149,7 @@ def _paper_picture(frames: Frames, group: dict[str, Trial], framework: str, numb
         paper_figure(frames, group, framework),
         caption=f"C1 (red) and C2 (orange) of Cavanagh et al. 2021 in "
         f"{frames.looks[framework].name}, as their figure has it: training dashed, validation "
-        f"solid; {count(seeds, 'seed')}. {_data(first)}.",
+        f"solid; {count(seeds, 'seed')}. {first.settings}.",
         reading="A solid line that falls behind its dashed one shows a network that learns its "
         "training galaxies by heart: C1, with sixteen times the parameters, does so sooner.",
     )
@@ -165,7 +166,7 @@ def _curves_picture(frames: Frames, trial: Trial, framework: str, number: int) -
         f"unam-curves-{number}-{_slug(framework)}",
         curves_figure(frames, trial, framework),
         caption=f"Loss and accuracy by epoch of {trial.declared.name} in "
-        f"{frames.looks[framework].name}, {count(seeds, 'seed')}. {_data(trial)}.{crosses}",
+        f"{frames.looks[framework].name}, {count(seeds, 'seed')}. {trial.data}.{crosses}",
         reading="The loss includes the L2 terms, as Keras reports it. Where validation loss turns "
         "upwards the network overfits; the notebook's was lowest in epoch 56.",
     )
@@ -186,7 +187,7 @@ def _matrix_picture(frames: Frames, trial: Trial, framework: str, number: int) -
         matrix_figure(frames, trial, framework, found),
         caption=f"Test galaxies of {trial.declared.name} in {frames.looks[framework].name} by true "
         f"(x) and predicted (y) class, summed over {count(ok['seed'].nunique(), 'seed')}. "
-        f"{_data(trial)}.",
+        f"{trial.data}.",
         reading="As in the notebook each column is a true class: read down it to see what its "
         "galaxies were taken for. The diagonal on the right is the recall.",
     )
@@ -209,7 +210,7 @@ def _draw(
         axes.fill_between(curve.index, curve["low"], curve["high"], color=colour, alpha=0.13, lw=0)
     marker = "o" if len(curve) == 1 else ""
     axes.plot(curve.index, curve["median"], line, color=colour, lw=1.6, marker=marker, ms=4)
-    axes.grid(axis="y")
+    axes.grid(True, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -236,10 +237,6 @@ def _line_legend(colour: str) -> list[Artist]:
 def _finished(trial: Trial, framework: str) -> pd.DataFrame:
     runs = trial.of(framework)
     return runs[runs["status"] == "ok"]
-
-
-def _data(trial: Trial) -> str:
-    return trial.settings
 
 
 def _slug(framework: str) -> str:

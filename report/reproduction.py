@@ -8,9 +8,15 @@ from report.numbers import NONE, fixed, with_interval
 from report.published import Trial, trials
 from report.section import Block, Heading, Note, Section, Table
 from report.views import Frames
-from results.measured import measured
+from results.measured import measured, refused
 from results.reported import Reported
-from results.reproduction import REPRODUCED, Reproduction, compare, mean_over_seeds
+from results.reproduction import (
+    NOT_COMPARABLE,
+    REPRODUCED,
+    Reproduction,
+    compare,
+    mean_over_seeds,
+)
 
 _LEAD = (
     "What notebooks and papers reported of these trainings, and what came out here. A reported "
@@ -76,13 +82,13 @@ def published(frames: Frames) -> Section | None:
 def comparison_table(trial: Trial, frames: Frames) -> Table:
     """A row for each reported figure and framework."""
     declared = trial.declared
+    epochs, predictions = _of(trial.runs, frames.epochs), _of(trial.runs, frames.predictions)
     rows = []
     for reported in declared.reported:
         theirs = declared.sizes.behind(reported.metric) if declared.sizes else None
         for framework in trial.frameworks:
-            ours = measured(
-                reported, trial.of(framework), frames.epochs, frames.predictions, declared
-            )
+            runs = trial.of(framework)
+            ours = measured(reported, runs, epochs, predictions, declared)
             result = compare(reported, ours, theirs)
             rows.append(
                 [
@@ -93,7 +99,7 @@ def comparison_table(trial: Trial, frames: Frames) -> Table:
                     with_interval(result.mean, _decimals(reported)),
                     _signed(result.difference, reported),
                     _expected(result, reported),
-                    _verdict(result, reported),
+                    _verdict(result, reported, common_refusals(trial)),
                 ]
             )
     sources = "; ".join(
@@ -118,7 +124,7 @@ def comparison_table(trial: Trial, frames: Frames) -> Table:
         ],
         rows,
         "lrlrrrrl",
-        caption=f"{declared.title}. Reported in: {sources}. Ours: {trial.settings}; the mean over "
+        caption=f"{declared.title}. Reported in: {sources}. Ours: {trial.data}; the mean over "
         f"seeds with Student's interval.{noted}",
         grouped=True,
     )
@@ -167,23 +173,47 @@ def _title(trial: Trial) -> str:
     return f"{trial.declared.name}{marks}"
 
 
+def common_refusals(trial: Trial) -> tuple[str, ...]:
+    """Why no run of the trial is what was published, whatever its framework."""
+    found = [refused(trial.of(framework), trial.declared) for framework in trial.frameworks]
+    return tuple(one for one in found[0] if all(one in other for other in found))
+
+
 def _warnings(trial: Trial) -> list[Block]:
-    if not trial.marks:
+    reasons = common_refusals(trial)
+    if not reasons:
         return []
     return [
         Note(
-            f"{trial.declared.name} was not run as it was published ({trial.marks.lower()}): the "
+            f"{trial.declared.name} was not run as it was published ({'; '.join(reasons)}): the "
             "numbers stand side by side, and nothing follows from their difference.",
             "warning",
         )
     ]
 
 
-def _verdict(result: Reproduction, reported: Reported) -> str:
-    words = result.verdict + (f": {result.reason}" if result.reason else "")
-    if result.verdict == REPRODUCED or not reported.traps:
-        return words
-    return f"{words} (see {', '.join(map(_words, reported.traps))})"
+def _verdict(result: Reproduction, reported: Reported, common: tuple[str, ...]) -> str:
+    """The verdict with its own reason first; what holds for the whole table is said once above."""
+    if result.verdict == REPRODUCED:
+        return result.verdict
+    if result.verdict == NOT_COMPARABLE:
+        reasons = result.reason.split("; ")
+        own = [reason for reason in reasons if reason not in common]
+        above = len(reasons) - len(own)
+        if not own:
+            own, above = reasons[:1], above - 1
+        words = f"{result.verdict}: {'; '.join(own)}"
+        words += f" (and {above} more, above)" if above else ""
+    else:
+        words = result.verdict
+    explained = (
+        reported.traps if result.verdict != NOT_COMPARABLE or not reported.comparable else ()
+    )
+    return f"{words}; see {', '.join(map(_words, explained))}" if explained else words
+
+
+def _of(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows if rows.empty else rows[rows["execution_id"].isin(runs["execution_id"])]
 
 
 def _expected(result: Reproduction, reported: Reported) -> str:

@@ -94,6 +94,9 @@ def compare(reported: Reported, ours: Ours, their_images: int | None = None) -> 
             ours=ours.images,
             theirs=reported.images or their_images or ours.images,
         )
+    if reported.metric in SHARES:
+        low, high = max(0.0, predicted.low), min(1.0, predicted.high)
+        predicted = Interval(mean.value, low, high) if len(values) > 1 else predicted
     reason = _why_not(reported, ours, values)
     if reason:
         return Reproduction(mean, predicted, difference, NOT_COMPARABLE, reason)
