@@ -206,9 +206,9 @@ def _verdict(result: Reproduction, reported: Reported, common: tuple[str, ...]) 
         words += f" (and {above} more, above)" if above else ""
     else:
         words = result.verdict
-    explained = (
-        reported.traps if result.verdict != NOT_COMPARABLE or not reported.comparable else ()
-    )
+    of_training = reported.metric not in ("parameters", "epoch_seconds")
+    told = of_training and (result.verdict != NOT_COMPARABLE or not reported.comparable)
+    explained = reported.traps if told else ()
     return f"{words}; see {', '.join(map(_words, explained))}" if explained else words
 
 
