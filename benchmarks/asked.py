@@ -122,16 +122,16 @@ def _named(names: list[str]) -> str:
 
 
 def _remedy(one: Asked, error: Exception) -> str:
-    """What would serve, as far as it is the experiment's to say."""
+    """What would serve, where the message of the error cannot know it."""
     if one.part_of is None or isinstance(error, SpecificationError):
         return ""
-    own = one.part_of.declared["dataset"]
-    words = f" What serves: {own}, its own galaxies" if one.suite.dataset != own else ""
-    if isinstance(error, OSError):
-        return words + "." if words else " --dataset FILE reads a copy of that file."
-    if one.part_of.scale < 1:
-        words += f"{'; or' if words else ' What serves:'} a scale above {one.part_of.scale:g}"
-    return words + "." if words else ""
+    declared = one.part_of.declared
+    serves = []
+    if one.suite.dataset != declared["dataset"] and not declared["changed"]:
+        serves.append(f"{declared['dataset']}, its own galaxies")
+    if one.part_of.scale < 1 and not isinstance(error, OSError):
+        serves.append(f"a scale above {one.part_of.scale:g}")
+    return f" What serves: {'; or '.join(serves)}." if serves else ""
 
 
 def _short(value: object) -> str:
