@@ -107,7 +107,8 @@ def test_a_scale_takes_less_of_both_and_says_so_everywhere(work, capsys) -> None
     assert not found.changed, "the scale is told by itself"
     page = (work / "page" / "index.html").read_text()
     assert "mine — SCALED x0.5" in page
-    assert "not comparable: scaled to 0.5" in page
+    assert "was not run as it was published (scaled to 0.5)" in page
+    assert "not comparable: needs 3 seeds, has 1 (and 1 more, above)" in page
 
 
 def test_what_the_options_state_is_not_scaled(work) -> None:
