@@ -1,0 +1,240 @@
+"""The options of the main command, `python -m benchmarks.run`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchmarks import experiment
+from benchmarks.suite import (
+    AUGMENTATIONS,
+    DEFAULT,
+    DEVICES,
+    PARITIES,
+    PRECISIONS,
+    SPLIT_BY,
+    TEST_COPIES,
+    TUNINGS,
+    available,
+)
+from frameworks.architecture import near_miss
+
+BAD_INPUT = 2  # exit status
+
+_EPILOG = """\
+A list makes a matrix: every combination is run, each in a process of its own.
+Options override the fields of the suite.
+
+examples:
+  python -m benchmarks.run
+  python -m benchmarks.run --frameworks keras torch jax --dataset galaxy10 --seeds 0 1 2
+  python -m benchmarks.run --dataset my.h5 --architectures c2 my_network.toml --epochs 20
+  python -m benchmarks.run --experiments unam phys449_c2_4way --seeds 0 1 2
+  python -m benchmarks.run --experiments all --scale 0.01 --dry-run
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Short errors, and the near miss of a misspelt option."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].split("=")[0]
+            self.error(
+                f"unknown option '{word}'{near_miss(word, list(self._option_string_actions))}"
+            )
+        return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. What is not given there comes from the suite."""
+    made = _Parser(
+        prog="python -m benchmarks.run",
+        description="Train one architecture in several frameworks on the same galaxies.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = made.add_argument_group("what to run")
+    what.add_argument(
+        "--suite",
+        metavar="NAME|FILE",
+        help=f"a named matrix: {', '.join(available())}; or a .toml file (default: {DEFAULT} for "
+        "the demo galaxies; for others none, that is 10 epochs of batches of 64)",
+    )
+    what.add_argument(
+        "--experiments",
+        nargs="+",
+        metavar="NAME|FILE",
+        help="published trainings, with what was reported beside what comes out: "
+        f"{', '.join(experiment.available())}; or all, or .toml files (docs/experiments.md)",
+    )
+    what.add_argument(
+        "--scale",
+        type=float,
+        metavar="S",
+        help="run experiments with this share of their galaxies and epochs, labelled as scaled",
+    )
+    what.add_argument(
+        "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
+    )
+    what.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="the interpreter of a framework, or of a version of it beside the others, as in "
+        "--frameworks torch torch@2.12 --python torch@2.12=old/bin/python",
+    )
+    what.add_argument(
+        "--architectures", nargs="+", metavar="NAME|FILE", help="shipped names, or .toml files"
+    )
+    what.add_argument("--seeds", nargs="+", type=_natural, metavar="N")
+    what.add_argument(
+        "--processes", type=_positive, metavar="N", help="repeat each run in N processes"
+    )
+    what.add_argument(
+        "--nudge-repeats",
+        action="store_true",
+        default=None,
+        help="repeat r starts with one weight moved by r units in the last place: how far does "
+        "rounding alone lead?",
+    )
+    what.add_argument(
+        "--parity",
+        nargs="+",
+        type=_one_of(PARITIES),
+        metavar="P",
+        help="matched: same weights, masks and formulas; native: each framework's own defaults",
+    )
+    what.add_argument(
+        "--tuning",
+        nargs="+",
+        type=_one_of(TUNINGS),
+        metavar="T",
+        help="idiomatic: as the framework's tutorial has it; tuned: the best known for the machine",
+    )
+    what.add_argument(
+        "--precision",
+        nargs="+",
+        type=_one_of(PRECISIONS),
+        metavar="P",
+        help=" ".join(PRECISIONS) + " (float32 never uses TF32)",
+    )
+
+    data = made.add_argument_group("galaxies")
+    data.add_argument(
+        "--dataset", metavar="NAME|FILE", help="demo, galaxy10, galaxy10-decals, or an HDF5 file"
+    )
+    data.add_argument("--labels", metavar="VIEW", help="native, 4way, 3way or hubble")
+    data.add_argument("--channels", metavar="C", help="rgb, or one of 0 1 2")
+    data.add_argument("--image-size", type=_positive, metavar="PIXELS", help="resize to a square")
+    data.add_argument("--image-key", metavar="KEY", help="HDF5 dataset of the pictures")
+    data.add_argument("--label-key", metavar="KEY", help="HDF5 dataset of the labels")
+    data.add_argument("--demo-images", type=_positive, metavar="N", help="galaxies to generate")
+    data.add_argument(
+        "--fraction", type=float, metavar="F", help="a part of the galaxies, by class"
+    )
+    data.add_argument(
+        "--augmentation",
+        type=_one_of(AUGMENTATIONS),
+        metavar="A",
+        help="none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips and rotations",
+    )
+    data.add_argument(
+        "--crop-size", type=_positive, metavar="PIXELS", help="of crops40 (default: 100 of 110)"
+    )
+    data.add_argument(
+        "--split-by",
+        type=_one_of(SPLIT_BY),
+        metavar="UNIT",
+        help="galaxy (default), or copy: the copies of one galaxy are trained and tested on (leak)",
+    )
+    data.add_argument(
+        "--test-copies",
+        type=_one_of(TEST_COPIES),
+        metavar="C",
+        help="centre (default): validate and test on the picture as it is; all: on every copy",
+    )
+    data.add_argument("--split-seed", type=_natural, metavar="N")
+    data.add_argument("--test-fraction", type=float, metavar="F", help="of all galaxies")
+    data.add_argument("--validation-fraction", type=float, metavar="F", help="of what is left")
+
+    training = made.add_argument_group("training")
+    training.add_argument("--epochs", type=_natural, metavar="N")
+    training.add_argument("--batch-size", nargs="+", type=_positive, metavar="N")
+    training.add_argument(
+        "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
+    )
+    training.add_argument("--learning-rate", type=float, metavar="RATE")
+
+    how = made.add_argument_group("how to run")
+    how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
+    how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
+    how.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="set the frameworks' deterministic flags: the same bits every time on a GPU as well, "
+        "at a cost (docs/determinism.md)",
+    )
+    how.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="kill a run after so long; 0 is never (default: 20 times its estimate, at least "
+        "1800; the quick suite has 600)",
+    )
+    how.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out what the store holds of this machine with status ok",
+    )
+    how.add_argument(
+        "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
+    )
+
+    where = made.add_argument_group("results")
+    where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
+    where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
+    where.add_argument("--no-report", action="store_true", help="write no report page")
+    return made
+
+
+def _one_of(known: Sequence[str]) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(
+                f"unknown value '{text}'{near_miss(text, list(known))}; one of {', '.join(known)}"
+            )
+        return text
+
+    return convert
+
+
+def _natural(text: str) -> int:
+    return _number(text, int, 0, "a whole number, 0 or more")
+
+
+def _positive(text: str) -> int:
+    return _number(text, int, 1, "a whole number, 1 or more")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, float, 0, "a number of seconds, 0 or more")
+
+
+def _number(text: str, kind: type, least: int, wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+    return value
