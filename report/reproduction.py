@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from report.numbers import NONE, fixed, with_interval
+from report.numbers import NONE, fixed, listed, with_interval
 from report.published import Trial, trials
 from report.section import Block, Heading, Note, Section, Table
 from report.views import Frames
@@ -102,9 +102,9 @@ def comparison_table(trial: Trial, frames: Frames) -> Table:
                     _verdict(result, reported, common_refusals(trial)),
                 ]
             )
-    sources = "; ".join(
-        f"{source}" for source in dict.fromkeys(one.source for one in declared.reported)
-    )
+    sources = "; ".join(dict.fromkeys(one.source for one in declared.reported))
+    trained_in = listed(list(dict.fromkeys(one.framework for one in declared.reported)))
+    within = f" (trained in {trained_in})" if trained_in else ""
     notes = [
         f"{figure_name(one, trial.runs)} {_number(one.value, one)}: {one.note}"
         for one in declared.reported
@@ -124,8 +124,8 @@ def comparison_table(trial: Trial, frames: Frames) -> Table:
         ],
         rows,
         "lrlrrrrl",
-        caption=f"{declared.title}. Reported in: {sources}. Ours: {trial.data}; the mean over "
-        f"seeds with Student's interval.{noted}",
+        caption=f"{declared.title}. Reported in: {sources}{within}. Ours: {trial.data}; the mean "
+        f"over seeds with Student's interval.{noted}",
         grouped=True,
     )
 
