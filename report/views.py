@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -75,9 +76,10 @@ _UNUSUAL = {
     "augmentation": "{}",
     "split_by": "split by {} (leak)",
     "test_copies": "tested on {} copies",
+    "part_of": "{}",
 }
 _OF_VIEWS = ("fraction", "augmentation")
-_OF_PANELS = ("split_by", "test_copies")
+_OF_PANELS = ("split_by", "test_copies", "part_of")
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,8 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
         variant=[
             variant(config, parity)
             for config, parity in zip(runs["config"], runs["parity"], strict=True)
-        ]
+        ],
+        part_of=[_part_of(*run) for run in zip(runs["experiment"], runs["scale"], strict=True)],
     )
     groups = [
         _latest_cells(group)
@@ -305,16 +308,14 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
     names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
     for name, group in zip(names, groups, strict=True):
-        yield Panel(name + _experiment(group), group, str(group["parity"].iloc[0]))
+        yield Panel(name, group, str(group["parity"].iloc[0]))
 
 
-def _experiment(runs: pd.DataFrame) -> str:
-    """The experiment that the runs are of, for the end of a name, and how far it is scaled."""
-    last = runs.sort_values("started_at").iloc[-1]
-    if pd.isna(last["experiment"]):
+def _part_of(experiment: Any, scale: Any) -> str:
+    """The experiment that a run is of, with how far it is scaled; empty when it is of none."""
+    if pd.isna(experiment):
         return ""
-    scaled = "" if pd.isna(last["scale"]) or last["scale"] == 1 else f" SCALED x{last['scale']:g}"
-    return f", {last['experiment']}{scaled}"
+    return str(experiment) if pd.isna(scale) or scale == 1 else f"{experiment} SCALED x{scale:g}"
 
 
 def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -347,7 +348,7 @@ def _unusual(group: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     return [
         _UNUSUAL[column].format(value if isinstance(value, str) else f"{value:g}")
         for column, value in values.items()
-        if value != USUAL[column]
+        if value != USUAL.get(column, "")
     ]
 
 

@@ -18,6 +18,8 @@ import pytest
 from benchmarks import experiment
 from benchmarks.run import main
 from benchmarks.views import OneView
+from report.published import trials
+from report.views import Frames
 from results.reported import declared
 from results.store import Store
 from tests import fake_backend
@@ -142,10 +144,13 @@ def test_a_run_under_a_name_and_under_none_both_count(work) -> None:
     """The same configuration: the one without a name does not hide the experiment's."""
     assert main(command()) == 0
     plain = ["--dataset", "galaxies.h5", "--architectures", "linear.toml", "--batch-size", "16"]
-    plain += ["--epochs", "4", "--frameworks", "fake", "--threads", "1", "--report", "page"]
+    plain += ["--epochs", "4", "--frameworks", "fake", "--threads", "1", "--no-report"]
     assert main(plain) == 0
-    assert len(Store("runs").runs(latest=True)) == 2
-    assert "Did the published figures come out again?" in (work / "page/index.html").read_text()
+    frames = Frames.load(Store("runs"))
+    assert len(frames.runs) == 2
+    assert [trial.declared.name for trial in trials(frames)] == ["mine"]
+    names = [panel.name for view in frames.finished_views for panel in view.panels]
+    assert sorted(names) == ["linear", "linear, mine"]
 
 
 def test_a_dry_run_of_several_prints_each_matrix_and_the_whole(work, capsys) -> None:
