@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,8 +27,8 @@ from frameworks.network import Network
 IMAGES = "images"
 
 
-def constant(value: float, dtype: Any) -> Any:
-    """A Python number as a tensor, exact in float64: `ops.cast` would pass it through float32."""
+def constant(value: float | Sequence[float], dtype: Any) -> Any:
+    """Python numbers as a tensor, exact in float64: `ops.cast` would pass it through float32."""
     return ops.convert_to_tensor(np.asarray(value, keras.backend.standardize_dtype(dtype)))
 
 

@@ -209,7 +209,7 @@ class NumpyReference:
 
     def _backward(self, forward: Forward, labels: np.ndarray) -> Gradients:
         """Loss and gradients: cross-entropy from the logits, averaged over the batch, plus L2."""
-        loss, dy = cross_entropy(forward.logits, labels)
+        loss, dy = cross_entropy(forward.logits, labels, self.recipe.class_weights)
         gradients: Weights = {}
         first = self.network.trainable_keys[0].split("/")[0]
         for name, applied in reversed(forward.applied.items()):
@@ -241,19 +241,25 @@ class NumpyReference:
         }
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+def cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None
+) -> tuple[float, np.ndarray]:
     """Softmax cross-entropy of logits (batch, classes), averaged over the batch, and its gradient.
 
-    loss = mean(log(sum(exp(z))) - z[label]);  dloss/dz = (softmax(z) - onehot(label)) / batch.
+    loss = mean(w * (log(sum(exp(z))) - z[label]));
+    dloss/dz = w * (softmax(z) - onehot(label)) / batch; w = class_weights[label], or 1.
     """
     rows = np.arange(len(labels))
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     totals = exponentials.sum(axis=1, keepdims=True)
-    loss = np.mean(np.log(totals[:, 0]) - shifted[rows, labels])
+    losses = np.log(totals[:, 0]) - shifted[rows, labels]
     gradient = exponentials / totals
     gradient[rows, labels] -= 1
-    return float(loss), gradient / len(labels)
+    if class_weights is not None:
+        weights = np.asarray(class_weights, logits.dtype)[labels]
+        losses, gradient = weights * losses, weights[:, None] * gradient
+    return float(np.mean(losses)), gradient / len(labels)
 
 
 def recorded_kinks(

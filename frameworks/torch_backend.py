@@ -56,6 +56,11 @@ class TorchBackend:
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
+        self.class_weights = (
+            None
+            if recipe.class_weights is None
+            else torch.tensor(recipe.class_weights, dtype=self.dtype, device=self.device)
+        )
         if weights is not None:
             self.set_weights(weights)
 
@@ -201,8 +206,19 @@ class TorchBackend:
         return self.device.type == "cuda"
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of the batch plus the L2 terms."""
-        loss = functional.cross_entropy(logits.to(self.dtype), labels)
+        """Mean cross-entropy of the batch plus the L2 terms.
+
+        Of a class-weighted one PyTorch's own mean divides by the sum of the weights of the batch;
+        the project's, as Keras', by the number of images.
+        """
+        logits = logits.to(self.dtype)
+        if self.class_weights is None:
+            loss = functional.cross_entropy(logits, labels)
+        else:
+            summed = functional.cross_entropy(
+                logits, labels, weight=self.class_weights, reduction="sum"
+            )
+            loss = summed / len(labels)
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
                 kernel = tensor_of(self.model, f"{layer.name}/kernel")
