@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
+from benchmarks.suite import recipe as recipe_of
 from datasets.batches import split_into_batches
 from frameworks.architecture import Architecture, SpecificationError, load
 from frameworks.backend import Precision, Runtime, framework
@@ -136,6 +137,7 @@ class RunConfig(_Part, frozen=True):
                 (f"batch {self.recipe.batch_size}", "batch 64"),
                 (f"repeat {self.repeat}", "repeat 0"),
                 ("deterministic" if self.deterministic else "", ""),
+                *((words, "") for words in self.recipe.extras()),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual
@@ -230,8 +232,13 @@ class PlannedRun:
 
     @cached_property
     def flops(self) -> int:
-        """Operations of all training, validation and test, as the network's formulas count them."""
-        epochs = self.config.recipe.epochs
+        """Operations of all training, validation and test, as the network's formulas count them;
+        a run that may stop early is counted as if it did not."""
+        return self.flops_of(self.config.recipe.epochs)
+
+    def flops_of(self, epochs: int | None) -> int:
+        """The same when it trains so many epochs; None is all."""
+        epochs = self.config.recipe.epochs if epochs is None else epochs
         trained = epochs * self.images_per_epoch * self.network.flops(training=True)
         looked_at = (epochs + 1) * self.sizes.validation + self.sizes.test
         return trained + looked_at * self.network.flops()
@@ -246,6 +253,7 @@ def matrix(
     threads: int,
     missing: dict[str, str] | None = None,
     interpreters: Mapping[str, str] | None = None,
+    train_counts: Mapping[str, int] | None = None,
 ) -> list[PlannedRun]:
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
@@ -259,13 +267,16 @@ def matrix(
         threads: CPU threads given to each run.
         missing: frameworks that cannot be run here, with the reason; their runs are marked.
         interpreters: of frameworks that do not run in this one.
+        train_counts: training images by the name of the class, for balanced class weights.
 
     Raises:
-        SpecificationError: an unknown architecture, or one that does not fit the pictures.
+        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
+            weights that do not fit the classes.
         ValueError: a batch size larger than the training set.
     """
     architectures = [load(name) for name in suite.architectures]
     natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    weights = class_weights(suite, data, train_counts or {})
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
     blocks = []
@@ -277,14 +288,7 @@ def matrix(
         suite.precision,
         sorted(suite.batch_size),
     ):
-        recipe = Recipe(
-            optimizer=suite.optimizer,
-            batch_size=batch_size,
-            epochs=suite.epochs,
-            early_stopping=suite.early_stopping,
-            reduce_on_plateau=suite.reduce_on_plateau,
-            keep_best=suite.keep_best,
-        )
+        recipe = recipe_of(suite, batch_size=batch_size, class_weights=weights)
         block = []
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
@@ -345,6 +349,34 @@ def _fits(config: RunConfig, side: int) -> bool:
     except SpecificationError:
         return False
     return True
+
+
+def class_weights(
+    suite: Suite, data: DataView, train_counts: Mapping[str, int]
+) -> list[float] | None:
+    """The class weights of a suite as numbers, (classes,): balanced ones from the training images.
+
+    Raises:
+        SpecificationError: not one for each class, or a class without training images.
+    """
+    asked = suite.class_weights
+    view = f"{data.dataset} with {data.labels} labels"
+    if asked == "balanced":
+        absent = [name for name, count in train_counts.items() if not count]
+        if absent or len(train_counts) != data.classes:
+            raise SpecificationError(
+                f"field 'class_weights': balanced weights need training images of every class; "
+                f"{view} has none of {', '.join(absent) or 'them'}. Give the weights as numbers, "
+                "or train on more galaxies."
+            )
+        total = sum(train_counts.values())
+        return [total / (data.classes * count) for count in train_counts.values()]
+    if asked is not None and len(asked) != data.classes:
+        raise SpecificationError(
+            f"field 'class_weights': there are {len(asked)}, and {view} has {data.classes} "
+            'classes; give a number for each, or "balanced".'
+        )
+    return asked
 
 
 def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:

@@ -86,6 +86,7 @@ def prepare(
         threads=threads,
         missing={name: _how_to_install({name: missing[name]}) for name in missing},
         interpreters=interpreters,
+        train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
     )
     if not dry_run:
         staging.save_examples(dataset, store)

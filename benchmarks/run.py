@@ -29,9 +29,10 @@ from benchmarks.suite import (
     available,
     check,
     load,
-    optimizer_from_text,
 )
+from benchmarks.written import READERS
 from frameworks.architecture import near_miss
+from frameworks.recipe import MONITORS
 from results.files import damage_on_stderr
 
 if TYPE_CHECKING:
@@ -176,6 +177,34 @@ def parser() -> argparse.ArgumentParser:
         "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
     )
     training.add_argument("--learning-rate", type=float, metavar="RATE")
+    training.add_argument(
+        "--class-weights",
+        nargs="+",
+        metavar="W",
+        help="a number for each class, or balanced: n / (classes * n of the class) in training",
+    )
+    training.add_argument(
+        "--early-stopping",
+        metavar="PATIENCE|FIELD=VALUE,...",
+        help="stop after so many epochs without a better validation_loss; fields: monitor "
+        "patience min_delta restore_best, as in patience=4,min_delta=1e-4,restore_best=true",
+    )
+    training.add_argument(
+        "--reduce-on-plateau",
+        nargs="?",
+        const="",
+        metavar="FIELD=VALUE,...",
+        help="lower the learning rate instead, as in factor=0.5,patience=5; fields: monitor "
+        "factor patience min_delta cooldown min_learning_rate",
+    )
+    training.add_argument(
+        "--keep-best",
+        nargs="?",
+        const="",
+        metavar="MONITOR",
+        help=f"test with the weights of the best epoch, by {' '.join(MONITORS)} (default the "
+        "first); none takes away what a suite says, here and in the three above",
+    )
 
     how = made.add_argument_group("how to run")
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
@@ -222,10 +251,10 @@ def requested(options: argparse.Namespace) -> Suite:
     changes: dict[str, Any] = {}
     for field in msgspec.structs.fields(Suite):
         given = getattr(options, field.name, None)
-        if given is not None and field.name != "optimizer":
+        if given is not None and field.name in READERS:
+            changes[field.name] = READERS[field.name](given)
+        elif given is not None:
             changes[field.name] = tuple(given) if isinstance(given, list) else given
-    if options.optimizer is not None:
-        changes["optimizer"] = optimizer_from_text(options.optimizer)
     if options.learning_rate is not None:
         optimizer = changes.get("optimizer", suite.optimizer)
         changes["optimizer"] = msgspec.structs.replace(

@@ -110,4 +110,5 @@ def execute(
         tally.rows.append(row)
         progress.ended(outcome)
         if outcome.status == "ok":
-            tracker.estimator.observe(run, outcome.wall_seconds)
+            trained = outcome.facts.get("epochs_trained")
+            tracker.estimator.observe(run, outcome.wall_seconds, trained)
