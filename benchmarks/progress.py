@@ -94,12 +94,18 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
-def ending(outcome: Outcome) -> str:
-    """How a run ended, in one line."""
+def ending(outcome: Outcome, epochs: int) -> str:
+    """How a run that was to train so many epochs ended, in one line."""
     took = f"in {outcome.wall_seconds:.1f} s"
     if outcome.status == "ok":
-        accuracy = outcome.facts.get("test_accuracy")
-        return f"ok {took}" + ("" if accuracy is None else f", test accuracy {accuracy:.3f}")
+        facts = outcome.facts
+        accuracy, trained = facts.get("test_accuracy"), facts.get("epochs_trained")
+        words = "" if accuracy is None else f", test accuracy {accuracy:.3f}"
+        if trained is not None and trained < epochs:
+            words += f", stopped after {trained} of {epochs} epochs"
+        if (tested := facts.get("tested_epoch", trained)) != trained:
+            words += f", tested epoch {tested}"
+        return f"ok {took}{words}"
     return f"{outcome.status} {took}: {outcome.reason}"
 
 
@@ -151,7 +157,8 @@ class PlainProgress:
         pass
 
     def ended(self, outcome: Outcome) -> None:
-        self.note(f"{self._tracker.headline()} | {ending(outcome)}")
+        epochs = self._tracker.run.config.recipe.epochs
+        self.note(f"{self._tracker.headline()} | {ending(outcome, epochs)}")
 
     def close(self) -> None:
         pass
@@ -197,7 +204,8 @@ class LiveProgress:
             self._draw()
 
     def ended(self, outcome: Outcome) -> None:
-        self.note(f"{self._tracker.headline()} | {ending(outcome)}")
+        epochs = self._tracker.run.config.recipe.epochs
+        self.note(f"{self._tracker.headline()} | {ending(outcome, epochs)}")
 
     def close(self) -> None:
         self._bars.stop()

@@ -16,7 +16,7 @@ import pyarrow as pa
 from report.identity import Check, checks, refusal
 from report.numbers import count, mostly
 from report.style import Look, looks, ordered
-from report.variants import variant
+from report.variants import telling_apart, variant
 from results import findings
 from results.examples import Examples
 from results.reading import LATEST_BY, latest_rows
@@ -297,10 +297,13 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
             for config, parity in zip(runs["config"], runs["parity"], strict=True)
         ]
     )
+    words = pd.DataFrame([telling_apart(config) for config in runs["config"]]).fillna("")
+    variants = variants.assign(**{f"words {name}": words[name].to_numpy() for name in words})
+    if_needed = _PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
     groups = list(_grouped(variants, (*_PANEL_COLUMNS, "variant")))
     groups = [_latest_cells(group) for group in _merged_by_cell(groups)]
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
-    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
+    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, if_needed)
     for name, group in zip(names, groups, strict=True):
         yield Panel(name, group, str(group["parity"].iloc[0]))
 
