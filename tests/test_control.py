@@ -3,6 +3,7 @@
 import json
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -163,6 +164,78 @@ def _plateau(plateau: ReduceOnPlateau) -> keras.callbacks.Callback:
         cooldown=plateau.cooldown,
         min_lr=plateau.min_learning_rate,
     )
+
+
+@settings(deadline=None, max_examples=100)
+@given(plateaus, SCORES)
+def test_the_line_that_aligns_pytorch_does(plateau: ReduceOnPlateau, scores: list[float]) -> None:
+    """What `--explain` says of PyTorch's scheduler: one less of patience and of cooldown."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=RATE)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        mode=MODES.get(plateau.monitor, "min"),  # type: ignore[arg-type]
+        factor=plateau.factor,
+        patience=max(plateau.patience - 1, 0),
+        threshold=plateau.min_delta,
+        threshold_mode="abs",
+        cooldown=max(plateau.cooldown - 1, 0),
+        min_lr=plateau.min_learning_rate,
+        eps=0,
+    )
+    rates = []
+    for score in scores:
+        scheduler.step(score)
+        rates.append(optimizer.param_groups[0]["lr"])
+    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    assert in_control(recipe, plateau.monitor, scores)[0] == pytest.approx(rates, rel=1e-12)
+
+
+@settings(deadline=None, max_examples=10)
+@given(plateaus, st.integers(1, 4).map(lambda n: n / 64), SCORES)
+def test_the_line_that_aligns_optax_does(
+    plateau: ReduceOnPlateau, delta: float, scores: list[float]
+) -> None:
+    """What `--explain` says of optax' transformation; it knows lower scores only."""
+    import optax
+
+    transformation = optax.contrib.reduce_on_plateau(
+        factor=plateau.factor,
+        patience=max(plateau.patience, 1),
+        rtol=0.0,
+        atol=delta,
+        cooldown=max(plateau.cooldown - 1, 0),
+        min_scale=plateau.min_learning_rate / RATE,
+    )
+    weights = np.zeros(1, np.float32)
+    state = transformation.init(weights)
+    sign = -1 if plateau.monitor == "validation_accuracy" else 1
+    rates = []
+    for score in scores:
+        _, state = transformation.update(weights, state, value=sign * score)
+        rates.append(RATE * float(state.scale))  # type: ignore[attr-defined]
+    plateau = msgspec.structs.replace(plateau, min_delta=delta)
+    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    assert in_control(recipe, plateau.monitor, scores)[0] == pytest.approx(rates, rel=1e-5)
+
+
+@settings(deadline=None, max_examples=100)
+@given(stoppings, SCORES)
+def test_the_line_that_aligns_flax_does(stopping: EarlyStopping, scores: list[float]) -> None:
+    """What `--explain` says of Flax' helper: one less of patience. It knows lower scores only."""
+    from flax.training.early_stopping import EarlyStopping as Helper
+
+    helper = Helper(min_delta=stopping.min_delta, patience=max(stopping.patience - 1, 0))
+    sign = -1 if stopping.monitor == "validation_accuracy" else 1
+    trained = 0
+    for score in scores:
+        helper = helper.update(sign * score)
+        trained += 1
+        if helper.should_stop:
+            break
+    recipe = Recipe(early_stopping=stopping)
+    assert len(in_control(recipe, stopping.monitor, scores)[0]) == trained
 
 
 @settings(deadline=None, max_examples=60)
