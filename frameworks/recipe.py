@@ -176,11 +176,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _check_callbacks(self)
 
     def extras(self) -> list[str]:
-        """What the recipe has besides optimizer, batches and epochs, in a few words each."""
-        return [
-            *(["class weights"] if self.class_weights is not None else []),
-            *(name.replace("_", " ") for name in CALLBACKS if getattr(self, name) is not None),
-        ]
+        """What the recipe has besides optimizer, batches and epochs, in a word each."""
+        words = {
+            "weighted": self.class_weights,
+            "stopping": self.early_stopping,
+            "plateau": self.reduce_on_plateau,
+            "best": self.keep_best,
+        }
+        return [word for word, part in words.items() if part is not None]
 
 
 def _check(optimizer: Optimizer) -> None:
