@@ -23,7 +23,7 @@ from frameworks.architecture import Architecture, SpecificationError, load
 from frameworks.backend import Precision, Runtime, framework
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.network import Network
-from frameworks.recipe import Recipe
+from frameworks.recipe import CALLBACKS, Recipe
 
 Device = Literal["cpu", "cuda"]
 
@@ -271,12 +271,13 @@ def matrix(
 
     Raises:
         SpecificationError: an unknown architecture, or one that does not fit the pictures; class
-            weights that do not fit the classes.
+            weights that do not fit the classes; callbacks without a validation set.
         ValueError: a batch size larger than the training set.
     """
     architectures = [load(name) for name in suite.architectures]
     natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
     weights = class_weights(suite, data, train_counts or {})
+    _check_validation(suite, sizes)
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
     blocks = []
@@ -377,6 +378,15 @@ def class_weights(
             'classes; give a number for each, or "balanced".'
         )
     return asked
+
+
+def _check_validation(suite: Suite, sizes: SplitSizes) -> None:
+    deciding = [name for name in CALLBACKS if getattr(suite, name) is not None]
+    if deciding and not sizes.validation:
+        raise SpecificationError(
+            f"field '{deciding[0]}' decides by validation scores, and there is no validation set; "
+            "use a validation_fraction above 0."
+        )
 
 
 def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:
