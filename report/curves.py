@@ -13,6 +13,7 @@ from report import style
 from report.endings import ending
 from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
+from report.variants import extras
 from report.views import Frames, Panel, View
 
 _READING = (
@@ -30,6 +31,10 @@ _NESTED = (
 _ENDS = (
     "Runs stopped early: median and band reach as far as all runs of a framework do; from there "
     "each run is a thin line of its own. "
+)
+_WEIGHTED = (
+    " With class weights the training loss is weighted by class and the validation loss is not, so "
+    "that the two are not to be compared."
 )
 _LINES = {"train": "--", "validation": "-"}
 
@@ -173,6 +178,14 @@ def _draw_tails(
             )
 
 
+def _weighted(view: View) -> bool:
+    return any(
+        words.startswith("class weights")
+        for panel in view.panels
+        for words in extras(panel.ok["config"].iloc[0])
+    )
+
+
 def _stopped(view: View) -> bool:
     return any(
         "stopped" in ending(panel.of(name)) for panel in view.panels for name in panel.frameworks
@@ -230,7 +243,7 @@ def _caption(view: View) -> str:
     return (
         f"Accuracy and loss by epoch. Data: {view.data}. {view.settings.capitalize()}; "
         f"{view.machine}. {band} {_ENDS if _stopped(view) else ''}"
-        "The loss includes the L2 terms of the network."
+        f"The loss includes the L2 terms of the network.{_WEIGHTED if _weighted(view) else ''}"
     )
 
 

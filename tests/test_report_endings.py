@@ -111,6 +111,15 @@ def test_a_tail_is_the_runs_own_values(store: Store) -> None:
         np.testing.assert_array_equal(tail, [losses[epoch] for epoch in range(4, length + 1)])
 
 
+def test_the_caption_says_that_the_losses_are_of_two_kinds(tmp_path) -> None:
+    made = Store(tmp_path / "runs")
+    run, epochs, predictions = synthetic_run(epochs=2)
+    made.append(run | {"config": config(class_weights=[1.0, 2.0])}, epochs, predictions)
+    section = curves.learning(Frames.load(made))
+    assert section is not None
+    assert "the training loss is weighted by class" in section.blocks[0].caption  # type: ignore[union-attr]
+
+
 def config(**callbacks: object) -> dict:
     return {"architecture": "unam", "recipe": {"epochs": 9, **callbacks}}
 
