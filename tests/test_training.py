@@ -16,6 +16,7 @@ from benchmarks.serving import Feed, Part
 from benchmarks.staging import StagedData
 from benchmarks.suite import Suite
 from benchmarks.training import Training
+from datasets.augment import copies_of
 from datasets.splits import Split
 from frameworks import weights as canonical
 from frameworks.numpy_reference import NumpyReference
@@ -52,7 +53,8 @@ def data() -> StagedData:
     images = random.integers(0, 200, (90, SIDE, SIDE, 3), dtype=np.uint8)
     images[..., 0] += (25 * labels[:, None, None]).astype(np.uint8)
     rows = np.arange(90)
-    return StagedData(images, labels, Split(rows[:50], rows[50:70], rows[70:]))
+    split = Split(rows[:50], rows[50:70], rows[70:])
+    return StagedData(images, labels, split, rows, copies_of(SIDE, SIDE))
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def made(tmp_path, data):
             send=lambda event, **content: rows.extend(content.get("rows", []))
         )
         clock = Clock(channel)  # type: ignore[arg-type]
-        validation = Part(data, data.split.validation)
+        validation = Part(data, data.split.validation, 16)
         return Training(config, backend, Feed(config, network, data), validation, clock), rows
 
     return make
@@ -165,7 +167,7 @@ def test_callbacks_without_a_validation_set_are_refused(made, data) -> None:
     training, _ = made(keep_best=KeepBest())
     arguments = (training.config, training.backend, training.feed)
     with pytest.raises(ValueError, match="use a validation_fraction above 0"):
-        Training(*arguments, Part(data, data.split.validation[:0]), training.clock)
+        Training(*arguments, Part(data, data.split.validation[:0], 16), training.clock)
 
 
 def test_the_loss_of_training_is_weighted_by_class_and_validation_is_not(made) -> None:
