@@ -16,14 +16,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from benchmarks.recipes import recipes
 from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
-from benchmarks.suite import recipe as recipe_of
 from datasets.batches import split_into_batches
 from frameworks.architecture import Architecture, SpecificationError, load
 from frameworks.backend import Precision, Runtime, framework
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.network import Network
-from frameworks.recipe import CALLBACKS, Recipe
+from frameworks.recipe import Recipe
 
 Device = Literal["cpu", "cuda"]
 
@@ -276,20 +276,23 @@ def matrix(
     """
     architectures = [load(name) for name in suite.architectures]
     natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
-    weights = class_weights(suite, data, train_counts or {})
-    _check_validation(suite, sizes)
+    made = recipes(
+        suite,
+        classes=data.classes,
+        train_counts=train_counts or {},
+        validation=sizes.validation,
+    )
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
     blocks = []
-    for repeat, seed, architecture, parity, precision, batch_size in product(
+    for repeat, seed, architecture, parity, precision, recipe in product(
         range(suite.processes),
         suite.seeds,
         architectures,
         suite.parity,
         suite.precision,
-        sorted(suite.batch_size),
+        made,
     ):
-        recipe = recipe_of(suite, batch_size=batch_size, class_weights=weights)
         block = []
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
@@ -350,43 +353,6 @@ def _fits(config: RunConfig, side: int) -> bool:
     except SpecificationError:
         return False
     return True
-
-
-def class_weights(
-    suite: Suite, data: DataView, train_counts: Mapping[str, int]
-) -> list[float] | None:
-    """The class weights of a suite as numbers, (classes,): balanced ones from the training images.
-
-    Raises:
-        SpecificationError: not one for each class, or a class without training images.
-    """
-    asked = suite.class_weights
-    view = f"{data.dataset} with {data.labels} labels"
-    if asked == "balanced":
-        absent = [name for name, count in train_counts.items() if not count]
-        if absent or len(train_counts) != data.classes:
-            raise SpecificationError(
-                f"field 'class_weights': balanced weights need training images of every class; "
-                f"{view} has none of {', '.join(absent) or 'them'}. Give the weights as numbers, "
-                "or train on more galaxies."
-            )
-        total = sum(train_counts.values())
-        return [total / (data.classes * count) for count in train_counts.values()]
-    if asked is not None and len(asked) != data.classes:
-        raise SpecificationError(
-            f"field 'class_weights': there are {len(asked)}, and {view} has {data.classes} "
-            'classes; give a number for each, or "balanced".'
-        )
-    return asked
-
-
-def _check_validation(suite: Suite, sizes: SplitSizes) -> None:
-    deciding = [name for name in CALLBACKS if getattr(suite, name) is not None]
-    if deciding and not sizes.validation:
-        raise SpecificationError(
-            f"field '{deciding[0]}' decides by validation scores, and there is no validation set; "
-            "use a validation_fraction above 0."
-        )
 
 
 def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:

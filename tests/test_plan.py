@@ -315,7 +315,7 @@ def test_balanced_class_weights_give_every_class_the_same_say() -> None:
 @pytest.mark.parametrize(
     ("asked", "images", "message"),
     [
-        ([1.0, 2.0], (1, 1, 1), r"'class_weights': there are 2, and demo .* has 3 classes"),
+        ([1.0, 2.0], (1, 1, 1), r"'class_weights': there are 2, and .* has 3 classes"),
         ("balanced", (4, 0, 2), r"'class_weights': .* none of class 1\. Give the weights"),
         ("balanced", (), r"'class_weights': .* training images of every class"),
     ],
