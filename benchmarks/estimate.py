@@ -77,7 +77,8 @@ class Estimator:
             basis = f"assumed {rate / 1e9:.0f}"
         return Estimate(
             ASSUMED_START_SECONDS + run.flops / rate,
-            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start",
+            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start"
+            + (", unless it stops early" if run.config.recipe.early_stopping else ""),
         )
 
     def time_limit(self, run: PlannedRun) -> float:
