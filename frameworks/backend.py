@@ -50,7 +50,7 @@ class Runtime:
 class EpochResult:
     """Means over the images of one epoch, as training saw them (dropout on, weights moving).
 
-    loss includes the L2 terms.
+    loss includes the L2 terms and the class weights; accuracy is not weighted.
     """
 
     loss: float

@@ -139,7 +139,7 @@ DERIVED_COLUMNS = _columns(
 EPOCH_COLUMNS = _columns(
     ("epoch", "int64", "0 is before training"),
     ("split", "string", "train or validation"),
-    ("loss", "double", "mean loss in nats, with the L2 terms"),
+    ("loss", "double", "mean loss in nats, with the L2 terms; of train with its class weights"),
     ("cross_entropy", "double", "mean cross-entropy in nats"),
     ("accuracy", "double", "share of images classified as labelled"),
     ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),
