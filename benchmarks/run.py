@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from benchmarks.keeping import CHECKPOINT_SECONDS, Keeping, asked, described
 from benchmarks.suite import (
     AUGMENTATIONS,
     DEFAULT,
@@ -226,7 +227,16 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--resume",
         action="store_true",
-        help="leave out what the store holds of this machine with status ok",
+        help="leave out what the store holds of this machine with status ok, and go on with what "
+        "was broken off from its last checkpoint",
+    )
+    how.add_argument(
+        "--checkpoint-every",
+        type=_seconds,
+        default=CHECKPOINT_SECONDS,
+        metavar="SECONDS",
+        help="keep the state of a training at the end of an epoch when so long has passed since "
+        "the last; 0 is every epoch (default: %(default)g)",
     )
     how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
@@ -235,6 +245,14 @@ def parser() -> argparse.ArgumentParser:
     where = made.add_argument_group("results")
     where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
+    where.add_argument(
+        "--save-models",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="keep the trained networks, in each framework's own format and as weights that every "
+        "framework loads (default directory: models in the store)",
+    )
     where.add_argument("--no-report", action="store_true", help="write no report page")
     return made
 
@@ -307,14 +325,28 @@ def _main(options: argparse.Namespace) -> int:
             if options.dry_run:
                 prepare.print_plan(prepared)
                 return OK
-            return _run_all(prepared, suite, store, scratch, options)
+            with _explained():
+                keeping = asked(
+                    store.path,
+                    checkpoint_every=options.checkpoint_every,
+                    resume=options.resume,
+                    models=options.save_models,
+                    machine_id=prepared.session.machine_id,
+                    about=described(suite, prepared.galaxies.class_names),
+                )
+            return _run_all(prepared, suite, store, scratch, keeping, options)
     except KeyboardInterrupt as interrupt:
         print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
         return TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
 
 
 def _run_all(
-    prepared: Prepared, suite: Suite, store: Store, scratch: Path, options: argparse.Namespace
+    prepared: Prepared,
+    suite: Suite,
+    store: Store,
+    scratch: Path,
+    keeping: Keeping,
+    options: argparse.Namespace,
 ) -> int:
     """Run what is to be run, then show table and report."""
     from benchmarks.comparable import disagreements, stored
@@ -344,6 +376,7 @@ def _run_all(
             tracker=tracker,
             progress=progress,
             tally=tally,
+            keeping=keeping,
         )
     except OSError as error:
         progress.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,20 @@ import optax
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
+from safetensors.flax import save as to_safetensors
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks import flax_optimizers as optimizers
 from frameworks import weights as canonical
 from frameworks.architecture import Conv, Dense
 from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
-from frameworks.flax_model import GalaxyNet, state_entry, variable_of
+from frameworks.flax_model import (
+    GalaxyNet,
+    random_state,
+    set_random_state,
+    state_entry,
+    variable_of,
+)
 from frameworks.jax_settings import configure
 from frameworks.network import Network
 from frameworks.recipe import Recipe
@@ -143,6 +151,22 @@ class FlaxBackend:
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
                 state_entry(slot, key).set_value(self._own(state[f"{name}/{key}"]))
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        return random_state(self.model)
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        set_random_state(self.model, state)
+
+    def save(self, directory: Path) -> Path:
+        """Parameters and running statistics of the NNX state as safetensors, by their path."""
+        path = directory / "model.safetensors"
+        state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
+        arrays = {
+            ".".join(map(str, place)): variable[...] for place, variable in nnx.to_flat_state(state)
+        }
+        path.write_bytes(to_safetensors(arrays))
+        return path
 
     def _own(self, array: np.ndarray) -> Array:
         """An array of the caller's on the device: JAX may read it after this returns, or alias it,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks import keras_engines as engines
+from frameworks import keras_export
 from frameworks import keras_optimizers as optimizers
 from frameworks import weights as canonical
 from frameworks.backend import EpochResult, Gradients, Runtime
@@ -142,6 +144,21 @@ class KerasBackend:
         for slot, key, variable in self._slots():
             variable.assign(state[f"{slot}/{key}"] / factor)
 
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        seeds = {key: engines.to_numpy(variable) for key, variable in self._seeds()}
+        return seeds | self.engine.get_random_state()
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        for key, variable in self._seeds():
+            variable.assign(state[key])
+        self.engine.set_random_state(state)
+
+    def save(self, directory: Path) -> Path:
+        """A `.keras` file of Keras' own layers (`keras.saving.load_model` with `safe_mode`)."""
+        path = directory / "model.keras"
+        keras_export.model(self.network, self.get_weights()).save(path)
+        return path
+
     def synchronize(self) -> None:
         self.engine.synchronize([*self.model.trainer.variables, *self.optimizer.variables])
 
@@ -162,6 +179,13 @@ class KerasBackend:
             variables = getattr(self.optimizer, attribute)
             for key, variable in zip(self.trainable, variables, strict=True):
                 yield slot, key, variable
+
+    def _seeds(self) -> Iterator[tuple[str, keras.Variable]]:
+        """(key, variable) of the generators that dropout layers draw from."""
+        for name, layer in self.model.layers.items():
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                yield f"{name}/seed", generator.state
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:

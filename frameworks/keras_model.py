@@ -101,7 +101,7 @@ class GalaxyNet:
         self._scaling = PixelScaling(dtype=full, name="scaling")
         self._logits = keras.layers.Activation("linear", dtype=full, name="logits")
         self.layers = {
-            layer.name: _layer(layer, native_dropout)
+            layer.name: keras_layer(layer, native_dropout)
             for layer in network.layers
             if native_dropout or not isinstance(layer, Dropout)
         }
@@ -137,7 +137,7 @@ class GalaxyNet:
         return outputs
 
 
-def _layer(layer: Layer, native_dropout: bool) -> keras.layers.Layer:
+def keras_layer(layer: Layer, native_dropout: bool) -> keras.layers.Layer:
     """The Keras layer of one layer, with its activation function."""
     name = layer.name
     if isinstance(layer, Conv):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -173,6 +174,19 @@ class NumpyReference:
         for key, slots in self.slots.items():
             for slot in slots:
                 slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        """Nothing is drawn here: masks come with the batches."""
+        return {}
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Nothing to set."""
+
+    def save(self, directory: Path) -> Path:
+        """The canonical weights: it has no other format."""
+        path = directory / "model.npz"
+        canonical.save(path, self.get_weights())
+        return path
 
     def synchronize(self) -> None:
         """Nothing to do: NumPy returns when it is done."""

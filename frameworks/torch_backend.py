@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save as to_safetensors
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -186,6 +188,24 @@ class TorchBackend:
             entry["step"] = torch.tensor(float(state["step"]), device=on)
             for slot, name in names.items():
                 entry[name] = self._tensor(key, state[f"{slot}/{key}"])
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        state = {"cpu": torch.get_rng_state().numpy()}
+        if self._on_gpu:
+            state["cuda"] = torch.cuda.get_rng_state().numpy()
+        return state
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if self._on_gpu:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
+
+    def save(self, directory: Path) -> Path:
+        """The `state_dict` as safetensors (`safetensors.torch.load_file`)."""
+        path = directory / "model.safetensors"
+        tensors = {key: value.contiguous() for key, value in self.model.state_dict().items()}
+        path.write_bytes(to_safetensors(tensors))
+        return path
 
     def synchronize(self) -> None:
         if self._on_gpu:
