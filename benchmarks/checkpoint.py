@@ -115,5 +115,7 @@ class Checkpoints:
         return None, damage
 
     def remove(self) -> None:
-        """Remove them all, and the directory."""
+        """Remove them all, the directory, and the one that it is in if that is empty now."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.directory.parent.rmdir()
