@@ -5,10 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-import h5py
 import msgspec
 import numpy as np
 import pandas as pd
@@ -20,38 +18,9 @@ from benchmarks.models import find
 from benchmarks.resume import differences
 from benchmarks.run import main
 from results.store import Store
-from tests import broken_off, fake_backend
+from tests import broken_off, fake_backend, small_galaxies
 
-NETWORK = """
-[[layers]]
-type = "conv"
-filters = 4
-kernel = 3
-activation = "relu"
-l2 = 0.001
-[[layers]]
-type = "batch_norm"
-[[layers]]
-type = "max_pool"
-size = 2
-[[layers]]
-type = "dropout"
-rate = 0.3
-[[layers]]
-type = "flatten"
-[[layers]]
-type = "dense"
-units = 6
-activation = "relu"
-max_norm = 2.0
-[[layers]]
-type = "dropout"
-rate = 0.5
-[[layers]]
-type = "dense"
-units = "classes"
-"""
-EPOCHS, SIDE = 5, 10
+EPOCHS = 5
 
 
 @pytest.fixture
@@ -60,18 +29,7 @@ def work(tmp_path, monkeypatch) -> Path:
     fake_backend.install(tmp_path, monkeypatch)
     broken_off.install(tmp_path, monkeypatch)
     (tmp_path / "linear.toml").write_text(fake_backend.ARCHITECTURE)
-    (tmp_path / "small.toml").write_text(NETWORK)
-    labels = np.arange(90) % 3
-    images = np.random.default_rng(0).integers(0, 120, (90, SIDE, SIDE, 3)).astype(np.uint8)
-    images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
-    with h5py.File(tmp_path / "galaxies.h5", "w") as file:
-        file["images"], file["ans"] = images, labels.astype(np.uint8)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    small_galaxies.enter(tmp_path, monkeypatch)
     return tmp_path
 
 
