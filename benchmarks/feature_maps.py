@@ -4,8 +4,8 @@
 
 Each framework computes in a process of its own. For every network a file `NAME.npz` is written,
 from which `python -m report feature-maps` draws: arrays `picture`, `maps/FRAMEWORK/LAYER` (height,
-width, channels) of the framework's own trained weights, and `facts.json`. There every framework is
-also given the weights of the first, so that what differs then is rounding alone.
+width, channels) of the framework's own trained weights, and `facts.json`. Every framework also
+computes the network of the first with its weights: what differs then is rounding alone.
 """
 
 from __future__ import annotations

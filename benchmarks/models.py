@@ -8,6 +8,7 @@ Nothing of it is pickled.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -71,10 +72,9 @@ class SavedModel:
             ValueError, OSError: the file is absent, damaged, or not of this network.
         """
         path = self.directory / WEIGHTS
+        content = io.BytesIO(path.read_bytes())
         try:
-            weights = canonical.load(path)
-        except FileNotFoundError:
-            raise
+            weights = canonical.load(content)
         except Exception as error:  # a damaged archive raises whatever its bytes come to
             raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
         if canonical.sha256(weights) != self.about.weights_sha256:

@@ -153,7 +153,7 @@ def figure(maps: Maps, layer: str) -> Figure:
     panel = 3.0 if len(maps.of) > 2 else 3.8
     shown = {name: tiled(maps.of[name][layer]) for name in looks}
     tall = max(picture.shape[0] / picture.shape[1] for picture in shown.values())
-    made = style.figure(2.1 + (panel + 0.1) * len(maps.of), max(1.9, panel * tall) + 1.4)
+    made = style.figure(2.3 + (panel + 0.1) * len(maps.of), max(1.5, panel * tall) + 1.15)
     grid = GridSpec(1, 1 + len(maps.of), figure=made, width_ratios=[1.5, *[panel] * len(maps.of)])
     axes = made.add_subplot(grid[0])
     squeezed = maps.picture if maps.picture.shape[2] == 3 else maps.picture[:, :, 0]
@@ -192,16 +192,16 @@ def caption(maps: Maps, layer: str) -> str:
         f"Output of the layer with its activation function, in inference mode, float32 on the CPU; "
         f"each framework has the weights it trained itself for {epochs} epochs (seed "
         f"{facts['seed']}, {facts['parity']} parity, {facts['tuning']}) and tested in the epoch "
-        "named. Dropout and order may be equal and the weights are not: rounding parts trainings.",
-        "One scale of colours for all panels; it ends where 99.5 % of all values do.",
+        "named: panels differ as far as the trainings do.",
+        f"All panels have one scale of colours, which ends where {PERCENTILE:g} % of all values do.",
     ]
     apart = facts["differences"][layer]
     if apart:
         largest = max(apart, key=lambda name: apart[name])
         sentences.append(
             f"Given the same weights, those of {looks[facts['weights_of']].name}, the frameworks "
-            f"differ by at most {apart[largest]:.1e} of the layer's largest value "
-            f"({looks[largest].name})."
+            f"differ by at most {apart[largest]:.1e} of the layer's largest value, in "
+            f"{looks[largest].name}."
         )
     return " ".join(sentences)
 

@@ -1,5 +1,8 @@
 """Made-up galaxies and a small network with every kind of state, for whole runs in a test."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -7,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
+FRAMEWORKS = ("keras", "torch", "jax")
 NETWORK = """
 [[layers]]
 type = "conv"
@@ -63,3 +68,20 @@ def enter(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(directory)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def train(directory: Path) -> None:
+    """A store `runs` with the models of six runs: three frameworks, both parities, two epochs."""
+    write(directory)
+    options = ["--dataset", "galaxies.h5", "--architectures", "small.toml", "--epochs", "2"]
+    options += ["--batch-size", "16", "--threads", "1", "--no-report", "--save-models"]
+    options += ["--parity", "matched", "native", "--device", "cpu", "--frameworks", *FRAMEWORKS]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", *options],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

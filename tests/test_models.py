@@ -1,6 +1,6 @@
 """Saved models: each framework reads its own file without this project, and any reads the weights.
 
-Trained once for the module, by the command itself, under both parities.
+Trained once, by the command itself, under both parities (`tests.small_galaxies.train`).
 """
 
 import json
@@ -18,32 +18,10 @@ from benchmarks.models import DESCRIPTION, WEIGHTS, find
 from frameworks.architecture import SpecificationError
 from results.store import Store
 from tests import fake_backend, small_galaxies
-from tests.conftest import ROOT
-
-FRAMEWORKS = ("keras", "torch", "jax")
+from tests.small_galaxies import FRAMEWORKS
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    """A directory with `galaxies.h5`, a store `runs`, and in it the models of six runs."""
-    directory = tmp_path_factory.mktemp("trained")
-    small_galaxies.write(directory)
-    options = ["--dataset", "galaxies.h5", "--architectures", "small.toml", "--epochs", "2"]
-    options += ["--batch-size", "16", "--threads", "1", "--no-report", "--save-models"]
-    options += ["--parity", "matched", "native", "--device", "cpu", "--frameworks", *FRAMEWORKS]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.run", *options],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return directory
-
-
-def tested(trained: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def stored_probabilities(trained: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Rows in the data set and probabilities of the test galaxies, by run."""
     frame = Store(trained / "runs").predictions()
     return {
@@ -136,7 +114,7 @@ def test_the_weights_of_every_framework_predict_the_same_in_any(trained, tmp_pat
     )
     with np.load(output) as found:
         assert len(found.files) == 6
-        for run_id, (rows, probabilities) in tested(trained).items():
+        for run_id, (rows, probabilities) in stored_probabilities(trained).items():
             np.testing.assert_allclose(softmax(found[run_id])[rows], probabilities, atol=2e-6)
 
 
@@ -159,7 +137,7 @@ def test_a_keras_file_loads_without_this_project(trained, tmp_path) -> None:
     found = [one for one in find(trained / "runs" / "models") if one.about.native.endswith("keras")]
     assert len(found) == 2
     for model in found:
-        rows, probabilities = tested(trained)[model.about.run_id]
+        rows, probabilities = stored_probabilities(trained)[model.about.run_id]
         path = str((model.directory / model.about.native).resolve())
         output = tmp_path / "logits.npy"
         images = str(tmp_path / "images.npy")
@@ -215,7 +193,7 @@ def test_safetensors_load_into_the_framework_s_own_module(trained, tmp_path, nam
     found = [m for m in find(trained / "runs" / "models") if m.about.config.framework == name]
     assert len(found) == 2
     for model in found:
-        rows, probabilities = tested(trained)[model.about.run_id]
+        rows, probabilities = stored_probabilities(trained)[model.about.run_id]
         output = tmp_path / "logits.npy"
         arguments = (str(model.directory.resolve()), str(tmp_path / "images.npy"), str(output))
         in_framework(name, code, *arguments, cwd=tmp_path)
@@ -307,7 +285,7 @@ def test_the_best_weights_are_saved_where_those_are_tested(work) -> None:
     (row,) = Store("runs").runs().to_dict("records")
     assert model.about.tested_epoch == row["tested_epoch"]
     assert model.about.epochs_trained == 6
-    index, probabilities = tested(work)[row["run_id"]]
+    index, probabilities = stored_probabilities(work)[row["run_id"]]
     pixels = pictures(work)[index].reshape(len(index), -1) / 255
     weights = model.weights()
     logits = pixels @ weights["dense1/kernel"] + weights["dense1/bias"]
