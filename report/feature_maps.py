@@ -142,6 +142,7 @@ def figure(maps: Maps, layer: str) -> Figure:
     """The galaxy, and one panel of maps for each framework on one scale of colours."""
     import matplotlib as mpl
     import numpy as np
+    from matplotlib.colors import Normalize, PowerNorm
     from matplotlib.gridspec import GridSpec
 
     from report import style
@@ -161,17 +162,19 @@ def figure(maps: Maps, layer: str) -> Figure:
     axes.set_title("the galaxy")
     _without_ticks(axes)
     colours = mpl.colormaps["viridis"].with_extremes(bad="white")
+    # the root shows faint maps beside bright ones; where outputs are negative there is none
+    norm = Normalize(low, high) if low < 0 else PowerNorm(0.5, low, high)
     panels = []
     for place, (name, look) in enumerate(looks.items(), start=1):
         axes = made.add_subplot(grid[place])
-        drawn = axes.imshow(shown[name], cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+        drawn = axes.imshow(shown[name], cmap=colours, norm=norm, interpolation="nearest")
         told = maps.facts["frameworks"][name]
         axes.set_title(f"{look.name}, epoch {told['tested_epoch']}", color=look.colour)
-        axes.set_xlabel(style.plain(f"says: {told['predicted']}"), fontsize=7.5)
+        axes.set_xlabel(style.plain(f"predicts: {told['predicted']}"), fontsize=7.5)
         _without_ticks(axes)
         panels.append(axes)
-    extend = "both" if low < 0 else "max"
-    made.colorbar(drawn, ax=panels, shrink=0.8, pad=0.01, extend=extend, label="output")
+    extend, label = ("both", "output") if low < 0 else ("max", "output (root scale)")
+    made.colorbar(drawn, ax=panels, shrink=0.8, pad=0.01, extend=extend, label=label)
     some = next(iter(maps.of.values()))[layer]
     title = f"{maps.facts['network']}, {layer}: {some.shape[2]} maps of {_size(some)} pixels"
     return style.finish(made, title, caption(maps, layer), demo=maps.facts["demo"])
@@ -193,7 +196,7 @@ def caption(maps: Maps, layer: str) -> str:
         f"each framework has the weights it trained itself for {epochs} epochs (seed "
         f"{facts['seed']}, {facts['parity']} parity, {facts['tuning']}) and tested in the epoch "
         "named: panels differ as far as the trainings do.",
-        f"All panels have one scale of colours, which ends where {PERCENTILE:g} % of all values do.",
+        f"One scale of colours for all panels, which ends where {PERCENTILE:g} % of the values do.",
     ]
     apart = facts["differences"][layer]
     if apart:
