@@ -70,13 +70,15 @@ class Resume:
     def restore(self, training: Training) -> None:
         """Put a training that has not begun, with its backend compiled, where the state was."""
         if self.state is not None:
-            self._restore(self.state, training)
-            self._extra["resumed_from_epoch"] = training.done
+            facts = self.state.facts
+            self._broken_off = [*facts["broken_off"], facts["done"]]
+            self._extra["resumed_from_epoch"] = facts["done"]
             self._extra["broken_off"] = len(self._broken_off)
-            seconds = self.state.facts["seconds"].values()
-            self._extra["seconds_before_resuming"] = sum(seconds)
+            self._extra["seconds_before_resuming"] = sum(facts["seconds"].values())
         if self._extra:
             training.clock.channel.send("facts", values={"extra": self._extra})
+        if self.state is not None:
+            self._restore(self.state, training)
         self.state = None  # not to be held in memory while it trains
         self._last = time.monotonic()
 
@@ -134,7 +136,6 @@ class Resume:
         training.resume(facts["done"], facts["rows"], facts["control"], state.group("best") or None)
         for phase, seconds in facts["seconds"].items():
             training.clock.seconds[phase] = training.clock.seconds.get(phase, 0.0) + seconds
-        self._broken_off = [*facts["broken_off"], facts["done"]]
         # counted at once: the run may be broken off again before its next checkpoint
         counted = dataclasses.replace(state, facts={**facts, "broken_off": self._broken_off})
         self._write(counted)

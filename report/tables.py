@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from report.cautions import busy, leaks, mixed_versions
+from report.cautions import busy, leaks, mixed_versions, resumed
 from report.endings import ending
 from report.estimates import brackets, epoch_time, interval_words, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
@@ -32,6 +32,7 @@ def results(frames: Frames) -> Section | None:
         section.blocks.extend(leaks(view))
         section.blocks.extend(mixed_versions(view))
         section.blocks.extend(busy(frames, view))
+        section.blocks.extend(resumed(view))
         section.blocks.append(results_table(view, frames))
     if not section.blocks:
         section.blocks.append(

@@ -88,6 +88,19 @@ def test_the_last_line_says_where_training_ended(trained: int, tested: int, word
     assert progress.ending(outcome, 9) == f"ok in 30.0 s, test accuracy 0.500{words}"
 
 
+@pytest.mark.parametrize("done", [1, 100])
+def test_the_time_left_of_a_resumed_run_is_by_the_epochs_of_this_process(watch, done: int) -> None:
+    (run, _) = runs(epochs=200)
+    tracker = Tracker([run], Estimator())
+    tracker.start(1)
+    watch.now += 30
+    rows = [row for number in range(done + 1) for row in epoch(number)["rows"]]
+    tracker.event({"event": "epoch", "rows": rows})
+    watch.now += 5
+    tracker.event(epoch(done + 1))
+    assert tracker.seconds_left() == pytest.approx(5.0 * (199 - done))
+
+
 def test_a_long_run_does_not_flood_a_log(watch) -> None:
     stream = io.StringIO()
     tracker = Tracker(runs(epochs=200), Estimator())
