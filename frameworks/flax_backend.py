@@ -12,7 +12,6 @@ import optax
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
-from safetensors.flax import save as to_safetensors
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks import flax_optimizers as optimizers
@@ -160,6 +159,8 @@ class FlaxBackend:
 
     def save(self, directory: Path) -> Path:
         """Parameters and running statistics of the NNX state as safetensors, by their path."""
+        from safetensors.flax import save as to_safetensors  # nothing else here needs it
+
         path = directory / "model.safetensors"
         state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
         arrays = {

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -202,6 +201,8 @@ class TorchBackend:
 
     def save(self, directory: Path) -> Path:
         """The `state_dict` as safetensors (`safetensors.torch.load_file`)."""
+        from safetensors.torch import save as to_safetensors  # nothing else here needs it
+
         path = directory / "model.safetensors"
         tensors = {key: value.contiguous() for key, value in self.model.state_dict().items()}
         path.write_bytes(to_safetensors(tensors))
