@@ -1,6 +1,8 @@
 """What the validation score decides at the end of an epoch: learning rate, stopping, best weights.
 
-Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks.
+Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks. It is
+float64 throughout; Keras compares scores and keeps the rate in `floatx`, float32 unless told. A
+score that is not finite never comes here: the run has diverged first.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class _Best:
         """Whether the score is better by more than `min_delta`; if so it is the best now."""
         score = scores[self.monitor.removeprefix(_PREFIX)]
         sign = 1 if self.monitor == "validation_accuracy" else -1
-        better = self.value is None or sign * (score - self.value) > self.min_delta
+        # as Keras has it: the delta is taken off the score, not compared with the difference
+        better = self.value is None or sign * score - self.min_delta > sign * self.value
         if better:
             self.value = score
         return better

@@ -56,12 +56,15 @@ class Estimator:
                 estimator.rates[key].append(row["achieved_flops"])
         return estimator
 
-    def observe(self, run: PlannedRun, wall_seconds: float) -> None:
-        """Learn from a run that ended well: its wall time, and the rate that this implies."""
+    def observe(self, run: PlannedRun, wall_seconds: float, epochs: int | None = None) -> None:
+        """Learn from a run that ended well: its wall time, and the rate that this implies.
+
+        epochs: how many it trained, where it stopped early.
+        """
         self.walls[run.cell_id].append(wall_seconds)
         computing = wall_seconds - ASSUMED_START_SECONDS / 2
         if computing > 0:
-            self.rates[_rate_key(run.config)].append(run.flops / computing)
+            self.rates[_rate_key(run.config)].append(run.flops_of(epochs) / computing)
 
     def estimate(self, run: PlannedRun) -> Estimate:
         """Seconds of one run, from the most telling runs that there are."""
@@ -74,7 +77,8 @@ class Estimator:
             basis = f"assumed {rate / 1e9:.0f}"
         return Estimate(
             ASSUMED_START_SECONDS + run.flops / rate,
-            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start",
+            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start"
+            + (", unless it stops early" if run.config.recipe.early_stopping else ""),
         )
 
     def time_limit(self, run: PlannedRun) -> float:

@@ -19,6 +19,7 @@ import msgspec
 from benchmarks import machine
 from benchmarks.channel import PREDICTIONS_FILE, Lines
 from benchmarks.failures import death
+from benchmarks.keeping import Keeping
 from benchmarks.plan import Device, RunConfig
 from frameworks.backend import framework
 
@@ -48,7 +49,8 @@ class Outcome:
     status: ok, diverged, oom, timeout or error; `reason` says why when it is not ok.
     facts: columns of the run's row; epochs: rows of the epochs table.
     predictions: the file with the test predictions; None when it did not come to them.
-    wall_seconds: from the start of the process to its end.
+    wall_seconds: from the start of the process to its end, and what went before of a resumed run's
+        training and evaluation.
     log: the end of what it printed, when it did not end well.
     """
 
@@ -115,6 +117,7 @@ def launch(
     directory: Path,
     timeout: float = 0.0,
     python: str = "",
+    keeping: Keeping | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -129,12 +132,15 @@ def launch(
         directory: of the run's own, for its log and predictions; created.
         timeout: seconds after which the group is killed; 0 is never.
         python: the interpreter to run it; this one by default.
+        keeping: checkpoints and models; none by default.
         on_event: called with each event as it comes (see `channel`).
         on_tick: called about twice a second.
     """
     directory.mkdir(parents=True)
     config_file = directory / "config.json"
     config_file.write_bytes(msgspec.json.encode(config))
+    keeping_file = directory / "keeping.json"
+    keeping_file.write_bytes(msgspec.json.encode(keeping or Keeping()))
     variables = environment(
         config.framework,
         device=config.device,
@@ -155,7 +161,8 @@ def launch(
             process = subprocess.Popen(
                 [
                     *(python or sys.executable, "-X", "faulthandler", "-m", "benchmarks.worker"),
-                    *map(str, (config_file, data_directory, directory, sender, os.getpid())),
+                    *map(str, (config_file, keeping_file, data_directory, directory)),
+                    *map(str, (sender, os.getpid())),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -191,6 +198,7 @@ def launch(
             _ask_where_it_hangs(process)
         kill_group(process)
     outcome.wall_seconds = time.perf_counter() - start
+    outcome.wall_seconds += outcome.facts["extra"].get("seconds_before_resuming", 0.0)
 
     tail = _tail(log)
     if ended is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import experiment
+from benchmarks.keeping import CHECKPOINT_SECONDS
 from benchmarks.suite import (
     AUGMENTATIONS,
     DEFAULT,
@@ -20,6 +21,7 @@ from benchmarks.suite import (
     available,
 )
 from frameworks.architecture import near_miss
+from frameworks.recipe import MONITORS
 
 BAD_INPUT = 2  # exit status
 
@@ -173,6 +175,34 @@ def parser() -> argparse.ArgumentParser:
         "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
     )
     training.add_argument("--learning-rate", type=float, metavar="RATE")
+    training.add_argument(
+        "--class-weights",
+        nargs="+",
+        metavar="W",
+        help="a number for each class, or balanced: n / (classes * n of the class) in training",
+    )
+    training.add_argument(
+        "--early-stopping",
+        metavar="PATIENCE|FIELD=VALUE,...",
+        help="stop after so many epochs without a better validation_loss; fields: monitor "
+        "patience min_delta restore_best, as in patience=4,min_delta=1e-4,restore_best=true",
+    )
+    training.add_argument(
+        "--reduce-on-plateau",
+        nargs="?",
+        const="",
+        metavar="FIELD=VALUE,...",
+        help="lower the learning rate instead, as in factor=0.5,patience=5; fields: monitor "
+        "factor patience min_delta cooldown min_learning_rate",
+    )
+    training.add_argument(
+        "--keep-best",
+        nargs="?",
+        const="",
+        metavar="MONITOR",
+        help=f"test with the weights of the best epoch, by {' '.join(MONITORS)} (default the "
+        "first); none takes away what a suite says, here and in the three above",
+    )
 
     how = made.add_argument_group("how to run")
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
@@ -194,7 +224,16 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--resume",
         action="store_true",
-        help="leave out what the store holds of this machine with status ok",
+        help="leave out what the store holds of this machine with status ok, and go on with what "
+        "was broken off from its last checkpoint",
+    )
+    how.add_argument(
+        "--checkpoint-every",
+        type=_seconds,
+        default=CHECKPOINT_SECONDS,
+        metavar="SECONDS",
+        help="keep the state of a training at the end of an epoch when so long has passed since "
+        "the last; 0 is every epoch (default: %(default)g)",
     )
     how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
@@ -203,6 +242,14 @@ def parser() -> argparse.ArgumentParser:
     where = made.add_argument_group("results")
     where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
+    where.add_argument(
+        "--save-models",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="keep the trained networks, in each framework's own format and as weights that every "
+        "framework loads (default directory: models in the store)",
+    )
     where.add_argument("--no-report", action="store_true", help="write no report page")
     return made
 

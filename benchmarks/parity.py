@@ -137,7 +137,8 @@ def _case(config: RunConfig) -> Case:
     from benchmarks.fidelity.case import Case
     from benchmarks.fidelity.ladder import smallest_input
 
-    recipe = msgspec.structs.replace(config.recipe, batch_size=BATCH_SIZE, epochs=1)
+    one_epoch = {"epochs": 1, "early_stopping": None, "reduce_on_plateau": None, "keep_best": None}
+    recipe = msgspec.structs.replace(config.recipe, batch_size=BATCH_SIZE, **one_epoch)
     case = Case(
         name="",
         architecture=config.architecture,

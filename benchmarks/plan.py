@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from benchmarks.recipes import recipes
 from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
 from datasets.batches import split_into_batches
 from frameworks.architecture import Architecture, SpecificationError, load
@@ -136,6 +137,7 @@ class RunConfig(_Part, frozen=True):
                 (f"batch {self.recipe.batch_size}", "batch 64"),
                 (f"repeat {self.repeat}", "repeat 0"),
                 ("deterministic" if self.deterministic else "", ""),
+                *((words, "") for words in self.recipe.extras()),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual
@@ -252,8 +254,13 @@ class PlannedRun:
 
     @cached_property
     def flops(self) -> int:
-        """Operations of all training, validation and test, as the network's formulas count them."""
-        epochs = self.config.recipe.epochs
+        """Operations of all training, validation and test, as the network's formulas count them;
+        a run that may stop early is counted as if it did not."""
+        return self.flops_of(self.config.recipe.epochs)
+
+    def flops_of(self, epochs: int | None) -> int:
+        """The same when it trains so many epochs; None is all."""
+        epochs = self.config.recipe.epochs if epochs is None else epochs
         trained = epochs * self.images_per_epoch * self.network.flops(training=True)
         looked_at = (epochs + 1) * self.sizes.validation + self.sizes.test
         return trained + looked_at * self.network.flops()
@@ -268,6 +275,7 @@ def matrix(
     threads: int,
     missing: dict[str, str] | None = None,
     interpreters: Mapping[str, str] | None = None,
+    train_counts: Mapping[str, int] | None = None,
 ) -> list[PlannedRun]:
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
@@ -281,32 +289,32 @@ def matrix(
         threads: CPU threads given to each run.
         missing: frameworks that cannot be run here, with the reason; their runs are marked.
         interpreters: of frameworks that do not run in this one.
+        train_counts: training images by the name of the class, for balanced class weights.
 
     Raises:
-        SpecificationError: an unknown architecture, or one that does not fit the pictures.
+        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
+            weights that do not fit the classes; callbacks without a validation set.
         ValueError: a batch size larger than the training set.
     """
     architectures = [load(name) for name in suite.architectures]
     natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    made = recipes(
+        suite,
+        classes=data.classes,
+        train_counts=train_counts or {},
+        validation=sizes.validation,
+    )
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
     blocks = []
-    for repeat, seed, architecture, parity, precision, batch_size in product(
+    for repeat, seed, architecture, parity, precision, recipe in product(
         range(suite.processes),
         suite.seeds,
         architectures,
         suite.parity,
         suite.precision,
-        sorted(suite.batch_size),
+        made,
     ):
-        recipe = Recipe(
-            optimizer=suite.optimizer,
-            batch_size=batch_size,
-            epochs=suite.epochs,
-            early_stopping=suite.early_stopping,
-            reduce_on_plateau=suite.reduce_on_plateau,
-            keep_best=suite.keep_best,
-        )
         block = []
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT

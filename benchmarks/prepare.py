@@ -99,6 +99,7 @@ def prepare(
         threads=threads,
         missing={name: _how_to_install({name: missing[name]}) for name in missing},
         interpreters=interpreters,
+        train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
     )
     session = before.session if before else describe_session()
     estimator = before.estimator if before else Estimator.from_store(store, session.machine_id)

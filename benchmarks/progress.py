@@ -27,6 +27,7 @@ class Tracker:
     last: dict[str, dict[str, Any]] = field(default_factory=dict)  # epoch rows by split
     run_started: float = 0.0
     first_epoch_started: float = 0.0
+    first_epoch: int = 0  # after which this process trains: above 0 when the run was resumed
 
     @property
     def run(self) -> PlannedRun:
@@ -37,17 +38,20 @@ class Tracker:
         """Run `number` begins, counted from 1."""
         self.number, self.phase, self.epoch, self.last = number, "start", 0, {}
         self.run_started = self.first_epoch_started = time.perf_counter()
+        self.first_epoch = 0
 
     def event(self, event: Event) -> None:
         """Take in an event of the run under way."""
         if event["event"] == "phase":
             self.phase = event["name"]
         elif event["event"] == "epoch":
+            before = self.epoch
             for row in event["rows"]:
                 self.epoch = row["epoch"]
                 self.last[row["split"]] = row
-            if self.epoch == 0:
+            if event["rows"][0]["epoch"] == 0 or self.epoch > before + 1:  # its start, or resumed
                 self.first_epoch_started = time.perf_counter()
+                self.first_epoch = self.epoch
 
     def images_per_second(self) -> float | None:
         """Speed of the last training epoch."""
@@ -61,8 +65,8 @@ class Tracker:
             self.estimator.estimate(run).seconds for run in self.runs[self.number :] if not run.skip
         )
         epochs = self.run.config.recipe.epochs
-        if self.epoch:
-            per_epoch = (now - self.first_epoch_started) / self.epoch
+        if self.epoch > self.first_epoch:
+            per_epoch = (now - self.first_epoch_started) / (self.epoch - self.first_epoch)
             return later + per_epoch * (epochs - self.epoch)
         estimated = self.estimator.estimate(self.run).seconds
         return later + max(0.0, estimated - (now - self.run_started))
@@ -94,12 +98,18 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
-def ending(outcome: Outcome) -> str:
-    """How a run ended, in one line."""
+def ending(outcome: Outcome, epochs: int) -> str:
+    """How a run that was to train so many epochs ended, in one line."""
     took = f"in {outcome.wall_seconds:.1f} s"
     if outcome.status == "ok":
-        accuracy = outcome.facts.get("test_accuracy")
-        return f"ok {took}" + ("" if accuracy is None else f", test accuracy {accuracy:.3f}")
+        facts = outcome.facts
+        accuracy, trained = facts.get("test_accuracy"), facts.get("epochs_trained")
+        words = "" if accuracy is None else f", test accuracy {accuracy:.3f}"
+        if trained is not None and trained < epochs:
+            words += f", stopped after {trained} of {epochs} epochs"
+        if (tested := facts.get("tested_epoch", trained)) != trained:
+            words += f", tested epoch {tested}"
+        return f"ok {took}{words}"
     return f"{outcome.status} {took}: {outcome.reason}"
 
 
@@ -151,7 +161,8 @@ class PlainProgress:
         pass
 
     def ended(self, outcome: Outcome) -> None:
-        self.note(f"{self._tracker.headline()} | {ending(outcome)}")
+        epochs = self._tracker.run.config.recipe.epochs
+        self.note(f"{self._tracker.headline()} | {ending(outcome, epochs)}")
 
     def close(self) -> None:
         pass
@@ -197,7 +208,8 @@ class LiveProgress:
             self._draw()
 
     def ended(self, outcome: Outcome) -> None:
-        self.note(f"{self._tracker.headline()} | {ending(outcome)}")
+        epochs = self._tracker.run.config.recipe.epochs
+        self.note(f"{self._tracker.headline()} | {ending(outcome, epochs)}")
 
     def close(self) -> None:
         self._bars.stop()

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from benchmarks.failures import message
+from benchmarks.keeping import Keeping, described
+from benchmarks.keeping import asked as kept
 from benchmarks.options import BAD_INPUT, parser
-from benchmarks.suite import DEFAULT, Suite, check, load, optimizer_from_text
+from benchmarks.suite import DEFAULT, Suite, check, load
+from benchmarks.written import READERS
 from frameworks.architecture import SpecificationError
 from results.files import damage_on_stderr
 
@@ -50,10 +53,10 @@ def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     changes: dict[str, Any] = {}
     for field in msgspec.structs.fields(Suite):
         given = getattr(options, field.name, None)
-        if given is not None and field.name != "optimizer":
+        if given is not None and field.name in READERS:
+            changes[field.name] = READERS[field.name](given)
+        elif given is not None:
             changes[field.name] = tuple(given) if isinstance(given, list) else given
-    if options.optimizer is not None:
-        changes["optimizer"] = optimizer_from_text(options.optimizer)
     if options.learning_rate is not None:
         optimizer = changes.get("optimizer", suite.optimizer)
         changes["optimizer"] = msgspec.structs.replace(
@@ -135,7 +138,15 @@ def _main(options: argparse.Namespace) -> int:
             if options.dry_run:
                 prepare.print_plan(prepared)
                 return OK
-            return _run_all(prepared, views, store, scratch, options)
+            with _explained():
+                keeping = kept(
+                    store.path,
+                    checkpoint_every=options.checkpoint_every,
+                    resume=options.resume,
+                    models=options.save_models,
+                    machine_id=prepared[0].session.machine_id,
+                )
+            return _run_all(prepared, views, store, scratch, keeping, options)
     except KeyboardInterrupt as interrupt:
         print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
         return TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
@@ -146,6 +157,7 @@ def _run_all(
     views: OneView,
     store: Store,
     scratch: Path,
+    keeping: Keeping,
     options: argparse.Namespace,
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
@@ -172,9 +184,11 @@ def _run_all(
         for one, session in zip(prepared, sessions, strict=True):
             if not one.runs:
                 continue
+            galaxies = views.galaxies(one.suite)
+            about = described(one.suite, galaxies.class_names)
             execute(
                 one.runs,
-                galaxies=views.galaxies(one.suite),
+                galaxies=galaxies,
                 store=store,
                 session=session,
                 scratch=scratch,
@@ -183,11 +197,12 @@ def _run_all(
                 progress=progress,
                 tally=tally,
                 first=len(tally.rows) + 1,
+                keeping=msgspec.structs.replace(keeping, about=about),
             )
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
-        kept = f"kept: {len(tally.rows)} finished before; --resume does the rest"
-        print(f"error: {message(error)}\n{kept}", file=sys.stderr)
+        rest = f"kept: {len(tally.rows)} finished before; --resume does the rest"
+        print(f"error: {message(error)}\n{rest}", file=sys.stderr)
         return BAD_INPUT
     finally:
         progress.close()

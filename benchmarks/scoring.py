@@ -13,7 +13,8 @@ from frameworks.weights import Weights
 
 @dataclass(frozen=True)
 class Score:
-    """Means over images. `loss` is the cross-entropy (nats) with the L2 terms, as trained on."""
+    """Means over images. `loss` is the cross-entropy (nats) with the L2 terms, as trained on, but
+    for class weights: these are of the training alone, as in Keras."""
 
     loss: float
     cross_entropy: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import machine, memory
+from benchmarks.checkpoint import Checkpoints
+from benchmarks.keeping import Keeping, to_tell
 from benchmarks.launch import Outcome, launch
+from benchmarks.models import directory_name
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import Progress, Tracker
 from benchmarks.row import Session, prediction_rows, run_row
@@ -57,6 +61,7 @@ def execute(
     progress: Progress,
     tally: Tally,
     first: int = 1,
+    keeping: Keeping | None = None,
 ) -> None:
     """Run all, in order, and store each; a run that fails is a row, and the others go on.
 
@@ -64,6 +69,8 @@ def execute(
         timeout: seconds for each run; 0 is never, None is `Estimator.time_limit`.
         tally: filled as runs end, so that it is right however this function is left.
         first: the tracker's number of the first of these runs.
+        keeping: the session's checkpoints and models; none by default. A run's checkpoints are
+            removed when it has ended ok and is stored.
 
     Raises:
         OSError: the store cannot be written any more; what was stored before stays.
@@ -76,6 +83,7 @@ def execute(
         execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
         directory = scratch / execution_id
         load_before = machine.load()
+        kept = (keeping or Keeping()).of(run.run_id, directory_name(run.config))
         if run.skip:
             outcome = Outcome(status="skipped", reason=run.skip)
         else:
@@ -83,6 +91,8 @@ def execute(
             def on_event(event: dict) -> None:
                 tracker.event(event)
                 progress.event(event)
+                for sentence in to_tell(event):
+                    print(f"{tracker.headline()} | {sentence}", file=sys.stderr, flush=True)
 
             outcome = launch(
                 run.config,
@@ -90,6 +100,7 @@ def execute(
                 directory=directory,
                 timeout=tracker.estimator.time_limit(run) if timeout is None else timeout,
                 python=run.python,
+                keeping=kept,
                 on_event=on_event,
                 on_tick=progress.tick,
             )
@@ -108,8 +119,11 @@ def execute(
             row |= memory.explained(run, row, known, machine.device_memory_bytes(run.config.device))
             outcome.reason = row["reason"]
         store.append(row, outcome.epochs, prediction_rows(outcome))
+        if outcome.status == "ok" and kept.checkpoints:
+            Checkpoints(Path(kept.checkpoints)).remove()
         shutil.rmtree(directory, ignore_errors=True)
         tally.rows.append(row)
         progress.ended(outcome)
         if outcome.status == "ok":
-            tracker.estimator.observe(run, outcome.wall_seconds)
+            trained = outcome.facts.get("epochs_trained")
+            tracker.estimator.observe(run, outcome.wall_seconds, trained)

@@ -11,11 +11,13 @@ import msgspec
 
 from frameworks.architecture import SpecificationError, near_miss
 from frameworks.recipe import (
-    OPTIMIZERS,
+    CALLBACKS,
+    MONITORS,
     Adam,
     EarlyStopping,
     KeepBest,
     Optimizer,
+    Recipe,
     ReduceOnPlateau,
 )
 
@@ -44,7 +46,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` repeat r
     starts with one weight moved by r units in the last place (a control of rounding; R6);
-    `deterministic` sets the frameworks' flags for it (see docs/determinism.md).
+    `deterministic` sets the frameworks' flags for it (see docs/determinism.md). `class_weights`
+    "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
+    `compute_class_weight`).
 
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
@@ -152,7 +156,7 @@ def convert(table: dict[str, Any], *, origin: str) -> Suite:
     try:
         suite = msgspec.convert(table, Suite)
     except (msgspec.ValidationError, SpecificationError) as error:
-        raise SpecificationError(f"{origin}: {_readable(str(error))}") from error
+        raise SpecificationError(f"{origin}: {readable(str(error))}") from error
     check(suite, origin=origin)
     return suite
 
@@ -195,43 +199,40 @@ def check(suite: Suite, *, origin: str) -> None:
     require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
     rate = suite.optimizer.learning_rate
     require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
+    try:
+        recipe(suite, batch_size=1)
+    except SpecificationError as error:
+        raise SpecificationError(f"{origin}: {str(error).removeprefix('recipe: ')}") from error
 
 
-def optimizer_from_text(text: str) -> Optimizer:
-    """`adam`, or with fields: `sgd,momentum=0.9,nesterov=true`.
+def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None = None) -> Recipe:
+    """The recipe of a suite's runs; class weights in numbers, where the suite has none.
 
     Raises:
-        SpecificationError: an unknown optimizer or field, or a bad value.
+        SpecificationError: a value out of range; the message names the field.
     """
-    name, *settings = [part.strip() for part in text.split(",")]
-    if name not in OPTIMIZERS:
-        raise SpecificationError(
-            f"unknown optimizer '{name}'{near_miss(name, list(OPTIMIZERS))}. "
-            f"Known: {', '.join(OPTIMIZERS)}."
-        )
-    known = [field.name for field in msgspec.structs.fields(OPTIMIZERS[name])]
-    table: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in known:
-            raise SpecificationError(
-                f"optimizer '{name}': '{setting}' is not field=value"
-                f"{near_miss(key, known)}. Known fields: {', '.join(known)}."
-            )
-        table[key] = value
-    try:
-        return msgspec.convert(table, OPTIMIZERS[name], strict=False)  # type: ignore[return-value]
-    except msgspec.ValidationError as error:
-        raise SpecificationError(f"optimizer '{name}': {_readable(str(error))}") from error
+    if isinstance(suite.class_weights, list):
+        class_weights = suite.class_weights
+    return Recipe(
+        optimizer=suite.optimizer,
+        batch_size=batch_size,
+        epochs=suite.epochs,
+        class_weights=None if class_weights is None else tuple(class_weights),
+        early_stopping=suite.early_stopping,
+        reduce_on_plateau=suite.reduce_on_plateau,
+        keep_best=suite.keep_best,
+    )
 
 
-def _readable(message: str) -> str:
+def readable(message: str) -> str:
     """Turn msgspec's `Expected ... - at `$.epochs`` into `field 'epochs': Expected ...`."""
     reason, _, place = message.partition(" - at ")
-    if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
-        word = match.group(1)
-        reason += near_miss(word, _WORDS)
     field = place.strip("`").removeprefix("$").removeprefix(".")
+    if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
+        reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
+    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in CALLBACKS:
+        known = [part.name for part in msgspec.structs.fields(CALLBACKS[field])]
+        reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"
     return f"field '{field}': {reason}" if field else reason
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +27,8 @@ class Training:
     """A run's training, and where it stands.
 
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
-    those to end with, where the recipe asks for them. after_epoch: called at the end of every
-    epoch, outside all timed windows.
+    those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
+    called at the end of every epoch, outside all timed windows.
     """
 
     config: RunConfig
@@ -40,6 +40,7 @@ class Training:
     after_epoch: Callable[[Training], None] = lambda training: None
     done: int = 0
     best_weights: Weights | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
     control: Control = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +74,21 @@ class Training:
             self.backend.set_weights(self.best_weights)
         if facts := gpu.facts():
             self.clock.channel.send("facts", values=facts)
+
+    def resume(
+        self,
+        done: int,
+        rows: list[dict[str, Any]],
+        control: Mapping[str, Any],
+        best: Weights | None,
+    ) -> None:
+        """Stand where an earlier process stood after epoch `done`; its rows are sent once more.
+
+        Weights, optimizer and random state are the backend's, which its caller puts back.
+        """
+        self.done, self.best_weights = done, best
+        self.control.restore(control)
+        self._tell(rows)
 
     def facts(self) -> dict[str, Any]:
         """Where training ended: the epochs trained, and the epoch whose weights are tested."""
@@ -118,6 +134,7 @@ class Training:
 
     def _tell(self, rows: list[dict[str, Any]]) -> None:
         self.clock.channel.send("epoch", rows=rows)
+        self.rows += rows
         for row in rows:
             _stop_if_diverged(row)
 

@@ -17,12 +17,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks import machine, nvml
+from benchmarks import machine, models, nvml
 from benchmarks.channel import PREDICTIONS_FILE, Channel, die_with_parent
 from benchmarks.clock import Clock
 from benchmarks.evaluation import test
 from benchmarks.failures import DivergedError, classify
+from benchmarks.keeping import Keeping
 from benchmarks.plan import RunConfig
+from benchmarks.resume import CheckpointError, Resume
 from benchmarks.serving import Feed, Part
 from benchmarks.slowdown import injected
 from benchmarks.staging import load_staged
@@ -33,8 +35,8 @@ from frameworks.network import Network
 
 
 def main(arguments: list[str]) -> None:
-    """`config.json data-directory output-directory pipe parent`: run, report, leave."""
-    config_file, data_directory, output_directory, descriptor, parent = arguments
+    """`config.json keeping.json data-directory output-directory pipe parent`: run, tell, leave."""
+    config_file, keeping_file, data_directory, output_directory, descriptor, parent = arguments
     die_with_parent(int(parent))
     if hasattr(faulthandler, "register"):  # the parent asks for it before it kills a hung worker
         faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -43,10 +45,13 @@ def main(arguments: list[str]) -> None:
     status, reason = "ok", None
     try:
         config = msgspec.json.decode(Path(config_file).read_bytes(), type=RunConfig)
+        keeping = msgspec.json.decode(Path(keeping_file).read_bytes(), type=Keeping)
         channel.send("facts", values={"versions": machine.versions()})
-        run(config, Path(data_directory), Path(output_directory), clock)
+        run(config, Path(data_directory), Path(output_directory), clock, keeping)
     except DivergedError as error:
         status, reason = "diverged", str(error)
+    except CheckpointError as error:
+        status, reason = "error", str(error)
     except BrokenPipeError:
         os._exit(1)
     except (Exception, SystemExit) as error:  # whatever a framework raises is this run's reason
@@ -60,13 +65,21 @@ def main(arguments: list[str]) -> None:
     os._exit(0)
 
 
-def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: Clock) -> None:
+def run(
+    config: RunConfig,
+    data_directory: Path,
+    output_directory: Path,
+    clock: Clock,
+    keeping: Keeping,
+) -> None:
     """Train and test; what is found goes to the clock's channel as it is found.
 
     Raises:
         DivergedError: a loss is not finite; epochs up to that one have been sent.
+        CheckpointError: the run is to go on from a checkpoint that is another run's.
     """
     channel = clock.channel
+    resume = Resume(config, keeping)
     data = load_staged(data_directory, config.data)
     network = config.network()
     with clock.measure("import"):
@@ -92,9 +105,11 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
         extra["injected_slowdown"] = share
     channel.send("facts", values={"extra": extra})
 
-    meter = nvml.Meter() if config.device == "cuda" else None
+    # the counters of a run that was broken off are not those of all its epochs
+    meter = nvml.Meter() if config.device == "cuda" and resume.state is None else None
     validation = Part(data, data.split.validation, config.recipe.batch_size)
-    training = Training(config, backend, feed, validation, clock, meter)
+    training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
+    resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
     waiting: float | None = getattr(backend, "waiting_seconds", None)
@@ -106,6 +121,8 @@ def run(config: RunConfig, data_directory: Path, output_directory: Path, clock: 
     memory = {"peak_memory_bytes": peak, "peak_memory_kind": kind}
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
+    if keeping.model:
+        channel.send("facts", values={"extra": models.save(backend, config, keeping, training)})
 
 
 def _initial_facts(

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -50,7 +51,7 @@ class Runtime:
 class EpochResult:
     """Means over the images of one epoch, as training saw them (dropout on, weights moving).
 
-    loss includes the L2 terms.
+    loss includes the L2 terms and the class weights; accuracy is not weighted.
     """
 
     loss: float
@@ -150,6 +151,26 @@ class Backend(Protocol):
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
+        ...
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        """State of the framework's own random generators, as far as training draws from them.
+
+        Numbers only, so that a file can keep it. Optional, with `set_random_state`: callers take a
+        backend without the two to draw nothing at random.
+        """
+        ...
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Draw from here on what the backend drew that gave this state."""
+        ...
+
+    def save(self, directory: Path) -> Path:
+        """Write the network with its weights in the framework's own format; the file's path.
+
+        The directory is there. What is written can be read without unpickling anything and without
+        this project. Optional: callers take a backend without it to have no format of its own.
+        """
         ...
 
     def synchronize(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,13 @@ from frameworks import flax_optimizers as optimizers
 from frameworks import weights as canonical
 from frameworks.architecture import Conv, Dense
 from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
-from frameworks.flax_model import GalaxyNet, state_entry, variable_of
+from frameworks.flax_model import (
+    GalaxyNet,
+    random_state,
+    set_random_state,
+    state_entry,
+    variable_of,
+)
 from frameworks.jax_settings import configure
 from frameworks.network import Network
 from frameworks.recipe import Recipe
@@ -50,6 +57,9 @@ class FlaxBackend:
             rngs=nnx.Rngs(runtime.seed),
         )
         self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
+        self.class_weights = (
+            None if recipe.class_weights is None else jnp.asarray(recipe.class_weights, self.dtype)
+        )
         if weights is not None:
             self.set_weights(weights)
 
@@ -66,11 +76,11 @@ class FlaxBackend:
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction, on a clone, compile the functions."""
         model, optimizer = nnx.clone((self.model, self.optimizer))
-        _fit(model, optimizer, distinct_sizes(epoch))
+        _fit(model, optimizer, distinct_sizes(epoch), self.class_weights)
         self.predict(epoch[0].images)
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        return _fit(self.model, self.optimizer, epoch)
+        return _fit(self.model, self.optimizer, epoch, self.class_weights)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
@@ -89,7 +99,9 @@ class FlaxBackend:
     def gradients(self, batch: Batch) -> Gradients:
         model = nnx.clone(self.model)
         model.train()
-        (loss, logits), state = gradient_step(model, batch.images, batch.labels, batch.masks)
+        (loss, logits), state = gradient_step(
+            model, batch.images, batch.labels, batch.masks, self.class_weights
+        )
         gradients = {
             key: np.array(state_entry(state, key)[...]) for key in self.network.trainable_keys
         }
@@ -139,6 +151,24 @@ class FlaxBackend:
             for key in self.network.trainable_keys:
                 state_entry(slot, key).set_value(self._own(state[f"{name}/{key}"]))
 
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        return random_state(self.model)
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        set_random_state(self.model, state)
+
+    def save(self, directory: Path) -> Path:
+        """Parameters and running statistics of the NNX state as safetensors, by their path."""
+        from safetensors.flax import save as to_safetensors  # nothing else here needs it
+
+        path = directory / "model.safetensors"
+        state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
+        arrays = {
+            ".".join(map(str, place)): variable[...] for place, variable in nnx.to_flat_state(state)
+        }
+        path.write_bytes(to_safetensors(arrays))
+        return path
+
     def _own(self, array: np.ndarray) -> Array:
         """An array of the caller's on the device: JAX may read it after this returns, or alias it,
         so it is given a copy that nobody else will change."""
@@ -157,11 +187,17 @@ class FlaxBackend:
         return {"layout": "channels last", "compiled": "nnx.jit"}
 
 
-def _fit(model: GalaxyNet, optimizer: nnx.Optimizer, epoch: Sequence[Batch]) -> EpochResult:
+def _fit(
+    model: GalaxyNet,
+    optimizer: nnx.Optimizer,
+    epoch: Sequence[Batch],
+    class_weights: Array | None,
+) -> EpochResult:
     model.train()
     results, counts = [], []
     for batch in epoch:
-        results.append(train_step(model, optimizer, batch.images, batch.labels, batch.masks))
+        data = batch.images, batch.labels, batch.masks
+        results.append(train_step(model, optimizer, *data, class_weights))
         counts.append(len(batch))
     losses, correct = np.asarray(jax.device_get(results), np.float64).T  # waits for the device
     images = sum(counts)
@@ -169,11 +205,18 @@ def _fit(model: GalaxyNet, optimizer: nnx.Optimizer, epoch: Sequence[Batch]) -> 
 
 
 def loss_function(
-    model: GalaxyNet, images: ArrayLike, labels: ArrayLike, masks: Masks
+    model: GalaxyNet,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
 ) -> tuple[Array, Array]:
-    """Mean cross-entropy of the batch plus the L2 terms, and the logits."""
+    """Mean cross-entropy of the batch, over its images, plus the L2 terms, and the logits."""
     logits = model(images, masks)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if class_weights is not None:
+        losses = losses * class_weights[labels]
+    loss = losses.mean()
     for layer in model.network.layers:
         if isinstance(layer, Conv | Dense) and layer.l2:
             kernel = variable_of(model, f"{layer.name}/kernel")[...]
@@ -197,10 +240,15 @@ _value_and_gradients = nnx.value_and_grad(loss_function, has_aux=True)
 
 @nnx.jit
 def train_step(
-    model: GalaxyNet, optimizer: nnx.Optimizer, images: ArrayLike, labels: ArrayLike, masks: Masks
+    model: GalaxyNet,
+    optimizer: nnx.Optimizer,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
 ) -> tuple[Array, Array]:
     """One step in place; the loss and the number of right answers stay on the device."""
-    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks)
+    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks, class_weights)
     optimizer.update(model, gradients)
     project(model)
     return loss, jnp.sum(jnp.argmax(logits, axis=1) == labels)
@@ -214,9 +262,15 @@ def apply_step(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State)
 
 
 @nnx.jit
-def gradient_step(model: GalaxyNet, images: ArrayLike, labels: ArrayLike, masks: Masks) -> tuple:
+def gradient_step(
+    model: GalaxyNet,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
+) -> tuple:
     """The first half of `train_step`: (loss, logits), gradients."""
-    return _value_and_gradients(model, images, labels, masks)
+    return _value_and_gradients(model, images, labels, masks, class_weights)
 
 
 @nnx.jit

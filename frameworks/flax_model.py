@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
@@ -247,3 +248,30 @@ def state_entry(state: Any, key: str) -> nnx.Variable:
     """The entry of a canonical key in a state of the model's parameters (gradients, a slot)."""
     name, part = key.split("/")
     return state["layers"][name][PARTS[part]]
+
+
+def random_state(model: GalaxyNet) -> dict[str, np.ndarray]:
+    """Keys and counts of the streams that the model's own dropout draws from, by their path."""
+    return {place: np.array(_numbers(variable[...])) for place, variable in _streams(model).items()}
+
+
+def set_random_state(model: GalaxyNet, state: Mapping[str, np.ndarray]) -> None:
+    """Put the streams where those were whose `random_state` this is."""
+    for place, variable in _streams(model).items():
+        value = jnp.asarray(state[place])
+        if _is_key(variable[...]):
+            value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(variable[...]))
+        variable.set_value(value)
+
+
+def _streams(model: GalaxyNet) -> dict[str, nnx.Variable]:
+    state = nnx.state(model, nnx.RngState)
+    return {"/".join(map(str, place)): variable for place, variable in nnx.to_flat_state(state)}
+
+
+def _numbers(value: Array) -> Array:
+    return jax.random.key_data(value) if _is_key(value) else value
+
+
+def _is_key(value: Array) -> bool:
+    return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)

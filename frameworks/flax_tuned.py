@@ -114,7 +114,7 @@ class TunedFlaxBackend(FlaxBackend):
 
     def _dispatch(self, graph: nnx.GraphDef, state: Any, chunk: tuple[int, int, Any, Any]) -> Any:
         steps, _, what, masks = chunk
-        return run_steps(graph, state, self._data, steps, what, masks)
+        return run_steps(graph, state, self._data, steps, what, masks, self.class_weights)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -125,6 +125,7 @@ def run_steps(
     steps: int,
     what: Any,
     masks: Mapping[str, Array],
+    class_weights: Array | None,
 ) -> tuple[Any, tuple[Array, Array]]:
     """`steps` training steps; the new state, and losses and right answers (places,).
 
@@ -140,7 +141,7 @@ def run_steps(
         )
         model, optimizer = nnx.merge(graph, state)
         compute = nnx.value_and_grad(loss_function, has_aux=True)
-        (loss, logits), gradients = compute(model, images, labels, keep)
+        (loss, logits), gradients = compute(model, images, labels, keep, class_weights)
         optimizer.update(model, gradients)
         project(model)
         right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)

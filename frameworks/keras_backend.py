@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,10 +12,11 @@ import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks import keras_engines as engines
+from frameworks import keras_export
 from frameworks import keras_optimizers as optimizers
 from frameworks import weights as canonical
 from frameworks.backend import EpochResult, Gradients, Runtime
-from frameworks.keras_model import IMAGES, GalaxyNet, variable_of
+from frameworks.keras_model import IMAGES, GalaxyNet, constant, variable_of
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 from frameworks.weights import Weights
@@ -31,9 +33,10 @@ class KerasBackend:
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
         self.optimizer = optimizers.make(recipe.optimizer)
-        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.loss = _class_weighted(cross_entropy, recipe.class_weights)
         trainer = self.model.trainer
-        trainer.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
+        trainer.compile(optimizer=self.optimizer, loss=cross_entropy, metrics=["accuracy"])
         self.optimizer.build(trainer.trainable_variables)
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
@@ -68,7 +71,7 @@ class KerasBackend:
         return self._fit(epoch)
 
     def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
-        batches = self.engine.fed(_Batches(epoch))
+        batches = self.engine.fed(_Batches(epoch, self.recipe.class_weights))
         history = self.model.trainer.fit(batches, shuffle=False, verbose=0).history
         return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
 
@@ -141,6 +144,21 @@ class KerasBackend:
         for slot, key, variable in self._slots():
             variable.assign(state[f"{slot}/{key}"] / factor)
 
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        seeds = {key: engines.to_numpy(variable) for key, variable in self._seeds()}
+        return seeds | self.engine.get_random_state()
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        for key, variable in self._seeds():
+            variable.assign(state[key])
+        self.engine.set_random_state(state)
+
+    def save(self, directory: Path) -> Path:
+        """A `.keras` file of Keras' own layers (`keras.saving.load_model` with `safe_mode`)."""
+        path = directory / "model.keras"
+        keras_export.model(self.network, self.get_weights()).save(path)
+        return path
+
     def synchronize(self) -> None:
         self.engine.synchronize([*self.model.trainer.variables, *self.optimizer.variables])
 
@@ -162,6 +180,13 @@ class KerasBackend:
             for key, variable in zip(self.trainable, variables, strict=True):
                 yield slot, key, variable
 
+    def _seeds(self) -> Iterator[tuple[str, keras.Variable]]:
+        """(key, variable) of the generators that dropout layers draw from."""
+        for name, layer in self.model.layers.items():
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                yield f"{name}/seed", generator.state
+
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
         """Restore weights, running statistics, optimizer state and random state on leaving."""
@@ -174,18 +199,28 @@ class KerasBackend:
 
 
 class _Batches(keras.utils.PyDataset):
-    """The batches of an epoch as Keras reads them."""
+    """The batches of an epoch as Keras reads them; class weights as weights of the samples.
 
-    def __init__(self, epoch: Sequence[Batch]) -> None:
+    It is what `fit(class_weight=)` makes of them, but that does so in float32 on TensorFlow.
+    Keras' loss is then sum(weight * loss) / batch size; metrics stay unweighted.
+    """
+
+    def __init__(self, epoch: Sequence[Batch], class_weights: Sequence[float] | None) -> None:
         super().__init__()
         self.epoch = epoch
+        self.weights = (
+            None if class_weights is None else np.asarray(class_weights, keras.config.floatx())
+        )
 
     def __len__(self) -> int:
         return len(self.epoch)
 
-    def __getitem__(self, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def __getitem__(self, step: int) -> tuple[Any, ...]:
         batch = self.epoch[step]
-        return {IMAGES: batch.images, **batch.masks}, batch.labels
+        inputs = {IMAGES: batch.images, **batch.masks}
+        if self.weights is None:
+            return inputs, batch.labels
+        return inputs, batch.labels, self.weights[batch.labels]
 
 
 class _Pictures(keras.utils.PyDataset):
@@ -200,6 +235,21 @@ class _Pictures(keras.utils.PyDataset):
 
     def __getitem__(self, step: int) -> tuple[np.ndarray]:
         return (self.batches[step],)
+
+
+def _class_weighted(
+    loss: keras.losses.Loss, class_weights: Sequence[float] | None
+) -> Callable[[Any, Any], Any]:
+    """The loss of (labels, logits), with each image weighted by its class where there are weights;
+    the mean is over the images, as in `fit`."""
+    if class_weights is None:
+        return loss
+    weights = constant(class_weights, keras.config.floatx())
+
+    def weighted(labels: Any, logits: Any) -> Any:
+        return loss(labels, logits, sample_weight=keras.ops.take(weights, labels, axis=0))
+
+    return weighted
 
 
 def _blank(network: Network) -> Batch:

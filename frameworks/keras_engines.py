@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -45,6 +45,15 @@ class _Engine:
     def random_state_kept() -> AbstractContextManager[Any]:
         """Random state outside Keras' own variables is put back on leaving; here there is none."""
         return nullcontext()
+
+    @staticmethod
+    def get_random_state() -> dict[str, np.ndarray]:
+        """Random state outside Keras' own variables."""
+        return {}
+
+    @staticmethod
+    def set_random_state(state: Mapping[str, np.ndarray]) -> None:
+        """Load what `get_random_state` gave; other keys are not looked at."""
 
 
 class TensorFlowEngine(_Engine):
@@ -125,6 +134,23 @@ class TorchEngine(_Engine):
         import torch
 
         return torch.random.fork_rng()
+
+    @staticmethod
+    def get_random_state() -> dict[str, np.ndarray]:
+        import torch
+
+        state = {"cpu": torch.get_rng_state().numpy()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state().numpy()
+        return state
+
+    @staticmethod
+    def set_random_state(state: Mapping[str, np.ndarray]) -> None:
+        import torch
+
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
 
     @staticmethod
     def configure(runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,8 +27,8 @@ from frameworks.network import Network
 IMAGES = "images"
 
 
-def constant(value: float, dtype: Any) -> Any:
-    """A Python number as a tensor, exact in float64: `ops.cast` would pass it through float32."""
+def constant(value: float | Sequence[float], dtype: Any) -> Any:
+    """Python numbers as a tensor, exact in float64: `ops.cast` would pass it through float32."""
     return ops.convert_to_tensor(np.asarray(value, keras.backend.standardize_dtype(dtype)))
 
 
@@ -100,7 +101,7 @@ class GalaxyNet:
         self._scaling = PixelScaling(dtype=full, name="scaling")
         self._logits = keras.layers.Activation("linear", dtype=full, name="logits")
         self.layers = {
-            layer.name: _layer(layer, native_dropout)
+            layer.name: keras_layer(layer, native_dropout)
             for layer in network.layers
             if native_dropout or not isinstance(layer, Dropout)
         }
@@ -136,7 +137,7 @@ class GalaxyNet:
         return outputs
 
 
-def _layer(layer: Layer, native_dropout: bool) -> keras.layers.Layer:
+def keras_layer(layer: Layer, native_dropout: bool) -> keras.layers.Layer:
     """The Keras layer of one layer, with its activation function."""
     name = layer.name
     if isinstance(layer, Conv):

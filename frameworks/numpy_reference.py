@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -174,6 +175,19 @@ class NumpyReference:
             for slot in slots:
                 slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
 
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        """Nothing is drawn here: masks come with the batches."""
+        return {}
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Nothing to set."""
+
+    def save(self, directory: Path) -> Path:
+        """The canonical weights: it has no other format."""
+        path = directory / "model.npz"
+        canonical.save(path, self.get_weights())
+        return path
+
     def synchronize(self) -> None:
         """Nothing to do: NumPy returns when it is done."""
 
@@ -209,7 +223,7 @@ class NumpyReference:
 
     def _backward(self, forward: Forward, labels: np.ndarray) -> Gradients:
         """Loss and gradients: cross-entropy from the logits, averaged over the batch, plus L2."""
-        loss, dy = cross_entropy(forward.logits, labels)
+        loss, dy = cross_entropy(forward.logits, labels, self.recipe.class_weights)
         gradients: Weights = {}
         first = self.network.trainable_keys[0].split("/")[0]
         for name, applied in reversed(forward.applied.items()):
@@ -241,19 +255,25 @@ class NumpyReference:
         }
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+def cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None
+) -> tuple[float, np.ndarray]:
     """Softmax cross-entropy of logits (batch, classes), averaged over the batch, and its gradient.
 
-    loss = mean(log(sum(exp(z))) - z[label]);  dloss/dz = (softmax(z) - onehot(label)) / batch.
+    loss = mean(w * (log(sum(exp(z))) - z[label]));
+    dloss/dz = w * (softmax(z) - onehot(label)) / batch; w = class_weights[label], or 1.
     """
     rows = np.arange(len(labels))
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     totals = exponentials.sum(axis=1, keepdims=True)
-    loss = np.mean(np.log(totals[:, 0]) - shifted[rows, labels])
+    losses = np.log(totals[:, 0]) - shifted[rows, labels]
     gradient = exponentials / totals
     gradient[rows, labels] -= 1
-    return float(loss), gradient / len(labels)
+    if class_weights is not None:
+        weights = np.asarray(class_weights, logits.dtype)[labels]
+        losses, gradient = weights * losses, weights[:, None] * gradient
+    return float(np.mean(losses)), gradient / len(labels)
 
 
 def recorded_kinks(

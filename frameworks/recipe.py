@@ -6,7 +6,7 @@ The update formulas are written out in `frameworks.numpy_optimizers`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -101,6 +101,7 @@ OPTIMIZERS: dict[str, type[_Optimizer]] = {
 
 
 Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
+MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
 
 class _Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +139,13 @@ class KeepBest(_Callback, frozen=True, kw_only=True):
     ModelCheckpoint with `save_best_only`, and then loading what it saved)."""
 
 
+CALLBACKS: dict[str, type[_Callback]] = {
+    "early_stopping": EarlyStopping,
+    "reduce_on_plateau": ReduceOnPlateau,
+    "keep_best": KeepBest,
+}
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
     plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
@@ -166,6 +174,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _check(self.optimizer)
         _check_class_weights(self.class_weights)
         _check_callbacks(self)
+
+    def extras(self) -> list[str]:
+        """What the recipe has besides optimizer, batches and epochs, in a word each."""
+        words = {
+            "weighted": self.class_weights,
+            "stopping": self.early_stopping,
+            "plateau": self.reduce_on_plateau,
+            "best": self.keep_best,
+        }
+        return [word for word, part in words.items() if part is not None]
 
 
 def _check(optimizer: Optimizer) -> None:

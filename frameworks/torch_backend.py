@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +57,11 @@ class TorchBackend:
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
+        self.class_weights = (
+            None
+            if recipe.class_weights is None
+            else torch.tensor(recipe.class_weights, dtype=self.dtype, device=self.device)
+        )
         if weights is not None:
             self.set_weights(weights)
 
@@ -182,6 +188,26 @@ class TorchBackend:
             for slot, name in names.items():
                 entry[name] = self._tensor(key, state[f"{slot}/{key}"])
 
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        state = {"cpu": torch.get_rng_state().numpy()}
+        if self._on_gpu:
+            state["cuda"] = torch.cuda.get_rng_state().numpy()
+        return state
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if self._on_gpu:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
+
+    def save(self, directory: Path) -> Path:
+        """The `state_dict` as safetensors (`safetensors.torch.load_file`)."""
+        from safetensors.torch import save as to_safetensors  # nothing else here needs it
+
+        path = directory / "model.safetensors"
+        tensors = {key: value.contiguous() for key, value in self.model.state_dict().items()}
+        path.write_bytes(to_safetensors(tensors))
+        return path
+
     def synchronize(self) -> None:
         if self._on_gpu:
             torch.cuda.synchronize()
@@ -201,8 +227,19 @@ class TorchBackend:
         return self.device.type == "cuda"
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of the batch plus the L2 terms."""
-        loss = functional.cross_entropy(logits.to(self.dtype), labels)
+        """Mean cross-entropy of the batch plus the L2 terms.
+
+        Of a class-weighted one PyTorch's own mean divides by the sum of the weights of the batch;
+        the project's, as Keras', by the number of images.
+        """
+        logits = logits.to(self.dtype)
+        if self.class_weights is None:
+            loss = functional.cross_entropy(logits, labels)
+        else:
+            summed = functional.cross_entropy(
+                logits, labels, weight=self.class_weights, reduction="sum"
+            )
+            loss = summed / len(labels)
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
                 kernel = tensor_of(self.model, f"{layer.name}/kernel")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -124,7 +125,7 @@ def save(path: str | Path, weights: Weights) -> None:
         np.savez(file, **weights)  # type: ignore[arg-type]
 
 
-def load(path: str | Path) -> Weights:
-    """Read weights written by `save`; nothing is unpickled."""
-    with np.load(path, allow_pickle=False) as archive:
+def load(source: str | Path | IO[bytes]) -> Weights:
+    """Read weights written by `save`, from a path or an open file; nothing is unpickled."""
+    with np.load(source, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}

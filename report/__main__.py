@@ -12,9 +12,15 @@ DEFAULT_OUTPUT = Path("report-out")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["feature-maps"]:
+        from report import feature_maps
+
+        return feature_maps.main(given[1:])
     parser = argparse.ArgumentParser(
         prog="python -m report",
         description="Draw the report of a results store: one HTML page, figures as PNG and PDF.",
+        epilog="python -m report feature-maps --help: the maps of saved networks for one galaxy",
     )
     parser.add_argument(
         "--store",
@@ -30,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="where to write (default: %(default)s)",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
 
     from results.files import damage_on_stderr
 

@@ -81,6 +81,24 @@ def busy(frames: Frames, view: View) -> list[Block]:
     ]
 
 
+def resumed(view: View) -> list[Block]:
+    """A note when finished runs of the view were broken off and resumed."""
+    ok = view.runs[view.runs["status"] == "ok"]
+    found = [
+        extra for value in ok["extra"] if "resumed_from_epoch" in (extra := json_object(value))
+    ]
+    if not found:
+        return []
+    times = sum(extra.get("broken_off", 1) for extra in found)
+    return [
+        Note(
+            f"{count(len(found), 'run')} of {len(ok)} went on from a checkpoint after "
+            f"{count(times, 'break')}. Their results are those of unbroken runs; their epochs were "
+            "timed in several processes, and their memory is that of the last."
+        )
+    ]
+
+
 def _load(run: pd.Series, opening: bool) -> float:
     """The load of others before the run, when it makes the machine busy; otherwise 0.
 

@@ -5,6 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from report.endings import ending
 from report.estimates import brackets, epoch_time, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.views import Frames, View
@@ -39,6 +40,12 @@ def summary_table(
             Text(f"{panel.name}: {panel.refusal}.", style="red")
             for panel in view.panels
             if panel.refusal
+        ]
+        parts += [
+            Text(f"{panel.name} {framework}: {words}.")
+            for panel in view.panels
+            for framework in panel.frameworks
+            if (words := ending(panel.of(framework)))
         ]
     failed = frames.runs[frames.runs["status"] != "ok"]
     if not parts:

@@ -10,8 +10,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from report import style
+from report.endings import ending
 from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
+from report.variants import extras
 from report.views import Frames, Panel, View
 
 _READING = (
@@ -25,6 +27,14 @@ _READING = (
 _NESTED = (
     " Where the frameworks agree their lines lie on one another, so they are drawn with "
     "different widths: the wider shows around the narrower."
+)
+_ENDS = (
+    "Runs stopped early: median and band reach as far as all runs of a framework do; from there "
+    "each run is a thin line of its own. "
+)
+_WEIGHTED = (
+    " With class weights the training loss is weighted by class and the validation loss is not, so "
+    "that the two are not to be compared."
 )
 _LINES = {"train": "--", "validation": "-"}
 
@@ -81,7 +91,7 @@ def series(epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str) -
 
     Returns:
         Columns median, low, high, n; index epoch. A run that stopped early counts as long as it
-        ran.
+        ran: from there on n is smaller.
     """
     mine = epochs[epochs["execution_id"].isin(runs["execution_id"]) & (epochs["split"] == split)]
     values = mine.dropna(subset=[measure]).groupby("epoch")[measure]
@@ -98,6 +108,9 @@ def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: s
             curve = series(epochs, panel.of(framework), split, measure)
             if curve.empty:
                 continue
+            thin = width * (1 if split == "validation" else 0.7)
+            _draw_tails(axes, tails(epochs, panel.of(framework), split, measure), look, line, thin)
+            curve = curve[curve["n"] == curve["n"].max()]
             if curve["n"].max() > 1:
                 axes.fill_between(
                     curve.index, curve["low"], curve["high"], color=look.colour, alpha=0.13, lw=0
@@ -107,7 +120,7 @@ def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: s
                 curve["median"],
                 line,
                 color=look.colour,
-                lw=width * (1 if split == "validation" else 0.7),
+                lw=thin,
                 marker="o" if len(curve) == 1 else "",
                 ms=4,
                 solid_capstyle="round",
@@ -130,6 +143,53 @@ def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: s
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
+
+
+def tails(
+    epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str
+) -> list[tuple[pd.Series, bool]]:
+    """Each run from the last epoch that all of them have, by epoch, and whether it ended early.
+
+    From there on a median would be over fewer runs from epoch to epoch, and jump where one ends.
+    """
+    mine = epochs[epochs["execution_id"].isin(runs["execution_id"]) & (epochs["split"] == split)]
+    mine = mine.dropna(subset=[measure])
+    asked = runs.set_index("execution_id")["epochs"].fillna(0)
+    ends = mine.groupby("execution_id")["epoch"].max()
+    return [
+        (
+            run[run["epoch"] >= ends.min()].set_index("epoch")[measure].sort_index(),
+            bool(ends[name] < asked[name]),
+        )
+        for name, run in mine.groupby("execution_id")
+    ]
+
+
+def _draw_tails(
+    axes: Axes, found: list[tuple[pd.Series, bool]], look: style.Look, line: str, width: float
+) -> None:
+    """What is left of each run where others have ended, thinner; a square where it stopped."""
+    for tail, stopped in found:
+        if len(tail) > 1:
+            axes.plot(tail.index, tail, line, color=look.colour, lw=0.5 * width, alpha=0.7)
+        if stopped and line == _LINES["validation"]:
+            axes.plot(
+                tail.index[-1:], tail[-1:], "s", ms=3.5, mfc="white", mec=look.colour, mew=0.9
+            )
+
+
+def _weighted(view: View) -> bool:
+    return any(
+        words.startswith("class weights")
+        for panel in view.panels
+        for words in extras(panel.ok["config"].iloc[0])
+    )
+
+
+def _stopped(view: View) -> bool:
+    return any(
+        "stopped" in ending(panel.of(name)) for panel in view.panels for name in panel.frameworks
+    )
 
 
 def _draw_guess(axes: Axes, panel: Panel) -> None:
@@ -164,6 +224,9 @@ def _legend(view: View) -> list[Artist]:
         Line2D([], [], color=style.INK, ls="--", lw=1.1, label="training"),
         Line2D([], [], color=style.INK, marker="v", ls="", ms=6, label="lowest validation loss"),
     ]
+    if _stopped(view):
+        square = {"marker": "s", "ms": 5, "mfc": "white", "mec": style.INK, "ls": ""}
+        handles.append(Line2D([], [], label="stopped early", **square))  # type: ignore[arg-type]
     if view.seeds > 1:
         handles.append(Patch(color=style.INK, alpha=0.15, lw=0, label="range over seeds"))
     return handles
@@ -179,7 +242,8 @@ def _caption(view: View) -> str:
     )
     return (
         f"Accuracy and loss by epoch. Data: {view.data}. {view.settings.capitalize()}; "
-        f"{view.machine}. {band} The loss includes the L2 terms of the network."
+        f"{view.machine}. {band} {_ENDS if _stopped(view) else ''}"
+        f"The loss includes the L2 terms of the network.{_WEIGHTED if _weighted(view) else ''}"
     )
 
 
@@ -192,7 +256,7 @@ def turning_table(view: View, epochs: pd.DataFrame) -> Table:
             if not turns:
                 continue
             lowest = [turn[0] for turn in turns]
-            last = max(turn[3] for turn in turns)
+            last = spread([turn[3] for turn in turns], 0)
             open_end = sum(turn[0] == turn[3] for turn in turns)
             rise = float(np.median([turn[2] - turn[1] for turn in turns]))
             if open_end == len(turns):

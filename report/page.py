@@ -1,12 +1,10 @@
 """The page: sections from every module, figures as PNG and PDF, one HTML file with all in it."""
 
 import base64
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import matplotlib
@@ -77,7 +75,7 @@ def write(store: Store, output: str | os.PathLike[str]) -> Written:
         try:
             (directory / "figures").mkdir(parents=True, exist_ok=True)
             images = {
-                picture.name: _saved(picture, directory / "figures")
+                picture.name: style.save(picture.figure, picture.name, directory / "figures")
                 for picture in pictures(sections)
             }
             page = directory / "index.html"
@@ -141,14 +139,3 @@ def pictures(sections: Iterable[Section]) -> list[Picture]:
     """The figures of the sections, in order."""
     found = [block for section in sections for block in section.blocks]
     return [block for block in found if isinstance(block, Picture)]
-
-
-def _saved(picture: Picture, directory: Path) -> tuple[Path, Path]:
-    paths = directory / f"{picture.name}.png", directory / f"{picture.name}.pdf"
-    for path in paths:
-        content = io.BytesIO()  # drawn in memory first: a full disk leaves no half file's worth
-        metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
-        picture.figure.savefig(content, format=path.suffix[1:], dpi=style.DPI, metadata=metadata)
-        picture.figure.set_layout_engine("none")  # laid out by now; not to be done again
-        path.write_bytes(content.getvalue())
-    return paths

@@ -6,6 +6,7 @@ from report.cautions import json_object, version_sets
 from report.identity import ALWAYS, MATCHED, Check
 from report.numbers import NONE, count, fixed, listed
 from report.section import Heading, Note, Section, Table
+from report.variants import extras
 from report.views import Frames, Panel, View
 
 _IN_WORDS = {
@@ -119,6 +120,7 @@ def _settings_table(view: View) -> Table:
         ["images (train / validation / test)", _sizes(view)],
         ["parity, tuning, precision", view.settings],
         ["epochs, batch size, optimizer, rate", _recipes(view)],
+        ["besides", _besides(view)],
         ["seeds", ", ".join(str(seed) for seed in sorted(view.runs["seed"].dropna().unique()))],
         ["machine", view.machine],
         ["machine fingerprint", str(run["machine_id"])],
@@ -178,6 +180,12 @@ def _recipes(view: View) -> str:
         for panel in view.panels
         for _, run in panel.runs.head(1).iterrows()
     )
+
+
+def _besides(view: View) -> str:
+    """Class weights and callbacks, by panel."""
+    found = {panel.name: ", ".join(extras(panel.runs["config"].iloc[0])) for panel in view.panels}
+    return "; ".join(f"{name}: {words}" for name, words in found.items() if words)
 
 
 def _commits(view: View) -> str:

@@ -1,9 +1,11 @@
 """How figures look: colours that the colour-blind can tell apart, one for each framework."""
 
+import io
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -170,3 +172,15 @@ def line_widths(number: int, *, nested: bool) -> list[float]:
     if number == 1 or not nested:
         return [1.8] * number
     return [4.2 - (4.2 - 1.2) * index / (number - 1) for index in range(number)]
+
+
+def save(made: Figure, name: str, directory: Path) -> tuple[Path, Path]:
+    """Write a figure as PNG and PDF into a directory that is there."""
+    paths = directory / f"{name}.png", directory / f"{name}.pdf"
+    for path in paths:
+        content = io.BytesIO()  # drawn in memory first: a full disk leaves no half file's worth
+        metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
+        made.savefig(content, format=path.suffix[1:], dpi=DPI, metadata=metadata)
+        made.set_layout_engine("none")  # laid out by now; not to be done again
+        path.write_bytes(content.getvalue())
+    return paths

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from report.cautions import busy, leaks, mixed_versions
+from report.cautions import busy, leaks, mixed_versions, resumed
+from report.endings import ending
 from report.estimates import brackets, epoch_time, interval_words, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
 from report.section import Block, Heading, Note, Section, Table
@@ -31,6 +32,7 @@ def results(frames: Frames) -> Section | None:
         section.blocks.extend(leaks(view))
         section.blocks.extend(mixed_versions(view))
         section.blocks.extend(busy(frames, view))
+        section.blocks.extend(resumed(view))
         section.blocks.append(results_table(view, frames))
     if not section.blocks:
         section.blocks.append(
@@ -83,6 +85,9 @@ def results_table(view: View, frames: Frames) -> Table:
         _row(view, panel, name, time, frames.predictions)
         for (panel, name), time in zip(cells, seconds, strict=True)
     ]
+    endings = [ending(panel.of(name)) for panel, name in cells]
+    if any(endings):
+        rows = [[*row, end or NONE] for row, end in zip(rows, endings, strict=True)]
     kinds = sorted(set(view.runs["peak_memory_kind"].dropna()))
     demo = (
         "DEMO DATA: the galaxies are generated, so the accuracies say nothing about real ones. "
@@ -103,9 +108,10 @@ def results_table(view: View, frames: Frames) -> Table:
             "compile, s",
             "peak, MiB",
             "GFLOP/s",
+            *(["training ended"] if any(endings) else []),
         ],
         rows,
-        "llrrrrrrrrrr",
+        "llrrrrrrrrrr" + ("l" if any(endings) else ""),
         caption=f"{demo}Data: {view.data}; {view.settings}; {view.machine}. Test accuracy: mean "
         "over runs, with Wilson's interval for the number of distinct test galaxies; "
         "“over seeds” is the lowest and highest run. Cross-entropy (nats, without L2 terms): mean "

@@ -1,7 +1,11 @@
 """What was to be run, as text to compare: equal for runs that may stand in one panel."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+# What a recipe may have besides optimizer, batches and epochs.
+_EXTRAS = ("class_weights", "early_stopping", "reduce_on_plateau", "keep_best")
 
 # The fields of layers and optimizers that are each framework's own under native parity: the names
 # in frameworks/defaults.py, where a test compares them. All else is part of what was to be run.
@@ -47,6 +51,45 @@ def variant(config: object, parity: str) -> str:
     if parity == "native":
         tree = _without_defaults(tree)
     return json.dumps(tree, sort_keys=True)
+
+
+def extras(config: object) -> list[str]:
+    """Class weights and callbacks of the recipe in words, all that they state."""
+    found = []
+    for name, value in _extras(config):
+        words = name.replace("_", " ")
+        if isinstance(value, Mapping):
+            found.append(f"{words} ({', '.join(f'{k} {_word(v)}' for k, v in value.items())})")
+        elif value is not None:
+            found.append(f"{words} ({_word(value)})")
+    return found
+
+
+def telling_apart(config: object) -> dict[str, str]:
+    """The same as words that tell panels apart, by what they are of: whether it is there, then
+    each of its values."""
+    found = {}
+    for name, value in _extras(config):
+        words = name.replace("_", " ")
+        found[name] = f"no {words}" if value is None else words
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": f"{key} {_word(item)}" for key, item in value.items()}
+        elif value is not None:
+            found[f"{name}.values"] = _word(value)
+    return found
+
+
+def _extras(config: object) -> Iterator[tuple[str, Any]]:
+    tree = json.loads(config) if isinstance(config, str) else {}
+    recipe = tree.get("recipe")
+    for name in _EXTRAS:
+        yield name, recipe.get(name) if isinstance(recipe, Mapping) else None
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_word, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _without_defaults(tree: Any) -> Any:

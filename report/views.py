@@ -17,7 +17,7 @@ import pyarrow as pa
 from report.identity import Check, checks, refusal
 from report.numbers import count, mostly
 from report.style import Look, looks, ordered
-from report.variants import variant
+from report.variants import telling_apart, variant
 from results import findings
 from results.examples import Examples
 from results.reading import LATEST_BY, latest_rows
@@ -300,13 +300,16 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
         ],
         part_of=[_part_of(*run) for run in zip(runs["experiment"], runs["scale"], strict=True)],
     )
+    words = pd.DataFrame([telling_apart(config) for config in runs["config"]]).fillna("")
+    variants = variants.assign(**{f"words {name}": words[name].to_numpy() for name in words})
+    if_needed = _PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
     groups = [
         _latest_cells(group)
         for one in _grouped(variants, ("experiment",))  # the same run may be of two, scaled down
         for group in _merged_by_cell(list(_grouped(one, (*_PANEL_COLUMNS, "variant"))))
     ]
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
-    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, _PANEL_IF_NEEDED)
+    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, if_needed)
     for name, group in zip(names, groups, strict=True):
         yield Panel(name, group, str(group["parity"].iloc[0]))
 

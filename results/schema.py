@@ -90,7 +90,7 @@ RUN_COLUMNS = _columns(
     ("compile_seconds", "double", "compiling: a step of each batch shape, then undone"),
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
-    ("wall_seconds", "double", "the whole process, from start to exit"),
+    ("wall_seconds", "double", "the whole process, from start to exit (resumed: see README)"),
     ("peak_memory_bytes", "int64", "highest memory use, bytes"),
     ("peak_memory_kind", "string", "process resident set or device allocator"),
     ("process_peak_memory_bytes", "int64", "highest resident set of the process, bytes"),
@@ -141,7 +141,7 @@ DERIVED_COLUMNS = _columns(
 EPOCH_COLUMNS = _columns(
     ("epoch", "int64", "0 is before training"),
     ("split", "string", "train or validation"),
-    ("loss", "double", "mean loss in nats, with the L2 terms"),
+    ("loss", "double", "mean loss in nats, with the L2 terms; of train with its class weights"),
     ("cross_entropy", "double", "mean cross-entropy in nats"),
     ("accuracy", "double", "share of images classified as labelled"),
     ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),

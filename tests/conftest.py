@@ -26,3 +26,13 @@ def galaxy_files() -> Path:
     if not directory.is_dir():
         pytest.skip(f"real galaxies not at hand: {directory} (set GALAXY_DATA)")
     return directory
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with `galaxies.h5`, a store `runs`, and in it the models of six runs."""
+    from tests import small_galaxies
+
+    directory = tmp_path_factory.mktemp("trained")
+    small_galaxies.train(directory)
+    return directory

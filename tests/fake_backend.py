@@ -7,7 +7,7 @@ a linear classifier in NumPy, so that its numbers are a training's.
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,9 @@ class FakeBackend:
         self.network, self.recipe, self.runtime = network, recipe, runtime
         drawn = initial(network, runtime.seed) if weights is None else weights
         self.weights = {key: array.astype(np.float64) for key, array in drawn.items()}
+        self.random = np.random.Generator(np.random.Philox(runtime.seed))
+        self.learning_rate = recipe.optimizer.learning_rate
+        self.steps = 0
 
     def parameters(self) -> int:
         return sum(array.size for array in self.weights.values())
@@ -65,22 +68,54 @@ class FakeBackend:
             pixels = _pixels(batch.images)
             for mask in batch.masks.values():
                 pixels = pixels * mask / 0.75
+            if self.runtime.native_dropout:
+                pixels = pixels * (self.random.random(pixels.shape) < 0.75) / 0.75
             probabilities = _softmax(pixels @ kernel + bias)
             rows = np.arange(len(batch))
             loss -= float(np.log(probabilities[rows, batch.labels]).sum())
             correct += float((probabilities.argmax(axis=1) == batch.labels).sum())
             count += len(batch)
             probabilities[rows, batch.labels] -= 1
-            kernel -= 0.01 * pixels.T @ probabilities / len(batch)
-            bias -= 0.01 * probabilities.mean(axis=0)
+            kernel -= 10 * self.learning_rate * pixels.T @ probabilities / len(batch)
+            bias -= 10 * self.learning_rate * probabilities.mean(axis=0)
+            self.steps += 1
         return EpochResult(loss / count, correct / count)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         (name,) = {key.split("/")[0] for key in self.weights}
         return _pixels(images) @ self.weights[f"{name}/kernel"] + self.weights[f"{name}/bias"]
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
     def get_weights(self) -> Weights:
         return {key: array.copy() for key, array in self.weights.items()}
+
+    def set_weights(self, weights: Weights) -> None:
+        self.weights = {key: array.copy() for key, array in weights.items()}
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        return {"step": np.asarray(self.steps), "learning_rate": np.asarray(self.learning_rate)}
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.steps, self.learning_rate = int(state["step"]), float(state["learning_rate"])
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        state = self.random.bit_generator.state
+        numbers = [*state["state"]["counter"], *state["state"]["key"], *state["buffer"]]
+        numbers += [state["buffer_pos"], state["has_uint32"], state["uinteger"]]
+        return {"philox": np.array(numbers, np.uint64)}
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        numbers = state["philox"]
+        self.random.bit_generator.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": numbers[:4], "key": numbers[4:6]},
+            "buffer": numbers[6:10],
+            "buffer_pos": int(numbers[10]),
+            "has_uint32": int(numbers[11]),
+            "uinteger": int(numbers[12]),
+        }
 
     def synchronize(self) -> None:
         pass

@@ -7,7 +7,7 @@ from benchmarks.fidelity.explain import explain, load, text
 from frameworks.architecture import BatchNorm, Conv, SpecificationError, available, parse
 from frameworks.architecture import load as architecture
 from frameworks.defaults import NATIVE, PROJECT
-from frameworks.recipe import OPTIMIZERS, SGD, Adam, Recipe
+from frameworks.recipe import OPTIMIZERS, SGD, Adam, EarlyStopping, Recipe, ReduceOnPlateau
 
 
 def found(network, recipe=None):
@@ -92,6 +92,25 @@ def test_l2_max_norm_and_dropout_follow_the_layers():
     assert held["inference mode"].matters == "no"
     assert held["max_pool.stride"].matters == "no"
     assert held["conv.padding"].matters == "no"
+
+
+def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
+    names = ["loss.class_weights", "early_stopping.patience", "weights to end with"]
+    names += ["reduce_on_plateau.min_delta", "reduce_on_plateau.patience"]
+    plain = found("c1")
+    assert {plain[name].matters for name in names} == {"no"}
+    recipe = Recipe(
+        class_weights=(1.0, 2.0),
+        early_stopping=EarlyStopping(patience=4, restore_best=True),
+        reduce_on_plateau=ReduceOnPlateau(patience=3, cooldown=2),
+    )
+    asked = found("c1", recipe)
+    assert {asked[name].matters for name in names} == {"yes"}
+    assert "sum of the weights" in asked["loss.class_weights"].why
+    assert "patience=3)" in asked["early_stopping.patience"].align["flax"]
+    assert "patience=2, cooldown=1" in asked["reduce_on_plateau.patience"].align["torch"]
+    for name in names:
+        assert set(asked[name].align) == {"keras", "torch", "flax"}
 
 
 def test_same_padding_with_a_stride_may_matter():

@@ -13,7 +13,7 @@ from benchmarks.comparable import disagreements
 from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes, interleaved, matrix
 from benchmarks.suite import Suite
 from frameworks.architecture import SpecificationError
-from frameworks.recipe import SGD, Adam
+from frameworks.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
 
 VIEW = DataView(
     dataset="demo",
@@ -294,18 +294,74 @@ def test_unknown_suite_suggests_the_near_miss() -> None:
         suites.load("quik")
 
 
-def test_optimizer_from_text() -> None:
-    assert suites.optimizer_from_text("adam") == Adam()
-    made = suites.optimizer_from_text("sgd,momentum=0.9,nesterov=true,learning_rate=0.05")
-    assert made == SGD(learning_rate=0.05, momentum=0.9, nesterov=True)
-    for text, message in (
-        ("adm", "did you mean 'adam'"),
-        ("sgd,momntum=0.9", "did you mean 'momentum'"),
-        ("sgd,momentum=fast", "field 'momentum'"),
-        ("sgd,momentum", "not field=value"),
-    ):
-        with pytest.raises(SpecificationError, match=message):
-            suites.optimizer_from_text(text)
+def counts(*images: int) -> dict[str, int]:
+    return {f"class {number}": count for number, count in enumerate(images)}
+
+
+def weighted(asked: object, *images: int) -> tuple[float, ...] | None:
+    view = msgspec.structs.replace(VIEW, classes=3)
+    suite = Suite(frameworks=("torch",), class_weights=asked)  # type: ignore[arg-type]
+    runs = matrix(suite, view, SIZES, devices={}, threads=2, train_counts=counts(*images))
+    return runs[0].config.recipe.class_weights
+
+
+def test_balanced_class_weights_give_every_class_the_same_say() -> None:
+    assert weighted("balanced", 6, 3, 1) == (10 / 18, 10 / 9, 10 / 3)
+    assert weighted("balanced", 4, 4, 4) == (1, 1, 1)
+    assert weighted([1, 0, 2.5]) == (1, 0, 2.5)
+    assert weighted(None) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "images", "message"),
+    [
+        ([1.0, 2.0], (1, 1, 1), r"'class_weights': there are 2, and .* has 3 classes"),
+        ("balanced", (4, 0, 2), r"'class_weights': .* none of class 1\. Give the weights"),
+        ("balanced", (), r"'class_weights': .* training images of every class"),
+    ],
+)
+def test_class_weights_that_do_not_fit_are_refused(asked, images, message) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        weighted(asked, *images)
+
+
+def test_callbacks_are_of_the_recipe_the_identity_and_the_label() -> None:
+    plain = one()
+    changes = {
+        "early_stopping": EarlyStopping(patience=3),
+        "reduce_on_plateau": ReduceOnPlateau(),
+        "keep_best": KeepBest(),
+        "class_weights": [1.0] * 10,
+    }
+    found = {plain.cell_id}
+    for field, value in changes.items():
+        (run,) = plan(Suite(frameworks=("torch",), **{field: value}))  # type: ignore[arg-type]
+        given = tuple(value) if isinstance(value, list) else value
+        assert getattr(run.config.recipe, field) == given
+        assert len(run.config.label().split()) == len(plain.label().split()) + 1
+        found.add(run.cell_id)
+    assert len(found) == 5
+    assert set(plain.label().split()) == {"torch", "unam", "seed", "0"}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"early_stopping": {"patience": -1}}, r"early_stopping.patience is -1; must be"),
+        ({"early_stopping": {"patiens": 1}}, r"'early_stopping': .*did you mean 'patience'"),
+        ({"early_stopping": {"monitor": "validation_los"}}, "did you mean 'validation_loss'"),
+        ({"reduce_on_plateau": {"factor": 2.0}}, r"reduce_on_plateau.factor is 2.0; must be in"),
+        ({"class_weights": "balancd"}, "'class_weights': .*did you mean 'balanced'"),
+        ({"class_weights": [1, -1]}, "class_weights must be finite and not negative"),
+        (
+            {"early_stopping": {"restore_best": True}, "keep_best": {}},
+            "early_stopping.restore_best and keep_best both",
+        ),
+    ],
+)
+def test_a_suite_with_bad_callbacks_names_the_file_and_the_field(table, message) -> None:
+    with pytest.raises(SpecificationError, match=f"^mine.toml: .*{message}"):
+        suites.convert(table, origin="mine.toml")
 
 
 def row(framework: str, **changes: object) -> dict:

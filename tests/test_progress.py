@@ -13,6 +13,7 @@ from benchmarks.launch import Outcome
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import PlainProgress, Tracker, clock, progress_for
 from benchmarks.suite import Suite
+from frameworks.recipe import EarlyStopping
 from tests.test_plan import plan
 
 
@@ -72,6 +73,34 @@ def test_a_log_says_which_run_epoch_loss_speed_and_time_left(watch) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("trained", "tested", "words"),
+    [
+        (9, 9, ""),
+        (4, 4, ", stopped after 4 of 9 epochs"),
+        (9, 3, ", tested epoch 3"),
+        (4, 2, ", stopped after 4 of 9 epochs, tested epoch 2"),
+    ],
+)
+def test_the_last_line_says_where_training_ended(trained: int, tested: int, words: str) -> None:
+    facts = {"test_accuracy": 0.5, "epochs_trained": trained, "tested_epoch": tested}
+    outcome = Outcome(status="ok", facts=facts, wall_seconds=30.0)
+    assert progress.ending(outcome, 9) == f"ok in 30.0 s, test accuracy 0.500{words}"
+
+
+@pytest.mark.parametrize("done", [1, 100])
+def test_the_time_left_of_a_resumed_run_is_by_the_epochs_of_this_process(watch, done: int) -> None:
+    (run, _) = runs(epochs=200)
+    tracker = Tracker([run], Estimator())
+    tracker.start(1)
+    watch.now += 30
+    rows = [row for number in range(done + 1) for row in epoch(number)["rows"]]
+    tracker.event({"event": "epoch", "rows": rows})
+    watch.now += 5
+    tracker.event(epoch(done + 1))
+    assert tracker.seconds_left() == pytest.approx(5.0 * (199 - done))
+
+
 def test_a_long_run_does_not_flood_a_log(watch) -> None:
     stream = io.StringIO()
     tracker = Tracker(runs(epochs=200), Estimator())
@@ -97,6 +126,17 @@ def test_the_time_limit_is_far_beyond_the_estimate_and_never_short() -> None:
     estimator = Estimator()
     estimator.observe(run, 600.0)
     assert estimator.time_limit(run) == 12000.0
+
+
+def test_a_run_that_stopped_early_was_not_that_fast() -> None:
+    (run,) = plan(Suite(frameworks=("torch",), early_stopping=EarlyStopping(patience=2)))
+    whole, half = Estimator(), Estimator()
+    whole.observe(run, 60.0)
+    half.observe(run, 60.0, run.config.recipe.epochs // 2)
+    (rate,) = (found for rates in whole.rates.values() for found in rates)
+    (slower,) = (found for rates in half.rates.values() for found in rates)
+    assert slower == pytest.approx(rate / 2, rel=0.05)
+    assert "unless it stops early" in Estimator().estimate(run).basis
 
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 1800.0), (0.0, 0.0), (7.0, 7.0)])

@@ -250,6 +250,18 @@ def test_a_busy_machine_is_said(tmp_path: Path) -> None:
     assert "up to 4.1" in text
 
 
+def test_resumed_runs_are_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    for seed, extra in enumerate(({}, {"resumed_from_epoch": 3, "broken_off": 2})):
+        store.append(*synthetic_run(seed=seed, epochs=1, extra=extra))
+    frames = Frames.load(store)
+    (note,) = cautions.resumed(frames.finished_views[0])
+    assert "1 run of 2 went on from a checkpoint after 2 breaks" in note.text  # type: ignore[union-attr]
+    quiet = Store(tmp_path / "quiet")
+    quiet.append(*synthetic_run(seed=0, epochs=1))
+    assert cautions.resumed(Frames.load(quiet).finished_views[0]) == []
+
+
 def test_results_table_says_demo_and_counts_failures(frames: Frames) -> None:
     view = frames.finished_views[0]
     table = tables.results_table(view, frames)

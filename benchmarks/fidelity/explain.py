@@ -48,11 +48,12 @@ class Difference:
 
 def explain(architecture: Architecture, recipe: Recipe) -> list[Difference]:
     """Every difference, those that matter first."""
-    from benchmarks.fidelity import explain_network, explain_training
+    from benchmarks.fidelity import explain_callbacks, explain_network, explain_training
 
     found = [
         *explain_network.differences(architecture, recipe),
         *explain_training.differences(architecture, recipe),
+        *explain_callbacks.differences(recipe),
     ]
     order: list[Verdict] = ["yes", "sometimes", "no"]
     return sorted(found, key=lambda difference: order.index(difference.matters))

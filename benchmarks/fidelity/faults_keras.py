@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from unittest.mock import patch
 
-from frameworks import keras_optimizers
+from frameworks import keras_engines, keras_optimizers
 from frameworks.keras_model import keras, ops
 
 Fault = AbstractContextManager[Any]
@@ -37,9 +37,14 @@ def probabilities_clipped() -> Fault:
 
 
 def batches_shuffled() -> Fault:
+    """With the PyDataset handed to `fit` as it is: of a tf.data.Dataset it shuffles nothing."""
     fit = keras.Model.fit
 
     def shuffled(self: keras.Model, *arguments: Any, **options: Any) -> Any:
         return fit(self, *arguments, **{**options, "shuffle": True})
 
-    return patch.object(keras.Model, "fit", shuffled)
+    stack = ExitStack()
+    fed = staticmethod(lambda batches: batches)
+    stack.enter_context(patch.object(keras_engines.TensorFlowEngine, "fed", fed))
+    stack.enter_context(patch.object(keras.Model, "fit", shuffled))
+    return stack

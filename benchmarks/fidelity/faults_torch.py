@@ -175,20 +175,29 @@ def tf32_rounding() -> Fault:
 # ---- loss and gradients
 
 
-def _cross_entropy(loss: Callable[[Tensor, Tensor], Tensor]) -> Fault:
+def _cross_entropy(loss: Callable[..., Tensor]) -> Fault:
     return patch.object(torch_backend, "functional", SimpleNamespace(cross_entropy=loss))
 
 
 def loss_summed() -> Fault:
-    return _cross_entropy(lambda z, y: functional.cross_entropy(z, y, reduction="sum"))
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(z, y, reduction="sum"))
 
 
 def softmax_twice() -> Fault:
-    return _cross_entropy(lambda z, y: functional.cross_entropy(functional.softmax(z, 1), y))
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(functional.softmax(z, 1), y))
 
 
 def labels_shifted() -> Fault:
-    return _cross_entropy(lambda z, y: functional.cross_entropy(z, (y + 1) % z.shape[1]))
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(z, (y + 1) % z.shape[1]))
+
+
+def class_weights_normalised() -> Fault:
+    def loss(z: Tensor, y: Tensor, weight: Tensor | None = None, **_: Any) -> Tensor:
+        if weight is None:
+            return functional.cross_entropy(z, y)
+        return functional.cross_entropy(z, y, weight=weight) * len(y)  # the caller divides by it
+
+    return _cross_entropy(loss)
 
 
 def l2_halved() -> Fault:

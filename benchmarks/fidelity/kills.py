@@ -11,7 +11,7 @@ import msgspec
 
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import Traces, collect
-from benchmarks.fidelity.ladder import DYADIC, SMALL, STEADY_EPSILON, make
+from benchmarks.fidelity.ladder import CLASS_WEIGHTS, DYADIC, SMALL, STEADY_EPSILON, make
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.mutants import MUTANTS, Mutant
 from benchmarks.fidelity.rungs import Finding, Pair, judge_pair
@@ -110,6 +110,7 @@ def cases(optimizer: str = "adam", mutant: str = "") -> list[Case]:
         "batch": make(bait, steady, size=17, images=24, measure=(*_ONE_BATCH, "steps"), steps=1),
         "narrow": make(narrow, spec, size=6, weight_noise=_LARGE_WEIGHTS, **noise),  # type: ignore[arg-type]
         "dim": make(dim, spec, "float32", size=8, **noise),  # type: ignore[arg-type]
+        "weighted": make(SMALL, spec, size=8, class_weights=CLASS_WEIGHTS, **noise),  # type: ignore[arg-type]
         "alone": make(
             SMALL,
             spec,

@@ -52,6 +52,7 @@ _TORCH = [
     Mutant("loss_summed", "torch", 'cross-entropy with reduction="sum"', "R1"),
     Mutant("softmax_twice", "torch", "cross-entropy of probabilities, not logits", "R1"),
     Mutant("labels_shifted", "torch", "labels counted from 1", "R1"),
+    Mutant("class_weights_normalised", "torch", "CrossEntropyLoss(weight)'s own mean", "R1"),
     Mutant("l2_halved", "torch", "L2 as half the squared norm (tf.nn.l2_loss)", "R1"),
     Mutant("gradients_accumulated", "torch", "zero_grad() forgotten", "R2"),
     Mutant("max_norm_missing", "torch", "Keras' kernel_constraint left out", "R4"),

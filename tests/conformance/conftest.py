@@ -63,6 +63,11 @@ def training_cases():
     ]
 
 
+def weighted_cases():
+    """Class weights, in both precisions."""
+    return ladder.class_weighted(BOTH)
+
+
 def optimizer_cases():
     """R3: every optimizer alone, in both precisions."""
     return ladder.optimizers_alone(("float64", "float32"))
@@ -71,6 +76,7 @@ def optimizer_cases():
 @pytest.fixture(scope="session")
 def traces(tmp_path_factory) -> Traces:
     """Every framework's trace of every default case, and the reference's."""
-    cases = [*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()]
+    cases = [*batch_cases(), *step_cases(), *training_cases(), *weighted_cases()]
+    cases += optimizer_cases()
     directory = tmp_path_factory.mktemp("conformance")
     return collect([REFERENCE, *FRAMEWORKS], cases, directory, parallel=2)

@@ -19,11 +19,18 @@ from tests.conformance.conftest import (
     optimizer_cases,
     step_cases,
     training_cases,
+    weighted_cases,
 )
 
 CASES = {
     case.name: case
-    for case in [*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()]
+    for case in [
+        *batch_cases(),
+        *step_cases(),
+        *training_cases(),
+        *weighted_cases(),
+        *optimizer_cases(),
+    ]
 }
 LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE, BOTH), *step_cases(LARGE)]}
 PAIRS = [(name, REFERENCE) for name in FRAMEWORKS] + list(combinations(FRAMEWORKS, 2))

@@ -16,6 +16,7 @@ from tests.conformance.conftest import (
     optimizer_cases,
     step_cases,
     training_cases,
+    weighted_cases,
 )
 from tests.conformance.test_ladder import failures
 
@@ -36,7 +37,7 @@ def chosen():
     single = [case for case in named if case.name.endswith("-10-float32")]
     alone = [case for case in optimizer_cases() if case.name.startswith("small-alone-adam")]
     trained = ladder.trajectories([ladder.EVERYTHING], ["adam"], measure=("steps", "epoch"))
-    return tuned([*both, *single, *alone, *trained])
+    return tuned([*both, *single, *alone, *trained, *weighted_cases()])
 
 
 CASES = {case.name: case for case in chosen()}

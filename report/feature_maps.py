@@ -1,0 +1,251 @@
+"""python -m report feature-maps: every convolution's maps for one galaxy, frameworks side by side.
+
+The maps are computed by `python -m benchmarks.feature_maps`, started by its name in a process of
+its own: no framework is imported here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+DEFAULT_MODELS = Path("runs/models")
+DEFAULT_OUTPUT = Path("report-out/feature-maps")
+BAD_INPUT = 2
+PERCENTILE = 99.5  # colours end here: a single bright pixel would leave the rest dark
+_COMPUTE = "benchmarks.feature_maps"
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of one network: `of[framework][layer]` is float32 (height, width, maps).
+
+    picture: uint8 (height, width, channels). facts: see `benchmarks.feature_maps`.
+    """
+
+    name: str
+    picture: np.ndarray
+    of: Mapping[str, Mapping[str, np.ndarray]]
+    facts: Mapping[str, Any]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m report feature-maps",
+        description="Draw the output of every convolution of saved networks for one galaxy, with "
+        "the frameworks side by side. Networks are saved by python -m benchmarks.run "
+        "--save-models.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--models",
+        type=Path,
+        default=DEFAULT_MODELS,
+        metavar="DIR",
+        help="where the models are (default: %(default)s)",
+    )
+    made.add_argument(
+        "--galaxy",
+        type=int,
+        default=0,
+        metavar="INDEX",
+        help="row in the data set, as in the predictions (default: %(default)s)",
+    )
+    made.add_argument("--dataset", metavar="NAME|FILE", help="other galaxies than those trained on")
+    made.add_argument("--frameworks", nargs="+", metavar="NAME", help="only these")
+    made.add_argument("--architectures", nargs="+", metavar="NAME", help="only these")
+    made.add_argument("--seed", type=int, metavar="N", help="(default: the lowest there is)")
+    made.add_argument(
+        "--output",
+        type=Path,
+        default=DEFAULT_OUTPUT,
+        metavar="DIR",
+        help="where to write (default: %(default)s)",
+    )
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0, or 2 after a message that says what is wrong."""
+    options = parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
+        status = _compute(options, Path(scratch))
+        if status:
+            return status
+        try:
+            for path in sorted(Path(scratch).glob("*.npz")):
+                _draw(read(path), options.output)
+        except OSError as error:
+            print(
+                f"error: cannot write to {options.output}: {error.strerror or error}; "
+                "name another directory with --output",
+                file=sys.stderr,
+            )
+            return BAD_INPUT
+    return 0
+
+
+def read(path: Path) -> Maps:
+    """What `benchmarks.feature_maps` wrote; nothing is unpickled."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    facts = json.loads(arrays.pop("facts.json").tobytes())
+    picture = arrays.pop("picture")
+    of: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        _, framework, layer = key.split("/")
+        of.setdefault(framework, {})[layer] = array
+    return Maps(path.stem, picture, of, facts)
+
+
+def tiled(maps: np.ndarray) -> np.ndarray:
+    """Maps (height, width, n) as one picture in rows, with gaps of NaN between them."""
+    import numpy as np
+
+    height, width, count = maps.shape
+    columns = columns_for(count)
+    rows = math.ceil(count / columns)
+    gap = max(1, round(min(height, width) / 12))
+    picture = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan, np.float32
+    )
+    for number in range(count):
+        row, column = divmod(number, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        picture[top : top + height, left : left + width] = maps[:, :, number]
+    return picture
+
+
+def columns_for(count: int) -> int:
+    """Columns for so many maps: at least as many as rows, none left over where that can be."""
+    least = math.ceil(math.sqrt(count))
+    return next((n for n in range(least, 2 * least + 1) if count % n == 0), least)
+
+
+def figure(maps: Maps, layer: str) -> Figure:
+    """The galaxy, and one panel of maps for each framework on one scale of colours."""
+    import matplotlib as mpl
+    import numpy as np
+    from matplotlib.colors import Normalize, PowerNorm
+    from matplotlib.gridspec import GridSpec
+
+    from report import style
+
+    looks = style.looks(maps.of)
+    values = np.concatenate([maps.of[name][layer].ravel() for name in maps.of])
+    low, high = np.percentile(values, [100 - PERCENTILE, PERCENTILE])
+    low, high = (0.0 if low >= 0 else low), (high if high > low else low + 1)
+    panel = 3.0 if len(maps.of) > 2 else 3.8
+    shown = {name: tiled(maps.of[name][layer]) for name in looks}
+    tall = max(picture.shape[0] / picture.shape[1] for picture in shown.values())
+    made = style.figure(2.3 + (panel + 0.1) * len(maps.of), max(1.5, panel * tall) + 1.15)
+    grid = GridSpec(1, 1 + len(maps.of), figure=made, width_ratios=[1.5, *[panel] * len(maps.of)])
+    axes = made.add_subplot(grid[0])
+    squeezed = maps.picture if maps.picture.shape[2] == 3 else maps.picture[:, :, 0]
+    axes.imshow(squeezed, cmap="gray")
+    axes.set_title("the galaxy")
+    _without_ticks(axes)
+    colours = mpl.colormaps["viridis"].with_extremes(bad="white")
+    # the root shows faint maps beside bright ones; where outputs are negative there is none
+    norm = Normalize(low, high) if low < 0 else PowerNorm(0.5, low, high)
+    panels = []
+    for place, (name, look) in enumerate(looks.items(), start=1):
+        axes = made.add_subplot(grid[place])
+        drawn = axes.imshow(shown[name], cmap=colours, norm=norm, interpolation="nearest")
+        told = maps.facts["frameworks"][name]
+        axes.set_title(f"{look.name}, epoch {told['tested_epoch']}", color=look.colour)
+        axes.set_xlabel(style.plain(f"predicts: {told['predicted']}"), fontsize=7.5)
+        _without_ticks(axes)
+        panels.append(axes)
+    extend, label = ("both", "output") if low < 0 else ("max", "output (root scale)")
+    made.colorbar(drawn, ax=panels, shrink=0.8, pad=0.01, extend=extend, label=label)
+    some = next(iter(maps.of.values()))[layer]
+    title = f"{maps.facts['network']}, {layer}: {some.shape[2]} maps of {_size(some)} pixels"
+    return style.finish(made, title, caption(maps, layer), demo=maps.facts["demo"])
+
+
+def caption(maps: Maps, layer: str) -> str:
+    """What a figure shows: data, network, training, scale, and how far equal weights are apart."""
+    from report import style
+
+    facts = maps.facts
+    looks = style.looks(maps.of)
+    labels = "" if facts["labels"] == "native" else f", {facts['labels']} labels"
+    trained = {told["epochs_trained"] for told in facts["frameworks"].values()}
+    epochs = " and ".join(str(number) for number in sorted(trained))
+    sentences = [
+        f"Galaxy {facts['galaxy']} of {facts['dataset']}{labels} (labelled {facts['label']}), "
+        f"{_size(maps.picture)} pixels.",
+        f"Output of the layer with its activation function, in inference mode, float32 on the CPU; "
+        f"each framework has the weights it trained itself for {epochs} epochs (seed "
+        f"{facts['seed']}, {facts['parity']} parity, {facts['tuning']}) and tested in the epoch "
+        "named: panels differ as far as the trainings do.",
+        f"One scale of colours for all panels, which ends where {PERCENTILE:g} % of the values do.",
+    ]
+    apart = facts["differences"][layer]
+    if apart:
+        largest = max(apart, key=lambda name: apart[name])
+        sentences.append(
+            f"Given the same weights, those of {looks[facts['weights_of']].name}, the frameworks "
+            f"differ by at most {apart[largest]:.1e} of the layer's largest value, in "
+            f"{looks[largest].name}."
+        )
+    return " ".join(sentences)
+
+
+def _compute(options: argparse.Namespace, scratch: Path) -> int:
+    """Have the maps computed; the exit status of the process, which tells its own errors."""
+    command = [sys.executable, "-m", _COMPUTE, "--output", str(scratch)]
+    command += ["--models", str(options.models), f"--galaxy={options.galaxy}"]
+    for name in ("dataset", "seed"):
+        if (value := getattr(options, name)) is not None:
+            command.append(f"--{name}={value}")
+    for name in ("frameworks", "architectures"):
+        if values := getattr(options, name):
+            command += [f"--{name}", *values]
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, check=False
+    )
+    return done.returncode
+
+
+def _draw(maps: Maps, output: Path) -> None:
+    import matplotlib as mpl
+
+    from report import style
+
+    output.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(style.RC):
+        for layer in maps.facts["layers"]:
+            path, _ = style.save(figure(maps, layer), f"{maps.name}-{layer}", output)
+            apart = maps.facts["differences"][layer]
+            told = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
+            print(f"{path}" + (f"  same weights, largest difference: {told}" if told else ""))
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[0]}x{picture.shape[1]}"
+
+
+def _without_ticks(axes: Any) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
