@@ -49,7 +49,9 @@ class Tracker:
             for row in event["rows"]:
                 self.epoch = row["epoch"]
                 self.last[row["split"]] = row
-            if event["rows"][0]["epoch"] == 0 or self.epoch > before + 1:  # its start, or resumed
+            # without a validation set the event of epoch 0 has no rows
+            starts = not event["rows"] or event["rows"][0]["epoch"] == 0
+            if starts or self.epoch > before + 1:  # the latter where the run was resumed
                 self.first_epoch_started = time.perf_counter()
                 self.first_epoch = self.epoch
 

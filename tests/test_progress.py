@@ -101,6 +101,17 @@ def test_the_time_left_of_a_resumed_run_is_by_the_epochs_of_this_process(watch, 
     assert tracker.seconds_left() == pytest.approx(5.0 * (199 - done))
 
 
+def test_a_run_without_a_validation_set_has_no_rows_at_epoch_0(watch) -> None:
+    (run, _) = runs(epochs=10)
+    tracker = Tracker([run], Estimator())
+    tracker.start(1)
+    watch.now += 30
+    tracker.event({"event": "epoch", "rows": []})
+    watch.now += 5
+    tracker.event({"event": "epoch", "rows": [{"epoch": 1, "split": "train"}]})
+    assert tracker.seconds_left() == pytest.approx(5.0 * 9)
+
+
 def test_a_long_run_does_not_flood_a_log(watch) -> None:
     stream = io.StringIO()
     tracker = Tracker(runs(epochs=200), Estimator())
