@@ -83,7 +83,9 @@ class TunedFlaxBackend(FlaxBackend):
             "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
             "data": "streamed" if self._data is None else "on the device, uint8",
         }
-        return super().settings() | here | jax_convolution.settings(on_cpu=self._on_cpu)
+        return (
+            super().settings() | here | jax_convolution.settings(self.network, on_cpu=self._on_cpu)
+        )
 
     # ---- inside
 
@@ -156,13 +158,12 @@ def run_steps(
 
 def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
     """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
+    own = jax_convolution.own_pools(model.network)
     for layer in model.network.layers:
         if isinstance(layer, Conv) and "convolution" not in without:
             convolution: Any = model.layers[layer.name]
             convolution.conv_general_dilated = jax_convolution.convolve
-        if "max_pool" in without or not isinstance(layer, MaxPool):
-            continue
-        if layer.stride in (None, layer.size):
+        if isinstance(layer, MaxPool) and layer.name in own and "max_pool" not in without:
             model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
 
 

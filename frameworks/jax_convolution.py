@@ -17,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from frameworks.architecture import Activation, AveragePool, Conv, Dense, MaxPool
+from frameworks.network import Network
+
 Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (before, after) of rows, of columns
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -25,14 +28,38 @@ FEW_CHANNELS = 8  # Eigen's packing copies runs of (channels x kernel width): sl
 LARGE_KERNEL = 25  # taps from which patches of few channels pay
 
 
-def settings(*, on_cpu: bool) -> dict[str, str]:
+def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
     """What is recorded of a run."""
     if not on_cpu:
         return {"convolution": "XLA's", "max_pool": "XLA's"}
+    own = own_pools(network)
+    every = own >= {layer.name for layer in network.layers if isinstance(layer, MaxPool)}
     return {
         "convolution": "Eigen; kernel gradient as products of patches in cache-sized blocks",
-        "max_pool": "reshape and maximum",
+        "max_pool": "reshape and maximum" + ("" if every else f" ({', '.join(own) or 'none'})"),
     }
+
+
+def own_pools(network: Network) -> frozenset[str]:
+    """Names of the max-pools that `max_pool` can stand for.
+
+    Their windows do not overlap, and since the last pool there is no activation but ReLU: XLA keeps
+    a costly one's output (tanh, sigmoid, silu) for the backward pass, which then reads it twice, by
+    pixel and, through a bitcast, by window, and is written over it in place. The gradients are
+    wrong (jax 0.10.2, CPU; not with --xla_cpu_experimental_ynn_fusion_type=).
+    """
+    found = set()
+    smooth = False
+    for layer in network.layers:
+        if isinstance(layer, Conv | Dense):
+            smooth |= layer.activation not in ("linear", "relu")
+        elif isinstance(layer, Activation):
+            smooth |= layer.function not in ("linear", "relu")
+        elif isinstance(layer, MaxPool | AveragePool):
+            if isinstance(layer, MaxPool) and layer.stride in (None, layer.size) and not smooth:
+                found.add(layer.name)
+            smooth = False
+    return frozenset(found)
 
 
 def convolve(

@@ -262,7 +262,7 @@ class JaxLoop(_Loop):
         from frameworks import jax_convolution
 
         places = {"compiled": f"jit, up to {feed.CHUNK_STEPS} steps a dispatch, state donated"}
-        return places | jax_convolution.settings(on_cpu=self.fast_layers)
+        return places | jax_convolution.settings(self.model.network, on_cpu=self.fast_layers)
 
     def _own(self, value: Any) -> Any:
         import jax
@@ -331,13 +331,14 @@ def _use_fast_layers(model: GalaxyNet) -> None:
     def pool(inputs: Any, *, size: int) -> Any:
         return jax_convolution.max_pool(inputs, size)
 
+    own = jax_convolution.own_pools(model.network)
     for layer in model.network.layers:
         if isinstance(layer, Conv):
             kernel = partial(convolve, layer=layer)
             model.layers[layer.name].convolution_op = lambda inputs, weights, kernel=kernel: kernel(
                 inputs, keras.ops.convert_to_tensor(weights)
             )
-        elif isinstance(layer, MaxPool) and layer.stride in (None, layer.size):
+        elif isinstance(layer, MaxPool) and layer.name in own:
             model.layers[layer.name].call = partial(pool, size=layer.size)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from datasets.batches import Epoch, MaskSpec, epoch_order, split_into_batches
-from frameworks import feed, recipe
+from frameworks import feed, jax_convolution, recipe
 from frameworks.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool
 from frameworks.backend import Runtime
 from frameworks.defaults import fill_recipe
@@ -96,3 +96,38 @@ def test_every_choice_can_be_left_out(choice):
         each.stage(IMAGES, LABELS)
     expected = whole.train_epoch(epoch()).loss
     assert one.train_epoch(epoch()).loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "silu", "relu"])
+def test_pools_behind_every_activation_have_the_gradients_of_xlas_own(activation):
+    """XLA writes over what our pool reads again where the activation is kept (own_pools)."""
+    net = network(
+        Conv(filters=4, kernel=5, activation=activation),
+        MaxPool(size=4),
+        Flatten(),
+        input_shape=(24, 24, 3),
+    )
+    images = GENERATOR.integers(0, 256, (8, *net.input_shape), dtype=np.uint8)
+    labels = GENERATOR.integers(0, net.classes, 8).astype(np.int32)
+    epoch = Epoch(images, labels, [np.arange(8)], 1)
+    filled = fill_recipe(recipe.Recipe(optimizer=recipe.SGD(), batch_size=8))
+    trained = []
+    for kind in (TunedFlaxBackend, FlaxBackend):
+        made = kind(net, filled, Runtime(), random_weights(net))
+        made.train_epoch(epoch)
+        trained.append(made.get_weights())
+    for key, value in trained[0].items():
+        np.testing.assert_allclose(value, trained[1][key], rtol=1e-4, atol=1e-6, err_msg=key)
+
+
+def test_only_pools_behind_relu_are_our_own():
+    net = network(
+        Conv(filters=2, kernel=3, activation="relu"),
+        MaxPool(size=2),
+        Conv(filters=2, kernel=3, activation="tanh"),
+        MaxPool(size=2),
+        Flatten(),
+        input_shape=(12, 12, 3),
+    )
+    assert jax_convolution.own_pools(net) == {"l1"}
+    assert "(l1)" in jax_convolution.settings(net, on_cpu=True)["max_pool"]
