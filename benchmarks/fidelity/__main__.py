@@ -66,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--steps", type=int, default=10, help="training steps of R5a, R5b and R5c (default 10)"
     )
+    line.add_argument(
+        "--adam-epsilon",
+        type=float,
+        default=2**-13,  # ladder.STEADY_EPSILON, which must not be imported for --help
+        metavar="E",
+        help="of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
+    )
     line.add_argument("--batch-size", type=int, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=int, default=[10, 4], metavar="N")
     line.add_argument(

@@ -120,7 +120,8 @@ def _cases(
         steps = ladder.one_step(networks, options.precision, **shared)
         cases += [ladder.settled(case) for case in steps]
     if "R5a" in options.rungs and "float64" in options.precision:
-        cases += ladder.trajectories(networks, optimizers, options.steps, **training)
+        epsilon = options.adam_epsilon
+        cases += ladder.trajectories(networks, optimizers, options.steps, epsilon, **training)
     if "R5b" in options.rungs and "float32" in options.precision:
         cases += ladder.smooth_trajectories(networks, options.steps, **training)
     return [_of_tuning(case, options.tuning) for case in cases]

@@ -41,7 +41,20 @@ DYADIC: dict[str, Optimizer] = {
 }
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
-STEADY_EPSILON = 2**-13  # R4: stops Adam from amplifying gradients that are rounding alone
+STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
+
+
+def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
+    """Of DYADIC, but Adam and AdamW with an epsilon that rounding does not reach.
+
+    The difference of two equal trainings falls as 1 / epsilon (docs/fidelity.md): what is left is
+    what was computed. R3 tests the small epsilon, on gradients that are given.
+    """
+    spec = DYADIC[optimizer]
+    if isinstance(spec, recipes.Adam | recipes.AdamW):
+        return msgspec.structs.replace(spec, epsilon=epsilon)
+    return spec
+
 
 # Every kind of layer and option in one small network.
 _EVERYTHING = """
@@ -153,7 +166,7 @@ def one_step(
     architectures: Iterable[str | Architecture], precisions: Iterable[Precision], **fields: object
 ) -> list[Case]:
     """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
-    adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    adam = steady("adam")
     options = {"images": 24, "steps": 1} | fields
     measures = {"float32": ("forward", "steps"), "float64": ("steps",)}  # flips: float32 alone
     return [
@@ -172,7 +185,7 @@ def one_step(
 def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: object) -> list[Case]:
     """R0-R2 and R5 with class weights, in a network without kinks: the loss alone differs, so one
     small network says it all. Adam's epsilon as large as R4's."""
-    adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    adam = steady("adam")
     options: dict[str, object] = {"images": 20, "test_images": 4, "size": 8} | fields
     options |= {"measure": ("structure", "forward", "gradients", "steps", "epoch"), "steps": steps}
     return [
@@ -234,7 +247,7 @@ def smooth_trajectories(
     architectures: Iterable[str | Architecture], steps: int = 200, **fields: object
 ) -> list[Case]:
     """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact."""
-    adam = msgspec.structs.replace(DYADIC["adam"], epsilon=STEADY_EPSILON)
+    adam = steady("adam")
     options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 8)} | fields
     options |= {"measure": ("steps",), "steps": steps}
     networks = [load(a) if isinstance(a, str) else a for a in architectures]
@@ -248,15 +261,20 @@ def trajectories(
     architectures: Iterable[str | Architecture],
     optimizers: Iterable[str],
     steps: int = 10,
+    epsilon: float = STEADY_EPSILON,
     **fields: object,
 ) -> list[Case]:
-    """R5a: float64 training, every step compared, the learning rate halved half-way."""
+    """R5a: float64 training, every step compared, the learning rate halved half-way.
+
+    Adam's epsilon is as large as R4's, unless another is asked for.
+    """
     optimizers = list(optimizers)
     options = {"images": 44, "test_images": 8, "measure": ("steps",)} | fields
     options |= {"steps": steps}
     options |= {"rate_change": steps // 2, "rate_factor": 0.5}
-    return [
-        make(architecture, name, "float64", label=f"{steps}steps", **options)  # type: ignore[arg-type]
-        for architecture in architectures
-        for name in optimizers
-    ]
+    made = []
+    for architecture in architectures:
+        for name in optimizers:
+            spec, label = steady(name, epsilon), f"{steps}steps-{name}"
+            made.append(make(architecture, spec, "float64", label=label, **options))  # type: ignore[arg-type]
+    return made
