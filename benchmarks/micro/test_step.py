@@ -1,6 +1,6 @@
 """One training step, one evaluation step and compilation, side by side, by pytest-benchmark.
 
-    MICRO_FRAMEWORK=jax python -m pytest benchmarks/micro/test_step.py
+    MICRO_FRAMEWORK=jax python -m pytest -n0 benchmarks/micro/test_step.py
 
 A framework a process: MICRO_FRAMEWORK is torch (the default), jax or keras; MICRO_DEVICE is cpu
 (the default) or cuda; MICRO_BATCH_SIZE and MICRO_THREADS are 64 and 2. Not part of the default

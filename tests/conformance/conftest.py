@@ -21,10 +21,12 @@ ARCHITECTURES = [name for name in architecture.available() if name != "alexnet_v
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}
 # A seed whose batch has no unit within rounding of a kink, as `ladder.settled` finds it; else 0.
 SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
-# Tens of millions of parameters: a smaller batch; float64 and the whole step are slow tests.
+# Tens of millions of parameters: a smaller batch.
 LARGE = {"alexnet": 4, "alexnet_valid": 4}
 BOTH = ("float64", "float32")
 SMALL = [name for name in ARCHITECTURES if name not in LARGE]
+# In both precisions and a whole step by default; the others in float32, the rest of them is slow.
+DEEP = ("unam", "c2", ladder.EVERYTHING)
 
 
 def options(name):
@@ -32,27 +34,33 @@ def options(name):
     return {"seed": SEEDS.get(str(name), 0), "batch_size": LARGE.get(str(name), 8)}
 
 
-def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING), large=("float32",)):
-    """R0-R2 in both precisions, the large networks in those of `large`; heads of 10 and 4."""
+def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING), precisions=BOTH):
+    """R0-R2; heads of 10, and of 4 for some."""
     return [
         case
         for name in names
         for case in ladder.one_batch(
-            [name],
-            large if name in LARGE else BOTH,
-            CLASSES.get(str(name), (10,)),
-            **options(name),
+            [name], precisions, CLASSES.get(str(name), (10,)), **options(name)
         )
     ]
 
 
 def step_cases(names=(*SMALL, ladder.EVERYTHING)):
     """R4 in both precisions."""
-    return [
-        case
-        for name in names
-        for case in ladder.one_step([name], ("float64", "float32"), **options(name))
-    ]
+    return [case for name in names for case in ladder.one_step([name], BOTH, **options(name))]
+
+
+def default_cases():
+    """What every test run measures: each network in float32, some of them all the way."""
+    shallow = [name for name in ARCHITECTURES if name not in DEEP]
+    cases = [*batch_cases(DEEP), *batch_cases(shallow, ["float32"]), *step_cases(DEEP)]
+    return [*cases, *training_cases(), *weighted_cases(), *optimizer_cases()]
+
+
+def deep_cases():
+    """What is left of R0-R4 for every network that is not large: with the above, all of it."""
+    shallow = [name for name in SMALL if name not in DEEP]
+    return [*batch_cases(shallow, ["float64"]), *step_cases(shallow)]
 
 
 def training_cases():
@@ -76,7 +84,5 @@ def optimizer_cases():
 @pytest.fixture(scope="session")
 def traces(tmp_path_factory) -> Traces:
     """Every framework's trace of every default case, and the reference's."""
-    cases = [*batch_cases(), *step_cases(), *training_cases(), *weighted_cases()]
-    cases += optimizer_cases()
     directory = tmp_path_factory.mktemp("conformance")
-    return collect([REFERENCE, *FRAMEWORKS], cases, directory, parallel=2)
+    return collect([REFERENCE, *FRAMEWORKS], default_cases(), directory, parallel=2)

@@ -11,28 +11,18 @@ from benchmarks.fidelity.rungs import Pair, judge_pair, rms_against_median
 from frameworks.network import Network
 from tests.conformance.conftest import (
     ARCHITECTURES,
-    BOTH,
     FRAMEWORKS,
     LARGE,
     SMALL,
     batch_cases,
-    optimizer_cases,
+    deep_cases,
+    default_cases,
     step_cases,
-    training_cases,
-    weighted_cases,
 )
 
-CASES = {
-    case.name: case
-    for case in [
-        *batch_cases(),
-        *step_cases(),
-        *training_cases(),
-        *weighted_cases(),
-        *optimizer_cases(),
-    ]
-}
-LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE, BOTH), *step_cases(LARGE)]}
+CASES = {case.name: case for case in default_cases()}
+DEEP_CASES = {case.name: case for case in deep_cases()}
+LARGE_CASES = {case.name: case for case in [*batch_cases(LARGE), *step_cases(LARGE)]}
 PAIRS = [(name, REFERENCE) for name in FRAMEWORKS] + list(combinations(FRAMEWORKS, 2))
 
 
@@ -63,11 +53,23 @@ def test_the_framework_counts_the_parameters(traces, framework, name):
 
 
 def test_no_framework_is_much_less_exact_than_the_others(traces):
-    cases = [case for case in batch_cases() if case.precision == "float32"]
+    cases = batch_cases(precisions=["float32"])
     compared = [f for case in cases for f in rms_against_median(case, traces, FRAMEWORKS)]
     if len(FRAMEWORKS) >= 3:
         assert len(compared) == len(FRAMEWORKS) * len(cases)
     assert not failures(compared)
+
+
+@pytest.mark.slow
+def test_every_network_in_float64_and_a_whole_step(tmp_path):
+    cases = list(DEEP_CASES.values())
+    found = collect([REFERENCE, *FRAMEWORKS], cases, tmp_path, parallel=2)
+    findings = []
+    for case in cases:
+        for one, other in PAIRS:
+            findings += judge_pair(Pair(case, found[one, case.name], found[other, case.name]))
+    assert {finding.rung for finding in findings} == {"R0", "R1", "R2", "R4"}
+    assert not failures(findings)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.rungs import Pair, judge_pair
 from tests.conformance.conftest import (
-    BOTH,
     FRAMEWORKS,
     LARGE,
     batch_cases,
@@ -43,7 +42,7 @@ def chosen():
 CASES = {case.name: case for case in chosen()}
 COMPILED = tuned([COMPILE, msgspec.structs.replace(COMPILE, name="native-compile", native=True)])
 EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()])
-EVERY += tuned([*batch_cases(LARGE, BOTH), *step_cases(LARGE)])
+EVERY += tuned(step_cases(LARGE))
 
 
 def judged(framework, cases, traces):
