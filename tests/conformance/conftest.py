@@ -34,13 +34,13 @@ def options(name):
     return {"seed": SEEDS.get(str(name), 0), "batch_size": LARGE.get(str(name), 8)}
 
 
-def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING), precisions=BOTH):
-    """R0-R2; heads of 10, and of 4 for some."""
+def batch_cases(names=(*ARCHITECTURES, ladder.EVERYTHING), precisions=BOTH, classes=None):
+    """R0-R2; heads of 10, and of 4 for some, unless `classes` says which."""
     return [
         case
         for name in names
         for case in ladder.one_batch(
-            [name], precisions, CLASSES.get(str(name), (10,)), **options(name)
+            [name], precisions, classes or CLASSES.get(str(name), (10,)), **options(name)
         )
     ]
 
@@ -53,14 +53,15 @@ def step_cases(names=(*SMALL, ladder.EVERYTHING)):
 def default_cases():
     """What every test run measures: each network in float32, some of them all the way."""
     shallow = [name for name in ARCHITECTURES if name not in DEEP]
-    cases = [*batch_cases(DEEP), *batch_cases(shallow, ["float32"]), *step_cases(DEEP)]
-    return [*cases, *training_cases(), *weighted_cases(), *optimizer_cases()]
+    cases = [*batch_cases([*DEEP, *shallow], ["float32"]), *batch_cases(DEEP, ["float64"], (10,))]
+    return [*cases, *step_cases(DEEP), *training_cases(), *weighted_cases(), *optimizer_cases()]
 
 
 def deep_cases():
     """What is left of R0-R4 for every network that is not large: with the above, all of it."""
     shallow = [name for name in SMALL if name not in DEEP]
-    return [*batch_cases(shallow, ["float64"]), *step_cases(shallow)]
+    heads = batch_cases(CLASSES, ["float64"], (4,))
+    return [*batch_cases(shallow, ["float64"]), *heads, *step_cases(shallow)]
 
 
 def training_cases():

@@ -87,6 +87,7 @@ def test_tuned_backends_hold_every_rung_on_every_network(framework, tmp_path):
     assert not failures(judged(framework, EVERY, traces))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_compiling_does_not_change_the_result(framework, compile_traces):
     for case in COMPILED:
