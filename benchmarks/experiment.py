@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.suite import Suite, convert, relative_to
-from frameworks.architecture import SpecificationError, near_miss
+from frameworks.architecture import SpecificationError, check_fields, near_miss
 from results.reported import METRICS, Declared, Reported, Sizes
 
 DIRECTORY = Path(__file__).parent / "experiments"
@@ -161,10 +161,10 @@ def scaled(suite: Suite, scale: float, *, but: frozenset[str] = frozenset()) -> 
 
 
 def _checked(table: dict[str, Any], path: Path) -> Experiment:
-    _known(table, Experiment, str(path))
+    check_fields(table, Experiment, str(path))
     for number, figure in enumerate(table.get("reported", []), start=1):
         where = f"{path}: reported {number}"
-        _known(figure, Reported, where)
+        check_fields(figure, Reported, where)
         metric = figure.get("metric")
         if metric is not None and metric not in METRICS:
             raise SpecificationError(
@@ -200,13 +200,3 @@ def _checked(table: dict[str, Any], path: Path) -> Experiment:
             )
     # shipped ones have architectures of their own beside them, and name data sets of the catalogue
     return msgspec.structs.replace(found, run=relative_to(path.parent, suite))
-
-
-def _known(table: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    for key in table:
-        if key not in known:
-            raise SpecificationError(
-                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
-                f"Known fields: {', '.join(known)}."
-            )

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine, models
+from benchmarks.failures import message
 from benchmarks.launch import environment
 from benchmarks.models import SavedModel
 from benchmarks.plan import RunConfig
@@ -60,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in compute(options):
             print(path)
     except (ValueError, OSError) as error:
-        own = isinstance(error, OSError) and error.strerror and not error.filename
-        print(f"error: {error.strerror if own else error}", file=sys.stderr)  # type: ignore[union-attr]
+        print(f"error: {message(error)}", file=sys.stderr)
         return BAD_INPUT
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from frameworks.architecture import SpecificationError, near_miss
+from frameworks.architecture import SpecificationError, check_fields, near_miss
 from frameworks.recipe import (
     CALLBACKS,
     MONITORS,
@@ -143,12 +143,7 @@ def convert(table: dict[str, Any], *, origin: str) -> Suite:
         SpecificationError: the message names `origin` and the field.
     """
     fields = {field.name: field for field in msgspec.structs.fields(Suite)}
-    for key in table:
-        if key not in fields:
-            raise SpecificationError(
-                f"{origin}: unknown field '{key}'{near_miss(key, list(fields))}. "
-                f"Known fields: {', '.join(fields)}."
-            )
+    check_fields(table, Suite, origin)
     table = dict(table)
     for key, field in fields.items():
         if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):

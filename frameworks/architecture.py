@@ -12,6 +12,7 @@ import hashlib
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -217,6 +218,17 @@ def near_miss(word: str, known: list[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     match = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f" (did you mean '{by_lower[match[0]]}'?)" if match else ""
+
+
+def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    """Raise SpecificationError, with the near miss, for a key that is no field of `kind`."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    for key in table:
+        if key not in known:
+            raise SpecificationError(
+                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
+                f"Known fields: {', '.join(known)}."
+            )
 
 
 def _check_layer_keys(layer: object, index: int, origin: str) -> None:

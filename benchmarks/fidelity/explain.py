@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from frameworks import architecture as architectures
-from frameworks.architecture import Architecture, SpecificationError, near_miss
+from frameworks.architecture import Architecture, SpecificationError, check_fields, near_miss
 from frameworks.recipe import OPTIMIZERS, Recipe
 
 if TYPE_CHECKING:
@@ -95,22 +95,12 @@ def _recipe(table: Any, origin: str) -> Recipe:
             f"Known: {', '.join(OPTIMIZERS)}."
         )
     settings = {key: value for key, value in optimizer.items() if key != "name"}
-    _check_keys(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
-    _check_keys(table, Recipe, origin)
+    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
+    check_fields(table, Recipe, origin)
     try:
         return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
-
-
-def _check_keys(table: Mapping[str, Any], struct: type[msgspec.Struct], where: str) -> None:
-    known = [part.name for part in msgspec.structs.fields(struct)]
-    for key in table:
-        if key not in known:
-            raise SpecificationError(
-                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
-                f"Known fields: {', '.join(known)}."
-            )
 
 
 _HEADINGS: Mapping[Verdict, str] = {
