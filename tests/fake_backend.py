@@ -6,10 +6,12 @@ a linear classifier in NumPy, so that its numbers are a training's.
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -347,3 +349,21 @@ def _pixels(images: np.ndarray) -> np.ndarray:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def working_directory(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray, labels: np.ndarray
+) -> Path:
+    """Go to a directory with `galaxies.h5` and `linear.toml`, the fakes registered, no GPU, and
+    temporary files in a `scratch` of its own."""
+    install(directory, monkeypatch)
+    (directory / "linear.toml").write_text(ARCHITECTURE)
+    with h5py.File(directory / "galaxies.h5", "w") as file:
+        file["images"], file["ans"] = images, labels.astype(np.uint8)
+    scratch = directory / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return directory

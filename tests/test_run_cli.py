@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import psutil
 import pytest
@@ -30,20 +29,10 @@ FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "flax", "optax")
 @pytest.fixture
 def work(tmp_path, monkeypatch) -> Path:
     """A working directory with galaxies and a network, and the fakes registered."""
-    fake_backend.install(tmp_path, monkeypatch)
-    (tmp_path / "linear.toml").write_text(fake_backend.ARCHITECTURE)
     labels = np.arange(90) % 3
     images = np.random.default_rng(0).integers(0, 120, (90, 6, 6, 3)).astype(np.uint8)
     images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
-    with h5py.File(tmp_path / "galaxies.h5", "w") as file:
-        file["images"], file["ans"] = images, labels.astype(np.uint8)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    return tmp_path
+    return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
 
 
 def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -45,21 +44,11 @@ value = 1090
 @pytest.fixture
 def work(tmp_path, monkeypatch) -> Path:
     """A working directory with 400 galaxies in ten classes and two experiments on them."""
-    fake_backend.install(tmp_path, monkeypatch)
-    (tmp_path / "linear.toml").write_text(fake_backend.ARCHITECTURE)
     labels = np.arange(400) % 10
     images = np.random.default_rng(0).integers(0, 255, (400, 6, 6, 3)).astype(np.uint8)
-    with h5py.File(tmp_path / "galaxies.h5", "w") as file:
-        file["images"], file["ans"] = images, labels.astype(np.uint8)
     (tmp_path / "mine.toml").write_text(SMALL)
     (tmp_path / "grouped.toml").write_text(SMALL.replace("[run]", '[run]\nlabels = "4way"'))
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    return tmp_path
+    return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
 
 
 def command(*options: str, names: tuple[str, ...] = ("mine.toml",)) -> list[str]:
