@@ -123,7 +123,7 @@ def _cases(
         epsilon = options.adam_epsilon
         cases += ladder.trajectories(networks, optimizers, options.steps, epsilon, **training)
     if "R5b" in options.rungs and "float32" in options.precision:
-        cases += ladder.smooth_trajectories(networks, options.steps, **training)
+        cases += ladder.smooth_trajectories(networks, optimizers, options.steps, **training)
     return [_of_tuning(case, options.tuning) for case in cases]
 
 

@@ -244,16 +244,20 @@ def smooth_twin(architecture: Architecture) -> Architecture:
 
 
 def smooth_trajectories(
-    architectures: Iterable[str | Architecture], steps: int = 200, **fields: object
+    architectures: Iterable[str | Architecture],
+    optimizers: Iterable[str] = ("adam",),
+    steps: int = 200,
+    **fields: object,
 ) -> list[Case]:
     """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact."""
-    adam = steady("adam")
+    optimizers = list(optimizers)
     options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 8)} | fields
     options |= {"measure": ("steps",), "steps": steps}
     networks = [load(a) if isinstance(a, str) else a for a in architectures]
     return [
-        make(smooth_twin(network), adam, "float32", label=f"{steps}steps", **options)  # type: ignore[arg-type]
+        make(smooth_twin(network), steady(name), "float32", label=f"{steps}steps-{name}", **options)  # type: ignore[arg-type]
         for network in networks
+        for name in optimizers
     ]
 
 
