@@ -1,4 +1,4 @@
-"""What is to be run: one frozen configuration per run, its identity, and the order of a session.
+"""What is to be run: one frozen configuration per run, and its identity.
 
 A `RunConfig` states everything that decides a result or a speed: the architecture and recipe with
 every default spelled out, the data view, the split, the seed, the device. Its hash is the `run_id`.
@@ -7,21 +7,16 @@ every default spelled out, the data view, the split, the seed, the device. Its h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import product
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
-from benchmarks.recipes import recipes
-from benchmarks.suite import Augmentation, Parity, SplitBy, Suite, TestCopies, Tuning
-from datasets.batches import split_into_batches
-from frameworks.architecture import Architecture, SpecificationError, load
-from frameworks.backend import Precision, Runtime, framework
-from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from benchmarks.suite import Augmentation, Parity, SplitBy, TestCopies, Tuning
+from frameworks.architecture import Architecture
+from frameworks.backend import Precision, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
@@ -264,136 +259,3 @@ class PlannedRun:
         trained = epochs * self.images_per_epoch * self.network.flops(training=True)
         looked_at = (epochs + 1) * self.sizes.validation + self.sizes.test
         return trained + looked_at * self.network.flops()
-
-
-def matrix(
-    suite: Suite,
-    data: DataView,
-    sizes: SplitSizes,
-    *,
-    devices: dict[str, Device],
-    threads: int,
-    missing: dict[str, str] | None = None,
-    interpreters: Mapping[str, str] | None = None,
-    train_counts: Mapping[str, int] | None = None,
-) -> list[PlannedRun]:
-    """Every run of a suite, each once, frameworks and tunings interleaved block by block.
-
-    Smaller batches come first: a size that does not fit in memory can then be told beside one that
-    does. With `suite.control` the first framework of each block, in its first tuning, is run twice.
-
-    Args:
-        suite: the lists to combine.
-        data, sizes: what the galaxies turned out to be.
-        devices: where each framework of the suite computes.
-        threads: CPU threads given to each run.
-        missing: frameworks that cannot be run here, with the reason; their runs are marked.
-        interpreters: of frameworks that do not run in this one.
-        train_counts: training images by the name of the class, for balanced class weights.
-
-    Raises:
-        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
-            weights that do not fit the classes; callbacks without a validation set.
-        ValueError: a batch size larger than the training set.
-    """
-    architectures = [load(name) for name in suite.architectures]
-    natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
-    made = recipes(
-        suite,
-        classes=data.classes,
-        train_counts=train_counts or {},
-        validation=sizes.validation,
-    )
-    for batch_size in suite.batch_size:
-        split_into_batches(np.arange(sizes.train), batch_size)
-    blocks = []
-    for repeat, seed, architecture, parity, precision, recipe in product(
-        range(suite.processes),
-        suite.seeds,
-        architectures,
-        suite.parity,
-        suite.precision,
-        made,
-    ):
-        block = []
-        for tuning, name in product(suite.tuning, suite.frameworks):
-            defaults = natives[name] if parity == "native" else PROJECT
-            config = RunConfig(
-                framework=name,
-                architecture=_stripped(fill_architecture(architecture, defaults)),
-                recipe=fill_recipe(recipe, defaults),
-                data=data,
-                split=SplitSettings(
-                    seed=suite.split_seed,
-                    test_fraction=suite.test_fraction,
-                    validation_fraction=suite.validation_fraction,
-                    by=suite.split_by,
-                    test_copies=suite.test_copies,
-                ),
-                seed=seed,
-                device=devices.get(name, "cpu"),
-                threads=threads,
-                repeat=repeat,
-                parity=parity,
-                tuning=tuning,
-                precision=precision,
-                deterministic=suite.deterministic,
-                nudge=repeat if suite.nudge_repeats else 0,
-            )
-            skip = (missing or {}).get(name, "")
-            python = (interpreters or {}).get(name, "")
-            block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
-        if suite.control and (there := [run for run in block if not run.skip]):
-            again = msgspec.structs.replace(there[0].config, control=True)
-            # half a block away, as far as any two cells that are compared can be
-            block.insert((len(block) + 1) // 2, replace(there[0], config=again))
-        _check_size(block[0].config)
-        blocks.append(block)
-    return list({run.run_id: run for run in interleaved(blocks)}.values())
-
-
-def _check_size(config: RunConfig) -> None:
-    """Raises SpecificationError when the pictures are too small; of crops it says which serve."""
-    try:
-        config.network()
-    except SpecificationError as error:
-        whole, crop = config.data.cropped_from, config.data.height
-        if not whole:
-            raise
-        serves = next((s for s in range(crop + 1, whole - 1) if _fits(config, s)), None)
-        remedy = f"a crop_size of {serves} or more serves" if serves else "no crop_size serves"
-        raise SpecificationError(
-            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; "
-            "augmentation dihedral crops nothing."
-        ) from error
-
-
-def _fits(config: RunConfig, side: int) -> bool:
-    data = msgspec.structs.replace(config.data, height=side, width=side)
-    try:
-        msgspec.structs.replace(config, data=data).network()
-    except SpecificationError:
-        return False
-    return True
-
-
-def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:
-    """The runs block after block: K T J, J T K, T J K, K J T, ...
-
-    Every second block is the reverse of the one before it, so that a drift of the machine hits all
-    alike, and each pair starts one framework further on. Where the first starts is drawn from the
-    hash of what is to be run: the same matrix has the same order.
-    """
-    if not blocks:
-        return
-    content = "".join(run.run_id for block in blocks for run in block)
-    start = int(hashlib.sha256(content.encode()).hexdigest(), 16)
-    for number, block in enumerate(blocks):
-        turn = (start + number // 2) % max(len(block), 1)
-        order = [*block[turn:], *block[:turn]]
-        yield from reversed(order) if number % 2 else order
-
-
-def _stripped(architecture: Architecture) -> Architecture:
-    """Name and layers only: a title or a source does not change what is run."""
-    return Architecture(name=architecture.name, layers=architecture.layers)

@@ -13,7 +13,8 @@ from benchmarks import device, machine
 from benchmarks.estimate import Estimator
 from benchmarks.interpreters import check as check_interpreters
 from benchmarks.interpreters import parse as parse_interpreters
-from benchmarks.plan import PartOf, PlannedRun, matrix
+from benchmarks.matrix import matrix
+from benchmarks.plan import PartOf, PlannedRun
 from benchmarks.progress import clock
 from benchmarks.row import Session
 from benchmarks.session import describe_session

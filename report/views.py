@@ -5,7 +5,6 @@ panel holds runs of the same network and recipe, which differ in framework, seed
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,16 @@ import pandas as pd
 import pyarrow as pa
 
 from report.identity import Check, checks, refusal
+from report.naming import (
+    OF_PANELS,
+    OF_VIEWS,
+    PANEL_ALWAYS,
+    PANEL_IF_NEEDED,
+    VIEW_ALWAYS,
+    VIEW_IF_NEEDED,
+    names_of,
+    unusual,
+)
 from report.numbers import count, mostly
 from report.style import Look, looks, ordered
 from report.variants import telling_apart, variant
@@ -51,35 +60,6 @@ _PANEL_COLUMNS = (
 )
 _MISSING = "?"  # stands for null in a group's key
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
-
-# How views and panels are named.
-_VIEW_ALWAYS = dict.fromkeys(("dataset", "parity", "tuning", "precision", "device"), "{}")
-_VIEW_IF_NEEDED = {
-    "labels": "{} labels",
-    "channels": "channels {}",
-    "image_height": "{} pixels",
-    "threads": "{} threads",
-    "machine_id": "machine {:.6}",
-    "dataset_sha256": "data {:.6}",
-}
-_PANEL_ALWAYS = {"architecture": "{}"}
-_PANEL_IF_NEEDED = {
-    "batch_size": "batch {}",
-    "epochs": "{} epochs",
-    "optimizer": "{}",
-    "learning_rate": "rate {}",
-    "architecture_hash": "layers {:.6}",
-}
-# Words in every name for what is not usual.
-_UNUSUAL = {
-    "fraction": "fraction {}",
-    "augmentation": "{}",
-    "split_by": "split by {} (leak)",
-    "test_copies": "tested on {} copies",
-    "part_of": "{}",
-}
-_OF_VIEWS = ("fraction", "augmentation")
-_OF_PANELS = ("split_by", "test_copies", "part_of")
 
 
 @dataclass(frozen=True)
@@ -162,7 +142,7 @@ class View:
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
         words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
-        return ", ".join([*words, *_unusual(self.runs, _OF_VIEWS)])
+        return ", ".join([*words, *unusual(self.runs, OF_VIEWS)])
 
     @property
     def machine(self) -> str:
@@ -256,7 +236,7 @@ class Frames:
         """Every view, the one with the most finished runs of real data first."""
         groups = list(_grouped(self.runs, VIEW_COLUMNS))
         groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
-        titles = _names(groups, _VIEW_ALWAYS, _OF_VIEWS, _VIEW_IF_NEEDED)
+        titles = names_of(groups, VIEW_ALWAYS, OF_VIEWS, VIEW_IF_NEEDED)
         slugs: list[str] = []
         for title in titles:
             slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
@@ -302,14 +282,14 @@ def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
     )
     words = pd.DataFrame([telling_apart(config) for config in runs["config"]]).fillna("")
     variants = variants.assign(**{f"words {name}": words[name].to_numpy() for name in words})
-    if_needed = _PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
+    if_needed = PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
     groups = [
         _latest_cells(group)
         for one in _grouped(variants, ("experiment",))  # the same run may be of two, scaled down
         for group in _merged_by_cell(list(_grouped(one, (*_PANEL_COLUMNS, "variant"))))
     ]
     groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
-    names = _names(groups, _PANEL_ALWAYS, _OF_PANELS, if_needed)
+    names = names_of(groups, PANEL_ALWAYS, OF_PANELS, if_needed)
     for name, group in zip(names, groups, strict=True):
         yield Panel(name, group, str(group["parity"].iloc[0]))
 
@@ -343,53 +323,3 @@ def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
     """Of each framework the cell that was run last: an older definition is not mixed in."""
     last = runs.sort_values("started_at").groupby("framework")["cell_id"].last()
     return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]
-
-
-def _unusual(group: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    """A word for each of these columns in which the group is not as usual."""
-    values = {column: group[column].iloc[0] for column in columns}
-    return [
-        _UNUSUAL[column].format(value if isinstance(value, str) else f"{value:g}")
-        for column, value in values.items()
-        if value != USUAL.get(column, "")
-    ]
-
-
-def _names(
-    groups: list[pd.DataFrame],
-    always: dict[str, str],
-    unusual: Iterable[str],
-    if_needed: dict[str, str],
-) -> list[str]:
-    """A name for each group, with as much as it takes to tell the groups apart.
-
-    Args:
-        groups: each with one value in every column named.
-        always: a format for each column that is in every name.
-        unusual: columns of `_UNUSUAL` that are in every name where they are not as usual.
-        if_needed: a format for each column that is used between groups of the same name.
-    """
-
-    def word(group: pd.DataFrame, column: str, form: str) -> str:
-        return form.format(str(group[column].iloc[0]))
-
-    names = [
-        ", ".join([word(group, *item) for item in always.items()] + _unusual(group, unusual))
-        for group in groups
-    ]
-    for item in if_needed.items():
-        words = [word(group, *item) for group in groups]
-        variants: dict[str, set[str]] = {}
-        for name, extra in zip(names, words, strict=True):
-            variants.setdefault(name, set()).add(extra)
-        names = [
-            f"{name}, {extra}" if len(variants[name]) > 1 else name
-            for name, extra in zip(names, words, strict=True)
-        ]
-    counted = Counter(names)
-    numbers: Counter[str] = Counter()
-    for index, name in enumerate(names):
-        numbers[name] += 1
-        if counted[name] > 1:
-            names[index] = f"{name} (variant {numbers[name]})"
-    return names

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 # Nothing may depend on how busy the machine is, and a failure must come again. To search further:
@@ -30,9 +31,19 @@ def galaxy_files() -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with `galaxies.h5`, a store `runs`, and in it the models of six runs."""
+    """A directory with `galaxies.h5`, a store `runs`, and in it the models of six runs.
+
+    Trained once for all of pytest-xdist's processes; to be read only.
+    """
     from tests import small_galaxies
 
-    directory = tmp_path_factory.mktemp("trained")
-    small_galaxies.train(directory)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    directory = shared / "trained"
+    with FileLock(shared / "trained.lock"):
+        if not (directory / "done").exists():
+            directory.mkdir()
+            small_galaxies.train(directory)
+            (directory / "done").touch()
     return directory

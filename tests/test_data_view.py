@@ -10,7 +10,8 @@ import pytest
 from benchmarks import serving, staging
 from benchmarks.clock import Clock
 from benchmarks.evaluation import evaluate
-from benchmarks.plan import SplitSizes, matrix
+from benchmarks.matrix import matrix
+from benchmarks.plan import SplitSizes
 from benchmarks.run import main
 from benchmarks.serving import Feed, Part
 from benchmarks.staging import Galaxies, StagedData

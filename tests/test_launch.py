@@ -15,7 +15,8 @@ from benchmarks import launch as launching
 from benchmarks.channel import Lines
 from benchmarks.failures import classify, death
 from benchmarks.launch import Outcome, environment, launch, limited_to, recorded
-from benchmarks.plan import DataView, PlannedRun, SplitSizes, matrix
+from benchmarks.matrix import matrix
+from benchmarks.plan import DataView, PlannedRun, SplitSizes
 from benchmarks.suite import Suite
 from datasets.batches import epoch_order, order_sha256, split_into_batches
 from datasets.splits import Split

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from benchmarks import parity
+from benchmarks.matrix import matrix
 from benchmarks.parity import Checked, ParityChecks, _alike, _case, _key
-from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes, matrix
+from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
 from benchmarks.suite import Suite
 
 VIEW = DataView(

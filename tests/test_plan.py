@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks import suite as suites
 from benchmarks.comparable import disagreements
-from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes, interleaved, matrix
+from benchmarks.matrix import interleaved, matrix
+from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
 from benchmarks.suite import Suite
 from frameworks.architecture import SpecificationError
 from frameworks.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.clock import Clock
 from benchmarks.control import Control
-from benchmarks.plan import DataView, RunConfig, SplitSizes, matrix
+from benchmarks.matrix import matrix
+from benchmarks.plan import DataView, RunConfig, SplitSizes
 from benchmarks.serving import Feed, Part
 from benchmarks.staging import StagedData
 from benchmarks.suite import Suite

@@ -1,4 +1,7 @@
-"""The same configuration twice gives the same bits, on the CPU, in every framework."""
+"""The same configuration twice gives the same bits, on the CPU, in every framework.
+
+And compiling ahead of the first epoch changes none of them.
+"""
 
 import msgspec
 import numpy as np
@@ -22,6 +25,10 @@ PLAIN = ladder.make(
     threads=2,
 )
 NATIVE = msgspec.structs.replace(PLAIN, name="native-twice", native=True)
+COMPILED = [
+    msgspec.structs.replace(case, name=f"{case.name}-compiled", measure=("compile",), images=20)
+    for case in (PLAIN, NATIVE)
+]
 FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 
 
@@ -29,8 +36,10 @@ FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 def twice(tmp_path_factory):
     """Every framework's traces, from two processes each, which compete for the cores."""
     folder = tmp_path_factory.mktemp("twice")
+    cases = [PLAIN, NATIVE]
     return [
-        collect(FRAMEWORKS, [PLAIN, NATIVE], folder / name, parallel=2) for name in ("one", "other")
+        collect(FRAMEWORKS, [*cases, *COMPILED], folder / "one", parallel=2),
+        collect(FRAMEWORKS, cases, folder / "other", parallel=2),
     ]
 
 
@@ -44,6 +53,18 @@ def test_the_same_twice_is_the_same_to_the_bit(framework, twice):
         assert one.keys() == other.keys()
         assert len(set(one["losses"])) == case.steps  # it trains, and not on one batch
         unequal = [key for key in one if not np.array_equal(one[key], other[key])]
+        assert not unequal, (case.name, unequal)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_compiling_does_not_change_the_result(framework, twice):
+    for case in COMPILED:
+        trace = twice[0][framework, case.name]
+        assert trace.path is not None, trace.reason
+        plain, compiled = trace.group("plain/"), trace.group("compiled/")
+        assert plain.keys() == compiled.keys()
+        assert plain["conv1/kernel"].any()
+        unequal = [key for key in plain if not np.array_equal(plain[key], compiled[key])]
         assert not unequal, (case.name, unequal)
 
 
