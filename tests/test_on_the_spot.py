@@ -12,6 +12,7 @@ from benchmarks.track import main
 from benchmarks.tracking import on_the_spot, selftest
 from benchmarks.tracking.on_the_spot import Side, interleave
 from results.store import Store
+from results.verdict import Verdict
 from tests.test_run_cli import command, work  # noqa: F401 - a fixture
 
 
@@ -106,3 +107,28 @@ def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:  #
     assert out.count("met") == 3
     assert main(["selftest", "--simulate", "20", "--processes", "4"]) == 1
     assert "missed" in capsys.readouterr().out
+
+
+def test_comparisons_that_were_kept_are_not_run_again(tmp_path, capsys) -> None:
+    file = tmp_path / "kept" / "real.jsonl"
+    case = selftest.cases(12)[0]
+    ran = []
+
+    def compared() -> Verdict:
+        ran.append(1)
+        return Verdict("no-data", "too few", ratio=1.0 + len(ran))  # most of it is NaN
+
+    first = selftest.Kept(file, "run --epochs 3")
+    assert [first.verdict(case, number, compared) for number in (0, 1, 0)] == ["no-data"] * 3
+    assert len(ran) == 2
+    with file.open("a") as open_file:
+        open_file.write('{"case": "A/A", "proc')  # killed while it wrote
+    again = selftest.Kept(file, "run --epochs 3")
+    assert str(again._found) == str(first._found)  # NaN is not equal to itself
+    assert "line 3: left out" in capsys.readouterr().err
+    again.verdict(case, 1, compared)
+    again.verdict(selftest.cases(6)[0], 1, compared)
+    assert len(ran) == 3  # other numbers of processes are another comparison
+    assert len(selftest.Kept(file, "run --epochs 3")._found) == 3
+    with pytest.raises(ValueError, match="of 'run --epochs 3', not 'run'; name another file"):
+        selftest.Kept(file, "run")

@@ -147,6 +147,12 @@ def parser() -> argparse.ArgumentParser:
         "--real", type=int, default=0, metavar="N", help="so many real ones each: hours"
     )
     selftest.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="of --real: add each comparison to this file, and do not repeat those it holds",
+    )
+    selftest.add_argument(
         "--processes", type=int, default=PROCESSES, metavar="N", help="default: %(default)s"
     )
     selftest.add_argument(
