@@ -198,9 +198,12 @@ def test_cells_that_no_column_tells_apart_show_their_hash(store: Store) -> None:
     add_session(store, "one", [1.0], cell_id="a" * 16)
     add_session(store, "one", [2.0], cell_id="b" * 16, day=1)
     add_session(store, "one", [3.0], framework="keras")
+    view = {"augmentation": "crops40", "fraction": 0.1, "experiment": "cavanagh_c2_4way"}
+    add_session(store, "two", [4.0], framework="keras", cell_id="c" * 16, **view)
     labels = [series.label for series in History.read(store).series()]
     assert labels == [
         "keras c2 demo batch 64 2 threads",
+        "keras c2 demo crops40 cavanagh_c2_4way batch 64 2 threads fraction 0.1",
         "torch c2 demo batch 64 2 threads [aaaaaaaa]",
         "torch c2 demo batch 64 2 threads [bbbbbbbb]",
     ]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from benchmarks.tracking.metrics import IMPORTED, Metric
 from frameworks.backend import without_version
+from results.schema import USUAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,7 @@ _COLUMNS = (
     *("execution_id", "run_id", "cell_id", "session_id", "started_at", "status", "reason"),
     *("framework", "architecture", "dataset", "labels", "channels", "parity", "tuning"),
     *("precision", "device", "threads", "epochs", "batch_size", "seed", "repeat", "control"),
+    *("augmentation", "fraction", "experiment"),
     *(
         "machine_id",
         "train_images",
@@ -245,6 +247,8 @@ class History:
             "tuning": (None, "idiomatic"),
             "precision": (None, "float32"),
             "device": (None, "cpu"),
+            "augmentation": (None, USUAL["augmentation"]),
+            "experiment": (None,),
         }
         words = [self.value(name, row) for name in ("framework", "architecture", "dataset")]
         for name, known in usual.items():
@@ -252,6 +256,8 @@ class History:
             words.append(value if value not in known else None)
         batch, threads = self.value("batch_size", row), self.value("threads", row)
         words += [f"batch {batch}" if batch else None, f"{threads} threads" if threads else None]
+        fraction = self.value("fraction", row)
+        words.append(f"fraction {fraction:g}" if fraction not in (None, 1.0) else None)
         return " ".join(str(word) for word in words if word)
 
     def points(self, series: Series, values: npt.NDArray[np.float64]) -> list[Point]:
