@@ -13,7 +13,7 @@ from benchmarks.experiment import ALL, available, load, scaled
 from benchmarks.failures import message
 from benchmarks.plan import PartOf
 from benchmarks.suite import Suite
-from frameworks.architecture import SpecificationError
+from frameworks.specification import SpecificationError
 
 if TYPE_CHECKING:
     from benchmarks.prepare import Prepared

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.suite import Suite, convert, relative_to
-from frameworks.architecture import SpecificationError, check_fields, near_miss
+from frameworks.specification import SpecificationError, check_fields, near_miss, read_table
 from results.reported import METRICS, Declared, Reported, Sizes
 
 DIRECTORY = Path(__file__).parent / "experiments"
@@ -121,12 +121,7 @@ def load(name_or_path: str) -> Experiment:
                 f"unknown experiment '{name_or_path}'{near_miss(name_or_path, [*known, ALL])}. "
                 f"Known: {', '.join(known)}; or {ALL}, or the path of a .toml file."
             )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read experiment file {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path}: not valid TOML: {error}") from error
+    table = read_table(path, "experiment")
     return _checked({"name": path.stem, **table}, path)
 
 

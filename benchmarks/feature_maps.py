@@ -29,9 +29,10 @@ from benchmarks.models import SavedModel
 from benchmarks.plan import RunConfig
 from datasets.catalog import Dataset
 from datasets.catalog import load as load_dataset
-from frameworks.architecture import Conv, near_miss
+from frameworks.architecture import Conv
 from frameworks.backend import framework, without_version
 from frameworks.backend import frameworks as known_frameworks
+from frameworks.specification import near_miss
 
 BAD_INPUT = 2
 _LOG_LINES = 15

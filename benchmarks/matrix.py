@@ -14,9 +14,10 @@ from benchmarks.plan import DataView, Device, PlannedRun, RunConfig, SplitSettin
 from benchmarks.recipes import recipes
 from benchmarks.suite import Suite
 from datasets.batches import split_into_batches
-from frameworks.architecture import Architecture, SpecificationError, load
+from frameworks.architecture import Architecture, load
 from frameworks.backend import framework
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.specification import SpecificationError
 
 
 def matrix(

@@ -20,8 +20,8 @@ from benchmarks.suite import (
     TUNINGS,
     available,
 )
-from frameworks.architecture import near_miss
 from frameworks.recipe import MONITORS
+from frameworks.specification import near_miss
 
 BAD_INPUT = 2  # exit status
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.suite import Suite, recipe
-from frameworks.architecture import SpecificationError
 from frameworks.recipe import CALLBACKS, Recipe
+from frameworks.specification import SpecificationError
 
 
 def recipes(

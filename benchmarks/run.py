@@ -23,7 +23,7 @@ from benchmarks.keeping import asked as kept
 from benchmarks.options import BAD_INPUT, parser
 from benchmarks.suite import DEFAULT, Suite, check, load
 from benchmarks.written import READERS
-from frameworks.architecture import SpecificationError
+from frameworks.specification import SpecificationError
 from results.files import damage_on_stderr
 
 if TYPE_CHECKING:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from frameworks.architecture import SpecificationError, check_fields, near_miss
 from frameworks.recipe import (
     CALLBACKS,
     MONITORS,
@@ -20,6 +18,7 @@ from frameworks.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from frameworks.specification import SpecificationError, check_fields, near_miss, read_table
 
 DIRECTORY = Path(__file__).parent / "suites"
 DEFAULT = "quick"
@@ -123,12 +122,7 @@ def load(name_or_path: str) -> Suite:
                 f"unknown suite '{name_or_path}'{near_miss(name_or_path, available())}. "
                 f"Known: {', '.join(available())}; or give the path of a .toml file."
             )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read suite file {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path}: not valid TOML: {error}") from error
+    table = read_table(path, "suite")
     table.setdefault("name", path.stem)
     suite = convert(table, origin=str(path))
     if path.parent != DIRECTORY:

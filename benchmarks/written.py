@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.suite import readable
-from frameworks.architecture import SpecificationError, near_miss
 from frameworks.recipe import (
     MONITORS,
     OPTIMIZERS,
@@ -17,6 +16,7 @@ from frameworks.recipe import (
     Optimizer,
     ReduceOnPlateau,
 )
+from frameworks.specification import SpecificationError, near_miss
 
 OFF = "none"  # takes away what a suite states
 

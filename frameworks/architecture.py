@@ -7,26 +7,27 @@ from a framework's own. What the network computes for a given input is in `frame
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
+
+from frameworks.specification import (
+    SpecificationError,
+    check_fields,
+    near_miss,
+    parse_table,
+    read_table,
+)
 
 DIRECTORY = Path(__file__).parent / "architectures"
 
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "silu"]
 KernelInitializer = Literal["glorot_uniform", "he_normal", "lecun_normal", "torch_uniform"]
 BiasInitializer = Literal["zeros", "torch_uniform"]
-
-
-class SpecificationError(ValueError):
-    """An architecture or recipe that cannot be used; the message names file, layer and field."""
 
 
 class _Layer(
@@ -179,19 +180,13 @@ def load(name_or_path: str | Path) -> Architecture:
             f"unknown architecture '{text}'{near_miss(text, available())}. "
             f"Known: {', '.join(available())}; or give the path of a .toml file."
         )
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read architecture file {path}: {error}") from error
-    return parse(content, origin=str(path), default_name=path.stem)
+    table = read_table(path, "architecture")
+    return from_table(table, origin=str(path), default_name=path.stem)
 
 
 def parse(content: str, *, origin: str, default_name: str) -> Architecture:
     """Validate the text of an architecture file; `origin` names it in messages."""
-    try:
-        table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
+    table = parse_table(content, origin)
     return from_table(table, origin=origin, default_name=default_name)
 
 
@@ -202,7 +197,7 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
     for index, layer in enumerate(layers):
         _check_layer_keys(layer, index, origin)
-    _check_keys(table, Architecture, origin)
+    check_fields(table, Architecture, origin)
     try:
         architecture = msgspec.convert({"name": default_name, **table}, Architecture)
     except msgspec.ValidationError as error:
@@ -211,24 +206,6 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
     architecture = msgspec.structs.replace(architecture, layers=named)
     _check(architecture, origin)
     return architecture
-
-
-def near_miss(word: str, known: list[str]) -> str:
-    """ " (did you mean '...'?)" with the known word closest to `word`, whatever its case, or ""."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    match = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f" (did you mean '{by_lower[match[0]]}'?)" if match else ""
-
-
-def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:
-    """Raise SpecificationError, with the near miss, for a key that is no field of `kind`."""
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    for key in table:
-        if key not in known:
-            raise SpecificationError(
-                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
-                f"Known fields: {', '.join(known)}."
-            )
 
 
 def _check_layer_keys(layer: object, index: int, origin: str) -> None:
@@ -244,17 +221,7 @@ def _check_layer_keys(layer: object, index: int, origin: str) -> None:
             f"{where}: field 'type' {problem}. Known types: {', '.join(known)}."
         )
     fields = {key: value for key, value in layer.items() if key != "type"}
-    _check_keys(fields, LAYER_TYPES[kind], f"{where} ({kind})")
-
-
-def _check_keys(table: dict[str, Any], struct: type[msgspec.Struct], where: str) -> None:
-    known = [field.name for field in msgspec.structs.fields(struct)]
-    for key in table:
-        if key not in known:
-            raise SpecificationError(
-                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
-                f"Known fields: {', '.join(known)}."
-            )
+    check_fields(fields, LAYER_TYPES[kind], f"{where} ({kind})")
 
 
 def _readable(message: str, layers: list[dict]) -> str:

@@ -20,9 +20,9 @@ from typing import Literal, Protocol
 import numpy as np
 
 from datasets.batches import Batch
-from frameworks.architecture import SpecificationError, near_miss
 from frameworks.network import Network
 from frameworks.recipe import Recipe
+from frameworks.specification import SpecificationError, near_miss
 from frameworks.weights import Weights
 
 Precision = Literal["float32", "tf32", "bfloat16", "float64"]

@@ -27,10 +27,10 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
 from frameworks.backend import PIXEL_SCALE
 from frameworks.network import Network, Shape, same_padding
+from frameworks.specification import SpecificationError
 
 Initializer = Callable[..., Array]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax
 
-from frameworks.architecture import SpecificationError
 from frameworks.backend import Runtime
+from frameworks.specification import SpecificationError
 
 MATMUL_PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "float64": "highest"}
 

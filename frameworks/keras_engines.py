@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import dtypes
 
-from frameworks.architecture import SpecificationError
 from frameworks.backend import Runtime, process_peak_memory
+from frameworks.specification import SpecificationError
 
 POLICIES = {
     "float32": "float32",

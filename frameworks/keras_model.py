@@ -19,10 +19,10 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
 from frameworks.backend import PIXEL_SCALE
 from frameworks.network import Network
+from frameworks.specification import SpecificationError
 
 IMAGES = "images"
 

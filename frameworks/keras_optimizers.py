@@ -13,8 +13,8 @@ import numpy as np
 from keras import ops
 
 from frameworks import recipe as recipes
-from frameworks.architecture import SpecificationError
 from frameworks.keras_model import constant
+from frameworks.specification import SpecificationError
 
 # canonical slot -> attribute of the Keras optimizer, a list in the order of its variables
 SLOTS: dict[str, dict[str, str]] = {

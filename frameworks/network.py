@@ -23,8 +23,8 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
+from frameworks.specification import SpecificationError
 
 Shape = tuple[int, ...]
 

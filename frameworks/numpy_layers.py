@@ -24,9 +24,9 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
 from frameworks.network import same_padding
+from frameworks.specification import SpecificationError
 from frameworks.weights import Weights
 
 Backward = Callable[[np.ndarray], np.ndarray]

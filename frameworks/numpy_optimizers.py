@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from frameworks.architecture import SpecificationError
 from frameworks.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.specification import SpecificationError
 
 Slots = dict[str, np.ndarray]
 MAX_NORM_EPSILON = 1e-7  # Keras' backend epsilon, keras/src/constraints/constraints.py

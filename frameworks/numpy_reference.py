@@ -18,11 +18,12 @@ from datasets.batches import Batch
 from frameworks import numpy_layers as layers
 from frameworks import numpy_optimizers as optimizers
 from frameworks import weights as canonical
-from frameworks.architecture import Activation, BatchNorm, Conv, Dense, MaxPool, SpecificationError
+from frameworks.architecture import Activation, BatchNorm, Conv, Dense, MaxPool
 from frameworks.backend import PIXEL_SCALE, EpochResult, Gradients, Runtime, process_peak_memory
 from frameworks.defaults import fill_architecture
 from frameworks.network import Network
 from frameworks.recipe import Recipe
+from frameworks.specification import SpecificationError
 from frameworks.weights import Weights
 
 Kinks = Mapping[str, np.ndarray]

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from frameworks.architecture import SpecificationError
+from frameworks.specification import SpecificationError
 
 
 class _Optimizer(

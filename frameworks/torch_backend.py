@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 from datasets.batches import Batch, distinct_sizes
 from frameworks import torch_optimizers as optimizers
 from frameworks import weights as canonical
-from frameworks.architecture import Conv, Dense, SpecificationError
+from frameworks.architecture import Conv, Dense
 from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
 from frameworks.network import Network
 from frameworks.recipe import Recipe
+from frameworks.specification import SpecificationError
 from frameworks.torch_model import (
     GalaxyNet,
     flattened_image,

@@ -21,10 +21,10 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
 from frameworks.backend import PIXEL_SCALE
 from frameworks.network import Network, Shape, same_padding
+from frameworks.specification import SpecificationError
 
 ACTIVATIONS = {
     "linear": lambda x: x,

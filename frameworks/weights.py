@@ -13,8 +13,9 @@ from typing import IO
 
 import numpy as np
 
-from frameworks.architecture import Conv, Dense, SpecificationError
+from frameworks.architecture import Conv, Dense
 from frameworks.network import Network
+from frameworks.specification import SpecificationError
 
 Weights = dict[str, np.ndarray]
 _STREAM = 3  # datasets.batches has 1 and 2

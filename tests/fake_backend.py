@@ -17,10 +17,10 @@ import pytest
 
 from datasets.batches import Batch, Epoch
 from frameworks import backend
-from frameworks.architecture import SpecificationError
 from frameworks.backend import EpochResult, Framework, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
+from frameworks.specification import SpecificationError
 from frameworks.weights import Weights, initial
 
 ARCHITECTURE = """

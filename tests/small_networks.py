@@ -18,13 +18,13 @@ from frameworks.architecture import (
     Flatten,
     Layer,
     MaxPool,
-    SpecificationError,
 )
 from frameworks.backend import Runtime
 from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
 from frameworks.numpy_reference import NumpyReference
 from frameworks.recipe import SGD, Optimizer, Recipe
+from frameworks.specification import SpecificationError
 
 DOUBLE = Runtime(precision="float64")
 FUNCTIONS = ("linear", "relu", "tanh", "sigmoid", "silu")

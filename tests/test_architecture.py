@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frameworks import architecture
-from frameworks.architecture import Conv, Dense, SpecificationError, load, near_miss, parse
+from frameworks.architecture import Conv, Dense, load, parse
 from frameworks.network import Network
+from frameworks.specification import SpecificationError, near_miss
 from tests.small_networks import networks
 
 OUTPUT = """

@@ -14,9 +14,9 @@ from datasets.catalog import PUBLISHED
 from datasets.labels import GALAXY10, GALAXY10_DECALS, view_labels
 from datasets.splits import of_copies, part_of
 from frameworks import architecture
-from frameworks.architecture import SpecificationError
 from frameworks.network import Network
 from frameworks.recipe import Adadelta, Adam
+from frameworks.specification import SpecificationError
 
 # The data sets' own counts, Galaxy10's class 3 as the file has it (its documentation says 394).
 COUNTS = {

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from benchmarks.fidelity.explain import explain, load, text
-from frameworks.architecture import BatchNorm, Conv, SpecificationError, available, parse
+from frameworks.architecture import BatchNorm, Conv, available, parse
 from frameworks.architecture import load as architecture
 from frameworks.defaults import NATIVE, PROJECT
 from frameworks.recipe import OPTIMIZERS, SGD, Adam, EarlyStopping, Recipe, ReduceOnPlateau
+from frameworks.specification import SpecificationError
 
 
 def found(network, recipe=None):

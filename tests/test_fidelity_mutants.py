@@ -11,7 +11,7 @@ from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.kills import Kill, kill_matrix, markdown
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.mutants import MUTANTS, mutated
-from frameworks.architecture import SpecificationError
+from frameworks.specification import SpecificationError
 
 FEW = ["flatten_order", "loss_summed", "beta_2_of_099", "unbiased_variance", "batches_shifted"]
 SECTION_6 = 20  # how many the project wants at least

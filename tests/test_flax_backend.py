@@ -8,19 +8,11 @@ from flax import nnx
 
 from datasets.batches import Epoch, MaskSpec, epoch_order, split_into_batches
 from frameworks import flax_backend, recipe, weights
-from frameworks.architecture import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    SpecificationError,
-)
+from frameworks.architecture import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from frameworks.backend import Runtime
 from frameworks.defaults import fill_recipe
 from frameworks.flax_backend import FlaxBackend
+from frameworks.specification import SpecificationError
 from tests.small_networks import network, random_batch, random_weights
 
 NET = network(

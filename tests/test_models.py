@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import launch, models
 from benchmarks.models import DESCRIPTION, WEIGHTS, find
-from frameworks.architecture import SpecificationError
+from frameworks.specification import SpecificationError
 from results.store import Store
 from tests import fake_backend, small_galaxies
 from tests.small_galaxies import FRAMEWORKS

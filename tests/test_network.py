@@ -10,17 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frameworks import architecture
-from frameworks.architecture import (
-    AveragePool,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    SpecificationError,
-)
+from frameworks.architecture import AveragePool, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from frameworks.network import Network, same_padding
+from frameworks.specification import SpecificationError
 from tests.small_networks import network, networks, random_batch, reference
 
 UNAM = Network(architecture.load("unam"), (69, 69, 3), 10)

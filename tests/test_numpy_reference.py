@@ -10,20 +10,13 @@ import pytest
 
 from datasets.batches import Epoch, MaskSpec, split_into_batches
 from frameworks import architecture, weights
-from frameworks.architecture import (
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    SpecificationError,
-)
+from frameworks.architecture import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from frameworks.backend import Runtime
 from frameworks.defaults import fill_recipe
 from frameworks.network import Network
 from frameworks.numpy_reference import NumpyReference
 from frameworks.recipe import SGD, Adam, Recipe
+from frameworks.specification import SpecificationError
 from tests.small_networks import DOUBLE, random_batch, random_weights, reference
 from tests.small_networks import network as small
 

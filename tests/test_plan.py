@@ -13,8 +13,8 @@ from benchmarks.comparable import disagreements
 from benchmarks.matrix import interleaved, matrix
 from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
 from benchmarks.suite import Suite
-from frameworks.architecture import SpecificationError
 from frameworks.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
+from frameworks.specification import SpecificationError
 
 VIEW = DataView(
     dataset="demo",

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from frameworks import architecture
-from frameworks.architecture import LAYER_TYPES, BatchNorm, Conv, SpecificationError
+from frameworks.architecture import LAYER_TYPES, BatchNorm, Conv
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.recipe import (
     OPTIMIZERS,
@@ -18,6 +18,7 @@ from frameworks.recipe import (
     Recipe,
     RMSprop,
 )
+from frameworks.specification import SpecificationError
 
 COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks

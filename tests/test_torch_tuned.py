@@ -6,9 +6,10 @@ import torch
 
 from datasets.batches import Epoch, MaskSpec, split_into_batches
 from frameworks import feed, recipe
-from frameworks.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool, SpecificationError
+from frameworks.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool
 from frameworks.backend import Framework, Runtime, framework
 from frameworks.defaults import fill_recipe
+from frameworks.specification import SpecificationError
 from frameworks.torch_backend import TorchBackend
 from frameworks.torch_tuned import TunedTorchBackend
 from frameworks.torch_tuned_model import batch_norm

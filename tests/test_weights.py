@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from frameworks import architecture, weights
-from frameworks.architecture import BatchNorm, Conv, Flatten, SpecificationError
+from frameworks.architecture import BatchNorm, Conv, Flatten
 from frameworks.defaults import NATIVE, PROJECT, fill_architecture
 from frameworks.network import Network
+from frameworks.specification import SpecificationError
 from tests.small_networks import network, random_weights
 
 # shapes (kernel) of the table in which the frameworks' own initialisers were measured

@@ -4,7 +4,6 @@ import pytest
 
 from benchmarks import written
 from benchmarks.run import parser, requested
-from frameworks.architecture import SpecificationError
 from frameworks.recipe import (
     SGD,
     Adam,
@@ -12,6 +11,7 @@ from frameworks.recipe import (
     KeepBest,
     ReduceOnPlateau,
 )
+from frameworks.specification import SpecificationError
 
 
 def test_an_optimizer() -> None:

@@ -9,7 +9,6 @@ once for this project; they say the order of magnitude, not what another network
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from frameworks import architecture as architectures
-from frameworks.architecture import Architecture, SpecificationError, check_fields, near_miss
+from frameworks.architecture import Architecture
 from frameworks.recipe import OPTIMIZERS, Recipe
+from frameworks.specification import SpecificationError, check_fields, near_miss, read_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,12 +69,7 @@ def load(name_or_path: str | Path) -> tuple[Architecture, Recipe]:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         return architectures.load(name_or_path), Recipe()
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read architecture file {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path}: not valid TOML: {error}") from error
+    table = read_table(path, "architecture")
     recipe = table.pop("recipe", {})
     architecture = architectures.from_table(table, origin=str(path), default_name=path.stem)
     return architecture, _recipe(recipe, f"{path}: [recipe]")

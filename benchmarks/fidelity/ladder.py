@@ -16,7 +16,6 @@ from frameworks.architecture import (
     Conv,
     Dense,
     MaxPool,
-    SpecificationError,
     load,
     parse,
 )
@@ -25,6 +24,7 @@ from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
 from frameworks.numpy_reference import NumpyReference, count_flips
 from frameworks.recipe import Optimizer, Recipe
+from frameworks.specification import SpecificationError
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
 DYADIC: dict[str, Optimizer] = {

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from frameworks.architecture import SpecificationError, near_miss
+from frameworks.specification import SpecificationError, near_miss
 
 FAULTS = {"torch": "faults_torch", "keras": "faults_keras", "jax": "faults_flax"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frameworks.architecture import near_miss
+from frameworks.specification import near_miss
 from results.verdict import Rule
 
 

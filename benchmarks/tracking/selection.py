@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tracking.history import History, Rows, latest_session
-from frameworks.architecture import near_miss
+from frameworks.specification import near_miss
 from results.files import whole_file
 from results.store import Store
 
