@@ -1,0 +1,61 @@
+"""Reading files that users write, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class SpecificationError(ValueError):
+    """An architecture, recipe, suite or experiment that cannot be used.
+
+    The message names the file and the field.
+    """
+
+
+def read_table(path: Path, kind: str) -> dict[str, Any]:
+    """The table of a TOML file; `kind` says in messages what it is of ("architecture").
+
+    Raises:
+        SpecificationError: the file cannot be read, or is not TOML.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"cannot read {kind} file {path}: {error}") from error
+    return parse_table(content, str(path))
+
+
+def parse_table(content: str, origin: str) -> dict[str, Any]:
+    """The table that a text in TOML holds; `origin` names it in messages.
+
+    Raises:
+        SpecificationError: not TOML.
+    """
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
+
+
+def near_miss(word: str, known: list[str]) -> str:
+    """ " (did you mean '...'?)" with the known word closest to `word`, whatever its case, or ""."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    match = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f" (did you mean '{by_lower[match[0]]}'?)" if match else ""
+
+
+def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    """Raise SpecificationError, with the near miss, for a key that is no field of `kind`."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    for key in table:
+        if key not in known:
+            raise SpecificationError(
+                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
+                f"Known fields: {', '.join(known)}."
+            )
