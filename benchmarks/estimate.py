@@ -23,7 +23,7 @@ LIMIT_FACTOR = 20.0
 
 _HISTORY_COLUMNS = (
     *("cell_id", "machine_id", "status", "framework", "precision", "device", "threads"),
-    *("wall_seconds", "achieved_flops"),
+    *("wall_seconds", "train_seconds", "evaluate_seconds", "achieved_flops"),
 )
 
 
@@ -37,10 +37,15 @@ class Estimate:
 
 @dataclass
 class Estimator:
-    """Knows how long runs took; `observe` teaches it another."""
+    """Knows how long runs took; `observe` teaches it another.
+
+    walls: seconds of whole runs, by cell. work: (operations, seconds) of their training and
+    evaluation, by framework, precision, device and threads; starts: the seconds of all else.
+    """
 
     walls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    rates: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
+    work: dict[tuple, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    starts: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def from_store(cls, store: Store, machine_id: str) -> Estimator:
@@ -49,35 +54,49 @@ class Estimator:
         runs = store.runs(columns=_HISTORY_COLUMNS)
         runs = runs[(runs["status"] == "ok") & (runs["machine_id"] == machine_id)]
         for row in runs.to_dict("records"):
+            key = (row["framework"], row["precision"], row["device"], row["threads"])
             if row["wall_seconds"] > 0:
                 estimator.walls[row["cell_id"]].append(row["wall_seconds"])
-            if row["achieved_flops"] > 0:
-                key = (row["framework"], row["precision"], row["device"], row["threads"])
-                estimator.rates[key].append(row["achieved_flops"])
+            if row["achieved_flops"] > 0 and row["train_seconds"] > 0:
+                done = row["achieved_flops"] * row["train_seconds"]
+                estimator.work[key].append((done, row["train_seconds"]))
+                computing = row["train_seconds"] + row["evaluate_seconds"]
+                if row["wall_seconds"] > computing:
+                    estimator.starts[key].append(row["wall_seconds"] - computing)
         return estimator
 
-    def observe(self, run: PlannedRun, wall_seconds: float, epochs: int | None = None) -> None:
-        """Learn from a run that ended well: its wall time, and the rate that this implies.
+    def observe(
+        self, run: PlannedRun, wall_seconds: float, computing: float, epochs: int | None = None
+    ) -> None:
+        """Learn from a run that ended well.
 
-        epochs: how many it trained, where it stopped early.
+        computing: of its wall time the seconds of training and evaluation. epochs: how many it
+        trained, where it stopped early.
         """
+        key = _rate_key(run.config)
         self.walls[run.cell_id].append(wall_seconds)
-        computing = wall_seconds - ASSUMED_START_SECONDS / 2
-        if computing > 0:
-            self.rates[_rate_key(run.config)].append(run.flops_of(epochs) / computing)
+        if 0 < computing <= wall_seconds:
+            self.work[key].append((run.flops_of(epochs), computing))
+            self.starts[key].append(wall_seconds - computing)
 
     def estimate(self, run: PlannedRun) -> Estimate:
-        """Seconds of one run, from the most telling runs that there are."""
+        """Seconds of one run, from the most telling runs that there are.
+
+        The rate is that of all earlier work together: a run of a few images says little of others.
+        """
         if walls := self.walls.get(run.cell_id):
             return Estimate(median(walls), f"{len(walls)} earlier of the same")
-        if rates := self.rates.get(_rate_key(run.config)):
-            rate, basis = median(rates), f"{run.config.framework} made {median(rates) / 1e9:.0f}"
+        key = _rate_key(run.config)
+        start = median(self.starts.get(key) or [ASSUMED_START_SECONDS])
+        if work := self.work.get(key):
+            rate = sum(done for done, _ in work) / sum(seconds for _, seconds in work)
+            basis = f"{run.config.framework} made {rate / 1e9:.2g}"
         else:
             rate = assumed_flops(run.config)
             basis = f"assumed {rate / 1e9:.0f}"
         return Estimate(
-            ASSUMED_START_SECONDS + run.flops / rate,
-            f"{basis} GFLOP/s, {ASSUMED_START_SECONDS:.0f} s to start"
+            start + run.flops / rate,
+            f"{basis} GFLOP/s, {start:.0f} s to start"
             + (", unless it stops early" if run.config.recipe.early_stopping else ""),
         )
 

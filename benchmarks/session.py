@@ -125,5 +125,6 @@ def execute(
         tally.rows.append(row)
         progress.ended(outcome)
         if outcome.status == "ok":
+            computing = row["train_seconds"] + row["evaluate_seconds"]
             trained = outcome.facts.get("epochs_trained")
-            tracker.estimator.observe(run, outcome.wall_seconds, trained)
+            tracker.estimator.observe(run, outcome.wall_seconds, computing, trained)

@@ -132,20 +132,20 @@ def test_clock() -> None:
 def test_the_time_limit_is_far_beyond_the_estimate_and_never_short() -> None:
     (run,) = plan(Suite(frameworks=("torch",)))
     estimator = Estimator()
-    estimator.observe(run, 10.0)
+    estimator.observe(run, 10.0, 5.0)
     assert estimator.time_limit(run) == 1800.0
     estimator = Estimator()
-    estimator.observe(run, 600.0)
+    estimator.observe(run, 600.0, 590.0)
     assert estimator.time_limit(run) == 12000.0
 
 
 def test_a_run_that_stopped_early_was_not_that_fast() -> None:
     (run,) = plan(Suite(frameworks=("torch",), early_stopping=EarlyStopping(patience=2)))
     whole, half = Estimator(), Estimator()
-    whole.observe(run, 60.0)
-    half.observe(run, 60.0, run.config.recipe.epochs // 2)
-    (rate,) = (found for rates in whole.rates.values() for found in rates)
-    (slower,) = (found for rates in half.rates.values() for found in rates)
+    whole.observe(run, 60.0, 50.0)
+    half.observe(run, 60.0, 50.0, run.config.recipe.epochs // 2)
+    (rate,) = (done for work in whole.work.values() for done, _ in work)
+    (slower,) = (done for work in half.work.values() for done, _ in work)
     assert slower == pytest.approx(rate / 2, rel=0.05)
     assert "unless it stops early" in Estimator().estimate(run).basis
 
@@ -156,7 +156,7 @@ def test_a_run_is_given_its_limit_unless_another_is_asked_for(
 ) -> None:
     (run,) = plan(Suite(frameworks=("torch",)))
     estimator = Estimator()
-    estimator.observe(run, 10.0)
+    estimator.observe(run, 10.0, 5.0)
     used = []
 
     def launch(*_: object, timeout: float, **__: object) -> NoReturn:
@@ -192,10 +192,25 @@ def test_estimates_rest_on_the_most_telling_runs() -> None:
     assert assumed.seconds == pytest.approx(expected)
     assert "assumed" in assumed.basis
 
-    estimator.observe(first, 60.0)
+    estimator.observe(first, 60.0, 54.0)
     assert estimator.estimate(other_seed).seconds == 60.0
     assert "1 earlier" in estimator.estimate(other_seed).basis
     assert estimator.estimate(larger).seconds == pytest.approx(
-        ASSUMED_START_SECONDS + larger.flops / (first.flops / 54.0)
+        6.0 + larger.flops / (first.flops / 54.0)
     )
     assert "assumed" in estimator.estimate(second).basis  # another framework
+
+
+def test_a_run_of_a_few_images_says_little_of_larger_ones() -> None:
+    tiny, other = (plan(Suite(frameworks=("torch",), seeds=(seed,)))[0] for seed in (0, 1))
+    (large,) = plan(Suite(frameworks=("torch",), epochs=500))
+    estimator = Estimator()
+    estimator.observe(tiny, 10.0, 0.5)  # most of it was the start
+    rate = tiny.flops / 0.5
+    assert estimator.estimate(large).seconds == pytest.approx(9.5 + large.flops / rate)
+    estimator.observe(large, 1000.0, 990.0)
+    together = (tiny.flops + large.flops) / 990.5
+    (larger,) = plan(Suite(frameworks=("torch",), epochs=600))
+    expected = (9.5 + 10.0) / 2 + larger.flops / together
+    assert estimator.estimate(larger).seconds == pytest.approx(expected)
+    assert estimator.estimate(other).seconds == 10.0
