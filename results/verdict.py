@@ -2,12 +2,13 @@
 
 A change is called one only when three things agree: an exact rank test, a ratio beyond the
 threshold and beyond the noise floor, and a difference beyond the absolute threshold. One value is
-one process: epochs of one process are not independent of each other.
+one process: epochs of one process are not independent of each other. That nothing changed is said
+only where the processes exclude a change for the worse of the size that `Rule.excluded` names.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import ceil, exp, expm1, isnan, log, log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,6 @@ VERDICTS = (REGRESSED, ERROR, NO_DATA, IMPROVED, UNCHANGED)
 _RESAMPLES = 2000
 _SEED = 20210601
 _OF_A_SESSION = 3  # processes of one session from which its median stands for it
-_SESSIONS = 5  # from which their spread is taken for known
-_TWO_SIDED_95 = 1.96
 _NAN = float("nan")
 
 
@@ -38,15 +37,15 @@ class Rule:
         relative: share of the baseline beyond which a change counts, as in 0.03.
         absolute: the same in the quantity's own unit; both must be passed.
         alpha: the two-sided p value of the rank test must be below it.
-        noise: with a noise floor above this share, "unchanged" is not said: the processes vary so
-            much that a change of this size would be missed.
+        excluded: "unchanged" is said only where a change for the worse beyond this share is
+            excluded. One for the better need not be: it passes a gate as well.
         larger_is_better: images per second, accuracy.
     """
 
     relative: float = 0.03
     absolute: float = 0.0
     alpha: float = 0.01
-    noise: float = 0.10
+    excluded: float = 0.08
     larger_is_better: bool = False
 
 
@@ -100,8 +99,8 @@ def judge(
         paired: whether to compare within blocks, which a drift of the machine does not touch.
         sessions: of each baseline value, the session that measured it: where there are several,
             what the sessions' medians differ by belongs to the noise.
-        known_floor: what is known of the noise from elsewhere, a share (see `session_floor`); the
-            noise floor is at least that.
+        known_floor: what is known of the noise from elsewhere, a share (`results.sessions`);
+            the noise floor is at least that.
 
     Raises:
         ValueError: paired samples of unequal length.
@@ -131,6 +130,9 @@ def judge(
         p, test = _either(unpaired_p, signed_rank(differences))
     medians = float(np.median(before)), float(np.median(after))
     verdict, reason = _decide(exp(shift), medians, floor, p, rule)
+    if verdict == UNCHANGED:
+        worse = _worst(shift, low, high, floor, rule)
+        verdict, reason = _excluding(reason, worse, shift, medians[0], known_floor, max(n, m), rule)
     least = _least_p(n, m, paired=paired)
     if least >= rule.alpha:  # nothing else could have come out
         needed = processes_needed(rule.alpha, paired=paired)
@@ -158,7 +160,7 @@ def judge(
 def _decide(
     ratio: float, medians: tuple[float, float], floor: float, p: float, rule: Rule
 ) -> tuple[str, str]:
-    """Verdict and reason from ratio, medians, noise floor and p value."""
+    """Verdict and reason from ratio, medians, noise floor and p value: changed, or not shown."""
     needed = max(rule.relative, floor)
     # A change by a share either way: 1.03 and 1/1.03 are alike.
     change = exp(abs(log(ratio))) - 1
@@ -167,14 +169,47 @@ def _decide(
         worse = (ratio > 1) != rule.larger_is_better
         limit = "threshold" if needed == rule.relative else "noise floor"
         return (REGRESSED if worse else IMPROVED), f"p = {p:.2g} and beyond the {limit}"
-    if floor > rule.noise:
-        return NO_DATA, f"too noisy: the baseline differs from itself by up to {floor:.1%}"
     if p >= rule.alpha:
         return UNCHANGED, f"p = {p:.2g}"
     if change <= needed:
         limit = "threshold" if needed == rule.relative else "noise floor"
         return UNCHANGED, f"within the {limit} of {needed:.1%}"
     return UNCHANGED, f"within the absolute threshold of {rule.absolute:g}"
+
+
+def _worst(shift: float, low: float, high: float, floor: float, rule: Rule) -> float:
+    """How much worse the candidate may be, a log ratio: the bad end of the interval.
+
+    The interval is of these processes alone. What else is known of the noise, and the few processes
+    that have no interval, are in the noise floor: it counts on the bad side of the ratio as well.
+    """
+    sign = -1 if rule.larger_is_better else 1
+    ends = [sign * end for end in (low, high) if not isnan(end)]
+    return max([*ends, sign * shift + log1p(floor)])
+
+
+def _excluding(
+    reason: str,
+    worse: float,
+    shift: float,
+    baseline: float,
+    known_floor: float,
+    processes: int,
+    rule: Rule,
+) -> tuple[str, str]:
+    """ "unchanged" where a change for the worse that matters is excluded, else what would help."""
+    sign = -1 if rule.larger_is_better else 1
+    limit = log1p(rule.excluded)
+    if worse <= limit or abs(baseline * expm1(sign * worse)) <= rule.absolute:
+        share = f"one beyond {expm1(worse):.1%}" if worse > 0 else "any"
+        return UNCHANGED, f"{reason}; of changes for the worse {share} is excluded"
+    could_be = f"cannot exclude a change for the worse of {expm1(worse):.1%}"
+    if sign * shift + log1p(known_floor) > limit:
+        told = f"sessions differ by up to {known_floor:.1%} of themselves, which {could_be}"
+        return NO_DATA, f"{told}; run both on the spot"
+    room = max(limit - max(sign * shift, 0.0), limit / 2)
+    needed = ceil(processes * ((worse - sign * shift) / room) ** 2)
+    return NO_DATA, f"these processes {could_be}; run {max(needed, processes + 1)} or more"
 
 
 def _either(unpaired: float, pairs: float) -> tuple[float, str]:
@@ -227,26 +262,6 @@ def noise_floor(
         if len(groups) > 1:
             floor = max(floor, float(np.ptp(groups)))
     return exp(floor) - 1
-
-
-def session_floor(medians: npt.ArrayLike) -> float:
-    """What two sessions of one code may differ by, from the medians of many sessions in a row.
-
-    A stored baseline was measured in another hour than the candidate, and its own processes say
-    nothing of that. Successive sessions do, whose few true changes a robust spread leaves out.
-
-    Args:
-        medians: (n,) of sessions in the order of time, above 0.
-
-    Returns:
-        The 95 % bound as a share; 0 for fewer than 5 sessions, which say too little.
-    """
-    logs = np.log(np.asarray(medians, dtype=np.float64))
-    if logs.size < _SESSIONS:
-        return 0.0
-    moves = np.diff(logs)
-    spread = 1.4826 * float(np.median(np.abs(moves - np.median(moves))))
-    return exp(_TWO_SIDED_95 * spread) - 1
 
 
 def processes_needed(alpha: float, *, paired: bool) -> int:

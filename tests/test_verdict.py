@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tracking.selftest import DEFAULT_NOISE, Case, cases, simulated
+from benchmarks.tracking.drift import Drift, judge_apart
+from benchmarks.tracking.options import PROCESSES
+from benchmarks.tracking.selftest import DEFAULT_NOISE, Case, cases, cases_apart, simulated
 from results.noise import Noise, fit
+from results.sessions import NEEDED, drift_floor
 from results.verdict import (
     ERROR,
     IMPROVED,
@@ -23,7 +26,7 @@ from results.verdict import (
 )
 
 times = st.lists(st.floats(0.5, 2.0), min_size=8, max_size=12)
-OPPOSITE = {REGRESSED: IMPROVED, IMPROVED: REGRESSED, UNCHANGED: UNCHANGED, NO_DATA: NO_DATA}
+OPPOSITE = {REGRESSED: IMPROVED, IMPROVED: REGRESSED}
 
 
 def quiet(count: int, level: float = 10.0, seed: int = 0, spread: float = 0.005) -> np.ndarray:
@@ -56,7 +59,10 @@ def test_a_metric_of_which_more_is_better_turns_the_verdict_round(values, paired
     after = [factor * value for value in values]
     smaller = judge(values, after, Rule(), paired=paired)
     larger = judge(values, after, Rule(larger_is_better=True), paired=paired)
-    assert larger.verdict == OPPOSITE[smaller.verdict]
+    # no change: which end of the interval has to be near is another
+    assert larger.verdict in (OPPOSITE.get(smaller.verdict, larger.verdict), UNCHANGED, NO_DATA)
+    rates = judge(1 / np.array(values), 1 / np.array(after), Rule(larger_is_better=True))
+    assert rates.verdict == judge(values, after).verdict
 
 
 @given(times)
@@ -70,7 +76,9 @@ def test_both_thresholds_have_to_be_passed() -> None:
     assert judge(before, after).verdict == REGRESSED
     assert judge(before, after, Rule(relative=0.08)).verdict == UNCHANGED
     found = judge(before, after, Rule(absolute=1.0))
-    assert (found.verdict, found.reason) == (UNCHANGED, "within the absolute threshold of 1")
+    assert found.verdict == UNCHANGED
+    assert found.reason.startswith("within the absolute threshold of 1; ")
+    assert judge(before, 1.1 * before, Rule(absolute=0.9)).verdict == REGRESSED
 
 
 def test_what_was_not_measured_is_no_data() -> None:
@@ -96,14 +104,42 @@ def test_a_baseline_that_differs_from_itself_is_not_called_unchanged() -> None:
     wild = quiet(10, spread=0.3)
     found = judge(wild, quiet(10, seed=1, spread=0.3))
     assert found.verdict == NO_DATA
-    assert found.reason.startswith("too noisy")
-    assert judge(wild, quiet(10, seed=1, spread=0.3), Rule(noise=9.0)).verdict == UNCHANGED
+    assert found.reason.startswith("these processes cannot exclude a change for the worse of")
+    assert judge(wild, quiet(10, seed=1, spread=0.3), Rule(excluded=9.0)).verdict == UNCHANGED
+
+
+def test_unchanged_says_what_is_excluded_and_no_data_how_many_would_do() -> None:
+    before = quiet(12, spread=0.002)
+    found = judge(before, 1.01 * before[::-1])
+    assert found.verdict == UNCHANGED
+    excluded = max(found.high, found.ratio * (1 + found.floor)) - 1
+    assert f"one beyond {excluded:.1%} is excluded" in found.reason
+    noisy = Noise(0.06, 0.0, 0.0, 0.0).draw(24, np.random.default_rng(1)).reshape(2, 12)
+    few = judge(noisy[0], 1.04 * noisy[1], paired=True)
+    assert few.verdict == NO_DATA
+    needed = int(few.reason.split("run ")[1].split()[0])
+    assert 12 < needed < 100
+    better = judge(before, 0.98 * before[::-1])
+    assert (better.verdict, better.low < 0.98) == (UNCHANGED, True)
+    assert "any is excluded" in better.reason
+    rule = Rule(larger_is_better=True, excluded=0.021)
+    assert judge(before, 0.98 * before[::-1], rule).verdict == NO_DATA, "the bad end is the low one"
+    assert judge(before, 1.02 * before[::-1], rule).verdict == UNCHANGED
+
+
+def test_a_slowdown_of_8_percent_in_6_percent_noise_is_seldom_called_unchanged() -> None:
+    found = []
+    for number in range(60):
+        times = Noise(0.06, 0.0, 0.0, 0.0).draw(24, np.random.default_rng([8, number]))
+        found.append(judge(times[:12], 1.08 * times[12:], paired=True).verdict)
+    assert found.count(UNCHANGED) <= 3
+    assert found.count(REGRESSED) >= 15
 
 
 def test_pairs_are_blind_to_a_drift_that_hides_a_slowdown() -> None:
     drift = np.linspace(1, 1.5, 12)
     before, after = drift * quiet(12), 1.06 * drift * quiet(12, seed=1)
-    assert judge(before, after, Rule(noise=1.0)).verdict == UNCHANGED
+    assert judge(before, after, Rule(excluded=1.0)).verdict == UNCHANGED
     found = judge(before, after, paired=True)
     assert (found.verdict, found.test) == (REGRESSED, "signed rank")
 
@@ -120,7 +156,7 @@ def test_sessions_that_differ_belong_to_the_noise() -> None:
     after = 1.06 * quiet(10, seed=1)
     sessions = ["monday"] * 5 + ["tuesday"] * 5
     assert noise_floor(before, sessions=sessions) > 0.05
-    found = judge(before, after, Rule(noise=1.0), sessions=sessions)
+    found = judge(before, after, Rule(excluded=1.0), sessions=sessions)
     assert found.verdict == UNCHANGED
 
 
@@ -142,7 +178,42 @@ def test_verdicts_are_the_five() -> None:
     assert set(VERDICTS) == {REGRESSED, IMPROVED, UNCHANGED, NO_DATA, ERROR}
 
 
-@pytest.mark.parametrize("case", cases(12), ids=lambda case: case.title)
+def test_the_default_number_decides_most_comparisons_of_equals() -> None:
+    (case,) = [case for case in cases(PROCESSES) if case.title == "A/A"]
+    found = [simulated(case, DEFAULT_NOISE, Rule(), number) for number in range(60)]
+    assert found.count(UNCHANGED) >= 54
+
+
+def test_sessions_apart_are_no_data_before_their_drift_is_known() -> None:
+    medians = quiet(NEEDED, spread=0.01)
+    assert np.isnan(drift_floor(medians[1:]))
+    floor = drift_floor(medians)
+    assert 0.02 < floor < 0.15
+    assert drift_floor(medians, 4) == pytest.approx((1 + floor) ** 2 - 1)
+    before, after = quiet(12), 1.5 * quiet(12, seed=1)
+    found = judge_apart(before, after, Rule(), Drift.of(medians[1:]))
+    assert found.verdict == NO_DATA
+    assert "9 sessions of this cell" in found.reason
+    assert "on the spot" in found.reason
+    assert found.ratio == pytest.approx(1.5, rel=0.01)
+    few = judge_apart(before[:3], after[:3], Rule(), Drift.of(medians[1:]))
+    assert "take 5 each" in few.reason
+    assert "9 sessions" in few.reason
+    assert judge_apart([], after, Rule(), Drift.of([])).reason == "the baseline has no finished run"
+    assert judge_apart(before, after, Rule(), Drift.of(medians)).verdict == REGRESSED
+    wild = Drift.of(quiet(30, spread=0.1))
+    found = judge_apart(before, after[::-1] / 1.5, Rule(), wild)
+    assert found.verdict == NO_DATA
+    assert found.reason.startswith("sessions differ by up to ")
+
+
+def test_one_true_change_does_not_hide_the_next() -> None:
+    levels = quiet(20, spread=0.01)
+    stepped = np.where(np.arange(20) < 10, levels, 1.3 * levels)
+    assert drift_floor(stepped) < 1.3 * drift_floor(levels)
+
+
+@pytest.mark.parametrize("case", [*cases(12), *cases_apart(12)], ids=lambda case: case.title)
 def test_the_goals_hold_in_simulation(case: Case) -> None:
     rule = Rule()
     found = [simulated(case, DEFAULT_NOISE, rule, number) for number in range(60)]

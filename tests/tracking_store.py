@@ -23,7 +23,7 @@ def add_session(
     """Append a process for each of these epoch times; returns their execution ids."""
     executions = []
     for repeat, value in enumerate(seconds):
-        run, epochs, _ = synthetic_run(framework, "c2", execution=day * 100 + repeat)
+        run, epochs, _ = synthetic_run(framework, "c2", execution=abs(day) * 100 + repeat)
         run["execution_id"] = f"{session}-{framework.replace('@', '-')}-{len(executions)}-{day}"
         changed = {
             "repeat": repeat,
@@ -50,3 +50,10 @@ def add_session(
 def around(value: float, count: int = 8, *, seed: int = 0, spread: float = 0.005) -> list[float]:
     """So many times around a value."""
     return (value * np.exp(np.random.default_rng(seed).normal(0, spread, count))).tolist()
+
+
+def keep_sessions(store: Store, count: int = 10, level: float = 5.0, **changes: Any) -> None:
+    """Sessions of the days before the first: what tells how much sessions differ."""
+    for number in range(count):
+        seconds = around(level, 3, seed=100 + number)
+        add_session(store, f"kept{number:02d}", seconds, day=number - count, **changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.tracking.drift import between_sessions, judge_apart
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import Metric
@@ -23,7 +24,6 @@ from results.verdict import (
     UNCHANGED,
     Verdict,
     judge,
-    session_floor,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 STATUS = {UNCHANGED: 0, IMPROVED: 0, REGRESSED: 1, NO_DATA: 3, ERROR: 4}
 _FIRST = (REGRESSED, ERROR, NO_DATA)  # which decides when cells have several
-_OF_A_SESSION = 3  # processes from which a session's median counts
-_LAST_SESSIONS = 50
 _FAILED = ("error", "oom", "timeout", "diverged")
 
 
@@ -203,48 +201,19 @@ def _judged(
     failed = _failures(history, after.rows)
     if failed:
         return Judged(label, metric, Verdict(ERROR, failed))
+    blocks = _pairs(history, values, before.rows, after.rows, interleaved)
+    if blocks is not None:
+        paired = judge(values[blocks[0]], values[blocks[1]], metric.rule, paired=True)
+        return Judged(label, metric, paired)
     rows = [series.rows[~np.isnan(values[series.rows])] for series in (before, after)]
-    if interleaved and len(rows[0]) == len(rows[1]):
-        blocks: tuple[Rows, Rows] | None = (rows[0], rows[1])
+    sessions = [history.values("session_id", side) for side in rows]
+    before_and_after = values[rows[0]], values[rows[1]]
+    if interleaved or set(sessions[0]) == set(sessions[1]):
+        verdict = judge(*before_and_after, metric.rule, sessions=sessions[0])
     else:
-        blocks = _blocks(history, rows[0], rows[1])
-    if blocks is not None:
-        rows = list(blocks)
-    if blocks is not None:
-        return Judged(
-            label, metric, judge(values[rows[0]], values[rows[1]], metric.rule, paired=True)
-        )
-    medians = _earlier_sessions(history, values, before, after)
-    verdict = judge(
-        values[rows[0]],
-        values[rows[1]],
-        metric.rule,
-        sessions=history.values("session_id", rows[0]),
-        known_floor=session_floor(medians) if len(medians) else 0.0,
-    )
-    if verdict.verdict in (REGRESSED, IMPROVED):
-        known = f"sessions apart; {len(medians)} before them tell how much sessions differ"
-        verdict = replace(verdict, reason=f"{verdict.reason} ({known})")
+        drift = between_sessions(history, values, before, rows)
+        verdict = judge_apart(*before_and_after, metric.rule, drift, sessions=sessions[0])
     return Judged(label, metric, verdict)
-
-
-def _earlier_sessions(
-    history: History, values: npt.NDArray[np.float64], before: Series, after: Series
-) -> list[float]:
-    """Medians of the sessions of the baseline's cell that began before the candidate's first run.
-
-    Sessions with fewer than 3 processes are left out.
-    """
-    same = history.where("cell_id", before.cell_id) & history.where("machine_id", before.machine_id)
-    rows = np.flatnonzero(same & ~np.isnan(values))
-    rows = rows[rows < after.rows[0]]
-    codes, _ = history.codes("session_id")
-    found = []
-    for session in dict.fromkeys(codes[rows].tolist()):
-        mine = values[rows[codes[rows] == session]]
-        if mine.size >= _OF_A_SESSION:
-            found.append(float(np.median(mine)))
-    return found[-_LAST_SESSIONS:]
 
 
 def _failures(history: History, rows: Rows) -> str:
@@ -257,11 +226,25 @@ def _failures(history: History, rows: Rows) -> str:
     return f"{len(failed)} of {len(rows)} runs failed: {reason}"
 
 
-def _blocks(history: History, before: Rows, after: Rows) -> tuple[Rows, Rows] | None:
-    """Both sides' rows in pairs, where every run has a partner of its own session and block.
+def _pairs(
+    history: History,
+    values: npt.NDArray[np.float64],
+    before: Rows,
+    after: Rows,
+    interleaved: bool,
+) -> tuple[Rows, Rows] | None:
+    """Both sides' rows in pairs that have values, where every run has a partner of its own block.
 
-    A block is a seed and repeat of one session, whose runs follow each other.
+    A block is a seed and repeat of one session, whose runs follow each other; of interleaved runs
+    what was run one after the other.
     """
+    if interleaved and len(before) == len(after):
+        measured = ~np.isnan(values[before]) & ~np.isnan(values[after])
+        return before[measured], after[measured]
+    return _blocks(history, *(side[~np.isnan(values[side])] for side in (before, after)))
+
+
+def _blocks(history: History, before: Rows, after: Rows) -> tuple[Rows, Rows] | None:
 
     def blocks(rows: Rows) -> list[tuple[object, ...]]:
         columns = (history.values(name, rows) for name in ("session_id", "seed", "repeat"))

@@ -36,13 +36,15 @@ METRICS = {
     for metric in (
         Metric("epoch-time", "epoch time", "s", Rule(relative=0.03)),
         Metric("images-per-second", "images/s", "1/s", Rule(relative=0.03, larger_is_better=True)),
-        Metric("compile-time", "compile time", "s", Rule(relative=0.10, absolute=0.1, noise=0.3)),
+        Metric(
+            "compile-time", "compile time", "s", Rule(relative=0.10, absolute=0.1, excluded=0.3)
+        ),
         Metric("peak-memory", "peak memory", "MiB", Rule(relative=0.03, absolute=8.0), 2.0**-20),
         Metric(
             "accuracy",
             "test accuracy",
             "",
-            Rule(relative=0.02, absolute=0.005, noise=0.2, larger_is_better=True),
+            Rule(relative=0.02, absolute=0.005, larger_is_better=True),
         ),
         Metric("call-time", "time of one call", "s", Rule(relative=0.03)),
     )
@@ -95,12 +97,12 @@ def asked(names: Sequence[str], thresholds: Sequence[str] = ()) -> list[Metric]:
 
 
 def _with(rule: Rule, relative: float, absolute: float | None = None) -> Rule:
-    """The rule with these thresholds; noise may be as large as what is looked for."""
+    """The rule with these thresholds; no smaller change need be excluded."""
     return replace(
         rule,
         relative=relative,
         absolute=rule.absolute if absolute is None else absolute,
-        noise=max(rule.noise, relative),
+        excluded=max(rule.excluded, relative),
     )
 
 

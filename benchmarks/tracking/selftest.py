@@ -1,7 +1,7 @@
 """How often the gate cries wolf, and how often it sleeps: simulated, or with real runs.
 
-Three rows: a comparison of the code with itself, of the code with itself made 10 % slower, and
-5 % slower with twice as many processes.
+A comparison of the code with itself, with itself made 10 % slower, and 5 % slower with twice as
+many processes, all interleaved; simulated, also of sessions apart, as `gate --baseline` has them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.slowdown import VARIABLE
+from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.metrics import Metric
 from results.noise import Noise, fit
 from results.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, Verdict, judge
@@ -42,6 +43,8 @@ class Case:
     """One row of the table: a slowdown, the processes of each side, and the goal.
 
     most, least: shares of comparisons that may, or must, be called regressed.
+    kept: sessions in the history, the baseline's the last of them, where the candidate is measured
+    in a session of its own; None where both are interleaved.
     """
 
     title: str
@@ -49,6 +52,7 @@ class Case:
     processes: int
     most: float = 1.0
     least: float = 0.0
+    kept: int | None = None
 
     def met(self, verdicts: Counter[str]) -> bool:
         """Whether the goal was reached."""
@@ -57,16 +61,30 @@ class Case:
 
     @property
     def goal(self) -> str:
-        """The goal in words."""
-        return f"at most {self.most:.0%}" if self.least == 0 else f"at least {self.least:.0%}"
+        """The goal in words; empty where none is set."""
+        if (self.least, self.most) == (0, 1):
+            return ""
+        share = f"at most {self.most:.0%}" if self.least == 0 else f"at least {self.least:.0%}"
+        return f"{REGRESSED} {share}"
 
 
 def cases(processes: int) -> list[Case]:
-    """The three rows, for a default number of processes."""
+    """The rows of interleaved comparisons, for a default number of processes."""
     return [
         Case("A/A", 0.0, processes, most=0.01),
         Case("10 % slower", 0.10, processes, least=0.95),
         Case("5 % slower", 0.05, 2 * processes, least=0.75),
+    ]
+
+
+def cases_apart(processes: int) -> list[Case]:
+    """The rows of sessions apart: how much is caught hangs on the machine, so it has no goal."""
+    return [
+        Case("A/A, apart, 30 sessions kept", 0.0, processes, most=0.01, kept=30),
+        Case("A/A, apart, 10 sessions kept", 0.0, processes, most=0.01, kept=10),
+        Case("A/A, apart, 9 sessions kept", 0.0, processes, most=0.01, kept=9),
+        Case("10 % slower, apart, 30 kept", 0.10, processes, kept=30),
+        Case("20 % slower, apart, 30 kept", 0.20, processes, kept=30),
     ]
 
 
@@ -152,7 +170,7 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
         )
         met &= _table(
             options.simulate,
-            cases(options.processes),
+            [*cases(options.processes), *cases_apart(options.processes)],
             lambda case, number: simulated(case, noise, rule, number),
         )
     if options.real:
@@ -171,8 +189,13 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
 
 
 def simulated(case: Case, noise: Noise, rule: Rule, number: int) -> str:
-    """The verdict on one simulated comparison, interleaved as on the spot."""
+    """The verdict on one simulated comparison: interleaved as on the spot, or of sessions apart."""
     random = np.random.default_rng([_SEED, number, case.processes, round(1000 * case.slowdown)])
+    if case.kept is not None:
+        sessions = noise.draw((case.kept + 1) * case.processes, random)
+        sessions = sessions.reshape(-1, case.processes)
+        drift = Drift.of(np.median(sessions[:-1], axis=1))
+        return judge_apart(sessions[-2], sessions[-1] * (1 + case.slowdown), rule, drift).verdict
     times = noise.draw(2 * case.processes, random).reshape(-1, 2)
     times[1::2] = times[1::2, ::-1]  # A B, B A, A B, ...
     return judge(times[:, 0], times[:, 1] * (1 + case.slowdown), rule, paired=True).verdict
@@ -253,8 +276,8 @@ def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]
             f"{case.processes}+{case.processes}",
             str(tries),
             *(str(mine[name]) for name in (REGRESSED, UNCHANGED, IMPROVED, NO_DATA)),
-            f"{REGRESSED} {case.goal}",
-            "met" if case.met(mine) else "missed",
+            case.goal,
+            ("met" if case.met(mine) else "missed") if case.goal else "",
             f"{seconds[case.title]:.0f}",
         )
     Console(width=140, highlight=False).print(table)
