@@ -34,7 +34,7 @@ def matrix(
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
     Smaller batches come first: a size that does not fit in memory can then be told beside one that
-    does. With `suite.control` the first framework of each block, in its first tuning, is run twice.
+    does. With `suite.control` a cell of each block is run twice, the next one in the next repeat.
 
     Args:
         suite: the lists to combine.
@@ -97,13 +97,24 @@ def matrix(
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
             block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
-        if suite.control and (there := [run for run in block if not run.skip]):
-            again = msgspec.structs.replace(there[0].config, control=True)
-            # half a block away, as far as any two cells that are compared can be
-            block.insert((len(block) + 1) // 2, replace(there[0], config=again))
+        if suite.control:
+            _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)
         blocks.append(block)
     return list({run.run_id: run for run in interleaved(blocks)}.values())
+
+
+def _add_control(block: list[PlannedRun], turn: int) -> None:
+    """Run one cell of the block twice, by turns, as each cell's noise is its own."""
+    there = [place for place, run in enumerate(block) if not run.skip]
+    if not there:
+        return
+    place = there[turn % len(there)]
+    again = msgspec.structs.replace(block[place].config, control=True)
+    # half a block away, as far as any two cells that are compared can be
+    half = (len(block) + 1) // 2
+    where = place + half if place + half <= len(block) else place + 1 - half
+    block.insert(where, replace(block[place], config=again))
 
 
 def _check_size(config: RunConfig) -> None:

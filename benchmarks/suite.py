@@ -54,7 +54,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
 
-    For speeds that are to be compared: `control` runs one cell of every block twice (an A/A pair,
+    For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
     the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
     configuration for its parity with the reference first.
     """

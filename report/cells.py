@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from report.estimates import processes
 from report.style import Look, ordered
 from report.views import VIEW_COLUMNS, Frames, Panel, View
 from results.comparison import Comparison, compare, noise_floor
-from results.statistics import Interval, median_of_medians
+from results.statistics import ENOUGH_PROCESSES, Interval, median_of_medians
 
 _PRECISIONS = ("float64", "float32", "tf32", "bfloat16")
 _TUNINGS = ("idiomatic", "tuned")
@@ -142,8 +143,21 @@ class Bench:
 
     @cached_property
     def noise_floor(self) -> float:
-        """Of its A/A pairs; NaN without any."""
+        """Of all its A/A pairs together; NaN without any."""
         return noise_floor([(cell.seconds, cell.control_seconds) for cell in self.controlled])
+
+    def floor_of(self, one: Cell, other: Cell) -> float:
+        """The noise floor of a comparison: the larger of the two cells' own.
+
+        One with fewer than 6 A/A blocks, too few for an interval, has that of all pairs together.
+        """
+        own = [
+            noise_floor([(cell.seconds, cell.control_seconds)])
+            if len(cell.seconds.keys() & cell.control_seconds.keys()) >= ENOUGH_PROCESSES
+            else self.noise_floor
+            for cell in (one, other)
+        ]
+        return float("nan") if any(map(isnan, own)) else max(own)
 
     @property
     def controlled(self) -> list[Cell]:
@@ -176,7 +190,8 @@ class Bench:
 
     def _compared(self, one: Cell, other: Cell) -> Comparison:
         barred = one.barred or other.barred
-        return compare(one.seconds, other.seconds, floor=self.noise_floor, barred=barred)
+        floor = self.floor_of(one, other)
+        return compare(one.seconds, other.seconds, floor=floor, barred=barred)
 
 
 def benches(frames: Frames) -> list[Bench]:

@@ -80,8 +80,6 @@ def ratio_table(bench: Bench) -> Table | None:
     rows = [_ratio_row(one, other, found) for one, other, found in bench.comparisons()]
     if not rows:
         return None
-    floor = bench.noise_floor
-    least = max(LEAST_RATIO, 0.0 if isnan(floor) else floor)
     return Table(
         ["compared", "precision", "batch", "time ratio", "p", "verdict"],
         rows,
@@ -90,8 +88,9 @@ def ratio_table(bench: Bench) -> Table | None:
         "first took less. Median over blocks of one process each, run close together, with the "
         "bootstrap 95 % interval in square brackets or, of fewer than six blocks, the range in "
         f"round ones. p: exact Mann-Whitney test. “{FASTER}” and “{SLOWER}” are said only where "
-        f"p < {SURE:g}, the ratio is more than {100 * least:.1f} % from 1 (3 % or the noise floor, "
-        "whichever is more), and both passed the parity check.",
+        f"p < {SURE:g}, the ratio is more than {100 * LEAST_RATIO:g} % and than the noise floor "
+        "from 1 (the larger of both cells' own, where six A/A blocks show one, else that of all pairs), "
+        "and both passed the parity check.",
     )
 
 
@@ -142,8 +141,9 @@ def noise(bench: Bench) -> list[Block]:
     )
     return [
         Note(
-            f"Noise floor (A/A): the same cell was run twice in every block, half a block apart. "
-            f"Its time over its own: {'; '.join(words)}. So {told}: the far end of that interval."
+            "Noise floor (A/A): a cell of every block was run twice, half a block apart. Its time "
+            f"over its own: {'; '.join(words)}. So {told}: the far end of the interval over the "
+            "blocks of all."
         )
     ]
 

@@ -3,7 +3,7 @@
 A cell is a configuration run in several processes; a block holds one process of each cell, run
 close together in time. The words "faster" and "slower" are used only when an exact Mann-Whitney
 test over the processes gives p < `SURE` and the ratio over paired blocks lies beyond both
-`LEAST_RATIO` and the noise floor, which an A/A pair shows: the same cell run twice in every block.
+`LEAST_RATIO` and the noise floor, which A/A pairs show: a cell run twice in one block.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -88,19 +88,28 @@ def paired_ratio(times: Times, others: Times) -> Interval:
 def noise_floor(pairs: Sequence[tuple[Times, Times]]) -> float:
     """How far from 1 a ratio of equal cells may lie, as a share; NaN without an A/A pair.
 
-    The far end of the interval of each A/A pair's ratio, and of these the furthest: a single pair's
-    own ratio can be near 1 by luck. With one block in common there is no interval and no floor.
+    The far end of the interval of the A/A ratio, over the blocks of all pairs: the ratio itself can
+    be near 1 by luck. With one block in common there is no interval and no floor.
+
+    Args:
+        pairs: seconds by block of a cell and of its second runs, for each cell that has them.
     """
-    ends = []
-    for first, second in pairs:
-        ratio = paired_ratio(first, second)
-        if not isnan(ratio.low):
-            ends.append(max(abs(log(ratio.low)), abs(log(ratio.high))))
-    return exp(max(ends)) - 1 if ends else float("nan")
+    first, second = (
+        {
+            (number, block): pair[side][block]
+            for number, pair in enumerate(pairs)
+            for block in pair[side]
+        }
+        for side in (0, 1)
+    )
+    ratio = paired_ratio(first, second)
+    if isnan(ratio.low):
+        return float("nan")
+    return exp(max(abs(log(ratio.low)), abs(log(ratio.high)))) - 1
 
 
 def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> Comparison:
-    """Compare two cells by the seconds of their processes.
+    """Compare two cells by the seconds of their processes, in the blocks that hold both.
 
     Args:
         times, others: seconds by block.
@@ -108,7 +117,8 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
         barred: why no verdict may be given whatever the numbers say; empty when it may.
     """
     ratio = paired_ratio(times, others)
-    p = mann_whitney(list(times.values()), list(others.values()))
+    blocks = [block for block in times if block in others]
+    p = mann_whitney([times[block] for block in blocks], [others[block] for block in blocks])
 
     def without(reason: str) -> Comparison:
         return Comparison(ratio, p, floor, "", reason)
@@ -119,8 +129,9 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
         return without("no block holds both")
     if isnan(floor):
         return without("no A/A pair of several processes shows the noise floor")
-    if smallest_p(len(times), len(others), paired=False) >= SURE:
-        return without(f"{len(times)} against {len(others)} processes cannot give p < {SURE:g}")
+    if smallest_p(len(blocks), len(blocks), paired=False) >= SURE:
+        count = f"{len(blocks)} against {len(blocks)} processes"
+        return without(f"{count} cannot give p < {SURE:g}")
     least = max(LEAST_RATIO, floor)
     if p < SURE and abs(log(ratio.value)) > log(1 + least):
         return Comparison(ratio, p, floor, FASTER if ratio.value < 1 else SLOWER)

@@ -90,8 +90,30 @@ def test_a_control_is_the_same_cell_once_more_in_every_block() -> None:
         assert first.run_id != run.run_id
         assert abs(runs.index(first) - runs.index(run)) >= 3, "half a block apart"
         assert "A/A control" in run.config.label()
+    for size in (32, 64):
+        mine = [run.config for run in again if run.config.recipe.batch_size == size]
+        assert len({(one.framework, one.tuning) for one in mine}) == 3, "each block another cell"
     sizes = [run.config.recipe.batch_size for run in runs]
     assert sizes == ([32] * 7 + [64] * 7) * 3, "small batches first"
+
+
+@pytest.mark.parametrize(("width", "processes"), [(1, 3), (2, 4), (3, 6), (3, 7)])
+def test_every_cell_has_its_turn_as_control(width: int, processes: int) -> None:
+    suite = Suite(frameworks=FRAMEWORKS[:width], processes=processes, control=True, seeds=(1,))
+    runs = plan(suite)
+    turns = Counter(run.config.framework for run in runs if run.config.control)
+    assert sum(turns.values()) == processes
+    assert set(turns) == set(FRAMEWORKS[:width])
+    assert max(turns.values()) - min(turns.values()) <= 1
+    for number in range(processes):
+        block = runs[number * (width + 1) : (number + 1) * (width + 1)]
+        (again,) = [place for place, run in enumerate(block) if run.config.control]
+        (first,) = [
+            place
+            for place, run in enumerate(block)
+            if run.cell_id == block[again].cell_id and place != again
+        ]
+        assert abs(first - again) in ((width + 1) // 2, width + 1 - (width + 1) // 2)
 
 
 def test_a_control_of_what_cannot_run_is_not_planned() -> None:

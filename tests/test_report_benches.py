@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from report import benches as section
-from report.cells import Bench, benches
+from report.cells import Bench, Cell, benches
 from report.ratios import cell_table, noise, ratio_table, warnings
 from report.views import Frames
 from results.comparison import FASTER, NOT_SHOWN
@@ -134,6 +135,30 @@ def test_the_noise_floor_is_stated_or_its_absence(tmp_path) -> None:
     assert "no A/A pair was run" in note.text
     (note,) = noise(bench_of(tmp_path / "one", processes=1))
     assert "so there is no floor" in note.text
+
+
+def test_a_comparison_has_the_larger_floor_of_its_two_cells(tmp_path) -> None:
+    bench = bench_of(tmp_path, control=False)
+    quiet, loud, unknown = (
+        replace(cell, control=_again(cell, factors))
+        for cell, factors in zip(
+            bench.cells,
+            ([1.0] * 6, [1.2, 0.9, 1.1, 0.8, 1.2, 1.1], [1.01]),
+            strict=False,
+        )
+    )
+    bench = replace(bench, cells=(quiet, loud, unknown))
+    assert bench.floor_of(quiet, quiet) == pytest.approx(0, abs=1e-9)
+    assert bench.floor_of(quiet, loud) == bench.floor_of(loud, quiet) > 0.08
+    assert 0 < bench.noise_floor < bench.floor_of(quiet, loud)
+    assert bench.floor_of(quiet, unknown) == bench.noise_floor, "one block shows no spread"
+
+
+def _again(cell: Cell, factors: list[float]) -> pd.DataFrame:
+    """Second runs of the first blocks, by so much slower."""
+    runs = cell.runs.head(len(factors)).copy()
+    runs["epoch_seconds_median"] *= factors
+    return runs
 
 
 def test_the_section_draws_each_bench_with_what_was_measured(tmp_path) -> None:

@@ -107,14 +107,19 @@ def test_the_interval_is_the_bootstraps() -> None:
     assert found.high == pytest.approx(high, abs=0.02)
 
 
-def test_the_noise_floor_is_the_far_end_of_the_widest_pair() -> None:
+def test_the_noise_floor_is_the_far_end_over_all_pairs() -> None:
     quiet = (blocks([1.0] * 6), blocks([1.0] * 6))
     few = (blocks([1.0, 1.05]), blocks([1.0, 1.0]))
     assert noise_floor([quiet]) == 0
-    assert noise_floor([quiet, few]) == pytest.approx(0.05)
-    assert noise_floor([(few[1], few[0])]) == pytest.approx(0.05), "not the same both ways"
+    assert noise_floor([few]) == pytest.approx(0.05)
+    assert noise_floor([(few[1], few[0])]) == pytest.approx(0.05), "the same both ways"
     assert math.isnan(noise_floor([]))
     assert math.isnan(noise_floor([(blocks([1.0]), blocks([2.0]))]))
+    # six cells with a block each are six blocks
+    factors = [1.01, 0.98, 1.03, 1.0, 0.97, 1.02]
+    turns = [({n: n + 1.0}, {n: (n + 1.0) * factor}) for n, factor in enumerate(factors)]
+    together = paired_ratio(blocks([1.0] * 6), blocks(factors))
+    assert noise_floor(turns) == pytest.approx(max(together.high, 1 / together.low) - 1)
 
 
 STEADY = blocks([1.0, 1.001, 1.002, 0.999, 0.998, 1.0005])
@@ -160,6 +165,16 @@ def test_where_nothing_may_be_said_the_reason_is_given(times, others, options, r
     found = compare(times, others, **options)
     assert found.verdict == ""
     assert reason in found.reason
+
+
+def test_only_blocks_in_both_are_tested() -> None:
+    faster = scaled(0.9)
+    alone = {("alone", number): 2.0 for number in range(6)}  # seconds that would hide it
+    with_more = compare(faster | alone, STEADY, floor=0.0)
+    assert with_more == compare(faster, STEADY, floor=0.0)
+    assert with_more.verdict == FASTER
+    few = {block: STEADY[block] for block in (0, 1, 2, 3)}
+    assert "4 against 4 processes" in compare(faster, few | alone, floor=0.0).reason
 
 
 @given(st.lists(seconds, min_size=1, max_size=9))

@@ -150,7 +150,7 @@ def test_a_suite_checks_parity_first_and_runs_an_a_a_pair(work, capsys) -> None:
         "fake-reference": [True],
     }
     assert runs["control"].sum() == 2
-    assert set(runs.loc[runs["control"], "framework"]) == {"fake-reference"}
+    assert set(runs.loc[runs["control"], "framework"]) == {"fake-reference", "fake"}
     assert runs["cell_id"].nunique() == 2
     assert (runs["own_seconds"] > 0).all()
     page = (work / "page" / "index.html").read_text()

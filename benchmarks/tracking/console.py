@@ -57,7 +57,7 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
             "ratio: candidate / baseline, with its 95 % bootstrap interval, of fewer than 6 pairs "
             "with their range in round brackets. MW: exact Mann-Whitney test; SR: exact "
             "signed-rank test of the pairs (the smaller of both, doubled). Noise floor: what the "
-            "baseline differs from itself by.",
+            "baseline differs from itself by; between sessions, what sessions differ by.",
             soft_wrap=True,
         )
 

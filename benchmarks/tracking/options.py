@@ -106,7 +106,11 @@ def parser() -> argparse.ArgumentParser:
     _add_judging(compare)
 
     gate = command("gate", "The verdict as an exit status: stored runs, or runs made on the spot.")
-    gate.add_argument("--baseline", metavar="SELECTION")
+    gate.add_argument(
+        "--baseline",
+        metavar="SELECTION",
+        help="stored runs; of another session they say something from 10 sessions in the store on",
+    )
     gate.add_argument(
         "--candidate", default="latest", metavar="SELECTION", help="default: %(default)s"
     )
