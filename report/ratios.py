@@ -89,8 +89,8 @@ def ratio_table(bench: Bench) -> Table | None:
         "bootstrap 95 % interval in square brackets or, of fewer than six blocks, the range in "
         f"round ones. p: exact Mann-Whitney test. “{FASTER}” and “{SLOWER}” are said only where "
         f"p < {SURE:g}, the ratio is more than {100 * LEAST_RATIO:g} % and than the noise floor "
-        "from 1 (the larger of both cells' own, where six A/A blocks show one, else that of all pairs), "
-        "and both passed the parity check.",
+        "from 1 (the larger of both cells' own, where six A/A blocks show one, else that of all "
+        "pairs), and both passed the parity check.",
     )
 
 

@@ -94,14 +94,11 @@ def noise_floor(pairs: Sequence[tuple[Times, Times]]) -> float:
     Args:
         pairs: seconds by block of a cell and of its second runs, for each cell that has them.
     """
-    first, second = (
-        {
-            (number, block): pair[side][block]
-            for number, pair in enumerate(pairs)
-            for block in pair[side]
-        }
-        for side in (0, 1)
-    )
+    first: dict[Hashable, float] = {}
+    second: dict[Hashable, float] = {}
+    for number, (times, again) in enumerate(pairs):  # a block of two cells is two blocks here
+        first |= {(number, block): seconds for block, seconds in times.items()}
+        second |= {(number, block): seconds for block, seconds in again.items()}
     ratio = paired_ratio(first, second)
     if isnan(ratio.low):
         return float("nan")
