@@ -16,6 +16,7 @@ from benchmarks.tracking.history import History
 from benchmarks.tracking.metrics import GATED, METRICS, asked, metric
 from benchmarks.tracking.selection import select
 from benchmarks.tracking.trend import trends
+from results.sessions import drift_floor
 from results.store import Store
 from tests.tracking_store import add_session, around, keep_sessions
 
@@ -387,6 +388,11 @@ def test_the_further_back_the_baseline_the_higher_the_noise_floor(store: Store, 
         floors.append(np.log1p(json.loads(Path("out.json").read_text())[0]["floor"]))
     assert floors[1] == pytest.approx(floors[0] * 5**0.5)
     assert floors[2] == pytest.approx(floors[0] * 4)
+    main(["compare", "session=now", "session=kept11", "--json", "out.json"])  # the other way round
+    seconds = [around(5.0, 3, seed=100 + number) for number in range(16) if number != 11]
+    medians = [np.median(times) for times in [*seconds, around(5.0, seed=99)]]
+    found = json.loads(Path("out.json").read_text())[0]["floor"]
+    assert found == pytest.approx(drift_floor(medians, 5))
 
 
 def test_runs_of_one_session_need_no_other_session(store: Store, capsys) -> None:

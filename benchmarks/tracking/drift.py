@@ -74,7 +74,8 @@ def between_sessions(
     order = np.argsort(first)
     order = order[counts[order] >= min(largest, _OF_A_SESSION)]
     began = others[first[order]]
-    earlier, later = sorted((int(rows[0][-1]), int(rows[1][0])))
+    before, after = rows if rows[0][0] <= rows[1][0] else rows[::-1]
+    earlier, later = before[-1], after[0]
     apart = 1 + int(np.sum((began > earlier) & (began < later)))
     last = names[order][-_LAST:]
     medians = [np.median(values[others[codes[others] == name]]) for name in last]
