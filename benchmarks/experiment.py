@@ -79,7 +79,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """
         figures = self.figures()
         texts = traps()
-        used = dict.fromkeys(key for figure in figures for key in figure.traps)
+        used = dict.fromkeys((*self.traps, *(key for one in figures for key in one.traps)))
         return Declared(
             name=self.name,
             title=self.title,
@@ -90,6 +90,8 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             reported=figures,
             traps={key: texts[key] for key in used},
             changed=changes(self.run, suite),
+            parity=self.run.parity,
+            precision=self.run.precision,
         )
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from report.views import View
+from results import galaxies
 from results.schema import COPY
 from results.statistics import ENOUGH_PROCESSES, Interval, median_of_medians, wilson
 
@@ -40,10 +41,10 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
 
     Args:
         runs: the finished runs.
-        predictions: rows of `Store.predictions`; where they hold none of these runs, the largest
-            test set of the runs is taken for the number of galaxies.
+        predictions: rows of `Store.predictions`; where they hold none of these runs, the number of
+            galaxies is that of the largest test set, as the runs' rows have it.
     """
-    distinct = runs["test_images"].max()
+    distinct = max((galaxies.of_part(run, "test") for _, run in runs.iterrows()), default=np.nan)
     if not predictions.empty:
         mine = predictions[
             predictions["execution_id"].isin(runs["execution_id"])
@@ -53,7 +54,7 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
     accuracy = float(runs["test_accuracy"].mean())
     if pd.isna(accuracy) or pd.isna(distinct):
         return Interval(accuracy)
-    return wilson(accuracy * int(distinct), int(distinct))
+    return wilson(accuracy * round(distinct), round(distinct))
 
 
 def brackets(intervals: Iterable[Interval]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -39,10 +40,16 @@ class Trial:
     @property
     def condition(self) -> tuple[str, ...]:
         """What has to be equal for two experiments to stand in one figure."""
-        return _condition(self.runs.iloc[0], ("labels", "channels"))
+        first = self.runs.iloc[0]
+        return (*_condition(first, ("labels", "channels")), self.split_seed)
 
     @property
-    def marks(self) -> str:
+    def split_seed(self) -> str:
+        """Of the split that all of these runs have; empty where the rows do not say."""
+        return _split_seed(self.runs.iloc[0])
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
         """In capitals what makes it another thing than was published; empty when nothing does."""
         first = self.runs.iloc[0]
         found = []
@@ -54,7 +61,19 @@ class Trial:
             found.append(f"SCALED x{first['scale']:g}")
         if self.declared.changed:
             found.append(f"OTHER {', '.join(self.declared.changed).replace('_', ' ').upper()}")
-        return ", ".join(found)
+        if first["precision"] not in self.declared.precision:
+            found.append(str(first["precision"]).upper())
+        return tuple(found)
+
+    @property
+    def marks(self) -> str:
+        """The same in one line, and the parity where it is not the experiment's.
+
+        The framework's own defaults make it no other experiment, but another run of it.
+        """
+        parity = str(self.runs.iloc[0]["parity"])
+        native = () if parity in self.declared.parity else (f"{parity.upper()} PARITY",)
+        return ", ".join((*self.foreign, *native))
 
     @property
     def data(self) -> str:
@@ -67,7 +86,8 @@ class Trial:
         first = self.runs.iloc[0]
         device = first["device"] if pd.isna(first["device_name"]) else first["device_name"]
         how = f"{first['parity']} parity, {first['tuning']} tuning, {first['precision']}"
-        return f"{first['dataset']}, {first['image_height']} pixels; {how}; {device}"
+        split = f"; split seed {self.split_seed}" if self.split_seed else ""
+        return f"{first['dataset']}, {first['image_height']} pixels{split}; {how}; {device}"
 
 
 def trials(frames: Frames) -> list[Trial]:
@@ -77,12 +97,31 @@ def trials(frames: Frames) -> list[Trial]:
     runs = frames.runs[frames.runs["experiment"].notna()]
     keys = pd.Series(["\0".join(_key(run)) for _, run in runs.iterrows()], index=runs.index)
     found = []
-    for _, group in runs.groupby(keys, sort=True):
-        latest = group.sort_values("started_at", kind="stable")
-        known = [one for extra in latest["extra"] if (one := declared(extra)) is not None]
-        if known:
-            found.append(Trial(group, known[-1]))
+    for _, alike in runs.groupby(keys, sort=True):
+        for group in _by_split(alike):
+            latest = group.sort_values("started_at", kind="stable")
+            known = [one for extra in latest["extra"] if (one := declared(extra)) is not None]
+            if known:
+                found.append(Trial(group, known[-1]))
     return found
+
+
+def _by_split(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The runs of each split; one that ended before it told its split goes by its split seed."""
+    seeds = pd.Series([_split_seed(run) for _, run in runs.iterrows()], index=runs.index)
+    hashes = runs["split_hash"].astype(object)
+    last = hashes.groupby(seeds).transform("last")  # nulls are passed over
+    hashes = hashes.where(hashes.notna(), last)
+    keys = hashes.where(hashes.notna(), "seed " + seeds)
+    for _, group in runs.groupby(keys, sort=True):
+        yield group
+
+
+def _split_seed(run: pd.Series) -> str:
+    config = run["config"]
+    tree = json.loads(config) if isinstance(config, str) else {}
+    split = tree.get("split") if isinstance(tree, dict) else None
+    return str(split["seed"]) if isinstance(split, dict) and "seed" in split else ""
 
 
 def _key(run: pd.Series) -> tuple[str, ...]:

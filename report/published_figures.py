@@ -99,7 +99,7 @@ def curves_figure(frames: Frames, trial: Trial, framework: str) -> Figure:
     for axes, measure in zip(made.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, colour in _COLOURS.items():
             _draw(axes, frames, runs, split, measure, colour, "-")
-            if not trial.marks:
+            if not trial.foreign:
                 _draw_reported(axes, trial, runs, split, measure, colour)
         axes.set_title(measure)
         axes.set_xlabel("epoch")
@@ -108,7 +108,7 @@ def curves_figure(frames: Frames, trial: Trial, framework: str) -> Figure:
         Line2D([], [], color=colour, lw=1.8, label="training" if split == "train" else split)
         for split, colour in _COLOURS.items()
     ]
-    if not trial.marks:
+    if not trial.foreign:
         legend.append(
             Line2D([], [], color=style.INK, marker="X", ls="", ms=6, label="reported of it")
         )
@@ -159,7 +159,7 @@ def _curves_picture(frames: Frames, trial: Trial, framework: str, number: int) -
     seeds = _finished(trial, framework)["seed"].nunique()
     crosses = (
         " Crosses are what the notebook printed of its one run."
-        if not trial.marks
+        if not trial.foreign
         else " The notebook's values are not drawn: this is not what it trained."
     )
     return Picture(

@@ -8,6 +8,7 @@ from report.numbers import NONE, fixed, listed, with_interval
 from report.published import Trial, trials
 from report.section import Block, Heading, Note, Section, Table
 from report.views import Frames
+from results.kinds import WIDEST_LOSS, WIDEST_RECALL, WIDEST_SHARE, kind_of
 from results.measured import measured, refused
 from results.reported import Reported
 from results.reproduction import (
@@ -23,9 +24,12 @@ _LEAD = (
     "figure is one run: of which seed and on which split is not known. It is called reproduced "
     "when it lies where one more run of ours would be expected 19 times in 20: around our mean, "
     "with the spread between our seeds, and the luck of their test galaxies and of ours (square "
-    "brackets of the column “another run”). Higher and lower say on which side of the reported "
-    "figure ours is, of a loss too. With fewer than three seeds there is no spread to speak of, "
-    "and no verdict."
+    "brackets of the column “another run”). Where these leave more than "
+    f"{100 * WIDEST_SHARE:g} points of accuracy either way ({100 * WIDEST_RECALL:g} of one class's "
+    f"recall, {WIDEST_LOSS:g} nats of a loss, a quarter of the epochs) to lie in them shows "
+    "nothing, and there is no verdict. Higher and lower say on which side of the reported figure "
+    "ours is, of a loss too. With fewer than three seeds there is no spread to speak of, and no "
+    "verdict. Copies of a galaxy count as one."
 )
 _NAMES = {
     "test_accuracy": "test accuracy",
@@ -41,6 +45,7 @@ _NAMES = {
     "parameters": "parameters",
     "epoch_seconds": "seconds of an epoch",
 }
+_ACCURACY = Reported(metric="test_accuracy", value=0.0)
 _DECIMALS = {
     "parameters": 0,
     "epoch_seconds": 1,
@@ -58,13 +63,13 @@ def published(frames: Frames) -> Section | None:
     for trial in found:
         if not trial.frameworks:
             continue
+        traps |= trial.declared.traps
         if not trial.declared.reported:
             unreported.append(trial)
             continue
-        section.blocks.append(Heading(_title(trial)))
+        section.blocks.append(Heading(_title(trial, found)))
         section.blocks.extend(_warnings(trial))
         section.blocks.append(comparison_table(trial, frames))
-        traps |= trial.declared.traps
     if unreported:
         section.blocks.append(unreported_table(unreported, frames))
     if traps:
@@ -138,19 +143,19 @@ def unreported_table(found: list[Trial], frames: Frames) -> Table:
             runs = trial.of(framework)
             ok = runs[runs["status"] == "ok"]
             values = ok.groupby("seed")["test_accuracy"].mean().dropna().tolist()
-            marks = f" ({trial.marks})" if trial.marks else ""
             rows.append(
                 [
-                    trial.declared.name + marks,
+                    _title(trial, found),
                     frames.looks[framework].name,
                     str(len(values)),
-                    with_interval(mean_over_seeds(values, share=True), 4),
+                    with_interval(mean_over_seeds(values, kind_of(_ACCURACY)), 4),
+                    ", ".join(map(_words, trial.declared.traps)),
                 ]
             )
     return Table(
-        ["experiment", "framework", "seeds", "test accuracy, mean [95 %]"],
+        ["experiment", "framework", "seeds", "test accuracy, mean [95 %]", "see"],
         rows,
-        "llrr",
+        "llrrl",
         caption="Experiments of which nothing was reported on these galaxies: what came out, to be "
         "set beside the experiment that each is a variant of.",
         grouped=True,
@@ -168,9 +173,13 @@ def figure_name(reported: Reported, runs: pd.DataFrame) -> str:
     return _NAMES[reported.metric] + at
 
 
-def _title(trial: Trial) -> str:
+def _title(trial: Trial, found: list[Trial]) -> str:
+    """The experiment, with its split where it was run on several, and what was different."""
+    named = [other for other in found if other.declared.name == trial.declared.name]
+    several = len({other.split_seed for other in named}) > 1
+    split = f", split seed {trial.split_seed}" if several else ""
     marks = f" — {trial.marks}" if trial.marks else ""
-    return f"{trial.declared.name}{marks}"
+    return f"{trial.declared.name}{split}{marks}"
 
 
 def common_refusals(trial: Trial) -> tuple[str, ...]:

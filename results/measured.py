@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 import numpy as np
 import pandas as pd
 
-from results.reported import Declared, Reported
+from results import galaxies
+from results.reported import Declared, Reported, part_of
 from results.reproduction import Ours
 
 _COLUMNS = {
@@ -22,7 +23,8 @@ _COLUMNS = {
 }
 # What a network's parameters depend on; how much it is trained, and on what, changes none.
 _SHAPING = ("architectures", "image_size", "crop_size", "augmentation", "channels", "labels")
-_IMAGES = {"test": "test_images", "train": "train_images", "validation": "validation_images"}
+# A published run is one in float32; what rounds more coarsely may end elsewhere.
+_COARSE = ("tf32", "bfloat16")
 
 
 def measured(
@@ -42,14 +44,17 @@ def measured(
     of_network = reported.metric == "parameters"
     refusals = changed_fields(declared, _SHAPING) if of_network else refused(runs, declared)
     ok = runs[runs["status"] == "ok"]
-    by_execution, images = _values(reported, ok, epochs, predictions)
+    by_execution = _values(reported, ok, epochs, predictions)
     seeds = ok.set_index("execution_id")["seed"]
     by_seed = by_execution.dropna().groupby(seeds.reindex(by_execution.dropna().index)).mean()
+    distinct, images = _behind(reported, ok, predictions)
     return Ours(
         tuple(float(value) for value in by_seed),
-        images,
+        distinct,
         _deviation(ok) if reported.metric.endswith("loss") else None,
         refusals,
+        copies=images / distinct if images and distinct else 1.0,
+        epochs=int(ok["epochs"].max()) if ok["epochs"].notna().any() else None,
     )
 
 
@@ -62,6 +67,8 @@ def refused(runs: pd.DataFrame, declared: Declared) -> tuple[str, ...]:
     if declared.sha256 is not None and first["dataset_sha256"] != declared.sha256:
         reasons.append(f"other galaxies ({first['dataset']}, not {declared.dataset})")
     reasons += changed_fields(declared)
+    if first["precision"] in _COARSE and first["precision"] not in declared.precision:
+        reasons.append(f"computed in {first['precision']}, not {' or '.join(declared.precision)}")
     for status in ("diverged", "oom", "timeout", "error", "skipped"):
         seeds = sorted(set(runs.loc[runs["status"] == status, "seed"].dropna()))
         if seeds:
@@ -80,26 +87,52 @@ def changed_fields(declared: Declared, of: Container[str] | None = None) -> tupl
 
 def _values(
     reported: Reported, ok: pd.DataFrame, epochs: pd.DataFrame, predictions: pd.DataFrame
-) -> tuple[pd.Series, int | None]:
-    """By execution_id the value, and how many images it is a mean over."""
+) -> pd.Series:
+    """The value of each run by execution_id."""
     metric = reported.metric
-    part = metric.split("_")[0]
     if metric == "recall":
-        return _recall(reported, ok, predictions)
+        rows = _tested(reported, ok, predictions)
+        if rows.empty:
+            return pd.Series(dtype="float64")
+        return (rows["predicted"] == rows["label"]).groupby(rows["execution_id"]).mean()
     if metric in _COLUMNS:
-        values = ok.set_index("execution_id")[_COLUMNS[metric]].astype("float64")
-        if metric == "best_validation_accuracy":
-            return values, _common(ok, "validation_images")
-        return values, _common(ok, _IMAGES[part]) if part == "test" else None
+        return ok.set_index("execution_id")[_COLUMNS[metric]].astype("float64")
     if metric == "lowest_validation_loss":
         rows = _curve(epochs, ok, "validation", "loss")
-        return rows.groupby("execution_id")["loss"].min(), _common(ok, "validation_images")
+        return rows.groupby("execution_id")["loss"].min()
+    part = metric.split("_")[0]
     measure = metric.removeprefix(f"{part}_")
     rows = _curve(epochs, ok, part, measure)
     if reported.epoch is not None:
         rows = rows[rows["epoch"] == reported.epoch]
     last = rows.sort_values("epoch").drop_duplicates("execution_id", keep="last")
-    return last.set_index("execution_id")[measure], _common(ok, _IMAGES[part])
+    return last.set_index("execution_id")[measure]
+
+
+def _behind(
+    reported: Reported, ok: pd.DataFrame, predictions: pd.DataFrame
+) -> tuple[int | None, int | None]:
+    """Distinct galaxies and images that the figure is a mean over, None where it is none.
+
+    The runs share a split; the least if they do not.
+    """
+    part = part_of(reported.metric)
+    if part is None or ok.empty:
+        return None, None
+    if part == "test":
+        rows = _tested(reported, ok, predictions)
+        if not rows.empty:
+            images = rows.groupby("execution_id").size()
+            return int(galaxies.distinct(rows).min()), int(images.min())
+        if reported.metric == "recall":
+            return None, None
+    of_each = [galaxies.of_part(run, part) for _, run in ok.iterrows()]
+    return _least(of_each), _least(ok[f"{part}_images"])
+
+
+def _least(numbers: Iterable[float]) -> int | None:
+    known = [number for number in numbers if number > 0]  # NaN is not
+    return round(min(known)) if known else None
 
 
 def _curve(epochs: pd.DataFrame, ok: pd.DataFrame, split: str, measure: str) -> pd.DataFrame:
@@ -110,22 +143,14 @@ def _curve(epochs: pd.DataFrame, ok: pd.DataFrame, split: str, measure: str) -> 
     return epochs[mine & (epochs["epoch"] >= 1)].dropna(subset=[measure])
 
 
-def _recall(
-    reported: Reported, ok: pd.DataFrame, predictions: pd.DataFrame
-) -> tuple[pd.Series, int | None]:
+def _tested(reported: Reported, ok: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """The test predictions of these runs; of a recall those of its class."""
     if predictions.empty:
-        return pd.Series(dtype="float64"), None
+        return predictions
     mine = predictions["execution_id"].isin(ok["execution_id"]) & (predictions["split"] == "test")
-    rows = predictions[mine & (predictions["label"] == reported.label)]
-    right = (rows["predicted"] == rows["label"]).groupby(rows["execution_id"])
-    sizes = right.size()
-    return right.mean(), int(sizes.min()) if len(sizes) else None
-
-
-def _common(ok: pd.DataFrame, column: str) -> int | None:
-    """The number of images of these runs, which share a split; the least if they do not."""
-    found = ok[column].dropna()
-    return int(found.min()) if len(found) and found.min() > 0 else None
+    if reported.metric == "recall":
+        mine &= predictions["label"] == reported.label
+    return predictions[mine]
 
 
 def _deviation(ok: pd.DataFrame) -> float | None:

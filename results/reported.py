@@ -26,6 +26,19 @@ METRICS: tuple[str, ...] = get_args(Metric)
 IN_EXTRA = "experiment"  # the key of a run's column `extra` that holds its `Declared`
 
 
+# Those of a validation or test that are an epoch or a count, no mean over images.
+_NO_MEAN = ("best_validation_epoch", "lowest_validation_loss_epoch", "parameters", "epoch_seconds")
+
+
+def part_of(metric: str) -> Literal["train", "validation", "test"] | None:
+    """The part of the split whose images a metric is a mean over; None where it is no mean."""
+    if metric in _NO_MEAN:
+        return None
+    if metric.startswith("train"):
+        return "train"
+    return "validation" if "validation" in metric else "test"
+
+
 class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One published figure.
 
@@ -62,15 +75,8 @@ class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def behind(self, metric: str) -> int | None:
         """Images behind a metric; None for what is no mean over images."""
-        if metric.startswith("test"):
-            return self.test
-        if metric.startswith("train"):
-            return self.train
-        if metric in ("best_validation_accuracy", "lowest_validation_loss") or metric.startswith(
-            "validation"
-        ):
-            return self.validation
-        return None
+        part = part_of(metric)
+        return None if part is None or metric == "recall" else int(getattr(self, part))
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +86,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         sha256: of the published file of galaxies; None where there is none.
         traps: their texts by key.
         changed: fields that options overrode: what they were, and what they were made.
+        parity, precision: that its file asks for. The published runs were in float32; under matched
+            parity what they left unstated is the project's.
     """
 
     name: str
@@ -91,6 +99,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     reported: tuple[Reported, ...] = ()
     traps: dict[str, str] = {}
     changed: dict[str, tuple[Any, Any]] = {}
+    parity: tuple[str, ...] = ("matched",)
+    precision: tuple[str, ...] = ("float32",)
 
 
 def declared(extra: object) -> Declared | None:

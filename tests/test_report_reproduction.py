@@ -14,6 +14,8 @@ from report.section import Heading, Note, Picture, Table
 from report.views import Frames
 from results.measured import measured, refused
 from results.reported import Declared, Reported, Sizes
+from results.reproduction import Ours
+from results.schema import COPY
 from results.store import Store
 from tests.factory import CLASSES, synthetic_run
 
@@ -37,7 +39,12 @@ def declared_of(name: str = "unam", **fields: Any) -> Declared:
 
 
 def run_of(
-    framework: str = "keras", seed: int = 0, *, declared: Declared | None = None, **changes: Any
+    framework: str = "keras",
+    seed: int = 0,
+    *,
+    declared: Declared | None = None,
+    split_seed: int = 0,
+    **changes: Any,
 ) -> tuple[dict, list[dict], list[dict]]:
     """An invented execution of an experiment, as `Store.append` takes it."""
     declared = declared or declared_of()
@@ -50,8 +57,12 @@ def run_of(
         "extra": extra,
     } | changes
     run, epochs, predictions = synthetic_run(framework, "unam", seed, epochs=4, **fields)
+    run["config"] |= {"split": {"seed": split_seed}}
+    if split_seed:
+        run["split_hash"] = f"split {split_seed}" if run["status"] == "ok" else None
     for column in ("run_id", "cell_id", "execution_id"):
-        mark = f"{declared.name}{fields['scale']:g}{fields['dataset_sha256'][:2]}"
+        mark = f"{declared.name}{fields['scale']:g}{fields['dataset_sha256'][:2]}{split_seed}"
+        mark += run["parity"] + run["precision"]
         run[column] = f"{run[column]}-{mark}-{len(declared.changed)}"
     return run, epochs, predictions
 
@@ -138,15 +149,57 @@ def test_what_is_not_the_published_run_says_why(tmp_path) -> None:
     ).refusals == ("other image size (32, not 69)",)
 
 
+def test_copies_of_a_galaxy_are_one_galaxy(tmp_path) -> None:
+    """45,000 copies of 1,125 galaxies: the luck of the test is that of 1,125."""
+    frames = frames_of(tmp_path, *(with_copies(run_of("keras", seed)) for seed in range(3)))
+    galaxies = len(run_of()[2])
+    assert set(frames.runs["test_images"]) == {40 * galaxies}
+    assert len(frames.predictions) == 3 * 40 * galaxies
+    declared = declared_of(reported=())
+
+    def behind(metric: str, predictions=frames.predictions, **fields: Any) -> Ours:
+        reported = Reported(metric=metric, value=0.5, **fields)  # type: ignore[arg-type]
+        return measured(reported, frames.runs, frames.epochs, predictions, declared)
+
+    for metric in ("test_accuracy", "test_loss"):
+        found = behind(metric)
+        assert (found.galaxies, found.copies) == (galaxies, 40)
+        from_the_row = behind(metric, frames.predictions.iloc[:0])
+        assert (from_the_row.galaxies, from_the_row.copies) == (galaxies, 40)
+    of_class = sum(row["label"] == 1 for row in run_of()[2])
+    assert behind("recall", label=1).galaxies == of_class
+    run = run_of()[0]
+    assert behind("validation_accuracy").galaxies == run["validation_images"]
+    assert behind("best_validation_accuracy").galaxies == run["validation_images"]
+    assert behind("train_accuracy").galaxies == run["train_images"]
+    assert behind("best_validation_epoch").galaxies is None
+
+
+def with_copies(execution: tuple[dict, list[dict], list[dict]]):
+    """The same with 40 copies of each galaxy, all of them looked at."""
+    run, epochs, predictions = execution
+    sizes = [40 * run[f"{part}_images"] for part in ("train", "validation", "test")]
+    counts = [sum(sizes) // 40]
+    names = ("train_images", "validation_images", "test_images")
+    run |= dict(zip(names, sizes, strict=True))
+    run |= {"augmentation": "crops40", "test_copies": "all", "class_counts": counts}
+    copied = [
+        row | {"index": row["index"] + copy * COPY} for row in predictions for copy in range(40)
+    ]
+    return run, epochs, copied
+
+
 # ---- the table
 
 
 def test_a_row_for_every_figure_and_framework_with_a_verdict(tmp_path) -> None:
     runs = [run_of(name, seed) for name in ("keras", "torch") for seed in range(3)]
     frames = frames_of(tmp_path, *runs)
-    mean = np.mean([run["test_accuracy"] for run, _, _ in runs[:3]])
+    loss = np.mean([run["test_loss"] for run, _, _ in runs[:3]])
+    share = np.mean([run["test_accuracy"] for run, _, _ in runs[:3]])
     reported = (
-        Reported(metric="test_accuracy", value=float(mean), source="a notebook"),
+        Reported(metric="test_loss", value=float(loss), source="a notebook"),
+        Reported(metric="test_accuracy", value=float(share), source="a notebook"),
         Reported(metric="test_accuracy", value=0.01, source="a slide", traps=("leak",)),
         Reported(metric="test_accuracy", value=0.99, source="a slide", traps=("leak",)),
         Reported(metric="recall", value=0.5, label=1, comparable=False, reason="cut at one half"),
@@ -164,14 +217,15 @@ def test_a_row_for_every_figure_and_framework_with_a_verdict(tmp_path) -> None:
     keras = [row for row in table.rows if row[2] == "Keras (TensorFlow)"]
     assert [row[-1] for row in keras] == [
         "reproduced",
+        "not comparable: 400 galaxies leave ± 5.56 points (at most 5); more seeds do not narrow it",
         "higher; see leak",
         "lower; see leak",
         "not comparable: cut at one half",
         "reproduced",
     ]
-    assert keras[3][0] == f"recall of {CLASSES[1]}"
+    assert keras[4][0] == f"recall of {CLASSES[1]}"
     assert all(row[3] == "3" for row in keras)
-    assert keras[4][4] == "1,799,964 [1,799,964, 1,799,964]"
+    assert keras[5][4] == "1,799,964 [1,799,964, 1,799,964]"
     assert "a notebook; a slide" in table.caption
     assert traps.rows == [["leak", "Copies crossed the split."]]
     assert not [block for block in section.blocks if isinstance(block, Note)]
@@ -205,6 +259,72 @@ def test_unlike_runs_of_an_experiment_are_not_pooled(tmp_path) -> None:
     assert any("scaled to 0.5" in text for text in warnings)
 
 
+def test_runs_of_two_splits_are_two_trials(tmp_path) -> None:
+    """So that "n seeds on one split" is true; one that failed goes by its split seed."""
+    failed = run_of("keras", 3, split_seed=1, status="timeout", reason="too long")
+    runs = [run_of("keras", seed, split_seed=split) for split in (0, 1) for seed in range(3)]
+    frames = frames_of(tmp_path, *runs, failed)
+    found = trials(frames)
+    assert [(trial.split_seed, len(trial.runs)) for trial in found] == [("0", 3), ("1", 4)]
+    section = reproduction.published(frames)
+    assert section is not None
+    headings = [block.text for block in section.blocks if isinstance(block, Heading)]
+    assert headings == ["unam, split seed 0", "unam, split seed 1"]
+    first, second, _ = tables(section)
+    assert all(row[3] == "3" for row in (*first.rows, *second.rows))
+    assert "split seed 1" in second.caption
+    assert any("timeout: seed 3" in one.text for one in section.blocks if isinstance(one, Note))
+
+
+def test_one_split_hash_is_one_trial_whatever_the_seed_is_called(tmp_path) -> None:
+    """The hash decides: rows without a configuration, or of a split made otherwise."""
+    runs = three()
+    for run, _, _ in runs:
+        run["config"] = {}
+    (trial,) = trials(frames_of(tmp_path, *runs))
+    assert trial.split_seed == ""
+    other = three()
+    other[2][0]["split_hash"] = "made by another version"
+    assert [len(trial.runs) for trial in trials(frames_of(tmp_path / "b", *other))] == [2, 1]
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_coarser_precision_is_marked_and_has_no_verdict(tmp_path, precision: str) -> None:
+    frames = frames_of(tmp_path, *three(precision=precision))
+    (trial,) = trials(frames)
+    assert trial.marks == precision.upper()
+    assert refused(trial.runs, trial.declared) == (f"computed in {precision}, not float32",)
+    section = reproduction.published(frames)
+    assert section is not None
+    assert all(row[-1].startswith("not comparable") for row in tables(section)[0].rows)
+    stated = declared_of(precision=(precision,))
+    assert refused(trial.runs, stated) == ()
+
+
+def test_native_parity_is_named_and_keeps_its_verdict(tmp_path) -> None:
+    reported = (
+        Reported(metric="test_accuracy", value=0.01),
+        Reported(metric="validation_loss", value=0.8),
+    )
+    declared = declared_of(reported=reported)
+    frames = frames_of(tmp_path, *three(parity="native", declared=declared))
+    (trial,) = trials(frames)
+    assert trial.marks == "NATIVE PARITY"
+    section = reproduction.published(frames)
+    assert section is not None
+    headings = [block.text for block in section.blocks if isinstance(block, Heading)]
+    assert headings == ["unam — NATIVE PARITY"]
+    assert tables(section)[0].rows[0][-1] == "higher"
+    drawn = published_figures.figures(frames)
+    assert drawn is not None
+    loss, _ = pictures(drawn)["unam-curves-1-keras"].figure.axes
+    crosses = [line for line in loss.lines if line.get_marker() == "X"]
+    assert len(crosses) == 1, "it is what the notebook trained, so its values are drawn"
+    stated = declared_of(parity=("native",))
+    (trial,) = trials(frames_of(tmp_path / "b", *three(parity="native", declared=stated)))
+    assert trial.marks == ""
+
+
 def test_runs_of_no_experiment_are_not_in_the_section(tmp_path) -> None:
     store = Store(tmp_path / "runs")
     store.append(*synthetic_run())
@@ -214,12 +334,14 @@ def test_runs_of_no_experiment_are_not_in_the_section(tmp_path) -> None:
 
 
 def test_an_experiment_without_figures_shows_what_came_out(tmp_path) -> None:
-    variant = declared_of("phys449_c1_bn", reported=(), traps={})
+    variant = declared_of("phys449_c1_bn", reported=())
     section = reproduction.published(frames_of(tmp_path, *three(declared=variant)))
     assert section is not None
-    (table,) = tables(section)
+    table, traps = tables(section)
     assert table.rows[0][0] == "phys449_c1_bn"
     assert table.rows[0][2] == "3"
+    assert table.rows[0][-1] == "leak"
+    assert traps.rows == [["leak", "Copies crossed the split."]]
 
 
 # ---- the figures
