@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import experiment
@@ -14,9 +15,11 @@ from datasets.catalog import PUBLISHED
 from datasets.labels import GALAXY10, GALAXY10_DECALS, view_labels
 from datasets.splits import of_copies, part_of
 from frameworks import architecture
+from frameworks.defaults import NATIVE, PROJECT
 from frameworks.network import Network
 from frameworks.recipe import Adadelta, Adam
 from frameworks.specification import SpecificationError
+from results import galaxies
 
 # The data sets' own counts, Galaxy10's class 3 as the file has it (its documentation says 394).
 COUNTS = {
@@ -235,6 +238,81 @@ def test_every_trap_is_of_some_experiment() -> None:
     used = {key for name in NAMED for one in load(name).figures() for key in one.traps}
     named = {key for name in NAMED for key in load(name).traps}
     assert used | named == set(experiment.traps())
+
+
+def test_the_traps_state_what_the_sources_do() -> None:
+    """Facts of an experiment are told of it by name, since a trap is shown at several."""
+    texts = experiment.traps()
+
+    def validated(name: str) -> list[float]:
+        return [one.value for one in load(name).figures() if one.metric == "validation_accuracy"]
+
+    for net in ("c1", "c2"):
+        for ways in (3, 4):
+            first, again = validated(f"phys449_{net}_{ways}way")
+            assert f"{100 * (first - again):.1f}" in texts["no_seed"]
+    assert "0.60 with Adadelta and 0.77 with Adam" in texts["adadelta_rate"]
+    accuracies = [
+        next(one.value for one in load(f"phys449_sdss_{name}").figures())
+        for name in ("c1", "c1_adam")
+    ]
+    assert [f"{value:.2f}" for value in accuracies] == ["0.60", "0.77"]
+
+
+def test_pytorchs_constants_are_told_of_wherever_its_network_is() -> None:
+    """Matched parity replaces what PyTorch's own code leaves unstated."""
+    told = {name for name in NAMED if "framework_constants" in load(name).traps}
+    of_pytorch = {
+        name
+        for name in NAMED
+        if load(name).framework == "torch"
+        or "PyTorch" in architecture.load(load(name).run.architectures[0]).source
+    }
+    assert told == of_pytorch
+    assert "phys449_sdss_c1_torch" in told
+    text = experiment.traps()["framework_constants"]
+    for name in ("batch_norm.epsilon", "batch_norm.momentum", "adam.epsilon"):
+        assert f"{NATIVE['torch'][name]}" in text
+        assert f"{PROJECT[name]}" in text
+    network = architecture.load(load("phys449_sdss_c1_torch").run.architectures[0])
+    norms = [layer for layer in network.layers if layer.__struct_config__.tag == "batch_norm"]
+    assert all(layer.epsilon is layer.momentum is None for layer in norms), "parity fills them"
+
+
+def test_traps_of_an_experiment_without_figures_are_kept_with_its_runs() -> None:
+    variant = load("phys449_c2_torch")
+    assert not variant.figures()
+    kept = variant.declared(variant.run, None).traps
+    assert set(kept) == {"batch_norm_count", "late_dropout", "framework_constants"}
+
+
+def test_the_share_of_copies_that_are_trained_on_is_that_of_the_documentation() -> None:
+    found = load("phys449_sdss_c1")
+    labels = labels_of(found)
+    labels = labels[part_of(labels, found.run.fraction, seed=0)]
+    shares = {"test_fraction": 0.15, "validation_fraction": 0.15}
+    split = of_copies(labels, 40, by="copy", test_copies="all", seed=0, **shares)
+    trained = np.bincount(split.train // 40, minlength=len(labels))
+    assert trained.mean() == pytest.approx(40 * 0.85 * 0.85, abs=0.05)
+    assert trained[split.test // 40].mean() == pytest.approx(39 * 0.85 * 0.85, abs=0.1)
+
+
+def test_galaxies_behind_a_part_are_counted_from_a_rows_sizes() -> None:
+    """Against splits made: exactly where copies stay together, as expected where they do not."""
+    labels = np.repeat(np.arange(4), (120, 60, 30, 90))
+    for by in ("galaxy", "copy"):
+        for looked_at in ("centre", "all"):
+            split = of_copies(labels, 40, by=by, test_copies=looked_at, seed=1)
+            row: dict[str, object] = {"augmentation": "crops40", "split_by": by}
+            row |= {"test_copies": looked_at, "class_counts": np.bincount(labels).tolist()}
+            row |= {f"{part}_images": len(rows) for part, rows in split.parts().items()}
+            for part, rows in split.parts().items():
+                true = len(np.unique(rows // 40))
+                exact = by == "galaxy" or looked_at == "centre"
+                found = galaxies.of_part(pd.Series(row), part)
+                assert found == (true if exact else pytest.approx(true, rel=0.01))
+    plain = {"augmentation": "none", "class_counts": [9], "test_images": 3}
+    assert galaxies.of_part(pd.Series(plain), "test") == 3
 
 
 # ---- reading
