@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from results.reported import Reported
 
-# The repeats that PHYS449 kept of its notebooks differ by 0.3 to 2.2 points, its C1 and C2 by 1.5
-# to 2.8. In more than 5 points either way the one network's figure would do for the other's.
+# The repeats that are known of PHYS449's trainings differ by 0.3 to 2.2 points, its C1 and C2 by
+# 1.5 to 2.8. In more than 5 points either way the one network's figure would do for the other's.
 WIDEST_SHARE = 0.05
 # A recall is of one class, and UNAM's have 3 to 1,399 test galaxies: the luck of 200 of theirs and
 # 200 of ours leaves up to 10 points by itself.

@@ -212,5 +212,6 @@ def _why_not(reported: Reported, ours: Ours, values: Sequence[float]) -> str:
         and values
         and (ours.galaxies or FEWEST_GALAXIES) < FEWEST_GALAXIES
     ):
-        reasons.append(f"a share of {ours.galaxies} galaxies")
+        one = ours.galaxies == 1
+        reasons.append(f"a share of {ours.galaxies} {'galaxy' if one else 'galaxies'}")
     return "; ".join(dict.fromkeys(reasons))

@@ -255,6 +255,7 @@ def test_parameters_are_exact() -> None:
         (accuracy(0.8), Ours((0.8, 0.81), 100), "needs 3 seeds, has 2"),
         (accuracy(0.8), Ours(()), "no run has this figure"),
         (accuracy(0.8), Ours((0.8,) * 3, 4), "a share of 4 galaxies"),
+        (accuracy(0.8), Ours((0.0,) * 3, 1), "a share of 1 galaxy"),
         (
             accuracy(0.8, comparable=False, reason="other galaxies"),
             Ours((0.8,) * 3, 100),
