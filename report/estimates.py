@@ -44,7 +44,8 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
         predictions: rows of `Store.predictions`; where they hold none of these runs, the number of
             galaxies is that of the largest test set, as the runs' rows have it.
     """
-    distinct = max((galaxies.of_part(run, "test") for _, run in runs.iterrows()), default=np.nan)
+    in_rows = [galaxies.of_part(run, "test") for _, run in runs.iterrows()]
+    distinct = max((number for number in in_rows if number > 0), default=np.nan)  # NaN is not
     if not predictions.empty:
         mine = predictions[
             predictions["execution_id"].isin(runs["execution_id"])

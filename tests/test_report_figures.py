@@ -171,6 +171,12 @@ def test_test_accuracy_has_the_interval_of_its_distinct_galaxies(frames: Frames)
     without = estimates.mean_accuracy(runs, frames.predictions.head(0))
     assert (found.low, found.high) == (without.low, without.high)
     assert 0.05 < found.high - found.low < 0.1  # about 2 x 1.96 sqrt(0.8 x 0.2 / 436)
+    copied = runs.assign(augmentation="crops40", test_copies="all")
+    for part in ("train", "validation", "test"):
+        copied[f"{part}_images"] *= 40
+    copied["class_counts"] = [[int(runs.filter(like="_images").iloc[0].sum())]] * len(runs)
+    of_copies = estimates.mean_accuracy(copied, frames.predictions.head(0))
+    assert (of_copies.low, of_copies.high) == (without.low, without.high)
 
 
 def test_epoch_time_is_the_same_with_and_without_the_raw_epochs(frames: Frames) -> None:
