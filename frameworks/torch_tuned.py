@@ -97,7 +97,8 @@ class TunedTorchBackend(TorchBackend):
     def _compile_forward(self, epoch: Sequence[Batch]) -> None:
         """Forward and backward pass by inductor; eager, with the reason, where it cannot."""
         self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
-        self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead")
+        # by default a second batch size, of the last batch, would make shapes dynamic for all
+        self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead", dynamic=False)
         try:
             self._warm_up(epoch)
         except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same

@@ -111,6 +111,20 @@ def test_where_torch_cannot_compile_it_trains_eagerly_and_says_why(monkeypatch):
     assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
 
 
+def test_each_batch_size_is_compiled_for_itself(monkeypatch):
+    """Else the last, smaller batch turns the full batches' graph into one of dynamic shapes."""
+    asked = []
+
+    def compiling(function, **options):
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    one = backend()
+    one._compile_forward(epoch())
+    assert asked == [{"mode": "reduce-overhead", "dynamic": False}]
+
+
 def test_a_fused_state_goes_out_and_in():
     one, other = backend(), backend()
     one.train_epoch(epoch())

@@ -161,7 +161,7 @@ def best(
         return functional.cross_entropy(logits, y) + penalty(name, model)
 
     on_gpu = device != "cpu"
-    run = torch.compile(forward, mode="reduce-overhead") if on_gpu else forward
+    run = torch.compile(forward, mode="reduce-overhead", dynamic=False) if on_gpu else forward
 
     def epoch(order: np.ndarray) -> float:
         model.train()
