@@ -31,24 +31,24 @@ def opened(
     """
     coming = [run for run in runs if not run.skip]
     if suite.check_parity and coming:
-        here = [run for run in coming if not run.python]
-        for name in dict.fromkeys(run.config.framework for run in coming if run.python):
-            tell(f"parity is not checked for {name}, which has an interpreter of its own")
-        unbounded = [run.config for run in here if not parity.can_be_checked(run.config)]
+        unbounded = [run.config for run in coming if not parity.can_be_checked(run.config)]
         for words in dict.fromkeys(f"{one.parity} {one.precision}" for one in unbounded):
             tell(
                 f"parity is not checked for {words}: bounds are set for matched "
                 f"{' and '.join(parity.BOUNDED)}"
             )
-        session = replace(session, parity=parity.check(here, scratch / "parity", tell=tell))
+        session = replace(session, parity=parity.check(coming, scratch / "parity", tell=tell))
     if suite.limits and coming:
         limits: dict[str, Limits] = {}
         for device in dict.fromkeys(run.config.device for run in coming):
-            precisions = dict.fromkeys(
-                run.config.precision for run in coming if run.config.device == device
+            there = [run for run in coming if run.config.device == device]
+            limits[device] = collect(
+                list(dict.fromkeys(run.config.precision for run in there)),
+                device=device,
+                threads=coming[0].config.threads,
+                interpreters={run.config.framework: run.python for run in there if run.python},
+                tell=tell,
             )
-            threads = coming[0].config.threads
-            limits[device] = collect(list(precisions), device=device, threads=threads, tell=tell)
             tell(table(limits[device]))
         session = replace(session, limits=limits)
     return session

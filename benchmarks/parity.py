@@ -1,16 +1,19 @@
 """Does a configuration compute what the reference computes? Asked before its speed is measured.
 
-A small check through `benchmarks.fidelity`: the run's own layers, optimizer, tuning, precision,
-device and threads on the smallest pictures that fit, eight at a time: structure, every layer's
-output, the loss, every gradient and one whole step, against the float64 NumPy reference, within
-the bounds written down there.
+Three questions through `benchmarks.fidelity` (see `parity_cases`), with the run's own layers,
+optimizer, tuning, precision, device, threads and feed: every part of the network and one step on
+the smallest pictures that fit; on these an epoch in the very calls that are timed (data staged,
+compiled, several steps and a smaller last batch at once); and in the same calls a step of the run's
+own picture and batch size, where faults show that depend on a size. They are held against the
+float64 NumPy reference within the bounds written down there; a step that is too much for NumPy
+against the framework's own idiomatic backend in float64.
 """
 
 from __future__ import annotations
 
-import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +23,15 @@ from benchmarks.plan import PlannedRun, RunConfig
 
 if TYPE_CHECKING:
     from benchmarks.fidelity.case import Case
+    from benchmarks.fidelity.collect import Trace, Traces
     from benchmarks.fidelity.rungs import Finding
+    from benchmarks.parity_cases import Asked
 
-BATCH_SIZE = 8
-IMAGES = 24
 # Precisions that the bounds of `benchmarks.fidelity.bounds` are set for.
 BOUNDED = ("float32", "float64")
 _TIMEOUT = 1200.0
 
-Key = tuple[str, str]  # framework, name of the case
+Key = tuple[str, str]  # framework, name of what it was asked
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,15 @@ class Checked:
 
 @dataclass(frozen=True)
 class ParityChecks:
-    """The checks of a session, by framework and case."""
+    """The checks of a session, by framework and what it was asked."""
 
     results: Mapping[Key, Checked] = field(default_factory=dict)
 
     def of(self, config: RunConfig) -> Checked | None:
         """The check of a configuration; None when it was not checked."""
-        return self.results.get(_key(config))
+        if not self.results or not can_be_checked(config):
+            return None
+        return self.results.get(key_of(config))
 
 
 def can_be_checked(config: RunConfig) -> bool:
@@ -55,66 +60,122 @@ def can_be_checked(config: RunConfig) -> bool:
     return config.parity == "matched" and config.precision in BOUNDED
 
 
+def key_of(config: RunConfig) -> Key:
+    """What the configurations have in common that one check is for."""
+    from benchmarks.parity_cases import asked
+
+    return config.framework, asked(config).name
+
+
 def check(
     runs: Iterable[PlannedRun], scratch: Path, *, tell: Callable[[str], None] = lambda text: None
 ) -> ParityChecks:
-    """Check every configuration of these runs once, a process for each framework and precision.
+    """Check every configuration of these runs once, a process for each, in the run's interpreter.
 
     One that cannot be measured has not passed. Runs that are skipped are not checked.
 
     Args:
         scratch: a directory for the arrays.
-        tell: called with a line before each framework, and for each that failed.
+        tell: called with a line before each configuration, for each that failed, and at the end.
     """
-    from benchmarks.fidelity.collect import collect
-    from benchmarks.fidelity.ladder import settled
-    from benchmarks.fidelity.measure import REFERENCE
-    from benchmarks.fidelity.rungs import judge
-
-    configs = {
-        _key(run.config): run.config for run in runs if not run.skip and can_be_checked(run.config)
-    }
-    settled_seeds: dict[str, int] = {}
-    cases: dict[Key, Case] = {}
-    for key, config in configs.items():
-        case = _case(config)
-        about = _without_runtime(case)
-        if about not in settled_seeds:
-            settled_seeds[about] = settled(case).seed
-        cases[key] = msgspec.structs.replace(case, seed=settled_seeds[about])
-
+    first: dict[Key, PlannedRun] = {}
+    for run in runs:
+        if not run.skip and can_be_checked(run.config):
+            first.setdefault(key_of(run.config), run)
+    if not first:
+        return ParityChecks()
+    start = time.perf_counter()
+    asked = _settled({key: run.config for key, run in first.items()})
+    oracle = _Oracle(asked.values(), scratch / "reference", tell)
     results: dict[Key, Checked] = {}
-    for number, (frameworks, mine) in enumerate(_alike(cases)):
-        tell(f"parity of {', '.join(frameworks)}: {len(mine)} configurations each")
-        folder = scratch / f"group{number}"
-        traces = collect([REFERENCE, *frameworks], mine, folder, timeout=_TIMEOUT)
-        for framework in frameworks:
-            findings = judge(traces, mine, [framework])
-            for case in mine:
-                failed = _failures(finding for finding in findings if finding.case == case.name)
-                results[framework, case.name] = Checked(not failed, failed)
-                for words in failed:
-                    tell(f"parity not shown: {framework} {case.name}: {words}")
+    for number, (key, run) in enumerate(first.items()):
+        tell(f"parity of {_words(run.config)} ({number + 1} of {len(first)})")
+        failed = _failures(_judged(asked[key], run, oracle, scratch / f"configuration{number}"))
+        results[key] = Checked(not failed, failed)
+        for words in failed:
+            tell(f"parity not shown: {_words(run.config)}: {words}")
+    tell(f"parity checked in {time.perf_counter() - start:.0f} s")
     return ParityChecks(results)
 
 
-def _alike(cases: Mapping[Key, Case]) -> list[tuple[list[str], list[Case]]]:
-    """Frameworks that are asked for the same cases on the same device: measured together."""
-    asked: dict[tuple, dict[str, dict[str, Case]]] = {}
-    for (framework, name), case in cases.items():
-        place = asked.setdefault((case.device, case.threads), {})
-        place.setdefault(framework, {})[name] = case
-    groups: list[tuple[list[str], dict[str, Case]]] = []
-    for place in asked.values():
-        found: list[tuple[list[str], dict[str, Case]]] = []
-        for framework, mine in place.items():
-            same = [names for names, other in found if other == mine]
-            if same:
-                same[0].append(framework)
-            else:
-                found.append(([framework], mine))
-        groups += found
-    return [(names, list(mine.values())) for names, mine in groups]
+def _words(config: RunConfig) -> str:
+    """What is checked, for people."""
+    return (
+        f"{config.framework} {config.architecture.name}, {config.tuning}, {config.precision}, "
+        f"batch {config.recipe.batch_size}"
+    )
+
+
+def _settled(configs: Mapping[Key, RunConfig]) -> dict[Key, Asked]:
+    """What each is asked, its parts with a seed whose batch lies far from every kink."""
+    from benchmarks import parity_cases
+    from benchmarks.fidelity.ladder import settled
+
+    seeds: dict[str, int] = {}
+    found = {}
+    for key, config in configs.items():
+        questions = parity_cases.asked(config)
+        plain = parity_cases.for_the_oracle(questions.parts)
+        if plain.name not in seeds:
+            seeds[plain.name] = settled(msgspec.structs.replace(plain, precision="float32")).seed
+        parts = msgspec.structs.replace(questions.parts, seed=seeds[plain.name])
+        found[key] = replace(questions, parts=parts)
+    return found
+
+
+class _Oracle:
+    """What the float64 NumPy reference finds, each case once for all that are asked it."""
+
+    def __init__(
+        self, asked: Iterable[Asked], directory: Path, tell: Callable[[str], None]
+    ) -> None:
+        from benchmarks.fidelity.collect import collect
+        from benchmarks.fidelity.measure import REFERENCE
+        from benchmarks.parity_cases import for_the_oracle, within_the_oracle
+
+        self._name = REFERENCE
+        cases = {
+            plain.name: plain
+            for questions in asked
+            for case in questions.cases
+            if within_the_oracle(case)
+            for plain in [for_the_oracle(case)]
+        }
+        tell(f"parity: the float64 NumPy reference computes {len(cases)} cases first")
+        self._traces = collect([REFERENCE], list(cases.values()), directory, timeout=_TIMEOUT)
+
+    def __getitem__(self, case: Case) -> Trace | None:
+        """The trace of the case; None where it is too much for it."""
+        from benchmarks.parity_cases import for_the_oracle
+
+        return self._traces.get((self._name, for_the_oracle(case).name))
+
+
+def _judged(asked: Asked, run: PlannedRun, oracle: _Oracle, directory: Path) -> list[Finding]:
+    """Every rung of one configuration, measured in a process of its own."""
+    from benchmarks.fidelity.collect import collect
+    from benchmarks.fidelity.measure import REFERENCE
+    from benchmarks.fidelity.rungs import judge
+    from benchmarks.parity_cases import judge_timed, plain_float64
+
+    framework = run.config.framework
+    interpreters = {framework: run.python} if run.python else {}
+
+    def measured(cases: list[Case]) -> Traces:
+        return collect([framework], cases, directory, timeout=_TIMEOUT, interpreters=interpreters)
+
+    traces = measured(list(asked.cases))
+    parts = oracle[asked.parts]
+    assert parts is not None
+    both = traces | {(REFERENCE, asked.parts.name): parts}
+    findings = judge(both, [asked.parts], [framework])
+    for case, words in asked.timed:
+        reference = oracle[case]
+        if reference is None:
+            plain = plain_float64(case)
+            reference = measured([plain])[framework, plain.name]
+        findings += judge_timed(case, traces[framework, case.name], reference, words)
+    return findings
 
 
 def _failures(findings: Iterable[Finding]) -> tuple[str, ...]:
@@ -126,42 +187,3 @@ def _failures(findings: Iterable[Finding]) -> tuple[str, ...]:
         for one in findings
         if one.status != "passed"
     )
-
-
-def _key(config: RunConfig) -> Key:
-    return config.framework, _case(config).name
-
-
-def _case(config: RunConfig) -> Case:
-    """The configuration as a case of the ladder; its name tells apart all that is checked."""
-    from benchmarks.fidelity.case import Case
-    from benchmarks.fidelity.ladder import smallest_input
-
-    one_epoch = {"epochs": 1, "early_stopping": None, "reduce_on_plateau": None, "keep_best": None}
-    recipe = msgspec.structs.replace(config.recipe, batch_size=BATCH_SIZE, **one_epoch)
-    case = Case(
-        name="",
-        architecture=config.architecture,
-        input_shape=smallest_input(config.architecture, config.data.image_channels),
-        classes=config.data.classes,
-        recipe=recipe,
-        precision=config.precision,
-        device=config.device,
-        tuning=config.tuning,
-        deterministic=config.deterministic,
-        threads=config.threads,
-        images=IMAGES,
-        measure=("structure", "forward", "gradients", "steps"),
-        steps=1,
-    )
-    digest = hashlib.sha256(msgspec.json.encode(case)).hexdigest()[:8]
-    name = f"{config.architecture.name}-{config.tuning}-{config.precision}-{digest}"
-    return msgspec.structs.replace(case, name=name)
-
-
-def _without_runtime(case: Case) -> str:
-    """What the settled seed depends on, as text."""
-    plain = msgspec.structs.replace(
-        case, name="", precision="float32", device="cpu", tuning="idiomatic", threads=1
-    )
-    return msgspec.json.encode(plain).decode()

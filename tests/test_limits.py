@@ -106,6 +106,26 @@ def test_a_library_that_cannot_measure_is_named_and_the_rest_go_on(monkeypatch) 
     assert "jax: no backend" in table(limits)
 
 
+def test_the_library_of_another_interpreter_is_measured_by_that_interpreter(monkeypatch) -> None:
+    """It counts for the limit, and is told apart from the library of that name here."""
+    rates = {sys.executable: 5.0, "old/bin/python": 9.0}
+
+    def run(arguments: list[str], **_: object) -> subprocess.CompletedProcess:
+        found = msgspec.json.encode(sample(arguments[3], rates[arguments[0]])) + b"\n"
+        failed = arguments[3] == "jax"
+        return subprocess.CompletedProcess(arguments, failed, b"" if failed else found, b"no jax\n")
+
+    monkeypatch.setattr(collecting.subprocess, "run", run)
+    others = dict.fromkeys(["keras@torch@3.9", "jax@0.9"], "old/bin/python")
+    limits = collecting.collect(
+        ["float32"], device="cpu", threads=1, libraries=["torch"], interpreters=others
+    )
+    assert limits.peak("float32") == pytest.approx(9.0)
+    assert [one.library for one in limits.samples] == ["torch", "torch of keras@torch@3.9"]
+    assert limits.missing == {"jax of jax@0.9": "no jax"}
+    assert collecting.library_of("keras") == "tensorflow"
+
+
 @pytest.mark.slow
 def test_every_library_measures_and_none_is_imported_here() -> None:
     limits = collecting.collect(["float32"], device="cpu", threads=1)

@@ -3,11 +3,15 @@
 import msgspec
 import pytest
 
-from benchmarks import parity
+from benchmarks import parity, parity_cases
+from benchmarks.fidelity.case import Material
+from benchmarks.fidelity.measure import measure
 from benchmarks.matrix import matrix
-from benchmarks.parity import Checked, ParityChecks, _alike, _case, _key
+from benchmarks.parity import Checked, ParityChecks, key_of
 from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
 from benchmarks.suite import Suite
+from frameworks.backend import EpochResult
+from frameworks.recipe import Recipe
 
 VIEW = DataView(
     dataset="demo",
@@ -30,27 +34,73 @@ def config(**changes: object) -> RunConfig:
     return msgspec.structs.replace(plan()[0].config, **changes)
 
 
-def test_the_case_is_the_run_s_own_configuration() -> None:
+def test_the_questions_are_the_run_s_own_configuration() -> None:
     run = config(tuning="tuned", precision="float64", threads=1)
-    case = _case(run)
-    assert case.architecture == run.architecture
-    assert case.recipe.optimizer == run.recipe.optimizer
-    assert (case.tuning, case.precision, case.device, case.threads) == (
-        "tuned",
-        "float64",
-        "cpu",
-        1,
+    asked = parity_cases.asked(run)
+    for case in asked.cases:
+        assert case.architecture == run.architecture
+        assert (case.tuning, case.precision, case.device, case.threads) == (
+            *("tuned", "float64"),
+            *("cpu", 1),
+        )
+    assert asked.parts.recipe.optimizer == run.recipe.optimizer
+    assert asked.parts.input_shape[0] < run.data.height
+    assert {"structure", "forward", "gradients", "steps"} == set(asked.parts.measure)
+
+
+def test_it_is_asked_in_the_calls_and_at_the_size_that_are_timed() -> None:
+    """An epoch is measured staged, compiled and in one call (`measure._epoch`)."""
+    asked = parity_cases.asked(config())
+    assert asked.epoch.measure == asked.whole.measure == ("epoch",)
+    sizes = [len(rows) for rows in Material(asked.epoch).epoch(1).indices]
+    assert len(sizes) > 3, sizes
+    assert len(set(sizes[:-1])) == 1
+    assert sizes[-1] < sizes[0]
+    assert asked.whole.input_shape == (69, 69, 3)
+    assert [len(rows) for rows in Material(asked.whole).epoch(1).indices] == [64]
+
+
+class Recorder:
+    """A backend that keeps the order of the calls it gets, and trains nothing."""
+
+    def __init__(self, *_: object) -> None:
+        self.calls: list[str] = []
+
+    def stage(self, images, labels) -> None:
+        self.calls.append("stage")
+        self.staged = images
+
+    def compile(self, epoch) -> None:
+        self.calls.append(f"compile {len(epoch)} steps")
+
+    def train_epoch(self, epoch) -> EpochResult:
+        assert epoch.images is self.staged, "else it is streamed"
+        self.calls.append(f"train {len(epoch)} steps")
+        return EpochResult(0.0, 0.0)
+
+    def get_weights(self) -> dict:
+        return {}
+
+
+def test_what_is_measured_of_an_epoch_is_staged_and_compiled_first(monkeypatch) -> None:
+    made: list[Recorder] = []
+    monkeypatch.setattr(
+        "benchmarks.fidelity.measure._build", lambda *_: made.append(Recorder()) or made[-1]
     )
-    assert case.input_shape[0] < run.data.height
-    assert {"structure", "forward", "gradients", "steps"} == set(case.measure)
+    measure(parity_cases.asked(config()).epoch, Recorder)
+    assert made[0].calls == ["stage", "compile 4 steps", "train 4 steps"]
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"tuning": "tuned"}, {"precision": "float64"}, {"framework": "jax"}, {"device": "cuda"}],
+    [
+        *({"tuning": "tuned"}, {"precision": "float64"}, {"framework": "jax"}, {"device": "cuda"}),
+        {"parity": "native"},
+        {"recipe": Recipe(batch_size=32)},
+    ],
 )
 def test_what_was_found_is_of_one_configuration_alone(change) -> None:
-    checks = ParityChecks({_key(config()): Checked(False, ("R2",))})
+    checks = ParityChecks({key_of(config()): Checked(False, ("R2",))})
     assert checks.of(config()) == Checked(False, ("R2",))
     assert checks.of(config(seed=3, repeat=2, control=True)) == Checked(False, ("R2",))
     assert checks.of(config(**change)) is None
@@ -69,12 +119,19 @@ def test_what_has_no_bounds_or_does_not_run_is_not_checked(tmp_path, monkeypatch
     assert [checks.of(run.config) for run in (*runs, skipped)] == [None] * 3
 
 
-def test_frameworks_with_equal_cases_are_measured_together() -> None:
+def test_the_reference_computes_once_what_differs_in_how_alone() -> None:
     runs = plan(tuning=("idiomatic", "tuned"), frameworks=("torch", "jax"))
-    runs += [
-        PlannedRun(msgspec.structs.replace(run.config, framework="keras", device="cuda"), run.sizes)
-        for run in runs[:1]
-    ]
-    cases = {_key(run.config): _case(run.config) for run in runs}
-    groups = [(sorted(names), len(mine)) for names, mine in _alike(cases)]
-    assert groups == [(["jax", "torch"], 2), (["keras"], 1)]
+    asked = [parity_cases.asked(run.config) for run in runs]
+    assert len({one.name for one in asked}) == 2, "by tuning"
+    names = {parity_cases.for_the_oracle(case).name for one in asked for case in one.cases}
+    assert len(names) == 3
+
+
+def test_a_step_too_much_for_numpy_is_held_against_the_framework_s_own_float64() -> None:
+    small = parity_cases.asked(config()).whole
+    big = msgspec.structs.replace(small, recipe=Recipe(batch_size=2**20))
+    assert parity_cases.within_the_oracle(small)
+    assert not parity_cases.within_the_oracle(big)
+    plain = parity_cases.plain_float64(msgspec.structs.replace(big, tuning="tuned"))
+    assert (plain.precision, plain.tuning, plain.device) == ("float64", "idiomatic", big.device)
+    assert parity_cases.within_the_oracle(plain), "float64 has nothing else to be held against"

@@ -142,7 +142,7 @@ def test_a_suite_checks_parity_first_and_runs_an_a_a_pair(work, capsys) -> None:
     )
     assert main(["--suite", "mine.toml", "--report", "page"]) == 0
     out = capsys.readouterr().out
-    assert "parity of fake-reference, fake: 1 configurations each" in out
+    assert "parity of fake-reference linear, idiomatic, float64, batch 16 (1 of 2)" in out
     assert "parity not shown: fake" in out
     runs = Store("runs").runs()
     assert runs.groupby("framework")["parity_checked"].unique().map(list).to_dict() == {

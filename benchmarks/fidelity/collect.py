@@ -73,6 +73,7 @@ def collect(
     *,
     timeout: float = 3600.0,
     parallel: int = 1,
+    interpreters: Mapping[str, str] | None = None,
 ) -> Traces:
     """Every framework's trace of every case; one process per framework and precision.
 
@@ -81,6 +82,7 @@ def collect(
             ones are both computed in float64 by it).
         directory: receives the arrays; a temporary one when None (gone when the program ends).
         parallel: processes at a time.
+        interpreters: of frameworks that do not run in this one, by name.
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
     precisions = sorted({case.precision for case in cases})
@@ -93,12 +95,17 @@ def collect(
         for precision in reversed(precisions)  # float64 takes longest: not at the end, alone
         for name in frameworks
     ]
+    paths = interpreters or {}
+
+    def measured(job: tuple[str, list[Case], Path]) -> Traces:
+        return _measure(*job, timeout, paths.get(job[0], sys.executable))
+
     with ThreadPoolExecutor(parallel) as pool:
-        results = pool.map(lambda job: _measure(job[0], job[1], job[2], timeout), jobs)
+        results = pool.map(measured, jobs)
         return {key: trace for traces in results for key, trace in traces.items()}
 
 
-def _measure(name: str, cases: list[Case], directory: Path, timeout: float) -> Traces:
+def _measure(name: str, cases: list[Case], directory: Path, timeout: float, python: str) -> Traces:
     if name == REFERENCE:  # the oracle is always float64, and there is one
         plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic"}
         asked = [msgspec.structs.replace(case, **plain) for case in cases]
@@ -116,7 +123,7 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float) -> T
         scratch=directory,
         deterministic=first.deterministic,
     )
-    command = [sys.executable, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
+    command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
     failure = ""
     with open(directory / "log.txt", "wb") as log:
         try:

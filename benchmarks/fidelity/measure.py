@@ -41,8 +41,9 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
     optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and `slot/...`.
     steps: `losses` (steps,), `step/STEP/KEY` weights, `predictions` (test, classes), and
     after a single step `state/...` of the optimizer.
-    epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call, from where the steps left
-    off, with its last, smaller batch if there is one; `epoch_end/KEY` weights.
+    epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call as runs time it, data
+    staged and compiled, from where the steps left off, with its last, smaller batch if there is
+    one; `epoch_end/KEY` weights.
     compile: `plain/KEY` and `compiled/KEY`, weights and optimizer state after an epoch of a
     backend that did not, and of one that did compile beforehand.
     """
@@ -148,7 +149,9 @@ def _steps(material: Material, backend: Backend) -> Arrays:
 
 def _epoch(material: Material, backend: Backend) -> Arrays:
     backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
-    result = backend.train_epoch(material.epoch(1))
+    epoch = material.epoch(1)
+    backend.compile(epoch)
+    result = backend.train_epoch(epoch)
     arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
     means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}
     return arrays | {name: np.asarray(value) for name, value in means.items()}

@@ -1,4 +1,5 @@
-"""Have every installed library measure, each in a process of its own."""
+"""Have every library measure, each in a process of its own: those installed here, and those of
+the interpreters that runs are given."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from benchmarks import machine
 from benchmarks.launch import environment, limited_to
 from benchmarks.limits.found import Limits, Sample
 from benchmarks.plan import Device
+from frameworks.backend import framework
 
 # The framework of the registry whose environment a library is given.
 LIBRARIES = {"torch": "torch", "jax": "jax", "tensorflow": "keras"}
@@ -27,6 +29,7 @@ def collect(
     device: Device,
     threads: int,
     libraries: Sequence[str] = tuple(LIBRARIES),
+    interpreters: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Limits:
     """Matrix products in each precision, and copying, by each library that is installed.
@@ -35,6 +38,9 @@ def collect(
     measured before it failed counts.
 
     Args:
+        libraries: of this interpreter.
+        interpreters: others, by the framework that runs in them: the library that it computes
+            with is measured there, and kept apart as "torch of torch@2.12".
         tell: called with a line before each library.
     """
     wanted = [name for name in precisions if name != "tf32" or device == "cuda"]
@@ -45,15 +51,30 @@ def collect(
             missing[library] = "not installed"
             continue
         tell(f"limits of the {device} by {library}: {', '.join(wanted)} products, copying")
-        found, reason = _measured(library, wanted, device, threads)
+        found, reason = _measured(library, wanted, device, threads, sys.executable)
         samples += found
         if reason:
             missing[library] = reason
+    for name, python in (interpreters or {}).items():
+        if not (library := library_of(name)):
+            missing[name] = f"it computes with none of {', '.join(LIBRARIES)}"
+            continue
+        tell(f"limits of the {device} by {name}'s {library}: {', '.join(wanted)} products, copying")
+        found, reason = _measured(library, wanted, device, threads, python)
+        label = f"{library} of {name}"
+        samples += [msgspec.structs.replace(one, library=label) for one in found]
+        if reason:
+            missing[label] = reason
     return Limits(device=device, threads=threads, samples=tuple(samples), missing=missing)
 
 
+def library_of(name: str) -> str:
+    """The library that a framework computes with; empty when it is none of `LIBRARIES`."""
+    return next((library for library in LIBRARIES if library in framework(name).packages), "")
+
+
 def _measured(
-    library: str, precisions: Sequence[str], device: Device, threads: int
+    library: str, precisions: Sequence[str], device: Device, threads: int, python: str
 ) -> tuple[list[Sample], str]:
     """A library's samples, and why there are not more."""
     with tempfile.TemporaryDirectory() as scratch, limited_to(threads):
@@ -63,7 +84,7 @@ def _measured(
         try:
             done = subprocess.run(
                 [
-                    *(sys.executable, "-m", "benchmarks.limits.measure"),
+                    *(python, "-m", "benchmarks.limits.measure"),
                     *(library, device, str(threads), *precisions),
                 ],
                 env=variables,

@@ -1,0 +1,174 @@
+"""What a configuration is asked before its speed is measured, as cases of `benchmarks.fidelity`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+
+from benchmarks.fidelity import errors
+from benchmarks.fidelity.bounds import AGREEMENT
+from benchmarks.fidelity.case import Case, Material
+from benchmarks.fidelity.collect import Trace
+from benchmarks.fidelity.ladder import STEADY_EPSILON, smallest_input
+from benchmarks.fidelity.rungs import Finding, Pair, not_run
+from benchmarks.plan import RunConfig
+from frameworks import recipe as recipes
+from frameworks.recipe import Optimizer
+
+BATCH_SIZE = 8
+IMAGES = 24
+STEPS_IN_ONE_CALL = 3  # and a last, smaller batch
+# Operations of a training step that the NumPy reference is given: UNAM's with 64 pictures of 69x69
+# has 107e9 and takes it some 20 s on two cores.
+ORACLE_FLOPS = 150e9
+SLOWER = 2**6  # of the learning rate, where several steps are taken
+_LEAST_GALAXIES = 10  # that the demo data set can be drawn with
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The questions to one configuration.
+
+    parts: structure, every layer, loss, gradients and one step, on the smallest pictures that fit.
+    epoch: on the same pictures, as they are timed: data staged, compiled, several steps and a
+    smaller last batch in one call. whole: likewise a step of the run's own pictures and batch.
+    """
+
+    parts: Case
+    epoch: Case
+    whole: Case
+
+    @property
+    def cases(self) -> tuple[Case, Case, Case]:
+        """All of them, cheapest first."""
+        return self.parts, self.epoch, self.whole
+
+    @property
+    def timed(self) -> list[tuple[Case, str]]:
+        """Those computed in the calls that are timed, in words."""
+        height, width, _ = self.whole.input_shape
+        size = self.whole.recipe.batch_size
+        return [
+            (self.epoch, f"{STEPS_IN_ONE_CALL} steps and a smaller one in one call"),
+            (self.whole, f"a step of {size} pictures of {height}x{width}"),
+        ]
+
+    @property
+    def name(self) -> str:
+        """Tells apart all that is checked."""
+        content = msgspec.json.encode(self.cases)
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+def asked(config: RunConfig) -> Asked:
+    """The questions to a configuration; they do not depend on its seed, repeat or epochs."""
+    once = {"epochs": 1, "early_stopping": None, "reduce_on_plateau": None, "keep_best": None}
+    recipe = msgspec.structs.replace(config.recipe, batch_size=BATCH_SIZE, **once)
+    size = config.recipe.batch_size
+    parts = Case(
+        name="",
+        architecture=config.architecture,
+        input_shape=smallest_input(config.architecture, config.data.image_channels),
+        classes=config.data.classes,
+        recipe=recipe,
+        precision=config.precision,
+        device=config.device,
+        tuning=config.tuning,
+        deterministic=config.deterministic,
+        threads=config.threads,
+        images=IMAGES,
+        measure=("structure", "forward", "gradients", "steps"),
+        steps=1,
+    )
+    steady = msgspec.structs.replace(recipe, optimizer=steady_optimizer(recipe.optimizer))
+    timed = {"measure": ("epoch",), "steps": 0}
+    epoch = msgspec.structs.replace(
+        parts, recipe=steady, images=STEPS_IN_ONE_CALL * BATCH_SIZE + BATCH_SIZE // 2, **timed
+    )
+    whole = msgspec.structs.replace(
+        epoch,
+        input_shape=config.data.input_shape,
+        recipe=msgspec.structs.replace(steady, batch_size=size),
+        images=max(size, _LEAST_GALAXIES),
+    )
+    kinds = {"parts": parts, "epoch": epoch, "whole": whole}
+    return Asked(**{kind: _named(case, kind) for kind, case in kinds.items()})
+
+
+def for_the_oracle(case: Case) -> Case:
+    """The case as the NumPy reference computes it: the same for all that differ in how alone."""
+    plain = msgspec.structs.replace(
+        case, name="", precision="float64", device="cpu", tuning="idiomatic", threads=1
+    )
+    return _named(msgspec.structs.replace(plain, deterministic=False), "oracle")
+
+
+def within_the_oracle(case: Case) -> bool:
+    """Whether the NumPy reference is given the case; float64 has no other to be held against."""
+    flops = Material(case).network.flops(training=True) * case.recipe.batch_size
+    return case.precision == "float64" or flops <= ORACLE_FLOPS
+
+
+def plain_float64(case: Case) -> Case:
+    """The case for the framework's own idiomatic backend in float64, on the same device."""
+    plain = msgspec.structs.replace(case, name="", precision="float64", tuning="idiomatic")
+    return _named(plain, "float64")
+
+
+def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[Finding]:
+    """Whether an epoch in one call came to what the reference's came to.
+
+    Loss and accuracy over the epoch, and the weights over the way travelled with running
+    statistics beside them. In float32 the bound of the weights is R4's with flips: on pictures
+    that nobody chose some ReLU or max-pool changes side.
+    """
+    pair = Pair(case, trace, reference)
+    exact = case.precision == "float64"
+    rung = "R5a" if exact else "R5b"
+    for one in (trace, reference):
+        if one.path is None:
+            return [not_run(pair, rung, f"{what}: {one.framework}: {one.reason}")]
+    network = pair.material.network
+    compared = [key for key in network.weight_shapes if key not in network.ahead_of_norm]
+    trained = [key for key in compared if key in network.trainable_keys]
+    mine, other = (one.group("epoch_end/") for one in (trace, reference))
+    limit = pair.bound("R5a weights" if exact else "R4 flipped")
+    travel = errors.of_travel(mine, other, pair.material.weights, trained)
+    statistics = [
+        (key, errors.relative_l2(mine[key], other[key])) for key in compared if key not in trained
+    ]
+    loss, accuracy = (
+        errors.largest(trace[name], reference[name]) for name in ("epoch/loss", "epoch/accuracy")
+    )
+    found = [
+        pair.finding(rung, f"{what}: loss", loss, pair.bound(f"{rung} loss"), where="epoch"),
+        pair.finding(rung, f"{what}: accuracy", accuracy, 1 - AGREEMENT, where="epoch"),
+        pair.finding(rung, f"{what}: weights over the way travelled", travel, limit, where="epoch"),
+    ]
+    if statistics:
+        found.append(pair.worst(rung, f"{what}: running statistics", statistics, limit))
+    return found
+
+
+def steady_optimizer(optimizer: Optimizer) -> Optimizer:
+    """One that shows what was computed and not what rounding grew to; `parts` tests its own.
+
+    Of those that move a weight by the rate, whatever its gradient: an epsilon that rounding does
+    not reach (docs/fidelity.md), and a low rate, so that each step begins where the reference's
+    does. The others move by less as they are.
+    """
+    if not isinstance(optimizer, recipes.Adam | recipes.AdamW | recipes.RMSprop):
+        return optimizer
+    return msgspec.structs.replace(
+        optimizer,
+        epsilon=max(optimizer.epsilon or 0.0, STEADY_EPSILON),
+        learning_rate=optimizer.learning_rate / SLOWER,
+    )
+
+
+def _named(case: Case, kind: str) -> Case:
+    digest = hashlib.sha256(msgspec.json.encode(case)).hexdigest()[:8]
+    name = f"{case.architecture.name}-{case.tuning}-{case.precision}-{kind}-{digest}"
+    return msgspec.structs.replace(case, name=name)
