@@ -93,6 +93,8 @@ def matrix(
                 precision=precision,
                 deterministic=suite.deterministic,
                 nudge=repeat if suite.nudge_repeats else 0,
+                feed=suite.feed,
+                warmup_epochs=suite.warmup_epochs,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")

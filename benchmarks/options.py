@@ -13,6 +13,7 @@ from benchmarks.suite import (
     AUGMENTATIONS,
     DEFAULT,
     DEVICES,
+    FEEDS,
     PARITIES,
     PRECISIONS,
     SPLIT_BY,
@@ -207,6 +208,16 @@ def parser() -> argparse.ArgumentParser:
     how = made.add_argument_group("how to run")
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
     how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
+    how.add_argument(
+        "--feed",
+        type=_one_of(FEEDS),
+        metavar="F",
+        help="of tuned runs: staged (the data set on the device), streamed (each batch sent "
+        "there), auto (default: staged where it fits)",
+    )
+    how.add_argument(
+        "--warmup-epochs", type=_natural, metavar="N", help="time nothing of the first N epochs"
+    )
     how.add_argument(
         "--deterministic",
         action="store_true",

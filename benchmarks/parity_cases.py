@@ -78,6 +78,7 @@ def asked(config: RunConfig) -> Asked:
         tuning=config.tuning,
         deterministic=config.deterministic,
         threads=config.threads,
+        feed=config.feed,
         images=IMAGES,
         measure=("structure", "forward", "gradients", "steps"),
         steps=1,
@@ -102,7 +103,7 @@ def for_the_oracle(case: Case) -> Case:
     plain = msgspec.structs.replace(
         case, name="", precision="float64", device="cpu", tuning="idiomatic", threads=1
     )
-    return _named(msgspec.structs.replace(plain, deterministic=False), "oracle")
+    return _named(msgspec.structs.replace(plain, deterministic=False, feed="auto"), "oracle")
 
 
 def within_the_oracle(case: Case) -> bool:

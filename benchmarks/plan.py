@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.suite import Augmentation, Parity, SplitBy, TestCopies, Tuning
 from frameworks.architecture import Architecture
-from frameworks.backend import Precision, Runtime
+from frameworks.backend import Feed, Precision, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
@@ -71,7 +71,8 @@ class SplitSettings(_Part, frozen=True):
 class RunConfig(_Part, frozen=True):
     """One run, whole: what a worker needs to know, and what `run_id` is the hash of.
 
-    `control` marks the second of an A/A pair: the same cell, run once more in the same block.
+    `control` marks the second of an A/A pair: the same cell, run once more in the same block. Of
+    the first `warmup_epochs` no time counts.
 
     A field added later must have the default that describes the runs made before it, and a default
     must never change: both keep the identity of stored runs.
@@ -92,6 +93,8 @@ class RunConfig(_Part, frozen=True):
     deterministic: bool = False
     nudge: int = 0  # float32 units in the last place by which the first weight is moved
     control: bool = False
+    feed: Feed = "auto"
+    warmup_epochs: int = 0
 
     @property
     def run_id(self) -> str:
@@ -119,6 +122,7 @@ class RunConfig(_Part, frozen=True):
             seed=self.seed,
             threads=self.threads,
             deterministic=self.deterministic,
+            feed=self.feed,
         )
 
     def label(self) -> str:
@@ -132,6 +136,7 @@ class RunConfig(_Part, frozen=True):
                 (f"batch {self.recipe.batch_size}", "batch 64"),
                 (f"repeat {self.repeat}", "repeat 0"),
                 ("deterministic" if self.deterministic else "", ""),
+                ("" if self.feed == "auto" else self.feed, ""),
                 *((words, "") for words in self.recipe.extras()),
                 ("A/A control" if self.control else "", ""),
             )

@@ -25,8 +25,10 @@ DEFAULT = "quick"
 
 Parity = Literal["matched", "native"]
 Tuning = Literal["idiomatic", "tuned"]
+Feed = Literal["auto", "staged", "streamed"]  # as in frameworks.backend, which imports NumPy
 PARITIES = ("matched", "native")
 TUNINGS = ("idiomatic", "tuned")
+FEEDS = ("auto", "staged", "streamed")
 Augmentation = Literal["none", "crops40", "dihedral"]
 SplitBy = Literal["galaxy", "copy"]
 TestCopies = Literal["centre", "all"]
@@ -35,7 +37,16 @@ SPLIT_BY = ("galaxy", "copy")
 TEST_COPIES = ("centre", "all")
 PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
-_WORDS = [*PARITIES, *TUNINGS, *PRECISIONS, *DEVICES, *AUGMENTATIONS, *SPLIT_BY, *TEST_COPIES]
+_WORDS = [
+    *PARITIES,
+    *TUNINGS,
+    *FEEDS,
+    *PRECISIONS,
+    *DEVICES,
+    *AUGMENTATIONS,
+    *SPLIT_BY,
+    *TEST_COPIES,
+]
 
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +64,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
+
+    `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
+    "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
+    counts.
 
     For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
     the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
@@ -94,6 +109,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
+    feed: Feed = "auto"
+    warmup_epochs: int = 0
     timeout: float | None = None
     control: bool = False
     limits: bool = False
@@ -180,6 +197,25 @@ def check(suite: Suite, *, origin: str) -> None:
         "is 'all', and there are no copies; use augmentation crops40 or dihedral.",
     )
     require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
+    require(suite.warmup_epochs >= 0, "warmup_epochs", "must not be negative.")
+    require(
+        suite.warmup_epochs < max(suite.epochs, 1),
+        "warmup_epochs",
+        f"is {suite.warmup_epochs}, of {suite.epochs} epochs; at least one must be left to time.",
+    )
+    own = suite.feed != "auto" and "idiomatic" in suite.tuning
+    require(
+        not own,
+        "feed",
+        f"is '{suite.feed}', and idiomatic runs are fed as their framework's users feed them; "
+        "use tuning tuned alone.",
+    )
+    require(
+        suite.feed != "staged" or no_copies,
+        "feed",
+        f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
+        "for; use feed streamed.",
+    )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity

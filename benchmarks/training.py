@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import time
@@ -28,7 +29,8 @@ class Training:
 
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
-    called at the end of every epoch, outside all timed windows.
+    called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
+    warm-up epochs, whose rows have no time.
     """
 
     config: RunConfig
@@ -42,6 +44,7 @@ class Training:
     best_weights: Weights | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     control: Control = field(init=False)
+    warmup_seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
@@ -92,10 +95,13 @@ class Training:
 
     def facts(self) -> dict[str, Any]:
         """Where training ended: the epochs trained, and the epoch whose weights are tested."""
-        return {
+        facts: dict[str, Any] = {
             "epochs_trained": self.done,
             "tested_epoch": self.control.best_epoch or self.done,
         }
+        if self.config.warmup_epochs:
+            facts["extra"] = {"warmup_epoch_seconds": self.warmup_seconds}
+        return facts
 
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""
@@ -103,17 +109,22 @@ class Training:
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
         self.backend.synchronize()
-        with gpu.counted(), clock.measure("train", self.backend):
+        warming_up = number <= self.config.warmup_epochs
+        counted = contextlib.nullcontext() if warming_up else gpu.counted()
+        with counted, clock.measure("train", self.backend):
             start = time.perf_counter()
             result = self.backend.train_epoch(epoch)
             slow_down(time.perf_counter() - start)
         _check_order(epoch)
+        seconds = clock.seconds["train"] - before
+        if warming_up:
+            self.warmup_seconds.append(seconds)
         return {
             "epoch": number,
             "split": "train",
             "loss": float(result.loss),
             "accuracy": float(result.accuracy),
-            "epoch_seconds": clock.seconds["train"] - before,
+            "epoch_seconds": None if warming_up else seconds,
             "learning_rate": self.control.learning_rate,
         }
 

@@ -112,9 +112,9 @@ def run(
     resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
-    waiting: float | None = getattr(backend, "waiting_seconds", None)
-    if waiting is not None:  # tuned backends count what the device waited for data
-        channel.send("facts", values={"extra": {"waiting_seconds": waiting}})
+    waited: float | None = getattr(backend, "host_wait_seconds", None)
+    if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
+        channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     if len(data.split.test):
         test(backend, data, output_directory / PREDICTIONS_FILE, clock)
     peak, kind = backend.peak_memory()

@@ -26,6 +26,7 @@ from frameworks.specification import SpecificationError, near_miss
 from frameworks.weights import Weights
 
 Precision = Literal["float32", "tf32", "bfloat16", "float64"]
+Feed = Literal["auto", "staged", "streamed"]
 PIXEL_SCALE = 1 / 255  # pictures are multiplied by it, in the run's own dtype, in every framework
 
 
@@ -36,6 +37,8 @@ class Runtime:
     precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
     precision, weights and loss in float32; "float64" is float64 throughout.
     native_dropout: the framework draws its own dropout masks; else they come with each batch.
+    feed: of tuned backends, "staged" gathers batches on the device from a data set put there,
+    "streamed" sends it each batch, "auto" stages what fits.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
@@ -45,6 +48,7 @@ class Runtime:
     seed: int = 0
     threads: int = 0
     deterministic: bool = False
+    feed: Feed = "auto"
 
 
 @dataclass(frozen=True)

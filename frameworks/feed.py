@@ -1,12 +1,13 @@
 """How tuned backends are fed: row numbers of a data set staged on the device, or whole batches.
 
 A chunk is several training steps. Chunks are made ready in a thread while the device computes, so
-that drawing dropout masks and gathering streamed batches cost no time of it; what the device does
-wait is counted. Nothing here knows of frameworks.
+that drawing dropout masks and gathering streamed batches cost no time of it; what the host waits
+for a chunk is counted. Nothing here knows of frameworks.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from typing import TypeVar
 import numpy as np
 
 from datasets.batches import Batch, Epoch
+from frameworks.backend import Feed
+from frameworks.specification import SpecificationError
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps
@@ -56,6 +59,41 @@ def fits(data_bytes: int, free_bytes: int) -> bool:
     return data_bytes <= STAGED_SHARE * free_bytes
 
 
+def staged(asked: Feed, data_bytes: int, free_bytes: int) -> bool:
+    """Whether a data set is to be staged where so many bytes are free.
+
+    Raises:
+        SpecificationError: it is asked to be, and does not fit.
+    """
+    fitting = fits(data_bytes, free_bytes)
+    if asked == "staged" and not fitting:
+        raise SpecificationError(
+            f"feed 'staged': the data set's {data_bytes / 2**20:,.0f} MiB are more than "
+            f"{STAGED_SHARE:.0%} of the {free_bytes / 2**20:,.0f} MiB that are free on the device; "
+            "use feed auto or streamed."
+        )
+    return fitting and asked != "streamed"
+
+
+def gpu_free_bytes() -> int:
+    """Free memory of the first GPU that this process may use, by the driver: for a framework that
+    cannot tell. The driver counts all GPUs, whatever CUDA_VISIBLE_DEVICES says; there they are
+    numbers in the order of the PCI bus, or identifiers."""
+    import pynvml
+
+    name = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
+    pynvml.nvmlInit()
+    try:
+        by_number, by_identifier = (
+            pynvml.nvmlDeviceGetHandleByIndex,
+            pynvml.nvmlDeviceGetHandleByUUID,
+        )
+        handle = by_number(int(name)) if name.isdigit() else by_identifier(name)
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).free)
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def is_of(epoch: Sequence[Batch], images: np.ndarray | None) -> bool:
     """Whether the epoch is batches of the staged data set, to be gathered by row number."""
     return images is not None and isinstance(epoch, Epoch) and epoch.images is images
@@ -92,7 +130,11 @@ def chunks(
 def ahead(
     source: Iterable[T], prepare: Callable[[T], U], waited: Callable[[float], None]
 ) -> Iterator[U]:
-    """`map(prepare, source)`, made ready in a thread; `waited` is told the seconds lost waiting.
+    """`map(prepare, source)`, made ready in a thread; `waited` is told the seconds that the
+    consumer waited for it.
+
+    It is the host that waits. Where work is only handed to the device, the device may still be
+    computing meanwhile: it waited at most so long.
 
     What the thread raises is raised here. A consumer that stops early stops the thread.
     """

@@ -27,7 +27,7 @@ from frameworks.weights import Weights
 class TunedFlaxBackend(FlaxBackend):
     """Many steps a dispatch over data on the device; weights, gradients and state as in its parent.
 
-    waiting_seconds: of the training so far, what the device waited for data.
+    host_wait_seconds: of the training so far, what the host waited for the next chunk of it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {
@@ -42,7 +42,7 @@ class TunedFlaxBackend(FlaxBackend):
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         super().__init__(network, recipe, runtime, weights)
-        self.waiting_seconds = 0.0
+        self.host_wait_seconds = 0.0
         self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
         self._data: tuple[Array, Array] | None = None
         self._host_images: np.ndarray | None = None
@@ -52,9 +52,12 @@ class TunedFlaxBackend(FlaxBackend):
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if "staged" in self.without or not feed.fits(images.nbytes, self._free_bytes()):
+        if "staged" in self.without or not feed.staged(
+            self.runtime.feed, images.nbytes, self._free_bytes()
+        ):
             return
-        self._data = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        arrays = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
         self._host_images = images
 
     def compile(self, epoch: Sequence[Batch]) -> None:
@@ -100,7 +103,7 @@ class TunedFlaxBackend(FlaxBackend):
         return graph, jax.device_put(state, self.device)
 
     def _waited(self, seconds: float) -> None:
-        self.waiting_seconds += seconds
+        self.host_wait_seconds += seconds
 
     def _free_bytes(self) -> int:
         statistics = self.device.memory_stats() or {}

@@ -103,10 +103,7 @@ class TensorFlowLoop(_Loop):
 
     def free_bytes(self) -> int:
         if self.runtime.device == "cuda":
-            import pynvml
-
-            pynvml.nvmlInit()
-            return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0)).free)
+            return feed.gpu_free_bytes()
         return super().free_bytes()
 
     def settings(self) -> dict[str, str]:
@@ -227,6 +224,12 @@ class JaxLoop(_Loop):
         import jax
 
         return jax.device_put(array, self.device)
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        import jax
+
+        super().stage(images, labels)
+        jax.block_until_ready(self.data)  # else the copy ends in a later phase
 
     def free_bytes(self) -> int:
         statistics = self.device.memory_stats() or {}

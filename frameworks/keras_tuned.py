@@ -20,8 +20,8 @@ from frameworks.weights import Weights
 class TunedKerasBackend(KerasBackend):
     """Keras' layers and optimizer in a training loop of the engine's own kind, over staged data.
 
-    Weights, gradients and state are its parent's. waiting_seconds: of the training so far, what
-    the device waited for data.
+    Weights, gradients and state are its parent's. host_wait_seconds: of the training so far,
+    what the host waited for the next chunk of it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {
@@ -40,12 +40,14 @@ class TunedKerasBackend(KerasBackend):
             self.model, self.optimizer, self.loss, runtime, fast_layers=fast_layers
         )
         self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
-        self.waiting_seconds = 0.0
+        self.host_wait_seconds = 0.0
         self._host_images: np.ndarray | None = None
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if "staged" in self.without or not feed.fits(images.nbytes, self.loop.free_bytes()):
+        if "staged" in self.without or not feed.staged(
+            self.runtime.feed, images.nbytes, self.loop.free_bytes()
+        ):
             return
         self.loop.stage(images, np.asarray(labels, np.int32))
         self._host_images = images
@@ -86,4 +88,4 @@ class TunedKerasBackend(KerasBackend):
         return EpochResult(loss / images, right / images)
 
     def _waited(self, seconds: float) -> None:
-        self.waiting_seconds += seconds
+        self.host_wait_seconds += seconds

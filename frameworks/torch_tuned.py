@@ -27,8 +27,8 @@ _Chunk = tuple[int, int, Any, dict[str, Tensor]]
 class TunedTorchBackend(TorchBackend):
     """Data on the device, channels last, fused optimizer; compiled on a GPU.
 
-    Weights, gradients and state are its parent's. waiting_seconds: of the training so far, what
-    the device waited for data.
+    Weights, gradients and state are its parent's. host_wait_seconds: of the training so far,
+    what the host waited for the next chunk of it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {
@@ -55,7 +55,7 @@ class TunedTorchBackend(TorchBackend):
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
-        self.waiting_seconds = 0.0
+        self.host_wait_seconds = 0.0
         self._data: tuple[Tensor, Tensor] | None = None
         self._host_images: np.ndarray | None = None
         self._forward: Any = self._logits_and_loss
@@ -64,7 +64,9 @@ class TunedTorchBackend(TorchBackend):
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if "staged" in self.without or not feed.fits(images.nbytes, self._free_bytes()):
+        if "staged" in self.without or not feed.staged(
+            self.runtime.feed, images.nbytes, self._free_bytes()
+        ):
             return
         self._data = (_shared(images).to(self.device), self._labels(labels))
         self._host_images = images
@@ -177,7 +179,7 @@ class TunedTorchBackend(TorchBackend):
         return tensor
 
     def _waited(self, seconds: float) -> None:
-        self.waiting_seconds += seconds
+        self.host_wait_seconds += seconds
 
     def _free_bytes(self) -> int:
         if self._on_gpu:

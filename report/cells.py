@@ -8,7 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import isnan
+from math import isnan, nan
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -96,6 +97,17 @@ class Cell:
         for extra in self._extras:
             found |= dict.fromkeys(extra.get("parity_failures") or ())
         return "; ".join(found)
+
+    @cached_property
+    def host_wait_share(self) -> float:
+        """Of the training time, what the host waited for the feed's next chunk: median over the
+        processes; NaN where it was not counted (idiomatic, or resumed)."""
+        shares = [
+            extra["host_wait_seconds"] / seconds
+            for extra, seconds in zip(self._extras, self.runs["train_seconds"], strict=False)
+            if extra.get("host_wait_seconds") is not None and seconds > 0
+        ]
+        return median(shares) if shares else nan
 
     @cached_property
     def throttled(self) -> list[str]:

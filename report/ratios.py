@@ -31,12 +31,19 @@ _HEADER = [
     "own time, %",
     "parity",
 ]
+_DATA_WAIT = (
+    "Data wait: of the training time, what the program of a tuned run stood waiting for its next "
+    "batches. A device that was handed work ahead may have been computing meanwhile: it waited at "
+    "most so long. "
+)
 
 
 def cell_table(bench: Bench) -> Table:
     """A row for each cell: throughput with its interval, spread of the epoch time, shares."""
     energy = any(cell.median("images_per_joule") > 0 for cell in bench.cells)
-    header = [*_HEADER[:-1], *(["images/J"] if energy else []), _HEADER[-1]]
+    fed = any(not isnan(cell.host_wait_share) for cell in bench.cells)
+    more = [*(["data wait, %"] if fed else []), *(["images/J"] if energy else [])]
+    header = [*_HEADER[:-1], *more, _HEADER[-1]]
     rows = []
     for cell in bench.cells:
         found = spread(list(cell.seconds.values()))
@@ -56,6 +63,7 @@ def cell_table(bench: Bench) -> Table:
                 significant(100 * cell.median("peak_share")),
                 significant(100 * cell.median("roofline_share")),
                 significant(100 * cell.median("own_share"), 2),
+                *([significant(100 * cell.host_wait_share, 2)] if fed else []),
                 *([significant(cell.median("images_per_joule"))] if energy else []),
                 cell.parity_words,
             ]
@@ -70,8 +78,8 @@ def cell_table(bench: Bench) -> Table:
         "the fastest matrix product measured in that precision. % of roofline: over what no step "
         "that works layer by layer can exceed with that peak and the measured copy bandwidth. Own "
         "time: what of a process's wall time is none of import, staging, building, compiling, "
-        "training and evaluation. Parity: whether this configuration computed what the float64 "
-        "reference does, asked before its speed was measured.",
+        f"training and evaluation. {_DATA_WAIT if fed else ''}Parity: whether this configuration "
+        "computed what the float64 reference does, asked before its speed was measured.",
     )
 
 

@@ -51,7 +51,7 @@ def throughput(frames: Frames) -> Section | None:
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
                 f"{interval_words(view)}",
                 reading="Every small point is one training epoch, a row of points "
-                "one process; hollow points are first epochs, which are often slower. The black "
+                "one process; hollow points are the first epochs timed, often slower. The black "
                 "mark below them is the median of the processes' medians, the bar its "
                 f"{bar_words(view)}. On the left further left is faster, on the right further "
                 "right; both say the same thing. Where bars overlap, this page says nothing "
@@ -241,7 +241,9 @@ def _epoch_legend(bar: str) -> list[Artist]:
     grey = style.MUTED
     return [
         Line2D([], [], marker="o", ls="", color=grey, ms=4, label="one epoch"),
-        Line2D([], [], marker="o", ls="", mfc="white", mec=grey, ms=4, label="a first epoch"),
+        Line2D(
+            [], [], marker="o", ls="", mfc="white", mec=grey, ms=4, label="the first epoch timed"
+        ),
         Line2D([], [], color=style.INK, lw=2, label=f"median and {bar}"),
     ]
 

@@ -69,6 +69,9 @@ def telling_apart(config: object) -> dict[str, str]:
     """The same as words that tell panels apart, by what they are of: whether it is there, then
     each of its values."""
     found = {}
+    feed = json.loads(config).get("feed", "auto") if isinstance(config, str) else "auto"
+    if feed != "auto":
+        found["feed"] = str(feed)
     for name, value in _extras(config):
         words = name.replace("_", " ")
         found[name] = f"no {words}" if value is None else words

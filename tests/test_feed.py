@@ -1,12 +1,15 @@
 """The feed of tuned backends: the epoch's steps in order, whole, and made ready ahead."""
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from datasets.batches import Batch, Epoch, MaskSpec, split_into_batches
 from frameworks import feed
+from frameworks.specification import SpecificationError
 
 IMAGES = np.arange(23 * 2 * 2 * 1, dtype=np.uint8).reshape(23, 2, 2, 1)
 LABELS = np.arange(23)
@@ -77,6 +80,38 @@ def test_only_epochs_of_the_staged_arrays_are_gathered_by_row():
 def test_what_does_not_fit_is_not_staged():
     assert feed.fits(40, 100)
     assert not feed.fits(60, 100)
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "expected"),
+    [("auto", 40, True), ("auto", 60, False), ("streamed", 40, False), ("staged", 40, True)],
+)
+def test_a_feed_may_be_asked_for(asked, size, expected):
+    assert feed.staged(asked, size, 100) is expected
+
+
+def test_a_data_set_that_cannot_be_staged_is_refused_with_both_sizes():
+    with pytest.raises(SpecificationError, match=r"60 MiB .* 50% of the 100 MiB .* auto or stream"):
+        feed.staged("staged", 60 << 20, 100 << 20)
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked"), [("2,3", 2), ("GPU-5c", "GPU-5c"), (None, 0), ("", 0)]
+)
+def test_the_free_memory_is_that_of_the_gpu_that_is_used(monkeypatch, variable, asked):
+    free = {asked: 7, **{other: 1 for other in (0, 1, 2, "GPU-5c") if other != asked}}
+    driver = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetHandleByIndex=lambda number: number,
+        nvmlDeviceGetHandleByUUID=lambda identifier: identifier,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(free=free[handle]),
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert feed.gpu_free_bytes() == 7
 
 
 def test_ahead_keeps_order_and_counts_the_waiting():

@@ -45,6 +45,16 @@ def backend(kind=TunedFlaxBackend, **runtime):
     return kind(NET, filled, Runtime(**runtime), random_weights(NET))
 
 
+def test_staging_ends_when_the_data_are_on_the_device(monkeypatch):
+    waited_for = []
+    monkeypatch.setattr(
+        jax, "block_until_ready", lambda arrays: waited_for.append(arrays) or arrays
+    )
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    assert [array.shape for array in waited_for[0]] == [IMAGES.shape, LABELS.shape]
+
+
 def test_staged_streamed_and_idiomatic_train_alike():
     staged, streamed, idiomatic = backend(), backend(), backend(FlaxBackend)
     staged.stage(IMAGES, LABELS)

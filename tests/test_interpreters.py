@@ -69,6 +69,25 @@ def test_two_interpreters_stand_side_by_side_in_one_table(work, capsys) -> None:
     assert label in capsys.readouterr().out
 
 
+def test_parity_is_asked_of_the_interpreter_that_runs(work) -> None:  # noqa: F811
+    import numpy as np
+
+    label = f"fake-reference@{np.__version__}"
+    (work / "mine.toml").write_text(
+        f'frameworks = ["{label}"]\ndataset = "galaxies.h5"\nbatch_size = 16\nepochs = 1\n'
+        'architectures = ["linear.toml"]\nthreads = 1\nprecision = "float64"\n'
+        "check_parity = true\n"
+    )
+    path = wrapper(work)
+    options = ["--suite", "mine.toml", "--no-report", "--python", f"{label}={path}"]
+    assert main(options) == 0
+    (row,) = Store("runs").runs().to_dict("records")
+    assert row["parity_checked"] is True
+    starts = (work / "trace").read_text().splitlines()
+    assert sum(f"benchmarks.fidelity.measure {label}" in line for line in starts) == 1
+    assert not any("fidelity.measure numpy" in line for line in starts), "the reference is here"
+
+
 BAD = {
     "no interpreter named": (("fake@0.1",), [], "not 0.1; name one that does: --python fake@0.1="),
     "another version": (("fake@0.1",), ["fake@0.1={python}"], "not 0.1"),

@@ -1,16 +1,21 @@
 """Which configurations are checked, and which check is whose."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from benchmarks import parity, parity_cases
+from benchmarks.fidelity import ladder
 from benchmarks.fidelity.case import Material
+from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.measure import measure
 from benchmarks.matrix import matrix
 from benchmarks.parity import Checked, ParityChecks, key_of
 from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
 from benchmarks.suite import Suite
 from frameworks.backend import EpochResult
+from frameworks.defaults import fill_architecture
+from frameworks.numpy_reference import NumpyReference
 from frameworks.recipe import Recipe
 
 VIEW = DataView(
@@ -135,3 +140,39 @@ def test_a_step_too_much_for_numpy_is_held_against_the_framework_s_own_float64()
     plain = parity_cases.plain_float64(msgspec.structs.replace(big, tuning="tuned"))
     assert (plain.precision, plain.tuning, plain.device) == ("float64", "idiomatic", big.device)
     assert parity_cases.within_the_oracle(plain), "float64 has nothing else to be held against"
+
+
+class Stuck(NumpyReference):
+    """Several steps in one call all take the first batch."""
+
+    def train_epoch(self, epoch):
+        return super().train_epoch([epoch[0]] * len(epoch))
+
+
+class WrongAtSize(NumpyReference):
+    """Computes well what is small: a kernel that fails at one size."""
+
+    def train_epoch(self, epoch):
+        if epoch[0].images.shape[1] > 60:
+            self.set_learning_rate(self.learning_rate * 1.5)
+        return super().train_epoch(epoch)
+
+
+@pytest.mark.parametrize(
+    ("kind", "failing"), [(NumpyReference, []), (Stuck, ["epoch"]), (WrongAtSize, ["whole"])]
+)
+def test_faults_of_one_call_and_of_one_size_are_found(kind, failing, tmp_path) -> None:
+    recipe = msgspec.structs.replace(config().recipe, batch_size=10)
+    run = config(recipe=recipe, architecture=fill_architecture(ladder.SMALL))
+    asked = parity_cases.asked(run)
+    failed = []
+    for name in ("epoch", "whole"):
+        case = parity_cases.for_the_oracle(getattr(asked, name))
+        traces = []
+        for backend in (kind, NumpyReference):
+            path = tmp_path / f"{name}{len(traces)}.npz"
+            np.savez(path, **measure(case, backend))
+            traces.append(Trace("numpy", case, path))
+        judged = parity_cases.judge_timed(getattr(asked, name), *traces, name)
+        failed += [name] if any(one.status == "failed" for one in judged) else []
+    assert failed == failing

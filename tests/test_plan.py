@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import plan as plans
 from benchmarks import suite as suites
 from benchmarks.comparable import disagreements
 from benchmarks.matrix import interleaved, matrix
@@ -165,6 +166,8 @@ def test_nothing_to_interleave() -> None:
         ("tuning", "tuned"),
         ("device", "cuda"),
         ("threads", 1),
+        ("feed", "streamed"),
+        ("warmup_epochs", 1),
         ("data", msgspec.structs.replace(VIEW, sha256="1" * 64)),
         ("data", msgspec.structs.replace(VIEW, label_key="class")),
         ("data", msgspec.structs.replace(VIEW, fraction=0.5)),
@@ -176,6 +179,14 @@ def test_whatever_is_run_otherwise_has_another_id(field: str, value: object) -> 
     changed = one(**{field: value})
     assert changed.run_id != one().run_id
     assert (changed.cell_id == one().cell_id) == (field in ("seed", "repeat"))
+
+
+def test_the_feed_asked_for_reaches_the_backend_and_is_in_the_label() -> None:
+    (run,) = plan(Suite(frameworks=("torch",), tuning=("tuned",), feed="streamed"))
+    assert run.config.runtime().feed == "streamed"
+    assert "streamed" in run.config.label()
+    identity = plans.identity(one())
+    assert not {"feed", "warmup_epochs"} & identity.keys(), "earlier runs keep their ids"
 
 
 def test_optimizer_settings_and_layers_enter_the_id() -> None:
@@ -292,6 +303,16 @@ def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
         ("split_by = 'galaxies'", "field 'split_by'.*did you mean 'galaxy'"),
         ("crop_size = 63", "field 'crop_size': is 63, and nothing is cropped; use augmentation"),
         ("augmentation = 'crops40'\ncrop_size = 0", "field 'crop_size': is 0"),
+        ("feed = 'streamd'", "field 'feed'.*did you mean 'streamed'"),
+        (
+            "feed = 'streamed'",
+            "field 'feed': is 'streamed', and idiomatic runs .* use tuning tuned",
+        ),
+        (
+            "feed = 'staged'\ntuning = 'tuned'\naugmentation = 'dihedral'",
+            "field 'feed': is 'staged', and augmentation dihedral .* use feed streamed",
+        ),
+        ("warmup_epochs = 2\nepochs = 2", "field 'warmup_epochs': is 2, of 2 epochs"),
         ("test_copies = 'all'", "field 'test_copies': is 'all', and there are no copies"),
     ],
 )

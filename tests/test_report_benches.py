@@ -101,6 +101,17 @@ def test_a_failed_parity_check_is_a_warning_with_its_reason(tmp_path) -> None:
     assert {row[-1] for row in cell_table(bench).rows} == {"FAILED"}
 
 
+def test_what_tuned_runs_waited_for_data_is_a_share_of_their_training(tmp_path) -> None:
+    one = bench_of(tmp_path, processes=2, extra={"host_wait_seconds": 3.0}, train_seconds=60.0)
+    table = cell_table(one)
+    column = table.header.index("data wait, %")
+    assert {row[column] for row in table.rows} == {"5.0"}
+    assert "at most so long" in table.caption
+    plain = cell_table(bench_of(tmp_path / "plain", processes=2))
+    assert "data wait, %" not in plain.header
+    assert "Data wait" not in plain.caption
+
+
 def test_a_gpu_that_was_slowed_down_is_a_warning(tmp_path) -> None:
     extra = {"gpu": {"before": {}, "after": {"throttling": ["power cap"]}}}
     notes = warnings(bench_of(tmp_path, processes=2, extra=extra))

@@ -75,7 +75,22 @@ def test_staged_streamed_and_idiomatic_train_alike():
     for key, value in staged.get_weights().items():
         np.testing.assert_array_equal(value, streamed.get_weights()[key])
         np.testing.assert_allclose(value, expected[key], rtol=1e-7, atol=1e-9)
-    assert staged.waiting_seconds > 0
+    assert staged.host_wait_seconds > 0
+
+
+def test_a_streamed_feed_can_be_asked_for_and_trains_alike():
+    streamed, staged = backend(feed="streamed"), backend(feed="staged")
+    for one in (streamed, staged):
+        one.stage(IMAGES, LABELS)
+    assert streamed.settings()["data"] == "streamed"
+    assert staged.settings()["data"] == "on the device, uint8"
+    assert streamed.train_epoch(epoch()) == staged.train_epoch(epoch())
+
+
+def test_a_staged_feed_that_does_not_fit_is_refused(monkeypatch):
+    monkeypatch.setattr(feed, "STAGED_SHARE", 0.0)
+    with pytest.raises(SpecificationError, match="use feed auto or streamed"):
+        backend(feed="staged").stage(IMAGES, LABELS)
 
 
 def test_what_does_not_fit_is_streamed(monkeypatch):

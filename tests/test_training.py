@@ -116,6 +116,18 @@ def test_it_stops_where_the_scores_say(made) -> None:
     assert int(np.argmin(found)) == len(found) - 3, "two epochs without a better one"
 
 
+def test_the_time_of_warm_up_epochs_does_not_count_but_is_kept(made) -> None:
+    training, rows = made(epochs=3)
+    training.config = msgspec.structs.replace(training.config, warmup_epochs=2)
+    training.run()
+    seconds = [row["epoch_seconds"] for row in rows if row["split"] == "train"]
+    assert seconds[:2] == [None, None]
+    assert seconds[2] > 0
+    kept = training.facts()["extra"]["warmup_epoch_seconds"]
+    assert len(kept) == 2
+    assert sum(kept) + seconds[2] == pytest.approx(training.clock.seconds["train"])
+
+
 @pytest.mark.parametrize(
     "callbacks",
     [

@@ -13,7 +13,7 @@ import numpy as np
 from datasets import batches, demo
 from frameworks import weights as canonical
 from frameworks.architecture import Architecture
-from frameworks.backend import Precision, Runtime
+from frameworks.backend import Feed, Precision, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
@@ -58,6 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     noise_seed: int = 0
     ulp: bool = False
     deterministic: bool = False
+    feed: Feed = "auto"
     native: bool = False
     mutant: str = ""
 
@@ -72,6 +73,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             seed=self.seed,
             threads=self.threads,
             deterministic=self.deterministic,
+            feed=self.feed,
         )
 
 

@@ -8,6 +8,7 @@ from benchmarks.fidelity import ladder
 from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.rungs import Pair, judge_pair
+from frameworks import feed
 from tests.conformance.conftest import (
     FRAMEWORKS,
     LARGE,
@@ -23,6 +24,18 @@ COMPILE = ladder.make(
     ladder.EVERYTHING, "adam", "float32", label="compile", images=20, measure=("compile",)
 )
 
+# More steps than one dispatch takes: full ones, one that is filled up, and a smaller last batch.
+CHUNKS = ladder.make(
+    ladder.SMALL,
+    ladder.steady("adam"),
+    "float64",
+    label="chunks",
+    size=8,
+    batch_size=2,
+    images=2 * (feed.CHUNK_STEPS + 3) + 1,
+    measure=("epoch",),
+)
+
 
 def tuned(cases):
     return [msgspec.structs.replace(case, tuning="tuned") for case in cases]
@@ -36,7 +49,7 @@ def chosen():
     single = [case for case in named if case.name.endswith("-10-float32")]
     alone = [case for case in optimizer_cases() if case.name.startswith("small-alone-adam")]
     trained = ladder.trajectories([ladder.EVERYTHING], ["adam"], measure=("steps", "epoch"))
-    return tuned([*both, *single, *alone, *trained, *weighted_cases()])
+    return tuned([*both, *single, *alone, *trained, *weighted_cases(), CHUNKS])
 
 
 CASES = {case.name: case for case in chosen()}
