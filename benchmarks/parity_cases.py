@@ -23,6 +23,11 @@ STEPS_IN_ONE_CALL = 3  # and a last, smaller batch
 # Operations of a training step that the NumPy reference is given: UNAM's with 64 pictures of 69x69
 # has 107e9 and takes it some 20 s on two cores.
 ORACLE_FLOPS = 150e9
+# Float32 weights over the way travelled. On pictures that nobody chose some ReLU or max-pool is on
+# another side than in float64: 3e-3 for C2 on 16 pictures of 69x69, in every framework alike, where
+# float64 is 8e-13 off. A step left out, or the masks of another, make 0.1 and more.
+WITH_FLIPS = 2e-2
+STATISTICS = 1e-5  # float32 running statistics, which no flip reaches: rounding alone
 SLOWER = 2**6  # of the learning rate, where several steps are taken
 _LEAST_GALAXIES = 10  # that the demo data set can be drawn with
 
@@ -122,8 +127,7 @@ def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[F
     """Whether an epoch in one call came to what the reference's came to.
 
     Loss and accuracy over the epoch, and the weights over the way travelled with running
-    statistics beside them. In float32 the bound of the weights is R4's with flips: on pictures
-    that nobody chose some ReLU or max-pool changes side.
+    statistics beside them.
     """
     pair = Pair(case, trace, reference)
     exact = case.precision == "float64"
@@ -135,7 +139,7 @@ def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[F
     compared = [key for key in network.weight_shapes if key not in network.ahead_of_norm]
     trained = [key for key in compared if key in network.trainable_keys]
     mine, other = (one.group("epoch_end/") for one in (trace, reference))
-    limit = pair.bound("R5a weights" if exact else "R4 flipped")
+    limit = pair.bound("R5a weights") if exact else WITH_FLIPS
     travel = errors.of_travel(mine, other, pair.material.weights, trained)
     statistics = [
         (key, errors.relative_l2(mine[key], other[key])) for key in compared if key not in trained
@@ -149,7 +153,8 @@ def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[F
         pair.finding(rung, f"{what}: weights over the way travelled", travel, limit, where="epoch"),
     ]
     if statistics:
-        found.append(pair.worst(rung, f"{what}: running statistics", statistics, limit))
+        steady = pair.bound("R5a weights") if exact else STATISTICS
+        found.append(pair.worst(rung, f"{what}: running statistics", statistics, steady))
     return found
 
 
