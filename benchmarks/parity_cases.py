@@ -21,11 +21,11 @@ BATCH_SIZE = 8
 IMAGES = 24
 STEPS_IN_ONE_CALL = 3  # and a last, smaller batch
 # Operations of a training step that the NumPy reference is given: UNAM's with 64 pictures of 69x69
-# has 107e9 and takes it some 20 s on two cores.
+# has 107e9 and took it 40 s on two busy cores.
 ORACLE_FLOPS = 150e9
 # Float32 weights over the way travelled. On pictures that nobody chose some ReLU or max-pool is on
 # another side than in float64: 3e-3 for C2 on 16 pictures of 69x69, in every framework alike, where
-# float64 is 8e-13 off. A step left out, or the masks of another, make 0.1 and more.
+# float64 is 8e-13 off. One step of the four left out makes a quarter.
 WITH_FLIPS = 2e-2
 STATISTICS = 1e-5  # float32 running statistics, which no flip reaches: rounding alone
 SLOWER = 2**6  # of the learning rate, where several steps are taken
