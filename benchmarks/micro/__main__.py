@@ -1,105 +1,148 @@
-"""The yardstick: `python -m benchmarks.micro`. Each framework in a process of its own."""
+"""The yardstick: `python -m benchmarks.micro`. Each framework in processes of its own."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FRAMEWORKS = ("torch", "jax", "keras")  # `contest.BARE`: --help must not import it
+FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
 ARCHITECTURES = ("unam", "c2")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     line = argparse.ArgumentParser(
         prog="python -m benchmarks.micro",
-        description="Bare hand-written loops beside the harness's backends, in interleaved blocks.",
+        description="Bare hand-written loops beside the harness's backends, in processes of their "
+        "own, which take turns.",
     )
-    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=list(FRAMEWORKS))
+    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
     line.add_argument(
         "--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES)
     )
     line.add_argument("--size", type=int, default=69, metavar="PIXELS")
     line.add_argument("--batch-size", type=int, default=64, metavar="N")
-    line.add_argument("--steps", type=int, default=4, help="steps of a block (default 4)")
-    line.add_argument("--blocks", type=int, default=7, help="blocks (default 7)")
+    line.add_argument("--steps", type=int, default=3, help="steps of a block (default 3)")
+    line.add_argument("--blocks", type=int, default=1, help="blocks of a process (default 1)")
+    line.add_argument(
+        "--processes",
+        type=int,
+        default=6,
+        metavar="N",
+        help="of each framework and network (default 6; with fewer there is no 95 %% interval)",
+    )
     line.add_argument("--threads", type=int, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    line.add_argument("--quick", action="store_true", help="3 blocks of 2 steps of 16 images")
-    line.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS")
+    line.add_argument("--precision", choices=PRECISIONS, default="float32")
+    line.add_argument(
+        "--epoch-images",
+        type=int,
+        default=0,
+        metavar="N",
+        help="images of the timed epoch (default twice the steps and half a batch)",
+    )
+    line.add_argument(
+        "--quick", action="store_true", help="3 processes of a block of 2 steps of 16 images"
+    )
+    line.add_argument(
+        "--timeout", type=float, default=1800.0, metavar="SECONDS", help="of one process"
+    )
     line.add_argument("--output", metavar="FILE.json", help="every time and ratio, as data")
     return line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a contest failed, 2 for bad input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
     try:
-        return _contests(options)
+        return _contests(options, arguments)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _contests(options: argparse.Namespace) -> int:
-    from benchmarks.micro.ratios import ratios
+def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
+    from benchmarks.micro.inside import check
+    from benchmarks.micro.provenance import provenance
+    from benchmarks.micro.ratios import left_out, ratios
 
-    if options.quick:
-        options.steps, options.blocks, options.batch_size = 2, 3, 16
-    for name in ("steps", "blocks", "threads", "size"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} is {getattr(options, name)}; must be at least 1.")
-    if options.batch_size < 2:
-        raise ValueError(f"--batch-size is {options.batch_size}; must be at least 2.")
+    _check_numbers(options)
+    check(
+        options.frameworks,
+        device=options.device,
+        threads=options.threads,
+        precision=options.precision,
+    )
+    origin = provenance("benchmarks.micro", arguments)
     done: list[dict[str, Any]] = []
-    failed: list[str] = []
-    for architecture in options.architectures:
-        for name in options.frameworks:
-            print(f"{architecture} {name} ...", file=sys.stderr, flush=True)
-            result, reason = _contest(name, architecture, options)
-            if result is None:
-                failed.append(f"{architecture} {name}: {reason}")
-            else:
-                done.append(result)
-            if options.output:  # after each: what is cut short leaves what it had
-                _write(options.output, done, failed)
+    failed: dict[tuple[str, str], str] = {}
+    for turn in range(options.processes):
+        for architecture in options.architectures:
+            for name in _turned(options.frameworks, turn):
+                if (architecture, name) in failed:
+                    continue
+                told = f"process {turn + 1} of {options.processes}: {architecture} {name}"
+                print(told, file=sys.stderr, flush=True)
+                result, reason = _contest(name, architecture, turn, options)
+                if result is None:
+                    failed[architecture, name] = reason
+                else:
+                    done.append(result)
+                if options.output:  # after each: what is cut short leaves what it had
+                    content = origin | {
+                        "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
+                        "left_out": left_out(done),
+                        "contests": done,
+                        "failed": [f"{' '.join(who)}: {why}" for who, why in failed.items()],
+                    }
+                    text = json.dumps(content, indent=1) + "\n"
+                    Path(options.output).write_text(text, encoding="utf-8")
     for ratio in ratios(done) if done else []:
+        of = "processes" if ratio.processes > 1 else "process, its blocks"
         print(
-            f"{ratio.architecture:6} {ratio.framework:6} {ratio.quantity:28} "
-            f"{ratio.median:6.3f}  [{ratio.low:.3f}, {ratio.high:.3f}]  {ratio.blocks} blocks"
+            f"{ratio.architecture:6} {ratio.framework:11} {ratio.quantity:27} "
+            f"{ratio.interval.median:6.3f}  {ratio.interval.words()}  {ratio.processes} {of}"
         )
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
+    for row in left_out(done):
+        print(f"{row['architecture']:6} {row['framework']:11} {row['quantity']:27} {row['reason']}")
+    for who, why in failed.items():
+        print(f"failed: {' '.join(who)}: {why}", file=sys.stderr)
     return int(bool(failed))
 
 
-def _write(target: str, done: list[dict[str, Any]], failed: list[str]) -> None:
-    """Every time and ratio so far, with the command and the machine."""
-    from benchmarks import machine
-    from benchmarks.micro.ratios import ratios
+def _check_numbers(options: argparse.Namespace) -> None:
+    if options.quick:
+        options.steps, options.blocks, options.batch_size, options.processes = 2, 1, 16, 3
+    for name, least in (("steps", 2), ("blocks", 1), ("processes", 1), ("batch_size", 2)):
+        if getattr(options, name) < least:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {getattr(options, name)}; must be at least {least}."
+            )
+    if options.epoch_images and options.epoch_images < options.batch_size:
+        raise ValueError(
+            f"--epoch-images is {options.epoch_images}; must be at least a batch of "
+            f"{options.batch_size}."
+        )
 
-    content = {
-        "command": " ".join(["python", "-m", "benchmarks.micro", *sys.argv[1:]]),
-        "machine": machine.describe(),
-        "versions": machine.versions(),
-        "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
-        "contests": done,
-        "failed": failed,
-    }
-    Path(target).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+def _turned(names: Sequence[str], turn: int) -> list[str]:
+    """The frameworks from another one on, and every other time backwards."""
+    from benchmarks.micro.contest import turned
+
+    return turned(list(names), turn)
 
 
 def _contest(
-    name: str, architecture: str, options: argparse.Namespace
+    name: str, architecture: str, turn: int, options: argparse.Namespace
 ) -> tuple[dict[str, Any] | None, str]:
     """What one process found, or None and the reason."""
-    from benchmarks import launch, machine
+    from benchmarks.micro.inside import run_child
 
     settings = {
         "framework": name,
@@ -110,31 +153,17 @@ def _contest(
         "blocks": options.blocks,
         "threads": options.threads,
         "device": options.device,
+        "precision": options.precision,
+        "epoch_images": options.epoch_images,
+        "turn": turn,
     }
-    with tempfile.TemporaryDirectory(prefix="micro-") as scratch:
-        source, target = Path(scratch) / "settings.json", Path(scratch) / "output.json"
-        source.write_text(json.dumps(settings), encoding="utf-8")
-        variables = launch.environment(
-            name, device=options.device, threads=options.threads, scratch=Path(scratch)
-        )
-        command = [sys.executable, "-m", "benchmarks.micro.contest", str(source), str(target)]
-        try:
-            ended = subprocess.run(
-                command,
-                env=variables,
-                cwd=machine.ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=options.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None, f"not done after {options.timeout:.0f} s"
-        if ended.returncode or not target.exists():
-            last = ended.stderr.strip().splitlines()[-1:] or ["no output"]
-            return None, last[0]
-        return json.loads(target.read_text(encoding="utf-8")), ""
+    return run_child(
+        ["benchmarks.micro.contest", json.dumps(settings)],
+        name,
+        device=options.device,
+        threads=options.threads,
+        timeout=options.timeout,
+    )
 
 
 if __name__ == "__main__":

@@ -26,12 +26,19 @@ from benchmarks.micro.networks import (
 Weights = Mapping[str, np.ndarray]
 Epoch = Callable[[np.ndarray], float]
 ACTIVATIONS: dict[str | None, Callable] = {"tanh": jnp.tanh, "relu": nnx.relu, None: lambda x: x}
+PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": None}
+
+
+def configure(precision: str) -> Any:
+    """Precision of float32 products, process-wide; the type that layers compute in."""
+    jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
+    return jnp.bfloat16 if precision == "bfloat16" else jnp.float32
 
 
 class Net(nnx.Module):
     """The network as the tutorial writes it."""
 
-    def __init__(self, name: str, weights: Weights, *, dropout: bool) -> None:
+    def __init__(self, name: str, weights: Weights, dtype: Any, *, dropout: bool) -> None:
         rngs = nnx.Rngs(0)
         self.name = name
         self.layers: Any = nnx.Dict({})
@@ -39,15 +46,16 @@ class Net(nnx.Module):
         for key, layer in named(name):
             if layer[0] == "conv":
                 shape = weights[f"{key}/kernel"].shape
-                made: Any = nnx.Conv(shape[2], shape[3], shape[:2], padding="VALID", rngs=rngs)
-            elif layer[0] == "norm":
-                made = nnx.BatchNorm(
-                    channels, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, rngs=rngs
+                made: Any = nnx.Conv(
+                    shape[2], shape[3], shape[:2], padding="VALID", dtype=dtype, rngs=rngs
                 )
+            elif layer[0] == "norm":
+                options = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
+                made = nnx.BatchNorm(channels, **options, dtype=dtype, rngs=rngs)
             elif layer[0] == "drop":
                 made = nnx.Dropout(layer[1] if dropout else 0.0, rngs=rngs)
             elif layer[0] == "dense":
-                made = nnx.Linear(*weights[f"{key}/kernel"].shape, rngs=rngs)
+                made = nnx.Linear(*weights[f"{key}/kernel"].shape, dtype=dtype, rngs=rngs)
             else:
                 continue
             self.layers[key] = made
@@ -69,7 +77,7 @@ class Net(nnx.Module):
                 x = nnx.relu(x)
             elif layer[0] == "dense":
                 x = ACTIVATIONS[layer[2]](x)
-        return x
+        return x.astype(jnp.float32)
 
 
 def penalty(name: str, kernels: list[Array]) -> Array | float:
@@ -91,9 +99,10 @@ def tutorial(
     *,
     dropout: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Epoch:
     """A model, an optimizer and an `nnx.jit` step, as flax.readthedocs.io's MNIST tutorial."""
-    model = Net(name, weights, dropout=dropout)
+    model = Net(name, weights, configure(precision), dropout=dropout)
     optimizer = nnx.Optimizer(model, optax.adam(RATE, *BETAS, eps=EPSILON), wrt=nnx.Param)
 
     def loss_of(model: Net, x: Array, y: Array) -> Array:
@@ -120,13 +129,35 @@ def tutorial(
 
 @jax.custom_vjp
 def conv(x: Array, kernel: Array) -> Array:
-    """(batch, height, width, in) by (height, width, in, out), no padding."""
+    """(batch, height, width, in) by (height, width, in, out), no padding.
+
+    Eigen's convolution, which XLA takes for padded pictures alone; patches where the channels are
+    few and the kernel large.
+    """
+    if x.shape[3] < 8 and len(kernel) >= 5:
+        return _by_rows(x, kernel)
     return _padded(x, kernel, ((0, 0), (0, 1)))[:, :, :-1]
 
 
 def _padded(x: Array, kernel: Array, padding: Any) -> Array:
     layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=layout)
+
+
+def _by_rows(x: Array, kernel: Array) -> Array:
+    """Image by image, a row of the kernel at a time: patches of that row times a matrix."""
+    size, filters = len(kernel), kernel.shape[3]
+    rows, columns = x.shape[1] - size + 1, x.shape[2] - size + 1
+
+    def one(image: Array) -> Array:
+        patches = jnp.concatenate([image[:, j : j + columns] for j in range(size)], -1)
+        total = jnp.zeros((rows * columns, filters), x.dtype)
+        for i in range(size):
+            flat = patches[i : i + rows].reshape(rows * columns, -1)
+            total += flat @ kernel[i].reshape(-1, filters)
+        return total.reshape(rows, columns, filters)
+
+    return lax.map(one, x)
 
 
 def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
@@ -147,11 +178,13 @@ def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Arra
         parts = [part[i : i + block, j : j + columns] for i in range(size) for j in range(size)]
         patches = jnp.concatenate(parts, -1).reshape(block * columns, -1)
         piece = lax.dynamic_slice(slope, at, (1, block, columns, filters))
-        return total + piece.reshape(-1, filters).T @ patches, None
+        return total + jnp.matmul(
+            piece.reshape(-1, filters).T, patches, preferred_element_type=jnp.float32
+        ), None
 
     zeros = jnp.zeros((filters, size * size * channels))
     total, _ = lax.scan(add, zeros, jnp.arange(count * cuts))
-    return x_slope, total.T.reshape(kernel.shape)
+    return x_slope, total.T.reshape(kernel.shape).astype(kernel.dtype)
 
 
 conv.defvjp(lambda x, kernel: (conv(x, kernel), (x, kernel)), _conv_backward)
@@ -198,9 +231,10 @@ def best(
     *,
     dropout: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Epoch:
     """Data on the device, the epoch in one dispatch, state donated, convolutions as products."""
-    on_cpu = device == "cpu"
+    on_cpu, dtype = device == "cpu", configure(precision)
     layers = named(name)
     parameters = {key: jnp.array(value) for key, value in weights.items() if "moving" not in key}
     running = {key: jnp.array(value) for key, value in weights.items() if "moving" in key}
@@ -209,18 +243,21 @@ def best(
     data = jax.device_put((images, labels.astype(np.int32)))
 
     def forward(p: Any, running: Any, x: Array, key: Array) -> tuple[Array, Any]:
-        x, after = x.astype(jnp.float32) * (1 / 255), {}
+        x, after = (x.astype(jnp.float32) * (1 / 255)).astype(dtype), {}
+        cast = {label: array.astype(dtype) for label, array in p.items()}
         for position, (label, layer) in enumerate(layers):
             if layer[0] == "conv":
                 plain = partial(_padded, padding="VALID")
-                x = (conv if on_cpu else plain)(x, p[f"{label}/kernel"]) + p[f"{label}/bias"]
+                x = (conv if on_cpu else plain)(x, cast[f"{label}/kernel"])
+                x += cast[f"{label}/bias"]
                 if layers[position + 1][1][0] != "pool":
                     x = nnx.relu(x)
             elif layer[0] == "norm":
+                x = x.astype(jnp.float32)
                 mean = x.mean((0, 1, 2))
                 variance = jnp.square(x - mean).mean((0, 1, 2))
                 scale = lax.rsqrt(variance + NORM_EPSILON) * p[f"{label}/gamma"]
-                x = (x - mean) * scale + p[f"{label}/beta"]
+                x = ((x - mean) * scale + p[f"{label}/beta"]).astype(dtype)
                 for part, value in (("mean", mean), ("variance", variance)):
                     old = running[f"{label}/moving_{part}"]
                     after[f"{label}/moving_{part}"] = old + (value - old) * (1 - NORM_MOMENTUM)
@@ -237,8 +274,9 @@ def best(
             elif layer[0] == "flatten":
                 x = x.reshape(len(x), -1)
             else:
-                x = ACTIVATIONS[layer[2]](x @ p[f"{label}/kernel"] + p[f"{label}/bias"])
-        return x, after
+                x = x @ cast[f"{label}/kernel"] + cast[f"{label}/bias"]
+                x = ACTIVATIONS[layer[2]](x)
+        return x.astype(jnp.float32), after
 
     def loss_of(p: Any, running: Any, x: Array, y: Array, key: Array) -> Any:
         logits, after = forward(p, running, x, key)
@@ -269,14 +307,3 @@ def best(
         return sum(float(losses.sum()) * size for losses, size in found) / len(order)
 
     return epoch
-
-
-def peak(size: int = 2048, device: str = "cpu") -> Callable[[], None]:
-    """A float32 matrix product of size x size."""
-    a = jax.random.normal(jax.random.key(0), (size, size))
-    product = jax.jit(lambda a: jnp.matmul(a, a, precision="highest"))
-
-    def run() -> None:
-        product(a).block_until_ready()
-
-    return run

@@ -1,13 +1,11 @@
-"""Keras on TensorFlow by hand: `compile` and `fit`, and the best loop."""
+"""Keras by hand, on any of its engines: `compile` and `fit`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from benchmarks.micro.networks import (
     BETAS,
@@ -21,13 +19,18 @@ from benchmarks.micro.networks import (
 
 Weights = Mapping[str, np.ndarray]
 Epoch = Callable[[np.ndarray], float]
+POLICIES = {"float32": "float32", "tf32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def build(name: str, images: np.ndarray, weights: Weights, *, dropout: bool) -> keras.Model:
-    """The network, with the weights given."""
+def build(
+    name: str, images: np.ndarray, weights: Weights, *, dropout: bool, precision: str
+) -> keras.Model:
+    """The network, with the weights given; pictures scaled and logits in float32."""
+    keras.config.set_dtype_policy(POLICIES[precision])
     l2 = NETWORKS[name]["l2"]
     last = named(name)[-1][0]
-    model = keras.Sequential([keras.Input(images.shape[1:]), keras.layers.Rescaling(1 / 255)])
+    scaling = keras.layers.Rescaling(1 / 255, dtype="float32")
+    model = keras.Sequential([keras.Input(images.shape[1:]), scaling])
     for key, layer in named(name):
         penalty = keras.regularizers.L2(l2) if l2 and key != last else None
         if layer[0] == "conv":
@@ -51,43 +54,27 @@ def build(name: str, images: np.ndarray, weights: Weights, *, dropout: bool) -> 
         model.add(added)
         if layer[0] in ("conv", "dense"):
             added.set_weights([weights[f"{key}/kernel"], weights[f"{key}/bias"]])
+    if precision == "bfloat16":
+        model.add(keras.layers.Activation("linear", dtype="float32"))
     return model
 
 
-def tutorial(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-) -> Epoch:
-    """`compile` and `fit`, as keras.io's guides have it.
+def adam() -> keras.optimizers.Optimizer:
+    """The optimizer."""
+    return keras.optimizers.Adam(RATE, *BETAS, epsilon=EPSILON)
 
-    On a `tf.data.Dataset` rather than on arrays, for that has a switch for tf.data's tuner: with it
-    on, an epoch's end often waits until the tuner wakes, which may double a short epoch's time.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    model = build(name, images, weights, dropout=dropout)
+
+def compiled(model: keras.Model) -> keras.Model:
+    """The model as keras.io's guides compile it."""
     model.compile(
-        optimizer=keras.optimizers.Adam(RATE, *BETAS, epsilon=EPSILON),
+        optimizer=adam(),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-
-    def epoch(order: np.ndarray) -> float:
-        data = tf.data.Dataset.from_tensor_slices((images[order], labels[order]))
-        data = data.batch(batch).prefetch(tf.data.AUTOTUNE).with_options(options)
-        history = model.fit(data, verbose=0)
-        return float(history.history["loss"][0])
-
-    return epoch
+    return model
 
 
-def best(
+def fit(
     name: str,
     images: np.ndarray,
     labels: np.ndarray,
@@ -96,48 +83,18 @@ def best(
     *,
     dropout: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Epoch:
-    """Many steps in one graph over data on the device; XLA on a GPU only."""
-    model = build(name, images, weights, dropout=dropout)
-    optimizer = keras.optimizers.Adam(RATE, *BETAS, epsilon=EPSILON)
-    optimizer.build(model.trainable_variables)
-    compute = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    x_all, y_all = tf.constant(images), tf.constant(labels.astype(np.int32))
-
-    def step(rows: Any) -> Any:
-        with tf.GradientTape() as tape:
-            x = tf.cast(tf.gather(x_all, rows), tf.float32)
-            loss = compute(tf.gather(y_all, rows), model(x, training=True)) + sum(model.losses)
-        weights = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-        return loss
-
-    @tf.function(jit_compile=device != "cpu")
-    def many(rows: Any) -> Any:
-        total = tf.constant(0.0)
-        for number in tf.range(tf.shape(rows)[0]):
-            total += step(rows[number])
-        return total
+    """`fit(x, y)` on arrays as keras.io's guides have it, and nothing touched: Keras shuffles, and
+    on TensorFlow makes the `tf.data.Dataset` itself, whose tuner is on."""
+    model = compiled(build(name, images, weights, dropout=dropout, precision=precision))
+    kept: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def epoch(order: np.ndarray) -> float:
-        whole = len(order) // batch * batch
-        total = 0.0
-        if whole:
-            steps = tf.constant(order[:whole].reshape(-1, batch).astype(np.int32))
-            total += float(many(steps)) * batch
-        if whole < len(order):
-            rest = order[whole:]
-            total += float(many(tf.constant(rest[None].astype(np.int32)))) * len(rest)
-        return total / len(order)
+        nonlocal kept
+        if kept is None or kept[0] is not order:  # a user has the arrays already
+            kept = order, images[order], labels[order]
+        history = model.fit(kept[1], kept[2], batch_size=batch, verbose=0)
+        return float(history.history["loss"][0])
 
     return epoch
-
-
-def peak(size: int = 2048, device: str = "cpu") -> Callable[[], None]:
-    """A float32 matrix product of size x size."""
-    a = tf.random.normal((size, size))
-
-    def run() -> None:
-        tf.linalg.matmul(a, a)[0, 0].numpy()
-
-    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -23,6 +24,19 @@ from benchmarks.micro.networks import (
 Weights = Mapping[str, np.ndarray]
 Epoch = Callable[[np.ndarray], float]
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+def configure(precision: str, *, search: bool) -> None:
+    """Precision of float32 products, and whether cuDNN tries its kernels out; process-wide."""
+    allowed = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = allowed
+    torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = search
+
+
+def mixed(precision: str, device: str) -> AbstractContextManager:
+    """bfloat16 where PyTorch holds it to be safe."""
+    return torch.autocast(device, torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 def build(name: str, images: np.ndarray, *, fast: bool, dropout: bool) -> nn.Sequential:
@@ -115,8 +129,10 @@ def tutorial(
     *,
     dropout: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Epoch:
     """A DataLoader, a model, an optimizer, and the loop of pytorch.org's quickstart."""
+    configure(precision, search=False)
     model = build(name, images, fast=False, dropout=dropout).to(device)
     load(name, model, weights)
     optimizer = torch.optim.Adam(model.parameters(), RATE, BETAS, EPSILON)
@@ -127,8 +143,9 @@ def tutorial(
         total = torch.zeros((), device=device)
         for x, y in DataLoader(data, sampler=_InOrder(order, batch), batch_size=None):
             x, y = x.to(device), y.to(device)
-            logits = model(x.permute(0, 3, 1, 2).contiguous().float() / 255)
-            loss = functional.cross_entropy(logits, y) + penalty(name, model)
+            with mixed(precision, device):
+                logits = model(x.permute(0, 3, 1, 2).contiguous().float() / 255)
+                loss = functional.cross_entropy(logits, y) + penalty(name, model)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -147,18 +164,25 @@ def best(
     *,
     dropout: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Epoch:
     """Data on the device, channels last, ReLU after the pool, fused Adam; compiled on a GPU."""
+    on_gpu = device != "cpu"
+    configure(precision, search=on_gpu)
     model = build(name, images, fast=True, dropout=dropout).to(device)
     load(name, model, weights)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last = not on_gpu or precision != "float32"  # plain float32 on a GPU gains nothing by it
+    if last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), RATE, BETAS, EPSILON, fused=True)
     x_all = torch.from_numpy(images).to(device)
     y_all = torch.from_numpy(labels.astype(np.int64)).to(device)
 
     def forward(x: Tensor, y: Tensor) -> Tensor:
-        logits = model(x.permute(0, 3, 1, 2).float() * (1 / 255))
-        return functional.cross_entropy(logits, y) + penalty(name, model)
+        x = x.permute(0, 3, 1, 2)
+        with mixed(precision, device):
+            logits = model((x if last else x.contiguous()).float() * (1 / 255))
+            return functional.cross_entropy(logits, y) + penalty(name, model)
 
     on_gpu = device != "cpu"
     run = torch.compile(forward, mode="reduce-overhead", dynamic=False) if on_gpu else forward
@@ -178,15 +202,3 @@ def best(
         return total.item() / len(order)
 
     return epoch
-
-
-def peak(size: int = 2048, device: str = "cpu") -> Callable[[], None]:
-    """A float32 matrix product of size x size."""
-    a = torch.randn(size, size, device=device)
-
-    def run() -> None:
-        torch.mm(a, a)
-        if device != "cpu":
-            torch.cuda.synchronize()
-
-    return run

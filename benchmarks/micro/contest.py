@@ -1,7 +1,8 @@
 """One framework in a process of its own: bare loops and backends, block after block.
 
-`python -m benchmarks.micro.contest SETTINGS.json OUTPUT.json`; `__main__` sets the environment.
-Every block runs each contestant once, in an order that turns, and a matrix product beside them.
+`python -m benchmarks.micro.contest SETTINGS OUTPUT.json`, the settings as JSON; `__main__` sets the
+environment. Every block runs each contestant once, in an order that turns, and a matrix product
+beside them.
 """
 
 from __future__ import annotations
@@ -16,49 +17,100 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from benchmarks import machine
+from benchmarks.micro.process_wide import settings_now
 from datasets.batches import Epoch, split_into_batches
 from frameworks import weights as canonical
 from frameworks.architecture import Architecture, Dropout, load
-from frameworks.backend import Backend, Runtime, framework
+from frameworks.backend import Backend, Precision, Runtime, framework
 from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 
-BARE = {"torch": "bare_torch", "jax": "bare_flax", "keras": "bare_keras"}
-PEAK_SIZE = 2048
+# Of each framework, where its bare loops are.
+BARE = {
+    "torch": {"tutorial": "bare_torch:tutorial", "best": "bare_torch:best"},
+    "jax": {"tutorial": "bare_flax:tutorial", "best": "bare_flax:best"},
+    "keras": {
+        "tutorial": "bare_keras_tensorflow:tutorial",
+        "fit": "bare_keras:fit",
+        "best": "bare_keras_tensorflow:best",
+    },
+    "keras@torch": {"tutorial": "bare_keras:fit"},
+    "keras@jax": {"tutorial": "bare_keras:fit"},
+}
+NO_BEST = "no bare loop has been written for Keras on this engine"
+# The library whose matrix product is the framework's own (`benchmarks.limits`).
+LIBRARY = {
+    "torch": "torch",
+    "jax": "jax",
+    "keras": "tensorflow",
+    "keras@torch": "torch",
+    "keras@jax": "jax",
+}
+PEAK_SIDES = {"cpu": 2048, "cuda": 8192}  # on a GPU a small product is all launch
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is timed. steps: training steps of each contestant in a block."""
+    """What is timed.
+
+    steps: training steps of each contestant in a block; epoch_images: of the contestant "epoch", 0
+    for twice the steps and half a batch; turn: which process it is, for the order of contestants.
+    """
 
     framework: str
     architecture: str
     size: int = 69
     batch_size: int = 64
-    steps: int = 4
-    blocks: int = 7
+    steps: int = 3
+    blocks: int = 1
     threads: int = 2
     device: str = "cpu"
+    precision: Precision = "float32"
+    epoch_images: int = 0
+    turn: int = 0
     seed: int = 0
 
     @property
-    def epoch_images(self) -> int:
-        """Images of the contestant "epoch": twice the steps, and half a batch."""
-        return 2 * self.steps * self.batch_size + self.batch_size // 2
+    def images_of_epoch(self) -> int:
+        """Images of the contestant "epoch"."""
+        return self.epoch_images or 2 * self.steps * self.batch_size + self.batch_size // 2
+
+
+class Contestant:
+    """A call that trains, waits and returns the mean loss; `warm_up` is a shorter one.
+
+    Each has the process-wide settings back with which it was made.
+    """
+
+    def __init__(self, run: Callable[[], float], warm_up: Callable[[], object]) -> None:
+        self._run, self._warm_up, self._settle = run, warm_up, settings_now()
+
+    def __call__(self) -> float:
+        self._settle()
+        return self._run()
+
+    def warm_up(self) -> None:
+        """Compile and allocate."""
+        self._settle()
+        self._warm_up()
 
 
 class Contest:
-    """The contestants of one framework: name to a call that trains and waits.
+    """The contestants of one framework by name.
 
-    tutorial, best: the bare loops; idiomatic, tuned: `steps` steps of the harness's backends;
-    epoch: a longer epoch of the tuned one, whose last batch is smaller; peak: a matrix product.
-    Backends draw their own dropout masks (native parity), as the bare loops do.
+    tutorial, best and, where Keras' `fit` has been touched, fit: the bare loops; idiomatic, tuned:
+    `steps` steps of the harness's backends; one_step: one of the tuned one; epoch: a longer epoch
+    of it, whose last batch is smaller; peak: a matrix product. absent: contestants that there are
+    not, with the reason. Backends draw their own dropout masks (native parity), as the bare loops
+    do.
     """
 
     def __init__(self, settings: Settings, *, dropout: bool = True) -> None:
         self.settings = settings
         generator = np.random.default_rng(settings.seed)
-        shape = (settings.epoch_images, settings.size, settings.size, 3)
+        count = max(settings.images_of_epoch, settings.steps * settings.batch_size)
+        shape = (count, settings.size, settings.size, 3)
         self.images = generator.integers(0, 256, shape, dtype=np.uint8)
         self.labels = generator.integers(0, 10, len(self.images))
         architecture = fill_architecture(load(settings.architecture))
@@ -67,44 +119,78 @@ class Contest:
         self.network = Network(architecture, shape[1:], 10)
         self.weights = canonical.initial(self.network, settings.seed)
         self.dropout = dropout
-        self.bare = importlib.import_module(f"benchmarks.micro.{BARE[settings.framework]}")
+        self.bare = BARE[settings.framework]
+        self.absent = {} if "best" in self.bare else {"best": NO_BEST}
         self.backends: dict[str, Backend] = {}
+        self._settle: dict[str, Callable[[], None]] = {}
 
-    def call(self, name: str) -> Callable[[], float]:
-        """The contestant, made ready; it returns its mean loss."""
-        count = self.settings.steps * self.settings.batch_size
-        order = np.arange(len(self.images) if name == "epoch" else count)
-        if name in ("tutorial", "best"):
-            epoch = getattr(self.bare, name)(
-                self.settings.architecture,
-                self.images,
-                self.labels,
-                self.settings.batch_size,
-                self.weights,
-                dropout=self.dropout,
-                device=self.settings.device,
-            )
-            return lambda: epoch(order)
+    @property
+    def names(self) -> list[str]:
+        """The contestants; backends first: they set the threads, which some frameworks take up
+        only once, and the precision of Keras' engines."""
+        return ["idiomatic", "tuned", "one_step", "epoch", *self.bare, "peak"]
+
+    def call(self, name: str) -> Contestant:
+        """The contestant, made ready."""
+        one = self.settings
+        counts = {"epoch": one.images_of_epoch, "one_step": one.batch_size}
+        order = np.arange(counts.get(name, one.steps * one.batch_size))
         if name == "peak":
-            product = self.bare.peak(PEAK_SIZE, self.settings.device)
-            return lambda: product() or 0.0
-        backend = self._backend("tuned" if name == "epoch" else name)
-        batches = split_into_batches(order, self.settings.batch_size)
+            return self._peak()
+        if name in self.bare:
+            return self._bare_loop(name, order)
+        backend = self._backend("tuned" if name in ("epoch", "one_step") else name)
 
-        def run() -> float:
+        def train(order: np.ndarray) -> float:
+            batches = split_into_batches(order, one.batch_size)
             loss = backend.train_epoch(Epoch(self.images, self.labels, batches, 1)).loss
             backend.synchronize()
             return loss
 
+        batches = split_into_batches(order, one.batch_size)
         backend.compile(Epoch(self.images, self.labels, batches, 1))
-        return run
+        # `compile` has made all shapes ready
+        return Contestant(lambda: train(order), lambda: train(order[: one.batch_size]))
+
+    def _bare_loop(self, name: str, order: np.ndarray) -> Contestant:
+        module, _, function = self.bare[name].partition(":")
+        epoch = getattr(importlib.import_module(f"benchmarks.micro.{module}"), function)(
+            self.settings.architecture,
+            self.images,
+            self.labels,
+            self.settings.batch_size,
+            self.weights,
+            dropout=self.dropout,
+            device=self.settings.device,
+            precision=self.settings.precision,
+        )
+        # the best loops are compiled for a number of steps, the tutorials' for a batch
+        first = order if name == "best" else order[: self.settings.batch_size]
+        return Contestant(lambda: epoch(order), lambda: epoch(first))
+
+    def _peak(self) -> Contestant:
+        one = self.settings
+        library = importlib.import_module(f"benchmarks.limits.{LIBRARY[one.framework]}_limits")
+        product = library.product(one.device, one.precision, PEAK_SIDES[one.device])
+
+        def run() -> float:
+            product(1)
+            return 0.0
+
+        return Contestant(run, run)
 
     def evaluation(self, tuning: str) -> Callable[[], np.ndarray]:
         """Logits of one batch by a backend, which is made ready first."""
         backend = self._backend(tuning)
         images = self.images[: self.settings.batch_size]
         backend.predict(images)
-        return lambda: backend.predict(images)
+        settle = self._settle[tuning]
+
+        def run() -> np.ndarray:
+            settle()
+            return backend.predict(images)
+
+        return run
 
     def compilation(self, tuning: str) -> Callable[[], None]:
         """`compile` of a new backend, for the first time as far as its framework can tell."""
@@ -115,17 +201,27 @@ class Contest:
         backend = self._new_backend(tuning)
         order = np.arange(self.settings.batch_size)
         batches = split_into_batches(order, self.settings.batch_size)
-        return lambda: backend.compile(Epoch(self.images, self.labels, batches, 1))
+        settle = settings_now()
+
+        def run() -> None:
+            settle()
+            backend.compile(Epoch(self.images, self.labels, batches, 1))
+
+        return run
 
     def _backend(self, tuning: str) -> Backend:
-        if tuning not in self.backends:
+        if tuning in self.backends:
+            self._settle[tuning]()
+        else:
             self.backends[tuning] = self._new_backend(tuning)
+            self._settle[tuning] = settings_now()
         return self.backends[tuning]
 
     def _new_backend(self, tuning: Any) -> Backend:
         one = self.settings
         runtime = Runtime(
             device=one.device,  # type: ignore[arg-type]
+            precision=one.precision,
             tuning=tuning,
             native_dropout=True,
             seed=one.seed,
@@ -139,27 +235,36 @@ class Contest:
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Seconds of every block by contestant, and what the tuned backend settled on."""
+    """Seconds of every block by contestant, and what the backends settled on."""
     contest = Contest(settings)
-    # backends first: they set the threads, which some frameworks take up only once
-    names = ["idiomatic", "tuned", "epoch", "tutorial", "best", "peak"]
-    calls = {name: contest.call(name) for name in names}
+    calls = {name: contest.call(name) for name in contest.names}
     for call in calls.values():
-        call()
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for block in range(settings.blocks):
-        turn = block % len(names)
-        order = [*names[turn:], *names[:turn]]
-        for name in reversed(order) if block % 2 else order:
+        call.warm_up()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(settings.turn, settings.turn + settings.blocks):
+        for name in turned(list(calls), turn):
             start = time.perf_counter()
             calls[name]()
             seconds[name].append(time.perf_counter() - start)
+    tunings = ("idiomatic", "tuned")
     return {
         "settings": msgspec.to_builtins(settings),
         "seconds": seconds,
+        "absent": contest.absent,
+        "epoch_images": settings.images_of_epoch,
         "training_flops": contest.network.flops(training=True),
-        "tuned_settings": contest.backends["tuned"].settings(),
+        "peak_flops": 2 * PEAK_SIDES[settings.device] ** 3,
+        "backends": {name: contest.backends[name].settings() for name in tunings},
+        "device_name": contest.backends["tuned"].device_name(),
+        "cpus": len(machine.usable_cpus()),
     }
+
+
+def turned(names: list[str], turn: int) -> list[str]:
+    """The names from another one on, and every other time backwards: a drift hits all alike."""
+    first = turn % len(names)
+    order = [*names[first:], *names[:first]]
+    return order[::-1] if turn % 2 else order
 
 
 def _without_dropout(architecture: Architecture) -> Architecture:
@@ -170,9 +275,9 @@ def _without_dropout(architecture: Architecture) -> Architecture:
     return msgspec.structs.replace(architecture, layers=layers)
 
 
-def main(settings_file: str, output: str) -> int:
-    """Time what the file says, and write what was found."""
-    settings = msgspec.json.decode(Path(settings_file).read_bytes(), type=Settings)
+def main(settings_json: str, output: str) -> int:
+    """Time what the settings say, and write what was found."""
+    settings = msgspec.json.decode(settings_json, type=Settings)
     Path(output).write_bytes(msgspec.json.encode(run(settings)))
     return 0
 

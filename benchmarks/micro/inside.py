@@ -6,16 +6,51 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
-def run_inside(
-    module: str, framework: str, arguments: list[str], *, device: str, threads: int
-) -> dict[str, Any] | None:
-    """`python -m module ARGUMENTS --inside FRAMEWORK --output FILE`, and the JSON it wrote.
+def check(
+    frameworks: Sequence[str], *, device: str, threads: int, precision: str = "float32"
+) -> None:
+    """Raise ValueError where these cannot be measured here; the message says what can be done.
 
-    None where it failed; the last line of its error output is told.
+    On a GPU each framework is tried there first, in a process of its own.
+    """
+    from benchmarks import device as devices
+    from benchmarks import machine
+    from frameworks.backend import framework
+
+    lacking = {name: framework(name).missing_packages() for name in frameworks}
+    if lacking := {name: packages for name, packages in lacking.items() if packages}:
+        needs = "; ".join(f"{name} needs {', '.join(lacking[name])}" for name in lacking)
+        packages = dict.fromkeys(package for found in lacking.values() for package in found)
+        raise ValueError(
+            f"not installed: {needs}. Install with: python -m pip install -c constraints.txt "
+            f"{' '.join(packages)}; or name others with --frameworks."
+        )
+    usable = len(machine.usable_cpus())
+    if not 1 <= threads <= usable:
+        raise ValueError(f"--threads {threads}: must be 1 to {usable}, the CPUs at hand.")
+    gpus = machine.gpus()
+    found, _ = devices.resolve(device, frameworks, gpus=gpus)
+    devices.check_precision([precision], found, gpus)
+
+
+def run_child(
+    command: Sequence[str],
+    framework: str,
+    *,
+    device: str,
+    threads: int,
+    timeout: float | None = None,
+) -> tuple[dict[str, Any] | None, str]:
+    """`python -m COMMAND FILE` on `threads` CPUs: the JSON it wrote to FILE, or None and why not.
+
+    Args:
+        framework: whose environment the process is given.
+        timeout: in seconds; None is never.
     """
     from benchmarks import launch, machine
 
@@ -27,21 +62,36 @@ def run_inside(
             threads=threads,
             scratch=Path(scratch),
         )
-        with launch.limited_to(threads):
-            ended = subprocess.run(
-                [
-                    *(sys.executable, "-m", module, *arguments),
-                    *("--inside", framework, "--output", str(target)),
-                ],
-                env=variables,
-                cwd=machine.ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
+        try:
+            with launch.limited_to(threads):  # XLA takes its threads from the affinity alone
+                ended = subprocess.run(
+                    [sys.executable, "-m", *command, str(target)],
+                    env=variables,
+                    cwd=machine.ROOT,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    timeout=timeout,
+                    check=False,
+                )
+        except subprocess.TimeoutExpired:
+            return None, f"not done after {timeout:.0f} s"
         if ended.returncode or not target.exists():
-            last = ended.stderr.strip().splitlines()[-1:] or ["no output"]
-            print(f"failed: {framework}: {last[0]}", file=sys.stderr)
-            return None
-        return json.loads(target.read_text(encoding="utf-8"))
+            last = ended.stderr.strip().splitlines()[-1:] or [f"status {ended.returncode}"]
+            return None, last[0]
+        return json.loads(target.read_text(encoding="utf-8")), ""
+
+
+def run_inside(
+    module: str, framework: str, arguments: list[str], *, device: str, threads: int
+) -> dict[str, Any] | None:
+    """`python -m MODULE ARGUMENTS --inside FRAMEWORK --output FILE`, and the JSON it wrote.
+
+    None where it failed; the last line of its error output is told.
+    """
+    command = [module, *arguments, "--inside", framework, "--output"]
+    found, reason = run_child(command, framework, device=device, threads=threads)
+    if found is None:
+        print(f"failed: {framework}: {reason}", file=sys.stderr)
+    return found

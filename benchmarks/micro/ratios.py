@@ -1,77 +1,185 @@
-"""From the seconds of interleaved blocks to the ratios of the yardstick, with their spread."""
+"""From the seconds of many processes to the ratios of the yardstick, with their spread."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.micro.contest import PEAK_SIZE
+LEVEL = 0.95
+# quantity: the contestants whose times are divided
+SPEEDS = {
+    "idiomatic / bare tutorial": ("tutorial", "idiomatic"),
+    "idiomatic / untouched fit": ("fit", "idiomatic"),
+    "tuned / best bare": ("best", "tuned"),
+    "tuned / idiomatic": ("idiomatic", "tuned"),
+}
+# contestant: the quantities that cannot be had without it
+NEEDING = {"best": ("tuned / best bare", "epoch / bare steps", "best bare achieved / peak")}
 
-RESAMPLES = 2000
+
+@dataclass(frozen=True)
+class Interval:
+    """A median and an interval about it.
+
+    coverage: the probability that such an interval holds the true median of independent values; a
+    range below `LEVEL`. NaN for the blocks of one process, which are not independent values of
+    what another process would find.
+    """
+
+    median: float
+    low: float
+    high: float
+    coverage: float
+    values: int
+
+    @property
+    def is_range(self) -> bool:
+        """Whether `low` and `high` are no interval of 95 %, but the lowest and highest seen."""
+        return not self.coverage >= LEVEL
+
+    def words(self) -> str:
+        """As it is printed and put into tables."""
+        if not self.is_range:
+            return f"[{self.low:.3f}, {self.high:.3f}]"
+        covers = "" if math.isnan(self.coverage) else f", {self.coverage:.1%}"
+        return f"range {self.low:.3f} to {self.high:.3f}{covers}"
+
+    def row(self) -> dict[str, Any]:
+        """As part of a row of a table."""
+        coverage = None if math.isnan(self.coverage) else self.coverage
+        return {
+            "median": self.median,
+            "low": self.low,
+            "high": self.high,
+            "coverage": coverage,
+            "is_range": self.is_range,
+        }
+
+
+def median_interval(values: Sequence[float], *, independent: bool = True) -> Interval:
+    """The median and its exact interval between two order statistics.
+
+    (x_k, x_(n+1-k)) of n independent values of any continuous distribution holds its median with
+    probability 1 - 2 P(B < k), B binomial (n, 1/2) (David & Nagaraja 2003, Order Statistics, 7.1).
+    The narrowest of at least 95 % is taken. Below 6 values there is none: the range is given, with
+    its coverage.
+
+    Args:
+        independent: False for the blocks of one process: their range, without a coverage.
+    """
+    ordered = sorted(values)
+    count = len(ordered)
+    if not independent or count < 2:
+        return Interval(float(np.median(ordered)), ordered[0], ordered[-1], math.nan, count)
+    place, below = 1, 1 / 2**count  # P(B < place)
+    while True:
+        further = below + math.comb(count, place) / 2**count
+        if 1 - 2 * further < LEVEL:
+            break
+        place, below = place + 1, further
+    low, high = ordered[place - 1], ordered[count - place]
+    return Interval(float(np.median(ordered)), low, high, 1 - 2 * below, count)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median over blocks, its bootstrap 95 % interval, and the number of blocks."""
+    """A quantity of one framework and network: one value a process, and the interval over them."""
 
     framework: str
     architecture: str
     quantity: str
-    median: float
-    low: float
-    high: float
-    blocks: int
+    interval: Interval
+    processes: int
+    values: tuple[float, ...]
 
     def row(self) -> dict[str, Any]:
         """As a row of a table."""
-        return asdict(self)
-
-
-def median_with_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """Median and percentile bootstrap 95 % interval (Efron & Tibshirani 1993, chapter 13)."""
-    array = np.asarray(values, float)
-    generator = np.random.default_rng(seed)
-    draws = generator.choice(array, (RESAMPLES, len(array))) if len(array) > 1 else array[None]
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return float(np.median(array)), float(low), float(high)
+        return {
+            "framework": self.framework,
+            "architecture": self.architecture,
+            "quantity": self.quantity,
+            **self.interval.row(),
+            "processes": self.processes,
+            "values": list(self.values),
+        }
 
 
 def ratios(contests: Sequence[dict[str, Any]]) -> list[Ratio]:
-    """Each quantity of every contest, as ratios of speeds block by block: above 1 is faster.
+    """Each quantity by framework and network: the median over blocks of each process, and the
+    interval over processes; with one process the range of its blocks.
 
-    "epoch / steps" is a ratio of times: an epoch over its steps at the best bare loop's pace;
-    "achieved / peak" takes the best matrix product of all contests of the run as the peak.
+    Args:
+        contests: what `contest.run` gave, one a process.
     """
-    peak = max(2 * PEAK_SIZE**3 / min(one["seconds"]["peak"]) for one in contests)
+    peak = max(one["peak_flops"] / min(one["seconds"]["peak"]) for one in contests)
+    groups: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
+    for one in contests:
+        key = one["settings"]["framework"], one["settings"]["architecture"]
+        groups.setdefault(key, []).append(quantities(one, peak))
+    found = []
+    for (framework, architecture), processes in groups.items():
+        for quantity in dict.fromkeys(name for process in processes for name in process):
+            blocks = [process[quantity] for process in processes if quantity in process]
+            values = [float(np.median(block)) for block in blocks]
+            if len(blocks) > 1:
+                interval = median_interval(values)
+            else:
+                interval = median_interval(blocks[0].tolist(), independent=False)
+            found.append(
+                Ratio(framework, architecture, quantity, interval, len(blocks), tuple(values))
+            )
+    return found
+
+
+def left_out(contests: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The quantities that a framework cannot have, each with the reason."""
     found = []
     for one in contests:
-        setting = one["settings"]
-        times = {name: np.asarray(values) for name, values in one["seconds"].items()}
-        steps, batch = setting["steps"], setting["batch_size"]
-        of_epoch = 2 * steps + (batch // 2) / batch
-        flops = one["training_flops"] * batch * steps
-        quantities = {
-            "idiomatic / bare tutorial": times["tutorial"] / times["idiomatic"],
-            "tuned / best bare": times["best"] / times["tuned"],
-            "tuned / idiomatic": times["idiomatic"] / times["tuned"],
-            "epoch / steps": times["epoch"] / (of_epoch * times["best"] / steps),
-            "achieved / peak": flops / times["tuned"] / peak,
-            "best bare achieved / peak": flops / times["best"] / peak,
-        }
-        for quantity, values in quantities.items():
-            median, low, high = median_with_interval(values.tolist())
-            found.append(
-                Ratio(
-                    setting["framework"],
-                    setting["architecture"],
-                    quantity,
-                    median,
-                    low,
-                    high,
-                    len(values),
-                )
-            )
+        for contestant, reason in one["absent"].items():
+            for quantity in NEEDING[contestant]:
+                row = {
+                    "framework": one["settings"]["framework"],
+                    "architecture": one["settings"]["architecture"],
+                    "quantity": quantity,
+                    "reason": reason,
+                }
+                if row not in found:
+                    found.append(row)
+    return found
+
+
+def quantities(one: Mapping[str, Any], peak: float) -> dict[str, np.ndarray]:
+    """The quantities of one process, block by block; left out where a contestant lacks.
+
+    Ratios of contestants are of speeds: above 1 the first named is the faster. "epoch / steps" is
+    one of times: an epoch of the tuned backend over its steps at its own pace. The pace is the
+    slope between calls of one step and of several, so that what a call costs beside its steps is
+    in the epoch alone. "epoch / bare steps" has the pace of the best bare loop, calls included.
+    "achieved / peak" is against the best matrix product of all contests of the run.
+
+    Args:
+        one: what `contest.run` gave.
+        peak: operations a second.
+    """
+    setting = one["settings"]
+    times = {name: np.asarray(values) for name, values in one["seconds"].items()}
+    steps, batch = setting["steps"], setting["batch_size"]
+    of_epoch = one["epoch_images"] / batch
+    flops = one["training_flops"] * batch * steps
+    found = {}
+    for quantity, (slower, faster) in SPEEDS.items():
+        if slower in times and faster in times:
+            found[quantity] = times[slower] / times[faster]
+    pace = float(np.median(times["tuned"]) - np.median(times["one_step"])) / (steps - 1)
+    if pace > 0:  # of a few fast steps it may be lost in the noise
+        found["epoch / steps"] = times["epoch"] / (of_epoch * pace)
+    if "best" in times:
+        found["epoch / bare steps"] = times["epoch"] / (of_epoch * times["best"] / steps)
+    found["achieved / peak"] = flops / times["tuned"] / peak
+    if "best" in times:
+        found["best bare achieved / peak"] = flops / times["best"] / peak
     return found
