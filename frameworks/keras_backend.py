@@ -169,7 +169,8 @@ class KerasBackend:
         compiled = "XLA" if self.model.trainer.jit_compile else "graph"
         if keras.backend.backend() == "torch" and not self.model.trainer.jit_compile:
             compiled = "eager"
-        return {"compiled": compiled, "layout": keras.config.image_data_format()}
+        found = {"compiled": compiled, "layout": keras.config.image_data_format()}
+        return found | self.engine.feed_settings()
 
     # ---- inside
 

@@ -42,6 +42,11 @@ class _Engine:
         return batches
 
     @staticmethod
+    def feed_settings() -> dict[str, str]:
+        """In what `fed` differs from what Keras' guides have a user write; recorded with a run."""
+        return {}
+
+    @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
         """Random state outside Keras' own variables is put back on leaving; here there is none."""
         return nullcontext()
@@ -92,6 +97,10 @@ class TensorFlowEngine(_Engine):
         options.autotune.enabled = False
         counted = data.apply(tf.data.experimental.assert_cardinality(len(batches)))
         return counted.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+    @staticmethod
+    def feed_settings() -> dict[str, str]:
+        return {"tf_data_tuner": "off (Keras' guides leave it on)"}
 
     @staticmethod
     def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:

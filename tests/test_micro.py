@@ -15,7 +15,7 @@ from jax import lax
 
 from benchmarks import launch, machine
 from benchmarks.micro import __main__ as command
-from benchmarks.micro import bare_flax, bare_torch
+from benchmarks.micro import bare_flax, bare_torch, gains
 from benchmarks.micro.contest import BARE, Contest, Contestant, Settings, turned
 from benchmarks.micro.process_wide import settings_now
 from benchmarks.micro.ratios import left_out, median_interval, ratios
@@ -357,6 +357,41 @@ def test_a_framework_that_is_not_installed_is_a_message(monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "keras needs tensorflow" in told
     assert "--frameworks" in told
+
+
+def test_single_steps_are_timed_on_the_cpus_of_their_threads(tmp_path):
+    output = tmp_path / "steps.json"
+    variables = {"MICRO_FRAMEWORK": "torch", "MICRO_THREADS": "1", "MICRO_BATCH_SIZE": "2"}
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-n0", "-q", "benchmarks/micro/test_step.py"),
+            *("-k", "evaluation and c2 and idiomatic", f"--benchmark-json={output}"),
+        ],
+        env=os.environ | variables,
+        cwd=machine.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:]
+    (found,) = json.loads(output.read_text())["benchmarks"]
+    assert found["extra_info"]["cpus"] == 1
+
+
+def test_a_gain_is_a_range_over_the_blocks_of_one_process(monkeypatch, capsys, tmp_path):
+    seconds = {"tuned": [1.0, 1.0, 1.0], "staged": [1.5, 2.0, 3.0]}
+
+    def run_inside(module, name, arguments, *, device, threads):
+        return {"choices": {"staged": "the data there"}, "seconds": seconds}
+
+    monkeypatch.setattr(gains, "run_inside", run_inside)
+    output = tmp_path / "gains.json"
+    arguments = ["--frameworks", "torch", "--threads", "1", "--output", str(output)]
+    assert gains.main(arguments) == 0
+    assert "| 2.00 | range 1.500 to 3.000 of 3 blocks |" in capsys.readouterr().out
+    content = json.loads(output.read_text())
+    assert content["gains"][0]["is_range"]
+    assert content["commit"] == machine.commit()[0]
 
 
 def test_keras_without_tensorflow_is_timed_without_importing_it():

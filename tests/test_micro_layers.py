@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import machine
 from benchmarks.micro import layers
 from frameworks.architecture import load
 from frameworks.network import Network
@@ -27,7 +28,9 @@ def test_each_framework_times_every_pass(framework, tmp_path):
     arguments = ["--frameworks", framework, "--architecture", "c2", "--blocks", "1"]
     arguments += ["--batch-size", "2", "--output", str(output)]
     assert layers.main(arguments) == 0
-    seconds = json.loads(output.read_text())["seconds"][framework]
+    content = json.loads(output.read_text())
+    assert {"commit", "dirty", "machine", "versions", "command"} <= set(content)
+    seconds = content["seconds"][framework]
     names = [f"{w.name} {p}" for w in layers.works("c2", 69, 2) for p in w.passes]
     assert set(seconds) == {"matrix product", *names}
     assert all(np.isfinite(times).all() for times in seconds.values())
@@ -36,6 +39,24 @@ def test_each_framework_times_every_pass(framework, tmp_path):
 def test_the_table_gives_shares_of_the_best_matrix_product():
     found = layers.works("unam", 69, 1)
     seconds = {f"{w.name} {p}": [w.flops / 1e9] for w in found for p in w.passes}
-    seconds["matrix product"] = [2 * layers.PEAK**3 / 1e9]
-    lines = layers.table(found, {"torch": seconds}, peak=2e9)
+    seconds["matrix product"] = [2048.0]
+    lines = layers.table(found, {"torch": seconds}, 2e9, int(2048e9))
     assert all(line.endswith("| 0.50 |") for line in lines[2:])
+
+
+def test_a_gpu_that_is_not_there_is_a_message(monkeypatch, capsys):
+    monkeypatch.setattr(machine, "gpus", list)
+    assert layers.main(["--device", "cuda", "--threads", "1"]) == 2
+    assert "no NVIDIA GPU is visible" in capsys.readouterr().err
+
+
+def test_the_device_reaches_the_process_that_measures(monkeypatch):
+    seen = []
+
+    def run_inside(module, framework, arguments, *, device, threads):
+        seen.append((device, arguments))
+
+    monkeypatch.setattr(layers, "check", lambda *frameworks, **machine: None)
+    monkeypatch.setattr(layers, "run_inside", run_inside)
+    assert layers.main(["--frameworks", "torch", "--device", "cuda", "--threads", "1"]) == 1
+    assert seen == [("cuda", ["--frameworks", "torch", "--device", "cuda", "--threads", "1"])]

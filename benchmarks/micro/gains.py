@@ -1,7 +1,8 @@
 """What each choice of a tuned backend gains: `python -m benchmarks.micro.gains`.
 
 The tuned backend as it is, and once without each of its choices, in interleaved blocks of one
-process per framework. A gain is the time without the choice over the time with it.
+process per framework. A gain is the time without the choice over the time with it; its spread is
+over the blocks of that one process, and says nothing of another.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.micro.inside import run_inside
+from benchmarks.micro.inside import check, run_inside
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
 HERE = {  # choices that do nothing on this device or engine are left out
     "keras": {"staged", "many_steps"},
     "keras@torch": {"staged"},
 }
+ON_CPU_ALONE = {"convolution", "max_pool", "fast_layers"}
+ON_GPU_ALONE = {"compiled"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--blocks", type=int, default=5, help="blocks (default 5)")
     line.add_argument("--threads", type=int, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    line.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     line.add_argument("--output", metavar="FILE.json", help="every time and gain, as data")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
     return line
@@ -44,23 +48,33 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a framework failed, 2 for bad input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
     try:
         if options.inside:
             Path(options.output).write_text(json.dumps(_measure(options)), encoding="utf-8")
             return 0
-        return _gains(options, list(arguments if arguments is not None else sys.argv[1:]))
+        return _gains(options, arguments)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
-    from benchmarks import machine
-    from benchmarks.micro.ratios import median_with_interval
+    from benchmarks.micro.provenance import provenance
+    from benchmarks.micro.ratios import median_interval
     from frameworks.architecture import load
 
     load(options.architecture)  # a misspelt name is told once, and here
+    if options.blocks < 1:
+        raise ValueError(f"--blocks is {options.blocks}; must be at least 1.")
+    check(
+        options.frameworks,
+        device=options.device,
+        threads=options.threads,
+        precision=options.precision,
+    )
+    origin = provenance("benchmarks.micro.gains", arguments)
     rows, seconds, failed = [], {}, 0
     for name in options.frameworks:
         found = run_inside(
@@ -78,23 +92,19 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         for choice, times in found["seconds"].items():
             if choice == "tuned":
                 continue
-            gain, low, high = median_with_interval(
-                [without / full for without, full in zip(times, whole, strict=True)]
+            interval = median_interval(
+                [without / full for without, full in zip(times, whole, strict=True)],
+                independent=False,
             )
             what = found["choices"].get(choice, "all of it: idiomatic over tuned")
             rows.append(
                 {"framework": name, "choice": choice, "what": what}
-                | {"gain": gain, "low": low, "high": high, "blocks": len(times)}
+                | {"gain": interval.median, **interval.row(), "blocks": len(times)}
             )
-            print(f"| {name} | {what} | {gain:.2f} | {low:.2f}-{high:.2f} |", flush=True)
+            told = f"{interval.median:.2f} | {interval.words()} of {len(times)} blocks"
+            print(f"| {name} | {what} | {told} |", flush=True)
     if options.output:
-        content = {
-            "command": " ".join(["python", "-m", "benchmarks.micro.gains", *arguments]),
-            "machine": machine.describe(),
-            "versions": machine.versions(),
-            "gains": rows,
-            "seconds": seconds,
-        }
+        content = origin | {"gains": rows, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return failed
 
@@ -103,6 +113,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each block by what is left out; "tuned" leaves nothing out."""
     import numpy as np
 
+    from benchmarks.micro.contest import turned
+    from benchmarks.micro.process_wide import settings_now
     from datasets.batches import Epoch, MaskSpec, split_into_batches
     from frameworks import weights as canonical
     from frameworks.architecture import load
@@ -131,26 +143,31 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         choice
         for choice in tuned.CHOICES
         if choice in HERE.get(name, set(tuned.CHOICES))
-        and (options.device == "cuda") >= (choice == "compiled")
+        and choice not in (ON_CPU_ALONE if options.device == "cuda" else ON_GPU_ALONE)
     ]
     kinds = {"tuned": tuned, "idiomatic": known.backend("idiomatic")}
     kinds |= {c: type("Without", (tuned,), {"without": frozenset({c})}) for c in choices}
     weights = canonical.initial(network, 0)
-    contestants = {}
+    contestants, settle = {}, {}
     for kind, backend_class in kinds.items():
         tuning: Any = "idiomatic" if kind == "idiomatic" else "tuned"
-        runtime = Runtime(device=options.device, tuning=tuning, threads=options.threads)
+        runtime = Runtime(
+            device=options.device,
+            precision=options.precision,
+            tuning=tuning,
+            threads=options.threads,
+        )
         recipe = fill_recipe(Recipe(batch_size=batch))
         contestants[kind] = backend_class(network, recipe, runtime, weights)
         contestants[kind].stage(images, labels)
         contestants[kind].compile(epoch)
         contestants[kind].train_epoch(epoch)
+        settle[kind] = settings_now()  # the next backend sets its own
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     names = list(kinds)
     for block in range(options.blocks):
-        turn = block % len(names)
-        order = [*names[turn:], *names[:turn]]
-        for kind in reversed(order) if block % 2 else order:
+        for kind in turned(names, block):
+            settle[kind]()
             start = time.perf_counter()
             contestants[kind].train_epoch(epoch)
             contestants[kind].synchronize()

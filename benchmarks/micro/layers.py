@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.micro.inside import run_inside
+from benchmarks.micro.inside import check, run_inside
 from benchmarks.micro.networks import named
+from benchmarks.micro.provenance import provenance
 
 FRAMEWORKS = ("torch", "jax", "keras")
 PASSES = ("forward", "input gradient", "kernel gradient")
-PEAK = 2048  # rows and columns of the matrix product
+# rows and columns of the matrix product; on a GPU a small one is all launch
+SIDES = {"cpu": 2048, "cuda": 8192}
 
 Kernels = dict[str, Callable[[], Any]]
 
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--batch-size", type=int, default=64, metavar="N")
     line.add_argument("--blocks", type=int, default=7, help="times of each (default 7)")
     line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--device", choices=tuple(SIDES), default="cpu")
     line.add_argument("--output", metavar="FILE.json", help="every time, as data")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
     return line
@@ -95,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a framework failed, 2 for bad input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
     try:
         layers = works(options.architecture, options.size, options.batch_size)
@@ -102,43 +106,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = _measure(layers, options)
             Path(options.output).write_text(json.dumps(found), encoding="utf-8")
             return 0
-        return _all(layers, options, list(arguments if arguments is not None else sys.argv[1:]))
+        check(options.frameworks, device=options.device, threads=options.threads)
+        return _all(layers, options, arguments)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def _all(layers: list[Work], options: argparse.Namespace, arguments: list[str]) -> int:
-    from benchmarks import machine
-
+    origin = provenance("benchmarks.micro.layers", arguments)
     seconds: dict[str, dict[str, list[float]]] = {}
     for name in options.frameworks:
         found = run_inside(
-            "benchmarks.micro.layers", name, arguments, device="cpu", threads=options.threads
+            "benchmarks.micro.layers",
+            name,
+            arguments,
+            device=options.device,
+            threads=options.threads,
         )
         if found is not None:
             seconds[name] = found
     if not seconds:
         return 1
-    peak = 2 * PEAK**3 / min(median(found["matrix product"]) for found in seconds.values())
-    for line in table(layers, seconds, peak):
+    flops = 2 * SIDES[options.device] ** 3
+    peak = flops / min(median(found["matrix product"]) for found in seconds.values())
+    for line in table(layers, seconds, peak, flops):
         print(line)
     if options.output:
-        content = {
-            "command": " ".join(["python", "-m", "benchmarks.micro.layers", *arguments]),
-            "machine": machine.describe(),
-            "versions": machine.versions(),
-            "peak_flops_per_second": peak,
-            "seconds": seconds,
-        }
+        content = origin | {"peak_flops_per_second": peak, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return int(len(seconds) < len(options.frameworks))
 
 
 def table(
-    layers: Sequence[Work], seconds: dict[str, dict[str, list[float]]], peak: float
+    layers: Sequence[Work],
+    seconds: dict[str, dict[str, list[float]]],
+    peak: float,
+    product_flops: int,
 ) -> list[str]:
-    """Shares of the best matrix product, as a Markdown table: median time of each pass."""
+    """Shares of the best matrix product, as a Markdown table: median time of each pass.
+
+    Args:
+        peak: operations a second of the best matrix product; product_flops: operations of one.
+    """
     lines = [
         f"| layer | pass | share of work | {' | '.join(seconds)} |",
         f"| --- | --- | ---: |{' ---: |' * len(seconds)}",
@@ -157,7 +167,7 @@ def table(
         for found in seconds.values()
     ]
     lines.append(f"| all | | 100% | {' | '.join(f'{whole / s / peak:.2f}' for s in sums)} |")
-    own = [2 * PEAK**3 / median(found["matrix product"]) / peak for found in seconds.values()]
+    own = [product_flops / median(found["matrix product"]) / peak for found in seconds.values()]
     lines.append(f"| own matrix product | | | {' | '.join(f'{share:.2f}' for share in own)} |")
     return lines
 
@@ -165,7 +175,7 @@ def table(
 def _measure(layers: Sequence[Work], options: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds of every pass of every layer, and of the matrix product, in interleaved blocks."""
     make = {"torch": _torch, "jax": _jax, "keras": _tensorflow}[options.inside]
-    kernels = make(layers, options.threads)
+    kernels = make(layers, options.device, options.threads)
     for run in kernels.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
@@ -185,14 +195,31 @@ def _arrays(work: Work) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, kernel, slope
 
 
-def _torch(layers: Sequence[Work], threads: int) -> Kernels:
+def _runtime(device: str, threads: int) -> Any:
+    """float32 on that device: without TF32, which JAX and TensorFlow would use on a GPU."""
+    from frameworks.backend import Runtime
+
+    return Runtime(device=device, threads=threads)  # type: ignore[arg-type]
+
+
+def _torch(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     import torch
 
-    torch.set_num_threads(threads)
-    a = torch.randn(PEAK, PEAK)
-    kernels: Kernels = {"matrix product": partial(torch.mm, a, a)}
+    from frameworks import torch_backend
+
+    torch_backend.configure(_runtime(device, threads))
+
+    def waited(operation: Callable[[], Any]) -> Callable[[], Any]:
+        def run() -> None:
+            operation()
+            torch.cuda.synchronize()
+
+        return run if device == "cuda" else operation
+
+    a = torch.randn(SIDES[device], SIDES[device], device=device)
+    kernels: Kernels = {"matrix product": waited(partial(torch.mm, a, a))}
     for work in layers:
-        x, kernel, slope = map(torch.from_numpy, _arrays(work))
+        x, kernel, slope = (torch.from_numpy(array).to(device) for array in _arrays(work))
         if len(work.kernel_shape) == 2:
             made: list[Callable[[], Any]] = [
                 partial(torch.mm, x, kernel),
@@ -212,27 +239,33 @@ def _torch(layers: Sequence[Work], threads: int) -> Kernels:
                 partial(back, [True, False, False]),
                 partial(back, [False, True, False]),
             ]
-        kernels |= _named(work, made)
+        kernels |= _named(work, [waited(operation) for operation in made])
     return kernels
 
 
-def _jax(layers: Sequence[Work], threads: int) -> Kernels:
+def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     """The tuned backend's convolutions; XLA takes its threads from the affinity."""
     import jax
 
-    from frameworks.jax_convolution import convolve
+    from frameworks import jax_convolution, jax_settings
+
+    jax_settings.configure(_runtime(device, threads))
+    sides = {"window_strides": (1, 1), "padding": "VALID"}
+    made_for = jax_convolution.convolve if device == "cpu" else jax.lax.conv_general_dilated
+    convolve: Any = partial(made_for, **sides, dimension_numbers=jax_convolution.LAYOUT)
 
     def waited(function: Any, *arguments: Any) -> Callable[[], Any]:
         compiled = jax.jit(function)
         return lambda: jax.block_until_ready(compiled(*arguments))
 
-    a = jax.numpy.asarray(np.random.default_rng(0).standard_normal((PEAK, PEAK), dtype=np.float32))
+    square = (SIDES[device], SIDES[device])
+    a = jax.numpy.asarray(np.random.default_rng(0).standard_normal(square, dtype=np.float32))
     kernels: Kernels = {"matrix product": waited(lambda a: a @ a, a)}
     for work in layers:
         x, kernel, slope = map(jax.numpy.asarray, _arrays(work))
 
         def forward(x: Any, k: Any, dense: bool = len(work.kernel_shape) == 2) -> Any:
-            return x @ k if dense else convolve(x, k, (1, 1), "VALID")
+            return x @ k if dense else convolve(x, k)
 
         def of_input(x: Any, k: Any, s: Any, forward: Any = forward) -> Any:
             return jax.vjp(lambda x: forward(x, k), x)[1](s)
@@ -249,17 +282,18 @@ def _jax(layers: Sequence[Work], threads: int) -> Kernels:
     return kernels
 
 
-def _tensorflow(layers: Sequence[Work], threads: int) -> Kernels:
+def _tensorflow(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    from frameworks.keras_engines import TensorFlowEngine
+
+    TensorFlowEngine.configure(_runtime(device, threads))
 
     def waited(operation: Any, *arguments: Any) -> Callable[[], Any]:
         compiled = tf.function(operation)
         return lambda: compiled(*arguments).numpy()
 
-    a = tf.random.normal((PEAK, PEAK))
+    a = tf.random.normal((SIDES[device], SIDES[device]))
     kernels: Kernels = {"matrix product": waited(lambda a: tf.linalg.matmul(a, a)[0, 0], a)}
     for work in layers:
         x, kernel, slope = map(tf.constant, _arrays(work))

@@ -2,34 +2,47 @@
 
     MICRO_FRAMEWORK=jax python -m pytest -n0 benchmarks/micro/test_step.py
 
-A framework a process: MICRO_FRAMEWORK is torch (the default), jax or keras; MICRO_DEVICE is cpu
-(the default) or cuda; MICRO_BATCH_SIZE and MICRO_THREADS are 64 and 2. Not part of the default
-test run, which looks in tests/ alone; `python -m benchmarks.micro` gives the ratios with intervals.
+A framework a process: MICRO_FRAMEWORK is torch (the default), jax, keras, keras@torch or keras@jax;
+MICRO_DEVICE is cpu (the default) or cuda; MICRO_PRECISION is float32 (the default), tf32 or
+bfloat16; MICRO_BATCH_SIZE and MICRO_THREADS are 64 and 2. Not part of the default test run, which
+looks in tests/ alone; `python -m benchmarks.micro` gives the ratios with intervals.
 """
 
 import os
 
 import pytest
 
+from benchmarks import launch, machine
 from benchmarks.micro.contest import BARE, Contest, Settings
+from frameworks.backend import framework
 
 FRAMEWORK = os.environ.get("MICRO_FRAMEWORK", "torch")
+THREADS = int(os.environ.get("MICRO_THREADS", "2"))
 TUNINGS = ("idiomatic", "tuned")
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+@pytest.fixture(scope="module", autouse=True)
+def limited():
+    """The CPUs of the run, before any framework counts them: XLA goes by the affinity alone."""
+    if FRAMEWORK not in BARE:
+        pytest.exit(f"MICRO_FRAMEWORK is '{FRAMEWORK}'; known: {', '.join(BARE)}", 2)
+    if missing := framework(FRAMEWORK).missing_packages():
+        pytest.exit(f"MICRO_FRAMEWORK is '{FRAMEWORK}', which needs {', '.join(missing)}", 2)
+    os.environ.update(framework(FRAMEWORK).environment)
+    with launch.limited_to(THREADS):
+        yield
 
 
 @pytest.fixture(scope="module", params=["unam", "c2"])
-def contest(request):
-    if FRAMEWORK not in BARE:
-        pytest.exit(f"MICRO_FRAMEWORK is '{FRAMEWORK}'; known: {', '.join(BARE)}", 2)
+def contest(request, limited):
     settings = Settings(
         framework=FRAMEWORK,
         architecture=request.param,
         batch_size=int(os.environ.get("MICRO_BATCH_SIZE", "64")),
         steps=1,
-        threads=int(os.environ.get("MICRO_THREADS", "2")),
+        threads=THREADS,
         device=os.environ.get("MICRO_DEVICE", "cpu"),
+        precision=os.environ.get("MICRO_PRECISION", "float32"),
     )
     return Contest(settings)
 
@@ -39,9 +52,10 @@ def grouped(benchmark, contest, what, tuning):
     settings = contest.settings
     benchmark.group = f"{FRAMEWORK} {settings.architecture} {settings.device} {what}"
     benchmark.extra_info |= {"framework": FRAMEWORK, "tuning": tuning, "device": settings.device}
+    benchmark.extra_info |= {"cpus": len(machine.usable_cpus()), "precision": settings.precision}
 
 
-@pytest.mark.parametrize("contestant", [*TUNINGS, "tutorial", "best"])
+@pytest.mark.parametrize("contestant", [*TUNINGS, *BARE.get(FRAMEWORK, ())])
 def test_training_step(benchmark, contest, contestant):
     grouped(benchmark, contest, "training", contestant)
     loss = benchmark.pedantic(contest.call(contestant), rounds=5, warmup_rounds=2)
