@@ -50,7 +50,7 @@ class Net(nnx.Module):
                     shape[2], shape[3], shape[:2], padding="VALID", dtype=dtype, rngs=rngs
                 )
             elif layer[0] == "norm":
-                options = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
+                options: dict[str, Any] = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
                 made = nnx.BatchNorm(channels, **options, dtype=dtype, rngs=rngs)
             elif layer[0] == "drop":
                 made = nnx.Dropout(layer[1] if dropout else 0.0, rngs=rngs)

@@ -250,7 +250,7 @@ def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     from frameworks import jax_convolution, jax_settings
 
     jax_settings.configure(_runtime(device, threads))
-    sides = {"window_strides": (1, 1), "padding": "VALID"}
+    sides: dict[str, Any] = {"window_strides": (1, 1), "padding": "VALID"}
     made_for = jax_convolution.convolve if device == "cpu" else jax.lax.conv_general_dilated
     convolve: Any = partial(made_for, **sides, dimension_numbers=jax_convolution.LAYOUT)
 

@@ -42,7 +42,7 @@ def contest(request, limited):
         steps=1,
         threads=THREADS,
         device=os.environ.get("MICRO_DEVICE", "cpu"),
-        precision=os.environ.get("MICRO_PRECISION", "float32"),
+        precision=os.environ.get("MICRO_PRECISION", "float32"),  # type: ignore[arg-type]
     )
     return Contest(settings)
 
