@@ -11,7 +11,7 @@ from benchmarks.fidelity import errors
 from benchmarks.fidelity.bounds import AGREEMENT
 from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.collect import Trace
-from benchmarks.fidelity.ladder import STEADY_EPSILON, smallest_input
+from benchmarks.fidelity.ladder import STEADY_EPSILON, smallest_input, with_epsilon
 from benchmarks.fidelity.rungs import Finding, Pair, not_run
 from benchmarks.plan import RunConfig
 from frameworks import recipe as recipes
@@ -68,9 +68,16 @@ class Asked:
 
 
 def asked(config: RunConfig) -> Asked:
-    """The questions to a configuration; they do not depend on its seed, repeat or epochs."""
+    """The questions to a configuration; they do not depend on its seed, repeat or epochs.
+
+    Adam's epsilon is as large as the ladder's: a usual one gives gradients that are rounding alone
+    (biases ahead of a batch norm) whole steps of either sign.
+    """
     once = {"epochs": 1, "early_stopping": None, "reduce_on_plateau": None, "keep_best": None}
-    recipe = msgspec.structs.replace(config.recipe, batch_size=BATCH_SIZE, **once)
+    optimizer = with_epsilon(config.recipe.optimizer, STEADY_EPSILON)
+    recipe = msgspec.structs.replace(
+        config.recipe, optimizer=optimizer, batch_size=BATCH_SIZE, **once
+    )
     size = config.recipe.batch_size
     parts = Case(
         name="",
@@ -136,7 +143,7 @@ def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[F
         if one.path is None:
             return [not_run(pair, rung, f"{what}: {one.framework}: {one.reason}")]
     network = pair.material.network
-    compared = [key for key in network.weight_shapes if key not in network.ahead_of_norm]
+    compared = [key for key in network.weight_shapes if key not in network.dead_biases]
     trained = [key for key in compared if key in network.trainable_keys]
     mine, other = (one.group("epoch_end/") for one in (trace, reference))
     limit = pair.bound("R5a weights") if exact else WITH_FLIPS

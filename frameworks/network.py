@@ -151,23 +151,6 @@ class Network:
             if (part := _added_part(layer)) and self._reaches_batch_norm(position + 1)
         )
 
-    @cached_property
-    def ahead_of_norm(self) -> frozenset[str]:
-        """Biases of the layer ahead of a batch norm, and its running mean, which moves with them.
-
-        Where a channel stays on the linear side of its ReLU the bias is as good as dead: its
-        gradient is rounding alone, which Adam amplifies.
-        """
-        found = set(self.dead_biases)
-        bias = ""
-        for layer in self.layers:
-            if isinstance(layer, Conv | Dense):
-                bias = f"{layer.name}/bias"
-            elif isinstance(layer, BatchNorm):
-                found |= {bias, f"{layer.name}/moving_mean"} if bias else set()
-                bias = ""
-        return frozenset(found)
-
     def _reaches_batch_norm(self, position: int) -> bool:
         """A constant added ahead of layer `position` is taken out by a batch norm."""
         for layer in self.layers[position:]:

@@ -104,3 +104,133 @@ def test_perturbed_weights_differ_by_the_size_asked_for():
     assert 1e-7 < size < 1e-6
     moved = Material(msgspec.structs.replace(CASE, ulp=True)).weights
     assert sum(int((moved[key] != plain[key]).sum()) for key in plain) == 1
+
+
+def failed(tmp_path, arrays, changed, case=CASE):
+    pair = Pair(
+        case,
+        trace(tmp_path, "torch", arrays | changed, case),
+        trace(tmp_path, "numpy", arrays, case),
+    )
+    return {f.metric: f for f in judge_pair(pair) if f.status != "passed"}
+
+
+def test_a_running_mean_that_never_moves_fails(tmp_path, arrays):
+    """Of a batch norm behind a layer with a bias too, which nothing but the mean would show."""
+    start = Material(CASE).weights
+    keys = [f"batch_norm{number}/moving_mean" for number in (1, 2, 3)]
+    for key in keys:
+        frozen = {f"step/{step}/{key}": start[key] for step in (1, 2, 3)}
+        found = failed(tmp_path, arrays, frozen)
+        assert set(found) == {"running statistics"}
+        assert found["running statistics"].where == f"step 1 {key}"
+        assert found["running statistics"].value > 1e-3
+
+
+def test_a_bias_ahead_of_a_batch_norm_is_judged(tmp_path, arrays):
+    key = "step/1/conv1/bias"  # a ReLU, then the batch norm: not dead
+    found = failed(tmp_path, arrays, {key: Material(CASE).weights["conv1/bias"]})
+    assert found["each weight over distance travelled"].where == "step 1 conv1/bias"
+    assert found["each weight over distance travelled"].value == pytest.approx(1)
+
+
+def test_a_small_tensor_is_not_hidden_by_a_large_one(tmp_path, arrays):
+    """Wrong by 2e-10 of its own way, less than the bound of the way of all together."""
+    start, key = Material(CASE).weights, "batch_norm1/gamma"
+    moved = {name.removeprefix("step/3/"): a for name, a in arrays.items() if "step/3/" in name}
+    wrong = {key: moved[key] + 2e-10 * (moved[key] - start[key])}
+    keys = Material(CASE).network.trainable_keys
+    assert errors.of_travel(moved | wrong, moved, start, keys) < 1e-10
+    found = failed(tmp_path, arrays, {f"step/3/{key}": wrong[key]})
+    assert found["each weight over distance travelled"].where == f"step 3 {key}"
+
+
+def test_biases_that_a_batch_norm_takes_out_are_held_too(tmp_path, arrays):
+    assert "conv2/bias" in Material(CASE).network.dead_biases
+    key = "step/2/conv2/bias"
+    found = failed(tmp_path, arrays, {key: arrays[key] + 1e-6})
+    assert set(found) == {"biases that a batch norm takes out"}
+    assert found["biases that a batch norm takes out"].where == "step 2 conv2/bias"
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "metric", "where"),
+    [
+        ("losses", -1, "loss at every step", "step 3"),
+        ("gradient/conv2/bias", 3, "zero gradient", "conv2/bias"),
+        ("predictions", -1, "unequal predictions", "predictions"),
+    ],
+)
+def test_nan_behind_numbers_that_hold_fails(tmp_path, arrays, name, place, metric, where):
+    poisoned = arrays[name].copy()
+    poisoned.flat[place] = np.nan
+    found = failed(tmp_path, arrays, {name: poisoned})
+    assert found[metric].where == where
+
+
+def test_the_spread_is_the_scale_of_a_running_mean_near_zero():
+    zero, spread = np.zeros(4), np.full(4, 0.25)
+    assert errors.of_spread(zero + 1e-12, zero, spread, 0.01) == pytest.approx(2e-10)
+    assert errors.of_spread(np.full(4, np.nan), zero, spread, 0.01) == float("inf")
+    assert errors.of_spread(np.zeros(3), zero, spread, 0.01) == float("inf")
+
+
+@pytest.fixture(scope="module")
+def flipped():
+    """(case, a float32 trace in which one ReLU fell on the other side, the reference's trace).
+
+    Invented: the unit nearest to zero is put across, and the step is the one of that side.
+    """
+    case = ladder.make(
+        ladder.EVERYTHING,
+        "sgd",
+        "float32",
+        images=24,
+        measure=("forward", "gradients", "steps"),
+        steps=1,
+    )
+    material = Material(msgspec.structs.replace(case, precision="float64"))
+    reference = measure(material.case, NumpyReference)
+    mine = dict(reference)
+    across = reference["training/conv1"].copy()
+    positive = np.where(across > 0, across, np.inf)
+    across.flat[positive.argmin()] = 0.0
+    mine["training/conv1"] = across
+    other = NumpyReference(material.network, case.recipe, material.case.runtime, material.weights)
+    batch = material.epoch(1)[0]
+    kinks = other.kinks(batch)
+    kinks["conv1"].flat[positive.argmin()] = False
+    gradients = other.gradients(batch, kinks).gradients
+    other.apply_gradients(gradients)
+    mine |= {f"gradient/{key}": array for key, array in gradients.items()}
+    mine |= {f"step/1/{key}": other.get_weights()[key] for key in material.network.trainable_keys}
+    mine |= {f"state/{key}": array for key, array in other.get_optimizer_state().items()}
+    return case, mine, reference
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_flip_is_taken_out_and_the_bound_of_a_step_stays(tmp_path, flipped, turned):
+    """Against the reference, and between two frameworks of which either may have flipped."""
+    case, *arrays = flipped
+    mine, other = reversed(arrays) if turned else arrays
+    key = "step/1/conv1/kernel"
+    raw = np.linalg.norm(mine[key] - other[key])
+    start = Material(case).weights["conv1/kernel"]
+    travel = np.linalg.norm(other[key] - start)
+    assert raw > 1e-4 * travel  # the flip is no rounding
+    pair = Pair(case, trace(tmp_path, "torch", mine, case), trace(tmp_path, "jax", other, case))
+    found = {f.metric: f for f in judge_pair(pair)}
+    weights = found["weights over distance travelled"]
+    assert (weights.status, weights.flips, weights.bound) == ("passed", 1, 1e-3)
+    assert weights.value < 1e-12
+    assert found["gradient by tensor"].value < 1e-12
+    assert found["optimizer state"].flips == 1
+
+    start = Material(case).weights
+    wrong = {
+        name: mine[name] + 2e-3 * (mine[name] - start[name.removeprefix("step/1/")])
+        for name in (f"step/1/{key}" for key in pair.material.network.trainable_keys)
+    }  # less than the 5e-3 that a step with flips was once allowed
+    bad = Pair(case, trace(tmp_path, "torch", mine | wrong, case), pair.other)
+    again = {f.metric: f for f in judge_pair(bad)}["weights over distance travelled"]
+    assert again.status == "failed"

@@ -37,8 +37,10 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
         name = where.rsplit("/", 1)[-1]
         kinds = {layer.name: str(layer.__struct_config__.tag) for layer in network.layers}
         return _BY_KIND.get(kinds.get(name, ""), "")
-    if where == "epoch":
+    if where.startswith("epoch"):
         return _EPOCH
+    if "moving_mean" in where:
+        return "batch norm: the running mean is not updated, or by another momentum convention"
     if "moving_" in where:
         return "batch norm: momentum convention, or biased or unbiased running variance"
     return _BY_RUNG.get(rung, "")

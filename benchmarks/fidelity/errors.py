@@ -32,11 +32,43 @@ def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
 def of_travel(value: Tensors, reference: Tensors, start: Tensors, keys: Iterable[str]) -> float:
     """||value - reference|| / ||reference - start|| over all the tensors of `keys` together:
     the difference as a share of the distance travelled."""
-    difference = travelled = 0.0
-    for key in keys:
-        difference += float(np.sum((np.float64(value[key]) - np.float64(reference[key])) ** 2))
-        travelled += float(np.sum((np.float64(reference[key]) - np.float64(start[key])) ** 2))
-    return _ratio(difference**0.5, travelled**0.5)
+    keys = list(keys)
+    return share_of_travel(value, reference, start, keys, keys)
+
+
+def share_of_travel(
+    value: Tensors, reference: Tensors, start: Tensors, of: Iterable[str], over: Iterable[str]
+) -> float:
+    """||value - reference|| over the tensors `of`, as a share of ||reference - start|| over the
+    tensors `over`."""
+    of = list(of)
+    if any(np.shape(value[key]) != np.shape(reference[key]) for key in of):
+        return float("inf")
+    return _ratio(_distance(value, reference, of), _distance(reference, start, over))
+
+
+def _distance(value: Tensors, other: Tensors, keys: Iterable[str]) -> float:
+    """Of all the tensors together, in float64."""
+    return float(
+        np.sqrt(sum(np.sum((np.float64(value[key]) - np.float64(other[key])) ** 2) for key in keys))
+    )
+
+
+def of_spread(
+    mean: np.ndarray, reference: np.ndarray, variance: np.ndarray, weight: float
+) -> float:
+    """||mean - reference|| / (weight ||sqrt(variance)||) of the running means (channels,).
+
+    A mean may be near zero, where its own size is no scale at all. What it is taken from is: the
+    spread of the channel, by which the batch norm divides. weight: 1 - momentum ** steps, the part
+    of the running mean that batches have contributed; a mean that never moved is then as wrong
+    after one step as after many.
+    """
+    if np.shape(mean) != np.shape(reference):
+        return float("inf")
+    difference = np.linalg.norm(np.float64(mean) - np.float64(reference))
+    spread = np.linalg.norm(np.sqrt(np.float64(variance)))
+    return _ratio(float(difference), float(spread) * weight)
 
 
 def _ratio(difference: float, size: float) -> float:

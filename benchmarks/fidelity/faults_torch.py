@@ -20,7 +20,15 @@ from frameworks.architecture import BatchNorm, Conv, Dense
 from frameworks.backend import EpochResult
 from frameworks.network import Network, Shape
 from frameworks.torch_backend import TorchBackend
-from frameworks.torch_model import GalaxyNet, MaskedDropout, Tensor, functional, nn, torch
+from frameworks.torch_model import (
+    GalaxyNet,
+    MaskedDropout,
+    Tensor,
+    functional,
+    nn,
+    tensor_of,
+    torch,
+)
 from frameworks.weights import Weights
 
 Fault = AbstractContextManager[Any]
@@ -112,6 +120,35 @@ def batch_norm_momentum() -> Fault:
 
 def unbiased_variance() -> Fault:
     return _batch_norm(lambda layer: {"running_variance": "unbiased"})
+
+
+def running_mean_frozen() -> Fault:
+    kind = torch_model._BiasedRunningVariance
+    forward = kind.forward
+
+    def forgetting(self: Any, x: Tensor) -> Tensor:
+        before = self.running_mean.clone()
+        output = forward(self, x)
+        self.running_mean.copy_(before)
+        return output
+
+    return patch.object(kind, "forward", forgetting)
+
+
+def bias_not_trained() -> Fault:
+    step = TorchBackend._step
+
+    def stepping(self: TorchBackend) -> None:
+        """As if the first layer's bias were not among the optimizer's parameters, where a batch
+        norm follows."""
+        if not isinstance(self.network.layers[1], BatchNorm):
+            return step(self)
+        bias = tensor_of(self.model, self.network.trainable_keys[1])
+        before = bias.detach().clone()
+        step(self)
+        bias.data.copy_(before)
+
+    return patch.object(TorchBackend, "_step", stepping)
 
 
 def mask_not_scaled() -> Fault:

@@ -50,7 +50,11 @@ def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
     The difference of two equal trainings falls as 1 / epsilon (docs/fidelity.md): what is left is
     what was computed. R3 tests the small epsilon, on gradients that are given.
     """
-    spec = DYADIC[optimizer]
+    return with_epsilon(DYADIC[optimizer], epsilon)
+
+
+def with_epsilon(spec: Optimizer, epsilon: float) -> Optimizer:
+    """The optimizer, but Adam and AdamW with this epsilon."""
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return msgspec.structs.replace(spec, epsilon=epsilon)
     return spec

@@ -44,6 +44,8 @@ _TORCH = [
         "batch_norm_momentum", "torch", "batch norm's momentum copied from Keras as it is", "R4"
     ),
     Mutant("unbiased_variance", "torch", "stock BatchNorm2d: unbiased running variance", "R4"),
+    Mutant("running_mean_frozen", "torch", "custom batch norm updates the variance alone", "R4"),
+    Mutant("bias_not_trained", "torch", "bias ahead of ReLU and batch norm left untrained", "R4"),
     Mutant("mask_not_scaled", "torch", "dropout without 1 / (1 - rate)", "R1"),
     Mutant("mask_order", "torch", "flat mask drawn for row, column, channel left so", "R1"),
     Mutant("dropout_in_inference", "torch", "F.dropout(x) without training=self.training", "R1"),
