@@ -3,14 +3,18 @@
 import ast
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.fidelity import errors, kills, mutants
+from benchmarks.fidelity import errors, float32_kills, kills, mutants
 from benchmarks.fidelity.collect import Trace
+from benchmarks.fidelity.finding import Finding
+from benchmarks.fidelity.float32_kills import Float32Kill
 from benchmarks.fidelity.kills import Kill, kill_matrix, markdown
-from benchmarks.fidelity.measure import REFERENCE
+from benchmarks.fidelity.measure import REFERENCE, measure
 from benchmarks.fidelity.mutants import MUTANTS, mutated
+from frameworks.numpy_reference import NumpyReference
 from frameworks.specification import SpecificationError
 
 FEW = [
@@ -108,6 +112,44 @@ def test_a_mutant_that_cannot_run_without_its_fault_either_is_not_killed():
     assert "missing" in kill.cause
     assert not kill.as_it_should_be
     assert "**not run**" in markdown([kill])
+
+
+def test_a_crash_is_not_a_kill(tmp_path):
+    """A fault whose cases break off has failed no comparison."""
+    traces = {}
+    sound = {case.name: case for case in kills.cases()}
+    for name, case in sound.items():
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **measure(msgspec.structs.replace(case, device="cpu"), NumpyReference))
+        for framework in (REFERENCE, "torch"):
+            traces[framework, name] = Trace(framework, case, path)
+    for case in kills.cases("adam", "flatten_order"):
+        traces["torch", case.name] = Trace("torch", case, None, "RuntimeError: shapes")
+    kill = kills._kill(MUTANTS["flatten_order"], traces)
+    assert kill.status == "not run", kill
+    assert "shapes" in kill.cause
+    assert not kill.as_it_should_be
+
+
+def test_the_table_of_float32_says_who_survived():
+    def finding(rung, value):
+        status = "passed" if value <= 1 else "failed"
+        return Finding(rung, "", "torch", "keras", "float32", "m", value, 1.0, status)
+
+    caught = Float32Kill(
+        "a", "torch", (finding("R5b", 3), finding("R5b", 0.1), finding("R5c", 0.5))
+    )
+    slept = Float32Kill("b", "torch", (finding("R5b", 0.1), finding("R5c", 0.5)))
+    assert caught.as_it_should_be
+    assert not slept.as_it_should_be
+    assert not Float32Kill("", "torch", (finding("R5b", 3), finding("R5c", 0.5))).as_it_should_be
+    rows = float32_kills.markdown([caught, slept]).splitlines()[2:]
+    assert [row.split(" | ")[3] for row in rows] == ["killed", "survived", "survived", "survived"]
+
+
+@pytest.mark.slow
+def test_float32_rungs_bite(tmp_path):
+    assert all(kill.as_it_should_be for kill in float32_kills.float32_kills(tmp_path))
 
 
 def test_a_survivor_is_not_as_it_should_be():

@@ -39,9 +39,9 @@ def parser() -> argparse.ArgumentParser:
         "--rungs",
         nargs="+",
         choices=RUNGS,
-        default=list(RUNGS[:4]),
         metavar="R",
-        help=f"which to climb: {' '.join(RUNGS)} (default the first four)",
+        help=f"which to climb: {' '.join(RUNGS)} (default the first four; R5a is one of "
+        "float64, R5b and R5c of float32)",
     )
     line.add_argument(
         "--optimizers",
@@ -94,7 +94,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="-",
         metavar="FILE.md",
-        help="R8: deliberate faults and the rung that kills each; the table, or a file of it",
+        help="R8: deliberate faults and the rung that kills each, two of them through R5b and R5c "
+        "too; the tables, or a file of them",
     )
     other.add_argument(
         "--defaults",
@@ -193,15 +194,18 @@ def _other(options: argparse.Namespace) -> int:
 
         outcome.render(outcome.outcome(Store(options.store), options.margin / 100))
     if options.mutants:
+        from benchmarks.fidelity import float32_kills
         from benchmarks.fidelity.kills import kill_matrix, markdown
 
         kills = kill_matrix(timeout=options.timeout)
-        table = markdown(kills)
+        in_float32 = float32_kills.float32_kills(timeout=options.timeout)
+        table = f"{markdown(kills)}\n{float32_kills.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:
             Path(options.mutants).write_text(table, encoding="utf-8")
-        status = int(not all(kill.as_it_should_be for kill in kills))
+        good = all(kill.as_it_should_be for kill in kills)
+        status = int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status
 
 

@@ -16,11 +16,14 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.fidelity import ladder, noise
+from benchmarks.fidelity.__main__ import RUNGS
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.console import show
+from benchmarks.fidelity.finding import Finding
 from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.rungs import Finding, judge
+from benchmarks.fidelity.noise_run import against_own_noise
+from benchmarks.fidelity.rungs import judge
 from frameworks.architecture import Architecture, load
 from frameworks.backend import framework, without_version
 from results import findings as kept
@@ -46,6 +49,7 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
             f"not installed: {listed}. Install with: pip install -c constraints.txt {listed}"
         )
     networks = [load(name) for name in options.architectures]
+    options.rungs = _asked(options)
     started = datetime.now(UTC)
     curves: list[noise.Curve] = []
     with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
@@ -53,12 +57,15 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
         cases = _cases(options, networks, shared)
         print(f"{len(cases)} cases for {', '.join(names)} and the reference", flush=True)
         traces = collect([REFERENCE, *names], cases, Path(scratch), timeout=options.timeout)
-        findings = judge(traces, cases, names)
-        if "R5c" in options.rungs:
-            for network in networks:
-                more, drawn = _against_own_noise(network, options, shared, Path(scratch))
-                findings += more
-                curves += drawn
+        findings = [*judge(traces, cases, names), *_left_out(options, networks)]
+        _say_what_needs_three(findings, names)
+        for plain in _noise_cases(options, networks, shared):
+            folder = Path(scratch) / plain.name
+            more, drawn = against_own_noise(
+                plain, names, options.steps, folder, timeout=options.timeout
+            )
+            findings += more
+            curves += drawn
     show(findings, verbose=options.verbose)
     path = kept.append(
         options.store,
@@ -73,6 +80,12 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
     return int(any(finding.status != "passed" for finding in findings))
 
 
+def _say_what_needs_three(findings: Sequence[Finding], names: Sequence[str]) -> None:
+    """The one comparison that fewer than three frameworks do not get."""
+    if len(names) < 3 and any(f.rung == "R1" and f.precision == "float32" for f in findings):
+        print("float32 errors beside the median framework's (R1) need three frameworks: left out")
+
+
 def _network_of(case_name: str) -> dict[str, str]:
     return {"architecture": case_name.split("-")[0]}
 
@@ -84,7 +97,6 @@ def _shared(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "batch_size": options.batch_size,
         "threads": options.threads,
         "images": options.batch_size * 5,
-        "classes": options.classes[0],
     }
     if options.pictures:
         from datasets import catalog
@@ -93,7 +105,7 @@ def _shared(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         path = scratch / "pictures.npz"
         np.savez(path, images=data.images, labels=data.labels)
         shared |= {"pictures": str(path), "size": data.images.shape[1]}
-        shared |= {"images": len(data.labels), "classes": len(data.class_names)}
+        shared["images"] = len(data.labels)
         options.classes = [len(data.class_names)]
     return shared
 
@@ -111,20 +123,71 @@ def _cases(
     }
     cases: list[Case] = []
     if "R0-R2" in options.rungs:
-        one = {key: value for key, value in shared.items() if key != "classes"}
-        batches = ladder.one_batch(networks, options.precision, options.classes, **one)
+        batches = ladder.one_batch(networks, options.precision, options.classes, **shared)
         cases += [ladder.settled(case) for case in batches]
     if "R3" in options.rungs:
         cases += ladder.optimizers_alone(options.precision)
-    if "R4" in options.rungs:
-        steps = ladder.one_step(networks, options.precision, **shared)
-        cases += [ladder.settled(case) for case in steps]
-    if "R5a" in options.rungs and "float64" in options.precision:
-        epsilon = options.adam_epsilon
-        cases += ladder.trajectories(networks, optimizers, options.steps, epsilon, **training)
-    if "R5b" in options.rungs and "float32" in options.precision:
-        cases += ladder.smooth_trajectories(networks, optimizers, options.steps, **training)
+    for classes in options.classes:
+        if "R4" in options.rungs:
+            steps = ladder.one_step(networks, options.precision, classes=classes, **shared)
+            cases += [ladder.settled(case) for case in steps]
+        if "R5a" in options.rungs and "float64" in options.precision:
+            epsilon, more = options.adam_epsilon, training | {"classes": classes}
+            cases += ladder.trajectories(networks, optimizers, options.steps, epsilon, **more)
+        if "R5b" in options.rungs and "float32" in options.precision:
+            more = training | {"classes": classes}
+            cases += ladder.smooth_trajectories(networks, optimizers, options.steps, **more)
     return [_of_tuning(case, options.tuning) for case in cases]
+
+
+def _noise_cases(
+    options: argparse.Namespace, networks: list[Architecture], shared: dict[str, Any]
+) -> list[Case]:
+    """The plain float32 cases of R5c."""
+    if "R5c" not in options.rungs or "float32" not in options.precision:
+        return []
+    return [
+        _of_tuning(
+            ladder.make(network, "adam", "float32", label="noise", classes=classes, **shared),
+            options.tuning,
+        )
+        for network in networks
+        for classes in options.classes
+    ]
+
+
+_ONE_PRECISION = {"R5a": "float64", "R5b": "float32", "R5c": "float32"}
+
+
+def _asked(options: argparse.Namespace) -> list[str]:
+    """The rungs asked for; by default the first four that the precisions have."""
+    return options.rungs or [
+        rung
+        for rung in RUNGS[:4]
+        if _ONE_PRECISION.get(rung, options.precision[0]) in options.precision
+    ]
+
+
+def _left_out(options: argparse.Namespace, networks: list[Architecture]) -> list[Finding]:
+    """A rung that was asked for but has nothing in the precisions asked for was not run."""
+    return [
+        Finding(
+            rung,
+            f"{network.name}-{precision}",
+            framework,
+            REFERENCE,
+            precision,
+            "",
+            np.nan,
+            np.nan,
+            "not run",
+            cause=f"{rung} is one of {precision}, which --precision leaves out",
+        )
+        for rung, precision in _ONE_PRECISION.items()
+        if rung in options.rungs and precision not in options.precision
+        for network in networks
+        for framework in options.frameworks
+    ]
 
 
 def _of_tuning(case: Case, tuning: str) -> Case:
@@ -132,55 +195,3 @@ def _of_tuning(case: Case, tuning: str) -> Case:
     if tuning == "idiomatic":
         return case
     return msgspec.structs.replace(case, name=f"{case.name}-{tuning}", tuning=tuning)
-
-
-def _against_own_noise(
-    network: Architecture, options: argparse.Namespace, shared: dict[str, Any], scratch: Path
-) -> tuple[list[Finding], list[noise.Curve]]:
-    """R5c for one network: measure the forward error, then every control it sets the size of."""
-    names: list[str] = options.frameworks
-    plain = ladder.make(network, "adam", "float32", label="noise", **shared)
-    plain = _of_tuning(plain, options.tuning)
-    forward = msgspec.structs.replace(plain, measure=("forward",))
-    folder = scratch / f"noise-{network.name}"
-    found = collect([REFERENCE, *names], [forward], folder / "forward", timeout=options.timeout)
-    if unmeasured := [t for t in found.values() if t.path is None]:
-        return [
-            Finding(
-                "R5c",
-                plain.name,
-                trace.framework,
-                "itself",
-                plain.precision,
-                "",
-                np.nan,
-                np.nan,
-                "not run",
-                cause=trace.reason,
-            )
-            for trace in unmeasured
-        ], []
-    error = noise.forward_error(forward, found, names)
-    training = msgspec.structs.replace(
-        plain, measure=("steps",), steps=options.steps, record_every=options.steps
-    )
-    controls = [*noise.controls(training, error), noise.in_float64(training)]
-    traces = collect(names, controls, folder, timeout=options.timeout)
-    if failed := [trace for trace in traces.values() if trace.path is None]:
-        return [
-            Finding(
-                "R5c",
-                trace.case.name,
-                trace.framework,
-                "itself",
-                trace.case.precision,
-                "",
-                np.nan,
-                np.nan,
-                "not run",
-                cause=trace.reason,
-            )
-            for trace in failed
-        ], []
-    curves = noise.curves(training, traces, names)
-    return noise.judge(training, curves), curves

@@ -194,8 +194,11 @@ def _kill(mutant: Mutant, traces: Traces) -> Kill:
         reason = f"{mutant.framework} fails without the fault too: {failing.rung} {failing.where}"
         return replace(blank, cause=reason)
     found = _findings(traces, mutant.framework, mutant.optimizer, mutant.name)
-    status = "survived" if all(f.status == "passed" for f in found) else "killed"
-    return _described(replace(blank, status=status), found)
+    if any(f.status == "failed" for f in found):
+        return _described(replace(blank, status="killed"), found)
+    if reason := _not_run(found):  # a crash shows no wrong number: nothing was compared
+        return replace(_described(blank, found), cause=reason)
+    return _described(replace(blank, status="survived"), found)
 
 
 def _not_run(findings: Iterable[Finding]) -> str:
@@ -203,8 +206,7 @@ def _not_run(findings: Iterable[Finding]) -> str:
 
 
 def _described(kill: Kill, findings: Sequence[Finding]) -> Kill:
-    """With the verdict of every rung, and the first that failed; a case that could not run at all
-    (a shape error) is what killed only where nothing else did."""
+    """With the verdict of every rung, and the first that failed, else the first not run."""
     rungs: dict[str, str] = {}
     for rung in RUNGS:
         found = {f.status for f in findings if f.rung == rung}

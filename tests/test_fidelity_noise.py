@@ -1,0 +1,94 @@
+"""R5c: the limit that controls set, and a gap that is the same in every run."""
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.fidelity import ladder, noise
+from benchmarks.fidelity.collect import Trace
+
+CASE = ladder.make("unam", "adam", "float32", label="noise", steps=20)
+RUNS = noise.controls(CASE, 1e-6)
+
+
+def apart(steps, begin):
+    """1e-5 at step `begin`, twice that at the next, and so on."""
+    return np.where(steps >= begin, 1e-5 * 2.0 ** (steps - begin), 0.0)
+
+
+def invented(tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0):
+    """Traces of torch and jax whose losses double their distance a step from `parts_at` on.
+
+    gap: torch's losses are larger by it in every run. sooner: steps by which all of torch's runs
+    part from jax's earlier than either from itself.
+    """
+    generator = np.random.default_rng(3)
+    steps = np.arange(CASE.steps)
+    plain = 2.3 - 0.01 * steps
+    traces = {}
+    for framework, factor in (("torch", 1 + gap), ("jax", 1.0)):
+        for case in [*RUNS, noise.in_float64(CASE)]:
+            side = generator.choice([-1, 1])
+            parted = side * apart(steps, parts_at)
+            if sooner and framework == "torch":
+                parted = parted + apart(steps, parts_at - sooner)
+            rounding = generator.uniform(-1e-7, 1e-7, CASE.steps)
+            path = tmp_path / f"{framework}-{case.name}.npz"
+            np.savez(path, losses=plain * factor * (1 + parted + rounding))
+            traces[framework, case.name] = Trace(framework, case, path)
+    return traces
+
+
+def failed(traces):
+    curves = noise.curves(CASE, traces, ["torch", "jax"])
+    found = noise.judge(CASE, traces, curves)
+    assert [f.where for f in found] == ["step 2", "step 5", "step 10", "step 20", "steps 1-10"]
+    return [f.where for f in found if f.status == "failed"]
+
+
+def test_two_that_part_as_each_does_from_itself_pass(tmp_path):
+    assert failed(invented(tmp_path, gap=0.0)) == []
+
+
+def test_two_that_part_sooner_than_from_themselves_fail(tmp_path):
+    found = failed(invented(tmp_path, gap=0.0, sooner=4))
+    assert {"step 10", "step 20"} <= set(found)
+    assert "step 5" not in found
+
+
+def test_one_step_sooner_is_forgiven(tmp_path):
+    assert "step 20" not in failed(invented(tmp_path, gap=0.0, sooner=1))
+
+
+def test_a_gap_of_the_same_sign_in_every_run_fails_however_wide_the_noise(tmp_path):
+    """At step 20 the noise is a hundred times the gap."""
+    found = failed(invented(tmp_path, gap=3e-5, parts_at=11))
+    assert "steps 1-10" in found
+    assert "step 20" not in found
+    assert "steps 1-10" not in failed(invented(tmp_path, gap=3e-6, parts_at=11))
+
+
+def test_the_limit_never_falls_and_exceeds_every_control_by_the_margin_alone():
+    bimodal = [1e-7] * 8 + [1e-2] * 8
+    assert noise.limit(bimodal) == pytest.approx(noise.MARGIN * 1e-2)
+    assert noise.limit([0.0, 0.0]) == pytest.approx(noise.MARGIN * np.finfo(np.float32).eps / 2)
+    curves = np.maximum.accumulate(np.random.default_rng(0).lognormal(size=(16, 50)), axis=1)
+    limits = [noise.limit(curves[:, step]) for step in range(50)]
+    assert (np.diff(limits) >= 0).all()
+    assert np.isnan(noise.limit([1.0, np.nan]))  # which no value is within
+
+
+def test_the_bound_of_the_gap_is_where_the_t_test_says_one_percent():
+    gaps = np.random.default_rng(1).normal(3e-4, 2e-4, 8)
+    bound = noise.largest_gap_of_chance(gaps)
+    shifted = gaps - gaps.mean() + bound
+    assert stats.ttest_1samp(shifted, 0).pvalue == pytest.approx(noise.GAP_LEVEL)
+    assert noise.largest_gap_of_chance(gaps * 1e-6) == noise.GAP
+
+
+def test_the_paired_runs_are_the_plain_one_the_ulp_and_the_perturbed(tmp_path):
+    gaps = noise.signed_gaps(CASE, invented(tmp_path, gap=1e-3), "torch", "jax")
+    assert len(gaps) == noise.PERTURBED + 2
+    assert gaps == pytest.approx(1e-3, rel=1e-2)
+    assert msgspec.structs.replace(RUNS[1], ulp=False, name=CASE.name) == CASE
