@@ -1,5 +1,6 @@
 """The ladder on the page: verdict, figure, failures in words. The findings here are invented."""
 
+import io
 from datetime import UTC, datetime
 
 import matplotlib.pyplot as plt
@@ -69,6 +70,42 @@ def test_what_failed_is_said_in_words_and_not_run_is_not_passed(store):
     assert any("conv1/kernel" in text and "a reason" in text for text in notes)
     verdicts = {row[0][:2]: row[-1] for row in blocks(store, Table)[0].rows}
     assert verdicts == {"R1": "holds", "R2": "fails", "R3": "not run"}
+
+
+def marks(store):
+    """(panel, x, y, ringed) of every mark of the figure of errors."""
+    (picture,) = [p for p in blocks(store, Picture) if p.name == "fidelity-ladder"]
+    return [line for axes in picture.figure.axes for line in axes.get_lines()]
+
+
+def test_a_failing_mark_is_ringed_even_below_the_loosest_bound(store):
+    """The error beyond its bound is drawn, not the largest, which another network is allowed."""
+    loose = finding("R4", "torch", 5e-4, bound=1e-3, metric="weights")
+    tight = finding("R4", "torch", 2e-4, bound=1e-4, metric="weights", status="failed")
+    keep(store, [loose, tight, finding("R4", "jax", 1e-6, bound=1e-4, metric="weights")])
+    drawn = marks(store)
+    assert [float(line.get_xdata()[0]) for line in drawn if line.get_gid() == "failed"] == [2e-4]
+    bars = {float(line.get_xdata()[0]) for line in drawn if len(line.get_xdata()) == 2}
+    assert bars == {1e-3, 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("value", "bound"), [(float("inf"), 1e-4), (float("nan"), 1e-4), (1.0, 0.0)]
+)
+def test_an_error_without_a_place_on_the_axis_is_an_arrow_at_its_edge(store, value, bound):
+    bad = finding("R4", "torch", value, bound=bound, metric="weights", status="failed")
+    keep(store, [bad, finding("R1", "torch", 1e-7)])
+    drawn = marks(store)
+    assert [line.get_marker() for line in drawn].count(">") == 1
+    assert [line.get_gid() for line in drawn].count("failed") == 1
+    verdicts = {row[0][:2]: (row[-2], row[-1]) for row in blocks(store, Table)[0].rows}
+    assert verdicts["R4"] == ("inf", "fails")
+    drawn[0].figure.savefig(io.BytesIO())
+
+
+def test_a_climb_of_pairs_alone_has_no_figure_of_errors(store):
+    keep(store, [finding("R5c", "torch", 1e-7, against="jax")])
+    assert not blocks(store, Picture)
 
 
 def test_divergence_curves_stand_beside_their_controls(store):
