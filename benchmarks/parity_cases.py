@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -13,6 +13,7 @@ from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.ladder import STEADY_EPSILON, smallest_input, with_epsilon
 from benchmarks.fidelity.rungs import Finding, Pair, not_run
+from benchmarks.fidelity.training_rungs import running_statistics
 from benchmarks.plan import RunConfig
 from frameworks import recipe as recipes
 from frameworks.recipe import Optimizer
@@ -143,26 +144,22 @@ def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[F
         if one.path is None:
             return [not_run(pair, rung, f"{what}: {one.framework}: {one.reason}")]
     network = pair.material.network
-    compared = [key for key in network.weight_shapes if key not in network.dead_biases]
-    trained = [key for key in compared if key in network.trainable_keys]
+    trained = [key for key in network.trainable_keys if key not in network.dead_biases]
     mine, other = (one.group("epoch_end/") for one in (trace, reference))
     limit = pair.bound("R5a weights") if exact else WITH_FLIPS
     travel = errors.of_travel(mine, other, pair.material.weights, trained)
-    statistics = [
-        (key, errors.relative_l2(mine[key], other[key])) for key in compared if key not in trained
-    ]
+    steps = len(pair.material.epoch(1))
     loss, accuracy = (
         errors.largest(trace[name], reference[name]) for name in ("epoch/loss", "epoch/accuracy")
     )
-    found = [
+    steady = pair.bound("R5a weights") if exact else STATISTICS
+    statistics = running_statistics(pair, rung, [("epoch", steps, mine, other)], steady)
+    return [
         pair.finding(rung, f"{what}: loss", loss, pair.bound(f"{rung} loss"), where="epoch"),
         pair.finding(rung, f"{what}: accuracy", accuracy, 1 - AGREEMENT, where="epoch"),
         pair.finding(rung, f"{what}: weights over the way travelled", travel, limit, where="epoch"),
+        *(replace(one, metric=f"{what}: {one.metric}") for one in statistics),
     ]
-    if statistics:
-        steady = pair.bound("R5a weights") if exact else STATISTICS
-        found.append(pair.worst(rung, f"{what}: running statistics", statistics, steady))
-    return found
 
 
 def steady_optimizer(optimizer: Optimizer) -> Optimizer:

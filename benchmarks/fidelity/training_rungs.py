@@ -32,7 +32,7 @@ def whole_step(pair: Pair) -> list[Finding]:
     slots = _optimizer_state(state, other_state, pair.material.network.dead_biases)
     return [
         *_of_weights(pair, "R4", recorded, limit, flipped),
-        *_running_statistics(pair, "R4", recorded, limit),
+        *running_statistics(pair, "R4", recorded, limit),
         pair.worst("R4", "optimizer state", slots, limit, flipped),
         _losses(pair, "R4", pair.bound("R1 loss")),
         *_predictions(pair, "R4"),
@@ -49,7 +49,7 @@ def trajectory(pair: Pair) -> list[Finding]:
     limit = pair.bound(f"{rung} weights")
     return [
         *_of_weights(pair, rung, steps, limit),
-        *_running_statistics(pair, rung, steps, limit),
+        *running_statistics(pair, rung, steps, limit),
         _losses(pair, rung, pair.bound(f"{rung} loss")),
         *_predictions(pair, rung),
     ]
@@ -71,8 +71,26 @@ def epoch(pair: Pair) -> list[Finding]:
         pair.finding(rung, "loss of the epoch", loss, limit, where="epoch"),
         pair.finding(rung, "accuracy of the epoch", accuracy, unequal, where="epoch"),
         *_of_weights(pair, rung, end, weights_limit),
-        *_running_statistics(pair, rung, end, weights_limit),
+        *running_statistics(pair, rung, end, weights_limit),
     ]
+
+
+def running_statistics(
+    pair: Pair, rung: str, recorded: Iterable[Recorded], limit: float
+) -> list[Finding]:
+    """Of every batch norm: the variance by its norm, the mean by the spread of its channels."""
+    found: Found = []
+    for where, steps, mine, other in recorded:
+        for layer in pair.material.network.layers:
+            if isinstance(layer, BatchNorm):
+                assert layer.momentum is not None
+                mean, variance = f"{layer.name}/moving_mean", f"{layer.name}/moving_variance"
+                weight = 1 - layer.momentum**steps
+                of_mean = errors.of_spread(mine[mean], other[mean], other[variance], weight)
+                found.append((f"{where} {mean}", of_mean))
+                of_variance = errors.relative_l2(mine[variance], other[variance])
+                found.append((f"{where} {variance}", of_variance))
+    return [pair.worst(rung, "running statistics", found, limit)] if found else []
 
 
 def recorded_steps(pair: Pair, prefix: str) -> list[int]:
@@ -110,24 +128,6 @@ def _of_weights(
         what = "biases that a batch norm takes out"
         findings.append(pair.worst(rung, what, of_dead, limit, flipped))
     return findings
-
-
-def _running_statistics(
-    pair: Pair, rung: str, recorded: Iterable[Recorded], limit: float
-) -> list[Finding]:
-    """Of every batch norm: the variance by its norm, the mean by the spread of its channels."""
-    found: Found = []
-    for where, steps, mine, other in recorded:
-        for layer in pair.material.network.layers:
-            if isinstance(layer, BatchNorm):
-                assert layer.momentum is not None
-                mean, variance = f"{layer.name}/moving_mean", f"{layer.name}/moving_variance"
-                weight = 1 - layer.momentum**steps
-                of_mean = errors.of_spread(mine[mean], other[mean], other[variance], weight)
-                found.append((f"{where} {mean}", of_mean))
-                of_variance = errors.relative_l2(mine[variance], other[variance])
-                found.append((f"{where} {variance}", of_variance))
-    return [pair.worst(rung, "running statistics", found, limit)] if found else []
 
 
 def _losses(pair: Pair, rung: str, limit: float) -> Finding:
