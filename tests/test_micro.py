@@ -52,13 +52,18 @@ def losses(name, asked, tmp_path):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
+def mostly_slow(names, quick):
+    """Parameters of which all but some are for `pytest -m slow`: JAX compiles for a minute each."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 def settings(name, architecture, **more):
     size = SIZES[architecture]
     same = {"framework": name, "architecture": architecture, "size": size, "batch_size": 8}
     return same | {"steps": 2, "threads": 1} | more
 
 
-@pytest.mark.parametrize("name", command.FRAMEWORKS)
+@pytest.mark.parametrize("name", mostly_slow(command.FRAMEWORKS, quick=("torch", "jax", "keras")))
 def test_the_bare_loops_train_the_same_network(name, tmp_path):
     drawing = [who for who, where in BARE[name].items() if where == SHUFFLING]
     fixed = [who for who in BARE[name] if who not in drawing]
@@ -75,7 +80,7 @@ def test_the_bare_loops_train_the_same_network(name, tmp_path):
             assert loss[1] == pytest.approx(expected[1], rel=0.2), (what, who)
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
+@pytest.mark.parametrize("name", mostly_slow(("torch", "jax", "keras"), quick=("torch",)))
 def test_the_precision_reaches_bare_loops_and_backends(name, tmp_path):
     names = ["idiomatic", "tutorial", "best"]
     asked = [
@@ -362,12 +367,14 @@ def test_a_framework_that_is_not_installed_is_a_message(monkeypatch, capsys):
 def test_single_steps_are_timed_on_the_cpus_of_their_threads(tmp_path):
     output = tmp_path / "steps.json"
     variables = {"MICRO_FRAMEWORK": "torch", "MICRO_THREADS": "1", "MICRO_BATCH_SIZE": "2"}
+    # beside pytest-xdist nothing is timed, and this is a pytest of its own
+    own = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-n0", "-q", "benchmarks/micro/test_step.py"),
             *("-k", "evaluation and c2 and idiomatic", f"--benchmark-json={output}"),
         ],
-        env=os.environ | variables,
+        env=own | variables,
         cwd=machine.ROOT,
         capture_output=True,
         text=True,
