@@ -84,8 +84,8 @@ def test_all_have_the_same_losses(runs, stopped) -> None:
 
 
 def test_the_weights_tested_are_those_of_the_best_epoch(runs, stopped) -> None:
-    """The first trained until the best epoch alone ends with the same test (PyTorch to the bit), the others
-    to float64's rounding."""
+    """The first, trained until the best epoch alone, ends with the same test (PyTorch to the bit),
+    the others to float64's rounding."""
     rows, _, predictions = runs
     best = int(stopped.iloc[0]["tested_epoch"])
     scores = by_epoch(runs, stopped.loc[FIRST], "validation", "cross_entropy")[1:]
