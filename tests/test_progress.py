@@ -14,7 +14,7 @@ from benchmarks.plan import PlannedRun
 from benchmarks.progress import PlainProgress, Tracker, clock, progress_for
 from benchmarks.suite import Suite
 from frameworks.recipe import EarlyStopping
-from tests.test_plan import plan
+from tests.planning import plan
 
 
 class Watch:
