@@ -141,6 +141,9 @@ def test_a_step_too_much_for_numpy_is_held_against_the_framework_s_own_float64()
     plain = parity_cases.plain_float64(msgspec.structs.replace(big, tuning="tuned"))
     assert (plain.precision, plain.tuning, plain.device) == ("float64", "idiomatic", big.device)
     assert parity_cases.within_the_oracle(plain), "float64 has nothing else to be held against"
+    parts = parity_cases.asked(config()).parts
+    large = msgspec.structs.replace(parts, recipe=Recipe(batch_size=2**20))
+    assert parity_cases.within_the_oracle(large), "nor have layers and gradients"
 
 
 class Stuck(NumpyReference):
