@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from benchmarks import experiment
 from benchmarks.keeping import CHECKPOINT_SECONDS
+from benchmarks.numeric import natural, positive, seconds
 from benchmarks.suite import (
     AUGMENTATIONS,
     DEFAULT,
@@ -98,9 +99,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--architectures", nargs="+", metavar="NAME|FILE", help="shipped names, or .toml files"
     )
-    what.add_argument("--seeds", nargs="+", type=_natural, metavar="N")
+    what.add_argument("--seeds", nargs="+", type=natural, metavar="N")
     what.add_argument(
-        "--processes", type=_positive, metavar="N", help="repeat each run in N processes"
+        "--processes", type=positive, metavar="N", help="repeat each run in N processes"
     )
     what.add_argument(
         "--nudge-repeats",
@@ -137,10 +138,10 @@ def parser() -> argparse.ArgumentParser:
     )
     data.add_argument("--labels", metavar="VIEW", help="native, 4way, 3way or hubble")
     data.add_argument("--channels", metavar="C", help="rgb, or one of 0 1 2")
-    data.add_argument("--image-size", type=_positive, metavar="PIXELS", help="resize to a square")
+    data.add_argument("--image-size", type=positive, metavar="PIXELS", help="resize to a square")
     data.add_argument("--image-key", metavar="KEY", help="HDF5 dataset of the pictures")
     data.add_argument("--label-key", metavar="KEY", help="HDF5 dataset of the labels")
-    data.add_argument("--demo-images", type=_positive, metavar="N", help="galaxies to generate")
+    data.add_argument("--demo-images", type=positive, metavar="N", help="galaxies to generate")
     data.add_argument(
         "--fraction", type=float, metavar="F", help="a part of the galaxies, by class"
     )
@@ -151,7 +152,10 @@ def parser() -> argparse.ArgumentParser:
         help="none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips and rotations",
     )
     data.add_argument(
-        "--crop-size", type=_positive, metavar="PIXELS", help="of crops40 (default: 100 of 110)"
+        "--crop-size",
+        type=positive,
+        metavar="PIXELS",
+        help="of crops40 (default: 100 of 110)",
     )
     data.add_argument(
         "--split-by",
@@ -165,13 +169,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="C",
         help="centre (default): validate and test on the picture as it is; all: on every copy",
     )
-    data.add_argument("--split-seed", type=_natural, metavar="N")
+    data.add_argument("--split-seed", type=natural, metavar="N")
     data.add_argument("--test-fraction", type=float, metavar="F", help="of all galaxies")
     data.add_argument("--validation-fraction", type=float, metavar="F", help="of what is left")
 
     training = made.add_argument_group("training")
-    training.add_argument("--epochs", type=_natural, metavar="N")
-    training.add_argument("--batch-size", nargs="+", type=_positive, metavar="N")
+    training.add_argument("--epochs", type=natural, metavar="N")
+    training.add_argument("--batch-size", nargs="+", type=positive, metavar="N")
     training.add_argument(
         "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
     )
@@ -207,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
 
     how = made.add_argument_group("how to run")
     how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
-    how.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default all)")
+    how.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default all)")
     how.add_argument(
         "--feed",
         type=_one_of(FEEDS),
@@ -216,7 +220,10 @@ def parser() -> argparse.ArgumentParser:
         "there), auto (default: staged where it fits)",
     )
     how.add_argument(
-        "--warmup-epochs", type=_natural, metavar="N", help="time nothing of the first N epochs"
+        "--warmup-epochs",
+        type=natural,
+        metavar="N",
+        help="time nothing of the first N epochs",
     )
     how.add_argument(
         "--deterministic",
@@ -227,7 +234,7 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="kill a run after so long; 0 is never (default: 20 times its estimate, at least "
         "1800; the quick suite has 600)",
@@ -240,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--checkpoint-every",
-        type=_seconds,
+        type=seconds,
         default=CHECKPOINT_SECONDS,
         metavar="SECONDS",
         help="keep the state of a training at the end of an epoch when so long has passed since "
@@ -274,25 +281,3 @@ def _one_of(known: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return convert
-
-
-def _natural(text: str) -> int:
-    return _number(text, int, 0, "a whole number, 0 or more")
-
-
-def _positive(text: str) -> int:
-    return _number(text, int, 1, "a whole number, 1 or more")
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, 0, "a number of seconds, 0 or more")
-
-
-def _number(text: str, kind: type, least: int, wanted: str) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not least <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
-    return value

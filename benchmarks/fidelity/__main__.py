@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.numeric import natural, positive, seconds
+
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
+STEPS = {"R5a": 64, "R5b": 200, "R5c": 50}
 EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
 R5a training in float64, R5b training without kinks in float32, R5c training in float32 beside its
@@ -59,13 +62,18 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument(
         "--size",
-        type=int,
+        type=natural,
         default=0,
         metavar="PIXELS",
         help="square pictures of so many pixels (default: the smallest that fit)",
     )
     line.add_argument(
-        "--steps", type=int, default=10, help="training steps of R5a, R5b and R5c (default 10)"
+        "--steps",
+        type=positive,
+        metavar="N",
+        help="training steps (default "
+        + ", ".join(f"{steps} in {rung}" for rung, steps in STEPS.items())
+        + ")",
     )
     line.add_argument(
         "--adam-epsilon",
@@ -74,8 +82,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="E",
         help="of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
     )
-    line.add_argument("--batch-size", type=int, default=8, metavar="N")
-    line.add_argument("--classes", nargs="+", type=int, default=[10, 4], metavar="N")
+    line.add_argument(
+        "--smooth-rate",
+        type=float,
+        metavar="SHARE",
+        help="of R5b: learning rate over R5a's (default 1 for sgd, 1/4 with momentum, else 1/16); "
+        "rounding grows at a larger one",
+    )
+    line.add_argument("--batch-size", type=positive, default=8, metavar="N")
+    line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")
     line.add_argument(
         "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
     )
@@ -85,9 +100,9 @@ def parser() -> argparse.ArgumentParser:
         default="idiomatic",
         help="which backends climb (default idiomatic); the reference is the same for both",
     )
-    line.add_argument("--threads", type=int, default=1)
+    line.add_argument("--threads", type=positive, default=1)
     line.add_argument("--store", default="runs", metavar="DIR")
-    line.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS")
+    line.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS")
     other = line.add_argument_group("instead of the ladder")
     other.add_argument(
         "--mutants",
@@ -139,9 +154,11 @@ def parser() -> argparse.ArgumentParser:
         help="of --native: the framework in which defaults are switched (default torch)",
     )
     other.add_argument(
-        "--seeds", type=int, default=10, metavar="N", help="of --native (default 10)"
+        "--seeds", type=positive, default=10, metavar="N", help="of --native (default 10)"
     )
-    other.add_argument("--epochs", type=int, default=5, metavar="N", help="of --native (default 5)")
+    other.add_argument(
+        "--epochs", type=positive, default=5, metavar="N", help="of --native (default 5)"
+    )
     line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
     return line
 

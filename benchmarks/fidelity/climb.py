@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.fidelity import ladder, noise
-from benchmarks.fidelity.__main__ import RUNGS
+from benchmarks.fidelity.__main__ import RUNGS, STEPS
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.console import show
@@ -62,7 +62,7 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
         for plain in _noise_cases(options, networks, shared):
             folder = Path(scratch) / plain.name
             more, drawn = against_own_noise(
-                plain, names, options.steps, folder, timeout=options.timeout
+                plain, names, _steps(options, "R5c"), folder, timeout=options.timeout
             )
             findings += more
             curves += drawn
@@ -117,10 +117,7 @@ def _cases(
     optimizers = options.optimizers or ["adam"]
     if unknown := [name for name in optimizers if name not in ladder.DYADIC]:
         raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
-    training = shared | {
-        "test_images": options.batch_size,
-        "record_every": max(1, options.steps // 8),
-    }
+    training: dict[str, Any] = shared | {"test_images": options.batch_size}
     cases: list[Case] = []
     if "R0-R2" in options.rungs:
         batches = ladder.one_batch(networks, options.precision, options.classes, **shared)
@@ -129,14 +126,14 @@ def _cases(
         cases += ladder.optimizers_alone(options.precision)
     for classes in options.classes:
         if "R4" in options.rungs:
-            steps = ladder.one_step(networks, options.precision, classes=classes, **shared)
-            cases += [ladder.settled(case) for case in steps]
+            whole = ladder.one_step(networks, options.precision, classes=classes, **shared)
+            cases += [ladder.settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
-            epsilon, more = options.adam_epsilon, training | {"classes": classes}
-            cases += ladder.trajectories(networks, optimizers, options.steps, epsilon, **more)
+            asked = optimizers, _steps(options, "R5a"), options.adam_epsilon
+            cases += ladder.trajectories(networks, *asked, classes=classes, **training)
         if "R5b" in options.rungs and "float32" in options.precision:
-            more = training | {"classes": classes}
-            cases += ladder.smooth_trajectories(networks, optimizers, options.steps, **more)
+            smooth = optimizers, _steps(options, "R5b"), options.smooth_rate
+            cases += ladder.smooth_trajectories(networks, *smooth, classes=classes, **training)
     return [_of_tuning(case, options.tuning) for case in cases]
 
 
@@ -154,6 +151,11 @@ def _noise_cases(
         for network in networks
         for classes in options.classes
     ]
+
+
+def _steps(options: argparse.Namespace, rung: str) -> int:
+    steps: int = options.steps or STEPS[rung]
+    return steps
 
 
 _ONE_PRECISION = {"R5a": "float64", "R5b": "float32", "R5c": "float32"}

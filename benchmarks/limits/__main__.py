@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.numeric import natural
 from benchmarks.suite import DEVICES, PRECISIONS
 
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), metavar="P"
     )
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all")
+    parser.add_argument("--threads", type=natural, default=0, metavar="N", help="default: all")
     parser.add_argument("--output", type=Path, metavar="FILE", help="every sample, as JSON")
     options = parser.parse_args(arguments)
 

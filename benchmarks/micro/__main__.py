@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.numeric import positive, seconds
+
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
 ARCHITECTURES = ("unam", "c2")
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -25,23 +27,23 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES)
     )
-    line.add_argument("--size", type=int, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=int, default=64, metavar="N")
-    line.add_argument("--steps", type=int, default=3, help="steps of a block (default 3)")
-    line.add_argument("--blocks", type=int, default=1, help="blocks of a process (default 1)")
+    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
+    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
+    line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
+    line.add_argument("--blocks", type=positive, default=1, help="blocks of a process (default 1)")
     line.add_argument(
         "--processes",
-        type=int,
+        type=positive,
         default=6,
         metavar="N",
         help="of each framework and network (default 6; with fewer there is no 95 %% interval)",
     )
-    line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--threads", type=positive, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     line.add_argument("--precision", choices=PRECISIONS, default="float32")
     line.add_argument(
         "--epoch-images",
-        type=int,
+        type=positive,
         default=0,
         metavar="N",
         help="images of the timed epoch (default twice the steps and half a batch)",
@@ -50,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="3 processes of a block of 2 steps of 16 images"
     )
     line.add_argument(
-        "--timeout", type=float, default=1800.0, metavar="SECONDS", help="of one process"
+        "--timeout", type=seconds, default=1800.0, metavar="SECONDS", help="of one process"
     )
     line.add_argument("--output", metavar="FILE.json", help="every time and ratio, as data")
     return line

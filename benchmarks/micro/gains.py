@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.micro.inside import check, run_inside
+from benchmarks.numeric import positive
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
 HERE = {  # choices that do nothing on this device or engine are left out
@@ -34,11 +35,11 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
     line.add_argument("--architecture", default="unam", metavar="NAME")
-    line.add_argument("--size", type=int, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=int, default=64, metavar="N")
-    line.add_argument("--steps", type=int, default=3, help="steps of a block (default 3)")
-    line.add_argument("--blocks", type=int, default=5, help="blocks (default 5)")
-    line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
+    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
+    line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
+    line.add_argument("--blocks", type=positive, default=5, help="blocks (default 5)")
+    line.add_argument("--threads", type=positive, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     line.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     line.add_argument("--output", metavar="FILE.json", help="every time and gain, as data")

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.micro.inside import check, run_inside
 from benchmarks.micro.networks import named
 from benchmarks.micro.provenance import provenance
+from benchmarks.numeric import positive
 
 FRAMEWORKS = ("torch", "jax", "keras")
 PASSES = ("forward", "input gradient", "kernel gradient")
@@ -86,10 +87,10 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=list(FRAMEWORKS))
     line.add_argument("--architecture", choices=("unam", "c2"), default="unam")
-    line.add_argument("--size", type=int, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=int, default=64, metavar="N")
-    line.add_argument("--blocks", type=int, default=7, help="times of each (default 7)")
-    line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
+    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
+    line.add_argument("--blocks", type=positive, default=7, help="times of each (default 7)")
+    line.add_argument("--threads", type=positive, default=2)
     line.add_argument("--device", choices=tuple(SIDES), default="cpu")
     line.add_argument("--output", metavar="FILE.json", help="every time, as data")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from benchmarks.numeric import natural, positive
+
 METRICS = (
     "epoch-time",
     "images-per-second",
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     )
     history.add_argument(
         "--minimum-segment",
-        type=int,
+        type=positive,
         default=4,
         metavar="POINTS",
         help="points that a level has to last (default: %(default)s)",
@@ -122,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     spot.add_argument("--candidate-python", metavar="PATH")
     spot.add_argument(
         "--processes",
-        type=int,
+        type=positive,
         default=PROCESSES,
         metavar="N",
         help="runs of each side (default: %(default)s)",
@@ -145,10 +147,14 @@ def parser() -> argparse.ArgumentParser:
     selftest = command("selftest", "How often it cries wolf, and how often it sleeps.")
     _add_judging(selftest)
     selftest.add_argument(
-        "--simulate", type=int, default=0, metavar="N", help="so many simulated comparisons each"
+        "--simulate",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="so many simulated comparisons each",
     )
     selftest.add_argument(
-        "--real", type=int, default=0, metavar="N", help="so many real ones each: hours"
+        "--real", type=natural, default=0, metavar="N", help="so many real ones each: hours"
     )
     selftest.add_argument(
         "--keep",
@@ -157,7 +163,11 @@ def parser() -> argparse.ArgumentParser:
         help="of --real: add each comparison to this file, and do not repeat those it holds",
     )
     selftest.add_argument(
-        "--processes", type=int, default=PROCESSES, metavar="N", help="default: %(default)s"
+        "--processes",
+        type=positive,
+        default=PROCESSES,
+        metavar="N",
+        help="default: %(default)s",
     )
     selftest.add_argument(
         "--noise",
@@ -165,7 +175,11 @@ def parser() -> argparse.ArgumentParser:
         help="take the noise of the simulation from these runs of the store",
     )
     selftest.add_argument(
-        "--rows", type=int, default=0, metavar="N", help="instead: time a store of so many runs"
+        "--rows",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="instead: time a store of so many runs",
     )
     selftest.add_argument("run", nargs="*", metavar="-- RUN-OPTION", help="of --real: what to run")
     return made
