@@ -21,6 +21,11 @@ def seconds(text: str) -> float:
     return _number(text, float, 0, "a number of seconds, 0 or more")
 
 
+def share(text: str) -> float:
+    """0 or more, finite"""
+    return _number(text, float, 0, "a number, 0 or more")
+
+
 def _number(text: str, kind: type, least: int, wanted: str) -> Any:
     try:
         value = kind(text)

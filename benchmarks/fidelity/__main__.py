@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.numeric import natural, positive, seconds
+from benchmarks.numeric import natural, positive, seconds, share
 
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
 STEPS = {"R5a": 64, "R5b": 200, "R5c": 50}
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument(
         "--smooth-rate",
-        type=float,
+        type=share,
         metavar="SHARE",
         help="of R5b: learning rate over R5a's (default 1 for sgd, 1/4 with momentum, else 1/16); "
         "rounding grows at a larger one",

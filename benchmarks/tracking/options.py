@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.numeric import natural, positive
+from benchmarks.numeric import natural, positive, share
 
 METRICS = (
     "epoch-time",
@@ -173,6 +173,13 @@ def parser() -> argparse.ArgumentParser:
         "--noise",
         metavar="SELECTION",
         help="take the noise of the simulation from these runs of the store",
+    )
+    selftest.add_argument(
+        "--drift",
+        type=share,
+        metavar="SHARE",
+        help="of --simulate: the machine's level moves by so much from one process to the next "
+        "(default: that of the noise)",
     )
     selftest.add_argument(
         "--rows",

@@ -162,6 +162,8 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     met = True
     if options.simulate:
         noise = _noise(options, metrics[0])
+        if options.drift is not None:
+            noise = dataclasses.replace(noise, drift=options.drift)
         source = options.noise or "the default; --noise SELECTION fits it to stored runs"
         print(
             f"simulated ({source}): processes vary by {noise.between:.2%}, the machine's level by "
