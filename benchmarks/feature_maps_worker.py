@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     outputs = other.backend(model.about.config.framework).activations(batch, training=False)
     arrays |= {f"equal/{layer}": outputs[layer][0] for layer in convolutions}
     with (directory / "maps.npz").open("wb") as file:
-        np.savez(file, **{key: array.astype(np.float32) for key, array in arrays.items()})  # type: ignore[arg-type]
+        np.savez(file, **{key: array.astype(np.float32) for key, array in arrays.items()})
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def keep_best(text: str) -> KeepBest | None:
             f"--keep-best: unknown monitor '{text}'{near_miss(text, [*MONITORS, OFF])}. "
             f"Known: {', '.join(MONITORS)}."
         )
-    return KeepBest(monitor=text) if text else KeepBest()  # type: ignore[arg-type]
+    return KeepBest(monitor=text) if text else KeepBest()
 
 
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:

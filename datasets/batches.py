@@ -129,7 +129,7 @@ class Epoch(Sequence[Batch]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, step):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, step):
         step = range(len(self))[step]  # a step counted from the end draws its own masks too
         rows = self.indices[step]
         self.served.append(step)

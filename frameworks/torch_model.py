@@ -196,7 +196,7 @@ def _convolution(layer: Conv, source: Shape) -> nn.Conv2d:
             layer.filters,
             size,
             layer.stride,
-            zeros=(*columns, *rows),  # type: ignore[arg-type]
+            zeros=(*columns, *rows),
         )
     return nn.Conv2d(channels, layer.filters, size, layer.stride, padding=layer.padding)
 

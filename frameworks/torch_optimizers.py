@@ -87,7 +87,7 @@ class AdamEpsilonHat(torch.optim.Adam):
     decoupled = False
 
     def __init__(self, params: Iterable[Tensor], *, eps: float, **options: Any) -> None:
-        super().__init__(params, eps=eps, decoupled_weight_decay=self.decoupled, **options)  # type: ignore[arg-type]
+        super().__init__(params, eps=eps, decoupled_weight_decay=self.decoupled, **options)
         self.epsilon_hat = eps
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -86,7 +86,7 @@ def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[
     Returns:
         The output, and the batch's mean and biased variance (channels,), which carry no gradient.
     """
-    return _ChannelsLastBatchNorm.apply(x, gamma, beta, epsilon)  # type: ignore[no-any-return]
+    return _ChannelsLastBatchNorm.apply(x, gamma, beta, epsilon)
 
 
 class _ChannelsLastBatchNorm(torch.autograd.Function):
@@ -103,7 +103,7 @@ class _ChannelsLastBatchNorm(torch.autograd.Function):
         return output, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: Any) -> Any:
         """Ioffe & Szegedy 2015, section 3, with the channels' factors multiplied out first.
 
         gamma * inverse * (slope - mean(slope) - centred * inverse**2 * mean(slope * centred))

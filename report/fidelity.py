@@ -231,7 +231,7 @@ def _table(found: pd.DataFrame) -> Table:
     """A row per rung and framework: how many held, and the largest error against its bound."""
     rows = []
     for key, group in found.groupby(["rung", "framework"], sort=True):
-        rung, framework = map(str, key)  # type: ignore[arg-type]
+        rung, framework = map(str, key)
         ran = group[group["status"] != "not run"]
         shares = (ran["value"] / ran["bound"].where(ran["bound"] > 0)).mask(
             (ran["status"] == "failed") & ~(np.isfinite(ran["value"]) & (ran["bound"] > 0)), np.inf

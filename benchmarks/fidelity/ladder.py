@@ -278,7 +278,7 @@ def smooth_trajectories(
             "float32",
             label=f"{steps}steps-{name}",
             **options,  # type: ignore[arg-type]
-        )  # type: ignore[arg-type]
+        )
         for network in networks
         for name in optimizers
     ]

@@ -113,7 +113,7 @@ class _InOrder(Sampler):
     def __init__(self, order: np.ndarray, batch: int) -> None:
         self.batches = [order[start : start + batch] for start in range(0, len(order), batch)]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self):
         return iter(self.batches)
 
     def __len__(self) -> int:
