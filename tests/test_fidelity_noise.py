@@ -28,7 +28,7 @@ def invented(tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0):
     plain = 2.3 - 0.01 * steps
     traces = {}
     for framework, factor in (("torch", 1 + gap), ("jax", 1.0)):
-        for case in [*RUNS, noise.in_float64(CASE)]:
+        for case in [*RUNS, *noise.computed_otherwise(CASE)]:
             side = generator.choice([-1, 1])
             parted = side * apart(steps, parts_at)
             if sooner and framework == "torch":
@@ -85,6 +85,16 @@ def test_the_bound_of_the_gap_is_where_the_t_test_says_one_percent():
     shifted = gaps - gaps.mean() + bound
     assert stats.ttest_1samp(shifted, 0).pvalue == pytest.approx(noise.GAP_LEVEL)
     assert noise.largest_gap_of_chance(gaps * 1e-6) == noise.GAP
+
+
+def test_ten_controls_from_other_weights_and_computed_otherwise(tmp_path):
+    curves = noise.curves(CASE, invented(tmp_path, gap=0.0), ["torch", "jax"])
+    labels = [curve.label for curve in curves if curve.framework == "jax"]
+    perturbed = [f"noise{number}" for number in range(1, noise.PERTURBED + 1)]
+    assert sorted(labels) == sorted(["ulp", *perturbed, "float64", "threads2", "tuned"])
+    tuned = msgspec.structs.replace(CASE, tuning="tuned", threads=2)
+    _, threads, other = noise.computed_otherwise(tuned)
+    assert (threads.threads, other.tuning) == (1, "idiomatic")
 
 
 def test_the_paired_runs_are_the_plain_one_the_ulp_and_the_perturbed(tmp_path):

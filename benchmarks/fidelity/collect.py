@@ -75,7 +75,8 @@ def collect(
     parallel: int = 1,
     interpreters: Mapping[str, str] | None = None,
 ) -> Traces:
-    """Every framework's trace of every case; one process per framework and precision.
+    """Every framework's trace of every case; one process per framework, precision, number of
+    threads and tuning.
 
     Args:
         frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
@@ -85,14 +86,12 @@ def collect(
         interpreters: of frameworks that do not run in this one, by name.
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
-    precisions = sorted({case.precision for case in cases})
+    alike: dict[tuple[str, int, str], list[Case]] = {}
+    for case in cases:
+        alike.setdefault((case.precision, case.threads, case.tuning), []).append(case)
     jobs: list[tuple[str, list[Case], Path]] = [
-        (
-            name,
-            [case for case in cases if case.precision == precision],
-            base / f"{name}-{precision}",
-        )
-        for precision in reversed(precisions)  # float64 takes longest: not at the end, alone
+        (name, alike[process], base / "-".join(map(str, (name, *process))))
+        for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
         for name in frameworks
     ]
     paths = interpreters or {}

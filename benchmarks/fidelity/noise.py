@@ -3,8 +3,9 @@
 A network with ReLUs and max-pools cannot stay within a fixed tolerance in float32: one changed
 rounding puts one unit on the other side of zero, and the paths part. So the divergence between two
 frameworks is set beside the divergence of each from *itself* under changes of the size of rounding:
-its own float64 run, one weight moved by one unit in the last place, and weights perturbed by the
-float32 forward error that was measured for this network.
+its own float64 run, one weight moved by one unit in the last place, weights perturbed by the
+float32 forward error that was measured for this network, another number of threads, and the other
+tuning, which is another layout and compilation of the same network.
 
 A difference of meaning can be smaller than that noise and yet be the same in every run, where noise
 has either sign: so the signed gap of the first steps is tested over runs perturbed alike.
@@ -26,7 +27,7 @@ from benchmarks.fidelity.collect import Traces
 from benchmarks.fidelity.finding import Finding
 from benchmarks.fidelity.measure import REFERENCE
 
-PERTURBED = 6  # runs with perturbed weights; with float64 and one ulp, 8 controls a framework
+PERTURBED = 6  # runs with perturbed weights, of 10 controls of a framework
 # Beyond the largest control times this a pair fails. Differences double in less than a step or two
 # once they part, so a factor of 2 is less than one step sooner: it forgives chance, not a cause.
 MARGIN = 2.0
@@ -51,7 +52,7 @@ class Curve:
 
 
 def controls(case: Case, forward_error: float) -> list[Case]:
-    """The plain float32 case and its controls, without the float64 one.
+    """The plain float32 case, and those of its controls that start from other weights.
 
     forward_error: relative error of the network's float32 logits, which sets the perturbation.
     """
@@ -65,9 +66,18 @@ def controls(case: Case, forward_error: float) -> list[Case]:
     return [case, one_ulp, *noisy]
 
 
-def in_float64(case: Case) -> Case:
-    """The same training in float64."""
-    return msgspec.structs.replace(case, name=f"{case.name}-float64", precision="float64")
+def computed_otherwise(case: Case) -> list[Case]:
+    """The same training from the same weights: in float64, with other threads, in the other tuning.
+
+    Each needs a process of its own.
+    """
+    other = "tuned" if case.tuning == "idiomatic" else "idiomatic"
+    threads = 1 if case.threads > 1 else 2
+    return [
+        msgspec.structs.replace(case, name=f"{case.name}-float64", precision="float64"),
+        msgspec.structs.replace(case, name=f"{case.name}-threads{threads}", threads=threads),
+        msgspec.structs.replace(case, name=f"{case.name}-{other}", tuning=other),
+    ]
 
 
 def forward_error(case: Case, traces: Traces, frameworks: Iterable[str]) -> float:

@@ -37,7 +37,7 @@ def against_own_noise(
         return [_not_run(trace) for trace in unmeasured], []
     error = noise.forward_error(forward, found, names)
     training = msgspec.structs.replace(plain, measure=("steps",), steps=steps, record_every=steps)
-    cases = [*noise.controls(training, error), noise.in_float64(training)]
+    cases = [*noise.controls(training, error), *noise.computed_otherwise(training)]
     traces = _collect(names, cases, folder, timeout, mutants)
     if unmeasured := [trace for trace in traces.values() if trace.path is None]:
         return [_not_run(trace) for trace in unmeasured], []
