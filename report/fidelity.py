@@ -35,7 +35,8 @@ _READING = (
 _DIVERGENCE_READING = (
     "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
     "there two trainings part. The grey band is how far the frameworks part from themselves when "
-    "nothing but rounding is changed (weights moved in the last digits, or float64 instead). "
+    "nothing but rounding is changed (weights moved in the last digits, double precision, other "
+    "threads, another layout in memory). "
     "Coloured lines are two frameworks. The verdict is in the table: at chosen steps a line may "
     "not lie above twice the highest control of its own two frameworks, which is less than one "
     "step of a difference that doubles. Nor may the first ten steps differ by the same amount in "
