@@ -38,3 +38,31 @@ def test_a_rung_that_builds_no_case_is_not_run_and_not_a_success(tmp_path, capsy
     said = capsys.readouterr().out
     assert f"not run: {rung}" in said
     assert "which --precision leaves out" in said
+
+
+def test_each_training_rung_has_its_own_length_unless_one_is_given():
+    rungs = ["--rungs", "R5a", "R5b", "--classes", "10"]
+    assert [case.steps for case in cases(*rungs)] == [64, 200]
+    assert [case.steps for case in cases(*rungs, "--steps", "7")] == [7, 7]
+
+
+def test_the_smooth_twin_trains_slower_than_r5a_by_a_share_of_the_optimizer_or_the_one_asked_for():
+    def rates(*arguments):
+        made = cases("--classes", "10", "--optimizers", "sgd", "nesterov", "adam", *arguments)
+        return [case.recipe.optimizer.learning_rate for case in made]
+
+    full = rates("--rungs", "R5a")
+    assert [b / a for a, b in zip(full, rates("--rungs", "R5b"), strict=True)] == [1, 1 / 4, 1 / 16]
+    half = rates("--rungs", "R5b", "--smooth-rate", "0.5")
+    assert [b / a for a, b in zip(full, half, strict=True)] == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--steps", "0"), ("--batch-size", "-1"), ("--classes", "x"), ("--smooth-rate", "nan")],
+)
+def test_a_number_that_is_none_is_named_with_its_option(capsys, option, value):
+    with pytest.raises(SystemExit) as ended:
+        main(["--frameworks", "torch", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: '{value}' is not" in capsys.readouterr().err
