@@ -102,9 +102,7 @@ def _show(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from results.export import exported
 
-    store = _filled(options.store)
-    reads = {"runs": store.runs, "epochs": store.epochs, "predictions": store.predictions}
-    frame = reads[options.frame](latest=not options.all)
+    frame = _frame(options)
     if options.columns:
         frame = _selected(frame, options.columns.split(","), options.frame)
     elif options.format in ("markdown", "latex"):
@@ -120,6 +118,28 @@ def _export(options: argparse.Namespace) -> None:
         raise ValueError("Parquet is not text: name a file with --output")
     else:
         sys.stdout.buffer.write(content)
+
+
+def _frame(options: argparse.Namespace) -> "pd.DataFrame":
+    """The runs or what belongs to them; what the fidelity commands found needs no run."""
+    from results import findings
+
+    found = {
+        "findings": findings.read,
+        "curves": findings.read_curves,
+        "attribution": findings.read_trainings,
+    }
+    if options.frame not in found:
+        store = _filled(options.store)
+        reads = {"runs": store.runs, "epochs": store.epochs, "predictions": store.predictions}
+        return reads[options.frame](latest=not options.all)
+    frame = found[options.frame](options.store)
+    if frame.empty:
+        raise ValueError(
+            f"the results store {options.store} has no {options.frame}; run "
+            "python -m benchmarks.fidelity first, or name a store with --store"
+        )
+    return frame
 
 
 def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFrame":
@@ -148,7 +168,7 @@ def _compact(options: argparse.Namespace) -> None:
 
 
 def _columns(options: argparse.Namespace) -> None:
-    from results import schema
+    from results import findings, schema
 
     tables = {
         "runs": schema.RUN_COLUMNS,
@@ -161,6 +181,15 @@ def _columns(options: argparse.Namespace) -> None:
         for column in columns:
             kind = "JSON" if column.json else column.type
             print(f"  {column.name:<30}{kind:<20}{column.meaning}")
+    fidelity = {
+        "findings of the ladder": findings.COLUMNS,
+        "curves of R5c": findings.CURVE_COLUMNS,
+        "attribution, a training a row": findings.TRAINING_COLUMNS,
+    }
+    for title, fields in fidelity.items():
+        print(f"\n{title}")
+        for name, (kind, meaning) in fields.items():
+            print(f"  {name:<30}{kind!s:<22}{meaning}")
 
 
 def _filled(path: Path) -> Store:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "parquet", "markdown", "latex")
 
-# What fits on a page; CSV and Parquet carry every column.
+# By frame, what fits on a page; CSV and Parquet carry every column.
 PAGE_COLUMNS = {
     "runs": (
         "framework",
@@ -31,6 +31,29 @@ PAGE_COLUMNS = {
     ),
     "epochs": ("run_id", "epoch", "split", "loss", "accuracy", "epoch_seconds"),
     "predictions": ("run_id", "index", "label", "predicted"),
+    "findings": (
+        "rung",
+        "case",
+        "framework",
+        "against",
+        "metric",
+        "value",
+        "bound",
+        "status",
+        "where",
+        "flips",
+    ),
+    "curves": ("case", "kind", "framework", "label", "difference"),
+    "attribution": (
+        "architecture",
+        "factor",
+        "direction",
+        "framework",
+        "seed",
+        "status",
+        "accuracy",
+        "cross_entropy",
+    ),
 }
 
 

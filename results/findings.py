@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.files import whole_file
+from results.files import DamagedFileWarning, whole_file
 
 _FOLDER = "fidelity"
 SCHEMA_VERSION = 1
 COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "climb_id": (pa.string(), "one call of the ladder"),
     "started_at": (pa.timestamp("us", tz="UTC"), "when it began"),
-    "rung": (pa.string(), "R0 to R5b"),
+    "rung": (pa.string(), "R0 to R5c"),
     "case": (pa.string(), "network, optimizer, classes and precision"),
     "architecture": (pa.string(), "the network"),
     "framework": (pa.string(), "what was measured"),
@@ -152,6 +153,26 @@ def read_trainings(store: str | os.PathLike[str]) -> pd.DataFrame:
     return _read(Path(store) / _TRAININGS, _TRAINING_SCHEMA)
 
 
+def merge(source: Path, store: Path) -> None:
+    """Take over what the ladder found in another store; names tell the climbs apart.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    for folder in (_FOLDER, _CURVES, _TRAININGS):
+        for path in sorted((source / folder).glob("*.parquet")):
+            target = store / folder / path.name
+            if not target.exists():
+                with whole_file(target, store) as file:
+                    file.write(path.read_bytes())
+
+
 def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:
-    tables = [pq.read_table(path, schema=schema) for path in sorted(directory.glob("*.parquet"))]
-    return pa.concat_tables(tables or [schema.empty_table()]).to_pandas()
+    """Every file that can be read; the others are warned of (DamagedFileWarning)."""
+    tables = [schema.empty_table()]
+    for path in sorted(directory.glob("*.parquet")):
+        try:
+            tables.append(pq.read_table(path, schema=schema))
+        except (OSError, ValueError) as error:  # pyarrow's own errors are among these
+            warnings.warn(f"skipped {path}: {error}", DamagedFileWarning, stacklevel=3)
+    return pa.concat_tables(tables).to_pandas()

@@ -129,7 +129,8 @@ class Store:
         )
 
     def merge(self, other: "Store | str | os.PathLike[str]") -> int:
-        """Take over the executions (and examples) of another store that are not held here.
+        """Take over the executions of another store that are not held here, with its examples and
+        what the ladder found.
 
         Returns:
             How many were new. A damaged file of the other store is warned of and left out.
@@ -138,7 +139,7 @@ class Store:
             FileNotFoundError: the other store is no directory.
             StoreError: this store cannot be written.
         """
-        from results import examples
+        from results import examples, findings
 
         source = other if isinstance(other, Store) else Store(other)
         if not source.path.is_dir():
@@ -161,6 +162,7 @@ class Store:
             held |= executions
         for example in examples.load(source.path):
             examples.save(self.path, example)
+        findings.merge(source.path, self.path)
         return len(held) - count
 
     def compact(self) -> int:
