@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.fidelity import climb
+from benchmarks.fidelity import climb, ladder
 from benchmarks.fidelity.__main__ import main, parser
 from frameworks.architecture import load
 
@@ -46,20 +46,24 @@ def test_each_training_rung_has_its_own_length_unless_one_is_given():
     assert [case.steps for case in cases(*rungs, "--steps", "7")] == [7, 7]
 
 
-def test_the_smooth_twin_trains_slower_than_r5a_by_a_share_of_the_optimizer_or_the_one_asked_for():
-    def rates(*arguments):
-        made = cases("--classes", "10", "--optimizers", "sgd", "nesterov", "adam", *arguments)
-        return [case.recipe.optimizer.learning_rate for case in made]
+def test_r5_trains_slower_than_r3_by_the_share_asked_for():
+    optimizers = ("sgd", "nesterov", "adam")
 
-    full = rates("--rungs", "R5a")
-    assert [b / a for a, b in zip(full, rates("--rungs", "R5b"), strict=True)] == [1, 1 / 4, 1 / 16]
-    half = rates("--rungs", "R5b", "--smooth-rate", "0.5")
-    assert [b / a for a, b in zip(full, half, strict=True)] == [0.5, 0.5, 0.5]
+    def shares(*arguments):
+        made = cases("--classes", "10", "--optimizers", *optimizers, *arguments)
+        full = [ladder.DYADIC[name].learning_rate for name in optimizers]
+        rates = [case.recipe.optimizer.learning_rate for case in made]
+        return [rate / usual for rate, usual in zip(rates, full, strict=True)]
+
+    assert shares("--rungs", "R5a") == [1 / 16] * 3
+    assert shares("--rungs", "R5b") == [1, 1 / 4, 1 / 16]
+    assert shares("--rungs", "R5a", "--rate", "1") == [1] * 3
+    assert shares("--rungs", "R5b", "--rate", "0.5") == [0.5] * 3
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--steps", "0"), ("--batch-size", "-1"), ("--classes", "x"), ("--smooth-rate", "nan")],
+    [("--steps", "0"), ("--batch-size", "-1"), ("--classes", "x"), ("--rate", "nan")],
 )
 def test_a_number_that_is_none_is_named_with_its_option(capsys, option, value):
     with pytest.raises(SystemExit) as ended:

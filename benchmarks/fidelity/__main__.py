@@ -83,11 +83,11 @@ def parser() -> argparse.ArgumentParser:
         help="of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
     )
     line.add_argument(
-        "--smooth-rate",
+        "--rate",
         type=share,
         metavar="SHARE",
-        help="of R5b: learning rate over R5a's (default 1 for sgd, 1/4 with momentum, else 1/16); "
-        "rounding grows at a larger one",
+        help="of R5a and R5b: learning rate over that of R3 (default 1/16; in R5b 1 of sgd, 1/4 "
+        "with momentum); at a larger one rounding grows",
     )
     line.add_argument("--batch-size", type=positive, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")

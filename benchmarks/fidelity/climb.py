@@ -129,10 +129,10 @@ def _cases(
             whole = ladder.one_step(networks, options.precision, classes=classes, **shared)
             cases += [ladder.settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
-            asked = optimizers, _steps(options, "R5a"), options.adam_epsilon
+            asked = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
             cases += ladder.trajectories(networks, *asked, classes=classes, **training)
         if "R5b" in options.rungs and "float32" in options.precision:
-            smooth = optimizers, _steps(options, "R5b"), options.smooth_rate
+            smooth = optimizers, _steps(options, "R5b"), options.rate
             cases += ladder.smooth_trajectories(networks, *smooth, classes=classes, **training)
     return [_of_tuning(case, options.tuning) for case in cases]
 
