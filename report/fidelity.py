@@ -1,6 +1,7 @@
 """Do the frameworks compute the same thing: the ladder's findings, error by rung."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,10 @@ _RUNGS = {
 
 
 def ladder(frames: Frames) -> Section | None:
-    """The latest climb of the ladder in the store; None when there was none."""
+    """What the ladder's climbs in the store last found; None when there were none."""
     if frames.findings.empty:
         return None
-    started = frames.findings["started_at"].max()
-    found = frames.findings[frames.findings["started_at"] == started]
+    found = _latest(frames.findings)
     ran = found[found["status"] != "not run"]
     blocks: list[Block] = [Note(_verdict(found))]
     drawable = (ran["value"] > 0) & (ran["bound"] > 0) | (ran["status"] == "failed")
@@ -70,17 +70,17 @@ def ladder(frames: Frames) -> Section | None:
             Picture("fidelity-ladder", _figure(measured), _caption(found), reading=_READING)
         )
     blocks.append(_table(found))
-    if not frames.divergence.empty:
-        curves = frames.divergence[frames.divergence["climb_id"] == found["climb_id"].iloc[0]]
-        if not curves.empty:
-            blocks.append(
-                Picture(
-                    "fidelity-divergence",
-                    _divergence(curves),
-                    _divergence_caption(curves),
-                    reading=_DIVERGENCE_READING,
-                )
+    drawn = found.loc[found["rung"] == "R5c", ["case", "climb_id"]].drop_duplicates()
+    curves = frames.divergence.merge(drawn) if not frames.divergence.empty else drawn.head(0)
+    if not curves.empty:
+        blocks.append(
+            Picture(
+                "fidelity-divergence",
+                _divergence(curves),
+                _divergence_caption(curves),
+                reading=_DIVERGENCE_READING,
             )
+        )
     failed = found[found["status"] != "passed"]
     for row in failed.head(20).itertuples():
         blocks.append(
@@ -92,6 +92,16 @@ def ladder(frames: Frames) -> Section | None:
             )
         )
     return Section("fidelity", "Do they compute the same thing?", _LEAD, blocks)
+
+
+def _latest(findings: pd.DataFrame) -> pd.DataFrame:
+    """Of each rung, case and framework what was found last, with the versions and on the machine of
+    the latest climb: the ladder may be climbed in pieces."""
+    last = findings.sort_values("started_at").iloc[-1]
+    alike = (findings["machine"] == last["machine"]) & (findings["versions"] == last["versions"])
+    found = findings[alike]
+    newest = found.groupby(["rung", "case", "framework"])["started_at"].transform("max")
+    return found[found["started_at"] == newest]
 
 
 def _verdict(found: pd.DataFrame) -> str:
@@ -183,11 +193,16 @@ def _edge(axes: Axes) -> Transform:
 
 def _divergence(curves: pd.DataFrame) -> Figure:
     """Relative loss difference by step: pairs of frameworks over the band of the controls."""
-    networks = list(dict.fromkeys(curves["architecture"]))
-    made = style.figure(3.7 * len(networks) + 0.4, 3.0)
-    panels = made.subplots(1, len(networks), sharey=True, squeeze=False)[0]
-    for axes, network in zip(panels, networks, strict=True):
-        part = curves[curves["architecture"] == network]
+    cases = dict(zip(curves["case"], curves["architecture"], strict=True))
+    networks = list(cases.values())
+    columns = min(len(cases), 4)
+    rows = -(-len(cases) // columns)
+    made = style.figure(3.7 * columns + 0.4, 2.2 * rows + 0.8)
+    panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for unused in panels.flat[len(cases) :]:
+        unused.set_visible(False)
+    for axes, (case, network) in zip(panels.flat, cases.items(), strict=False):
+        part = curves[curves["case"] == case]
         own = np.stack(part.loc[part["kind"] == "control", "difference"].tolist())
         running = np.maximum(np.maximum.accumulate(own, axis=1), np.finfo(np.float32).eps / 2)
         steps = np.arange(1, running.shape[1] + 1)
@@ -200,9 +215,12 @@ def _divergence(curves: pd.DataFrame) -> Figure:
             axes.plot(steps, height, color=look.colour, linewidth=1.6)
             axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
         axes.set_yscale("log")
-        axes.set_title(network)
+        axes.set_title(network if networks.count(network) == 1 else _titled(case, network))
+    for axes in panels.flat[max(0, len(cases) - columns) : len(cases)]:
         axes.set_xlabel("training step")
-    panels[0].set_ylabel("largest loss difference so far")
+        axes.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("largest loss difference")
     known = style.looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
     legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
     legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
@@ -210,9 +228,15 @@ def _divergence(curves: pd.DataFrame) -> Figure:
     return style.finish(made, "When float32 trainings part", footer, legend=legend)
 
 
+def _titled(case: str, network: str) -> str:
+    """The network and its head; the classes come before the precision in a case's name."""
+    classes = re.search(r"-(\d+)-float", case)
+    return f"{network}, {classes[1]} classes" if classes else case
+
+
 def _divergence_caption(curves: pd.DataFrame) -> str:
     controls = curves[curves["kind"] == "control"]
-    number = int(controls.groupby(["architecture", "framework"]).size().min())
+    number = int(controls.groupby(["case", "framework"]).size().min())
     return (
         "Relative difference of the training loss, the largest so far, float32. Band: lowest to "
         f"highest of {count(number, 'control')} in each framework; grey line: their median."
@@ -224,8 +248,15 @@ def _caption(found: pd.DataFrame) -> str:
     networks = ", ".join(sorted(found["architecture"].unique()))
     return (
         f"Largest error on each rung over {count(found['case'].nunique(), 'case')} "
-        f"({networks}). {machine.get('cpu', '')}. Command: {found['command'].iloc[0]}"
+        f"({networks}). {machine.get('cpu', '')}. {_commands(found)}"
     )
+
+
+def _commands(found: pd.DataFrame) -> str:
+    commands = list(dict.fromkeys(found.sort_values("started_at")["command"]))
+    if len(commands) == 1:
+        return f"Command: {commands[0]}"
+    return f"{len(commands)} climbs, the last: {commands[-1]}"
 
 
 def _table(found: pd.DataFrame) -> Table:

@@ -38,9 +38,10 @@ def store(tmp_path):
     return store
 
 
-def keep(store, rows, curves=()):
-    started = datetime(2026, 1, 1, tzinfo=UTC)
-    findings.append(store.path, rows, started_at=started, curves=curves, **SHARED)
+def keep(store, rows, curves=(), day=1, **changes):
+    started = datetime(2026, 1, day, tzinfo=UTC)
+    shared = {**SHARED, **changes}
+    findings.append(store.path, rows, started_at=started, curves=curves, **shared)
 
 
 def blocks(store, kind):
@@ -120,7 +121,7 @@ def test_divergence_curves_stand_beside_their_controls(store):
         }
 
     drawn = [curve("cross", "jax", 1e-6), *(curve("control", f"noise{n}", 2e-6) for n in range(8))]
-    keep(store, [finding("R5c", "torch", 2e-6)], drawn)
+    keep(store, [finding("R5c", "torch", 2e-6, case="unam-noise")], drawn)
     pictures = {picture.name: picture for picture in blocks(store, Picture)}
     assert "8 controls" in pictures["fidelity-divergence"].caption
 
@@ -130,3 +131,17 @@ def test_the_page_holds_the_section(store, tmp_path):
     written = page.write(store, tmp_path / "out")
     assert "Do they compute the same thing?" in written.page.read_text(encoding="utf-8")
     assert not plt.get_fignums()
+
+
+def test_a_ladder_climbed_in_pieces_is_shown_whole_and_each_piece_as_it_was_last(store):
+    keep(store, [finding("R1", "torch", 2e-7), finding("R2", "torch", 2e-7)])
+    keep(store, [finding("R2", "torch", 1.0, status="failed")], day=2)
+    keep(store, [finding("R1", "jax", 2e-7)], day=3)
+    assert blocks(store, Note)[0].text == "2 of 3 comparisons held."
+
+
+def test_climbs_of_other_versions_or_machines_are_not_mixed_in(store):
+    keep(store, [finding("R1", "torch", 2e-7)], versions='{"torch": "1.0"}')
+    keep(store, [finding("R1", "jax", 2e-7)], day=2, machine='{"cpu": "another"}')
+    keep(store, [finding("R1", "keras", 2e-7)], day=3)
+    assert blocks(store, Note)[0].text == "1 of 1 comparison held."
