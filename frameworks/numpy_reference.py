@@ -44,6 +44,10 @@ class Forward:
 class NumpyReference:
     """NumPy, in the dtype of `runtime.precision`. See `frameworks.backend.Backend`.
 
+    stored: dtype that weights are rounded to after every step, as a framework rounds what it keeps
+    in float32; None for none. What is computed of them stays as exact as `runtime.precision`, but
+    for the projection on a maximum norm: its epsilon is below float32's resolution of the factor.
+
     Raises:
         SpecificationError: a device, precision or dropout that NumPy does not have, or a field of
             a batch norm or of the optimizer that is not stated.
@@ -53,6 +57,7 @@ class NumpyReference:
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
         _check(network, recipe, runtime)
+        self.stored: np.dtype | None = None
         self.network, self.recipe, self.runtime = network, recipe, runtime
         self.dtype = np.dtype(runtime.precision)
         if weights is None:
@@ -143,7 +148,10 @@ class NumpyReference:
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
                 key = f"{layer.name}/kernel"
-                self.weights[key] = optimizers.project_max_norm(self.weights[key], layer.max_norm)
+                kernel = self.weights[key].astype(self.stored or self.dtype)
+                self.weights[key] = optimizers.project_max_norm(kernel, layer.max_norm)
+        for key in self.network.trainable_keys:
+            self.weights[key] = self._as_stored(self.weights[key])
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         forward = self._forward(batch.images, training=training, masks=batch.masks)
@@ -244,7 +252,10 @@ class NumpyReference:
     def _take_running_statistics(self, forward: Forward) -> None:
         for name, applied in forward.applied.items():
             for part, array in applied.running.items():
-                self.weights[f"{name}/{part}"] = array
+                self.weights[f"{name}/{part}"] = self._as_stored(array)
+
+    def _as_stored(self, weight: np.ndarray) -> np.ndarray:
+        return weight.astype(self.stored or self.dtype).astype(self.dtype)
 
     def _parts(self, name: str) -> Weights:
         """The weights of one layer by part."""

@@ -56,7 +56,7 @@ def test_r5_trains_slower_than_r3_by_the_share_asked_for():
         return [rate / usual for rate, usual in zip(rates, full, strict=True)]
 
     assert shares("--rungs", "R5a") == [1 / 16] * 3
-    assert shares("--rungs", "R5b") == [1, 1 / 4, 1 / 16]
+    assert shares("--rungs", "R5b") == [1 / 16] * 3
     assert shares("--rungs", "R5a", "--rate", "1") == [1] * 3
     assert shares("--rungs", "R5b", "--rate", "0.5") == [0.5] * 3
 

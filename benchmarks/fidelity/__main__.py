@@ -85,9 +85,10 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--rate",
         type=share,
+        default=2**-4,  # ladder.R5_RATE
         metavar="SHARE",
-        help="of R5a and R5b: learning rate over that of R3 (default 1/16; in R5b 1 of sgd, 1/4 "
-        "with momentum); at a larger one rounding grows",
+        help="of R5a and R5b: learning rate over that of R3 (default 1/16); at a larger one "
+        "rounding grows",
     )
     line.add_argument("--batch-size", type=positive, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")

@@ -34,6 +34,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
     (controls for R5c).
     native: the framework draws its own initial weights and dropout masks.
+    stored: the reference computes in `precision` and rounds weights to this after every step.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     feed: Feed = "auto"
     native: bool = False
     mutant: str = ""
+    stored: Literal["", "float32"] = ""
 
     @property
     def runtime(self) -> Runtime:

@@ -42,13 +42,9 @@ DYADIC: dict[str, Optimizer] = {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
-# Learning rates of R5 over DYADIC's. With batch norm and eight images a batch, rounding grows up to
-# 1e10-fold in 64 steps at DYADIC's rates, even of float64, and says nothing of what is computed. In
-# float32 plain SGD must not be as slow: rounding would be a large part of the way that a weight
-# goes. R5b's were chosen on PyTorch, before the other frameworks ran (docs/fidelity.md).
-R5A_RATE = 2**-4
-R5B_RATES = {"sgd": 1.0, "momentum": 2**-2, "nesterov": 2**-2}
-R5B_RATE = 2**-4  # of all others
+# Learning rate of R5 over DYADIC's. With batch norm and eight images a batch, rounding grows up to
+# 1e10-fold in 64 steps at DYADIC's rates, even of float64, and says nothing of what is computed.
+R5_RATE = 2**-4
 
 
 def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
@@ -262,27 +258,27 @@ def smooth_trajectories(
     architectures: Iterable[str | Architecture],
     optimizers: Iterable[str] = ("adam",),
     steps: int = 200,
-    rate: float | None = None,
+    rate: float = R5_RATE,
     **fields: object,
 ) -> list[Case]:
     """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact.
 
-    rate: learning rate over DYADIC's; by default one at which rounding does not grow.
+    rate: learning rate over DYADIC's.
     """
-    rates = {name: R5B_RATES.get(name, R5B_RATE) if rate is None else rate for name in optimizers}
+    optimizers = list(optimizers)
     options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 8)} | fields
     options |= {"measure": ("steps",), "steps": steps}
     networks = [load(a) if isinstance(a, str) else a for a in architectures]
     return [
         make(
             smooth_twin(network),
-            _slower(steady(name), rates[name]),
+            _slower(steady(name), rate),
             "float32",
             label=f"{steps}steps-{name}",
             **options,  # type: ignore[arg-type]
         )
         for network in networks
-        for name in rates
+        for name in optimizers
     ]
 
 
@@ -291,13 +287,13 @@ def trajectories(
     optimizers: Iterable[str],
     steps: int = 10,
     epsilon: float = STEADY_EPSILON,
-    rate: float | None = None,
+    rate: float = R5_RATE,
     **fields: object,
 ) -> list[Case]:
     """R5a: float64 training, every step compared, the learning rate halved half-way.
 
     epsilon: of Adam and AdamW, as large as R4's unless another is asked for.
-    rate: learning rate over DYADIC's; by default one at which rounding does not grow.
+    rate: learning rate over DYADIC's.
     """
     optimizers = list(optimizers)
     options: dict[str, object] = {"images": 44, "test_images": 8, "measure": ("steps",)}
@@ -306,7 +302,7 @@ def trajectories(
     made = []
     for architecture in architectures:
         for name in optimizers:
-            spec = _slower(steady(name, epsilon), R5A_RATE if rate is None else rate)
+            spec = _slower(steady(name, epsilon), rate)
             label = f"{steps}steps-{name}"
             made.append(make(architecture, spec, "float64", label=label, **options))  # type: ignore[arg-type]
     return made

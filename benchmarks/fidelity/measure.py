@@ -18,6 +18,7 @@ from benchmarks.fidelity.mutants import mutated
 from datasets import batches
 from frameworks import weights as canonical
 from frameworks.backend import Backend, Framework, framework
+from frameworks.numpy_reference import NumpyReference
 
 Arrays = dict[str, np.ndarray]
 REFERENCE = "numpy"
@@ -67,7 +68,10 @@ def measure(case: Case, backend_class: type[Backend]) -> Arrays:
 def _build(material: Material, backend_class: type[Backend]) -> Backend:
     case = material.case
     weights = None if case.native else material.weights
-    return backend_class(material.network, case.recipe, case.runtime, weights)
+    backend = backend_class(material.network, case.recipe, case.runtime, weights)
+    if isinstance(backend, NumpyReference) and case.stored:
+        backend.stored = np.dtype(case.stored)
+    return backend
 
 
 def _compile(material: Material, backend: Backend) -> Arrays:
