@@ -5,6 +5,7 @@ all, by as many writers at once as there are. `compact` packs such files into fe
 may be found twice (a merge, a compaction that was killed half way): reading keeps one.
 """
 
+import contextlib
 import os
 import re
 import uuid
@@ -180,7 +181,11 @@ class Store:
         from results.pack import PACK_BYTES, pack
 
         remove_stale(self.path)
-        small = [path for path in self.files() if path.stat().st_size < PACK_BYTES / 2]
+        small = []
+        for path in self.files():
+            with contextlib.suppress(FileNotFoundError):  # packed by someone else since the listing
+                if path.stat().st_size < PACK_BYTES / 2:
+                    small.append(path)
         return pack(self.path, small) if len(small) > 1 else 0
 
     def tidy(self) -> int:

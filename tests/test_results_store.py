@@ -424,3 +424,15 @@ def test_many_files_are_packed_and_few_are_left_alone(
     assert store.tidy() == 4
     assert len(store.files()) == 1
     assert len(store.runs()) == 4
+
+
+def test_a_file_that_another_packs_after_the_listing_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "runs")
+    for seed in range(3):
+        store.append(*synthetic_run(seed=seed))
+    listed = store.files()
+    listed[1].unlink()
+    monkeypatch.setattr(store, "files", lambda: listed)
+    assert store.compact() == 2
