@@ -177,7 +177,6 @@ def test_nothing_to_attribute_is_said(capsys):
         (["--native", "keras", "torhc"], "did you mean 'torch'"),
         (["--native", "keras", "torch", "--optimizers", "adan"], "unknown optimizer adan"),
         (["--native", "keras", "torch", "--pictures", "missing.h5"], "missing.h5"),
-        (["--native", "keras", "torch", "--seeds", "0"], "--seeds"),
     ],
 )
 def test_bad_input_is_told_in_a_line(arguments, words, capsys):

@@ -63,7 +63,13 @@ def test_r5_trains_slower_than_r3_by_the_share_asked_for():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--steps", "0"), ("--batch-size", "-1"), ("--classes", "x"), ("--rate", "nan")],
+    [
+        ("--steps", "0"),
+        ("--batch-size", "-1"),
+        ("--classes", "x"),
+        ("--rate", "nan"),
+        ("--seeds", "0"),
+    ],
 )
 def test_a_number_that_is_none_is_named_with_its_option(capsys, option, value):
     with pytest.raises(SystemExit) as ended:

@@ -339,18 +339,23 @@ def test_the_file_says_where_it_comes_from(yardstick):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("--blocks 0", "--blocks is 0"),
-        ("--processes 0", "--processes is 0"),
         ("--steps 1", "--steps is 1; must be at least 2"),
         ("--batch-size 1", "--batch-size is 1"),
         ("--epoch-images 5", "--epoch-images is 5; must be at least a batch of 64"),
-        ("--threads 0", "--threads 0: must be 1 to"),
         ("--precision tf32 --threads 1", "there is no TF32 on a CPU"),
     ],
 )
 def test_bad_input_is_a_message_and_status_2(arguments, told, capsys):
     assert command.main(arguments.split()) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--blocks", "--processes", "--threads"])
+def test_a_number_below_one_is_named_with_its_option(option, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main([option, "0"])
+    assert ended.value.code == 2
+    assert f"argument {option}: '0' is not a whole number, 1 or more" in capsys.readouterr().err
 
 
 def test_a_framework_that_is_not_installed_is_a_message(monkeypatch, capsys):

@@ -36,10 +36,6 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     origin, target = options.native
     inside = options.inside
-    for field in ("seeds", "epochs", "batch_size"):
-        if getattr(options, field) < 1:
-            option = field.replace("_", "-")
-            raise ValueError(f"--{option} is {getattr(options, field)}; it must be at least 1")
     for name in {inside, origin, target} - {attribution.MATCHED}:
         if missing := framework(name).missing_packages():
             listed = " ".join(sorted(missing))

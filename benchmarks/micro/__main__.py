@@ -121,7 +121,7 @@ def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
 def _check_numbers(options: argparse.Namespace) -> None:
     if options.quick:
         options.steps, options.blocks, options.batch_size, options.processes = 2, 1, 16, 3
-    for name, least in (("steps", 2), ("blocks", 1), ("processes", 1), ("batch_size", 2)):
+    for name, least in (("steps", 2), ("batch_size", 2)):
         if getattr(options, name) < least:
             raise ValueError(
                 f"--{name.replace('_', '-')} is {getattr(options, name)}; must be at least {least}."

@@ -67,8 +67,6 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     from frameworks.architecture import load
 
     load(options.architecture)  # a misspelt name is told once, and here
-    if options.blocks < 1:
-        raise ValueError(f"--blocks is {options.blocks}; must be at least 1.")
     check(
         options.frameworks,
         device=options.device,
