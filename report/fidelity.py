@@ -254,9 +254,7 @@ def _caption(found: pd.DataFrame) -> str:
 
 def _commands(found: pd.DataFrame) -> str:
     commands = list(dict.fromkeys(found.sort_values("started_at")["command"]))
-    if len(commands) == 1:
-        return f"Command: {commands[0]}"
-    return f"{len(commands)} climbs, the last: {commands[-1]}"
+    return f"Command{'s' * (len(commands) > 1)}: {'; '.join(commands)}"
 
 
 def _table(found: pd.DataFrame) -> Table:

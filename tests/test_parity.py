@@ -9,30 +9,19 @@ from benchmarks.fidelity import ladder
 from benchmarks.fidelity.case import Material
 from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.measure import measure
-from benchmarks.matrix import matrix
 from benchmarks.parity import Checked, ParityChecks, key_of
-from benchmarks.plan import DataView, PlannedRun, RunConfig, SplitSizes
+from benchmarks.plan import PlannedRun, RunConfig
 from benchmarks.suite import Suite
 from frameworks.backend import EpochResult
 from frameworks.defaults import fill_architecture
 from frameworks.numpy_reference import NumpyReference
 from frameworks.recipe import Recipe
-
-VIEW = DataView(
-    dataset="demo",
-    sha256="0" * 64,
-    labels="native",
-    channels="rgb",
-    height=69,
-    width=69,
-    image_channels=3,
-    classes=10,
-)
+from tests import planning
 
 
 def plan(**fields: object) -> list[PlannedRun]:
     suite = Suite(**{"architectures": ("c1",), **fields})  # type: ignore[arg-type]
-    return matrix(suite, VIEW, SplitSizes(640, 160, 200), devices={}, threads=2)
+    return planning.plan(suite)
 
 
 def config(**changes: object) -> RunConfig:
