@@ -1,4 +1,4 @@
-"""What the fidelity ladder found, kept beside the runs: one Parquet file per climb."""
+"""What the fidelity ladder found, kept beside the runs: a Parquet file for each part of a climb."""
 
 from __future__ import annotations
 
@@ -88,31 +88,32 @@ def append(
     store: str | os.PathLike[str],
     rows: Sequence[Mapping[str, Any]],
     *,
+    climb_id: str,
     started_at: datetime,
     curves: Sequence[Mapping[str, Any]] = (),
     **shared: str,
 ) -> Path:
-    """Keep the findings of one climb, whole or not at all.
+    """Keep findings of one climb, all of it or a part, whole or not at all.
 
     Args:
         rows: dictionaries with the columns above that differ between findings.
         curves: dictionaries with the columns of the curves, without `climb_id`.
+        climb_id, started_at: the same for all parts of a climb.
         shared: `machine`, `versions` and `command`, the same for all.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    climb = uuid.uuid4().hex
     common = {
-        "climb_id": climb,
+        "climb_id": climb_id,
         "started_at": started_at,
         "schema_version": SCHEMA_VERSION,
         **shared,
     }
     table = pa.Table.from_pylist([{**row, **common} for row in rows], schema=_SCHEMA)
-    name = f"{started_at:%Y%m%dT%H%M%S}-{climb[:8]}.parquet"
+    name = f"{started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.parquet"
     if curves:
-        drawn = [{**curve, "climb_id": climb} for curve in curves]
+        drawn = [{**curve, "climb_id": climb_id} for curve in curves]
         with whole_file(Path(store) / _CURVES / name, Path(store)) as file:
             pq.write_table(pa.Table.from_pylist(drawn, schema=_CURVE_SCHEMA), file)
     path = Path(store) / _FOLDER / name

@@ -4,15 +4,16 @@ import pytest
 
 from benchmarks.fidelity import climb, ladder
 from benchmarks.fidelity.__main__ import main, parser
+from benchmarks.fidelity.finding import Finding
 from frameworks.architecture import load
+from results import findings
 
 
-def cases(*arguments: str):
-    options = parser().parse_args(["--architectures", "unam", *arguments])
+def cases(*arguments: str, network: str = "unam"):
+    options = parser().parse_args(["--architectures", network, *arguments])
     options.rungs = climb._asked(options)
-    networks = [load("unam")]
-    shared = climb._shared(options, None)
-    return climb._cases(options, networks, shared) + climb._noise_cases(options, networks, shared)
+    parts = climb._parts(options, [load(network)], climb._shared(options, None))
+    return [case for part in parts for case in (*part.cases, *part.noise)]
 
 
 @pytest.mark.parametrize("rung", ["R0-R2", "R4", "R5a", "R5b", "R5c"])
@@ -49,14 +50,16 @@ def test_each_training_rung_has_its_own_length_unless_one_is_given():
 def test_r5_trains_slower_than_r3_by_the_share_asked_for():
     optimizers = ("sgd", "nesterov", "adam")
 
-    def shares(*arguments):
-        made = cases("--classes", "10", "--optimizers", *optimizers, *arguments)
+    def shares(*arguments, network="unam"):
+        asked = ["--classes", "10", "--optimizers", *optimizers, *arguments]
+        made = cases(*asked, network=network)
         full = [ladder.DYADIC[name].learning_rate for name in optimizers]
         rates = [case.recipe.optimizer.learning_rate for case in made]
         return [rate / usual for rate, usual in zip(rates, full, strict=True)]
 
-    assert shares("--rungs", "R5a") == [1 / 16] * 3
-    assert shares("--rungs", "R5b") == [1 / 16] * 3
+    for rung in ("R5a", "R5b"):
+        assert shares("--rungs", rung) == [1 / 4] * 3
+        assert shares("--rungs", rung, network="c2") == [1 / 16] * 3
     assert shares("--rungs", "R5a", "--rate", "1") == [1] * 3
     assert shares("--rungs", "R5b", "--rate", "0.5") == [0.5] * 3
 
@@ -76,3 +79,28 @@ def test_a_number_that_is_none_is_named_with_its_option(capsys, option, value):
         main(["--frameworks", "torch", option, value])
     assert ended.value.code == 2
     assert f"argument {option}: '{value}' is not" in capsys.readouterr().err
+
+
+def test_a_climb_broken_off_keeps_the_networks_that_were_finished(tmp_path, capsys, monkeypatch):
+    def interrupted(part, options, folder):
+        if part.name == "c2":
+            raise KeyboardInterrupt
+        return [
+            Finding("R1", "unam-10-float64", "torch", "numpy", "float64", "", 0.0, 1.0, "passed")
+        ], []
+
+    monkeypatch.setattr(climb, "_climb_part", interrupted)
+    arguments = ["--frameworks", "torch", "--architectures", "unam", "c2", "--rungs", "R0-R2"]
+    assert main([*arguments, "--store", str(tmp_path)]) == 130
+    assert "1/2 unam: 1 of 1 comparisons hold" in capsys.readouterr().out
+    assert findings.read(tmp_path)["architecture"].tolist() == ["unam"]
+
+
+def test_a_store_that_cannot_be_written_is_told_of_before_anything_is_measured(tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    arguments = ["--frameworks", "torch", "--architectures", "unam", "--store", str(blocked)]
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert str(blocked) in said.err
+    assert "cases for" not in said.out

@@ -1,6 +1,7 @@
 """The ladder on the page: verdict, figure, failures in words. The findings here are invented."""
 
 import io
+import uuid
 from datetime import UTC, datetime
 
 import matplotlib.pyplot as plt
@@ -41,7 +42,8 @@ def store(tmp_path):
 def keep(store, rows, curves=(), day=1, **changes):
     started = datetime(2026, 1, day, tzinfo=UTC)
     shared = {**SHARED, **changes}
-    findings.append(store.path, rows, started_at=started, curves=curves, **shared)
+    climb = uuid.uuid4().hex
+    findings.append(store.path, rows, climb_id=climb, started_at=started, curves=curves, **shared)
 
 
 def blocks(store, kind):

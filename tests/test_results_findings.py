@@ -32,7 +32,8 @@ SHARED = {"machine": "{}", "versions": "{}", "command": "python -m benchmarks.fi
 
 def keep(store, rows, second=0):
     started = datetime(2026, 1, 1, 12, 0, second, tzinfo=UTC)
-    return findings.append(store, rows, started_at=started, **SHARED)
+    climb = f"climb {second}"
+    return findings.append(store, rows, climb_id=climb, started_at=started, **SHARED)
 
 
 def test_findings_are_read_as_they_were_kept(tmp_path):
@@ -50,6 +51,14 @@ def test_climbs_add_up_oldest_first(tmp_path):
     frame = findings.read(tmp_path)
     assert frame["started_at"].is_monotonic_increasing
     assert frame["climb_id"].nunique() == 2
+
+
+def test_parts_of_a_climb_lie_side_by_side(tmp_path):
+    keep(tmp_path, [ROW])
+    keep(tmp_path, [ROW | {"architecture": "c2"}])
+    frame = findings.read(tmp_path)
+    assert len(set(frame["climb_id"])) == 1
+    assert set(frame["architecture"]) == {ROW["architecture"], "c2"}
 
 
 def test_a_store_without_findings_is_an_empty_frame(tmp_path):
@@ -90,7 +99,7 @@ def test_what_the_ladder_found_is_exported_or_said_to_be_none(tmp_path, capsys, 
     assert f"has no {frame}" in capsys.readouterr().err
     started = datetime(2026, 1, 1, tzinfo=UTC)
     curve = dict.fromkeys(findings.CURVE_COLUMNS, "x") | {"difference": [0.0, 1e-7]}
-    findings.append(tmp_path, [ROW], started_at=started, curves=[curve], **SHARED)
+    findings.append(tmp_path, [ROW], climb_id="c", started_at=started, curves=[curve], **SHARED)
     findings.append_trainings(tmp_path, [{"factor": "x", "accuracy": 0.5}], started_at=started)
     assert main(export) == 0
     read = pd.read_csv(io.StringIO(capsys.readouterr().out))

@@ -85,10 +85,9 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--rate",
         type=share,
-        default=2**-4,  # ladder.R5_RATE
         metavar="SHARE",
-        help="of R5a and R5b: learning rate over that of R3 (default 1/16); at a larger one "
-        "rounding grows",
+        help="of R5a and R5b: learning rate over that of R3 (default 1/4, with batch norm 1/16); "
+        "at a larger one rounding grows",
     )
     line.add_argument("--batch-size", type=positive, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")
@@ -177,6 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the networks that were finished are kept", file=sys.stderr)
+        return 130
 
 
 def _climb(options: argparse.Namespace, command: list[str]) -> int:

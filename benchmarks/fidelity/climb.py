@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import tempfile
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,16 +30,69 @@ from benchmarks.fidelity.rungs import judge
 from frameworks.architecture import Architecture, load
 from frameworks.backend import framework, without_version
 from results import findings as kept
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is climbed before anything is kept: the cases of one network, or the optimizers alone.
+
+    noise: the plain float32 cases of R5c. left_out: what was asked for and cannot be run.
+    """
+
+    name: str
+    cases: list[Case]
+    noise: list[Case] = dataclasses.field(default_factory=list)
+    left_out: list[Finding] = dataclasses.field(default_factory=list)
 
 
 def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
     """Status 0 when every rung held, 1 when one failed or could not be run.
+
+    Every part is kept in the store as it is done, so that a climb broken off keeps the others.
 
     Raises:
         ValueError: something unknown, or a framework that is not installed.
         OSError: galaxies that cannot be read, a store that cannot be written.
     """
     names: list[str] = options.frameworks
+    _check_installed(names)
+    networks = [load(name) for name in options.architectures]
+    options.rungs = _asked(options)
+    Store(options.store).check_writable()
+    keep = functools.partial(
+        kept.append,
+        options.store,
+        climb_id=uuid.uuid4().hex,
+        started_at=datetime.now(UTC),
+        machine=json.dumps(machine.describe()),
+        versions=json.dumps(machine.versions()),
+        command=" ".join(command),
+    )
+    findings: list[Finding] = []
+    with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
+        parts = _parts(options, networks, _shared(options, Path(scratch)))
+        count = sum(len(part.cases) + len(part.noise) for part in parts)
+        print(f"{count} cases for {', '.join(names)} and the reference", flush=True)
+        for number, part in enumerate(parts, start=1):
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                found, curves = _climb_part(part, options, Path(folder))
+            rows = [dataclasses.asdict(one) | _network_of(one.case) for one in found]
+            drawn = [dataclasses.asdict(curve) | _network_of(curve.case) for curve in curves]
+            path = keep(rows, curves=drawn)
+            held = sum(one.status == "passed" for one in found)
+            print(
+                f"{number}/{len(parts)} {part.name}: {held} of {len(found)} comparisons hold; "
+                f"kept in {path}",
+                flush=True,
+            )
+            findings += found
+    _say_what_needs_three(findings, names)
+    show(findings, verbose=options.verbose)
+    return int(any(finding.status != "passed" for finding in findings))
+
+
+def _check_installed(names: Sequence[str]) -> None:
     for name in names:
         if (base := without_version(name)) != name:
             raise ValueError(
@@ -48,36 +104,23 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
         raise ValueError(
             f"not installed: {listed}. Install with: pip install -c constraints.txt {listed}"
         )
-    networks = [load(name) for name in options.architectures]
-    options.rungs = _asked(options)
-    started = datetime.now(UTC)
+
+
+def _climb_part(
+    part: Part, options: argparse.Namespace, folder: Path
+) -> tuple[list[Finding], list[noise.Curve]]:
+    """Measured in all frameworks and judged."""
+    names: list[str] = options.frameworks
+    traces = collect([REFERENCE, *names], part.cases, folder, timeout=options.timeout)
+    findings = [*judge(traces, part.cases, names), *part.left_out]
     curves: list[noise.Curve] = []
-    with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-        shared = _shared(options, Path(scratch))
-        cases = _cases(options, networks, shared)
-        print(f"{len(cases)} cases for {', '.join(names)} and the reference", flush=True)
-        traces = collect([REFERENCE, *names], cases, Path(scratch), timeout=options.timeout)
-        findings = [*judge(traces, cases, names), *_left_out(options, networks)]
-        _say_what_needs_three(findings, names)
-        for plain in _noise_cases(options, networks, shared):
-            folder = Path(scratch) / plain.name
-            more, drawn = against_own_noise(
-                plain, names, _steps(options, "R5c"), folder, timeout=options.timeout
-            )
-            findings += more
-            curves += drawn
-    show(findings, verbose=options.verbose)
-    path = kept.append(
-        options.store,
-        [dataclasses.asdict(finding) | _network_of(finding.case) for finding in findings],
-        curves=[dataclasses.asdict(curve) | _network_of(curve.case) for curve in curves],
-        started_at=started,
-        machine=json.dumps(machine.describe()),
-        versions=json.dumps(machine.versions()),
-        command=" ".join(command),
-    )
-    print(f"kept in {path}")
-    return int(any(finding.status != "passed" for finding in findings))
+    for plain in part.noise:
+        more, drawn = against_own_noise(
+            plain, names, _steps(options, "R5c"), folder / plain.name, timeout=options.timeout
+        )
+        findings += more
+        curves += drawn
+    return findings, curves
 
 
 def _say_what_needs_three(findings: Sequence[Finding], names: Sequence[str]) -> None:
@@ -110,20 +153,38 @@ def _shared(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     return shared
 
 
+def _parts(
+    options: argparse.Namespace, networks: Sequence[Architecture], shared: dict[str, Any]
+) -> list[Part]:
+    """The optimizers alone, if asked for, then every network; only what has something to do."""
+    parts = [
+        Part(
+            network.name,
+            _cases(options, network, shared),
+            _noise_cases(options, network, shared),
+            _left_out(options, network),
+        )
+        for network in networks
+    ]
+    if "R3" in options.rungs:
+        alone = ladder.optimizers_alone(options.precision)
+        parts.insert(0, Part("optimizers", [_of_tuning(case, options.tuning) for case in alone]))
+    return [part for part in parts if part.cases or part.noise or part.left_out]
+
+
 def _cases(
-    options: argparse.Namespace, networks: list[Architecture], shared: dict[str, Any]
+    options: argparse.Namespace, network: Architecture, shared: dict[str, Any]
 ) -> list[Case]:
-    """The cases of the rungs asked for, R5c apart."""
+    """A network's cases of the rungs asked for, R5c apart."""
     optimizers = options.optimizers or ["adam"]
     if unknown := [name for name in optimizers if name not in ladder.DYADIC]:
         raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
     training: dict[str, Any] = shared | {"test_images": options.batch_size}
+    networks = [network]
     cases: list[Case] = []
     if "R0-R2" in options.rungs:
         batches = ladder.one_batch(networks, options.precision, options.classes, **shared)
         cases += [ladder.settled(case) for case in batches]
-    if "R3" in options.rungs:
-        cases += ladder.optimizers_alone(options.precision)
     for classes in options.classes:
         if "R4" in options.rungs:
             whole = ladder.one_step(networks, options.precision, classes=classes, **shared)
@@ -138,9 +199,9 @@ def _cases(
 
 
 def _noise_cases(
-    options: argparse.Namespace, networks: list[Architecture], shared: dict[str, Any]
+    options: argparse.Namespace, network: Architecture, shared: dict[str, Any]
 ) -> list[Case]:
-    """The plain float32 cases of R5c."""
+    """A network's plain float32 cases of R5c."""
     if "R5c" not in options.rungs or "float32" not in options.precision:
         return []
     return [
@@ -148,7 +209,6 @@ def _noise_cases(
             ladder.make(network, "adam", "float32", label="noise", classes=classes, **shared),
             options.tuning,
         )
-        for network in networks
         for classes in options.classes
     ]
 
@@ -170,7 +230,7 @@ def _asked(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _left_out(options: argparse.Namespace, networks: list[Architecture]) -> list[Finding]:
+def _left_out(options: argparse.Namespace, network: Architecture) -> list[Finding]:
     """A rung that was asked for but has nothing in the precisions asked for was not run."""
     return [
         Finding(
@@ -187,7 +247,6 @@ def _left_out(options: argparse.Namespace, networks: list[Architecture]) -> list
         )
         for rung, precision in _ONE_PRECISION.items()
         if rung in options.rungs and precision not in options.precision
-        for network in networks
         for framework in options.frameworks
     ]
 

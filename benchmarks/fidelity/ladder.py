@@ -13,6 +13,7 @@ from frameworks.architecture import (
     Activation,
     Architecture,
     AveragePool,
+    BatchNorm,
     Conv,
     Dense,
     MaxPool,
@@ -42,9 +43,10 @@ DYADIC: dict[str, Optimizer] = {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
-# Learning rate of R5 over DYADIC's. With batch norm and eight images a batch, rounding grows up to
-# 1e10-fold in 64 steps at DYADIC's rates, even of float64, and says nothing of what is computed.
-R5_RATE = 2**-4
+# Learning rate of R5 over DYADIC's. At a large one rounding grows from step to step, with batch norm
+# over eight images up to 1e10-fold in 64, and says nothing of what is computed. At a small one the
+# weights' way is short beside the spacing of float32 (docs/fidelity.md).
+R5_RATE, R5_RATE_BATCH_NORM = 2**-2, 2**-4
 
 
 def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
@@ -250,7 +252,10 @@ def smooth_twin(architecture: Architecture) -> Architecture:
     return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
 
 
-def _slower(optimizer: Optimizer, rate: float) -> Optimizer:
+def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
+    if rate is None:
+        has_batch_norm = any(isinstance(layer, BatchNorm) for layer in architecture.layers)
+        rate = R5_RATE_BATCH_NORM if has_batch_norm else R5_RATE
     return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * rate)
 
 
@@ -258,21 +263,21 @@ def smooth_trajectories(
     architectures: Iterable[str | Architecture],
     optimizers: Iterable[str] = ("adam",),
     steps: int = 200,
-    rate: float = R5_RATE,
+    rate: float | None = None,
     **fields: object,
 ) -> list[Case]:
     """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact.
 
-    rate: learning rate over DYADIC's.
+    rate: learning rate over DYADIC's (default: R5_RATE, or R5_RATE_BATCH_NORM).
     """
     optimizers = list(optimizers)
-    options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 8)} | fields
+    options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 2)} | fields
     options |= {"measure": ("steps",), "steps": steps}
     networks = [load(a) if isinstance(a, str) else a for a in architectures]
     return [
         make(
             smooth_twin(network),
-            _slower(steady(name), rate),
+            _slower(steady(name), network, rate),
             "float32",
             label=f"{steps}steps-{name}",
             **options,  # type: ignore[arg-type]
@@ -287,22 +292,27 @@ def trajectories(
     optimizers: Iterable[str],
     steps: int = 10,
     epsilon: float = STEADY_EPSILON,
-    rate: float = R5_RATE,
+    rate: float | None = None,
     **fields: object,
 ) -> list[Case]:
     """R5a: float64 training, every step compared, the learning rate halved half-way.
 
     epsilon: of Adam and AdamW, as large as R4's unless another is asked for.
-    rate: learning rate over DYADIC's.
+    rate: learning rate over DYADIC's (default: R5_RATE, or R5_RATE_BATCH_NORM).
     """
     optimizers = list(optimizers)
     options: dict[str, object] = {"images": 44, "test_images": 8, "measure": ("steps",)}
-    options |= {"record_every": max(1, steps // 8)} | fields
+    options |= {"record_every": max(1, steps // 2)} | fields
     options |= {"steps": steps, "rate_change": steps // 2, "rate_factor": 0.5}
-    made = []
-    for architecture in architectures:
-        for name in optimizers:
-            spec = _slower(steady(name, epsilon), rate)
-            label = f"{steps}steps-{name}"
-            made.append(make(architecture, spec, "float64", label=label, **options))  # type: ignore[arg-type]
-    return made
+    networks = [load(a) if isinstance(a, str) else a for a in architectures]
+    return [
+        make(
+            network,
+            _slower(steady(name, epsilon), network, rate),
+            "float64",
+            label=f"{steps}steps-{name}",
+            **options,  # type: ignore[arg-type]
+        )
+        for network in networks
+        for name in optimizers
+    ]
