@@ -43,9 +43,9 @@ DYADIC: dict[str, Optimizer] = {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
-# Learning rate of R5 over DYADIC's. At a large one rounding grows from step to step, with batch norm
-# over eight images up to 1e10-fold in 64, and says nothing of what is computed. At a small one the
-# weights' way is short beside the spacing of float32 (docs/fidelity.md).
+# Learning rate of R5 over DYADIC's. At a large one rounding grows from step to step, with batch
+# norm over eight images up to 1e10-fold in 64, and says nothing of what is computed. At a small one
+# the way of the weights is short beside the spacing of float32 (docs/fidelity.md).
 R5_RATE, R5_RATE_BATCH_NORM = 2**-2, 2**-4
 
 
