@@ -1,6 +1,7 @@
 """The gate that runs both sides itself: real harness processes, with fake frameworks."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.track import main
-from benchmarks.tracking import on_the_spot, selftest
+from benchmarks.tracking import on_the_spot, selftest, selftest_real
 from benchmarks.tracking.on_the_spot import Side, interleave
 from results.store import Store
 from results.verdict import Verdict
@@ -105,31 +106,41 @@ def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:  #
     out = capsys.readouterr().out
     rows = [*selftest.cases(12), *selftest.cases_apart(12)]
     assert all(case.title in out for case in rows)
-    assert out.count(" met ") == sum(bool(case.goal) for case in rows) == 6
+    assert len(re.findall(r"\bmet\b", out)) == sum(bool(case.goal) for case in rows) == 6
     assert main(["selftest", "--simulate", "20", "--processes", "4"]) == 1
     assert "missed" in capsys.readouterr().out
 
 
 def test_comparisons_that_were_kept_are_not_run_again(tmp_path, capsys) -> None:
     file = tmp_path / "kept" / "real.jsonl"
-    case = selftest.cases(12)[0]
     ran = []
 
-    def compared() -> Verdict:
+    def tried() -> dict[str, Verdict]:
         ran.append(1)
-        return Verdict("no-data", "too few", ratio=1.0 + len(ran))  # most of it is NaN
+        verdict = Verdict("no-data", "too few", ratio=1.0 + len(ran))  # most of it is NaN
+        return dict.fromkeys(selftest_real.ROWS, verdict)
 
-    first = selftest.Kept(file, "run --epochs 3")
-    assert [first.verdict(case, number, compared) for number in (0, 1, 0)] == ["no-data"] * 3
-    assert len(ran) == 2
+    first = selftest_real.Kept(file, "run --epochs 3", 12)
+    assert [first.verdict("A/A", number, tried) for number in (0, 1, 0)] == ["no-data"] * 3
+    first.verdict("5 % slower", 1, tried)
+    assert len(ran) == 2  # a try has all rows
     with file.open("a") as open_file:
         open_file.write('{"case": "A/A", "proc')  # killed while it wrote
-    again = selftest.Kept(file, "run --epochs 3")
+    again = selftest_real.Kept(file, "run --epochs 3", 12)
     assert str(again._found) == str(first._found)  # NaN is not equal to itself
-    assert "line 3: left out" in capsys.readouterr().err
-    again.verdict(case, 1, compared)
-    again.verdict(selftest.cases(6)[0], 1, compared)
+    assert "line 7: left out" in capsys.readouterr().err
+    again.verdict("A/A", 1, tried)
+    assert len(ran) == 2
+    selftest_real.Kept(file, "run --epochs 3", 6).verdict("A/A", 1, tried)
     assert len(ran) == 3  # other numbers of processes are another comparison
-    assert len(selftest.Kept(file, "run --epochs 3")._found) == 3
+    assert len(selftest_real.Kept(file, "run --epochs 3", 12)._found) == 9
     with pytest.raises(ValueError, match="of 'run --epochs 3', not 'run'; name another file"):
-        selftest.Kept(file, "run")
+        selftest_real.Kept(file, "run", 12)
+
+
+def test_a_try_has_the_rows_of_the_table_with_their_processes() -> None:
+    for case in selftest.cases(12):
+        before, after = selftest_real.ROWS[case.title]
+        assert 12 * len(before) == 12 * len(after) == case.processes
+        assert {selftest_real._SLOWDOWNS[place] for place in before} == {0}
+        assert {selftest_real._SLOWDOWNS[place] for place in after} == {case.slowdown}

@@ -100,10 +100,10 @@ def interleave(
     processes: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run every framework so many times on both sides, each side into its store.
+    """Run every framework so many times on all sides, each side into its store.
 
     Args:
-        sides, stores: baseline and candidate.
+        sides, stores: baseline and candidate, or more; every other block goes backwards.
         run_options: of `benchmarks.run`; its frameworks are run one after another.
         processes: runs of each side and framework.
         report: called with a line after each run.
@@ -123,8 +123,8 @@ def interleave(
     common = _without_interpreters(run_options)
     for block in range(processes):
         for framework in frameworks:
-            order = (0, 1) if block % 2 == 0 else (1, 0)
-            for which in order:
+            order = range(len(sides))
+            for which in order if block % 2 == 0 else reversed(order):
                 start = time.perf_counter()
                 own = [text for text in options.python if text.partition("=")[0] == framework]
                 chosen = [*common, "--frameworks", framework]

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 
-from benchmarks.slowdown import VARIABLE
 from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.metrics import Metric
+from benchmarks.tracking.selftest_real import Kept, one_try
 from results.noise import Noise, fit
-from results.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, Verdict, judge
+from results.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, judge
 
 # 30 runs of TINY on a 2-core virtual machine with other work on it gave 3.2 % between processes, no
 # drift and no delays; drift and delays are assumed beside it. It is about the most at which the
@@ -88,68 +83,6 @@ def cases_apart(processes: int) -> list[Case]:
     ]
 
 
-class Kept:
-    """Real comparisons in a file of JSON lines, so that hours of them can be broken off.
-
-    One that the file holds, of the same case, number and command, is not run again. A line that was
-    not written to its end is named and left out.
-    """
-
-    def __init__(self, path: Path | None, command: str) -> None:
-        """Raises ValueError when the file holds comparisons of another command."""
-        self._path, self._command = path, command
-        self._found: dict[tuple[str, int, int], Verdict] = {}
-        lines = path.read_text().splitlines(keepends=True) if path and path.exists() else []
-        self._broken_off = bool(lines) and not lines[-1].endswith("\n")
-        for place, line in enumerate(lines, start=1):
-            try:
-                one = msgspec.json.decode(line, type=_Line)
-            except msgspec.DecodeError as error:
-                print(f"{path}, line {place}: left out ({error})", file=sys.stderr)
-                continue
-            if one.command != command:
-                raise ValueError(
-                    f"{path}, line {place}: of '{one.command}', not '{command}'; name another file"
-                )
-            self._found[one.case, one.processes, one.number] = one.verdict
-
-    def verdict(self, case: Case, number: int, compared: Callable[[], Verdict]) -> str:
-        """The verdict that is kept, or that of a comparison made now; printed either way."""
-        key = (case.title, case.processes, number)
-        if key not in self._found:
-            self._found[key] = compared()
-            if self._path is not None:
-                line = _Line(*key, self._command, self._found[key])
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("ab") as file:
-                    start = b"\n" if self._broken_off else b""
-                    file.write(start + msgspec.json.encode(_without_nan(line)) + b"\n")
-                self._broken_off = False
-        found = self._found[key]
-        print(
-            f"  {case.title}: {found.verdict}, ratio {found.ratio:.3f} [{found.low:.3f}, "
-            f"{found.high:.3f}], noise floor {found.floor:.1%}, {found.reason}",
-            flush=True,
-        )
-        return found.verdict
-
-
-class _Line(msgspec.Struct):
-    case: str
-    processes: int
-    number: int
-    command: str
-    verdict: Verdict
-
-
-def _without_nan(line: _Line) -> dict[str, object]:
-    """As plain data; what is NaN, which JSON has not, is left out and read as its default, NaN."""
-    plain: dict[str, Any] = msgspec.to_builtins(line)
-    told = dataclasses.asdict(line.verdict)
-    plain["verdict"] = {name: value for name, value in told.items() if value == value}
-    return plain
-
-
 def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     """Print the table; returns 0 when every goal was met, 1 when one was not.
 
@@ -179,12 +112,12 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
         run_options = options.run or list(TINY)
         command = f"python -m benchmarks.run {' '.join(run_options)}"
         print(f"real: {command}")
-        kept = Kept(options.keep, command)
+        kept = Kept(options.keep, command, options.processes)
         met &= _table(
             options.real,
             cases(options.processes),
             lambda case, number: kept.verdict(
-                case, number, lambda: real(case, run_options, metrics[0])
+                case.title, number, lambda: one_try(run_options, options.processes, metrics[0])
             ),
         )
     return 0 if met else 1
@@ -201,38 +134,6 @@ def simulated(case: Case, noise: Noise, rule: Rule, number: int) -> str:
     times = noise.draw(2 * case.processes, random).reshape(-1, 2)
     times[1::2] = times[1::2, ::-1]  # A B, B A, A B, ...
     return judge(times[:, 0], times[:, 1] * (1 + case.slowdown), rule, paired=True).verdict
-
-
-def real(case: Case, run_options: Sequence[str], metric: Metric) -> Verdict:
-    """One real comparison of this checkout with itself, made slower."""
-    from benchmarks.tracking.compare import compare, exit_status
-    from benchmarks.tracking.history import History
-    from benchmarks.tracking.on_the_spot import Side, interleave
-    from results.store import Store
-
-    slower = {VARIABLE: f"{case.slowdown:g}"} if case.slowdown else {}
-    sides = (Side("baseline"), Side("candidate", environment=slower))
-    with tempfile.TemporaryDirectory(prefix="selftest-") as scratch:
-        stores = [Store(Path(scratch) / side.name) for side in sides]
-        interleave(sides, stores, run_options, case.processes)
-        both = Store(Path(scratch) / "both")
-        for store in stores:
-            both.merge(store)
-        history = History.read(both)
-        mine = set(stores[0].table([])["execution_id"].to_pylist())
-        names = history.values("execution_id", range(len(history)))
-        is_baseline = np.array([name in mine for name in names], dtype=np.bool_)
-        judged = compare(
-            history,
-            np.flatnonzero(is_baseline),
-            np.flatnonzero(~is_baseline),
-            [metric],
-            both,
-            interleaved=True,
-        )
-    if exit_status(judged) == 4:
-        raise ValueError(f"a run failed: {judged[0].verdict.reason}")
-    return judged[0].verdict
 
 
 def _noise(options: argparse.Namespace, metric: Metric) -> Noise:
@@ -261,16 +162,15 @@ def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("comparison")
-    names = ("processes", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "", "seconds")
+    names = ("processes", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "")
     for name in names:
         table.add_column(name, justify="right")
     found: dict[str, Counter[str]] = {case.title: Counter() for case in rows}
-    seconds = dict.fromkeys(found, 0.0)
+    start = time.perf_counter()
     for number in range(tries):
         for case in rows:
-            start = time.perf_counter()
             found[case.title][verdict(case, number)] += 1
-            seconds[case.title] += time.perf_counter() - start
+    elapsed = time.perf_counter() - start
     for case in rows:
         mine = found[case.title]
         table.add_row(
@@ -280,7 +180,7 @@ def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]
             *(str(mine[name]) for name in (REGRESSED, UNCHANGED, IMPROVED, NO_DATA)),
             case.goal,
             ("met" if case.met(mine) else "missed") if case.goal else "",
-            f"{seconds[case.title]:.0f}",
         )
     Console(width=140, highlight=False).print(table)
+    print(f"{elapsed:.0f} s")
     return all(case.met(found[case.title]) for case in rows)
