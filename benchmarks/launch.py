@@ -64,7 +64,13 @@ class Outcome:
 
 
 def environment(
-    name: str, *, device: Device, threads: int, scratch: Path, deterministic: bool = False
+    name: str,
+    *,
+    device: Device,
+    threads: int,
+    scratch: Path,
+    deterministic: bool = False,
+    tuning: str = "idiomatic",
 ) -> dict[str, str]:
     """Variables for a worker of this framework, to be set before it imports anything.
 
@@ -74,6 +80,7 @@ def environment(
         threads: of every library that takes a number from the environment.
         scratch: a directory of the run's own; a user's Keras settings are not read.
         deterministic: XLA reads from here whether its GPU kernels are to be.
+        tuning: "tuned" for what the framework's tuned backend wants set besides.
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -94,6 +101,8 @@ def environment(
     }
     if device == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+        if tuning == "tuned":
+            variables |= framework(name).tuned_environment
     else:
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         variables |= {"CUDA_VISIBLE_DEVICES": first, "JAX_PLATFORMS": "cuda"}
@@ -147,6 +156,7 @@ def launch(
         threads=config.threads,
         scratch=directory,
         deterministic=config.deterministic,
+        tuning=config.tuning,
     )
     log = directory / "output.log"
     kills_before = machine.killed_for_memory()

@@ -71,6 +71,13 @@ def load() -> dict[str, Any]:
     return state
 
 
+def stolen_seconds() -> float:
+    """Since the start of the machine, CPU time that its host gave to others; 0 where unknown."""
+    import psutil
+
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
 def _cpu_megahertz() -> float | None:
     """The mean current clock of the CPUs; None where the system does not tell (often in a VM)."""
     import psutil

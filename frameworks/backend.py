@@ -199,7 +199,8 @@ class Framework:
 
     target: "module:class"; packages: distributions that must be installed, import name first;
     environment: variables to set before the import; defaults: the column of `defaults.NATIVE`;
-    tuned: target of the class for `tuning="tuned"`, "" where there is none.
+    tuned: target of the class for `tuning="tuned"`, "" where there is none; tuned_environment:
+    variables to set for it besides, on CPUs.
     """
 
     name: str
@@ -208,6 +209,7 @@ class Framework:
     defaults: str
     environment: Mapping[str, str] = field(default_factory=dict)
     tuned: str = ""
+    tuned_environment: Mapping[str, str] = field(default_factory=dict)
 
     def missing_packages(self) -> list[str]:
         """Distributions that are not installed here, found without importing them."""
@@ -253,6 +255,11 @@ def process_peak_memory() -> tuple[int, str]:
     return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 
 
+# glibc hands a large tensor's memory back when it is freed, and the next one's pages are zeroed one
+# by one (mallopt(3)). PyTorch does not pool memory on CPUs; TensorFlow does, and XLA within a call.
+_MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+
+
 def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
     return Framework(
         name,
@@ -261,6 +268,7 @@ def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
         "keras",
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
         tuned="frameworks.keras_tuned:TunedKerasBackend",
+        tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
     )
 
 
@@ -274,6 +282,7 @@ _BUILT_IN = (
         {"torch": "torch"},
         "torch",
         tuned="frameworks.torch_tuned:TunedTorchBackend",
+        tuned_environment=_MEMORY_KEPT,
     ),
     Framework(
         "jax",

@@ -263,8 +263,18 @@ def test_the_environment_is_set_for_threads_and_device(monkeypatch, tmp_path) ->
     assert told <= set(recorded(variables))
     assert recorded(variables)["XLA_FLAGS"] == "--of-the-user"
     assert "PATH" not in recorded(variables)
-    on_gpu = environment("torch", device="cuda", threads=3, scratch=tmp_path)
+    on_gpu = environment("torch", device="cuda", threads=3, scratch=tmp_path, tuning="tuned")
     assert on_gpu["CUDA_VISIBLE_DEVICES"] == "2"
+    assert "MALLOC_MMAP_MAX_" not in on_gpu
+
+
+@pytest.mark.parametrize("name", ["torch", "keras@torch", "jax", "keras"])
+def test_tuned_pytorch_keeps_freed_memory_on_a_cpu(name, monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    asked = {"device": "cpu", "threads": 1, "scratch": tmp_path}
+    plain, tuned = environment(name, **asked), environment(name, **asked, tuning="tuned")
+    assert "MALLOC_MMAP_MAX_" not in plain
+    assert recorded(tuned).get("MALLOC_MMAP_MAX_") == ("0" if "torch" in name else None)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity here")

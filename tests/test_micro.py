@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -16,9 +17,17 @@ from jax import lax
 from benchmarks import launch, machine
 from benchmarks.micro import __main__ as command
 from benchmarks.micro import bare_flax, bare_torch, gains
-from benchmarks.micro.contest import BARE, Contest, Contestant, Settings, turned
+from benchmarks.micro.contest import (
+    BARE,
+    FIT_STEPS,
+    Contest,
+    Contestant,
+    Settings,
+    shuffled,
+    turned,
+)
 from benchmarks.micro.process_wide import settings_now
-from benchmarks.micro.ratios import left_out, median_interval, ratios
+from benchmarks.micro.ratios import left_out, median_interval, peaks, ratios
 from frameworks import backend
 from frameworks.backend import framework
 
@@ -302,6 +311,41 @@ def test_frameworks_take_turns():
     ]
 
 
+def test_no_contestant_always_follows_the_same_one():
+    names = ["idiomatic", "tuned", "again", "best", "peak"]
+    before: dict[str, set[str]] = {name: set() for name in names}
+    for turn in range(12):
+        one = Settings(framework="torch", architecture="c2", turn=turn)
+        order = shuffled(names, one, 0)
+        assert sorted(order) == sorted(names)
+        assert order == shuffled(names, one, 0)
+        for first, second in pairwise(order):
+            before[second].add(first)
+    assert all(len(found) >= 3 for found in before.values())
+
+
+def test_keras_fit_untouched_needs_an_epoch_of_some_length():
+    short, long = (
+        Contest(Settings(framework="keras", architecture="c2", size=46, batch_size=1, steps=steps))
+        for steps in (FIT_STEPS - 1, FIT_STEPS)
+    )
+    assert "fit" not in short.names
+    assert "--steps" in short.absent["fit"]
+    assert "fit" in long.names
+    assert "fit" not in long.absent
+
+
+def test_the_same_again_shows_the_noise():
+    found = {r.quantity: r for r in ratios([contest(**TIMES, again=[1.1, 2.2, 1.1])])}
+    assert found["tuned / the same again"].interval.median == pytest.approx(1.1)
+
+
+def test_each_library_has_its_peaks_over_processes():
+    processes = [contest(**TIMES | {"peak": [1.0, fastest]}) for fastest in (0.5, 0.25, 0.125)]
+    low, median, high = peaks(processes)["torch"]
+    assert median == 2 * low == high / 2
+
+
 @pytest.fixture(scope="module")
 def yardstick(tmp_path_factory):
     """The file of a short run of PyTorch with an epoch of 41 images, on one CPU."""
@@ -315,7 +359,7 @@ def yardstick(tmp_path_factory):
 def test_processes_take_turns_and_each_has_its_row(yardstick):
     assert [one["settings"]["turn"] for one in yardstick["contests"]] == [0, 1]
     assert all(
-        len(times) == 1 for one in yardstick["contests"] for times in one["seconds"].values()
+        len(times) == 2 for one in yardstick["contests"] for times in one["seconds"].values()
     )
     assert all(row["processes"] == 2 and row["is_range"] for row in yardstick["ratios"])
 
@@ -393,14 +437,20 @@ def test_single_steps_are_timed_on_the_cpus_of_their_threads(tmp_path):
 def test_a_gain_is_a_range_over_the_blocks_of_one_process(monkeypatch, capsys, tmp_path):
     seconds = {"tuned": [1.0, 1.0, 1.0], "staged": [1.5, 2.0, 3.0]}
 
-    def run_inside(module, name, arguments, *, device, threads):
-        return {"choices": {"staged": "the data there"}, "seconds": seconds}
+    def run_inside(module, name, arguments, *, device, threads, tuning="tuned"):
+        if tuning == "idiomatic":
+            assert "--tuned-alone" in arguments
+            return {"choices": {}, "seconds": {"tuned": [1.5, 1.25, 1.0]}}
+        return {"choices": {"staged": "the data there"}, "seconds": dict(seconds)}
 
     monkeypatch.setattr(gains, "run_inside", run_inside)
     output = tmp_path / "gains.json"
     arguments = ["--frameworks", "torch", "--threads", "1", "--output", str(output)]
     assert gains.main(arguments) == 0
-    assert "| 2.00 | range 1.500 to 3.000 of 3 blocks |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| torch | the data there | 2.00 | range 1.500 to 3.000 of 3 blocks |" in out
+    assert "MALLOC_MMAP_MAX_=0" in out
+    assert "(another process) | 1.25 | range 1.000 to 1.500 of 3 blocks |" in out
     content = json.loads(output.read_text())
     assert content["gains"][0]["is_range"]
     assert content["commit"] == machine.commit()[0]

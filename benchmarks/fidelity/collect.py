@@ -117,6 +117,7 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float, pyth
         threads=first.threads,
         scratch=directory,
         deterministic=first.deterministic,
+        tuning=first.tuning,
     )
     command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
     failure = ""

@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
     line.add_argument("--batch-size", type=positive, default=64, metavar="N")
     line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
-    line.add_argument("--blocks", type=positive, default=1, help="blocks of a process (default 1)")
+    line.add_argument("--blocks", type=positive, default=2, help="blocks of a process (default 2)")
     line.add_argument(
         "--processes",
         type=positive,
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
     from benchmarks.micro.inside import check
     from benchmarks.micro.provenance import provenance
-    from benchmarks.micro.ratios import left_out, ratios
+    from benchmarks.micro.ratios import left_out, peaks, ratios
 
     _check_numbers(options)
     check(
@@ -100,6 +100,7 @@ def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
                     content = origin | {
                         "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
                         "left_out": left_out(done),
+                        "peaks": peaks(done),
                         "contests": done,
                         "failed": [f"{' '.join(who)}: {why}" for who, why in failed.items()],
                     }
@@ -110,6 +111,11 @@ def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
         print(
             f"{ratio.architecture:6} {ratio.framework:11} {ratio.quantity:27} "
             f"{ratio.interval.median:6.3f}  {ratio.interval.words()}  {ratio.processes} {of}"
+        )
+    for name, (low, median, high) in peaks(done).items():
+        print(
+            f"{name}: its own matrix product reached {median / 1e9:.0f} GFLOP/s "
+            f"(processes: {low / 1e9:.0f} to {high / 1e9:.0f})"
         )
     for row in left_out(done):
         print(f"{row['architecture']:6} {row['framework']:11} {row['quantity']:27} {row['reason']}")

@@ -1,13 +1,14 @@
 """One framework in a process of its own: bare loops and backends, block after block.
 
 `python -m benchmarks.micro.contest SETTINGS OUTPUT.json`, the settings as JSON; `__main__` sets the
-environment. Every block runs each contestant once, in an order that turns, and a matrix product
+environment. Every block runs each contestant once, in an order drawn anew, and a matrix product
 beside them.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import msgspec
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.launch import recorded
 from benchmarks.micro.process_wide import settings_now
 from datasets.batches import Epoch, split_into_batches
 from frameworks import weights as canonical
@@ -40,6 +42,8 @@ BARE = {
     "keras@jax": {"tutorial": "bare_keras:fit"},
 }
 NO_BEST = "no bare loop has been written for Keras on this engine"
+FIT_STEPS = 30  # of an epoch in which tf.data's tuner, left on, and the start of `fit` are small
+TOO_SHORT_TO_FIT = f"an epoch of a few steps is mostly its start; --steps {FIT_STEPS} or more"
 # The library whose matrix product is the framework's own (`benchmarks.limits`).
 LIBRARY = {
     "torch": "torch",
@@ -55,7 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is timed.
 
     steps: training steps of each contestant in a block; epoch_images: of the contestant "epoch", 0
-    for twice the steps and half a batch; turn: which process it is, for the order of contestants.
+    for twice the steps and half a batch; turn: which process it is, for the order of contestants,
+    which is drawn anew for every block.
     """
 
     framework: str
@@ -63,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 69
     batch_size: int = 64
     steps: int = 3
-    blocks: int = 1
+    blocks: int = 2
     threads: int = 2
     device: str = "cpu"
     precision: Precision = "float32"
@@ -100,10 +105,10 @@ class Contest:
     """The contestants of one framework by name.
 
     tutorial, best and, where Keras' `fit` has been touched, fit: the bare loops; idiomatic, tuned:
-    `steps` steps of the harness's backends; one_step: one of the tuned one; epoch: a longer epoch
-    of it, whose last batch is smaller; peak: a matrix product. absent: contestants that there are
-    not, with the reason. Backends draw their own dropout masks (native parity), as the bare loops
-    do.
+    `steps` steps of the harness's backends; again: the tuned one once more, which shows the noise;
+    one_step: one step of it; epoch: a longer epoch of it, whose last batch is smaller; peak: a
+    matrix product. absent: contestants that there are not, with the reason. Backends draw their own
+    dropout masks (native parity), as the bare loops do.
     """
 
     def __init__(self, settings: Settings, *, dropout: bool = True) -> None:
@@ -121,6 +126,8 @@ class Contest:
         self.dropout = dropout
         self.bare = BARE[settings.framework]
         self.absent = {} if "best" in self.bare else {"best": NO_BEST}
+        if "fit" in self.bare and settings.steps < FIT_STEPS:
+            self.absent["fit"] = TOO_SHORT_TO_FIT
         self.backends: dict[str, Backend] = {}
         self._settle: dict[str, Callable[[], None]] = {}
 
@@ -128,7 +135,8 @@ class Contest:
     def names(self) -> list[str]:
         """The contestants; backends first: they set the threads, which some frameworks take up
         only once, and the precision of Keras' engines."""
-        return ["idiomatic", "tuned", "one_step", "epoch", *self.bare, "peak"]
+        bare = [name for name in self.bare if name not in self.absent]
+        return ["idiomatic", "tuned", "again", "one_step", "epoch", *bare, "peak"]
 
     def call(self, name: str) -> Contestant:
         """The contestant, made ready."""
@@ -139,7 +147,7 @@ class Contest:
             return self._peak()
         if name in self.bare:
             return self._bare_loop(name, order)
-        backend = self._backend("tuned" if name in ("epoch", "one_step") else name)
+        backend = self._backend("idiomatic" if name == "idiomatic" else "tuned")
 
         def train(order: np.ndarray) -> float:
             batches = split_into_batches(order, one.batch_size)
@@ -241,8 +249,9 @@ def run(settings: Settings) -> dict[str, Any]:
     for call in calls.values():
         call.warm_up()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(settings.turn, settings.turn + settings.blocks):
-        for name in turned(list(calls), turn):
+    stolen = machine.stolen_seconds()
+    for block in range(settings.blocks):
+        for name in shuffled(list(calls), settings, block):
             start = time.perf_counter()
             calls[name]()
             seconds[name].append(time.perf_counter() - start)
@@ -257,7 +266,18 @@ def run(settings: Settings) -> dict[str, Any]:
         "backends": {name: contest.backends[name].settings() for name in tunings},
         "device_name": contest.backends["tuned"].device_name(),
         "cpus": len(machine.usable_cpus()),
+        "load": machine.load(),
+        "stolen_seconds": machine.stolen_seconds() - stolen,
+        "environment": recorded(dict(os.environ)),
     }
+
+
+def shuffled(names: list[str], settings: Settings, block: int) -> list[str]:
+    """The names in an order of their own for every framework, network, process and block, so that
+    none always follows the same one."""
+    who = f"{settings.framework} {settings.architecture} {settings.turn} {block}"
+    drawn = np.random.default_rng(list(who.encode())).permutation(len(names))
+    return [names[place] for place in drawn]
 
 
 def turned(names: list[str], turn: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 The tuned backend as it is, and once without each of its choices, in interleaved blocks of one
 process per framework. A gain is the time without the choice over the time with it; its spread is
-over the blocks of that one process, and says nothing of another.
+over the blocks of that one process, and says nothing of another. What is set in the environment is
+left out in a process of its own, after the first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ HERE = {  # choices that do nothing on this device or engine are left out
 }
 ON_CPU_ALONE = {"convolution", "max_pool", "fast_layers"}
 ON_GPU_ALONE = {"compiled"}
+ENVIRONMENT = "environment"  # what is set before the process starts
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     line.add_argument("--output", metavar="FILE.json", help="every time and gain, as data")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
+    line.add_argument("--tuned-alone", action="store_true", help=argparse.SUPPRESS)
     return line
 
 
@@ -86,8 +89,22 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         if found is None:
             failed = 1
             continue
-        seconds[name] = found["seconds"]
         whole = found["seconds"]["tuned"]
+        if variables := _environment(name, options.device):
+            plain = run_inside(
+                "benchmarks.micro.gains",
+                name,
+                [*arguments, "--tuned-alone"],
+                device=options.device,
+                threads=options.threads,
+                tuning="idiomatic",
+            )
+            if plain is None:
+                failed = 1
+            else:
+                found["seconds"][ENVIRONMENT] = plain["seconds"]["tuned"]
+                found["choices"][ENVIRONMENT] = f"{variables} (another process)"
+        seconds[name] = found["seconds"]
         for choice, times in found["seconds"].items():
             if choice == "tuned":
                 continue
@@ -108,13 +125,21 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     return failed
 
 
+def _environment(name: str, device: str) -> str:
+    """What the tuned backend has set besides; "" where nothing."""
+    from frameworks.backend import framework
+
+    variables = framework(name).tuned_environment if device == "cpu" else {}
+    return " ".join(f"{key}={value}" for key, value in variables.items())
+
+
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each block by what is left out; "tuned" leaves nothing out."""
     import numpy as np
 
     from benchmarks.micro.contest import turned
     from benchmarks.micro.process_wide import settings_now
-    from datasets.batches import Epoch, MaskSpec, split_into_batches
+    from datasets.batches import Epoch, split_into_batches
     from frameworks import weights as canonical
     from frameworks.architecture import load
     from frameworks.backend import Runtime, framework
@@ -132,20 +157,17 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     count = options.steps * batch
     images = generator.integers(0, 256, (count, *network.input_shape), dtype=np.uint8)
     labels = generator.integers(0, 10, count)
-    masks = (
-        MaskSpec(network.dropout_shapes, network.dropout_rates, 0)
-        if network.dropout_shapes
-        else None
-    )
-    epoch = Epoch(images, labels, split_into_batches(np.arange(count), batch), 1, masks)
+    epoch = Epoch(images, labels, split_into_batches(np.arange(count), batch), 1)
     choices = [
         choice
         for choice in tuned.CHOICES
         if choice in HERE.get(name, set(tuned.CHOICES))
         and choice not in (ON_CPU_ALONE if options.device == "cuda" else ON_GPU_ALONE)
     ]
-    kinds = {"tuned": tuned, "idiomatic": known.backend("idiomatic")}
-    kinds |= {c: type("Without", (tuned,), {"without": frozenset({c})}) for c in choices}
+    kinds = {"tuned": tuned}
+    if not options.tuned_alone:
+        kinds["idiomatic"] = known.backend("idiomatic")
+        kinds |= {c: type("Without", (tuned,), {"without": frozenset({c})}) for c in choices}
     weights = canonical.initial(network, 0)
     contestants, settle = {}, {}
     for kind, backend_class in kinds.items():
@@ -154,6 +176,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             device=options.device,
             precision=options.precision,
             tuning=tuning,
+            native_dropout=True,  # as in the micro benchmarks
             threads=options.threads,
         )
         recipe = fill_recipe(Recipe(batch_size=batch))

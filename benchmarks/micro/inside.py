@@ -44,12 +44,13 @@ def run_child(
     *,
     device: str,
     threads: int,
+    tuning: str = "tuned",
     timeout: float | None = None,
 ) -> tuple[dict[str, Any] | None, str]:
     """`python -m COMMAND FILE` on `threads` CPUs: the JSON it wrote to FILE, or None and why not.
 
     Args:
-        framework: whose environment the process is given.
+        framework, tuning: whose environment the process is given, all contestants alike.
         timeout: in seconds; None is never.
     """
     from benchmarks import launch, machine
@@ -61,6 +62,7 @@ def run_child(
             device=device,  # type: ignore[arg-type]
             threads=threads,
             scratch=Path(scratch),
+            tuning=tuning,
         )
         try:
             with launch.limited_to(threads):  # XLA takes its threads from the affinity alone
@@ -84,14 +86,20 @@ def run_child(
 
 
 def run_inside(
-    module: str, framework: str, arguments: list[str], *, device: str, threads: int
+    module: str,
+    framework: str,
+    arguments: list[str],
+    *,
+    device: str,
+    threads: int,
+    tuning: str = "tuned",
 ) -> dict[str, Any] | None:
     """`python -m MODULE ARGUMENTS --inside FRAMEWORK --output FILE`, and the JSON it wrote.
 
     None where it failed; the last line of its error output is told.
     """
     command = [module, *arguments, "--inside", framework, "--output"]
-    found, reason = run_child(command, framework, device=device, threads=threads)
+    found, reason = run_child(command, framework, device=device, threads=threads, tuning=tuning)
     if found is None:
         print(f"failed: {framework}: {reason}", file=sys.stderr)
     return found
