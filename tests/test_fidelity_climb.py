@@ -58,7 +58,7 @@ def test_r5_trains_slower_than_r3_by_the_share_asked_for():
         return [rate / usual for rate, usual in zip(rates, full, strict=True)]
 
     for rung in ("R5a", "R5b"):
-        assert shares("--rungs", rung) == [1 / 4] * 3
+        assert shares("--rungs", rung) == [1, 1, 1 / 4]
         assert shares("--rungs", rung, network="c2") == [1 / 16] * 3
     assert shares("--rungs", "R5a", "--rate", "1") == [1] * 3
     assert shares("--rungs", "R5b", "--rate", "0.5") == [0.5] * 3

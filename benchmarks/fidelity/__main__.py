@@ -86,8 +86,8 @@ def parser() -> argparse.ArgumentParser:
         "--rate",
         type=share,
         metavar="SHARE",
-        help="of R5a and R5b: learning rate over that of R3 (default 1/4, with batch norm 1/16); "
-        "at a larger one rounding grows",
+        help="of R5a and R5b: learning rate over that of R3 (default 1/16 with batch norm, else 1 "
+        "for SGD and 1/4 for the others); at a larger one rounding grows",
     )
     line.add_argument("--batch-size", type=positive, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")

@@ -43,10 +43,6 @@ DYADIC: dict[str, Optimizer] = {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
-# Learning rate of R5 over DYADIC's. At a large one rounding grows from step to step, with batch
-# norm over eight images up to 1e10-fold in 64, and says nothing of what is computed. At a small one
-# the way of the weights is short beside the spacing of float32 (docs/fidelity.md).
-R5_RATE, R5_RATE_BATCH_NORM = 2**-2, 2**-4
 
 
 def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
@@ -252,11 +248,21 @@ def smooth_twin(architecture: Architecture) -> Architecture:
     return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
 
 
+def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
+    """Learning rate of R5 over DYADIC's: as large as rounding allows (docs/fidelity.md).
+
+    At a large one rounding grows from step to step, with batch norm over eight images up to
+    1e10-fold in 64, and says nothing of what is computed. At a small one the way of the weights is
+    short beside the spacing of float32.
+    """
+    if any(isinstance(layer, BatchNorm) for layer in architecture.layers):
+        return 2**-4
+    return 1.0 if isinstance(optimizer, recipes.SGD) else 2**-2
+
+
 def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
-    if rate is None:
-        has_batch_norm = any(isinstance(layer, BatchNorm) for layer in architecture.layers)
-        rate = R5_RATE_BATCH_NORM if has_batch_norm else R5_RATE
-    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * rate)
+    share = r5_rate(optimizer, architecture) if rate is None else rate
+    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
 
 
 def smooth_trajectories(
@@ -268,7 +274,7 @@ def smooth_trajectories(
 ) -> list[Case]:
     """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact.
 
-    rate: learning rate over DYADIC's (default: R5_RATE, or R5_RATE_BATCH_NORM).
+    rate: learning rate over DYADIC's (default: `r5_rate`).
     """
     optimizers = list(optimizers)
     options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 2)} | fields
@@ -298,7 +304,7 @@ def trajectories(
     """R5a: float64 training, every step compared, the learning rate halved half-way.
 
     epsilon: of Adam and AdamW, as large as R4's unless another is asked for.
-    rate: learning rate over DYADIC's (default: R5_RATE, or R5_RATE_BATCH_NORM).
+    rate: learning rate over DYADIC's (default: `r5_rate`).
     """
     optimizers = list(optimizers)
     options: dict[str, object] = {"images": 44, "test_images": 8, "measure": ("steps",)}
