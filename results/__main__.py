@@ -156,9 +156,15 @@ def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFr
 
 
 def _merge(options: argparse.Namespace) -> None:
+    from results import findings
+
     store = Store(options.store)
     for other in options.other:
-        print(f"{store.merge(other)} new executions from {other} in {options.store}")
+        before = len(findings.files(store.path))
+        new = f"{store.merge(other)} new executions"
+        if climbed := len(findings.files(store.path)) - before:
+            new += f" and {climbed} new files of what the ladder found"
+        print(f"{new} from {other} in {options.store}")
 
 
 def _compact(options: argparse.Namespace) -> None:

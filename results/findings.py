@@ -154,18 +154,23 @@ def read_trainings(store: str | os.PathLike[str]) -> pd.DataFrame:
     return _read(Path(store) / _TRAININGS, _TRAINING_SCHEMA)
 
 
+def files(store: Path) -> list[Path]:
+    """Every file of what the ladder found in a store."""
+    folders = (store / folder for folder in (_FOLDER, _CURVES, _TRAININGS))
+    return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+
+
 def merge(source: Path, store: Path) -> None:
     """Take over what the ladder found in another store; names tell the climbs apart.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    for folder in (_FOLDER, _CURVES, _TRAININGS):
-        for path in sorted((source / folder).glob("*.parquet")):
-            target = store / folder / path.name
-            if not target.exists():
-                with whole_file(target, store) as file:
-                    file.write(path.read_bytes())
+    for path in files(source):
+        target = store / path.relative_to(source)
+        if not target.exists():
+            with whole_file(target, store) as file:
+                file.write(path.read_bytes())
 
 
 def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:

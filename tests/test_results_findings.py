@@ -92,6 +92,15 @@ def test_stores_merge_with_what_the_ladder_found_once(tmp_path):
         assert findings.read(store.path)["climb_id"].nunique() == 2
 
 
+def test_the_command_tells_of_merged_findings(tmp_path, capsys):
+    keep(tmp_path / "other", [ROW])
+    merge = ["merge", str(tmp_path / "other"), "--store", str(tmp_path / "one")]
+    assert main(merge) == main(merge) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "0 new executions and 1 new files of what the ladder found" in first
+    assert "ladder" not in second
+
+
 @pytest.mark.parametrize("frame", ["findings", "curves", "attribution"])
 def test_what_the_ladder_found_is_exported_or_said_to_be_none(tmp_path, capsys, frame):
     export = ["export", "--frame", frame, "--store", str(tmp_path)]
