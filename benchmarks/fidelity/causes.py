@@ -24,7 +24,8 @@ _BY_RUNG = {
     "R4": "the optimizer, a constraint on the weights, or running statistics: momentum convention, "
     "biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
-    "R5b": "a constant or an optimizer formula that differs in float32",
+    "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
+    "a step rounds the weights, or a rate (--rate) at which rounding grows",
 }
 _EPOCH = "the order of the batches, or the last, smaller one: left out, or weighed as a whole one"
 
