@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -217,8 +218,11 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity import float32_kills
         from benchmarks.fidelity.kills import kill_matrix, markdown
 
-        kills = kill_matrix(timeout=options.timeout)
-        in_float32 = float32_kills.float32_kills(timeout=options.timeout)
+        with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
+            kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
+            in_float32 = float32_kills.float32_kills(
+                Path(scratch) / "float32", timeout=options.timeout
+            )
         table = f"{markdown(kills)}\n{float32_kills.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
