@@ -23,6 +23,14 @@ def test_every_rung_climbs_with_every_head(rung):
     assert len({case.name for case in made}) == len(made)
 
 
+@pytest.mark.parametrize("rung", ["R5a", "R5b", "R5c"])
+def test_every_training_climbs_with_the_optimizers_asked_for(rung):
+    asked = ["--rungs", rung, "--classes", "10", "--optimizers", "adam", "nesterov"]
+    optimizers = [case.recipe.optimizer for case in cases(*asked)]
+    assert [type(one).__name__ for one in optimizers] == ["Adam", "SGD"]
+    assert optimizers[1].nesterov
+
+
 def test_by_default_only_what_the_precision_has_is_climbed():
     options = parser().parse_args(["--precision", "float32"])
     assert climb._asked(options) == ["R0-R2", "R3", "R4"]

@@ -51,8 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--optimizers",
         nargs="+",
         metavar="NAME",
-        help="for R5a and R5b (default adam): adam adamw adadelta adagrad sgd momentum nesterov "
-        "rmsprop",
+        help="for R5 (default adam): adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
     )
     line.add_argument(
         "--precision",

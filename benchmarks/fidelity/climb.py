@@ -176,9 +176,7 @@ def _cases(
     options: argparse.Namespace, network: Architecture, shared: dict[str, Any]
 ) -> list[Case]:
     """A network's cases of the rungs asked for, R5c apart."""
-    optimizers = options.optimizers or ["adam"]
-    if unknown := [name for name in optimizers if name not in ladder.DYADIC]:
-        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
+    optimizers = _optimizers(options)
     training: dict[str, Any] = shared | {"test_images": options.batch_size}
     networks = [network]
     cases: list[Case] = []
@@ -201,16 +199,25 @@ def _cases(
 def _noise_cases(
     options: argparse.Namespace, network: Architecture, shared: dict[str, Any]
 ) -> list[Case]:
-    """A network's plain float32 cases of R5c."""
+    """A network's plain float32 cases of R5c, at the rates of R3."""
     if "R5c" not in options.rungs or "float32" not in options.precision:
         return []
     return [
         _of_tuning(
-            ladder.make(network, "adam", "float32", label="noise", classes=classes, **shared),
+            ladder.make(network, optimizer, "float32", label="noise", classes=classes, **shared),
             options.tuning,
         )
         for classes in options.classes
+        for optimizer in _optimizers(options)
     ]
+
+
+def _optimizers(options: argparse.Namespace) -> list[str]:
+    """Those asked for; Adam by default."""
+    names: list[str] = options.optimizers or ["adam"]
+    if unknown := [name for name in names if name not in ladder.DYADIC]:
+        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
+    return names
 
 
 def _steps(options: argparse.Namespace, rung: str) -> int:
