@@ -107,8 +107,8 @@ def parser() -> argparse.ArgumentParser:
         "--nudge-repeats",
         action="store_true",
         default=None,
-        help="repeat r starts with one weight moved by r units in the last place: how far does "
-        "rounding alone lead?",
+        help="repeats start with every weight moved to a neighbouring float32, up or down at "
+        "random: how far does rounding alone lead?",
     )
     what.add_argument(
         "--parity",

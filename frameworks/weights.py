@@ -19,6 +19,7 @@ from frameworks.specification import SpecificationError
 
 Weights = dict[str, np.ndarray]
 _STREAM = 3  # datasets.batches has 1 and 2
+_NUDGE_STREAM = 77
 
 
 def initial(network: Network, seed: int) -> Weights:
@@ -51,14 +52,21 @@ def initial(network: Network, seed: int) -> Weights:
     return weights
 
 
-def nudged(network: Network, weights: Weights, units: int) -> Weights:
-    """The weights with the first of the first trainable array moved up by so many float32 units in
-    the last place: the smallest change of rounding there is, as a control of what rounding does."""
-    key = network.trainable_keys[0]
-    first = weights[key].astype(np.float32)
-    for _ in range(units):
-        first.flat[0] = np.nextafter(first.flat[0], np.float32(np.inf))
-    return weights | {key: first.astype(weights[key].dtype)}
+def nudged(network: Network, weights: Weights, number: int) -> Weights:
+    """Every trainable weight moved to the next float32 below or above it, drawn by `number`.
+
+    A control of what rounding does to a training; 0 leaves the weights as they are.
+    """
+    if not number:
+        return weights
+    random = np.random.Generator(np.random.Philox(key=[number, _NUDGE_STREAM]))
+    moved = {}
+    for key in network.trainable_keys:
+        values = weights[key].astype(np.float32)
+        down = random.random(values.shape) < 0.5
+        towards = np.where(down, -np.inf, np.inf).astype(np.float32)
+        moved[key] = np.nextafter(values, towards).astype(weights[key].dtype)
+    return weights | moved
 
 
 def draw(

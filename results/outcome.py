@@ -54,17 +54,18 @@ class Recall:
 
 @dataclass(frozen=True)
 class Churn:
-    """Shares of test images classified differently, means over the seeds.
+    """Shares of test images classified differently, means over `seeds` seeds.
 
     across: between A and B at the same seed. within: between repeats of one framework at one seed;
-    NaN where unknown, and `note` says why. p: of `churn_test`, small where two frameworks part
-    further than one from itself.
+    NaN where unknown, and `note` says why. Where it is known, both are of the seeds with repeats
+    alone. p: of `churn_test`, small where two frameworks part further than one from itself.
     """
 
     across: float
     within: float
     p: float
     note: str
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -264,11 +265,12 @@ def _churn(runs: pd.DataFrame, predictions: pd.DataFrame, a: str) -> Churn | Non
         if not of_a or len(of_a) == len(known) or not predicted.shape[1]:
             return None
         blocks.append((disagreement(predicted), of_a))
-    across = float(np.mean([across_and_within(*block)[0] for block in blocks]))
     controlled = [block for block in blocks if len(block[0]) > 2]
+    seeds = controlled or blocks
+    shares = np.array([across_and_within(*block) for block in seeds])
+    across, within = map(float, shares.mean(axis=0))
     if not controlled:
-        return Churn(across, float("nan"), float("nan"), NO_CONTROL)
-    within = float(np.mean([across_and_within(*block)[1] for block in controlled]))
+        return Churn(across, float("nan"), float("nan"), NO_CONTROL, len(seeds))
     if within == 0:
-        return Churn(across, float("nan"), float("nan"), SAME_BITS)
-    return Churn(across, within, churn_test(controlled), "")
+        return Churn(across, float("nan"), float("nan"), SAME_BITS, len(seeds))
+    return Churn(across, within, churn_test(controlled), "", len(seeds))

@@ -99,5 +99,6 @@ def _churn(outcome: Outcome) -> str:
         return f"{text}; {churn.note}."
     return (
         f"{text}, against {100 * churn.within:.1f} % between repeats within one framework "
-        f"(permutation test that it is no more: p = {churn.p:.2g})."
+        f"({churn.seeds} {'seed' if churn.seeds == 1 else 'seeds'}; permutation test that it is "
+        f"no more: p = {churn.p:.2g})."
     )

@@ -188,6 +188,17 @@ def test_churn_against_repeats(tmp_path: Path) -> None:
     assert found.note == ""
 
 
+def test_churn_is_compared_over_the_seeds_with_repeats_alone(tmp_path: Path) -> None:
+    controlled = only(stored(tmp_path / "some", ACCURACIES[:3], ACCURACIES[:3], repeats=2)).churn
+    store = stored(tmp_path / "more", ACCURACIES[:3], ACCURACIES[:3], repeats=2)
+    for framework in ("keras", "torch"):
+        for seed in (3, 4):
+            add(store, framework, seed)
+    assert only(store).churn == controlled
+    assert controlled is not None
+    assert controlled.seeds == 3
+
+
 def test_repeats_of_the_same_bits_are_no_control(tmp_path: Path) -> None:
     store = stored(tmp_path, ACCURACIES[:2], ACCURACIES[:2])
     for framework in ("keras", "torch"):

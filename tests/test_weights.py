@@ -211,13 +211,15 @@ def test_a_pickle_in_a_weights_file_is_not_opened(tmp_path):
         weights.load(path)
 
 
-def test_a_nudge_moves_one_weight_by_units_in_the_last_place():
+def test_a_nudge_moves_every_weight_to_a_neighbour_by_its_number():
     made = Network(fill_architecture(architecture.load("c1")), (32, 32, 3), 10)
     drawn = weights.initial(made, 0)
     moved = weights.nudged(made, drawn, 2)
-    first = made.trainable_keys[0]
-    up = np.float32(np.inf)
-    expected = np.nextafter(np.nextafter(drawn[first].flat[0], up), up)
-    assert moved[first].flat[0] == expected > drawn[first].flat[0]
-    assert sum(int((moved[key] != drawn[key]).sum()) for key in drawn) == 1
+    for key in made.trainable_keys:
+        up, down = (np.nextafter(drawn[key], np.float32(way)) for way in (np.inf, -np.inf))
+        assert ((moved[key] == up) | (moved[key] == down)).all()
+    kernel = made.trainable_keys[0]
+    assert 0.4 < (moved[kernel] > drawn[kernel]).mean() < 0.6
+    assert weights.sha256(weights.nudged(made, drawn, 2)) == weights.sha256(moved)
+    assert weights.sha256(weights.nudged(made, drawn, 1)) != weights.sha256(moved)
     assert weights.sha256(weights.nudged(made, drawn, 0)) == weights.sha256(drawn)
