@@ -8,7 +8,7 @@ only where the processes exclude a change for the worse of the size that `Rule.e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, expm1, isnan, log, log1p
+from math import ceil, exp, expm1, isinf, isnan, log, log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -204,9 +204,11 @@ def _excluding(
         share = f"one beyond {expm1(worse):.1%}" if worse > 0 else "any"
         return UNCHANGED, f"{reason}; of changes for the worse {share} is excluded"
     could_be = f"cannot exclude a change for the worse of {expm1(worse):.1%}"
-    if sign * shift + log1p(known_floor) > limit:
+    if known_floor and sign * shift + log1p(known_floor) > limit:
         told = f"sessions differ by up to {known_floor:.1%} of themselves, which {could_be}"
         return NO_DATA, f"{told}; run both on the spot"
+    if isinf(worse):  # the noise floor of one process
+        return NO_DATA, "one process of the baseline says nothing of its noise"
     room = max(limit - max(sign * shift, 0.0), limit / 2)
     needed = ceil(processes * ((worse - sign * shift) / room) ** 2)
     return NO_DATA, f"these processes {could_be}; run {max(needed, processes + 1)} or more"

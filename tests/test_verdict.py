@@ -184,6 +184,15 @@ def test_the_default_number_decides_most_comparisons_of_equals() -> None:
     assert found.count(UNCHANGED) >= 54
 
 
+def test_a_large_change_that_is_not_shown_on_the_spot_asks_for_more_processes() -> None:
+    before = quiet(12, spread=0.01)
+    after = before * np.where(np.arange(12) < 7, 1.2, 0.95)  # no p below 0.01 of five against seven
+    found = judge(before, after, Rule(), paired=True)
+    assert found.ratio > 1 + Rule().excluded
+    assert found.verdict == NO_DATA
+    assert found.reason.startswith("these processes cannot exclude a change for the worse of")
+
+
 def test_sessions_apart_are_no_data_before_their_drift_is_known() -> None:
     medians = quiet(NEEDED, spread=0.01)
     assert np.isnan(drift_floor(medians[1:]))
