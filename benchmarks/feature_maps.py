@@ -313,7 +313,7 @@ def _key(config: RunConfig) -> tuple:
     rate = recipe.optimizer.learning_rate
     tag = recipe.optimizer.__struct_config__.tag
     trained = (tag, rate, recipe.batch_size, recipe.epochs)
-    how = (config.parity, config.tuning, config.precision, config.seed, config.nudge)
+    how = (config.parity, config.tuning, config.precision, config.seed, config.nudge_draw)
     return (config.architecture.name, config.data, config.split, *trained, *how)
 
 

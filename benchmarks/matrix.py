@@ -92,7 +92,7 @@ def matrix(
                 tuning=tuning,
                 precision=precision,
                 deterministic=suite.deterministic,
-                nudge=repeat if suite.nudge_repeats else 0,
+                nudge_draw=repeat if suite.nudge_repeats else 0,
                 feed=suite.feed,
                 warmup_epochs=suite.warmup_epochs,
             )

@@ -91,7 +91,7 @@ class RunConfig(_Part, frozen=True):
     tuning: Tuning = "idiomatic"
     precision: Precision = "float32"
     deterministic: bool = False
-    nudge: int = 0  # every weight is moved to a neighbouring float32, by this draw; 0: none is
+    nudge_draw: int = 0  # moves every weight to a neighbouring float32; 0: none is moved
     control: bool = False
     feed: Feed = "auto"
     warmup_epochs: int = 0
@@ -105,7 +105,7 @@ class RunConfig(_Part, frozen=True):
     def cell_id(self) -> str:
         """Hash of all but seed, repeat, nudge and control: what is averaged over, and tracked."""
         parts = identity(self)
-        left_out = ("seed", "repeat", "nudge", "control")
+        left_out = ("seed", "repeat", "nudge_draw", "control")
         return _hash({key: parts[key] for key in parts if key not in left_out})
 
     def network(self) -> Network:

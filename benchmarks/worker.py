@@ -87,7 +87,7 @@ def run(
     initial = None
     if config.parity == "matched":
         drawn = canonical.initial(network, config.seed)
-        initial = canonical.nudged(network, drawn, config.nudge)
+        initial = canonical.nudged(network, drawn, config.nudge_draw)
     with clock.measure("build"):
         backend = backend_class(network, config.recipe, config.runtime(), initial)
         backend.synchronize()

@@ -46,7 +46,7 @@ def variant(config: object, parity: str) -> str:
     if not isinstance(config, str):
         return ""
     tree = json.loads(config)
-    left_out = {"framework", "seed", "repeat", "nudge", "control", "device", "threads"}
+    left_out = {"framework", "seed", "repeat", "nudge_draw", "control", "device", "threads"}
     tree = {key: tree[key] for key in tree if key not in left_out}
     if parity == "native":
         tree = _without_defaults(tree)

@@ -186,7 +186,7 @@ def test_runs_with_other_data_are_not_comparable() -> None:
 def test_nudged_repeats_are_runs_of_their_own_in_the_same_cell() -> None:
     plain = plan(Suite(frameworks=("torch",), processes=3))
     nudged = plan(Suite(frameworks=("torch",), processes=3, nudge_repeats=True))
-    assert sorted(run.config.nudge for run in nudged) == [0, 1, 2]
-    assert all(run.config.nudge == run.config.repeat for run in nudged)
+    assert sorted(run.config.nudge_draw for run in nudged) == [0, 1, 2]
+    assert all(run.config.nudge_draw == run.config.repeat for run in nudged)
     assert {run.cell_id for run in nudged} == {run.cell_id for run in plain}
     assert len({run.run_id for run in [*plain, *nudged]}) == 5  # repeat 0 is the same run

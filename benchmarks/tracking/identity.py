@@ -72,7 +72,7 @@ class Configurations:
     def _tree(self, series: Series) -> dict[str, Any]:
         text = self._text(series)[0]
         tree = json.loads(text) if text else {}
-        for name in ("seed", "repeat", "nudge", "control"):
+        for name in ("seed", "repeat", "nudge_draw", "control"):
             tree.pop(name, None)
         tree.setdefault("framework", series.framework)
         return tree
