@@ -40,6 +40,7 @@ _RECORDED = (
     *("ONEDNN_", "DNNL_", "KMP_", "GOMP_", "NVIDIA_"),
     *("TORCH", "PYTORCH_", "MALLOC_", "LD_PRELOAD", "PYTHONHASHSEED"),
 )
+_PLACES = ("_FILE", "_DIR", "_PATH", "_HOME")  # TF_CLI_CONFIG_FILE is not even TensorFlow's
 
 
 @dataclass
@@ -115,8 +116,12 @@ def environment(
 
 
 def recorded(variables: dict[str, str]) -> dict[str, str]:
-    """Those variables that can change a result or a speed."""
-    return {key: variables[key] for key in sorted(variables) if key.startswith(_RECORDED)}
+    """Those variables that can change a result or a speed; not where a machine keeps its files."""
+    return {
+        key: variables[key]
+        for key in sorted(variables)
+        if key.startswith(_RECORDED) and not key.endswith(_PLACES)
+    }
 
 
 def launch(

@@ -263,6 +263,8 @@ def test_the_environment_is_set_for_threads_and_device(monkeypatch, tmp_path) ->
     assert told <= set(recorded(variables))
     assert recorded(variables)["XLA_FLAGS"] == "--of-the-user"
     assert "PATH" not in recorded(variables)
+    places = {"TF_CLI_CONFIG_FILE": "/a/b", "TORCHINDUCTOR_CACHE_DIR": "/c"}
+    assert recorded(variables | places) == recorded(variables)
     on_gpu = environment("torch", device="cuda", threads=3, scratch=tmp_path, tuning="tuned")
     assert on_gpu["CUDA_VISIBLE_DEVICES"] == "2"
     assert "MALLOC_MMAP_MAX_" not in on_gpu
