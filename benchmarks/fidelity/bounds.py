@@ -15,7 +15,6 @@ _BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "R1": {"float64": (1e-12, 1e-12), "float32": (2e-6, 1e-5)},
     "R1 loss": {"float64": (1e-12, 1e-12), "float32": (1e-6, 1e-5)},
     "R2": {"float64": (1e-11, 1e-11), "float32": (1e-5, 2e-5)},
-    "R2 flipped": {"float32": (5e-3, 5e-3)},
     "R3": {"float64": (1e-12, 1e-12), "float32": (1e-5, 1e-5)},
     "R4": {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-3)},
     "R5a loss": {"float64": (1e-12, 1e-11)},

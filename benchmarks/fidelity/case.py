@@ -29,7 +29,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `labels` (n,).
     measure: what to compute. steps: training steps taken one by one; the learning rate is
     multiplied by `rate_factor` after `rate_change` of them (0: never).
-    record_every: weights are kept after every so many steps, and always after the last.
+    record_every: weights are kept after every so many steps and after the last (0: never).
     weight_noise: relative size of a random perturbation of the initial weights, drawn from
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
     (controls for R5c).

@@ -114,9 +114,12 @@ def _climb_part(
     traces = collect([REFERENCE, *names], part.cases, folder, timeout=options.timeout)
     findings = [*judge(traces, part.cases, names), *part.left_out]
     curves: list[noise.Curve] = []
-    for plain in part.noise:
+    for classes in options.classes:
+        plain = [case for case in part.noise if case.classes == classes]
+        if not plain:
+            continue
         more, drawn = against_own_noise(
-            plain, names, _steps(options, "R5c"), folder / plain.name, timeout=options.timeout
+            plain, names, _steps(options, "R5c"), folder / f"{classes}", timeout=options.timeout
         )
         findings += more
         curves += drawn

@@ -64,6 +64,12 @@ class Trace(Mapping[str, np.ndarray]):
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
+# JAX compiles a program once for all the cases of a process. Not beyond it: another number of
+# threads is another program, of which the cache's key may not know.
+_COMPILED_ONCE = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 def collect(
@@ -119,6 +125,7 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float, pyth
         deterministic=first.deterministic,
         tuning=first.tuning,
     )
+    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
     command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
     failure = ""
     with open(directory / "log.txt", "wb") as log:

@@ -29,6 +29,11 @@ def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
     return _ratio(float(np.linalg.norm(value - reference)), float(np.linalg.norm(reference)))
 
 
+def within(found: Iterable[tuple[str, float]], bound: float) -> bool:
+    """Whether every error of (where, error) is within the bound; NaN is not."""
+    return all(error <= bound for _, error in found)
+
+
 def of_travel(value: Tensors, reference: Tensors, start: Tensors, keys: Iterable[str]) -> float:
     """||value - reference|| / ||reference - start|| over all the tensors of `keys` together:
     the difference as a share of the distance travelled."""

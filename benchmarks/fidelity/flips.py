@@ -1,62 +1,135 @@
-"""ReLUs and max-pools that changed side between two float32 traces, and what that came to."""
+"""ReLUs and max-pools that changed side between two float32 traces, and what that came to.
+
+The gradient of a piecewise linear network depends on the piece. A unit within rounding of its edge
+may fall on either side of it in float32, in each framework and in each compiled program.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
 import numpy as np
 
-from benchmarks.fidelity.case import Case
+from benchmarks.fidelity import errors
+from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.collect import Trace
+from benchmarks.fidelity.errors import Tensors
 from benchmarks.fidelity.finding import Pair
-from frameworks.numpy_reference import NumpyReference, count_flips, recorded_kinks
-from frameworks.weights import Weights
+from datasets.batches import Batch
+from frameworks.numpy_reference import Kinks, NumpyReference, count_flips, recorded_kinks
+
+Arrays = dict[str, np.ndarray]
+# What the reference finds on given sides, by the names that a trace has for it.
+Computed = Callable[[NumpyReference, Batch, Kinks], Arrays]
+# How far such arrays are apart: (tensor, error).
+Distances = Callable[[Tensors, Tensors], Sequence[tuple[str, float]]]
+_DRAWS = 8
 
 
-def count(pair: Pair) -> int:
-    """ReLUs and max-pools on different sides in the two traces; none to count where a layer's
-    shapes differ, which R1 fails."""
-    mine, other = (_kinks(pair, trace) for trace in (pair.trace, pair.other))
-    if any(mine[name].shape != other[name].shape for name in mine):
-        return 0
-    return sum(count_flips(mine, other).values())
+def gradients(reference: NumpyReference, batch: Batch, kinks: Kinks) -> Arrays:
+    """The gradients on the piece that `kinks` say, `gradient/KEY`."""
+    found = reference.gradients(batch, kinks).gradients
+    return {f"gradient/{key}": array for key, array in found.items()}
 
 
-def gradients_on_my_side(pair: Pair) -> Weights:
-    """The other's gradients with every ReLU and max-pool on the side that `pair.trace` has it on.
+def step(reference: NumpyReference, batch: Batch, kinks: Kinks) -> Arrays:
+    """Weights `step/1/KEY` and optimizer state `state/...` after the step on that piece; running
+    statistics, which no gradient moves, as they were."""
+    reference.apply_gradients(reference.gradients(batch, kinks).gradients)
+    weights = {f"step/1/{key}": array for key, array in reference.get_weights().items()}
+    state = reference.get_optimizer_state()
+    return weights | {f"state/{name}": array for name, array in state.items()}
 
-    What the flips come to is the difference between the float64 reference's gradient on my kinks
-    and on the other's, which is added; nothing else changes, so that R2's bound stays.
+
+def on_my_side(
+    pair: Pair, computed: Computed, distances: Distances, bound: float
+) -> tuple[Tensors, int]:
+    """The other's arrays with every ReLU and max-pool on the side that `pair.trace` has it on.
+
+    What the flips come to is the difference between the float64 reference's arrays on my sides and
+    on the other's, which is added; nothing else changes, so that the bound stays.
+
+    Args:
+        computed: `gradients` or `step`.
+        distances, bound: how arrays are judged, two traces' or a trace's and the reference's.
+    Returns:
+        The arrays by name, and how many ReLUs and max-pools changed side; as they are and 0 where
+        none did, and where a layer's shapes differ, which R1 fails.
+    """
+    mine, others = (_recorded(pair, trace) for trace in (pair.trace, pair.other))
+    if any(mine[name].shape != others[name].shape for name in mine):
+        return pair.other, 0
+    if not _count(mine, others) and errors.within(distances(pair.trace, pair.other), bound):
+        return pair.other, 0
+    mine, on_mine = _sides(pair, pair.trace, mine, computed, distances, bound)
+    others, on_others = _sides(pair, pair.other, others, computed, distances, bound)
+    moved = {name: pair.other[name] + (on_mine[name] - on_others[name]) for name in on_others}
+    return moved, _count(mine, others)
+
+
+def under_rounding(case: Case, error: float, draws: int) -> Iterator[Kinks]:
+    """The sides in the float64 reference, then, one by one, those with its weights perturbed by
+    `error` of themselves, as many times as `draws` says."""
+    material = Material(msgspec.structs.replace(case, precision="float64", device="cpu"))
+    runtime = material.case.runtime
+    reference = NumpyReference(material.network, case.recipe, runtime, material.weights)
+    batch = material.epoch(1)[0]
+    yield reference.kinks(batch)
+    for draw in range(1, draws + 1):
+        noisy = msgspec.structs.replace(material.case, weight_noise=error, noise_seed=draw)
+        reference.set_weights(Material(noisy).weights)
+        yield reference.kinks(batch)
+
+
+def _count(mine: Kinks, others: Kinks) -> int:
+    return sum(count_flips(mine, others).values())
+
+
+def _recorded(pair: Pair, trace: Trace) -> Kinks:
+    images = pair.material.epoch(1)[0].images
+    return recorded_kinks(pair.material.network, images, trace.group("training/"))
+
+
+def _sides(
+    pair: Pair, trace: Trace, kinks: Kinks, computed: Computed, distances: Distances, bound: float
+) -> tuple[Kinks, Arrays]:
+    """The sides that a trace has its units on, and what the reference finds on them.
+
+    They are those of its forward pass, `kinks`. The program of a gradient or a step may round
+    otherwise, and have a unit at its edge on the other side: where the arrays are beyond the bound,
+    each such unit is put where the reference comes nearest to them. No other unit is touched.
     """
     batch = pair.material.epoch(1)[0]
-    mine, other = (
-        _reference(pair).gradients(batch, _kinks(pair, trace)).gradients
-        for trace in (pair.trace, pair.other)
-    )
-    return _moved(pair.other.group("gradient/"), mine, other)
+    found = computed(_reference(pair), batch, kinks)
+    recorded = {name: trace[name] for name in found}
+    if errors.within(distances(recorded, found), bound):
+        return kinks, found
+
+    def distance(to: Arrays) -> float:
+        return sum(error**2 for _, error in distances(recorded, to))
+
+    for name, place, sides in _at_the_edge(pair):
+        pattern = kinks[name].copy()
+        pattern[place] = sides[0] if pattern[place] == sides[1] else sides[1]
+        turned = {**kinks, name: pattern}
+        on_turned = computed(_reference(pair), batch, turned)
+        if distance(on_turned) < distance(found):
+            kinks, found = turned, on_turned
+    return kinks, found
 
 
-def step_on_my_side(pair: Pair) -> tuple[Weights, dict[str, np.ndarray]]:
-    """The other's (weights, optimizer state) after its first step, moved as its gradients are in
-    `gradients_on_my_side`; running statistics, which no flip moves, as they are."""
-    batch = pair.material.epoch(1)[0]
-    after = []
-    for trace in (pair.trace, pair.other):
-        reference = _reference(pair)
-        reference.apply_gradients(reference.gradients(batch, _kinks(pair, trace)).gradients)
-        after.append((reference.get_weights(), reference.get_optimizer_state()))
-    (mine, my_state), (other, other_state) = after
-    weights = _moved(pair.other.group("step/1/"), mine, other)
-    return weights, _moved(pair.other.group("state/"), my_state, other_state)
-
-
-def _moved(
-    arrays: dict[str, np.ndarray], to: dict[str, np.ndarray], origin: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    return {name: array + (to[name] - origin[name]) for name, array in arrays.items()}
-
-
-def _kinks(pair: Pair, trace: Trace) -> dict[str, np.ndarray]:
-    batch = pair.material.epoch(1)[0]
-    return recorded_kinks(pair.material.network, batch.images, trace.group("training/"))
+def _at_the_edge(pair: Pair) -> list[tuple[str, tuple[int, ...], tuple[int, int]]]:
+    """(layer, index, the two sides) of the units that change side in the reference when its weights
+    are perturbed by what R1 allows a layer to be wrong by; first those that do so most often."""
+    kinks, *perturbed = under_rounding(pair.case, pair.bound("R1"), _DRAWS)
+    units: Counter[tuple[str, tuple[int, ...], tuple[int, int]]] = Counter()
+    for patterns in perturbed:
+        for name, pattern in patterns.items():
+            for place in zip(*np.nonzero(pattern != kinks[name]), strict=True):
+                units[name, place, (kinks[name][place].item(), pattern[place].item())] += 1
+    return [unit for unit, _ in units.most_common()]
 
 
 def _reference(pair: Pair) -> NumpyReference:

@@ -97,7 +97,7 @@ def _noise(framework: str, fault: str, folder: Path, timeout: float) -> list[Fin
     plain = make(network, "adam", "float32", label="noise", size=20, images=44)
     names = [framework, _OTHER[framework]]
     faults = {framework: fault} if fault else {}
-    found, _ = against_own_noise(plain, names, STEPS, folder, timeout=timeout, mutants=faults)
+    found, _ = against_own_noise([plain], names, STEPS, folder, timeout=timeout, mutants=faults)
     return found
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 
-from benchmarks.fidelity.case import Case, Material
+from benchmarks.fidelity.case import Case
+from benchmarks.fidelity.flips import under_rounding
 from frameworks import recipe as recipes
 from frameworks.architecture import (
     Activation,
@@ -23,7 +25,7 @@ from frameworks.architecture import (
 from frameworks.backend import Precision
 from frameworks.defaults import fill_architecture, fill_recipe
 from frameworks.network import Network
-from frameworks.numpy_reference import NumpyReference, count_flips
+from frameworks.numpy_reference import count_flips
 from frameworks.recipe import Optimizer, Recipe
 from frameworks.specification import SpecificationError
 
@@ -208,28 +210,34 @@ def settled(case: Case, tries: int = 40) -> Case:
     """
     if case.precision == "float64":
         return case
-    best, fewest = case, math.inf
+    same = Recipe(batch_size=case.recipe.batch_size, partial_batch=case.recipe.partial_batch)
+    batch = msgspec.structs.replace(
+        case, name="", measure=(), steps=0, record_every=0, recipe=fill_recipe(same)
+    )
+    return msgspec.structs.replace(case, seed=_settled_seed(batch, tries))
+
+
+@cache
+def _settled_seed(case: Case, tries: int) -> int:
+    """Of R0-R2 and of R4, which ask for the same batch."""
+    best, fewest = case.seed, math.inf
     for seed in range(case.seed, case.seed + tries):
-        candidate = msgspec.structs.replace(case, seed=seed)
-        flips = _flips_under_rounding(candidate)
+        flips = _flips_under_rounding(msgspec.structs.replace(case, seed=seed), fewest)
         if flips < fewest:
-            best, fewest = candidate, flips
+            best, fewest = seed, flips
         if flips == 0:
             break
     return best
 
 
-def _flips_under_rounding(case: Case, error: float = 1e-6, draws: int = 3) -> int:
-    material = Material(msgspec.structs.replace(case, precision="float64", device="cpu"))
-    reference = NumpyReference(
-        material.network, case.recipe, material.case.runtime, material.weights
-    )
-    batch = material.epoch(1)[0]
-    kinks, flips = reference.kinks(batch), 0
-    for draw in range(1, draws + 1):
-        noisy = msgspec.structs.replace(material.case, weight_noise=error, noise_seed=draw)
-        reference.set_weights(Material(noisy).weights)
-        flips += sum(count_flips(kinks, reference.kinks(batch)).values())
+def _flips_under_rounding(case: Case, enough: float, error: float = 1e-6, draws: int = 3) -> int:
+    """Counted until there are `enough`."""
+    sides = under_rounding(case, error, draws)
+    kinks, flips = next(sides), 0
+    for perturbed in sides:
+        flips += sum(count_flips(kinks, perturbed).values())
+        if flips >= enough:
+            break
     return flips
 
 

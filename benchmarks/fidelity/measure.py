@@ -167,7 +167,9 @@ def _change_rate(case: Case, backend: Backend, step: int) -> None:
 
 
 def _is_recorded(case: Case, step: int) -> bool:
-    return (step + 1) % case.record_every == 0 or step + 1 == case.steps
+    """After every so many steps and after the last; 0 is never."""
+    every = case.record_every
+    return bool(every) and ((step + 1) % every == 0 or step + 1 == case.steps)
 
 
 def main(name: str, cases_file: str, output: str) -> int:

@@ -15,7 +15,7 @@ from benchmarks.fidelity.measure import REFERENCE
 
 
 def against_own_noise(
-    plain: Case,
+    plain: Sequence[Case],
     names: Sequence[str],
     steps: int,
     folder: Path,
@@ -23,26 +23,46 @@ def against_own_noise(
     timeout: float,
     mutants: Mapping[str, str] | None = None,
 ) -> tuple[list[Finding], list[noise.Curve]]:
-    """R5c of one float32 case for every pair of frameworks.
+    """R5c of float32 cases that differ in the optimizer alone, for every pair of frameworks.
 
     Args:
         steps: of training.
         folder: receives the arrays.
+        timeout: seconds, of a process that trains all the cases in one framework.
         mutants: by framework, the fault that it is to have in all of its runs.
     """
     mutants = mutants or {}
-    forward = msgspec.structs.replace(plain, measure=("forward",))
+    forward = msgspec.structs.replace(plain[0], measure=("forward",))
     found = _collect([REFERENCE, *names], [forward], folder / "forward", timeout, mutants)
-    if unmeasured := [trace for trace in found.values() if trace.path is None]:
-        return [_not_run(trace) for trace in unmeasured], []
+    if unmeasured := _unmeasured(found):
+        return [_not_run(trace, case) for case in plain for trace in unmeasured], []
     error = noise.forward_error(forward, found, names)
-    training = msgspec.structs.replace(plain, measure=("steps",), steps=steps, record_every=steps)
-    cases = [*noise.controls(training, error), *noise.computed_otherwise(training)]
+    trainings = [
+        msgspec.structs.replace(case, measure=("steps",), steps=steps, record_every=0)
+        for case in plain
+    ]
+    family = {
+        case.name: [*noise.controls(case, error), *noise.computed_otherwise(case)]
+        for case in trainings
+    }
+    cases = [case for each in family.values() for case in each]
     traces = _collect(names, cases, folder, timeout, mutants)
-    if unmeasured := [trace for trace in traces.values() if trace.path is None]:
-        return [_not_run(trace) for trace in unmeasured], []
-    curves = noise.curves(training, traces, names)
-    return noise.judge(training, traces, curves), curves
+    findings: list[Finding] = []
+    curves: list[noise.Curve] = []
+    for training in trainings:
+        own = {case.name for case in family[training.name]}
+        mine = {key: trace for key, trace in traces.items() if key[1] in own}
+        if unmeasured := _unmeasured(mine):
+            findings += [_not_run(trace, trace.case) for trace in unmeasured]
+            continue
+        drawn = noise.curves(training, mine, names)
+        findings += noise.judge(training, mine, drawn)
+        curves += drawn
+    return findings, curves
+
+
+def _unmeasured(traces: Traces) -> list[Trace]:
+    return [trace for trace in traces.values() if trace.path is None]
 
 
 def _collect(
@@ -60,9 +80,8 @@ def _collect(
     return traces
 
 
-def _not_run(trace: Trace) -> Finding:
+def _not_run(trace: Trace, case: Case) -> Finding:
     nan = float("nan")
-    case = trace.case
     return Finding(
         "R5c",
         case.name,

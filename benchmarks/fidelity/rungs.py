@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from benchmarks.fidelity import bounds, errors, flips
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import Traces
+from benchmarks.fidelity.errors import Tensors
 from benchmarks.fidelity.finding import Finding, Pair, not_run
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.training_rungs import epoch, recorded_steps, trajectory, whole_step
-from frameworks.weights import Weights
 
 
 def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> list[Finding]:
@@ -90,29 +90,29 @@ def _r1(pair: Pair) -> list[Finding]:
 
 
 def _r2(pair: Pair) -> list[Finding]:
-    """Gradients by tensor. Where a ReLU or max-pool changed side, what that alone comes to is taken
-    out and the bound stays; the raw difference is held loosely."""
-    dead = pair.material.network.dead_biases
-    mine, other = pair.trace.group("gradient/"), pair.other.group("gradient/")
-    flipped = flips.count(pair)
-    findings = []
-    if flipped and pair.case.precision == "float32":
-        raw = _by_tensor(mine, other, dead)
-        findings.append(
-            pair.worst("R2", "gradient, with flips", raw, pair.bound("R2 flipped"), flipped)
-        )
-        other = flips.gradients_on_my_side(pair)
-    found = _by_tensor(mine, other, dead)
-    findings.append(pair.worst("R2", "gradient by tensor", found, pair.bound("R2"), flipped))
+    """Gradients by tensor. Where rounding put a ReLU or max-pool on another side, what that alone
+    comes to is taken out, and the bound stays."""
+    dead, limit = pair.material.network.dead_biases, pair.bound("R2")
+    keys = [key for key in pair.material.network.trainable_keys if key not in dead]
+
+    def apart(mine: Tensors, other: Tensors) -> list[tuple[str, float]]:
+        names = [f"gradient/{key}" for key in keys]
+        found = (errors.relative_l2(mine[name], other[name]) for name in names)
+        return list(zip(keys, found, strict=True))
+
+    other: Tensors = pair.other
+    flipped = 0
+    if pair.case.precision == "float32":
+        other, flipped = flips.on_my_side(pair, flips.gradients, apart, limit)
+    found = apart(pair.trace, other)
+    findings = [pair.worst("R2", "gradient by tensor", found, limit, flipped)]
     if dead:
         limit = bounds.DEAD_BIAS_FLOAT64 if pair.case.precision == "float64" else bounds.DEAD_BIAS
-        sizes = [(key, float(np.max(np.abs(mine[key])))) for key in sorted(dead)]
+        sizes = [
+            (key, float(np.max(np.abs(pair.trace[f"gradient/{key}"])))) for key in sorted(dead)
+        ]
         findings.append(pair.worst("R2", "zero gradient", sizes, limit))
     return findings
-
-
-def _by_tensor(mine: Weights, other: Weights, dead: Collection[str]) -> list[tuple[str, float]]:
-    return [(key, errors.relative_l2(mine[key], other[key])) for key in mine if key not in dead]
 
 
 def _r3(pair: Pair) -> list[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from benchmarks.fidelity import bounds, errors, flips
+from benchmarks.fidelity.errors import Tensors
 from benchmarks.fidelity.finding import Finding, Pair
 from frameworks.architecture import BatchNorm
 from frameworks.weights import Weights
@@ -18,21 +19,28 @@ Recorded = tuple[str, int, Weights, Weights]  # where, steps so far, mine, the o
 def whole_step(pair: Pair) -> list[Finding]:
     """R4: weights, optimizer and running statistics after one step, its loss, the predictions.
 
-    In float32 a ReLU or max-pool may have changed side (`forward` among the case's measurements
-    tells). What that alone comes to is then taken out, and the bound stays.
+    In float32 rounding may have put a ReLU or max-pool on another side (`forward` among the case's
+    measurements tells). What that alone comes to is then taken out, and the bound stays.
     """
-    case = pair.case
-    mine, other = (trace.group("step/1/") for trace in (pair.trace, pair.other))
-    state, other_state = (trace.group("state/") for trace in (pair.trace, pair.other))
-    counted = case.precision == "float32" and "forward" in case.measure
-    flipped = flips.count(pair) if counted else 0
-    if flipped:
-        other, other_state = flips.step_on_my_side(pair)
-    recorded, limit = [("step 1", 1, mine, other)], pair.bound("R4")
-    slots = _optimizer_state(state, other_state, pair.material.network.dead_biases)
+    limit, dead = pair.bound("R4"), pair.material.network.dead_biases
+    moving = [key for key in pair.material.network.trainable_keys if key not in dead]
+
+    def apart(mine: Tensors, other: Tensors) -> Found:
+        weights = errors.of_travel(
+            _part(mine, "step/1/"), _part(other, "step/1/"), pair.material.weights, moving
+        )
+        slots = _optimizer_state(_part(mine, "state/"), _part(other, "state/"), dead)
+        return [("weights", weights), *slots]
+
+    other: Tensors = pair.other
+    flipped = 0
+    if pair.case.precision == "float32" and "forward" in pair.case.measure:
+        other, flipped = flips.on_my_side(pair, flips.step, apart, limit)
+    step_1 = ("step 1", 1, _part(pair.trace, "step/1/"), _part(other, "step/1/"))
+    slots = _optimizer_state(_part(pair.trace, "state/"), _part(other, "state/"), dead)
     return [
-        *_of_weights(pair, "R4", recorded, limit, flipped),
-        *running_statistics(pair, "R4", recorded, limit),
+        *_of_weights(pair, "R4", [step_1], limit, flipped),
+        *running_statistics(pair, "R4", [step_1], limit),
         pair.worst("R4", "optimizer state", slots, limit, flipped),
         _losses(pair, "R4", pair.bound("R1 loss")),
         *_predictions(pair, "R4"),
@@ -157,6 +165,12 @@ def _optimizer_state(
     found.append(("learning_rate", rate))
     slots = [name for name in other if "/" in name and name.split("/", 1)[1] not in dead]
     return found + [(name, errors.relative_l2(mine[name], other[name])) for name in slots]
+
+
+def _part(arrays: Tensors, prefix: str) -> Weights:
+    """The arrays whose names start with `prefix`, without it."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays[name] for name in names}
 
 
 def _rung(pair: Pair) -> str:
