@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import machine
+from benchmarks import machine, turns
 from benchmarks.channel import PREDICTIONS_FILE, Lines
 from benchmarks.failures import death
 from benchmarks.keeping import Keeping
@@ -183,7 +183,7 @@ def launch(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=variables,
-                pass_fds=[sender],
+                pass_fds=[sender, *turns.descriptors()],
                 start_new_session=True,
             )
         except BaseException:
@@ -214,6 +214,7 @@ def launch(
         kill_group(process)
     outcome.wall_seconds = time.perf_counter() - start
     outcome.wall_seconds += outcome.facts["extra"].get("seconds_before_resuming", 0.0)
+    outcome.wall_seconds -= outcome.facts["extra"].get("waited_for_turn_seconds", 0.0)
 
     tail = _tail(log)
     if ended is not None:

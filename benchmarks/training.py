@@ -18,6 +18,7 @@ from benchmarks.failures import DivergedError
 from benchmarks.plan import RunConfig
 from benchmarks.serving import Feed, Part
 from benchmarks.slowdown import slow_down
+from benchmarks.turns import Turns
 from datasets.batches import Epoch
 from frameworks.backend import Backend
 from frameworks.weights import Weights
@@ -30,7 +31,7 @@ class Training:
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
-    warm-up epochs, whose rows have no time.
+    warm-up epochs, whose rows have no time. turns: before every epoch, others may have theirs.
     """
 
     config: RunConfig
@@ -45,6 +46,7 @@ class Training:
     rows: list[dict[str, Any]] = field(default_factory=list)
     control: Control = field(init=False)
     warmup_seconds: list[float] = field(default_factory=list)
+    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
@@ -68,6 +70,7 @@ class Training:
         gc.collect()
         gc.freeze()  # what importing and compiling left is for good: not to be gone through again
         while self.done < self.config.recipe.epochs and not self.control.stopped:
+            self.turns.next()
             rows = [self._trained(self.done + 1, gpu), *self._validated(self.done + 1)]
             self._tell(rows)
             self.done += 1
@@ -99,9 +102,12 @@ class Training:
             "epochs_trained": self.done,
             "tested_epoch": self.control.best_epoch or self.done,
         }
+        extra: dict[str, Any] = {}
         if self.config.warmup_epochs:
-            facts["extra"] = {"warmup_epoch_seconds": self.warmup_seconds}
-        return facts
+            extra["warmup_epoch_seconds"] = self.warmup_seconds
+        if self.turns.waited_seconds:
+            extra["waited_for_turn_seconds"] = self.turns.waited_seconds
+        return facts | ({"extra": extra} if extra else {})
 
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""

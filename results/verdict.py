@@ -59,7 +59,7 @@ class Verdict:
         ratio: candidate / baseline; of pairs the median of their ratios.
         low, high: its 95 % bootstrap interval, over pairs where there are pairs; the range of the
             pairs' ratios below 6 of them (`is_range`), and no interval for few unpaired processes.
-        floor: the noise floor, a share: what two halves of the baseline may differ by.
+        floor: the noise floor, a share: what an A/A comparison of the kind may differ by.
         p: of the test; `test` names it. p_mann_whitney: of the unpaired test, in any case.
         n_baseline, n_candidate: processes; paired: whether they were compared in pairs.
     """
@@ -123,7 +123,11 @@ def judge(
     if differences is not None:
         shift = float(np.median(differences))
     low, high, is_range = _interval(*logs, differences)
-    floor = max(known_floor, noise_floor(before, m, paired=paired, sessions=sessions))
+    if differences is not None:
+        floor = noise_of_pairs(differences)
+    else:
+        floor = noise_floor(before, m, sessions=sessions)
+    floor = max(known_floor, floor)
     unpaired_p = mann_whitney(before, after)
     p, test = unpaired_p, "Mann-Whitney"
     if differences is not None:
@@ -228,19 +232,17 @@ def noise_floor(
     baseline: npt.ArrayLike,
     candidates: int | None = None,
     *,
-    paired: bool = False,
     sessions: Sequence[object] | None = None,
 ) -> float:
     """What the baseline differs from itself by, as a share: an A/A comparison within it.
 
     Two samples of the sizes at hand are drawn from the baseline many times; the floor is the 95 %
-    quantile of what their medians differ by. With pairs, differences of runs that follow each other
-    take the place of the pairs' differences, with either sign, so that a slow drift does not count.
+    quantile of what their medians differ by.
 
     Args:
-        baseline: (n,) values above 0 in the order of time.
+        baseline: (n,) values above 0.
         candidates: processes of the candidate; as many as of the baseline by default.
-        paired, sessions: as in `judge`.
+        sessions: as in `judge`.
 
     Returns:
         The floor; infinite for one process, which says nothing of noise.
@@ -249,21 +251,38 @@ def noise_floor(
     if logs.size < 2:
         return float("inf")
     draw = np.random.default_rng(_SEED)
-    if paired:
-        steps = np.diff(logs)
-        signs = draw.choice([-1.0, 1.0], size=(_RESAMPLES, logs.size))
-        drawn = np.median(draw.choice(steps, size=signs.shape) * signs, axis=1)
-    else:
-        count = candidates or logs.size
-        first = np.median(draw.choice(logs, size=(_RESAMPLES, logs.size)), axis=1)
-        drawn = first - np.median(draw.choice(logs, size=(_RESAMPLES, count)), axis=1)
+    count = candidates or logs.size
+    first = np.median(draw.choice(logs, size=(_RESAMPLES, logs.size)), axis=1)
+    drawn = first - np.median(draw.choice(logs, size=(_RESAMPLES, count)), axis=1)
     floor = float(np.quantile(np.abs(drawn), LEVEL))
-    if sessions is not None and not paired:
+    if sessions is not None:
         members = [np.array([other == one for other in sessions]) for one in set(sessions)]
         groups = [np.median(logs[mine]) for mine in members if mine.sum() >= _OF_A_SESSION]
         if len(groups) > 1:
             floor = max(floor, float(np.ptp(groups)))
     return exp(floor) - 1
+
+
+def noise_of_pairs(differences: npt.ArrayLike) -> float:
+    """What the median of as many pairs of one and the same code would differ from 0 by, as a share.
+
+    What the pairs differ by beyond their median is noise; of it, with either sign, as many are
+    drawn many times over, and the floor is the 95 % quantile of their medians. What the machine did
+    between two pairs is in no pair, and does not count.
+
+    Args:
+        differences: (n,) of the logarithms, candidate less baseline.
+
+    Returns:
+        The floor; infinite for one pair.
+    """
+    logs = np.asarray(differences, dtype=np.float64)
+    if logs.size < 2:
+        return float("inf")
+    draw = np.random.default_rng(_SEED)
+    signs = draw.choice([-1.0, 1.0], size=(_RESAMPLES, logs.size))
+    drawn = np.median(draw.choice(logs - np.median(logs), size=signs.shape) * signs, axis=1)
+    return exp(float(np.quantile(np.abs(drawn), LEVEL))) - 1
 
 
 def processes_needed(alpha: float, *, paired: bool) -> int:

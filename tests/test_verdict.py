@@ -22,6 +22,7 @@ from results.verdict import (
     Rule,
     judge,
     noise_floor,
+    noise_of_pairs,
     processes_needed,
 )
 
@@ -114,7 +115,7 @@ def test_unchanged_says_what_is_excluded_and_no_data_how_many_would_do() -> None
     assert found.verdict == UNCHANGED
     excluded = max(found.high, found.ratio * (1 + found.floor)) - 1
     assert f"one beyond {excluded:.1%} is excluded" in found.reason
-    noisy = Noise(0.06, 0.0, 0.0, 0.0).draw(24, np.random.default_rng(1)).reshape(2, 12)
+    noisy = Noise(0.08, 0.0, 0.0, 0.0).draw(24, np.random.default_rng(1)).reshape(2, 12)
     few = judge(noisy[0], 1.04 * noisy[1], paired=True)
     assert few.verdict == NO_DATA
     needed = int(few.reason.split("run ")[1].split()[0])
@@ -164,7 +165,20 @@ def test_the_noise_floor_grows_with_the_noise_and_needs_two_processes() -> None:
     floors = [noise_floor(quiet(12, spread=spread)) for spread in (0.002, 0.02, 0.1)]
     assert floors == sorted(floors)
     assert noise_floor([1.0]) == float("inf")
-    assert noise_floor(np.linspace(1, 2, 40), paired=True) < noise_floor(np.linspace(1, 2, 40))
+
+
+def test_the_noise_of_pairs_knows_neither_what_is_between_pairs_nor_what_all_share() -> None:
+    noise = np.random.default_rng(3).normal(scale=0.01, size=12)
+    floor = noise_of_pairs(noise)
+    assert 0.002 < floor < 0.02
+    assert noise_of_pairs(noise + np.log(1.3)) == pytest.approx(floor)
+    assert noise_of_pairs(3 * noise) > floor
+    assert noise_of_pairs([0.1]) == float("inf")
+    machine = np.array([1.0, 1.35] * 6)  # a neighbour on the core, in every other block
+    found = judge(machine * np.exp(noise), machine * 1.1, paired=True)
+    assert found.floor < 0.02
+    assert found.verdict == REGRESSED
+    assert noise_floor(machine) > 0.2
 
 
 def test_bad_values_are_refused() -> None:
@@ -225,7 +239,7 @@ def test_one_true_change_does_not_hide_the_next() -> None:
 @pytest.mark.parametrize("case", [*cases(12), *cases_apart(12)], ids=lambda case: case.title)
 def test_the_goals_hold_in_simulation(case: Case) -> None:
     rule = Rule()
-    found = [simulated(case, DEFAULT_NOISE, rule, number) for number in range(60)]
+    found = [simulated(case, DEFAULT_NOISE, rule, number) for number in range(200)]
     share = found.count(REGRESSED) / len(found)
     assert case.least <= share <= case.most
 

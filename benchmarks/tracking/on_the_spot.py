@@ -1,17 +1,16 @@
 """Baseline and candidate run here and now, interleaved, so that the machine's moods hit both.
 
 Every run is a harness of its own in a process of its own: `python -m benchmarks.run` of that side's
-checkout, by that side's interpreter. Blocks go A B, B A, A B, ...
+checkout, by that side's interpreter. Blocks go A B, B A, A B, ...; in a block both are there at
+once, and train an epoch each in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.tracking.alternate import Process, alternate
 from benchmarks.tracking.metrics import Metric
 
 _FORBIDDEN = ("resume", "dry_run")
@@ -100,13 +100,13 @@ def interleave(
     processes: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run every framework so many times on all sides, each side into its store.
+    """Run every framework so many times on all sides, in turns, each side into its store.
 
     Args:
         sides, stores: baseline and candidate, or more; every other block goes backwards.
         run_options: of `benchmarks.run`; its frameworks are run one after another.
         processes: runs of each side and framework.
-        report: called with a line after each run.
+        report: called with a line for each run of a block that is done.
 
     Raises:
         ValueError: what is asked for cannot be run; the message is the harness's own.
@@ -123,17 +123,33 @@ def interleave(
     common = _without_interpreters(run_options)
     for block in range(processes):
         for framework in frameworks:
-            order = range(len(sides))
-            for which in order if block % 2 == 0 else reversed(order):
-                start = time.perf_counter()
-                own = [text for text in options.python if text.partition("=")[0] == framework]
-                chosen = [*common, "--frameworks", framework]
-                chosen += [word for text in own for word in ("--python", text)]
-                _run(sides[which], chosen, stores[which].path)
-                report(
-                    f"block {block + 1}/{processes} {framework} {sides[which].name}: "
-                    f"{time.perf_counter() - start:.1f} s"
+            own = [text for text in options.python if text.partition("=")[0] == framework]
+            chosen = [*common, "--frameworks", framework]
+            chosen += [word for text in own for word in ("--python", text)]
+            order = list(range(len(sides)))[:: 1 if block % 2 == 0 else -1]
+            for which, seconds in _block(sides, stores, chosen, order).items():
+                told = f"block {block + 1}/{processes} {framework} {sides[which].name}"
+                report(f"{told}: {seconds:.1f} s")
+
+
+def _block(
+    sides: Sequence[Side], stores: Sequence, run_options: Sequence[str], order: Sequence[int]
+) -> dict[int, float]:
+    """A run of every side, in turns: its rows are in its store afterwards. Seconds of each."""
+    processes = {which: _process(sides[which], run_options, stores[which].path) for which in order}
+    try:
+        alternate(list(processes.values()))
+        for which, process in processes.items():
+            if process.status not in _RAN:
+                lines = process.errors() or [f"status {process.status}"]
+                said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+                raise ValueError(
+                    f"the {sides[which].name} did not run: {said.removeprefix('error: ')}"
                 )
+        return {which: process.seconds for which, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.close()
 
 
 def _without_interpreters(run_options: Sequence[str]) -> list[str]:
@@ -148,8 +164,8 @@ def _without_interpreters(run_options: Sequence[str]) -> list[str]:
     return kept
 
 
-def _run(side: Side, run_options: Sequence[str], store: Path) -> None:
-    """One harness: its rows are in the store afterwards."""
+def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
+    """One harness, not yet started."""
     path = [str(side.checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {
         **os.environ,
@@ -158,20 +174,7 @@ def _run(side: Side, run_options: Sequence[str], store: Path) -> None:
         **side.environment,
     }
     command = [side.python, "-m", "benchmarks.run", *run_options, "--processes", "1"]
-    command += ["--store", str(store), "--no-report"]
-    done = subprocess.run(
-        command,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode not in _RAN:
-        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        said = next((line for line in lines if line.startswith("error: ")), lines[-1])
-        raise ValueError(f"the {side.name} did not run: {said.removeprefix('error: ')}")
+    return Process([*command, "--store", str(store), "--no-report"], variables)
 
 
 def _side(name: str, checkout: Path | None, python: str | None) -> Side:
