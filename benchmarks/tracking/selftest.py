@@ -21,9 +21,10 @@ from benchmarks.tracking.selftest_real import Kept, one_try
 from results.noise import Noise, fit
 from results.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, judge
 
-# 30 idiomatic runs of this size on a 2-core virtual machine with other work on it gave 3.2 % between
-# processes, no drift and no delays; drift and delays are assumed beside it. It is about the most at which the
-# default number of processes meets the goals. Another machine's is fitted to its runs with --noise.
+# 30 idiomatic runs of this size on a 2-core virtual machine with other work on it gave 3.2 %
+# between processes, no drift and no delays; drift and delays are assumed beside it. It is about the
+# most at which the default number of processes meets the goals. Another machine's is fitted to its
+# runs with --noise.
 DEFAULT_NOISE = Noise(between=0.03, drift=0.01, delayed=0.05, delay=0.15)
 # Small enough for some seconds a run; long enough for an epoch that a clock can time. Tuned PyTorch
 # keeps the memory it frees; whether glibc hands that of an idiomatic process back, which costs it a
