@@ -87,6 +87,7 @@ def judge(
     rule: Rule = Rule(),
     *,
     paired: bool = False,
+    differences: npt.ArrayLike | None = None,
     sessions: Sequence[object] | None = None,
     known_floor: float = 0.0,
 ) -> Verdict:
@@ -97,13 +98,15 @@ def judge(
             `paired`, value i of both comes from one block, and n = m.
         rule: thresholds.
         paired: whether to compare within blocks, which a drift of the machine does not touch.
+        differences: (n,) of the pairs' logarithms, candidate less baseline, where they are known
+            better than from one value a process.
         sessions: of each baseline value, the session that measured it: where there are several,
             what the sessions' medians differ by belongs to the noise.
         known_floor: what is known of the noise from elsewhere, a share (`results.sessions`);
             the noise floor is at least that.
 
     Raises:
-        ValueError: paired samples of unequal length.
+        ValueError: paired samples of unequal length, or a value that is not finite.
     """
     before, after = (np.asarray(values, dtype=np.float64) for values in (baseline, candidate))
     n, m = before.size, after.size
@@ -118,22 +121,21 @@ def judge(
         return Verdict(NO_DATA, "a value is not above 0", n_baseline=n, n_candidate=m)
 
     logs = np.log(before), np.log(after)
-    differences = logs[1] - logs[0] if paired else None
-    shift = float(np.median(logs[1]) - np.median(logs[0]))
-    if differences is not None:
-        shift = float(np.median(differences))
-    low, high, is_range = _interval(*logs, differences)
-    if differences is not None:
-        floor = noise_of_pairs(differences)
-    else:
-        floor = noise_floor(before, m, sessions=sessions)
-    floor = max(known_floor, floor)
     unpaired_p = mann_whitney(before, after)
-    p, test = unpaired_p, "Mann-Whitney"
-    if differences is not None:
-        p, test = _either(unpaired_p, signed_rank(differences))
+    of_pairs: npt.NDArray[np.float64] | None = None
+    if paired:
+        of_pairs = logs[1] - logs[0] if differences is None else np.asarray(differences, np.float64)
+        shift = float(np.median(of_pairs))
+        floor = noise_of_pairs(of_pairs)
+        p, test = _either(unpaired_p, signed_rank(of_pairs))
+    else:
+        shift = float(np.median(logs[1]) - np.median(logs[0]))
+        floor = noise_floor(before, m, sessions=sessions)
+        p, test = unpaired_p, "Mann-Whitney"
+    floor = max(known_floor, floor)
+    low, high, is_range = _interval(*logs, of_pairs)
     medians = float(np.median(before)), float(np.median(after))
-    verdict, reason = _decide(exp(shift), medians, floor, p, rule)
+    verdict, reason = _decide(exp(shift), medians[0], floor, p, rule)
     if verdict == UNCHANGED:
         worse = _worst(shift, low, high, floor, rule)
         verdict, reason = _excluding(reason, worse, shift, medians[0], known_floor, max(n, m), rule)
@@ -161,14 +163,12 @@ def judge(
     )
 
 
-def _decide(
-    ratio: float, medians: tuple[float, float], floor: float, p: float, rule: Rule
-) -> tuple[str, str]:
-    """Verdict and reason from ratio, medians, noise floor and p value: changed, or not shown."""
+def _decide(ratio: float, baseline: float, floor: float, p: float, rule: Rule) -> tuple[str, str]:
+    """Verdict and reason from ratio, baseline, noise floor and p value: changed, or not shown."""
     needed = max(rule.relative, floor)
     # A change by a share either way: 1.03 and 1/1.03 are alike.
     change = exp(abs(log(ratio))) - 1
-    difference = abs(medians[1] - medians[0])
+    difference = baseline * abs(ratio - 1)
     if p < rule.alpha and change > needed and difference > rule.absolute:
         worse = (ratio > 1) != rule.larger_is_better
         limit = "threshold" if needed == rule.relative else "noise floor"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from benchmarks.tracking.drift import between_sessions, judge_apart
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
-from benchmarks.tracking.metrics import Metric
+from benchmarks.tracking.metrics import OF_EPOCHS, Metric
 from results.verdict import (
     ERROR,
     IMPROVED,
@@ -203,7 +203,9 @@ def _judged(
         return Judged(label, metric, Verdict(ERROR, failed))
     blocks = _pairs(history, values, before.rows, after.rows, interleaved)
     if blocks is not None:
-        paired = judge(values[blocks[0]], values[blocks[1]], metric.rule, paired=True)
+        one, other = (values[rows] for rows in blocks)
+        differences = _epoch_by_epoch(history, *blocks, metric) if interleaved else None
+        paired = judge(one, other, metric.rule, paired=True, differences=differences)
         return Judged(label, metric, paired)
     rows = [series.rows[~np.isnan(values[series.rows])] for series in (before, after)]
     sessions = [history.values("session_id", side) for side in rows]
@@ -214,6 +216,23 @@ def _judged(
         drift = between_sessions(history, values, before, rows)
         verdict = judge_apart(*before_and_after, metric.rule, drift, sessions=sessions[0])
     return Judged(label, metric, verdict)
+
+
+def _epoch_by_epoch(
+    history: History, before: Rows, after: Rows, metric: Metric
+) -> npt.NDArray[np.float64] | None:
+    """Of each pair of runs in turns, whose epochs follow each other, the median difference of
+    their epochs' logarithms; None where it is no matter of epochs, or a run has more of them."""
+    if metric.name not in OF_EPOCHS:
+        return None
+    pairs = [
+        [np.log(history.epoch_seconds(row)) for row in pair]
+        for pair in zip(before, after, strict=True)
+    ]
+    if any(len(one) != len(other) or not len(one) for one, other in pairs):
+        return None
+    medians = np.array([np.median(other - one) for one, other in pairs])
+    return -medians if metric.larger_is_better else medians
 
 
 def _failures(history: History, rows: Rows) -> str:

@@ -169,6 +169,14 @@ class History:
         """(n,) whether each execution ended well."""
         return self.where("status", "ok")
 
+    def epoch_seconds(self, row: int) -> npt.NDArray[np.float64]:
+        """The seconds of the timed epochs of a run, in their order."""
+        from results.record import EPOCHS
+
+        epochs = self.value(EPOCHS, row) or []
+        seconds = [epoch["epoch_seconds"] for epoch in epochs]
+        return np.array([one for one in seconds if one is not None], dtype=np.float64)
+
     @cached_property
     def _epoch_seconds(self) -> npt.NDArray[np.float64]:
         from results.derived import median_and_count

@@ -52,6 +52,7 @@ METRICS = {
 HARNESS = tuple(name for name in METRICS if name != "call-time")
 IMPORTED = ("call-time",)  # of benchmarks that were imported from other tools
 GATED = ("epoch-time", "call-time")
+OF_EPOCHS = ("epoch-time", "images-per-second")
 
 
 def metric(name: str) -> Metric:
