@@ -18,6 +18,7 @@ from benchmarks.tracking.selection import select
 from benchmarks.tracking.trend import trends
 from results.sessions import drift_floor
 from results.store import Store
+from tests.factory import synthetic_run
 from tests.tracking_store import add_session, around, keep_sessions
 
 HEAVY = ("pandas", "matplotlib", "scipy", "h5py", "rich", "jinja2", "pooch", "pyarrow", "numpy")
@@ -82,6 +83,31 @@ def test_throughput_turns_the_direction_round(store: Store, capsys) -> None:
     )
     assert status == 1
     assert "images/s" in out
+
+
+@pytest.mark.parametrize("name", ["epoch-time", "images-per-second"])
+def test_runs_in_turns_are_compared_epoch_by_epoch(store: Store, name) -> None:
+    """The machine changes its speed by a third between two epochs of a pair, and with it the
+    median of one of the two runs: up in every other block, down in the others."""
+    trained = len(synthetic_run()[1]) // 2
+    draw = np.random.default_rng(5)
+    before, after = [], []
+    for block in range(12):
+        for runs, seconds, changed in ((before, 5.0, trained // 2 + 1), (after, 5.5, trained // 2)):
+            late = np.arange(trained) >= changed
+            level = np.where(late if block % 2 else ~late, 1.0, 1.35)
+            runs.append(seconds * level * np.exp(draw.normal(0, 0.01, trained)))
+    executions = [set(add_session(store, "one", before)), set(add_session(store, "two", after))]
+    history = History.read(store)
+    names = history.values("execution_id", range(len(history)))
+    sides = [np.flatnonzero([one in mine for one in names]) for mine in executions]
+    (judged,) = compare(history, *sides, [metric(name)], store, interleaved=True)
+    assert judged.verdict.verdict == "regressed"
+    assert judged.verdict.floor < 0.02
+    slower = judged.verdict.ratio if name == "epoch-time" else 1 / judged.verdict.ratio
+    assert slower == pytest.approx(1.1, rel=0.01)
+    (apart,) = compare(history, *sides, [metric(name)], store)
+    assert apart.verdict.verdict == "no-data"
 
 
 def test_a_cell_that_did_not_run_is_no_data_beside_one_that_did(store: Store, capsys) -> None:

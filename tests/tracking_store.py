@@ -13,14 +13,15 @@ from tests.factory import START, synthetic_run
 def add_session(
     store: Store,
     session: str,
-    seconds: Sequence[float],
+    seconds: Sequence[float | Sequence[float]],
     *,
     framework: str = "torch",
     day: int = 0,
     commit: str = "a" * 40,
     **changes: Any,
 ) -> list[str]:
-    """Append a process for each of these epoch times; returns their execution ids."""
+    """Append a process for each of these epoch times, of all its epochs or one for each; returns
+    their execution ids."""
     executions = []
     for repeat, value in enumerate(seconds):
         run, epochs, _ = synthetic_run(framework, "c2", execution=abs(day) * 100 + repeat)
@@ -37,8 +38,10 @@ def add_session(
                 "parity": "matched",
             },
         }
+        trained = sum(row["epoch_seconds"] is not None for row in epochs)
+        times = iter(np.broadcast_to(value, trained).tolist())
         timed = [
-            {**row, "epoch_seconds": value if row["epoch_seconds"] is not None else None}
+            {**row, "epoch_seconds": None if row["epoch_seconds"] is None else next(times)}
             for row in epochs
         ]
         failed = changes.get("status", "ok") != "ok"
