@@ -22,13 +22,15 @@ from benchmarks.fidelity.measure import REFERENCE
 class Trace(Mapping[str, np.ndarray]):
     """What one framework found for one case: arrays by name, read when asked for.
 
-    `reason` says why there are none.
+    `reason` says why there are none. sides: of its ReLUs and max-pools, by what was computed on
+    them, once the judge has found them (`flips`).
     """
 
     framework: str
     case: Case
     path: Path | None = None
     reason: str = ""
+    sides: dict[str, Mapping[str, np.ndarray]] = field(default_factory=dict, repr=False)
     _names: list[str] | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -63,8 +64,8 @@ def on_my_side(
         return pair.other, 0
     if not _count(mine, others) and errors.within(distances(pair.trace, pair.other), bound):
         return pair.other, 0
-    mine, on_mine = _sides(pair, pair.trace, mine, computed, distances, bound)
-    others, on_others = _sides(pair, pair.other, others, computed, distances, bound)
+    mine, on_mine = _sides(pair, pair.trace, computed, distances, bound)
+    others, on_others = _sides(pair, pair.other, computed, distances, bound)
     moved = {name: pair.other[name] + (on_mine[name] - on_others[name]) for name in on_others}
     return moved, _count(mine, others)
 
@@ -93,37 +94,47 @@ def _recorded(pair: Pair, trace: Trace) -> Kinks:
 
 
 def _sides(
-    pair: Pair, trace: Trace, kinks: Kinks, computed: Computed, distances: Distances, bound: float
+    pair: Pair, trace: Trace, computed: Computed, distances: Distances, bound: float
 ) -> tuple[Kinks, Arrays]:
-    """The sides that a trace has its units on, and what the reference finds on them.
+    """The sides that a trace has its units on, looked for once, and what the reference finds."""
+    if computed.__name__ not in trace.sides:
+        trace.sides[computed.__name__] = _shown(pair, trace, computed, distances, bound)
+    kinks = trace.sides[computed.__name__]
+    return kinks, computed(_reference(pair), pair.material.epoch(1)[0], kinks)
 
-    They are those of its forward pass, `kinks`. The program of a gradient or a step may round
-    otherwise, and have a unit at its edge on the other side: where the arrays are beyond the bound,
-    each such unit is put where the reference comes nearest to them. No other unit is touched.
+
+def _shown(
+    pair: Pair, trace: Trace, computed: Computed, distances: Distances, bound: float
+) -> Kinks:
+    """The sides of a trace's forward pass, but for what its arrays show to be otherwise.
+
+    The program of a gradient or a step may round otherwise, and have a unit at its edge on the
+    other side: while the arrays are beyond the bound, one such unit after the other is put where
+    the reference comes nearer to them. No other unit is touched.
     """
-    batch = pair.material.epoch(1)[0]
+    batch, kinks = pair.material.epoch(1)[0], _recorded(pair, trace)
     found = computed(_reference(pair), batch, kinks)
     recorded = {name: trace[name] for name in found}
-    if errors.within(distances(recorded, found), bound):
-        return kinks, found
-
-    def distance(to: Arrays) -> float:
-        return sum(error**2 for _, error in distances(recorded, to))
-
-    for name, place, sides in _at_the_edge(pair):
+    apart = distances(recorded, found)
+    if errors.within(apart, bound):
+        return kinks
+    for name, place, sides in _at_the_edge(pair.case, pair.bound("R1")):
         pattern = kinks[name].copy()
         pattern[place] = sides[0] if pattern[place] == sides[1] else sides[1]
         turned = {**kinks, name: pattern}
-        on_turned = computed(_reference(pair), batch, turned)
-        if distance(on_turned) < distance(found):
-            kinks, found = turned, on_turned
-    return kinks, found
+        nearer = distances(recorded, computed(_reference(pair), batch, turned))
+        if sum(error**2 for _, error in nearer) < sum(error**2 for _, error in apart):
+            kinks, apart = turned, nearer
+            if errors.within(apart, bound):
+                break
+    return kinks
 
 
-def _at_the_edge(pair: Pair) -> list[tuple[str, tuple[int, ...], tuple[int, int]]]:
+@cache
+def _at_the_edge(case: Case, error: float) -> list[tuple[str, tuple[int, ...], tuple[int, int]]]:
     """(layer, index, the two sides) of the units that change side in the reference when its weights
     are perturbed by what R1 allows a layer to be wrong by; first those that do so most often."""
-    kinks, *perturbed = under_rounding(pair.case, pair.bound("R1"), _DRAWS)
+    kinks, *perturbed = under_rounding(case, error, _DRAWS)
     units: Counter[tuple[str, tuple[int, ...], tuple[int, int]]] = Counter()
     for patterns in perturbed:
         for name, pattern in patterns.items():
