@@ -26,7 +26,9 @@ Arrays = dict[str, np.ndarray]
 Computed = Callable[[NumpyReference, Batch, Kinks], Arrays]
 # How far such arrays are apart: (tensor, error).
 Distances = Callable[[Tensors, Tensors], Sequence[tuple[str, float]]]
+Unit = tuple[str, tuple[int, ...], tuple[int, int]]  # layer, index in it, the two sides
 _DRAWS = 8
+_CLEARLY = 0.9  # of the sum of squared errors; a unit that has nothing to do with them leaves it
 
 
 def gradients(reference: NumpyReference, batch: Batch, kinks: Kinks) -> Arrays:
@@ -110,32 +112,45 @@ def _shown(
 
     The program of a gradient or a step may round otherwise, and have a unit at its edge on the
     other side: while the arrays are beyond the bound, one such unit after the other is put where
-    the reference comes nearer to them. No other unit is touched.
+    the reference comes clearly nearer to them. No other unit is touched.
     """
     batch, kinks = pair.material.epoch(1)[0], _recorded(pair, trace)
     found = computed(_reference(pair), batch, kinks)
     recorded = {name: trace[name] for name in found}
     apart = distances(recorded, found)
-    if errors.within(apart, bound):
-        return kinks
-    for name, place, sides in _at_the_edge(pair.case, pair.bound("R1")):
-        pattern = kinks[name].copy()
-        pattern[place] = sides[0] if pattern[place] == sides[1] else sides[1]
-        turned = {**kinks, name: pattern}
-        nearer = distances(recorded, computed(_reference(pair), batch, turned))
-        if sum(error**2 for _, error in nearer) < sum(error**2 for _, error in apart):
-            kinks, apart = turned, nearer
-            if errors.within(apart, bound):
+    units: list[Unit] = []
+    if not errors.within(apart, bound):
+        units = list(_at_the_edge(pair.case, pair.bound("R1")))
+    while units and not errors.within(apart, bound):
+        for unit in units:
+            turned = _turned(kinks, unit)
+            nearer = distances(recorded, computed(_reference(pair), batch, turned))
+            if _squares(nearer) < _CLEARLY * _squares(apart):
+                kinks, apart = turned, nearer
+                units.remove(unit)
                 break
+        else:
+            break
     return kinks
 
 
+def _turned(kinks: Kinks, unit: Unit) -> Kinks:
+    name, place, (one, other) = unit
+    pattern = kinks[name].copy()
+    pattern[place] = one if pattern[place] == other else other
+    return {**kinks, name: pattern}
+
+
+def _squares(found: Sequence[tuple[str, float]]) -> float:
+    return sum(error**2 for _, error in found)
+
+
 @cache
-def _at_the_edge(case: Case, error: float) -> list[tuple[str, tuple[int, ...], tuple[int, int]]]:
-    """(layer, index, the two sides) of the units that change side in the reference when its weights
-    are perturbed by what R1 allows a layer to be wrong by; first those that do so most often."""
+def _at_the_edge(case: Case, error: float) -> list[Unit]:
+    """The units that change side in the reference when its weights are perturbed by what R1 allows
+    a layer to be wrong by; first those that do so most often."""
     kinks, *perturbed = under_rounding(case, error, _DRAWS)
-    units: Counter[tuple[str, tuple[int, ...], tuple[int, int]]] = Counter()
+    units: Counter[Unit] = Counter()
     for patterns in perturbed:
         for name, pattern in patterns.items():
             for place in zip(*np.nonzero(pattern != kinks[name]), strict=True):
