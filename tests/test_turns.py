@@ -71,6 +71,16 @@ def test_a_process_that_is_killed_in_its_turn_has_ended(tmp_path):
         one.close()
 
 
+def test_a_process_that_is_killed_while_it_waits_has_ended(tmp_path):
+    waiting = process("a", 3, tmp_path / "log")
+    assert waiting.turn()
+    waiting._process.kill()
+    waiting._process.wait()
+    assert not waiting.turn()
+    assert waiting.status == -9
+    waiting.close()
+
+
 def test_what_is_closed_early_is_killed_and_its_errors_can_be_read(tmp_path):
     talks = "import sys; print('said', file=sys.stderr); sys.exit(2)"
     with_errors = process("a", 1, tmp_path / "log", talks)

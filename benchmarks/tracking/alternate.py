@@ -6,6 +6,7 @@ turns, a checkout from before there were any, has its first until it ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -35,7 +36,8 @@ class Process:
         if self._process is None:
             self._process = self._started()
         else:
-            os.write(self._go, b".")
+            with contextlib.suppress(BrokenPipeError):  # killed while it waited
+                os.write(self._go, b".")
         going = bool(os.read(self._done, 1))  # the pipe ends with the last process that has it
         if not going:
             self.status = self._process.wait()
