@@ -113,7 +113,10 @@ class KerasBackend:
         inputs = _inputs(batch) if training else {IMAGES: _inputs(batch)[IMAGES]}
         with self._unchanged():
             outputs = self.model.recorders[training](inputs, training=training)
-        return {layer.name: engines.to_numpy(outputs[layer.name]) for layer in self.network.layers}
+        return {
+            layer.name: engines.to_numpy(outputs[layer.name]).astype(keras.config.floatx())
+            for layer in self.network.layers
+        }
 
     def get_weights(self) -> Weights:
         return {

@@ -14,8 +14,8 @@ RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
 STEPS = {"R5a": 64, "R5b": 200, "R5c": 50}
 EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
-R5a training in float64, R5b training without kinks in float32, R5c training in float32 beside its
-own noise. Every framework is held against a float64 reference written in NumPy, and
+R5a training in float64, R5b training without kinks in float32, tf32 or bfloat16, R5c training there
+beside its own noise. Every framework is held against a float64 reference written in NumPy, and
 against each of the others; the bounds are in benchmarks/fidelity/bounds.py.
 
 examples:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         choices=RUNGS,
         metavar="R",
         help=f"which to climb: {' '.join(RUNGS)} (default the first four; R5a is one of "
-        "float64, R5b and R5c of float32)",
+        "float64, R5b and R5c of all below it)",
     )
     line.add_argument(
         "--optimizers",
@@ -56,9 +56,13 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--precision",
         nargs="+",
-        choices=("float64", "float32"),
+        choices=("float64", "float32", "tf32", "bfloat16"),
         default=["float64", "float32"],
         metavar="P",
+        help="float64 float32 tf32 bfloat16 (default the first two); tf32 is a GPU's",
+    )
+    line.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where frameworks compute"
     )
     line.add_argument(
         "--size",
@@ -101,6 +105,13 @@ def parser() -> argparse.ArgumentParser:
         help="which backends climb (default idiomatic); the reference is the same for both",
     )
     line.add_argument("--threads", type=positive, default=1)
+    line.add_argument(
+        "--parallel",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes at a time, each of --threads (default 1)",
+    )
     line.add_argument("--store", default="runs", metavar="DIR")
     line.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS")
     other = line.add_argument_group("instead of the ladder")

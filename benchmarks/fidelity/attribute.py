@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
+from benchmarks.device import resolve
 from benchmarks.fidelity import attribution
 from benchmarks.fidelity.collect import Traces, collect
 from datasets import catalog
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
         if missing := framework(name).missing_packages():
             listed = " ".join(sorted(missing))
             raise ValueError(f"{name} is not installed: pip install -c constraints.txt {listed}")
+    used = [name for name in (inside, origin, target) if name != attribution.MATCHED]
+    resolve(options.device, used, gpus=machine.gpus())
     names = options.optimizers or ["adam"]
     if unknown := [name for name in names if name not in OPTIMIZERS]:
         raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(OPTIMIZERS)}")
@@ -85,7 +88,7 @@ def _train(
     pictures: attribution.Pictures,
     directory: Path,
 ) -> list[dict[str, Any]]:
-    """Every variant and seed, one process per framework; a row each."""
+    """Every variant and seed, in as many processes of a framework as are asked for; a row each."""
     origin, target = options.native
     sets = list(attribution.variants(architecture, recipe, origin, target, options.inside))
     made = attribution.cases(
@@ -95,13 +98,16 @@ def _train(
         pictures,
         seeds=range(options.seeds),
         threads=options.threads,
+        device=options.device,
     )
     optimizer = recipe.optimizer.__struct_config__.tag
     print(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
     traces: Traces = {}
     for where in dict.fromkeys(variant.framework for variant in sets):
         mine = [case for variant, case in made if variant.framework == where]
-        traces |= collect([where], mine, directory, timeout=options.timeout)
+        traces |= collect(
+            [where], mine, directory, timeout=options.timeout, parallel=options.parallel
+        )
     return attribution.rows(made, traces, pictures.labels)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks import scoring
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import Trace
+from benchmarks.plan import Device
 from datasets.catalog import Dataset
 from datasets.splits import stratified
 from frameworks.architecture import Architecture
@@ -126,6 +127,7 @@ def cases(
     *,
     seeds: Sequence[int],
     threads: int,
+    device: Device = "cpu",
 ) -> list[tuple[Variant, Case]]:
     """A training for every set and seed, seed by seed."""
     steps = recipe.epochs * -(-pictures.train_images // recipe.batch_size)
@@ -139,6 +141,7 @@ def cases(
                 input_shape=pictures.input_shape,
                 classes=pictures.classes,
                 precision="float32",
+                device=device,
                 threads=threads,
                 seed=seed,
                 pictures=str(pictures.path),

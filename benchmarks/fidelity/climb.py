@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import device, machine
 from benchmarks.fidelity import ladder, noise
 from benchmarks.fidelity.__main__ import RUNGS, STEPS
 from benchmarks.fidelity.case import Case
@@ -28,7 +29,7 @@ from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.noise_run import against_own_noise
 from benchmarks.fidelity.rungs import judge
 from frameworks.architecture import Architecture, load
-from frameworks.backend import framework, without_version
+from frameworks.backend import Precision, framework, without_version
 from results import findings as kept
 from results.store import Store
 
@@ -37,7 +38,7 @@ from results.store import Store
 class Part:
     """What is climbed before anything is kept: the cases of one network, or the optimizers alone.
 
-    noise: the plain float32 cases of R5c. left_out: what was asked for and cannot be run.
+    noise: the plain cases of R5c. left_out: what was asked for and cannot be run.
     """
 
     name: str
@@ -57,6 +58,7 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     names: list[str] = options.frameworks
     _check_installed(names)
+    _check_device(options)
     networks = [load(name) for name in options.architectures]
     options.rungs = _asked(options)
     Store(options.store).check_writable()
@@ -106,21 +108,30 @@ def _check_installed(names: Sequence[str]) -> None:
         )
 
 
+def _check_device(options: argparse.Namespace) -> None:
+    """Raises DeviceError, a ValueError, for a device or a precision that cannot be had here."""
+    gpus = machine.gpus()
+    devices, _ = device.resolve(options.device, options.frameworks, gpus=gpus)
+    device.check_precision(options.precision, devices, gpus)
+
+
 def _climb_part(
     part: Part, options: argparse.Namespace, folder: Path
 ) -> tuple[list[Finding], list[noise.Curve]]:
     """Measured in all frameworks and judged."""
     names: list[str] = options.frameworks
-    traces = collect([REFERENCE, *names], part.cases, folder, timeout=options.timeout)
+    how = {"timeout": options.timeout, "parallel": options.parallel}
+    traces = collect([REFERENCE, *names], part.cases, folder, **how)
     findings = [*judge(traces, part.cases, names), *part.left_out]
     curves: list[noise.Curve] = []
-    for classes in options.classes:
-        plain = [case for case in part.noise if case.classes == classes]
+    for classes, precision in product(options.classes, options.precision):
+        plain = [
+            case for case in part.noise if (case.classes, case.precision) == (classes, precision)
+        ]
         if not plain:
             continue
-        more, drawn = against_own_noise(
-            plain, names, _steps(options, "R5c"), folder / f"{classes}", timeout=options.timeout
-        )
+        own = folder / f"{classes}-{precision}"
+        more, drawn = against_own_noise(plain, names, _steps(options, "R5c"), own, **how)
         findings += more
         curves += drawn
     return findings, curves
@@ -128,8 +139,10 @@ def _climb_part(
 
 def _say_what_needs_three(findings: Sequence[Finding], names: Sequence[str]) -> None:
     """The one comparison that fewer than three frameworks do not get."""
-    if len(names) < 3 and any(f.rung == "R1" and f.precision == "float32" for f in findings):
-        print("float32 errors beside the median framework's (R1) need three frameworks: left out")
+    if len(names) < 3 and any(f.rung == "R1" and f.precision != "float64" for f in findings):
+        print(
+            "errors of rounding beside the median framework's (R1) need three frameworks: left out"
+        )
 
 
 def _network_of(case_name: str) -> dict[str, str]:
@@ -171,7 +184,7 @@ def _parts(
     ]
     if "R3" in options.rungs:
         alone = ladder.optimizers_alone(options.precision)
-        parts.insert(0, Part("optimizers", [_of_tuning(case, options.tuning) for case in alone]))
+        parts.insert(0, Part("optimizers", [_as_asked(case, options) for case in alone]))
     return [part for part in parts if part.cases or part.noise or part.left_out]
 
 
@@ -193,26 +206,33 @@ def _cases(
         if "R5a" in options.rungs and "float64" in options.precision:
             asked = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
             cases += ladder.trajectories(networks, *asked, classes=classes, **training)
-        if "R5b" in options.rungs and "float32" in options.precision:
-            smooth = optimizers, _steps(options, "R5b"), options.rate
-            cases += ladder.smooth_trajectories(networks, *smooth, classes=classes, **training)
-    return [_of_tuning(case, options.tuning) for case in cases]
+        if "R5b" in options.rungs:
+            for precision in _rounding(options):
+                smooth = optimizers, _steps(options, "R5b"), options.rate, precision
+                cases += ladder.smooth_trajectories(networks, *smooth, classes=classes, **training)
+    return [_as_asked(case, options) for case in cases]
 
 
 def _noise_cases(
     options: argparse.Namespace, network: Architecture, shared: dict[str, Any]
 ) -> list[Case]:
-    """A network's plain float32 cases of R5c, at the rates of R3."""
-    if "R5c" not in options.rungs or "float32" not in options.precision:
+    """A network's plain cases of R5c, at the rates of R3."""
+    if "R5c" not in options.rungs:
         return []
     return [
-        _of_tuning(
-            ladder.make(network, optimizer, "float32", label="noise", classes=classes, **shared),
-            options.tuning,
+        _as_asked(
+            ladder.make(network, optimizer, precision, label="noise", classes=classes, **shared),
+            options,
         )
         for classes in options.classes
+        for precision in _rounding(options)
         for optimizer in _optimizers(options)
     ]
+
+
+def _rounding(options: argparse.Namespace) -> list[Precision]:
+    """Those asked for in which rounding decides how long two trainings stay together."""
+    return [precision for precision in options.precision if precision != "float64"]
 
 
 def _optimizers(options: argparse.Namespace) -> list[str]:
@@ -228,16 +248,20 @@ def _steps(options: argparse.Namespace, rung: str) -> int:
     return steps
 
 
+# Rungs of float64 (R5a) and of what is below it; the precision named where it is left out.
 _ONE_PRECISION = {"R5a": "float64", "R5b": "float32", "R5c": "float32"}
+
+
+def _has(options: argparse.Namespace, rung: str) -> bool:
+    """Whether a rung has something to do in the precisions asked for."""
+    if rung == "R5a":
+        return "float64" in options.precision
+    return rung not in _ONE_PRECISION or bool(_rounding(options))
 
 
 def _asked(options: argparse.Namespace) -> list[str]:
     """The rungs asked for; by default the first four that the precisions have."""
-    return options.rungs or [
-        rung
-        for rung in RUNGS[:4]
-        if _ONE_PRECISION.get(rung, options.precision[0]) in options.precision
-    ]
+    return options.rungs or [rung for rung in RUNGS[:4] if _has(options, rung)]
 
 
 def _left_out(options: argparse.Namespace, network: Architecture) -> list[Finding]:
@@ -256,13 +280,14 @@ def _left_out(options: argparse.Namespace, network: Architecture) -> list[Findin
             cause=f"{rung} is one of {precision}, which --precision leaves out",
         )
         for rung, precision in _ONE_PRECISION.items()
-        if rung in options.rungs and precision not in options.precision
+        if rung in options.rungs and not _has(options, rung)
         for framework in options.frameworks
     ]
 
 
-def _of_tuning(case: Case, tuning: str) -> Case:
-    """The case for the backends of a tuning; the name of a tuned one says so."""
-    if tuning == "idiomatic":
-        return case
-    return msgspec.structs.replace(case, name=f"{case.name}-{tuning}", tuning=tuning)
+def _as_asked(case: Case, options: argparse.Namespace) -> Case:
+    """The case on the device and for the backends of the tuning asked for; its name says what is
+    not usual."""
+    unusual = [one for one in (options.tuning, options.device) if one not in ("idiomatic", "cpu")]
+    name = "-".join([case.name, *unusual])
+    return msgspec.structs.replace(case, name=name, tuning=options.tuning, device=options.device)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -84,23 +85,27 @@ def collect(
     interpreters: Mapping[str, str] | None = None,
 ) -> Traces:
     """Every framework's trace of every case; one process per framework, precision, number of
-    threads and tuning.
+    threads, tuning and device, deterministic or not.
 
     Args:
         frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
             ones are both computed in float64 by it).
         directory: receives the arrays; a temporary one when None (gone when the program ends).
-        parallel: processes at a time.
+        parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
         interpreters: of frameworks that do not run in this one, by name.
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
-    alike: dict[tuple[str, int, str], list[Case]] = {}
+    alike: dict[tuple[Any, ...], list[Case]] = {}
     for case in cases:
-        alike.setdefault((case.precision, case.threads, case.tuning), []).append(case)
+        process = (case.precision, case.threads, case.tuning, case.device, case.deterministic)
+        alike.setdefault(process, []).append(case)
+    hands = max(1, parallel // max(1, len(alike) * len(frameworks)))
     jobs: list[tuple[str, list[Case], Path]] = [
-        (name, alike[process], base / "-".join(map(str, (name, *process))))
+        (name, dealt, base / "-".join(map(str, (name, *process, hand))))
         for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
         for name in frameworks
+        for hand in range(hands)
+        if (dealt := alike[process][hand::hands])
     ]
     paths = interpreters or {}
 
@@ -152,11 +157,11 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float, pyth
 
 
 def _of_reference(case: Case) -> Case:
-    """What the oracle is asked: it computes in float64, always, and keeps the weights of a float32
-    training in float32, whose rounding is no fault of a framework."""
-    stored = "float32" if case.precision == "float32" else ""
+    """What the oracle is asked: it computes in float64, always, and keeps the weights of any other
+    training in float32, as the frameworks do, whose rounding is no fault of theirs."""
+    stored = "" if case.precision == "float64" else "float32"
     plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
-    return msgspec.structs.replace(case, **plain)
+    return msgspec.structs.replace(case, **plain, deterministic=False)
 
 
 def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:

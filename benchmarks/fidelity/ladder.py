@@ -175,14 +175,14 @@ def one_step(
     """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
     adam = steady("adam")
     options = {"images": 24, "steps": 1} | fields
-    measures = {"float32": ("forward", "steps"), "float64": ("steps",)}  # flips: float32 alone
+    measures = {"float64": ("steps",)}  # where rounding puts no ReLU on another side
     return [
         make(
             architecture,
             adam,
             precision,
             label="step",
-            **({"measure": measures.get(precision, ("steps",))} | options),  # type: ignore[arg-type]
+            **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
         )
         for architecture in architectures
         for precision in precisions
@@ -212,7 +212,13 @@ def settled(case: Case, tries: int = 40) -> Case:
         return case
     same = Recipe(batch_size=case.recipe.batch_size, partial_batch=case.recipe.partial_batch)
     batch = msgspec.structs.replace(
-        case, name="", measure=(), steps=0, record_every=0, recipe=fill_recipe(same)
+        case,
+        name="",
+        precision="float32",
+        measure=(),
+        steps=0,
+        record_every=0,
+        recipe=fill_recipe(same),
     )
     return msgspec.structs.replace(case, seed=_settled_seed(batch, tries))
 
@@ -278,9 +284,11 @@ def smooth_trajectories(
     optimizers: Iterable[str] = ("adam",),
     steps: int = 200,
     rate: float | None = None,
+    precision: Precision = "float32",
     **fields: object,
 ) -> list[Case]:
-    """R5b: the smooth twin in float32; Adam's epsilon as large as R4's, numbers that are exact.
+    """R5b: the smooth twin in float32, or a precision below it; Adam's epsilon as large as R4's,
+    numbers that are exact.
 
     rate: learning rate over DYADIC's (default: `r5_rate`).
     """
@@ -292,7 +300,7 @@ def smooth_trajectories(
         make(
             smooth_twin(network),
             _slower(steady(name), network, rate),
-            "float32",
+            precision,
             label=f"{steps}steps-{name}",
             **options,  # type: ignore[arg-type]
         )

@@ -1,11 +1,12 @@
-"""R5c: the real network in float32, judged against its own noise.
+"""R5c: the real network in float32 (or TF32, or bfloat16), judged against its own noise.
 
 A network with ReLUs and max-pools cannot stay within a fixed tolerance in float32: one changed
 rounding puts one unit on the other side of zero, and the paths part. So the divergence between two
 frameworks is set beside the divergence of each from *itself* under changes of the size of rounding:
 its own float64 run, one weight moved by one unit in the last place, weights perturbed by the
-float32 forward error that was measured for this network, another number of threads, and the other
-tuning, which is another layout and compilation of the same network.
+forward error that was measured for this network in this precision, another number of threads (on
+a GPU, kernels that are deterministic), and the other tuning, which is another layout and
+compilation of the same network.
 
 A difference of meaning can be smaller than that noise and yet be the same in every run, where noise
 has either sign: so the signed gap of the first steps is tested over runs perturbed alike.
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -52,9 +54,9 @@ class Curve:
 
 
 def controls(case: Case, forward_error: float) -> list[Case]:
-    """The plain float32 case, and those of its controls that start from other weights.
+    """The plain case, and those of its controls that start from other weights.
 
-    forward_error: relative error of the network's float32 logits, which sets the perturbation.
+    forward_error: relative error of the network's logits, which sets the perturbation.
     """
     one_ulp = msgspec.structs.replace(case, name=f"{case.name}-ulp", ulp=True)
     noisy = [
@@ -67,21 +69,25 @@ def controls(case: Case, forward_error: float) -> list[Case]:
 
 
 def computed_otherwise(case: Case) -> list[Case]:
-    """The same training from the same weights: in float64, with other threads, in the other tuning.
+    """The same training from the same weights: in float64, with other threads or, on a GPU, with
+    deterministic kernels, in the other tuning.
 
     Each needs a process of its own.
     """
-    other = "tuned" if case.tuning == "idiomatic" else "idiomatic"
+    tuning = "tuned" if case.tuning == "idiomatic" else "idiomatic"
     threads = 1 if case.threads > 1 else 2
+    kernels: dict[str, Any] = {f"threads{threads}": {"threads": threads}}
+    if case.device == "cuda":  # which a number of CPU threads does not touch
+        kernels = {"deterministic": {"deterministic": True}}
+    changes = {"float64": {"precision": "float64"}, **kernels, tuning: {"tuning": tuning}}
     return [
-        msgspec.structs.replace(case, name=f"{case.name}-float64", precision="float64"),
-        msgspec.structs.replace(case, name=f"{case.name}-threads{threads}", threads=threads),
-        msgspec.structs.replace(case, name=f"{case.name}-{other}", tuning=other),
+        msgspec.structs.replace(case, name=f"{case.name}-{name}", **change)
+        for name, change in changes.items()
     ]
 
 
 def forward_error(case: Case, traces: Traces, frameworks: Iterable[str]) -> float:
-    """The median framework's error of the float32 logits against the reference."""
+    """The median framework's error of the logits against the reference."""
     reference = traces[REFERENCE, case.name]["logits"]
     return float(
         np.median(

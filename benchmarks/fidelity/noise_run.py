@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,19 +22,22 @@ def against_own_noise(
     folder: Path,
     *,
     timeout: float,
+    parallel: int = 1,
     mutants: Mapping[str, str] | None = None,
 ) -> tuple[list[Finding], list[noise.Curve]]:
-    """R5c of float32 cases that differ in the optimizer alone, for every pair of frameworks.
+    """R5c of cases that differ in the optimizer alone, for every pair of frameworks.
 
     Args:
         steps: of training.
         folder: receives the arrays.
         timeout: seconds, of a process that trains all the cases in one framework.
+        parallel: processes at a time.
         mutants: by framework, the fault that it is to have in all of its runs.
     """
-    mutants = mutants or {}
+    faults = dict.fromkeys(names, "") | dict(mutants or {})
     forward = msgspec.structs.replace(plain[0], measure=("forward",))
-    found = _collect([REFERENCE, *names], [forward], folder / "forward", timeout, mutants)
+    how = {"timeout": timeout, "parallel": parallel}
+    found = _collect({REFERENCE: ""} | faults, [forward], folder / "forward", **how)
     if unmeasured := _unmeasured(found):
         return [_not_run(trace, case) for case in plain for trace in unmeasured], []
     error = noise.forward_error(forward, found, names)
@@ -46,7 +50,7 @@ def against_own_noise(
         for case in trainings
     }
     cases = [case for each in family.values() for case in each]
-    traces = _collect(names, cases, folder, timeout, mutants)
+    traces = _collect(faults, cases, folder, **how)
     findings: list[Finding] = []
     curves: list[noise.Curve] = []
     for training in trainings:
@@ -65,18 +69,13 @@ def _unmeasured(traces: Traces) -> list[Trace]:
     return [trace for trace in traces.values() if trace.path is None]
 
 
-def _collect(
-    names: Sequence[str],
-    cases: Sequence[Case],
-    folder: Path,
-    timeout: float,
-    mutants: Mapping[str, str],
-) -> Traces:
+def _collect(faults: Mapping[str, str], cases: Sequence[Case], folder: Path, **how: Any) -> Traces:
+    """Of each framework, with its fault; frameworks of one fault side by side."""
     traces: Traces = {}
-    for name in names:
-        fault = mutants.get(name, "")
+    for fault in dict.fromkeys(faults.values()):
+        alike = [name for name in faults if faults[name] == fault]
         mine = [msgspec.structs.replace(case, mutant=fault) for case in cases]
-        traces |= collect([name], mine, folder, timeout=timeout)
+        traces |= collect(alike, mine, folder, **how)
     return traces
 
 

@@ -25,7 +25,7 @@ def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> l
         for name, other in pairs:
             pair = Pair(case, traces[name, case.name], traces[other, case.name])
             findings += judge_pair(pair)
-        if "forward" in case.measure and case.precision == "float32":
+        if "forward" in case.measure and case.precision != "float64":
             findings += rms_against_median(case, traces, names)
     return findings
 
@@ -102,7 +102,7 @@ def _r2(pair: Pair) -> list[Finding]:
 
     other: Tensors = pair.other
     flipped = 0
-    if pair.case.precision == "float32":
+    if pair.case.precision != "float64":
         other, flipped = flips.on_my_side(pair, flips.gradients, apart, limit)
     found = apart(pair.trace, other)
     findings = [pair.worst("R2", "gradient by tensor", found, limit, flipped)]

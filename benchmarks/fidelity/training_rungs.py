@@ -19,8 +19,8 @@ Recorded = tuple[str, int, Weights, Weights]  # where, steps so far, mine, the o
 def whole_step(pair: Pair) -> list[Finding]:
     """R4: weights, optimizer and running statistics after one step, its loss, the predictions.
 
-    In float32 rounding may have put a ReLU or max-pool on another side (`forward` among the case's
-    measurements tells). What that alone comes to is then taken out, and the bound stays.
+    Below float64 rounding may have put a ReLU or max-pool on another side (`forward` among the
+    case's measurements tells). What that alone comes to is taken out then, and the bound stays.
     """
     limit, dead = pair.bound("R4"), pair.material.network.dead_biases
     moving = [key for key in pair.material.network.trainable_keys if key not in dead]
@@ -34,7 +34,7 @@ def whole_step(pair: Pair) -> list[Finding]:
 
     other: Tensors = pair.other
     flipped = 0
-    if pair.case.precision == "float32" and "forward" in pair.case.measure:
+    if pair.case.precision != "float64" and "forward" in pair.case.measure:
         other, flipped = flips.on_my_side(pair, flips.step, apart, limit)
     step_1 = ("step 1", 1, _part(pair.trace, "step/1/"), _part(other, "step/1/"))
     slots = _optimizer_state(_part(pair.trace, "state/"), _part(other, "state/"), dead)
@@ -48,7 +48,7 @@ def whole_step(pair: Pair) -> list[Finding]:
 
 
 def trajectory(pair: Pair) -> list[Finding]:
-    """R5a in float64, R5b in float32: the loss at every step, the weights wherever recorded."""
+    """R5a in float64, R5b in others: the loss at every step, the weights wherever recorded."""
     rung = _rung(pair)
     steps: list[Recorded] = []
     for step in recorded_steps(pair, "step"):
