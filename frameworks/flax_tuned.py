@@ -33,6 +33,7 @@ class TunedFlaxBackend(FlaxBackend):
     CHOICES: ClassVar[Mapping[str, str]] = {
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps a dispatch",
+        "counted": "their number known to the compiler (GPU only)",
         "convolution": "our convolution gradients (CPU only)",
         "max_pool": "our max-pool (CPU only)",
     }
@@ -47,6 +48,8 @@ class TunedFlaxBackend(FlaxBackend):
         self._data: tuple[Array, Array] | None = None
         self._host_images: np.ndarray | None = None
         self._on_cpu = self.device.platform == "cpu"
+        # a loop whose end it must ask for waits for the host at every step
+        self._counted = not self._on_cpu and "counted" not in self.without
         if self._on_cpu:
             _use_fast_layers(self.model, self.without)
 
@@ -61,12 +64,17 @@ class TunedFlaxBackend(FlaxBackend):
         self._host_images = images
 
     def compile(self, epoch: Sequence[Batch]) -> None:
-        """One dispatch of one step per batch size, and one prediction, on a copy of the state."""
+        """One dispatch per batch size, of one step and where that is another program of all, and
+        one prediction, on a copy of the state."""
         graph, state = self._split()
         staged = feed.is_of(epoch, self._host_images)
         for chunk in feed.chunks(epoch, staged=staged, length=self._length, only_first=True):
-            copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
-            jax.block_until_ready(self._dispatch(graph, copy, self._to_device(chunk)))
+            _, size, what, masks = self._to_device(chunk)
+            places = chunk.shape[0]
+            for steps in {1, places} if self._counted else {1}:
+                copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
+                done = self._dispatch(graph, copy, (steps, size, what, masks))
+                jax.block_until_ready(done)
         self.predict(epoch[0].images)
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
@@ -119,7 +127,9 @@ class TunedFlaxBackend(FlaxBackend):
 
     def _dispatch(self, graph: nnx.GraphDef, state: Any, chunk: tuple[int, int, Any, Any]) -> Any:
         steps, _, what, masks = chunk
-        return run_steps(graph, state, self._data, steps, what, masks, self.class_weights)
+        known = self._counted and steps == len(jax.tree.leaves(what)[0])
+        number = None if known else steps
+        return run_steps(graph, state, self._data, number, what, masks, self.class_weights)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -127,12 +137,13 @@ def run_steps(
     graph: nnx.GraphDef,
     state: Any,
     data: tuple[Array, Array] | None,
-    steps: int,
+    steps: int | None,
     what: Any,
     masks: Mapping[str, Array],
     class_weights: Array | None,
 ) -> tuple[Any, tuple[Array, Array]]:
-    """`steps` training steps; the new state, and losses and right answers (places,).
+    """`steps` training steps, or of all places; the new state, and losses and right answers
+    (places,).
 
     what: rows (places, batch) of `data`, or (images, labels) with a first axis of places.
     """
@@ -155,7 +166,7 @@ def run_steps(
 
     dtype = nnx.merge(graph, state)[0].param_dtype
     start = (state, jnp.zeros(places, dtype), jnp.zeros(places, jnp.int32))
-    state, losses, correct = lax.fori_loop(0, steps, step, start)
+    state, losses, correct = lax.fori_loop(0, places if steps is None else steps, step, start)
     return state, (losses, correct)
 
 

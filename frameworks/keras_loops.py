@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -66,6 +66,10 @@ class _Loop:
     def free_bytes(self) -> int:
         """Free memory of the device."""
         return psutil.virtual_memory().available
+
+    def programs(self, chunk: DeviceChunk) -> list[DeviceChunk]:
+        """Of a chunk of one step, those that make every program of its shape ready."""
+        return [chunk]
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -217,6 +221,7 @@ class JaxLoop(_Loop):
         self.fast_layers &= self.device.platform == "cpu"
         if self.fast_layers:
             _use_fast_layers(self.model)
+        self._counted = self.device.platform != "cpu"  # as in flax_tuned
         self._steps = jax.jit(self._many, donate_argnums=0)
         self._state: Any = None
 
@@ -255,9 +260,20 @@ class JaxLoop(_Loop):
                 variable.assign(value)
         self._state = None
 
+    def programs(self, chunk: DeviceChunk) -> list[DeviceChunk]:
+        """Of one step, and where their number is known to the compiler of all places."""
+        import jax
+
+        places = len(jax.tree.leaves(chunk.what)[0])
+        return [chunk, replace(chunk, steps=places)] if self._counted and places > 1 else [chunk]
+
     def run(self, chunk: DeviceChunk) -> tuple[Any, Any]:
+        import jax
+
+        places = len(jax.tree.leaves(chunk.what)[0])
+        steps = None if self._counted and chunk.steps == places else chunk.steps
         self._state, found = self._steps(
-            self._state, self.data, chunk.steps, chunk.what, dict(chunk.masks)
+            self._state, self.data, steps, chunk.what, dict(chunk.masks)
         )
         return found
 
@@ -292,7 +308,8 @@ class JaxLoop(_Loop):
             return state, losses.at[step].set(loss), correct.at[step].set(right)
 
         start = state, jnp.zeros(places, keras.config.floatx()), jnp.zeros(places, jnp.int32)
-        state, losses, correct = jax.lax.fori_loop(0, steps, body, start)
+        end = places if steps is None else steps
+        state, losses, correct = jax.lax.fori_loop(0, end, body, start)
         return state, (losses, correct)
 
     def _one(self, state: Any, images: Any, labels: Any, masks: Any) -> tuple[Any, Any, Any]:

@@ -57,7 +57,8 @@ class TunedKerasBackend(KerasBackend):
         staged = feed.is_of(epoch, self._host_images)
         with self._unchanged():
             chunks = feed.chunks(epoch, staged=staged, length=self._length, only_first=True)
-            self._run(map(self.loop.to_device, chunks))
+            ready = map(self.loop.to_device, chunks)
+            self._run(one for chunk in ready for one in self.loop.programs(chunk))
             self.predict(epoch[0].images)
         self.synchronize()
 

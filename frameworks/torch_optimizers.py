@@ -124,6 +124,7 @@ def make(
         hat = spec.epsilon_form == "hat"
         if fused and not hat:
             options["fused"] = True
+            options["capturable"] = parameters[0].is_cuda  # a CUDA graph may hold the step
         if isinstance(spec, recipes.AdamW):
             options["weight_decay"] = spec.weight_decay
             return (AdamWEpsilonHat if hat else torch.optim.AdamW)(parameters, **options)

@@ -17,6 +17,7 @@ from frameworks.backend import EpochResult, Runtime
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 from frameworks.torch_backend import TorchBackend
+from frameworks.torch_graph import StepGraph
 from frameworks.torch_tuned_model import TunedGalaxyNet
 from frameworks.weights import Weights
 
@@ -36,7 +37,8 @@ class TunedTorchBackend(TorchBackend):
         "channels_last": "channels-last layout (with own batch-norm sums on CPUs)",
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
-        "compiled": "torch.compile with CUDA graphs (GPU only)",
+        "compiled": "torch.compile (GPU only)",
+        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW)",
     }
     without: frozenset[str] = frozenset()  # choices left out, to see what each gains
     model_class = TunedGalaxyNet
@@ -59,6 +61,8 @@ class TunedTorchBackend(TorchBackend):
         self._data: tuple[Tensor, Tensor] | None = None
         self._host_images: np.ndarray | None = None
         self._forward: Any = self._logits_and_loss
+        self._graphs: dict[Any, StepGraph] = {}
+        self._captured: tuple[Any, ...] = ()
         # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
         self._compiled = "eager"
 
@@ -73,10 +77,14 @@ class TunedTorchBackend(TorchBackend):
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and
-        backward pass, and where that fails the reason is noted and training is eager."""
-        if self._on_gpu and "compiled" not in self.without:
-            self._compile_forward(epoch)
+        backward pass and record the step. Where that fails the reason is noted, and training is
+        eager, or launches its kernels one by one."""
+        one_graph = self._on_gpu and self._capturable and "one_graph" not in self.without
+        if self._on_gpu and "compiled" not in self.without and self._compiled == "eager":
+            self._compile_forward(epoch, graphs=not one_graph)
         self._warm_up(epoch)
+        if one_graph:
+            self._record(epoch)
         self.synchronize()
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
@@ -87,7 +95,7 @@ class TunedTorchBackend(TorchBackend):
         assert isinstance(self.model, TunedGalaxyNet)
         return {
             "layout": "channels last" if self._channels_last else "channels first",
-            "compiled": self._compiled,
+            "compiled": self._compiled + ("; a step in one CUDA graph" if self._graphs else ""),
             "data": "streamed" if self._data is None else "on the device, uint8",
             "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
             "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
@@ -96,11 +104,21 @@ class TunedTorchBackend(TorchBackend):
 
     # ---- inside
 
-    def _compile_forward(self, epoch: Sequence[Batch]) -> None:
-        """Forward and backward pass by inductor; eager, with the reason, where it cannot."""
-        self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
+    @property
+    def _capturable(self) -> bool:
+        """Whether the optimizer's step may be recorded in a CUDA graph."""
+        return bool(self.optimizer.defaults.get("capturable"))
+
+    def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
+        """Forward and backward pass by inductor, each as a CUDA graph with `graphs`; eager, with
+        the reason, where it cannot."""
+        self._compiled = "torch.compile"
+        if graphs:
+            self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
         # by default a second batch size, of the last batch, would make shapes dynamic for all
-        self._forward = torch.compile(self._logits_and_loss, mode="reduce-overhead", dynamic=False)
+        self._forward = torch.compile(
+            self._logits_and_loss, mode="reduce-overhead" if graphs else None, dynamic=False
+        )
         try:
             self._warm_up(epoch)
         except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same
@@ -108,6 +126,51 @@ class TunedTorchBackend(TorchBackend):
             warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
             self._compiled = f"eager; torch.compile failed: {reason}"
             self._forward = self._logits_and_loss
+
+    def _record(self, epoch: Sequence[Batch]) -> None:
+        """A step of each batch size as a CUDA graph; one by one, with the reason, where it cannot
+        be recorded."""
+        graphs: dict[Any, StepGraph] = {}
+        staged = feed.is_of(epoch, self._host_images)
+        self.model.train()
+        try:
+            with self._unchanged():
+                for chunk in feed.chunks(epoch, staged=staged, only_first=True):
+                    _, _, what, masks = self._chunk_to_device(chunk)
+                    graphs[_key(what, masks)] = graph = self._step_graph(what, masks)
+                    graph.warm_up()
+            self._capture(self._graphs | graphs)
+        except RuntimeError as error:  # of CUDA, or of what cannot be recorded
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            warnings.warn(f"no CUDA graph of a step: {reason}", stacklevel=2)
+            self._compiled += f"; no CUDA graph of a step: {reason}"
+            self._graphs = {}
+
+    def _step_graph(self, what: Any, masks: Mapping[str, Tensor]) -> StepGraph:
+        return StepGraph(
+            what,
+            masks,
+            gather=self._gather,
+            forward=self._forward,
+            optimizer=self.optimizer,
+            project=self._project,
+        )
+
+    def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
+        """Record the step of each anew, from where weights and optimizer state are now."""
+        if not self.optimizer.param_groups[0]["count"]:  # state that the first step would make
+            self.set_optimizer_state(self.get_optimizer_state())
+        pool = torch.cuda.graph_pool_handle()  # no two run at once, and nothing outlives a replay
+        self._graphs = {key: graph.like() for key, graph in graphs.items()}
+        for graph in self._graphs.values():
+            graph.capture(pool)
+        self._captured = self._places()
+
+    def _places(self) -> tuple[Any, ...]:
+        """Where the weights and the optimizer's state are, and its rate: what a graph holds."""
+        state = [t for p in self.trainable for t in self.optimizer.state[p].values()]
+        tensors = [*self.model.state_dict().values(), *state]
+        return (self.optimizer.param_groups[0]["lr"], *(one.data_ptr() for one in tensors))
 
     def _warm_up(self, epoch: Sequence[Batch]) -> None:
         staged = feed.is_of(epoch, self._host_images)
@@ -123,10 +186,18 @@ class TunedTorchBackend(TorchBackend):
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
+        if self._graphs and self._places() != self._captured:
+            self._capture(self._graphs)
         for steps, size, what, masks in chunks:
+            count += steps * size
+            graph = self._graphs.get(_key(what, masks))
+            if graph is not None:
+                graph.run(steps, what, masks)
+                self.optimizer.param_groups[0]["count"] += steps
+                continue
             for step in range(steps):
                 keep = {name: mask[step] for name, mask in masks.items()}
-                images, labels = self._gather(what, step)
+                images, labels = self._gather(_at(what, step))
                 if self._on_gpu:
                     torch.compiler.cudagraph_mark_step_begin()
                 self.optimizer.zero_grad()
@@ -135,7 +206,11 @@ class TunedTorchBackend(TorchBackend):
                 self._step()
                 total_loss += loss.detach() * size
                 correct += (logits.detach().argmax(1) == labels).sum()
-            count += steps * size
+        for graph in self._graphs.values():
+            total_loss += graph.total_loss
+            correct += graph.correct
+            graph.total_loss.zero_()
+            graph.correct.zero_()
         return EpochResult(total_loss.item() / count, correct.item() / count)
 
     def _logits_and_loss(
@@ -145,13 +220,14 @@ class TunedTorchBackend(TorchBackend):
             logits = self.model(images, masks)
             return logits, self._loss(logits, labels)
 
-    def _gather(self, what: Any, step: int) -> tuple[Tensor, Tensor]:
-        """Images uint8 (batch, height, width, channels) and labels of a step, on the device."""
+    def _gather(self, what: Any) -> tuple[Tensor, Tensor]:
+        """Images uint8 (batch, height, width, channels) and labels of a step, on the device, from
+        its rows of the data set; pictures that were sent are as they are."""
         if isinstance(what, tuple):
-            return what[0][step], what[1][step]
+            return what
         assert self._data is not None
         images, labels = self._data
-        return images.index_select(0, what[step]), labels.index_select(0, what[step])
+        return images.index_select(0, what), labels.index_select(0, what)
 
     def _chunk_to_device(self, chunk: feed.Chunk) -> _Chunk:
         masks = {name: self._send(mask) for name, mask in chunk.masks.items()}
@@ -185,6 +261,17 @@ class TunedTorchBackend(TorchBackend):
         if self._on_gpu:
             return torch.cuda.mem_get_info()[0]
         return psutil.virtual_memory().available
+
+
+def _at(what: Any, step: int) -> Any:
+    """A step's part of what a chunk has."""
+    return (what[0][step], what[1][step]) if isinstance(what, tuple) else what[step]
+
+
+def _key(what: Any, masks: Mapping[str, Tensor]) -> tuple[Any, ...]:
+    """What a recorded step depends on."""
+    arrays = [*(what if isinstance(what, tuple) else (what,)), *masks.values()]
+    return tuple(array.shape for array in arrays)
 
 
 def _shared(array: np.ndarray) -> Tensor:

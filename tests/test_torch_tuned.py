@@ -25,6 +25,7 @@ NET = network(
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (11, *NET.input_shape), dtype=np.uint8)
 LABELS = GENERATOR.integers(0, NET.classes, 11)
+ON_GPU = ("compiled", "one_graph")  # choices that a CPU does not have
 
 
 def epoch():
@@ -101,7 +102,7 @@ def test_what_does_not_fit_is_streamed(monkeypatch):
     assert np.isfinite(one.train_epoch(epoch()).loss)
 
 
-@pytest.mark.parametrize("choice", [c for c in TunedTorchBackend.CHOICES if c != "compiled"])
+@pytest.mark.parametrize("choice", [c for c in TunedTorchBackend.CHOICES if c not in ON_GPU])
 def test_every_choice_can_be_left_out(choice):
     kind = type("Without", (TunedTorchBackend,), {"without": frozenset({choice})})
     one, whole = backend(kind), backend()
@@ -121,12 +122,13 @@ def test_where_torch_cannot_compile_it_trains_eagerly_and_says_why(monkeypatch):
     monkeypatch.setattr(torch, "compile", compiling)
     one = backend()
     with pytest.warns(UserWarning, match="training is eager"):
-        one._compile_forward(epoch())
+        one._compile_forward(epoch(), graphs=True)
     assert "no C++ compiler found" in one.settings()["compiled"]
     assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
 
 
-def test_each_batch_size_is_compiled_for_itself(monkeypatch):
+@pytest.mark.parametrize(("graphs", "mode"), [(True, "reduce-overhead"), (False, None)])
+def test_each_batch_size_is_compiled_for_itself(monkeypatch, graphs, mode):
     """Else the last, smaller batch turns the full batches' graph into one of dynamic shapes."""
     asked = []
 
@@ -136,8 +138,8 @@ def test_each_batch_size_is_compiled_for_itself(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compiling)
     one = backend()
-    one._compile_forward(epoch())
-    assert asked == [{"mode": "reduce-overhead", "dynamic": False}]
+    one._compile_forward(epoch(), graphs=graphs)
+    assert asked == [{"mode": mode, "dynamic": False}]
 
 
 def test_a_fused_state_goes_out_and_in():

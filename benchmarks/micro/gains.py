@@ -25,7 +25,7 @@ HERE = {  # choices that do nothing on this device or engine are left out
     "keras@torch": {"staged"},
 }
 ON_CPU_ALONE = {"convolution", "max_pool", "fast_layers"}
-ON_GPU_ALONE = {"compiled"}
+ON_GPU_ALONE = {"compiled", "one_graph", "counted"}
 ENVIRONMENT = "environment"  # what is set before the process starts
 
 
