@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ def resolve(
         return dict.fromkeys(names, "cpu"), []
     devices: dict[str, Device] = {}
     notes = []
-    for name in names:
-        reason = _probe(name, (interpreters or {}).get(name, sys.executable))
+    pythons = [(interpreters or {}).get(name, sys.executable) for name in names]
+    with ThreadPoolExecutor(len(names)) as pool:  # importing a framework takes seconds
+        reasons = pool.map(_probe, names, pythons)
+    for name, reason in zip(names, reasons, strict=True):
         devices[name] = "cpu" if reason else "cuda"
         if reason and asked == "cuda":
             raise DeviceError(

@@ -267,8 +267,9 @@ def _events(
 
 
 @contextlib.contextmanager
-def limited_to(threads: int) -> Iterator[None]:
-    """Processes started inside are kept to the first `threads` CPUs, where the system can.
+def limited_to(threads: int, after: int = 0) -> Iterator[None]:
+    """Processes started inside are kept to `threads` CPUs, where the system can: the first ones, or
+    those that follow the first `after`, around the end.
 
     It is the one way to limit every framework alike: XLA sizes its pool by the affinity alone.
     """
@@ -276,7 +277,9 @@ def limited_to(threads: int) -> Iterator[None]:
         yield
         return
     cpus = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(cpus)[:threads])
+    ordered = sorted(cpus)
+    turned = ordered[after % len(ordered) :] + ordered[: after % len(ordered)]
+    os.sched_setaffinity(0, turned[:threads])
     try:
         yield
     finally:

@@ -185,6 +185,7 @@ def contest(name="torch", absent=None, **seconds):
         "epoch_images": 18,
         "training_flops": 2048**3,
         "peak_flops": 2 * 2048**3,
+        "copied_bytes": 2 * 2**28,
     }
 
 
@@ -196,6 +197,7 @@ TIMES = {
     "one_step": [0.75, 0.8, 0.75],  # half a second a call, a quarter a step
     "epoch": [1.625, 1.625, 1.625],
     "peak": [1.0, 0.5, 1.0],
+    "copy": [2.0, 1.0, 2.0],
 }
 
 
@@ -342,7 +344,7 @@ def test_the_same_again_shows_the_noise():
 
 def test_each_library_has_its_peaks_over_processes():
     processes = [contest(**TIMES | {"peak": [1.0, fastest]}) for fastest in (0.5, 0.25, 0.125)]
-    low, median, high = peaks(processes)["torch"]
+    low, median, high = peaks(processes)["torch", "float32"]
     assert median == 2 * low == high / 2
 
 

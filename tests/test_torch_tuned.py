@@ -11,6 +11,7 @@ from frameworks.backend import Framework, Runtime, framework
 from frameworks.defaults import fill_recipe
 from frameworks.specification import SpecificationError
 from frameworks.torch_backend import TorchBackend
+from frameworks.torch_graph import StepGraph
 from frameworks.torch_tuned import TunedTorchBackend
 from frameworks.torch_tuned_model import batch_norm
 from tests.small_networks import network, random_weights
@@ -140,6 +141,87 @@ def test_each_batch_size_is_compiled_for_itself(monkeypatch, graphs, mode):
     one = backend()
     one._compile_forward(epoch(), graphs=graphs)
     assert asked == [{"mode": mode, "dynamic": False}]
+
+
+class Played(StepGraph):
+    """A graph without a GPU: a replay computes the step again."""
+
+    def __init__(self, *arguments, **options):
+        cuda = torch.cuda.CUDAGraph
+        torch.cuda.CUDAGraph = lambda: self
+        try:
+            super().__init__(*arguments, **options)
+        finally:
+            torch.cuda.CUDAGraph = cuda
+        self.captures = 0
+
+    def like(self):
+        what = self._what[0] if len(self._what) == 1 else self._what
+        parts = {"gather": self._gather, "forward": self._forward}
+        parts |= {"optimizer": self._optimizer, "project": self._project}
+        return Played(what, self._masks, **parts)
+
+    def warm_up(self):
+        self._counter.zero_()
+        self._step()
+
+    def capture(self, pool):
+        self.captures += 1
+
+    def replay(self):
+        self._step()
+
+
+@pytest.mark.parametrize("feed", ["staged", "streamed"])
+def test_a_recorded_step_trains_as_one_that_is_launched(monkeypatch, feed):
+    """All batches of an epoch, whole ones and the last, the optimizer's count, the sums."""
+    monkeypatch.setattr("frameworks.torch_tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    launched, recorded = backend(feed=feed), backend(feed=feed)
+    for one in (launched, recorded):
+        if feed == "staged":
+            one.stage(IMAGES, LABELS)
+    recorded._record(epoch())
+    assert len(recorded._graphs) == 2  # four images, and the last three
+    for _ in range(2):
+        expected, found = launched.train_epoch(epoch()), recorded.train_epoch(epoch())
+        assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+        assert found.accuracy == expected.accuracy
+    np.testing.assert_equal(
+        recorded.get_optimizer_state()["step"], launched.get_optimizer_state()["step"]
+    )
+    for key, value in launched.get_weights().items():
+        np.testing.assert_allclose(recorded.get_weights()[key], value, rtol=1e-12)
+
+
+def test_a_step_is_recorded_anew_where_the_rate_or_the_state_moved(monkeypatch):
+    monkeypatch.setattr("frameworks.torch_tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    one._record(epoch())
+    first = dict(one._graphs)
+    one.train_epoch(epoch())
+    assert one._graphs == first
+    one.set_learning_rate(1e-4)
+    one.train_epoch(epoch())
+    second = dict(one._graphs)
+    assert not any(second[key] is first[key] for key in first)
+    one.set_optimizer_state(one.get_optimizer_state())
+    one.train_epoch(epoch())
+    assert not any(one._graphs[key] is second[key] for key in second)
+
+
+def test_a_step_that_cannot_be_recorded_is_launched_and_the_row_says_why(monkeypatch):
+    def refused(*arguments, **options):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(TunedTorchBackend, "_step_graph", refused)
+    one = backend()
+    with pytest.warns(UserWarning, match="no CUDA graph of a step"):
+        one._record(epoch())
+    assert "not permitted" in one.settings()["compiled"]
+    assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
 
 
 def test_a_fused_state_goes_out_and_in():

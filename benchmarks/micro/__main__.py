@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ from benchmarks.numeric import positive, seconds
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
 ARCHITECTURES = ("unam", "c2")
 PRECISIONS = ("float32", "tf32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a process times."""
+
+    architecture: str
+    framework: str
+    precision: str
+    batch_size: int
+
+    def __str__(self) -> str:
+        return f"{self.architecture} {self.framework} {self.precision} batch {self.batch_size}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +42,13 @@ def parser() -> argparse.ArgumentParser:
         "--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES)
     )
     line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
-    line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
+    line.add_argument("--batch-size", nargs="+", type=positive, default=[64], metavar="N")
+    line.add_argument(
+        "--steps",
+        type=positive,
+        default=3,
+        help="steps of a block (default 3), of larger batches fewer: as many images, 2 at least",
+    )
     line.add_argument("--blocks", type=positive, default=2, help="blocks of a process (default 2)")
     line.add_argument(
         "--processes",
@@ -40,7 +59,15 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument("--threads", type=positive, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    line.add_argument("--precision", choices=PRECISIONS, default="float32")
+    line.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32"])
+    line.add_argument(
+        "--together",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes made ready side by side; they are timed a block each in turn, the others "
+        "idle (default 1; as many as memory holds save time where compiling takes long)",
+    )
     line.add_argument(
         "--epoch-images",
         type=positive,
@@ -52,7 +79,11 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="3 processes of a block of 2 steps of 16 images"
     )
     line.add_argument(
-        "--timeout", type=seconds, default=1800.0, metavar="SECONDS", help="of one process"
+        "--timeout",
+        type=seconds,
+        default=1800.0,
+        metavar="SECONDS",
+        help="until a process is ready, and of each block",
     )
     line.add_argument("--output", metavar="FILE.json", help="every time and ratio, as data")
     return line
@@ -70,107 +101,117 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
+    from benchmarks.micro.contest import turned
     from benchmarks.micro.inside import check
     from benchmarks.micro.provenance import provenance
-    from benchmarks.micro.ratios import left_out, peaks, ratios
 
     _check_numbers(options)
     check(
         options.frameworks,
         device=options.device,
         threads=options.threads,
-        precision=options.precision,
+        precisions=options.precision,
     )
     origin = provenance("benchmarks.micro", arguments)
     done: list[dict[str, Any]] = []
-    failed: dict[tuple[str, str], str] = {}
+    failed: dict[Cell, str] = {}
     for turn in range(options.processes):
-        for architecture in options.architectures:
-            for name in _turned(options.frameworks, turn):
-                if (architecture, name) in failed:
-                    continue
-                told = f"process {turn + 1} of {options.processes}: {architecture} {name}"
-                print(told, file=sys.stderr, flush=True)
-                result, reason = _contest(name, architecture, turn, options)
+        cells = [
+            Cell(architecture, name, precision, batch_size)
+            for precision in options.precision
+            for batch_size in options.batch_size
+            for architecture in options.architectures
+            for name in turned(list(options.frameworks), turn)
+        ]
+        there = [cell for cell in cells if cell not in failed]
+        for start in range(0, len(there), options.together):
+            group = there[start : start + options.together]
+            told = ", ".join(map(str, group))
+            print(f"process {turn + 1} of {options.processes}: {told}", file=sys.stderr, flush=True)
+            for cell, (result, reason) in zip(group, _timed(group, turn, options), strict=True):
                 if result is None:
-                    failed[architecture, name] = reason
+                    failed[cell] = reason
                 else:
                     done.append(result)
-                if options.output:  # after each: what is cut short leaves what it had
-                    content = origin | {
-                        "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
-                        "left_out": left_out(done),
-                        "peaks": peaks(done),
-                        "contests": done,
-                        "failed": [f"{' '.join(who)}: {why}" for who, why in failed.items()],
-                    }
-                    text = json.dumps(content, indent=1) + "\n"
-                    Path(options.output).write_text(text, encoding="utf-8")
+            if options.output:  # after each: what is cut short leaves what it had
+                text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
+                Path(options.output).write_text(text, encoding="utf-8")
+    _show(done)
+    for cell, why in failed.items():
+        print(f"failed: {cell}: {why}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _content(done: list[dict[str, Any]], failed: dict[Cell, str]) -> dict[str, Any]:
+    """What is kept of the contests so far."""
+    from benchmarks.micro.ratios import left_out, peaks, ratios
+
+    return {
+        "ratios": [ratio.row() for ratio in ratios(done)] if done else [],
+        "left_out": left_out(done),
+        "peaks": {" ".join(key): rates for key, rates in peaks(done).items()},
+        "contests": done,
+        "failed": [f"{cell}: {why}" for cell, why in failed.items()],
+    }
+
+
+def _show(done: list[dict[str, Any]]) -> None:
+    """The table, the peaks, and what there is not."""
+    from benchmarks.micro.ratios import left_out, peaks, ratios
+
     for ratio in ratios(done) if done else []:
         of = "processes" if ratio.processes > 1 else "process, its blocks"
         print(
-            f"{ratio.architecture:6} {ratio.framework:11} {ratio.quantity:27} "
-            f"{ratio.interval.median:6.3f}  {ratio.interval.words()}  {ratio.processes} {of}"
+            f"{ratio.architecture:6} {ratio.framework:11} {ratio.precision:8} {ratio.batch_size:4} "
+            f"{ratio.quantity:27} {ratio.interval.median:6.3f}  {ratio.interval.words()}  "
+            f"{ratio.processes} {of}"
         )
-    for name, (low, median, high) in peaks(done).items():
+    for (name, precision), (low, median, high) in peaks(done).items():
         print(
-            f"{name}: its own matrix product reached {median / 1e9:.0f} GFLOP/s "
+            f"{name}: its own {precision} matrix product reached {median / 1e9:.0f} GFLOP/s "
             f"(processes: {low / 1e9:.0f} to {high / 1e9:.0f})"
         )
     for row in left_out(done):
         print(f"{row['architecture']:6} {row['framework']:11} {row['quantity']:27} {row['reason']}")
-    for who, why in failed.items():
-        print(f"failed: {' '.join(who)}: {why}", file=sys.stderr)
-    return int(bool(failed))
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
     if options.quick:
-        options.steps, options.blocks, options.batch_size, options.processes = 2, 1, 16, 3
-    for name, least in (("steps", 2), ("batch_size", 2)):
-        if getattr(options, name) < least:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is {getattr(options, name)}; must be at least {least}."
-            )
-    if options.epoch_images and options.epoch_images < options.batch_size:
+        options.steps, options.blocks, options.batch_size, options.processes = 2, 1, [16], 3
+    for name, value in (("steps", options.steps), ("batch-size", min(options.batch_size))):
+        if value < 2:
+            raise ValueError(f"--{name} is {value}; must be at least 2.")
+    if options.epoch_images and options.epoch_images < max(options.batch_size):
         raise ValueError(
             f"--epoch-images is {options.epoch_images}; must be at least a batch of "
-            f"{options.batch_size}."
+            f"{max(options.batch_size)}."
         )
 
 
-def _turned(names: Sequence[str], turn: int) -> list[str]:
-    """The frameworks from another one on, and every other time backwards."""
-    from benchmarks.micro.contest import turned
+def _timed(
+    group: Sequence[Cell], turn: int, options: argparse.Namespace
+) -> list[tuple[dict[str, Any] | None, str]]:
+    """What the process of each cell found, or None and the reason."""
+    from benchmarks.micro.inside import Job, run_together
 
-    return turned(list(names), turn)
-
-
-def _contest(
-    name: str, architecture: str, turn: int, options: argparse.Namespace
-) -> tuple[dict[str, Any] | None, str]:
-    """What one process found, or None and the reason."""
-    from benchmarks.micro.inside import run_child
-
-    settings = {
-        "framework": name,
-        "architecture": architecture,
-        "size": options.size,
-        "batch_size": options.batch_size,
-        "steps": options.steps,
-        "blocks": options.blocks,
-        "threads": options.threads,
-        "device": options.device,
-        "precision": options.precision,
-        "epoch_images": options.epoch_images,
-        "turn": turn,
-    }
-    return run_child(
-        ["benchmarks.micro.contest", json.dumps(settings)],
-        name,
-        device=options.device,
-        threads=options.threads,
-        timeout=options.timeout,
+    jobs = []
+    for cell in group:
+        settings = {
+            "framework": cell.framework,
+            "architecture": cell.architecture,
+            "size": options.size,
+            "batch_size": cell.batch_size,
+            "steps": max(2, options.steps * min(options.batch_size) // cell.batch_size),
+            "blocks": options.blocks,
+            "threads": options.threads,
+            "device": options.device,
+            "precision": cell.precision,
+            "epoch_images": options.epoch_images,
+            "turn": turn,
+        }
+        jobs.append(Job(["benchmarks.micro.contest", json.dumps(settings)], cell.framework))
+    return run_together(
+        jobs, device=options.device, threads=options.threads, timeout=options.timeout
     )
 
 

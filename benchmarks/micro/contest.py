@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.launch import recorded
 from benchmarks.micro.process_wide import settings_now
+from benchmarks.turns import Turns
 from datasets.batches import Epoch, split_into_batches
 from frameworks import weights as canonical
 from frameworks.architecture import Architecture, Dropout, load
@@ -53,6 +54,7 @@ LIBRARY = {
     "keras@jax": "jax",
 }
 PEAK_SIDES = {"cpu": 2048, "cuda": 8192}  # on a GPU a small product is all launch
+COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +109,8 @@ class Contest:
     tutorial, best and, where Keras' `fit` has been touched, fit: the bare loops; idiomatic, tuned:
     `steps` steps of the harness's backends; again: the tuned one once more, which shows the noise;
     one_step: one step of it; epoch: a longer epoch of it, whose last batch is smaller; peak: a
-    matrix product. absent: contestants that there are not, with the reason. Backends draw their own
-    dropout masks (native parity), as the bare loops do.
+    matrix product; copy: of memory. absent: contestants that there are not, with the reason.
+    Backends draw their own dropout masks (native parity), as the bare loops do.
     """
 
     def __init__(self, settings: Settings, *, dropout: bool = True) -> None:
@@ -136,15 +138,15 @@ class Contest:
         """The contestants; backends first: they set the threads, which some frameworks take up
         only once, and the precision of Keras' engines."""
         bare = [name for name in self.bare if name not in self.absent]
-        return ["idiomatic", "tuned", "again", "one_step", "epoch", *bare, "peak"]
+        return ["idiomatic", "tuned", "again", "one_step", "epoch", *bare, "peak", "copy"]
 
     def call(self, name: str) -> Contestant:
         """The contestant, made ready."""
         one = self.settings
         counts = {"epoch": one.images_of_epoch, "one_step": one.batch_size}
         order = np.arange(counts.get(name, one.steps * one.batch_size))
-        if name == "peak":
-            return self._peak()
+        if name in ("peak", "copy"):
+            return self._limit(name)
         if name in self.bare:
             return self._bare_loop(name, order)
         backend = self._backend("idiomatic" if name == "idiomatic" else "tuned")
@@ -176,13 +178,16 @@ class Contest:
         first = order if name == "best" else order[: self.settings.batch_size]
         return Contestant(lambda: epoch(order), lambda: epoch(first))
 
-    def _peak(self) -> Contestant:
+    def _limit(self, name: str) -> Contestant:
         one = self.settings
         library = importlib.import_module(f"benchmarks.limits.{LIBRARY[one.framework]}_limits")
-        product = library.product(one.device, one.precision, PEAK_SIDES[one.device])
+        if name == "peak":
+            repeated = library.product(one.device, one.precision, PEAK_SIDES[one.device])
+        else:
+            repeated = library.copy(one.device, COPY_BYTES[one.device])
 
         def run() -> float:
-            product(1)
+            repeated(1)
             return 0.0
 
         return Contestant(run, run)
@@ -248,9 +253,13 @@ def run(settings: Settings) -> dict[str, Any]:
     calls = {name: contest.call(name) for name in contest.names}
     for call in calls.values():
         call.warm_up()
+    turns = Turns()
+    turns.next()  # all that are timed together are ready before any is
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     stolen = machine.stolen_seconds()
     for block in range(settings.blocks):
+        if block:
+            turns.next()
         for name in shuffled(list(calls), settings, block):
             start = time.perf_counter()
             calls[name]()
@@ -263,6 +272,7 @@ def run(settings: Settings) -> dict[str, Any]:
         "epoch_images": settings.images_of_epoch,
         "training_flops": contest.network.flops(training=True),
         "peak_flops": 2 * PEAK_SIDES[settings.device] ** 3,
+        "copied_bytes": 2 * COPY_BYTES[settings.device],
         "backends": {name: contest.backends[name].settings() for name in tunings},
         "device_name": contest.backends["tuned"].device_name(),
         "cpus": len(machine.usable_cpus()),

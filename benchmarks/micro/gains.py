@@ -74,7 +74,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         options.frameworks,
         device=options.device,
         threads=options.threads,
-        precision=options.precision,
+        precisions=[options.precision],
     )
     origin = provenance("benchmarks.micro.gains", arguments)
     rows, seconds, failed = [], {}, 0

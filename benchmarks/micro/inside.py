@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.tracking.alternate import Process
 
 
 def check(
-    frameworks: Sequence[str], *, device: str, threads: int, precision: str = "float32"
+    frameworks: Sequence[str],
+    *,
+    device: str,
+    threads: int,
+    precisions: Sequence[str] = ("float32",),
 ) -> None:
     """Raise ValueError where these cannot be measured here; the message says what can be done.
 
@@ -35,54 +43,85 @@ def check(
         raise ValueError(f"--threads {threads}: must be 1 to {usable}, the CPUs at hand.")
     gpus = machine.gpus()
     found, _ = devices.resolve(device, frameworks, gpus=gpus)
-    devices.check_precision([precision], found, gpus)
+    devices.check_precision(precisions, found, gpus)
 
 
-def run_child(
-    command: Sequence[str],
-    framework: str,
-    *,
-    device: str,
-    threads: int,
-    tuning: str = "tuned",
-    timeout: float | None = None,
-) -> tuple[dict[str, Any] | None, str]:
-    """`python -m COMMAND FILE` on `threads` CPUs: the JSON it wrote to FILE, or None and why not.
+@dataclass(frozen=True)
+class Job:
+    """`python -m COMMAND FILE`, in the environment of a framework's tuning."""
+
+    command: Sequence[str]
+    framework: str
+    tuning: str = "tuned"
+
+
+Result = tuple[dict[str, Any] | None, str]  # the JSON that a job wrote, or None and why not
+
+
+def run_together(
+    jobs: Sequence[Job], *, device: str, threads: int, timeout: float | None = None
+) -> list[Result]:
+    """All made ready side by side, each on `threads` CPUs, then timed one at a time: a block each
+    in turn (`benchmarks.turns`), while the others wait and do nothing.
 
     Args:
-        framework, tuning: whose environment the process is given, all contestants alike.
-        timeout: in seconds; None is never.
+        timeout: seconds until each must be ready, and for each block; None is never.
     """
-    from benchmarks import launch, machine
+    from benchmarks import launch
+    from benchmarks.tracking.alternate import Process
 
-    with tempfile.TemporaryDirectory(prefix="micro-") as scratch:
-        target = Path(scratch) / "output.json"
-        variables = launch.environment(
-            framework,
-            device=device,  # type: ignore[arg-type]
-            threads=threads,
-            scratch=Path(scratch),
-            tuning=tuning,
-        )
+    with tempfile.TemporaryDirectory(prefix="micro-") as directory, ExitStack() as stack:
+        started: list[tuple[Process, Path]] = []
+        for number, job in enumerate(jobs):
+            scratch = Path(directory) / str(number)
+            scratch.mkdir()
+            target = scratch / "output.json"
+            variables = launch.environment(
+                job.framework,
+                device=device,  # type: ignore[arg-type]
+                threads=threads,
+                scratch=scratch,
+                tuning=job.tuning,
+            )
+            command = [sys.executable, "-m", *job.command, str(target)]
+            process = Process(command, variables)
+            stack.callback(process.close)
+            # XLA takes its threads from the affinity alone
+            with launch.limited_to(threads, after=number * threads):
+                process.go()
+            started.append((process, target))
+        late: set[Process] = set()
+        going = _waited_for([process for process, _ in started], timeout, late)
+        while going:
+            following = []
+            for process in going:
+                process.go()
+                following += _waited_for([process], timeout, late)
+            going = following
+        return [
+            (None, f"not done after {timeout:.0f} s") if process in late else _read(process, target)
+            for process, target in started
+        ]
+
+
+def _waited_for(
+    processes: Sequence[Process], timeout: float | None, late: set[Process]
+) -> list[Process]:
+    """Those that have given their turn back and go on; those out of time are put among the late."""
+    going = []
+    for process in processes:
         try:
-            with launch.limited_to(threads):  # XLA takes its threads from the affinity alone
-                ended = subprocess.run(
-                    [sys.executable, "-m", *command, str(target)],
-                    env=variables,
-                    cwd=machine.ROOT,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                    timeout=timeout,
-                    check=False,
-                )
-        except subprocess.TimeoutExpired:
-            return None, f"not done after {timeout:.0f} s"
-        if ended.returncode or not target.exists():
-            last = ended.stderr.strip().splitlines()[-1:] or [f"status {ended.returncode}"]
-            return None, last[0]
-        return json.loads(target.read_text(encoding="utf-8")), ""
+            if process.wait(timeout):
+                going.append(process)
+        except TimeoutError:
+            late.add(process)
+    return going
+
+
+def _read(process: Process, target: Path) -> Result:
+    if process.status or not target.exists():
+        return None, (process.errors()[-1:] or [f"status {process.status}"])[0]
+    return json.loads(target.read_text(encoding="utf-8")), ""
 
 
 def run_inside(
@@ -99,7 +138,8 @@ def run_inside(
     None where it failed; the last line of its error output is told.
     """
     command = [module, *arguments, "--inside", framework, "--output"]
-    found, reason = run_child(command, framework, device=device, threads=threads, tuning=tuning)
+    job = Job(command, framework, tuning)
+    [(found, reason)] = run_together([job], device=device, threads=threads)
     if found is None:
         print(f"failed: {framework}: {reason}", file=sys.stderr)
     return found

@@ -9,6 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from frameworks.architecture import load
+from frameworks.defaults import fill_architecture
+from frameworks.network import Network
+from frameworks.recipe import Adam
+from frameworks.roofline import least_seconds
+
 LEVEL = 0.95
 # quantity: the contestants whose times are divided
 SPEEDS = {
@@ -18,6 +24,7 @@ SPEEDS = {
     "tuned / idiomatic": ("idiomatic", "tuned"),
     "tuned / the same again": ("again", "tuned"),
 }
+_CELL = ("framework", "architecture", "precision")
 # contestant: the quantities that cannot be had without it
 NEEDING = {
     "best": ("tuned / best bare", "epoch / bare steps", "best bare achieved / peak"),
@@ -91,10 +98,13 @@ def median_interval(values: Sequence[float], *, independent: bool = True) -> Int
 
 @dataclass(frozen=True)
 class Ratio:
-    """A quantity of one framework and network: one value a process, and the interval over them."""
+    """A quantity of one framework, network, precision and batch size: a value a process, and their
+    interval."""
 
     framework: str
     architecture: str
+    precision: str
+    batch_size: int
     quantity: str
     interval: Interval
     processes: int
@@ -105,6 +115,8 @@ class Ratio:
         return {
             "framework": self.framework,
             "architecture": self.architecture,
+            "precision": self.precision,
+            "batch_size": self.batch_size,
             "quantity": self.quantity,
             **self.interval.row(),
             "processes": self.processes,
@@ -113,19 +125,23 @@ class Ratio:
 
 
 def ratios(contests: Sequence[dict[str, Any]]) -> list[Ratio]:
-    """Each quantity by framework and network: the median over blocks of each process, and the
-    interval over processes; with one process the range of its blocks.
+    """Each quantity by framework, network, precision and batch size: the median over blocks of each
+    process, and the interval over processes; with one process the range of its blocks.
 
     Args:
         contests: what `contest.run` gave, one a process.
     """
-    peak = max(low_peak_high[1] for low_peak_high in peaks(contests).values())
-    groups: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
+    best: dict[str, float] = {}
+    for (_, precision), (_, peak, _) in peaks(contests).items():
+        best[precision] = max(peak, best.get(precision, 0.0))
+    bandwidth = max(one["copied_bytes"] / min(one["seconds"]["copy"]) for one in contests)
+    groups: dict[tuple[str, str, str, int], list[dict[str, np.ndarray]]] = {}
     for one in contests:
-        key = one["settings"]["framework"], one["settings"]["architecture"]
-        groups.setdefault(key, []).append(quantities(one, peak))
+        setting = one["settings"]
+        key = (*(setting[name] for name in _CELL), setting["batch_size"])
+        groups.setdefault(key, []).append(quantities(one, best[setting["precision"]], bandwidth))
     found = []
-    for (framework, architecture), processes in groups.items():
+    for key, processes in groups.items():
         for quantity in dict.fromkeys(name for process in processes for name in process):
             blocks = [process[quantity] for process in processes if quantity in process]
             values = [float(np.median(block)) for block in blocks]
@@ -133,22 +149,21 @@ def ratios(contests: Sequence[dict[str, Any]]) -> list[Ratio]:
                 interval = median_interval(values)
             else:
                 interval = median_interval(blocks[0].tolist(), independent=False)
-            found.append(
-                Ratio(framework, architecture, quantity, interval, len(blocks), tuple(values))
-            )
+            found.append(Ratio(*key, quantity, interval, len(blocks), tuple(values)))
     return found
 
 
-def peaks(contests: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float, float]]:
-    """Operations a second of each framework's own matrix product: lowest, median and highest over
-    processes, of the fastest product of each."""
-    found: dict[str, list[float]] = {}
+def peaks(
+    contests: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Operations a second of each framework's own matrix product in each precision: lowest, median
+    and highest over processes, of the fastest product of each."""
+    found: dict[tuple[str, str], list[float]] = {}
     for one in contests:
         rate = one["peak_flops"] / min(one["seconds"]["peak"])
-        found.setdefault(one["settings"]["framework"], []).append(rate)
-    return {
-        name: (min(rates), float(np.median(rates)), max(rates)) for name, rates in found.items()
-    }
+        setting = one["settings"]
+        found.setdefault((setting["framework"], setting["precision"]), []).append(rate)
+    return {key: (min(rates), float(np.median(rates)), max(rates)) for key, rates in found.items()}
 
 
 def left_out(contests: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -168,18 +183,20 @@ def left_out(contests: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return found
 
 
-def quantities(one: Mapping[str, Any], peak: float) -> dict[str, np.ndarray]:
+def quantities(one: Mapping[str, Any], peak: float, bandwidth: float) -> dict[str, np.ndarray]:
     """The quantities of one process, block by block; left out where a contestant lacks.
 
     Ratios of contestants are of speeds: above 1 the first named is the faster. "epoch / steps" is
     one of times: an epoch of the tuned backend over its steps at its own pace. The pace is the
     slope between calls of one step and of several, so that what a call costs beside its steps is
     in the epoch alone. "epoch / bare steps" has the pace of the best bare loop, calls included.
-    "achieved / peak" is against the best of the libraries' `peaks`.
+    "achieved / peak" is against the best of the libraries' `peaks`; "roofline share" is the least
+    time of the step, layer by layer (`frameworks.roofline`), over the tuned backend's.
 
     Args:
         one: what `contest.run` gave.
         peak: operations a second.
+        bandwidth: bytes read and written a second.
     """
     setting = one["settings"]
     times = {name: np.asarray(values) for name, values in one["seconds"].items()}
@@ -198,4 +215,20 @@ def quantities(one: Mapping[str, Any], peak: float) -> dict[str, np.ndarray]:
     found["achieved / peak"] = flops / times["tuned"] / peak
     if "best" in times:
         found["best bare achieved / peak"] = flops / times["best"] / peak
+    found["roofline share"] = steps * _least_seconds(setting, peak, bandwidth) / times["tuned"]
     return found
+
+
+def _least_seconds(setting: Mapping[str, Any], peak: float, bandwidth: float) -> float:
+    """Of a training step of the contest, with Adam."""
+    network = Network(
+        fill_architecture(load(setting["architecture"])), (setting["size"], setting["size"], 3), 10
+    )
+    return least_seconds(
+        network,
+        setting["batch_size"],
+        Adam(),
+        setting["precision"],
+        flops_per_second=peak,
+        bytes_per_second=bandwidth,
+    )

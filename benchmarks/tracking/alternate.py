@@ -1,13 +1,15 @@
 """Processes side by side of which one has the turn at a time: epoch by epoch, once all have begun.
 
-A process gives its turn back before every epoch (`benchmarks.turns`). One whose code knows of no
-turns, a checkout from before there were any, has its first until it ends.
+A process gives its turn back before every epoch, or block of the yardstick (`benchmarks.turns`).
+One whose code knows of no turns, a checkout from before there were any, has its first turn until
+it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import tempfile
 import time
@@ -33,15 +35,31 @@ class Process:
     def turn(self) -> bool:
         """Let it have the turn until it gives it back; False when it has ended instead."""
         start = time.perf_counter()
+        self.go()
+        going = self.wait()
+        self.seconds += time.perf_counter() - start
+        return going
+
+    def go(self) -> None:
+        """Give it the turn, the first by starting it."""
         if self._process is None:
             self._process = self._started()
         else:
             with contextlib.suppress(BrokenPipeError):  # killed while it waited
                 os.write(self._go, b".")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it gives its turn back; False when it has ended instead.
+
+        Raises:
+            TimeoutError: after so many seconds it had done neither.
+        """
+        assert self._process is not None
+        if not select.select([self._done], [], [], timeout)[0]:
+            raise TimeoutError
         going = bool(os.read(self._done, 1))  # the pipe ends with the last process that has it
         if not going:
             self.status = self._process.wait()
-        self.seconds += time.perf_counter() - start
         return going
 
     def errors(self) -> list[str]:
