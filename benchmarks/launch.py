@@ -37,7 +37,7 @@ _REMOVED = (
 # Recorded with the run, whoever set them.
 _RECORDED = (
     *("OMP_", "MKL_", "OPENBLAS_", "TF_", "XLA_", "JAX_", "KERAS_BACKEND", "CUBLAS_", "CUDA_"),
-    *("ONEDNN_", "DNNL_", "KMP_", "GOMP_", "NVIDIA_"),
+    *("ONEDNN_", "DNNL_", "KMP_", "GOMP_"),
     *("TORCH", "PYTORCH_", "MALLOC_", "LD_PRELOAD", "PYTHONHASHSEED"),
 )
 _PLACES = ("_FILE", "_DIR", "_PATH", "_HOME")  # TF_CLI_CONFIG_FILE is not even TensorFlow's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 from flax import nnx
+from flax.nnx import Variable
 from jax import Array, lax
 
 from datasets.batches import Batch
@@ -86,7 +87,8 @@ class TunedFlaxBackend(FlaxBackend):
             state, found = self._dispatch(graph, state, chunk)
             results.append(found)
             counts.append(chunk[:2])
-        nnx.update((self.model, self.optimizer), state)
+        for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
+            variable.set_value(value)
         return _means(jax.device_get(results), counts)
 
     def settings(self) -> dict[str, str]:
@@ -106,9 +108,25 @@ class TunedFlaxBackend(FlaxBackend):
         On the device by name, as the steps give it back: or else the second epoch would compile
         once more. The buffers are given away, so that whoever keeps them takes a copy.
         """
+        graph, structure, variables = self._parts
+        values = [variable.get_value() for variable in variables]
+        there = [
+            value if value.committed else jax.device_put(value, self.device) for value in values
+        ]
+        return graph, jax.tree.unflatten(structure, there)
+
+    @cached_property
+    def _parts(self) -> tuple[nnx.GraphDef, Any, list[nnx.Variable]]:
+        """Of model and optimizer in training: what is compiled, and the structure and the variables
+        of what changes. Walking through them takes longer than some epochs' arithmetic on a GPU."""
+        whole = self.model, self.optimizer
         self.model.train()
-        graph, state = nnx.split((self.model, self.optimizer))
-        return graph, jax.device_put(state, self.device)
+        graph, state = nnx.split(whole)
+        found = {
+            tuple(path): node for path, node in nnx.iter_graph(whole) if isinstance(node, Variable)
+        }
+        variables = [found[tuple(path)] for path, _ in nnx.to_flat_state(state)]
+        return graph, jax.tree.structure(state), variables
 
     def _waited(self, seconds: float) -> None:
         self.host_wait_seconds += seconds

@@ -91,7 +91,7 @@ class TorchBackend:
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
-        loader = DataLoader(_Batches(epoch), batch_size=None, pin_memory=self._on_gpu)
+        loader = DataLoader(_Batches(epoch), batch_size=None)
         for images, labels, masks in loader:
             images, labels, masks = self._to_device(images, labels, masks)
             self.optimizer.zero_grad()

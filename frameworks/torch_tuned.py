@@ -60,7 +60,7 @@ class TunedTorchBackend(TorchBackend):
         self.host_wait_seconds = 0.0
         self._data: tuple[Tensor, Tensor] | None = None
         self._host_images: np.ndarray | None = None
-        self._forward: Any = self._logits_and_loss
+        self._forward: Any = self._loss_and_right
         self._graphs: dict[Any, StepGraph] = {}
         self._captured: tuple[Any, ...] = ()
         # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
@@ -117,7 +117,7 @@ class TunedTorchBackend(TorchBackend):
             self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
         # by default a second batch size, of the last batch, would make shapes dynamic for all
         self._forward = torch.compile(
-            self._logits_and_loss, mode="reduce-overhead" if graphs else None, dynamic=False
+            self._loss_and_right, mode="reduce-overhead" if graphs else None, dynamic=False
         )
         try:
             self._warm_up(epoch)
@@ -125,7 +125,7 @@ class TunedTorchBackend(TorchBackend):
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
             self._compiled = f"eager; torch.compile failed: {reason}"
-            self._forward = self._logits_and_loss
+            self._forward = self._loss_and_right
 
     def _record(self, epoch: Sequence[Batch]) -> None:
         """A step of each batch size as a CUDA graph; one by one, with the reason, where it cannot
@@ -201,11 +201,11 @@ class TunedTorchBackend(TorchBackend):
                 if self._on_gpu:
                     torch.compiler.cudagraph_mark_step_begin()
                 self.optimizer.zero_grad()
-                logits, loss = self._forward(images, labels, keep)
+                loss, right = self._forward(images, labels, keep)
                 loss.backward()
                 self._step()
                 total_loss += loss.detach() * size
-                correct += (logits.detach().argmax(1) == labels).sum()
+                correct += right
         for graph in self._graphs.values():
             total_loss += graph.total_loss
             correct += graph.correct
@@ -213,12 +213,14 @@ class TunedTorchBackend(TorchBackend):
             graph.correct.zero_()
         return EpochResult(total_loss.item() / count, correct.item() / count)
 
-    def _logits_and_loss(
+    def _loss_and_right(
         self, images: Tensor, labels: Tensor, masks: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
+        """The mean loss of the batch, and how many of its images are classified as they should."""
         with self._autocast():
             logits = self.model(images, masks)
-            return logits, self._loss(logits, labels)
+            loss = self._loss(logits, labels)
+        return loss, (logits.detach().argmax(1) == labels).sum()
 
     def _gather(self, what: Any) -> tuple[Tensor, Tensor]:
         """Images uint8 (batch, height, width, channels) and labels of a step, on the device, from

@@ -1,9 +1,11 @@
 """Which cases a climb builds from the command line, and what it says of those it cannot."""
 
+import msgspec
 import pytest
 
-from benchmarks.fidelity import climb, ladder
+from benchmarks.fidelity import bounds, climb, collect, ladder
 from benchmarks.fidelity.__main__ import main, parser
+from benchmarks.fidelity.case import Material
 from benchmarks.fidelity.finding import Finding
 from frameworks.architecture import load
 from results import findings
@@ -47,6 +49,55 @@ def test_a_rung_that_builds_no_case_is_not_run_and_not_a_success(tmp_path, capsy
     said = capsys.readouterr().out
     assert f"not run: {rung}" in said
     assert "which --precision leaves out" in said
+
+
+@pytest.mark.parametrize("rung", ["R0-R2", "R3", "R4", "R5b", "R5c"])
+def test_every_rung_of_rounding_climbs_below_float32_on_a_gpu(rung):
+    asked = ["--rungs", rung, "--classes", "10", "--device", "cuda"]
+    made = cases(*asked, "--precision", "float32", "tf32", "bfloat16")
+    assert {case.precision for case in made} == {"float32", "tf32", "bfloat16"}
+    assert {case.device for case in made} == {"cuda"}
+    assert all(case.name.endswith("-cuda") for case in made)
+    assert len({case.name for case in made}) == len(made)
+
+
+def test_a_gpu_that_is_not_there_is_a_message(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(climb.machine, "gpus", list)
+    arguments = ["--frameworks", "torch", "--architectures", "c1", "--store", str(tmp_path)]
+    assert main([*arguments, "--device", "cuda"]) == 2
+    assert "no NVIDIA GPU is visible" in capsys.readouterr().err
+    assert main([*arguments, "--precision", "tf32"]) == 2
+    assert "there is no TF32 on a CPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_bounds_below_float32_are_as_many_roundoffs_for_each(precision):
+    """And none so wide that it would let everything pass."""
+    network = ladder.make("c2", precision=precision)
+    network = Material(network).network
+    for rung, (plain, with_norm) in bounds._ROUNDOFFS.items():
+        found = bounds.bound(rung, network, precision, ladder.DYADIC["adam"])
+        assert found == with_norm * bounds.ROUNDOFF[precision] > plain * bounds.ROUNDOFF[precision]
+        assert found < 0.2
+    alone = bounds.bound("R3", network, precision, ladder.DYADIC["adam"])
+    assert alone == bounds.ADAM_FLOAT32
+
+
+def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tmp_path):
+    asked = []
+
+    def measured(name, mine, directory, timeout, python):
+        asked.append((name, [case.name for case in mine], directory.name))
+        return {}
+
+    monkeypatch.setattr(collect, "_measure", measured)
+    five = [msgspec.structs.replace(ladder.make("c1"), name=str(number)) for number in range(5)]
+    collect.collect(["a", "b"], five, tmp_path, parallel=4)
+    assert sorted(names for who, names, _ in asked if who == "a") == [["0", "2", "4"], ["1", "3"]]
+    assert len({where for _, _, where in asked}) == 4
+    asked.clear()
+    collect.collect(["a", "b"], five, tmp_path)
+    assert [names for _, names, _ in asked] == [list("01234")] * 2
 
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():

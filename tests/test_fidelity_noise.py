@@ -95,6 +95,9 @@ def test_ten_controls_from_other_weights_and_computed_otherwise(tmp_path):
     tuned = msgspec.structs.replace(CASE, tuning="tuned", threads=2)
     _, threads, other = noise.computed_otherwise(tuned)
     assert (threads.threads, other.tuning) == (1, "idiomatic")
+    on_gpu = msgspec.structs.replace(CASE, device="cuda")
+    _, kernels, _ = noise.computed_otherwise(on_gpu)  # CPU threads change nothing there
+    assert (kernels.deterministic, kernels.threads) == (True, CASE.threads)
 
 
 def test_the_paired_runs_are_the_plain_one_the_ulp_and_the_perturbed(tmp_path):

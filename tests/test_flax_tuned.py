@@ -108,6 +108,24 @@ def test_every_choice_can_be_left_out(choice):
     assert one.train_epoch(epoch()).loss == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_number_of_steps_known_to_the_compiler_trains_the_same(staged):
+    """What a GPU has: a program for full chunks, another for the last ones."""
+    counted, other = backend(), backend()
+    counted._counted = True
+    for one in (counted, other):
+        if staged:
+            one.stage(IMAGES, LABELS)
+        one._length = 2  # of whole batches there are two: one full chunk
+        one.compile(epoch())
+    COMPILED.clear()
+    expected, found = other.train_epoch(epoch()), counted.train_epoch(epoch())
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert found.accuracy == expected.accuracy
+    counted.train_epoch(epoch(2))
+    assert COMPILED == []  # in an epoch
+
+
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "silu", "relu"])
 def test_pools_behind_every_activation_have_the_gradients_of_xlas_own(activation):
     """XLA writes over what our pool reads again where the activation is kept (own_pools)."""

@@ -16,7 +16,7 @@ from jax import lax
 
 from benchmarks import launch, machine
 from benchmarks.micro import __main__ as command
-from benchmarks.micro import bare_flax, bare_torch, gains
+from benchmarks.micro import bare_flax, bare_torch, gains, inside
 from benchmarks.micro.contest import (
     BARE,
     FIT_STEPS,
@@ -28,8 +28,12 @@ from benchmarks.micro.contest import (
 )
 from benchmarks.micro.process_wide import settings_now
 from benchmarks.micro.ratios import left_out, median_interval, peaks, ratios
-from frameworks import backend
+from frameworks import backend, recipe
+from frameworks.architecture import load
 from frameworks.backend import framework
+from frameworks.defaults import fill_architecture
+from frameworks.network import Network
+from frameworks.roofline import least_seconds
 
 SIZES = {"unam": 40, "c2": 46}
 SHUFFLING = "bare_keras:fit"  # draws its batches: of a single batch it trains on the same
@@ -177,9 +181,10 @@ def test_bare_jax_takes_patches_for_few_channels_under_a_large_kernel():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-2)
 
 
-def contest(name="torch", absent=None, **seconds):
+def contest(name="torch", absent=None, precision="float32", batch_size=4, **seconds):
+    settings = {"framework": name, "architecture": "unam", "size": 69, "precision": precision}
     return {
-        "settings": {"framework": name, "architecture": "unam", "steps": 2, "batch_size": 4},
+        "settings": settings | {"steps": 2, "batch_size": batch_size},
         "seconds": {who: list(times) for who, times in seconds.items()},
         "absent": absent or {},
         "epoch_images": 18,
@@ -221,6 +226,78 @@ def test_the_epoch_is_set_against_the_tuned_backends_own_pace():
     found = {ratio.quantity: ratio.interval.median for ratio in ratios([slower])}
     assert found["epoch / steps"] == pytest.approx(1.625 / (4.5 * 0.25))
     assert found["epoch / bare steps"] == pytest.approx(1.625 / (4.5 * 0.5))
+
+
+def test_precisions_and_batch_sizes_are_not_pooled_and_each_has_its_own_peak():
+    several = [
+        contest(**TIMES),
+        contest(**TIMES | {"peak": [0.25]}, precision="bfloat16"),
+        contest(**TIMES, batch_size=8),
+    ]
+    found = {
+        (one.precision, one.batch_size): one.interval.median
+        for one in ratios(several)
+        if one.quantity == "achieved / peak"
+    }
+    assert found["float32", 4] == pytest.approx(2.0)
+    assert found["bfloat16", 4] == pytest.approx(1.0)
+    assert found["float32", 8] == pytest.approx(4.0)
+
+
+def test_the_roofline_share_is_the_least_time_over_the_tuned_backends():
+    """The peak is 4 * 2048^3 a second, the copy 2 * 2^28 bytes."""
+    (share,) = [r.interval for r in ratios([contest(**TIMES)]) if r.quantity == "roofline share"]
+    network = Network(fill_architecture(load("unam")), (69, 69, 3), 10)
+    limits = {"flops_per_second": 4 * 2048**3, "bytes_per_second": 2 * 2**28}
+    least = least_seconds(network, 4, recipe.Adam(), "float32", **limits)
+    assert share.high == pytest.approx(2 * least / 1.0)
+    assert share.low == pytest.approx(2 * least / 2.0)
+
+
+def test_processes_that_are_ready_together_are_timed_one_at_a_time(tmp_path, monkeypatch):
+    """Each writes when its block begins and ends; all are made ready before the first block."""
+    module = tmp_path / "blocks.py"
+    module.write_text(
+        "import sys, time\n"
+        "from benchmarks.turns import Turns\n"
+        "name, log, target = sys.argv[1:]\n"
+        "def tell(what):\n"
+        "    with open(log, 'a') as file: file.write(f'{what} ')\n"
+        "turns = Turns()\n"
+        "tell('ready')\n"
+        "turns.next()\n"
+        "for block in (1, 2):\n"
+        "    if block > 1: turns.next()\n"
+        "    tell(f'{name}{block}<')\n"
+        "    time.sleep(0.05)\n"
+        "    tell(f'{name}{block}>')\n"
+        "if name == 'c': sys.exit('no luck')\n"
+        "open(target, 'w').write(f'{{\"name\": \"{name}\"}}')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    log = tmp_path / "log"
+    jobs = [inside.Job(["blocks", name, str(log)], "torch") for name in "abc"]
+    a, b, c = inside.run_together(jobs, device="cpu", threads=1, timeout=60)
+    assert a == ({"name": "a"}, "")
+    assert b == ({"name": "b"}, "")
+    assert c == (None, "no luck")
+    blocks = [f"{name}{block}{edge}" for block in (1, 2) for name in "abc" for edge in "<>"]
+    assert log.read_text().split() == ["ready"] * 3 + blocks
+
+
+def test_a_process_that_is_not_ready_in_time_is_put_among_the_late():
+    class Late:
+        def wait(self, timeout):
+            assert timeout == 2
+            raise TimeoutError
+
+    class Ready:
+        def wait(self, timeout):
+            return True
+
+    late, ready, missed = Late(), Ready(), set()
+    assert inside._waited_for([late, ready], 2, missed) == [ready]
+    assert missed == {late}
 
 
 def test_a_pace_lost_in_the_noise_is_left_out():
