@@ -2,13 +2,15 @@
 
 Exact to rounding: the same sums of the same products, in another order. The forward pass and the
 gradient of the input run on Eigen's convolution, which XLA picks for padded pictures in row,
-column, channel order; the gradient of the kernel is a sum of matrix products over blocks of
-patches small enough to stay in a core's cache.
+column, channel order, and on one thread unless the output has more rows or columns than the input;
+the gradient of the kernel is a sum of matrix products over blocks of patches small enough to stay
+in a core's cache.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,9 +25,9 @@ from frameworks.network import Network
 Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (before, after) of rows, of columns
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-BLOCK_BYTES = 1 << 20  # of patches at a time: about a core's second-level cache
-FEW_CHANNELS = 8  # Eigen's packing copies runs of (channels x kernel width): slow when short
-LARGE_KERNEL = 25  # taps from which patches of few channels pay
+FEW_CHANNELS = 8  # below, a row of the kernel is too short to be multiplied by itself
+PATCH_BYTES = 1 << 20  # of whole patches at a time: about a core's second-level cache
+ROW_BYTES = 1 << 24  # of patches of one row of the kernel, each read once for every row of it
 
 
 def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
@@ -104,8 +106,6 @@ def convolve(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
-    if images.shape[-1] < FEW_CHANNELS and math.prod(kernel.shape[:2]) >= LARGE_KERNEL:
-        return _by_patches(images, kernel, padding)
     return _by_eigen(images, kernel, padding)
 
 
@@ -128,41 +128,40 @@ _convolve.defvjp(_forward, _backward)
 
 
 def _by_eigen(images: Array, kernel: Array, padding: Padding) -> Array:
-    """XLA unfolds an unpadded convolution into patches of the whole batch, which costs more than
-    the products; one column of zeros too many keeps it on Eigen's."""
-    rows, (left, right) = padding
-    spare = not any((*rows, left, right))
-    if spare:
-        right = 1
+    """With rows of zeros too many, which are cut off again.
+
+    One keeps an unpadded convolution on Eigen's, where XLA would unfold it into patches of the
+    whole batch, which costs more than the products. As many as make the output one row higher than
+    the input have all threads share the work (jax 0.10.2; measured in docs/tuning.md).
+    """
+    (top, bottom), columns = padding
+    spare = int(not any((top, bottom, *columns)))
+    if _cpus() > 1:
+        spare = max(0, kernel.shape[0] - top - bottom)
     output = lax.conv_general_dilated(
-        images, kernel, (1, 1), (rows, (left, right)), dimension_numbers=LAYOUT
+        images, kernel, (1, 1), ((top, bottom + spare), columns), dimension_numbers=LAYOUT
     )
-    return output[:, :, :-1] if spare else output
+    return output[:, : output.shape[1] - spare]
 
 
-def _by_patches(images: Array, kernel: Array, padding: Padding) -> Array:
-    """Image by image: patches of one row of the kernel, times that row, summed over the rows."""
-    height, width, _, filters = kernel.shape
-    images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
-
-    def one(image: Array) -> Array:
-        patches = jnp.concatenate([image[:, j : j + columns] for j in range(width)], axis=-1)
-        output = jnp.zeros((rows * columns, filters), kernel.dtype)
-        for i in range(height):
-            flat = patches[i : i + rows].reshape(rows * columns, -1)
-            output += flat @ kernel[i].reshape(-1, filters)
-        return output.reshape(rows, columns, filters)
-
-    return lax.map(one, images)
+def _cpus() -> int:
+    """CPUs that XLA computes on: those that the process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _kernel_gradient(images: Array, gradient: Array, kernel: Array, padding: Padding) -> Array:
-    """Sum over blocks of rows of (gradient transposed) times patches."""
+    """Sum over blocks of rows of (gradient transposed) times patches.
+
+    A patch has as many rows of the kernel as are multiplied at a time: all of them where channels
+    are few; else one, so that a patch is copied once and read for each row of the kernel.
+    """
     height, width, channels, filters = kernel.shape
     count, rows, columns, _ = gradient.shape
-    row_bytes = columns * height * width * channels * gradient.dtype.itemsize
-    blocks = max(1, math.ceil(rows * row_bytes / BLOCK_BYTES))  # an image is cut into so many
+    at_once, most = (height, PATCH_BYTES) if channels < FEW_CHANNELS else (1, ROW_BYTES)
+    row_bytes = columns * at_once * width * channels * gradient.dtype.itemsize
+    blocks = max(1, math.ceil(rows * row_bytes / most))  # an image is cut into so many
     block = math.ceil(rows / blocks)
     spare = block * blocks - rows  # rows of zeros, so that all blocks are alike
     gradient = jnp.pad(gradient, ((0, 0), (0, spare), (0, 0), (0, 0)))
@@ -171,21 +170,27 @@ def _kernel_gradient(images: Array, gradient: Array, kernel: Array, padding: Pad
     tall = block + height - 1
     wide = jnp.promote_types(gradient.dtype, jnp.float32)  # bfloat16 is summed in float32
 
-    def add(total: Array, number: Array) -> tuple[Array, None]:
+    def add(totals: list[Array], number: Array) -> tuple[list[Array], None]:
         image, start = number // blocks, number % blocks * block
         part = lax.dynamic_slice(images, (image, start, 0, 0), (1, tall, *images.shape[2:]))[0]
         slope = lax.dynamic_slice(gradient, (image, start, 0, 0), (1, block, columns, filters))
+        slope = slope.reshape(block * columns, filters).T
+        reach = tall - at_once + 1
         patches = jnp.concatenate(
-            [part[i : i + block, j : j + columns] for i in range(height) for j in range(width)],
+            [part[i : i + reach, j : j + columns] for i in range(at_once) for j in range(width)],
             axis=-1,
         )
-        flat = patches.reshape(block * columns, -1)
-        slope = slope.reshape(block * columns, filters).T
-        return total + jnp.matmul(slope, flat, preferred_element_type=wide), None
 
-    zeros = jnp.zeros((filters, height * width * channels), wide)
-    total, _ = lax.scan(add, zeros, jnp.arange(count * blocks))
-    return total.T.reshape(kernel.shape).astype(kernel.dtype)
+        def product(row: int) -> Array:
+            flat = patches[row : row + block].reshape(block * columns, -1)
+            return jnp.matmul(slope, flat, preferred_element_type=wide)
+
+        return [total + product(row * at_once) for row, total in enumerate(totals)], None
+
+    zeros = jnp.zeros((filters, at_once * width * channels), wide)
+    totals, _ = lax.scan(add, [zeros] * (height // at_once), jnp.arange(count * blocks))
+    whole = jnp.concatenate(totals, axis=1)
+    return whole.T.reshape(kernel.shape).astype(kernel.dtype)
 
 
 def max_pool(images: Array, size: int) -> Array:

@@ -35,8 +35,11 @@ def zeros_of(shape, kernel, padding):
     return tuple(same_padding(size, width, 1) for size, width in zip(shape, kernel, strict=False))
 
 
+@pytest.mark.parametrize("cpus", [1, 2])
 @pytest.mark.parametrize(("shape", "kernel", "filters", "padding"), SHAPES)
-def test_convolution_is_xlas(shape, kernel, filters, padding):
+def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch):
+    monkeypatch.setattr(jax_convolution, "_cpus", lambda: cpus)
+    monkeypatch.setattr(jax_convolution, "ROW_BYTES", 1 << 18)
     generator = np.random.default_rng(0)
     images = jnp.asarray(generator.standard_normal((3, *shape)))
     weights = jnp.asarray(generator.standard_normal((*kernel, shape[2], filters)))
@@ -54,6 +57,27 @@ def test_convolution_is_xlas(shape, kernel, filters, padding):
     slope = jnp.asarray(generator.standard_normal(expected.shape))
     for one, other in zip(found_slopes(slope), expected_slopes(slope), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("padding", "rows"), [("VALID", 3), (((1, 1), (1, 1)), 1)])
+def test_on_several_cpus_the_output_has_more_rows_than_the_input_and_is_cut(
+    padding, rows, monkeypatch
+):
+    """Or XLA leaves it to one thread."""
+    monkeypatch.setattr(jax_convolution, "_cpus", lambda: 2)
+    images, weights = jnp.ones((1, 8, 8, 9)), jnp.ones((3, 3, 9, 4))
+
+    def ours(images, weights):
+        return jax_convolution.convolve(images, weights, (1, 1), padding, dimension_numbers=LAYOUT)
+
+    traced = jax.make_jaxpr(ours)(images, weights).jaxpr.eqns[0]
+    (made,) = [
+        equation.outvars[0].aval.shape
+        for equation in traced.params["call_jaxpr"].eqns
+        if equation.primitive.name == "conv_general_dilated"
+    ]
+    assert made[1] == 9
+    assert ours(images, weights).shape[1] == 9 - rows
 
 
 def test_a_strided_convolution_is_left_to_xla():
