@@ -160,10 +160,12 @@ def test_a_backend_compiles_under_its_own_settings(monkeypatch):
     assert seen == [("tuned", True), ("idiomatic", False), ("tuned", True), ("tuned", True)]
 
 
-def test_bare_jax_takes_patches_for_few_channels_under_a_large_kernel():
+@pytest.mark.parametrize("channels", [3, 9])
+def test_bare_jax_convolves_as_xla_does(channels):
+    """Few channels, whose patches have all rows of the kernel, and more, whose patches have one."""
     generator = np.random.default_rng(0)
-    x = generator.standard_normal((2, 12, 11, 3)).astype(np.float32)
-    kernel = generator.standard_normal((7, 7, 3, 4)).astype(np.float32)
+    x = generator.standard_normal((2, 12, 11, channels)).astype(np.float32)
+    kernel = generator.standard_normal((7, 7, channels, 4)).astype(np.float32)
 
     def plain(x, kernel):
         return lax.conv_general_dilated(
@@ -173,12 +175,9 @@ def test_bare_jax_takes_patches_for_few_channels_under_a_large_kernel():
     def slopes(convolve):
         return jax.grad(lambda x, k: (convolve(x, k) ** 2).sum(), (0, 1))(x, kernel)
 
-    assert "conv_general_dilated" not in str(jax.make_jaxpr(bare_flax.conv.fun)(x, kernel))
-    wide = x.repeat(3, 3), kernel.repeat(3, 2)
-    assert "conv_general_dilated" in str(jax.make_jaxpr(bare_flax.conv.fun)(*wide))
     np.testing.assert_allclose(bare_flax.conv(x, kernel), plain(x, kernel), atol=1e-4)
     for ours, theirs in zip(slopes(bare_flax.conv), slopes(plain), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-2)
 
 
 def contest(name="torch", absent=None, precision="float32", batch_size=4, **seconds):

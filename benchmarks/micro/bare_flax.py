@@ -131,33 +131,15 @@ def tutorial(
 def conv(x: Array, kernel: Array) -> Array:
     """(batch, height, width, in) by (height, width, in, out), no padding.
 
-    Eigen's convolution, which XLA takes for padded pictures alone; patches where the channels are
-    few and the kernel large.
+    Eigen's convolution, which XLA takes for padded pictures alone, and shares among the threads
+    where the output has more rows than the input.
     """
-    if x.shape[3] < 8 and len(kernel) >= 5:
-        return _by_rows(x, kernel)
-    return _padded(x, kernel, ((0, 0), (0, 1)))[:, :, :-1]
+    return _padded(x, kernel, ((0, len(kernel)), (0, 0)))[:, : -len(kernel)]
 
 
 def _padded(x: Array, kernel: Array, padding: Any) -> Array:
     layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=layout)
-
-
-def _by_rows(x: Array, kernel: Array) -> Array:
-    """Image by image, a row of the kernel at a time: patches of that row times a matrix."""
-    size, filters = len(kernel), kernel.shape[3]
-    rows, columns = x.shape[1] - size + 1, x.shape[2] - size + 1
-
-    def one(image: Array) -> Array:
-        patches = jnp.concatenate([image[:, j : j + columns] for j in range(size)], -1)
-        total = jnp.zeros((rows * columns, filters), x.dtype)
-        for i in range(size):
-            flat = patches[i : i + rows].reshape(rows * columns, -1)
-            total += flat @ kernel[i].reshape(-1, filters)
-        return total.reshape(rows, columns, filters)
-
-    return lax.map(one, x)
 
 
 def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
@@ -166,25 +148,28 @@ def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Arra
     around = ((size - 1, size - 1),) * 2
     x_slope = _padded(slope, kernel[::-1, ::-1].transpose(0, 1, 3, 2), around)
     count, rows, columns = slope.shape[:3]
-    cuts = max(1, rows * columns * size * size * channels * 4 >> 20)  # of about a megabyte
+    tall, megabytes = (size, 1) if channels < 8 else (1, 16)  # rows of the kernel in a patch
+    cuts = max(1, rows * columns * tall * size * channels * 4 // (megabytes << 20))
     block = -(-rows // cuts)
     cuts = -(-rows // block)
     spare = ((0, 0), (0, cuts * block - rows), (0, 0), (0, 0))
     x, slope = jnp.pad(x, spare), jnp.pad(slope, spare)
 
-    def add(total: Array, number: Array) -> tuple[Array, None]:
+    def add(totals: list[Array], number: Array) -> tuple[list[Array], None]:
         at = (number // cuts, number % cuts * block, 0, 0)
         part = lax.dynamic_slice(x, at, (1, block + size - 1, *x.shape[2:]))[0]
-        parts = [part[i : i + block, j : j + columns] for i in range(size) for j in range(size)]
-        patches = jnp.concatenate(parts, -1).reshape(block * columns, -1)
-        piece = lax.dynamic_slice(slope, at, (1, block, columns, filters))
-        return total + jnp.matmul(
-            piece.reshape(-1, filters).T, patches, preferred_element_type=jnp.float32
-        ), None
+        reach = block + size - tall
+        parts = [part[i : i + reach, j : j + columns] for i in range(tall) for j in range(size)]
+        patches = jnp.concatenate(parts, -1)
+        piece = lax.dynamic_slice(slope, at, (1, block, columns, filters)).reshape(-1, filters).T
+        flat = [patches[i : i + block].reshape(block * columns, -1) for i in range(0, size, tall)]
+        found = [jnp.matmul(piece, one, preferred_element_type=jnp.float32) for one in flat]
+        return [total + one for total, one in zip(totals, found, strict=True)], None
 
-    zeros = jnp.zeros((filters, size * size * channels))
-    total, _ = lax.scan(add, zeros, jnp.arange(count * cuts))
-    return x_slope, total.T.reshape(kernel.shape).astype(kernel.dtype)
+    zeros = jnp.zeros((filters, tall * size * channels))
+    totals, _ = lax.scan(add, [zeros] * (size // tall), jnp.arange(count * cuts))
+    kernel_slope = jnp.concatenate(totals, 1).T.reshape(kernel.shape)
+    return x_slope, kernel_slope.astype(kernel.dtype)
 
 
 conv.defvjp(lambda x, kernel: (conv(x, kernel), (x, kernel)), _conv_backward)
