@@ -51,7 +51,7 @@ def resolve(
     devices: dict[str, Device] = {}
     notes = []
     pythons = [(interpreters or {}).get(name, sys.executable) for name in names]
-    with ThreadPoolExecutor(len(names)) as pool:  # importing a framework takes seconds
+    with ThreadPoolExecutor(max(1, len(names))) as pool:  # importing one takes seconds
         reasons = pool.map(_probe, names, pythons)
     for name, reason in zip(names, reasons, strict=True):
         devices[name] = "cpu" if reason else "cuda"
