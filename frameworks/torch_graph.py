@@ -19,9 +19,10 @@ Gather = Callable[[Any], tuple[Tensor, Tensor]]
 class StepGraph:
     """Gather, forward, backward, optimizer and the sums of an epoch, recorded once.
 
-    A replay trains on the place of the chunk that `counter` says, and moves it on. The weights, the
-    optimizer's state and its rate are those at the time of the capture: where they move to other
-    memory, or the rate changes, it must be captured anew (`TunedTorchBackend._graph`).
+    A replay trains on the place of the chunk that a counter says, and moves it on. The data, the
+    weights, the optimizer's state and its rate are those at the time of the capture: where they
+    move to other memory, or the rate changes, it must be captured anew, as
+    `TunedTorchBackend._capture` does.
 
     total_loss float64 () and correct int64 () add up over the replays.
     """

@@ -167,9 +167,9 @@ class TunedTorchBackend(TorchBackend):
         self._captured = self._places()
 
     def _places(self) -> tuple[Any, ...]:
-        """Where the weights and the optimizer's state are, and its rate: what a graph holds."""
+        """Where data, weights and optimizer state are, and its rate: what a graph holds."""
         state = [t for p in self.trainable for t in self.optimizer.state[p].values()]
-        tensors = [*self.model.state_dict().values(), *state]
+        tensors = [*(self._data or ()), *self.model.state_dict().values(), *state]
         return (self.optimizer.param_groups[0]["lr"], *(one.data_ptr() for one in tensors))
 
     def _warm_up(self, epoch: Sequence[Batch]) -> None:

@@ -194,7 +194,7 @@ def test_a_recorded_step_trains_as_one_that_is_launched(monkeypatch, feed):
         np.testing.assert_allclose(recorded.get_weights()[key], value, rtol=1e-12)
 
 
-def test_a_step_is_recorded_anew_where_the_rate_or_the_state_moved(monkeypatch):
+def test_a_step_is_recorded_anew_where_rate_state_or_data_moved(monkeypatch):
     monkeypatch.setattr("frameworks.torch_tuned.StepGraph", Played)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     one = backend()
@@ -209,7 +209,11 @@ def test_a_step_is_recorded_anew_where_the_rate_or_the_state_moved(monkeypatch):
     assert not any(second[key] is first[key] for key in first)
     one.set_optimizer_state(one.get_optimizer_state())
     one.train_epoch(epoch())
-    assert not any(one._graphs[key] is second[key] for key in second)
+    third = dict(one._graphs)
+    assert not any(third[key] is second[key] for key in second)
+    one.stage(IMAGES.copy(), LABELS)
+    one.train_epoch(epoch())
+    assert not any(one._graphs[key] is third[key] for key in third)
 
 
 def test_a_step_that_cannot_be_recorded_is_launched_and_the_row_says_why(monkeypatch):
