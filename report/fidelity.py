@@ -37,13 +37,14 @@ _DIVERGENCE_READING = (
     "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
     "there two trainings part. The grey band is how far the frameworks part from themselves when "
     "nothing but rounding is changed (weights moved in the last digits, double precision, other "
-    "threads, another layout in memory). "
+    "threads, on a GPU deterministic kernels, another layout in memory). "
     "Coloured lines are two frameworks. The verdict is in the table: at chosen steps a line may "
     "not lie above twice the highest control of its own two frameworks, which is less than one "
     "step of a difference that doubles. Nor may the first ten steps differ by the same amount in "
     "the same direction in every run that both did from the same changed weights: that is too "
     "small to be seen here, and is tested apart."
 )
+_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")  # the most exact first
 _RUNGS = {
     "R0": "inputs",
     "R1": "forward pass and loss",
@@ -115,7 +116,7 @@ def _verdict(found: pd.DataFrame) -> str:
 
 def _figure(against: pd.DataFrame) -> Figure:
     """Error by rung, a panel for each precision, against the reference only."""
-    precisions = sorted(against["precision"].unique(), reverse=True)
+    precisions = [one for one in _PRECISIONS if one in set(against["precision"])]
     labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
     labels.sort()
     looks = style.looks(against["framework"])
@@ -237,18 +238,24 @@ def _titled(case: str, network: str) -> str:
 def _divergence_caption(curves: pd.DataFrame) -> str:
     controls = curves[curves["kind"] == "control"]
     number = int(controls.groupby(["case", "framework"]).size().min())
+    found = {part for case in curves["case"] for part in case.split("-")}
+    precisions = ", ".join(one for one in _PRECISIONS if one in found)
     return (
-        "Relative difference of the training loss, the largest so far, float32. Band: lowest to "
-        f"highest of {count(number, 'control')} in each framework; grey line: their median."
+        f"Relative difference of the training loss, the largest so far, {precisions}. "
+        f"Band: lowest to highest of {count(number, 'control')} in each framework; grey line: "
+        "their median."
     )
 
 
 def _caption(found: pd.DataFrame) -> str:
     machine = json.loads(found["machine"].iloc[0])
     networks = ", ".join(sorted(found["architecture"].unique()))
+    on_gpu = found["case"].str.endswith("-cuda")
+    gpus = [gpu["name"] for gpu in machine.get("gpus") or []][:1] if on_gpu.any() else []
+    where = [*([] if on_gpu.all() else [machine.get("cpu", "")]), *gpus]
     return (
         f"Largest error on each rung over {count(found['case'].nunique(), 'case')} "
-        f"({networks}). {machine.get('cpu', '')}. {_commands(found)}"
+        f"({networks}). {', '.join(where)}. {_commands(found)}"
     )
 
 

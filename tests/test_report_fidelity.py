@@ -64,6 +64,20 @@ def test_what_held_is_drawn_and_counted(store):
     assert [row[-1] for row in table.rows] == ["holds"] * 3
 
 
+def test_a_climb_on_a_gpu_names_it_and_the_most_exact_precision_comes_first(store):
+    precisions = ("bfloat16", "tf32", "float32", "float64")
+    rows = [
+        finding("R1", "torch", 2e-7, case=f"unam-batch-10-{one}-cuda", precision=one)
+        for one in precisions
+    ]
+    keep(store, rows, machine='{"cpu": "invented", "gpus": [{"name": "an invented GPU"}]}')
+    (picture,) = blocks(store, Picture)
+    assert "an invented GPU" in picture.caption
+    assert "invented." not in picture.caption  # the CPU, which computed none of it
+    titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
+    assert titles == ["float64", "float32", "tf32", "bfloat16"]
+
+
 def test_what_failed_is_said_in_words_and_not_run_is_not_passed(store):
     bad = finding("R2", "jax", 1e-2, status="failed", where="conv1/kernel", cause="a reason")
     missing = finding("R3", "keras", float("nan"), status="not run", cause="not installed")
