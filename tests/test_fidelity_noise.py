@@ -6,7 +6,10 @@ import pytest
 from scipy import stats
 
 from benchmarks.fidelity import ladder, noise
+from benchmarks.fidelity.case import Material
 from benchmarks.fidelity.collect import Trace
+from benchmarks.fidelity.measure import Builder
+from frameworks.numpy_reference import NumpyReference
 
 CASE = ladder.make("unam", "adam", "float32", label="noise", steps=20)
 RUNS = noise.controls(CASE, 1e-6)
@@ -105,3 +108,30 @@ def test_the_paired_runs_are_the_plain_one_the_ulp_and_the_perturbed(tmp_path):
     assert len(gaps) == noise.PERTURBED + 2
     assert gaps == pytest.approx(1e-3, rel=1e-2)
     assert msgspec.structs.replace(RUNS[1], ulp=False, name=CASE.name) == CASE
+
+
+def test_controls_that_differ_in_their_weights_share_a_backend_set_back_to_its_start():
+    builder = Builder()
+    trained = [msgspec.structs.replace(case, measure=("steps",)) for case in RUNS]
+    built = [builder.backend(Material(case), NumpyReference) for case in trained]
+    assert all(one is built[0] for one in built)
+    start = built[0].get_optimizer_state()
+    built[0].apply_gradients(Material(CASE).gradient_stream(0))
+    again = builder.backend(Material(trained[1]), NumpyReference)
+    assert again is built[0]
+    assert same(again.get_optimizer_state(), start)
+    assert same(again.get_weights(), Material(trained[1]).weights)
+
+
+def same(arrays, others):
+    return all(np.array_equal(arrays[key], others[key]) for key in others)
+
+
+@pytest.mark.parametrize("other", [{"mutant": "beta_2_of_099"}, {"seed": 1}])
+def test_whatever_differs_otherwise_has_a_backend_of_its_own(other):
+    builder = Builder()
+    plain = msgspec.structs.replace(CASE, measure=("steps",))
+    case = msgspec.structs.replace(plain, **other)
+    built = [builder.backend(Material(one), NumpyReference) for one in (plain, case, case)]
+    assert built[1] is not built[0]
+    assert (built[2] is built[1]) == ("seed" in other)

@@ -29,6 +29,8 @@ COMPILED = [
     msgspec.structs.replace(case, name=f"{case.name}-compiled", measure=("compile",), images=20)
     for case in (PLAIN, NATIVE)
 ]
+# After PLAIN it is given PLAIN's backend, compiled and trained; after anything else one of its own.
+MOVED = msgspec.structs.replace(PLAIN, name="moved-twice", weight_noise=1e-3, noise_seed=1)
 FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 
 
@@ -36,17 +38,17 @@ FLAGS = msgspec.structs.replace(PLAIN, name="flags-twice", deterministic=True)
 def twice(tmp_path_factory):
     """Every framework's traces, from two processes each, which compete for the cores."""
     folder = tmp_path_factory.mktemp("twice")
-    cases = [PLAIN, NATIVE]
+    one, other = [PLAIN, MOVED, NATIVE, *COMPILED], [MOVED, NATIVE, PLAIN]
     return [
-        collect(FRAMEWORKS, [*cases, *COMPILED], folder / "one", parallel=2),
-        collect(FRAMEWORKS, cases, folder / "other", parallel=2),
+        collect(FRAMEWORKS, one, folder / "one", parallel=2),
+        collect(FRAMEWORKS, other, folder / "other", parallel=2),
     ]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_twice_is_the_same_to_the_bit(framework, twice):
     first, second = twice
-    for case in (PLAIN, NATIVE):
+    for case in (PLAIN, NATIVE, MOVED):
         one, other = first[framework, case.name], second[framework, case.name]
         assert one.path is not None, one.reason
         assert other.path is not None, other.reason
@@ -54,6 +56,8 @@ def test_the_same_twice_is_the_same_to_the_bit(framework, twice):
         assert len(set(one["losses"])) == case.steps  # it trains, and not on one batch
         unequal = [key for key in one if not np.array_equal(one[key], other[key])]
         assert not unequal, (case.name, unequal)
+    plain, moved = (first[framework, case.name]["losses"] for case in (PLAIN, MOVED))
+    assert not np.array_equal(plain, moved)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
