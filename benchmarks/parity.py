@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from benchmarks.fidelity.rungs import Finding
     from benchmarks.parity_cases import Asked
 
-# Precisions that the bounds of `benchmarks.fidelity.bounds` are set for.
-BOUNDED = ("float32", "float64")
 _TIMEOUT = 1200.0
 
 Key = tuple[str, str]  # framework, name of what it was asked
@@ -56,8 +54,8 @@ class ParityChecks:
 
 
 def can_be_checked(config: RunConfig) -> bool:
-    """Under matched parity, in a precision that has bounds."""
-    return config.parity == "matched" and config.precision in BOUNDED
+    """Under matched parity."""
+    return config.parity == "matched"
 
 
 def key_of(config: RunConfig) -> Key:

@@ -101,17 +101,16 @@ def test_what_was_found_is_of_one_configuration_alone(change) -> None:
     assert checks.of(config(**change)) is None
 
 
-def test_what_has_no_bounds_or_does_not_run_is_not_checked(tmp_path, monkeypatch) -> None:
+def test_what_is_not_matched_or_does_not_run_is_not_checked(tmp_path, monkeypatch) -> None:
     def not_to_be_called(*_: object, **__: object) -> None:
         raise AssertionError("nothing is to be measured")
 
     monkeypatch.setattr("benchmarks.fidelity.collect._measure", not_to_be_called)
-    runs = plan(precision=("bfloat16",), frameworks=("torch",))
-    runs += plan(parity=("native",), frameworks=("torch",))
+    runs = plan(parity=("native",), frameworks=("torch",))
     (one,) = plan(frameworks=("torch",))
     skipped = PlannedRun(one.config, one.sizes, skip="not installed")
     checks = parity.check([*runs, skipped], tmp_path)
-    assert [checks.of(run.config) for run in (*runs, skipped)] == [None] * 3
+    assert [checks.of(run.config) for run in (*runs, skipped)] == [None] * 2
 
 
 def test_the_reference_computes_once_what_differs_in_how_alone() -> None:
@@ -151,12 +150,22 @@ class WrongAtSize(NumpyReference):
         return super().train_epoch(epoch)
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32", "tf32", "bfloat16"])
 @pytest.mark.parametrize(
-    ("kind", "failing"), [(NumpyReference, []), (Stuck, ["epoch"]), (WrongAtSize, ["whole"])]
+    ("kind", "network", "failing"),
+    [
+        (NumpyReference, ladder.SMALL, []),
+        (Stuck, ladder.SMALL, ["epoch"]),
+        (WrongAtSize, ladder.SMALL, ["whole"]),
+        (Stuck, ladder.EVERYTHING, ["epoch"]),  # with batch norm
+    ],
 )
-def test_faults_of_one_call_and_of_one_size_are_found(kind, failing, tmp_path) -> None:
+def test_faults_of_one_call_and_of_one_size_are_found(
+    kind, network, failing, precision, tmp_path
+) -> None:
     recipe = msgspec.structs.replace(config().recipe, batch_size=10)
-    run = config(recipe=recipe, architecture=fill_architecture(ladder.SMALL))
+    network = fill_architecture(network)
+    run = config(recipe=recipe, architecture=network, precision=precision)
     asked = parity_cases.asked(run)
     failed = []
     for name in ("epoch", "whole"):

@@ -45,13 +45,14 @@ AGREEMENT = 0.995  # R5b: share of equal predictions
 def bound(rung: str, network: Network, precision: str, optimizer: recipes.Optimizer) -> float:
     """The bound of a rung for a network in a precision."""
     if precision in ROUNDOFF and rung in _ROUNDOFFS:
-        return _ROUNDOFFS[rung][_normalises(network)] * ROUNDOFF[precision]
+        return _ROUNDOFFS[rung][normalises(network)] * ROUNDOFF[precision]
     precision = "float32" if precision in ROUNDOFF else precision
     plain, with_norm = _BOUNDS[rung][precision]
     if rung == "R3" and precision == "float32":
         return ADAM_FLOAT32 if isinstance(optimizer, recipes.Adam | recipes.AdamW) else plain
-    return with_norm if _normalises(network) else plain
+    return with_norm if normalises(network) else plain
 
 
-def _normalises(network: Network) -> bool:
+def normalises(network: Network) -> bool:
+    """Whether a batch norm is among its layers."""
     return any(isinstance(layer, BatchNorm) for layer in network.layers)
