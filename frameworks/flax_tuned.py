@@ -35,7 +35,7 @@ class TunedFlaxBackend(FlaxBackend):
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps a dispatch",
         "counted": "their number known to the compiler (GPU only)",
-        "convolution": "our convolution gradients (CPU only)",
+        "convolution": "our convolutions and their gradients (CPU only)",
         "max_pool": "our max-pool (CPU only)",
     }
     without: frozenset[str] = frozenset()  # choices left out, to see what each gains
@@ -51,8 +51,14 @@ class TunedFlaxBackend(FlaxBackend):
         self._on_cpu = self.device.platform == "cpu"
         # a loop whose end it must ask for waits for the host at every step
         self._counted = not self._on_cpu and "counted" not in self.without
+        options = {}
         if self._on_cpu:
             _use_fast_layers(self.model, self.without)
+            if "convolution" not in self.without:
+                options = jax_convolution.compiler_options()
+        self._run_steps = jax.jit(
+            run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
+        )
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
@@ -147,10 +153,9 @@ class TunedFlaxBackend(FlaxBackend):
         steps, _, what, masks = chunk
         known = self._counted and steps == len(jax.tree.leaves(what)[0])
         number = None if known else steps
-        return run_steps(graph, state, self._data, number, what, masks, self.class_weights)
+        return self._run_steps(graph, state, self._data, number, what, masks, self.class_weights)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
 def run_steps(
     graph: nnx.GraphDef,
     state: Any,

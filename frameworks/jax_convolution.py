@@ -1,14 +1,14 @@
 """Convolution and max-pool for JAX on CPUs, where XLA's own gradients of them are slow.
 
-Exact to rounding: the same sums of the same products, in another order. The forward pass and the
-gradient of the input run on Eigen's convolution, which XLA picks for padded pictures in row,
-column, channel order, and on one thread unless the output has more rows or columns than the input;
-the gradient of the kernel is a sum of matrix products over blocks of patches small enough to stay
-in a core's cache.
+Exact to rounding: the same sums of the same products, in another order. A training program computes
+with Eigen's convolution throughout: forward, gradient of the input and gradient of the kernel are
+unpadded convolutions, which XLA hands to Eigen, and Eigen to all threads, where it is told to leave
+them (`compiler_options`).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -23,11 +23,30 @@ from frameworks.architecture import Activation, AveragePool, Conv, Dense, MaxPoo
 from frameworks.network import Network
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (before, after) of rows, of columns
+NO_PADDING: Padding = ((0, 0), (0, 0))
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-FEW_CHANNELS = 8  # below, a row of the kernel is too short to be multiplied by itself
-PATCH_BYTES = 1 << 20  # of whole patches at a time: about a core's second-level cache
-ROW_BYTES = 1 << 24  # of patches of one row of the kernel, each read once for every row of it
+# Pictures at a time in a gradient of a kernel: few enough for a cache, a vector's worth in a row.
+TOGETHER = 8
+# XLA's choice of what its other library (YNNPACK) computes, without convolutions: those are three
+# to five times slower there than Eigen's, and of a large kernel, which a gradient is, less exact
+# (jax 0.10.2; measured in docs/tuning.md).
+_OPTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": (
+        "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    )
+}
+
+
+@functools.cache
+def compiler_options() -> dict[str, str]:
+    """What `jax.jit` is to compile a training program with on a CPU; none where XLA does not know
+    them, which changes the speed alone."""
+    try:
+        jax.jit(lambda x: x, compiler_options=_OPTIONS).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return dict(_OPTIONS)
 
 
 def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
@@ -37,7 +56,7 @@ def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
     own = own_pools(network)
     every = own >= {layer.name for layer in network.layers if isinstance(layer, MaxPool)}
     return {
-        "convolution": "Eigen; kernel gradient as products of patches in cache-sized blocks",
+        "convolution": f"Eigen's, kernel gradient too, {TOGETHER} pictures at a time",
         "max_pool": "reshape and maximum" + ("" if every else f" ({', '.join(own) or 'none'})"),
     }
 
@@ -100,17 +119,28 @@ def convolve(
             precision=precision,
             **options,
         )
-    zeros = ((0, 0), (0, 0)) if padding == "VALID" else tuple(tuple(pair) for pair in padding)
+    zeros = NO_PADDING if padding == "VALID" else tuple(tuple(pair) for pair in padding)
     return _convolve(images, kernel, zeros)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
-    return _by_eigen(images, kernel, padding)
+    """Of a program without gradients, which is compiled without our options: with rows of zeros
+    too many, which are cut off again.
+
+    One keeps an unpadded convolution on Eigen's. As many as make the output one row higher than
+    the input have all threads share the work.
+    """
+    (top, bottom), columns = padding
+    spare = int(not any((top, bottom, *columns)))
+    if _cpus() > 1:
+        spare = max(0, kernel.shape[0] - top - bottom)
+    output = _plain(images, kernel, ((top, bottom + spare), columns))
+    return output[:, : output.shape[1] - spare]
 
 
 def _forward(images: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(images, kernel, padding), (images, kernel)
+    return _plain(_padded(images, padding), kernel), (images, kernel)
 
 
 def _backward(padding: Padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
@@ -121,27 +151,19 @@ def _backward(padding: Padding, kept: tuple[Array, Array], gradient: Array) -> t
     rest = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
     if min(map(min, rest)) < 0:  # padded by more than the kernel reaches: never by "same"
         raise ValueError(f"padding {padding} exceeds the kernel of {height}x{width}")
-    return _by_eigen(gradient, turned, rest), _kernel_gradient(images, gradient, kernel, padding)
+    of_images = _plain(_padded(gradient, rest), turned)
+    return of_images, _kernel_gradient(_padded(images, padding), gradient, kernel)
 
 
 _convolve.defvjp(_forward, _backward)
 
 
-def _by_eigen(images: Array, kernel: Array, padding: Padding) -> Array:
-    """With rows of zeros too many, which are cut off again.
+def _plain(images: Array, kernel: Array, padding: Padding = NO_PADDING) -> Array:
+    return lax.conv_general_dilated(images, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
 
-    One keeps an unpadded convolution on Eigen's, where XLA would unfold it into patches of the
-    whole batch, which costs more than the products. As many as make the output one row higher than
-    the input have all threads share the work (jax 0.10.2; measured in docs/tuning.md).
-    """
-    (top, bottom), columns = padding
-    spare = int(not any((top, bottom, *columns)))
-    if _cpus() > 1:
-        spare = max(0, kernel.shape[0] - top - bottom)
-    output = lax.conv_general_dilated(
-        images, kernel, (1, 1), ((top, bottom + spare), columns), dimension_numbers=LAYOUT
-    )
-    return output[:, : output.shape[1] - spare]
+
+def _padded(images: Array, padding: Padding) -> Array:
+    return jnp.pad(images, ((0, 0), *padding, (0, 0))) if any(map(any, padding)) else images
 
 
 def _cpus() -> int:
@@ -151,46 +173,32 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _kernel_gradient(images: Array, gradient: Array, kernel: Array, padding: Padding) -> Array:
-    """Sum over blocks of rows of (gradient transposed) times patches.
+def _kernel_gradient(images: Array, gradient: Array, kernel: Array) -> Array:
+    """The convolution of the images, with channels for pictures, by the gradient, with pictures for
+    channels; TOGETHER of them at a time, which are added up."""
+    if gradient.dtype == jnp.float64:  # which Eigen's convolution does not have
+        return jax.vjp(lambda kernel: _plain(images, kernel), kernel)[1](gradient)[0]
+    count = len(images)
+    groups = math.ceil(count / TOGETHER)
+    size = math.ceil(count / groups)
+    spare = ((0, groups * size - count), (0, 0), (0, 0), (0, 0))  # so that all groups are alike
+    images, gradient = jnp.pad(images, spare), jnp.pad(gradient, spare)
 
-    A patch has as many rows of the kernel as are multiplied at a time: all of them where channels
-    are few; else one, so that a patch is copied once and read for each row of the kernel.
-    """
-    height, width, channels, filters = kernel.shape
-    count, rows, columns, _ = gradient.shape
-    at_once, most = (height, PATCH_BYTES) if channels < FEW_CHANNELS else (1, ROW_BYTES)
-    row_bytes = columns * at_once * width * channels * gradient.dtype.itemsize
-    blocks = max(1, math.ceil(rows * row_bytes / most))  # an image is cut into so many
-    block = math.ceil(rows / blocks)
-    spare = block * blocks - rows  # rows of zeros, so that all blocks are alike
-    gradient = jnp.pad(gradient, ((0, 0), (0, spare), (0, 0), (0, 0)))
-    (top, bottom), sides = padding
-    images = jnp.pad(images, ((0, 0), (top, bottom + spare), sides, (0, 0)))
-    tall = block + height - 1
-    wide = jnp.promote_types(gradient.dtype, jnp.float32)  # bfloat16 is summed in float32
-
-    def add(totals: list[Array], number: Array) -> tuple[list[Array], None]:
-        image, start = number // blocks, number % blocks * block
-        part = lax.dynamic_slice(images, (image, start, 0, 0), (1, tall, *images.shape[2:]))[0]
-        slope = lax.dynamic_slice(gradient, (image, start, 0, 0), (1, block, columns, filters))
-        slope = slope.reshape(block * columns, filters).T
-        reach = tall - at_once + 1
-        patches = jnp.concatenate(
-            [part[i : i + reach, j : j + columns] for i in range(at_once) for j in range(width)],
-            axis=-1,
+    def add(total: Array, number: Array) -> tuple[Array, None]:
+        some, slopes = (
+            lax.dynamic_slice_in_dim(array, number * size, size).astype(jnp.float32)
+            for array in (images, gradient)
         )
+        # transposed in memory, and not in the convolution's layout, which Eigen would not take
+        turned = lax.optimization_barrier(
+            (some.transpose(3, 1, 2, 0), slopes.transpose(1, 2, 0, 3))
+        )
+        return total + _plain(*turned), None
 
-        def product(row: int) -> Array:
-            flat = patches[row : row + block].reshape(block * columns, -1)
-            return jnp.matmul(slope, flat, preferred_element_type=wide)
-
-        return [total + product(row * at_once) for row, total in enumerate(totals)], None
-
-    zeros = jnp.zeros((filters, at_once * width * channels), wide)
-    totals, _ = lax.scan(add, [zeros] * (height // at_once), jnp.arange(count * blocks))
-    whole = jnp.concatenate(totals, axis=1)
-    return whole.T.reshape(kernel.shape).astype(kernel.dtype)
+    height, width, channels, filters = kernel.shape
+    total = jnp.zeros((channels, height, width, filters), jnp.float32)  # bfloat16's sums, too
+    total, _ = lax.scan(add, total, jnp.arange(groups))
+    return total.transpose(1, 2, 0, 3).astype(kernel.dtype)
 
 
 def max_pool(images: Array, size: int) -> Array:

@@ -219,10 +219,9 @@ class JaxLoop(_Loop):
         super().__init__(*parts, **options)
         self.device = jax.devices(self.runtime.device)[0]
         self.fast_layers &= self.device.platform == "cpu"
-        if self.fast_layers:
-            _use_fast_layers(self.model)
+        options = _use_fast_layers(self.model) if self.fast_layers else {}
         self._counted = self.device.platform != "cpu"  # as in flax_tuned
-        self._steps = jax.jit(self._many, donate_argnums=0)
+        self._steps = jax.jit(self._many, donate_argnums=0, compiler_options=options)
         self._state: Any = None
 
     def send(self, array: np.ndarray) -> Any:
@@ -335,8 +334,8 @@ class JaxLoop(_Loop):
         return jax.tree.map(lambda new, old: new.astype(old.dtype), after, state), loss, right
 
 
-def _use_fast_layers(model: GalaxyNet) -> None:
-    """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
+def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:
+    """Swap XLA's convolutions and pools, slow on CPUs, for ours; options to compile them with."""
     from frameworks import jax_convolution
 
     def convolve(images: Any, kernel: Any, *, layer: Conv) -> Any:
@@ -364,6 +363,7 @@ def _use_fast_layers(model: GalaxyNet) -> None:
             )
         elif isinstance(layer, MaxPool) and layer.name in own:
             model.layers[layer.name].call = partial(pool, size=layer.size)
+    return jax_convolution.compiler_options()
 
 
 _LOOPS: dict[str, type[_Loop]] = {

@@ -1,4 +1,4 @@
-"""Our convolution and max-pool for JAX against XLA's own, value and gradients, in float64."""
+"""Our convolution and max-pool for JAX against XLA's own, value and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from frameworks import jax_convolution
 from frameworks.network import same_padding
 
 LAYOUT = jax_convolution.LAYOUT
-# (height, width, in), kernel, filters, padding; the last two are cut into blocks of rows
+# (height, width, in), kernel, filters, padding
 SHAPES = [
     ((7, 9, 2), (3, 3), 4, "valid"),
     ((8, 6, 3), (4, 2), 5, "same"),
@@ -39,7 +39,6 @@ def zeros_of(shape, kernel, padding):
 @pytest.mark.parametrize(("shape", "kernel", "filters", "padding"), SHAPES)
 def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch):
     monkeypatch.setattr(jax_convolution, "_cpus", lambda: cpus)
-    monkeypatch.setattr(jax_convolution, "ROW_BYTES", 1 << 18)
     generator = np.random.default_rng(0)
     images = jnp.asarray(generator.standard_normal((3, *shape)))
     weights = jnp.asarray(generator.standard_normal((*kernel, shape[2], filters)))
@@ -59,11 +58,46 @@ def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch)
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("count", [1, 8, 11, 20])
+@pytest.mark.parametrize(("shape", "kernel", "filters", "padding"), SHAPES)
+def test_float32_gradients_are_the_float64_ones_to_rounding(shape, kernel, filters, padding, count):
+    """In a program compiled as trainings are; batches that make whole groups of pictures or not."""
+    generator = np.random.default_rng(3)
+    images = generator.standard_normal((count, *shape))
+    weights = generator.standard_normal((*kernel, shape[2], filters))
+    zeros = zeros_of(shape, kernel, padding)
+    exact, pull = jax.vjp(
+        lambda x, w: lax.conv_general_dilated(x, w, (1, 1), zeros, dimension_numbers=LAYOUT),
+        images,
+        weights,
+    )
+    slope = generator.standard_normal(exact.shape)
+
+    def ours(images, weights, slope):
+        found, pull = jax.vjp(
+            lambda x, w: jax_convolution.convolve(x, w, (1, 1), zeros), images, weights
+        )
+        return found, *pull(slope)
+
+    compiled = jax.jit(ours, compiler_options=jax_convolution.compiler_options())
+    given = (jnp.asarray(array, jnp.float32) for array in (images, weights, slope))
+    for found, expected in zip(compiled(*given), (exact, *pull(slope)), strict=True):
+        assert found.dtype == jnp.float32
+        error = np.linalg.norm(np.asarray(found, np.float64) - expected)
+        assert error < 1e-6 * np.linalg.norm(expected)
+
+
+def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
+    assert jax_convolution.compiler_options()
+    monkeypatch.setattr(jax_convolution, "_OPTIONS", {"xla_cpu_no_such_option": "true"})
+    assert jax_convolution.compiler_options.__wrapped__() == {}
+
+
 @pytest.mark.parametrize(("padding", "rows"), [("VALID", 3), (((1, 1), (1, 1)), 1)])
-def test_on_several_cpus_the_output_has_more_rows_than_the_input_and_is_cut(
+def test_without_gradients_the_output_has_more_rows_than_the_input_and_is_cut(
     padding, rows, monkeypatch
 ):
-    """Or XLA leaves it to one thread."""
+    """Or XLA, compiling as it does by itself, leaves it to one thread."""
     monkeypatch.setattr(jax_convolution, "_cpus", lambda: 2)
     images, weights = jnp.ones((1, 8, 8, 9)), jnp.ones((3, 3, 9, 4))
 

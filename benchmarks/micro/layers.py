@@ -252,11 +252,13 @@ def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
 
     jax_settings.configure(_runtime(device, threads))
     sides: dict[str, Any] = {"window_strides": (1, 1), "padding": "VALID"}
-    made_for = jax_convolution.convolve if device == "cpu" else jax.lax.conv_general_dilated
+    on_cpu = device == "cpu"
+    made_for = jax_convolution.convolve if on_cpu else jax.lax.conv_general_dilated
+    options = jax_convolution.compiler_options() if on_cpu else {}
     convolve: Any = partial(made_for, **sides, dimension_numbers=jax_convolution.LAYOUT)
 
     def waited(function: Any, *arguments: Any) -> Callable[[], Any]:
-        compiled = jax.jit(function)
+        compiled = jax.jit(function, compiler_options=options)
         return lambda: jax.block_until_ready(compiled(*arguments))
 
     square = (SIDES[device], SIDES[device])
@@ -274,8 +276,11 @@ def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
         def of_kernel(x: Any, k: Any, s: Any, forward: Any = forward) -> Any:
             return jax.vjp(lambda k: forward(x, k), k)[1](s)
 
+        def in_training(x: Any, k: Any, forward: Any = forward) -> Any:
+            return jax.vjp(forward, x, k)[0]
+
         made = [
-            waited(forward, x, kernel),
+            waited(in_training, x, kernel),
             waited(of_input, x, kernel, slope),
             waited(of_kernel, x, kernel, slope),
         ]
