@@ -20,10 +20,13 @@ def apart(steps, begin):
     return np.where(steps >= begin, 1e-5 * 2.0 ** (steps - begin), 0.0)
 
 
-def invented(tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0):
+def invented(
+    tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0, of_rounding: bool = False
+):
     """Traces of torch and jax whose losses double their distance a step from `parts_at` on.
 
-    gap: torch's losses are larger by it in every run. sooner: steps by which all of torch's runs
+    gap: torch's losses are larger by it in every run; of_rounding: but not when it is computed
+    otherwise. sooner: steps by which all of torch's runs
     part from jax's earlier than either from itself.
     """
     generator = np.random.default_rng(3)
@@ -33,12 +36,13 @@ def invented(tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0):
     for framework, factor in (("torch", 1 + gap), ("jax", 1.0)):
         for case in [*RUNS, *noise.computed_otherwise(CASE)]:
             side = generator.choice([-1, 1])
+            larger = 1.0 if of_rounding and case not in RUNS else factor
             parted = side * apart(steps, parts_at)
             if sooner and framework == "torch":
                 parted = parted + apart(steps, parts_at - sooner)
             rounding = generator.uniform(-1e-7, 1e-7, CASE.steps)
             path = tmp_path / f"{framework}-{case.name}.npz"
-            np.savez(path, losses=plain * factor * (1 + parted + rounding))
+            np.savez(path, losses=plain * larger * (1 + parted + rounding))
             traces[framework, case.name] = Trace(framework, case, path)
     return traces
 
@@ -70,6 +74,11 @@ def test_a_gap_of_the_same_sign_in_every_run_fails_however_wide_the_noise(tmp_pa
     assert "steps 1-10" in found
     assert "step 20" not in found
     assert "steps 1-10" not in failed(invented(tmp_path, gap=3e-6, parts_at=11))
+
+
+def test_a_gap_that_a_framework_has_from_its_own_float64_is_one_of_rounding(tmp_path):
+    assert "steps 1-10" not in failed(invented(tmp_path, gap=3e-5, of_rounding=True))
+    assert "steps 1-10" in failed(invented(tmp_path, gap=3e-5))
 
 
 def test_the_limit_never_falls_and_exceeds_every_control_by_the_margin_alone():
