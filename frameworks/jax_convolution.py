@@ -55,8 +55,9 @@ def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
         return {"convolution": "XLA's", "max_pool": "XLA's"}
     own = own_pools(network)
     every = own >= {layer.name for layer in network.layers if isinstance(layer, MaxPool)}
+    library = "Eigen's" if compiler_options() else "XLA's choice of library"
     return {
-        "convolution": f"Eigen's, kernel gradient too, {TOGETHER} pictures at a time",
+        "convolution": f"{library}, kernel gradient too, {TOGETHER} pictures at a time",
         "max_pool": "reshape and maximum" + ("" if every else f" ({', '.join(own) or 'none'})"),
     }
 
