@@ -272,3 +272,23 @@ def test_a_unit_away_from_its_edge_is_no_rounding(tmp_path, flipped):
     pair = Pair(case, trace(tmp_path, "torch", mine, case), trace(tmp_path, "jax", reference, case))
     status = {f.metric: f.status for f in judge_pair(pair)}
     assert status["gradient by tensor"] == "failed"
+
+
+@pytest.mark.parametrize("slot", ["first_moment", "second_moment"])
+def test_a_mean_of_squares_is_judged_by_its_root(tmp_path, slot):
+    """A gradient that is off by a share gives both moments the same error; NaN has none."""
+    case = ladder.make(ladder.EVERYTHING, "adam", "float64", images=16, measure=("steps",), steps=1)
+    own = measure(case, NumpyReference)
+    key = f"state/{slot}/conv1/kernel"
+
+    def value(changed):
+        pair = Pair(
+            case, trace(tmp_path, "torch", own | {key: changed}, case), trace(tmp_path, "jax", own)
+        )
+        return {f.metric: f for f in judge_pair(pair)}["optimizer state"].value
+
+    power = 2 if slot == "second_moment" else 1
+    assert value(own[key] * (1 + 2**-10) ** power) == pytest.approx(2**-10, rel=1e-9)
+    assert value(own[key]) == 0
+    assert value(np.full_like(own[key], np.nan)) == float("inf")
+    assert value(-own[key]) > 1
