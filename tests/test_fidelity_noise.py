@@ -21,22 +21,29 @@ def apart(steps, begin):
 
 
 def invented(
-    tmp_path, *, gap: float, parts_at: int = 12, sooner: int = 0, of_rounding: bool = False
+    tmp_path,
+    *,
+    gap: float = 0.0,
+    parts_at: int = 12,
+    sooner: int = 0,
+    float32_alone: float = 0.0,
 ):
     """Traces of torch and jax whose losses double their distance a step from `parts_at` on.
 
-    gap: torch's losses are larger by it in every run; of_rounding: but not when it is computed
-    otherwise. sooner: steps by which all of torch's runs
-    part from jax's earlier than either from itself.
+    gap: torch's losses are larger by it in every run, of float64 too; float32_alone: in every run
+    but float64's. sooner: steps by which all of torch's runs part from jax's earlier than either
+    from itself.
     """
     generator = np.random.default_rng(3)
     steps = np.arange(CASE.steps)
     plain = 2.3 - 0.01 * steps
     traces = {}
-    for framework, factor in (("torch", 1 + gap), ("jax", 1.0)):
+    for framework in ("torch", "jax"):
         for case in [*RUNS, *noise.computed_otherwise(CASE)]:
             side = generator.choice([-1, 1])
-            larger = 1.0 if of_rounding and case not in RUNS else factor
+            larger = 1.0
+            if framework == "torch":
+                larger += gap + (float32_alone if case.precision == "float32" else 0.0)
             parted = side * apart(steps, parts_at)
             if sooner and framework == "torch":
                 parted = parted + apart(steps, parts_at - sooner)
@@ -47,25 +54,47 @@ def invented(
     return traces
 
 
-def failed(traces):
+PLACES = ["step 2", "step 5", "step 10", "step 20"]
+
+
+def judged(traces):
+    """(where the pair failed, which frameworks are too far from their float64)."""
     curves = noise.curves(CASE, traces, ["torch", "jax"])
     found = noise.judge(CASE, traces, curves)
-    assert [f.where for f in found] == ["step 2", "step 5", "step 10", "step 20", "steps 1-10"]
-    return [f.where for f in found if f.status == "failed"]
+    pair = [f for f in found if f.against == "jax"]
+    exact = [f for f in found if f.against == "float64"]
+    assert [f.where for f in pair] == [*PLACES, "steps 1-10"]
+    assert [(f.framework, f.where) for f in exact] == [
+        (name, where) for name in ("torch", "jax") for where in PLACES
+    ]
+    return [f.where for f in pair if f.status == "failed"], {
+        f.framework for f in exact if f.status == "failed"
+    }
+
+
+def failed(traces):
+    return judged(traces)[0]
 
 
 def test_two_that_part_as_each_does_from_itself_pass(tmp_path):
-    assert failed(invented(tmp_path, gap=0.0)) == []
+    assert (
+        failed(
+            invented(
+                tmp_path,
+            )
+        )
+        == []
+    )
 
 
 def test_two_that_part_sooner_than_from_themselves_fail(tmp_path):
-    found = failed(invented(tmp_path, gap=0.0, sooner=4))
+    found = failed(invented(tmp_path, sooner=4))
     assert {"step 10", "step 20"} <= set(found)
     assert "step 5" not in found
 
 
 def test_one_step_sooner_is_forgiven(tmp_path):
-    assert "step 20" not in failed(invented(tmp_path, gap=0.0, sooner=1))
+    assert "step 20" not in failed(invented(tmp_path, sooner=1))
 
 
 def test_a_gap_of_the_same_sign_in_every_run_fails_however_wide_the_noise(tmp_path):
@@ -76,9 +105,38 @@ def test_a_gap_of_the_same_sign_in_every_run_fails_however_wide_the_noise(tmp_pa
     assert "steps 1-10" not in failed(invented(tmp_path, gap=3e-6, parts_at=11))
 
 
-def test_a_gap_that_a_framework_has_from_its_own_float64_is_one_of_rounding(tmp_path):
-    assert "steps 1-10" not in failed(invented(tmp_path, gap=3e-5, of_rounding=True))
-    assert "steps 1-10" in failed(invented(tmp_path, gap=3e-5))
+@pytest.mark.parametrize("size", [0.2, -0.2, 1e-3, -1e-4])
+def test_what_is_wrong_in_float32_alone_does_not_set_its_own_limit(tmp_path, size):
+    """Every float32 run of torch is off alike: its float64 run is no control of the pair, and
+    is itself further off than jax's controls are."""
+    pair, exact = judged(invented(tmp_path, float32_alone=size))
+    assert {"step 2", "step 5", "steps 1-10"} <= set(pair)
+    assert exact == {"torch"}
+
+
+def test_what_is_wrong_in_float64_too_is_the_pairs_alone(tmp_path):
+    pair, exact = judged(invented(tmp_path, gap=1e-3))
+    assert {"step 2", "step 5", "steps 1-10"} <= set(pair)
+    assert exact == set()
+
+
+def test_one_framework_alone_is_held_to_its_own_controls(tmp_path):
+    traces = invented(tmp_path, float32_alone=1e-3)
+    found = noise.judge(CASE, traces, noise.curves(CASE, traces, ["torch"]))
+    assert {f.status for f in found if f.where == "step 2"} == {"failed"}
+    assert {f.against for f in found} == {"float64"}
+
+
+@pytest.mark.parametrize(("found", "size"), [([3e-7, 1e-3], 3e-7), ([3e-7, 5e-7, 1e-3], 5e-7)])
+def test_a_framework_that_is_off_does_not_set_the_size_of_the_noise(tmp_path, found, size):
+    exact = np.linspace(-1, 1, 20)
+    logits = {"numpy": exact} | {f"f{n}": exact * (1 + error) for n, error in enumerate(found)}
+    traces = {}
+    for name, array in logits.items():
+        np.savez(path := tmp_path / f"{name}.npz", logits=array)
+        traces[name, CASE.name] = Trace(name, CASE, path)
+    names = [name for name in logits if name != "numpy"]
+    assert noise.forward_error(CASE, traces, names) == pytest.approx(size, rel=1e-6)
 
 
 def test_the_limit_never_falls_and_exceeds_every_control_by_the_margin_alone():
@@ -91,16 +149,23 @@ def test_the_limit_never_falls_and_exceeds_every_control_by_the_margin_alone():
     assert np.isnan(noise.limit([1.0, np.nan]))  # which no value is within
 
 
-def test_the_bound_of_the_gap_is_where_the_t_test_says_one_percent():
+def test_the_bound_of_the_gap_is_where_the_t_tests_together_say_one_percent():
     gaps = np.random.default_rng(1).normal(3e-4, 2e-4, 8)
-    bound = noise.largest_gap_of_chance(gaps)
-    shifted = gaps - gaps.mean() + bound
-    assert stats.ttest_1samp(shifted, 0).pvalue == pytest.approx(noise.GAP_LEVEL)
-    assert noise.largest_gap_of_chance(gaps * 1e-6) == noise.GAP
+    for tests in (1, 10):
+        bound = noise.largest_gap_of_chance(gaps, tests)
+        shifted = gaps - gaps.mean() + bound
+        assert stats.ttest_1samp(shifted, 0).pvalue == pytest.approx(noise.GAP_LEVEL / tests)
+    assert noise.largest_gap_of_chance(gaps * 1e-6, 10) == noise.GAP
 
 
 def test_ten_controls_from_other_weights_and_computed_otherwise(tmp_path):
-    curves = noise.curves(CASE, invented(tmp_path, gap=0.0), ["torch", "jax"])
+    curves = noise.curves(
+        CASE,
+        invented(
+            tmp_path,
+        ),
+        ["torch", "jax"],
+    )
     labels = [curve.label for curve in curves if curve.framework == "jax"]
     perturbed = [f"noise{number}" for number in range(1, noise.PERTURBED + 1)]
     assert sorted(labels) == sorted(["ulp", *perturbed, "float64", "threads2", "tuned"])
