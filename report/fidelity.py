@@ -36,13 +36,14 @@ _READING = (
 _DIVERGENCE_READING = (
     "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
     "there two trainings part. The grey band is how far the frameworks part from themselves when "
-    "nothing but rounding is changed (weights moved in the last digits, double precision, other "
-    "threads, on a GPU deterministic kernels, another layout in memory). "
-    "Coloured lines are two frameworks. The verdict is in the table: at chosen steps a line may "
-    "not lie above twice the highest control of its own two frameworks, which is less than one "
-    "step of a difference that doubles. Nor may the first ten steps differ by the same amount in "
-    "the same direction in every run that both did from the same changed weights: that is too "
-    "small to be seen here, and is tested apart."
+    "nothing but rounding is changed (weights moved in the last digits, other threads, on a GPU "
+    "deterministic kernels, another layout in memory). Lines of two colours are two frameworks, "
+    "dotted ones a framework and its own training in double precision. The verdict is in the "
+    "table: at chosen steps a line of two colours may not lie above twice the highest control of "
+    "its own two frameworks, and a dotted one not above twice the highest of the other frameworks, "
+    "which is less than one step of a difference that doubles. Nor may the first ten steps differ "
+    "by the same amount in the same direction in every run that two frameworks did from the same "
+    "changed weights: that is too small to be seen here, and is tested apart."
 )
 _PRECISIONS = ("float64", "float32", "tf32", "bfloat16")  # the most exact first
 _RUNGS = {
@@ -96,12 +97,12 @@ def ladder(frames: Frames) -> Section | None:
 
 
 def _latest(findings: pd.DataFrame) -> pd.DataFrame:
-    """Of each rung, case and framework what was found last, with the versions and on the machine of
-    the latest climb: the ladder may be climbed in pieces."""
+    """Of each rung, case and pair what was found last, with the versions and on the machine of the
+    latest climb: the ladder may be climbed in pieces."""
     last = findings.sort_values("started_at").iloc[-1]
     alike = (findings["machine"] == last["machine"]) & (findings["versions"] == last["versions"])
     found = findings[alike]
-    newest = found.groupby(["rung", "case", "framework"])["started_at"].transform("max")
+    newest = found.groupby(["rung", "case", "framework", "against"])["started_at"].transform("max")
     return found[found["started_at"] == newest]
 
 
@@ -204,17 +205,22 @@ def _divergence(curves: pd.DataFrame) -> Figure:
         unused.set_visible(False)
     for axes, (case, network) in zip(panels.flat, cases.items(), strict=False):
         part = curves[curves["case"] == case]
-        own = np.stack(part.loc[part["kind"] == "control", "difference"].tolist())
-        running = np.maximum(np.maximum.accumulate(own, axis=1), np.finfo(np.float32).eps / 2)
+        exact = (part["kind"] == "control") & (part["label"] == "float64")
+        control = (part["kind"] == "control") & ~exact
+        own = np.stack(part.loc[control, "difference"].tolist())
+        running = _so_far(own)
         steps = np.arange(1, running.shape[1] + 1)
         axes.fill_between(steps, running.min(0), running.max(0), color=style.FAINT, linewidth=0)
         axes.plot(steps, np.median(running, axis=0), color=style.MUTED, linewidth=1)
         for row in part[part["kind"] == "cross"].itertuples():
             look = style.looks([row.framework])[row.framework]
             other = style.looks([row.label])[row.label]
-            height = np.maximum(np.maximum.accumulate(row.difference), np.finfo(np.float32).eps / 2)
+            height = _so_far(row.difference)
             axes.plot(steps, height, color=look.colour, linewidth=1.6)
             axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
+        for row in part[exact].itertuples():
+            colour = style.looks([row.framework])[row.framework].colour
+            axes.plot(steps, _so_far(row.difference), color=colour, linewidth=1.2, linestyle=":")
         axes.set_yscale("log")
         axes.set_title(network if networks.count(network) == 1 else _titled(case, network))
     for axes in panels.flat[max(0, len(cases) - columns) : len(cases)]:
@@ -225,18 +231,28 @@ def _divergence(curves: pd.DataFrame) -> Figure:
     known = style.looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
     legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
     legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
+    legend.append(
+        Line2D([], [], color=style.INK, linewidth=1.2, linestyle=":", label="from its own float64")
+    )
     footer = "A line of two colours is the difference between these two frameworks."
     return style.finish(made, "When float32 trainings part", footer, legend=legend)
 
 
+def _so_far(differences: Any) -> np.ndarray:
+    """The largest up to each step, along the last axis; float32's resolution at least, to be drawn
+    on a log scale."""
+    largest = np.maximum.accumulate(np.asarray(differences, np.float64), axis=-1)
+    return np.maximum(largest, np.finfo(np.float32).eps / 2)
+
+
 def _titled(case: str, network: str) -> str:
     """The network and its head; the classes come before the precision in a case's name."""
-    classes = re.search(r"-(\d+)-float", case)
+    classes = re.search(r"-(\d+)-(?:b?float|tf)", case)
     return f"{network}, {classes[1]} classes" if classes else case
 
 
 def _divergence_caption(curves: pd.DataFrame) -> str:
-    controls = curves[curves["kind"] == "control"]
+    controls = curves[(curves["kind"] == "control") & (curves["label"] != "float64")]
     number = int(controls.groupby(["case", "framework"]).size().min())
     found = {part for case in curves["case"] for part in case.split("-")}
     precisions = ", ".join(one for one in _PRECISIONS if one in found)

@@ -117,7 +117,7 @@ def attribute(trainings: pd.DataFrame, measure: str = "accuracy") -> Attribution
     ]
     found.sort(key=lambda factor: -abs(factor.worth.mean))
     total = target - origin
-    own, unexplained = _own(ok, total, measure)
+    own, unexplained = _own(trainings, total, measure)
     return Attribution(
         tuple(int(seed) for seed in seeds),
         paired(total),
@@ -168,15 +168,17 @@ def _by_seed(ok: pd.DataFrame, factor: str, direction: str, measure: str) -> pd.
 
 
 def _own(
-    ok: pd.DataFrame, total: npt.NDArray[np.float64], measure: str
+    trainings: pd.DataFrame, total: npt.NDArray[np.float64], measure: str
 ) -> tuple[Worth | None, Worth | None]:
-    """The frameworks' own gap, and what the switches leave of it.
+    """The frameworks' own gap, the later less the earlier in the table, and what the switches leave
+    of it.
 
     Their random draws have nothing in common, nor with the switches': all are independent.
     """
-    rows = ok[ok["direction"] == "own"]
-    frameworks = list(dict.fromkeys(rows["framework"]))
-    if len(frameworks) != 2:
+    native = trainings[trainings["direction"] == "own"]
+    frameworks = list(dict.fromkeys(native["framework"]))
+    rows = native[native["status"] == "ok"]
+    if len(frameworks) != 2 or rows["framework"].nunique() != 2:
         return None, None
     one, other = (
         rows.loc[rows["framework"] == name, measure].to_numpy(np.float64) for name in frameworks

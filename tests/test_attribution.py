@@ -124,6 +124,18 @@ def test_the_rest_is_what_the_frameworks_own_runs_differ_by_more():
     assert "not explained by these defaults: +2.00" in text
 
 
+def test_the_sign_of_the_frameworks_own_gap_does_not_hang_on_which_runs_ended():
+    frame = trainings(
+        {"a": 0.01}, 0.0, 6, np.random.default_rng(4), own={"keras": 0.5, "torch": 0.8}
+    )
+    first = frame.index[frame["direction"] == "own"][0]
+    assert frame.loc[first, "framework"] == "keras"
+    frame.loc[first, ["status", "reason", "accuracy"]] = ["diverged", "a loss is not finite", None]
+    found = attribute(frame)
+    assert found.own is not None
+    assert found.own.mean == pytest.approx(0.3, abs=0.02)
+
+
 def test_a_seed_that_lacks_a_variant_is_left_out_and_named():
     frame = trainings({"a": 0.01, "b": 0.02}, 0.0, 4, np.random.default_rng(3))
     bad = (frame["factor"] == "b") & (frame["seed"] == 2) & (frame["direction"] == "on")

@@ -11,11 +11,18 @@ from frameworks.architecture import load
 from results import findings
 
 
-def cases(*arguments: str, network: str = "unam"):
+def parts(*arguments: str, network: str = "unam"):
+    """By name, each as a list of its cases."""
     options = parser().parse_args(["--architectures", network, *arguments])
     options.rungs = climb._asked(options)
-    parts = climb._parts(options, [load(network)], climb._shared(options, None))
-    return [case for part in parts for case in (*part.cases, *part.noise)]
+    made = climb._parts(options, [load(network)], climb._shared(options, None))
+    return {part.name: [*part.cases, *part.noise] for part in made}
+
+
+def cases(*arguments: str, network: str = "unam"):
+    """The network's, without what is climbed on small ones."""
+    made = parts(*arguments, network=network)
+    return [case for name, found in made.items() if name != "epochs" for case in found]
 
 
 @pytest.mark.parametrize("rung", ["R0-R2", "R4", "R5a", "R5b", "R5c"])
@@ -59,6 +66,34 @@ def test_every_rung_of_rounding_climbs_below_float32_on_a_gpu(rung):
     assert {case.device for case in made} == {"cuda"}
     assert all(case.name.endswith("-cuda") for case in made)
     assert len({case.name for case in made}) == len(made)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["--rate", "1"], ["--batch-size", "4"], ["--size", "40"], ["--adam-epsilon", "1e-7"]],
+    ids=lambda asked: asked[0],
+)
+def test_what_is_climbed_otherwise_has_another_name(asked):
+    rung = ["--rungs", "R5a", "--classes", "10"]
+    usual, other = ({case.name for case in cases(*rung, *more)} for more in ([], asked))
+    assert not usual & other
+    usual, other = (parts(*rung, *more)["epochs"] for more in ([], asked))
+    assert usual == other  # which none of these is asked of
+
+
+def test_an_epoch_is_climbed_as_runs_call_it():
+    made = parts("--rungs", "R5a", "--classes", "10")
+    assert list(made) == ["epochs", "unam"]
+    assert all("epoch" in case.measure for found in made.values() for case in found)
+    sizes = {len(batch) for case in made["epochs"] for batch in Material(case).epoch(1)}
+    assert min(sizes) < max(sizes)
+    assert any(case.recipe.class_weights for case in made["epochs"])
+
+
+def test_a_framework_named_twice_is_refused(tmp_path, capsys):
+    arguments = ["--frameworks", "torch", "jax", "torch", "--store", str(tmp_path)]
+    assert main(arguments) == 2
+    assert "names 'torch' twice" in capsys.readouterr().err
 
 
 def test_a_gpu_that_is_not_there_is_a_message(tmp_path, capsys, monkeypatch):

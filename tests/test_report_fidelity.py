@@ -137,9 +137,13 @@ def test_divergence_curves_stand_beside_their_controls(store):
         }
 
     drawn = [curve("cross", "jax", 1e-6), *(curve("control", f"noise{n}", 2e-6) for n in range(8))]
+    drawn.append(curve("control", "float64", 1e-3))  # a line of its own, no control
     keep(store, [finding("R5c", "torch", 2e-6, case="unam-noise")], drawn)
     pictures = {picture.name: picture for picture in blocks(store, Picture)}
     assert "8 controls" in pictures["fidelity-divergence"].caption
+    axes = pictures["fidelity-divergence"].figure.axes[0]
+    assert axes.collections[0].get_datalim(axes.transData).y1 == pytest.approx(4e-6)
+    assert [line.get_linestyle() for line in axes.lines].count(":") == 1
 
 
 def test_the_page_holds_the_section(store, tmp_path):
@@ -154,6 +158,13 @@ def test_a_ladder_climbed_in_pieces_is_shown_whole_and_each_piece_as_it_was_last
     keep(store, [finding("R2", "torch", 1.0, status="failed")], day=2)
     keep(store, [finding("R1", "jax", 2e-7)], day=3)
     assert blocks(store, Note)[0].text == "2 of 3 comparisons held."
+
+
+def test_a_climb_of_one_framework_leaves_the_others_failures_in_sight(store):
+    bad = finding("R1", "torch", 1.0, status="failed", against="jax")
+    keep(store, [bad, finding("R1", "torch", 2e-7)])
+    keep(store, [finding("R1", "torch", 2e-7)], day=2)
+    assert blocks(store, Note)[0].text == "1 of 2 comparisons held."
 
 
 def test_climbs_of_other_versions_or_machines_are_not_mixed_in(store):

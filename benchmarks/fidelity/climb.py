@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import device, machine
 from benchmarks.fidelity import ladder, noise
-from benchmarks.fidelity.__main__ import RUNGS, STEPS
+from benchmarks.fidelity.__main__ import RUNGS, STEPS, parser
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import collect
 from benchmarks.fidelity.console import show
@@ -95,6 +95,8 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
 
 
 def _check_installed(names: Sequence[str]) -> None:
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise ValueError(f"--frameworks names '{twice}' twice: it would be compared with itself")
     for name in names:
         if (base := without_version(name)) != name:
             raise ValueError(
@@ -172,7 +174,8 @@ def _shared(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
 def _parts(
     options: argparse.Namespace, networks: Sequence[Architecture], shared: dict[str, Any]
 ) -> list[Part]:
-    """The optimizers alone, if asked for, then every network; only what has something to do."""
+    """The optimizers alone and an epoch as runs call it, if asked for, then every network; only
+    what has something to do."""
     parts = [
         Part(
             network.name,
@@ -182,9 +185,13 @@ def _parts(
         )
         for network in networks
     ]
+    small: dict[str, list[Case]] = {}
     if "R3" in options.rungs:
-        alone = ladder.optimizers_alone(options.precision)
-        parts.insert(0, Part("optimizers", [_as_asked(case, options) for case in alone]))
+        small["optimizers"] = ladder.optimizers_alone(options.precision)
+    if "R5a" in options.rungs and "float64" in options.precision:
+        small["epochs"] = ladder.epochs()
+    for name, made in reversed(small.items()):
+        parts.insert(0, Part(name, [_computed_as_asked(case, options) for case in made]))
     return [part for part in parts if part.cases or part.noise or part.left_out]
 
 
@@ -205,7 +212,8 @@ def _cases(
             cases += [ladder.settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
             asked = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
-            cases += ladder.trajectories(networks, *asked, classes=classes, **training)
+            both = training | {"measure": ("steps", "epoch")}
+            cases += ladder.trajectories(networks, *asked, classes=classes, **both)
         if "R5b" in options.rungs:
             for precision in _rounding(options):
                 smooth = optimizers, _steps(options, "R5b"), options.rate, precision
@@ -219,9 +227,10 @@ def _noise_cases(
     """A network's plain cases of R5c, at the rates of R3."""
     if "R5c" not in options.rungs:
         return []
+    label = f"noise-{options.steps}steps" if options.steps else "noise"
     return [
         _as_asked(
-            ladder.make(network, optimizer, precision, label="noise", classes=classes, **shared),
+            ladder.make(network, optimizer, precision, label=label, classes=classes, **shared),
             options,
         )
         for classes in options.classes
@@ -286,8 +295,26 @@ def _left_out(options: argparse.Namespace, network: Architecture) -> list[Findin
 
 
 def _as_asked(case: Case, options: argparse.Namespace) -> Case:
-    """The case on the device and for the backends of the tuning asked for; its name says what is
-    not usual."""
+    """A network's case as the command asks for it; its name says what is not the default."""
+    said = [Path(options.pictures).stem] if options.pictures else []
+    if options.size:
+        said.append(f"{options.size}px")
+    if options.batch_size != _default("batch_size"):
+        said.append(f"batch{options.batch_size}")
+    if case.steps > 1 and options.rate is not None:
+        said.append(f"rate{options.rate:g}")
+    if case.steps > 1 and options.adam_epsilon != _default("adam_epsilon"):
+        said.append(f"epsilon{options.adam_epsilon:g}")
+    named = msgspec.structs.replace(case, name="-".join([case.name, *said]))
+    return _computed_as_asked(named, options)
+
+
+def _computed_as_asked(case: Case, options: argparse.Namespace) -> Case:
+    """The case on the device and for the backends of the tuning asked for, and so named."""
     unusual = [one for one in (options.tuning, options.device) if one not in ("idiomatic", "cpu")]
     name = "-".join([case.name, *unusual])
     return msgspec.structs.replace(case, name=name, tuning=options.tuning, device=options.device)
+
+
+def _default(option: str) -> Any:
+    return parser().get_default(option)

@@ -201,6 +201,20 @@ def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: ob
     ]
 
 
+def epochs() -> list[Case]:
+    """R5a of what a single batch does not show, in float64: an epoch in one call, as runs time it,
+    its order, a smaller last batch and class weights. Two small networks say it all."""
+    fields: dict[str, object] = {"images": 44, "test_images": 8, "steps": 6}
+    whole = make(
+        EVERYTHING,
+        steady("adam"),
+        label="epoch",
+        measure=("steps", "epoch"),
+        **fields,  # type: ignore[arg-type]
+    )
+    return [whole, *class_weighted(["float64"])]
+
+
 def settled(case: Case, tries: int = 40) -> Case:
     """The case with the seed, of the first `tries`, whose batch lies furthest from a kink.
 
