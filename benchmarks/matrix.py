@@ -103,17 +103,18 @@ def matrix(
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)
         blocks.append(block)
-    return list({run.run_id: run for run in interleaved(blocks)}.values())
+    kinds = len(blocks) // (suite.processes * len(suite.seeds))
+    return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
 
 
 def _add_control(block: list[PlannedRun], turn: int) -> None:
-    """Run one cell of the block twice, by turns, as each cell's noise is its own."""
+    """Run one cell of the block twice, half a block apart: by turns, as each cell's noise is its
+    own."""
     there = [place for place, run in enumerate(block) if not run.skip]
     if not there:
         return
     place = there[turn % len(there)]
     again = msgspec.structs.replace(block[place].config, control=True)
-    # half a block away, as far as any two cells that are compared can be
     half = (len(block) + 1) // 2
     where = place + half if place + half <= len(block) else place + 1 - half
     block.insert(where, replace(block[place], config=again))
@@ -144,21 +145,25 @@ def _fits(config: RunConfig, side: int) -> bool:
     return True
 
 
-def interleaved(blocks: Sequence[Sequence[PlannedRun]]) -> Iterator[PlannedRun]:
+def interleaved(blocks: Sequence[Sequence[PlannedRun]], kinds: int = 1) -> Iterator[PlannedRun]:
     """The runs block after block: K T J, J T K, T J K, K J T, ...
 
-    Every second block is the reverse of the one before it, so that a drift of the machine hits all
-    alike, and each pair starts one framework further on. Where the first starts is drawn from the
-    hash of what is to be run: the same matrix has the same order.
+    The second block of a kind is the reverse of its first, the fourth of its third, so that a drift
+    of the machine hits all alike, and each such pair starts one framework further on. Where the
+    first starts is drawn from the hash of what is to be run: the same matrix has the same order.
+
+    Args:
+        kinds: of blocks, which take turns: block i is of the same kind as block i + kinds.
     """
     if not blocks:
         return
     content = "".join(run.run_id for block in blocks for run in block)
     start = int(hashlib.sha256(content.encode()).hexdigest(), 16)
     for number, block in enumerate(blocks):
-        turn = (start + number // 2) % max(len(block), 1)
+        time = number // kinds
+        turn = (start + time // 2) % max(len(block), 1)
         order = [*block[turn:], *block[:turn]]
-        yield from reversed(order) if number % 2 else order
+        yield from reversed(order) if time % 2 else order
 
 
 def _stripped(architecture: Architecture) -> Architecture:

@@ -97,6 +97,10 @@ class TunedFlaxBackend(FlaxBackend):
             variable.set_value(value)
         return _means(jax.device_get(results), counts)
 
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        self._commit()
+        return super().predict(images)
+
     def settings(self) -> dict[str, str]:
         here = {
             "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
@@ -109,17 +113,19 @@ class TunedFlaxBackend(FlaxBackend):
     # ---- inside
 
     def _split(self) -> tuple[nnx.GraphDef, Any]:
-        """Model and optimizer as what is compiled and what changes.
-
-        On the device by name, as the steps give it back: or else the second epoch would compile
-        once more. The buffers are given away, so that whoever keeps them takes a copy.
-        """
+        """Model and optimizer as what is compiled and what changes, whose buffers are given away:
+        whoever keeps them takes a copy."""
+        self._commit()
         graph, structure, variables = self._parts
-        values = [variable.get_value() for variable in variables]
-        there = [
-            value if value.committed else jax.device_put(value, self.device) for value in values
-        ]
-        return graph, jax.tree.unflatten(structure, there)
+        return graph, jax.tree.unflatten(structure, [one.get_value() for one in variables])
+
+    def _commit(self) -> None:
+        """Every variable on the device by name, as the steps give it back: to the compiler another
+        kind of argument, for which it would compile once more in the second epoch."""
+        for variable in self._parts[2]:
+            value = variable.get_value()
+            if not value.committed:
+                variable.set_value(jax.device_put(value, self.device))
 
     @cached_property
     def _parts(self) -> tuple[nnx.GraphDef, Any, list[nnx.Variable]]:

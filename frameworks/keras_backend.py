@@ -16,7 +16,13 @@ from frameworks import keras_export
 from frameworks import keras_optimizers as optimizers
 from frameworks import weights as canonical
 from frameworks.backend import EpochResult, Gradients, Runtime
-from frameworks.keras_model import IMAGES, GalaxyNet, constant, variable_of
+from frameworks.keras_model import (
+    IMAGES,
+    GalaxyNet,
+    StagedBatchNormalization,
+    constant,
+    variable_of,
+)
 from frameworks.network import Network
 from frameworks.recipe import Recipe
 from frameworks.weights import Weights
@@ -173,6 +179,10 @@ class KerasBackend:
         if keras.backend.backend() == "torch" and not self.model.trainer.jit_compile:
             compiled = "eager"
         found = {"compiled": compiled, "layout": keras.config.image_data_format()}
+        layers = self.model.trainer.layers
+        if any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
+            staged = any(isinstance(layer, StagedBatchNormalization) for layer in layers)
+            found["batch_norm"] = "averaged axis by axis" if staged else "Keras'"
         return found | self.engine.feed_settings()
 
     # ---- inside

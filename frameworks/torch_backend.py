@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
@@ -219,7 +219,13 @@ class TorchBackend:
         return process_peak_memory()
 
     def settings(self) -> dict[str, str]:
-        return {"layout": "channels first", "compiled": "eager"}
+        found = {"layout": "channels first", "compiled": "eager"}
+        stocked = (nn.BatchNorm2d, nn.BatchNorm1d)
+        norms = [one for one in self.model.modules() if isinstance(one, stocked)]
+        if norms:
+            stock = all(type(one) in stocked for one in norms)
+            found["batch_norm"] = "PyTorch's" if stock else "PyTorch's, biased running variance"
+        return found
 
     # ---- inside
 
@@ -290,13 +296,16 @@ class TorchBackend:
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Restore weights, running statistics, optimizer state and random state on leaving."""
+        """Restore weights, running statistics, optimizer state and random state on leaving, however
+        it is left."""
         model = copy.deepcopy(self.model.state_dict())
         optimizer = copy.deepcopy(self.optimizer.state_dict())
-        with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
-            yield
-        self.model.load_state_dict(model)
-        self.optimizer.load_state_dict(optimizer)
+        try:
+            with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
+                yield
+        finally:
+            self.model.load_state_dict(model)
+            self.optimizer.load_state_dict(optimizer)
 
 
 class _Batches(Dataset):

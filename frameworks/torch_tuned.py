@@ -91,6 +91,14 @@ class TunedTorchBackend(TorchBackend):
         chunks = feed.chunks(epoch, staged=feed.is_of(epoch, self._host_images))
         return self._run(feed.ahead(chunks, self._chunk_to_device, self._waited))
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        super().set_learning_rate(learning_rate)
+        self._capture_if_moved()
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        super().set_optimizer_state(state)
+        self._capture_if_moved()
+
     def settings(self) -> dict[str, str]:
         assert isinstance(self.model, TunedGalaxyNet)
         return {
@@ -121,6 +129,8 @@ class TunedTorchBackend(TorchBackend):
         )
         try:
             self._warm_up(epoch)
+        except torch.OutOfMemoryError:  # which eager training would not escape: the row says so
+            raise
         except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
@@ -140,6 +150,8 @@ class TunedTorchBackend(TorchBackend):
                     graphs[_key(what, masks)] = graph = self._step_graph(what, masks)
                     graph.warm_up()
             self._capture(self._graphs | graphs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # of CUDA, or of what cannot be recorded
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             warnings.warn(f"no CUDA graph of a step: {reason}", stacklevel=2)
@@ -159,12 +171,17 @@ class TunedTorchBackend(TorchBackend):
     def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
         """Record the step of each anew, from where weights and optimizer state are now."""
         if not self.optimizer.param_groups[0]["count"]:  # state that the first step would make
-            self.set_optimizer_state(self.get_optimizer_state())
+            super().set_optimizer_state(self.get_optimizer_state())
         pool = torch.cuda.graph_pool_handle()  # no two run at once, and nothing outlives a replay
         self._graphs = {key: graph.like() for key, graph in graphs.items()}
         for graph in self._graphs.values():
             graph.capture(pool)
         self._captured = self._places()
+
+    def _capture_if_moved(self) -> None:
+        """Here and not in training, whose time a recording does not belong to."""
+        if self._graphs and self._places() != self._captured:
+            self._capture(self._graphs)
 
     def _places(self) -> tuple[Any, ...]:
         """Where data, weights and optimizer state are, and its rate: what a graph holds."""
@@ -186,8 +203,7 @@ class TunedTorchBackend(TorchBackend):
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
-        if self._graphs and self._places() != self._captured:
-            self._capture(self._graphs)
+        self._capture_if_moved()
         for steps, size, what, masks in chunks:
             count += steps * size
             graph = self._graphs.get(_key(what, masks))

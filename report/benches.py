@@ -47,8 +47,8 @@ def speeds(frames: Frames) -> Section | None:
 def _throughput(bench: Bench, slug: str) -> Picture:
     limited = any(cell.median("roofline_seconds") > 0 for cell in bench.cells)
     limit = (
-        " The grey end of a row is the roofline: with matrix products and copying at the best "
-        "rates measured here, and each layer on its own, no training step can be faster."
+        " The grey end of a row is the roofline: a training step whose products and bytes went at "
+        "the best rates of a matrix product and of copying that were measured here."
         if limited
         else ""
     )

@@ -33,8 +33,8 @@ _HEADER = [
 ]
 _DATA_WAIT = (
     "Data wait: of the training time, what the program of a tuned run stood waiting for its next "
-    "batches. A device that was handed work ahead may have been computing meanwhile: it waited at "
-    "most so long. "
+    "batches. A device that was handed work ahead may have been computing meanwhile; copies that "
+    "queue between its kernels on a GPU are not counted. "
 )
 
 
@@ -173,9 +173,9 @@ def warnings(bench: Bench) -> list[Block]:
         if cell.median("roofline_share") > 1:
             notes.append(
                 Note(
-                    f"{bench.name}: {name} is above the measured limit, which cannot be exceeded: "
-                    "it was measured too low, on a busy machine for instance, and the shares of "
-                    "this session are not to be used.",
+                    f"{bench.name}: {name} is above the measured limit: either that was measured "
+                    "too low, on a busy machine for instance, or the matrix product is not the "
+                    "fastest kernel here. The shares of this session are not to be used.",
                     "warning",
                 )
             )

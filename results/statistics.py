@@ -59,6 +59,8 @@ def wilson(successes: float, trials: float) -> Interval:
 def median_of_medians(processes: Sequence[npt.ArrayLike]) -> Interval:
     """The median of the processes' medians with its bootstrap interval (percentile method).
 
+    Of a nominal 95 % such an interval of six to twelve values holds the true median 92 to 94 times
+    in a hundred (`tests/test_results_statistics.py` simulates it).
     Processes are resampled, seeded, so that the same values give the same interval. Below
     `ENOUGH_PROCESSES` the medians' range takes its place; with one process, the range of its
     samples, which says how steady that process was, not how another would fare.

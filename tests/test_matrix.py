@@ -1,6 +1,7 @@
 """The matrix of runs: every combination once, in which order, and what cannot be planned."""
 
 from collections import Counter
+from itertools import combinations
 
 import msgspec
 import pytest
@@ -33,6 +34,21 @@ def test_the_matrix_holds_every_combination_once(suite: Suite) -> None:
     assert len(runs) == expected
     assert len({run.run_id for run in runs}) == expected
     assert [run.run_id for run in plan(suite)] == [run.run_id for run in runs]
+
+
+@pytest.mark.parametrize("architectures", [("unam",), ("unam", "c2"), ("unam", "c2", "c1")])
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_each_of_a_pair_is_first_as_often_as_the_other(architectures, seeds) -> None:
+    """Of every network by itself, however many take turns."""
+    runs = plan(Suite(architectures=architectures, processes=4, seeds=seeds))
+    for network in architectures:
+        mine = [run.config for run in runs if run.config.architecture.name == network]
+        blocks = [mine[place : place + 3] for place in range(0, len(mine), 3)]
+        orders = [[config.framework for config in block] for block in blocks]
+        assert len(orders) == 4 * len(seeds)
+        for a, b in combinations(orders[0], 2):
+            first = sum(order.index(a) < order.index(b) for order in orders)
+            assert 2 * first == len(orders)
 
 
 def test_tunings_are_interleaved_within_a_block() -> None:

@@ -61,14 +61,15 @@ def test_interval_is_the_bootstraps() -> None:
     assert found == median_of_medians([[value] for value in values]), "not repeatable"
 
 
-def test_interval_covers_the_true_median() -> None:
+@pytest.mark.parametrize("processes", [6, 8, 12])
+def test_interval_covers_the_true_median_a_little_less_often_than_it_says(processes) -> None:
+    """92 to 94 % of 95: the standard error of 400 trials is 1.3 points."""
     generator = np.random.default_rng(5)
     covered = 0
-    for _ in range(200):
-        processes = generator.normal(10, 1, (15, 1))
-        interval = median_of_medians(list(processes))
+    for _ in range(400):
+        interval = median_of_medians(list(generator.normal(10, 1, (processes, 1))))
         covered += interval.low <= 10 <= interval.high
-    assert 0.88 <= covered / 200 <= 1.0
+    assert 0.89 <= covered / 400 <= 0.97
 
 
 def test_what_is_missing_is_left_out() -> None:
