@@ -1,4 +1,4 @@
-"""The bounds of the ladder, written down before measuring.
+"""The bounds of the ladder: those of float64 and float32 written down before measuring.
 
 Float64 differences are rounding alone; float32 ones too, on pictures where no ReLU or max-pool
 changes side. Batch norm divides by a measured spread, which amplifies the rounding of its input.

@@ -31,7 +31,8 @@ def summary(findings: list[Finding], *, verbose: bool) -> Table:
     worst: dict[tuple[str, ...], Finding] = {}
     counts: dict[tuple[str, ...], list[int]] = {}
     for finding in findings:
-        against = finding.against if verbose or finding.against == "numpy" else "the others"
+        named = verbose or finding.against in ("numpy", "float64")
+        against = finding.against if named else "the others"
         key: tuple[str, ...] = (finding.rung, finding.metric, finding.precision)
         key += (finding.framework, against, *([finding.case] if verbose else []))
         count = counts.setdefault(key, [0, 0])
