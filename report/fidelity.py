@@ -27,11 +27,10 @@ _READING = (
     "Each mark is the error of a framework on one rung that came nearest to its bound, as a share "
     "of the size of what was computed; further left is more exact. A bar is a bound; in float64 "
     "and float32 it was written down before anything was measured. There are two where networks "
-    "with batch norm have one of their own. A red ring says that a mark is beyond its bound, and an arrow at the right "
-    "edge that its error is infinite, not a number, or one where none at all was allowed. "
-    "In float64 (about 16 digits) "
-    "only rounding is left, so that marks near 1e-15 say that the same formula was computed; in "
-    "float32 (about 7 digits) rounding itself is near 1e-7."
+    "with batch norm have one of their own. A red ring says that a mark is beyond its bound, and "
+    "an arrow at the right edge that its error is infinite, not a number, or one where none at all "
+    "was allowed. In float64 (about 16 digits) only rounding is left, so that marks near 1e-15 say "
+    "that the same formula was computed; in float32 (about 7 digits) rounding itself is near 1e-7."
 )
 _DIVERGENCE_READING = (
     "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "

@@ -120,8 +120,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="-",
         metavar="FILE.md",
-        help="R8: deliberate faults and the rung that kills each, some of them through R5b and R5c "
-        "too; the tables, or a file of them",
+        help="R8: deliberate faults and the rung that kills each, some through R5b and R5c too; "
+        "the tables, or a file of them",
     )
     other.add_argument(
         "--defaults",
