@@ -99,6 +99,18 @@ class Cell:
         return "; ".join(found)
 
     @cached_property
+    def fallbacks(self) -> list[str]:
+        """What a tuned backend could not do and did otherwise, with its reason: torch.compile, a
+        CUDA graph."""
+        told = [
+            str(value)
+            for extra in self._extras
+            for value in (extra.get("settings") or {}).values()
+            if "failed:" in str(value) or "no CUDA graph" in str(value)
+        ]
+        return list(dict.fromkeys(told))
+
+    @cached_property
     def host_wait_share(self) -> float:
         """Of the training time, what the host waited for the feed's next chunk: median over the
         processes; NaN where it was not counted (idiomatic, or resumed)."""

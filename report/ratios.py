@@ -179,6 +179,8 @@ def warnings(bench: Bench) -> list[Block]:
                     "warning",
                 )
             )
+        for fallback in cell.fallbacks:
+            notes.append(Note(f"{bench.name}: {name} fell back: {fallback}", "warning"))
         if cell.throttled:
             notes.append(
                 Note(

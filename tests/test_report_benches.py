@@ -106,10 +106,18 @@ def test_what_tuned_runs_waited_for_data_is_a_share_of_their_training(tmp_path) 
     table = cell_table(one)
     column = table.header.index("data wait, %")
     assert {row[column] for row in table.rows} == {"5.0"}
-    assert "at most so long" in table.caption
+    assert "are not counted" in table.caption
     plain = cell_table(bench_of(tmp_path / "plain", processes=2))
     assert "data wait, %" not in plain.header
     assert "Data wait" not in plain.caption
+
+
+def test_a_tuned_backend_that_fell_back_is_a_warning_with_its_reason(tmp_path) -> None:
+    told = "eager; torch.compile failed: InductorError: no C++ compiler found"
+    extra = {"settings": {"compiled": told, "layout": "channels last"}}
+    notes = warnings(bench_of(tmp_path, processes=2, extra=extra))
+    assert len(notes) == 6
+    assert all(note.text.endswith(f"fell back: {told}") for note in notes)
 
 
 def test_a_gpu_that_was_slowed_down_is_a_warning(tmp_path) -> None:
