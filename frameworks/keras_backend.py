@@ -95,13 +95,9 @@ class KerasBackend:
 
     def gradients(self, batch: Batch) -> Gradients:
         labels = keras.ops.convert_to_tensor(batch.labels)
-
-        def loss_of(logits: Any, regularization: Sequence[Any]) -> Any:
-            return self.loss(labels, logits) + sum(regularization)
-
         with self._unchanged():
             loss, logits, gradients = self.engine.gradients(
-                self.model.trainer, _inputs(batch), loss_of
+                self.model.trainer, _inputs(batch), labels, self._objective
             )
         arrays = dict(zip(self.trainable, map(engines.to_numpy, gradients), strict=True))
         ordered = {key: arrays[key] for key in self.network.trainable_keys}
@@ -118,7 +114,7 @@ class KerasBackend:
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         inputs = _inputs(batch) if training else {IMAGES: _inputs(batch)[IMAGES]}
         with self._unchanged():
-            outputs = self.model.recorders[training](inputs, training=training)
+            outputs = self.engine.call(self.model.recorders[training], inputs, training)
         return {
             layer.name: engines.to_numpy(outputs[layer.name]).astype(keras.config.floatx())
             for layer in self.network.layers
@@ -186,6 +182,9 @@ class KerasBackend:
         return found | self.engine.feed_settings()
 
     # ---- inside
+
+    def _objective(self, labels: Any, logits: Any, regularization: Sequence[Any]) -> Any:
+        return self.loss(labels, logits) + sum(regularization)
 
     def _slots(self) -> Iterator[tuple[str, str, keras.Variable]]:
         """(canonical slot, key, variable) of the optimizer's state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -45,6 +46,12 @@ class _Engine:
     def feed_settings() -> dict[str, str]:
         """In what `fed` differs from what Keras' guides have a user write; recorded with a run."""
         return {}
+
+    @staticmethod
+    def call(model: keras.Model, inputs: Any, training: bool) -> Any:
+        """What a model gives; on JAX as one program, where a call by itself compiles each operation
+        for each shape."""
+        return model(inputs, training=training)
 
     @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
@@ -103,12 +110,14 @@ class TensorFlowEngine(_Engine):
         return {"tf_data_tuner": "off (Keras' guides leave it on)"}
 
     @staticmethod
-    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
+    def gradients(
+        model: keras.Model, inputs: Any, labels: Any, objective: Callable
+    ) -> tuple[Any, Any, Any]:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
-            loss = loss_of(logits, model.losses)
+            loss = objective(labels, logits, model.losses)
         return loss, logits, tape.gradient(loss, [v.value for v in model.trainable_variables])
 
     @staticmethod
@@ -168,11 +177,13 @@ class TorchEngine(_Engine):
         torch_backend.configure(runtime)
 
     @staticmethod
-    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
+    def gradients(
+        model: keras.Model, inputs: Any, labels: Any, objective: Callable
+    ) -> tuple[Any, Any, Any]:
         import torch
 
         logits = model(inputs, training=True)
-        loss = loss_of(logits, model.losses)
+        loss = objective(labels, logits, model.losses)
         values = [variable.value for variable in model.trainable_variables]
         return loss, logits, torch.autograd.grad(loss, values)
 
@@ -208,19 +219,15 @@ class JaxEngine(_Engine):
         jax_settings.configure(runtime)
 
     @staticmethod
-    def gradients(model: keras.Model, inputs: Any, loss_of: Callable) -> tuple[Any, Any, Any]:
-        import jax
-
-        def compute(trainable: Any, rest: Any) -> Any:
-            logits, _, losses = model.stateless_call(
-                trainable, rest, inputs, training=True, return_losses=True
-            )
-            return loss_of(logits, losses), logits
-
-        trainable = [variable.value for variable in model.trainable_variables]
-        rest = [variable.value for variable in model.non_trainable_variables]
-        (loss, logits), grads = jax.value_and_grad(compute, has_aux=True)(trainable, rest)
+    def gradients(
+        model: keras.Model, inputs: Any, labels: Any, objective: Callable
+    ) -> tuple[Any, Any, Any]:
+        (loss, logits), grads = _jitted_gradients(model, objective)(*_values(model), inputs, labels)
         return loss, logits, grads
+
+    @staticmethod
+    def call(model: keras.Model, inputs: Any, training: bool) -> Any:
+        return _jitted_call(model, training)(*_values(model), inputs)
 
     @staticmethod
     def synchronize(variables: Sequence[keras.Variable]) -> None:
@@ -242,6 +249,37 @@ class JaxEngine(_Engine):
         import jax
 
         return jax.devices()[0].device_kind
+
+
+def _values(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Of the variables that are trained, and of the rest."""
+    return (
+        [variable.value for variable in model.trainable_variables],
+        [variable.value for variable in model.non_trainable_variables],
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _jitted_gradients(model: keras.Model, objective: Callable) -> Callable:
+    import jax
+
+    def compute(trainable: Any, rest: Any, inputs: Any, labels: Any) -> tuple[Any, Any]:
+        logits, _, losses = model.stateless_call(
+            trainable, rest, inputs, training=True, return_losses=True
+        )
+        return objective(labels, logits, losses), logits
+
+    return jax.jit(jax.value_and_grad(compute, has_aux=True))
+
+
+@functools.lru_cache(maxsize=2)
+def _jitted_call(model: keras.Model, training: bool) -> Callable:
+    import jax
+
+    def call(trainable: Any, rest: Any, inputs: Any) -> Any:
+        return model.stateless_call(trainable, rest, inputs, training=training)[0]
+
+    return jax.jit(call)
 
 
 _ENGINES: dict[str, Any] = {

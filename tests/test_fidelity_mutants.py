@@ -137,14 +137,14 @@ def test_the_table_of_float32_says_who_survived():
         return Finding(rung, "", "torch", "keras", "float32", "m", value, 1.0, status)
 
     caught = Float32Kill(
-        "a", "torch", (finding("R5b", 3), finding("R5b", 0.1), finding("R5c", 0.5))
+        "a", "torch", (finding("R5b", 3), finding("R5b", 0.1), finding("R5c", 1.5))
     )
-    slept = Float32Kill("b", "torch", (finding("R5b", 0.1), finding("R5c", 0.5)))
+    slept = Float32Kill("b", "torch", (finding("R5b", 3), finding("R5c", 0.5)))
     assert caught.as_it_should_be
-    assert not slept.as_it_should_be
+    assert not slept.as_it_should_be  # by R5b alone
     assert not Float32Kill("", "torch", (finding("R5b", 3), finding("R5c", 0.5))).as_it_should_be
     rows = float32_kills.markdown([caught, slept]).splitlines()[2:]
-    assert [row.split(" | ")[3] for row in rows] == ["killed", "survived", "survived", "survived"]
+    assert [row.split(" | ")[3] for row in rows] == ["killed", "killed", "killed", "survived"]
 
 
 @pytest.mark.slow

@@ -59,9 +59,11 @@ def losses(name, asked, tmp_path):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def mostly_slow(names, quick):
+def mostly_slow(names, quick, extended=()):
     """Parameters of which all but some are for `pytest -m slow`: JAX compiles for a minute each."""
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    slow = [pytest.mark.slow]
+    marks = {name: [*slow, pytest.mark.extended] if name in extended else slow for name in names}
+    return [name if name in quick else pytest.param(name, marks=marks[name]) for name in names]
 
 
 def settings(name, architecture, **more):
@@ -70,7 +72,9 @@ def settings(name, architecture, **more):
     return same | {"steps": 2, "threads": 1} | more
 
 
-@pytest.mark.parametrize("name", mostly_slow(command.FRAMEWORKS, quick=("torch", "jax", "keras")))
+@pytest.mark.parametrize(
+    "name", mostly_slow(command.FRAMEWORKS, quick=("torch", "keras"), extended=("jax",))
+)
 def test_the_bare_loops_train_the_same_network(name, tmp_path):
     drawing = [who for who, where in BARE[name].items() if where == SHUFFLING]
     fixed = [who for who in BARE[name] if who not in drawing]

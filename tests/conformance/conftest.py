@@ -18,15 +18,15 @@ FRAMEWORKS = os.environ.get(
 ).split(",")
 # alexnet_valid is among the slow tests: it needs pictures of 130 pixels
 ARCHITECTURES = [name for name in architecture.available() if name != "alexnet_valid"]
-CLASSES = {"unam": (10, 4), "c2": (10, 4)}
+CLASSES = {"unam": (10, 4), "c2": (10, 4)}  # heads; of the other networks 10
 # A seed whose batch has no unit within rounding of a kink, as `ladder.settled` finds it; else 0.
 SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
 # Tens of millions of parameters: a smaller batch.
 LARGE = {"alexnet": 4, "alexnet_valid": 4}
 BOTH = ("float64", "float32")
 SMALL = [name for name in ARCHITECTURES if name not in LARGE]
-# In both precisions and a whole step by default; the others in float32, the rest of them is slow.
-DEEP = ("unam", "c2", ladder.EVERYTHING)
+# In both precisions and a whole step by default; the others in float32, the rest is `extended`.
+DEEP = ("c2", ladder.EVERYTHING)
 
 
 def options(name):
@@ -53,22 +53,25 @@ def step_cases(names=(*SMALL, ladder.EVERYTHING)):
 def default_cases():
     """What every test run measures: each network in float32, some of them all the way."""
     shallow = [name for name in ARCHITECTURES if name not in DEEP]
-    cases = [*batch_cases([*DEEP, *shallow], ["float32"]), *batch_cases(DEEP, ["float64"], (10,))]
-    return [*cases, *step_cases(DEEP), *training_cases(), *weighted_cases(), *optimizer_cases()]
+    cases = batch_cases([*DEEP, *shallow], ["float32"], (10,)) + batch_cases(DEEP, classes=(10,))
+    trained = training_cases(["adam", "nesterov"], ["c2"])
+    cases += [*step_cases(DEEP), *trained, *weighted_cases(), *optimizer_cases()]
+    return list({case.name: case for case in cases}.values())
 
 
 def deep_cases():
-    """What is left of R0-R4 for every network that is not large: with the above, all of it."""
-    shallow = [name for name in SMALL if name not in DEEP]
-    heads = batch_cases(CLASSES, ["float64"], (4,))
-    return [*batch_cases(shallow, ["float64"]), *heads, *step_cases(shallow)]
+    """What is left of R0-R4 and of the trainings for every network that is not large: with the
+    above, all of it."""
+    whole = [*batch_cases([*SMALL, ladder.EVERYTHING]), *step_cases(), *training_cases()]
+    measured = {case.name for case in default_cases()}
+    return [case for case in whole if case.name not in measured]
 
 
-def training_cases():
-    """Ten steps of every optimizer in float64, through every kind of layer; UNAM, C2: Adam."""
+def training_cases(optimizers=tuple(ladder.DYADIC), names=("unam", "c2")):
+    """Ten steps of optimizers in float64, through every kind of layer; of named networks: Adam."""
     return [
-        *ladder.trajectories([ladder.EVERYTHING], ladder.DYADIC, measure=("steps", "epoch")),
-        *ladder.trajectories(["unam", "c2"], ["adam"]),
+        *ladder.trajectories([ladder.EVERYTHING], optimizers, measure=("steps", "epoch")),
+        *ladder.trajectories(names, ["adam"]),
     ]
 
 

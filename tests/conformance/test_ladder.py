@@ -53,7 +53,7 @@ def test_the_framework_counts_the_parameters(traces, framework, name):
 
 
 def test_no_framework_is_much_less_exact_than_the_others(traces):
-    cases = batch_cases(precisions=["float32"])
+    cases = [c for c in CASES.values() if c.precision == "float32" and "gradients" in c.measure]
     compared = [f for case in cases for f in rms_against_median(case, traces, FRAMEWORKS)]
     if len(FRAMEWORKS) >= 3:
         assert len(compared) == len(FRAMEWORKS) * len(cases)
@@ -61,14 +61,15 @@ def test_no_framework_is_much_less_exact_than_the_others(traces):
 
 
 @pytest.mark.slow
-def test_every_network_in_float64_and_a_whole_step(tmp_path):
+@pytest.mark.extended
+def test_every_network_all_the_way(tmp_path):
     cases = list(DEEP_CASES.values())
     found = collect([REFERENCE, *FRAMEWORKS], cases, tmp_path, parallel=2)
     findings = []
     for case in cases:
         for one, other in PAIRS:
             findings += judge_pair(Pair(case, found[one, case.name], found[other, case.name]))
-    assert {finding.rung for finding in findings} == {"R0", "R1", "R2", "R4"}
+    assert {finding.rung for finding in findings} == {"R0", "R1", "R2", "R4", "R5a"}
     assert not failures(findings)
 
 

@@ -42,14 +42,17 @@ def tuned(cases):
 
 
 def chosen():
-    """Every kind of layer in both precisions; C2 in float32 for its batch norms, UNAM for its pools
-    behind ReLUs; the optimizers that have a fused form."""
+    """Every kind of layer in both precisions, and the optimizers that have a fused form."""
     both = [*batch_cases([ladder.EVERYTHING]), *step_cases([ladder.EVERYTHING])]
-    named = [*batch_cases(["c2", "unam"]), *step_cases(["c2"])]
-    single = [case for case in named if case.name.endswith("-10-float32")]
     alone = [case for case in optimizer_cases() if case.name.startswith("small-alone-adam")]
     trained = ladder.trajectories([ladder.EVERYTHING], ["adam"], measure=("steps", "epoch"))
-    return tuned([*both, *single, *alone, *trained, *weighted_cases(), CHUNKS])
+    return tuned([*both, *alone, *trained, *weighted_cases(), CHUNKS])
+
+
+def named():
+    """C2 in float32 for its batch norms, UNAM for its pools behind ReLUs."""
+    cases = [*batch_cases(["c2", "unam"], ["float32"], (10,)), *step_cases(["c2"])]
+    return tuned([case for case in cases if case.precision == "float32"])
 
 
 CASES = {case.name: case for case in chosen()}
@@ -91,6 +94,14 @@ def test_tuned_backends_hold_every_rung(framework, tuned_traces):
     findings = judged(framework, list(CASES.values()), tuned_traces)
     assert {finding.case for finding in findings} == set(CASES)
     assert not failures(findings)
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_tuned_backends_hold_every_rung_on_c2_and_unam(tmp_path):
+    traces = collect([REFERENCE, *FRAMEWORKS], named(), tmp_path, parallel=2)
+    for framework in FRAMEWORKS:
+        assert not failures(judged(framework, named(), traces))
 
 
 @pytest.mark.slow
