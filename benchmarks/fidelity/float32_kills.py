@@ -69,12 +69,15 @@ class Float32Kill:
 def float32_kills(
     directory: Path | None = None, mutants: Iterable[str] = FAULTS, *, timeout: float = 3600.0
 ) -> list[Float32Kill]:
-    """Each fault, and its framework without one, through R5b and R5c on one small network."""
+    """Each framework without a fault, and with each of its own, through R5b and R5c on one small
+    network."""
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-float32-"))
-    kills = []
+    faults: dict[str, list[str]] = {}
     for name in mutants:
-        framework = MUTANTS[name].framework
-        for fault in ("", name):
+        faults.setdefault(MUTANTS[name].framework, [""]).append(name)
+    kills = []
+    for framework, mine in faults.items():
+        for fault in mine:
             folder = base / f"{framework}-{fault or 'sound'}"
             found = [
                 *_smooth(framework, fault, folder / "smooth", timeout),
