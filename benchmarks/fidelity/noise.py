@@ -33,7 +33,7 @@ from benchmarks.fidelity.collect import Trace, Traces
 from benchmarks.fidelity.finding import Finding
 from benchmarks.fidelity.measure import REFERENCE
 
-PERTURBED = 6  # runs with perturbed weights, of 10 controls of a framework
+PERTURBED = 6  # runs with perturbed weights, of 9 controls of a framework
 # Beyond the largest control times this a pair fails. Differences double in less than a step or two
 # once they part, so a factor of 2 is less than one step sooner: it forgives chance, not a cause.
 MARGIN = 2.0
