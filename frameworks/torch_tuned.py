@@ -170,6 +170,7 @@ class TunedTorchBackend(TorchBackend):
 
     def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
         """Record the step of each anew, from where weights and optimizer state are now."""
+        self.model.train()  # a rate is changed after an evaluation
         if not self.optimizer.param_groups[0]["count"]:  # state that the first step would make
             super().set_optimizer_state(self.get_optimizer_state())
         pool = torch.cuda.graph_pool_handle()  # no two run at once, and nothing outlives a replay

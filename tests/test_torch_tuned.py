@@ -216,6 +216,22 @@ def test_a_step_is_recorded_anew_where_rate_state_or_data_moved(monkeypatch):
     assert not any(one._graphs[key] is third[key] for key in third)
 
 
+def test_a_step_is_recorded_in_training_also_after_an_evaluation(monkeypatch):
+    monkeypatch.setattr("frameworks.torch_tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    one, modes = backend(), []
+    monkeypatch.setattr(Played, "capture", lambda self, pool: modes.append(one.model.training))
+    one.stage(IMAGES, LABELS)
+    one._record(epoch())
+    for change in (
+        lambda: one.set_learning_rate(1e-4),
+        lambda: one.set_optimizer_state(one.get_optimizer_state()),
+    ):
+        one.predict(IMAGES)
+        change()
+    assert modes == [True] * 6
+
+
 def test_a_step_that_cannot_be_recorded_is_launched_and_the_row_says_why(monkeypatch):
     def refused(*arguments, **options):
         raise RuntimeError("operation not permitted when stream is capturing")
