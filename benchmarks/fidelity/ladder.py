@@ -204,13 +204,14 @@ def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: ob
 def epochs() -> list[Case]:
     """R5a of what a single batch does not show, in float64: an epoch in one call, as runs time it,
     its order, a smaller last batch and class weights. Two small networks say it all."""
-    fields: dict[str, object] = {"images": 44, "test_images": 8, "steps": 6}
     whole = make(
         EVERYTHING,
         steady("adam"),
         label="epoch",
+        images=44,
+        test_images=8,
         measure=("steps", "epoch"),
-        **fields,  # type: ignore[arg-type]
+        steps=6,
     )
     return [whole, *class_weighted(["float64"])]
 
