@@ -137,9 +137,10 @@ def noise(bench: Bench) -> list[Block]:
     words = []
     for cell in bench.controlled:
         ratio = paired_ratio(cell.control_seconds, cell.seconds)
+        blocks = len(cell.control_seconds)
         words.append(
             f"{cell.look.name}, {cell.tuning}, {cell.precision}, batch {cell.batch_size}: "
-            f"{with_interval(ratio)} over {len(cell.control_seconds)} blocks"
+            f"{with_interval(ratio)} over {blocks} block{'s' if blocks > 1 else ''}"
         )
     floor = bench.noise_floor
     told = (

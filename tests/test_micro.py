@@ -178,13 +178,13 @@ def test_bare_jax_convolves_as_xla_does(channels):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-2)
 
 
-def test_frameworks_take_turns():
-    names = list("abc")
-    assert [turned(names, turn) for turn in range(3)] == [
-        ["a", "b", "c"],
-        ["a", "c", "b"],
-        ["c", "a", "b"],
-    ]
+@pytest.mark.parametrize("names", ["ab", "abc", "abcde"])
+def test_frameworks_take_turns(names):
+    """In every two turns each has the same mean place, and none is always the first of a pair."""
+    orders = [turned(list(names), turn) for turn in range(2 * len(names))]
+    for one, other in zip(orders[::2], orders[1::2], strict=True):
+        assert one == other[::-1]
+    assert {order[0] for order in orders[::2]} == set(names)
 
 
 def test_no_contestant_always_follows_the_same_one():
@@ -301,21 +301,25 @@ def test_single_steps_are_timed_on_the_cpus_of_their_threads(tmp_path):
 
 def test_a_gain_is_a_range_over_the_blocks_of_one_process(monkeypatch, capsys, tmp_path):
     seconds = {"tuned": [1.0, 1.0, 1.0], "staged": [1.5, 2.0, 3.0]}
+    turns = []
 
     def run_inside(module, name, arguments, *, device, threads, tuning="tuned"):
-        if tuning == "idiomatic":
-            assert "--tuned-alone" in arguments
-            return {"choices": {}, "seconds": {"tuned": [1.5, 1.25, 1.0]}}
-        return {"choices": {"staged": "the data there"}, "seconds": dict(seconds)}
+        if "--tuned-alone" not in arguments:
+            return {"choices": {"staged": "the data there"}, "seconds": dict(seconds)}
+        turns.append(tuning)
+        without = {1: 1.5, 2: 1.25}.get(turns.count("idiomatic"), 1.0)
+        blocks = [1.0, 1.0, 9.0] if tuning == "tuned" else [without, without, 9.0]
+        return {"choices": {}, "seconds": {"tuned": blocks}}
 
     monkeypatch.setattr(gains, "run_inside", run_inside)
     output = tmp_path / "gains.json"
     arguments = ["--frameworks", "torch", "--threads", "1", "--output", str(output)]
-    assert gains.main(arguments) == 0
+    assert gains.main([*arguments, "--pairs", "3"]) == 0
     out = capsys.readouterr().out
     assert "| torch | the data there | 2.00 | range 1.500 to 3.000 of 3 blocks |" in out
     assert "MALLOC_MMAP_MAX_=0" in out
-    assert "(another process) | 1.25 | range 1.000 to 1.500 of 3 blocks |" in out
+    assert "| 1.25 | range 1.000 to 1.500, 75.0% of 3 pairs of processes |" in out
+    assert turns == ["tuned", "idiomatic", "idiomatic", "tuned", "idiomatic", "tuned"]
     content = json.loads(output.read_text())
     assert content["gains"][0]["is_range"]
     assert content["commit"] == machine.commit()[0]

@@ -291,8 +291,8 @@ def shuffled(names: list[str], settings: Settings, block: int) -> list[str]:
 
 
 def turned(names: list[str], turn: int) -> list[str]:
-    """The names from another one on, and every other time backwards: a drift hits all alike."""
-    first = turn % len(names)
+    """The names, and the next time backwards, then from another one on: a drift hits all alike."""
+    first = turn // 2 % len(names)
     order = [*names[first:], *names[:first]]
     return order[::-1] if turn % 2 else order
 

@@ -2,8 +2,8 @@
 
 The tuned backend as it is, and once without each of its choices, in interleaved blocks of one
 process per framework. A gain is the time without the choice over the time with it; its spread is
-over the blocks of that one process, and says nothing of another. What is set in the environment is
-left out in a process of its own, after the first.
+over the blocks of that one process, and says nothing of another. What is set in the environment
+before a process starts is left out in processes of their own, in turn with as many that have it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from benchmarks.micro.contest import turned
 from benchmarks.micro.inside import check, run_inside
+from benchmarks.micro.ratios import Interval, median_interval
 from benchmarks.numeric import positive
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
@@ -41,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--batch-size", type=positive, default=64, metavar="N")
     line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
     line.add_argument("--blocks", type=positive, default=5, help="blocks (default 5)")
+    line.add_argument(
+        "--pairs", type=positive, default=6, help="of processes, for the environment (default 6)"
+    )
     line.add_argument("--threads", type=positive, default=2)
     line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     line.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
@@ -66,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     from benchmarks.micro.provenance import provenance
-    from benchmarks.micro.ratios import median_interval
     from frameworks.architecture import load
 
     load(options.architecture)  # a misspelt name is told once, and here
@@ -77,52 +82,69 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         precisions=[options.precision],
     )
     origin = provenance("benchmarks.micro.gains", arguments)
-    rows, seconds, failed = [], {}, 0
+    rows: list[dict[str, Any]] = []
+    seconds: dict[str, Any] = {}
+    failed = 0
+
+    def gain(name: str, choice: str, what: str, interval: Interval, of: str) -> None:
+        row = {"framework": name, "choice": choice, "what": what, "gain": interval.median}
+        rows.append(row | interval.row() | {of: interval.values})
+        told = f"{interval.median:.2f} | {interval.words()} of {interval.values} {of}"
+        print(f"| {name} | {what} | {told} |", flush=True)
+
     for name in options.frameworks:
-        found = run_inside(
-            "benchmarks.micro.gains",
-            name,
-            arguments,
-            device=options.device,
-            threads=options.threads,
-        )
+        found = _inside(name, arguments, options)
         if found is None:
             failed = 1
             continue
-        whole = found["seconds"]["tuned"]
-        if variables := _environment(name, options.device):
-            plain = run_inside(
-                "benchmarks.micro.gains",
-                name,
-                [*arguments, "--tuned-alone"],
-                device=options.device,
-                threads=options.threads,
-                tuning="idiomatic",
-            )
-            if plain is None:
-                failed = 1
-            else:
-                found["seconds"][ENVIRONMENT] = plain["seconds"]["tuned"]
-                found["choices"][ENVIRONMENT] = f"{variables} (another process)"
         seconds[name] = found["seconds"]
         for choice, times in found["seconds"].items():
-            if choice == "tuned":
+            if choice != "tuned":
+                what = found["choices"].get(choice, "all of it: idiomatic over tuned")
+                ratios = [a / b for a, b in zip(times, found["seconds"]["tuned"], strict=True)]
+                gain(name, choice, what, median_interval(ratios, independent=False), "blocks")
+        if variables := _environment(name, options.device):
+            pairs = _pairs(name, arguments, options)
+            if pairs is None:
+                failed = 1
                 continue
-            interval = median_interval(
-                [without / full for without, full in zip(times, whole, strict=True)],
-                independent=False,
-            )
-            what = found["choices"].get(choice, "all of it: idiomatic over tuned")
-            rows.append(
-                {"framework": name, "choice": choice, "what": what}
-                | {"gain": interval.median, **interval.row(), "blocks": len(times)}
-            )
-            told = f"{interval.median:.2f} | {interval.words()} of {len(times)} blocks"
-            print(f"| {name} | {what} | {told} |", flush=True)
+            seconds[name][ENVIRONMENT] = pairs
+            medians = {tuning: [median(blocks) for blocks in pairs[tuning]] for tuning in pairs}
+            ratios = [a / b for a, b in zip(medians["idiomatic"], medians["tuned"], strict=True)]
+            gain(name, ENVIRONMENT, variables, median_interval(ratios), "pairs of processes")
     if options.output:
         content = origin | {"gains": rows, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return failed
+
+
+def _inside(
+    name: str, arguments: list[str], options: argparse.Namespace, tuning: str = "tuned"
+) -> dict[str, Any] | None:
+    """What `_measure` found in a process in the environment of a tuning; None where it failed."""
+    return run_inside(
+        "benchmarks.micro.gains",
+        name,
+        arguments,
+        device=options.device,
+        threads=options.threads,
+        tuning=tuning,
+    )
+
+
+def _pairs(
+    name: str, arguments: list[str], options: argparse.Namespace
+) -> dict[str, list[list[float]]] | None:
+    """Seconds of the tuned backend's blocks, process by process, in its own environment ("tuned")
+    and in the idiomatic one, in turn; None where a process failed."""
+    found: dict[str, list[list[float]]] = {"tuned": [], "idiomatic": []}
+    for pair in range(options.pairs):
+        for tuning in turned(list(found), pair):
+            one = _inside(name, [*arguments, "--tuned-alone"], options, tuning)
+            if one is None:
+                return None
+            found[tuning].append(one["seconds"]["tuned"])
+    return found
 
 
 def _environment(name: str, device: str) -> str:
@@ -137,7 +159,6 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each block by what is left out; "tuned" leaves nothing out."""
     import numpy as np
 
-    from benchmarks.micro.contest import turned
     from benchmarks.micro.process_wide import settings_now
     from datasets.batches import Epoch, split_into_batches
     from frameworks import weights as canonical
