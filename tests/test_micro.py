@@ -73,7 +73,7 @@ def settings(name, architecture, **more):
 
 
 @pytest.mark.parametrize(
-    "name", mostly_slow(command.FRAMEWORKS, quick=("torch", "keras"), extended=("jax",))
+    "name", mostly_slow(command.FRAMEWORKS, quick=("torch",), extended=("jax", "keras"))
 )
 def test_the_bare_loops_train_the_same_network(name, tmp_path):
     drawing = [who for who, where in BARE[name].items() if where == SHUFFLING]

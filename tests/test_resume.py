@@ -117,10 +117,8 @@ def check(monkeypatch, framework: str, parity: tuple[str, ...], *more: str) -> N
     ("framework", "parity"),
     [
         ("torch", BOTH),
-        ("jax", ("native",)),
-        ("keras", ("native",)),
-        pytest.param("jax", ("matched",), marks=pytest.mark.slow),
-        pytest.param("keras", ("matched",), marks=pytest.mark.slow),
+        pytest.param("jax", BOTH, marks=[pytest.mark.slow, pytest.mark.extended]),
+        pytest.param("keras", BOTH, marks=[pytest.mark.slow, pytest.mark.extended]),
         pytest.param("keras@torch", BOTH, marks=pytest.mark.slow),
         pytest.param("keras@jax", BOTH, marks=pytest.mark.slow),
     ],

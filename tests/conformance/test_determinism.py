@@ -45,6 +45,8 @@ def twice(tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_twice_is_the_same_to_the_bit(framework, twice):
     first, second = twice
