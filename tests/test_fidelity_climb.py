@@ -32,10 +32,13 @@ def test_every_rung_climbs_with_every_head(rung):
     assert len({case.name for case in made}) == len(made)
 
 
-@pytest.mark.parametrize("rung", ["R5a", "R5b", "R5c"])
+@pytest.mark.parametrize("rung", ["R4", "R5a", "R5b", "R5c"])
 def test_every_training_climbs_with_the_optimizers_asked_for(rung):
     asked = ["--rungs", rung, "--classes", "10", "--optimizers", "adam", "nesterov"]
-    optimizers = [case.recipe.optimizer for case in cases(*asked)]
+    asked += ["--precision", "float64" if rung == "R5a" else "float32"]
+    made = cases(*asked)
+    assert len({case.name for case in made}) == 2
+    optimizers = [case.recipe.optimizer for case in made]
     assert [type(one).__name__ for one in optimizers] == ["Adam", "SGD"]
     assert optimizers[1].nesterov
 

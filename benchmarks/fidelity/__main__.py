@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
         "--optimizers",
         nargs="+",
         metavar="NAME",
-        help="for R5 (default adam): adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
+        help="for R4 and R5 (default adam): "
+        "adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
     )
     line.add_argument(
         "--precision",

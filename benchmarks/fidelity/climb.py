@@ -208,12 +208,13 @@ def _cases(
         cases += [ladder.settled(case) for case in batches]
     for classes in options.classes:
         if "R4" in options.rungs:
-            whole = ladder.one_step(networks, options.precision, classes=classes, **shared)
+            each = options.precision, optimizers
+            whole = ladder.one_step(networks, *each, classes=classes, **shared)
             cases += [ladder.settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
-            asked = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
+            exact = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
             both = training | {"measure": ("steps", "epoch")}
-            cases += ladder.trajectories(networks, *asked, classes=classes, **both)
+            cases += ladder.trajectories(networks, *exact, classes=classes, **both)
         if "R5b" in options.rungs:
             for precision in _rounding(options):
                 smooth = optimizers, _steps(options, "R5b"), options.rate, precision

@@ -170,22 +170,26 @@ def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[
 
 
 def one_step(
-    architectures: Iterable[str | Architecture], precisions: Iterable[Precision], **fields: object
+    architectures: Iterable[str | Architecture],
+    precisions: Iterable[Precision],
+    optimizers: Iterable[str] = ("adam",),
+    **fields: object,
 ) -> list[Case]:
-    """R4: one whole step with Adam, epsilon large enough not to amplify rounding."""
-    adam = steady("adam")
+    """R4: one whole step; Adam's epsilon is large enough not to amplify rounding."""
+    precisions, optimizers = list(precisions), list(optimizers)
     options = {"images": 24, "steps": 1} | fields
     measures = {"float64": ("steps",)}  # where rounding puts no ReLU on another side
     return [
         make(
             architecture,
-            adam,
+            steady(name),
             precision,
-            label="step",
+            label=f"step-{name}",
             **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
         )
         for architecture in architectures
         for precision in precisions
+        for name in optimizers
     ]
 
 
