@@ -61,6 +61,12 @@ EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_case
 EVERY += tuned(step_cases(LARGE))
 
 
+def keras_once(names):
+    """Of Keras its default engine; on its others the same tests are `extended`."""
+    late = [pytest.mark.slow, pytest.mark.extended]
+    return [pytest.param(name, marks=late if "@" in name else []) for name in names]
+
+
 def judged(framework, cases, traces):
     findings = []
     for case in cases:
@@ -70,10 +76,9 @@ def judged(framework, cases, traces):
 
 
 @pytest.fixture(scope="module")
-def tuned_traces(tmp_path_factory):
-    """Every framework's trace of the chosen cases, and the reference's."""
-    directory = tmp_path_factory.mktemp("tuned")
-    return collect([REFERENCE, *FRAMEWORKS], list(CASES.values()), directory, parallel=2)
+def reference_traces(tmp_path_factory):
+    """The reference's traces of the chosen cases."""
+    return collect([REFERENCE], list(CASES.values()), tmp_path_factory.mktemp("tuned"), parallel=2)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +94,11 @@ def test_the_chosen_cases_reach_every_measurement():
     assert all(case.tuning == "tuned" for case in CASES.values())
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_tuned_backends_hold_every_rung(framework, tuned_traces):
-    findings = judged(framework, list(CASES.values()), tuned_traces)
+@pytest.mark.parametrize("framework", keras_once(FRAMEWORKS))
+def test_tuned_backends_hold_every_rung(framework, reference_traces, tmp_path):
+    cases = list(CASES.values())
+    traces = collect([framework], cases, tmp_path, parallel=2)
+    findings = judged(framework, cases, reference_traces | traces)
     assert {finding.case for finding in findings} == set(CASES)
     assert not failures(findings)
 
