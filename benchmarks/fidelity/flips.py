@@ -18,6 +18,7 @@ from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.errors import Tensors
 from benchmarks.fidelity.finding import Pair
+from benchmarks.fidelity.measure import optimizer_state
 from datasets.batches import Batch
 from frameworks.numpy_reference import Kinks, NumpyReference, count_flips, recorded_kinks
 
@@ -42,8 +43,7 @@ def step(reference: NumpyReference, batch: Batch, kinks: Kinks) -> Arrays:
     statistics, which no gradient moves, as they were."""
     reference.apply_gradients(reference.gradients(batch, kinks).gradients)
     weights = {f"step/1/{key}": array for key, array in reference.get_weights().items()}
-    state = reference.get_optimizer_state()
-    return weights | {f"state/{name}": array for name, array in state.items()}
+    return weights | optimizer_state(reference)
 
 
 def on_my_side(

@@ -14,7 +14,6 @@ from frameworks.weights import Weights
 
 Found = list[tuple[str, float]]
 Recorded = tuple[str, int, Weights, Weights]  # where, steps so far, mine, the other's
-_SQUARES = {"accumulator", "mean_square", "mean_square_update", "second_moment"}
 
 
 def whole_step(pair: Pair) -> list[Finding]:
@@ -160,25 +159,14 @@ def _predictions(pair: Pair, rung: str) -> list[Finding]:
 def _optimizer_state(
     mine: dict[str, np.ndarray], other: dict[str, np.ndarray], dead: Collection[str]
 ) -> Found:
-    """The number of steps, the rate, and each slot tensor by tensor.
-
-    A mean of squares by its root, which is of a gradient's size: the bound is a gradient's, and a
-    square is twice as far off as what it is the square of.
-    """
+    """The number of steps, the rate, and each slot tensor by tensor: errors of a gradient's kind,
+    since a mean of squares is there by its root (`measure.optimizer_state`)."""
     found = [("step", float(mine["step"] != other["step"]))]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
     slots = [name for name in other if "/" in name and name.split("/", 1)[1] not in dead]
-    found += [(name, errors.relative_l2(_slot(mine, name), _slot(other, name))) for name in slots]
+    found += [(name, errors.relative_l2(mine[name], other[name])) for name in slots]
     return found
-
-
-def _slot(state: Tensors, name: str) -> np.ndarray:
-    """The root of a mean of squares, any other slot as it is; below zero the root is NaN."""
-    if name.split("/", 1)[0] not in _SQUARES:
-        return state[name]
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(state[name])
 
 
 def _part(arrays: Tensors, prefix: str) -> Weights:
