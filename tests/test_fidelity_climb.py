@@ -144,7 +144,7 @@ def test_each_training_rung_has_its_own_length_unless_one_is_given():
     assert [case.steps for case in cases(*rungs, "--steps", "7")] == [7, 7]
 
 
-def test_r5_trains_slower_than_r3_by_the_share_asked_for():
+def test_training_rungs_have_rates_of_their_own_over_r3_s_or_the_one_asked_for():
     optimizers = ("sgd", "nesterov", "adam")
 
     def shares(*arguments, network="unam"):
@@ -157,6 +157,8 @@ def test_r5_trains_slower_than_r3_by_the_share_asked_for():
     for rung in ("R5a", "R5b"):
         assert shares("--rungs", rung) == [1, 1, 1 / 4]
         assert shares("--rungs", rung, network="c2") == [1 / 16] * 3
+    assert shares("--rungs", "R4", "--precision", "float32") == [1, 16, 1]
+    assert shares("--rungs", "R4", "--precision", "float32", "--rate", "4") == [4] * 3
     assert shares("--rungs", "R5a", "--rate", "1") == [1] * 3
     assert shares("--rungs", "R5b", "--rate", "0.5") == [0.5] * 3
 

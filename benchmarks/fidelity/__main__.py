@@ -91,8 +91,9 @@ def parser() -> argparse.ArgumentParser:
         "--rate",
         type=share,
         metavar="SHARE",
-        help="of R5a and R5b: learning rate over that of R3 (default 1/16 with batch norm, else 1 "
-        "for SGD and 1/4 for the others); at a larger one rounding grows",
+        help="of R4, R5a and R5b: learning rate over that of R3 (default of R4 16 for Nesterov, "
+        "else 1; of R5 1/16 with batch norm, else 1 for SGD and 1/4 for the others); at a larger "
+        "one rounding grows from step to step, at a smaller one it counts for more in each",
     )
     line.add_argument("--batch-size", type=positive, default=8, metavar="N")
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")

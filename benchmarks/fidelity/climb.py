@@ -208,7 +208,7 @@ def _cases(
         cases += [ladder.settled(case) for case in batches]
     for classes in options.classes:
         if "R4" in options.rungs:
-            each = options.precision, optimizers
+            each = options.precision, optimizers, options.rate
             whole = ladder.one_step(networks, *each, classes=classes, **shared)
             cases += [ladder.settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
@@ -302,7 +302,7 @@ def _as_asked(case: Case, options: argparse.Namespace) -> Case:
         said.append(f"{options.size}px")
     if options.batch_size != _default("batch_size"):
         said.append(f"batch{options.batch_size}")
-    if case.steps > 1 and options.rate is not None:
+    if case.steps and options.rate is not None:
         said.append(f"rate{options.rate:g}")
     if case.steps > 1 and options.adam_epsilon != _default("adam_epsilon"):
         said.append(f"epsilon{options.adam_epsilon:g}")

@@ -173,16 +173,20 @@ def one_step(
     architectures: Iterable[str | Architecture],
     precisions: Iterable[Precision],
     optimizers: Iterable[str] = ("adam",),
+    rate: float | None = None,
     **fields: object,
 ) -> list[Case]:
-    """R4: one whole step; Adam's epsilon is large enough not to amplify rounding."""
+    """R4: one whole step; Adam's epsilon is large enough not to amplify rounding.
+
+    rate: learning rate over DYADIC's (default: `r4_rate`).
+    """
     precisions, optimizers = list(precisions), list(optimizers)
     options = {"images": 24, "steps": 1} | fields
     measures = {"float64": ("steps",)}  # where rounding puts no ReLU on another side
     return [
         make(
             architecture,
-            steady(name),
+            _at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
             precision,
             label=f"step-{name}",
             **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
@@ -281,6 +285,12 @@ def smooth_twin(architecture: Architecture) -> Architecture:
     return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
 
 
+def r4_rate(optimizer: Optimizer) -> float:
+    """Learning rate of R4 over DYADIC's: under Nesterov a step that is long beside the spacing of
+    float32, to which Keras on PyTorch rounds the weights twice (docs/fidelity.md)."""
+    return 2.0**4 if isinstance(optimizer, recipes.SGD) and optimizer.nesterov else 1.0
+
+
 def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
     """Learning rate of R5 over DYADIC's: as large as rounding allows (docs/fidelity.md).
 
@@ -294,7 +304,10 @@ def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
 
 
 def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
-    share = r5_rate(optimizer, architecture) if rate is None else rate
+    return _at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
+
+
+def _at_rate(optimizer: Optimizer, share: float) -> Optimizer:
     return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
 
 
