@@ -2,73 +2,70 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
-import subprocess
 import sys
-import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from results import pack
 from results.store import Store
-from tests.conftest import ROOT
 from tests.factory import synthetic_run
 
-# Kills itself ahead of the file operation of that number: opening, renaming, removing, flushing to
-# disk, making a directory. Prints how many there were when it comes to its end.
-_KILLED = """
-    import os, signal, sys
-    import pyarrow.parquet
-    from results import pack, store
-    from results.store import Store
-    from tests.factory import synthetic_run
+# A process is forked from one that has the imports already: every kill costs a fork.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["results.store", "tests.factory", "pyarrow.parquet"])
 
-    path, last = sys.argv[1], int(sys.argv[2])
+
+def _compact(path: Path) -> None:
+    pack.pack(path, Store(path).files(), pack_bytes=1)
+
+
+def _append(path: Path) -> None:
+    Store(path).append(*synthetic_run(seed=99))
+
+
+def _killed(work: Callable[[Path], None], path: Path, last: int, counted: Path) -> None:
+    """Do the work and kill itself ahead of the file operation of that number: opening, renaming,
+    removing, flushing to disk, making a directory. How many there were is written at the end."""
     count = 0
 
-    def operation():
-        global count
+    def operation() -> None:
+        nonlocal count
         count += 1
         if count == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch(event, arguments):
-        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.listdir"):
-            if str(arguments[0]).startswith(path):
-                operation()
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        touched = event in ("open", "os.rename", "os.remove", "os.mkdir", "os.listdir")
+        if touched and str(arguments[0]).startswith(str(path)):
+            operation()
 
     flush = os.fsync
 
-    def flushed(descriptor):
+    def flushed(descriptor: int) -> None:
         operation()
         flush(descriptor)
         operation()
 
-    run = synthetic_run(seed=99)
     pack.ROW_GROUP_ROWS = 2
     os.fsync = flushed
     sys.addaudithook(watch)
-    {work}
-    print(count)
-"""
-_COMPACT = "pack.pack(Store(path).path, Store(path).files(), pack_bytes=1)"
-_APPEND = "Store(path).append(*run)"
+    work(path)
+    counted.write_text(str(count))
 
 
-def killed_at(number: int, store: Store, work: str) -> int | None:
+def killed_at(number: int, store: Store, work: Callable[[Path], None], counted: Path) -> int | None:
     """Do the work in a process that is killed; the number of operations when it was not."""
-    code = textwrap.dedent(_KILLED).format(work=work)
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(store.path), str(number)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == -signal.SIGKILL:
+    process = _FORKS.Process(target=_killed, args=(work, store.path, number, counted))
+    process.start()
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
         return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    assert process.exitcode == 0
+    return int(counted.read_text())
 
 
 def filled(path: Path, runs: int) -> Store:
@@ -78,15 +75,18 @@ def filled(path: Path, runs: int) -> Store:
     return store
 
 
-@pytest.mark.parametrize("work", [_COMPACT, _APPEND], ids=["compact", "append"])
-def test_killed_at_any_file_operation_no_row_is_lost_or_doubled(tmp_path: Path, work: str) -> None:
+@pytest.mark.parametrize("work", [_compact, _append])
+def test_killed_at_any_file_operation_no_row_is_lost_or_doubled(
+    tmp_path: Path, work: Callable[[Path], None]
+) -> None:
     before = range(5)
+    whole = filled(tmp_path / "whole", len(before))
     number = 0
     finished = None
     while finished is None:
         number += 1
-        store = filled(tmp_path / f"at-{number}", len(before))
-        finished = killed_at(number, store, work)
+        store = Store(Path(shutil.copytree(whole.path, tmp_path / f"at-{number}")))
+        finished = killed_at(number, store, work, tmp_path / "counted")
         seeds = sorted(store.runs()["seed"])  # a damaged file would warn, and warnings are errors
         assert seeds in ([*before], [*before, 99]), f"killed at operation {number}"
         assert sorted(store.predictions()["execution_id"].unique()) == sorted(
@@ -95,7 +95,7 @@ def test_killed_at_any_file_operation_no_row_is_lost_or_doubled(tmp_path: Path, 
         store.compact()  # what was broken off is done again
         assert sorted(store.runs()["seed"]) == seeds
     assert number == finished + 1
-    assert number > (10 if work == _COMPACT else 3)
+    assert number > (10 if work is _compact else 3)
 
 
 def _append_many(path: Path, writer: int, runs: int) -> None:
