@@ -61,10 +61,10 @@ EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_case
 EVERY += tuned(step_cases(LARGE))
 
 
-def keras_late(names):
-    """The names; of Keras, whose three engines take minutes, the test is one of the `extended`."""
+def compiled_late(names):
+    """The names; of all but PyTorch, whose compiling takes a minute each, the test is `extended`."""
     late = [pytest.mark.slow, pytest.mark.extended]
-    return [pytest.param(name, marks=late if "keras" in name else []) for name in names]
+    return [pytest.param(name, marks=[] if name == "torch" else late) for name in names]
 
 
 def judged(framework, cases, traces):
@@ -94,7 +94,7 @@ def test_the_chosen_cases_reach_every_measurement():
     assert all(case.tuning == "tuned" for case in CASES.values())
 
 
-@pytest.mark.parametrize("framework", keras_late(FRAMEWORKS))
+@pytest.mark.parametrize("framework", compiled_late(FRAMEWORKS))
 def test_tuned_backends_hold_every_rung(framework, reference_traces, tmp_path):
     cases = list(CASES.values())
     traces = collect([framework], cases, tmp_path, parallel=2)
