@@ -62,7 +62,7 @@ EVERY += tuned(step_cases(LARGE))
 
 
 def compiled_late(names):
-    """The names; of all but PyTorch, whose compiling takes a minute each, the test is `extended`."""
+    """The names; all but PyTorch compile for about a minute, so theirs is one of the `extended`."""
     late = [pytest.mark.slow, pytest.mark.extended]
     return [pytest.param(name, marks=[] if name == "torch" else late) for name in names]
 
