@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fidelity import __main__ as command
+from benchmarks.fidelity import attribute as attribute_command
 from benchmarks.fidelity import attribution
 from datasets import demo
 from datasets.catalog import Dataset
@@ -227,6 +228,32 @@ def test_a_real_attribution_from_training_to_page(tmp_path, capsys):
     text = written.page.read_text(encoding="utf-8")
     assert "Which default is to blame?" in text
     assert "The results" not in text  # no runs, no empty table of them
+
+
+def test_what_was_trained_before_an_interruption_is_kept(tmp_path, capsys, monkeypatch):
+    """Of two seeds the first and the second's origin, and no training of the other framework."""
+
+    def interrupted(frameworks, cases, directory, **how):
+        (name,) = frameworks
+        folder = directory / f"{name}-float32"
+        folder.mkdir(parents=True)
+        for case in cases[: len(cases) // 2 + 1]:
+            logits = np.eye(10)[np.arange(case.test_images) % 10]
+            np.savez(folder / f"{case.name}.npz", predictions=logits, losses=np.ones(20))
+        (folder / "half.part").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(attribute_command, "collect", interrupted)
+    arguments = ["--native", "matched", "torch", "--architectures", "c1", "--seeds", "2"]
+    arguments += ["--inside", "torch", "--store", str(tmp_path)]
+    assert command.main(arguments) == 130
+    kept = findings.read_trainings(tmp_path)
+    assert f"{len(kept)} trainings of c1 are kept" in capsys.readouterr().err
+    assert set(kept["status"]) == {"ok"}
+    assert kept.groupby("seed").size().tolist() == [len(kept) - 1, 1]
+    of_the_first = kept[kept["direction"].isin(["on", "off"])]
+    assert len(of_the_first) >= 4
+    assert (of_the_first["early_difference"] == 0).all()
 
 
 def test_galaxies_are_split_by_class_with_the_test_images_last(tmp_path):

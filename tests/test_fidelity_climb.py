@@ -1,5 +1,7 @@
 """Which cases a climb builds from the command line, and what it says of those it cannot."""
 
+import threading
+
 import msgspec
 import pytest
 
@@ -136,6 +138,27 @@ def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tm
     asked.clear()
     collect.collect(["a", "b"], five, tmp_path)
     assert [names for _, names, _ in asked] == [list("01234")] * 2
+
+
+def test_how_far_a_long_measurement_is_is_told(monkeypatch, tmp_path):
+    heard = threading.Event()
+
+    def measured(name, mine, directory, timeout, python):
+        directory.mkdir()
+        for file in ("0.npz", "1.error", "2.part", "log.txt"):
+            (directory / file).touch()
+        assert heard.wait(20)
+        return {}
+
+    def tell(line):
+        if line == "2 of 3 measured after 0 min":
+            heard.set()
+
+    monkeypatch.setattr(collect, "_measure", measured)
+    monkeypatch.setattr(collect, "TELL_EVERY", 0.01)
+    three = [msgspec.structs.replace(ladder.make("c1"), name=str(number)) for number in range(3)]
+    collect.collect(["a"], three, tmp_path, tell=tell)
+    assert heard.is_set()
 
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():

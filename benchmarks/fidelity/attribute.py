@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,8 +19,8 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.device import resolve
-from benchmarks.fidelity import attribution
-from benchmarks.fidelity.collect import Traces, collect
+from benchmarks.fidelity import attribution, console
+from benchmarks.fidelity.collect import Traces, collect, finished
 from datasets import catalog
 from frameworks.architecture import Architecture, load
 from frameworks.backend import framework
@@ -57,7 +58,8 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                 epochs=options.epochs,
             )
             started = datetime.now(UTC)
-            rows = _train(load(name), recipe, options, pictures, Path(scratch) / str(number))
+            folder = Path(scratch) / str(number)
+            rows, whole = _train(load(name), recipe, options, pictures, folder)
             common = {
                 "architecture": load(name).name,
                 "optimizer": optimizer,
@@ -74,7 +76,12 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                 "versions": json.dumps(machine.versions()),
                 "command": " ".join(command),
             }
-            kept.append_trainings(options.store, [row | common for row in rows], started_at=started)
+            if rows:
+                trained = [row | common for row in rows]
+                kept.append_trainings(options.store, trained, started_at=started)
+            if not whole:
+                print(f"{len(rows)} trainings of {load(name).name} are kept", file=sys.stderr)
+                raise KeyboardInterrupt
             frame = pd.DataFrame(rows)
             show(attribute(frame), origin, target, inside)
             status |= int((frame["status"] != "ok").any())
@@ -87,8 +94,9 @@ def _train(
     options: argparse.Namespace,
     pictures: attribution.Pictures,
     directory: Path,
-) -> list[dict[str, Any]]:
-    """Every variant and seed, in as many processes of a framework as are asked for; a row each."""
+) -> tuple[list[dict[str, Any]], bool]:
+    """Every variant and seed, in as many processes of a framework as are asked for; a row each, and
+    whether all were tried. Interrupted, it gives the rows of those that were finished."""
     origin, target = options.native
     sets = list(attribution.variants(architecture, recipe, origin, target, options.inside))
     made = attribution.cases(
@@ -103,19 +111,23 @@ def _train(
     optimizer = recipe.optimizer.__struct_config__.tag
     print(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
     traces: Traces = {}
+    how = {"timeout": options.timeout, "parallel": options.parallel, "tell": console.tell}
     for where in dict.fromkeys(variant.framework for variant in sets):
         mine = [case for variant, case in made if variant.framework == where]
-        traces |= collect(
-            [where], mine, directory, timeout=options.timeout, parallel=options.parallel
-        )
-    return attribution.rows(made, traces, pictures.labels)
+        try:
+            traces |= collect([where], mine, directory, **how)
+        except KeyboardInterrupt:
+            traces |= finished(where, mine, directory)
+            done = [(one, case) for one, case in made if (one.framework, case.name) in traces]
+            return attribution.rows(done, traces, pictures.labels), False
+    return attribution.rows(made, traces, pictures.labels), True
 
 
 def show(found: Attribution, origin: str, target: str, inside: str) -> None:
     """Print the ranked table and the sentences."""
-    console = Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 140)  # in a file nothing need be folded
+    terminal = Console(soft_wrap=True, highlight=False)
+    if not terminal.is_terminal:
+        terminal.width = max(terminal.width, 140)  # in a file nothing need be folded
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("default", "worth, points", "95 %", "on first", "off last", "first 20 steps"):
         table.add_column(header)
@@ -134,9 +146,9 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
     if found.own is not None and found.unexplained is not None:
         table.add_row(f"{target} less {origin}, own runs", *_mean_and_interval(found.own))
         table.add_row("not explained", *_mean_and_interval(found.unexplained))
-    console.print(table)
+    terminal.print(table)
     for sentence in sentences(found, origin, target, inside):
-        console.print(f"- {sentence}", markup=False)
+        terminal.print(f"- {sentence}", markup=False)
 
 
 def _mean_and_interval(worth: Worth) -> tuple[str, str]:

@@ -200,8 +200,8 @@ def rows(
             logits = trace["predictions"]
             score = scoring.score(logits, labels[-len(logits) :], 0.0)
             row |= {"accuracy": score.accuracy, "cross_entropy": score.cross_entropy}
-            end = {"on": "origin", "off": "target"}.get(variant.direction)
-            if end is not None:
+            end = {"on": "origin", "off": "target"}.get(variant.direction, "")
+            if (end, case.seed) in ends:
                 other = traces[variant.framework, ends[end, case.seed]]
                 if other.path is not None:
                     row["early_difference"] = early_difference(trace["losses"], other["losses"])

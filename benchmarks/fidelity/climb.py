@@ -23,7 +23,7 @@ from benchmarks.fidelity import ladder, noise
 from benchmarks.fidelity.__main__ import RUNGS, STEPS, parser
 from benchmarks.fidelity.case import Case
 from benchmarks.fidelity.collect import collect
-from benchmarks.fidelity.console import show
+from benchmarks.fidelity.console import show, tell
 from benchmarks.fidelity.finding import Finding
 from benchmarks.fidelity.measure import REFERENCE
 from benchmarks.fidelity.noise_run import against_own_noise
@@ -122,7 +122,7 @@ def _climb_part(
 ) -> tuple[list[Finding], list[noise.Curve]]:
     """Measured in all frameworks and judged."""
     names: list[str] = options.frameworks
-    how = {"timeout": options.timeout, "parallel": options.parallel}
+    how = {"timeout": options.timeout, "parallel": options.parallel, "tell": tell}
     traces = collect([REFERENCE, *names], part.cases, folder, **how)
     findings = [*judge(traces, part.cases, names), *part.left_out]
     curves: list[noise.Curve] = []

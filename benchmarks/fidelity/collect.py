@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,12 +70,14 @@ class Trace(Mapping[str, np.ndarray]):
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
+Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
 # JAX compiles a program once for all the cases of a process. Not beyond it: another number of
 # threads is another program, of which the cache's key may not know.
 _COMPILED_ONCE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+TELL_EVERY = 60.0  # seconds
 
 
 def collect(
@@ -83,6 +88,7 @@ def collect(
     timeout: float = 3600.0,
     parallel: int = 1,
     interpreters: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Traces:
     """Every framework's trace of every case; one process per framework, precision, number of
     threads, tuning and device, deterministic or not.
@@ -93,6 +99,7 @@ def collect(
         directory: receives the arrays; a temporary one when None (gone when the program ends).
         parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
         interpreters: of frameworks that do not run in this one, by name.
+        tell: is told every minute how many there are already.
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
     alike: dict[tuple[Any, ...], list[Case]] = {}
@@ -100,7 +107,7 @@ def collect(
         process = (case.precision, case.threads, case.tuning, case.device, case.deterministic)
         alike.setdefault(process, []).append(case)
     hands = max(1, parallel // max(1, len(alike) * len(frameworks)))
-    jobs: list[tuple[str, list[Case], Path]] = [
+    jobs: list[Job] = [
         (name, dealt, base / "-".join(map(str, (name, *process, hand))))
         for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
         for name in frameworks
@@ -109,12 +116,43 @@ def collect(
     ]
     paths = interpreters or {}
 
-    def measured(job: tuple[str, list[Case], Path]) -> Traces:
+    def measured(job: Job) -> Traces:
         return _measure(*job, timeout, paths.get(job[0], sys.executable))
 
-    with ThreadPoolExecutor(parallel) as pool:
+    with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
         results = pool.map(measured, jobs)
         return {key: trace for traces in results for key, trace in traces.items()}
+
+
+def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
+    """What a `collect` into the directory left that was broken off."""
+    found = {path.stem: path for path in directory.glob(f"{framework}-*/*.npz")}
+    return {
+        (framework, case.name): Trace(framework, case, found[case.name])
+        for case in cases
+        if case.name in found
+    }
+
+
+@contextmanager
+def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterator[None]:
+    """Say now and then, from a thread of its own, how many cases of the jobs are done."""
+    over, start = threading.Event(), time.monotonic()
+    total = sum(len(cases) for _, cases, _ in jobs)
+
+    def watch() -> None:
+        while tell and not over.wait(TELL_EVERY):
+            left = [path.suffix for *_, folder in jobs for path in folder.glob("*")]
+            done = left.count(".npz") + left.count(".error")
+            tell(f"{done} of {total} measured after {(time.monotonic() - start) / 60:.0f} min")
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 def _measure(name: str, cases: list[Case], directory: Path, timeout: float, python: str) -> Traces:

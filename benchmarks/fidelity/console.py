@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -24,6 +25,11 @@ def show(findings: Iterable[Finding], *, verbose: bool = False) -> None:
                 f"{finding.against}: {finding.metric} {finding.value:.1e} (bound "
                 f"{finding.bound:.0e}){place}. {finding.cause}"
             )
+
+
+def tell(line: str) -> None:
+    """Progress, apart from what is printed as the result."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def summary(findings: list[Finding], *, verbose: bool) -> Table:

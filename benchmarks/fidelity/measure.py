@@ -236,8 +236,10 @@ def main(name: str, cases_file: str, output: str) -> int:
             reason = " ".join(str(error).split())[:500]
             target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
             continue
-        with open(target.with_name(f"{case.name}.npz"), "wb") as file:
+        part = target.with_name(f"{case.name}.part")
+        with open(part, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
     return 0
 
 

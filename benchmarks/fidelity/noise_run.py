@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def against_own_noise(
     *,
     timeout: float,
     parallel: int = 1,
+    tell: Callable[[str], None] | None = None,
     mutants: Mapping[str, str] | None = None,
 ) -> tuple[list[Finding], list[noise.Curve]]:
     """R5c of cases that differ in the optimizer alone, for every pair of frameworks.
@@ -32,11 +33,12 @@ def against_own_noise(
         folder: receives the arrays.
         timeout: seconds, of a process that trains all the cases in one framework.
         parallel: processes at a time.
+        tell: is told every minute how far it is.
         mutants: by framework, the fault that it is to have in all of its runs.
     """
     faults = dict.fromkeys(names, "") | dict(mutants or {})
     forward = msgspec.structs.replace(plain[0], measure=("forward",))
-    how = {"timeout": timeout, "parallel": parallel}
+    how = {"timeout": timeout, "parallel": parallel, "tell": tell}
     found = _collect({REFERENCE: ""} | faults, [forward], folder / "forward", **how)
     if unmeasured := _unmeasured(found):
         return [_not_run(trace, case) for case in plain for trace in unmeasured], []
