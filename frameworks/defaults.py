@@ -87,6 +87,18 @@ NATIVE: Mapping[str, Defaults] = {
     },
 }
 
+# Of the values above, those that a framework has no form of: it refuses what states one.
+CANNOT: Mapping[str, Defaults] = {
+    "keras": {
+        "batch_norm.running_variance": "unbiased",
+        "batch_norm.variance": "fast",
+        "adagrad.epsilon_in_root": False,
+        "rmsprop.epsilon_in_root": False,
+    },
+    "torch": {"batch_norm.variance": "fast"},
+    "flax": {},
+}
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 

@@ -16,8 +16,9 @@ from benchmarks.fidelity import attribution
 from datasets import demo
 from datasets.catalog import Dataset
 from frameworks.architecture import load
-from frameworks.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
-from frameworks.recipe import SGD, Recipe
+from frameworks.backend import framework
+from frameworks.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.recipe import OPTIMIZERS, SGD, Recipe
 from report import attribution as section
 from report import page
 from report.section import Note, Picture, Table
@@ -53,8 +54,8 @@ def trainings(effects, interaction, seeds, generator, own=None):
         for name in names:
             rows.append(row(name, "on", seed, base + effects[name]))
             rows.append(row(name, "off", seed, total - effects[name] - interaction))
-        for framework, accuracy in (own or {}).items():
-            rows.append(row("", "own", seed, accuracy + base - 0.5, framework))
+        for end, accuracy in (own or {}).items():
+            rows.append(row("", "own", seed, accuracy + base - 0.5, end))
     return pd.DataFrame(rows)
 
 
@@ -176,6 +177,34 @@ def test_switching_everything_on_one_by_one_leads_from_one_end_to_the_other():
         walked |= {field: NATIVE["torch"][field] for field in fields}
     assert fill_architecture(load("c2"), walked) == fill_architecture(load("c2"), NATIVE["torch"])
     assert fill_recipe(ADAM, walked) == fill_recipe(ADAM, NATIVE["torch"])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+@pytest.mark.parametrize("inside", ["keras", "torch", "jax"])
+def test_what_a_framework_has_no_form_of_is_not_switched_inside_it(inside, optimizer):
+    recipe = Recipe(optimizer=OPTIMIZERS[optimizer](), epochs=1)
+    lacking = {
+        "keras": {"batch norm: running variance", "batch norm: variance"},
+        "torch": {"batch norm: variance"},
+        "jax": set(),
+    }[inside]
+    if (inside, optimizer) == ("keras", "rmsprop"):
+        lacking |= {"rmsprop: epsilon in root"}
+    asked = (load("c2"), recipe, "torch", "jax", inside)
+    assert set(attribution.not_switched(*asked)) == lacking
+    sets = [one for one in attribution.variants(*asked) if one.direction != "own"]
+    assert not lacking & {one.factor for one in sets}
+    for field, value in CANNOT[framework(inside).defaults].items():
+        assert value not in {one.defaults[field] for one in sets}
+
+
+def test_a_default_that_cannot_be_switched_is_told_and_the_others_are_counted():
+    frame = trainings({"a": 0.01}, 0.0, 4, np.random.default_rng(5))
+    found = attribute(pd.concat([frame, pd.DataFrame([attribute_command._not_run("b", "torch")])]))
+    assert [factor.name for factor in found.factors] == ["a"]
+    assert found.seeds == (0, 1, 2, 3)
+    (told,) = found.left_out
+    assert told.startswith("b (on), torch, seed 0: not run: torch has no form of it")
 
 
 def test_nothing_to_attribute_is_said(capsys):

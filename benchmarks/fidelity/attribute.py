@@ -120,7 +120,16 @@ def _train(
             traces |= finished(where, mine, directory)
             done = [(one, case) for one, case in made if (one.framework, case.name) in traces]
             return attribution.rows(done, traces, pictures.labels), False
-    return attribution.rows(made, traces, pictures.labels), True
+    rows = attribution.rows(made, traces, pictures.labels)
+    lacking = attribution.not_switched(architecture, recipe, origin, target, options.inside)
+    return [*rows, *(_not_run(name, options.inside) for name in lacking)], True
+
+
+def _not_run(factor: str, inside: str) -> dict[str, Any]:
+    """The row of a default that one framework cannot be given."""
+    reason = f"{inside} has no form of it; it is in what is not explained"
+    place = {"factor": factor, "direction": "on", "framework": inside, "seed": 0}
+    return {**place, "status": "not run", "reason": reason}
 
 
 def show(found: Attribution, origin: str, target: str, inside: str) -> None:

@@ -24,7 +24,14 @@ from datasets.catalog import Dataset
 from datasets.splits import stratified
 from frameworks.architecture import Architecture
 from frameworks.backend import framework
-from frameworks.defaults import NATIVE, PROJECT, Defaults, fill_architecture, fill_recipe
+from frameworks.defaults import (
+    CANNOT,
+    NATIVE,
+    PROJECT,
+    Defaults,
+    fill_architecture,
+    fill_recipe,
+)
 from frameworks.recipe import Recipe
 from results.attribution import EARLY_STEPS
 
@@ -63,6 +70,27 @@ def defaults_of(name: str) -> Defaults:
     return PROJECT if name == MATCHED else NATIVE[framework(name).defaults]
 
 
+def switchable(origin: str, target: str, inside: str) -> tuple[Defaults, Defaults]:
+    """The two sets of defaults as far as one framework has them.
+
+    A field of which it lacks a form is the project's in both, so that it is not switched.
+    """
+    first, last = defaults_of(origin), defaults_of(target)
+    for field, value in CANNOT[framework(inside).defaults].items():
+        if value in (first[field], last[field]):
+            first, last = ({**one, field: PROJECT[field]} for one in (first, last))
+    return first, last
+
+
+def not_switched(
+    architecture: Architecture, recipe: Recipe, origin: str, target: str, inside: str
+) -> list[str]:
+    """The factors of the two sets that cannot be switched inside that framework."""
+    every = factors(architecture, recipe, defaults_of(origin), defaults_of(target))
+    had = factors(architecture, recipe, *switchable(origin, target, inside))
+    return [name for name in every if name not in had]
+
+
 def factors(
     architecture: Architecture, recipe: Recipe, origin: Defaults, target: Defaults
 ) -> dict[str, tuple[str, ...]]:
@@ -89,13 +117,13 @@ def variants(
     Raises:
         ValueError: nothing that differs between the two sets changes this network and recipe.
     """
-    first, last = defaults_of(origin), defaults_of(target)
+    first, last = switchable(origin, target, inside)
     named = factors(architecture, recipe, first, last)
     if not named:
         raise ValueError(
-            f"no default that differs between {origin} and {target} changes "
-            f"{architecture.name} with {type(recipe.optimizer).__name__}; there is nothing to "
-            "attribute"
+            f"no default that differs between {origin} and {target} and can be switched inside "
+            f"{inside} changes {architecture.name} with {type(recipe.optimizer).__name__}; "
+            "there is nothing to attribute"
         )
     yield Variant("", "origin", first, inside)
     yield Variant("", "target", last, inside)
