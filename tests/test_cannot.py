@@ -26,7 +26,7 @@ def refused(name: str, field: str, value: object) -> bool:
     network = Network(architecture, (4, 4, 3), 3)
     recipe = fill_recipe(Recipe(optimizer=optimizer, epochs=1, batch_size=2), defaults)
     try:
-        chosen.backend()(network, recipe, Runtime(threads=1), None)
+        chosen.backend()(network, recipe, Runtime(), None)
     except SpecificationError:
         return True
     return False
