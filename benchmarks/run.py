@@ -1,22 +1,23 @@
 """The main command: `python -m benchmarks.run` trains a matrix of runs and draws the report.
 
-Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 interrupted.
+Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 interrupted, 143 asked
+to end (SIGTERM).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from benchmarks import stopping
 from benchmarks.failures import message
 from benchmarks.keeping import Keeping, described
 from benchmarks.keeping import asked as kept
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from results.store import Store
 
 _LOG_WIDTH = 180  # characters: a log is as wide as a table needs
-OK, RUN_FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
+OK, RUN_FAILED = 0, 1
 
 
 def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
@@ -93,17 +94,14 @@ def asked_for(options: argparse.Namespace) -> list[Asked]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = parser().parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        with damage_on_stderr():
+        with stopping.sigterm_interrupts(), damage_on_stderr():
             status = _main(options)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK if options.dry_run else RUN_FAILED
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -149,7 +147,7 @@ def _main(options: argparse.Namespace) -> int:
             return _run_all(prepared, views, store, scratch, keeping, options)
     except KeyboardInterrupt as interrupt:
         print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
-        return TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
+        return stopping.status(interrupt)
 
 
 def _run_all(
@@ -240,14 +238,6 @@ def _show_results(prepared: list[Prepared], store: Store, report: Path | None) -
         from report import page
 
         print(f"report: {page.write(store, report).page}")
-
-
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
-
-
-def _terminated(*_: object) -> NoReturn:
-    raise _Terminated
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks import stopping
 from benchmarks.tracking.options import parser
 from results.files import damage_on_stderr
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         with damage_on_stderr():
-            status = commands[options.command](options)
+            status = stopping.told(partial(commands[options.command], options))
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader, such as head, has had enough
@@ -47,9 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
 
 
 def _history(options: argparse.Namespace) -> int:

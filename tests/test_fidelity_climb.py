@@ -126,7 +126,7 @@ def test_bounds_below_float32_are_as_many_roundoffs_for_each(precision):
 def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tmp_path):
     asked = []
 
-    def measured(name, mine, directory, timeout, python):
+    def measured(name, mine, directory, timeout, python, running):
         asked.append((name, [case.name for case in mine], directory.name))
         return {}
 
@@ -143,7 +143,7 @@ def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tm
 def test_how_far_a_long_measurement_is_is_told(monkeypatch, tmp_path):
     heard = threading.Event()
 
-    def measured(name, mine, directory, timeout, python):
+    def measured(name, mine, directory, timeout, python, running):
         directory.mkdir()
         for file in ("0.npz", "1.error", "2.part", "log.txt"):
             (directory / file).touch()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from benchmarks import stopping
 from benchmarks.numeric import natural, positive, seconds, share
 
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
@@ -181,31 +183,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     try:
-        if options.native:
-            from benchmarks.fidelity import attribute
-
-            return attribute.run(options, command)
-        return _other(options) if _wants_other(options) else _climb(options, command)
+        return stopping.told(
+            partial(_asked(options), options, command), "the networks that were finished are kept"
+        )
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the networks that were finished are kept", file=sys.stderr)
-        return 130
 
 
-def _climb(options: argparse.Namespace, command: list[str]) -> int:
+def _asked(options: argparse.Namespace) -> Callable[[argparse.Namespace, list[str]], int]:
+    if options.native:
+        from benchmarks.fidelity import attribute
+
+        return attribute.run
+    others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
+    if any(others):
+        return _other
     from benchmarks.fidelity.climb import climb
 
-    return climb(options, command)
+    return climb
 
 
-def _wants_other(options: argparse.Namespace) -> bool:
-    asked = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
-    return any(asked)
-
-
-def _other(options: argparse.Namespace) -> int:
+def _other(options: argparse.Namespace, _: list[str]) -> int:
     """Mutants, defaults, an explanation, a comparison or the outcome, as asked."""
     status = 0
     if options.defaults:

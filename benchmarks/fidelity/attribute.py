@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
             )
             started = datetime.now(UTC)
             folder = Path(scratch) / str(number)
-            rows, whole = _train(load(name), recipe, options, pictures, folder)
+            rows, interrupt = _train(load(name), recipe, options, pictures, folder)
             common = {
                 "architecture": load(name).name,
                 "optimizer": optimizer,
@@ -79,9 +79,9 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
             if rows:
                 trained = [row | common for row in rows]
                 kept.append_trainings(options.store, trained, started_at=started)
-            if not whole:
+            if interrupt:
                 print(f"{len(rows)} trainings of {load(name).name} are kept", file=sys.stderr)
-                raise KeyboardInterrupt
+                raise interrupt
             frame = pd.DataFrame(rows)
             show(attribute(frame), origin, target, inside)
             status |= int((frame["status"] != "ok").any())
@@ -94,9 +94,9 @@ def _train(
     options: argparse.Namespace,
     pictures: attribution.Pictures,
     directory: Path,
-) -> tuple[list[dict[str, Any]], bool]:
-    """Every variant and seed, in as many processes of a framework as are asked for; a row each, and
-    whether all were tried. Interrupted, it gives the rows of those that were finished."""
+) -> tuple[list[dict[str, Any]], KeyboardInterrupt | None]:
+    """Every variant and seed, in as many processes of a framework as are asked for; a row each.
+    Interrupted, it gives the rows of those that were finished, and the interrupt."""
     origin, target = options.native
     sets = list(attribution.variants(architecture, recipe, origin, target, options.inside))
     made = attribution.cases(
@@ -116,13 +116,13 @@ def _train(
         mine = [case for variant, case in made if variant.framework == where]
         try:
             traces |= collect([where], mine, directory, **how)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             traces |= finished(where, mine, directory)
             done = [(one, case) for one, case in made if (one.framework, case.name) in traces]
-            return attribution.rows(done, traces, pictures.labels), False
+            return attribution.rows(done, traces, pictures.labels), interrupt
     rows = attribution.rows(made, traces, pictures.labels)
     lacking = attribution.not_switched(architecture, recipe, origin, target, options.inside)
-    return [*rows, *(_not_run(name, options.inside) for name in lacking)], True
+    return [*rows, *(_not_run(name, options.inside) for name in lacking)], None
 
 
 def _not_run(factor: str, inside: str) -> dict[str, Any]:

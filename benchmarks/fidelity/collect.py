@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,7 @@ class Trace(Mapping[str, np.ndarray]):
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
+Process = subprocess.Popen[bytes]
 Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
 # JAX compiles a program once for all the cases of a process. Not beyond it: another number of
 # threads is another program, of which the cache's key may not know.
@@ -116,12 +118,19 @@ def collect(
     ]
     paths = interpreters or {}
 
+    running: set[Process] = set()
+
     def measured(job: Job) -> Traces:
-        return _measure(*job, timeout, paths.get(job[0], sys.executable))
+        return _measure(*job, timeout, paths.get(job[0], sys.executable), running)
 
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
-        results = pool.map(measured, jobs)
-        return {key: trace for traces in results for key, trace in traces.items()}
+        futures = [pool.submit(measured, job) for job in jobs]
+        try:
+            found = [future.result() for future in futures]
+        except BaseException:
+            _stop(futures, running)
+            raise
+    return {key: trace for traces in found for key, trace in traces.items()}
 
 
 def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
@@ -132,6 +141,15 @@ def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
         for case in cases
         if case.name in found
     }
+
+
+def _stop(futures: Sequence[Future[Traces]], running: set[Process]) -> None:
+    """Start none that has not begun, and kill the rest until all have ended."""
+    for future in futures:
+        future.cancel()
+    while wait(futures, timeout=0.1).not_done:
+        for process in list(running):
+            process.kill()
 
 
 @contextmanager
@@ -155,7 +173,15 @@ def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterato
         watching.join()
 
 
-def _measure(name: str, cases: list[Case], directory: Path, timeout: float, python: str) -> Traces:
+def _measure(
+    name: str,
+    cases: list[Case],
+    directory: Path,
+    timeout: float,
+    python: str,
+    running: set[Process],
+) -> Traces:
+    """In a process that is among the running while it lives."""
     asked = [_of_reference(case) for case in cases] if name == REFERENCE else cases
     directory.mkdir(parents=True, exist_ok=True)
     cases_file = directory / "cases.json"
@@ -171,23 +197,23 @@ def _measure(name: str, cases: list[Case], directory: Path, timeout: float, pyth
         tuning=first.tuning,
     )
     variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
-    command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file)]
+    command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file), str(directory)]
     failure = ""
-    with open(directory / "log.txt", "wb") as log:
+    with (
+        open(directory / "log.txt", "wb") as log,
+        subprocess.Popen(
+            [*command, str(os.getpid())], env=variables, cwd=machine.ROOT, stdout=log, stderr=log
+        ) as process,
+    ):
+        running.add(process)
         try:
-            finished = subprocess.run(
-                [*command, str(directory)],
-                env=variables,
-                cwd=machine.ROOT,
-                stdout=log,
-                stderr=log,
-                timeout=timeout,
-                check=False,
-            )
-            if finished.returncode:
-                failure = f"its process ended with status {finished.returncode}"
+            if status := process.wait(timeout):
+                failure = f"its process ended with status {status}"
         except subprocess.TimeoutExpired:
+            process.kill()
             failure = f"not done after {timeout:.0f} s"
+        finally:
+            running.remove(process)
     if failure:
         tail = (directory / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
         failure = ": ".join([failure, *tail])

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from benchmarks.channel import die_with_parent
 from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.mutants import mutated
 from datasets import batches
@@ -222,8 +223,10 @@ def _is_recorded(case: Case, step: int) -> bool:
     return bool(every) and ((step + 1) % every == 0 or step + 1 == case.steps)
 
 
-def main(name: str, cases_file: str, output: str) -> int:
-    """Measure each case; one that fails leaves its reason, and the rest go on."""
+def main(name: str, cases_file: str, output: str, parent: str) -> int:
+    """Measure each case; one that fails leaves its reason, and the rest go on. It does not outlive
+    the process `parent`."""
+    die_with_parent(int(parent))
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
     one, builder = known(name), Builder()
     for case in cases:

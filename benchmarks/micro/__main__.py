@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import stopping
 from benchmarks.numeric import positive, seconds
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
@@ -94,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
     try:
-        return _contests(options, arguments)
+        kept = f"{options.output} has the contests before" if options.output else "nothing is kept"
+        return stopping.told(partial(_contests, options, arguments), kept)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -13,10 +13,12 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import stopping
 from benchmarks.micro.contest import turned
 from benchmarks.micro.inside import check, run_inside
 from benchmarks.micro.ratios import Interval, median_interval
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.inside:
             Path(options.output).write_text(json.dumps(_measure(options)), encoding="utf-8")
             return 0
-        return _gains(options, arguments)
+        return stopping.told(partial(_gains, options, arguments))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

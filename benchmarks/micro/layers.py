@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import stopping
 from benchmarks.micro.inside import check, run_inside
 from benchmarks.micro.networks import named
 from benchmarks.micro.provenance import provenance
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(options.output).write_text(json.dumps(found), encoding="utf-8")
             return 0
         check(options.frameworks, device=options.device, threads=options.threads)
-        return _all(layers, options, arguments)
+        return stopping.told(partial(_all, layers, options, arguments))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
