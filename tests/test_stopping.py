@@ -58,6 +58,15 @@ def test_a_stopped_ladder_leaves_no_process(tmp_path: Path, sent: int, status: i
         assert list(scratch.glob("fidelity-*")) == []
 
 
+def test_a_stopped_command_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def asked_to_end() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    assert stopping.told(asked_to_end, "runs.json has the rest") == 143
+    assert capsys.readouterr().err == "interrupted; runs.json has the rest\n"
+
+
 def test_sigterm_is_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(stopping.Terminated) as raised, stopping.sigterm_interrupts():
