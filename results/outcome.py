@@ -6,13 +6,15 @@ frameworks scored is the mean over the repeats that both have of a seed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from results.equivalence import (
+    EQUAL,
+    UNDECIDED,
     Equivalence,
     across_and_within,
     bootstrap_interval,
@@ -75,6 +77,8 @@ class Outcome:
     Attributes:
         refusal: why they must not be compared, else empty; then all that follows is empty too.
         left_out: seeds without a finished run in both, with the reason.
+        diverged_alone: seeds in which one of the two diverged and the other did not. The rest are
+            no fair sample of either then, and no verdict is EQUAL.
         accuracy: of the share of test images classified rightly.
         cross_entropy: of the mean test cross-entropy, nats, without L2 terms.
         accuracy_bootstrap, cross_entropy_bootstrap: 90 % BCa intervals, NaN below 5 pairs.
@@ -86,6 +90,7 @@ class Outcome:
     seeds: tuple[int, ...]
     refusal: str
     left_out: tuple[str, ...]
+    diverged_alone: tuple[int, ...] = ()
     accuracy: Equivalence | None = None
     cross_entropy: Equivalence | None = None
     accuracy_bootstrap: tuple[float, float] = (float("nan"), float("nan"))
@@ -144,8 +149,9 @@ def _pair(
     both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
     left_out = _left_out(keyed, finished, a, b, seeds)
+    alone = _diverged_alone(keyed, a, b)
     if refusal := _refusal(both, str(runs["parity"].iloc[0])):
-        return Outcome(a, b, seeds, refusal, left_out)
+        return Outcome(a, b, seeds, refusal, left_out, alone)
     means = both.groupby("seed")[[f"{name}_{side}" for name in scores for side in "ab"]].mean()
     accuracy, cross_entropy = (
         (means[f"{name}_a"] - means[f"{name}_b"]).to_numpy(np.float64) for name in scores
@@ -161,8 +167,9 @@ def _pair(
         seeds,
         "",
         left_out,
-        equivalence(accuracy, accuracy_margin),
-        equivalence(cross_entropy, cross_entropy_margin),
+        alone,
+        _among(alone, equivalence(accuracy, accuracy_margin)),
+        _among(alone, equivalence(cross_entropy, cross_entropy_margin)),
         bootstrap_interval(accuracy),
         bootstrap_interval(cross_entropy),
         tuple(accuracy.tolist()),
@@ -189,6 +196,25 @@ def _left_out(
                 parts.append(f"{name} {', '.join(states) or 'not run'}")
         found.append(f"seed {seed}: {'; '.join(parts) or 'no repeat in common'}")
     return tuple(found)
+
+
+def _diverged_alone(runs: pd.DataFrame, a: str, b: str) -> tuple[int, ...]:
+    """Seeds and repeats that both tried and one diverged in: their seeds."""
+    tried = runs[runs["framework"].isin([a, b])]
+    table = tried.assign(diverged=tried["status"] == "diverged").pivot_table(
+        index=["seed", "repeat"], columns="framework", values="diverged", aggfunc="any"
+    )
+    if table.shape[1] < 2:
+        return ()
+    table = table.dropna().astype(bool)
+    return tuple(sorted({int(seed) for seed, _ in table.index[table[a] != table[b]]}))
+
+
+def _among(diverged_alone: tuple[int, ...], test: Equivalence) -> Equivalence:
+    """The test, which shows nothing equal where seeds are lost by what it is to judge."""
+    if diverged_alone and test.verdict == EQUAL:
+        return replace(test, verdict=UNDECIDED)
+    return test
 
 
 def _refusal(both: pd.DataFrame, parity: str) -> str:

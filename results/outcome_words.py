@@ -15,7 +15,7 @@ def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
     """
     a, b = names[outcome.a], names[outcome.b]
     if outcome.refusal:
-        return [f"{a} and {b} are not compared: {outcome.refusal}."]
+        return [f"{a} and {b} are not compared: {outcome.refusal}.", *_lost(outcome)]
     assert outcome.accuracy is not None
     assert outcome.cross_entropy is not None
     found = [
@@ -30,6 +30,18 @@ def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
             f"Spread over seeds: the variance of the accuracy in {a} is "
             f"{outcome.variance_ratio:.2f} times that in {b} (Brown-Forsythe p = "
             f"{outcome.variance_p:.2g})."
+        )
+    return [*found, *_lost(outcome)]
+
+
+def _lost(outcome: Outcome) -> list[str]:
+    """Of the seeds that are not compared."""
+    found = []
+    if outcome.diverged_alone:
+        seeds = ", ".join(map(str, outcome.diverged_alone))
+        found.append(
+            f"One of the two diverged where the other did not (seeds {seeds}): the seeds that are "
+            "left are no fair sample, and nothing is called equal by them."
         )
     if outcome.left_out:
         found.append(f"Not paired: {'; '.join(outcome.left_out)}.")

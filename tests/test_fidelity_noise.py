@@ -9,6 +9,7 @@ from benchmarks.fidelity import ladder, noise
 from benchmarks.fidelity.case import Material
 from benchmarks.fidelity.collect import Trace
 from benchmarks.fidelity.measure import Builder
+from benchmarks.fidelity.noise_run import against_own_noise
 from frameworks.numpy_reference import NumpyReference
 
 CASE = ladder.make("unam", "adam", "float32", label="noise", steps=20)
@@ -54,6 +55,7 @@ def invented(
     return traces
 
 
+BOTH = ["torch", "jax"]
 PLACES = ["step 2", "step 5", "step 10", "step 20"]
 
 
@@ -120,11 +122,50 @@ def test_what_is_wrong_in_float64_too_is_the_pairs_alone(tmp_path):
     assert exact == set()
 
 
-def test_one_framework_alone_is_held_to_its_own_controls(tmp_path):
-    traces = invented(tmp_path, float32_alone=1e-3)
-    found = noise.judge(CASE, traces, noise.curves(CASE, traces, ["torch"]))
-    assert {f.status for f in found if f.where == "step 2"} == {"failed"}
-    assert {f.against for f in found} == {"float64"}
+def test_one_framework_alone_is_not_run(tmp_path):
+    """It would set its own limit: rounding to TF32 throughout was within it."""
+    found, curves = against_own_noise([CASE], ["torch"], 20, tmp_path, timeout=60)
+    assert [(f.framework, f.status, f.cause[:16]) for f in found] == [
+        ("torch", "not run", "R5c needs a seco")
+    ]
+    assert curves == []
+
+
+def changed(traces, names, step, factor):
+    """The traces with the losses of those cases of torch times a factor from a step on."""
+    for (framework, name), trace in traces.items():
+        if framework == "torch" and name in names:
+            losses = trace["losses"].copy()
+            losses[step:] *= factor
+            np.savez(trace.path, losses=losses)
+    return traces
+
+
+def failures(traces):
+    found = noise.judge(CASE, traces, noise.curves(CASE, traces, ["torch", "jax"]))
+    return {(f.framework, f.against, f.where) for f in found if f.status == "failed"}
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+def test_a_control_that_is_not_finite_excuses_nothing(tmp_path, factor):
+    traces = changed(invented(tmp_path), [f"{CASE.name}-noise3"], 1, factor)
+    assert {("torch", "jax", where) for where in PLACES} <= failures(traces)
+
+
+def test_the_last_steps_are_judged_too(tmp_path):
+    """Of 20 steps none is a checkpoint but the last; of torch all runs are off from step 17 on."""
+    case = msgspec.structs.replace(CASE, steps=19)
+    traces = invented(tmp_path)
+    names = {name for _, name in traces}
+    found = noise.judge(case, traces, noise.curves(case, changed(traces, names, 16, np.nan), BOTH))
+    assert {f.where for f in found if f.status == "failed"} == {"step 19"}
+
+
+@pytest.mark.parametrize("label", ["tuned", "threads2"])
+def test_a_control_that_computes_something_else_is_told(tmp_path, label):
+    """It would excuse whatever its framework does: it has a limit too, by the perturbed ones."""
+    traces = changed(invented(tmp_path), [f"{CASE.name}-{label}"], 0, 1.2)
+    assert failures(traces) == {("torch", label, where) for where in PLACES}
 
 
 @pytest.mark.parametrize(("found", "size"), [([3e-7, 1e-3], 3e-7), ([3e-7, 5e-7, 1e-3], 5e-7)])

@@ -139,6 +139,34 @@ def test_a_failed_run_is_named_not_paired(tmp_path: Path) -> None:
     assert "Not paired: seed 2" in sentences(found, {"keras": "K", "torch": "T"})[-1]
 
 
+def test_nothing_is_equal_over_the_seeds_that_survived(tmp_path: Path) -> None:
+    store = stored(tmp_path, ACCURACIES, ACCURACIES)
+    kept = only(store)
+    assert kept.accuracy is not None
+    assert kept.accuracy.verdict == EQUAL
+    add(store, "keras", len(ACCURACIES))
+    add(store, "torch", len(ACCURACIES), status="diverged", reason="loss is NaN")
+    add(store, "torch", len(ACCURACIES) + 1, status="diverged", reason="loss is NaN")
+    found = only(store)
+    assert found.diverged_alone == (len(ACCURACIES),)
+    assert found.accuracy is not None
+    assert found.accuracy.verdict == UNDECIDED
+    assert found.accuracy.p_equal == kept.accuracy.p_equal
+    words = sentences(found, {"keras": "K", "torch": "T"})
+    assert "One of the two diverged where the other did not" in words[-2]
+
+
+def test_a_framework_that_never_finished_is_told(tmp_path: Path) -> None:
+    store = stored(tmp_path, ACCURACIES, [])
+    for seed in range(2):
+        add(store, "torch", seed, status="diverged", reason="loss is NaN")
+    found = only(store)
+    assert found.refusal == "no seed has a finished run in both"
+    assert found.diverged_alone == (0, 1)
+    assert "seed 1: torch diverged" in sentences(found, {"keras": "K", "torch": "T"})[-1]
+    assert main(["--outcome", "--store", str(store.path)]) == 1
+
+
 def test_recall_by_class_is_corrected(tmp_path: Path) -> None:
     """PyTorch misses one class nearly always; the other classes differ by chance."""
     store = Store(tmp_path / "runs")
@@ -229,7 +257,7 @@ def test_the_table_and_the_sentences_are_printed(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = stored(tmp_path, ACCURACIES, shifted(0.02))
-    assert main(["--outcome", "--store", str(store.path)]) == 0
+    assert main(["--outcome", "--store", str(store.path)]) == 1
     assert "They differ" in capsys.readouterr().out
     assert main(["--outcome", "--margin", "3", "--store", str(store.path)]) == 0
     assert "margin ±3 points) over 8 paired seeds. A difference as large" in capsys.readouterr().out

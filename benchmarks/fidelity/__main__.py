@@ -179,7 +179,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Status 0 when every rung held, 1 when one failed or was not run, 2 for bad input."""
+    """Status 0 when every rung held and R6 found all equal, 1 when one failed or was not run or R6
+    found a pair different, undecided or not comparable; 2 for bad input."""
     options = parser().parse_args(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     try:
@@ -224,7 +225,9 @@ def _other(options: argparse.Namespace, _: list[str]) -> int:
         from benchmarks.fidelity import outcome
         from results.store import Store
 
-        outcome.render(outcome.outcome(Store(options.store), options.margin / 100))
+        groups = outcome.outcome(Store(options.store), options.margin / 100)
+        outcome.render(groups)
+        status |= int(not outcome.all_equal(groups))
     if options.mutants:
         from benchmarks.fidelity import float32_kills
         from benchmarks.fidelity.kills import kill_matrix, markdown
@@ -240,7 +243,7 @@ def _other(options: argparse.Namespace, _: list[str]) -> int:
         else:
             Path(options.mutants).write_text(table, encoding="utf-8")
         good = all(kill.as_it_should_be for kill in kills)
-        status = int(not (good and all(kill.as_it_should_be for kill in in_float32)))
+        status |= int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status
 
 

@@ -21,6 +21,7 @@ _ROUNDOFFS = {
     "R4": (10, 40),
     "R5b loss": (2, 10),
     "R5b weights": (5, 20),
+    "R5b logits": (10, 40),
 }
 
 # rung -> precision -> (bound, bound with batch norm)
@@ -32,8 +33,10 @@ _BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "R4": {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-3)},
     "R5a loss": {"float64": (1e-12, 1e-11)},
     "R5a weights": {"float64": (1e-10, 1e-10)},
+    "R5a logits": {"float64": (1e-10, 1e-10)},
     "R5b loss": {"float32": (1e-5, 1e-5)},
     "R5b weights": {"float32": (1e-4, 1e-4)},
+    "R5b logits": {"float32": (1e-3, 1e-3)},
 }
 ADAM_FLOAT32 = 3e-5  # R3: Keras and optax take 1 - beta^t in float32, 6.6e-6 off at step 1
 DEAD_BIAS = 1e-6  # largest gradient of a bias that a batch norm cancels, float32

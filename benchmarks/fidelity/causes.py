@@ -21,8 +21,8 @@ _BY_RUNG = {
     "cleared, or a layer's backward",
     "R3": "the optimizer's formula: a constant, epsilon's place, bias correction, decay, momentum "
     "form; from the change of rate on, the schedule",
-    "R4": "the optimizer, a constraint on the weights, or running statistics: momentum convention, "
-    "biased or unbiased variance",
+    "R4": "the gradient, where R2 fails too; else the optimizer, a constraint on the weights, or "
+    "running statistics: momentum convention, biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
     "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
     "a step rounds the weights, or a rate (--rate) at which rounding grows",
@@ -40,6 +40,11 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
         return _BY_KIND.get(kinds.get(name, ""), "")
     if where.startswith("epoch"):
         return _EPOCH
+    if where == "predictions":
+        return (
+            "prediction after training: running statistics, gamma or beta of a batch norm in "
+            "inference, or what predict() makes of the logits"
+        )
     if "moving_mean" in where:
         return "batch norm: the running mean is not updated, or by another momentum convention"
     if "moving_" in where:

@@ -211,6 +211,38 @@ def tf32_rounding() -> Fault:
     return stack
 
 
+# ---- inference after training: at the initial running statistics, gamma and beta it is right
+
+
+def _batch_norm_in_inference(normalise: Callable[[Any, Tensor], Tensor]) -> Fault:
+    kind = torch_model._BiasedRunningVariance
+    forward = kind.forward
+
+    def otherwise(self: Any, x: Tensor) -> Tensor:
+        return forward(self, x) if self.training else normalise(self, x)
+
+    return patch.object(kind, "forward", otherwise)
+
+
+def spread_as_variance() -> Fault:
+    return _batch_norm_in_inference(
+        lambda self, x: functional.batch_norm(
+            *(x, self.running_mean, self.running_var.sqrt(), self.weight, self.bias), eps=self.eps
+        )
+    )
+
+
+def gamma_not_used() -> Fault:
+    return _batch_norm_in_inference(
+        lambda self, x: functional.batch_norm(x, self.running_mean, self.running_var, eps=self.eps)
+    )
+
+
+def logits_scaled() -> Fault:
+    predict = TorchBackend.predict
+    return patch.object(TorchBackend, "predict", lambda self, images: 1.5 * predict(self, images))
+
+
 # ---- loss and gradients
 
 

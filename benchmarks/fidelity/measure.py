@@ -136,7 +136,7 @@ def _structure(material: Material, backend: Backend) -> Arrays:
         "weights_hash": np.asarray(canonical.sha256(as_given)),
         "order_hash": np.asarray(batches.order_sha256(order)),
         "masks_hash": np.asarray(canonical.sha256(masks)),
-        "dtype": np.asarray(str(next(iter(loaded.values())).dtype)),
+        "dtype": np.asarray(" and ".join(sorted({str(one.dtype) for one in loaded.values()}))),
     }
 
 

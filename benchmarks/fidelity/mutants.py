@@ -62,6 +62,11 @@ _TORCH = [
     Mutant("coupled_decay", "torch", "Adam(weight_decay=...) for AdamW", "R3", "adamw"),
     Mutant("rmsprop_epsilon", "torch", "stock RMSprop: epsilon outside the root", "R3", "rmsprop"),
     Mutant("schedule_off_by_one", "torch", "scheduler stepped a step late", "R3"),
+    Mutant(
+        "spread_as_variance", "torch", "running spread taken for the variance in inference", "R5a"
+    ),
+    Mutant("gamma_not_used", "torch", "gamma and beta left out in inference", "R5a"),
+    Mutant("logits_scaled", "torch", "a temperature left in predict()", "R5a"),
     Mutant("batches_shifted", "torch", "a batch taken off the loader for a look", "R5a"),
     Mutant("partial_batch_dropped", "torch", "DataLoader(drop_last=True)", "R5a"),
     Mutant("partial_batch_unweighted", "torch", "epoch loss as the mean of batch means", "R5a"),

@@ -10,7 +10,9 @@ deterministic), and the other tuning, which is another layout and compilation of
 Two frameworks that are one in float64 (R5a) are never further apart than the sum of what each is
 from its own float64: that distance is no control of a pair, or no pair could fail. It is held to a
 limit itself, which the *other* frameworks' controls set, so that a fault which only the lower
-precision has neither hides in it nor sets its own limit.
+precision has neither hides in it nor sets its own limit. So are the controls that compute the same
+training otherwise, to that of the perturbed ones: a wrong one would excuse whatever its framework
+does.
 
 A difference of meaning can be smaller than that noise and yet be the same in every run, where noise
 has either sign: so the signed gap of the first steps is tested over runs perturbed alike.
@@ -27,8 +29,8 @@ import msgspec
 import numpy as np
 from scipy import stats
 
-from benchmarks.fidelity import errors
-from benchmarks.fidelity.case import Case
+from benchmarks.fidelity import bounds, errors
+from benchmarks.fidelity.case import Case, Material
 from benchmarks.fidelity.collect import Trace, Traces
 from benchmarks.fidelity.finding import Finding
 from benchmarks.fidelity.measure import REFERENCE
@@ -41,6 +43,7 @@ EARLY_STEPS = 10  # of the signed gap: before chaos drowns what is the same in e
 GAP_LEVEL = 0.01  # of the t-tests of a case together, two-sided: Bonferroni over its pairs
 GAP = 1e-5  # R5b's bound on losses: a mean gap below it is nobody's difference
 FLOAT64 = "float64"
+_PERTURBED = ("ulp", "noise")  # what the labels of the controls from other weights begin with
 _CHECKPOINTS = (2, 5, 10, 20, 50, 100, 200)  # steps; those within the run are judged
 
 
@@ -92,13 +95,15 @@ def computed_otherwise(case: Case) -> list[Case]:
 
 
 def forward_error(case: Case, traces: Traces, frameworks: Iterable[str]) -> float:
-    """The median framework's error of the logits against the reference, of two the smaller: a
-    framework that computes something else does not set the size of the noise."""
+    """The median framework's error of the logits against the reference, of two the smaller, and no
+    more than R1 allows: one that computes something else does not set the size of the noise."""
     reference = traces[REFERENCE, case.name]["logits"]
     found = [
         errors.relative_l2(traces[name, case.name]["logits"], reference) for name in frameworks
     ]
-    return float(np.quantile(found, 0.5, method="lower"))
+    network = Material(case).network
+    allowed = bounds.bound("R1", network, case.precision, case.recipe.optimizer)
+    return min(float(np.quantile(found, 0.5, method="lower")), allowed)
 
 
 def curves(case: Case, traces: Traces, frameworks: Sequence[str]) -> list[Curve]:
@@ -119,7 +124,8 @@ def curves(case: Case, traces: Traces, frameworks: Sequence[str]) -> list[Curve]
 
 def judge(case: Case, traces: Traces, found: Sequence[Curve]) -> list[Finding]:
     """Each pair of frameworks against the controls of both, the signed gap of its first steps, and
-    each framework's distance from its own float64 against the controls of the others.
+    each framework's distance from itself computed otherwise: in float64 against the controls of the
+    others, with other threads or tuning against the perturbed ones of the others.
 
     At each checkpoint the largest difference so far must not exceed `limit` of the controls' own.
     """
@@ -145,17 +151,21 @@ def judge(case: Case, traces: Traces, found: Sequence[Curve]) -> list[Finding]:
                 "the same gap in every perturbed run: a semantic difference, not chaos",
             )
         )
-    for exact in (curve for curve in own if curve.label == FLOAT64):
-        others = [curve for curve in noise if curve.framework != exact.framework] or noise
-        cause = f"further from its own float64 than rounding explains: a fault of {case.precision}"
-        findings += _held(case, exact, "loss difference from float64", others, cause)
+    perturbed = [curve for curve in noise if curve.label.startswith(_PERTURBED)]
+    for curve in (curve for curve in own if not curve.label.startswith(_PERTURBED)):
+        fault = case.precision if curve.label == FLOAT64 else curve.label
+        controls = noise if curve.label == FLOAT64 else perturbed
+        others = [one for one in controls if one.framework != curve.framework]
+        what = f"loss difference from {curve.label}"
+        cause = f"further from its own {curve.label} than rounding explains: a fault of {fault}"
+        findings += _held(case, curve, what, others, cause)
     return findings
 
 
 def _held(
     case: Case, curve: Curve, what: str, controls: Sequence[Curve], cause: str
 ) -> list[Finding]:
-    """A finding for every checkpoint within the run."""
+    """A finding for every checkpoint within the run, and for its end."""
     return [
         _finding(
             case,
@@ -166,15 +176,16 @@ def _held(
             f"step {step}",
             cause,
         )
-        for step in _CHECKPOINTS
-        if step <= case.steps
+        for step in (*(step for step in _CHECKPOINTS if step < case.steps), case.steps)
     ]
 
 
 def _finding(
     case: Case, curve: Curve, metric: str, value: float, bound: float, where: str, cause: str
 ) -> Finding:
-    status = "passed" if value <= bound else "failed"
+    status = "passed" if value <= bound < np.inf else "failed"
+    if not np.isfinite(bound):
+        cause = "a loss of a control is not finite"
     return Finding(
         "R5c",
         case.name,
@@ -215,12 +226,15 @@ def _gap(one: Trace, other: Trace) -> float:
 def largest_gap_of_chance(gaps: np.ndarray, tests: int) -> float:
     """The |mean| up to which the gaps pass: GAP, or that at which their one-sample t-test has
     p = GAP_LEVEL over the number of tests, whichever is larger."""
+    if not np.isfinite(gaps).all():
+        return GAP
     spread = float(np.std(gaps, ddof=1)) / np.sqrt(len(gaps))
     return max(GAP, float(stats.t.ppf(1 - GAP_LEVEL / tests / 2, len(gaps) - 1)) * spread)
 
 
 def _difference(losses: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.abs(losses / others - 1)
+    with np.errstate(invalid="ignore"):  # what is not finite fails
+        return np.abs(losses / others - 1)
 
 
 def _largest_so_far(curve: Curve, step: int) -> float:

@@ -36,6 +36,11 @@ def against_own_noise(
         tell: is told every minute how far it is.
         mutants: by framework, the fault that it is to have in all of its runs.
     """
+    if len(names) < 2:
+        reason = "R5c needs a second framework: one alone would set its own limit"
+        return [
+            _not_run(Trace(name, case, None, reason), case) for case in plain for name in names
+        ], []
     faults = dict.fromkeys(names, "") | dict(mutants or {})
     forward = msgspec.structs.replace(plain[0], measure=("forward",))
     how = {"timeout": timeout, "parallel": parallel, "tell": tell}

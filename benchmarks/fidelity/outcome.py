@@ -27,7 +27,7 @@ class Group:
 
 
 def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.05) -> list[Group]:
-    """Every pair of frameworks in every group of like runs that has two of them.
+    """Every pair of frameworks in every group of like runs that were tried in two of them.
 
     Args:
         margin: of the test accuracy, as a share: 0.01 is one point.
@@ -37,6 +37,7 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
         FileNotFoundError: the store has no runs.
         ValueError: a margin that is not above 0, or no two frameworks to compare.
     """
+    from report.style import ordered
     from report.views import Frames
     from results.outcome import between
 
@@ -51,7 +52,7 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
                 between(
                     panel.runs,
                     frames.predictions,
-                    panel.frameworks,
+                    ordered(panel.runs["framework"]),  # one that never finished is told, too
                     accuracy_margin=margin,
                     cross_entropy_margin=cross_entropy_margin,
                 )
@@ -59,7 +60,7 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
         )
         for view in frames.finished_views
         for panel in view.panels
-        if len(panel.frameworks) > 1
+        if panel.runs["framework"].nunique() > 1
     ]
     if not groups:
         raise ValueError(
@@ -67,6 +68,19 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
             "run python -m benchmarks.run --seeds 0 1 2 3 4, or name a store with --store"
         )
     return groups
+
+
+def all_equal(groups: Iterable[Group]) -> bool:
+    """Whether every pair of frameworks is equal within the margins, by accuracy and cross-entropy
+    alike: not where one is different, undecided or refused."""
+    from results.equivalence import EQUAL
+
+    return all(
+        test is not None and test.verdict == EQUAL
+        for group in groups
+        for found in group.outcomes
+        for test in (found.accuracy, found.cross_entropy)
+    )
 
 
 def render(groups: Iterable[Group], console: Console | None = None) -> None:

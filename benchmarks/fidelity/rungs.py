@@ -90,10 +90,11 @@ def _r1(pair: Pair) -> list[Finding]:
 
 
 def _r2(pair: Pair) -> list[Finding]:
-    """Gradients by tensor. Where rounding put a ReLU or max-pool on another side, what that alone
-    comes to is taken out, and the bound stays."""
+    """Gradients by tensor, the last layer's first, since a wrong one spreads towards the input.
+    Where rounding put a ReLU or max-pool on another side, what that alone comes to is taken out,
+    and the bound stays."""
     dead, limit = pair.material.network.dead_biases, pair.bound("R2")
-    keys = [key for key in pair.material.network.trainable_keys if key not in dead]
+    keys = [key for key in reversed(pair.material.network.trainable_keys) if key not in dead]
 
     def apart(mine: Tensors, other: Tensors) -> list[tuple[str, float]]:
         names = [f"gradient/{key}" for key in keys]

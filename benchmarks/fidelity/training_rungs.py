@@ -17,7 +17,7 @@ Recorded = tuple[str, int, Weights, Weights]  # where, steps so far, mine, the o
 
 
 def whole_step(pair: Pair) -> list[Finding]:
-    """R4: weights, optimizer and running statistics after one step, its loss, the predictions.
+    """R4: weights, optimizer and running statistics after one step, and its loss.
 
     Below float64 rounding may have put a ReLU or max-pool on another side (`forward` among the
     case's measurements tells). What that alone comes to is taken out then, and the bound stays.
@@ -43,7 +43,6 @@ def whole_step(pair: Pair) -> list[Finding]:
         *running_statistics(pair, "R4", [step_1], limit),
         pair.worst("R4", "optimizer state", slots, limit, flipped),
         _losses(pair, "R4", pair.bound("R1 loss")),
-        *_predictions(pair, "R4"),
     ]
 
 
@@ -145,15 +144,20 @@ def _losses(pair: Pair, rung: str, limit: float) -> Finding:
 
 
 def _predictions(pair: Pair, rung: str) -> list[Finding]:
-    """The share of test images classified differently; a NaN is a difference."""
+    """The test logits, by which inference after training is held (R1's is at the initial running
+    statistics, gamma and beta), and the share of images classified differently; NaN is unequal."""
     if not pair.case.test_images:
         return []
     mine, other = pair.trace["predictions"], pair.other["predictions"]
+    apart = errors.largest(mine, other)
+    within = pair.bound(f"{rung} logits")
     finite = np.isfinite(mine).all(1) & np.isfinite(other).all(1)
     share = np.mean((mine.argmax(1) != other.argmax(1)) | ~finite)
     limit = 0.0 if rung == "R5a" else 1 - bounds.AGREEMENT
-    what = "unequal predictions"
-    return [pair.finding(rung, what, float(share), limit, where="predictions")]
+    return [
+        pair.finding(rung, "test logits", apart, within, where="predictions"),
+        pair.finding(rung, "unequal predictions", float(share), limit, where="predictions"),
+    ]
 
 
 def _optimizer_state(
