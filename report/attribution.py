@@ -63,7 +63,7 @@ def defaults(frames: Frames) -> Section | None:
 def attribution_figure(found: Attribution, title: str, footer: str, *, demo: bool) -> Figure:
     """A row for each default by its worth, then what they do together, in all, and the rest."""
     rows = [(factor.name, factor.worth) for factor in found.factors]
-    rows += [("only together", found.together), ("all of them", found.total)]
+    rows += [(found.rest, found.together), ("all of them", found.total)]
     if found.own is not None and found.unexplained is not None:
         rows += [("the frameworks' own runs", found.own), ("not explained", found.unexplained)]
     made = style.figure(7.6, 1.6 + 0.26 * len(rows))
@@ -130,7 +130,7 @@ def worth_table(found: Attribution, origin: str, target: str) -> Table:
         ]
         for factor in found.factors
     ]
-    rows.append(["only together", *_cells(found.together), NONE, NONE, NONE, NONE])
+    rows.append([found.rest, *_cells(found.together), NONE, NONE, NONE, NONE])
     rows.append(["all of them", *_cells(found.total), NONE, NONE, NONE, NONE])
     if found.own is not None and found.unexplained is not None:
         name = f"{target} less {origin}, own runs"

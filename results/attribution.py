@@ -26,9 +26,11 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Worth:
-    """A mean over seeds with its 95 % interval; NaN bounds with fewer than two seeds.
+    """A mean over seeds with its 95 % interval; NaN bounds with fewer than two seeds, and where all
+    are the same but not 0, whose spread is unknown.
 
-    p: of the t test against 0, two-sided; `p_holm` is the same after Holm's correction.
+    p: of the t test against 0, two-sided (without a spread, of the sign test); `p_holm` is the same
+    after Holm's correction.
     """
 
     mean: float
@@ -64,6 +66,8 @@ class Attribution:
         own: the target framework's own native runs less the origin's; None where not run.
         unexplained: `own` less `total`; None where not run.
         left_out: what could not be run, with the reason.
+        untold: defaults that were switched with the others, but of which no training by itself
+            finished: what they are worth is in `together`.
     """
 
     seeds: tuple[int, ...]
@@ -73,6 +77,13 @@ class Attribution:
     own: Worth | None
     unexplained: Worth | None
     left_out: tuple[str, ...]
+    untold: tuple[str, ...] = ()
+
+    @property
+    def rest(self) -> str:
+        """What `together` is of."""
+        untold = f", or by {' and '.join(self.untold)} (not told apart)" if self.untold else ""
+        return f"only together{untold}"
 
 
 def attribute(trainings: pd.DataFrame, measure: str = "accuracy") -> Attribution:
@@ -126,7 +137,14 @@ def attribute(trainings: pd.DataFrame, measure: str = "accuracy") -> Attribution
         own,
         unexplained,
         _left_out(trainings),
+        tuple(_untold(trainings, set(names) - set(known))),
     )
+
+
+def _untold(trainings: pd.DataFrame, unknown: set[str]) -> list[str]:
+    """Of the defaults without a worth those that were switched; the others have no form here."""
+    tried = trainings[trainings["factor"].isin(unknown) & (trainings["direction"] == "off")]
+    return sorted(set(tried["factor"]))
 
 
 def paired(differences: npt.ArrayLike) -> Worth:
@@ -157,8 +175,10 @@ def _interval(mean: float, error: float, free: float, n: int) -> Worth:
     from scipy.special import stdtr, stdtrit
 
     half = error * float(stdtrit(free, (1 + LEVEL) / 2))
-    if not error:  # no spread to test by
-        return Worth(mean, mean, mean, n, 1.0 if mean == 0 else float("nan"))
+    if not error and mean:  # no spread to test by; all of one sign
+        return Worth(mean, float("nan"), float("nan"), n, 2.0 ** (1 - n))
+    if not error:
+        return Worth(0.0, 0.0, 0.0, n, 1.0)
     return Worth(mean, mean - half, mean + half, n, 2 * float(stdtr(free, -abs(mean) / error)))
 
 
@@ -197,22 +217,23 @@ def _left_out(trainings: pd.DataFrame) -> tuple[str, ...]:
 
 def sentences(found: Attribution, origin: str, target: str, inside: str) -> list[str]:
     """The result in words, accuracies in points."""
-    parts = ", ".join(f"{factor.name} {_points(factor.worth)}" for factor in found.factors)
+    parts = "".join(f"{factor.name} {_points(factor.worth)}, " for factor in found.factors)
     text = [
         f"From {origin} to {target} defaults, all inside {inside}: {_points(found.total)} points "
-        f"of test accuracy over {len(found.seeds)} seeds. Of these: {parts}; what they do only "
-        f"together {_points(found.together)}."
+        f"of test accuracy over {len(found.seeds)} seeds. Of these: {parts}what they do "
+        f"{found.rest} {_points(found.together)}."
     ]
     if found.own is not None and found.unexplained is not None:
         text.append(
             f"{target} less {origin}, each by its own native run: {_points(found.own)} points; "
             f"not explained by these defaults: {_points(found.unexplained)}."
         )
+    told = "of those told apart" if found.untold else "of them"
     sure = [factor.name for factor in found.factors if factor.worth.p_holm < 1 - LEVEL]
     text.append(
         f"Beyond chance (Holm, 5 %): {', '.join(sure)}."
         if sure
-        else f"None of them is beyond chance with {len(found.seeds)} seeds (Holm, 5 %)."
+        else f"None {told} is beyond chance with {len(found.seeds)} seeds (Holm, 5 %)."
     )
     if found.left_out:
         text.append(f"Not counted: {'; '.join(found.left_out)}.")

@@ -147,6 +147,30 @@ def test_a_seed_that_lacks_a_variant_is_left_out_and_named():
     assert found.left_out == ("b (on), torch, seed 2: diverged: a loss is not finite",)
 
 
+def test_a_default_whose_trainings_all_diverged_is_not_called_an_interaction():
+    """It is worth the whole difference, and what is left of that has its name."""
+    frame = trainings({"a": 0.01, "k": 0.3}, 0.0, 4, np.random.default_rng(3))
+    bad = (frame["factor"] == "k") & (frame["direction"] == "on")
+    frame.loc[bad, ["status", "reason", "accuracy"]] = ["diverged", "a loss is not finite", None]
+    found = attribute(frame)
+    assert found.untold == ("k",)
+    assert found.together.mean == pytest.approx(0.3)
+    assert found.rest == "only together, or by k (not told apart)"
+    text = " ".join(sentences(found, "keras", "torch", "torch"))
+    assert "a +1.00, what they do only together, or by k (not told apart) +30.00" in text
+    assert "None of them" not in text
+
+
+def test_without_a_spread_there_is_no_interval():
+    """As of coarse accuracies; the sign test is what is left."""
+    same = paired([0.25, 0.25])
+    assert np.isnan([same.low, same.high]).all()
+    assert same.p == 0.5
+    assert paired([0.25] * 8).p == 2.0**-7
+    nothing = paired([0.0, 0.0])
+    assert (nothing.low, nothing.high, nothing.p) == (0.0, 0.0, 1.0)
+
+
 def test_factors_are_what_differs_and_matters_here():
     keras, torch, flax = (NATIVE[name] for name in ("keras", "torch", "flax"))
     named = attribution.factors(load("c2"), ADAM, keras, torch)

@@ -115,6 +115,20 @@ def test_accuracy_churn_and_mcnemar(tmp_path):
     assert found.p_value == pytest.approx(2 * binom.cdf(1, 4, 0.5))
 
 
+def test_images_of_two_data_sets_have_nothing_in_common(tmp_path):
+    """Their numbers and labels agree by chance."""
+    store, _ = stored(tmp_path, {"dataset_sha256": "0" * 64})
+    assert compare(store, "a", "b").predictions is None
+
+
+def test_epochs_in_which_neither_has_a_loss_are_not_compared(tmp_path):
+    store, _ = stored(tmp_path, {}, losses={("train", 3): float("nan")})
+    same = {part.split: part for part in compare(store, "b", "b").partings}
+    assert (same["train"].epochs, same["train"].largest) == (2, 0)
+    (train, _) = compare(store, "a", "b").partings
+    assert train.first == dict.fromkeys(train.first, 3)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "p"), [(0, 0, 1.0), (0, 5, 2 / 2**5), (4, 4, 1.0), (10, 0, 2 / 2**10)]
 )

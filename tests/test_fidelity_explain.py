@@ -50,6 +50,24 @@ def test_a_constant_rate_makes_the_form_of_the_velocity_null():
     assert "no momentum" in plain.why
 
 
+def test_a_rate_that_a_plateau_lowers_makes_the_form_of_the_velocity_matter():
+    plateau = ReduceOnPlateau(min_delta=0.0)
+    recipe = Recipe(optimizer=SGD(momentum=0.9), reduce_on_plateau=plateau)
+    assert found("c1", recipe)["sgd.velocity_form"].matters == "yes"
+    optimizer = SGD(momentum=0.9, velocity_form="rate_inside")
+    stated = msgspec.structs.replace(recipe, optimizer=optimizer)
+    assert found("c1", stated)["sgd.velocity_form"].matters == "no"
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-3])
+def test_the_line_of_a_plateau_is_one_that_optax_takes(delta):
+    recipe = Recipe(reduce_on_plateau=ReduceOnPlateau(min_delta=delta))
+    line = found("c1", recipe)["reduce_on_plateau.min_delta"].align["flax"]
+    import optax.contrib
+
+    assert eval(line, {"optax": optax}).init is not None
+
+
 def test_epsilon_of_zero_has_no_form():
     assert found("c1", Recipe(optimizer=Adam(epsilon=0.0)))["adam.epsilon_form"].matters == "no"
     form = found("c1", Recipe(optimizer=Adam(beta_2=0.9375)))["adam.epsilon_form"]

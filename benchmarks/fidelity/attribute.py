@@ -150,7 +150,7 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
             f"{factor.early:.1e}",
             f"{factor.worth.p_holm:.2g}",
         )
-    for name, worth in (("only together", found.together), ("all of them", found.total)):
+    for name, worth in ((found.rest, found.together), ("all of them", found.total)):
         table.add_row(name, *_mean_and_interval(worth))
     if found.own is not None and found.unexplained is not None:
         table.add_row(f"{target} less {origin}, own runs", *_mean_and_interval(found.own))

@@ -61,6 +61,8 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
     _check_device(options)
     networks = [load(name) for name in options.architectures]
     options.rungs = _asked(options)
+    if options.steps == 1 and {"R5a", "R5b"} & set(options.rungs):
+        raise ValueError("--steps 1 is one whole step: --rungs R4; R5a and R5b need two or more")
     Store(options.store).check_writable()
     keep = functools.partial(
         kept.append,

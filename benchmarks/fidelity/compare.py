@@ -70,7 +70,7 @@ class Comparison:
 
     a, b: rows of the store. fields: of the configuration; surroundings: of versions and machine.
     hashes: equal, unequal, or None where a run has none. predictions: None where the runs have no
-    test image in common.
+    test image in common: that of another data set is another, though its number be the same.
     """
 
     a: pd.Series
@@ -103,14 +103,18 @@ def compare(store: Store, run_a: str, run_b: str) -> Comparison:
     epochs = store.epochs()
     predictions = store.predictions(probabilities=False)
     ids = (a["execution_id"], b["execution_id"])
+    hashes = {name: _equal(a[name], b[name]) for name in HASHES}
+    same_images = hashes["dataset_sha256"] is not False
     return Comparison(
         a,
         b,
         tuple(_unequal(_flat(_parsed(a, "config")), _flat(_parsed(b, "config")))),
         tuple(_unequal(_surroundings(a), _surroundings(b))),
-        {name: _equal(a[name], b[name]) for name in HASHES},
+        hashes,
         tuple(_partings(*(epochs[epochs["execution_id"] == each] for each in ids))),
-        _predictions(*(predictions[predictions["execution_id"] == each] for each in ids)),
+        _predictions(*(predictions[predictions["execution_id"] == each] for each in ids))
+        if same_images
+        else None,
     )
 
 
@@ -176,8 +180,10 @@ def _equal(a: Any, b: Any) -> bool | None:
 
 
 def _partings(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Parting]:
-    """Of each split, in the order of their names; epochs that both runs have are compared."""
+    """Of each split, in the order of their names; epochs that both runs have are compared, but for
+    those in which the loss of neither is a number."""
     both = a.merge(b, on=["split", "epoch"], suffixes=("_a", "_b")).sort_values("epoch")
+    both = both.dropna(subset=["loss_a", "loss_b"], how="all")
     for split, rows in both.groupby("split"):
         found = [
             (int(epoch), _relative(one, other))
@@ -191,9 +197,7 @@ def _partings(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Parting]:
 
 
 def _relative(a: float, b: float) -> float:
-    """|a / b - 1|; infinite where only one is a number, 0 where neither is."""
-    if math.isnan(a) and math.isnan(b):
-        return 0.0
+    """|a / b - 1|; infinite where only one is a number."""
     if a == b:
         return 0.0
     return abs(a / b - 1) if math.isfinite(a) and math.isfinite(b) and b else math.inf

@@ -59,6 +59,7 @@ def _stopping(stopping: EarlyStopping | None) -> Difference:
 def _plateau(plateau: ReduceOnPlateau | None) -> Iterator[Difference]:
     stated = plateau or ReduceOnPlateau()
     patience, cooldown, delta = stated.patience, stated.cooldown, f"{stated.min_delta:g}"
+    above_0 = stated.min_delta or 1e-30  # optax refuses 0; no float32 loss shows it
     yield Difference(
         "reduce_on_plateau.min_delta",
         "yes" if plateau else "no",
@@ -70,7 +71,7 @@ def _plateau(plateau: ReduceOnPlateau | None) -> Iterator[Difference]:
         {
             "keras": f"ReduceLROnPlateau(min_delta={delta})",
             "torch": f'ReduceLROnPlateau(..., threshold={delta}, threshold_mode="abs")',
-            "flax": f"optax.contrib.reduce_on_plateau(rtol=0.0, atol={delta})",
+            "flax": f"optax.contrib.reduce_on_plateau(rtol=0.0, atol={above_0:g})",
         },
     )
     yield Difference(
