@@ -203,6 +203,12 @@ def test_a_number_that_is_none_is_named_with_its_option(capsys, option, value):
     assert f"argument {option}: '{value}' is not" in capsys.readouterr().err
 
 
+def test_one_step_is_not_called_a_training(capsys, tmp_path):
+    asked = ["--frameworks", "torch", "--rungs", "R5b", "--steps", "1", "--store", str(tmp_path)]
+    assert main(asked) == 2
+    assert "--rungs R4" in capsys.readouterr().err
+
+
 def test_a_climb_broken_off_keeps_the_networks_that_were_finished(tmp_path, capsys, monkeypatch):
     def interrupted(part, options, folder):
         if part.name == "c2":

@@ -55,6 +55,19 @@ def test_a_wrong_gradient_is_named(tmp_path, arrays):
     assert judged(tmp_path, arrays, {key: arrays[key] * 2})["R2"].where == "conv2/kernel"
 
 
+def test_of_gradients_the_one_nearest_the_loss_is_named(tmp_path, arrays):
+    """A wrong backward spreads from its layer towards the input."""
+    keys = ["gradient/conv1/kernel", "gradient/conv1/bias", "gradient/conv2/kernel"]
+    found = judged(tmp_path, arrays, {key: arrays[key] * 2 for key in keys})["R2"]
+    assert found.where == "conv2/kernel"
+
+
+def test_logits_after_training_are_held_where_the_classes_are_equal(tmp_path, arrays):
+    found = judged(tmp_path, arrays, {"predictions": arrays["predictions"] * (1 + 1e-9)})["R5a"]
+    assert (found.metric, found.where) == ("test logits", "predictions")
+    assert "inference" in found.cause
+
+
 def test_another_order_fails_at_the_inputs(tmp_path, arrays):
     assert judged(tmp_path, arrays, {"order_hash": np.asarray("0")})["R0"].where == "order_hash"
 
