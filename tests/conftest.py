@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # Nothing may depend on how busy the machine is, and a failure must come again. To search further:
 # pytest --hypothesis-profile=search
@@ -16,6 +17,9 @@ settings.register_profile(
     "search", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("project")
+# Hypothesis tries the constants of what the process has imported of the project, too: its examples
+# would hang on which tests ran before.
+providers._get_local_constants = lambda: providers._local_constants
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -184,9 +184,9 @@ def test_out_of_memory_is_recognised(fakes) -> None:
 
 
 def test_a_hung_worker_is_killed_and_its_log_says_where_it_hung(fakes) -> None:
-    outcome = started(fakes, planned(fakes, "fake-sleeps"), timeout=4)
+    outcome = started(fakes, planned(fakes, "fake-sleeps"), timeout=15)
     assert outcome.status == "timeout"
-    assert outcome.reason == "not finished after 4 s; killed during train"
+    assert outcome.reason == "not finished after 15 s; killed during train"
     assert max(row["epoch"] for row in outcome.epochs) == 1
     assert "about to hang" in (outcome.log or "")
     assert "in train_epoch" in (outcome.log or "")

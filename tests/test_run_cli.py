@@ -21,6 +21,7 @@ from benchmarks import machine
 from benchmarks.run import main
 from results.store import Store
 from tests import fake_backend
+from tests.processes import ended
 
 HEAVY = ("pandas", "pyarrow", "matplotlib", "scipy", "h5py", "rich", "jinja2", "pooch")
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "flax", "optax")
@@ -86,7 +87,7 @@ def test_a_session_ends_with_a_table_and_kept_rows(work, capsys) -> None:
 
 def test_a_failed_run_is_a_row_and_the_others_go_on(work, capsys) -> None:
     names = ("fake", "fake-raises", "fake-diverges", "fake-killed", "fake-greedy", "fake-sleeps")
-    assert main(command("--timeout", "5", frameworks=names)) == 1
+    assert main(command("--timeout", "20", frameworks=names)) == 1
     runs = Store("runs").runs().set_index("framework")
     assert runs["status"].drop(["fake-killed"]).to_dict() == {
         "fake": "ok",
@@ -199,20 +200,19 @@ def test_resumed_runs_are_compared_with_those_that_were_stored(work, capsys, mon
 
 
 def test_a_killed_harness_loses_nothing_and_leaves_nothing_running(work) -> None:
-    arguments = command("--epochs", "8", "--seeds", "0", "1", frameworks=("fake", "fake-slow"))
+    arguments = command("--epochs", "16", "--seeds", "0", "1", frameworks=("fake", "fake-slow"))
     harness = in_process(arguments, work)
     workers = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(Store("runs").files()) < 2 or not workers:
         assert harness.poll() is None, harness.communicate()[0]
-        assert time.monotonic() < deadline, "no run finished in a minute"
+        assert time.monotonic() < deadline, "no run finished in five minutes"
         with contextlib.suppress(psutil.Error):
             workers = psutil.Process(harness.pid).children()
         time.sleep(0.02)
     harness.kill()
     harness.communicate()
-    psutil.wait_procs(workers, timeout=10)
-    assert not any(_running(worker) for worker in workers)
+    assert ended(workers)
     finished = Store("runs").finished()
     assert 2 <= len(finished) < 4
     assert list((work / "scratch").iterdir())
@@ -223,12 +223,6 @@ def test_a_killed_harness_loses_nothing_and_leaves_nothing_running(work) -> None
     assert len(runs) == runs["run_id"].nunique() == 4
     assert set(runs["status"]) == {"ok"}
     assert finished < set(runs["run_id"])
-
-
-def _running(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 @pytest.mark.parametrize(
@@ -244,12 +238,12 @@ def test_an_interrupt_ends_cleanly_and_keeps_what_is_finished(work, sent, status
             break
     workers = psutil.Process(harness.pid).children()
     harness.send_signal(sent)
-    rest, _ = harness.communicate(timeout=30)
+    rest, _ = harness.communicate(timeout=120)
     assert harness.returncode == status, "".join(lines) + rest
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert workers
-    assert not any(_running(worker) for worker in workers)
+    assert ended(workers)
     assert Store("runs").files() == []
 
 

@@ -124,8 +124,10 @@ def collect(
         return _measure(*job, timeout, paths.get(job[0], sys.executable), running)
 
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
-        futures = [pool.submit(measured, job) for job in jobs]
+        futures: list[Future[Traces]] = []
         try:
+            for job in jobs:
+                futures.append(pool.submit(measured, job))
             found = [future.result() for future in futures]
         except BaseException:
             _stop(futures, running)
