@@ -1,6 +1,8 @@
 """Which cases a climb builds from the command line, and what it says of those it cannot."""
 
+import subprocess
 import threading
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -159,6 +161,25 @@ def test_how_far_a_long_measurement_is_is_told(monkeypatch, tmp_path):
     three = [msgspec.structs.replace(ladder.make("c1"), name=str(number)) for number in range(3)]
     collect.collect(["a"], three, tmp_path, tell=tell)
     assert heard.is_set()
+
+
+@pytest.mark.parametrize(
+    ("done", "failure"), [("abc.", ""), ("ab-c.", "no case done in 9 s"), ("-", "no case done")]
+)
+def test_a_process_is_given_up_when_it_does_no_further_case(tmp_path, done, failure):
+    """However long all of them take. done: a case in each time-out, - for none, . for its end."""
+    times, killed = iter(done), []
+
+    def wait(timeout):
+        if (name := next(times)) == ".":
+            return 0
+        if name != "-":
+            (tmp_path / f"{name}.npz").touch()
+        raise subprocess.TimeoutExpired("measure", timeout)
+
+    process = SimpleNamespace(wait=wait, kill=lambda: killed.append(True))
+    assert collect._ended(process, tmp_path, 9.0).startswith(failure)
+    assert bool(killed) == bool(failure)
 
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():

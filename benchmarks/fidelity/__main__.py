@@ -117,7 +117,13 @@ def parser() -> argparse.ArgumentParser:
         help="processes at a time, each of --threads (default 1)",
     )
     line.add_argument("--store", default="runs", metavar="DIR")
-    line.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS")
+    line.add_argument(
+        "--timeout",
+        type=seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="a process that finishes no case for so long is killed (default 3600)",
+    )
     other = line.add_argument_group("instead of the ladder")
     other.add_argument(
         "--mutants",

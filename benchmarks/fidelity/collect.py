@@ -99,6 +99,7 @@ def collect(
         frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
             ones are both computed in float64 by it).
         directory: receives the arrays; a temporary one when None (gone when the program ends).
+        timeout: seconds without a case done, after which a process is killed.
         parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
         interpreters: of frameworks that do not run in this one, by name.
         tell: is told every minute how many there are already.
@@ -162,8 +163,7 @@ def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterato
 
     def watch() -> None:
         while tell and not over.wait(TELL_EVERY):
-            left = [path.suffix for *_, folder in jobs for path in folder.glob("*")]
-            done = left.count(".npz") + left.count(".error")
+            done = sum(_done(folder) for *_, folder in jobs)
             tell(f"{done} of {total} measured after {(time.monotonic() - start) / 60:.0f} min")
 
     watching = threading.Thread(target=watch, daemon=True)
@@ -173,6 +173,12 @@ def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterato
     finally:
         over.set()
         watching.join()
+
+
+def _done(directory: Path) -> int:
+    """How many cases a process has measured or failed in."""
+    left = [path.suffix for path in directory.glob("*")]
+    return left.count(".npz") + left.count(".error")
 
 
 def _measure(
@@ -200,7 +206,6 @@ def _measure(
     )
     variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
     command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file), str(directory)]
-    failure = ""
     with (
         open(directory / "log.txt", "wb") as log,
         subprocess.Popen(
@@ -208,18 +213,27 @@ def _measure(
         ) as process,
     ):
         running.add(process)
-        try:
-            if status := process.wait(timeout):
-                failure = f"its process ended with status {status}"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            failure = f"not done after {timeout:.0f} s"
-        finally:
-            running.remove(process)
+        failure = _ended(process, directory, timeout)
+        running.remove(process)
     if failure:
         tail = (directory / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
         failure = ": ".join([failure, *tail])
     return {(name, case.name): _read(name, case, directory, failure) for case in cases}
+
+
+def _ended(process: Process, directory: Path, timeout: float) -> str:
+    """Wait for its end, or until it has done no further case in so long; why it failed, or ""."""
+    done = 0
+    while True:
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            before, done = done, _done(directory)
+            if done == before:
+                process.kill()
+                return f"no case done in {timeout:.0f} s"
+        else:
+            return f"its process ended with status {status}" if status else ""
 
 
 def _of_reference(case: Case) -> Case:

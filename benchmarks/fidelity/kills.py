@@ -142,7 +142,7 @@ def kill_matrix(
     Args:
         directory: receives the arrays; a temporary one when None.
         mutants: names; all by default.
-        timeout: seconds for the process of one framework and precision.
+        timeout: seconds without a case done, after which a process is killed.
     """
     chosen = [MUTANTS[name] for name in (MUTANTS if mutants is None else mutants)]
     optimizers = {framework: set[str]() for framework in dict.fromkeys(m.framework for m in chosen)}

@@ -31,7 +31,7 @@ def against_own_noise(
     Args:
         steps: of training.
         folder: receives the arrays.
-        timeout: seconds, of a process that trains all the cases in one framework.
+        timeout: seconds without a case done, after which a process is killed.
         parallel: processes at a time.
         tell: is told every minute how far it is.
         mutants: by framework, the fault that it is to have in all of its runs.
