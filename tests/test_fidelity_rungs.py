@@ -68,6 +68,17 @@ def test_logits_after_training_are_held_where_the_classes_are_equal(tmp_path, ar
     assert "inference" in found.cause
 
 
+def test_what_an_optimizer_holds_after_many_steps_is_held(tmp_path):
+    case = next(c for c in ladder.optimizers_alone(["float64"], steps=4) if "-adam-" in c.name)
+    found = measure(case, NumpyReference)
+    name = next(key for key in found if key.startswith("state/second_moment/"))
+    one = trace(tmp_path, "torch", found | {name: found[name] * (1 + 1e-9)}, case)
+    judged = judge_pair(Pair(case, one, trace(tmp_path, "numpy", found, case)))
+    (failed,) = (f for f in judged if f.status != "passed")
+    assert (failed.rung, failed.metric) == ("R3", "optimizer state")
+    assert f"state/{failed.where}" == name
+
+
 def test_another_order_fails_at_the_inputs(tmp_path, arrays):
     assert judged(tmp_path, arrays, {"order_hash": np.asarray("0")})["R0"].where == "order_hash"
 

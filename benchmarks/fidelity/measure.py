@@ -77,7 +77,8 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
     structure: `parameters`, `weights_hash`, `order_hash`, `masks_hash`, `dtype`.
     forward: `training/LAYER` and `inference/LAYER` activations, `logits`, `loss`.
     gradients: `gradient/KEY`.
-    optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and `slot/...`.
+    optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and after the last
+    `state/...` of the optimizer (`optimizer_state`).
     steps: `losses` (steps,), `step/STEP/KEY` weights, `predictions` (test, classes), and
     after a single step `state/...` of the optimizer (`optimizer_state`).
     epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call as runs time it, data
@@ -164,8 +165,7 @@ def _optimizer(material: Material, backend: Backend) -> Arrays:
         if _is_recorded(case, step):
             for key, value in backend.get_weights().items():
                 arrays[f"injected/{step + 1}/{key}"] = value
-    arrays |= {f"slot/{key}": value for key, value in backend.get_optimizer_state().items()}
-    return arrays
+    return arrays | optimizer_state(backend)
 
 
 def _steps(material: Material, backend: Backend) -> Arrays:

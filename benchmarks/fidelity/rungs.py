@@ -13,7 +13,13 @@ from benchmarks.fidelity.collect import Traces
 from benchmarks.fidelity.errors import Tensors
 from benchmarks.fidelity.finding import Finding, Pair, not_run
 from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.training_rungs import epoch, recorded_steps, trajectory, whole_step
+from benchmarks.fidelity.training_rungs import (
+    epoch,
+    optimizer_state,
+    recorded_steps,
+    trajectory,
+    whole_step,
+)
 
 
 def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> list[Finding]:
@@ -118,7 +124,8 @@ def _r2(pair: Pair) -> list[Finding]:
 
 def _r3(pair: Pair) -> list[Finding]:
     """The optimizer alone on made-up gradients: weights as a share of the way they travelled, in
-    float64 tensor by tensor. A float32 kernel that goes a short way is rounded to its own size."""
+    float64 tensor by tensor (a float32 kernel that goes a short way is rounded to its own size),
+    and what the optimizer holds at the end."""
     start, keys = pair.material.weights, pair.material.network.trainable_keys
     by_tensor = pair.case.precision == "float64"
     found = []
@@ -130,7 +137,11 @@ def _r3(pair: Pair) -> list[Finding]:
             for name, group in groups
         ]
     what = "each weight" if by_tensor else "weights"
-    return [pair.worst("R3", f"{what} over distance travelled", found, pair.bound("R3"))]
+    limit = pair.bound("R3")
+    return [
+        pair.worst("R3", f"{what} over distance travelled", found, limit),
+        pair.worst("R3", "optimizer state", optimizer_state(pair.trace, pair.other), limit),
+    ]
 
 
 def rms_against_median(case: Case, traces: Traces, names: list[str]) -> list[Finding]:

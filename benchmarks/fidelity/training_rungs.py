@@ -29,15 +29,14 @@ def whole_step(pair: Pair) -> list[Finding]:
         weights = errors.of_travel(
             _part(mine, "step/1/"), _part(other, "step/1/"), pair.material.weights, moving
         )
-        slots = _optimizer_state(_part(mine, "state/"), _part(other, "state/"), dead)
-        return [("weights", weights), *slots]
+        return [("weights", weights), *optimizer_state(mine, other, dead)]
 
     other: Tensors = pair.other
     flipped = 0
     if pair.case.precision != "float64" and "forward" in pair.case.measure:
         other, flipped = flips.on_my_side(pair, flips.step, apart, limit)
     step_1 = ("step 1", 1, _part(pair.trace, "step/1/"), _part(other, "step/1/"))
-    slots = _optimizer_state(_part(pair.trace, "state/"), _part(other, "state/"), dead)
+    slots = optimizer_state(pair.trace, other, dead)
     return [
         *_of_weights(pair, "R4", [step_1], limit, flipped),
         *running_statistics(pair, "R4", [step_1], limit),
@@ -160,11 +159,10 @@ def _predictions(pair: Pair, rung: str) -> list[Finding]:
     ]
 
 
-def _optimizer_state(
-    mine: dict[str, np.ndarray], other: dict[str, np.ndarray], dead: Collection[str]
-) -> Found:
+def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> Found:
     """The number of steps, the rate, and each slot tensor by tensor: errors of a gradient's kind,
     since a mean of squares is there by its root (`measure.optimizer_state`)."""
+    mine, other = _part(trace, "state/"), _part(of, "state/")
     found = [("step", float(mine["step"] != other["step"]))]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
