@@ -1,8 +1,8 @@
 """What the validation score decides at the end of an epoch: learning rate, stopping, best weights.
 
 Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks. It is
-float64 throughout; Keras compares scores and keeps the rate in `floatx`, float32 unless told. A
-score that is not finite never comes here: the run has diverged first.
+float64 throughout; Keras compares scores in float32 and keeps the rate in `floatx`, float32 unless
+told. A score that is not finite never comes here: the run has diverged first.
 """
 
 from __future__ import annotations
