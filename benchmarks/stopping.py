@@ -27,13 +27,13 @@ def sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def told(command: Callable[[], int], kept: str = "nothing is kept") -> int:
+def told(command: Callable[[], int], kept: str = "") -> int:
     """The command's exit status; interrupted, it says so and what is kept, and gives `status`."""
     try:
         with sigterm_interrupts():
             return command()
     except KeyboardInterrupt as interrupt:
-        print(f"interrupted; {kept}", file=sys.stderr)
+        print("; ".join(filter(None, ["interrupted", kept])), file=sys.stderr)
         return status(interrupt)
 
 

@@ -66,6 +66,8 @@ def test_a_stopped_command_says_what_is_kept(capsys: pytest.CaptureFixture[str])
 
     assert stopping.told(asked_to_end, "runs.json has the rest") == 143
     assert capsys.readouterr().err == "interrupted; runs.json has the rest\n"
+    assert stopping.told(asked_to_end) == 143
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_sigterm_is_as_before_afterwards() -> None:
