@@ -1,4 +1,6 @@
-"""The two constraint files: the older one differs in the frameworks alone."""
+"""The constraint files: installable from the public index, and the older one differs little."""
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -14,7 +16,15 @@ def pinned(name: str) -> dict[str, str]:
 
 
 def number(version: str) -> list[int]:
-    return [int(part) for part in version.partition("+")[0].split(".")]
+    return [int(part) for part in version.split(".")]
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-older.txt"])
+def test_no_pin_has_a_local_version(name: str) -> None:
+    """`2.13.0+cpu` is on no public index: it installs here, where such a wheel lies, and nowhere
+    else."""
+    local = {package for package, version in pinned(name).items() if "+" in version}
+    assert not local
 
 
 def test_the_older_constraints_are_the_same_but_for_older_frameworks() -> None:
