@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.plan import PlannedRun
+    from benchmarks.config.plan import PlannedRun
     from results.store import Store
 
 _SAME = (

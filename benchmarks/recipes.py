@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.suite import Suite, recipe
-from frameworks.recipe import CALLBACKS, Recipe
-from frameworks.specification import SpecificationError
+from benchmarks.config.suite import Suite, recipe
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import CALLBACKS, Recipe
 
 
 def recipes(

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from benchmarks import stopping
-from benchmarks.failures import message
-from benchmarks.keeping import Keeping, described
-from benchmarks.keeping import asked as kept
-from benchmarks.options import BAD_INPUT, parser
-from benchmarks.suite import DEFAULT, Suite, check, load
-from benchmarks.written import READERS
-from frameworks.specification import SpecificationError
-from results.files import damage_on_stderr
+from benchmarks.config.artifacts import Keeping, described
+from benchmarks.config.artifacts import asked as kept
+from benchmarks.config.options import BAD_INPUT, parser
+from benchmarks.config.overrides import READERS
+from benchmarks.config.suite import DEFAULT, Suite, check, load
+from benchmarks.process.failures import message
+from frameworks.spec.reading import SpecificationError
+from results.parquet.files import damage_on_stderr
 
 if TYPE_CHECKING:
-    from benchmarks.asked import Asked
-    from benchmarks.prepare import Prepared
-    from benchmarks.views import OneView
+    from benchmarks.config.request import Asked
+    from benchmarks.data.cache import OneView
+    from benchmarks.runner.prepare import Prepared
     from results.store import Store
 
 _LOG_WIDTH = 180  # characters: a log is as wide as a table needs
@@ -74,7 +74,7 @@ def asked_for(options: argparse.Namespace) -> list[Asked]:
     Raises:
         SpecificationError: an unknown suite, experiment or optimizer, a bad value.
     """
-    from benchmarks import asked
+    from benchmarks.config import request as asked
 
     if options.experiments is None:
         if options.scale is not None:
@@ -108,10 +108,10 @@ def _main(options: argparse.Namespace) -> int:
     with _explained():
         asked = asked_for(options)
 
-    from benchmarks import prepare
-    from benchmarks.asked import announce_each, prepare_each
-    from benchmarks.staging import scratch_directory
-    from benchmarks.views import OneView
+    from benchmarks.config.request import announce_each, prepare_each
+    from benchmarks.data.cache import OneView
+    from benchmarks.data.staging import scratch_directory
+    from benchmarks.runner import prepare
     from results.store import Store
 
     store = Store(options.store)
@@ -160,9 +160,9 @@ def _run_all(
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
     from benchmarks.comparable import disagreements, stored
-    from benchmarks.opening import opened
-    from benchmarks.progress import Tracker, progress_for
-    from benchmarks.session import Tally, execute
+    from benchmarks.runner.preflight import opened
+    from benchmarks.runner.progress import Tracker, progress_for
+    from benchmarks.runner.session import Tally, execute
 
     with _explained():
         sessions = [

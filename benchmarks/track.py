@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import stopping
 from benchmarks.tracking.options import parser
-from results.files import damage_on_stderr
+from results.parquet.files import damage_on_stderr
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
@@ -124,10 +124,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _gate(options: argparse.Namespace) -> int:
-    from benchmarks.tracking import on_the_spot
+    from benchmarks.tracking import gate
 
-    if on_the_spot.asked(options):
-        return on_the_spot.gate(options, _metrics(options))
+    if gate.asked(options):
+        return gate.gate(options, _metrics(options))
     if options.baseline is None:
         raise ValueError(
             "gate needs --baseline NAME, or something to run on the spot: --candidate-checkout DIR "
@@ -154,7 +154,7 @@ def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from benchmarks.tracking.pytest_benchmark import import_file
+    from benchmarks.tracking.exchange.pytest_benchmark import import_file
     from results.store import Store
 
     for path in options.file:
@@ -164,7 +164,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from benchmarks.tracking.exports import export
+    from benchmarks.tracking.exchange.exports import export
     from benchmarks.tracking.selection import select
 
     store, history = _open(options)
@@ -177,10 +177,10 @@ def _export(options: argparse.Namespace) -> int:
 
 def _selftest(options: argparse.Namespace) -> int:
     if options.rows:
-        from benchmarks.tracking.scale import measure
+        from benchmarks.tracking.selftest.scale import measure
 
         return measure(options.rows)
-    from benchmarks.tracking.selftest import selftest
+    from benchmarks.tracking.selftest.simulated import selftest
 
     return selftest(options, _metrics(options))
 

@@ -20,10 +20,10 @@ from typing import Literal, Protocol
 import numpy as np
 
 from datasets.batches import Batch
-from frameworks.network import Network
-from frameworks.recipe import Recipe
-from frameworks.specification import SpecificationError, near_miss
-from frameworks.weights import Weights
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
 
 Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 Feed = Literal["auto", "staged", "streamed"]
@@ -263,11 +263,11 @@ _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
     return Framework(
         name,
-        "frameworks.keras_backend:KerasBackend",
+        "frameworks.keras.backend:KerasBackend",
         {"keras": "keras", **packages},
         "keras",
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
-        tuned="frameworks.keras_tuned:TunedKerasBackend",
+        tuned="frameworks.keras.tuned:TunedKerasBackend",
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
     )
 
@@ -278,18 +278,18 @@ _BUILT_IN = (
     _keras("keras@jax", "jax", {"jax": "jax"}),
     Framework(
         "torch",
-        "frameworks.torch_backend:TorchBackend",
+        "frameworks.torch.backend:TorchBackend",
         {"torch": "torch"},
         "torch",
-        tuned="frameworks.torch_tuned:TunedTorchBackend",
+        tuned="frameworks.torch.tuned:TunedTorchBackend",
         tuned_environment=_MEMORY_KEPT,
     ),
     Framework(
         "jax",
-        "frameworks.flax_backend:FlaxBackend",
+        "frameworks.flax.backend:FlaxBackend",
         {"jax": "jax", "flax": "flax", "optax": "optax"},
         "flax",
-        tuned="frameworks.flax_tuned:TunedFlaxBackend",
+        tuned="frameworks.flax.tuned:TunedFlaxBackend",
     ),
 )
 ENTRY_POINTS = "galaxy_training_benchmark.frameworks"
@@ -317,7 +317,7 @@ def framework(name: str) -> Framework:
     """The framework of that name; raises SpecificationError with the near miss when unknown.
 
     A name may carry a version, as in `torch@2.12`: the same framework under that name, which runs
-    in an interpreter of its own (see `benchmarks.interpreters`).
+    in an interpreter of its own (see `benchmarks.runner.interpreters`).
     """
     known = frameworks()
     if name not in known and without_version(name) in known:

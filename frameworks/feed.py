@@ -19,7 +19,7 @@ import numpy as np
 
 from datasets.batches import Batch, Epoch
 from frameworks.backend import Feed
-from frameworks.specification import SpecificationError
+from frameworks.spec.reading import SpecificationError
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(given)
 
-    from results.files import damage_on_stderr
+    from results.parquet.files import damage_on_stderr
 
     try:
         with damage_on_stderr():

@@ -7,7 +7,7 @@ import pandas as pd
 
 from report.numbers import count, listed
 from report.section import Block, Note
-from report.views import Frames, View
+from results.views.views import Frames, View
 
 BUSY = 0.5  # load average for each CPU
 

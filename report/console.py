@@ -8,7 +8,7 @@ from rich.text import Text
 from report.endings import ending
 from report.estimates import brackets, epoch_time, mean_accuracy
 from report.numbers import NONE, count, fixed, significant, spread, with_interval
-from report.views import Frames, View
+from results.views.views import Frames, View
 
 _FAILURES = 10
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from report.views import View
-from results import galaxies
 from results.schema import COPY
-from results.statistics import ENOUGH_PROCESSES, Interval, median_of_medians, wilson
+from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians, wilson
+from results.studies import galaxies
+from results.views.views import View
 
 
 def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.float64]]:

@@ -1,7 +1,7 @@
 """python -m report feature-maps: every convolution's maps for one galaxy, frameworks side by side.
 
-The maps are computed by `python -m benchmarks.feature_maps`, started by its name in a process of
-its own: no framework is imported here.
+The maps are computed by `python -m benchmarks.models.feature_maps`, started by its name in a
+process of its own: no framework is imported here.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ DEFAULT_MODELS = Path("runs/models")
 DEFAULT_OUTPUT = Path("report-out/feature-maps")
 BAD_INPUT = 2
 PERCENTILE = 99.5  # colours end here: a single bright pixel would leave the rest dark
-_COMPUTE = "benchmarks.feature_maps"
+_COMPUTE = "benchmarks.models.feature_maps"
 
 
 @dataclass(frozen=True)
 class Maps:
     """The maps of one network: `of[framework][layer]` is float32 (height, width, maps).
 
-    picture: uint8 (height, width, channels). facts: see `benchmarks.feature_maps`.
+    picture: uint8 (height, width, channels). facts: see `benchmarks.models.feature_maps`.
     """
 
     name: str
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(path: Path) -> Maps:
-    """What `benchmarks.feature_maps` wrote; nothing is unpickled."""
+    """What `benchmarks.models.feature_maps` wrote; nothing is unpickled."""
     import numpy as np
 
     with np.load(path, allow_pickle=False) as archive:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from results.statistics import Interval
+from results.stats.intervals import Interval
 
 NONE = "–"
 MINUS = "−"

@@ -9,7 +9,10 @@ from pathlib import Path
 import jinja2
 import matplotlib
 
-from report import (
+from report import style
+from report.numbers import count, listed
+from report.section import MakeSection, Picture, Section
+from report.sections import (
     attribution,
     benches,
     confusion,
@@ -21,13 +24,10 @@ from report import (
     published_figures,
     reproduction,
     speed,
-    style,
     tables,
 )
-from report.numbers import count, listed
-from report.section import MakeSection, Picture, Section
-from report.views import Frames
 from results.store import Store
+from results.views.views import Frames
 
 # In the order of the page. A later part of the report is a function added here.
 SECTIONS: tuple[MakeSection, ...] = (

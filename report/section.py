@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from report.views import Frames
+from results.views.views import Frames
 
 
 @dataclass(frozen=True)

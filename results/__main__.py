@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.export import FORMATS, PAGE_COLUMNS
-from results.files import damage_on_stderr
+from results.parquet.files import damage_on_stderr
 from results.store import DEFAULT_STORE, Store
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _frame(options: argparse.Namespace) -> "pd.DataFrame":
     """The runs or what belongs to them; what the fidelity commands found needs no run."""
-    from results import findings
+    from results.parquet import findings
 
     found = {
         "findings": findings.read,
@@ -156,7 +156,7 @@ def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFr
 
 
 def _merge(options: argparse.Namespace) -> None:
-    from results import findings
+    from results.parquet import findings
 
     store = Store(options.store)
     for other in options.other:
@@ -174,7 +174,8 @@ def _compact(options: argparse.Namespace) -> None:
 
 
 def _columns(options: argparse.Namespace) -> None:
-    from results import findings, schema
+    from results import schema
+    from results.parquet import findings
 
     tables = {
         "runs": schema.RUN_COLUMNS,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results.files import DamagedFileWarning, StoreError, remove_stale, whole_file
+from results.parquet.files import DamagedFileWarning, StoreError, remove_stale, whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from results.examples import Examples
+    from results.parquet.examples import Examples
 
 __all__ = ["DEFAULT_STORE", "DamagedFileWarning", "Store", "StoreError"]
 
@@ -76,7 +76,7 @@ class Store:
         """
         import pyarrow.parquet as pq
 
-        from results.record import record
+        from results.parquet.record import record
 
         table = record(run, epochs, predictions)
         execution = str(run["execution_id"])
@@ -120,7 +120,7 @@ class Store:
             ValueError: shapes, types or labels that do not fit.
             StoreError: the directory cannot be written.
         """
-        from results import examples
+        from results.parquet import examples
 
         return examples.save(
             self.path,
@@ -140,7 +140,7 @@ class Store:
             FileNotFoundError: the other store is no directory.
             StoreError: this store cannot be written.
         """
-        from results import examples, findings
+        from results.parquet import examples, findings
 
         source = other if isinstance(other, Store) else Store(other)
         if not source.path.is_dir():
@@ -178,7 +178,7 @@ class Store:
         Raises:
             StoreError: the directory cannot be written.
         """
-        from results.pack import PACK_BYTES, pack
+        from results.parquet.pack import PACK_BYTES, pack
 
         remove_stale(self.path)
         small = []
@@ -206,7 +206,7 @@ class Store:
                 none did, the latest.
             columns: only these columns (quicker); all by default.
         """
-        from results import frames
+        from results.parquet import frames
 
         wanted = frames.run_columns(columns)
         table = self._read([*frames.ORDER, *frames.stored_columns(wanted)], latest)
@@ -220,13 +220,13 @@ class Store:
         Args:
             columns: names of the file's columns, or `list.element.field` paths into its lists.
         """
-        from results.reading import LATEST_BY
+        from results.parquet.reading import LATEST_BY
 
         return self._read(list(dict.fromkeys(["execution_id", *LATEST_BY, *columns])), False)
 
     def epochs(self, latest: bool = False) -> "pd.DataFrame":
         """A row per execution, epoch and split; see `runs` for `latest`."""
-        from results import frames
+        from results.parquet import frames
 
         return frames.epochs_frame(self._read([*frames.ORDER, frames.EPOCHS], latest))
 
@@ -239,7 +239,7 @@ class Store:
             probabilities: with the column of probabilities, float32 (classes,) each; without it
                 reading is much quicker.
         """
-        from results import frames
+        from results.parquet import frames
 
         parts = frames.prediction_parts(probabilities)
         table = self._read([*frames.ORDER, *parts], latest)
@@ -247,7 +247,7 @@ class Store:
 
     def examples(self) -> "list[Examples]":
         """The example images kept by `save_examples`; damaged files are warned of."""
-        from results import examples
+        from results.parquet import examples
 
         return examples.load(self.path)
 
@@ -290,13 +290,13 @@ class Store:
         ]
 
     def _read(self, columns: list[str], latest: bool) -> "pa.Table":
-        from results.reading import combined
+        from results.parquet.reading import combined
 
         return combined([table for _, table in self._tables(columns)], columns, latest)
 
     def _tables(self, columns: list[str]) -> "list[tuple[Path, pa.Table]]":
         """These columns of each readable file; the other files are warned of."""
-        from results.reading import read_columns
+        from results.parquet.reading import read_columns
 
         for _ in range(5):  # a file that is gone was packed since the listing: list again
             tables: list[tuple[Path, pa.Table]] = []

@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Trained once for all of pytest-xdist's processes; to be read only.
     """
-    from tests import small_galaxies
+    from tests.helpers import small_galaxies
 
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -18,7 +18,7 @@ EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
 R5a training in float64, R5b training without kinks in float32, tf32 or bfloat16, R5c training there
 beside its own noise. Every framework is held against a float64 reference written in NumPy, and
-against each of the others; the bounds are in benchmarks/fidelity/bounds.py.
+against each of the others; the bounds are in benchmarks/fidelity/rungs/bounds.py.
 
 examples:
   python -m benchmarks.fidelity --frameworks keras torch jax --architectures unam c2
@@ -200,9 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _asked(options: argparse.Namespace) -> Callable[[argparse.Namespace, list[str]], int]:
     if options.native:
-        from benchmarks.fidelity import attribute
+        from benchmarks.fidelity.attribution import run
 
-        return attribute.run
+        return run.run
     others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
     if any(others):
         return _other
@@ -215,11 +215,11 @@ def _other(options: argparse.Namespace, _: list[str]) -> int:
     """Mutants, defaults, an explanation, a comparison or the outcome, as asked."""
     status = 0
     if options.defaults:
-        from benchmarks.fidelity import live_defaults
+        from benchmarks.fidelity.defaults import live
 
-        live_defaults.render(live_defaults.read())
+        live.render(live.read())
     if options.explain:
-        from benchmarks.fidelity import explain
+        from benchmarks.fidelity.explain import explain
 
         explain.render(explain.explain(*explain.load(options.explain)))
     if options.compare:
@@ -235,15 +235,13 @@ def _other(options: argparse.Namespace, _: list[str]) -> int:
         outcome.render(groups)
         status |= int(not outcome.all_equal(groups))
     if options.mutants:
-        from benchmarks.fidelity import float32_kills
-        from benchmarks.fidelity.kills import kill_matrix, markdown
+        from benchmarks.fidelity.kills import float32
+        from benchmarks.fidelity.kills.matrix import kill_matrix, markdown
 
         with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
             kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
-            in_float32 = float32_kills.float32_kills(
-                Path(scratch) / "float32", timeout=options.timeout
-            )
-        table = f"{markdown(kills)}\n{float32_kills.markdown(in_float32)}"
+            in_float32 = float32.float32_kills(Path(scratch) / "float32", timeout=options.timeout)
+        table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:

@@ -18,19 +18,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks import device, machine
-from benchmarks.fidelity import ladder, noise
 from benchmarks.fidelity.__main__ import RUNGS, STEPS, parser
-from benchmarks.fidelity.case import Case
-from benchmarks.fidelity.collect import collect
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.console import show, tell
-from benchmarks.fidelity.finding import Finding
-from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.noise_run import against_own_noise
-from benchmarks.fidelity.rungs import judge
-from frameworks.architecture import Architecture, load
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.collect import collect
+from benchmarks.fidelity.rungs import divergence as noise
+from benchmarks.fidelity.rungs.divergence_run import against_own_noise
+from benchmarks.fidelity.rungs.finding import Finding
+from benchmarks.fidelity.rungs.judge import judge
+from benchmarks.process import device
+from benchmarks.system import machine
 from frameworks.backend import Precision, framework, without_version
-from results import findings as kept
+from frameworks.spec.architecture import Architecture, load
+from results.parquet import findings as kept
 from results.store import Store
 
 

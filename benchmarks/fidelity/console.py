@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fidelity.rungs import Finding
+from benchmarks.fidelity.rungs.judge import Finding
 
 
 def show(findings: Iterable[Finding], *, verbose: bool = False) -> None:

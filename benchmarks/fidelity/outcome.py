@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from results.equivalence import Equivalence
-    from results.outcome import Outcome
+    from results.stats.equivalence import Equivalence
     from results.store import Store
+    from results.studies.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
         ValueError: a margin that is not above 0, or no two frameworks to compare.
     """
     from report.style import ordered
-    from report.views import Frames
-    from results.outcome import between
+    from results.studies.outcome import between
+    from results.views.views import Frames
 
     for name, value in (("accuracy", margin), ("cross-entropy", cross_entropy_margin)):
         if not value > 0:
@@ -73,7 +73,7 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
 def all_equal(groups: Iterable[Group]) -> bool:
     """Whether every pair of frameworks is equal within the margins, by accuracy and cross-entropy
     alike: not where one is different, undecided or refused."""
-    from results.equivalence import EQUAL
+    from results.stats.equivalence import EQUAL
 
     return all(
         test is not None and test.verdict == EQUAL
@@ -88,7 +88,7 @@ def render(groups: Iterable[Group], console: Console | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from results.outcome_words import sentences
+    from results.studies.outcome_words import sentences
 
     console = console or Console(soft_wrap=True)
     if not console.is_terminal:
@@ -139,7 +139,7 @@ def _needed(test: Equivalence) -> str:
 
 
 def _number(value: float, decimals: int) -> str:
-    from results.outcome_words import number
+    from results.studies.outcome_words import number
 
     return number(value, decimals)
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.config.suite import DEVICES, PRECISIONS
 from benchmarks.numeric import natural
-from benchmarks.suite import DEVICES, PRECISIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import msgspec
 
-    from benchmarks import machine
-    from benchmarks.device import DeviceError
     from benchmarks.limits.collect import collect
     from benchmarks.limits.show import table
+    from benchmarks.process.device import DeviceError
+    from benchmarks.system import machine
 
     usable = len(machine.usable_cpus())
     try:

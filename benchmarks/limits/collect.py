@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import machine
-from benchmarks.launch import environment, limited_to
+from benchmarks.config.plan import Device
 from benchmarks.limits.found import Limits, Sample
-from benchmarks.plan import Device
+from benchmarks.process.launch import environment, limited_to
+from benchmarks.system import machine
 from frameworks.backend import framework
 
 # The framework of the registry whose environment a library is given.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from benchmarks.limits.timing import Repeated
 from frameworks.backend import Precision, Runtime
-from frameworks.jax_settings import configure
+from frameworks.jax.settings import configure
 
 _TYPES = {"bfloat16": jnp.bfloat16, "float64": jnp.float64}
 

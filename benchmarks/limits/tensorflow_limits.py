@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from benchmarks.limits.timing import Repeated
 from frameworks.backend import Precision, Runtime
-from frameworks.keras_engines import TensorFlowEngine
+from frameworks.keras.engines import TensorFlowEngine
 
 _TYPES = {"bfloat16": tf.bfloat16, "float64": tf.float64}
 

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.limits.timing import Repeated
 from frameworks.backend import Precision, Runtime
-from frameworks.torch_backend import configure
+from frameworks.torch.backend import configure
 
 _TYPES = {"bfloat16": torch.bfloat16, "float64": torch.float64}
 

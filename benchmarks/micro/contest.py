@@ -18,29 +18,29 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.launch import recorded
 from benchmarks.micro.process_wide import settings_now
-from benchmarks.turns import Turns
+from benchmarks.process.launch import recorded
+from benchmarks.process.turns import Turns
+from benchmarks.system import machine
 from datasets.batches import Epoch, split_into_batches
-from frameworks import weights as canonical
-from frameworks.architecture import Architecture, Dropout, load
 from frameworks.backend import Backend, Precision, Runtime, framework
-from frameworks.defaults import fill_architecture, fill_recipe
-from frameworks.network import Network
-from frameworks.recipe import Recipe
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import Architecture, Dropout, load
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
 
 # Of each framework, where its bare loops are.
 BARE = {
-    "torch": {"tutorial": "bare_torch:tutorial", "best": "bare_torch:best"},
-    "jax": {"tutorial": "bare_flax:tutorial", "best": "bare_flax:best"},
+    "torch": {"tutorial": "torch:tutorial", "best": "torch:best"},
+    "jax": {"tutorial": "flax:tutorial", "best": "flax:best"},
     "keras": {
-        "tutorial": "bare_keras_tensorflow:tutorial",
-        "fit": "bare_keras:fit",
-        "best": "bare_keras_tensorflow:best",
+        "tutorial": "keras_tensorflow:tutorial",
+        "fit": "keras:fit",
+        "best": "keras_tensorflow:best",
     },
-    "keras@torch": {"tutorial": "bare_keras:fit"},
-    "keras@jax": {"tutorial": "bare_keras:fit"},
+    "keras@torch": {"tutorial": "keras:fit"},
+    "keras@jax": {"tutorial": "keras:fit"},
 }
 NO_BEST = "no bare loop has been written for Keras on this engine"
 FIT_STEPS = 30  # of an epoch in which tf.data's tuner, left on, and the start of `fit` are small
@@ -164,7 +164,7 @@ class Contest:
 
     def _bare_loop(self, name: str, order: np.ndarray) -> Contestant:
         module, _, function = self.bare[name].partition(":")
-        epoch = getattr(importlib.import_module(f"benchmarks.micro.{module}"), function)(
+        epoch = getattr(importlib.import_module(f"benchmarks.micro.bare.{module}"), function)(
             self.settings.architecture,
             self.images,
             self.labels,

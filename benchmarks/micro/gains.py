@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     from benchmarks.micro.provenance import provenance
-    from frameworks.architecture import load
+    from frameworks.spec.architecture import load
 
     load(options.architecture)  # a misspelt name is told once, and here
     check(
@@ -163,12 +163,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
     from benchmarks.micro.process_wide import settings_now
     from datasets.batches import Epoch, split_into_batches
-    from frameworks import weights as canonical
-    from frameworks.architecture import load
     from frameworks.backend import Runtime, framework
-    from frameworks.defaults import fill_architecture, fill_recipe
-    from frameworks.network import Network
-    from frameworks.recipe import Recipe
+    from frameworks.spec import weights as canonical
+    from frameworks.spec.architecture import load
+    from frameworks.spec.defaults import fill_architecture, fill_recipe
+    from frameworks.spec.network import Network
+    from frameworks.spec.recipe import Recipe
 
     name, batch = options.inside, options.batch_size
     known = framework(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.tracking.alternate import Process
+    from benchmarks.process.alternate import Process
 
 
 def check(
@@ -26,8 +26,8 @@ def check(
 
     On a GPU each framework is tried there first, in a process of its own.
     """
-    from benchmarks import device as devices
-    from benchmarks import machine
+    from benchmarks.process import device as devices
+    from benchmarks.system import machine
     from frameworks.backend import framework
 
     lacking = {name: framework(name).missing_packages() for name in frameworks}
@@ -62,13 +62,13 @@ def run_together(
     jobs: Sequence[Job], *, device: str, threads: int, timeout: float | None = None
 ) -> list[Result]:
     """All made ready side by side, each on `threads` CPUs, then timed one at a time: a block each
-    in turn (`benchmarks.turns`), while the others wait and do nothing.
+    in turn (`benchmarks.process.turns`), while the others wait and do nothing.
 
     Args:
         timeout: seconds until each must be ready, and for each block; None is never.
     """
-    from benchmarks import launch
-    from benchmarks.tracking.alternate import Process
+    from benchmarks.process import launch
+    from benchmarks.process.alternate import Process
 
     with tempfile.TemporaryDirectory(prefix="micro-") as directory, ExitStack() as stack:
         started: list[tuple[Process, Path]] = []

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stopping
+from benchmarks.micro.bare.networks import named
 from benchmarks.micro.inside import check, run_inside
-from benchmarks.micro.networks import named
 from benchmarks.micro.provenance import provenance
 from benchmarks.numeric import positive
 
@@ -207,9 +207,9 @@ def _runtime(device: str, threads: int) -> Any:
 def _torch(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     import torch
 
-    from frameworks import torch_backend
+    from frameworks.torch import backend
 
-    torch_backend.configure(_runtime(device, threads))
+    backend.configure(_runtime(device, threads))
 
     def waited(operation: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> None:
@@ -249,14 +249,14 @@ def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     """The tuned backend's convolutions; XLA takes its threads from the affinity."""
     import jax
 
-    from frameworks import jax_convolution, jax_settings
+    from frameworks.jax import convolution, settings
 
-    jax_settings.configure(_runtime(device, threads))
+    settings.configure(_runtime(device, threads))
     sides: dict[str, Any] = {"window_strides": (1, 1), "padding": "VALID"}
     on_cpu = device == "cpu"
-    made_for = jax_convolution.convolve if on_cpu else jax.lax.conv_general_dilated
-    options = jax_convolution.compiler_options() if on_cpu else {}
-    convolve: Any = partial(made_for, **sides, dimension_numbers=jax_convolution.LAYOUT)
+    made_for = convolution.convolve if on_cpu else jax.lax.conv_general_dilated
+    options = convolution.compiler_options() if on_cpu else {}
+    convolve: Any = partial(made_for, **sides, dimension_numbers=convolution.LAYOUT)
 
     def waited(function: Any, *arguments: Any) -> Callable[[], Any]:
         compiled = jax.jit(function, compiler_options=options)
@@ -292,7 +292,7 @@ def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
 def _tensorflow(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     import tensorflow as tf
 
-    from frameworks.keras_engines import TensorFlowEngine
+    from frameworks.keras.engines import TensorFlowEngine
 
     TensorFlowEngine.configure(_runtime(device, threads))
 

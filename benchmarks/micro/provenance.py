@@ -12,7 +12,7 @@ def provenance(module: str, arguments: Sequence[str]) -> dict[str, Any]:
 
     commit is None where the code lies in no repository; dirty: files differ from the commit.
     """
-    from benchmarks import machine
+    from benchmarks.system import machine
 
     commit, dirty = machine.commit()
     return {

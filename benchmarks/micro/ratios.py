@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from frameworks.architecture import load
-from frameworks.defaults import fill_architecture
-from frameworks.network import Network
-from frameworks.recipe import Adam
-from frameworks.roofline import least_seconds
+from frameworks.spec.architecture import load
+from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Adam
+from frameworks.spec.roofline import least_seconds
 
 LEVEL = 0.95
 # quantity: the contestants whose times are divided
@@ -191,7 +191,7 @@ def quantities(one: Mapping[str, Any], peak: float, bandwidth: float) -> dict[st
     slope between calls of one step and of several, so that what a call costs beside its steps is
     in the epoch alone. "epoch / bare steps" has the pace of the best bare loop, calls included.
     "achieved / peak" is against the best of the libraries' `peaks`; "roofline share" is the least
-    time of the step, layer by layer (`frameworks.roofline`), over the tuned backend's.
+    time of the step, layer by layer (`frameworks.spec.roofline`), over the tuned backend's.
 
     Args:
         one: what `contest.run` gave.

@@ -12,8 +12,9 @@ import os
 
 import pytest
 
-from benchmarks import launch, machine
 from benchmarks.micro.contest import BARE, Contest, Settings
+from benchmarks.process import launch
+from benchmarks.system import machine
 from frameworks.backend import framework
 
 FRAMEWORK = os.environ.get("MICRO_FRAMEWORK", "torch")

@@ -16,15 +16,7 @@ from benchmarks.tracking.drift import between_sessions, judge_apart
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
-from results.verdict import (
-    ERROR,
-    IMPROVED,
-    NO_DATA,
-    REGRESSED,
-    UNCHANGED,
-    Verdict,
-    judge,
-)
+from results.stats.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Verdict, judge
 
 if TYPE_CHECKING:
     from results.store import Store

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
-from results.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED
+from results.stats.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED
 
 if TYPE_CHECKING:
     from rich.console import Console

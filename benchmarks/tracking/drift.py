@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.history import History, Rows, Series
-from results.sessions import NEEDED, drift_floor
-from results.verdict import NO_DATA, Rule, Verdict, judge, processes_needed
+from results.stats.drift import NEEDED, drift_floor
+from results.stats.verdict import NO_DATA, Rule, Verdict, judge, processes_needed
 
 _OF_A_SESSION = 3  # processes from which a session's median counts
 _LAST = 50  # sessions: what a machine did long ago says little

@@ -113,8 +113,8 @@ class History:
         """
         import pyarrow as pa
 
-        from results.arrow_numpy import indices, integers
-        from results.derived import EPOCH_SECONDS
+        from results.parquet.arrow import indices, integers
+        from results.parquet.derived import EPOCH_SECONDS
         from results.store import Store
 
         columns = [*_COLUMNS, EPOCH_SECONDS]
@@ -132,7 +132,7 @@ class History:
     def codes(self, column: str) -> tuple[Rows, list[Any]]:
         """A column as indices (n,) into the list of its distinct values, None among them."""
         if column not in self._encoded:
-            from results.arrow_numpy import codes
+            from results.parquet.arrow import codes
 
             self._encoded[column] = codes(self._table[column])
         return self._encoded[column]
@@ -156,7 +156,7 @@ class History:
     @cached_property
     def started(self) -> Rows:
         """(n,) start of each execution, microseconds since 1970, UTC."""
-        from results.arrow_numpy import integers
+        from results.parquet.arrow import integers
 
         return integers(self._table["started_at"])
 
@@ -171,7 +171,7 @@ class History:
 
     def epoch_seconds(self, row: int) -> npt.NDArray[np.float64]:
         """The seconds of the timed epochs of a run, in their order."""
-        from results.record import EPOCHS
+        from results.parquet.record import EPOCHS
 
         epochs = self.value(EPOCHS, row) or []
         seconds = [epoch["epoch_seconds"] for epoch in epochs]
@@ -179,14 +179,14 @@ class History:
 
     @cached_property
     def _epoch_seconds(self) -> npt.NDArray[np.float64]:
-        from results.derived import median_and_count
-        from results.record import EPOCHS
+        from results.parquet.derived import median_and_count
+        from results.parquet.record import EPOCHS
 
         return median_and_count(self._table[EPOCHS])[0]
 
     def metric(self, metric: Metric) -> npt.NDArray[np.float64]:
         """(n,) the metric in its unit; NaN for what was not measured, failed, or a control."""
-        from results.arrow_numpy import floats
+        from results.parquet.arrow import floats
 
         if metric.name in _STORED:
             found = floats(self._table[_STORED[metric.name]])

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
-from results.statistics import Interval, median_of_medians
+from results.stats.intervals import Interval, median_of_medians
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frameworks.specification import near_miss
-from results.verdict import Rule
+from frameworks.spec.reading import near_miss
+from results.stats.verdict import Rule
 
 
 @dataclass(frozen=True)

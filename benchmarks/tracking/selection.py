@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tracking.history import History, Rows, latest_session
-from frameworks.specification import near_miss
-from results.files import whole_file
+from frameworks.spec.reading import near_miss
+from results.parquet.files import whole_file
 from results.store import Store
 
 BASELINES = "baselines"  # directory below the store

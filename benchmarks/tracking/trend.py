@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.tracking.history import History, Point, Rows, Series, changes
 from benchmarks.tracking.metrics import Metric
-from results.steps import MINIMUM_SEGMENT, MINIMUM_SIZE, Step, steps
+from results.stats.changepoints import MINIMUM_SEGMENT, MINIMUM_SIZE, Step, steps
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import os
 
 import pytest
 
-from benchmarks.fidelity import ladder
-from benchmarks.fidelity.collect import Traces, collect
-from benchmarks.fidelity.measure import REFERENCE
-from frameworks import architecture
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.collect import Traces, collect
+from frameworks.spec import architecture
 
 FRAMEWORKS = os.environ.get(
     "CONFORMANCE_FRAMEWORKS", "keras,torch,jax,keras@torch,keras@jax"

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.fidelity import ladder
-from benchmarks.fidelity.collect import collect
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.measure.collect import collect
 from tests.conformance.conftest import FRAMEWORKS
 
 # Two threads, where a reduction could be split in another way each time; dropout and batch norm on.

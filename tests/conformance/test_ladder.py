@@ -4,11 +4,11 @@ from itertools import combinations
 
 import pytest
 
-from benchmarks.fidelity import ladder
-from benchmarks.fidelity.collect import collect
-from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.rungs import Pair, judge_pair, rms_against_median
-from frameworks.network import Network
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.collect import collect
+from benchmarks.fidelity.rungs.judge import Pair, judge_pair, rms_against_median
+from frameworks.spec.network import Network
 from tests.conformance.conftest import (
     FRAMEWORKS,
     LARGE,

@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.fidelity import ladder
-from benchmarks.fidelity.collect import collect
-from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.rungs import Pair, judge_pair
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.collect import collect
+from benchmarks.fidelity.rungs.judge import Pair, judge_pair
 from frameworks import feed
 from tests.conformance.conftest import (
     FRAMEWORKS,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from benchmarks import experiment
-from benchmarks.fidelity import ladder
-from benchmarks.fidelity.collect import collect
-from benchmarks.fidelity.measure import REFERENCE
-from benchmarks.fidelity.rungs import Pair, judge_pair
-from frameworks import architecture
+from benchmarks.config import experiment
+from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.collect import collect
+from benchmarks.fidelity.rungs.judge import Pair, judge_pair
+from frameworks.spec import architecture
 from tests.conformance.conftest import FRAMEWORKS
 from tests.conformance.test_ladder import failures
 

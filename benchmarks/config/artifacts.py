@@ -1,0 +1,116 @@
+"""What a worker keeps beside its results, and where: not part of the run's configuration.
+
+The launcher hands it over in a small file; nothing in it changes what a run computes, so that the
+identity of a run does not depend on it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.config.suite import Suite
+
+CHECKPOINT_SECONDS = 60.0
+CHECKPOINTS = "checkpoints"  # in the store
+
+
+class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Checkpoints and models of one run.
+
+    checkpoints: the run's own directory for them, "" for none; checkpoint_every: seconds that have
+    to pass between two, 0 is every epoch; resume: go on from the last one, if there is one.
+    machine_id: of this machine, since a run is not continued on another.
+    model: the directory that the trained model is written to, "" for none; about: what is told of
+    it there besides the run's configuration (class names, and how the galaxies are loaded again).
+    """
+
+    checkpoints: str = ""
+    checkpoint_every: float = CHECKPOINT_SECONDS
+    resume: bool = False
+    machine_id: str = ""
+    model: str = ""
+    about: dict[str, Any] = {}
+
+    def of(self, run_id: str, model: str) -> Keeping:
+        """For one run, of what is for a session: directories below those named here."""
+        return msgspec.structs.replace(
+            self,
+            checkpoints=self.checkpoints and str(Path(self.checkpoints) / run_id),
+            model=self.model and str(Path(self.model) / model),
+        )
+
+
+def asked(
+    store: Path,
+    *,
+    checkpoint_every: float,
+    resume: bool,
+    models: str | None,
+    machine_id: str,
+) -> Keeping:
+    """What a session keeps: checkpoints in the store, and models where `models` says.
+
+    `about` is left for each suite of the session to fill in (see `described`).
+
+    Args:
+        models: a directory, "" for `models` in the store, None for no models.
+
+    Raises:
+        OSError: the directory for the models cannot be written.
+    """
+    model = ""
+    if models is not None:
+        directory = Path(models or store / "models").resolve()
+        check_writable(directory)
+        model = str(directory)
+    return Keeping(
+        checkpoints=str((store / CHECKPOINTS).resolve()),
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        machine_id=machine_id,
+        model=model,
+    )
+
+
+def described(suite: Suite, class_names: Sequence[str]) -> dict[str, Any]:
+    """What a model tells of its galaxies: the classes, and how to load the same ones again."""
+    data: dict[str, Any] = {
+        name: getattr(suite, name)
+        for name in ("labels", "channels", "image_key", "label_key", "image_size", "demo_images")
+        if getattr(suite, name) is not None
+    }
+    path = Path(suite.dataset)
+    data["dataset"] = str(path.resolve()) if path.is_file() else suite.dataset
+    return {"class_names": list(class_names), "data": data}
+
+
+def check_writable(directory: Path) -> None:
+    """Make the directory and try it, before hours are spent on what is to be kept there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"cannot write models to {directory}: {error.strerror or error}; "
+            "name another directory with --save-models"
+        ) from error
+
+
+def to_tell(event: Mapping[str, Any]) -> list[str]:
+    """What of a worker's event the user should see: resuming, damage, what could not be kept."""
+    extra = event.get("values", {}).get("extra", {}) if event["event"] == "facts" else {}
+    told = []
+    if damage := extra.get("checkpoint_damage"):
+        told.append("warning: " + "; ".join(damage))
+    if "resumed_from_epoch" in extra:
+        told.append(f"resumed after epoch {extra['resumed_from_epoch']}")
+    told += [
+        f"warning: {extra[name]}" for name in ("checkpoint_error", "model_error") if name in extra
+    ]
+    return told

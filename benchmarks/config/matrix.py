@@ -1,0 +1,178 @@
+"""Every run of a suite, and the order of a session (`interleaved`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import msgspec
+import numpy as np
+
+from benchmarks.config.plan import (
+    DataView,
+    Device,
+    PlannedRun,
+    RunConfig,
+    SplitSettings,
+    SplitSizes,
+)
+from benchmarks.config.suite import Suite
+from benchmarks.recipes import recipes
+from datasets.batches import split_into_batches
+from frameworks.backend import framework
+from frameworks.spec.architecture import Architecture, load
+from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.reading import SpecificationError
+
+
+def matrix(
+    suite: Suite,
+    data: DataView,
+    sizes: SplitSizes,
+    *,
+    devices: dict[str, Device],
+    threads: int,
+    missing: dict[str, str] | None = None,
+    interpreters: Mapping[str, str] | None = None,
+    train_counts: Mapping[str, int] | None = None,
+) -> list[PlannedRun]:
+    """Every run of a suite, each once, frameworks and tunings interleaved block by block.
+
+    Smaller batches come first: a size that does not fit in memory can then be told beside one that
+    does. With `suite.control` a cell of each block is run twice, the next one in the next repeat.
+
+    Args:
+        suite: the lists to combine.
+        data, sizes: what the galaxies turned out to be.
+        devices: where each framework of the suite computes.
+        threads: CPU threads given to each run.
+        missing: frameworks that cannot be run here, with the reason; their runs are marked.
+        interpreters: of frameworks that do not run in this one.
+        train_counts: training images by the name of the class, for balanced class weights.
+
+    Raises:
+        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
+            weights that do not fit the classes; callbacks without a validation set.
+        ValueError: a batch size larger than the training set.
+    """
+    architectures = [load(name) for name in suite.architectures]
+    natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    made = recipes(
+        suite,
+        classes=data.classes,
+        train_counts=train_counts or {},
+        validation=sizes.validation,
+    )
+    for batch_size in suite.batch_size:
+        split_into_batches(np.arange(sizes.train), batch_size)
+    blocks = []
+    for repeat, seed, architecture, parity, precision, recipe in product(
+        range(suite.processes),
+        suite.seeds,
+        architectures,
+        suite.parity,
+        suite.precision,
+        made,
+    ):
+        block = []
+        for tuning, name in product(suite.tuning, suite.frameworks):
+            defaults = natives[name] if parity == "native" else PROJECT
+            config = RunConfig(
+                framework=name,
+                architecture=_stripped(fill_architecture(architecture, defaults)),
+                recipe=fill_recipe(recipe, defaults),
+                data=data,
+                split=SplitSettings(
+                    seed=suite.split_seed,
+                    test_fraction=suite.test_fraction,
+                    validation_fraction=suite.validation_fraction,
+                    by=suite.split_by,
+                    test_copies=suite.test_copies,
+                ),
+                seed=seed,
+                device=devices.get(name, "cpu"),
+                threads=threads,
+                repeat=repeat,
+                parity=parity,
+                tuning=tuning,
+                precision=precision,
+                deterministic=suite.deterministic,
+                nudge_draw=repeat if suite.nudge_repeats else 0,
+                feed=suite.feed,
+                warmup_epochs=suite.warmup_epochs,
+            )
+            skip = (missing or {}).get(name, "")
+            python = (interpreters or {}).get(name, "")
+            block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
+        if suite.control:
+            _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
+        _check_size(block[0].config)
+        blocks.append(block)
+    kinds = len(blocks) // (suite.processes * len(suite.seeds))
+    return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
+
+
+def _add_control(block: list[PlannedRun], turn: int) -> None:
+    """Run one cell of the block twice, half a block apart: by turns, as each cell's noise is its
+    own."""
+    there = [place for place, run in enumerate(block) if not run.skip]
+    if not there:
+        return
+    place = there[turn % len(there)]
+    again = msgspec.structs.replace(block[place].config, control=True)
+    half = (len(block) + 1) // 2
+    where = place + half if place + half <= len(block) else place + 1 - half
+    block.insert(where, replace(block[place], config=again))
+
+
+def _check_size(config: RunConfig) -> None:
+    """Raises SpecificationError when the pictures are too small; of crops it says which serve."""
+    try:
+        config.network()
+    except SpecificationError as error:
+        whole, crop = config.data.cropped_from, config.data.height
+        if not whole:
+            raise
+        serves = next((s for s in range(crop + 1, whole - 1) if _fits(config, s)), None)
+        remedy = f"a crop_size of {serves} or more serves" if serves else "no crop_size serves"
+        raise SpecificationError(
+            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; "
+            "augmentation dihedral crops nothing."
+        ) from error
+
+
+def _fits(config: RunConfig, side: int) -> bool:
+    data = msgspec.structs.replace(config.data, height=side, width=side)
+    try:
+        msgspec.structs.replace(config, data=data).network()
+    except SpecificationError:
+        return False
+    return True
+
+
+def interleaved(blocks: Sequence[Sequence[PlannedRun]], kinds: int = 1) -> Iterator[PlannedRun]:
+    """The runs block after block: K T J, J T K, T J K, K J T, ...
+
+    The second block of a kind is the reverse of its first, the fourth of its third, so that a drift
+    of the machine hits all alike, and each such pair starts one framework further on. Where the
+    first starts is drawn from the hash of what is to be run: the same matrix has the same order.
+
+    Args:
+        kinds: of blocks, which take turns: block i is of the same kind as block i + kinds.
+    """
+    if not blocks:
+        return
+    content = "".join(run.run_id for block in blocks for run in block)
+    start = int(hashlib.sha256(content.encode()).hexdigest(), 16)
+    for number, block in enumerate(blocks):
+        time = number // kinds
+        turn = (start + time // 2) % max(len(block), 1)
+        order = [*block[turn:], *block[:turn]]
+        yield from reversed(order) if time % 2 else order
+
+
+def _stripped(architecture: Architecture) -> Architecture:
+    """Name and layers only: a title or a source does not change what is run."""
+    return Architecture(name=architecture.name, layers=architecture.layers)

@@ -1,0 +1,133 @@
+"""Parts of a recipe as they are written on the command line: `sgd,momentum=0.9`, `patience=4`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from benchmarks.config.suite import readable
+from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.recipe import (
+    MONITORS,
+    OPTIMIZERS,
+    EarlyStopping,
+    KeepBest,
+    Optimizer,
+    ReduceOnPlateau,
+)
+
+OFF = "none"  # takes away what a suite states
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
+
+
+def optimizer(text: str) -> Optimizer:
+    """`adam`, or with fields: `sgd,momentum=0.9,nesterov=true`.
+
+    Raises:
+        SpecificationError: an unknown optimizer or field, or a bad value.
+    """
+    name, *settings = _parts(text)
+    if name not in OPTIMIZERS:
+        raise SpecificationError(
+            f"unknown optimizer '{name}'{near_miss(name, list(OPTIMIZERS))}. "
+            f"Known: {', '.join(OPTIMIZERS)}."
+        )
+    return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
+
+
+def early_stopping(text: str) -> EarlyStopping | None:
+    """`4` for a patience of 4, or fields: `patience=4,restore_best=true`; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    if not text:
+        raise SpecificationError("--early-stopping: says nothing; give a patience, as in 4.")
+    settings = _parts(f"patience={text}" if text.isdigit() else text)
+    return _with_fields(EarlyStopping, settings, "--early-stopping")
+
+
+def reduce_on_plateau(text: str) -> ReduceOnPlateau | None:
+    """Fields, `patience=4,factor=0.5`; nothing for all defaults; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    return _with_fields(ReduceOnPlateau, _parts(text), "--reduce-on-plateau")
+
+
+def keep_best(text: str) -> KeepBest | None:
+    """A monitor, `validation_accuracy`; nothing for the loss; `none`.
+
+    Raises:
+        SpecificationError: an unknown monitor.
+    """
+    if text == OFF:
+        return None
+    if text and text not in MONITORS:
+        raise SpecificationError(
+            f"--keep-best: unknown monitor '{text}'{near_miss(text, [*MONITORS, OFF])}. "
+            f"Known: {', '.join(MONITORS)}."
+        )
+    return KeepBest(monitor=text) if text else KeepBest()
+
+
+def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
+    """`balanced`, a number for each class, or `none`.
+
+    Raises:
+        SpecificationError: something else.
+    """
+    if list(words) == [OFF]:
+        return None
+    if list(words) == ["balanced"]:
+        return "balanced"
+    numbers = []
+    for word in words:
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            raise SpecificationError(
+                f"--class-weights: '{word}' is not a number{near_miss(word, ['balanced', OFF])}; "
+                "give one for each class, or balanced."
+            ) from None
+    return numbers
+
+
+# What is written for a field of the suite, and how it is read.
+READERS: dict[str, Callable[[Any], Any]] = {
+    "optimizer": optimizer,
+    "early_stopping": early_stopping,
+    "reduce_on_plateau": reduce_on_plateau,
+    "keep_best": keep_best,
+    "class_weights": class_weights,
+}
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
+
+
+def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part:
+    """A struct with the fields that `field=value` settings state."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    table: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise SpecificationError(
+                f"{what}: '{setting}' is not field=value"
+                f"{near_miss(key, known)}. Known fields: {', '.join(known)}."
+            )
+        table[key] = value
+    try:
+        return msgspec.convert(table, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SpecificationError(f"{what}: {readable(str(error))}") from error

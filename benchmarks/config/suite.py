@@ -1,0 +1,275 @@
+"""A suite: a named matrix of runs, read from TOML; the command line overrides its fields."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.recipe import (
+    CALLBACKS,
+    MONITORS,
+    Adam,
+    EarlyStopping,
+    KeepBest,
+    Optimizer,
+    Recipe,
+    ReduceOnPlateau,
+)
+
+DIRECTORY = Path(__file__).parents[1] / "suites"
+DEFAULT = "quick"
+
+Parity = Literal["matched", "native"]
+Tuning = Literal["idiomatic", "tuned"]
+Feed = Literal["auto", "staged", "streamed"]  # as in frameworks.backend, which imports NumPy
+PARITIES = ("matched", "native")
+TUNINGS = ("idiomatic", "tuned")
+FEEDS = ("auto", "staged", "streamed")
+Augmentation = Literal["none", "crops40", "dihedral"]
+SplitBy = Literal["galaxy", "copy"]
+TestCopies = Literal["centre", "all"]
+AUGMENTATIONS = ("none", "crops40", "dihedral")
+SPLIT_BY = ("galaxy", "copy")
+TEST_COPIES = ("centre", "all")
+PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
+DEVICES = ("auto", "cpu", "cuda")
+_WORDS = [
+    *PARITIES,
+    *TUNINGS,
+    *FEEDS,
+    *PRECISIONS,
+    *DEVICES,
+    *AUGMENTATIONS,
+    *SPLIT_BY,
+    *TEST_COPIES,
+]
+
+
+class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to run. Lists are combined into a matrix.
+
+    `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is never,
+    None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
+    pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` each
+    starts with every weight moved to a neighbouring float32 (a control of rounding; R6);
+    `deterministic` sets the frameworks' flags for it (see docs/determinism.md). `class_weights`
+    "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
+    `compute_class_weight`).
+
+    `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
+    `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
+    the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
+    `test_copies` is which of them validation and test look at.
+
+    `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
+    "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
+    counts.
+
+    For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
+    the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
+    configuration for its parity with the reference first.
+    """
+
+    name: str = ""
+    description: str = ""
+    frameworks: tuple[str, ...] = ("keras", "torch", "jax")
+    architectures: tuple[str, ...] = ("unam",)
+    dataset: str = "demo"
+    labels: str = "native"
+    channels: str = "rgb"
+    image_key: str = "images"
+    label_key: str = "ans"
+    image_size: int | None = None
+    demo_images: int | None = None
+    fraction: float = 1.0
+    augmentation: Augmentation = "none"
+    crop_size: int | None = None
+    split_seed: int = 0
+    split_by: SplitBy = "galaxy"
+    test_copies: TestCopies = "centre"
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.2
+    seeds: tuple[int, ...] = (0,)
+    processes: int = 1
+    nudge_repeats: bool = False
+    deterministic: bool = False
+    epochs: int = 10
+    batch_size: tuple[int, ...] = (64,)
+    optimizer: Optimizer = Adam()
+    class_weights: list[float] | Literal["balanced"] | None = None
+    early_stopping: EarlyStopping | None = None
+    reduce_on_plateau: ReduceOnPlateau | None = None
+    keep_best: KeepBest | None = None
+    parity: tuple[Parity, ...] = ("matched",)
+    tuning: tuple[Tuning, ...] = ("idiomatic",)
+    precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+    feed: Feed = "auto"
+    warmup_epochs: int = 0
+    timeout: float | None = None
+    control: bool = False
+    limits: bool = False
+    check_parity: bool = False
+
+
+def available() -> list[str]:
+    """Names of the suites that ship with the project."""
+    return sorted(path.stem for path in DIRECTORY.glob("*.toml"))
+
+
+def load(name_or_path: str) -> Suite:
+    """Read and validate a suite: a shipped name, or the path of a TOML file.
+
+    Paths of architectures and data sets inside a file of one's own are relative to that file.
+
+    Raises:
+        SpecificationError: unknown name, unreadable or malformed file, unknown field or bad value;
+            the message names the file and the field.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and "/" not in name_or_path:
+        path = DIRECTORY / f"{name_or_path}.toml"
+        if not path.exists():
+            raise SpecificationError(
+                f"unknown suite '{name_or_path}'{near_miss(name_or_path, available())}. "
+                f"Known: {', '.join(available())}; or give the path of a .toml file."
+            )
+    table = read_table(path, "suite")
+    table.setdefault("name", path.stem)
+    suite = convert(table, origin=str(path))
+    if path.parent != DIRECTORY:
+        suite = relative_to(path.parent, suite)
+    return suite
+
+
+def convert(table: dict[str, Any], *, origin: str) -> Suite:
+    """Validate a table of a suite's fields; a single value stands for a list of one.
+
+    Raises:
+        SpecificationError: the message names `origin` and the field.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(Suite)}
+    check_fields(table, Suite, origin)
+    table = dict(table)
+    for key, field in fields.items():
+        if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):
+            table[key] = [table[key]]
+    try:
+        suite = msgspec.convert(table, Suite)
+    except (msgspec.ValidationError, SpecificationError) as error:
+        raise SpecificationError(f"{origin}: {readable(str(error))}") from error
+    check(suite, origin=origin)
+    return suite
+
+
+def check(suite: Suite, *, origin: str) -> None:
+    """Ranges, which the types do not say. Raises SpecificationError naming the field."""
+
+    def require(holds: bool, field: str, problem: str) -> None:
+        if not holds:
+            raise SpecificationError(f"{origin}: field '{field}': {problem}")
+
+    for field in msgspec.structs.fields(Suite):
+        value = getattr(suite, field.name)
+        require(value != (), field.name, "is empty; name at least one.")
+    for batch_size in suite.batch_size:
+        require(batch_size >= 1, "batch_size", f"is {batch_size}; must be at least 1.")
+    for seed in suite.seeds:
+        require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
+    require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(0 < suite.fraction <= 1, "fraction", f"is {suite.fraction}; above 0, and at most 1.")
+    crop, crops = suite.crop_size, suite.augmentation == "crops40"
+    require(crop is None or crop >= 1, "crop_size", f"is {crop}; must be at least 1.")
+    require(
+        crop is None or crops,
+        "crop_size",
+        f"is {crop}, and nothing is cropped; use augmentation crops40, or image_size to resize.",
+    )
+    no_copies = suite.augmentation == "none"
+    require(
+        not (no_copies and suite.test_copies == "all"),
+        "test_copies",
+        "is 'all', and there are no copies; use augmentation crops40 or dihedral.",
+    )
+    require(suite.epochs >= 0, "epochs", f"is {suite.epochs}; must not be negative.")
+    require(suite.warmup_epochs >= 0, "warmup_epochs", "must not be negative.")
+    require(
+        suite.warmup_epochs < max(suite.epochs, 1),
+        "warmup_epochs",
+        f"is {suite.warmup_epochs}, of {suite.epochs} epochs; at least one must be left to time.",
+    )
+    own = suite.feed != "auto" and "idiomatic" in suite.tuning
+    require(
+        not own,
+        "feed",
+        f"is '{suite.feed}', and idiomatic runs are fed as their framework's users feed them; "
+        "use tuning tuned alone.",
+    )
+    require(
+        suite.feed != "staged" or no_copies,
+        "feed",
+        f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
+        "for; use feed streamed.",
+    )
+    require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
+    require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
+    nudged_natives = suite.nudge_repeats and "native" in suite.parity
+    require(not nudged_natives, "nudge_repeats", "moves weights that the harness draws: matched.")
+    limit = suite.timeout
+    require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
+    rate = suite.optimizer.learning_rate
+    require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
+    try:
+        recipe(suite, batch_size=1)
+    except SpecificationError as error:
+        raise SpecificationError(f"{origin}: {str(error).removeprefix('recipe: ')}") from error
+
+
+def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None = None) -> Recipe:
+    """The recipe of a suite's runs; class weights in numbers, where the suite has none.
+
+    Raises:
+        SpecificationError: a value out of range; the message names the field.
+    """
+    if isinstance(suite.class_weights, list):
+        class_weights = suite.class_weights
+    return Recipe(
+        optimizer=suite.optimizer,
+        batch_size=batch_size,
+        epochs=suite.epochs,
+        class_weights=None if class_weights is None else tuple(class_weights),
+        early_stopping=suite.early_stopping,
+        reduce_on_plateau=suite.reduce_on_plateau,
+        keep_best=suite.keep_best,
+    )
+
+
+def readable(message: str) -> str:
+    """Turn msgspec's `Expected ... - at `$.epochs`` into `field 'epochs': Expected ...`."""
+    reason, _, place = message.partition(" - at ")
+    field = place.strip("`").removeprefix("$").removeprefix(".")
+    if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
+        reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
+    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in CALLBACKS:
+        known = [part.name for part in msgspec.structs.fields(CALLBACKS[field])]
+        reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"
+    return f"field '{field}': {reason}" if field else reason
+
+
+def relative_to(directory: Path, suite: Suite) -> Suite:
+    """The suite with the paths of architectures and data sets as from `directory`; names stay."""
+
+    def resolved(name: str) -> str:
+        is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
+        return str(directory / name) if is_path else name
+
+    return msgspec.structs.replace(
+        suite,
+        architectures=tuple(resolved(name) for name in suite.architectures),
+        dataset=resolved(suite.dataset),
+    )

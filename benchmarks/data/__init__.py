@@ -1,0 +1,1 @@
+"""Galaxies for the workers: staged once by the harness, loaded by each process."""

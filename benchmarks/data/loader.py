@@ -1,0 +1,97 @@
+"""What a run is fed: the batches of every epoch, and the images it is tried on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.config.plan import RunConfig
+from benchmarks.data.staging import StagedData
+from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
+from frameworks.spec import weights as canonical
+from frameworks.spec.network import Network
+
+SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be looked at
+
+
+@dataclass
+class Feed:
+    """The epochs of a run: batch order, and masks where the harness draws them."""
+
+    config: RunConfig
+    network: Network
+    data: StagedData
+
+    def __post_init__(self) -> None:
+        matched = self.config.parity == "matched"
+        self.masks = (
+            MaskSpec(self.network.dropout_shapes, self.network.dropout_rates, self.config.seed)
+            if matched and self.network.dropout_shapes
+            else None
+        )
+
+    def batches(self, number: int) -> list[np.ndarray]:
+        """Rows of each batch of an epoch (from 1)."""
+        recipe = self.config.recipe
+        order = epoch_order(self.data.split.train, self.config.seed, number)
+        return split_into_batches(
+            order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
+        )
+
+    def epoch(self, number: int) -> Epoch:
+        """The batches of an epoch (from 1)."""
+        images, labels = self.data.images, self.data.labels
+        return Epoch(images, labels, self.batches(number), number, self.masks)
+
+    def facts(self) -> dict[str, Any]:
+        """Hashes of split, of the order of every epoch, and of the masks of the first step.
+
+        Of augmented copies also what they are and what the first batch was, byte by byte.
+        """
+        numbers = range(1, self.config.recipe.epochs + 1)
+        facts: dict[str, Any] = {
+            "split_hash": self.data.split.sha256(),
+            "order_hash": order_sha256([self.batches(number) for number in numbers]),
+        }
+        if self.masks is not None:
+            first = len(self.batches(1)[0])
+            facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
+        if self.data.copies.count > 1:
+            digest = hashlib.sha256(self.data.copies.sha256().encode())
+            digest.update(self.epoch(1)[0].images.tobytes())
+            facts["augmentation_hash"] = digest.hexdigest()
+        return facts
+
+
+class Part:
+    """Images and labels of the validation or test set; may have none.
+
+    The images are gathered once; but of a view slice by slice whenever they are looked at, where
+    they are more than `SLICE_BYTES`.
+    """
+
+    def __init__(self, data: StagedData, rows: np.ndarray, batch_size: int) -> None:
+        self.labels = data.labels[rows]
+        self._images, self._rows = data.images, rows
+        batch_bytes = batch_size * int(np.prod(data.images.shape[1:]))
+        self._length = max(1, SLICE_BYTES // batch_bytes) * batch_size
+        whole = isinstance(data.images, np.ndarray) or len(rows) <= self._length
+        self._gathered = data.images[rows] if whole else None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def slices(self) -> Iterator[np.ndarray]:
+        """The images in order: uint8 (k, h, w, c), k a multiple of the batch size but at the end.
+
+        Predicted one after the other, they fall into the batches that all of them at once would.
+        """
+        if self._gathered is not None:
+            yield self._gathered
+            return
+        for start in range(0, len(self._rows), self._length):
+            yield self._images[self._rows[start : start + self._length]]

@@ -1,0 +1,265 @@
+"""The galaxies, prepared once by the parent and read by every worker.
+
+Plain `.npy` files in a scratch directory: workers map them into memory, so that all of them read
+the same bytes and none spends time on decoding.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.config.plan import DataView, SplitSizes
+from benchmarks.config.suite import Suite
+from datasets.augment import AugmentedImages, Copies, copies_of
+from datasets.batches import Images
+from datasets.splits import Split, of_copies, per_class_counts
+from results.schema import COPY
+
+if TYPE_CHECKING:
+    from datasets.catalog import Dataset
+    from results.store import Store
+
+_SCRATCH = "galaxy-benchmark-"
+_PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class StagedData:
+    """What a worker trains on: images uint8 (n, h, w, c), labels int64 (n,), and the split.
+
+    With augmentation there are rows for every copy of a galaxy, and images is a view that makes
+    them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
+    copies: what is made of each.
+    """
+
+    images: Images
+    labels: np.ndarray
+    split: Split
+    galaxies: np.ndarray
+    copies: Copies
+
+    def index(self, rows: np.ndarray) -> np.ndarray:
+        """What `predictions.index` records of these rows: int64."""
+        galaxy, copy = np.divmod(rows, self.copies.count)
+        return self.galaxies[galaxy] + copy * COPY
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """What the parent knows of the staged data.
+
+    class_counts: galaxies of each class. counts: images in train, validation and test, by the name
+    of the class. notes: sentences on what was made of the galaxies.
+    """
+
+    directory: Path
+    view: DataView
+    sizes: SplitSizes
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    counts: dict[str, tuple[int, ...]]
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def load(suite: Suite) -> Dataset:
+    """The data set that a suite names; downloads it when it has to.
+
+    Raises:
+        ValueError, OSError: it is unknown or cannot be read; the message says what to do.
+    """
+    from datasets import catalog
+
+    settings: dict[str, object] = {}
+    if suite.demo_images is not None:
+        settings["demo_images"] = suite.demo_images
+    return catalog.load(
+        suite.dataset,
+        labels=suite.labels,
+        channels=suite.channels,
+        image_key=suite.image_key,
+        label_key=suite.label_key,
+        image_size=suite.image_size,
+        fraction=suite.fraction,
+        fraction_seed=suite.split_seed,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
+    """Split the data set and write it where the workers read it: each galaxy once.
+
+    Raises:
+        ValueError: the fractions cannot be had of these classes, or the copies not of these
+            pictures.
+        OSError: the scratch directory is full or cannot be written.
+    """
+    _, height, width, image_channels = dataset.images.shape
+    copies = copies_of(height, width, suite.augmentation, suite.crop_size)
+    if suite.split_by == "copy" and copies.count == 1 and dataset.groups is None:
+        raise ValueError(
+            "split_by: is 'copy', and there are no copies; use augmentation crops40 or dihedral, "
+            "or a file with 'groups'"
+        )
+    split = of_copies(
+        dataset.labels,
+        copies.count,
+        by=suite.split_by,
+        test_copies=suite.test_copies,
+        test_fraction=suite.test_fraction,
+        validation_fraction=suite.validation_fraction,
+        seed=suite.split_seed,
+        groups=dataset.groups,
+    )
+    rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
+    arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
+    try:
+        directory.mkdir(parents=True)
+        for name, array in (arrays | split.parts()).items():
+            np.save(directory / f"{name}.npy", array)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {dataset.images.nbytes / 1e6:,.0f} MB of galaxies for the workers to "
+            f"{directory.parent}: {error.strerror or error}; set TMPDIR to a directory with room"
+        ) from error
+
+    classes = len(dataset.class_names)
+    per_part = split.counts(np.repeat(dataset.labels, copies.count), classes)
+    counts = {
+        name: tuple(int(images[label]) for images in per_part.values())
+        for label, name in enumerate(dataset.class_names)
+    }
+    return Galaxies(
+        directory=directory,
+        view=DataView(
+            dataset=dataset.name,
+            sha256=dataset.sha256,
+            labels=dataset.label_view,
+            channels=dataset.channels,
+            height=copies.crop if copies.cropped else height,
+            width=copies.crop if copies.cropped else width,
+            image_channels=image_channels,
+            classes=classes,
+            image_key=suite.image_key,
+            label_key=suite.label_key,
+            fraction=suite.fraction,
+            augmentation=suite.augmentation,
+            cropped_from=copies.side if copies.cropped else 0,
+        ),
+        sizes=SplitSizes(len(split.train), len(split.validation), len(split.test)),
+        class_names=tuple(dataset.class_names),
+        class_counts=tuple(per_class_counts(dataset.labels, classes).tolist()),
+        counts=counts,
+        source=dataset.source,
+        notes=_notes(dataset, suite, copies),
+    )
+
+
+def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
+    """What a user should know of these galaxies and of the copies made of them."""
+    notes = [dataset.note] if dataset.note else []
+    if dataset.rows is not None:
+        notes.append(f"A fraction of {suite.fraction:g} of the galaxies, by class.")
+    if copies.count > 1:
+        size = f" of {copies.crop}x{copies.crop} pixels" if copies.cropped else ""
+        tested = "every copy" if suite.test_copies == "all" else "the centre, unturned"
+        notes.append(
+            f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
+            f"test look at {tested}."
+        )
+    if suite.split_by == "copy":
+        notes.append(
+            "LEAK, as asked for by split_by 'copy': copies of one galaxy are trained and tested "
+            "on, so that accuracies are too high; split_by 'galaxy' keeps them together."
+        )
+    few = per_class_counts(dataset.labels, len(dataset.class_names))
+    for name, count in zip(dataset.class_names, few.tolist(), strict=True):
+        if 0 < count < 3:
+            notes.append(
+                f"Class '{name}' has {count} galax{'y' if count == 1 else 'ies'}: not every part "
+                "has one; three would serve, as would labels that join it to another class."
+            )
+    return tuple(notes)
+
+
+def load_staged(directory: Path, view: DataView) -> StagedData:
+    """The staged data, mapped into memory and read once, so that no epoch waits for a disk.
+
+    With augmentation the galaxies' pictures are all that is held; copies are made when asked for.
+    """
+    base = np.asarray(np.load(directory / "images.npy", mmap_mode="r"))
+    base.reshape(-1)[::_PAGE_BYTES].max(initial=0)
+    labels, galaxies, *parts = (
+        np.load(directory / f"{name}.npy")
+        for name in ("labels", "galaxies", "train", "validation", "test")
+    )
+    crop = view.height if view.cropped_from else None
+    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, crop)
+    images = base if copies.count == 1 else AugmentedImages(base, copies)
+    return StagedData(images, np.repeat(labels, copies.count), Split(*parts), galaxies, copies)
+
+
+def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:
+    """Keep the first few images of each class beside the runs, for the report.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    rows = np.concatenate(
+        [
+            np.flatnonzero(dataset.labels == label)[:per_class]
+            for label in range(len(dataset.class_names))
+        ]
+    )
+    store.save_examples(
+        dataset.images[rows],
+        dataset.labels[rows],
+        dataset.class_names,
+        dataset=dataset.name,
+        dataset_sha256=dataset.sha256,
+        label_view=dataset.label_view,
+        channels=dataset.channels,
+    )
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory for the session, removed at its end; those of killed sessions go as well.
+
+    Raises:
+        OSError: there is no temporary directory to write to.
+    """
+    try:
+        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+    except OSError as error:
+        raise OSError(
+            f"cannot make a temporary directory: {error.strerror or error}; "
+            "set TMPDIR to a directory with room"
+        ) from error
+    for old in path.parent.glob(f"{_SCRATCH}*"):
+        owner = old.name.removeprefix(_SCRATCH).split("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,165 @@
+"""`--native FROM TO`: train every variant, keep the scores, print what each default is worth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fidelity import console
+from benchmarks.fidelity.attribution import variants
+from benchmarks.fidelity.measure.collect import Traces, collect, finished
+from benchmarks.process.device import resolve
+from benchmarks.system import machine
+from datasets import catalog
+from frameworks.backend import framework
+from frameworks.spec.architecture import Architecture, load
+from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
+from results.parquet import findings as kept
+from results.studies.attribution import Attribution, Worth, attribute, sentences
+
+
+def run(options: argparse.Namespace, command: Sequence[str]) -> int:
+    """Status 0 when all was trained, 1 when something could not be.
+
+    Raises:
+        ValueError: an unknown name, a framework that is not installed, nothing to attribute.
+        OSError: galaxies that cannot be read, a store that cannot be written.
+    """
+    origin, target = options.native
+    inside = options.inside
+    for name in {inside, origin, target} - {variants.MATCHED}:
+        if missing := framework(name).missing_packages():
+            listed = " ".join(sorted(missing))
+            raise ValueError(f"{name} is not installed: pip install -c constraints.txt {listed}")
+    used = [name for name in (inside, origin, target) if name != variants.MATCHED]
+    resolve(options.device, used, gpus=machine.gpus())
+    names = options.optimizers or ["adam"]
+    if unknown := [name for name in names if name not in OPTIMIZERS]:
+        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(OPTIMIZERS)}")
+    data = catalog.load(options.pictures or "demo", image_size=options.size or None)
+    status = 0
+    with tempfile.TemporaryDirectory(prefix="attribution-") as scratch:
+        pictures = variants.prepare(data, Path(scratch))
+        for number, (name, optimizer) in enumerate(product(options.architectures, names)):
+            recipe = Recipe(
+                optimizer=msgspec.convert({"name": optimizer}, Optimizer),
+                batch_size=options.batch_size,
+                epochs=options.epochs,
+            )
+            started = datetime.now(UTC)
+            folder = Path(scratch) / str(number)
+            rows, interrupt = _train(load(name), recipe, options, pictures, folder)
+            common = {
+                "architecture": load(name).name,
+                "optimizer": optimizer,
+                "epochs": recipe.epochs,
+                "batch_size": recipe.batch_size,
+                "dataset": data.name,
+                "image_height": pictures.input_shape[0],
+                "train_images": pictures.train_images,
+                "test_images": pictures.test_images,
+                "origin": origin,
+                "target": target,
+                "inside": inside,
+                "machine": json.dumps(machine.describe()),
+                "versions": json.dumps(machine.versions()),
+                "command": " ".join(command),
+            }
+            if rows:
+                trained = [row | common for row in rows]
+                kept.append_trainings(options.store, trained, started_at=started)
+            if interrupt:
+                print(f"{len(rows)} trainings of {load(name).name} are kept", file=sys.stderr)
+                raise interrupt
+            frame = pd.DataFrame(rows)
+            show(attribute(frame), origin, target, inside)
+            status |= int((frame["status"] != "ok").any())
+    return status
+
+
+def _train(
+    architecture: Architecture,
+    recipe: Recipe,
+    options: argparse.Namespace,
+    pictures: variants.Pictures,
+    directory: Path,
+) -> tuple[list[dict[str, Any]], KeyboardInterrupt | None]:
+    """Every variant and seed, in as many processes of a framework as are asked for; a row each.
+    Interrupted, it gives the rows of those that were finished, and the interrupt."""
+    origin, target = options.native
+    sets = list(variants.variants(architecture, recipe, origin, target, options.inside))
+    made = variants.cases(
+        architecture,
+        recipe,
+        sets,
+        pictures,
+        seeds=range(options.seeds),
+        threads=options.threads,
+        device=options.device,
+    )
+    optimizer = recipe.optimizer.__struct_config__.tag
+    print(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
+    traces: Traces = {}
+    how = {"timeout": options.timeout, "parallel": options.parallel, "tell": console.tell}
+    for where in dict.fromkeys(variant.framework for variant in sets):
+        mine = [case for variant, case in made if variant.framework == where]
+        try:
+            traces |= collect([where], mine, directory, **how)
+        except KeyboardInterrupt as interrupt:
+            traces |= finished(where, mine, directory)
+            done = [(one, case) for one, case in made if (one.framework, case.name) in traces]
+            return variants.rows(done, traces, pictures.labels), interrupt
+    rows = variants.rows(made, traces, pictures.labels)
+    lacking = variants.not_switched(architecture, recipe, origin, target, options.inside)
+    return [*rows, *(_not_run(name, options.inside) for name in lacking)], None
+
+
+def _not_run(factor: str, inside: str) -> dict[str, Any]:
+    """The row of a default that one framework cannot be given."""
+    reason = f"{inside} has no form of it; it is in what is not explained"
+    place = {"factor": factor, "direction": "on", "framework": inside, "seed": 0}
+    return {**place, "status": "not run", "reason": reason}
+
+
+def show(found: Attribution, origin: str, target: str, inside: str) -> None:
+    """Print the ranked table and the sentences."""
+    terminal = Console(soft_wrap=True, highlight=False)
+    if not terminal.is_terminal:
+        terminal.width = max(terminal.width, 140)  # in a file nothing need be folded
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("default", "worth, points", "95 %", "on first", "off last", "first 20 steps"):
+        table.add_column(header)
+    table.add_column("p (Holm)")
+    for factor in found.factors:
+        table.add_row(
+            factor.name,
+            *_mean_and_interval(factor.worth),
+            f"{100 * factor.on.mean:+.2f}",
+            f"{100 * factor.off.mean:+.2f}",
+            f"{factor.early:.1e}",
+            f"{factor.worth.p_holm:.2g}",
+        )
+    for name, worth in ((found.rest, found.together), ("all of them", found.total)):
+        table.add_row(name, *_mean_and_interval(worth))
+    if found.own is not None and found.unexplained is not None:
+        table.add_row(f"{target} less {origin}, own runs", *_mean_and_interval(found.own))
+        table.add_row("not explained", *_mean_and_interval(found.unexplained))
+    terminal.print(table)
+    for sentence in sentences(found, origin, target, inside):
+        terminal.print(f"- {sentence}", markup=False)
+
+
+def _mean_and_interval(worth: Worth) -> tuple[str, str]:
+    return f"{100 * worth.mean:+.2f}", f"{100 * worth.low:+.2f} to {100 * worth.high:+.2f}"

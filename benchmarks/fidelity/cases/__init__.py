@@ -1,0 +1,1 @@
+"""What the ladder asks: small networks, batches and optimizers."""

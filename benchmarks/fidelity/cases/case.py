@@ -1,0 +1,174 @@
+"""A case is what every framework is asked to compute alike, as data: frozen, and sent as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from datasets import batches, demo
+from frameworks.backend import Feed, Precision, Runtime
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import Architecture
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+
+Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch", "compile"]
+_PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One network and recipe on one set of pictures, with every field stated.
+
+    pictures: "demo" for the middle of demo galaxies drawn from the seed, "noise" for uniform
+    random bytes, or the path of an .npz file with `images` uint8 (n, height, width, channels) and
+    `labels` (n,).
+    measure: what to compute. steps: training steps taken one by one; the learning rate is
+    multiplied by `rate_factor` after `rate_change` of them (0: never).
+    record_every: weights are kept after every so many steps and after the last (0: never).
+    weight_noise: relative size of a random perturbation of the initial weights, drawn from
+    `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
+    (controls for R5c).
+    native: the framework draws its own initial weights and dropout masks.
+    stored: the reference computes in `precision` and rounds weights to this after every step.
+    """
+
+    name: str
+    architecture: Architecture
+    input_shape: tuple[int, int, int]
+    classes: int
+    recipe: Recipe
+    precision: Precision = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    tuning: Literal["idiomatic", "tuned"] = "idiomatic"
+    threads: int = 1
+    seed: int = 0
+    images: int = 64
+    pictures: str = "demo"
+    measure: tuple[Measurement, ...] = ("structure", "forward", "gradients")
+    steps: int = 0
+    rate_change: int = 0
+    rate_factor: float = 1.0
+    record_every: int = 1
+    test_images: int = 0
+    weight_noise: float = 0.0
+    noise_seed: int = 0
+    ulp: bool = False
+    deterministic: bool = False
+    feed: Feed = "auto"
+    native: bool = False
+    mutant: str = ""
+    stored: Literal["", "float32"] = ""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the backend is told of device, precision, threads and seed."""
+        return Runtime(
+            device=self.device,
+            precision=self.precision,
+            tuning=self.tuning,
+            native_dropout=self.native,
+            seed=self.seed,
+            threads=self.threads,
+            deterministic=self.deterministic,
+            feed=self.feed,
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a case is computed on, the same in every process: network, weights, batches."""
+
+    case: Case
+
+    @cached_property
+    def network(self) -> Network:
+        """The architecture bound to the case's input."""
+        return Network(self.case.architecture, self.case.input_shape, self.case.classes)
+
+    @cached_property
+    def weights(self) -> canonical.Weights:
+        """Initial weights: float32, perturbed as the case says (then float64 when it is)."""
+        weights = canonical.initial(self.network, self.case.seed)
+        generator = np.random.Generator(np.random.Philox(key=[self.case.noise_seed, _STREAM]))
+        if self.case.weight_noise:
+            for key in self.network.trainable_keys:
+                noise = generator.uniform(-1, 1, weights[key].shape) * self.case.weight_noise
+                moved = weights[key].astype(np.float64) * (1 + noise)
+                weights[key] = moved.astype(
+                    np.float64 if self.case.precision == "float64" else np.float32
+                )
+        if self.case.ulp:
+            key = self.network.trainable_keys[0]
+            kernel = weights[key].astype(np.float32)
+            kernel.flat[0] = np.nextafter(kernel.flat[0], np.float32(np.inf))
+            weights[key] = kernel.astype(weights[key].dtype)
+        return weights
+
+    @cached_property
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """(images uint8 (n, height, width, channels), labels int64 (n,))."""
+        case = self.case
+        if case.pictures == "demo":
+            images, labels = demo.generate(case.images, case.seed)
+            return _middle(images, case.input_shape), labels % case.classes
+        if case.pictures != "noise":
+            with np.load(Path(case.pictures), allow_pickle=False) as archive:
+                return archive["images"], archive["labels"]
+        generator = np.random.Generator(np.random.Philox(key=[case.seed, _PICTURES]))
+        images = generator.integers(0, 256, (case.images, *case.input_shape), dtype=np.uint8)
+        return images, np.arange(case.images) % case.classes
+
+    @cached_property
+    def train_indices(self) -> np.ndarray:
+        """Rows trained on: all but the last `test_images`."""
+        return np.arange(len(self.data[1]) - self.case.test_images)
+
+    @cached_property
+    def masks(self) -> batches.MaskSpec:
+        """The dropout masks of the case's seed."""
+        return batches.MaskSpec(
+            self.network.dropout_shapes, self.network.dropout_rates, self.case.seed
+        )
+
+    def epoch(self, number: int) -> batches.Epoch:
+        """The batches of one epoch, counted from 1."""
+        images, labels = self.data
+        order = batches.epoch_order(self.train_indices, self.case.seed, number)
+        recipe = self.case.recipe
+        cut = batches.split_into_batches(
+            order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
+        )
+        masks = None if self.case.native else self.masks
+        return batches.Epoch(images, labels, cut, number, masks)
+
+    def step_batches(self) -> list[tuple[int, int]]:
+        """(epoch, step in it) of each training step of the case."""
+        per_epoch = len(self.epoch(1))
+        return [(1 + step // per_epoch, step % per_epoch) for step in range(self.case.steps)]
+
+    def gradient_stream(self, step: int) -> canonical.Weights:
+        """Made-up gradients of one step, float32, of sizes from 1e-6 to 1, some exactly zero."""
+        key = [self.case.seed, (_STREAM << 32) | (step + 1)]
+        generator = np.random.Generator(np.random.Philox(key=key))
+        gradients = {}
+        for name in self.network.trainable_keys:
+            shape = self.network.weight_shapes[name]
+            size = 10.0 ** generator.uniform(-6, 0, shape)
+            kept = generator.random(shape) >= 0.1
+            gradients[name] = (generator.standard_normal(shape) * size * kept).astype(np.float32)
+        return gradients
+
+
+def _middle(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The central part of pictures (n, height, width, channels), of `shape`; a picture that is too
+    small is repeated side by side."""
+    height, width, channels = shape
+    repeats = (1, -(-height // images.shape[1]), -(-width // images.shape[2]), 1)
+    images = np.tile(images, repeats)
+    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+    return np.ascontiguousarray(images[:, top : top + height, left : left + width, :channels])

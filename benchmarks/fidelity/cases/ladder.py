@@ -1,0 +1,372 @@
+"""The cases of the rungs R0-R5b: which networks, optimizers and steps are asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cache
+
+import msgspec
+
+from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.rungs.flips import under_rounding
+from frameworks.backend import Precision
+from frameworks.numpy.backend import count_flips
+from frameworks.spec import recipe as recipes
+from frameworks.spec.architecture import (
+    Activation,
+    Architecture,
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Dense,
+    MaxPool,
+    load,
+    parse,
+)
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Optimizer, Recipe
+
+# Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
+DYADIC: dict[str, Optimizer] = {
+    "adam": recipes.Adam(learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27),
+    "adamw": recipes.AdamW(
+        learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27, weight_decay=2**-4
+    ),
+    "adadelta": recipes.Adadelta(learning_rate=2**-1, rho=29 / 32, epsilon=2**-20),
+    "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
+    "sgd": recipes.SGD(learning_rate=2**-8),
+    "momentum": recipes.SGD(learning_rate=2**-9, momentum=29 / 32),
+    "nesterov": recipes.SGD(learning_rate=2**-9, momentum=29 / 32, nesterov=True),
+    "rmsprop": recipes.RMSprop(learning_rate=2**-10, rho=29 / 32, epsilon=2**-23),
+}
+# Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
+CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
+STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
+
+
+def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
+    """Of DYADIC, but Adam and AdamW with an epsilon that rounding does not reach.
+
+    The difference of two equal trainings falls as 1 / epsilon (docs/fidelity.md): what is left is
+    what was computed. R3 tests the small epsilon, on gradients that are given.
+    """
+    return with_epsilon(DYADIC[optimizer], epsilon)
+
+
+def with_epsilon(spec: Optimizer, epsilon: float) -> Optimizer:
+    """The optimizer, but Adam and AdamW with this epsilon."""
+    if isinstance(spec, recipes.Adam | recipes.AdamW):
+        return msgspec.structs.replace(spec, epsilon=epsilon)
+    return spec
+
+
+# Every kind of layer and option in one small network.
+_EVERYTHING = """
+layers = [
+  {type = "conv", filters = 6, kernel = [4, 3], padding = "same", activation = "relu", l2 = 0.0078},
+  {type = "batch_norm"},
+  {type = "max_pool", size = 3, stride = 2},
+  {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same"},
+  {type = "batch_norm"},
+  {type = "activation", function = "silu"},
+  {type = "dropout", rate = 0.25},
+  {type = "average_pool", size = 2},
+  {type = "flatten"},
+  {type = "dropout", rate = 0.5},
+  {type = "dense", units = 12, activation = "tanh", max_norm = 0.5},
+  {type = "batch_norm"},
+  {type = "dense", units = 8, activation = "sigmoid", l2 = 0.0078},
+  {type = "dense", units = "classes"},
+]
+"""
+_SMALL = """
+layers = [{type = "flatten"}, {type = "dense", units = 5}, {type = "dense", units = "classes"}]
+"""
+EVERYTHING = parse(_EVERYTHING, origin="everything", default_name="everything")
+SMALL = parse(_SMALL, origin="small", default_name="small")
+
+
+def smallest_input(architecture: Architecture, channels: int = 3) -> tuple[int, int, int]:
+    """The smallest square picture that leaves at least 2 x 2 pixels to the flatten layer."""
+    for size in range(8, 600):
+        try:
+            network = Network(architecture, (size, size, channels), 2)
+        except SpecificationError:
+            continue
+        images = [shape for shape in network.output_shapes.values() if len(shape) == 3]
+        if all(min(shape[:2]) >= 2 for shape in images):
+            return size, size, channels
+    raise SpecificationError(f"architecture '{architecture.name}' needs more than 600 pixels.")
+
+
+def make(
+    architecture: Architecture | str,
+    optimizer: Optimizer | str = "adam",
+    precision: Precision = "float64",
+    *,
+    label: str = "",
+    size: int = 0,
+    batch_size: int = 8,
+    classes: int = 10,
+    class_weights: tuple[float, ...] | None = None,
+    **fields: object,
+) -> Case:
+    """A case with everything stated; the input is the smallest that fits unless `size` is given."""
+    architecture = load(architecture) if isinstance(architecture, str) else architecture
+    optimizer_name = optimizer if isinstance(optimizer, str) else ""
+    spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
+    shape = (size, size, 3) if size else smallest_input(architecture)
+    recipe = fill_recipe(Recipe(optimizer=spec, batch_size=batch_size, class_weights=class_weights))
+    parts = [architecture.name, label, optimizer_name, str(classes), precision]
+    return Case(
+        name="-".join(part for part in parts if part),
+        architecture=fill_architecture(architecture),
+        input_shape=shape,
+        classes=classes,
+        recipe=recipe,
+        precision=precision,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def one_batch(
+    architectures: Iterable[str | Architecture],
+    precisions: Iterable[Precision],
+    classes: Iterable[int] = (10, 4),
+    **fields: object,
+) -> list[Case]:
+    """R0-R2: structure, forward, loss and gradients of one batch."""
+    precisions, classes = list(precisions), list(classes)
+    options = {"images": 24} | fields
+    return [
+        make(architecture, precision=precision, classes=number, label="batch", **options)  # type: ignore[arg-type]
+        for architecture in architectures
+        for precision in precisions
+        for number in classes
+    ]
+
+
+def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[Case]:
+    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way."""
+    return [
+        make(
+            SMALL,
+            name,
+            precision,
+            label="alone",
+            size=8,
+            measure=("optimizer",),
+            steps=steps,
+            rate_change=steps // 2,
+            rate_factor=2**-3,
+            record_every=10,
+        )
+        for precision in precisions
+        for name in DYADIC
+    ]
+
+
+def one_step(
+    architectures: Iterable[str | Architecture],
+    precisions: Iterable[Precision],
+    optimizers: Iterable[str] = ("adam",),
+    rate: float | None = None,
+    **fields: object,
+) -> list[Case]:
+    """R4: one whole step; Adam's epsilon is large enough not to amplify rounding.
+
+    rate: learning rate over DYADIC's (default: `r4_rate`).
+    """
+    precisions, optimizers = list(precisions), list(optimizers)
+    options = {"images": 24, "steps": 1} | fields
+    measures = {"float64": ("steps",)}  # where rounding puts no ReLU on another side
+    return [
+        make(
+            architecture,
+            _at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
+            precision,
+            label=f"step-{name}",
+            **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
+        )
+        for architecture in architectures
+        for precision in precisions
+        for name in optimizers
+    ]
+
+
+def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: object) -> list[Case]:
+    """R0-R2 and R5 with class weights, in a network without kinks: the loss alone differs, so one
+    small network says it all. Adam's epsilon as large as R4's."""
+    adam = steady("adam")
+    options: dict[str, object] = {"images": 20, "test_images": 4, "size": 8} | fields
+    options |= {"measure": ("structure", "forward", "gradients", "steps", "epoch"), "steps": steps}
+    return [
+        make(SMALL, adam, precision, label="weighted", class_weights=CLASS_WEIGHTS, **options)  # type: ignore[arg-type]
+        for precision in precisions
+    ]
+
+
+def epochs() -> list[Case]:
+    """R5a of what a single batch does not show, in float64: an epoch in one call, as runs time it,
+    its order, a smaller last batch and class weights. Two small networks say it all."""
+    whole = make(
+        EVERYTHING,
+        steady("adam"),
+        label="epoch",
+        images=44,
+        test_images=8,
+        measure=("steps", "epoch"),
+        steps=6,
+    )
+    return [whole, *class_weighted(["float64"])]
+
+
+def settled(case: Case, tries: int = 40) -> Case:
+    """The case with the seed, of the first `tries`, whose batch lies furthest from a kink.
+
+    In float32 a unit within rounding of zero may fall on either side, and its whole gradient with
+    it. A seed is settled when perturbing the weights by a float32 forward error changes no ReLU
+    and no max-pool in the float64 reference. A float64 case is settled as it is.
+    """
+    if case.precision == "float64":
+        return case
+    same = Recipe(batch_size=case.recipe.batch_size, partial_batch=case.recipe.partial_batch)
+    batch = msgspec.structs.replace(
+        case,
+        name="",
+        precision="float32",
+        measure=(),
+        steps=0,
+        record_every=0,
+        recipe=fill_recipe(same),
+    )
+    return msgspec.structs.replace(case, seed=_settled_seed(batch, tries))
+
+
+@cache
+def _settled_seed(case: Case, tries: int) -> int:
+    """Of R0-R2 and of R4, which ask for the same batch."""
+    best, fewest = case.seed, math.inf
+    for seed in range(case.seed, case.seed + tries):
+        flips = _flips_under_rounding(msgspec.structs.replace(case, seed=seed), fewest)
+        if flips < fewest:
+            best, fewest = seed, flips
+        if flips == 0:
+            break
+    return best
+
+
+def _flips_under_rounding(case: Case, enough: float, error: float = 1e-6, draws: int = 3) -> int:
+    """Counted until there are `enough`."""
+    sides = under_rounding(case, error, draws)
+    kinks, flips = next(sides), 0
+    for perturbed in sides:
+        flips += sum(count_flips(kinks, perturbed).values())
+        if flips >= enough:
+            break
+    return flips
+
+
+def smooth_twin(architecture: Architecture) -> Architecture:
+    """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
+    layers = []
+    for layer in architecture.layers:
+        if isinstance(layer, MaxPool):
+            layer = AveragePool(name=layer.name, size=layer.size, stride=layer.stride)
+        elif isinstance(layer, Conv | Dense) and layer.activation == "relu":
+            layer = msgspec.structs.replace(layer, activation="silu")
+        elif isinstance(layer, Activation) and layer.function == "relu":
+            layer = msgspec.structs.replace(layer, function="silu")
+        layers.append(layer)
+    name = f"{architecture.name}_smooth"
+    return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
+
+
+def r4_rate(optimizer: Optimizer) -> float:
+    """Learning rate of R4 over DYADIC's: under Nesterov a step that is long beside the spacing of
+    float32, to which Keras on PyTorch rounds the weights twice (docs/fidelity.md)."""
+    return 2.0**4 if isinstance(optimizer, recipes.SGD) and optimizer.nesterov else 1.0
+
+
+def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
+    """Learning rate of R5 over DYADIC's: as large as rounding allows (docs/fidelity.md).
+
+    At a large one rounding grows from step to step, with batch norm over eight images up to
+    1e10-fold in 64, and says nothing of what is computed. At a small one the way of the weights is
+    short beside the spacing of float32.
+    """
+    if any(isinstance(layer, BatchNorm) for layer in architecture.layers):
+        return 2**-4
+    return 1.0 if isinstance(optimizer, recipes.SGD) else 2**-2
+
+
+def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
+    return _at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
+
+
+def _at_rate(optimizer: Optimizer, share: float) -> Optimizer:
+    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
+
+
+def smooth_trajectories(
+    architectures: Iterable[str | Architecture],
+    optimizers: Iterable[str] = ("adam",),
+    steps: int = 200,
+    rate: float | None = None,
+    precision: Precision = "float32",
+    **fields: object,
+) -> list[Case]:
+    """R5b: the smooth twin in float32, or a precision below it; Adam's epsilon as large as R4's,
+    numbers that are exact.
+
+    rate: learning rate over DYADIC's (default: `r5_rate`).
+    """
+    optimizers = list(optimizers)
+    options = {"images": 44, "test_images": 8, "record_every": max(1, steps // 2)} | fields
+    options |= {"measure": ("steps",), "steps": steps}
+    networks = [load(a) if isinstance(a, str) else a for a in architectures]
+    return [
+        make(
+            smooth_twin(network),
+            _slower(steady(name), network, rate),
+            precision,
+            label=f"{steps}steps-{name}",
+            **options,  # type: ignore[arg-type]
+        )
+        for network in networks
+        for name in optimizers
+    ]
+
+
+def trajectories(
+    architectures: Iterable[str | Architecture],
+    optimizers: Iterable[str],
+    steps: int = 10,
+    epsilon: float = STEADY_EPSILON,
+    rate: float | None = None,
+    **fields: object,
+) -> list[Case]:
+    """R5a: float64 training, every step compared, the learning rate halved half-way.
+
+    epsilon: of Adam and AdamW, as large as R4's unless another is asked for.
+    rate: learning rate over DYADIC's (default: `r5_rate`).
+    """
+    optimizers = list(optimizers)
+    options: dict[str, object] = {"images": 44, "test_images": 8, "measure": ("steps",)}
+    options |= {"record_every": max(1, steps // 2)} | fields
+    options |= {"steps": steps, "rate_change": steps // 2, "rate_factor": 0.5}
+    networks = [load(a) if isinstance(a, str) else a for a in architectures]
+    return [
+        make(
+            network,
+            _slower(steady(name, epsilon), network, rate),
+            "float64",
+            label=f"{steps}steps-{name}",
+            **options,  # type: ignore[arg-type]
+        )
+        for network in networks
+        for name in optimizers
+    ]

@@ -1,0 +1,226 @@
+"""`--defaults`: what each installed framework does when told nothing, side by side.
+
+Read live, each framework in a process of its own (`python -m benchmarks.fidelity.defaults.live
+FRAMEWORK` prints one as JSON); `--record` keeps the answers in recorded.json, against
+which a test holds the installed versions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from benchmarks.process import launch
+from benchmarks.system import machine
+from frameworks.backend import framework
+from frameworks.spec.defaults import PROJECT
+from frameworks.spec.recipe import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Answer = str | float | bool | None
+
+PROBES = {"keras": "keras", "torch": "torch", "jax": "flax"}
+TITLES = {"keras": "Keras", "torch": "PyTorch", "jax": "Flax/optax"}
+RECORDED = Path(__file__).with_name("recorded.json")
+
+# What the project does where it is no field of `frameworks.spec.defaults`: the structure of a
+# network, which every specification states, and how every backend is set up.
+_SETTLED: Mapping[str, Answer] = {
+    "conv.kernel_layout": "height, width, in, out",
+    "dense.kernel_layout": "in, out",
+    "conv.padding": "valid",
+    "conv.odd_zero_of_same_at_stride_2": "after",
+    "max_pool.stride": "size",
+    "flatten.order": "row, column, channel",
+    "dropout.rate": "share dropped",
+    "dropout.rest": "times 1 / (1 - rate)",
+    "relu.gradient_at_0": 0.0,
+    "max_pool.tie": "first",
+    "loss.takes": "logits",
+    "loss.largest": "unbounded",
+    "loss.of_a_batch": "mean",
+    "batches.shuffled": True,
+    "batches.partial": "keep",
+    "precision.default": "float32",
+    "precision.tf32_matmul": False,
+    "precision.tf32_conv": False,
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The answers of one framework by field, and the versions that gave them.
+
+    `reason` says why there are none.
+    """
+
+    framework: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One field: the answer of each framework that was read, by name, and the project's value."""
+
+    field: str
+    answers: Mapping[str, Answer]
+    project: Answer
+
+    @property
+    def differs(self) -> bool:
+        """Two frameworks answer differently; one without such a thing (None) does not count."""
+        return len({answer for answer in self.answers.values() if answer is not None}) > 1
+
+
+def read(names: Iterable[str] = tuple(PROBES), *, timeout: float = 600.0) -> list[Reading]:
+    """Ask each framework, in a process of its own; one that cannot answer says why."""
+    return [_read(name, timeout) for name in names]
+
+
+def _read(name: str, timeout: float) -> Reading:
+    if missing := framework(name).missing_packages():
+        return Reading(name, reason=f"not installed: {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="defaults-") as scratch:
+        variables = launch.environment(name, device="cpu", threads=1, scratch=Path(scratch))
+        command = [sys.executable, "-m", "benchmarks.fidelity.defaults.live", name]
+        try:
+            ended = subprocess.run(
+                command,
+                env=variables,
+                cwd=machine.ROOT,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Reading(name, reason=f"no answer after {timeout:.0f} s")
+    if ended.returncode:
+        last = ended.stderr.strip().splitlines()[-1:]
+        return Reading(name, reason=": ".join([f"ended with status {ended.returncode}", *last]))
+    found = json.loads(ended.stdout.splitlines()[-1])
+    return Reading(name, found["versions"], found["answers"])
+
+
+def table(readings: Iterable[Reading] | None = None) -> list[Row]:
+    """A row per field, in the order of the fields' names; reads the frameworks unless given.
+
+    A framework that could not be read is in no row: `Reading.reason` says why.
+    """
+    readings = [r for r in (read() if readings is None else readings) if not r.reason]
+    fields = sorted({field for reading in readings for field in reading.answers})
+    project = project_values()
+    return [
+        Row(
+            field,
+            {r.framework: r.answers[field] for r in readings if field in r.answers},
+            project.get(field),
+        )
+        for field in fields
+    ]
+
+
+def project_values() -> dict[str, Answer]:
+    """What the project uses under matched parity, by field."""
+    values: dict[str, Answer] = {**_SETTLED, **PROJECT}
+    for name, kind in OPTIMIZERS.items():
+        for part in msgspec.structs.fields(kind):
+            values.setdefault(f"{name}.{part.name}", part.default)
+    return values
+
+
+def render(
+    readings: Iterable[Reading], console: Console | None = None, *, all_rows: bool = True
+) -> None:
+    """Print the table; fields in which the frameworks differ stand out, and alone unless
+    `all_rows`."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    readings = list(readings)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ["field", *(_title(reading) for reading in readings), "project"]:
+        grid.add_column(title, no_wrap=True)
+    for row in table(readings):
+        if not (row.differs or all_rows):
+            continue
+        answers = [_text(row.answers.get(reading.framework)) for reading in readings]
+        style = "bold" if row.differs else "dim"
+        grid.add_row(
+            *(Text(cell, style=style) for cell in [row.field, *answers, _text(row.project)])
+        )
+    console = console or Console()
+    wide = console.options.update(width=10_000, max_width=10_000)
+    needed = console.measure(grid, options=wide).maximum
+    if needed > console.width:  # in full width, to be scrolled or piped
+        console = Console(file=console.file, width=needed)
+    console.print(grid)
+    for reading in readings:
+        if reading.reason:
+            console.print(f"{TITLES[reading.framework]}: not run: {reading.reason}", markup=False)
+
+
+def _title(reading: Reading) -> str:
+    versions = [f"{name} {version}" for name, version in reading.versions.items()]
+    return "\n".join([TITLES[reading.framework], *versions])
+
+
+def _text(answer: Answer) -> str:
+    if answer is None:
+        return "-"
+    if isinstance(answer, bool):
+        return "yes" if answer else "no"
+    return answer if isinstance(answer, str) else f"{answer:g}"
+
+
+def recorded() -> list[Reading]:
+    """The answers kept with the project, of the versions that it was tested with."""
+    kept = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return [Reading(name, part["versions"], part["answers"]) for name, part in kept.items()]
+
+
+def record(readings: Iterable[Reading]) -> None:
+    """Keep the answers.
+
+    Raises:
+        ValueError: a framework was not read.
+    """
+    kept = {}
+    for reading in readings:
+        if reading.reason:
+            raise ValueError(f"nothing recorded: {reading.framework} {reading.reason}")
+        kept[reading.framework] = {
+            "versions": dict(sorted(reading.versions.items())),
+            "answers": dict(sorted(reading.answers.items())),
+        }
+    RECORDED.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Answer for one framework, in this process; or record all of them."""
+    if arguments == ["--record"]:
+        record(read())
+        return 0
+    from benchmarks.fidelity.defaults.questions import answers
+
+    probe = importlib.import_module(f"benchmarks.fidelity.defaults.{PROBES[arguments[0]]}")
+    print(json.dumps({"versions": probe.VERSIONS, "answers": answers(probe)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

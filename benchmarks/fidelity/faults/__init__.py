@@ -1,0 +1,1 @@
+"""Faults to put into a backend, to see which rung finds them."""

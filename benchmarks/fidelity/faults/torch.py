@@ -1,0 +1,373 @@
+"""The mutants of PyTorch: each function patches its backend while its context lasts.
+
+Named as in `mutants.MUTANTS`, where each says what the user did wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import numpy as np
+
+from datasets.batches import Batch
+from frameworks.backend import EpochResult
+from frameworks.spec.architecture import BatchNorm, Conv, Dense
+from frameworks.spec.network import Network, Shape
+from frameworks.spec.weights import Weights
+from frameworks.torch import backend as torch_backend
+from frameworks.torch import model as torch_model
+from frameworks.torch import optimizers as torch_optimizers
+from frameworks.torch.backend import TorchBackend
+from frameworks.torch.model import (
+    GalaxyNet,
+    MaskedDropout,
+    Tensor,
+    functional,
+    nn,
+    tensor_of,
+    torch,
+)
+
+Fault = AbstractContextManager[Any]
+
+
+# ---- pictures and weights
+
+
+def channels_reversed() -> Fault:
+    forward = GalaxyNet.forward
+
+    def reading(self: GalaxyNet, images: Tensor, *arguments: Any) -> Tensor:
+        return forward(self, images.flip(-1), *arguments)
+
+    return patch.object(GalaxyNet, "forward", reading)
+
+
+def pixels_over_256() -> Fault:
+    return patch.object(torch_model, "PIXEL_SCALE", 1 / 256)
+
+
+def output_bias_not_loaded() -> Fault:
+    load = TorchBackend.set_weights
+
+    def loading(self: TorchBackend, weights: Weights) -> None:
+        key = f"{self.network.layers[-1].name}/bias"
+        load(self, {**weights, key: self.get_weights()[key]})
+
+    return patch.object(TorchBackend, "set_weights", loading)
+
+
+def _layout(change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """Both directions changed alike, so that weights come back as they went in."""
+    to, back = torch_model.to_canonical, torch_model.from_canonical
+
+    def giving(network: Network, key: str, array: np.ndarray) -> np.ndarray:
+        return to(network, key, change(array))
+
+    def taking(network: Network, key: str, array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(change(back(network, key, array)))
+
+    return patch.multiple(torch_backend, to_canonical=giving, from_canonical=taking)
+
+
+def kernel_axes_swapped() -> Fault:
+    def change(array: np.ndarray) -> np.ndarray:
+        square = array.ndim == 4 and array.shape[2] == array.shape[3]
+        return array.swapaxes(2, 3) if square else array
+
+    return _layout(change)
+
+
+def dense_transposed() -> Fault:
+    def change(array: np.ndarray) -> np.ndarray:
+        return array.T if array.ndim == 2 and array.shape[0] == array.shape[1] else array
+
+    return _layout(change)
+
+
+def flatten_order() -> Fault:
+    return patch.object(torch_model, "flat_order", lambda network, key: None)
+
+
+# ---- layers
+
+
+def symmetric_padding() -> Fault:
+    return patch.object(
+        torch_model, "same_padding", lambda size, kernel, stride: (kernel // 2, kernel // 2)
+    )
+
+
+def _batch_norm(change: Callable[[BatchNorm], Mapping[str, Any]]) -> Fault:
+    make = torch_model._batch_norm
+
+    def making(layer: BatchNorm, source: Shape) -> nn.Module:
+        return make(msgspec.structs.replace(layer, **change(layer)), source)
+
+    return patch.object(torch_model, "_batch_norm", making)
+
+
+def batch_norm_epsilon() -> Fault:
+    return _batch_norm(lambda layer: {"epsilon": 1e-5})
+
+
+def batch_norm_momentum() -> Fault:
+    return _batch_norm(lambda layer: {"momentum": 1 - (layer.momentum or 0.0)})
+
+
+def unbiased_variance() -> Fault:
+    return _batch_norm(lambda layer: {"running_variance": "unbiased"})
+
+
+def running_mean_frozen() -> Fault:
+    kind = torch_model._BiasedRunningVariance
+    forward = kind.forward
+
+    def forgetting(self: Any, x: Tensor) -> Tensor:
+        before = self.running_mean.clone()
+        output = forward(self, x)
+        self.running_mean.copy_(before)
+        return output
+
+    return patch.object(kind, "forward", forgetting)
+
+
+def bias_not_trained() -> Fault:
+    step = TorchBackend._step
+
+    def stepping(self: TorchBackend) -> None:
+        """As if the first layer's bias were not among the optimizer's parameters, where a batch
+        norm follows."""
+        if not isinstance(self.network.layers[1], BatchNorm):
+            return step(self)
+        bias = tensor_of(self.model, self.network.trainable_keys[1])
+        before = bias.detach().clone()
+        step(self)
+        bias.data.copy_(before)
+
+    return patch.object(TorchBackend, "_step", stepping)
+
+
+def mask_not_scaled() -> Fault:
+    def forward(self: MaskedDropout, x: Tensor, mask: Tensor) -> Tensor:
+        return x * mask.to(x.dtype)
+
+    return patch.object(MaskedDropout, "forward", forward)
+
+
+def mask_order() -> Fault:
+    arrange = GalaxyNet._mask_layout
+
+    def arranging(self: GalaxyNet, name: str, mask: Tensor) -> Tensor:
+        return arrange(self, name, mask) if mask.dim() == 4 else mask
+
+    return patch.object(GalaxyNet, "_mask_layout", arranging)
+
+
+def dropout_in_inference() -> Fault:
+    forward = GalaxyNet.forward
+
+    def dropping(self: GalaxyNet, images: Tensor, masks: Any = None, record: Any = None) -> Tensor:
+        mode = self.training
+        self.training = mode or bool(masks)  # of the network alone: batch norm keeps its mode
+        try:
+            return forward(self, images, masks, record)
+        finally:
+            self.training = mode
+
+    return patch.object(GalaxyNet, "forward", dropping)
+
+
+def inference_mode_forgotten() -> Fault:
+    train = GalaxyNet.train
+    return patch.object(GalaxyNet, "train", lambda self, mode=True: train(self, True))
+
+
+def tf32_rounding() -> Fault:
+    linear, convolve = nn.Linear.forward, nn.Conv2d._conv_forward
+
+    def rounded(x: Tensor) -> Tensor:
+        """To the nearest number of 10 explicit bits, float32 alone; the gradient passes."""
+        if x.dtype != torch.float32:
+            return x
+        bits = x.detach().view(torch.int32)
+        near = ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+        return x + (near - x).detach()
+
+    stack = ExitStack()
+    stack.enter_context(
+        patch.object(nn.Linear, "forward", lambda self, x: linear(self, rounded(x)))
+    )
+    stack.enter_context(
+        patch.object(
+            nn.Conv2d,
+            "_conv_forward",
+            lambda self, x, weight, bias: convolve(self, rounded(x), rounded(weight), bias),
+        )
+    )
+    return stack
+
+
+# ---- inference after training: at the initial running statistics, gamma and beta it is right
+
+
+def _batch_norm_in_inference(normalise: Callable[[Any, Tensor], Tensor]) -> Fault:
+    kind = torch_model._BiasedRunningVariance
+    forward = kind.forward
+
+    def otherwise(self: Any, x: Tensor) -> Tensor:
+        return forward(self, x) if self.training else normalise(self, x)
+
+    return patch.object(kind, "forward", otherwise)
+
+
+def spread_as_variance() -> Fault:
+    return _batch_norm_in_inference(
+        lambda self, x: functional.batch_norm(
+            *(x, self.running_mean, self.running_var.sqrt(), self.weight, self.bias), eps=self.eps
+        )
+    )
+
+
+def gamma_not_used() -> Fault:
+    return _batch_norm_in_inference(
+        lambda self, x: functional.batch_norm(x, self.running_mean, self.running_var, eps=self.eps)
+    )
+
+
+def logits_scaled() -> Fault:
+    predict = TorchBackend.predict
+    return patch.object(TorchBackend, "predict", lambda self, images: 1.5 * predict(self, images))
+
+
+# ---- loss and gradients
+
+
+def _cross_entropy(loss: Callable[..., Tensor]) -> Fault:
+    return patch.object(torch_backend, "functional", SimpleNamespace(cross_entropy=loss))
+
+
+def loss_summed() -> Fault:
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(z, y, reduction="sum"))
+
+
+def softmax_twice() -> Fault:
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(functional.softmax(z, 1), y))
+
+
+def labels_shifted() -> Fault:
+    return _cross_entropy(lambda z, y, **_: functional.cross_entropy(z, (y + 1) % z.shape[1]))
+
+
+def class_weights_normalised() -> Fault:
+    def loss(z: Tensor, y: Tensor, weight: Tensor | None = None, **_: Any) -> Tensor:
+        if weight is None:
+            return functional.cross_entropy(z, y)
+        return functional.cross_entropy(z, y, weight=weight) * len(y)  # the caller divides by it
+
+    return _cross_entropy(loss)
+
+
+def l2_halved() -> Fault:
+    loss = TorchBackend._loss
+
+    def half(self: TorchBackend, logits: Tensor, labels: Tensor) -> Tensor:
+        network = self.network
+        layers = tuple(
+            msgspec.structs.replace(layer, l2=layer.l2 / 2)
+            if isinstance(layer, Conv | Dense)
+            else layer
+            for layer in network.layers
+        )
+        architecture = msgspec.structs.replace(network.architecture, layers=layers)
+        halved = Network(architecture, network.input_shape, network.classes)
+        with patch.object(self, "network", halved):
+            return loss(self, logits, labels)
+
+    return patch.object(TorchBackend, "_loss", half)
+
+
+def gradients_accumulated() -> Fault:
+    return patch.object(torch.optim.Optimizer, "zero_grad", lambda self, set_to_none=True: None)
+
+
+# ---- optimizer
+
+
+def max_norm_missing() -> Fault:
+    return patch.object(TorchBackend, "_project", lambda self: None)
+
+
+def beta_2_of_099() -> Fault:
+    make = torch_optimizers.make
+
+    def making(spec: Any, parameters: Any, **options: Any) -> Any:
+        return make(msgspec.structs.replace(spec, beta_2=0.99), parameters, **options)
+
+    return patch.object(torch_optimizers, "make", making)
+
+
+def coupled_decay() -> Fault:
+    return patch.object(torch.optim, "AdamW", torch.optim.Adam)
+
+
+def rmsprop_epsilon() -> Fault:
+    def stock(parameters: Any, lr: float, alpha: float, eps: float) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps)
+
+    return patch.object(torch_optimizers, "RMSpropInRoot", stock)
+
+
+def schedule_off_by_one() -> Fault:
+    change = TorchBackend.set_learning_rate
+
+    def late(self: TorchBackend, learning_rate: float) -> None:
+        def afterwards(*_: Any) -> None:
+            change(self, learning_rate)
+            hook.remove()
+
+        hook = self.optimizer.register_step_post_hook(afterwards)
+
+    return patch.object(TorchBackend, "set_learning_rate", late)
+
+
+# ---- epochs
+
+
+@contextmanager
+def _epochs(change: Callable[[TorchBackend, list[Batch], Callable], EpochResult]) -> Iterator[None]:
+    """An epoch of several batches trained otherwise; a single batch is trained as ever."""
+    fit = TorchBackend._fit
+
+    def fitting(self: TorchBackend, epoch: Sequence[Batch]) -> EpochResult:
+        if len(epoch) == 1:
+            return fit(self, epoch)
+        return change(self, list(epoch), lambda batches: fit(self, batches))
+
+    with patch.object(TorchBackend, "_fit", fitting):
+        yield
+
+
+def batches_shifted() -> Fault:
+    return _epochs(lambda backend, batches, fit: fit([*batches[1:], batches[0]]))
+
+
+def partial_batch_dropped() -> Fault:
+    def whole(backend: TorchBackend, batches: list[Batch], fit: Callable) -> EpochResult:
+        return fit([batch for batch in batches if len(batch) == backend.recipe.batch_size])
+
+    return _epochs(whole)
+
+
+def partial_batch_unweighted() -> Fault:
+    def mean(backend: TorchBackend, batches: list[Batch], fit: Callable) -> EpochResult:
+        results = [fit([batch]) for batch in batches]
+        loss = float(np.mean([result.loss for result in results]))
+        return EpochResult(loss, float(np.mean([result.accuracy for result in results])))
+
+    return _epochs(mean)

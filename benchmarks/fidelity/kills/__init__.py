@@ -1,0 +1,1 @@
+"""R8: which rung of the ladder finds which fault."""

@@ -1,0 +1,250 @@
+"""One framework computes cases: `python -m benchmarks.fidelity.measure FRAMEWORK CASES OUTPUT`.
+
+Runs in a process of its own, whose environment `collect` has set. CASES is a JSON list; OUTPUT is
+a directory that receives one .npz of named arrays per case, or NAME.error with the reason.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.fidelity.cases.case import Case, Material
+from benchmarks.fidelity.faults.catalog import mutated
+from benchmarks.process.channel import die_with_parent
+from datasets import batches
+from frameworks.backend import Backend, Framework, framework
+from frameworks.numpy.backend import NumpyReference
+from frameworks.spec import weights as canonical
+
+Arrays = dict[str, np.ndarray]
+REFERENCE = "numpy"
+_SQUARES = {"accumulator", "mean_square", "mean_square_update", "second_moment"}
+
+
+def known(name: str) -> Framework:
+    """A framework of the registry, or the NumPy reference as if it were one."""
+    if name == REFERENCE:
+        return Framework(
+            REFERENCE, "frameworks.numpy.backend:NumpyReference", {"numpy": "numpy"}, "keras"
+        )
+    return framework(name)
+
+
+class Builder:
+    """Builds the backends of a process's cases, and compiles once what several of them share.
+
+    A case that differs from the one before in its initial weights alone (a control of R5c, of which
+    a framework has eight) gets that one's backend, set back to its start. The bits are those of a
+    backend of its own (`tests/conformance/test_determinism.py`).
+    """
+
+    def __init__(self) -> None:
+        self._case: Case | None = None
+        self._backend: Backend
+        self._start: Mapping[str, np.ndarray]  # of the optimizer
+
+    def backend(self, material: Material, backend_class: type[Backend]) -> Backend:
+        """The backend of a case, as if nothing had been trained before."""
+        alike = _apart_from_weights(material.case)
+        if alike is not None and alike == self._case:
+            self._backend.set_weights(material.weights)
+            self._backend.set_optimizer_state(self._start)
+        else:
+            self._case = None  # should it fail to be built
+            self._backend = _build(material, backend_class)
+            self._start = self._backend.get_optimizer_state() if alike else {}
+            self._case = alike
+        return self._backend
+
+
+def _apart_from_weights(case: Case) -> Case | None:
+    """The case without what its initial weights alone depend on; None where a backend is not used
+    twice: it draws for itself, has a fault, or is asked for more than a training."""
+    if case.native or case.mutant or case.measure != ("steps",):
+        return None
+    return msgspec.structs.replace(case, name="", ulp=False, weight_noise=0.0, noise_seed=0)
+
+
+def measure(case: Case, backend_class: type[Backend], builder: Builder | None = None) -> Arrays:
+    """Everything the case asks for, by name, in the canonical layout.
+
+    structure: `parameters`, `weights_hash`, `order_hash`, `masks_hash`, `dtype`.
+    forward: `training/LAYER` and `inference/LAYER` activations, `logits`, `loss`.
+    gradients: `gradient/KEY`.
+    optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and after the last
+    `state/...` of the optimizer (`optimizer_state`).
+    steps: `losses` (steps,), `step/STEP/KEY` weights, `predictions` (test, classes), and
+    after a single step `state/...` of the optimizer (`optimizer_state`).
+    epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call as runs time it, data
+    staged and compiled, from where the steps left off, with its last, smaller batch if there is
+    one; `epoch_end/KEY` weights.
+    compile: `plain/KEY` and `compiled/KEY`, weights and optimizer state after an epoch of a
+    backend that did not, and of one that did compile beforehand.
+    """
+    material = Material(case)
+    backend = (builder or Builder()).backend(material, backend_class)
+    measurements = {
+        "structure": _structure,
+        "forward": _forward,
+        "gradients": _gradients,
+        "optimizer": _optimizer,
+        "steps": _steps,
+        "epoch": _epoch,
+        "compile": _compile,
+    }
+    arrays: Arrays = {}
+    for name in case.measure:
+        arrays |= measurements[name](material, backend)
+    return arrays
+
+
+def _build(material: Material, backend_class: type[Backend]) -> Backend:
+    case = material.case
+    weights = None if case.native else material.weights
+    backend = backend_class(material.network, case.recipe, case.runtime, weights)
+    if isinstance(backend, NumpyReference) and case.stored:
+        backend.stored = np.dtype(case.stored)
+    return backend
+
+
+def _compile(material: Material, backend: Backend) -> Arrays:
+    epoch = material.epoch(1)
+    arrays: Arrays = {}
+    for name in ("plain", "compiled"):
+        one = _build(material, type(backend))  # one after the other: some share a random state
+        one.stage(*material.data)
+        if name == "compiled":
+            one.compile(epoch)
+        one.train_epoch(epoch)
+        found = one.get_weights() | one.get_optimizer_state()
+        arrays |= {f"{name}/{key}": value for key, value in found.items()}
+    return arrays
+
+
+def _structure(material: Material, backend: Backend) -> Arrays:
+    loaded = backend.get_weights()
+    order = [material.epoch(number).indices for number in (1, 2)]
+    masks = material.masks.draw(material.case.recipe.batch_size, 1, 0)
+    as_given = {key: array.astype(material.weights[key].dtype) for key, array in loaded.items()}
+    return {
+        "parameters": np.asarray(backend.parameters()),
+        "weights_hash": np.asarray(canonical.sha256(as_given)),
+        "order_hash": np.asarray(batches.order_sha256(order)),
+        "masks_hash": np.asarray(canonical.sha256(masks)),
+        "dtype": np.asarray(" and ".join(sorted({str(one.dtype) for one in loaded.values()}))),
+    }
+
+
+def _forward(material: Material, backend: Backend) -> Arrays:
+    batch = material.epoch(1)[0]
+    arrays: Arrays = {}
+    for mode in (True, False):
+        prefix = "training" if mode else "inference"
+        found = backend.activations(batch, training=mode)
+        arrays |= {f"{prefix}/{name}": value for name, value in found.items()}
+    result = backend.gradients(batch)
+    return {**arrays, "logits": result.logits, "loss": np.asarray(result.loss)}
+
+
+def _gradients(material: Material, backend: Backend) -> Arrays:
+    result = backend.gradients(material.epoch(1)[0])
+    return {f"gradient/{key}": value for key, value in result.gradients.items()}
+
+
+def _optimizer(material: Material, backend: Backend) -> Arrays:
+    case, arrays = material.case, Arrays()
+    for step in range(case.steps):
+        _change_rate(case, backend, step)
+        backend.apply_gradients(material.gradient_stream(step))
+        if _is_recorded(case, step):
+            for key, value in backend.get_weights().items():
+                arrays[f"injected/{step + 1}/{key}"] = value
+    return arrays | optimizer_state(backend)
+
+
+def _steps(material: Material, backend: Backend) -> Arrays:
+    case, arrays = material.case, Arrays()
+    losses = []
+    epoch = material.epoch(1)
+    for step, (number, position) in enumerate(material.step_batches()):
+        if number != epoch.number:
+            epoch = material.epoch(number)
+        _change_rate(case, backend, step)
+        losses.append(backend.train_epoch([epoch[position]]).loss)
+        if _is_recorded(case, step):
+            for key, value in backend.get_weights().items():
+                arrays[f"step/{step + 1}/{key}"] = value
+    if case.steps == 1:  # R4 judges it; thrice the weights are too much to keep for more
+        arrays |= optimizer_state(backend)
+    if case.test_images:
+        images, _ = material.data
+        arrays["predictions"] = backend.predict(images[-case.test_images :])
+    return {**arrays, "losses": np.asarray(losses)}
+
+
+def optimizer_state(backend: Backend) -> Arrays:
+    """`state/...`: the number of steps, the rate, and each slot; a mean of squares by its root.
+
+    The root is of a gradient's size: it is as far off as the gradient, where the square is twice
+    as far, and what a flip comes to can be added to it. Below zero it is NaN.
+    """
+    found = backend.get_optimizer_state()
+    with np.errstate(invalid="ignore"):
+        return {
+            f"state/{name}": np.sqrt(array) if name.split("/")[0] in _SQUARES else array
+            for name, array in found.items()
+        }
+
+
+def _epoch(material: Material, backend: Backend) -> Arrays:
+    backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
+    epoch = material.epoch(1)
+    backend.compile(epoch)
+    result = backend.train_epoch(epoch)
+    arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
+    means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}
+    return arrays | {name: np.asarray(value) for name, value in means.items()}
+
+
+def _change_rate(case: Case, backend: Backend, step: int) -> None:
+    if case.rate_change and step == case.rate_change:
+        backend.set_learning_rate(case.recipe.optimizer.learning_rate * case.rate_factor)
+
+
+def _is_recorded(case: Case, step: int) -> bool:
+    """After every so many steps and after the last; 0 is never."""
+    every = case.record_every
+    return bool(every) and ((step + 1) % every == 0 or step + 1 == case.steps)
+
+
+def main(name: str, cases_file: str, output: str, parent: str) -> int:
+    """Measure each case; one that fails leaves its reason, and the rest go on. It does not outlive
+    the process `parent`."""
+    die_with_parent(int(parent))
+    cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
+    one, builder = known(name), Builder()
+    for case in cases:
+        target = Path(output) / case.name
+        try:
+            with mutated(case.mutant, name):
+                arrays = measure(case, one.backend(case.tuning), builder)
+        except Exception as error:  # whatever a framework raises is the reason it was not run
+            traceback.print_exc()
+            reason = " ".join(str(error).split())[:500]
+            target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
+            continue
+        part = target.with_name(f"{case.name}.part")
+        with open(part, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

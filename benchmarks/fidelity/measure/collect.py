@@ -1,0 +1,253 @@
+"""Have frameworks compute cases, each in a process of its own, and read what they found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.process import launch
+from benchmarks.system import machine
+
+
+@dataclass
+class Trace(Mapping[str, np.ndarray]):
+    """What one framework found for one case: arrays by name, read when asked for.
+
+    `reason` says why there are none. sides: of its ReLUs and max-pools, by what was computed on
+    them, once the judge has found them (`flips`).
+    """
+
+    framework: str
+    case: Case
+    path: Path | None = None
+    reason: str = ""
+    sides: dict[str, Mapping[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    _names: list[str] | None = field(default=None, repr=False)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if self.path is None:
+            raise KeyError(f"{self.framework}, {self.case.name}: not run: {self.reason}")
+        with np.load(self.path, allow_pickle=False) as archive:
+            return archive[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read_names())
+
+    def __len__(self) -> int:
+        return len(self._read_names())
+
+    def group(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays whose names start with `prefix`, without it."""
+        if self.path is None:
+            return {}
+        with np.load(self.path, allow_pickle=False) as archive:
+            return {
+                name.removeprefix(prefix): archive[name]
+                for name in archive.files
+                if name.startswith(prefix)
+            }
+
+    def _read_names(self) -> list[str]:
+        if self._names is None:
+            if self.path is None:
+                return []
+            with np.load(self.path, allow_pickle=False) as archive:
+                self._names = list(archive.files)
+        return self._names
+
+
+Traces = dict[tuple[str, str], Trace]  # by framework and case name
+Process = subprocess.Popen[bytes]
+Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
+# JAX compiles a program once for all the cases of a process. Not beyond it: another number of
+# threads is another program, of which the cache's key may not know.
+_COMPILED_ONCE = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+TELL_EVERY = 60.0  # seconds
+
+
+def collect(
+    frameworks: Sequence[str],
+    cases: Sequence[Case],
+    directory: Path | None = None,
+    *,
+    timeout: float = 3600.0,
+    parallel: int = 1,
+    interpreters: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Traces:
+    """Every framework's trace of every case; one process per framework, precision, number of
+    threads, tuning and device, deterministic or not.
+
+    Args:
+        frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
+            ones are both computed in float64 by it).
+        directory: receives the arrays; a temporary one when None (gone when the program ends).
+        timeout: seconds without a case done, after which a process is killed.
+        parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
+        interpreters: of frameworks that do not run in this one, by name.
+        tell: is told every minute how many there are already.
+    """
+    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
+    alike: dict[tuple[Any, ...], list[Case]] = {}
+    for case in cases:
+        process = (case.precision, case.threads, case.tuning, case.device, case.deterministic)
+        alike.setdefault(process, []).append(case)
+    hands = max(1, parallel // max(1, len(alike) * len(frameworks)))
+    jobs: list[Job] = [
+        (name, dealt, base / "-".join(map(str, (name, *process, hand))))
+        for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
+        for name in frameworks
+        for hand in range(hands)
+        if (dealt := alike[process][hand::hands])
+    ]
+    paths = interpreters or {}
+
+    running: set[Process] = set()
+
+    def measured(job: Job) -> Traces:
+        return _measure(*job, timeout, paths.get(job[0], sys.executable), running)
+
+    with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
+        futures: list[Future[Traces]] = []
+        try:
+            for job in jobs:
+                futures.append(pool.submit(measured, job))
+            found = [future.result() for future in futures]
+        except BaseException:
+            _stop(futures, running)
+            raise
+    return {key: trace for traces in found for key, trace in traces.items()}
+
+
+def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
+    """What a `collect` into the directory left that was broken off."""
+    found = {path.stem: path for path in directory.glob(f"{framework}-*/*.npz")}
+    return {
+        (framework, case.name): Trace(framework, case, found[case.name])
+        for case in cases
+        if case.name in found
+    }
+
+
+def _stop(futures: Sequence[Future[Traces]], running: set[Process]) -> None:
+    """Start none that has not begun, and kill the rest until all have ended."""
+    for future in futures:
+        future.cancel()
+    while wait(futures, timeout=0.1).not_done:
+        for process in list(running):
+            process.kill()
+
+
+@contextmanager
+def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterator[None]:
+    """Say now and then, from a thread of its own, how many cases of the jobs are done."""
+    over, start = threading.Event(), time.monotonic()
+    total = sum(len(cases) for _, cases, _ in jobs)
+
+    def watch() -> None:
+        while tell and not over.wait(TELL_EVERY):
+            done = sum(_done(folder) for *_, folder in jobs)
+            tell(f"{done} of {total} measured after {(time.monotonic() - start) / 60:.0f} min")
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _done(directory: Path) -> int:
+    """How many cases a process has measured or failed in."""
+    left = [path.suffix for path in directory.glob("*")]
+    return left.count(".npz") + left.count(".error")
+
+
+def _measure(
+    name: str,
+    cases: list[Case],
+    directory: Path,
+    timeout: float,
+    python: str,
+    running: set[Process],
+) -> Traces:
+    """In a process that is among the running while it lives."""
+    asked = [_of_reference(case) for case in cases] if name == REFERENCE else cases
+    directory.mkdir(parents=True, exist_ok=True)
+    cases_file = directory / "cases.json"
+    cases_file.write_bytes(msgspec.json.encode(asked))
+    first = cases[0]
+    registry_name = "torch" if name == REFERENCE else name
+    variables = launch.environment(
+        registry_name,
+        device=first.device,
+        threads=first.threads,
+        scratch=directory,
+        deterministic=first.deterministic,
+        tuning=first.tuning,
+    )
+    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
+    command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file), str(directory)]
+    with (
+        open(directory / "log.txt", "wb") as log,
+        subprocess.Popen(
+            [*command, str(os.getpid())], env=variables, cwd=machine.ROOT, stdout=log, stderr=log
+        ) as process,
+    ):
+        running.add(process)
+        failure = _ended(process, directory, timeout)
+        running.remove(process)
+    if failure:
+        tail = (directory / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
+        failure = ": ".join([failure, *tail])
+    return {(name, case.name): _read(name, case, directory, failure) for case in cases}
+
+
+def _ended(process: Process, directory: Path, timeout: float) -> str:
+    """Wait for its end, or until it has done no further case in so long; why it failed, or ""."""
+    done = 0
+    while True:
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            before, done = done, _done(directory)
+            if done == before:
+                process.kill()
+                return f"no case done in {timeout:.0f} s"
+        else:
+            return f"its process ended with status {status}" if status else ""
+
+
+def _of_reference(case: Case) -> Case:
+    """What the oracle is asked: it computes in float64, always, and keeps the weights of any other
+    training in float32, as the frameworks do, whose rounding is no fault of theirs."""
+    stored = "" if case.precision == "float64" else "float32"
+    plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
+    return msgspec.structs.replace(case, **plain, deterministic=False)
+
+
+def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:
+    arrays, error = directory / f"{case.name}.npz", directory / f"{case.name}.error"
+    if arrays.exists():
+        return Trace(name, case, arrays)
+    reason = error.read_text() if error.exists() else failure or "it left no result"
+    return Trace(name, case, None, reason)

@@ -1,0 +1,1 @@
+"""The short ladder that a session climbs before its first run."""

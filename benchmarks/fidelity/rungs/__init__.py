@@ -1,0 +1,1 @@
+"""The rungs: what is compared, and within which bounds."""

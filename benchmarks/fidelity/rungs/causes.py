@@ -1,0 +1,52 @@
+"""What usually is behind a failed rung, by where it failed first."""
+
+from __future__ import annotations
+
+from frameworks.spec.network import Network
+
+_BY_KIND = {
+    "conv": "kernel layout or orientation, padding, stride, TF32; the first layer: "
+    "scale of the pixels or order of the channels",
+    "max_pool": "pool size, stride (Flax defaults to 1) or padding",
+    "average_pool": "pool size, stride or whether padding is counted",
+    "batch_norm": "epsilon, training or inference mode, fast variance, momentum convention",
+    "dropout": "mask not applied or not scaled by 1 / (1 - rate), or dropout on in inference",
+    "flatten": "flatten order: row, column, channel against channel, row, column",
+    "dense": "flatten order of the kernel's rows, or the kernel transposed",
+    "activation": "another activation function",
+}
+_BY_RUNG = {
+    "R0": "different inputs: nothing further can be compared until these are equal",
+    "R2": "the loss (sum for mean, softmax twice, L2 form, label smoothing), gradients not "
+    "cleared, or a layer's backward",
+    "R3": "the optimizer's formula: a constant, epsilon's place, bias correction, decay, momentum "
+    "form; from the change of rate on, the schedule",
+    "R4": "the gradient, where R2 fails too; else the optimizer, a constraint on the weights, or "
+    "running statistics: momentum convention, biased or unbiased variance",
+    "R5a": "semantics: float64 leaves no room for rounding",
+    "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
+    "a step rounds the weights, or a rate (--rate) at which rounding grows",
+}
+_EPOCH = "the order of the batches, or the last, smaller one: left out, or weighed as a whole one"
+
+
+def likely_cause(rung: str, where: str, network: Network) -> str:
+    """A sentence for a failed rung; `where` is as `rungs.Finding` has it."""
+    if rung == "R1" and where == "loss":
+        return "the loss: mean or sum, softmax twice, clipped probabilities, L2 form, labels"
+    if rung == "R1":
+        name = where.rsplit("/", 1)[-1]
+        kinds = {layer.name: str(layer.__struct_config__.tag) for layer in network.layers}
+        return _BY_KIND.get(kinds.get(name, ""), "")
+    if where.startswith("epoch"):
+        return _EPOCH
+    if where == "predictions":
+        return (
+            "prediction after training: running statistics, gamma or beta of a batch norm in "
+            "inference, or what predict() makes of the logits"
+        )
+    if "moving_mean" in where:
+        return "batch norm: the running mean is not updated, or by another momentum convention"
+    if "moving_" in where:
+        return "batch norm: momentum convention, or biased or unbiased running variance"
+    return _BY_RUNG.get(rung, "")

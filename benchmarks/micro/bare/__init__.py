@@ -1,0 +1,1 @@
+"""Training loops of an expert, without this project, as yardsticks."""

@@ -1,0 +1,329 @@
+"""What saved networks see in one galaxy: the output of every convolution, by framework.
+
+    python -m benchmarks.models.feature_maps --models runs/models --galaxy 111 --output maps
+
+Each framework computes in a process of its own. For every network a file `NAME.npz` is written,
+from which `python -m report feature-maps` draws: arrays `picture`, `maps/FRAMEWORK/LAYER` (height,
+width, channels) of the framework's own trained weights, and `facts.json`. Every framework also
+computes the network of the first with its weights: what differs then is rounding alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.config.plan import RunConfig
+from benchmarks.models import saved
+from benchmarks.models.saved import SavedModel
+from benchmarks.process.failures import message
+from benchmarks.process.launch import environment
+from benchmarks.system import machine
+from datasets.catalog import Dataset
+from datasets.catalog import load as load_dataset
+from frameworks.backend import framework, without_version
+from frameworks.backend import frameworks as known_frameworks
+from frameworks.spec.architecture import Conv
+from frameworks.spec.reading import near_miss
+
+BAD_INPUT = 2
+_LOG_LINES = 15
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; `python -m report feature-maps` passes its own on to it."""
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks.models.feature_maps",
+        description="Compute the output of every convolution of saved networks for one galaxy.",
+        allow_abbrev=False,
+    )
+    made.add_argument("--models", type=Path, required=True, metavar="DIR")
+    made.add_argument("--output", type=Path, required=True, metavar="DIR")
+    made.add_argument("--galaxy", type=int, default=0, metavar="INDEX")
+    made.add_argument("--dataset", metavar="NAME|FILE")
+    made.add_argument("--frameworks", nargs="+", metavar="NAME")
+    made.add_argument("--architectures", nargs="+", metavar="NAME")
+    made.add_argument("--seed", type=int, metavar="N")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, or 2 after a message that says what is wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        for path in compute(options):
+            print(path)
+    except (ValueError, OSError) as error:
+        print(f"error: {message(error)}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def compute(options: argparse.Namespace) -> list[Path]:
+    """Write a file for every network that is asked for; their paths.
+
+    Raises:
+        ValueError, OSError: no such models, galaxy or framework; the message says what to do.
+    """
+    groups = chosen(
+        saved.find(options.models), options.frameworks, options.architectures, options.seed
+    )
+    names = {model.about.config.framework for group in groups.values() for model in group}
+    _check_installed(names)
+    options.output.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, group in groups.items():
+        picture, about = galaxy(group[0], options.galaxy, options.dataset)
+        path = options.output / f"{name}.npz"
+        _write(path, group, picture, about)
+        paths.append(path)
+    return paths
+
+
+def chosen(
+    found: Sequence[SavedModel],
+    frameworks: Sequence[str] | None = None,
+    architectures: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> dict[str, list[SavedModel]]:
+    """The models that belong side by side, one of each framework, by the name of their figure.
+
+    They were trained on the same data by the same recipe. Of several seeds the first, unless one
+    is asked for; of several of one framework the one that was saved last.
+
+    Raises:
+        ValueError: what is asked for is not among them.
+    """
+    asked = {
+        "framework": frameworks or [],
+        "architecture": architectures or [],
+        "seed": [] if seed is None else [str(seed)],
+    }
+    for what, words in asked.items():
+        known = sorted({_property(model, what) for model in found})
+        for word in words:
+            if word not in known:
+                raise ValueError(
+                    f"no saved model of {what} '{word}'{near_miss(word, known)}; "
+                    f"there are: {', '.join(known)}"
+                )
+    kept = [
+        model
+        for model in found
+        if all(not words or _property(model, what) in words for what, words in asked.items())
+        and not model.about.config.control
+        and model.about.config.repeat == 0
+    ]
+    if not kept:
+        raise ValueError("no saved model has all that is asked for at once; leave out an option")
+    if seed is None:
+        first: dict[str, int] = {}
+        for model in kept:
+            config = model.about.config
+            name = config.architecture.name
+            first[name] = min(config.seed, first.get(name, config.seed))
+        kept = [m for m in kept if m.about.config.seed == first[m.about.config.architecture.name]]
+    groups: dict[tuple, dict[str, SavedModel]] = {}
+    for model in sorted(kept, key=lambda one: (one.directory / saved.DESCRIPTION).stat().st_mtime):
+        config = model.about.config
+        groups.setdefault(_key(config), {})[config.framework] = model
+    order = list(known_frameworks())
+    named: dict[str, list[SavedModel]] = {}
+    for members in groups.values():
+        names = sorted(members, key=lambda name: (order.index(without_version(name)), name))
+        side_by_side = [members[name] for name in names]
+        base = name = _name(side_by_side[0].about.config)
+        number = 1
+        while name in named:
+            number += 1
+            name = f"{base}-{number}"
+        named[name] = side_by_side
+    return named
+
+
+def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarray, dict[str, Any]]:
+    """The picture that a model is shown, uint8 (height, width, channels), and what is told of it.
+
+    Args:
+        index: row in the data set, as `predictions.index` has it.
+        dataset: instead of the one the model was trained on.
+
+    Raises:
+        ValueError, OSError: it cannot be loaded, is not the one trained on, or has no such row.
+    """
+    about = model.about
+    settings = dict(about.data)
+    name = dataset or settings.pop("dataset", "")
+    settings.pop("dataset", None)
+    if not name:
+        raise ValueError(f"{model.directory} does not say what it was trained on; give --dataset")
+    try:
+        data = load_dataset(name, **settings)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} (--dataset names the galaxies)") from error
+    if dataset is None and data.sha256 != about.config.data.sha256:
+        raise ValueError(
+            f"the galaxies in {name} are not those that {model.directory.name} was trained on: "
+            "their SHA-256 differs; name the right ones with --dataset"
+        )
+    if not 0 <= index < len(data.images):
+        raise ValueError(
+            f"--galaxy {index}: {data.name} has {len(data.images):,} galaxies, "
+            f"0 to {len(data.images) - 1}"
+        )
+    return _as_trained(data.images[index], about.config, data), {
+        "dataset": data.name,
+        "galaxy": index,
+        "label": data.class_names[int(data.labels[index])],
+        "demo": data.name == "demo",
+    }
+
+
+def _as_trained(picture: np.ndarray, config: RunConfig, data: Dataset) -> np.ndarray:
+    """The picture in the size that the network takes: of a larger one the middle (crops)."""
+    height, width, channels = config.data.input_shape
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    if min(top, left) < 0 or picture.shape[2] != channels:
+        shape = "x".join(map(str, picture.shape))
+        raise ValueError(
+            f"{data.name} has pictures of {shape}, and the network was trained on "
+            f"{height}x{width}x{channels}; name another data set with --dataset"
+        )
+    return np.ascontiguousarray(picture[top : top + height, left : left + width])
+
+
+def _write(
+    path: Path, group: Sequence[SavedModel], picture: np.ndarray, about: Mapping[str, Any]
+) -> None:
+    """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
+    first = group[0]
+    layers = [
+        layer.name for layer in first.about.config.architecture.layers if isinstance(layer, Conv)
+    ]
+    arrays: dict[str, np.ndarray] = {"picture": picture}
+    told: dict[str, dict[str, Any]] = {}
+    equal: dict[str, dict[str, np.ndarray]] = {}
+    for model in group:
+        name = model.about.config.framework
+        found = _computed(model, first, picture)
+        arrays |= {f"maps/{name}/{layer}": found[f"own/{layer}"] for layer in layers}
+        equal[name] = {layer: found[f"equal/{layer}"] for layer in layers}
+        classes = model.about.class_names
+        predicted = int(found["logits"].argmax())
+        told[name] = {
+            "tested_epoch": model.about.tested_epoch,
+            "epochs_trained": model.about.epochs_trained,
+            "predicted": classes[predicted] if classes else f"class {predicted}",
+            "run_id": model.about.run_id,
+        }
+    reference = first.about.config.framework
+    config = first.about.config
+    facts = {
+        **about,
+        "network": config.architecture.name,
+        "labels": config.data.labels,
+        "channels": config.data.channels,
+        "seed": config.seed,
+        "parity": config.parity,
+        "tuning": config.tuning,
+        "layers": layers,
+        "frameworks": told,
+        "weights_of": reference,
+        "differences": {
+            layer: {
+                name: difference(maps[layer], equal[reference][layer])
+                for name, maps in equal.items()
+                if name != reference
+            }
+            for layer in layers
+        },
+    }
+    arrays["facts.json"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def difference(maps: np.ndarray, others: np.ndarray) -> float:
+    """Largest difference of two arrays relative to the largest value of the second."""
+    largest = float(np.abs(others).max())
+    return float(np.abs(maps - others).max()) / largest if largest else float(np.abs(maps).max())
+
+
+def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict[str, np.ndarray]:
+    """What `maps_worker` finds in the framework's own process.
+
+    Raises:
+        ValueError: it failed; the message has the end of what it printed.
+    """
+    name = model.about.config.framework
+    threads = len(machine.usable_cpus())
+    with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
+        directory = Path(scratch)
+        np.save(directory / "picture.npy", picture)
+        command = [sys.executable, "-m", "benchmarks.models.maps_worker"]
+        command += [str(path.resolve()) for path in (model.directory, first.directory, directory)]
+        done = subprocess.run(
+            command,
+            env=environment(name, device="cpu", threads=threads, scratch=directory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode:
+            log = done.stdout.decode("utf-8", errors="replace").strip().splitlines()
+            raise ValueError(
+                f"{name} could not compute its maps (status {done.returncode}):\n"
+                + "\n".join(log[-_LOG_LINES:])
+            )
+        with np.load(directory / "maps.npz", allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+
+
+def _check_installed(names: set[str]) -> None:
+    for name in sorted(names):
+        if lacking := framework(name).missing_packages():
+            raise ValueError(
+                f"{name} is not installed here: it needs {', '.join(lacking)}. Install with: "
+                f"python -m pip install -c constraints.txt {' '.join(lacking)}; "
+                "or name others with --frameworks"
+            )
+
+
+def _property(model: SavedModel, what: str) -> str:
+    config = model.about.config
+    return {
+        "framework": config.framework,
+        "architecture": config.architecture.name,
+        "seed": str(config.seed),
+    }[what]
+
+
+def _key(config: RunConfig) -> tuple:
+    """What models have in common that belong side by side; formulas differ by framework."""
+    recipe = config.recipe
+    rate = recipe.optimizer.learning_rate
+    tag = recipe.optimizer.__struct_config__.tag
+    trained = (tag, rate, recipe.batch_size, recipe.epochs)
+    how = (config.parity, config.tuning, config.precision, config.seed, config.nudge_draw)
+    return (config.architecture.name, config.data, config.split, *trained, *how)
+
+
+def _name(config: RunConfig) -> str:
+    parts = [config.architecture.name, config.data.dataset, f"seed{config.seed}"]
+    parts += [config.data.labels] if config.data.labels != "native" else []
+    parts += [word for word in (config.parity, config.tuning) if word in ("native", "tuned")]
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(parts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Trained networks on disk: in the framework's own format, and as weights that any backend loads.
+
+A model is a directory: `model.json` says what it is, `weights.npz` holds the canonical weights
+(`frameworks.spec.weights`), and `model.keras` or `model.safetensors` is what the framework itself
+reads. Nothing of it is pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from benchmarks.config.artifacts import Keeping
+from benchmarks.config.plan import RunConfig
+from benchmarks.system import machine
+from frameworks.backend import Backend, Runtime, framework
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import BatchNorm
+from frameworks.spec.defaults import PROJECT, fill_recipe
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+
+if TYPE_CHECKING:
+    from benchmarks.worker.trainer import Training
+
+DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What `model.json` says. native: the file of the framework's own format, "" where it has none.
+
+    data: how the galaxies were loaded (arguments of `datasets.catalog.load`, with its `dataset`).
+    """
+
+    run_id: str
+    config: RunConfig
+    class_names: tuple[str, ...] = ()
+    input_shape: tuple[int, int, int]
+    epochs_trained: int
+    tested_epoch: int
+    native: str = ""
+    weights_sha256: str
+    versions: dict[str, str]
+    data: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model as it lies in its directory."""
+
+    directory: Path
+    about: Description
+
+    @property
+    def network(self) -> Network:
+        """The network that was trained."""
+        return self.about.config.network()
+
+    def weights(self) -> canonical.Weights:
+        """The weights that were tested, in the canonical layout.
+
+        Raises:
+            ValueError, OSError: the file is absent, damaged, or not of this network.
+        """
+        path = self.directory / WEIGHTS
+        content = io.BytesIO(path.read_bytes())
+        try:
+            weights = canonical.load(content)
+        except Exception as error:  # a damaged archive raises whatever its bytes come to
+            raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
+        if canonical.sha256(weights) != self.about.weights_sha256:
+            raise ValueError(f"{path} is not what was saved (its hash differs); save it again")
+        canonical.check(weights, self.network)
+        return weights
+
+    def backend(self, name: str = "", runtime: Runtime | None = None) -> Backend:
+        """The trained network in any framework, by default in its own; for inference.
+
+        What only training uses is left out, so that a network trained with one framework's own
+        defaults loads into all: the recipe is the project's, batch norm as every framework has it.
+        """
+        config = self.about.config
+        layers = tuple(
+            msgspec.structs.replace(layer, running_variance="biased", variance="two_pass")
+            if isinstance(layer, BatchNorm)
+            else layer
+            for layer in config.architecture.layers
+        )
+        architecture = msgspec.structs.replace(config.architecture, layers=layers)
+        network = Network(architecture, config.data.input_shape, config.data.classes)
+        recipe = fill_recipe(Recipe(batch_size=config.recipe.batch_size), PROJECT)
+        made = framework(name or config.framework).backend()
+        return made(network, recipe, runtime or Runtime(), self.weights())
+
+
+def directory_name(config: RunConfig) -> str:
+    """The name of a run's model: what it is at a glance, and the run's id."""
+    name = f"{config.framework}-{config.architecture.name}-seed{config.seed}-{config.run_id}"
+    return re.sub(r"[^A-Za-z0-9@._-]", "_", name)
+
+
+def save(
+    backend: Backend, config: RunConfig, keeping: Keeping, training: Training
+) -> dict[str, Any]:
+    """Write a run's model, whole or not at all, in the place of an earlier one of the same run.
+
+    Returns:
+        What the run's row tells of it in `extra`: `model`, the directory; or `model_error`, since
+        a disk that is full does not make a run fail that has ended well.
+    """
+    target = Path(keeping.model)
+    scratch = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    try:
+        scratch.mkdir(parents=True)
+        _write(backend, config, keeping, training, scratch)
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(scratch.with_name(f"{scratch.name}-replaced"))
+        scratch.rename(target)
+    except OSError as error:
+        return {"model_error": f"cannot save the model to {target}: {error.strerror or error}"}
+    finally:
+        for left in target.parent.glob(f"{scratch.name}*"):
+            shutil.rmtree(left, ignore_errors=True)
+    return {"model": str(target)}
+
+
+def _write(
+    backend: Backend, config: RunConfig, keeping: Keeping, training: Training, directory: Path
+) -> None:
+    weights = backend.get_weights()
+    canonical.save(directory / WEIGHTS, weights)
+    # a third party's backend need not have a format of its own
+    native = backend.save(directory).name if hasattr(backend, "save") else ""
+    about = Description(
+        run_id=config.run_id,
+        config=config,
+        input_shape=config.data.input_shape,
+        native=native,
+        weights_sha256=canonical.sha256(weights),
+        versions=machine.versions(),
+        **training.facts(),
+        **keeping.about,
+    )
+    content = msgspec.json.format(msgspec.json.encode(about), indent=2)
+    (directory / DESCRIPTION).write_bytes(content + b"\n")
+
+
+def find(directory: Path) -> list[SavedModel]:
+    """The models in a directory, by name; or the one that the directory is.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: a `model.json` that cannot be read.
+    """
+    own = directory / DESCRIPTION
+    paths = [own] if own.exists() else sorted(directory.glob(f"[!.]*/{DESCRIPTION}"))
+    if not paths:
+        raise FileNotFoundError(
+            f"no saved models in {directory}; train some with "
+            f"python -m benchmarks.run --save-models {directory}"
+        )
+    return [SavedModel(path.parent, _described(path)) for path in paths]
+
+
+def _described(path: Path) -> Description:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Description)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} cannot be read: {error}; save the model again") from error

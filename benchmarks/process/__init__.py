@@ -1,0 +1,1 @@
+"""Child processes: environment, start, messages, and how they end."""

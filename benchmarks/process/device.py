@@ -1,0 +1,106 @@
+"""Where each framework computes: asked of the machine, and of the framework, before any run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config.plan import Device
+from benchmarks.process.launch import environment
+
+_PROBE_SECONDS = 180
+_AMPERE = [8, 0]  # the first compute capability with TF32
+
+
+class DeviceError(ValueError):
+    """What was asked for cannot be computed on this machine; the message says what can."""
+
+
+def resolve(
+    asked: str,
+    frameworks: Iterable[str],
+    *,
+    gpus: list[dict[str, Any]],
+    interpreters: Mapping[str, str] | None = None,
+) -> tuple[dict[str, Device], list[str]]:
+    """The device of each framework, and a sentence for each that "auto" leaves on the CPU.
+
+    With a GPU at hand each framework is tried on it, in a process of its own: a CPU build of a
+    framework cannot use it.
+
+    Args:
+        asked: "auto", "cpu" or "cuda".
+        gpus: `machine.gpus()`.
+        interpreters: of frameworks that do not run in this one.
+
+    Raises:
+        DeviceError: "cuda" is asked for and cannot be had.
+    """
+    names = list(dict.fromkeys(frameworks))
+    if asked == "cuda" and not gpus:
+        raise DeviceError(
+            "--device cuda: no NVIDIA GPU is visible on this machine; use --device cpu."
+        )
+    if asked == "cpu" or not gpus:
+        return dict.fromkeys(names, "cpu"), []
+    devices: dict[str, Device] = {}
+    notes = []
+    pythons = [(interpreters or {}).get(name, sys.executable) for name in names]
+    with ThreadPoolExecutor(max(1, len(names))) as pool:  # importing one takes seconds
+        reasons = pool.map(_probe, names, pythons)
+    for name, reason in zip(names, reasons, strict=True):
+        devices[name] = "cpu" if reason else "cuda"
+        if reason and asked == "cuda":
+            raise DeviceError(
+                f"--device cuda: {name} cannot use the GPU here ({reason}); install its CUDA "
+                "build, or use --device cpu."
+            )
+        if reason:
+            notes.append(f"{name} runs on the CPU: it cannot use the GPU here ({reason})")
+    return devices, notes
+
+
+def check_precision(
+    precisions: Iterable[str], devices: Mapping[str, Device], gpus: list[dict[str, Any]]
+) -> None:
+    """Raise DeviceError for a precision that a device does not have: TF32 is the GPU's alone."""
+    if "tf32" not in precisions:
+        return
+    if on_cpu := [name for name, device in devices.items() if device == "cpu"]:
+        raise DeviceError(
+            f"--precision tf32: there is no TF32 on a CPU, where {', '.join(on_cpu)} would run; "
+            "use float32, bfloat16 or float64."
+        )
+    if gpus and gpus[0]["compute_capability"] < _AMPERE:
+        raise DeviceError(
+            f"--precision tf32: {gpus[0]['name']} has no TF32 (compute capability 8.0 or later); "
+            "use float32."
+        )
+
+
+def _probe(name: str, python: str) -> str:
+    """Why a framework cannot use the GPU; empty when it can."""
+    with tempfile.TemporaryDirectory() as scratch:
+        variables = environment(name, device="cuda", threads=1, scratch=Path(scratch))
+        try:
+            done = subprocess.run(
+                [python, "-m", "benchmarks.process.probe", name],
+                env=variables,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"no answer within {_PROBE_SECONDS} s"
+        except OSError as error:
+            return str(error)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]

@@ -1,0 +1,1 @@
+"""A session: check, load, plan, run, and a row for each run."""

@@ -1,0 +1,117 @@
+"""How long runs will take: from earlier runs of this machine, else from a stated guess."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks.config.plan import PlannedRun, RunConfig
+
+if TYPE_CHECKING:
+    from results.store import Store
+
+# Guesses for a machine that has not run anything yet, of the order that small CNNs reach.
+ASSUMED_FLOPS_PER_THREAD = 30e9
+ASSUMED_FLOPS_GPU = 3e12
+ASSUMED_START_SECONDS = 12.0  # import, build, compile
+
+# When no time limit is asked for: far beyond any honest run, so that a hang does not last for ever.
+LEAST_LIMIT_SECONDS = 1800.0
+LIMIT_FACTOR = 20.0
+
+_HISTORY_COLUMNS = (
+    *("cell_id", "machine_id", "status", "framework", "precision", "device", "threads"),
+    *("wall_seconds", "train_seconds", "evaluate_seconds", "achieved_flops"),
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a run, and what they rest on."""
+
+    seconds: float
+    basis: str
+
+
+@dataclass
+class Estimator:
+    """Knows how long runs took; `observe` teaches it another.
+
+    walls: seconds of whole runs, by cell. work: (operations, seconds) of their training and
+    evaluation, by framework, precision, device and threads; starts: the seconds of all else.
+    """
+
+    walls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    work: dict[tuple, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    starts: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def from_store(cls, store: Store, machine_id: str) -> Estimator:
+        """One that knows the finished runs of this machine."""
+        estimator = cls()
+        runs = store.runs(columns=_HISTORY_COLUMNS)
+        runs = runs[(runs["status"] == "ok") & (runs["machine_id"] == machine_id)]
+        for row in runs.to_dict("records"):
+            key = (row["framework"], row["precision"], row["device"], row["threads"])
+            if row["wall_seconds"] > 0:
+                estimator.walls[row["cell_id"]].append(row["wall_seconds"])
+            if row["achieved_flops"] > 0 and row["train_seconds"] > 0:
+                done = row["achieved_flops"] * row["train_seconds"]
+                estimator.work[key].append((done, row["train_seconds"]))
+                computing = row["train_seconds"] + row["evaluate_seconds"]
+                if row["wall_seconds"] > computing:
+                    estimator.starts[key].append(row["wall_seconds"] - computing)
+        return estimator
+
+    def observe(
+        self, run: PlannedRun, wall_seconds: float, computing: float, epochs: int | None = None
+    ) -> None:
+        """Learn from a run that ended well.
+
+        computing: of its wall time the seconds of training and evaluation. epochs: how many it
+        trained, where it stopped early.
+        """
+        key = _rate_key(run.config)
+        self.walls[run.cell_id].append(wall_seconds)
+        if 0 < computing <= wall_seconds:
+            self.work[key].append((run.flops_of(epochs), computing))
+            self.starts[key].append(wall_seconds - computing)
+
+    def estimate(self, run: PlannedRun) -> Estimate:
+        """Seconds of one run, from the most telling runs that there are.
+
+        The rate is that of all earlier work together: a run of a few images says little of others.
+        """
+        if walls := self.walls.get(run.cell_id):
+            return Estimate(median(walls), f"{len(walls)} earlier of the same")
+        key = _rate_key(run.config)
+        start = median(self.starts.get(key) or [ASSUMED_START_SECONDS])
+        if work := self.work.get(key):
+            rate = sum(done for done, _ in work) / sum(seconds for _, seconds in work)
+            basis = f"{run.config.framework} made {rate / 1e9:.2g}"
+        else:
+            rate = assumed_flops(run.config)
+            basis = f"assumed {rate / 1e9:.0f}"
+        return Estimate(
+            start + run.flops / rate,
+            f"{basis} GFLOP/s, {start:.0f} s to start"
+            + (", unless it stops early" if run.config.recipe.early_stopping else ""),
+        )
+
+    def time_limit(self, run: PlannedRun) -> float:
+        """Seconds after which a run is taken to hang, where the user has set no limit."""
+        return max(LEAST_LIMIT_SECONDS, LIMIT_FACTOR * self.estimate(run).seconds)
+
+
+def assumed_flops(config: RunConfig) -> float:
+    """Operations per second guessed for a machine without history."""
+    if config.device == "cuda":
+        return ASSUMED_FLOPS_GPU
+    share = 0.5 if config.precision == "float64" else 1.0
+    return ASSUMED_FLOPS_PER_THREAD * config.threads * share
+
+
+def _rate_key(config: RunConfig) -> tuple:
+    return (config.framework, config.precision, config.device, config.threads)

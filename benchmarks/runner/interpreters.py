@@ -1,0 +1,128 @@
+"""Interpreters by framework: `--python torch@2.12=PATH` runs that label in another environment.
+
+A label is a framework, or a framework and a version of it (`torch@2.12`), which is a row of its
+own in every table. Wheels of several versions, or the CUDA wheels of several frameworks, do not
+share one environment; a run has a process of its own anyway.
+
+`python -m benchmarks.runner.interpreters NAME`, run by the interpreter that is asked about, prints
+what it has, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.system import machine
+from frameworks.backend import framework, without_version
+
+_ANSWER_SECONDS = 60
+
+
+class InterpreterError(ValueError):
+    """An interpreter that cannot run what it is named for; the message says what to do."""
+
+
+def parse(texts: Iterable[str], frameworks: Iterable[str]) -> dict[str, str]:
+    """The interpreters of `NAME=PATH`, by framework label.
+
+    Raises:
+        InterpreterError: no equals sign, no such file, or a label that is not to be run.
+        SpecificationError: an unknown framework.
+    """
+    labels = list(frameworks)
+    found: dict[str, str] = {}
+    for text in texts:
+        label, equals, path = text.partition("=")
+        if not (equals and label and path):
+            raise InterpreterError(
+                f"--python '{text}': expected NAME=PATH, as in torch@2.12=venv/bin/python"
+            )
+        framework(label)
+        if label not in labels:
+            raise InterpreterError(
+                f"--python {label}=...: {label} is not among the frameworks to run "
+                f"({', '.join(labels)}); add it to --frameworks"
+            )
+        if not os.access(path, os.X_OK) or Path(path).is_dir():
+            raise InterpreterError(
+                f"--python {label}={path}: no such interpreter; give the path of a python that "
+                "can be executed"
+            )
+        found[label] = os.path.abspath(path)  # not resolved: a venv's python is a link
+    return found
+
+
+def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
+    """That every label has an interpreter with its framework, in its version.
+
+    Args:
+        frameworks: labels to run.
+        given: interpreters by label; the others run in this one.
+
+    Raises:
+        InterpreterError: the message names label, interpreter, what it lacks and how to get it.
+    """
+    for label in dict.fromkeys(frameworks):
+        base = without_version(label)
+        if label not in given and base == label:
+            continue
+        path = given.get(label, sys.executable)
+        answer = _ask(path, label)
+        if answer["missing"]:
+            raise InterpreterError(
+                f"{label}: {path} has no {', '.join(answer['missing'])}. Install with: "
+                f"{path} -m pip install {' '.join(answer['missing'])}"
+            )
+        wanted = label.removeprefix(base).removeprefix("@")
+        has = answer["version"].partition("+")[0]
+        if wanted and has != wanted and not has.startswith(f"{wanted}."):
+            option = "" if label in given else f"; name one that does: --python {label}=PATH"
+            raise InterpreterError(
+                f"{label}: {path} has {answer['distribution']} {has}, not {wanted}{option}"
+            )
+
+
+def describe(label: str) -> dict[str, Any]:
+    """What this interpreter has of a framework: `missing`, `distribution`, `version`."""
+    asked = framework(label)
+    missing = asked.missing_packages()
+    distribution = next(iter(asked.packages.values()))
+    found = "" if missing else machine.versions([distribution]).get(distribution, "")
+    return {"missing": missing, "distribution": distribution, "version": found}
+
+
+def _ask(path: str, label: str) -> dict[str, Any]:
+    variables = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ.get("PYTHONPATH", "")])
+    }
+    try:
+        done = subprocess.run(
+            [path, "-m", "benchmarks.runner.interpreters", label],
+            env=variables,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InterpreterError(f"{label}: {path} does not answer: {error}") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise InterpreterError(
+            f"{label}: {path} cannot run the harness ({last}). Install what it needs with: "
+            f"{path} -m pip install -c constraints.txt -r requirements/core.txt"
+        )
+    return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    import benchmarks.worker.__main__  # noqa: F401 - what a run imports must be there
+
+    print(json.dumps(describe(sys.argv[1])))

@@ -1,0 +1,185 @@
+"""A finished run as rows of the results tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.config.plan import PlannedRun
+from benchmarks.data.staging import Galaxies
+from benchmarks.fidelity.parity.check import ParityChecks
+from benchmarks.limits.found import Limits
+from benchmarks.process.launch import Outcome
+from frameworks.spec.roofline import least_seconds
+from results.studies.reported import IN_EXTRA
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all runs of one call of the command share; limits and parity where they were asked for.
+
+    limits: of each device that is computed on.
+    """
+
+    session_id: str
+    machine: Mapping[str, Any]
+    machine_id: str
+    commit: str | None
+    dirty: bool | None
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    parity: ParityChecks = field(default_factory=ParityChecks)
+
+
+def run_row(
+    run: PlannedRun,
+    outcome: Outcome,
+    *,
+    session: Session,
+    galaxies: Galaxies,
+    execution_id: str,
+    started_at: datetime,
+) -> dict[str, Any]:
+    """The row of `runs` (see results/schema.py): what was asked for, and what came out."""
+    config = run.config
+    row = {
+        "run_id": run.run_id,
+        "cell_id": run.cell_id,
+        "execution_id": execution_id,
+        "session_id": session.session_id,
+        "started_at": started_at,
+        "experiment": run.part_of.name if run.part_of else None,
+        "scale": run.part_of.scale if run.part_of else None,
+        "framework": config.framework,
+        "architecture": config.architecture.name,
+        "architecture_hash": run.architecture_hash,
+        "dataset": config.data.dataset,
+        "dataset_sha256": config.data.sha256,
+        "labels": config.data.labels,
+        "channels": config.data.channels,
+        "image_height": config.data.height,
+        "image_width": config.data.width,
+        "image_channels": config.data.image_channels,
+        "classes": config.data.classes,
+        "class_names": list(galaxies.class_names),
+        "fraction": config.data.fraction,
+        "augmentation": config.data.augmentation,
+        "split_by": config.split.by,
+        "test_copies": config.split.test_copies,
+        "seed": config.seed,
+        "repeat": config.repeat,
+        "control": config.control,
+        "parity": config.parity,
+        "tuning": config.tuning,
+        "precision": config.precision,
+        "device": config.device,
+        "threads": config.threads,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "parameters": run.network.parameters(),
+        "train_images": run.images_per_epoch,
+        "validation_images": run.sizes.validation,
+        "test_images": run.sizes.test,
+        "class_counts": list(galaxies.class_counts),
+        "epochs": config.recipe.epochs,
+        "batch_size": config.recipe.batch_size,
+        "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
+        "learning_rate": config.recipe.optimizer.learning_rate,
+        "recipe": msgspec.to_builtins(config.recipe),
+        "config": msgspec.to_builtins(config),
+        "wall_seconds": outcome.wall_seconds,
+        "flops_per_image": float(run.network.flops(training=True)),
+        "machine": dict(session.machine),
+        "machine_id": session.machine_id,
+        "commit": session.commit,
+        "dirty": session.dirty,
+        "log": outcome.log,
+        **limit_columns(run, session.limits.get(config.device)),
+        **best_epochs(outcome.epochs),
+        **outcome.facts,
+    }
+    row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
+    if (checked := session.parity.of(config)) is not None:
+        row["parity_checked"] = checked.passed
+    if config.device == "cpu":  # frameworks say no more than "cpu"
+        row["device_name"] = session.machine.get("cpu")
+    return row
+
+
+def limit_columns(run: PlannedRun, limits: Limits | None) -> dict[str, Any]:
+    """The machine's limits for this run, and what a training step takes at least by them."""
+    config = run.config
+    if limits is None:
+        return {}
+    peak, bandwidth = limits.peak(config.precision), limits.bandwidth
+    if peak is None or bandwidth is None:
+        return {}
+    return {
+        "peak_flops_per_second": peak,
+        "bandwidth_bytes_per_second": bandwidth,
+        "roofline_seconds": least_seconds(
+            run.network,
+            config.recipe.batch_size,
+            config.recipe.optimizer,
+            config.precision,
+            flops_per_second=peak,
+            bytes_per_second=bandwidth,
+        ),
+    }
+
+
+def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
+    """What was known before the first run, as far as it is this run's, for the column `extra`."""
+    found: dict[str, Any] = {}
+    if run.part_of:
+        found[IN_EXTRA] = dict(run.part_of.declared)
+    limits = session.limits.get(run.config.device)
+    if limits is not None:
+        found["limits"] = limits.summary(run.config.precision)
+    checked = session.parity.of(run.config)
+    if checked is not None and checked.failures:
+        found["parity_failures"] = list(checked.failures)
+    return found
+
+
+def best_epochs(epochs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Best validation accuracy, its epoch, and the epoch of the lowest validation loss.
+
+    Of epochs from 1 on; the first of equals. Empty when there is none.
+    """
+    rows = [
+        row
+        for row in epochs
+        if row["split"] == "validation" and row["epoch"] >= 1 and math.isfinite(row["loss"])
+    ]
+    if not rows:
+        return {}
+    best = max(rows, key=lambda row: row["accuracy"])
+    return {
+        "best_validation_accuracy": best["accuracy"],
+        "best_validation_epoch": best["epoch"],
+        "lowest_validation_loss_epoch": min(rows, key=lambda row: row["loss"])["epoch"],
+    }
+
+
+def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """The rows of `predictions`; none when the run did not come to them."""
+    if outcome.predictions is None:
+        return []
+    with np.load(outcome.predictions, allow_pickle=False) as file:
+        columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
+    return [
+        {
+            "split": "test",
+            "index": int(columns["index"][row]),
+            "label": int(columns["label"][row]),
+            "predicted": int(columns["predicted"][row]),
+            "probabilities": columns["probabilities"][row],
+        }
+        for row in range(len(columns["index"]))
+    ]

@@ -1,0 +1,131 @@
+"""A session: the planned runs one after another, each kept as soon as it has ended."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.config.artifacts import Keeping, to_tell
+from benchmarks.config.plan import PlannedRun
+from benchmarks.data.staging import Galaxies
+from benchmarks.models.saved import directory_name
+from benchmarks.process.launch import Outcome, launch
+from benchmarks.runner import oom
+from benchmarks.runner.progress import Progress, Tracker
+from benchmarks.runner.row import Session, prediction_rows, run_row
+from benchmarks.system import machine
+from benchmarks.worker.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from results.store import Store
+
+
+@dataclass
+class Tally:
+    """What a session has done so far, also when it is broken off."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def failed(self) -> list[dict]:
+        """Rows of the runs that did not end well; one that was skipped did not fail."""
+        return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
+
+
+def describe_session() -> Session:
+    """This machine and this checkout, under a new session id."""
+    description = machine.describe()
+    commit, dirty = machine.commit()
+    return Session(
+        session_id=uuid.uuid4().hex[:12],
+        machine=description,
+        machine_id=machine.machine_id(description),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def execute(
+    runs: Sequence[PlannedRun],
+    *,
+    galaxies: Galaxies,
+    store: Store,
+    session: Session,
+    scratch: Path,
+    timeout: float | None,
+    tracker: Tracker,
+    progress: Progress,
+    tally: Tally,
+    first: int = 1,
+    keeping: Keeping | None = None,
+) -> None:
+    """Run all, in order, and store each; a run that fails is a row, and the others go on.
+
+    Args:
+        timeout: seconds for each run; 0 is never, None is `Estimator.time_limit`.
+        tally: filled as runs end, so that it is right however this function is left.
+        first: the tracker's number of the first of these runs.
+        keeping: the session's checkpoints and models; none by default. A run's checkpoints are
+            removed when it has ended ok and is stored.
+
+    Raises:
+        OSError: the store cannot be written any more; what was stored before stays.
+        KeyboardInterrupt: after the run under way has been killed; it leaves no row.
+    """
+    for number, run in enumerate(runs, start=first):
+        tracker.start(number)
+        progress.started()
+        started_at = datetime.now(UTC)
+        execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
+        directory = scratch / execution_id
+        load_before = machine.load()
+        kept = (keeping or Keeping()).of(run.run_id, directory_name(run.config))
+        if run.skip:
+            outcome = Outcome(status="skipped", reason=run.skip)
+        else:
+
+            def on_event(event: dict) -> None:
+                tracker.event(event)
+                progress.event(event)
+                for sentence in to_tell(event):
+                    print(f"{tracker.headline()} | {sentence}", file=sys.stderr, flush=True)
+
+            outcome = launch(
+                run.config,
+                data_directory=galaxies.directory,
+                directory=directory,
+                timeout=tracker.estimator.time_limit(run) if timeout is None else timeout,
+                python=run.python,
+                keeping=kept,
+                on_event=on_event,
+                on_tick=progress.tick,
+            )
+        extra = {"load_before": load_before, "load_after": machine.load()}
+        outcome.facts["extra"] = {**outcome.facts.get("extra", {}), **extra}
+        row = run_row(
+            run,
+            outcome,
+            session=session,
+            galaxies=galaxies,
+            execution_id=execution_id,
+            started_at=started_at,
+        )
+        if row["status"] == "oom":
+            known = [*tally.rows, *oom.earlier(store, session.machine_id)]
+            row |= oom.explained(run, row, known, machine.device_memory_bytes(run.config.device))
+            outcome.reason = row["reason"]
+        store.append(row, outcome.epochs, prediction_rows(outcome))
+        if outcome.status == "ok" and kept.checkpoints:
+            Checkpoints(Path(kept.checkpoints)).remove()
+        shutil.rmtree(directory, ignore_errors=True)
+        tally.rows.append(row)
+        progress.ended(outcome)
+        if outcome.status == "ok":
+            computing = row["train_seconds"] + row["evaluate_seconds"]
+            trained = outcome.facts.get("epochs_trained")
+            tracker.estimator.observe(run, outcome.wall_seconds, computing, trained)

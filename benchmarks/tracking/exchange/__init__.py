@@ -1,0 +1,1 @@
+"""Other tools' files: what is imported and exported."""

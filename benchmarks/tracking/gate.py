@@ -1,0 +1,190 @@
+"""Baseline and candidate run here and now, interleaved, so that the machine's moods hit both.
+
+Every run is a harness of its own in a process of its own: `python -m benchmarks.run` of that side's
+checkout, by that side's interpreter. Blocks go A B, B A, A B, ...; in a block both are there at
+once, and train an epoch each in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.process.alternate import Process, alternate
+from benchmarks.system import machine
+from benchmarks.tracking.metrics import Metric
+
+_FORBIDDEN = ("resume", "dry_run")
+_RAN = (0, 1)  # statuses of the main command after which rows were stored
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: its code, its interpreter, what its environment has besides."""
+
+    name: str
+    checkout: Path = machine.ROOT
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def asked(options: argparse.Namespace) -> bool:
+    """Whether the options of `gate` name something to run."""
+    return any(
+        (
+            options.baseline_checkout,
+            options.candidate_checkout,
+            options.baseline_python,
+            options.candidate_python,
+        )
+    )
+
+
+def gate(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
+    """Run both sides, keep every run in the store, print the verdicts; returns the exit status.
+
+    Raises:
+        ValueError: no checkout or interpreter of that name, or run options that cannot be run.
+        StoreError: the store cannot be written.
+    """
+    from benchmarks.tracking.compare import compare, exit_status, write_json
+    from benchmarks.tracking.console import print_verdicts
+    from benchmarks.tracking.history import History
+    from benchmarks.tracking.identity import check_across
+    from results.store import Store
+
+    check_across(options.across)
+    if options.baseline is not None:
+        raise ValueError("--baseline NAME is of stored runs; leave it out to run on the spot")
+    sides = (
+        _side("baseline", options.baseline_checkout, options.baseline_python),
+        _side("candidate", options.candidate_checkout, options.candidate_python),
+    )
+    store = Store(options.store)
+    store.check_writable()
+    with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
+        stores = tuple(Store(Path(scratch) / side.name) for side in sides)
+        try:
+            interleave(sides, stores, options.run, options.processes, report=print)
+        finally:
+            for one in stores:
+                if one.path.is_dir():
+                    store.merge(one)
+        executions = [set(one.table([])["execution_id"].to_pylist()) for one in stores]
+    history = History.read(store)
+    codes, names = history.codes("execution_id")
+    rows = [
+        np.flatnonzero(np.array([name in mine for name in names], dtype=np.bool_)[codes])
+        for mine in executions
+    ]
+    judged = compare(
+        history, rows[0], rows[1], metrics, store, across=options.across, interleaved=True
+    )
+    print_verdicts(judged)
+    if options.json is not None:
+        write_json(judged, options.json)
+    return exit_status(judged)
+
+
+def interleave(
+    sides: Sequence[Side],
+    stores: Sequence,
+    run_options: Sequence[str],
+    processes: int,
+    report: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Run every framework so many times on all sides, in turns, each side into its store.
+
+    Args:
+        sides, stores: baseline and candidate, or more; every other block goes backwards.
+        run_options: of `benchmarks.run`; its frameworks are run one after another.
+        processes: runs of each side and framework.
+        report: called with a line for each run of a block that is done.
+
+    Raises:
+        ValueError: what is asked for cannot be run; the message is the harness's own.
+    """
+    from benchmarks import run
+
+    if processes < 1:
+        raise ValueError(f"--processes {processes}: at least 1")
+    options = run.parser().parse_args(list(run_options))
+    for name in _FORBIDDEN:
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
+    frameworks = run.requested(options).frameworks
+    common = _without_interpreters(run_options)
+    for block in range(processes):
+        for framework in frameworks:
+            own = [text for text in options.python if text.partition("=")[0] == framework]
+            chosen = [*common, "--frameworks", framework]
+            chosen += [word for text in own for word in ("--python", text)]
+            order = list(range(len(sides)))[:: 1 if block % 2 == 0 else -1]
+            for which, seconds in _block(sides, stores, chosen, order).items():
+                told = f"block {block + 1}/{processes} {framework} {sides[which].name}"
+                report(f"{told}: {seconds:.1f} s")
+
+
+def _block(
+    sides: Sequence[Side], stores: Sequence, run_options: Sequence[str], order: Sequence[int]
+) -> dict[int, float]:
+    """A run of every side, in turns: its rows are in its store afterwards. Seconds of each."""
+    processes = {which: _process(sides[which], run_options, stores[which].path) for which in order}
+    try:
+        alternate(list(processes.values()))
+        for which, process in processes.items():
+            if process.status not in _RAN:
+                lines = process.errors() or [f"status {process.status}"]
+                said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+                raise ValueError(
+                    f"the {sides[which].name} did not run: {said.removeprefix('error: ')}"
+                )
+        return {which: process.seconds for which, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.close()
+
+
+def _without_interpreters(run_options: Sequence[str]) -> list[str]:
+    """The options but for `--python NAME=PATH`, which the harness takes of what it runs alone."""
+    kept: list[str] = []
+    words = iter(run_options)
+    for word in words:
+        if word == "--python":
+            next(words, None)
+        elif not word.startswith("--python="):
+            kept.append(word)
+    return kept
+
+
+def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
+    """One harness, not yet started."""
+    path = [str(side.checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONSAFEPATH": "1",  # the working directory may be another checkout
+        **side.environment,
+    }
+    command = [side.python, "-m", "benchmarks.run", *run_options, "--processes", "1"]
+    return Process([*command, "--store", str(store), "--no-report"], variables)
+
+
+def _side(name: str, checkout: Path | None, python: str | None) -> Side:
+    directory = machine.ROOT if checkout is None else checkout.absolute()
+    if not (directory / "benchmarks" / "run.py").is_file():
+        raise ValueError(
+            f"--{name}-checkout {checkout}: no benchmarks/run.py there; expected a checkout of "
+            "this project, as made by: git worktree add DIR COMMIT"
+        )
+    if python is not None and not os.access(python, os.X_OK):
+        raise ValueError(f"--{name}-python {python}: no such interpreter")
+    # not resolved: a virtual environment's python is a link
+    return Side(name, directory, os.path.abspath(python) if python else sys.executable)

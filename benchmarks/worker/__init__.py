@@ -1,0 +1,1 @@
+"""One run inside a process of its own."""

@@ -1,0 +1,154 @@
+"""One run, inside a process of its own: phases, epochs, clock.
+
+Started by `launch` with the environment set; the framework is imported here and nowhere else. What
+is found out goes to the parent at once, so that a run that is killed leaves what it had.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.config.artifacts import Keeping
+from benchmarks.config.plan import RunConfig
+from benchmarks.data.loader import Feed, Part
+from benchmarks.data.staging import load_staged
+from benchmarks.models import saved
+from benchmarks.process.channel import PREDICTIONS_FILE, Channel, die_with_parent
+from benchmarks.process.failures import DivergedError, classify
+from benchmarks.process.slowdown import injected
+from benchmarks.system import machine, nvml
+from benchmarks.worker.evaluate import test
+from benchmarks.worker.resume import CheckpointError, Resume
+from benchmarks.worker.timer import Clock
+from benchmarks.worker.trainer import Training
+from frameworks.backend import Backend, framework, process_peak_memory
+from frameworks.spec import weights as canonical
+from frameworks.spec.network import Network
+
+
+def main(arguments: list[str]) -> None:
+    """`config.json keeping.json data-directory output-directory pipe parent`: run, tell, leave."""
+    config_file, keeping_file, data_directory, output_directory, descriptor, parent = arguments
+    die_with_parent(int(parent))
+    if hasattr(faulthandler, "register"):  # the parent asks for it before it kills a hung worker
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    channel = Channel(int(descriptor))
+    clock = Clock(channel)
+    status, reason = "ok", None
+    try:
+        config = msgspec.json.decode(Path(config_file).read_bytes(), type=RunConfig)
+        keeping = msgspec.json.decode(Path(keeping_file).read_bytes(), type=Keeping)
+        channel.send("facts", values={"versions": machine.versions()})
+        run(config, Path(data_directory), Path(output_directory), clock, keeping)
+    except DivergedError as error:
+        status, reason = "diverged", str(error)
+    except CheckpointError as error:
+        status, reason = "error", str(error)
+    except BrokenPipeError:
+        os._exit(1)
+    except (Exception, SystemExit) as error:  # whatever a framework raises is this run's reason
+        traceback.print_exc()
+        status, reason = classify(error, clock.phase)
+    channel.send("facts", values=clock.facts())
+    channel.send("end", status=status, reason=reason)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Frameworks' threads and device contexts can hang or crash on the way out; all is told already.
+    os._exit(0)
+
+
+def run(
+    config: RunConfig,
+    data_directory: Path,
+    output_directory: Path,
+    clock: Clock,
+    keeping: Keeping,
+) -> None:
+    """Train and test; what is found goes to the clock's channel as it is found.
+
+    Raises:
+        DivergedError: a loss is not finite; epochs up to that one have been sent.
+        CheckpointError: the run is to go on from a checkpoint that is another run's.
+    """
+    channel = clock.channel
+    resume = Resume(config, keeping)
+    data = load_staged(data_directory, config.data)
+    network = config.network()
+    with clock.measure("import"):
+        backend_class = framework(config.framework).backend(config.tuning)
+    initial = None
+    if config.parity == "matched":
+        drawn = canonical.initial(network, config.seed)
+        initial = canonical.nudged(network, drawn, config.nudge_draw)
+    with clock.measure("build"):
+        backend = backend_class(network, config.recipe, config.runtime(), initial)
+        backend.synchronize()
+    with clock.measure("stage", backend):
+        if isinstance(data.images, np.ndarray):  # a view is streamed
+            backend.stage(data.images, data.labels)
+    feed = Feed(config, network, data)
+    channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
+    if config.recipe.epochs:
+        with clock.measure("compile", backend):
+            backend.compile(feed.epoch(1))
+    settings: dict[str, str] = getattr(backend, "settings", dict)()
+    extra: dict[str, Any] = {"settings": settings}
+    if share := injected():
+        extra["injected_slowdown"] = share
+    channel.send("facts", values={"extra": extra})
+
+    # the counters of a run that was broken off are not those of all its epochs
+    meter = nvml.Meter() if config.device == "cuda" and resume.state is None else None
+    validation = Part(data, data.split.validation, config.recipe.batch_size)
+    training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
+    resume.restore(training)
+    training.run()
+    channel.send("facts", values=training.facts())
+    waited: float | None = getattr(backend, "host_wait_seconds", None)
+    if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
+        channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
+    if len(data.split.test):
+        test(backend, data, output_directory / PREDICTIONS_FILE, clock)
+    peak, kind = backend.peak_memory()
+    memory = {"peak_memory_bytes": peak, "peak_memory_kind": kind}
+    memory["process_peak_memory_bytes"] = process_peak_memory()[0]
+    channel.send("facts", values=memory)
+    if keeping.model:
+        channel.send("facts", values={"extra": saved.save(backend, config, keeping, training)})
+
+
+def _initial_facts(
+    backend: Backend, network: Network, initial: canonical.Weights | None
+) -> dict[str, Any]:
+    """Facts of the network as built; that it is the one asked for is checked, not believed.
+
+    Raises:
+        RuntimeError: the framework's network is not the architecture, or has other weights.
+    """
+    if backend.parameters() != network.parameters():
+        raise RuntimeError(
+            f"the framework built {backend.parameters():,} parameters, "
+            f"the architecture has {network.parameters():,}"
+        )
+    built = {key: array.astype(np.float32) for key, array in backend.get_weights().items()}
+    for key in initial or {}:
+        if not np.array_equal(built[key], initial[key]):  # type: ignore[index]
+            raise RuntimeError(f"the initial weights did not arrive: {key} differs")
+    return {
+        "parameters": backend.parameters(),
+        "device_name": backend.device_name(),
+        "weights_hash": canonical.sha256(built),
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,125 @@
+"""What the validation score decides at the end of an epoch: learning rate, stopping, best weights.
+
+Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks. It is
+float64 throughout; Keras compares scores in float32 and keeps the rate in `floatx`, float32 unless
+told. A score that is not finite never comes here: the run has diverged first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from frameworks.spec.recipe import Monitor, Recipe
+
+_PREFIX = "validation_"
+
+
+@dataclass
+class _Best:
+    """The best score so far of one monitor, and how many epochs ago it was."""
+
+    monitor: Monitor = "validation_loss"
+    min_delta: float = 0.0
+    value: float | None = None
+    waited: int = 0
+
+    def improved(self, scores: Mapping[str, float]) -> bool:
+        """Whether the score is better by more than `min_delta`; if so it is the best now."""
+        score = scores[self.monitor.removeprefix(_PREFIX)]
+        sign = 1 if self.monitor == "validation_accuracy" else -1
+        # as Keras has it: the delta is taken off the score, not compared with the difference
+        better = self.value is None or sign * score - self.min_delta > sign * self.value
+        if better:
+            self.value = score
+        return better
+
+
+@dataclass
+class Control:
+    """The callbacks of a recipe, between two epochs.
+
+    learning_rate: of the next epoch. stopped: training is over. best_epoch: the epoch whose weights
+    are to be kept for the end, 0 while there is none or where the last ones are wanted.
+    """
+
+    recipe: Recipe
+    learning_rate: float = field(init=False)
+    stopped: bool = field(init=False, default=False)
+    best_epoch: int = field(init=False, default=0)
+    cooling: int = field(init=False, default=0)
+    _scores: dict[str, _Best] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.learning_rate = recipe.optimizer.learning_rate
+        if (stopping := recipe.early_stopping) is not None:
+            self._scores["stopping"] = _Best(stopping.monitor, stopping.min_delta)
+        if (plateau := recipe.reduce_on_plateau) is not None:
+            self._scores["plateau"] = _Best(plateau.monitor, plateau.min_delta)
+        if (keep := recipe.keep_best) is not None:
+            self._scores["keep"] = _Best(keep.monitor)
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether anything is decided by validation scores."""
+        return bool(self._scores)
+
+    def validated(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Take the scores of an epoch (from 1): `loss`, `cross_entropy` and `accuracy`.
+
+        Afterwards `learning_rate`, `stopped` and `best_epoch` hold; the weights of this moment are
+        the ones to keep where `best_epoch` is `epoch`.
+        """
+        if "keep" in self._scores and self._scores["keep"].improved(scores):
+            self.best_epoch = epoch
+        if "stopping" in self._scores:
+            self._stop(epoch, scores)
+        if "plateau" in self._scores:
+            self._reduce(scores)
+
+    def state(self) -> dict[str, Any]:
+        """All that changes, as plain values for a checkpoint."""
+        return {
+            "learning_rate": self.learning_rate,
+            "stopped": self.stopped,
+            "best_epoch": self.best_epoch,
+            "cooling": self.cooling,
+            "scores": {name: asdict(score) for name, score in self._scores.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        for name in ("learning_rate", "stopped", "best_epoch", "cooling"):
+            setattr(self, name, state[name])
+        self._scores = {name: _Best(**score) for name, score in state["scores"].items()}
+
+    def _stop(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """keras/src/callbacks/early_stopping.py, `on_epoch_end`."""
+        stopping, best = self.recipe.early_stopping, self._scores["stopping"]
+        assert stopping is not None
+        best.waited += 1
+        if best.improved(scores):
+            best.waited = 0
+            if stopping.restore_best:
+                self.best_epoch = epoch
+        elif best.waited >= stopping.patience and epoch > 1:
+            self.stopped = True
+
+    def _reduce(self, scores: Mapping[str, float]) -> None:
+        """keras/src/callbacks/reduce_lr_on_plateau.py, `on_epoch_end`."""
+        plateau, best = self.recipe.reduce_on_plateau, self._scores["plateau"]
+        assert plateau is not None
+        if self.cooling:
+            self.cooling -= 1
+            best.waited = 0
+        if best.improved(scores):
+            best.waited = 0
+        elif not self.cooling:
+            best.waited += 1
+            if best.waited >= plateau.patience and self.learning_rate > plateau.min_learning_rate:
+                reduced = self.learning_rate * plateau.factor
+                self.learning_rate = max(reduced, plateau.min_learning_rate)
+                self.cooling = plateau.cooldown
+                best.waited = 0

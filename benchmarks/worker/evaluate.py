@@ -1,0 +1,54 @@
+"""Trying a network on galaxies it is not trained on: logits, scores, predictions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.data.loader import Part
+from benchmarks.data.staging import StagedData
+from benchmarks.process.failures import DivergedError
+from benchmarks.worker.timer import Clock
+from frameworks import metrics
+from frameworks.backend import Backend
+
+
+def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> None:
+    """Test with the weights as they are, send the scores and write the predictions."""
+    test = Part(data, data.split.test, backend.recipe.batch_size)
+    logits, score = evaluate(backend, test, clock)
+    if not math.isfinite(score.loss):
+        raise DivergedError(f"the test loss is {score.loss}")
+    log_probabilities = metrics.log_softmax(logits)
+    np.savez(
+        predictions,
+        index=data.index(data.split.test),
+        label=test.labels,
+        predicted=logits.argmax(axis=1),
+        probabilities=np.exp(log_probabilities).astype(np.float32),
+    )
+    of_images = log_probabilities[np.arange(len(test.labels)), test.labels]
+    clock.channel.send(
+        "facts",
+        values={
+            "test_accuracy": score.accuracy,
+            "test_loss": score.loss,
+            "test_cross_entropy": score.cross_entropy,
+            # between images: how far another test set of as many would lie
+            "extra": {"test_cross_entropy_deviation": float(of_images.std())},
+        },
+    )
+
+
+def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, metrics.Score]:
+    """Logits and score of a part of the data; only the prediction is timed."""
+    found = []
+    for images in part.slices():
+        with clock.measure("evaluate", backend):
+            found.append(backend.predict(images))
+    logits = np.concatenate(found)
+    network = backend.network
+    l2 = metrics.l2_terms(network, backend.get_weights()) if metrics.has_l2(network) else 0.0
+    return logits, metrics.score(logits, part.labels, l2)

@@ -1,0 +1,190 @@
+"""The training of a run, epoch by epoch: train, validate, decide how to go on."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.config.plan import RunConfig
+from benchmarks.data.loader import Feed, Part
+from benchmarks.process.failures import DivergedError
+from benchmarks.process.slowdown import slow_down
+from benchmarks.process.turns import Turns
+from benchmarks.system import nvml
+from benchmarks.worker.callbacks import Control
+from benchmarks.worker.evaluate import evaluate
+from benchmarks.worker.timer import Clock
+from datasets.batches import Epoch
+from frameworks.backend import Backend
+from frameworks.spec.weights import Weights
+
+
+@dataclass
+class Training:
+    """A run's training, and where it stands.
+
+    done: epochs finished. control: what the validation scores have decided so far. best_weights:
+    those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
+    called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
+    warm-up epochs, whose rows have no time. turns: before every epoch, others may have theirs.
+    """
+
+    config: RunConfig
+    backend: Backend
+    feed: Feed
+    validation: Part
+    clock: Clock
+    meter: nvml.Meter | None = None
+    after_epoch: Callable[[Training], None] = lambda training: None
+    done: int = 0
+    best_weights: Weights | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    control: Control = field(init=False)
+    warmup_seconds: list[float] = field(default_factory=list)
+    turns: Turns = field(default_factory=Turns)
+
+    def __post_init__(self) -> None:
+        self.control = Control(self.config.recipe)
+        if self.control.needs_validation and not len(self.validation):
+            raise ValueError(
+                "the recipe decides by validation scores (early_stopping, reduce_on_plateau, "
+                "keep_best) and there is no validation set; use a validation_fraction above 0"
+            )
+
+    def run(self) -> None:
+        """Validate, then train and validate each epoch that is left, sending every epoch's rows.
+
+        The GPU's counters are read outside the timed windows, with the device idle.
+
+        Raises:
+            DivergedError: a loss is not finite; epochs up to that one have been sent.
+        """
+        gpu = nvml.Training(self.meter)
+        if not self.done:
+            self._tell(self._validated(0))
+        gc.collect()
+        gc.freeze()  # what importing and compiling left is for good: not to be gone through again
+        while self.done < self.config.recipe.epochs and not self.control.stopped:
+            self.turns.next()
+            rows = [self._trained(self.done + 1, gpu), *self._validated(self.done + 1)]
+            self._tell(rows)
+            self.done += 1
+            self._decide(rows)
+            self.after_epoch(self)
+        if self.best_weights is not None:
+            self.backend.set_weights(self.best_weights)
+        if facts := gpu.facts():
+            self.clock.channel.send("facts", values=facts)
+
+    def resume(
+        self,
+        done: int,
+        rows: list[dict[str, Any]],
+        control: Mapping[str, Any],
+        best: Weights | None,
+    ) -> None:
+        """Stand where an earlier process stood after epoch `done`; its rows are sent once more.
+
+        Weights, optimizer and random state are the backend's, which its caller puts back.
+        """
+        self.done, self.best_weights = done, best
+        self.control.restore(control)
+        self._tell(rows)
+
+    def facts(self) -> dict[str, Any]:
+        """Where training ended: the epochs trained, and the epoch whose weights are tested."""
+        facts: dict[str, Any] = {
+            "epochs_trained": self.done,
+            "tested_epoch": self.control.best_epoch or self.done,
+        }
+        extra: dict[str, Any] = {}
+        if self.config.warmup_epochs:
+            extra["warmup_epoch_seconds"] = self.warmup_seconds
+        if self.turns.waited_seconds:
+            extra["waited_for_turn_seconds"] = self.turns.waited_seconds
+        return facts | ({"extra": extra} if extra else {})
+
+    def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
+        """Train one epoch; its row."""
+        epoch, clock = self.feed.epoch(number), self.clock
+        gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
+        before = clock.seconds.get("train", 0.0)
+        self.backend.synchronize()
+        warming_up = number <= self.config.warmup_epochs
+        counted = contextlib.nullcontext() if warming_up else gpu.counted()
+        with counted, clock.measure("train", self.backend):
+            start = time.perf_counter()
+            result = self.backend.train_epoch(epoch)
+            slow_down(time.perf_counter() - start)
+        _check_order(epoch)
+        seconds = clock.seconds["train"] - before
+        if warming_up:
+            self.warmup_seconds.append(seconds)
+        return {
+            "epoch": number,
+            "split": "train",
+            "loss": float(result.loss),
+            "accuracy": float(result.accuracy),
+            "epoch_seconds": None if warming_up else seconds,
+            "learning_rate": self.control.learning_rate,
+        }
+
+    def _validated(self, number: int) -> list[dict[str, Any]]:
+        """Try the network on the validation set; its row, none where there is no such set."""
+        if not len(self.validation):
+            return []
+        _, score = evaluate(self.backend, self.validation, self.clock)
+        row = {
+            "epoch": number,
+            "split": "validation",
+            "loss": score.loss,
+            "cross_entropy": score.cross_entropy,
+            "accuracy": score.accuracy,
+            "learning_rate": self.control.learning_rate,
+        }
+        return [row]
+
+    def _tell(self, rows: list[dict[str, Any]]) -> None:
+        self.clock.channel.send("epoch", rows=rows)
+        self.rows += rows
+        for row in rows:
+            _stop_if_diverged(row)
+
+    def _decide(self, rows: list[dict[str, Any]]) -> None:
+        """Have the scores of the epoch just done decide on rate, stopping and best weights."""
+        if not self.control.needs_validation:
+            return
+        before = self.control.learning_rate
+        self.control.validated(self.done, rows[-1])
+        if self.control.best_epoch == self.done:
+            self.best_weights = self.backend.get_weights()
+        if self.control.learning_rate != before:
+            self.backend.set_learning_rate(self.control.learning_rate)
+
+
+def _check_order(epoch: Epoch) -> None:
+    """That the framework asked for every batch of the epoch in order: `order_hash` is the plan.
+
+    What it looked at before (Keras probes the first batches) was not trained on. A backend that
+    gathers by `epoch.indices` itself asks for none, and is taken at its word.
+
+    Raises:
+        RuntimeError: it asked for others, or in another order.
+    """
+    steps = list(range(len(epoch)))
+    if epoch.served and epoch.served[-len(steps) :] != steps:
+        raise RuntimeError(
+            f"batches were served in another order: of the {len(steps)} of epoch {epoch.number}, "
+            f"the last asked for were {epoch.served[-len(steps) :][:8]}..."
+        )
+
+
+def _stop_if_diverged(row: dict[str, Any]) -> None:
+    if not math.isfinite(row["loss"]):
+        name = "training" if row["split"] == "train" else "validation"
+        raise DivergedError(f"the {name} loss is {row['loss']} in epoch {row['epoch']}")

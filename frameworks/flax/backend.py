@@ -1,0 +1,287 @@
+"""Flax NNX: the tutorial's jitted step over NumPy batches (siblings: keras, torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array
+from jax.typing import ArrayLike
+
+from datasets.batches import Batch, distinct_sizes
+from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.flax import optimizers
+from frameworks.flax.model import (
+    GalaxyNet,
+    random_state,
+    set_random_state,
+    state_entry,
+    variable_of,
+)
+from frameworks.jax.settings import configure
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+
+MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
+
+Masks = Mapping[str, ArrayLike]
+
+
+class FlaxBackend:
+    """Flax NNX and optax, jitted. See `frameworks.backend.Backend` for what each method promises.
+
+    A step is one dispatch and nothing is read back before the epoch's end. Layers keep their state
+    in objects whose arrays JAX never changes in place, so a clone is a snapshot that costs nothing.
+    """
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        self.device = configure(runtime)
+        self.dtype = jnp.dtype("float64" if runtime.precision == "float64" else "float32")
+        self.model = GalaxyNet(
+            network,
+            native_dropout=runtime.native_dropout,
+            dtype=jnp.dtype("bfloat16") if runtime.precision == "bfloat16" else self.dtype,
+            param_dtype=self.dtype,
+            draw=weights is None,
+            rngs=nnx.Rngs(runtime.seed),
+        )
+        self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
+        self.class_weights = (
+            None if recipe.class_weights is None else jnp.asarray(recipe.class_weights, self.dtype)
+        )
+        if weights is not None:
+            self.set_weights(weights)
+
+    def parameters(self) -> int:
+        state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
+        return sum(array.size for array in jax.tree.leaves(state))
+
+    def device_name(self) -> str:
+        return self.device.device_kind
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Nothing to do: each batch is handed over from host memory."""
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One step per batch size and one prediction, on a clone, compile the functions."""
+        model, optimizer = nnx.clone((self.model, self.optimizer))
+        _fit(model, optimizer, distinct_sizes(epoch), self.class_weights)
+        self.predict(epoch[0].images)
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return _fit(self.model, self.optimizer, epoch, self.class_weights)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        self.model.eval()
+        size = self.recipe.batch_size
+        logits = []
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            # the last batch is padded to the size of the others, so that one shape is compiled
+            padding = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
+            logits.append(predict_step(self.model, np.concatenate([batch, padding])))
+        return np.concatenate(jax.device_get(logits))[: len(images)]
+
+    def gradients(self, batch: Batch) -> Gradients:
+        model = nnx.clone(self.model)
+        model.train()
+        (loss, logits), state = gradient_step(
+            model, batch.images, batch.labels, batch.masks, self.class_weights
+        )
+        gradients = {
+            key: np.array(state_entry(state, key)[...]) for key in self.network.trainable_keys
+        }
+        return Gradients(float(loss), np.array(logits), gradients)
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        state = nnx.clone(nnx.state(self.model, nnx.Param))
+        for key in self.network.trainable_keys:
+            state_entry(state, key).set_value(self._own(gradients[key]))
+        apply_step(self.model, self.optimizer, state)
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        model = nnx.clone(self.model)
+        model.train() if training else model.eval()
+        record = record_step(model, batch.images, batch.masks)
+        return {
+            layer.name: np.asarray(record[layer.name], self.dtype) for layer in self.network.layers
+        }
+
+    def get_weights(self) -> Weights:
+        return {
+            key: np.array(variable_of(self.model, key)[...]) for key in self.network.weight_shapes
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        canonical.check(weights, self.network)
+        for key, array in weights.items():
+            variable_of(self.model, key).set_value(self._own(array))
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        state: dict[str, np.ndarray] = {
+            "step": np.asarray(self.optimizer.step[...], dtype=np.int64),
+            "learning_rate": np.array(optimizers.learning_rate(self.optimizer)[...]),
+        }
+        for name, field in optimizers.slots(self.recipe.optimizer).items():
+            slot = optimizers.slot(self.optimizer, field)
+            for key in self.network.trainable_keys:
+                state[f"{name}/{key}"] = np.array(state_entry(slot, key)[...])
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        optimizers.set_step(self.optimizer, int(state["step"]))
+        rate = jnp.asarray(state["learning_rate"], self.dtype)
+        optimizers.learning_rate(self.optimizer).set_value(rate)
+        for name, field in optimizers.slots(self.recipe.optimizer).items():
+            slot = optimizers.slot(self.optimizer, field)
+            for key in self.network.trainable_keys:
+                state_entry(slot, key).set_value(self._own(state[f"{name}/{key}"]))
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        return random_state(self.model)
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        set_random_state(self.model, state)
+
+    def save(self, directory: Path) -> Path:
+        """Parameters and running statistics of the NNX state as safetensors, by their path."""
+        from safetensors.flax import save as to_safetensors  # nothing else here needs it
+
+        path = directory / "model.safetensors"
+        state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
+        arrays = {
+            ".".join(map(str, place)): variable[...] for place, variable in nnx.to_flat_state(state)
+        }
+        path.write_bytes(to_safetensors(arrays))
+        return path
+
+    def _own(self, array: np.ndarray) -> Array:
+        """An array of the caller's on the device: JAX may read it after this returns, or alias it,
+        so it is given a copy that nobody else will change."""
+        return jnp.asarray(np.array(array, self.dtype))
+
+    def synchronize(self) -> None:
+        jax.block_until_ready(nnx.state((self.model, self.optimizer)))
+
+    def peak_memory(self) -> tuple[int, str]:
+        statistics = self.device.memory_stats() or {}
+        if "peak_bytes_in_use" in statistics:
+            return statistics["peak_bytes_in_use"], "device allocator"
+        return process_peak_memory()
+
+    def settings(self) -> dict[str, str]:
+        return {"layout": "channels last", "compiled": "nnx.jit"}
+
+
+def _fit(
+    model: GalaxyNet,
+    optimizer: nnx.Optimizer,
+    epoch: Sequence[Batch],
+    class_weights: Array | None,
+) -> EpochResult:
+    model.train()
+    results, counts = [], []
+    for batch in epoch:
+        data = batch.images, batch.labels, batch.masks
+        results.append(train_step(model, optimizer, *data, class_weights))
+        counts.append(len(batch))
+    losses, correct = np.asarray(jax.device_get(results), np.float64).T  # waits for the device
+    images = sum(counts)
+    return EpochResult(float(losses @ counts) / images, float(correct.sum()) / images)
+
+
+def loss_function(
+    model: GalaxyNet,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
+) -> tuple[Array, Array]:
+    """Mean cross-entropy of the batch, over its images, plus the L2 terms, and the logits."""
+    logits = model(images, masks)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if class_weights is not None:
+        losses = losses * class_weights[labels]
+    loss = losses.mean()
+    for layer in model.network.layers:
+        if isinstance(layer, Conv | Dense) and layer.l2:
+            kernel = variable_of(model, f"{layer.name}/kernel")[...]
+            loss = loss + layer.l2 * jnp.sum(jnp.square(kernel))
+    return loss, logits
+
+
+def project(model: GalaxyNet) -> None:
+    """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights."""
+    for layer in model.network.layers:
+        if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
+            kernel = variable_of(model, f"{layer.name}/kernel")
+            axes = tuple(range(kernel.ndim - 1))
+            norm = jnp.sqrt(jnp.sum(jnp.square(kernel[...]), axis=axes, keepdims=True))
+            factor = jnp.minimum(norm, layer.max_norm) / (MAX_NORM_EPSILON + norm)
+            kernel[...] = kernel[...] * factor
+
+
+_value_and_gradients = nnx.value_and_grad(loss_function, has_aux=True)
+
+
+@nnx.jit
+def train_step(
+    model: GalaxyNet,
+    optimizer: nnx.Optimizer,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
+) -> tuple[Array, Array]:
+    """One step in place; the loss and the number of right answers stay on the device."""
+    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks, class_weights)
+    optimizer.update(model, gradients)
+    project(model)
+    return loss, jnp.sum(jnp.argmax(logits, axis=1) == labels)
+
+
+@nnx.jit
+def apply_step(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State) -> None:
+    """The second half of `train_step`."""
+    optimizer.update(model, gradients)
+    project(model)
+
+
+@nnx.jit
+def gradient_step(
+    model: GalaxyNet,
+    images: ArrayLike,
+    labels: ArrayLike,
+    masks: Masks,
+    class_weights: Array | None,
+) -> tuple:
+    """The first half of `train_step`: (loss, logits), gradients."""
+    return _value_and_gradients(model, images, labels, masks, class_weights)
+
+
+@nnx.jit
+def predict_step(model: GalaxyNet, images: ArrayLike) -> Array:
+    """Logits (batch, classes)."""
+    return model(images)
+
+
+@nnx.jit
+def record_step(model: GalaxyNet, images: ArrayLike, masks: Masks) -> dict[str, Array]:
+    """Output of every layer by name."""
+    record: dict[str, Array] = {}
+    model(images, masks, record)
+    return record

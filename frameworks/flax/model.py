@@ -1,0 +1,277 @@
+"""The Flax NNX module of a network, and where its weights are (siblings: torch, keras).
+
+Flax keeps weights, activations and the flattened axis in the canonical layout: nothing is permuted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+from jax.typing import ArrayLike
+
+from frameworks.backend import PIXEL_SCALE
+from frameworks.spec.architecture import (
+    Activation,
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool,
+)
+from frameworks.spec.network import Network, Shape, same_padding
+from frameworks.spec.reading import SpecificationError
+
+Initializer = Callable[..., Array]
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": nnx.relu,
+    "tanh": nnx.tanh,
+    "sigmoid": nnx.sigmoid,
+    "silu": nnx.silu,
+}
+PARTS = {
+    "kernel": "kernel",
+    "bias": "bias",
+    "gamma": "scale",
+    "beta": "bias",
+    "moving_mean": "mean",
+    "moving_variance": "var",
+}
+
+
+class MaskedDropout(nnx.Module):
+    """Inverted dropout whose mask (0 or 1, any dtype) is an input."""
+
+    def __init__(self, rate: float) -> None:
+        self.scale = 1 / (1 - rate)
+        self.deterministic = False
+
+    def __call__(self, x: Array, mask: ArrayLike) -> Array:
+        return x * jnp.asarray(mask, x.dtype) * self.scale
+
+
+class FullPrecisionBatchNorm(nnx.BatchNorm):
+    """BatchNorm whose statistics and output are computed in the dtype of its parameters.
+
+    In bfloat16 runs Flax would round the running mean and variance to bfloat16 at inference.
+    """
+
+    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
+        return super().__call__(x, *arguments, **options).astype(x.dtype)
+
+
+class UnbiasedBatchNorm(FullPrecisionBatchNorm):
+    """The running variance takes the unbiased batch variance, as in PyTorch.
+
+    Flax adds (1 - momentum) * variance; the factor n / (n - 1) is put in afterwards.
+    """
+
+    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
+        if self.use_running_average:
+            return super().__call__(x, *arguments, **options)
+        count = x.size // x.shape[-1]
+        if count < 2:
+            raise SpecificationError(
+                "batch norm: the unbiased variance needs more than one value per channel; use a "
+                'larger batch, drop the partial batch, or state running_variance = "biased".'
+            )
+        kept = self.momentum * self.var[...]
+        output = super().__call__(x, *arguments, **options)
+        self.var[...] = kept + (self.var[...] - kept) * (count / (count - 1))
+        return output
+
+
+class GalaxyNet(nnx.Module):
+    """A network; submodules are named after its layers.
+
+    __call__ takes images uint8 (batch, height, width, channels) and the dropout masks, and gives
+    logits (batch, classes) in `param_dtype`. `record`, when given, receives every layer's output.
+    Layers compute in `dtype`. With `draw` False kernels are zeros, for weights to be loaded over.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        native_dropout: bool,
+        dtype: jnp.dtype,
+        param_dtype: jnp.dtype,
+        draw: bool,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.network = network
+        self.param_dtype = param_dtype
+        make = partial(
+            _module,
+            native_dropout=native_dropout,
+            options={"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs},
+            draw=draw,
+        )
+        self.layers = nnx.Dict(
+            {layer.name: make(layer, network.input_shapes[layer.name]) for layer in network.layers}
+        )
+
+    def __call__(
+        self,
+        images: ArrayLike,
+        masks: Mapping[str, ArrayLike] | None = None,
+        record: dict[str, Array] | None = None,
+    ) -> Array:
+        x = jnp.asarray(images).astype(self.param_dtype) * PIXEL_SCALE
+        for layer in self.network.layers:
+            module = self.layers[layer.name]
+            if isinstance(module, MaskedDropout):
+                if not module.deterministic:
+                    assert masks is not None
+                    x = module(x, masks[layer.name])
+            else:
+                x = module(x)
+            if isinstance(layer, Conv | Dense):
+                x = ACTIVATIONS[layer.activation](x)
+            if record is not None:
+                record[layer.name] = x
+        return x.astype(self.param_dtype)
+
+
+def _module(
+    layer: Layer, source: Shape, *, native_dropout: bool, options: dict[str, Any], draw: bool
+) -> Callable[..., Array]:
+    """The module of one layer, without its activation function; `source` is its input shape."""
+    if isinstance(layer, Conv):
+        return nnx.Conv(
+            source[2],
+            layer.filters,
+            layer.kernel_size,
+            layer.stride,
+            padding=_padding(layer, source),
+            **_initializers(layer, math.prod(layer.kernel_size) * source[2], draw),
+            **options,
+        )
+    if isinstance(layer, Dense):
+        assert isinstance(layer.units, int)
+        return nnx.Linear(
+            source[0], layer.units, **_initializers(layer, source[0], draw), **options
+        )
+    if isinstance(layer, MaxPool | AveragePool):
+        pool = nnx.max_pool if isinstance(layer, MaxPool) else nnx.avg_pool
+        stride = layer.stride or layer.size
+        return partial(pool, window_shape=(layer.size,) * 2, strides=(stride,) * 2)
+    if isinstance(layer, BatchNorm):
+        return _batch_norm(layer, source, **options)
+    if isinstance(layer, Dropout):
+        return (
+            nnx.Dropout(layer.rate, rngs=options["rngs"])
+            if native_dropout
+            else MaskedDropout(layer.rate)
+        )
+    if isinstance(layer, Flatten):
+        return _flatten
+    assert isinstance(layer, Activation)
+    return ACTIVATIONS[layer.function]
+
+
+def _flatten(x: Array) -> Array:
+    return x.reshape(len(x), -1)
+
+
+def _padding(layer: Conv, source: Shape) -> str | tuple[tuple[int, int], ...]:
+    """(before, after) of rows and columns, so that all frameworks pad by one rule."""
+    if layer.padding == "valid":
+        return "VALID"
+    return tuple(
+        same_padding(size, kernel, layer.stride)
+        for size, kernel in zip(source[:2], layer.kernel_size, strict=True)
+    )
+
+
+def _batch_norm(
+    layer: BatchNorm, source: Shape, *, dtype: Any, param_dtype: Any, rngs: nnx.Rngs
+) -> nnx.Module:
+    assert layer.epsilon is not None
+    assert layer.momentum is not None
+    biased = layer.running_variance == "biased"
+    module = (FullPrecisionBatchNorm if biased else UnbiasedBatchNorm)(
+        source[-1],
+        momentum=layer.momentum,
+        epsilon=layer.epsilon,
+        use_fast_variance=layer.variance == "fast",
+        dtype=param_dtype,
+        param_dtype=param_dtype,
+        rngs=rngs,
+    )
+    # Flax makes the running statistics float32 whatever the dtype of the parameters
+    module.mean.set_value(module.mean[...].astype(param_dtype))
+    module.var.set_value(module.var[...].astype(param_dtype))
+    return module
+
+
+def _initializers(layer: Conv | Dense, fan_in: int, draw: bool) -> dict[str, Any]:
+    """Arguments of what the layer states; Flax's own default for what it does not."""
+    if not draw:
+        return {"kernel_init": nnx.initializers.zeros}
+    known: dict[str | None, Initializer] = {
+        "glorot_uniform": nnx.initializers.glorot_uniform(),
+        "he_normal": nnx.initializers.he_normal(),
+        "lecun_normal": nnx.initializers.lecun_normal(),
+        "torch_uniform": partial(_uniform, limit=1 / math.sqrt(fan_in)),
+        "zeros": nnx.initializers.zeros,
+    }
+    stated = {"kernel_init": layer.kernel_initializer, "bias_init": layer.bias_initializer}
+    return {argument: known[name] for argument, name in stated.items() if name is not None}
+
+
+def _uniform(
+    key: Array, shape: Shape, dtype: Any, out_sharding: Any = None, *, limit: float
+) -> Array:
+    return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+
+def variable_of(model: GalaxyNet, key: str) -> nnx.Variable:
+    """The parameter or running statistic behind a canonical key."""
+    name, part = key.split("/")
+    return getattr(model.layers[name], PARTS[part])
+
+
+def state_entry(state: Any, key: str) -> nnx.Variable:
+    """The entry of a canonical key in a state of the model's parameters (gradients, a slot)."""
+    name, part = key.split("/")
+    return state["layers"][name][PARTS[part]]
+
+
+def random_state(model: GalaxyNet) -> dict[str, np.ndarray]:
+    """Keys and counts of the streams that the model's own dropout draws from, by their path."""
+    return {place: np.array(_numbers(variable[...])) for place, variable in _streams(model).items()}
+
+
+def set_random_state(model: GalaxyNet, state: Mapping[str, np.ndarray]) -> None:
+    """Put the streams where those were whose `random_state` this is."""
+    for place, variable in _streams(model).items():
+        value = jnp.asarray(state[place])
+        if _is_key(variable[...]):
+            value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(variable[...]))
+        variable.set_value(value)
+
+
+def _streams(model: GalaxyNet) -> dict[str, nnx.Variable]:
+    state = nnx.state(model, nnx.RngState)
+    return {"/".join(map(str, place)): variable for place, variable in nnx.to_flat_state(state)}
+
+
+def _numbers(value: Array) -> Array:
+    return jax.random.key_data(value) if _is_key(value) else value
+
+
+def _is_key(value: Array) -> bool:
+    return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)

@@ -1,0 +1,151 @@
+"""Optax optimizers of a recipe, and their state in canonical form.
+
+Optax' own wherever they can express the recipe; a small one puts Adagrad's epsilon outside the
+root. The learning rate is a value in the optimizer's state, so that changing it compiles nothing;
+every other hyper-parameter is a constant of the compiled step, in double precision until used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from frameworks.spec import recipe as recipes
+
+# canonical slot -> field of the state of the optax transformation that keeps it
+SLOTS: dict[str, dict[str, str]] = {
+    "adam": {"first_moment": "mu", "second_moment": "nu"},
+    "adamw": {"first_moment": "mu", "second_moment": "nu"},
+    "adadelta": {"mean_square": "e_g", "mean_square_update": "e_x"},
+    "adagrad": {"accumulator": "sum_of_squares"},
+    "sgd": {"velocity": "trace"},
+    "rmsprop": {"mean_square": "nu"},
+}
+
+
+def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransformation:
+    """g / (sqrt(a) + epsilon), a += g^2 from `initial`: optax.scale_by_rss has it in the root."""
+
+    def init(parameters: optax.Params) -> optax.OptState:
+        full = jax.tree.map(lambda p: jnp.full_like(p, initial), parameters)
+        return optax.ScaleByRssState(sum_of_squares=full)
+
+    def update(
+        updates: optax.Updates, state: Any, parameters: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        squares = jax.tree.map(lambda g, a: a + g * g, updates, state.sum_of_squares)
+        scaled = jax.tree.map(lambda g, a: g / (jnp.sqrt(a) + epsilon), updates, squares)
+        return scaled, optax.ScaleByRssState(sum_of_squares=squares)
+
+    return optax.GradientTransformation(init, update)
+
+
+def make(spec: recipes.Optimizer) -> optax.GradientTransformation:
+    """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`."""
+    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.epsilon_form == "hat":
+        return _adjustable(_adam_with_epsilon(spec), spec.learning_rate, epsilon=_hat(spec))
+    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.learning_rate)
+
+
+def _adjustable(factory: Any, learning_rate: float, **schedules: Any) -> Any:
+    return optax.inject_hyperparams(factory)(learning_rate=learning_rate, **schedules)
+
+
+def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransformation:
+    if isinstance(spec, recipes.SGD):
+        return optax.sgd(learning_rate, momentum=spec.momentum or None, nesterov=spec.nesterov)
+    assert spec.epsilon is not None
+    if isinstance(spec, recipes.Adam | recipes.AdamW):
+        return _adam_with_epsilon(spec)(learning_rate, spec.epsilon)
+    if isinstance(spec, recipes.Adadelta):
+        assert spec.rho is not None
+        return optax.adadelta(learning_rate, rho=spec.rho, eps=spec.epsilon)
+    if isinstance(spec, recipes.Adagrad):
+        assert spec.initial_accumulator is not None
+        if spec.epsilon_in_root:
+            return optax.adagrad(learning_rate, spec.initial_accumulator, spec.epsilon)
+        return optax.chain(
+            scale_by_rss_outside(spec.initial_accumulator, spec.epsilon),
+            optax.scale_by_learning_rate(learning_rate),
+        )
+    assert spec.rho is not None
+    return optax.rmsprop(
+        learning_rate, decay=spec.rho, eps=spec.epsilon, eps_in_sqrt=bool(spec.epsilon_in_root)
+    )
+
+
+def _adam_with_epsilon(spec: recipes.Adam | recipes.AdamW) -> Any:
+    """Adam or AdamW as a function of the two values that may change from step to step."""
+
+    def factory(learning_rate: Any, epsilon: Any) -> optax.GradientTransformation:
+        options = {"b1": spec.beta_1, "b2": spec.beta_2, "eps": epsilon}
+        if isinstance(spec, recipes.AdamW):
+            assert spec.weight_decay is not None
+            return optax.adamw(learning_rate, weight_decay=spec.weight_decay, **options)
+        return optax.adam(learning_rate, **options)
+
+    return factory
+
+
+def _hat(spec: recipes.Adam | recipes.AdamW) -> optax.Schedule:
+    """The epsilon that makes the paper's form the epsilon-hat form of Keras.
+
+    sqrt(v) + e = sqrt(1 - beta_2^t) * (sqrt(v_hat) + e / sqrt(1 - beta_2^t)), so the paper's form
+    with epsilon / sqrt(1 - beta_2^t) at step t is the same update. `count` is t - 1.
+    """
+
+    constant = spec.epsilon
+    assert constant is not None
+
+    def epsilon(count: Array) -> Array:
+        return constant / jnp.sqrt(1 - spec.beta_2 ** (count + 1))
+
+    return epsilon
+
+
+def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
+    """The learning rate of the next step, a scalar in the run's dtype."""
+    return optimizer.opt_state.hyperparams["learning_rate"]
+
+
+def set_learning_rate(optimizer: nnx.Optimizer, spec: recipes.Optimizer, rate: float) -> None:
+    """Change the learning rate from the next step on.
+
+    Optax keeps the rate outside the velocity. With "rate_inside", V = rate * v: going on from V
+    under a new rate is going on from v * old / new.
+    """
+    current = learning_rate(optimizer)
+    if isinstance(spec, recipes.SGD) and spec.momentum and spec.velocity_form == "rate_inside":
+        ratio = float(current[...]) / rate
+        for velocity in jax.tree.leaves(slot(optimizer, "trace"), is_leaf=_is_variable):
+            velocity.set_value(velocity[...] * ratio)
+    current.set_value(jnp.asarray(rate, current.dtype))
+
+
+def slots(spec: recipes.Optimizer) -> dict[str, str]:
+    """Canonical slot names of an optimizer, and optax' fields; plain SGD has none."""
+    if isinstance(spec, recipes.SGD) and not spec.momentum:
+        return {}
+    return SLOTS[str(spec.__struct_config__.tag)]
+
+
+def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:
+    """What the optimizer remembers of every parameter under one of optax' fields."""
+    parts = optimizer.opt_state.inner_state
+    return next(getattr(part, field) for part in parts if hasattr(part, field))
+
+
+def set_step(optimizer: nnx.Optimizer, step: int) -> None:
+    """Set the number of steps taken, which optax counts in several places."""
+    for path, variable in nnx.to_flat_state(nnx.state(optimizer)):
+        if path[-1] in ("step", "count"):
+            variable.set_value(jnp.asarray(step, variable.dtype))
+
+
+def _is_variable(node: Any) -> bool:
+    return isinstance(node, nnx.Variable)

@@ -1,0 +1,223 @@
+"""Flax NNX as fast as it goes here (siblings: torch, keras; `docs/tuning.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import psutil
+from flax import nnx
+from flax.nnx import Variable
+from jax import Array, lax
+
+from datasets.batches import Batch
+from frameworks import feed
+from frameworks.backend import EpochResult, Runtime
+from frameworks.flax.backend import FlaxBackend, loss_function, project
+from frameworks.flax.model import GalaxyNet
+from frameworks.jax import convolution as jax_convolution
+from frameworks.spec.architecture import Conv, MaxPool
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+
+
+class TunedFlaxBackend(FlaxBackend):
+    """Many steps a dispatch over data on the device; weights, gradients and state as in its parent.
+
+    host_wait_seconds: of the training so far, what the host waited for the next chunk of it.
+    """
+
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "many_steps": "many steps a dispatch",
+        "counted": "their number known to the compiler (GPU only)",
+        "convolution": "our convolutions and their gradients (CPU only)",
+        "max_pool": "our max-pool (CPU only)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        super().__init__(network, recipe, runtime, weights)
+        self.host_wait_seconds = 0.0
+        self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
+        self._data: tuple[Array, Array] | None = None
+        self._host_images: np.ndarray | None = None
+        self._on_cpu = self.device.platform == "cpu"
+        # a loop whose end it must ask for waits for the host at every step
+        self._counted = not self._on_cpu and "counted" not in self.without
+        options = {}
+        if self._on_cpu:
+            _use_fast_layers(self.model, self.without)
+            if "convolution" not in self.without:
+                options = jax_convolution.compiler_options()
+        self._run_steps = jax.jit(
+            run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
+        )
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """The data set to the device as uint8, unless it takes too much of its free memory."""
+        if "staged" in self.without or not feed.staged(
+            self.runtime.feed, images.nbytes, self._free_bytes()
+        ):
+            return
+        arrays = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
+        self._host_images = images
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One dispatch per batch size, of one step and where that is another program of all, and
+        one prediction, on a copy of the state."""
+        graph, state = self._split()
+        staged = feed.is_of(epoch, self._host_images)
+        for chunk in feed.chunks(epoch, staged=staged, length=self._length, only_first=True):
+            _, size, what, masks = self._to_device(chunk)
+            places = chunk.shape[0]
+            for steps in {1, places} if self._counted else {1}:
+                copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
+                done = self._dispatch(graph, copy, (steps, size, what, masks))
+                jax.block_until_ready(done)
+        self.predict(epoch[0].images)
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        graph, state = self._split()
+        staged = feed.is_of(epoch, self._host_images)
+        results, counts = [], []
+        chunks = feed.chunks(epoch, staged=staged, length=self._length)
+        for chunk in feed.ahead(chunks, self._to_device, self._waited):
+            state, found = self._dispatch(graph, state, chunk)
+            results.append(found)
+            counts.append(chunk[:2])
+        for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
+            variable.set_value(value)
+        return _means(jax.device_get(results), counts)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        self._commit()
+        return super().predict(images)
+
+    def settings(self) -> dict[str, str]:
+        here = {
+            "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
+            "data": "streamed" if self._data is None else "on the device, uint8",
+        }
+        return (
+            super().settings() | here | jax_convolution.settings(self.network, on_cpu=self._on_cpu)
+        )
+
+    # ---- inside
+
+    def _split(self) -> tuple[nnx.GraphDef, Any]:
+        """Model and optimizer as what is compiled and what changes, whose buffers are given away:
+        whoever keeps them takes a copy."""
+        self._commit()
+        graph, structure, variables = self._parts
+        return graph, jax.tree.unflatten(structure, [one.get_value() for one in variables])
+
+    def _commit(self) -> None:
+        """Every variable on the device by name, as the steps give it back: to the compiler another
+        kind of argument, for which it would compile once more in the second epoch."""
+        for variable in self._parts[2]:
+            value = variable.get_value()
+            if not value.committed:
+                variable.set_value(jax.device_put(value, self.device))
+
+    @cached_property
+    def _parts(self) -> tuple[nnx.GraphDef, Any, list[nnx.Variable]]:
+        """Of model and optimizer in training: what is compiled, and the structure and the variables
+        of what changes. Walking through them takes longer than some epochs' arithmetic on a GPU."""
+        whole = self.model, self.optimizer
+        self.model.train()
+        graph, state = nnx.split(whole)
+        found = {
+            tuple(path): node for path, node in nnx.iter_graph(whole) if isinstance(node, Variable)
+        }
+        variables = [found[tuple(path)] for path, _ in nnx.to_flat_state(state)]
+        return graph, jax.tree.structure(state), variables
+
+    def _waited(self, seconds: float) -> None:
+        self.host_wait_seconds += seconds
+
+    def _free_bytes(self) -> int:
+        statistics = self.device.memory_stats() or {}
+        if "bytes_limit" in statistics:
+            return statistics["bytes_limit"] - statistics["bytes_in_use"]
+        return psutil.virtual_memory().available
+
+    def _to_device(self, chunk: feed.Chunk) -> tuple[int, int, Any, Any]:
+        """(steps, batch size, rows or pictures and labels, masks) with the arrays on the device."""
+        what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
+        arrays = jax.device_put((what, chunk.masks), self.device)
+        return (chunk.steps, chunk.batch_size, *arrays)
+
+    def _dispatch(self, graph: nnx.GraphDef, state: Any, chunk: tuple[int, int, Any, Any]) -> Any:
+        steps, _, what, masks = chunk
+        known = self._counted and steps == len(jax.tree.leaves(what)[0])
+        number = None if known else steps
+        return self._run_steps(graph, state, self._data, number, what, masks, self.class_weights)
+
+
+def run_steps(
+    graph: nnx.GraphDef,
+    state: Any,
+    data: tuple[Array, Array] | None,
+    steps: int | None,
+    what: Any,
+    masks: Mapping[str, Array],
+    class_weights: Array | None,
+) -> tuple[Any, tuple[Array, Array]]:
+    """`steps` training steps, or of all places; the new state, and losses and right answers
+    (places,).
+
+    what: rows (places, batch) of `data`, or (images, labels) with a first axis of places.
+    """
+    places = jax.tree.leaves(what)[0].shape[0]
+
+    def step(number: Array, carried: tuple) -> tuple:
+        state, losses, correct = carried
+        part, keep = jax.tree.map(lambda array: array[number], (what, masks))
+        images, labels = (
+            part if isinstance(part, tuple) else jax.tree.map(lambda array: array[part], data)
+        )
+        model, optimizer = nnx.merge(graph, state)
+        compute = nnx.value_and_grad(loss_function, has_aux=True)
+        (loss, logits), gradients = compute(model, images, labels, keep, class_weights)
+        optimizer.update(model, gradients)
+        project(model)
+        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        state = nnx.state((model, optimizer))
+        return state, losses.at[number].set(loss), correct.at[number].set(right)
+
+    dtype = nnx.merge(graph, state)[0].param_dtype
+    start = (state, jnp.zeros(places, dtype), jnp.zeros(places, jnp.int32))
+    state, losses, correct = lax.fori_loop(0, places if steps is None else steps, step, start)
+    return state, (losses, correct)
+
+
+def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
+    """Swap XLA's convolutions and pools, slow on CPUs, for ours."""
+    own = jax_convolution.own_pools(model.network)
+    for layer in model.network.layers:
+        if isinstance(layer, Conv) and "convolution" not in without:
+            convolution: Any = model.layers[layer.name]
+            convolution.conv_general_dilated = jax_convolution.convolve
+        if isinstance(layer, MaxPool) and layer.name in own and "max_pool" not in without:
+            model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
+
+
+def _means(
+    found: Sequence[tuple[np.ndarray, np.ndarray]], counts: Sequence[tuple[int, int]]
+) -> EpochResult:
+    """Means over images from (losses, right answers) and (steps, batch size) of each dispatch."""
+    loss = right = images = 0.0
+    for (losses, correct), (steps, size) in zip(found, counts, strict=True):
+        loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
+        right += float(np.sum(correct[:steps]))
+        images += steps * size
+    return EpochResult(loss / images, right / images)

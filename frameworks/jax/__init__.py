@@ -1,0 +1,1 @@
+"""What Flax and Keras on JAX share."""

@@ -1,0 +1,275 @@
+"""Keras 3 on any of its engines: `compile` and `fit` (siblings: torch, flax)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from datasets.batches import Batch, distinct_sizes
+from frameworks.backend import EpochResult, Gradients, Runtime
+from frameworks.keras import engines, export, optimizers
+from frameworks.keras.model import (
+    IMAGES,
+    GalaxyNet,
+    StagedBatchNormalization,
+    constant,
+    variable_of,
+)
+from frameworks.spec import weights as canonical
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+
+
+class KerasBackend:
+    """Keras, `fit`. See `frameworks.backend.Backend` for what each method promises."""
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        engines.configure(runtime)
+        self.engine = engines.engine()
+        self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
+        self.optimizer = optimizers.make(recipe.optimizer)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.loss = _class_weighted(cross_entropy, recipe.class_weights)
+        trainer = self.model.trainer
+        trainer.compile(optimizer=self.optimizer, loss=cross_entropy, metrics=["accuracy"])
+        self.optimizer.build(trainer.trainable_variables)
+        keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
+        self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
+        if weights is not None:
+            self.set_weights(weights)
+        if self.engine.first_fit_draws and runtime.native_dropout:
+            with self._unchanged():
+                self._fit([_blank(network)])
+
+    def parameters(self) -> int:
+        return self.model.predictor.count_params()
+
+    def device_name(self) -> str:
+        return self.engine.device_name()
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Nothing to do: the PyDataset reads the arrays from host memory."""
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One fit over each batch size and one prediction trace and compile the functions.
+
+        Together too: TensorFlow traces once more for an epoch whose batches differ in size.
+        """
+        with self._unchanged():
+            for batch in distinct_sizes(epoch):
+                self._fit([batch])
+            self._fit(distinct_sizes(epoch))
+            self.predict(epoch[0].images)
+        self.synchronize()
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return self._fit(epoch)
+
+    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+        batches = self.engine.fed(_Batches(epoch, self.recipe.class_weights))
+        history = self.model.trainer.fit(batches, shuffle=False, verbose=0).history
+        return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        # padded to whole batches, so that one shape is compiled
+        size = self.recipe.batch_size
+        padding = np.zeros((-len(images) % size, *images.shape[1:]), images.dtype)
+        padded = np.concatenate([images, padding])
+        pictures = self.engine.fed(_Pictures(padded.reshape(-1, size, *images.shape[1:])))
+        logits = self.model.predictor.predict(pictures, verbose=0)
+        return np.asarray(logits)[: len(images)]
+
+    def gradients(self, batch: Batch) -> Gradients:
+        labels = keras.ops.convert_to_tensor(batch.labels)
+        with self._unchanged():
+            loss, logits, gradients = self.engine.gradients(
+                self.model.trainer, _inputs(batch), labels, self._objective
+            )
+        arrays = dict(zip(self.trainable, map(engines.to_numpy, gradients), strict=True))
+        ordered = {key: arrays[key] for key in self.network.trainable_keys}
+        return Gradients(float(engines.to_numpy(loss)), engines.to_numpy(logits), ordered)
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        variables = self.model.trainer.trainable_variables
+        values = [
+            keras.ops.convert_to_tensor(gradients[key], dtype=variable.dtype)
+            for key, variable in zip(self.trainable, variables, strict=True)
+        ]
+        self.optimizer.apply(values, variables)
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        inputs = _inputs(batch) if training else {IMAGES: _inputs(batch)[IMAGES]}
+        with self._unchanged():
+            outputs = self.engine.call(self.model.recorders[training], inputs, training)
+        return {
+            layer.name: engines.to_numpy(outputs[layer.name]).astype(keras.config.floatx())
+            for layer in self.network.layers
+        }
+
+    def get_weights(self) -> Weights:
+        return {
+            key: engines.to_numpy(variable_of(self.model, key))
+            for key in self.network.weight_shapes
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        canonical.check(weights, self.network)
+        for key, array in weights.items():
+            variable_of(self.model, key).assign(array)
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        rate = engines.to_numpy(self.optimizer.learning_rate)
+        state: dict[str, np.ndarray] = {
+            "step": engines.to_numpy(self.optimizer.iterations).astype(np.int64),
+            "learning_rate": rate,
+        }
+        for slot, key, variable in self._slots():
+            factor = optimizers.velocity_factor(self.recipe.optimizer, float(rate))
+            state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.optimizer.iterations.assign(state["step"])
+        self.optimizer.learning_rate.assign(state["learning_rate"])
+        factor = optimizers.velocity_factor(self.recipe.optimizer, float(state["learning_rate"]))
+        for slot, key, variable in self._slots():
+            variable.assign(state[f"{slot}/{key}"] / factor)
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        seeds = {key: engines.to_numpy(variable) for key, variable in self._seeds()}
+        return seeds | self.engine.get_random_state()
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        for key, variable in self._seeds():
+            variable.assign(state[key])
+        self.engine.set_random_state(state)
+
+    def save(self, directory: Path) -> Path:
+        """A `.keras` file of Keras' own layers (`keras.saving.load_model` with `safe_mode`)."""
+        path = directory / "model.keras"
+        export.model(self.network, self.get_weights()).save(path)
+        return path
+
+    def synchronize(self) -> None:
+        self.engine.synchronize([*self.model.trainer.variables, *self.optimizer.variables])
+
+    def peak_memory(self) -> tuple[int, str]:
+        return self.engine.peak_memory()
+
+    def settings(self) -> dict[str, str]:
+        compiled = "XLA" if self.model.trainer.jit_compile else "graph"
+        if keras.backend.backend() == "torch" and not self.model.trainer.jit_compile:
+            compiled = "eager"
+        found = {"compiled": compiled, "layout": keras.config.image_data_format()}
+        layers = self.model.trainer.layers
+        if any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
+            staged = any(isinstance(layer, StagedBatchNormalization) for layer in layers)
+            found["batch_norm"] = "averaged axis by axis" if staged else "Keras'"
+        return found | self.engine.feed_settings()
+
+    # ---- inside
+
+    def _objective(self, labels: Any, logits: Any, regularization: Sequence[Any]) -> Any:
+        return self.loss(labels, logits) + sum(regularization)
+
+    def _slots(self) -> Iterator[tuple[str, str, keras.Variable]]:
+        """(canonical slot, key, variable) of the optimizer's state."""
+        for slot, attribute in optimizers.slots(self.recipe.optimizer).items():
+            variables = getattr(self.optimizer, attribute)
+            for key, variable in zip(self.trainable, variables, strict=True):
+                yield slot, key, variable
+
+    def _seeds(self) -> Iterator[tuple[str, keras.Variable]]:
+        """(key, variable) of the generators that dropout layers draw from."""
+        for name, layer in self.model.layers.items():
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                yield f"{name}/seed", generator.state
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Restore weights, running statistics, optimizer state and random state on leaving."""
+        variables = [*self.model.trainer.variables, *self.optimizer.variables]
+        before = [engines.to_numpy(variable) for variable in variables]
+        with self.engine.random_state_kept():
+            yield
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+class _Batches(keras.utils.PyDataset):
+    """The batches of an epoch as Keras reads them; class weights as weights of the samples.
+
+    It is what `fit(class_weight=)` makes of them, but that does so in float32 on TensorFlow.
+    Keras' loss is then sum(weight * loss) / batch size; metrics stay unweighted.
+    """
+
+    def __init__(self, epoch: Sequence[Batch], class_weights: Sequence[float] | None) -> None:
+        super().__init__()
+        self.epoch = epoch
+        self.weights = (
+            None if class_weights is None else np.asarray(class_weights, keras.config.floatx())
+        )
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __getitem__(self, step: int) -> tuple[Any, ...]:
+        batch = self.epoch[step]
+        inputs = {IMAGES: batch.images, **batch.masks}
+        if self.weights is None:
+            return inputs, batch.labels
+        return inputs, batch.labels, self.weights[batch.labels]
+
+
+class _Pictures(keras.utils.PyDataset):
+    """Whole batches of pictures, uint8 (batches, batch, height, width, channels)."""
+
+    def __init__(self, batches: np.ndarray) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray]:
+        return (self.batches[step],)
+
+
+def _class_weighted(
+    loss: keras.losses.Loss, class_weights: Sequence[float] | None
+) -> Callable[[Any, Any], Any]:
+    """The loss of (labels, logits), with each image weighted by its class where there are weights;
+    the mean is over the images, as in `fit`."""
+    if class_weights is None:
+        return loss
+    weights = constant(class_weights, keras.config.floatx())
+
+    def weighted(labels: Any, logits: Any) -> Any:
+        return loss(labels, logits, sample_weight=keras.ops.take(weights, labels, axis=0))
+
+    return weighted
+
+
+def _blank(network: Network) -> Batch:
+    """One black picture."""
+    return Batch(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int32))
+
+
+def _inputs(batch: Batch) -> dict[str, Any]:
+    return {
+        name: keras.ops.convert_to_tensor(array)
+        for name, array in {IMAGES: batch.images, **batch.masks}.items()
+    }

@@ -1,0 +1,344 @@
+"""The reference: the network and its training written out in NumPy, in float64.
+
+What the backends are held against, so nothing here is automatic: every gradient is derived by hand
+(`layers`), every optimizer is its formula (`optimizers`). It keeps the protocol of
+`frameworks.backend.Backend`, methods in the same order, and adds `kinks`: the pattern of ReLUs and
+max-pools, with which the gradient can be taken on the piece that another framework was on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.batches import Batch
+from frameworks.backend import PIXEL_SCALE, EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.numpy import layers, optimizers
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import Activation, BatchNorm, Conv, Dense, MaxPool
+from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+
+Kinks = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass: every layer as applied, by name, in order."""
+
+    applied: dict[str, layers.Applied]
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(batch, classes)."""
+        return list(self.applied.values())[-1].output
+
+
+class NumpyReference:
+    """NumPy, in the dtype of `runtime.precision`. See `frameworks.backend.Backend`.
+
+    stored: dtype that weights are rounded to after every step, as a framework rounds what it keeps
+    in float32; None for none. What is computed of them stays as exact as `runtime.precision`, but
+    for the projection on a maximum norm: its epsilon is below float32's resolution of the factor.
+
+    Raises:
+        SpecificationError: a device, precision or dropout that NumPy does not have, or a field of
+            a batch norm or of the optimizer that is not stated.
+    """
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        _check(network, recipe, runtime)
+        self.stored: np.dtype | None = None
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        self.dtype = np.dtype(runtime.precision)
+        if weights is None:
+            stated = Network(
+                fill_architecture(network.architecture), network.input_shape, network.classes
+            )
+            weights = canonical.initial(stated, runtime.seed)
+        self.set_weights(weights)
+        self.learning_rate = recipe.optimizer.learning_rate
+        self.step = 0
+        self.slots = {
+            key: optimizers.initial_slots(recipe.optimizer, self.weights[key])
+            for key in network.trainable_keys
+        }
+
+    def parameters(self) -> int:
+        return sum(array.size for array in self.weights.values())
+
+    def device_name(self) -> str:
+        return "cpu"
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Nothing to do: batches carry their images."""
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """Nothing to do: NumPy has no compiler."""
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        loss, correct, images = 0.0, 0, 0
+        for batch in epoch:
+            forward = self._forward(batch.images, training=True, masks=batch.masks)
+            result = self._backward(forward, batch.labels)
+            self._take_running_statistics(forward)
+            self.apply_gradients(result.gradients)
+            loss += result.loss * len(batch)
+            correct += int((result.logits.argmax(axis=1) == batch.labels).sum())
+            images += len(batch)
+        return EpochResult(loss / images, correct / images)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        size = self.recipe.batch_size
+        return np.concatenate(
+            [
+                self._forward(images[start : start + size], training=False).logits
+                for start in range(0, len(images), size)
+            ]
+        )
+
+    def gradients(self, batch: Batch, kinks: Kinks | None = None) -> Gradients:
+        """As the protocol has it; with `kinks`, on the piece of the network that they say.
+
+        kinks: as `kinks` gives them, of all piecewise linear layers or of some. They replace each
+        ReLU and max-pool by the linear map that it was where they were recorded, forward and
+        backward, so that a framework whose rounding put one activation on the other side of zero
+        is compared with the gradient of the function that it did compute.
+        """
+        forward = self._forward(batch.images, training=True, masks=batch.masks, kinks=kinks)
+        return self._backward(forward, batch.labels)
+
+    def kinks(self, batch: Batch) -> dict[str, np.ndarray]:
+        """The pattern of every ReLU and max-pool in training, by layer name.
+
+        ReLU: bool of the layer's shape, True where it let through. Max-pool: int64 (batch, rows,
+        columns, channels), row * size + column of the first maximum.
+        """
+        forward = self._forward(batch.images, training=True, masks=batch.masks)
+        return {
+            name: applied.kinks
+            for name, applied in forward.applied.items()
+            if applied.kinks is not None
+        }
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        self.step += 1
+        for key in self.network.trainable_keys:
+            gradient = np.asarray(gradients[key], dtype=self.dtype)
+            self.weights[key], self.slots[key] = optimizers.update(
+                self.recipe.optimizer,
+                self.weights[key],
+                gradient,
+                self.slots[key],
+                self.learning_rate,
+                self.step,
+            )
+        for layer in self.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
+                key = f"{layer.name}/kernel"
+                kernel = self.weights[key].astype(self.stored or self.dtype)
+                self.weights[key] = optimizers.project_max_norm(kernel, layer.max_norm)
+        for key in self.network.trainable_keys:
+            self.weights[key] = self._as_stored(self.weights[key])
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        forward = self._forward(batch.images, training=training, masks=batch.masks)
+        return {name: applied.output for name, applied in forward.applied.items()}
+
+    def get_weights(self) -> Weights:
+        return {key: array.copy() for key, array in self.weights.items()}
+
+    def set_weights(self, weights: Weights) -> None:
+        canonical.check(weights, self.network)
+        self.weights = {
+            key: np.array(weights[key], dtype=self.dtype) for key in self.network.weight_shapes
+        }
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        state = {
+            "step": np.asarray(self.step, dtype=np.int64),
+            "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
+        }
+        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
+        for key, slots in self.slots.items():
+            state |= {f"{slot}/{key}": array * factor for slot, array in slots.items()}
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.step = int(state["step"])
+        self.learning_rate = float(state["learning_rate"])
+        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
+        for key, slots in self.slots.items():
+            for slot in slots:
+                slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        """Nothing is drawn here: masks come with the batches."""
+        return {}
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Nothing to set."""
+
+    def save(self, directory: Path) -> Path:
+        """The canonical weights: it has no other format."""
+        path = directory / "model.npz"
+        canonical.save(path, self.get_weights())
+        return path
+
+    def synchronize(self) -> None:
+        """Nothing to do: NumPy returns when it is done."""
+
+    def peak_memory(self) -> tuple[int, str]:
+        return process_peak_memory()
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    # ---- inside
+
+    def _forward(
+        self,
+        images: np.ndarray,
+        *,
+        training: bool,
+        masks: Mapping[str, np.ndarray] | None = None,
+        kinks: Kinks | None = None,
+    ) -> Forward:
+        x = _scaled(images, self.dtype)
+        applied = {}
+        for layer in self.network.layers:
+            applied[layer.name] = layers.apply(
+                layer,
+                x,
+                self._parts(layer.name),
+                training=training,
+                mask=(masks or {}).get(layer.name),
+                kinks=(kinks or {}).get(layer.name),
+            )
+            x = applied[layer.name].output
+        return Forward(applied)
+
+    def _backward(self, forward: Forward, labels: np.ndarray) -> Gradients:
+        """Loss and gradients: cross-entropy from the logits, averaged over the batch, plus L2."""
+        loss, dy = cross_entropy(forward.logits, labels, self.recipe.class_weights)
+        gradients: Weights = {}
+        first = self.network.trainable_keys[0].split("/")[0]
+        for name, applied in reversed(forward.applied.items()):
+            parts = applied.weight_gradients(dy)
+            gradients |= {f"{name}/{part}": array for part, array in parts.items()}
+            if name == first:
+                break  # nothing needs the gradient by the picture
+            dy = applied.backward(dy)
+        for layer in self.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.l2:
+                key = f"{layer.name}/kernel"
+                loss += layer.l2 * float(np.sum(self.weights[key] ** 2))
+                gradients[key] = gradients[key] + 2 * layer.l2 * self.weights[key]
+        ordered = {key: gradients[key] for key in self.network.trainable_keys}
+        return Gradients(loss, forward.logits, ordered)
+
+    def _take_running_statistics(self, forward: Forward) -> None:
+        for name, applied in forward.applied.items():
+            for part, array in applied.running.items():
+                self.weights[f"{name}/{part}"] = self._as_stored(array)
+
+    def _as_stored(self, weight: np.ndarray) -> np.ndarray:
+        return weight.astype(self.stored or self.dtype).astype(self.dtype)
+
+    def _parts(self, name: str) -> Weights:
+        """The weights of one layer by part."""
+        prefix = f"{name}/"
+        return {
+            key.removeprefix(prefix): array
+            for key, array in self.weights.items()
+            if key.startswith(prefix)
+        }
+
+
+def cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None
+) -> tuple[float, np.ndarray]:
+    """Softmax cross-entropy of logits (batch, classes), averaged over the batch, and its gradient.
+
+    loss = mean(w * (log(sum(exp(z))) - z[label]));
+    dloss/dz = w * (softmax(z) - onehot(label)) / batch; w = class_weights[label], or 1.
+    """
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    totals = exponentials.sum(axis=1, keepdims=True)
+    losses = np.log(totals[:, 0]) - shifted[rows, labels]
+    gradient = exponentials / totals
+    gradient[rows, labels] -= 1
+    if class_weights is not None:
+        weights = np.asarray(class_weights, logits.dtype)[labels]
+        losses, gradient = weights * losses, weights[:, None] * gradient
+    return float(np.mean(losses)), gradient / len(labels)
+
+
+def recorded_kinks(
+    network: Network, images: np.ndarray, activations: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The pattern of every ReLU and max-pool behind activations that any backend recorded.
+
+    Args:
+        images: uint8 (batch, height, width, channels), for a max-pool that comes first.
+        activations: of `Backend.activations(batch, training=True)`.
+    Returns:
+        What `NumpyReference.kinks` gives, by layer name.
+    """
+    kinks = {}
+    before: str | None = None
+    for layer in network.layers:
+        function = layer.function if isinstance(layer, Activation) else None
+        if isinstance(layer, Conv | Dense):
+            function = layer.activation
+        if function == "relu":
+            kinks[layer.name] = ~(activations[layer.name] <= 0)
+        elif isinstance(layer, MaxPool):
+            x = _scaled(images, np.dtype(np.float64)) if before is None else activations[before]
+            kinks[layer.name] = layers.first_maxima(layer, x)
+        before = layer.name
+    return kinks
+
+
+def count_flips(kinks: Kinks, others: Kinks) -> dict[str, int]:
+    """Elements of each layer where two patterns differ, by layer name; layers without are 0."""
+    return {name: int((pattern != others[name]).sum()) for name, pattern in kinks.items()}
+
+
+def _scaled(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return images.astype(dtype) * dtype.type(PIXEL_SCALE)
+
+
+def _check(network: Network, recipe: Recipe, runtime: Runtime) -> None:
+    if runtime.device != "cpu":
+        raise SpecificationError(f"the NumPy reference runs on cpu, not on {runtime.device}.")
+    if runtime.precision not in ("float64", "float32"):
+        raise SpecificationError(
+            f"the NumPy reference computes in float64 or float32, not in {runtime.precision}."
+        )
+    if runtime.native_dropout:
+        raise SpecificationError(
+            "the NumPy reference draws no dropout masks of its own; use native_dropout=False."
+        )
+    for layer in network.layers:
+        if isinstance(layer, BatchNorm):
+            for field in layer.__struct_fields__:
+                if getattr(layer, field) is None:
+                    raise SpecificationError(
+                        f"layer '{layer.name}': field '{field}' is not stated; "
+                        "fill it in with frameworks.spec.defaults.fill_architecture."
+                    )
+    optimizers.require_stated(recipe.optimizer)

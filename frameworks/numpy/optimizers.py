@@ -1,0 +1,194 @@
+"""Every optimizer of `recipe`, in every form, one array at a time, in NumPy.
+
+The formulas that the backends are held against. Throughout: w the weight, g its gradient, r the
+learning rate of this step, t the number of the step, counted from 1. All arithmetic is in the
+dtype of w, except the powers of beta and the scalars made of them, which are Python floats.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+Slots = dict[str, np.ndarray]
+MAX_NORM_EPSILON = 1e-7  # Keras' backend epsilon, keras/src/constraints/constraints.py
+
+
+def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:
+    """What an optimizer remembers of one weight before its first step: arrays of its shape."""
+    if isinstance(optimizer, SGD):
+        return {"velocity": np.zeros_like(weight)} if optimizer.momentum else {}
+    if isinstance(optimizer, Adagrad):
+        return {"accumulator": np.full_like(weight, optimizer.initial_accumulator)}
+    if isinstance(optimizer, RMSprop):
+        return {"mean_square": np.zeros_like(weight)}
+    if isinstance(optimizer, Adadelta):
+        names = ("mean_square", "mean_square_update")
+    else:
+        names = ("first_moment", "second_moment")
+    return {name: np.zeros_like(weight) for name in names}
+
+
+def update(
+    optimizer: Optimizer,
+    weight: np.ndarray,
+    gradient: np.ndarray,
+    slots: Slots,
+    learning_rate: float,
+    step: int,
+) -> tuple[np.ndarray, Slots]:
+    """One step of one weight: its new value and slots; the arguments are left as they are.
+
+    Args:
+        step: number of this step, 1 for the first.
+    """
+    match optimizer:
+        case Adam() | AdamW():
+            change, slots = _adam(optimizer, gradient, slots, learning_rate, step)
+        case Adadelta():
+            change, slots = _adadelta(optimizer, gradient, slots, learning_rate)
+        case Adagrad():
+            change, slots = _adagrad(optimizer, gradient, slots, learning_rate)
+        case SGD():
+            change, slots = _sgd(optimizer, gradient, slots, learning_rate)
+        case RMSprop():
+            change, slots = _rmsprop(optimizer, gradient, slots, learning_rate)
+    if isinstance(optimizer, AdamW):
+        assert optimizer.weight_decay is not None
+        change = change + learning_rate * optimizer.weight_decay * weight
+    return weight - change, slots
+
+
+def _adam(
+    optimizer: Adam | AdamW, gradient: np.ndarray, slots: Slots, learning_rate: float, step: int
+) -> tuple[np.ndarray, Slots]:
+    """m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  c1 = 1 - b1^t;  c2 = 1 - b2^t.
+
+    paper: w -= r (m / c1) / (sqrt(v / c2) + e)         Kingma & Ba 2015 (arXiv 1412.6980), alg. 1
+    hat:   w -= r sqrt(c2) / c1 * m / (sqrt(v) + e)     end of their section 2;
+           keras/src/optimizers/adam.py. Equal to "paper" with epsilon e / sqrt(c2).
+    AdamW adds r * weight_decay * w to the change, w being the value before the step
+    (Loshchilov & Hutter 2019, arXiv 1711.05101, alg. 2, with the decay times r as all three
+    frameworks have it).
+    """
+    assert optimizer.epsilon is not None
+    beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+    first = beta_1 * slots["first_moment"] + (1 - beta_1) * gradient
+    second = beta_2 * slots["second_moment"] + (1 - beta_2) * gradient**2
+    correction_1, correction_2 = 1 - beta_1**step, 1 - beta_2**step
+    if optimizer.epsilon_form == "hat":
+        rate = learning_rate * math.sqrt(correction_2) / correction_1
+        change = rate * first / (np.sqrt(second) + optimizer.epsilon)
+    else:
+        root = np.sqrt(second / correction_2)
+        change = learning_rate * (first / correction_1) / (root + optimizer.epsilon)
+    return change, {"first_moment": first, "second_moment": second}
+
+
+def _adadelta(
+    optimizer: Adadelta, gradient: np.ndarray, slots: Slots, learning_rate: float
+) -> tuple[np.ndarray, Slots]:
+    """s = rho s + (1 - rho) g^2;  d = sqrt(u + e) / sqrt(s + e) * g;  u = rho u + (1 - rho) d^2;
+    w -= r d.
+
+    Zeiler 2012 (arXiv 1212.5701), alg. 1, whose r is 1.
+    """
+    assert optimizer.rho is not None
+    assert optimizer.epsilon is not None
+    rho, epsilon = optimizer.rho, optimizer.epsilon
+    mean_square = rho * slots["mean_square"] + (1 - rho) * gradient**2
+    root = np.sqrt(slots["mean_square_update"] + epsilon) / np.sqrt(mean_square + epsilon)
+    delta = root * gradient
+    mean_square_update = rho * slots["mean_square_update"] + (1 - rho) * delta**2
+    return learning_rate * delta, {
+        "mean_square": mean_square,
+        "mean_square_update": mean_square_update,
+    }
+
+
+def _adagrad(
+    optimizer: Adagrad, gradient: np.ndarray, slots: Slots, learning_rate: float
+) -> tuple[np.ndarray, Slots]:
+    """a += g^2, from `initial_accumulator`.
+
+    in root:  w -= r g / sqrt(a + e)     keras/src/optimizers/adagrad.py, optax.scale_by_rss
+    outside:  w -= r g / (sqrt(a) + e)   torch/optim/adagrad.py; Duchi et al. 2011, fig. 1, has the
+              diagonal matrix delta I + diag(G)^(1/2)
+    """
+    accumulator = slots["accumulator"] + gradient**2
+    root = _root(accumulator, optimizer.epsilon, optimizer.epsilon_in_root)
+    return learning_rate * gradient / root, {"accumulator": accumulator}
+
+
+def _rmsprop(
+    optimizer: RMSprop, gradient: np.ndarray, slots: Slots, learning_rate: float
+) -> tuple[np.ndarray, Slots]:
+    """s = rho s + (1 - rho) g^2, from 0 (Tieleman & Hinton 2012, lecture 6.5).
+
+    in root:  w -= r g / sqrt(s + e)     keras/src/optimizers/rmsprop.py, optax.scale_by_rms
+    outside:  w -= r g / (sqrt(s) + e)   torch/optim/rmsprop.py
+    """
+    assert optimizer.rho is not None
+    mean_square = optimizer.rho * slots["mean_square"] + (1 - optimizer.rho) * gradient**2
+    root = _root(mean_square, optimizer.epsilon, optimizer.epsilon_in_root)
+    return learning_rate * gradient / root, {"mean_square": mean_square}
+
+
+def _sgd(
+    optimizer: SGD, gradient: np.ndarray, slots: Slots, learning_rate: float
+) -> tuple[np.ndarray, Slots]:
+    """Without momentum: w -= r g. With momentum mu:
+
+    rate_outside: v = mu v + g;    w -= r v;  Nesterov: w -= r (g + mu v)
+                  torch/optim/sgd.py, optax.trace
+    rate_inside:  v = mu v + r g;  w -= v;    Nesterov: w -= r g + mu v
+                  keras/src/optimizers/sgd.py, whose velocity has the opposite sign
+    Nesterov's form is that of Sutskever et al. 2013, rewritten for the look-ahead weights.
+    """
+    if not optimizer.momentum:
+        return learning_rate * gradient, {}
+    inside = optimizer.velocity_form == "rate_inside"
+    push = learning_rate * gradient if inside else gradient
+    velocity = optimizer.momentum * slots["velocity"] + push
+    applied = push + optimizer.momentum * velocity if optimizer.nesterov else velocity
+    change = applied if inside else learning_rate * applied
+    return change, {"velocity": velocity}
+
+
+def slot_factor(optimizer: Optimizer, learning_rate: float) -> float:
+    """What makes a slot canonical: the velocity of "rate_inside" is r times the canonical one."""
+    inside = isinstance(optimizer, SGD) and optimizer.velocity_form == "rate_inside"
+    return 1 / learning_rate if inside else 1.0
+
+
+def _root(square: np.ndarray, epsilon: float | None, in_root: bool | None) -> np.ndarray:
+    assert epsilon is not None
+    return np.sqrt(square + epsilon) if in_root else np.sqrt(square) + epsilon
+
+
+def project_max_norm(kernel: np.ndarray, limit: float) -> np.ndarray:
+    """The kernel with the norm of each unit's incoming weights brought down to `limit`.
+
+    w *= clip(norm, 0, limit) / (1e-7 + norm), keras/src/constraints/constraints.py, MaxNorm. The
+    norm is over all axes but the last: for a dense kernel (in, out) that is Keras' `axis=0`; for a
+    convolution kernel (height, width, in, out), where Keras' default would take the rows alone,
+    the project takes all weights that enter one filter. Kernels within the limit shrink by a
+    factor of 1 - 1e-7 / norm, as in Keras.
+    """
+    axes = tuple(range(kernel.ndim - 1))
+    norm = np.sqrt(np.sum(kernel**2, axis=axes, keepdims=True))
+    return kernel * (np.clip(norm, 0, limit) / (MAX_NORM_EPSILON + norm))
+
+
+def require_stated(optimizer: Optimizer) -> None:
+    """Raise SpecificationError when a field of the optimizer is not stated."""
+    for field in optimizer.__struct_fields__:
+        if getattr(optimizer, field) is None:
+            raise SpecificationError(
+                f"optimizer '{optimizer.__struct_config__.tag}': field '{field}' is not stated; "
+                "fill it in with frameworks.spec.defaults.fill_recipe."
+            )

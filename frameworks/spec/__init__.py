@@ -1,0 +1,1 @@
+"""A network and its training as data: layers, recipe, defaults, weights."""

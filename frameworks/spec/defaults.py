@@ -1,0 +1,124 @@
+"""Every field whose default differs between frameworks: the project's value, and each framework's.
+
+Parity `matched` fills unstated fields from PROJECT, so that all frameworks compute one formula;
+parity `native` fills them from the framework's own column, so that a run is what a straightforward
+port gets. Structure (padding, strides, pool sizes, L2 terms) is part of the network and the same in
+both. A conformance test reads NATIVE live from the installed frameworks and fails when a new
+version changes a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from frameworks.spec.architecture import Architecture
+from frameworks.spec.recipe import Recipe
+
+Defaults = Mapping[str, Any]
+
+PROJECT: Defaults = {
+    "conv.kernel_initializer": "glorot_uniform",
+    "conv.bias_initializer": "zeros",
+    "dense.kernel_initializer": "glorot_uniform",
+    "dense.bias_initializer": "zeros",
+    "batch_norm.epsilon": 1e-3,
+    "batch_norm.momentum": 0.99,
+    "batch_norm.running_variance": "biased",
+    "batch_norm.variance": "two_pass",
+    "adam.epsilon": 1e-7,
+    "adam.epsilon_form": "paper",
+    "adamw.epsilon": 1e-7,
+    "adamw.epsilon_form": "paper",
+    "adamw.weight_decay": 0.004,
+    "adadelta.rho": 0.95,
+    "adadelta.epsilon": 1e-7,
+    "adagrad.initial_accumulator": 0.1,
+    "adagrad.epsilon": 1e-7,
+    "adagrad.epsilon_in_root": True,
+    "sgd.velocity_form": "rate_outside",
+    "rmsprop.rho": 0.9,
+    "rmsprop.epsilon": 1e-7,
+    "rmsprop.epsilon_in_root": True,
+}
+
+NATIVE: Mapping[str, Defaults] = {
+    "keras": {
+        **PROJECT,
+        "adam.epsilon_form": "hat",
+        "adamw.epsilon_form": "hat",
+        "sgd.velocity_form": "rate_inside",
+    },
+    "torch": {
+        **PROJECT,
+        "conv.kernel_initializer": "torch_uniform",
+        "conv.bias_initializer": "torch_uniform",
+        "dense.kernel_initializer": "torch_uniform",
+        "dense.bias_initializer": "torch_uniform",
+        "batch_norm.epsilon": 1e-5,
+        "batch_norm.momentum": 0.9,
+        "batch_norm.running_variance": "unbiased",
+        "adam.epsilon": 1e-8,
+        "adamw.epsilon": 1e-8,
+        "adamw.weight_decay": 0.01,
+        "adadelta.rho": 0.9,
+        "adadelta.epsilon": 1e-6,
+        "adagrad.initial_accumulator": 0.0,
+        "adagrad.epsilon": 1e-10,
+        "adagrad.epsilon_in_root": False,
+        "rmsprop.rho": 0.99,
+        "rmsprop.epsilon": 1e-8,
+        "rmsprop.epsilon_in_root": False,
+    },
+    "flax": {
+        **PROJECT,
+        "conv.kernel_initializer": "lecun_normal",
+        "dense.kernel_initializer": "lecun_normal",
+        "batch_norm.epsilon": 1e-5,
+        "batch_norm.variance": "fast",
+        "adam.epsilon": 1e-8,
+        "adamw.epsilon": 1e-8,
+        "adamw.weight_decay": 1e-4,
+        "adadelta.rho": 0.9,
+        "adadelta.epsilon": 1e-6,
+        "rmsprop.epsilon": 1e-8,
+    },
+}
+
+# Of the values above, those that a framework has no form of: it refuses what states one.
+CANNOT: Mapping[str, Defaults] = {
+    "keras": {
+        "batch_norm.running_variance": "unbiased",
+        "batch_norm.variance": "fast",
+        "adagrad.epsilon_in_root": False,
+        "rmsprop.epsilon_in_root": False,
+    },
+    "torch": {"batch_norm.variance": "fast"},
+    "flax": {},
+}
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def stated(part: S, defaults: Defaults = PROJECT) -> S:
+    """`part` (a layer or an optimizer) with every unstated field filled in from `defaults`."""
+    tag = part.__struct_config__.tag
+    changes = {
+        field.name: defaults[f"{tag}.{field.name}"]
+        for field in msgspec.structs.fields(part)
+        if getattr(part, field.name) is None and f"{tag}.{field.name}" in defaults
+    }
+    return msgspec.structs.replace(part, **changes)
+
+
+def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
+    """The architecture with every unstated field of every layer filled in from `defaults`."""
+    layers = tuple(stated(layer, defaults) for layer in architecture.layers)
+    return msgspec.structs.replace(architecture, layers=layers)
+
+
+def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
+    """The recipe with every unstated field of its optimizer filled in from `defaults`."""
+    return msgspec.structs.replace(recipe, optimizer=stated(recipe.optimizer, defaults))

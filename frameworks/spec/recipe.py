@@ -1,0 +1,236 @@
+"""A recipe is how a network is trained, as data: optimizer, batch size, epochs.
+
+A field that frameworks default differently is `None` until `frameworks.spec.defaults` fills it in.
+The update formulas are written out in `frameworks.numpy.optimizers`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from frameworks.spec.reading import SpecificationError
+
+
+class _Optimizer(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
+):
+    """What every optimizer has."""
+
+    learning_rate: float
+
+
+EpsilonForm = Literal["paper", "hat"]
+VelocityForm = Literal["rate_outside", "rate_inside"]
+
+
+class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
+    """Kingma & Ba 2015.
+
+    `epsilon_form` "paper" is algorithm 1: epsilon is added to the bias-corrected root; "hat" is
+    the form at the end of their section 2, which Keras uses: epsilon is added before correction.
+    """
+
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float | None = None
+    epsilon_form: EpsilonForm | None = None
+
+
+class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
+    """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` of all."""
+
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float | None = None
+    epsilon_form: EpsilonForm | None = None
+    weight_decay: float | None = None
+
+
+class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
+    """Zeiler 2012, with a learning rate."""
+
+    learning_rate: float = 1e-3
+    rho: float | None = None
+    epsilon: float | None = None
+
+
+class Adagrad(_Optimizer, frozen=True, tag="adagrad", kw_only=True):
+    """Duchi, Hazan & Singer 2011. `epsilon_in_root` adds epsilon under the square root."""
+
+    learning_rate: float = 1e-3
+    initial_accumulator: float | None = None
+    epsilon: float | None = None
+    epsilon_in_root: bool | None = None
+
+
+class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
+    """Gradient descent, with momentum or Nesterov momentum.
+
+    `velocity_form` says whether the learning rate multiplies the velocity when it is applied
+    ("rate_outside") or when it is accumulated ("rate_inside"); they part when the rate changes.
+    """
+
+    learning_rate: float = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+    velocity_form: VelocityForm | None = None
+
+
+class RMSprop(_Optimizer, frozen=True, tag="rmsprop", kw_only=True):
+    """Tieleman & Hinton 2012. `epsilon_in_root` adds epsilon under the square root."""
+
+    learning_rate: float = 1e-3
+    rho: float | None = None
+    epsilon: float | None = None
+    epsilon_in_root: bool | None = None
+
+
+Optimizer = Adam | AdamW | Adadelta | Adagrad | SGD | RMSprop
+OPTIMIZERS: dict[str, type[_Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "adadelta": Adadelta,
+    "adagrad": Adagrad,
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+}
+
+
+Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
+MONITORS: tuple[Monitor, ...] = get_args(Monitor)
+
+
+class _Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a validation score decides at the end of an epoch; the loss includes the L2 terms."""
+
+    monitor: Monitor = "validation_loss"
+
+
+class EarlyStopping(_Callback, frozen=True, kw_only=True):
+    """Stop after `patience` epochs without an improvement by more than `min_delta`.
+
+    `restore_best` ends with the weights of the epoch of the last such improvement
+    (keras/src/callbacks/early_stopping.py).
+    """
+
+    min_delta: float = 0.0
+    patience: int = 0
+    restore_best: bool = False
+
+
+class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
+    """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
+    without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
+    again (keras/src/callbacks/reduce_lr_on_plateau.py)."""
+
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    cooldown: int = 0
+    min_learning_rate: float = 0.0
+
+
+class KeepBest(_Callback, frozen=True, kw_only=True):
+    """Test with the weights of the epoch with the best score, not with the last ones (Keras'
+    ModelCheckpoint with `save_best_only`, and then loading what it saved)."""
+
+
+CALLBACKS: dict[str, type[_Callback]] = {
+    "early_stopping": EarlyStopping,
+    "reduce_on_plateau": ReduceOnPlateau,
+    "keep_best": KeepBest,
+}
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
+    plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
+
+    `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
+    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
+    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    """
+
+    optimizer: Optimizer = Adam()
+    batch_size: int = 64
+    epochs: int = 10
+    partial_batch: Literal["keep", "drop"] = "keep"
+    class_weights: tuple[float, ...] | None = None
+    early_stopping: EarlyStopping | None = None
+    reduce_on_plateau: ReduceOnPlateau | None = None
+    keep_best: KeepBest | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise SpecificationError(
+                f"recipe: batch_size is {self.batch_size}; must be at least 1."
+            )
+        if self.epochs < 0:
+            raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
+        _check(self.optimizer)
+        _check_class_weights(self.class_weights)
+        _check_callbacks(self)
+
+    def extras(self) -> list[str]:
+        """What the recipe has besides optimizer, batches and epochs, in a word each."""
+        words = {
+            "weighted": self.class_weights,
+            "stopping": self.early_stopping,
+            "plateau": self.reduce_on_plateau,
+            "best": self.keep_best,
+        }
+        return [word for word, part in words.items() if part is not None]
+
+
+def _check(optimizer: Optimizer) -> None:
+    """Ranges of the stated fields."""
+    below_one = ("beta_1", "beta_2", "rho", "momentum")
+    for field in optimizer.__struct_fields__:
+        value = getattr(optimizer, field)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if field in below_one:
+            good, rule = 0 <= value < 1, "must be in [0, 1)"
+        elif field == "learning_rate":
+            good, rule = 0 < value < float("inf"), "must be finite and positive"
+        else:
+            good, rule = 0 <= value < float("inf"), "must be finite and not negative"
+        if not good:
+            raise SpecificationError(f"recipe: {field} is {value}; {rule}.")
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
+        raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
+
+
+def _check_class_weights(weights: tuple[float, ...] | None) -> None:
+    if weights is None:
+        return
+    if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+        raise SpecificationError(
+            "recipe: class_weights must be finite and not negative, and not all 0."
+        )
+
+
+def _check_callbacks(recipe: Recipe) -> None:
+    stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
+    for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
+        if callback is None:
+            continue
+        for field in ("patience", "cooldown", "min_delta", "min_learning_rate"):
+            value = getattr(callback, field, 0)
+            if not 0 <= value < float("inf"):
+                raise SpecificationError(
+                    f"recipe: {name}.{field} is {value}; must be finite and not negative."
+                )
+    if plateau is not None and not 0 < plateau.factor < 1:
+        raise SpecificationError(
+            f"recipe: reduce_on_plateau.factor is {plateau.factor}; must be in (0, 1)."
+        )
+    if stopping is not None and stopping.restore_best and recipe.keep_best is not None:
+        raise SpecificationError(
+            "recipe: early_stopping.restore_best and keep_best both say which weights to end "
+            "with; state one."
+        )

@@ -1,0 +1,140 @@
+"""Initial weights from a seed, in one canonical layout; save and load.
+
+Weights are `dict[str, np.ndarray]` keyed `layer/part` as in `Network.weight_shapes`. NumPy draws
+them, rounded to float32, so that every framework and every precision starts from the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+
+Weights = dict[str, np.ndarray]
+_STREAM = 3  # datasets.batches has 1 and 2
+_NUDGE_STREAM = 77
+
+
+def initial(network: Network, seed: int) -> Weights:
+    """Draw the initial weights of a network whose initialisers are stated.
+
+    Each array has a stream of its own, Philox keyed by (seed, position), so that a layer's draw
+    does not depend on the sizes of the others, and none is shared with `datasets.batches`.
+
+    Returns:
+        float32 arrays in the canonical layout.
+    Raises:
+        SpecificationError: an initialiser is not stated (`defaults.fill_architecture` states it).
+    """
+    layers = {layer.name: layer for layer in network.layers}
+    weights: Weights = {}
+    for position, (key, shape) in enumerate(network.weight_shapes.items()):
+        name, part = key.split("/")
+        layer = layers[name]
+        generator = np.random.Generator(np.random.Philox(key=[seed, (_STREAM << 32) | position]))
+        if part in ("gamma", "moving_variance"):
+            value = np.ones(shape)
+        elif part in ("beta", "moving_mean"):
+            value = np.zeros(shape)
+        else:
+            assert isinstance(layer, Conv | Dense)
+            initializer = getattr(layer, f"{part}_initializer")
+            kernel_shape = network.weight_shapes[f"{name}/kernel"]
+            value = draw(initializer, shape, kernel_shape, generator)
+        weights[key] = value.astype(np.float32)
+    return weights
+
+
+def nudged(network: Network, weights: Weights, number: int) -> Weights:
+    """Every trainable weight moved to the next float32 below or above it, drawn by `number`.
+
+    A control of what rounding does to a training; 0 leaves the weights as they are.
+    """
+    if not number:
+        return weights
+    random = np.random.Generator(np.random.Philox(key=[number, _NUDGE_STREAM]))
+    moved = {}
+    for key in network.trainable_keys:
+        values = weights[key].astype(np.float32)
+        down = random.random(values.shape) < 0.5
+        towards = np.where(down, -np.inf, np.inf).astype(np.float32)
+        moved[key] = np.nextafter(values, towards).astype(weights[key].dtype)
+    return weights | moved
+
+
+def draw(
+    initializer: str | None,
+    shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """One array by a named initialiser; the fans are those of `kernel_shape` (..., in, out).
+
+    glorot_uniform: U(+-sqrt(6 / (fan_in + fan_out))), Glorot & Bengio 2010, Keras' default.
+    he_normal, lecun_normal: normal of variance 2 / fan_in or 1 / fan_in truncated at two standard
+    deviations and rescaled by 0.8796 (keras/src/initializers, jax/_src/nn/initializers.py).
+    torch_uniform: U(+-1 / sqrt(fan_in)), kernels and biases (torch/nn/modules/conv.py).
+    """
+    receptive = math.prod(kernel_shape[:-2])
+    fan_in, fan_out = kernel_shape[-2] * receptive, kernel_shape[-1] * receptive
+    if initializer == "zeros":
+        return np.zeros(shape)
+    if initializer == "glorot_uniform":
+        limit = math.sqrt(6 / (fan_in + fan_out))
+        return generator.uniform(-limit, limit, shape)
+    if initializer == "torch_uniform":
+        limit = 1 / math.sqrt(fan_in)
+        return generator.uniform(-limit, limit, shape)
+    if initializer in ("he_normal", "lecun_normal"):
+        variance = (2 if initializer == "he_normal" else 1) / fan_in
+        return _truncated_normal(shape, generator) * math.sqrt(variance) / 0.87962566103423978
+    raise SpecificationError(f"unknown or unstated initialiser: {initializer!r}.")
+
+
+def _truncated_normal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Standard normal, redrawn until within two standard deviations."""
+    values = generator.standard_normal(shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = generator.standard_normal(int(outside.sum()))
+    return values
+
+
+def check(weights: Weights, network: Network) -> None:
+    """Raise SpecificationError unless `weights` has exactly the keys and shapes of `network`."""
+    expected = network.weight_shapes
+    if missing := [key for key in expected if key not in weights]:
+        raise SpecificationError(f"weights lack {', '.join(missing)}.")
+    if extra := [key for key in weights if key not in expected]:
+        raise SpecificationError(f"weights have unknown {', '.join(extra)}.")
+    for key, shape in expected.items():
+        if weights[key].shape != shape:
+            raise SpecificationError(f"weight {key} has shape {weights[key].shape}, not {shape}.")
+
+
+def sha256(weights: Weights) -> str:
+    """Hash of keys, dtypes, shapes and bytes, in key order."""
+    digest = hashlib.sha256()
+    for key in sorted(weights):
+        array = np.ascontiguousarray(weights[key])
+        digest.update(f"{key}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save(path: str | Path, weights: Weights) -> None:
+    """Write weights as an uncompressed .npz file."""
+    with open(path, "wb") as file:
+        np.savez(file, **weights)  # type: ignore[arg-type]
+
+
+def load(source: str | Path | IO[bytes]) -> Weights:
+    """Read weights written by `save`, from a path or an open file; nothing is unpickled."""
+    with np.load(source, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}

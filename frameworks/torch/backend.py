@@ -1,0 +1,346 @@
+"""PyTorch: the tutorial's DataLoader loop (siblings: keras, flax)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from datasets.batches import Batch, distinct_sizes
+from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.spec import weights as canonical
+from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+from frameworks.torch import optimizers
+from frameworks.torch.model import (
+    GalaxyNet,
+    flattened_image,
+    from_canonical,
+    initialise,
+    tensor_of,
+    to_canonical,
+)
+
+MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
+
+
+class TorchBackend:
+    """PyTorch, eager. See `frameworks.backend.Backend` for what each method promises."""
+
+    model_class = GalaxyNet
+    fused_optimizer = False
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        configure(runtime)
+        torch.manual_seed(runtime.seed)
+        self.device = torch.device(runtime.device)
+        self.dtype = torch.float64 if runtime.precision == "float64" else torch.float32
+        model = self.model_class(network, native_dropout=runtime.native_dropout)
+        initialise(model)
+        self.model = model.to(device=self.device, dtype=self.dtype)
+        self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
+        self.optimizer = optimizers.make(
+            recipe.optimizer,
+            self.trainable,  # type: ignore[arg-type]
+            fused=self.fused_optimizer,
+        )
+        self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
+        self.class_weights = (
+            None
+            if recipe.class_weights is None
+            else torch.tensor(recipe.class_weights, dtype=self.dtype, device=self.device)
+        )
+        if weights is not None:
+            self.set_weights(weights)
+
+    def parameters(self) -> int:
+        buffers = sum(b.numel() for b in self.model.buffers() if b.is_floating_point())
+        return sum(p.numel() for p in self.model.parameters()) + buffers
+
+    def device_name(self) -> str:
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Nothing to do: the DataLoader reads the arrays from host memory."""
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """Eager: one step and one prediction per batch size make the kernels ready."""
+        with self._unchanged():
+            self._fit(distinct_sizes(epoch))
+            self.predict(epoch[0].images)
+        self.synchronize()
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return self._fit(epoch)
+
+    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+        self.model.train()
+        total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        count = 0
+        loader = DataLoader(_Batches(epoch), batch_size=None)
+        for images, labels, masks in loader:
+            images, labels, masks = self._to_device(images, labels, masks)
+            self.optimizer.zero_grad()
+            with self._autocast():
+                logits = self.model(images, masks)
+                loss = self._loss(logits, labels)
+            loss.backward()
+            self._step()
+            total_loss += loss.detach() * len(labels)
+            correct += (logits.argmax(1) == labels).sum()
+            count += len(labels)
+        return EpochResult(total_loss.item() / count, correct.item() / count)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
+
+    @torch.inference_mode()
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        self.model.eval()
+        size = self.recipe.batch_size
+        logits = []
+        for start in range(0, len(images), size):
+            batch = torch.from_numpy(images[start : start + size]).to(self.device)
+            with self._autocast():
+                logits.append(self.model(batch).to(self.dtype))
+        return torch.cat(logits).cpu().numpy()
+
+    def gradients(self, batch: Batch) -> Gradients:
+        with self._unchanged():
+            self.model.train()
+            self.optimizer.zero_grad()
+            images, labels, masks = self._to_device(*_tensors(batch))
+            with self._autocast():
+                logits = self.model(images, masks)
+                loss = self._loss(logits, labels)
+            loss.backward()
+            gradients = {
+                key: to_canonical(self.network, key, tensor.grad.cpu().numpy())  # type: ignore[union-attr]
+                for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True)
+            }
+            self.optimizer.zero_grad()
+        return Gradients(loss.item(), logits.detach().to(self.dtype).cpu().numpy(), gradients)
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True):
+            tensor.grad = self._tensor(key, gradients[key])
+        self._step()
+        self.optimizer.zero_grad()
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        record: dict[str, Tensor] = {}
+        with self._unchanged(), torch.no_grad(), self._autocast():
+            self.model.train(training)
+            images, _, masks = self._to_device(*_tensors(batch))
+            self.model(images, masks, record)
+        return {name: self._canonical_activation(name, x) for name, x in record.items()}
+
+    def get_weights(self) -> Weights:
+        return {
+            key: to_canonical(
+                self.network, key, tensor_of(self.model, key).detach().cpu().numpy().copy()
+            )
+            for key in self.network.weight_shapes
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        canonical.check(weights, self.network)
+        with torch.no_grad():
+            for key, array in weights.items():
+                tensor_of(self.model, key).copy_(self._tensor(key, array))
+
+    def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        spec, group = self.recipe.optimizer, self.optimizer.param_groups[0]
+        state: dict[str, np.ndarray] = {
+            "step": np.asarray(group["count"], dtype=np.int64),
+            "learning_rate": np.asarray(group["lr"]),
+        }
+        for slot, name in optimizers.slots(spec).items():
+            for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
+                value = self.optimizer.state[parameter].get(name) if group["count"] else None
+                if value is None:
+                    value = torch.full_like(parameter, optimizers.initial_slot_value(spec))
+                array = value.detach().cpu().numpy().copy()
+                state[f"{slot}/{key}"] = to_canonical(self.network, key, array)
+        return state
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        names = optimizers.slots(self.recipe.optimizer)
+        group = self.optimizer.param_groups[0]
+        group["lr"], group["count"] = float(state["learning_rate"]), int(state["step"])
+        for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
+            entry = self.optimizer.state[parameter]
+            on = self.device if group.get("fused") else "cpu"  # where PyTorch counts the steps
+            entry["step"] = torch.tensor(float(state["step"]), device=on)
+            for slot, name in names.items():
+                entry[name] = self._tensor(key, state[f"{slot}/{key}"])
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        state = {"cpu": torch.get_rng_state().numpy()}
+        if self._on_gpu:
+            state["cuda"] = torch.cuda.get_rng_state().numpy()
+        return state
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if self._on_gpu:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
+
+    def save(self, directory: Path) -> Path:
+        """The `state_dict` as safetensors (`safetensors.torch.load_file`)."""
+        from safetensors.torch import save as to_safetensors  # nothing else here needs it
+
+        path = directory / "model.safetensors"
+        tensors = {key: value.contiguous() for key, value in self.model.state_dict().items()}
+        path.write_bytes(to_safetensors(tensors))
+        return path
+
+    def synchronize(self) -> None:
+        if self._on_gpu:
+            torch.cuda.synchronize()
+
+    def peak_memory(self) -> tuple[int, str]:
+        if self._on_gpu:
+            return torch.cuda.max_memory_allocated(), "device allocator"
+        return process_peak_memory()
+
+    def settings(self) -> dict[str, str]:
+        found = {"layout": "channels first", "compiled": "eager"}
+        stocked = (nn.BatchNorm2d, nn.BatchNorm1d)
+        norms = [one for one in self.model.modules() if isinstance(one, stocked)]
+        if norms:
+            stock = all(type(one) in stocked for one in norms)
+            found["batch_norm"] = "PyTorch's" if stock else "PyTorch's, biased running variance"
+        return found
+
+    # ---- inside
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of the batch plus the L2 terms.
+
+        Of a class-weighted one PyTorch's own mean divides by the sum of the weights of the batch;
+        the project's, as Keras', by the number of images.
+        """
+        logits = logits.to(self.dtype)
+        if self.class_weights is None:
+            loss = functional.cross_entropy(logits, labels)
+        else:
+            summed = functional.cross_entropy(
+                logits, labels, weight=self.class_weights, reduction="sum"
+            )
+            loss = summed / len(labels)
+        for layer in self.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.l2:
+                kernel = tensor_of(self.model, f"{layer.name}/kernel")
+                loss = loss + layer.l2 * kernel.square().sum()
+        return loss
+
+    def _step(self) -> None:
+        """One optimizer step with the gradients in place, and the max-norm projection."""
+        self.optimizer.step()
+        self.optimizer.param_groups[0]["count"] += 1
+        self._project()
+
+    @torch.no_grad()
+    def _project(self) -> None:
+        """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights."""
+        for layer in self.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
+                kernel = tensor_of(self.model, f"{layer.name}/kernel")
+                axes = tuple(range(1, kernel.dim()))
+                norm = kernel.square().sum(dim=axes, keepdim=True).sqrt()
+                kernel.mul_(norm.clamp(max=layer.max_norm) / (MAX_NORM_EPSILON + norm))
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.runtime.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _to_device(self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]) -> tuple:
+        masks = {name: mask.to(self.device, non_blocking=True) for name, mask in masks.items()}
+        images = images.to(self.device, non_blocking=True)
+        return images, labels.to(self.device, torch.int64, non_blocking=True), masks
+
+    def _tensor(self, key: str, array: np.ndarray) -> Tensor:
+        """A canonical array as a tensor of PyTorch's layout, on the device, in the run's dtype."""
+        array = from_canonical(self.network, key, array)
+        return torch.from_numpy(array).to(self.device, self.dtype, copy=True)
+
+    def _canonical_activation(self, name: str, x: Tensor) -> np.ndarray:
+        if x.dim() == 4:
+            x = x.permute(0, 2, 3, 1)
+        else:
+            image = _image_of_output(self.network, name)
+            if image is not None:
+                height, width, channels = image
+                x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1).flatten(1)
+        return np.ascontiguousarray(x.to(self.dtype).cpu().numpy())
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Restore weights, running statistics, optimizer state and random state on leaving, however
+        it is left."""
+        model = copy.deepcopy(self.model.state_dict())
+        optimizer = copy.deepcopy(self.optimizer.state_dict())
+        try:
+            with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
+                yield
+        finally:
+            self.model.load_state_dict(model)
+            self.optimizer.load_state_dict(optimizer)
+
+
+class _Batches(Dataset):
+    """The batches of an epoch as tensors; each item is a whole batch, gathered by the index."""
+
+    def __init__(self, epoch: Sequence[Batch]) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        return _tensors(self.epoch[step])
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    masks = {name: torch.from_numpy(mask) for name, mask in batch.masks.items()}
+    return torch.from_numpy(batch.images), torch.from_numpy(batch.labels), masks
+
+
+def _image_of_output(network: Network, name: str) -> tuple[int, ...] | None:
+    """The image behind a layer's flat output when its order differs from the canonical one."""
+    names = [layer.name for layer in network.layers]
+    following = names.index(name) + 1
+    return flattened_image(network, names[following]) if following < len(names) else None
+
+
+def configure(runtime: Runtime) -> None:
+    """Process-wide settings: threads, precision, determinism."""
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise SpecificationError("PyTorch sees no CUDA device here; use --device cpu.")
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    allowed = "tf32" if runtime.precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = allowed
+    torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(runtime.deterministic)
+    torch.backends.cudnn.benchmark = False  # its choice of a kernel differs from call to call

@@ -1,0 +1,178 @@
+"""PyTorch optimizers of a recipe, and their state in canonical form.
+
+PyTorch's own wherever they can express the recipe; two small ones put epsilon under the root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from frameworks.spec import recipe as recipes
+
+# canonical slot -> PyTorch's name in `optimizer.state[parameter]`
+SLOTS: dict[str, dict[str, str]] = {
+    "adam": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    "adamw": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    "adadelta": {"mean_square": "square_avg", "mean_square_update": "acc_delta"},
+    "adagrad": {"accumulator": "sum"},
+    "sgd": {"velocity": "momentum_buffer"},
+    "rmsprop": {"mean_square": "square_avg"},
+}
+
+
+class _EpsilonInRoot(torch.optim.Optimizer):
+    """p -= lr * g / sqrt(s + epsilon); a subclass says how the slot s follows g."""
+
+    slot: str
+    initial = 0.0
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.tensor(0.0)
+                    state[self.slot] = torch.full_like(parameter, self.initial)
+                state["step"] += 1
+                accumulated = state[self.slot]
+                self.accumulate(accumulated, parameter.grad)
+                root = (accumulated + group["eps"]).sqrt_()
+                parameter.addcdiv_(parameter.grad, root, value=-group["lr"])
+
+    def accumulate(self, accumulated: Tensor, gradient: Tensor) -> None:
+        """Update the slot in place."""
+        raise NotImplementedError
+
+
+class RMSpropInRoot(_EpsilonInRoot):
+    """RMSprop with epsilon under the root, as Keras and optax have it."""
+
+    slot = "square_avg"
+
+    def __init__(self, params: Iterable[Tensor], lr: float, alpha: float, eps: float) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps})
+        self.alpha = alpha
+
+    def accumulate(self, accumulated: Tensor, gradient: Tensor) -> None:
+        accumulated.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
+
+
+class AdagradInRoot(_EpsilonInRoot):
+    """Adagrad with epsilon under the root, as Keras and optax have it."""
+
+    slot = "sum"
+
+    def __init__(self, params: Iterable[Tensor], lr: float, initial: float, eps: float) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps})
+        self.initial = initial
+
+    def accumulate(self, accumulated: Tensor, gradient: Tensor) -> None:
+        accumulated.addcmul_(gradient, gradient)
+
+
+class AdamEpsilonHat(torch.optim.Adam):
+    """Adam in the epsilon-hat form of Keras: epsilon is added before the bias correction.
+
+    sqrt(v) + e = sqrt(1 - beta_2^t) * (sqrt(v_hat) + e / sqrt(1 - beta_2^t)), so the paper's form
+    with epsilon / sqrt(1 - beta_2^t) at step t is the same update.
+    """
+
+    decoupled = False
+
+    def __init__(self, params: Iterable[Tensor], *, eps: float, **options: Any) -> None:
+        super().__init__(params, eps=eps, decoupled_weight_decay=self.decoupled, **options)
+        self.epsilon_hat = eps
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            state = self.state.get(group["params"][0])
+            count = float(state["step"]) + 1 if state else 1.0
+            group["eps"] = self.epsilon_hat / (1 - group["betas"][1] ** count) ** 0.5
+        super().step()
+
+
+class AdamWEpsilonHat(AdamEpsilonHat):
+    """AdamW in the epsilon-hat form."""
+
+    decoupled = True
+
+
+def make(
+    spec: recipes.Optimizer, parameters: list[torch.nn.Parameter], *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of a recipe whose fields are all stated.
+
+    fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
+    """
+    lr = spec.learning_rate
+    if isinstance(spec, recipes.SGD):
+        return torch.optim.SGD(parameters, lr=lr, momentum=spec.momentum, nesterov=spec.nesterov)
+    assert spec.epsilon is not None
+    if isinstance(spec, recipes.Adam | recipes.AdamW):
+        options: dict[str, Any] = {
+            "lr": lr,
+            "betas": (spec.beta_1, spec.beta_2),
+            "eps": spec.epsilon,
+        }
+        hat = spec.epsilon_form == "hat"
+        if fused and not hat:
+            options["fused"] = True
+            options["capturable"] = parameters[0].is_cuda  # a CUDA graph may hold the step
+        if isinstance(spec, recipes.AdamW):
+            options["weight_decay"] = spec.weight_decay
+            return (AdamWEpsilonHat if hat else torch.optim.AdamW)(parameters, **options)
+        return (AdamEpsilonHat if hat else torch.optim.Adam)(parameters, **options)
+    if isinstance(spec, recipes.Adadelta):
+        assert spec.rho is not None
+        return torch.optim.Adadelta(parameters, lr=lr, rho=spec.rho, eps=spec.epsilon)
+    if isinstance(spec, recipes.Adagrad):
+        assert spec.initial_accumulator is not None
+        if spec.epsilon_in_root:
+            return AdagradInRoot(parameters, lr, spec.initial_accumulator, spec.epsilon)
+        return torch.optim.Adagrad(
+            parameters, lr=lr, eps=spec.epsilon, initial_accumulator_value=spec.initial_accumulator
+        )
+    assert spec.rho is not None
+    if spec.epsilon_in_root:
+        return RMSpropInRoot(parameters, lr, spec.rho, spec.epsilon)
+    return torch.optim.RMSprop(parameters, lr=lr, alpha=spec.rho, eps=spec.epsilon)
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, spec: recipes.Optimizer, rate: float
+) -> None:
+    """Change the learning rate from the next step on.
+
+    PyTorch keeps the rate outside the velocity. With "rate_inside", V = rate * v: going on from V
+    under a new rate is going on from v * old / new.
+    """
+    inside = isinstance(spec, recipes.SGD) and spec.velocity_form == "rate_inside"
+    for group in optimizer.param_groups:
+        if inside:
+            for parameter in group["params"]:
+                velocity = optimizer.state[parameter].get("momentum_buffer")
+                if velocity is not None:
+                    velocity.mul_(group["lr"] / rate)
+        group["lr"] = rate
+
+
+def slots(spec: recipes.Optimizer) -> dict[str, str]:
+    """Canonical slot names of an optimizer, and PyTorch's; plain SGD has none."""
+    if isinstance(spec, recipes.SGD) and not spec.momentum:
+        return {}
+    return SLOTS[str(spec.__struct_config__.tag)]
+
+
+def initial_slot_value(spec: recipes.Optimizer) -> float:
+    """What every slot holds before the first step."""
+    if isinstance(spec, recipes.Adagrad):
+        assert spec.initial_accumulator is not None
+        return spec.initial_accumulator
+    return 0.0

@@ -1,0 +1,300 @@
+"""PyTorch as fast as it goes here (siblings: flax, keras; `docs/tuning.md`)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from datasets.batches import Batch
+from frameworks import feed
+from frameworks.backend import EpochResult, Runtime
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+from frameworks.torch.backend import TorchBackend
+from frameworks.torch.graph import StepGraph
+from frameworks.torch.tuned_model import TunedGalaxyNet
+
+# What a feed's chunk is on the device: steps, batch size, rows or (images, labels), masks.
+_Chunk = tuple[int, int, Any, dict[str, Tensor]]
+
+
+class TunedTorchBackend(TorchBackend):
+    """Data on the device, channels last, fused optimizer; compiled on a GPU.
+
+    Weights, gradients and state are its parent's. host_wait_seconds: of the training so far,
+    what the host waited for the next chunk of it.
+    """
+
+    CHOICES: ClassVar[Mapping[str, str]] = {
+        "staged": "the data set on the device, gathered there by row",
+        "channels_last": "channels-last layout (with own batch-norm sums on CPUs)",
+        "delayed_relu": "ReLU after the max-pool that follows it",
+        "fused_optimizer": "Adam in one pass over the weights",
+        "compiled": "torch.compile (GPU only)",
+        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW)",
+    }
+    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
+    model_class = TunedGalaxyNet
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        # Tensor Cores read channels last; so does oneDNN. Plain float32 on a GPU does not gain.
+        gains = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
+        self._channels_last = gains and "channels_last" not in self.without
+        self.fused_optimizer = "fused_optimizer" not in self.without
+        super().__init__(network, recipe, runtime, weights)
+        assert isinstance(self.model, TunedGalaxyNet)
+        self.model.channels_last = self._channels_last
+        self.model.delayed_relu = "delayed_relu" not in self.without
+        if self._channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
+        self.host_wait_seconds = 0.0
+        self._data: tuple[Tensor, Tensor] | None = None
+        self._host_images: np.ndarray | None = None
+        self._forward: Any = self._loss_and_right
+        self._graphs: dict[Any, StepGraph] = {}
+        self._captured: tuple[Any, ...] = ()
+        # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
+        self._compiled = "eager"
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """The data set to the device as uint8, unless it takes too much of its free memory."""
+        if "staged" in self.without or not feed.staged(
+            self.runtime.feed, images.nbytes, self._free_bytes()
+        ):
+            return
+        self._data = (_shared(images).to(self.device), self._labels(labels))
+        self._host_images = images
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """One step and one prediction per batch size; on a GPU they compile the forward and
+        backward pass and record the step. Where that fails the reason is noted, and training is
+        eager, or launches its kernels one by one."""
+        one_graph = self._on_gpu and self._capturable and "one_graph" not in self.without
+        if self._on_gpu and "compiled" not in self.without and self._compiled == "eager":
+            self._compile_forward(epoch, graphs=not one_graph)
+        self._warm_up(epoch)
+        if one_graph:
+            self._record(epoch)
+        self.synchronize()
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        chunks = feed.chunks(epoch, staged=feed.is_of(epoch, self._host_images))
+        return self._run(feed.ahead(chunks, self._chunk_to_device, self._waited))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        super().set_learning_rate(learning_rate)
+        self._capture_if_moved()
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        super().set_optimizer_state(state)
+        self._capture_if_moved()
+
+    def settings(self) -> dict[str, str]:
+        assert isinstance(self.model, TunedGalaxyNet)
+        return {
+            "layout": "channels last" if self._channels_last else "channels first",
+            "compiled": self._compiled + ("; a step in one CUDA graph" if self._graphs else ""),
+            "data": "streamed" if self._data is None else "on the device, uint8",
+            "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
+            "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
+            "batch_norm": "own sums" if self._channels_last and not self._on_gpu else "PyTorch's",
+        }
+
+    # ---- inside
+
+    @property
+    def _capturable(self) -> bool:
+        """Whether the optimizer's step may be recorded in a CUDA graph."""
+        return bool(self.optimizer.defaults.get("capturable"))
+
+    def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
+        """Forward and backward pass by inductor, each as a CUDA graph with `graphs`; eager, with
+        the reason, where it cannot."""
+        self._compiled = "torch.compile"
+        if graphs:
+            self._compiled = "torch.compile, reduce-overhead (CUDA graphs)"
+        # by default a second batch size, of the last batch, would make shapes dynamic for all
+        self._forward = torch.compile(
+            self._loss_and_right, mode="reduce-overhead" if graphs else None, dynamic=False
+        )
+        try:
+            self._warm_up(epoch)
+        except torch.OutOfMemoryError:  # which eager training would not escape: the row says so
+            raise
+        except Exception as error:  # inductor's, Triton's, a compiler's: all mean the same
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            warnings.warn(f"torch.compile failed, training is eager: {reason}", stacklevel=2)
+            self._compiled = f"eager; torch.compile failed: {reason}"
+            self._forward = self._loss_and_right
+
+    def _record(self, epoch: Sequence[Batch]) -> None:
+        """A step of each batch size as a CUDA graph; one by one, with the reason, where it cannot
+        be recorded."""
+        graphs: dict[Any, StepGraph] = {}
+        staged = feed.is_of(epoch, self._host_images)
+        self.model.train()
+        try:
+            with self._unchanged():
+                for chunk in feed.chunks(epoch, staged=staged, only_first=True):
+                    _, _, what, masks = self._chunk_to_device(chunk)
+                    graphs[_key(what, masks)] = graph = self._step_graph(what, masks)
+                    graph.warm_up()
+            self._capture(self._graphs | graphs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # of CUDA, or of what cannot be recorded
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            warnings.warn(f"no CUDA graph of a step: {reason}", stacklevel=2)
+            self._compiled += f"; no CUDA graph of a step: {reason}"
+            self._graphs = {}
+
+    def _step_graph(self, what: Any, masks: Mapping[str, Tensor]) -> StepGraph:
+        return StepGraph(
+            what,
+            masks,
+            gather=self._gather,
+            forward=self._forward,
+            optimizer=self.optimizer,
+            project=self._project,
+        )
+
+    def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
+        """Record the step of each anew, from where weights and optimizer state are now."""
+        self.model.train()  # a rate is changed after an evaluation
+        if not self.optimizer.param_groups[0]["count"]:  # state that the first step would make
+            super().set_optimizer_state(self.get_optimizer_state())
+        pool = torch.cuda.graph_pool_handle()  # no two run at once, and nothing outlives a replay
+        self._graphs = {key: graph.like() for key, graph in graphs.items()}
+        for graph in self._graphs.values():
+            graph.capture(pool)
+        self._captured = self._places()
+
+    def _capture_if_moved(self) -> None:
+        """Here and not in training, whose time a recording does not belong to."""
+        if self._graphs and self._places() != self._captured:
+            self._capture(self._graphs)
+
+    def _places(self) -> tuple[Any, ...]:
+        """Where data, weights and optimizer state are, and its rate: what a graph holds."""
+        state = [t for p in self.trainable for t in self.optimizer.state[p].values()]
+        tensors = [*(self._data or ()), *self.model.state_dict().values(), *state]
+        return (self.optimizer.param_groups[0]["lr"], *(one.data_ptr() for one in tensors))
+
+    def _warm_up(self, epoch: Sequence[Batch]) -> None:
+        staged = feed.is_of(epoch, self._host_images)
+        with self._unchanged():
+            # thrice: CUDA graphs are warmed up, then recorded, then replayed
+            for _ in range(3 if self._on_gpu else 1):
+                chunks = feed.chunks(epoch, staged=staged, only_first=True)
+                self._run(map(self._chunk_to_device, chunks))
+            self.predict(epoch[0].images)
+
+    def _run(self, chunks: Any) -> EpochResult:
+        self.model.train()
+        total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        count = 0
+        self._capture_if_moved()
+        for steps, size, what, masks in chunks:
+            count += steps * size
+            graph = self._graphs.get(_key(what, masks))
+            if graph is not None:
+                graph.run(steps, what, masks)
+                self.optimizer.param_groups[0]["count"] += steps
+                continue
+            for step in range(steps):
+                keep = {name: mask[step] for name, mask in masks.items()}
+                images, labels = self._gather(_at(what, step))
+                if self._on_gpu:
+                    torch.compiler.cudagraph_mark_step_begin()
+                self.optimizer.zero_grad()
+                loss, right = self._forward(images, labels, keep)
+                loss.backward()
+                self._step()
+                total_loss += loss.detach() * size
+                correct += right
+        for graph in self._graphs.values():
+            total_loss += graph.total_loss
+            correct += graph.correct
+            graph.total_loss.zero_()
+            graph.correct.zero_()
+        return EpochResult(total_loss.item() / count, correct.item() / count)
+
+    def _loss_and_right(
+        self, images: Tensor, labels: Tensor, masks: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The mean loss of the batch, and how many of its images are classified as they should."""
+        with self._autocast():
+            logits = self.model(images, masks)
+            loss = self._loss(logits, labels)
+        return loss, (logits.detach().argmax(1) == labels).sum()
+
+    def _gather(self, what: Any) -> tuple[Tensor, Tensor]:
+        """Images uint8 (batch, height, width, channels) and labels of a step, on the device, from
+        its rows of the data set; pictures that were sent are as they are."""
+        if isinstance(what, tuple):
+            return what
+        assert self._data is not None
+        images, labels = self._data
+        return images.index_select(0, what), labels.index_select(0, what)
+
+    def _chunk_to_device(self, chunk: feed.Chunk) -> _Chunk:
+        masks = {name: self._send(mask) for name, mask in chunk.masks.items()}
+        if chunk.rows is not None:
+            return chunk.steps, chunk.batch_size, self._send(chunk.rows), masks
+        assert chunk.images is not None
+        assert chunk.labels is not None
+        pictures = self._send(chunk.images), self._labels(chunk.labels)
+        return chunk.steps, chunk.batch_size, pictures, masks
+
+    def _send(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self._on_gpu:
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def _labels(self, labels: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(labels, np.int64)).to(self.device)
+
+    def _tensor(self, key: str, array: np.ndarray) -> Tensor:
+        """In the layout of the parameters: a fused optimizer walks them side by side in memory."""
+        tensor = super()._tensor(key, array)
+        if self._channels_last and tensor.dim() == 4:
+            return tensor.contiguous(memory_format=torch.channels_last)
+        return tensor
+
+    def _waited(self, seconds: float) -> None:
+        self.host_wait_seconds += seconds
+
+    def _free_bytes(self) -> int:
+        if self._on_gpu:
+            return torch.cuda.mem_get_info()[0]
+        return psutil.virtual_memory().available
+
+
+def _at(what: Any, step: int) -> Any:
+    """A step's part of what a chunk has."""
+    return (what[0][step], what[1][step]) if isinstance(what, tuple) else what[step]
+
+
+def _key(what: Any, masks: Mapping[str, Tensor]) -> tuple[Any, ...]:
+    """What a recorded step depends on."""
+    arrays = [*(what if isinstance(what, tuple) else (what,)), *masks.values()]
+    return tuple(array.shape for array in arrays)
+
+
+def _shared(array: np.ndarray) -> Tensor:
+    """A tensor over the array's own memory, also where that is read-only: it is only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

@@ -1,0 +1,299 @@
+"""Cells that may be set side by side: framework, tuning, precision and batch size of one network.
+
+A bench holds the cells of one network on one view of the data and one machine. Within it every
+number names its tuning and precision, and ratios are taken of two cells that differ in one thing.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from math import isnan, nan
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from report.cautions import json_object
+from report.estimates import processes
+from report.style import Look, ordered
+from results.stats.comparison import Comparison, compare, noise_floor
+from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
+from results.views.views import VIEW_COLUMNS, Frames, Panel, View
+
+_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")
+_TUNINGS = ("idiomatic", "tuned")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The finished runs of one framework, tuning, precision and batch size, a process each.
+
+    control: the second runs of an A/A pair. refusal: why frameworks must not be compared here.
+    """
+
+    framework: str
+    tuning: str
+    precision: str
+    batch_size: int
+    look: Look
+    runs: pd.DataFrame
+    control: pd.DataFrame
+    epochs: pd.DataFrame
+    refusal: str
+
+    @property
+    def settings(self) -> tuple[str, str, int]:
+        """Tuning, precision and batch size."""
+        return self.tuning, self.precision, self.batch_size
+
+    @cached_property
+    def seconds(self) -> dict[Hashable, float]:
+        """Median epoch seconds of each process, by block: session, seed and repeat."""
+        return _by_block(self.runs)
+
+    @cached_property
+    def control_seconds(self) -> dict[Hashable, float]:
+        """The same of the second runs of an A/A pair."""
+        return _by_block(self.control)
+
+    @property
+    def images(self) -> float:
+        """Images of an epoch."""
+        return float(self.runs["train_images"].median())
+
+    @cached_property
+    def epoch_seconds(self) -> Interval:
+        """Median of the processes' medians with its interval or range."""
+        return median_of_medians(processes(self.epochs, self.runs))
+
+    @property
+    def images_per_second(self) -> Interval:
+        """From `epoch_seconds`."""
+        seconds = self.epoch_seconds
+        return Interval(
+            self.images / seconds.value,
+            self.images / seconds.high,
+            self.images / seconds.low,
+            seconds.is_range,
+        )
+
+    def median(self, column: str) -> float:
+        """Median over the processes; NaN where it was not measured."""
+        return float(self.runs[column].astype("float64").median())
+
+    @property
+    def parity_checked(self) -> bool | None:
+        """Every run's configuration passed the parity check; False if one did not, None unknown."""
+        found = set(self.runs["parity_checked"].astype(object))
+        if False in found:
+            return False
+        return True if found == {True} else None
+
+    @cached_property
+    def failures(self) -> str:
+        """What of the parity check did not hold, in words."""
+        found: dict[str, None] = {}
+        for extra in self._extras:
+            found |= dict.fromkeys(extra.get("parity_failures") or ())
+        return "; ".join(found)
+
+    @cached_property
+    def fallbacks(self) -> list[str]:
+        """What a tuned backend could not do and did otherwise, with its reason: torch.compile, a
+        CUDA graph."""
+        told = [
+            str(value)
+            for extra in self._extras
+            for value in (extra.get("settings") or {}).values()
+            if "failed:" in str(value) or "no CUDA graph" in str(value)
+        ]
+        return list(dict.fromkeys(told))
+
+    @cached_property
+    def host_wait_share(self) -> float:
+        """Of the training time, what the host waited for the feed's next chunk: median over the
+        processes; NaN where it was not counted (idiomatic, or resumed)."""
+        shares = [
+            extra["host_wait_seconds"] / seconds
+            for extra, seconds in zip(self._extras, self.runs["train_seconds"], strict=False)
+            if extra.get("host_wait_seconds") is not None and seconds > 0
+        ]
+        return median(shares) if shares else nan
+
+    @cached_property
+    def throttled(self) -> list[str]:
+        """Why the GPU was slowed down at the end of a run's training; empty if it was not."""
+        found: dict[str, None] = {}
+        for extra in self._extras:
+            after = (extra.get("gpu") or {}).get("after") or {}
+            found |= dict.fromkeys(after.get("throttling") or ())
+        return list(found)
+
+    @property
+    def _extras(self) -> list[dict[str, Any]]:
+        if "extra" not in self.runs:
+            return []
+        return [json_object(value) for value in self.runs["extra"]]
+
+    @property
+    def barred(self) -> str:
+        """Why no verdict on this cell's speed may be given; empty when it may."""
+        name = f"{self.look.name}, {self.tuning}"
+        if self.refusal:
+            return self.refusal
+        if self.parity_checked is False:
+            return f"{name} did not pass the parity check"
+        return "" if self.parity_checked else f"parity of {name} was not checked"
+
+    @property
+    def parity_words(self) -> str:
+        """What the parity column of a table says."""
+        return {True: "passed", False: "FAILED", None: "not checked"}[self.parity_checked]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The cells of one network that may be set side by side, each saying what it is."""
+
+    name: str
+    view: View
+    cells: tuple[Cell, ...]
+
+    @property
+    def conditions(self) -> str:
+        """What all cells have in common, in words."""
+        return f"Data: {self.view.data}; {self.view.first['parity']} parity; {self.view.machine}"
+
+    @cached_property
+    def noise_floor(self) -> float:
+        """Of all its A/A pairs together; NaN without any."""
+        return noise_floor([(cell.seconds, cell.control_seconds) for cell in self.controlled])
+
+    def floor_of(self, one: Cell, other: Cell) -> float:
+        """The noise floor of a comparison: the larger of the two cells' own.
+
+        One with fewer than 6 A/A blocks, too few for an interval, has that of all pairs together.
+        """
+        own = [
+            noise_floor([(cell.seconds, cell.control_seconds)])
+            if len(cell.seconds.keys() & cell.control_seconds.keys()) >= ENOUGH_PROCESSES
+            else self.noise_floor
+            for cell in (one, other)
+        ]
+        return float("nan") if any(map(isnan, own)) else max(own)
+
+    @property
+    def controlled(self) -> list[Cell]:
+        """The cells that were run as an A/A pair."""
+        return [cell for cell in self.cells if cell.control_seconds]
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Every batch size, smallest first."""
+        return sorted({cell.batch_size for cell in self.cells})
+
+    @property
+    def telling(self) -> bool:
+        """Whether there is more to say than one process of each framework and seed can."""
+        several = any(len(set(cell.runs["repeat"].dropna())) > 1 for cell in self.cells)
+        settings = {cell.settings for cell in self.cells}
+        limited = any(cell.median("peak_share") > 0 for cell in self.cells)
+        return several or len(settings) > 1 or limited
+
+    def comparisons(self) -> Iterator[tuple[Cell, Cell, Comparison]]:
+        """Pairs of frameworks in equal settings, then tuned against idiomatic in each framework."""
+        for one, other in combinations(self.cells, 2):
+            if one.settings == other.settings:
+                yield one, other, self._compared(one, other)
+        for one, other in combinations(self.cells, 2):
+            alike = (one.framework, *one.settings[1:]) == (other.framework, *other.settings[1:])
+            if alike and one.tuning != other.tuning:
+                tuned, plain = (one, other) if one.tuning == "tuned" else (other, one)
+                yield tuned, plain, self._compared(tuned, plain)
+
+    def _compared(self, one: Cell, other: Cell) -> Comparison:
+        barred = one.barred or other.barred
+        floor = self.floor_of(one, other)
+        return compare(one.seconds, other.seconds, floor=floor, barred=barred)
+
+
+def benches(frames: Frames) -> list[Bench]:
+    """Every bench with finished runs, in the order of the views."""
+    found: dict[tuple, dict[tuple, Cell]] = {}
+    named: dict[tuple, tuple[str, View]] = {}
+    for view in frames.finished_views:
+        for panel in view.panels:
+            key = _key(view, panel)
+            mine = [
+                cell
+                for name in panel.frameworks
+                if (cell := _cell(frames, view, panel, name)) is not None
+            ]
+            if not mine:
+                continue
+            taken = {(cell.framework, *cell.settings) for cell in mine} & found.get(key, {}).keys()
+            if taken:  # the same but for what no column tells: of its own
+                key = (*key, panel.name)
+            network = str(panel.ok["architecture"].iloc[0])
+            named.setdefault(key, (panel.name if taken else network, view))
+            for cell in mine:
+                found.setdefault(key, {})[(cell.framework, *cell.settings)] = cell
+    return [Bench(*named[key], _sorted(cells.values())) for key, cells in found.items()]
+
+
+def _key(view: View, panel: Panel) -> tuple:
+    shared = [name for name in VIEW_COLUMNS if name not in ("tuning", "precision")]
+    run = panel.ok.iloc[0]
+    recipe = ("architecture", "architecture_hash", "epochs", "optimizer", "learning_rate")
+    return (*(str(view.first[name]) for name in shared), *(str(run[name]) for name in recipe))
+
+
+def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | None:
+    """The framework's cell of a panel; None where nothing was timed or it is not known of what."""
+    runs = panel.of(framework)
+    runs = runs.dropna(subset=["batch_size", "train_images", "epoch_seconds_median"])
+    if runs.empty:
+        return None
+    run = runs.iloc[0]
+    controls = frames.controls
+    if not controls.empty:
+        mine = controls["cell_id"].isin(set(runs["cell_id"])) & (controls["status"] == "ok")
+        controls = controls[mine & (controls["machine_id"] == run["machine_id"])]
+        controls = controls.dropna(subset=["epoch_seconds_median"])
+    ids = {*runs["execution_id"]}
+    return Cell(
+        framework=framework,
+        tuning=str(run["tuning"]),
+        precision=str(run["precision"]),
+        batch_size=int(run["batch_size"]),
+        look=view.looks[framework],
+        runs=runs,
+        control=controls,
+        epochs=frames.epochs[frames.epochs["execution_id"].isin(ids)],
+        refusal=panel.refusal,
+    )
+
+
+def _by_block(runs: pd.DataFrame) -> dict[Hashable, float]:
+    if runs.empty:
+        return {}
+    columns = ["session_id", "seed", "repeat"]
+    blocks = runs[columns].astype("str").itertuples(index=False, name=None)
+    return dict(zip(blocks, runs["epoch_seconds_median"].astype("float64"), strict=True))
+
+
+def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """By batch size and precision, then framework, idiomatic before tuned."""
+    cells = list(cells)
+    frameworks = ordered(cell.framework for cell in cells)
+
+    def place(known: tuple[str, ...], name: str) -> int:
+        return known.index(name) if name in known else len(known)
+
+    def order(cell: Cell) -> tuple:
+        precision = place(_PRECISIONS, cell.precision)
+        framework = frameworks.index(cell.framework)
+        return cell.batch_size, precision, framework, place(_TUNINGS, cell.tuning)
+
+    return tuple(sorted(cells, key=order))

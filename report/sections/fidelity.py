@@ -1,0 +1,310 @@
+"""Do the frameworks compute the same thing: the ladder's findings, error by rung."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Transform
+
+from report import style
+from report.numbers import count
+from report.section import Block, Note, Picture, Section, Table
+from results.views.views import Frames
+
+REFERENCE = "numpy"
+_LEAD = (
+    "Before a speed or an accuracy of two frameworks is compared, it should be known that both "
+    "train the same network. The ladder asks each framework for the same small pieces of work, "
+    "with the same numbers going in, and compares what comes out with a reference that was written "
+    "out by hand in double precision."
+)
+_READING = (
+    "Each mark is the error of a framework on one rung that came nearest to its bound, as a share "
+    "of the size of what was computed; further left is more exact. A bar is a bound; in float64 "
+    "and float32 it was written down before anything was measured. There are two where networks "
+    "with batch norm have one of their own. A red ring says that a mark is beyond its bound, and "
+    "an arrow at the right edge that its error is infinite, not a number, or one where none at all "
+    "was allowed. In float64 (about 16 digits) only rounding is left, so that marks near 1e-15 say "
+    "that the same formula was computed; in float32 (about 7 digits) rounding itself is near 1e-7."
+)
+_DIVERGENCE_READING = (
+    "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
+    "there two trainings part. The grey band is how far the frameworks part from themselves when "
+    "nothing but rounding is changed (weights moved in the last digits, other threads, on a GPU "
+    "deterministic kernels, another layout in memory). Lines of two colours are two frameworks, "
+    "dotted ones a framework and its own training in double precision. The verdict is in the "
+    "table: at chosen steps a line of two colours may not lie above twice the highest control of "
+    "its own two frameworks, and a dotted one not above twice the highest of the other frameworks, "
+    "which is less than one step of a difference that doubles. Nor may the first ten steps differ "
+    "by the same amount in the same direction in every run that two frameworks did from the same "
+    "changed weights: that is too small to be seen here, and is tested apart."
+)
+_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")  # the most exact first
+_RUNGS = {
+    "R0": "inputs",
+    "R1": "forward pass and loss",
+    "R2": "gradients",
+    "R3": "optimizer alone",
+    "R4": "one whole step",
+    "R5a": "training, float64",
+    "R5b": "training, smooth network",
+    "R5c": "training, beside its own noise",
+}
+
+
+def ladder(frames: Frames) -> Section | None:
+    """What the ladder's climbs in the store last found; None when there were none."""
+    if frames.findings.empty:
+        return None
+    found = _latest(frames.findings)
+    ran = found[found["status"] != "not run"]
+    blocks: list[Block] = [Note(_verdict(found))]
+    drawable = (ran["value"] > 0) & (ran["bound"] > 0) | (ran["status"] == "failed")
+    measured = ran[drawable & (ran["against"] == REFERENCE)]
+    if not measured.empty:
+        blocks.append(
+            Picture("fidelity-ladder", _figure(measured), _caption(found), reading=_READING)
+        )
+    blocks.append(_table(found))
+    drawn = found.loc[found["rung"] == "R5c", ["case", "climb_id"]].drop_duplicates()
+    curves = frames.divergence.merge(drawn) if not frames.divergence.empty else drawn.head(0)
+    if not curves.empty:
+        blocks.append(
+            Picture(
+                "fidelity-divergence",
+                _divergence(curves),
+                _divergence_caption(curves),
+                reading=_DIVERGENCE_READING,
+            )
+        )
+    failed = found[found["status"] != "passed"]
+    for row in failed.head(20).itertuples():
+        blocks.append(
+            Note(
+                f"{row.status}: {row.rung}, {row.case}, {row.framework} against {row.against}: "
+                f"{row.metric} {row.value:.1e} where {row.bound:.0e} was allowed, at {row.where}. "
+                f"{row.cause}",
+                kind="warning",
+            )
+        )
+    return Section("fidelity", "Do they compute the same thing?", _LEAD, blocks)
+
+
+def _latest(findings: pd.DataFrame) -> pd.DataFrame:
+    """Of each rung, case and pair what was found last, with the versions and on the machine of the
+    latest climb: the ladder may be climbed in pieces."""
+    last = findings.sort_values("started_at").iloc[-1]
+    alike = (findings["machine"] == last["machine"]) & (findings["versions"] == last["versions"])
+    found = findings[alike]
+    newest = found.groupby(["rung", "case", "framework", "against"])["started_at"].transform("max")
+    return found[found["started_at"] == newest]
+
+
+def _verdict(found: pd.DataFrame) -> str:
+    passed = int((found["status"] == "passed").sum())
+    missing = int((found["status"] == "not run").sum())
+    sentence = f"{passed} of {count(len(found), 'comparison')} held."
+    if missing:
+        sentence += f" {missing} could not be run, which is not the same as passed."
+    return sentence
+
+
+def _figure(against: pd.DataFrame) -> Figure:
+    """Error by rung, a panel for each precision, against the reference only."""
+    precisions = [one for one in _PRECISIONS if one in set(against["precision"])]
+    labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
+    labels.sort()
+    looks = style.looks(against["framework"])
+    made = style.figure(7.2, 1.7 + 0.27 * len(labels))
+    panels = made.subplots(1, len(precisions), sharey=True, squeeze=False)[0]
+    for axes, precision in zip(panels, precisions, strict=True):
+        part = against[against["precision"] == precision]
+        for place, (rung, metric) in enumerate(labels):
+            rows = part[(part["rung"] == rung) & (part["metric"] == metric)]
+            if rows.empty:
+                continue
+            for bound in rows.loc[rows["bound"] > 0, "bound"].unique():
+                axes.plot([bound] * 2, [place - 0.36, place + 0.36], color=style.INK, linewidth=1.6)
+            for position, (framework, look) in enumerate(looks.items()):
+                mine = rows[rows["framework"] == framework]
+                if not mine.empty:
+                    offset = (position - (len(looks) - 1) / 2) * 0.13
+                    _mark(axes, mine.loc[_shares(mine).idxmax()], place + offset, look)
+        axes.set_xscale("log")
+        axes.set_title(precision)
+        axes.set_xlabel("largest relative error")
+        axes.grid(axis="x")
+    panels[0].set_yticks(range(len(labels)), [f"{rung}  {metric}" for rung, metric in labels])
+    panels[0].invert_yaxis()
+    legend = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=look.name)
+        for look in looks.values()
+    ]
+    legend.append(Line2D([], [], color=style.INK, linewidth=1.6, label="bound"))
+    if (against["status"] == "failed").any():
+        legend.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker="o",
+                markersize=8,
+                markerfacecolor="none",
+                markeredgecolor=style.WARNING,
+                label="beyond its bound",
+            )
+        )
+    footer = (
+        "Against the float64 NumPy reference; of a rung's cases the error nearest to its bound."
+    )
+    return style.finish(made, "Error by rung", footer, legend=legend)
+
+
+def _shares(found: pd.DataFrame) -> pd.Series:
+    """Error over bound; infinite where it is not a number, or where none was allowed."""
+    shares = found["value"] / found["bound"]
+    return shares.mask(shares.isna() | (found["bound"] <= 0), np.inf)
+
+
+def _mark(axes: Axes, row: pd.Series, height: float, look: style.Look) -> None:
+    """One error; ringed where it failed, an arrow at the edge where no axis has a place for it."""
+    drawn = np.isfinite(row["value"]) and row["bound"] > 0
+    place, transform = (row["value"], axes.transData) if drawn else (0.97, _edge(axes))
+    options: dict[str, Any] = {"linestyle": "none", "transform": transform}
+    marker = look.marker if drawn else ">"
+    axes.plot(place, height, marker, color=look.colour, markersize=4, **options)
+    if row["status"] == "failed":
+        ring: dict[str, Any] = {
+            "markerfacecolor": "none",
+            "markeredgecolor": style.WARNING,
+            "markersize": 8,
+        }
+        axes.plot(place, height, "o", gid="failed", **ring, **options)
+
+
+def _edge(axes: Axes) -> Transform:
+    """Along the axis as a share of the panel, upwards in data."""
+    return axes.get_yaxis_transform()
+
+
+def _divergence(curves: pd.DataFrame) -> Figure:
+    """Relative loss difference by step: pairs of frameworks over the band of the controls."""
+    cases = dict(zip(curves["case"], curves["architecture"], strict=True))
+    networks = list(cases.values())
+    columns = min(len(cases), 4)
+    rows = -(-len(cases) // columns)
+    made = style.figure(3.7 * columns + 0.4, 2.2 * rows + 0.8)
+    panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for unused in panels.flat[len(cases) :]:
+        unused.set_visible(False)
+    for axes, (case, network) in zip(panels.flat, cases.items(), strict=False):
+        part = curves[curves["case"] == case]
+        exact = (part["kind"] == "control") & (part["label"] == "float64")
+        control = (part["kind"] == "control") & ~exact
+        own = np.stack(part.loc[control, "difference"].tolist())
+        running = _so_far(own)
+        steps = np.arange(1, running.shape[1] + 1)
+        axes.fill_between(steps, running.min(0), running.max(0), color=style.FAINT, linewidth=0)
+        axes.plot(steps, np.median(running, axis=0), color=style.MUTED, linewidth=1)
+        for row in part[part["kind"] == "cross"].itertuples():
+            look = style.looks([row.framework])[row.framework]
+            other = style.looks([row.label])[row.label]
+            height = _so_far(row.difference)
+            axes.plot(steps, height, color=look.colour, linewidth=1.6)
+            axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
+        for row in part[exact].itertuples():
+            colour = style.looks([row.framework])[row.framework].colour
+            axes.plot(steps, _so_far(row.difference), color=colour, linewidth=1.2, linestyle=":")
+        axes.set_yscale("log")
+        axes.set_title(network if networks.count(network) == 1 else _titled(case, network))
+    for axes in panels.flat[max(0, len(cases) - columns) : len(cases)]:
+        axes.set_xlabel("training step")
+        axes.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("largest loss difference")
+    known = style.looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
+    legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
+    legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
+    legend.append(
+        Line2D([], [], color=style.INK, linewidth=1.2, linestyle=":", label="from its own float64")
+    )
+    footer = "A line of two colours is the difference between these two frameworks."
+    return style.finish(made, "When float32 trainings part", footer, legend=legend)
+
+
+def _so_far(differences: Any) -> np.ndarray:
+    """The largest up to each step, along the last axis; float32's resolution at least, to be drawn
+    on a log scale."""
+    largest = np.maximum.accumulate(np.asarray(differences, np.float64), axis=-1)
+    return np.maximum(largest, np.finfo(np.float32).eps / 2)
+
+
+def _titled(case: str, network: str) -> str:
+    """The network and its head; the classes come before the precision in a case's name."""
+    classes = re.search(r"-(\d+)-(?:b?float|tf)", case)
+    return f"{network}, {classes[1]} classes" if classes else case
+
+
+def _divergence_caption(curves: pd.DataFrame) -> str:
+    controls = curves[(curves["kind"] == "control") & (curves["label"] != "float64")]
+    number = int(controls.groupby(["case", "framework"]).size().min())
+    found = {part for case in curves["case"] for part in case.split("-")}
+    precisions = ", ".join(one for one in _PRECISIONS if one in found)
+    return (
+        f"Relative difference of the training loss, the largest so far, {precisions}. "
+        f"Band: lowest to highest of {count(number, 'control')} in each framework; grey line: "
+        "their median."
+    )
+
+
+def _caption(found: pd.DataFrame) -> str:
+    machine = json.loads(found["machine"].iloc[0])
+    networks = ", ".join(sorted(found["architecture"].unique()))
+    on_gpu = found["case"].str.endswith("-cuda")
+    gpus = [gpu["name"] for gpu in machine.get("gpus") or []][:1] if on_gpu.any() else []
+    where = [*([] if on_gpu.all() else [machine.get("cpu", "")]), *gpus]
+    return (
+        f"Largest error on each rung over {count(found['case'].nunique(), 'case')} "
+        f"({networks}). {', '.join(where)}. {_commands(found)}"
+    )
+
+
+def _commands(found: pd.DataFrame) -> str:
+    commands = list(dict.fromkeys(found.sort_values("started_at")["command"]))
+    return f"Command{'s' * (len(commands) > 1)}: {'; '.join(commands)}"
+
+
+def _table(found: pd.DataFrame) -> Table:
+    """A row per rung and framework: how many held, and the largest error against its bound."""
+    rows = []
+    for key, group in found.groupby(["rung", "framework"], sort=True):
+        rung, framework = map(str, key)
+        ran = group[group["status"] != "not run"]
+        shares = (ran["value"] / ran["bound"].where(ran["bound"] > 0)).mask(
+            (ran["status"] == "failed") & ~(np.isfinite(ran["value"]) & (ran["bound"] > 0)), np.inf
+        )
+        nearest = shares.max()
+        passed = int((group["status"] == "passed").sum())
+        verdict = "holds" if passed == len(group) else "not run" if ran.empty else "fails"
+        share = "exact" if pd.isna(nearest) and not ran.empty else f"{nearest:.2g}"
+        rows.append(
+            [
+                f"{rung} {_RUNGS.get(rung, '')}",
+                style.looks([framework])[framework].name,
+                f"{passed} / {len(group)}",
+                share,
+                verdict,
+            ]
+        )
+    return Table(
+        ["rung", "framework", "held", "largest error / bound", "verdict"],
+        rows,
+        "llrrl",
+        "Each framework against the reference and against the frameworks after it in the list.",
+        grouped=True,
+    )

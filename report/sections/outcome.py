@@ -1,0 +1,196 @@
+"""Did whole trainings come to the same: intervals over the margin, and a verdict for each pair."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from report import style
+from report.numbers import NONE, count, fixed, with_interval
+from report.section import Block, Note, Picture, Section, Table
+from results.stats.equivalence import DIFFERENT, EQUAL, Equivalence
+from results.stats.intervals import Interval
+from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
+from results.studies.outcome_words import sentences
+from results.views.views import Frames, View
+
+_LEAD = (
+    "A network that is trained twice from other starting weights comes out a little better or "
+    "worse, by luck. So one training in each framework says nothing. Here each framework trained "
+    "from the same sets of starting weights (seeds), the difference was taken seed by seed, and "
+    "the question is whether the mean difference is too small to matter: less than "
+    f"{100 * ACCURACY_MARGIN:g} point of accuracy, less than {CROSS_ENTROPY_MARGIN:g} nats of "
+    "cross-entropy. These margins were written down before anything was measured."
+)
+_READING = (
+    "The grey band is the margin: differences in it are taken for none. Each small dot is one "
+    "seed, the filled mark the mean over the seeds, the bar its 90 % interval. A bar that lies "
+    "inside the band shows that the two are equal within the margin. A bar that reaches out of it "
+    "does not show that they differ: only that these seeds cannot tell (one that ends at the edge "
+    "of the figure goes on beyond it). More seeds make the bar shorter. The verdict stays "
+    "undecided below the number of seeds in the table, whatever the bar looks like, because with "
+    "few seeds the spread itself is only guessed. All of it is about one test set; other galaxies "
+    "would add a spread of their own."
+)
+_COLOURS = {EQUAL: "#0072B2", DIFFERENT: "#D55E00"}
+# name, unit, scale, decimals, margin
+_MEASURES = (
+    ("accuracy", "points", 100, 2, ACCURACY_MARGIN),
+    ("cross_entropy", "nats", 1, 4, CROSS_ENTROPY_MARGIN),
+)
+
+
+def equivalence(frames: Frames) -> Section | None:
+    """Views with two frameworks that share two seeds or more; None where there is none.
+
+    Under matched parity only: under native parity equal seeds are no pairs.
+    """
+    section = Section("outcome", "Did they come to the same?", _LEAD)
+    for view in frames.finished_views:
+        found = _outcomes(view, frames) if view.first["parity"] == "matched" else []
+        if not any(len(outcome.seeds) > 1 for _, outcome in found):
+            continue
+        compared = [(name, one) for name, one in found if not one.refusal and len(one.seeds) > 1]
+        if compared:
+            section.blocks.append(
+                Picture(
+                    f"outcome-{view.slug}",
+                    outcome_figure(view, compared),
+                    caption=_caption(view, compared),
+                    reading=_READING,
+                )
+            )
+            section.blocks.append(verdict_table(view, compared))
+        section.blocks.extend(_notes(view, found))
+    return section if section.blocks else None
+
+
+def _outcomes(view: View, frames: Frames) -> list[tuple[str, Outcome]]:
+    """Every pair of frameworks of every panel, with the panel's name."""
+    return [
+        (panel.name, outcome)
+        for panel in view.panels
+        for outcome in between(panel.runs, frames.predictions, panel.frameworks)
+    ]
+
+
+def outcome_figure(view: View, compared: list[tuple[str, Outcome]]) -> Figure:
+    """A row for each pair, a panel for each measure: seeds, mean and interval over the margin."""
+    made = style.figure(8.6, 1.35 + 0.42 * len(compared))
+    panels = made.subplots(1, len(_MEASURES), sharey=True)
+    for axes, (name, unit, scale, _, margin) in zip(panels, _MEASURES, strict=True):
+        axes.axvspan(-scale * margin, scale * margin, color=style.FAINT, alpha=0.6, lw=0)
+        axes.axvline(0, color=style.MUTED, linewidth=0.7)
+        reach = 1.5 * scale * margin
+        for place, (_, outcome) in enumerate(compared):
+            values = [scale * value for value in getattr(outcome, f"{name}_differences")]
+            test = _test(outcome, name)
+            _draw(axes, place, values, test, scale)
+            reach = max(reach, *(1.1 * abs(value) for value in values))
+        limit = max(reach, min(12 * scale * margin, _widest(compared, name, scale)))
+        axes.set_xlim(-limit, limit)
+        axes.set_xlabel(f"difference, {unit}")
+        axes.set_title(f"test {name.replace('_', '-')}")
+    labels = [
+        style.plain(f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}")
+        for name, one in compared
+    ]
+    panels[0].set_yticks(range(len(compared)), labels)
+    panels[0].set_ylim(len(compared) - 0.4, -0.6)
+    legend = [
+        Patch(color=style.FAINT, label="margin"),
+        *(
+            Line2D([], [], color=colour, marker="o", label=verdict)
+            for verdict, colour in _COLOURS.items()
+        ),
+        Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", label="undecided"),
+    ]
+    return style.finish(
+        made,
+        "Equal within the margin? Mean difference with its 90 % interval",
+        f"{view.footer}  ·  small dots: seeds",
+        demo=view.demo,
+        legend=legend,
+    )
+
+
+def _draw(axes: Axes, place: int, values: list[float], test: Equivalence, scale: float) -> None:
+    colour = _COLOURS.get(test.verdict, style.MUTED)
+    axes.plot(values, [place + 0.22] * len(values), "o", color=style.INK, markersize=2, alpha=0.6)
+    axes.plot([scale * test.low, scale * test.high], [place, place], color=colour, linewidth=2)
+    axes.plot(
+        [scale * test.mean],
+        [place],
+        "o",
+        color=colour,
+        markersize=5,
+        markerfacecolor=colour if test.verdict in _COLOURS else "white",
+    )
+
+
+def _widest(compared: list[tuple[str, Outcome]], name: str, scale: float) -> float:
+    tests = [_test(outcome, name) for _, outcome in compared]
+    return 1.1 * scale * max(max(abs(test.low), abs(test.high)) for test in tests)
+
+
+def _test(outcome: Outcome, name: str) -> Equivalence:
+    found = getattr(outcome, name)
+    assert isinstance(found, Equivalence)
+    return found
+
+
+def verdict_table(view: View, compared: list[tuple[str, Outcome]]) -> Table:
+    """A row for each pair and measure."""
+    rows = []
+    for panel, outcome in compared:
+        for name, unit, scale, decimals, margin in _MEASURES:
+            test = _test(outcome, name)
+            interval = Interval(scale * test.mean, scale * test.low, scale * test.high)
+            low, high = (scale * bound for bound in getattr(outcome, f"{name}_bootstrap"))
+            bootstrap = f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
+            rows.append(
+                [
+                    f"{panel}: {view.looks[outcome.a].name} less {view.looks[outcome.b].name}",
+                    f"{name.replace('_', '-')}, {unit}",
+                    with_interval(interval, decimals),
+                    NONE if low != low else bootstrap,
+                    f"±{scale * margin:g}",
+                    str(test.n),
+                    str(test.fewest),
+                    test.verdict,
+                ]
+            )
+    return Table(
+        ["pair", "of", "mean [90 %]", "BCa", "margin", "seeds", "needed", "verdict"],
+        rows,
+        "lllllrrl",
+        "Needed: paired seeds for a chance of 0.9 to show equality if there is no difference, by "
+        "the spread seen; at least 5. BCa: the same interval by the bootstrap, which does not "
+        "take the differences for normal ones; from 5 seeds.",
+        grouped=True,
+    )
+
+
+def _notes(view: View, found: list[tuple[str, Outcome]]) -> list[Block]:
+    names = {name: look.name for name, look in view.looks.items()}
+    return [
+        Note(f"{panel}: {' '.join(sentences(outcome, names))}", _kind(outcome))
+        for panel, outcome in found
+    ]
+
+
+def _kind(outcome: Outcome) -> str:
+    return "warning" if outcome.refusal else "text"
+
+
+def _caption(view: View, compared: list[tuple[str, Outcome]]) -> str:
+    sizes = sorted({len(outcome.seeds) for _, outcome in compared})
+    pairs = " to ".join(str(size) for size in dict.fromkeys((sizes[0], sizes[-1])))
+    images = view.runs["test_images"].max()
+    tested = "" if pd.isna(images) else f"{count(int(images), 'test image')}; "
+    return (
+        f"Differences of test accuracy and cross-entropy between frameworks. Data: {view.data}. "
+        f"{view.settings.capitalize()}; {view.machine}. n = {pairs} paired "
+        f"seeds each; {tested}two one-sided t tests."
+    )

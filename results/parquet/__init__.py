@@ -1,0 +1,1 @@
+"""Rows and files: how runs are written and read."""

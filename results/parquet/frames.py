@@ -1,0 +1,117 @@
+"""Arrow tables of stored runs, turned into tidy pandas frames."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results.parquet.derived import Derived, needs
+from results.parquet.reading import LATEST_BY
+from results.parquet.record import EPOCHS, PREDICTIONS, arrow_type
+from results.schema import (
+    DERIVED_COLUMNS,
+    EPOCH_COLUMNS,
+    KEYS,
+    PREDICTION_COLUMNS,
+    RUN_COLUMNS,
+    Column,
+)
+
+# What every frame needs of the files besides its columns; the rest of a file is not decoded.
+ORDER = ("execution_id", *LATEST_BY)
+
+
+def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
+    """A row per execution; the derived columns are computed from the raw epoch times.
+
+    Integers and flags are pandas' nullable types, so that a missing value does not turn a count
+    into a float; `class_names` and `class_counts` are tuples.
+    """
+    wanted = run_columns(columns)
+    derived = Derived(table)
+    data: dict[str, object] = {
+        column.name: derived[column.name] for column in DERIVED_COLUMNS if column.name in wanted
+    }
+    for column in RUN_COLUMNS:
+        if column.name in wanted:
+            data[column.name] = _series(table[column.name], column)
+    return pd.DataFrame({name: data[name] for name in wanted})
+
+
+def run_columns(columns: Iterable[str] | None) -> list[str]:
+    """The run columns asked for, in the order asked for; all of them by default."""
+    known = [column.name for column in RUN_COLUMNS + DERIVED_COLUMNS]
+    if columns is None:
+        return known
+    wanted = list(columns)
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"runs has no column {name!r}; it has {', '.join(known)}")
+    return wanted
+
+
+def stored_columns(wanted: Iterable[str]) -> list[str]:
+    """The file columns that these run columns are made from."""
+    derived = {column.name for column in DERIVED_COLUMNS}
+    wanted = list(wanted)
+    names = dict.fromkeys(name for name in wanted if name not in derived)
+    names |= dict.fromkeys(needs(name for name in wanted if name in derived))
+    return list(names)
+
+
+def epochs_frame(table: pa.Table) -> pd.DataFrame:
+    """A row per execution, epoch and split."""
+    return _exploded(table, EPOCHS, EPOCH_COLUMNS)
+
+
+def prediction_parts(probabilities: bool) -> list[str]:
+    """The file columns that `predictions_frame` needs."""
+    if probabilities:
+        return [PREDICTIONS]
+    fields = [column.name for column in PREDICTION_COLUMNS if column.name != "probabilities"]
+    return [f"{PREDICTIONS}.list.element.{name}" for name in fields]
+
+
+def predictions_frame(table: pa.Table, probabilities: bool) -> pd.DataFrame:
+    """A row per execution and test image; `probabilities` is a float32 array by class."""
+    columns = [c for c in PREDICTION_COLUMNS if probabilities or c.name != "probabilities"]
+    return _exploded(table, PREDICTIONS, columns)
+
+
+def _exploded(table: pa.Table, name: str, columns: Iterable[Column]) -> pd.DataFrame:
+    """A row per item of the lists; their integers are never null, so plain int64."""
+    lists = table[name].combine_chunks()
+    if isinstance(lists, pa.ChunkedArray):  # no rows at all
+        lists = pa.array([], type=table.schema.field(name).type)
+    parent = pc.list_parent_indices(lists)
+    rows = pc.list_flatten(lists)
+    data: dict[str, object] = {
+        key: table[key].take(parent).to_pandas().astype("str") for key in KEYS
+    }
+    for column in columns:
+        field = rows.type.get_field_index(column.name)
+        values = (
+            pc.struct_field(rows, [field])
+            if field >= 0
+            else pa.nulls(len(rows), arrow_type(column.type))
+        )
+        series = _series(pa.chunked_array([values]), column)
+        data[column.name] = series.astype("int64") if column.type == "int64" else series
+    return pd.DataFrame(data)
+
+
+def _series(values: pa.ChunkedArray, column: Column) -> pd.Series:
+    match column.type:
+        case "int64":
+            return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        case "bool":
+            return values.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+        case "double":
+            return values.to_pandas().astype("float64")
+        case "list<string>" | "list<int64>":
+            items = [None if row is None else tuple(row) for row in values.to_pylist()]
+            return pd.Series(items, dtype=object)
+        case "string":
+            return values.to_pandas().astype("str")
+    return values.to_pandas()

@@ -1,0 +1,101 @@
+"""Columns of many Parquet files, as one Arrow table of distinct executions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from results.parquet.arrow import codes, indices, integers
+from results.parquet.record import FILE_SCHEMA
+from results.schema import KEYS, SCHEMA_VERSION
+
+# What `latest_rows` decides by.
+LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """These columns of one file; nothing else of it is decoded.
+
+    Args:
+        path: a Parquet file of the store.
+        columns: names of `FILE_SCHEMA`, or `list.element.field` paths into its list columns. One
+            that the file lacks is null.
+
+    Raises:
+        ValueError: not a whole Parquet file, not of this store, or of a newer schema.
+        OSError: the file cannot be read.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        schema = file.schema_arrow
+        if any(name not in schema.names for name in KEYS):
+            raise ValueError(f"not a file of a results store (no {' and '.join(KEYS)})")
+        version = int((schema.metadata or {}).get(b"schema_version", b"1"))
+        if version > SCHEMA_VERSION:
+            raise ValueError(
+                f"written with schema {version}, newer than this code's {SCHEMA_VERSION}; "
+                "update the checkout"
+            )
+        table = file.read(columns=list(columns), use_threads=False)
+    return _as_now(table, columns)
+
+
+def _as_now(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """The table with null columns where the file has none, in the order asked for."""
+    names = list(dict.fromkeys(column.partition(".")[0] for column in columns))
+    if table.num_columns == len(names):
+        return table
+    for name in names:
+        if name not in table.column_names:
+            field = FILE_SCHEMA.field(name)
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(names)
+
+
+def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -> pa.Table:
+    """The tables one after another, each execution once, oldest first.
+
+    Args:
+        tables: with the columns execution_id and `LATEST_BY` among others.
+        columns: what was asked of `read_columns`, for the case of no tables.
+        latest: only the execution that counts of each run and machine, see `latest_rows`.
+    """
+    if not tables:
+        names = dict.fromkeys(column.partition(".")[0] for column in columns)
+        return pa.schema([FILE_SCHEMA.field(name) for name in names]).empty_table()
+    table = pa.concat_tables(tables)
+    order = np.argsort(_started(table), kind="stable")
+    _, first = np.unique(codes(table["execution_id"])[0][order], return_index=True)
+    order = order[np.sort(first)]
+    if latest:
+        order = order[latest_rows(table.select(LATEST_BY).take(indices(order)))]
+    if len(order) == table.num_rows and (np.diff(order) == 1).all():
+        return table
+    return table.take(indices(order))
+
+
+def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
+    """The rows that count: one for each run_id, machine_id and experiment, in the table's order.
+
+    That is the latest that ended ok, and where none did, the latest: a rerun that fails does not
+    hide what was measured before it, nor one machine's run another's.
+
+    Args:
+        table: with the columns `LATEST_BY`.
+    """
+    statuses, names = codes(table["status"])
+    ok = statuses == (names.index("ok") if "ok" in names else -1)
+    ascending = np.lexsort((_started(table), ok))  # stable: of equals the last of the table counts
+    runs, _ = codes(table["run_id"])
+    machines, _ = codes(table["machine_id"])
+    experiments, _ = codes(table["experiment"])
+    keys = runs * (machines.max(initial=0) + 1) + machines
+    keys = keys * (experiments.max(initial=0) + 1) + experiments
+    _, best = np.unique(keys[ascending][::-1], return_index=True)
+    return np.sort(ascending[::-1][best])
+
+
+def _started(table: pa.Table) -> npt.NDArray[np.int64]:
+    return integers(table["started_at"])

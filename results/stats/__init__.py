@@ -1,0 +1,1 @@
+"""Statistics of numbers alone; nothing here knows a run."""

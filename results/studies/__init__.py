@@ -1,0 +1,1 @@
+"""Questions over many runs: outcome, attribution, reproduction."""

@@ -1,0 +1,302 @@
+"""Did two frameworks train to the same result? Finished runs, paired by seed.
+
+The runs handed in differ in framework, seed and repeat only. A pair is one seed: both frameworks
+began with the same weights and saw the same batches, which their hashes must say. What two
+frameworks scored is the mean over the repeats that both have of a seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from results.stats.equivalence import (
+    EQUAL,
+    UNDECIDED,
+    Equivalence,
+    across_and_within,
+    bootstrap_interval,
+    brown_forsythe,
+    churn_test,
+    disagreement,
+    equivalence,
+    holm,
+)
+
+ACCURACY_MARGIN = 0.01  # of 1: one point
+CROSS_ENTROPY_MARGIN = 0.05  # nats
+# What a pair must have in common, in words. Masks may be recorded by neither: no dropout; copies
+# likewise: no augmentation.
+_RECORDED = {
+    "split_hash": "split",
+    "order_hash": "batch order",
+    "weights_hash": "initial weights",
+}
+_EQUAL = _RECORDED | {"masks_hash": "dropout masks", "augmentation_hash": "augmented copies"}
+NO_CONTROL = "no control run: within-framework churn unknown"
+SAME_BITS = (
+    "the repeats of a seed predict the same throughout, so that they are no control of rounding: "
+    "within-framework churn unknown"
+)
+
+
+@dataclass(frozen=True)
+class Recall:
+    """One class: images in the test set, mean recall of A less B, p of a paired t test, the same
+    after Holm's correction over the classes."""
+
+    name: str
+    images: int
+    difference: float
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Churn:
+    """Shares of test images classified differently, means over `seeds` seeds.
+
+    across: between A and B at the same seed. within: between repeats of one framework at one seed;
+    NaN where unknown, and `note` says why. Where it is known, both are of the seeds with repeats
+    alone. p: of `churn_test`, small where two frameworks part further than one from itself.
+    """
+
+    across: float
+    within: float
+    p: float
+    note: str
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Two frameworks over paired seeds; every difference is A less B.
+
+    Attributes:
+        refusal: why they must not be compared, else empty; then all that follows is empty too.
+        left_out: seeds without a finished run in both, with the reason.
+        diverged_alone: seeds in which one of the two diverged and the other did not. The rest are
+            no fair sample of either then, and no verdict is EQUAL.
+        accuracy: of the share of test images classified rightly.
+        cross_entropy: of the mean test cross-entropy, nats, without L2 terms.
+        accuracy_bootstrap, cross_entropy_bootstrap: 90 % BCa intervals, NaN below 5 pairs.
+        variance_ratio, variance_p: Brown and Forsythe's, of the test accuracies; NaN below 5 pairs.
+    """
+
+    a: str
+    b: str
+    seeds: tuple[int, ...]
+    refusal: str
+    left_out: tuple[str, ...]
+    diverged_alone: tuple[int, ...] = ()
+    accuracy: Equivalence | None = None
+    cross_entropy: Equivalence | None = None
+    accuracy_bootstrap: tuple[float, float] = (float("nan"), float("nan"))
+    cross_entropy_bootstrap: tuple[float, float] = (float("nan"), float("nan"))
+    accuracy_differences: tuple[float, ...] = ()
+    cross_entropy_differences: tuple[float, ...] = ()
+    recalls: tuple[Recall, ...] = ()
+    churn: Churn | None = None
+    variance_ratio: float = float("nan")
+    variance_p: float = float("nan")
+
+
+def between(
+    runs: pd.DataFrame,
+    predictions: pd.DataFrame,
+    frameworks: Sequence[str],
+    *,
+    accuracy_margin: float = ACCURACY_MARGIN,
+    cross_entropy_margin: float = CROSS_ENTROPY_MARGIN,
+) -> list[Outcome]:
+    """Every pair of these frameworks, in their order.
+
+    Args:
+        runs: that differ in framework, seed and repeat only, one row for each of these.
+        predictions: of the store; those of other runs are left alone. May be empty.
+
+    Raises:
+        ValueError: a margin that is not above 0.
+    """
+    mine = runs[runs["framework"].isin(frameworks)]
+    if len(predictions):
+        ids = set(mine["execution_id"])
+        wanted = predictions["execution_id"].isin(ids) & (predictions["split"] == "test")
+        predictions = predictions[wanted]
+    return [
+        _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin)
+        for a, b in combinations(frameworks, 2)
+    ]
+
+
+def _pair(
+    runs: pd.DataFrame,
+    predictions: pd.DataFrame,
+    a: str,
+    b: str,
+    accuracy_margin: float,
+    cross_entropy_margin: float,
+) -> Outcome:
+    scores = ["test_accuracy", "test_cross_entropy"]
+    keyed = runs.assign(
+        seed=runs["seed"].fillna(0).astype("int64"),
+        repeat=runs["repeat"].fillna(0).astype("int64"),
+    )
+    finished = keyed[keyed["status"] == "ok"].dropna(subset=scores)
+    one, other = (finished[finished["framework"] == name] for name in (a, b))
+    both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
+    seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
+    left_out = _left_out(keyed, finished, a, b, seeds)
+    alone = _diverged_alone(keyed, a, b)
+    if refusal := _refusal(both, str(runs["parity"].iloc[0])):
+        return Outcome(a, b, seeds, refusal, left_out, alone)
+    means = both.groupby("seed")[[f"{name}_{side}" for name in scores for side in "ab"]].mean()
+    accuracy, cross_entropy = (
+        (means[f"{name}_a"] - means[f"{name}_b"]).to_numpy(np.float64) for name in scores
+    )
+    ratio, ratio_p = brown_forsythe(means["test_accuracy_a"], means["test_accuracy_b"])
+    given = both["execution_id_a"].tolist() + both["execution_id_b"].tolist()
+    names = runs["class_names"].iloc[0] if "class_names" in runs else None
+    # Controls are any finished repeats of a paired seed, also where the other has fewer.
+    repeats = finished[finished["framework"].isin([a, b]) & finished["seed"].isin(seeds)]
+    return Outcome(
+        a,
+        b,
+        seeds,
+        "",
+        left_out,
+        alone,
+        _among(alone, equivalence(accuracy, accuracy_margin)),
+        _among(alone, equivalence(cross_entropy, cross_entropy_margin)),
+        bootstrap_interval(accuracy),
+        bootstrap_interval(cross_entropy),
+        tuple(accuracy.tolist()),
+        tuple(cross_entropy.tolist()),
+        _recalls(finished[finished["execution_id"].isin(given)], predictions, a, names),
+        _churn(repeats, predictions, a),
+        ratio,
+        ratio_p,
+    )
+
+
+def _left_out(
+    runs: pd.DataFrame, finished: pd.DataFrame, a: str, b: str, seeds: Sequence[int]
+) -> tuple[str, ...]:
+    """Seeds that are not paired, since a framework that fails where another does not is a result
+    too."""
+    found = []
+    for seed in sorted(set(runs.loc[runs["framework"].isin([a, b]), "seed"]) - set(seeds)):
+        parts = []
+        for name in (a, b):
+            here = runs[(runs["seed"] == seed) & (runs["framework"] == name)]
+            if not finished["execution_id"].isin(here["execution_id"]).any():
+                states = sorted(set(here["status"].replace("ok", "no score").dropna()))
+                parts.append(f"{name} {', '.join(states) or 'not run'}")
+        found.append(f"seed {seed}: {'; '.join(parts) or 'no repeat in common'}")
+    return tuple(found)
+
+
+def _diverged_alone(runs: pd.DataFrame, a: str, b: str) -> tuple[int, ...]:
+    """Seeds and repeats that both tried and one diverged in: their seeds."""
+    tried = runs[runs["framework"].isin([a, b])]
+    table = tried.assign(diverged=tried["status"] == "diverged").pivot_table(
+        index=["seed", "repeat"], columns="framework", values="diverged", aggfunc="any"
+    )
+    if table.shape[1] < 2:
+        return ()
+    table = table.dropna().astype(bool)
+    return tuple(sorted({int(seed) for seed, _ in table.index[table[a] != table[b]]}))
+
+
+def _among(diverged_alone: tuple[int, ...], test: Equivalence) -> Equivalence:
+    """The test, which shows nothing equal where seeds are lost by what it is to judge."""
+    if diverged_alone and test.verdict == EQUAL:
+        return replace(test, verdict=UNDECIDED)
+    return test
+
+
+def _refusal(both: pd.DataFrame, parity: str) -> str:
+    if parity != "matched":
+        return (
+            f"{parity} parity: each framework draws its own weights, so that equal seeds are no "
+            "pairs"
+        )
+    if both.empty:
+        return "no seed has a finished run in both"
+    parts = []
+    for column, what in _EQUAL.items():
+        one, other = (both[f"{column}_{side}"].astype(object) for side in "ab")
+        unknown = one.isna() | other.isna()
+        if column in _RECORDED and unknown.any():
+            parts.append(f"{what} not recorded ({_seeds(both['seed'][unknown])})")
+        unequal = (one != other) & ~(one.isna() & other.isna())
+        if column in _RECORDED:
+            unequal &= ~unknown
+        if unequal.any():
+            parts.append(f"{what} not the same ({_seeds(both['seed'][unequal])})")
+    return "; ".join(parts)
+
+
+def _seeds(seeds: pd.Series) -> str:
+    distinct = sorted({int(seed) for seed in seeds})
+    return f"seed{'s' if len(distinct) > 1 else ''} {', '.join(map(str, distinct))}"
+
+
+def _recalls(
+    runs: pd.DataFrame, predictions: pd.DataFrame, a: str, names: Sequence[str] | None
+) -> tuple[Recall, ...]:
+    """By class: recall of each run, mean over the repeats of a seed, differences over seeds."""
+    if not len(predictions):
+        return ()
+    rows = predictions.merge(runs[["execution_id", "framework", "seed"]], on="execution_id")
+    if rows.empty:
+        return ()
+    rows = rows.assign(right=rows["predicted"] == rows["label"], first=rows["framework"] == a)
+    by_seed = rows.pivot_table(index=["label", "seed"], columns="first", values="right")
+    images = rows.drop_duplicates("index").groupby("label").size()
+    # The margin plays no part in the two-sided test.
+    tests = {
+        label: equivalence((part[True] - part[False]).dropna(), 1.0)
+        for label in images.index
+        for part in [by_seed.loc[label]]
+        if {True, False} <= set(part.columns)
+    }
+    adjusted = holm([test.p_different for test in tests.values()])
+    return tuple(
+        Recall(
+            str(names[label]) if names is not None else f"class {label}",
+            int(images[label]),
+            test.mean,
+            test.p_different,
+            p_holm,
+        )
+        for (label, test), p_holm in zip(tests.items(), adjusted, strict=True)
+    )
+
+
+def _churn(runs: pd.DataFrame, predictions: pd.DataFrame, a: str) -> Churn | None:
+    """None where a seed has no image that all its runs predicted."""
+    if not len(predictions):
+        return None
+    rows = predictions[predictions["execution_id"].isin(runs["execution_id"])]
+    blocks = []
+    for _, group in runs.sort_values(["framework", "repeat"]).groupby("seed"):
+        here = rows[rows["execution_id"].isin(group["execution_id"])]
+        table = here.pivot_table(index="execution_id", columns="index", values="predicted")
+        known = group[group["execution_id"].isin(table.index)]
+        predicted = table.loc[known["execution_id"]].dropna(axis=1).to_numpy(np.int64)
+        of_a = np.flatnonzero(known["framework"] == a).tolist()
+        if not of_a or len(of_a) == len(known) or not predicted.shape[1]:
+            return None
+        blocks.append((disagreement(predicted), of_a))
+    controlled = [block for block in blocks if len(block[0]) > 2]
+    seeds = controlled or blocks
+    shares = np.array([across_and_within(*block) for block in seeds])
+    across, within = map(float, shares.mean(axis=0))
+    if not controlled:
+        return Churn(across, float("nan"), float("nan"), NO_CONTROL, len(seeds))
+    if within == 0:
+        return Churn(across, float("nan"), float("nan"), SAME_BITS, len(seeds))
+    return Churn(across, within, churn_test(controlled), "", len(seeds))

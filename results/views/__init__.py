@@ -1,0 +1,1 @@
+"""Which runs may be pooled, and what a pool is called."""

@@ -1,0 +1,325 @@
+"""What may stand in one figure: runs grouped so that nothing unlike is pooled.
+
+A view holds runs of the same data, parity, tuning, precision, device and machine. Within it a
+panel holds runs of the same network and recipe, which differ in framework, seed and repeat only.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from report.numbers import count, mostly
+from report.style import Look, looks, ordered
+from results.parquet import findings
+from results.parquet.examples import Examples
+from results.parquet.reading import LATEST_BY, latest_rows
+from results.schema import USUAL
+from results.store import Store
+from results.views.identity import Check, checks, refusal
+from results.views.naming import (
+    OF_PANELS,
+    OF_VIEWS,
+    PANEL_ALWAYS,
+    PANEL_IF_NEEDED,
+    VIEW_ALWAYS,
+    VIEW_IF_NEEDED,
+    names_of,
+    unusual,
+)
+from results.views.variants import telling_apart, variant
+
+VIEW_COLUMNS = (
+    "dataset",
+    "dataset_sha256",
+    "labels",
+    "channels",
+    "image_height",
+    "image_width",
+    "fraction",
+    "augmentation",
+    "parity",
+    "tuning",
+    "precision",
+    "device",
+    "machine_id",
+    "threads",
+)
+_PANEL_COLUMNS = (
+    "architecture",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "split_by",
+    "test_copies",
+)
+_MISSING = "?"  # stands for null in a group's key
+_GROUPED_BY = ("framework", "architecture", "dataset", "parity")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Runs of one network and recipe; `ok` are those that finished."""
+
+    name: str
+    runs: pd.DataFrame
+    parity: str
+
+    @cached_property
+    def ok(self) -> pd.DataFrame:
+        """The finished runs, one for each framework, seed and repeat."""
+        return self.runs[self.runs["status"] == "ok"]
+
+    @cached_property
+    def frameworks(self) -> list[str]:
+        """Frameworks with a finished run, in the order used everywhere."""
+        return ordered(self.ok["framework"])
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """Whether split, order, weights and masks were the same for all."""
+        return checks(self.ok, self.parity)
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why the frameworks must not be compared; empty when they may."""
+        return refusal(self.checks)
+
+    def of(self, framework: str) -> pd.DataFrame:
+        """The finished runs of one framework, by seed and repeat."""
+        found = self.ok[self.ok["framework"] == framework]
+        return found.sort_values(["seed", "repeat"])
+
+
+@dataclass(frozen=True)
+class View:
+    """Runs that may stand in one figure."""
+
+    runs: pd.DataFrame
+    panels: tuple[Panel, ...]
+    looks: dict[str, Look]
+    slug: str
+    title: str
+
+    @property
+    def first(self) -> pd.Series:
+        """Any run, for what all have in common."""
+        return self.runs.iloc[0]
+
+    @property
+    def demo(self) -> bool:
+        """Whether the galaxies are generated ones."""
+        return bool(self.first["dataset"] == "demo")
+
+    @property
+    def finished(self) -> "View | None":
+        """The view without panels of which no run finished; None if none is left."""
+        panels = tuple(panel for panel in self.panels if not panel.ok.empty)
+        if not panels:
+            return None
+        return View(self.runs, panels, self.looks, self.slug, self.title)
+
+    @property
+    def frameworks(self) -> list[str]:
+        """Frameworks with a finished run."""
+        return ordered(name for panel in self.panels for name in panel.frameworks)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds have a finished run."""
+        return int(self.runs.loc[self.runs["status"] == "ok", "seed"].nunique())
+
+    @property
+    def data(self) -> str:
+        """The data in words, as a caption needs it."""
+        run = self.first
+        name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
+        size = f"{run['image_height']}×{run['image_width']} pixels"
+        channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
+        words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
+        return ", ".join([*words, *unusual(self.runs, OF_VIEWS)])
+
+    @property
+    def machine(self) -> str:
+        """The machine in words."""
+        run = self.first
+        name = run["device"] if pd.isna(run["device_name"]) else run["device_name"]
+        threads = "" if pd.isna(run["threads"]) else f", {run['threads']} threads"
+        return f"{name}{threads}"
+
+    @property
+    def settings(self) -> str:
+        """Parity, tuning and precision in words."""
+        run = self.first
+        tuning = "tuned" if run["tuning"] == "tuned" else f"{run['tuning']} tuning"
+        return f"{run['parity']} parity, {tuning}, {run['precision']}"
+
+    def sizes(self, only: Panel | None = None) -> str:
+        """How many runs each median is over, in words; of one panel or of all."""
+        return "n = " + mostly(
+            {
+                f"{panel.name} {self.looks[name].name}": count(len(panel.of(name)), "run")
+                for panel in self.panels
+                if only is None or panel is only
+                for name in panel.frameworks
+            }
+        )
+
+    @property
+    def footer(self) -> str:
+        """Data, settings and machine in one line, for the foot of a figure."""
+        return f"Data: {self.data}  ·  {self.settings}  ·  {self.machine}"
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a report is drawn from: the latest execution of every run, and what fidelity found.
+
+    controls: the second runs of A/A pairs, which are in no view.
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    predictions: pd.DataFrame
+    examples: list[Examples]
+    findings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    divergence: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @classmethod
+    def load(cls, store: Store) -> "Frames":
+        """Read a store.
+
+        Raises:
+            FileNotFoundError: there is nothing to read.
+        """
+        runs = store.runs(latest=True)
+        found, trainings = findings.read(store.path), findings.read_trainings(store.path)
+        if runs.empty and found.empty and trainings.empty:
+            raise FileNotFoundError(
+                f"no runs in the results store {store.path}; run python -m benchmarks.run "
+                "first, or name a store with --store"
+            )
+        runs, controls = _parted(_named(runs))
+        return cls(
+            runs,
+            store.epochs(latest=True),
+            store.predictions(latest=True, probabilities=False),
+            store.examples(),
+            found,
+            findings.read_curves(store.path),
+            trainings,
+            controls,
+        )
+
+    @classmethod
+    def of_runs(cls, runs: pd.DataFrame) -> "Frames":
+        """Frames of the executions that count (`latest_rows`), without epochs and predictions."""
+        rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
+        latest = runs.iloc[rows].sort_values("started_at", kind="stable")
+        own, controls = _parted(_named(latest))
+        return cls(own, pd.DataFrame(), pd.DataFrame(), [], controls=controls)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each framework of the store is named and drawn."""
+        return looks(self.runs["framework"])
+
+    @cached_property
+    def views(self) -> list[View]:
+        """Every view, the one with the most finished runs of real data first."""
+        groups = list(_grouped(self.runs, VIEW_COLUMNS))
+        groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
+        titles = names_of(groups, VIEW_ALWAYS, OF_VIEWS, VIEW_IF_NEEDED)
+        slugs: list[str] = []
+        for title in titles:
+            slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+            slugs.append(slug if slug not in slugs else f"{slug}-{len(slugs) + 1}")
+        return [
+            View(group, tuple(_panels(group)), self.looks, slug, _marked(title))
+            for group, slug, title in zip(groups, slugs, titles, strict=True)
+        ]
+
+    @cached_property
+    def finished_views(self) -> list[View]:
+        """The views with finished runs, of their panels those with finished runs."""
+        return [view for one in self.views if (view := one.finished) is not None]
+
+
+def _named(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a name in the columns that everything is grouped by."""
+    fill: dict[str, float | str] = dict.fromkeys(_GROUPED_BY, _MISSING)
+    fill |= USUAL
+    return runs.assign(**{name: runs[name].fillna(value) for name, value in fill.items()})
+
+
+def _parted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs, and apart from them the second runs of A/A pairs."""
+    if "control" not in runs:
+        return runs, runs.iloc[:0]
+    again = runs["control"].fillna(False).astype(bool)
+    return runs[~again], runs[again]
+
+
+def _marked(title: str) -> str:
+    """A view's title with demo data in capitals."""
+    return f"DEMO data{title[4:]}" if title.startswith("demo,") else title
+
+
+def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
+    variants = runs.assign(
+        variant=[
+            variant(config, parity)
+            for config, parity in zip(runs["config"], runs["parity"], strict=True)
+        ],
+        part_of=[_part_of(*run) for run in zip(runs["experiment"], runs["scale"], strict=True)],
+    )
+    words = pd.DataFrame([telling_apart(config) for config in runs["config"]]).fillna("")
+    variants = variants.assign(**{f"words {name}": words[name].to_numpy() for name in words})
+    if_needed = PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
+    groups = [
+        _latest_cells(group)
+        for one in _grouped(variants, ("experiment",))  # the same run may be of two, scaled down
+        for group in _merged_by_cell(list(_grouped(one, (*_PANEL_COLUMNS, "variant"))))
+    ]
+    groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
+    names = names_of(groups, PANEL_ALWAYS, OF_PANELS, if_needed)
+    for name, group in zip(names, groups, strict=True):
+        yield Panel(name, group, str(group["parity"].iloc[0]))
+
+
+def _part_of(experiment: Any, scale: Any) -> str:
+    """The experiment that a run is of, with how far it is scaled; empty when it is of none."""
+    if pd.isna(experiment):
+        return ""
+    return str(experiment) if pd.isna(scale) or scale == 1 else f"{experiment} SCALED x{scale:g}"
+
+
+def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Groups that share a cell_id joined: a field added to the configuration splits no cell."""
+    merged: list[pd.DataFrame] = []
+    for group in groups:
+        cells = set(group["cell_id"].dropna())
+        same = [other for other in merged if cells & set(other["cell_id"].dropna())]
+        merged = [other for other in merged if not any(other is one for one in same)]
+        merged.append(pd.concat([*same, group]))
+    return merged
+
+
+def _grouped(runs: pd.DataFrame, columns: Iterable[str]) -> Iterable[pd.DataFrame]:
+    """Groups of equal values, null among them, in the order of the values."""
+    keys = [runs[name].astype(object).where(runs[name].notna(), _MISSING) for name in columns]
+    for _, group in runs.groupby([key.astype(str) for key in keys], sort=True):
+        yield group
+
+
+def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each framework the cell that was run last: an older definition is not mixed in."""
+    last = runs.sort_values("started_at").groupby("framework")["cell_id"].last()
+    return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]

@@ -1,0 +1,88 @@
+"""Parts of a recipe as the command line has them."""
+
+import pytest
+
+from benchmarks.config import overrides
+from benchmarks.run import parser, requested
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
+
+
+def test_an_optimizer() -> None:
+    assert overrides.optimizer("adam") == Adam()
+    made = overrides.optimizer("sgd,momentum=0.9,nesterov=true,learning_rate=0.05")
+    assert made == SGD(learning_rate=0.05, momentum=0.9, nesterov=True)
+    for text, message in (
+        ("adm", "did you mean 'adam'"),
+        ("sgd,momntum=0.9", "did you mean 'momentum'"),
+        ("sgd,momentum=fast", "field 'momentum'"),
+        ("sgd,momentum", "not field=value"),
+    ):
+        with pytest.raises(SpecificationError, match=message):
+            overrides.optimizer(text)
+
+
+def test_callbacks() -> None:
+    assert overrides.early_stopping("4") == EarlyStopping(patience=4)
+    assert overrides.early_stopping(
+        "patience=4, min_delta=1e-4,restore_best=true"
+    ) == EarlyStopping(patience=4, min_delta=1e-4, restore_best=True)
+    assert overrides.reduce_on_plateau("") == ReduceOnPlateau()
+    assert overrides.reduce_on_plateau("monitor=validation_accuracy,factor=0.5") == ReduceOnPlateau(
+        monitor="validation_accuracy", factor=0.5
+    )
+    assert overrides.keep_best("") == KeepBest()
+    assert overrides.keep_best("validation_accuracy") == KeepBest(monitor="validation_accuracy")
+    assert overrides.class_weights(["balanced"]) == "balanced"
+    assert overrides.class_weights(["1", "0.5"]) == [1.0, 0.5]
+    for name, read in overrides.READERS.items():
+        if name != "optimizer":
+            assert read(["none"] if name == "class_weights" else "none") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("early_stopping", "patiense=3", "--early-stopping: .*did you mean 'patience'"),
+        ("early_stopping", "patience=soon", "--early-stopping: field 'patience'"),
+        ("early_stopping", "-3", "'-3' is not field=value"),
+        ("early_stopping", "", "--early-stopping: says nothing"),
+        ("reduce_on_plateau", "factr=3", "--reduce-on-plateau: .*did you mean 'factor'"),
+        ("reduce_on_plateau", "monitor=validation_lss", "did you mean 'validation_loss'"),
+        ("keep_best", "validation_acuracy", "did you mean 'validation_accuracy'"),
+        ("class_weights", ["balancd"], "--class-weights: .*did you mean 'balanced'"),
+        ("class_weights", ["1", "balanced"], "'balanced' is not a number"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_the_near_miss(field, text, message) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        overrides.READERS[field](text)
+
+
+def asked(*arguments: str):
+    return requested(parser().parse_args(list(arguments)))
+
+
+def test_the_command_line_overrides_the_suite(tmp_path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'class_weights = "balanced"\nkeep_best = {}\n'
+        "[early_stopping]\npatience = 4\n[reduce_on_plateau]\nfactor = 0.5\n"
+    )
+    suite = asked("--suite", str(file))
+    assert suite.class_weights == "balanced"
+    assert suite.early_stopping == EarlyStopping(patience=4)
+    assert suite.reduce_on_plateau == ReduceOnPlateau(factor=0.5)
+    assert suite.keep_best == KeepBest()
+    off = ["--early-stopping", "none", "--keep-best", "none", "--class-weights", "none"]
+    suite = asked("--suite", str(file), *off, "--reduce-on-plateau")
+    assert suite.class_weights is suite.early_stopping is suite.keep_best is None
+    assert suite.reduce_on_plateau == ReduceOnPlateau()
+    assert asked("--class-weights", "1", "2").class_weights == [1.0, 2.0]
+
+
+def test_values_out_of_range_name_the_command_line() -> None:
+    with pytest.raises(SpecificationError, match=r"^command line: reduce_on_plateau.factor is 3"):
+        asked("--reduce-on-plateau", "factor=3")
+    with pytest.raises(SpecificationError, match=r"^command line: early_stopping.restore_best"):
+        asked("--early-stopping", "patience=1,restore_best=true", "--keep-best")

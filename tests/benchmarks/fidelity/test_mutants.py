@@ -1,0 +1,171 @@
+"""R8: the ladder must be able to fail. A few mutants of PyTorch always, all of them when slow."""
+
+import ast
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.fidelity.faults import catalog
+from benchmarks.fidelity.faults.catalog import MUTANTS, mutated
+from benchmarks.fidelity.kills import float32, matrix
+from benchmarks.fidelity.kills.float32 import Float32Kill
+from benchmarks.fidelity.kills.matrix import Kill, kill_matrix, markdown
+from benchmarks.fidelity.measure.__main__ import REFERENCE, measure
+from benchmarks.fidelity.measure.collect import Trace
+from benchmarks.fidelity.rungs import errors
+from benchmarks.fidelity.rungs.finding import Finding
+from frameworks.numpy.backend import NumpyReference
+from frameworks.spec.reading import SpecificationError
+
+FEW = [
+    "flatten_order",
+    "loss_summed",
+    "beta_2_of_099",
+    "unbiased_variance",
+    "running_mean_frozen",
+    "bias_not_trained",
+    "batches_shifted",
+]
+SECTION_6 = 20  # how many the project wants at least
+
+
+def wrong(found):
+    return [
+        f"{k.mutant or 'no fault'} in {k.framework}: {k.status} at {k.rung} {k.where} "
+        f"(expected {k.expected}); {k.cause}"
+        for k in found
+        if not k.as_it_should_be or (k.mutant and k.rung != k.expected)
+    ]
+
+
+def test_each_mutant_has_a_fault_and_each_fault_a_mutant():
+    assert len(MUTANTS) >= SECTION_6
+    for framework, module in catalog.FAULTS.items():
+        source = Path(catalog.__file__).with_name(f"{module}.py").read_text()
+        functions = {
+            node.name
+            for node in ast.parse(source).body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        }
+        assert functions == {m.name for m in MUTANTS.values() if m.framework == framework}
+
+
+def test_each_mutant_names_an_optimizer_and_a_rung():
+    for mutant in MUTANTS.values():
+        assert mutant.rung in matrix.RUNGS
+        assert matrix.cases(mutant.optimizer, mutant.name)[0].mutant == mutant.name
+
+
+def test_no_fault_is_no_change_and_an_unknown_one_is_refused():
+    with mutated("", "torch"):
+        pass
+    with (
+        pytest.raises(SpecificationError, match=r"'flaten_order' \(did you mean 'flatten_order'"),
+        mutated("flaten_order", "torch"),
+    ):
+        pass
+    with (
+        pytest.raises(SpecificationError, match="'flatten_order' is one of torch, not of jax"),
+        mutated("flatten_order", "jax"),
+    ):
+        pass
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A few mutants of PyTorch and PyTorch without any."""
+    return kill_matrix(tmp_path_factory.mktemp("mutants"), FEW)
+
+
+def test_a_few_mutants_are_killed_by_the_rung_expected_and_no_fault_passes(few):
+    assert not wrong(few)
+    assert [kill.mutant for kill in few] == ["", *FEW]
+    assert set(few[0].rungs) == set(matrix.RUNGS)
+
+
+def test_a_kill_names_the_place_and_the_cause(few):
+    by_name = {kill.mutant: kill for kill in few}
+    assert by_name["flatten_order"].where == "training/dense1"
+    assert "flatten order" in by_name["flatten_order"].cause
+    assert "unbiased" in by_name["unbiased_variance"].cause
+    assert by_name["loss_summed"].value > 1e6 * by_name["loss_summed"].bound
+
+
+def test_the_table_marks_the_rungs(few):
+    table = markdown(few).splitlines()
+    assert table[0].startswith(f"{len(FEW)} of {len(FEW)} mutants killed; 1 of 1 frameworks pass")
+    row = next(line for line in table if "`unbiased_variance`" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[3:9] == ["·", "·", "·", "·", "✗", "✗"]
+    assert len({line.count("|") for line in table[2:]}) == 1
+
+
+def test_a_mutant_that_cannot_run_without_its_fault_either_is_not_killed():
+    """A framework that is missing kills nothing."""
+    traces = {}
+    for framework in (REFERENCE, "torch"):
+        for mutant in ("", "flatten_order"):
+            for case in matrix.cases("adam", mutant):
+                traces[framework, case.name] = Trace(framework, case, None, "torch is missing")
+    kill = matrix._kill(MUTANTS["flatten_order"], traces)
+    assert kill.status == "not run"
+    assert "missing" in kill.cause
+    assert not kill.as_it_should_be
+    assert "**not run**" in markdown([kill])
+
+
+def test_a_crash_is_not_a_kill(tmp_path):
+    """A fault whose cases break off has failed no comparison."""
+    traces = {}
+    sound = {case.name: case for case in matrix.cases()}
+    for name, case in sound.items():
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **measure(msgspec.structs.replace(case, device="cpu"), NumpyReference))
+        for framework in (REFERENCE, "torch"):
+            traces[framework, name] = Trace(framework, case, path)
+    for case in matrix.cases("adam", "flatten_order"):
+        traces["torch", case.name] = Trace("torch", case, None, "RuntimeError: shapes")
+    kill = matrix._kill(MUTANTS["flatten_order"], traces)
+    assert kill.status == "not run", kill
+    assert "shapes" in kill.cause
+    assert not kill.as_it_should_be
+
+
+def test_the_table_of_float32_says_who_survived():
+    def finding(rung, value):
+        status = "passed" if value <= 1 else "failed"
+        return Finding(rung, "", "torch", "keras", "float32", "m", value, 1.0, status)
+
+    caught = Float32Kill(
+        "a", "torch", (finding("R5b", 3), finding("R5b", 0.1), finding("R5c", 1.5))
+    )
+    slept = Float32Kill("b", "torch", (finding("R5b", 3), finding("R5c", 0.5)))
+    assert caught.as_it_should_be
+    assert not slept.as_it_should_be  # by R5b alone
+    assert not Float32Kill("", "torch", (finding("R5b", 3), finding("R5c", 0.5))).as_it_should_be
+    rows = float32.markdown([caught, slept]).splitlines()[2:]
+    assert [row.split(" | ")[3] for row in rows] == ["killed", "killed", "killed", "survived"]
+
+
+@pytest.mark.slow
+def test_float32_rungs_bite(tmp_path):
+    assert all(kill.as_it_should_be for kill in float32.float32_kills(tmp_path))
+
+
+def test_a_survivor_is_not_as_it_should_be():
+    assert not Kill("m", "torch", status="survived").as_it_should_be
+    assert not Kill("", "torch", status="failed").as_it_should_be
+
+
+def test_arrays_of_unequal_shapes_are_infinitely_apart():
+    """A pool of another stride must fail a rung, not stop the ladder."""
+    for error in (errors.largest, errors.relative_l2):
+        assert error(np.ones((2, 1)), np.ones((2, 3))) == float("inf")
+        assert error(np.ones((2, 3)), np.ones((2, 3))) == 0
+
+
+@pytest.mark.slow
+def test_every_mutant_is_killed_by_the_rung_expected(tmp_path):
+    assert not wrong(kill_matrix(tmp_path))

@@ -1,0 +1,430 @@
+"""The main command from outside: bad input, failed runs, kills, resuming.
+
+The galaxies are a small HDF5 file, the frameworks the fakes of `tests.helpers.fake_backend`.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from benchmarks.run import main
+from benchmarks.system import machine
+from results.store import Store
+from tests.helpers import fake_backend
+from tests.helpers.processes import ended
+
+HEAVY = ("pandas", "pyarrow", "matplotlib", "scipy", "h5py", "rich", "jinja2", "pooch")
+FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "flax", "optax")
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch) -> Path:
+    """A working directory with galaxies and a network, and the fakes registered."""
+    labels = np.arange(90) % 3
+    images = np.random.default_rng(0).integers(0, 120, (90, 6, 6, 3)).astype(np.uint8)
+    images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
+    return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
+
+
+def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]:
+    usual = ["--dataset", "galaxies.h5", "--architectures", "linear.toml", "--batch-size", "16"]
+    usual += ["--epochs", "2", "--threads", "1", "--no-report"]
+    return [*usual, "--frameworks", *frameworks, *options]
+
+
+_RUN = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("benchmarks.run", run_name="__main__")
+"""
+
+
+def in_process(
+    arguments: list[str], work: Path, stderr: int = subprocess.STDOUT
+) -> subprocess.Popen[str]:
+    """The command in a process of its own, which Ctrl-C reaches also where the tests ignore it."""
+    variables = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", _RUN, *arguments],
+        cwd=work,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def test_a_session_ends_with_a_table_and_kept_rows(work, capsys) -> None:
+    assert main(command("--seeds", "0", "1", "--parity", "matched", "native")) == 0
+    out = capsys.readouterr().out
+    assert "[4/4] fake linear seed 1" in out
+    assert "galaxies: 90 galaxies of 6x6x3, 3 classes" in out
+    runs = Store("runs").runs()
+    assert len(runs) == 4
+    assert set(runs["status"]) == {"ok"}
+    assert runs["session_id"].nunique() == 1
+    assert runs["split_hash"].nunique() == 1
+    assert runs["order_hash"].nunique() == 2
+    for column in ("machine_id", "device_name", "versions", "class_counts", "images_per_second"):
+        assert runs[column].notna().all()
+    assert runs["architecture_hash"].nunique() == 1
+    assert "test acc." in out
+    assert len(Store("runs").epochs()) == 4 * 5
+    assert len(Store("runs").predictions()) == 4 * 18
+
+
+def test_a_failed_run_is_a_row_and_the_others_go_on(work, capsys) -> None:
+    names = ("fake", "fake-raises", "fake-diverges", "fake-killed", "fake-greedy", "fake-sleeps")
+    assert main(command("--timeout", "20", frameworks=names)) == 1
+    runs = Store("runs").runs().set_index("framework")
+    assert runs["status"].drop(["fake-killed"]).to_dict() == {
+        "fake": "ok",
+        "fake-raises": "error",
+        "fake-diverges": "diverged",
+        "fake-greedy": "oom",
+        "fake-sleeps": "timeout",
+    }
+    failed = runs.drop("fake")
+    assert failed["reason"].notna().all()
+    assert runs.loc["fake-raises", "log"].count("Traceback") == 1
+    assert Store("runs").finished() == {runs.loc["fake", "run_id"]}
+    output = capsys.readouterr()
+    assert "error: fake-raises linear seed 0: RuntimeError during train" in output.out
+    assert "5 of 6 runs failed" in output.err
+
+
+def test_both_tunings_reach_the_backend_and_the_row(work) -> None:
+    assert main(command("--tuning", "idiomatic", "tuned", frameworks=("fake-tuned",))) == 0
+    runs = Store("runs").runs().set_index("tuning")
+    assert set(runs.index) == {"idiomatic", "tuned"}
+    for tuning, extra in runs["extra"].items():
+        assert json.loads(extra)["settings"] == {"asked for": tuning}
+
+
+def test_out_of_memory_says_what_was_asked_for_and_what_fits(work) -> None:
+    sizes = ("--batch-size", "32", "16", "8")
+    assert main(command(*sizes, frameworks=("fake-hungry", "fake"))) == 1
+    runs = Store("runs").runs()
+    assert (runs["status"] == "ok").sum() == 5
+    (row,) = runs[runs["status"] == "oom"].to_dict("records")
+    assert "batch 32 of 6x6x3" in row["reason"]
+    assert "the largest batch known to fit here is 16" in row["reason"]
+    assert json.loads(row["extra"])["memory"]["largest_known"] == 16
+    assert main(command("--batch-size", "48", frameworks=("fake-hungry",))) == 1
+    last = Store("runs").runs().iloc[-1]
+    assert "known to fit here is 16" in last["reason"], "remembered from an earlier session"
+
+
+def test_without_any_batch_that_fits_an_upper_bound_is_told(work) -> None:
+    assert main(command("--batch-size", "32", frameworks=("fake-greedy",))) == 1
+    (row,) = Store("runs").runs().to_dict("records")
+    assert "no batch is known to fit here yet" in row["reason"]
+    assert json.loads(row["extra"])["memory"]["at_most"] > 32
+
+
+def test_a_suite_checks_parity_first_and_runs_an_a_a_pair(work, capsys) -> None:
+    """The reference passes its own check; the other fake has no layers to look at."""
+    (work / "mine.toml").write_text(
+        'frameworks = ["fake-reference", "fake"]\ndataset = "galaxies.h5"\nbatch_size = 16\n'
+        'architectures = ["linear.toml"]\nepochs = 2\nthreads = 1\nprecision = "float64"\n'
+        "processes = 2\ncontrol = true\ncheck_parity = true\n"
+    )
+    assert main(["--suite", "mine.toml", "--report", "page"]) == 0
+    out = capsys.readouterr().out
+    assert "parity of fake-reference linear, idiomatic, float64, batch 16 (1 of 2)" in out
+    assert "parity not shown: fake" in out
+    runs = Store("runs").runs()
+    assert runs.groupby("framework")["parity_checked"].unique().map(list).to_dict() == {
+        "fake": [False],
+        "fake-reference": [True],
+    }
+    assert runs["control"].sum() == 2
+    assert set(runs.loc[runs["control"], "framework"]) == {"fake-reference", "fake"}
+    assert runs["cell_id"].nunique() == 2
+    assert (runs["own_seconds"] > 0).all()
+    page = (work / "page" / "index.html").read_text()
+    assert "did NOT pass the parity check" in page
+    assert "Noise floor (A/A)" in page
+    assert "not judged: " in page
+    assert "is faster<" not in page
+    assert "is slower<" not in page
+
+
+def test_resume_does_only_what_is_missing(work, capsys) -> None:
+    assert main(command("--seeds", "0")) == 0
+    assert main(command("--seeds", "0", "1", "--resume")) == 0
+    assert "already in the store: fake linear seed 0" in capsys.readouterr().out
+    assert sorted(Store("runs").runs()["seed"]) == [0, 1]
+    assert main(command("--seeds", "0", "1", "--resume")) == 0
+    assert len(Store("runs").runs()) == 2
+    assert main(command("--seeds", "0")) == 0
+    assert len(Store("runs").runs()) == 3
+
+
+def test_what_another_machine_has_timed_is_not_left_out(work, monkeypatch) -> None:
+    assert main(command()) == 0
+    monkeypatch.setattr(machine, "machine_id", lambda description: "another")
+    assert main(command("--resume")) == 0
+    assert main(command("--resume")) == 0
+    runs = Store("runs").runs()
+    assert runs["machine_id"].nunique() == len(runs) == 2
+    assert runs["run_id"].nunique() == 1
+
+
+def test_resumed_runs_are_compared_with_those_that_were_stored(work, capsys, monkeypatch) -> None:
+    append = Store.append
+
+    def altered(self: Store, run: dict, *rest: object) -> Path:
+        changes = {"order_hash": "other"} if run["framework"] == "fake-probes" else {}
+        return append(self, run | changes, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "append", altered)
+    assert main(command()) == 0
+    assert main(command("--resume", frameworks=("fake", "fake-gathers"))) == 0
+    assert main(command(frameworks=("fake-probes",))) == 0
+    assert "NOT COMPARABLE" not in capsys.readouterr().err
+    assert main(command("--resume", frameworks=("fake", "fake-probes", "fake-slow"))) == 1
+    assert "NOT COMPARABLE: linear seed 0: order_hash differs" in capsys.readouterr().err
+
+
+def test_a_killed_harness_loses_nothing_and_leaves_nothing_running(work) -> None:
+    arguments = command("--epochs", "16", "--seeds", "0", "1", frameworks=("fake", "fake-slow"))
+    harness = in_process(arguments, work)
+    workers = []
+    deadline = time.monotonic() + 300
+    while len(Store("runs").files()) < 2 or not workers:
+        assert harness.poll() is None, harness.communicate()[0]
+        assert time.monotonic() < deadline, "no run finished in five minutes"
+        with contextlib.suppress(psutil.Error):
+            workers = psutil.Process(harness.pid).children()
+        time.sleep(0.02)
+    harness.kill()
+    harness.communicate()
+    assert ended(workers)
+    finished = Store("runs").finished()
+    assert 2 <= len(finished) < 4
+    assert list((work / "scratch").iterdir())
+
+    assert main([*arguments, "--resume"]) == 0
+    assert not list((work / "scratch").iterdir())
+    runs = Store("runs").runs()
+    assert len(runs) == runs["run_id"].nunique() == 4
+    assert set(runs["status"]) == {"ok"}
+    assert finished < set(runs["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_an_interrupt_ends_cleanly_and_keeps_what_is_finished(work, sent, status) -> None:
+    harness = in_process(command("--epochs", "400", frameworks=("fake-slow",)), work)
+    assert harness.stdout is not None
+    lines = []
+    for line in harness.stdout:
+        lines.append(line)
+        if "epoch 1/400" in line:
+            break
+    workers = psutil.Process(harness.pid).children()
+    harness.send_signal(sent)
+    rest, _ = harness.communicate(timeout=120)
+    assert harness.returncode == status, "".join(lines) + rest
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert workers
+    assert ended(workers)
+    assert Store("runs").files() == []
+
+
+def test_a_dry_run_prints_the_matrix_and_writes_nothing(work, capsys) -> None:
+    names = ("fake", "fake-slow")
+    assert main(command("--dry-run", "--seeds", "0", "1", frameworks=names)) == 0
+    out = capsys.readouterr().out
+    assert out.count("assumed") == 4
+    assert "4 runs, about" in out
+    assert not (work / "runs").exists()
+    assert main(command(frameworks=names)) == 0
+    assert main(command("--dry-run", frameworks=names)) == 0
+    assert capsys.readouterr().out.count("1 earlier of the same") == 2
+
+
+def test_a_reader_that_has_had_enough_gets_no_traceback(work) -> None:
+    harness = in_process(command("--dry-run"), work, stderr=subprocess.PIPE)
+    assert harness.stdout is not None
+    assert harness.stderr is not None
+    harness.stdout.close()  # before anything is written
+    errors = harness.stderr.read()
+    harness.stderr.close()
+    harness.wait()
+    assert errors == ""
+
+
+def test_no_temporary_directory_is_one_message(work, capsys, monkeypatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/nowhere']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    with pytest.raises(SystemExit) as end:
+        main(command())
+    assert end.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: cannot make a temporary directory: No usable")
+    assert "set TMPDIR" in errors
+
+
+def test_a_framework_of_the_suite_that_is_not_installed_is_skipped(work, capsys) -> None:
+    (work / "mine.toml").write_text(
+        'frameworks = ["fake", "fake-absent"]\ndataset = "galaxies.h5"\nbatch_size = 16\n'
+        'architectures = ["linear.toml"]\nepochs = 1\nthreads = 1\n'
+    )
+    assert main(["--suite", "mine.toml", "--no-report"]) == 0
+    runs = Store("runs").runs().set_index("framework")
+    assert runs["status"].to_dict() == {"fake": "ok", "fake-absent": "skipped"}
+    assert (
+        "pip install -c constraints.txt no_such_package_anywhere"
+        in runs.loc["fake-absent", "reason"]
+    )
+
+
+def test_a_store_that_fills_up_keeps_what_was_written(work, capsys, monkeypatch) -> None:
+    append = Store.append
+
+    def full(self: Store, run: dict, *rest: object) -> Path:
+        if run["seed"] == 1:
+            raise OSError(28, "cannot write to the results store runs: No space left on device")
+        return append(self, run, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "append", full)
+    assert main(command("--seeds", "0", "1")) == 2
+    errors = capsys.readouterr().err
+    assert "No space left on device" in errors
+    assert "kept: 1 finished before" in errors
+    assert Store("runs").runs()["seed"].tolist() == [0]
+
+
+BAD = {
+    "unknown framework": (["--frameworks", "tortch"], "did you mean 'torch'"),
+    "a framework that is not installed": (
+        ["--frameworks", "fake", "fake-absent"],
+        "fake-absent needs no_such_package_anywhere. Install with: python -m pip install",
+    ),
+    "unknown architecture": (["--architectures", "unma"], "did you mean 'unam'"),
+    "malformed architecture": (["--architectures", "broken.toml"], "broken.toml: layer 1 (conv)"),
+    "pictures too small": (["--architectures", "unam"], "runs out of pixels at layer"),
+    "unknown suite": (["--suite", "quik"], "did you mean 'quick'"),
+    "missing suite": (["--suite", "missing.toml"], "missing.toml"),
+    "unknown data set": (["--dataset", "galaxy01"], "galaxy10"),
+    "missing file": (["--dataset", "missing.h5"], "missing.h5"),
+    "truncated file": (["--dataset", "truncated.h5"], "truncated.h5"),
+    "wrong image key": (["--image-key", "pictures"], "pictures"),
+    "wrong label key": (["--label-key", "lables"], "lables"),
+    "unknown labels": (["--labels", "5way"], "5way"),
+    "labels that the file cannot give": (["--labels", "4way"], "4way"),
+    "unknown channel": (["--channels", "7"], "7"),
+    "unknown precision": (["--precision", "flaot32"], "did you mean 'float32'"),
+    "no TF32 on a CPU": (["--precision", "float32", "tf32"], "no TF32 on a CPU"),
+    "unknown tuning": (["--tuning", "tunde"], "did you mean 'tuned'"),
+    "unknown parity": (["--parity", "matchd"], "did you mean 'matched'"),
+    "no GPU": (["--device", "cuda"], "no NVIDIA GPU is visible"),
+    "batch too large": (["--batch-size", "16", "1000"], "batch size 1000 is larger"),
+    "batch of none": (["--batch-size", "0"], "'0' is not a whole number, 1 or more"),
+    "negative seed": (["--seeds", "-1"], "'-1' is not a whole number"),
+    "negative epochs": (["--epochs", "-2"], "'-2' is not a whole number"),
+    "too many threads": (["--threads", "100000"], "this process may use"),
+    "unknown option": (["--framworks", "torch"], "did you mean '--frameworks'"),
+    "unknown optimizer": (["--optimizer", "sdg"], "did you mean 'sgd'"),
+    "too few class weights": (["--class-weights", "1", "2"], "has 3 classes; give a number"),
+    "unknown class weights": (["--class-weights", "balancd"], "did you mean 'balanced'"),
+    "unknown callback field": (["--early-stopping", "patiense=2"], "did you mean 'patience'"),
+    "factor above one": (["--reduce-on-plateau", "factor=2"], "reduce_on_plateau.factor is 2.0"),
+    "unknown monitor": (["--keep-best", "validation_los"], "did you mean 'validation_loss'"),
+    "no validation set": (
+        ["--keep-best", "--validation-fraction", "0"],
+        "use a validation_fraction above 0",
+    ),
+    "negative learning rate": (["--learning-rate", "-1"], "learning_rate"),
+    "nothing to train on": (["--test-fraction", "1.5"], "test_fraction"),
+    "store is a file": (["--store", "galaxies.h5"], "galaxies.h5"),
+    "store below a file": (["--store", "galaxies.h5/runs"], "galaxies.h5/runs"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_message_and_exit_status_2(work, capsys, case: str) -> None:
+    options, message = BAD[case]
+    (work / "broken.toml").write_text('[[layers]]\ntype = "conv"\nfilers = 8\n')
+    (work / "truncated.h5").write_bytes((work / "galaxies.h5").read_bytes()[:3000])
+    try:
+        status = main(command(*options))
+    except SystemExit as end:
+        status = end.code  # type: ignore[assignment]
+    output = capsys.readouterr()
+    assert status == 2
+    assert message in output.err
+    assert output.err.startswith("error: ")
+    assert "Traceback" not in output.err
+    assert len(output.err.splitlines()) <= 3
+    assert Store("runs").files() == []
+
+
+def test_help_and_errors_import_nothing_heavy(work) -> None:
+    code = (
+        "import sys\nfrom benchmarks.run import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    for arguments in (["--help"], ["--precision", "x"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=machine.ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded = done.stdout.partition("LOADED ")[2].split()
+        assert "benchmarks" in loaded
+        assert not set(loaded) & {*HEAVY, *FRAMEWORKS, "numpy"}
+
+
+def test_no_framework_is_imported_by_the_harness_itself(work) -> None:
+    arguments = command("--no-report")
+    code = (
+        "import sys\nfrom benchmarks.run import main\nstatus = main(sys.argv[1:])\n"
+        "print('LOADED', status, *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    path = os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=work,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = done.stdout.partition("LOADED ")[2].split()
+    assert loaded[0] == "0"
+    assert not set(loaded) & set(FRAMEWORKS)
+
+
+def test_the_quick_suite_is_for_the_demo_galaxies_alone():
+    from benchmarks import run
+    from benchmarks.config import suite
+
+    def asked(*arguments: str) -> suite.Suite:
+        return run.requested(run.parser().parse_args(arguments))
+
+    assert asked() == suite.load("quick")
+    assert asked("--dataset", "demo") == suite.load("quick")
+    assert asked("--dataset", "my.h5").batch_size == suite.Suite().batch_size == (64,)
+    assert asked("--dataset", "my.h5", "--suite", "quick").batch_size == asked().batch_size

@@ -1,0 +1,443 @@
+"""The command benchmarks.track on stored runs: history, baselines, verdicts, refusals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.system import machine
+from benchmarks.track import main
+from benchmarks.tracking import options
+from benchmarks.tracking.compare import compare
+from benchmarks.tracking.history import History
+from benchmarks.tracking.metrics import GATED, METRICS, asked, metric
+from benchmarks.tracking.selection import select
+from benchmarks.tracking.trend import trends
+from results.stats.drift import drift_floor
+from results.store import Store
+from tests.helpers.factory import synthetic_run
+from tests.helpers.tracking_store import add_session, around, keep_sessions
+
+HEAVY = ("pandas", "matplotlib", "scipy", "h5py", "rich", "jinja2", "pooch", "pyarrow", "numpy")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Store("runs")
+
+
+def verdict(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_a_gate_knows_all_verdicts_and_their_statuses(store: Store, capsys) -> None:
+    keep_sessions(store)
+    add_session(store, "monday", around(5.0), commit="1" * 40)
+    assert main(["baseline", "set", "old"]) == 0
+    assert "baseline 'old': 8 runs of latest" in capsys.readouterr().out
+
+    def gate(*options: str) -> tuple[int, str, str]:
+        return verdict(capsys, "gate", "--baseline", "old", *options)
+
+    status, out, _ = gate()
+    assert status == 3
+    assert "the candidate has no run of this cell" in out
+    add_session(store, "tuesday", around(5.0, seed=1), day=1, commit="2" * 40)
+    status, out, _ = gate()
+    assert (status, "unchanged" in out) == (0, True)
+    add_session(store, "wednesday", around(5.6, seed=2), day=2, commit="3" * 40)
+    status, out, _ = gate()
+    assert (status, "regressed" in out) == (1, True)
+    assert gate("--threshold", "epoch-time=20%")[0] == 0
+    assert gate("--json", "verdicts.json")[0] == 1
+    (row,) = json.loads(Path("verdicts.json").read_text())
+    assert (row["verdict"], row["metric"], row["n_baseline"]) == ("regressed", "epoch-time", 8)
+    assert row["low"] < row["ratio"] < row["high"]
+    assert gate("--threshold", "epoch-time=3%,10")[0] == 0
+    add_session(store, "thursday", around(4.4, seed=3), day=3, commit="4" * 40)
+    status, out, _ = gate()
+    assert (status, "improved" in out) == (0, True)
+    assert gate("--candidate", "3333")[0] == 1
+    add_session(store, "friday", [5.0], day=4, status="oom", reason="asked for 9 TiB")
+    status, out, _ = gate()
+    assert status == 4
+    assert "1 of 1 runs failed: asked for 9 TiB" in out
+    add_session(store, "saturday", [9.0, 9.0], day=5)
+    status, out, _ = gate()
+    assert (status, "no-data" in out) == (3, True)
+
+
+def test_throughput_turns_the_direction_round(store: Store, capsys) -> None:
+    keep_sessions(store)
+    add_session(store, "one", around(5.0))
+    add_session(store, "two", around(6.0, seed=1), day=1)
+    status, out, _ = verdict(
+        capsys, "compare", "session=one", "session=two", "--metric", "images-per-second"
+    )
+    assert status == 1
+    assert "images/s" in out
+
+
+@pytest.mark.parametrize("name", ["epoch-time", "images-per-second"])
+def test_runs_in_turns_are_compared_epoch_by_epoch(store: Store, name) -> None:
+    """The machine changes its speed by a third between two epochs of a pair, and with it the
+    median of one of the two runs: up in every other block, down in the others."""
+    trained = len(synthetic_run()[1]) // 2
+    draw = np.random.default_rng(5)
+    before, after = [], []
+    for block in range(12):
+        for runs, seconds, changed in ((before, 5.0, trained // 2 + 1), (after, 5.5, trained // 2)):
+            late = np.arange(trained) >= changed
+            level = np.where(late if block % 2 else ~late, 1.0, 1.35)
+            runs.append(seconds * level * np.exp(draw.normal(0, 0.01, trained)))
+    executions = [set(add_session(store, "one", before)), set(add_session(store, "two", after))]
+    history = History.read(store)
+    names = history.values("execution_id", range(len(history)))
+    sides = [np.flatnonzero([one in mine for one in names]) for mine in executions]
+    (judged,) = compare(history, *sides, [metric(name)], store, interleaved=True)
+    assert judged.verdict.verdict == "regressed"
+    assert judged.verdict.floor < 0.02
+    slower = judged.verdict.ratio if name == "epoch-time" else 1 / judged.verdict.ratio
+    assert slower == pytest.approx(1.1, rel=0.01)
+    (apart,) = compare(history, *sides, [metric(name)], store)
+    assert apart.verdict.verdict == "no-data"
+
+
+def test_a_cell_that_did_not_run_is_no_data_beside_one_that_did(store: Store, capsys) -> None:
+    keep_sessions(store)
+    add_session(store, "one", around(5.0))
+    add_session(store, "one", around(7.0), framework="keras")
+    add_session(store, "two", around(5.0, seed=1), day=1)
+    status, out, _ = verdict(capsys, "compare", "session=one", "session=two")
+    assert status == 3
+    assert out.count("no-data") == 1
+    assert out.count("unchanged") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "told"),
+    [
+        ({"machine_id": "elsewhere", "machine": {"cpu": "Other"}}, "machine", "Other (elsewher"),
+        ({"cell_id": "x", "config": {"data": {"sha256": "d2"}}}, "data", "data.sha256 d1 -> d2"),
+        (
+            {"cell_id": "x", "config": {"data": {"sha256": "d1"}, "parity": "native"}},
+            "parity",
+            "parity matched -> native",
+        ),
+        (
+            {
+                "cell_id": "x",
+                "config": {
+                    "architecture": {"name": "c1"},
+                    "data": {"sha256": "d1"},
+                    "parity": "matched",
+                },
+            },
+            "spec",
+            "architecture.name c2 -> c1",
+        ),
+    ],
+)
+def test_what_differs_is_refused_by_name_unless_allowed(
+    store: Store, capsys, changes, field, told
+) -> None:
+    changes = dict(changes)
+    if "config" in changes:
+        usual = {"framework": "torch", "architecture": {"name": "c2"}, "parity": "matched"}
+        changes["config"] = usual | changes["config"]
+    keep_sessions(store)
+    add_session(store, "one", around(5.0))
+    add_session(store, "two", around(5.0, seed=1), day=1, **changes)
+    status, _, errors = verdict(capsys, "compare", "session=one", "session=two")
+    assert status == 2
+    assert "comparison refused" in errors
+    assert f"differ in {field} (" in errors
+    assert told in errors
+    assert f"--across {field}" in errors
+    status, out, _ = verdict(capsys, "compare", "session=one", "session=two", "--across", field)
+    assert (status, "unchanged" in out) == (0, True)
+
+
+def test_versions_of_one_session_are_compared_in_pairs(store: Store, capsys) -> None:
+    drift = np.linspace(1, 1.4, 10)
+    add_session(store, "one", (5.0 * drift).tolist())
+    config = {"framework": "torch@2.12", "architecture": {"name": "c2"}, "data": {"sha256": "d1"}}
+    slower = 5.5 * drift * np.exp(np.random.default_rng(0).normal(0, 0.002, 10))
+    add_session(
+        store,
+        "one",
+        slower.tolist(),
+        framework="torch@2.12",
+        config=config | {"parity": "matched"},
+        versions={"python": "3.11", "torch": "2.12.1"},
+    )
+    arguments = ("compare", "framework=torch", "framework=torch@2.12")
+    status, _, errors = verdict(capsys, *arguments)
+    assert status == 2
+    assert "framework torch -> torch@2.12" in errors
+    status, out, _ = verdict(capsys, *arguments, "--across", "framework")
+    assert status == 1
+    assert "pairs" in out
+    assert "1.100" in out
+
+
+def test_history_prints_and_draws_series_and_steps(store: Store, capsys, tmp_path) -> None:
+    for day in range(14):
+        level, version = (5.0, "2.12.0") if day < 7 else (5.6, "2.13.0")
+        add_session(
+            store,
+            f"s{day:02d}",
+            around(level, 2, seed=day),
+            day=day,
+            commit=f"{day:02d}" * 20,
+            versions={"python": "3.11", "torch": version},
+        )
+    assert main(["history", "--figure", "out"]) == 0
+    out = capsys.readouterr().out
+    assert "torch c2 demo" in out
+    assert "worse: torch c2 demo" in out
+    assert "first run s07-torch-0-7" in out
+    assert "commit 0606060606 -> 0707070707, torch 2.12.0 -> 2.13.0" in out
+    assert (tmp_path / "out" / "history-epoch-time.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["history", "--by", "version", "--no-figure"]) == 0
+    out = capsys.readouterr().out
+    assert "torch 2.12.0" in out
+    assert "torch 2.13.0" in out
+    assert main(["history", "--minimum-size", "0.5", "--no-figure"]) == 0
+    assert "worse: " not in capsys.readouterr().out
+    assert main(["history", "--no-figure", "--metric", "accuracy", "peak-memory"]) == 0
+    assert "peak memory (MiB)" in capsys.readouterr().out
+
+
+def test_points_are_medians_of_runs_with_one_commit_and_versions(store: Store) -> None:
+    add_session(store, "one", [1.0, 3.0, 2.0], commit="1" * 40)
+    add_session(store, "two", [4.0, 5.0], day=1, commit="1" * 40)
+    add_session(store, "three", [7.0], day=2, commit="2" * 40)
+    add_session(store, "four", [8.0], day=3, commit="1" * 40)
+    (trend,) = trends(History.read(store), METRICS["epoch-time"])
+    assert [point.value for point in trend.points] == [3.0, 7.0, 8.0]
+    assert [point.commit for point in trend.points] == ["1" * 10, "2" * 10, "1" * 10]
+
+
+def test_cells_that_no_column_tells_apart_show_their_hash(store: Store) -> None:
+    add_session(store, "one", [1.0], cell_id="a" * 16)
+    add_session(store, "one", [2.0], cell_id="b" * 16, day=1)
+    add_session(store, "one", [3.0], framework="keras")
+    view = {"augmentation": "crops40", "fraction": 0.1, "experiment": "cavanagh_c2_4way"}
+    add_session(store, "two", [4.0], framework="keras", cell_id="c" * 16, **view)
+    labels = [series.label for series in History.read(store).series()]
+    assert labels == [
+        "keras c2 demo batch 64 2 threads",
+        "keras c2 demo crops40 cavanagh_c2_4way batch 64 2 threads fraction 0.1",
+        "torch c2 demo batch 64 2 threads [aaaaaaaa]",
+        "torch c2 demo batch 64 2 threads [bbbbbbbb]",
+    ]
+
+
+def test_metrics_are_those_of_the_frames(store: Store) -> None:
+    add_session(store, "one", [1.0, 3.0, 2.0])
+    add_session(store, "two", [4.0], day=1, status="error", reason="broke")
+    history, runs = History.read(store), store.runs()
+    for name, column, scale in (
+        ("epoch-time", "epoch_seconds_median", 1),
+        ("images-per-second", "images_per_second", 1),
+        ("compile-time", "compile_seconds", 1),
+        ("peak-memory", "peak_memory_bytes", 2**-20),
+        ("accuracy", "test_accuracy", 1),
+    ):
+        expected = runs[column].astype("float64").where(runs["status"] == "ok") * scale
+        np.testing.assert_allclose(history.metric(METRICS[name]), expected)
+
+
+def test_a_damaged_file_is_named_and_the_rest_is_judged(store: Store, capsys) -> None:
+    keep_sessions(store)
+    add_session(store, "one", around(5.0))
+    add_session(store, "two", around(5.0, 9, seed=1), day=1)
+    damaged = store.path / "run-two-torch-8-1.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-50])
+    status, out, errors = verdict(capsys, "compare", "session=one", "session=two")
+    assert status == 0
+    assert "8/8" in out
+    assert errors.startswith(f"warning: skipped {damaged}: ")
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_baseline_names_executions_and_not_words(store: Store, capsys) -> None:
+    first = add_session(store, "one", around(5.0))
+    assert main(["baseline", "set", "main"]) == 0
+    add_session(store, "two", around(9.0), day=1)
+    store.compact()
+    history = History.read(store)
+    assert history.values("execution_id", select(history, "main", store)) == first
+    assert main(["baseline", "list"]) == 0
+    assert capsys.readouterr().out.endswith("main\n")
+
+
+BAD = {
+    "no store": (["gate", "--baseline", "x", "--store", "nowhere"], "nowhere has no runs"),
+    "gate without a baseline": (["gate"], "gate needs --baseline NAME"),
+    "unknown baseline": (["gate", "--baseline", "mian"], "did you mean 'main'"),
+    "unknown field": (["compare", "comit=1", "latest"], "did you mean 'commit'"),
+    "nothing fits": (["compare", "framework=jax", "latest"], "no run fits 'framework=jax'"),
+    "unknown metric": (["history", "--metric", "epochtime"], "did you mean 'epoch-time'"),
+    "no such metric measured": (["history", "--metric", "call-time"], "no finished run"),
+    "threshold": (["gate", "--baseline", "main", "--threshold", "epoch-time=x"], "epoch-time=5%"),
+    "across": (["compare", "latest", "latest", "--across", "machin"], "did you mean 'machine'"),
+    "baseline name": (["baseline", "set", "../x"], "letters, digits"),
+    "baseline named latest": (["baseline", "set", "latest"], "not 'latest'"),
+    "ambiguous commit": (["compare", "commit=ab", "latest"], "begins several commits"),
+    "missing file": (["import", "missing.json"], "no such file: missing.json"),
+    "nothing to test": (["selftest"], "needs --simulate N"),
+    "store is a file": (["history", "--store", "file"], "cannot read the results store file"),
+    "damaged baseline": (["gate", "--baseline", "broken"], "broken.json: not a baseline"),
+    "no checkout": (["gate", "--baseline-checkout", "nowhere"], "git worktree add"),
+    "no interpreter": (["gate", "--baseline-python", "nowhere"], "no such interpreter"),
+    "forbidden": (["gate", "--candidate-checkout", ".", "--baseline", "main"], "leave it out"),
+    "json elsewhere": (["compare", "latest", "zero", "--json", "no/x.json"], "no/x.json"),
+    "asv to stdout": (["export", "--format", "asv"], "name it with --output"),
+    "both directions": (
+        ["export", "--format", "github", "--metric", "epoch-time", "accuracy"],
+        "one direction per file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_message_and_exit_status_2(store: Store, capsys, case: str) -> None:
+    add_session(store, "zero", [5.0], commit="ab1" + "0" * 37)
+    add_session(store, "zero", [5.0], commit="ab2" + "0" * 37, framework="keras")
+    add_session(store, "one", around(5.0), day=1)
+    assert main(["baseline", "set", "main"]) == 0
+    Path("runs/baselines/broken.json").write_text("{}")
+    Path("file").write_text("")
+    if case == "forbidden":
+        Path("benchmarks").mkdir()
+        Path("benchmarks/run.py").write_text("")
+    capsys.readouterr()
+    arguments, message = BAD[case]
+    status, out, errors = verdict(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert errors.startswith("error: ")
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_thresholds_are_shares_or_percent() -> None:
+    (found,) = asked(["epoch-time"], ["epoch-time=20%,0.5"])
+    assert (found.rule.relative, found.rule.absolute) == (0.2, 0.5)
+    assert found.rule.excluded == 0.2
+    assert asked(["epoch-time"], ["epoch-time=0.01"])[0].rule.excluded == 0.08
+    assert metric("accuracy").larger_is_better
+    assert set(options.METRICS) == set(METRICS)
+    assert options.GATED == GATED
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom benchmarks.track import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=machine.ROOT, capture_output=True, text=True, check=True
+    )
+    assert "exit status of compare and gate" in done.stdout
+    assert not set(done.stdout.partition("LOADED ")[2].split()) & set(HEAVY)
+
+
+def test_judging_and_printing_do_without_pandas_and_scipy(store: Store) -> None:
+    keep_sessions(store)
+    add_session(store, "one", around(5.0))
+    add_session(store, "two", around(5.0, seed=1), day=1)
+    for arguments in (["gate", "--baseline", "session=one"], ["history", "--no-figure"]):
+        code = (
+            "import sys\nfrom benchmarks.track import main\nstatus = main(sys.argv[1:])\n"
+            "print('LOADED', status, *sorted({name.split('.')[0] for name in sys.modules}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, "--store", str(store.path.absolute())],
+            cwd=machine.ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded = done.stdout.partition("LOADED ")[2].split()
+        assert loaded[0] == "0"
+        assert not set(loaded) & {"pandas", "scipy", "matplotlib"}
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.03, 3), (0.002, 1)])
+def test_what_sessions_differed_by_before_is_part_of_the_noise_floor(
+    store: Store, capsys, spread: float, expected: int
+) -> None:
+    levels = 5.0 * np.exp(np.random.default_rng(0).normal(0, spread, 12))
+    for day, level in enumerate(levels):
+        add_session(store, f"s{day:02d}", around(level, 6, seed=day, spread=0.002), day=day)
+    add_session(store, "now", around(levels[-1] * 1.06, 6, seed=99, spread=0.002), day=20)
+    status, out, _ = verdict(capsys, "compare", "session=s11", "session=now")
+    assert status == expected
+    assert "12 tell how much sessions differ" in out
+    if expected == 3:
+        assert "sessions differ by up to" in out
+        assert "run both on the spot" in out
+
+
+def test_a_stored_baseline_says_nothing_before_sessions_are_kept(store: Store, capsys) -> None:
+    add_session(store, "s00", around(5.0, 12))
+    for day in range(1, 11):
+        assert main(["baseline", "set", "main"]) == 0
+        add_session(store, f"s{day:02d}", around(5.0 + 2 * (day > 8), 12, seed=day), day=day)
+        capsys.readouterr()
+        status, out, _ = verdict(capsys, "gate", "--baseline", "main")
+        assert status == (3 if day < 10 else 0), out
+        if day < 10:
+            assert f"and {day} sessions of this cell in the store do not tell" in out
+            assert "gate --baseline-checkout DIR" in out
+    status, out, _ = verdict(capsys, "gate", "--baseline", "session=s08")
+    assert (status, "regressed" in out) == (1, True)
+
+
+def test_the_further_back_the_baseline_the_higher_the_noise_floor(store: Store, capsys) -> None:
+    keep_sessions(store, 16)
+    add_session(store, "now", around(5.0, seed=99))
+    floors = []
+    for session in ("kept15", "kept11", "kept00"):
+        main(["compare", f"session={session}", "session=now", "--json", "out.json"])
+        floors.append(np.log1p(json.loads(Path("out.json").read_text())[0]["floor"]))
+    assert floors[1] == pytest.approx(floors[0] * 5**0.5)
+    assert floors[2] == pytest.approx(floors[0] * 4)
+    main(["compare", "session=now", "session=kept11", "--json", "out.json"])  # the other way round
+    seconds = [around(5.0, 3, seed=100 + number) for number in range(16) if number != 11]
+    medians = [np.median(times) for times in [*seconds, around(5.0, seed=99)]]
+    found = json.loads(Path("out.json").read_text())[0]["floor"]
+    assert found == pytest.approx(drift_floor(medians, 5))
+
+
+def test_runs_of_one_session_need_no_other_session(store: Store, capsys) -> None:
+    add_session(store, "one", around(5.0))
+    config = {"framework": "torch@2.12", "architecture": {"name": "c2"}, "data": {"sha256": "d1"}}
+    config |= {"parity": "matched"}
+    slower = around(5.6, 7, seed=1)  # one run is missing: no pairs
+    add_session(store, "one", slower, framework="torch@2.12", config=config)
+    arguments = ("compare", "framework=torch", "framework=torch@2.12", "--across", "framework")
+    status, out, _ = verdict(capsys, *arguments)
+    assert (status, "8/7 " in out) == (1, True)
+
+
+def test_a_pair_of_which_one_run_failed_is_left_out(store: Store) -> None:
+    add_session(store, "before", [5.0, 5.1, 5.2])
+    add_session(store, "before", [5.3], day=1, status="oom", reason="asked for 9 TiB")
+    add_session(store, "after", [5.5, 5.6, 5.7, 5.8], day=2)
+    history = History.read(store)
+    rows = select(history, "session=before", store), select(history, "session=after", store)
+    epoch_time = METRICS["epoch-time"]
+    (found,) = compare(history, *rows, [epoch_time], store, interleaved=True)
+    assert (found.verdict.paired, found.verdict.n_baseline) == (True, 3)

@@ -1,0 +1,199 @@
+"""A run's training with callbacks, in this process, by the NumPy reference."""
+
+import gc
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.config.matrix import matrix
+from benchmarks.config.plan import DataView, RunConfig, SplitSizes
+from benchmarks.config.suite import Suite
+from benchmarks.data.loader import Feed, Part
+from benchmarks.data.staging import StagedData
+from benchmarks.worker.callbacks import Control
+from benchmarks.worker.timer import Clock
+from benchmarks.worker.trainer import Training
+from datasets.augment import copies_of
+from datasets.splits import Split
+from frameworks.numpy.backend import NumpyReference
+from frameworks.spec import weights as canonical
+from frameworks.spec.recipe import SGD, EarlyStopping, KeepBest, Recipe, ReduceOnPlateau
+
+CLASSES, SIDE = 3, 6
+EPOCHS = 12
+VIEW = DataView(
+    dataset="test",
+    sha256="0" * 64,
+    labels="native",
+    channels="rgb",
+    height=SIDE,
+    width=SIDE,
+    image_channels=3,
+    classes=CLASSES,
+)
+LINEAR = 'layers = [{type = "flatten"}, {type = "dense", units = "classes"}]'
+# Large enough that the validation loss goes up and down.
+HASTY = SGD(learning_rate=0.5, velocity_form="rate_outside")
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Iterator[None]:
+    """A training takes what there is out of the garbage collector's sight."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def data() -> StagedData:
+    random = np.random.default_rng(0)
+    labels = np.arange(90, dtype=np.int64) % CLASSES
+    images = random.integers(0, 200, (90, SIDE, SIDE, 3), dtype=np.uint8)
+    images[..., 0] += (25 * labels[:, None, None]).astype(np.uint8)
+    rows = np.arange(90)
+    split = Split(rows[:50], rows[50:70], rows[70:])
+    return StagedData(images, labels, split, rows, copies_of(SIDE, SIDE))
+
+
+@pytest.fixture
+def made(tmp_path, data):
+    """A function that makes a training from changes to the recipe, and what it sent."""
+    file = tmp_path / "linear.toml"
+    file.write_text(LINEAR)
+
+    def make(**changes: Any) -> tuple[Training, list[dict]]:
+        suite = Suite(
+            frameworks=("torch",),
+            architectures=(str(file),),
+            batch_size=(16,),
+            precision=("float64",),
+        )
+        (run,) = matrix(suite, VIEW, SplitSizes(50, 20, 20), devices={}, threads=1)
+        recipe = Recipe(**({"optimizer": HASTY, "epochs": EPOCHS, "batch_size": 16} | changes))
+        config: RunConfig = msgspec.structs.replace(run.config, recipe=recipe)
+        network = config.network()
+        initial = canonical.initial(network, 0)
+        backend = NumpyReference(network, recipe, config.runtime(), initial)
+        rows: list[dict] = []
+        channel = SimpleNamespace(
+            send=lambda event, **content: rows.extend(content.get("rows", []))
+        )
+        clock = Clock(channel)  # type: ignore[arg-type]
+        validation = Part(data, data.split.validation, 16)
+        return Training(config, backend, Feed(config, network, data), validation, clock), rows
+
+    return make
+
+
+def trained(training: Training) -> list[canonical.Weights]:
+    """Run it; the weights after each epoch."""
+    seen: list[canonical.Weights] = []
+    training.after_epoch = lambda now: seen.append(now.backend.get_weights())
+    training.run()
+    return seen
+
+
+def losses(rows: list[dict]) -> list[float]:
+    """Validation losses from epoch 1 on."""
+    return [row["loss"] for row in rows if row["split"] == "validation" and row["epoch"]]
+
+
+def equal(one: canonical.Weights, other: canonical.Weights) -> bool:
+    return all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def test_it_stops_where_the_scores_say(made) -> None:
+    training, rows = made(early_stopping=EarlyStopping(patience=2))
+    seen = trained(training)
+    assert 3 <= len(seen) < EPOCHS
+    assert training.done == len(seen) == max(row["epoch"] for row in rows)
+    assert training.facts() == {"epochs_trained": len(seen), "tested_epoch": len(seen)}
+    assert equal(training.backend.get_weights(), seen[-1])
+    found = losses(rows)
+    assert int(np.argmin(found)) == len(found) - 3, "two epochs without a better one"
+
+
+def test_the_time_of_warm_up_epochs_does_not_count_but_is_kept(made) -> None:
+    training, rows = made(epochs=3)
+    training.config = msgspec.structs.replace(training.config, warmup_epochs=2)
+    training.run()
+    seconds = [row["epoch_seconds"] for row in rows if row["split"] == "train"]
+    assert seconds[:2] == [None, None]
+    assert seconds[2] > 0
+    kept = training.facts()["extra"]["warmup_epoch_seconds"]
+    assert len(kept) == 2
+    assert sum(kept) + seconds[2] == pytest.approx(training.clock.seconds["train"])
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        {"keep_best": KeepBest()},
+        {"keep_best": KeepBest(monitor="validation_accuracy")},
+        {"early_stopping": EarlyStopping(patience=3, restore_best=True)},
+    ],
+    ids=["keep best loss", "keep best accuracy", "restore best"],
+)
+def test_it_ends_with_the_weights_of_the_best_epoch(made, callbacks) -> None:
+    training, rows = made(**callbacks)
+    seen = trained(training)
+    scores = [row for row in rows if row["split"] == "validation" and row["epoch"]]
+    if "accuracy" in str(callbacks):
+        best = 1 + int(np.argmax([row["accuracy"] for row in scores]))
+    else:
+        best = 1 + int(np.argmin([row["loss"] for row in scores]))
+    assert best < len(seen)
+    assert equal(training.backend.get_weights(), seen[best - 1])
+    assert not equal(training.backend.get_weights(), seen[-1])
+    assert training.facts() == {"epochs_trained": len(seen), "tested_epoch": best}
+
+
+def test_the_rate_of_the_control_is_the_backends(made) -> None:
+    plateau = ReduceOnPlateau(patience=1, factor=0.5, min_learning_rate=0.05)
+    training, rows = made(reduce_on_plateau=plateau)
+    rates: list[float] = []
+    training.after_epoch = lambda now: rates.append(now.backend.learning_rate)  # type: ignore[attr-defined]
+    training.run()
+    control = Control(training.config.recipe)
+    told = {row["epoch"]: row["learning_rate"] for row in rows if row["split"] == "train"}
+    for epoch in range(1, EPOCHS + 1):
+        assert told[epoch] == control.learning_rate
+        scores = next(r for r in rows if r["epoch"] == epoch and r["split"] == "validation")
+        control.validated(epoch, scores)
+        assert rates[epoch - 1] == control.learning_rate
+    assert len(set(rates)) >= 3
+    assert min(rates) >= 0.05
+
+
+def test_without_callbacks_it_ends_with_the_last_weights(made) -> None:
+    training, _ = made()
+    seen = trained(training)
+    assert len(seen) == EPOCHS
+    assert training.best_weights is None
+    assert training.facts() == {"epochs_trained": EPOCHS, "tested_epoch": EPOCHS}
+
+
+def test_callbacks_without_a_validation_set_are_refused(made, data) -> None:
+    training, _ = made(keep_best=KeepBest())
+    arguments = (training.config, training.backend, training.feed)
+    with pytest.raises(ValueError, match="use a validation_fraction above 0"):
+        Training(*arguments, Part(data, data.split.validation[:0], 16), training.clock)
+
+
+def test_the_loss_of_training_is_weighted_by_class_and_validation_is_not(made) -> None:
+    """Twice the weight for all is twice the loss; a rate half as large takes the same way."""
+    plain, rows = made(optimizer=msgspec.structs.replace(HASTY, learning_rate=0.02), epochs=2)
+    doubled, others = made(
+        optimizer=msgspec.structs.replace(HASTY, learning_rate=0.01),
+        epochs=2,
+        class_weights=(2.0,) * CLASSES,
+    )
+    trained(plain)
+    trained(doubled)
+    for row, other in zip(rows, others, strict=True):
+        factor = 2 if row["split"] == "train" else 1
+        assert other["loss"] == pytest.approx(factor * row["loss"], rel=1e-12)
+        assert other["accuracy"] == row["accuracy"]

@@ -1,0 +1,40 @@
+"""Which forms of a default a framework lacks: what the table says, tried on the framework."""
+
+import pytest
+
+from frameworks.backend import Runtime, framework
+from frameworks.spec.architecture import Architecture, BatchNorm, Conv, Dense, Flatten
+from frameworks.spec.defaults import CANNOT, NATIVE, fill_architecture, fill_recipe
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import OPTIMIZERS, Adam, Recipe
+
+LAYERS = (
+    Conv(filters=2, kernel=1, name="conv1"),
+    BatchNorm(name="batch_norm1"),
+    Flatten(name="flatten"),
+    Dense(units="classes", name="dense1"),
+)
+
+
+def refused(name: str, field: str, value: object) -> bool:
+    """Whether the framework refuses to be built with one field of its own defaults changed."""
+    chosen = framework(name)
+    defaults = {**NATIVE[chosen.defaults], field: value}
+    optimizer = OPTIMIZERS.get(field.split(".")[0], Adam)()
+    architecture = fill_architecture(Architecture(name="small", layers=LAYERS), defaults)
+    network = Network(architecture, (4, 4, 3), 3)
+    recipe = fill_recipe(Recipe(optimizer=optimizer, epochs=1, batch_size=2), defaults)
+    try:
+        chosen.backend()(network, recipe, Runtime(), None)
+    except SpecificationError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["keras", "torch", "jax"])
+def test_a_framework_refuses_what_the_table_says_and_nothing_else(name):
+    own = NATIVE[framework(name).defaults]
+    others = {(field, column[field]) for column in NATIVE.values() for field in own}
+    found = {(field, value) for field, value in others if refused(name, field, value)}
+    assert found == set(CANNOT[framework(name).defaults].items())

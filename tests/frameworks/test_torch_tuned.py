@@ -1,0 +1,256 @@
+"""What is the tuned PyTorch backend's own: its batch norm, its feeds, its fallback."""
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.batches import Epoch, MaskSpec, split_into_batches
+from frameworks import feed
+from frameworks.backend import Framework, Runtime, framework
+from frameworks.spec import recipe
+from frameworks.spec.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool
+from frameworks.spec.defaults import fill_recipe
+from frameworks.spec.reading import SpecificationError
+from frameworks.torch.backend import TorchBackend
+from frameworks.torch.graph import StepGraph
+from frameworks.torch.tuned import TunedTorchBackend
+from frameworks.torch.tuned_model import batch_norm
+from tests.helpers.small_networks import network, random_weights
+
+NET = network(
+    Conv(filters=4, kernel=3, activation="relu"),
+    MaxPool(size=2),
+    Dropout(rate=0.25),
+    BatchNorm(),
+    Flatten(),
+)
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.integers(0, 256, (11, *NET.input_shape), dtype=np.uint8)
+LABELS = GENERATOR.integers(0, NET.classes, 11)
+ON_GPU = ("compiled", "one_graph")  # choices that a CPU does not have
+
+
+def epoch():
+    masks = MaskSpec(NET.dropout_shapes, NET.dropout_rates, 0)
+    return Epoch(IMAGES, LABELS, split_into_batches(np.arange(11), 4), 1, masks)
+
+
+def backend(kind=TunedTorchBackend, optimizer=None, **runtime):
+    filled = fill_recipe(recipe.Recipe(optimizer=optimizer or recipe.Adam(), batch_size=4))
+    return kind(NET, filled, Runtime(precision="float64", **runtime), random_weights(NET))
+
+
+def test_the_registry_knows_both_tunings():
+    assert framework("torch").backend() is TorchBackend
+    assert framework("torch").backend("tuned") is TunedTorchBackend
+    with pytest.raises(SpecificationError, match="did you mean 'tuned'"):
+        framework("torch").backend("tunde")
+    with pytest.raises(SpecificationError, match="'mine' has no tuned backend"):
+        Framework("mine", "module:class", {}, "torch").backend("tuned")
+
+
+def test_batch_norm_sums_more_exactly_than_plain_float32():
+    x = torch.from_numpy(GENERATOR.normal(3, 1, (64, 32, 63, 63)))
+    single = x.float().contiguous(memory_format=torch.channels_last)
+    _, mean, variance = batch_norm(single, torch.ones(32), torch.zeros(32), 1e-3)
+    exact = single.double()
+    assert torch.allclose(mean.double(), exact.mean((0, 2, 3)), rtol=1e-6)
+    assert torch.allclose(variance.double(), exact.var((0, 2, 3), correction=0), rtol=2e-6)
+
+
+def test_batch_norm_has_the_gradient_of_its_formula():
+    x = torch.randn(3, 4, 5, 6, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    gamma, beta = torch.randn(2, 4, dtype=torch.float64)
+    inputs = [t.clone().requires_grad_() for t in (x, gamma, beta)]
+    assert torch.autograd.gradcheck(lambda *a: batch_norm(*a, 1e-3)[0], inputs)
+
+
+def test_staged_streamed_and_idiomatic_train_alike():
+    staged, streamed, idiomatic = backend(), backend(), backend(TorchBackend)
+    staged.stage(IMAGES, LABELS)
+    assert staged.settings()["data"] == "on the device, uint8"
+    assert streamed.settings()["data"] == "streamed"
+    results = [one.train_epoch(epoch()) for one in (staged, streamed, idiomatic)]
+    for found in results[:2]:
+        assert found.loss == pytest.approx(results[2].loss, rel=1e-12)
+        assert found.accuracy == results[2].accuracy
+    expected = idiomatic.get_weights()
+    for key, value in staged.get_weights().items():
+        np.testing.assert_array_equal(value, streamed.get_weights()[key])
+        np.testing.assert_allclose(value, expected[key], rtol=1e-7, atol=1e-9)
+    assert staged.host_wait_seconds > 0
+
+
+def test_a_streamed_feed_can_be_asked_for_and_trains_alike():
+    streamed, staged = backend(feed="streamed"), backend(feed="staged")
+    for one in (streamed, staged):
+        one.stage(IMAGES, LABELS)
+    assert streamed.settings()["data"] == "streamed"
+    assert staged.settings()["data"] == "on the device, uint8"
+    assert streamed.train_epoch(epoch()) == staged.train_epoch(epoch())
+
+
+def test_a_staged_feed_that_does_not_fit_is_refused(monkeypatch):
+    monkeypatch.setattr(feed, "STAGED_SHARE", 0.0)
+    with pytest.raises(SpecificationError, match="use feed auto or streamed"):
+        backend(feed="staged").stage(IMAGES, LABELS)
+
+
+def test_what_does_not_fit_is_streamed(monkeypatch):
+    monkeypatch.setattr(feed, "STAGED_SHARE", 0.0)
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    assert one.settings()["data"] == "streamed"
+    assert np.isfinite(one.train_epoch(epoch()).loss)
+
+
+@pytest.mark.parametrize("choice", [c for c in TunedTorchBackend.CHOICES if c not in ON_GPU])
+def test_every_choice_can_be_left_out(choice):
+    kind = type("Without", (TunedTorchBackend,), {"without": frozenset({choice})})
+    one, whole = backend(kind), backend()
+    for each in (one, whole):
+        each.stage(IMAGES, LABELS)
+    assert one.settings() != whole.settings()
+    assert one.train_epoch(epoch()).loss == pytest.approx(whole.train_epoch(epoch()).loss)
+
+
+def test_where_torch_cannot_compile_it_trains_eagerly_and_says_why(monkeypatch):
+    def compiling(function, **options):
+        def run(*arguments):
+            raise RuntimeError("no C++ compiler found")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    one = backend()
+    with pytest.warns(UserWarning, match="training is eager"):
+        one._compile_forward(epoch(), graphs=True)
+    assert "no C++ compiler found" in one.settings()["compiled"]
+    assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
+
+
+@pytest.mark.parametrize(("graphs", "mode"), [(True, "reduce-overhead"), (False, None)])
+def test_each_batch_size_is_compiled_for_itself(monkeypatch, graphs, mode):
+    """Else the last, smaller batch turns the full batches' graph into one of dynamic shapes."""
+    asked = []
+
+    def compiling(function, **options):
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    one = backend()
+    one._compile_forward(epoch(), graphs=graphs)
+    assert asked == [{"mode": mode, "dynamic": False}]
+
+
+class Played(StepGraph):
+    """A graph without a GPU: a replay computes the step again."""
+
+    def __init__(self, *arguments, **options):
+        cuda = torch.cuda.CUDAGraph
+        torch.cuda.CUDAGraph = lambda: self
+        try:
+            super().__init__(*arguments, **options)
+        finally:
+            torch.cuda.CUDAGraph = cuda
+        self.captures = 0
+
+    def like(self):
+        what = self._what[0] if len(self._what) == 1 else self._what
+        parts = {"gather": self._gather, "forward": self._forward}
+        parts |= {"optimizer": self._optimizer, "project": self._project}
+        return Played(what, self._masks, **parts)
+
+    def warm_up(self):
+        self._counter.zero_()
+        self._step()
+
+    def capture(self, pool):
+        self.captures += 1
+
+    def replay(self):
+        self._step()
+
+
+@pytest.mark.parametrize("feed", ["staged", "streamed"])
+def test_a_recorded_step_trains_as_one_that_is_launched(monkeypatch, feed):
+    """All batches of an epoch, whole ones and the last, the optimizer's count, the sums."""
+    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    launched, recorded = backend(feed=feed), backend(feed=feed)
+    for one in (launched, recorded):
+        if feed == "staged":
+            one.stage(IMAGES, LABELS)
+    recorded._record(epoch())
+    assert len(recorded._graphs) == 2  # four images, and the last three
+    for _ in range(2):
+        expected, found = launched.train_epoch(epoch()), recorded.train_epoch(epoch())
+        assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+        assert found.accuracy == expected.accuracy
+    np.testing.assert_equal(
+        recorded.get_optimizer_state()["step"], launched.get_optimizer_state()["step"]
+    )
+    for key, value in launched.get_weights().items():
+        np.testing.assert_allclose(recorded.get_weights()[key], value, rtol=1e-12)
+
+
+def test_a_step_is_recorded_anew_where_rate_state_or_data_moved(monkeypatch):
+    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    one = backend()
+    one.stage(IMAGES, LABELS)
+    one._record(epoch())
+    first = dict(one._graphs)
+    one.train_epoch(epoch())
+    assert one._graphs == first
+    one.set_learning_rate(1e-4)
+    one.train_epoch(epoch())
+    second = dict(one._graphs)
+    assert not any(second[key] is first[key] for key in first)
+    one.set_optimizer_state(one.get_optimizer_state())
+    one.train_epoch(epoch())
+    third = dict(one._graphs)
+    assert not any(third[key] is second[key] for key in second)
+    one.stage(IMAGES.copy(), LABELS)
+    one.train_epoch(epoch())
+    assert not any(one._graphs[key] is third[key] for key in third)
+
+
+def test_a_step_is_recorded_in_training_also_after_an_evaluation(monkeypatch):
+    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    one, modes = backend(), []
+    monkeypatch.setattr(Played, "capture", lambda self, pool: modes.append(one.model.training))
+    one.stage(IMAGES, LABELS)
+    one._record(epoch())
+    for change in (
+        lambda: one.set_learning_rate(1e-4),
+        lambda: one.set_optimizer_state(one.get_optimizer_state()),
+    ):
+        one.predict(IMAGES)
+        change()
+    assert modes == [True] * 6
+
+
+def test_a_step_that_cannot_be_recorded_is_launched_and_the_row_says_why(monkeypatch):
+    def refused(*arguments, **options):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(TunedTorchBackend, "_step_graph", refused)
+    one = backend()
+    with pytest.warns(UserWarning, match="no CUDA graph of a step"):
+        one._record(epoch())
+    assert "not permitted" in one.settings()["compiled"]
+    assert one.train_epoch(epoch()).loss == pytest.approx(backend().train_epoch(epoch()).loss)
+
+
+def test_a_fused_state_goes_out_and_in():
+    one, other = backend(), backend()
+    one.train_epoch(epoch())
+    other.set_weights(one.get_weights())
+    other.set_optimizer_state(one.get_optimizer_state())
+    for each in (one, other):
+        each.train_epoch(epoch())
+    for key, value in one.get_weights().items():
+        np.testing.assert_allclose(other.get_weights()[key], value, rtol=1e-12)
