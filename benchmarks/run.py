@@ -108,10 +108,10 @@ def _main(options: argparse.Namespace) -> int:
     with _explained():
         asked = asked_for(options)
 
-    from benchmarks.config.request import announce_each, prepare_each
     from benchmarks.data.cache import OneView
     from benchmarks.data.staging import scratch_directory
-    from benchmarks.runner import prepare
+    from benchmarks.runner.announce import announce, announce_each, print_plan
+    from benchmarks.runner.prepare import prepare, prepare_each
     from results.store import Store
 
     store = Store(options.store)
@@ -121,7 +121,7 @@ def _main(options: argparse.Namespace) -> int:
                 scratch = stack.enter_context(scratch_directory())
                 views = OneView(scratch, None if options.dry_run else store)
                 preparing = partial(
-                    prepare.prepare,
+                    prepare,
                     store=store,
                     views=views,
                     named=options.frameworks is not None,
@@ -132,9 +132,9 @@ def _main(options: argparse.Namespace) -> int:
                 prepared = prepare_each(asked, preparing)
             if len(asked) > 1 or options.experiments:
                 announce_each(asked, prepared)
-            prepare.announce(prepared)
+            announce(prepared)
             if options.dry_run:
-                prepare.print_plan(prepared)
+                print_plan(prepared)
                 return OK
             with _explained():
                 keeping = kept(

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from report.numbers import count, listed
+from report.numbers import listed
 from report.section import Block, Note
 from results.views.views import Frames, View
+from results.views.words import count
 
 BUSY = 0.5  # load average for each CPU
 

@@ -7,8 +7,9 @@ from rich.text import Text
 
 from report.endings import ending
 from report.estimates import brackets, epoch_time, mean_accuracy
-from report.numbers import NONE, count, fixed, significant, spread, with_interval
+from report.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, View
+from results.views.words import count
 
 _FAILURES = 10
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.views.looks import looks, plain
+
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
@@ -147,12 +149,12 @@ def figure(maps: Maps, layer: str) -> Figure:
 
     from report import style
 
-    looks = style.looks(maps.of)
+    shown_as = looks(maps.of)
     values = np.concatenate([maps.of[name][layer].ravel() for name in maps.of])
     low, high = np.percentile(values, [100 - PERCENTILE, PERCENTILE])
     low, high = (0.0 if low >= 0 else low), (high if high > low else low + 1)
     panel = 3.0 if len(maps.of) > 2 else 3.8
-    shown = {name: tiled(maps.of[name][layer]) for name in looks}
+    shown = {name: tiled(maps.of[name][layer]) for name in shown_as}
     tall = max(picture.shape[0] / picture.shape[1] for picture in shown.values())
     made = style.figure(2.3 + (panel + 0.1) * len(maps.of), max(1.5, panel * tall) + 1.15)
     grid = GridSpec(1, 1 + len(maps.of), figure=made, width_ratios=[1.5, *[panel] * len(maps.of)])
@@ -165,12 +167,12 @@ def figure(maps: Maps, layer: str) -> Figure:
     # the root shows faint maps beside bright ones; where outputs are negative there is none
     norm = Normalize(low, high) if low < 0 else PowerNorm(0.5, low, high)
     panels = []
-    for place, (name, look) in enumerate(looks.items(), start=1):
+    for place, (name, look) in enumerate(shown_as.items(), start=1):
         axes = made.add_subplot(grid[place])
         drawn = axes.imshow(shown[name], cmap=colours, norm=norm, interpolation="nearest")
         told = maps.facts["frameworks"][name]
         axes.set_title(f"{look.name}, epoch {told['tested_epoch']}", color=look.colour)
-        axes.set_xlabel(style.plain(f"predicts: {told['predicted']}"), fontsize=7.5)
+        axes.set_xlabel(plain(f"predicts: {told['predicted']}"), fontsize=7.5)
         _without_ticks(axes)
         panels.append(axes)
     extend, label = ("both", "output") if low < 0 else ("max", "output (root scale)")
@@ -182,10 +184,9 @@ def figure(maps: Maps, layer: str) -> Figure:
 
 def caption(maps: Maps, layer: str) -> str:
     """What a figure shows: data, network, training, scale, and how far equal weights are apart."""
-    from report import style
 
     facts = maps.facts
-    looks = style.looks(maps.of)
+    drawn = looks(maps.of)
     labels = "" if facts["labels"] == "native" else f", {facts['labels']} labels"
     trained = {told["epochs_trained"] for told in facts["frameworks"].values()}
     epochs = " and ".join(str(number) for number in sorted(trained))
@@ -202,9 +203,9 @@ def caption(maps: Maps, layer: str) -> str:
     if apart:
         largest = max(apart, key=lambda name: apart[name])
         sentences.append(
-            f"Given the same weights, those of {looks[facts['weights_of']].name}, the frameworks "
+            f"Given the same weights, those of {drawn[facts['weights_of']].name}, the frameworks "
             f"differ by at most {apart[largest]:.1e} of the layer's largest value, in "
-            f"{looks[largest].name}."
+            f"{drawn[largest].name}."
         )
     return " ".join(sentences)
 

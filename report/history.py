@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from report import style
+from results.views.looks import looks, plain
 
 _PANELS = 6  # of one figure; the table has them all
 _COLUMNS = 2
@@ -53,12 +54,12 @@ def draw(panels: Sequence[Panel], title: str, unit: str, path: Path) -> None:
     label = f"{title}{f' ({unit})' if unit else ''}"
     columns = min(_COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
-    looks = style.looks(panel.framework for panel in shown)
+    drawn = looks(panel.framework for panel in shown)
     with mpl.rc_context(style.RC):
         figure = style.figure(4.6 * columns, 0.7 + 1.75 * rows)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for place, panel in zip(axes, shown, strict=False):
-            _draw(place, panel, looks[panel.framework].colour, label)
+            _draw(place, panel, drawn[panel.framework].colour, label)
         for place in axes[len(shown) :]:
             place.set_visible(False)
         machines = sorted({panel.machine_id[:8] for panel in shown})
@@ -100,10 +101,10 @@ def _draw(axes: Axes, panel: Panel, colour: str, label: str) -> None:
             fontsize=6.5,
             color=style.WARNING,
         )
-    axes.set_title(style.plain(panel.label), fontsize=7.5)
+    axes.set_title(plain(panel.label), fontsize=7.5)
     axes.set_ylabel(label)
     places = np.unique(np.linspace(0, len(values) - 1, _TICKS).round().astype(int))
-    axes.set_xticks(places, [style.plain(panel.commits[place][:8]) for place in places])
+    axes.set_xticks(places, [plain(panel.commits[place][:8]) for place in places])
     axes.set_xlabel("commit, oldest first")
     axes.grid(axis="y")
     span = max(float(np.ptp(values)), 0.02 * float(np.median(values)))

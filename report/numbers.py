@@ -1,7 +1,6 @@
 """Numbers as text: rounded to what they are worth, with their interval."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from results.stats.intervals import Interval
@@ -46,22 +45,6 @@ def spread(values: Sequence[float], decimals: int) -> str:
     """Lowest and highest value, or the one value."""
     low, high = fixed(min(values), decimals), fixed(max(values), decimals)
     return low if low == high else f"{low} to {high}"
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """As in "1 seed", "3 seeds"."""
-    several = plural or (f"{noun}es" if noun.endswith("s") else f"{noun}s")
-    return f"{number:,} {noun if number == 1 else several}"
-
-
-def mostly(values: dict[str, str]) -> str:
-    """What most have first, then who differs, as in "3 runs each; c2 JAX: 2 runs"."""
-    if not values:
-        return ""
-    (common, number), *_ = Counter(values.values()).most_common()
-    others = [f"{name}: {value}" for name, value in values.items() if value != common]
-    each = " each" if number > 1 else ""
-    return "; ".join([common + each, *others])
 
 
 def listed(names: list[str]) -> str:

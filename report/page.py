@@ -10,7 +10,7 @@ import jinja2
 import matplotlib
 
 from report import style
-from report.numbers import count, listed
+from report.numbers import listed
 from report.section import MakeSection, Picture, Section
 from report.sections import (
     attribution,
@@ -28,6 +28,7 @@ from report.sections import (
 )
 from results.store import Store
 from results.views.views import Frames
+from results.views.words import count
 
 # In the order of the page. A later part of the report is a function added here.
 SECTIONS: tuple[MakeSection, ...] = (

@@ -10,14 +10,8 @@ from itertools import product
 import msgspec
 import numpy as np
 
-from benchmarks.config.plan import (
-    DataView,
-    Device,
-    PlannedRun,
-    RunConfig,
-    SplitSettings,
-    SplitSizes,
-)
+from benchmarks.config.plan import PlannedRun, SplitSizes
+from benchmarks.config.runconfig import DataView, Device, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite
 from benchmarks.recipes import recipes
 from datasets.batches import split_into_batches

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
 from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
 from frameworks.spec import weights as canonical

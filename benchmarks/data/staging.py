@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.config.plan import DataView, SplitSizes
+from benchmarks.config.plan import SplitSizes
+from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images

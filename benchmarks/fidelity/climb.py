@@ -18,16 +18,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.__main__ import RUNGS, STEPS, parser
 from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.console import show, tell
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import collect
+from benchmarks.fidelity.options import RUNGS, STEPS, parser
 from benchmarks.fidelity.rungs import divergence as noise
 from benchmarks.fidelity.rungs.divergence_run import against_own_noise
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.judge import judge
+from benchmarks.fidelity.rungs.settle import settled
 from benchmarks.process import device
 from benchmarks.system import machine
 from frameworks.backend import Precision, framework, without_version
@@ -209,12 +210,12 @@ def _cases(
     cases: list[Case] = []
     if "R0-R2" in options.rungs:
         batches = ladder.one_batch(networks, options.precision, options.classes, **shared)
-        cases += [ladder.settled(case) for case in batches]
+        cases += [settled(case) for case in batches]
     for classes in options.classes:
         if "R4" in options.rungs:
             each = options.precision, optimizers, options.rate
             whole = ladder.one_step(networks, *each, classes=classes, **shared)
-            cases += [ladder.settled(case) for case in whole]
+            cases += [settled(case) for case in whole]
         if "R5a" in options.rungs and "float64" in options.precision:
             exact = optimizers, _steps(options, "R5a"), options.adam_epsilon, options.rate
             both = training | {"measure": ("steps", "epoch")}

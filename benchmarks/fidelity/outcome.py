@@ -37,8 +37,8 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
         FileNotFoundError: the store has no runs.
         ValueError: a margin that is not above 0, or no two frameworks to compare.
     """
-    from report.style import ordered
     from results.studies.outcome import between
+    from results.views.looks import ordered
     from results.views.views import Frames
 
     for name, value in (("accuracy", margin), ("cross-entropy", cross_entropy_margin)):

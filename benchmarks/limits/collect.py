@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.config.plan import Device
+from benchmarks.config.runconfig import Device
 from benchmarks.limits.found import Limits, Sample
-from benchmarks.process.launch import environment, limited_to
+from benchmarks.process.environment import environment, limited_to
 from benchmarks.system import machine
 from frameworks.backend import framework
 

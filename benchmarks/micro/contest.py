@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.micro.process_wide import settings_now
-from benchmarks.process.launch import recorded
+from benchmarks.process.environment import recorded
 from benchmarks.process.turns import Turns
 from benchmarks.system import machine
 from datasets.batches import Epoch, split_into_batches

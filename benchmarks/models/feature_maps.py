@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.models import saved
 from benchmarks.models.saved import SavedModel
+from benchmarks.process.environment import environment
 from benchmarks.process.failures import message
-from benchmarks.process.launch import environment
 from benchmarks.system import machine
 from datasets.catalog import Dataset
 from datasets.catalog import load as load_dataset

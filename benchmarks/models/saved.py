@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from benchmarks.config.artifacts import Keeping
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.system import machine
 from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.config.plan import PlannedRun, RunConfig
+from benchmarks.config.plan import PlannedRun
+from benchmarks.config.runconfig import RunConfig
 
 if TYPE_CHECKING:
     from results.store import Store

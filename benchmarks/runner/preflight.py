@@ -12,7 +12,7 @@ from benchmarks.fidelity.parity import check as parity
 from benchmarks.limits.collect import collect
 from benchmarks.limits.found import Limits
 from benchmarks.limits.show import table
-from benchmarks.runner.row import Session
+from benchmarks.runner.context import Session
 
 
 def opened(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,20 +10,21 @@ import msgspec
 
 from benchmarks.config.matrix import matrix
 from benchmarks.config.plan import PartOf, PlannedRun
+from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
 from benchmarks.process import device
+from benchmarks.process.failures import message
 from benchmarks.process.slowdown import VARIABLE, injected
+from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
 from benchmarks.runner.interpreters import check as check_interpreters
 from benchmarks.runner.interpreters import parse as parse_interpreters
-from benchmarks.runner.progress import clock
-from benchmarks.runner.row import Session
-from benchmarks.runner.session import describe_session
 from benchmarks.system import machine
 from frameworks.backend import framework
 from frameworks.spec.architecture import load
+from frameworks.spec.reading import SpecificationError
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -167,98 +167,59 @@ def _threads(asked: int) -> int:
     return asked or usable
 
 
-def announce(prepared: Sequence[Prepared]) -> None:
-    """Print what is run on what: the galaxies by class and part, the machine, what is left out.
+class UnservedError(ValueError):
+    """Experiments that cannot be run as asked; the message names each with the reason."""
 
-    Of several suites the galaxies are not told class by class.
+
+def prepare_each(asked: Sequence[Asked], prepare: Callable[..., Prepared]) -> list[Prepared]:
+    """Prepare all before any runs, so that bad input is told before hours are spent.
+
+    Args:
+        prepare: `prepare.prepare` with all but suite, part_of and before.
+
+    Raises:
+        ValueError, OSError: of a suite that is no experiment, as it is.
+        UnservedError: which experiments cannot be run, and why, each reason once.
     """
-    first = prepared[0]
-    if len(prepared) == 1:
-        _announce_galaxies(first.galaxies)
-    description = first.session.machine
-    gpus = "".join(f", {gpu['name']}" for gpu in description["gpus"])
-    print(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")
-    for note in dict.fromkeys(note for one in prepared for note in one.notes):
-        print(note)
-    for run in (run for one in prepared for run in one.done):
-        print(f"already in the store: {run.label()}")
-
-
-def _announce_galaxies(galaxies: Galaxies) -> None:
-    view = galaxies.view
-    print(
-        f"{view.dataset}: {sum(galaxies.class_counts):,} galaxies of "
-        f"{view.height}x{view.width}x{view.image_channels}, {view.classes} classes "
-        f"({view.labels} labels). {galaxies.source}"
-    )
-    sizes = galaxies.sizes
-    rows: list[Sequence[object]] = [(name, *counts) for name, counts in galaxies.counts.items()]
-    rows.append(("all", sizes.train, sizes.validation, sizes.test))
-    _print_table(["class", "train", "validation", "test"], rows)
-    for note in galaxies.notes:
-        print(note)
-
-
-def print_plan(prepared: Sequence[Prepared]) -> None:
-    """Print each matrix with what each run amounts to, and an estimate of the time."""
-    number = sum(len(one.runs) for one in prepared)
-    seconds = 0.0
-    for one in prepared:
-        part_of = next((run.part_of for run in one.runs), None)
-        if part_of:
-            print(part_of.label())
-        own = _print_matrix(one)
-        seconds += own
-        if len(prepared) > 1:
-            print(f"{len(one.runs)} runs, about {clock(own)}\n")
-    print(f"{number} runs, about {clock(seconds)} in all")
-
-
-def _print_matrix(prepared: Prepared) -> float:
-    """Print the runs of one suite; returns the estimated seconds of all."""
-    rows: list[Sequence[object]] = []
-    seconds = 0.0
-    for run in prepared.runs:
-        config = run.config
-        estimate = prepared.estimator.estimate(run)
-        seconds += 0 if run.skip else estimate.seconds
-        rows.append(
-            [
-                config.framework,
-                config.architecture.name,
-                f"{run.network.parameters():,}",
-                config.parity,
-                config.tuning + (", A/A" if config.control else ""),
-                config.precision,
-                config.device,
-                config.seed,
-                config.recipe.batch_size,
-                config.recipe.epochs,
-                f"{run.steps:,}",
-                f"{run.flops / 1e12:,.1f}",
-                "-" if run.skip else clock(estimate.seconds),
-                f"skipped: {run.skip}" if run.skip else estimate.basis,
-            ]
+    prepared: list[Prepared] = []
+    refused: dict[str, list[str]] = {}
+    absent: dict[str, str] = {}  # data sets that could not be read, with the reason
+    for one in asked:
+        dataset = one.suite.dataset
+        if one.part_of and dataset in absent:
+            refused[absent[dataset]].append(one.part_of.name)
+            continue
+        try:
+            before = prepared[-1] if prepared else None
+            prepared.append(prepare(one.suite, part_of=one.part_of, before=before))
+        except (ValueError, OSError) as error:
+            if one.part_of is None:
+                raise
+            reason = message(error).rstrip(".") + "." + _remedy(one, error)
+            refused.setdefault(reason, []).append(one.part_of.name)
+            if isinstance(error, OSError):  # a download that fails is not tried thirty times
+                absent[dataset] = reason
+    if refused:
+        raise UnservedError(
+            "\n".join(f"{_named(names)}: {reason}" for reason, names in refused.items())
         )
-    header = ["framework", "architecture", "parameters", "parity", "tuning", "precision"]
-    header += ["device", "seed"]
-    header += ["batch", "epochs", "steps", "TFLOP", "about", "from"]
-    _print_table(header, rows)
-    return seconds
+    return prepared
 
 
-def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as they need to be; numbers to the right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _named(names: list[str]) -> str:
+    if len(names) <= 4:
+        return ("experiment " if len(names) == 1 else "experiments ") + ", ".join(names)
+    return f"experiments {', '.join(names[:3])} and {len(names) - 3} more"
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    cells = [[str(cell) for cell in row] for row in rows]
-    for column, name in enumerate(header):
-        numeric = all(row[column][:1].isdigit() for row in cells) and column > 0
-        table.add_column(name, justify="right" if numeric else "left")
-    for row in cells:
-        table.add_row(*row)
-    # A log is as wide as it has to be; a terminal is as wide as it is.
-    Console(width=None if sys.stdout.isatty() else 180, highlight=False, markup=False).print(table)
+
+def _remedy(one: Asked, error: Exception) -> str:
+    """What would serve, where the message of the error cannot know it."""
+    if one.part_of is None or isinstance(error, SpecificationError):
+        return ""
+    declared = one.part_of.declared
+    serves = []
+    if one.suite.dataset != declared["dataset"] and not declared["changed"]:
+        serves.append(f"{declared['dataset']}, its own galaxies")
+    if one.part_of.scale < 1 and not isinstance(error, OSError):
+        serves.append(f"a scale above {one.part_of.scale:g}")
+    return f" What serves: {'; or '.join(serves)}." if serves else ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,27 +11,11 @@ import numpy as np
 
 from benchmarks.config.plan import PlannedRun
 from benchmarks.data.staging import Galaxies
-from benchmarks.fidelity.parity.check import ParityChecks
 from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
+from benchmarks.runner.context import Session
 from frameworks.spec.roofline import least_seconds
 from results.studies.reported import IN_EXTRA
-
-
-@dataclass(frozen=True)
-class Session:
-    """What all runs of one call of the command share; limits and parity where they were asked for.
-
-    limits: of each device that is computed on.
-    """
-
-    session_id: str
-    machine: Mapping[str, Any]
-    machine_id: str
-    commit: str | None
-    dirty: bool | None
-    limits: Mapping[str, Limits] = field(default_factory=dict)
-    parity: ParityChecks = field(default_factory=ParityChecks)
 
 
 def run_row(

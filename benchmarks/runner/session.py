@@ -17,8 +17,9 @@ from benchmarks.data.staging import Galaxies
 from benchmarks.models.saved import directory_name
 from benchmarks.process.launch import Outcome, launch
 from benchmarks.runner import oom
+from benchmarks.runner.context import Session
 from benchmarks.runner.progress import Progress, Tracker
-from benchmarks.runner.row import Session, prediction_rows, run_row
+from benchmarks.runner.row import prediction_rows, run_row
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints
 
@@ -35,19 +36,6 @@ class Tally:
     def failed(self) -> list[dict]:
         """Rows of the runs that did not end well; one that was skipped did not fail."""
         return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
-
-
-def describe_session() -> Session:
-    """This machine and this checkout, under a new session id."""
-    description = machine.describe()
-    commit, dirty = machine.commit()
-    return Session(
-        session_id=uuid.uuid4().hex[:12],
-        machine=description,
-        machine_id=machine.machine_id(description),
-        commit=commit,
-        dirty=dirty,
-    )
 
 
 def execute(

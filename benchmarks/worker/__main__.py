@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.config.artifacts import Keeping
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.loader import Feed, Part
 from benchmarks.data.staging import load_staged
 from benchmarks.models import saved

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.config.artifacts import Keeping
-from benchmarks.config.plan import RunConfig, identity
+from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints, State
 from frameworks.backend import Backend, framework

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.loader import Feed, Part
 from benchmarks.process.failures import DivergedError
 from benchmarks.process.slowdown import slow_down

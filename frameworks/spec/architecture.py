@@ -2,7 +2,8 @@
 
 A field that frameworks default differently (initialiser, batch-norm epsilon, ...) is `None` here
 when the file does not state it; `frameworks.spec.defaults` fills it in, from the project's table or
-from a framework's own. What the network computes for a given input is in `frameworks.network`.
+from a framework's own. What the network computes for a given input is in
+`frameworks.spec.network`.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from report import style
-from report.numbers import NONE, count, fixed, significant
+from report.numbers import NONE, fixed, significant
 from report.section import Block, Note, Picture, Section, Table
 from results.studies.attribution import EARLY_STEPS, Attribution, Worth, attribute, sentences
+from results.views.looks import looks, plain
 from results.views.views import Frames
+from results.views.words import count
 
 _LEAD = (
     "A network that is copied from one framework to another layer by layer still trains "
@@ -45,7 +47,7 @@ def defaults(frames: Frames) -> Section | None:
         except ValueError as error:
             blocks.append(Note(f"{first['architecture']}: {error}.", "warning"))
             continue
-        names = [style.looks([n])[n].name if n != "matched" else n for n in _names(first)]
+        names = [looks([n])[n].name if n != "matched" else n for n in _names(first)]
         title = f"{first['architecture']}, {first['optimizer']}: from {names[0]} to {names[1]}"
         blocks.append(
             Picture(
@@ -97,7 +99,7 @@ def attribution_figure(found: Attribution, title: str, footer: str, *, demo: boo
                 color=style.MUTED,
             )
     left.axhline(len(found.factors) - 0.5, color=style.FAINT, linewidth=0.8)
-    left.set_yticks(range(len(rows)), [style.plain(name) for name, _ in rows])
+    left.set_yticks(range(len(rows)), [plain(name) for name, _ in rows])
     left.set_ylim(len(rows) - 0.4, -0.6)
     left.set_xlabel("worth, points of test accuracy")
     moved = [factor.early for factor in found.factors if factor.early > 0]

@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from report import style
-from report.numbers import count, mostly, with_interval
+from report.numbers import with_interval
 from report.section import Heading, Picture, Section
 from report.sections import ratios
 from report.sections.cells import Bench, Cell, benches
 from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
+from results.views.looks import plain
 from results.views.views import Frames
+from results.views.words import count, mostly
 
 _LEAD = (
     "The same work in every framework, tuning, precision and batch size that was run. Idiomatic "
@@ -95,7 +97,7 @@ def rows_figure(
             if roofline:
                 _limit(axes, place, cell)
         _frame(axes, cells)
-        axes.set_title(style.plain(f"batch {size}: {unit}"))
+        axes.set_title(plain(f"batch {size}: {unit}"))
         style.mark_refused(axes, cells[0].refusal)
     return style.finish(
         figure,
@@ -148,7 +150,7 @@ def _limit(axes: Axes, place: int, cell: Cell) -> None:
 
 def _frame(axes: Axes, cells: list[Cell]) -> None:
     labels = [f"{cell.look.name}, {cell.tuning}, {cell.precision}" for cell in cells]
-    axes.set_yticks(range(len(cells)), [style.plain(label) for label in labels])
+    axes.set_yticks(range(len(cells)), [plain(label) for label in labels])
     for label, cell in zip(axes.get_yticklabels(), cells, strict=True):
         label.set_color(cell.look.colour)
         label.set_fontweight("bold" if cell.tuning == "tuned" else "normal")

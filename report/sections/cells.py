@@ -16,9 +16,9 @@ import pandas as pd
 
 from report.cautions import json_object
 from report.estimates import processes
-from report.style import Look, ordered
 from results.stats.comparison import Comparison, compare, noise_floor
 from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
+from results.views.looks import Look, ordered
 from results.views.views import VIEW_COLUMNS, Frames, Panel, View
 
 _PRECISIONS = ("float64", "float32", "tf32", "bfloat16")

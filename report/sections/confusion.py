@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from report import style
-from report.numbers import NONE, count
+from report.numbers import NONE
 from report.section import Note, Picture, Section, Table
 from results.schema import COPY
 from results.stats.intervals import Interval, wilson
+from results.views.looks import ordered, plain
 from results.views.views import Frames, Panel, View
+from results.views.words import count
 
 _COLOURS = LinearSegmentedColormap.from_list("ink", ["#ffffff", "#c3d7ea", "#5b8db8", "#16365c"])
 _MOST_ANNOTATED = 16  # beyond this many classes the cells are too small for numbers
@@ -186,7 +188,7 @@ def draw_matrix(
     ticks = range(len(names))
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     labels = [f"{name}  {tick}" if named else str(tick) for tick, name in enumerate(names)]
-    axes.set_yticks(ticks, [style.plain(label) for label in labels])
+    axes.set_yticks(ticks, [plain(label) for label in labels])
     axes.tick_params(length=0, labelsize=6.5)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -294,12 +296,12 @@ def recall_figure(
         labels = [f"{text} (n = {n})" for text, n in zip(names, galaxies, strict=True)]
         if number % columns:
             labels = [f"n = {n}" for n in galaxies]
-        axes.set_yticks(range(len(names)), [style.plain(label) for label in labels])
+        axes.set_yticks(range(len(names)), [plain(label) for label in labels])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
-        axes.set_title(style.plain(f"{name}: recall"))
+        axes.set_title(plain(f"{name}: recall"))
         style.mark_refused(axes, panel.refusal)
     return style.finish(
         figure,
@@ -308,6 +310,6 @@ def recall_figure(
         demo=view.demo,
         legend=[
             Patch(color=view.looks[name].colour, label=view.looks[name].name)
-            for name in style.ordered(drawn)
+            for name in ordered(drawn)
         ],
     )

@@ -13,6 +13,7 @@ from report import style
 from report.endings import ending
 from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
+from results.views.looks import Look, plain
 from results.views.variants import extras
 from results.views.views import Frames, Panel, View
 
@@ -74,7 +75,7 @@ def curves_figure(view: View, epochs: pd.DataFrame) -> Figure:
         for axes, measure in zip(grid[row], ("accuracy", "loss"), strict=True):
             _draw(axes, view, panel, epochs, measure)
             style.mark_refused(axes, panel.refusal)
-            axes.set_title(style.plain(f"{panel.name}: {measure}"))
+            axes.set_title(plain(f"{panel.name}: {measure}"))
             if row == rows - 1:
                 axes.set_xlabel("epoch (0 = before training)")
     return style.finish(
@@ -166,7 +167,7 @@ def tails(
 
 
 def _draw_tails(
-    axes: Axes, found: list[tuple[pd.Series, bool]], look: style.Look, line: str, width: float
+    axes: Axes, found: list[tuple[pd.Series, bool]], look: Look, line: str, width: float
 ) -> None:
     """What is left of each run where others have ended, thinner; a square where it stopped."""
     for tail, stopped in found:

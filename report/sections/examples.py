@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from report import style
 from report.section import Picture, Section
 from results.parquet.examples import Examples
+from results.views.looks import plain
 from results.views.views import Frames
 
 
@@ -65,7 +66,7 @@ def examples_figure(examples: Examples) -> Figure:
         )
         name = examples.class_names[label]
         axes.set_title(
-            style.plain(f"{label}  {_folded(name)}"), fontsize=7, fontweight="normal", loc="left"
+            plain(f"{label}  {_folded(name)}"), fontsize=7, fontweight="normal", loc="left"
         )
     return style.finish(
         figure,

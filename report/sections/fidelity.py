@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Transform
 
 from report import style
-from report.numbers import count
 from report.section import Block, Note, Picture, Section, Table
+from results.views.looks import Look, looks
 from results.views.views import Frames
+from results.views.words import count
 
 REFERENCE = "numpy"
 _LEAD = (
@@ -119,7 +120,7 @@ def _figure(against: pd.DataFrame) -> Figure:
     precisions = [one for one in _PRECISIONS if one in set(against["precision"])]
     labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
     labels.sort()
-    looks = style.looks(against["framework"])
+    drawn = looks(against["framework"])
     made = style.figure(7.2, 1.7 + 0.27 * len(labels))
     panels = made.subplots(1, len(precisions), sharey=True, squeeze=False)[0]
     for axes, precision in zip(panels, precisions, strict=True):
@@ -130,10 +131,10 @@ def _figure(against: pd.DataFrame) -> Figure:
                 continue
             for bound in rows.loc[rows["bound"] > 0, "bound"].unique():
                 axes.plot([bound] * 2, [place - 0.36, place + 0.36], color=style.INK, linewidth=1.6)
-            for position, (framework, look) in enumerate(looks.items()):
+            for position, (framework, look) in enumerate(drawn.items()):
                 mine = rows[rows["framework"] == framework]
                 if not mine.empty:
-                    offset = (position - (len(looks) - 1) / 2) * 0.13
+                    offset = (position - (len(drawn) - 1) / 2) * 0.13
                     _mark(axes, mine.loc[_shares(mine).idxmax()], place + offset, look)
         axes.set_xscale("log")
         axes.set_title(precision)
@@ -143,7 +144,7 @@ def _figure(against: pd.DataFrame) -> Figure:
     panels[0].invert_yaxis()
     legend = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=look.name)
-        for look in looks.values()
+        for look in drawn.values()
     ]
     legend.append(Line2D([], [], color=style.INK, linewidth=1.6, label="bound"))
     if (against["status"] == "failed").any():
@@ -171,7 +172,7 @@ def _shares(found: pd.DataFrame) -> pd.Series:
     return shares.mask(shares.isna() | (found["bound"] <= 0), np.inf)
 
 
-def _mark(axes: Axes, row: pd.Series, height: float, look: style.Look) -> None:
+def _mark(axes: Axes, row: pd.Series, height: float, look: Look) -> None:
     """One error; ringed where it failed, an arrow at the edge where no axis has a place for it."""
     drawn = np.isfinite(row["value"]) and row["bound"] > 0
     place, transform = (row["value"], axes.transData) if drawn else (0.97, _edge(axes))
@@ -212,13 +213,13 @@ def _divergence(curves: pd.DataFrame) -> Figure:
         axes.fill_between(steps, running.min(0), running.max(0), color=style.FAINT, linewidth=0)
         axes.plot(steps, np.median(running, axis=0), color=style.MUTED, linewidth=1)
         for row in part[part["kind"] == "cross"].itertuples():
-            look = style.looks([row.framework])[row.framework]
-            other = style.looks([row.label])[row.label]
+            look = looks([row.framework])[row.framework]
+            other = looks([row.label])[row.label]
             height = _so_far(row.difference)
             axes.plot(steps, height, color=look.colour, linewidth=1.6)
             axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
         for row in part[exact].itertuples():
-            colour = style.looks([row.framework])[row.framework].colour
+            colour = looks([row.framework])[row.framework].colour
             axes.plot(steps, _so_far(row.difference), color=colour, linewidth=1.2, linestyle=":")
         axes.set_yscale("log")
         axes.set_title(network if networks.count(network) == 1 else _titled(case, network))
@@ -227,7 +228,7 @@ def _divergence(curves: pd.DataFrame) -> Figure:
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
         axes.set_ylabel("largest loss difference")
-    known = style.looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
+    known = looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
     legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
     legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
     legend.append(
@@ -295,7 +296,7 @@ def _table(found: pd.DataFrame) -> Table:
         rows.append(
             [
                 f"{rung} {_RUNGS.get(rung, '')}",
-                style.looks([framework])[framework].name,
+                looks([framework])[framework].name,
                 f"{passed} / {len(group)}",
                 share,
                 verdict,

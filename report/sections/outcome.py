@@ -7,13 +7,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from report import style
-from report.numbers import NONE, count, fixed, with_interval
+from report.numbers import NONE, fixed, with_interval
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.equivalence import DIFFERENT, EQUAL, Equivalence
 from results.stats.intervals import Interval
 from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
 from results.studies.outcome_words import sentences
+from results.views.looks import plain
 from results.views.views import Frames, View
+from results.views.words import count
 
 _LEAD = (
     "A network that is trained twice from other starting weights comes out a little better or "
@@ -93,7 +95,7 @@ def outcome_figure(view: View, compared: list[tuple[str, Outcome]]) -> Figure:
         axes.set_xlabel(f"difference, {unit}")
         axes.set_title(f"test {name.replace('_', '-')}")
     labels = [
-        style.plain(f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}")
+        plain(f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}")
         for name, one in compared
     ]
     panels[0].set_yticks(range(len(compared)), labels)

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from report.cautions import json_object, version_sets
-from report.numbers import NONE, count, fixed, listed
+from report.numbers import NONE, fixed, listed
 from report.section import Heading, Note, Section, Table
 from results.views.identity import ALWAYS, MATCHED, Check
 from results.views.variants import extras
 from results.views.views import Frames, Panel, View
+from results.views.words import count
 
 _IN_WORDS = {
     "equal": "equal",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from report.style import ordered
 from results.studies.reported import Declared, declared
+from results.views.looks import ordered
 from results.views.views import VIEW_COLUMNS, Frames
 
 # Runs that differ in any of these are not pooled; frameworks of one group stand side by side.

@@ -12,13 +12,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from report import style
-from report.numbers import count
 from report.section import Picture, Section
 from report.sections.confusion import Confusion, confusion, draw_matrix
 from report.sections.curves import series
 from report.sections.published import Trial, trials
 from results.studies.reported import METRICS
+from results.views.looks import ordered
 from results.views.views import Frames
+from results.views.words import count
 
 UNAM = "unam"
 # The paper's colours; rows of the figure by labels, lines by network.
@@ -38,7 +39,7 @@ def figures(frames: Frames) -> Section | None:
     )
     found = trials(frames)
     for number, group in enumerate(paper_groups(found), start=1):
-        for framework in style.ordered(name for one in group.values() for name in one.frameworks):
+        for framework in ordered(name for one in group.values() for name in one.frameworks):
             section.blocks.append(_paper_picture(frames, group, framework, number))
     unam = [trial for trial in found if trial.declared.name == UNAM]
     for number, trial in enumerate(unam, start=1):

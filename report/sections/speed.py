@@ -13,10 +13,12 @@ from matplotlib.patches import Patch
 
 from report import style
 from report.estimates import bar_words, epoch_time, interval_words, processes
-from report.numbers import count, listed, mostly, significant, with_interval
+from report.numbers import listed, significant, with_interval
 from report.section import Picture, Section
 from results.stats.intervals import Interval, median_of_medians
+from results.views.looks import plain
 from results.views.views import Frames, View
+from results.views.words import count, mostly
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
 # taken for a phase. What is left of the wall time is the harness's own: starting, looking, ending.
@@ -116,7 +118,7 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
             frame_strips(axes, panel.frameworks, view, named=not per_second)
             style.mark_refused(axes, panel.refusal)
             what = "images per second" if per_second else "seconds per epoch"
-            axes.set_title(style.plain(f"{panel.name}: {what}"))
+            axes.set_title(plain(f"{panel.name}: {what}"))
     return style.finish(
         figure,
         "Epoch time and throughput",
@@ -199,7 +201,7 @@ def phases_figure(view: View) -> Figure:
         for axes, what in ((left, "seconds of a run"), (right, "seconds to compile")):
             frame_strips(axes, panel.frameworks, view, named=axes is left)
             style.mark_refused(axes, panel.refusal)
-            axes.set_title(style.plain(f"{panel.name}: {what}"))
+            axes.set_title(plain(f"{panel.name}: {what}"))
     return style.finish(
         figure,
         "Phases of a run, and compile time",

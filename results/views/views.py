@@ -13,14 +13,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from report.numbers import count, mostly
-from report.style import Look, looks, ordered
 from results.parquet import findings
 from results.parquet.examples import Examples
 from results.parquet.reading import LATEST_BY, latest_rows
 from results.schema import USUAL
 from results.store import Store
 from results.views.identity import Check, checks, refusal
+from results.views.looks import Look, looks, ordered
 from results.views.naming import (
     OF_PANELS,
     OF_VIEWS,
@@ -32,6 +31,7 @@ from results.views.naming import (
     unusual,
 )
 from results.views.variants import telling_apart, variant
+from results.views.words import count, mostly
 
 VIEW_COLUMNS = (
     "dataset",

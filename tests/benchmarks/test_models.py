@@ -171,7 +171,7 @@ _FLAX = """
     from flax import nnx
     from safetensors.flax import load_file
     from benchmarks.models import find
-    from frameworks.flax_model import GalaxyNet
+    from frameworks.flax.model import GalaxyNet
 
     (model,) = find(Path(sys.argv[1]))
     native = model.about.config.parity == "native"

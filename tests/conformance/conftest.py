@@ -19,7 +19,7 @@ FRAMEWORKS = os.environ.get(
 # alexnet_valid is among the slow tests: it needs pictures of 130 pixels
 ARCHITECTURES = [name for name in architecture.available() if name != "alexnet_valid"]
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}  # heads; of the other networks 10
-# A seed whose batch has no unit within rounding of a kink, as `ladder.settled` finds it; else 0.
+# A seed whose batch has no unit within rounding of a kink, as `settled` finds it; else 0.
 SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
 # Tens of millions of parameters: a smaller batch.
 LARGE = {"alexnet": 4, "alexnet_valid": 4}

@@ -12,12 +12,12 @@ from benchmarks.system import machine
 SCRIPT = """
 import json, sys
 import keras, numpy as np
-from frameworks.architecture import Flatten
+from frameworks.spec.architecture import Flatten
 from frameworks.backend import Runtime, framework
-from frameworks.defaults import fill_recipe
-from frameworks.keras_engines import engine
-from frameworks.recipe import Recipe
-from tests.small_networks import network
+from frameworks.spec.defaults import fill_recipe
+from frameworks.keras.engines import engine
+from frameworks.spec.recipe import Recipe
+from tests.helpers.small_networks import network
 
 class Batches(keras.utils.PyDataset):
     def __len__(self):

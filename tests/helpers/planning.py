@@ -3,7 +3,8 @@
 import msgspec
 
 from benchmarks.config.matrix import matrix
-from benchmarks.config.plan import DataView, PlannedRun, RunConfig, SplitSizes
+from benchmarks.config.plan import PlannedRun, SplitSizes
+from benchmarks.config.runconfig import DataView, RunConfig
 from benchmarks.config.suite import Suite
 
 VIEW = DataView(

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from frameworks.spec import defaults
-from report.style import looks, ordered
 from results.views.identity import checks, refusal
+from results.views.looks import looks, ordered
 from results.views.variants import NATIVE_FIELDS
 from results.views.views import Frames
 from tests.helpers.factory import synthetic_run

@@ -213,7 +213,7 @@ def test_a_killed_writer_leaves_no_row(store: Store) -> None:
         import os, signal
         import pyarrow.parquet as pq
         from results.store import Store
-        from tests.factory import synthetic_run
+        from tests.helpers.factory import synthetic_run
 
         whole = pq.write_table
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config.plan import Device
+from benchmarks.config.runconfig import Device
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.collect import Trace
 from datasets.catalog import Dataset

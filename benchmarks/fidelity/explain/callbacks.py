@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.fidelity.explain.explain import TITLES, Difference
+from benchmarks.fidelity.explain.difference import TITLES, Difference
 from frameworks.spec.recipe import EarlyStopping, Recipe, ReduceOnPlateau
 
 _NONE = "the recipe has none"

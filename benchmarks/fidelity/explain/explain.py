@@ -8,13 +8,13 @@ once for this project; they say the order of magnitude, not what another network
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from benchmarks.fidelity.explain.difference import TITLES, Difference, Verdict
 from frameworks.spec import architecture as architectures
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
@@ -22,28 +22,6 @@ from frameworks.spec.recipe import OPTIMIZERS, Recipe
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-Verdict = Literal["yes", "sometimes", "no"]
-Lines = Mapping[str, str]  # by framework: keras, torch, flax
-TITLES = {"keras": "Keras", "torch": "PyTorch", "flax": "Flax"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """Something that the frameworks do differently when told nothing.
-
-    field: named as in `frameworks.spec.defaults` where it is there.
-    matters: for the network and recipe asked about; "sometimes" depends on what they do not say.
-    size: how much, where it was measured or follows from a formula; "" where it is not known.
-    native: what each framework does. align: the line that makes it do what the project does.
-    """
-
-    field: str
-    matters: Verdict
-    why: str
-    size: str = ""
-    native: Lines = dataclasses.field(default_factory=dict)
-    align: Lines = dataclasses.field(default_factory=dict)
 
 
 def explain(architecture: Architecture, recipe: Recipe) -> list[Difference]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.fidelity.explain.explain import TITLES, Difference, Lines, Verdict
+from benchmarks.fidelity.explain.difference import TITLES, Difference, Lines, Verdict
 from frameworks.spec.architecture import (
     Architecture,
     AveragePool,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from benchmarks.config.plan import RunConfig
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.cases.ladder import STEADY_EPSILON, smallest_input, with_epsilon
 from benchmarks.fidelity.measure.collect import Trace

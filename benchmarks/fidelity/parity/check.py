@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from benchmarks.config.plan import PlannedRun, RunConfig
+from benchmarks.config.plan import PlannedRun
+from benchmarks.config.runconfig import RunConfig
 
 if TYPE_CHECKING:
     from benchmarks.fidelity.cases.case import Case
@@ -106,8 +107,8 @@ def _words(config: RunConfig) -> str:
 
 def _settled(configs: Mapping[Key, RunConfig]) -> dict[Key, Asked]:
     """What each is asked, its parts with a seed whose batch lies far from every kink."""
-    from benchmarks.fidelity.cases.ladder import settled
     from benchmarks.fidelity.parity import cases as parity_cases
+    from benchmarks.fidelity.rungs.settle import settled
 
     seeds: dict[str, int] = {}
     found = {}

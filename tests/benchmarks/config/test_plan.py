@@ -8,7 +8,8 @@ import pytest
 from benchmarks.comparable import disagreements
 from benchmarks.config import plan as plans
 from benchmarks.config.matrix import matrix
-from benchmarks.config.plan import PlannedRun, RunConfig
+from benchmarks.config.plan import PlannedRun
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau

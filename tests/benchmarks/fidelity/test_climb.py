@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from benchmarks.fidelity import climb
-from benchmarks.fidelity.__main__ import main, parser
+from benchmarks.fidelity.__main__ import main
 from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.measure import collect
+from benchmarks.fidelity.options import parser
 from benchmarks.fidelity.rungs import bounds
 from benchmarks.fidelity.rungs.finding import Finding
 from frameworks.spec.architecture import load

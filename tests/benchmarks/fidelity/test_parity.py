@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.config.plan import PlannedRun, RunConfig
+from benchmarks.config.plan import PlannedRun
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.config.suite import Suite
 from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.cases.case import Material
@@ -81,7 +82,8 @@ class Recorder:
 def test_what_is_measured_of_an_epoch_is_staged_and_compiled_first(monkeypatch) -> None:
     made: list[Recorder] = []
     monkeypatch.setattr(
-        "benchmarks.fidelity.measure._build", lambda *_: made.append(Recorder()) or made[-1]
+        "benchmarks.fidelity.measure.__main__._build",
+        lambda *_: made.append(Recorder()) or made[-1],
     )
     measure(cases.asked(config()).epoch, Recorder)
     assert made[0].calls == ["stage", "compile 4 steps", "train 4 steps"]

@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from benchmarks.config.matrix import matrix
-from benchmarks.config.plan import DataView, PlannedRun, SplitSizes
+from benchmarks.config.plan import PlannedRun, SplitSizes
+from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from benchmarks.process import launch as launching
 from benchmarks.process.channel import Lines
+from benchmarks.process.environment import environment, limited_to, recorded
 from benchmarks.process.failures import classify, death
-from benchmarks.process.launch import Outcome, environment, launch, limited_to, recorded
+from benchmarks.process.launch import Outcome, launch
 from datasets.batches import epoch_order, order_sha256, split_into_batches
 from datasets.splits import Split
 from frameworks.spec import weights as canonical

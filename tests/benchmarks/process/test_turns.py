@@ -11,7 +11,7 @@ from benchmarks.process.turns import VARIABLE, Turns, descriptors
 
 TRAINS = """
 import sys, time
-from benchmarks.turns import Turns
+from benchmarks.process.turns import Turns
 name, epochs, file = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 turns = Turns()
 for number in range(epochs + 1):

@@ -102,8 +102,8 @@ def test_a_damaged_file_falls_back_to_the_previous_and_is_gone(tmp_path: Path) -
 _KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from benchmarks.checkpoint import Checkpoints
-    from tests.test_checkpoint import state
+    from benchmarks.worker.checkpoint import Checkpoints
+    from tests.benchmarks.worker.test_checkpoint import state
 
     path, last = sys.argv[1], int(sys.argv[2])
     count = 0

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.config.matrix import matrix
-from benchmarks.config.plan import DataView, RunConfig, SplitSizes
+from benchmarks.config.plan import SplitSizes
+from benchmarks.config.runconfig import DataView, RunConfig
 from benchmarks.config.suite import Suite
 from benchmarks.data.loader import Feed, Part
 from benchmarks.data.staging import StagedData

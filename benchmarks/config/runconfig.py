@@ -1,0 +1,176 @@
+"""One run as data, whole, and its identity.
+
+A `RunConfig` states everything that decides a result or a speed: the architecture and recipe with
+every default spelled out, the data view, the split, the seed, the device. Its hash is the `run_id`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from benchmarks.config.suite import Augmentation, Parity, SplitBy, TestCopies, Tuning
+from frameworks.backend import Feed, Precision, Runtime
+from frameworks.spec.architecture import Architecture
+from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+
+Device = Literal["cpu", "cuda"]
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class DataView(_Part, frozen=True):
+    """The galaxies as the network sees them. `sha256` is that of the source.
+
+    fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
+    crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
+    """
+
+    dataset: str
+    sha256: str
+    labels: str
+    channels: str
+    height: int
+    width: int
+    image_channels: int
+    classes: int
+    image_key: str = "images"
+    label_key: str = "ans"
+    fraction: float = 1.0
+    augmentation: Augmentation = "none"
+    cropped_from: int = 0
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return (self.height, self.width, self.image_channels)
+
+
+class SplitSettings(_Part, frozen=True):
+    """How the galaxies are split: the test set first, then validation from what is left.
+
+    by: "copy" deals every augmented copy by itself, so that copies of one galaxy are trained and
+    tested on; test_copies: those that validation and test look at.
+    """
+
+    seed: int
+    test_fraction: float
+    validation_fraction: float
+    by: SplitBy = "galaxy"
+    test_copies: TestCopies = "centre"
+
+
+class RunConfig(_Part, frozen=True):
+    """One run, whole: what a worker needs to know, and what `run_id` is the hash of.
+
+    `control` marks the second of an A/A pair: the same cell, run once more in the same block. Of
+    the first `warmup_epochs` no time counts.
+
+    A field added later must have the default that describes the runs made before it, and a default
+    must never change: both keep the identity of stored runs.
+    """
+
+    framework: str
+    architecture: Architecture
+    recipe: Recipe
+    data: DataView
+    split: SplitSettings
+    seed: int
+    device: Device
+    threads: int
+    repeat: int = 0
+    parity: Parity = "matched"
+    tuning: Tuning = "idiomatic"
+    precision: Precision = "float32"
+    deterministic: bool = False
+    nudge_draw: int = 0  # moves every weight to a neighbouring float32; 0: none is moved
+    control: bool = False
+    feed: Feed = "auto"
+    warmup_epochs: int = 0
+
+    @property
+    def run_id(self) -> str:
+        """Hash of everything, 16 hexadecimal digits."""
+        return _hash(identity(self))
+
+    @property
+    def cell_id(self) -> str:
+        """Hash of all but seed, repeat, nudge and control: what is averaged over, and tracked."""
+        parts = identity(self)
+        left_out = ("seed", "repeat", "nudge_draw", "control")
+        return _hash({key: parts[key] for key in parts if key not in left_out})
+
+    def network(self) -> Network:
+        """The architecture bound to this view of the data."""
+        return Network(self.architecture, self.data.input_shape, self.data.classes)
+
+    def runtime(self) -> Runtime:
+        """What the backend is told of where and how to compute."""
+        return Runtime(
+            device=self.device,
+            precision=self.precision,
+            tuning=self.tuning,
+            native_dropout=self.parity == "native",
+            seed=self.seed,
+            threads=self.threads,
+            deterministic=self.deterministic,
+            feed=self.feed,
+        )
+
+    def label(self) -> str:
+        """A short name for messages: framework, architecture, seed, and what is not usual."""
+        unusual = [
+            text
+            for text, usual in (
+                (self.parity, "matched"),
+                (self.tuning, "idiomatic"),
+                (self.precision, "float32"),
+                (f"batch {self.recipe.batch_size}", "batch 64"),
+                (f"repeat {self.repeat}", "repeat 0"),
+                ("deterministic" if self.deterministic else "", ""),
+                ("" if self.feed == "auto" else self.feed, ""),
+                *((words, "") for words in self.recipe.extras()),
+                ("A/A control" if self.control else "", ""),
+            )
+            if text != usual
+        ]
+        return " ".join([self.framework, self.architecture.name, f"seed {self.seed}", *unusual])
+
+
+def identity(part: msgspec.Struct) -> dict[str, Any]:
+    """A struct as nested dictionaries, without the fields that have their default value.
+
+    Leaving defaults out lets a field be added later without changing the hash of earlier runs.
+    """
+    tree: dict[str, Any] = {}
+    if part.__struct_config__.tag is not None:
+        tree[str(part.__struct_config__.tag_field)] = part.__struct_config__.tag
+    for name, default in _defaults(type(part)):
+        value = getattr(part, name)
+        if default is msgspec.NODEFAULT or value != default:
+            tree[name] = _builtin(value)
+    return tree
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    return [(field.name, field.default) for field in msgspec.structs.fields(kind)]
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return identity(value)
+    if isinstance(value, list | tuple):
+        return [_builtin(item) for item in value]
+    return value
+
+
+def _hash(tree: dict[str, Any]) -> str:
+    content = msgspec.json.encode(tree, order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,182 @@
+"""The options of `python -m benchmarks.fidelity`."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.numeric import natural, positive, seconds, share
+
+RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
+
+
+STEPS = {"R5a": 64, "R5b": 200, "R5c": 50}
+
+
+EPILOG = """\
+The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
+R5a training in float64, R5b training without kinks in float32, tf32 or bfloat16, R5c training there
+beside its own noise. Every framework is held against a float64 reference written in NumPy, and
+against each of the others; the bounds are in benchmarks/fidelity/rungs/bounds.py.
+
+examples:
+  python -m benchmarks.fidelity --frameworks keras torch jax --architectures unam c2
+  python -m benchmarks.fidelity --frameworks torch --architectures my_network.toml --rungs R0-R2
+  python -m benchmarks.fidelity --frameworks keras torch jax --rungs R5a --architectures unam \\
+      --size 69 --steps 64 --batch-size 64
+  python -m benchmarks.fidelity --outcome --margin 1 --store runs
+  python -m benchmarks.fidelity --native keras torch --architectures c2 --pictures my.h5 \\
+      --size 40 --batch-size 64 --epochs 5 --seeds 10
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    line = argparse.ArgumentParser(
+        prog="python -m benchmarks.fidelity",
+        description="Do the frameworks train the same network? Measured, rung by rung.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    line.add_argument("--frameworks", nargs="+", default=["keras", "torch", "jax"], metavar="NAME")
+    line.add_argument("--architectures", nargs="+", default=["unam", "c2"], metavar="NAME|FILE")
+    line.add_argument(
+        "--rungs",
+        nargs="+",
+        choices=RUNGS,
+        metavar="R",
+        help=f"which to climb: {' '.join(RUNGS)} (default the first four; R5a is one of "
+        "float64, R5b and R5c of all below it)",
+    )
+    line.add_argument(
+        "--optimizers",
+        nargs="+",
+        metavar="NAME",
+        help="for R4 and R5 (default adam): "
+        "adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
+    )
+    line.add_argument(
+        "--precision",
+        nargs="+",
+        choices=("float64", "float32", "tf32", "bfloat16"),
+        default=["float64", "float32"],
+        metavar="P",
+        help="float64 float32 tf32 bfloat16 (default the first two); tf32 is a GPU's",
+    )
+    line.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where frameworks compute"
+    )
+    line.add_argument(
+        "--size",
+        type=natural,
+        default=0,
+        metavar="PIXELS",
+        help="square pictures of so many pixels (default: the smallest that fit)",
+    )
+    line.add_argument(
+        "--steps",
+        type=positive,
+        metavar="N",
+        help="training steps (default "
+        + ", ".join(f"{steps} in {rung}" for rung, steps in STEPS.items())
+        + ")",
+    )
+    line.add_argument(
+        "--adam-epsilon",
+        type=float,
+        default=2**-13,  # ladder.STEADY_EPSILON, which must not be imported for --help
+        metavar="E",
+        help="of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
+    )
+    line.add_argument(
+        "--rate",
+        type=share,
+        metavar="SHARE",
+        help="of R4, R5a and R5b: learning rate over that of R3 (default of R4 16 for Nesterov, "
+        "else 1; of R5 1/16 with batch norm, else 1 for SGD and 1/4 for the others); at a larger "
+        "one rounding grows from step to step, at a smaller one it counts for more in each",
+    )
+    line.add_argument("--batch-size", type=positive, default=8, metavar="N")
+    line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")
+    line.add_argument(
+        "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
+    )
+    line.add_argument(
+        "--tuning",
+        choices=("idiomatic", "tuned"),
+        default="idiomatic",
+        help="which backends climb (default idiomatic); the reference is the same for both",
+    )
+    line.add_argument("--threads", type=positive, default=1)
+    line.add_argument(
+        "--parallel",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes at a time, each of --threads (default 1)",
+    )
+    line.add_argument("--store", default="runs", metavar="DIR")
+    line.add_argument(
+        "--timeout",
+        type=seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="a process that finishes no case for so long is killed (default 3600)",
+    )
+    other = line.add_argument_group("instead of the ladder")
+    other.add_argument(
+        "--mutants",
+        nargs="?",
+        const="-",
+        metavar="FILE.md",
+        help="R8: deliberate faults and the rung that kills each, some through R5b and R5c too; "
+        "the tables, or a file of them",
+    )
+    other.add_argument(
+        "--defaults",
+        action="store_true",
+        help="every default that differs, read live from the installed frameworks",
+    )
+    other.add_argument(
+        "--explain",
+        metavar="NAME|FILE.toml",
+        help="which native defaults matter for this network (and its [recipe], if it has one)",
+    )
+    other.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("RUN_A", "RUN_B"),
+        help="where two runs of the store part, and in what they differ",
+    )
+    other.add_argument(
+        "--outcome",
+        action="store_true",
+        help="R6: did the finished trainings of the store come to the same, over paired seeds?",
+    )
+    other.add_argument(
+        "--margin",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="of --outcome: differences of test accuracy below this are taken for none (default 1)",
+    )
+    other.add_argument(
+        "--native",
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="R7: what each default is worth that differs between two frameworks, or between "
+        "matched and a framework; with --architectures, --optimizers, --pictures, --size",
+    )
+    other.add_argument(
+        "--inside",
+        default="torch",
+        metavar="NAME",
+        help="of --native: the framework in which defaults are switched (default torch)",
+    )
+    other.add_argument(
+        "--seeds", type=positive, default=10, metavar="N", help="of --native (default 10)"
+    )
+    other.add_argument(
+        "--epochs", type=positive, default=5, metavar="N", help="of --native (default 5)"
+    )
+    line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
+    return line
