@@ -17,7 +17,10 @@ import numpy as np
 from datasets.galaxy_file import content_sha256
 
 _CHUNK = 64  # pictures that are compressed, and read, together
-_ROUNDING = 0.05  # of 255: how far a channel's mean moves where only the JPEG decoder rounds anew
+# How far the mean of a channel, 0..255, may move where only the decoder differs. Measured on EFIGI:
+# colour that is repeated, not interpolated, changes 22 % of the values, by up to 33, and no mean by
+# more than 0.0003. An inexact DCT changes 67 %, by up to 4, and means by 1.3: other pictures.
+_ROUNDING = 0.05
 
 
 @dataclass(frozen=True, eq=False)
