@@ -74,7 +74,7 @@ def _types(text: str, where: str) -> dict[str, int]:
         known = {str(t): t for t in _CLASS_OF}
         if not values or values[0] not in known or name in types:
             what = f"{name} twice" if name in types else f"T type {' '.join(values[:1])!r}"
-            raise ValueError(f"{where}, line {number}: {what}; T types are -6..11. {_REMEDY}")
+            raise ValueError(f"{where}, line {number}: {what}; T types are -6..11; {_REMEDY}")
         types[name] = known[values[0]]
     if not types:
         raise ValueError(f"{where}: no row begins with PGC; {_REMEDY}")

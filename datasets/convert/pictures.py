@@ -100,5 +100,5 @@ def read_pictures(
             f"{len(files)} {what} ({', '.join(files[:_NAMED])}{', ...' * (len(files) > _NAMED)})"
             for what, files in bad.items()
         )
-        raise ValueError(f"{folder}: of {len(names)} pictures {'; '.join(counts)}. {remedy}")
+        raise ValueError(f"{folder}: of {len(names)} pictures {' and '.join(counts)}; {remedy}")
     return pictures
