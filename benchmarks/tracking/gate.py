@@ -140,9 +140,10 @@ def _block(
     try:
         alternate(list(processes.values()))
         for which, process in processes.items():
-            if process.status not in _RAN:
-                lines = process.errors() or [f"status {process.status}"]
-                said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+            if process.child.status not in _RAN:
+                lines = process.child.log.splitlines()
+                errors = [line for line in lines if line.startswith("error: ")]
+                said = errors[0] if errors else process.child.failure()
                 raise ValueError(
                     f"the {sides[which].name} did not run: {said.removeprefix('error: ')}"
                 )
@@ -173,8 +174,8 @@ def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
         "PYTHONSAFEPATH": "1",  # the working directory may be another checkout
         **side.environment,
     }
-    command = [side.python, "-m", "benchmarks.run", *run_options, "--processes", "1"]
-    return Process([*command, "--store", str(store), "--no-report"], variables)
+    arguments = [*run_options, "--processes", "1", "--store", str(store), "--no-report"]
+    return Process("benchmarks.run", arguments, variables, python=side.python)
 
 
 def _side(name: str, checkout: Path | None, python: str | None) -> Side:
