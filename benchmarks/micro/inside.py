@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def run_together(
     """
     from benchmarks.process.alternate import Process
     from benchmarks.process.environment import environment
+    from benchmarks.process.spawn import Child
 
     with tempfile.TemporaryDirectory(prefix="micro-") as directory, ExitStack() as stack:
         started: list[Process] = []
@@ -83,7 +85,8 @@ def run_together(
             )
             module, *arguments = job.command
             # XLA takes its threads from the affinity alone
-            process = Process(module, arguments, variables, threads=threads, after=number * threads)
+            start = partial(Child, module, arguments, threads=threads, after=number * threads)
+            process = Process(start, variables)
             stack.callback(process.close)
             process.go()
             started.append(process)

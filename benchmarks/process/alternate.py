@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.process.channel import Event
 from benchmarks.process.spawn import Child
@@ -19,7 +18,7 @@ from benchmarks.process.turns import VARIABLE
 
 
 class Process:
-    """A module that is started with its first turn (see `Child`).
+    """A child that is started with its first turn.
 
     child: once it is started. seconds: of all its turns. told: its events.
     """
@@ -27,24 +26,13 @@ class Process:
     child: Child
 
     def __init__(
-        self,
-        module: str,
-        arguments: Iterable[str | Path],
-        variables: Mapping[str, str],
-        *,
-        python: str = "",
-        threads: int = 0,
-        after: int = 0,
+        self, start: Callable[[Mapping[str, str]], Child], variables: Mapping[str, str]
     ) -> None:
+        """Args: `start` makes the child; it is given the variables, and one more of the turns."""
         self.seconds = 0.0
         self.told: list[Event] = []
+        self._start, self._variables = start, variables
         self._go = -1
-
-        def start(pipes: str) -> Child:
-            own = {**variables, VARIABLE: pipes}
-            return Child(module, arguments, own, python=python, threads=threads, after=after)
-
-        self._start = start
 
     def turn(self) -> bool:
         """Let it have the turn until it gives it back; False when it has ended instead."""
@@ -63,7 +51,7 @@ class Process:
         go, give = os.pipe()
         take, done = os.pipe()
         try:
-            self.child = self._start(f"{go},{done}")
+            self.child = self._start({**self._variables, VARIABLE: f"{go},{done}"})
         except OSError:
             os.close(give)
             os.close(take)

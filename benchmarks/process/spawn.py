@@ -146,14 +146,14 @@ class Child:
 
     def kill(self) -> None:
         """Kill the child and all that is left of its group; any thread may."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self.status is None:  # later another process may have its number
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill what is left, and close the pipes."""
-        if self.status is None:
-            self.kill()
-            self.status = self._process.wait()
+        self.kill()
+        self.status = self._process.wait()
         self._forget()
 
     @property
@@ -178,7 +178,7 @@ class Child:
     def failure(self) -> str:
         """Why it failed, in one line; empty when it ended well."""
         if self.late:
-            return f"not done after {self._limit:.0f} s{self.where}"
+            return f"not done after {self._limit:g} s{self.where}"
         if self.status == 0 and not self._rejected:
             return ""
         if self.status and self.status > 0 and self.log:  # it says why itself

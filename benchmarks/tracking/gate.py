@@ -13,11 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.process.alternate import Process, alternate
+from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
 
@@ -175,7 +177,7 @@ def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
         **side.environment,
     }
     arguments = [*run_options, "--processes", "1", "--store", str(store), "--no-report"]
-    return Process("benchmarks.run", arguments, variables, python=side.python)
+    return Process(partial(Child, "benchmarks.run", arguments, python=side.python), variables)
 
 
 def _side(name: str, checkout: Path | None, python: str | None) -> Side:

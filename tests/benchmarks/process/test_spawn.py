@@ -73,7 +73,7 @@ def test_a_hung_child_is_killed_and_says_where_it_hung(start: Start) -> None:
         assert told(child, 0.1) == []
         assert child.late
         assert re.fullmatch(
-            r"not done after 0 s, in hangs \(.*script\.py, line \d+\)", child.failure()
+            r"not done after 0.1 s, in hangs \(.*script\.py, line \d+\)", child.failure()
         )
     assert not psutil.pid_exists(pid)
 

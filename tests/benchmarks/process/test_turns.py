@@ -2,10 +2,12 @@
 
 import os
 import time
+from functools import partial
 
 import pytest
 
 from benchmarks.process.alternate import Process, alternate
+from benchmarks.process.spawn import Child
 from benchmarks.process.turns import VARIABLE, Turns, descriptors
 from benchmarks.system import machine
 
@@ -29,7 +31,7 @@ sys.exit(epochs)
 def process(name, epochs, file, text=TRAINS):
     (file.parent / f"trains_{name}.py").write_text(text)
     variables = os.environ | {"PYTHONPATH": f"{file.parent}{os.pathsep}{machine.ROOT}"}
-    return Process(f"trains_{name}", [name, str(epochs), file], variables)
+    return Process(partial(Child, f"trains_{name}", [name, str(epochs), file]), variables)
 
 
 def ran(file):
