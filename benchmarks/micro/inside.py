@@ -67,7 +67,7 @@ def run_together(
     Args:
         timeout: seconds until each must be ready, and for each block; 0 is never.
     """
-    from benchmarks.process.alternate import Process
+    from benchmarks.process.alternate import Process, alternate
     from benchmarks.process.environment import environment
     from benchmarks.process.spawn import Child
 
@@ -90,13 +90,7 @@ def run_together(
             stack.callback(process.close)
             process.go()
             started.append(process)
-        going = [process for process in started if process.wait(timeout)]
-        while going:
-            following = []
-            for process in going:
-                process.go()
-                following += [process] if process.wait(timeout) else []
-            going = following
+        alternate([process for process in started if process.wait(timeout)], timeout)
         return [_result(process) for process in started]
 
 

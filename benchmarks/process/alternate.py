@@ -34,11 +34,11 @@ class Process:
         self._start, self._variables = start, variables
         self._go = -1
 
-    def turn(self) -> bool:
-        """Let it have the turn until it gives it back; False when it has ended instead."""
+    def turn(self, limit: float = 0.0) -> bool:
+        """Let it have the turn as long as `wait`; False when it has ended instead."""
         start = time.perf_counter()
         self.go()
-        going = self.wait()
+        going = self.wait(limit)
         self.seconds += time.perf_counter() - start
         return going
 
@@ -78,8 +78,7 @@ class Process:
             os.close(self._go)
 
 
-def alternate(processes: Sequence[Process]) -> None:
-    """Run them to their ends, turn by turn, in the order given."""
-    going = list(processes)
-    while going:
-        going = [one for one in going if one.turn()]
+def alternate(processes: Sequence[Process], limit: float = 0.0) -> None:
+    """Run them to their ends, turn by turn, in the order given; a turn has so many seconds."""
+    while processes:
+        processes = [one for one in processes if one.turn(limit)]
