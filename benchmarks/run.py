@@ -116,8 +116,10 @@ def _run_all(
     from benchmarks.comparable import disagreements, stored
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
-    from benchmarks.runner.session import Tally, execute
+    from benchmarks.runner.session import Tally, check_checkpoints, execute
 
+    for one in prepared:
+        check_checkpoints(one.runs, keeping)
     sessions = [
         opened(
             one.session,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import types
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -30,121 +30,83 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
-_POSITIVE: dict[str, Any] = {"type": cli.positive}
-_MAY_BE_EMPTY: dict[str, Any] = {"nargs": "?", "const": ""}
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
-# By group, the fields that are options: metavar, help, and what their type does not say.
-_OPTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
+# By group, the fields of a suite that are options: "METAVAR: help".
+_OPTIONS = {
     "what to run": {
-        "frameworks": ("NAME", "keras torch jax keras@torch keras@jax", {}),
-        "architectures": ("NAME|FILE", "shipped names, or .toml files", {}),
-        "seeds": ("N", "a run of each; a seed draws weights, order and masks", {}),
-        "processes": ("N", "repeat each run in N processes", _POSITIVE),
-        "nudge_repeats": (
-            "",
-            "repeats start with every weight moved to a neighbouring float32, up or down at "
-            "random: how far does rounding alone lead?",
-            {},
-        ),
-        "parity": (
-            "P",
-            "matched: same weights, masks and formulas; native: each framework's own defaults",
-            {},
-        ),
-        "tuning": (
-            "T",
-            "idiomatic: as the framework's tutorial has it; tuned: the best known for the machine",
-            {},
-        ),
-        "precision": ("P", "float64 float32 tf32 bfloat16 (float32 never uses TF32)", {}),
+        "frameworks": "NAME: keras torch jax keras@torch keras@jax",
+        "architectures": "NAME|FILE: shipped names, or .toml files",
+        "seeds": "N: a run of each; a seed draws weights, order and masks",
+        "processes": "N: repeat each run in N processes",
+        "nudge_repeats": ": repeats start with every weight moved to a neighbouring float32, up or "
+        "down at random: how far does rounding alone lead?",
+        "parity": "P: matched: same weights, masks and formulas; native: each framework's own "
+        "defaults",
+        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the best known for the "
+        "machine",
+        "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
-        "dataset": ("NAME|FILE", "demo, galaxy10, galaxy10-decals, or an HDF5 file", {}),
-        "labels": ("VIEW", "native, 4way, 3way or hubble", {}),
-        "channels": ("C", "rgb, or one of 0 1 2", {}),
-        "image_size": ("PIXELS", "resize to a square", _POSITIVE),
-        "image_key": ("KEY", "HDF5 dataset of the pictures", {}),
-        "label_key": ("KEY", "HDF5 dataset of the labels", {}),
-        "demo_images": ("N", "galaxies to generate", _POSITIVE),
-        "fraction": ("F", "a part of the galaxies, by class", {}),
-        "augmentation": (
-            "A",
-            "none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips and rotations",
-            {},
-        ),
-        "crop_size": ("PIXELS", "of crops40 (default: 100 of 110)", _POSITIVE),
-        "split_by": (
-            "UNIT",
-            "galaxy (default), or copy: the copies of one galaxy are trained and tested on (leak)",
-            {},
-        ),
-        "test_copies": (
-            "C",
-            "centre (default): validate and test on the picture as it is; all: on every copy",
-            {},
-        ),
-        "split_seed": ("N", "draws which galaxies are for training, validation and test", {}),
-        "test_fraction": ("F", "of all galaxies", {}),
-        "validation_fraction": ("F", "of what is left", {}),
+        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, or an HDF5 file",
+        "labels": "VIEW: native, 4way, 3way or hubble",
+        "channels": "C: rgb, or one of 0 1 2",
+        "image_size": "PIXELS: resize to a square",
+        "image_key": "KEY: HDF5 dataset of the pictures",
+        "label_key": "KEY: HDF5 dataset of the labels",
+        "demo_images": "N: galaxies to generate",
+        "fraction": "F: a part of the galaxies, by class",
+        "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
+        "and rotations",
+        "crop_size": "PIXELS: of crops40 (default: 100 of 110)",
+        "split_by": "UNIT: galaxy (default), or copy: the copies of one galaxy are trained and "
+        "tested on (leak)",
+        "test_copies": "C: centre (default): validate and test on the picture as it is; all: on "
+        "every copy",
+        "split_seed": "N: draws which galaxies are for training, validation and test",
+        "test_fraction": "F: of all galaxies",
+        "validation_fraction": "F: of what is left",
     },
     "training": {
-        "epochs": ("N", "passes over the training galaxies", {}),
-        "batch_size": ("N", "galaxies in one step of the optimizer", _POSITIVE),
-        "optimizer": ("NAME[,FIELD=VALUE...]", "as in sgd,momentum=0.9,nesterov=true", {}),
-        "class_weights": (
-            "W",
-            "a number for each class, or balanced: n / (classes * n of the class) in training",
-            {"nargs": "+"},
-        ),
-        "early_stopping": (
-            "PATIENCE|FIELD=VALUE,...",
-            "stop after so many epochs without a better validation_loss; fields: monitor "
-            "patience min_delta restore_best, as in patience=4,min_delta=1e-4,restore_best=true",
-            {},
-        ),
-        "reduce_on_plateau": (
-            "FIELD=VALUE,...",
-            "lower the learning rate instead, as in factor=0.5,patience=5; fields: monitor "
-            "factor patience min_delta cooldown min_learning_rate",
-            _MAY_BE_EMPTY,
-        ),
-        "keep_best": (
-            "MONITOR",
-            f"test with the weights of the best epoch, by {' '.join(MONITORS)} (default the "
-            "first); none takes away what a suite says, here and in the three above",
-            _MAY_BE_EMPTY,
-        ),
+        "epochs": "N: passes over the training galaxies",
+        "batch_size": "N: galaxies in one step of the optimizer",
+        "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
+        "in training",
+        "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
+        "validation_loss; fields: monitor patience min_delta restore_best, as in "
+        "patience=4,min_delta=1e-4,restore_best=true",
+        "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
+        "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
+        "min_learning_rate",
+        "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
+        "(default the first); none takes away what a suite says, here and in the three above",
     },
     "how to run": {
-        "device": ("D", "auto cpu cuda", {}),
-        "threads": ("N", "CPU threads (default: all)", _POSITIVE),
-        "feed": (
-            "F",
-            "of tuned runs: staged (the data set on the device), streamed (each batch sent "
-            "there), auto (default: staged where it fits)",
-            {},
-        ),
-        "warmup_epochs": ("N", "time nothing of the first N epochs", {}),
-        "deterministic": (
-            "",
-            "set the frameworks' deterministic flags: the same bits every time on a GPU as well, "
-            "at a cost (docs/determinism.md)",
-            {},
-        ),
-        "timeout": (
-            "SECONDS",
-            "kill a run after so long; 0 is never (default: 20 times its estimate, at least "
-            "1800; the quick suite has 600)",
-            {"type": cli.seconds},
-        ),
+        "device": "D: auto cpu cuda",
+        "threads": "N: CPU threads (default: all)",
+        "feed": "F: of tuned runs: staged (the data set on the device), streamed (each batch sent "
+        "there), auto (default: staged where it fits)",
+        "warmup_epochs": "N: time nothing of the first N epochs",
+        "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
+        "GPU as well, at a cost (docs/determinism.md)",
+        "timeout": "SECONDS: kill a run after so long; 0 is never (default: 20 times its estimate, "
+        "at least 1800; the quick suite has 600)",
     },
 }
-_ROWS = {name: row for rows in _OPTIONS.values() for name, row in rows.items()}
+_TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.items()}
+# What the type of a field does not say.
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("processes", "batch_size", "threads"), cli.positive),
+    **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
+    **dict.fromkeys(READERS, str),
+    "timeout": cli.seconds,
+}
+_MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
     "architectures": architecture.available,
-    "frameworks": lambda: _ROWS["frameworks"][1].split(),
+    "frameworks": lambda: _TEXTS["frameworks"].split()[1:],
 }
 
 
@@ -154,22 +116,26 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
     Args:
         changed: arguments of `add_argument` that are otherwise in this command.
     """
-    metavar, text, rest = _ROWS[field]
-    kind = _typed(_FIELDS[field])
-    named = {} if "action" in kind else {"metavar": metavar}
-    settings = {"help": text} | named | kind | rest | changed
-    action = to.add_argument(f"--{field.replace('_', '-')}", **settings)
+    metavar, _, text = _TEXTS[field].partition(": ")
+    settings = {"help": text, **_typed(_FIELDS[field])}
+    if metavar:
+        settings["metavar"] = metavar
+    if field in _TYPES:
+        settings["type"] = _TYPES[field]
+    if field in _MAY_BE_EMPTY:
+        settings |= {"nargs": "?", "const": ""}
+    action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
     if field in _COMPLETED:
         action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined]
 
 
 def _typed(kind: Any) -> dict[str, Any]:
     """The arguments of `add_argument` that follow from the type of a field."""
-    if get_origin(kind) is tuple:
+    if get_origin(kind) in (tuple, list):
         return {"nargs": "+", **_typed(get_args(kind)[0])}
     if get_origin(kind) is Literal:
         return {"choices": get_args(kind)}
-    if get_origin(kind) is types.UnionType:
+    if get_origin(kind) in (Union, types.UnionType):
         return _typed(get_args(kind)[0])
     if kind is bool:
         return {"action": "store_true", "default": None}
@@ -213,8 +179,8 @@ def parser() -> cli.Parser:
         help="the interpreter of a framework, or of a version of it beside the others, as in "
         "--frameworks torch torch@2.12 --python torch@2.12=old/bin/python",
     )
-    for title, rows in _OPTIONS.items():
-        for field in rows:
+    for title, texts in _OPTIONS.items():
+        for field in texts:
             add(groups[title], field)
     training.add_argument("--learning-rate", type=float, metavar="RATE", help="of the optimizer")
     how.add_argument(
