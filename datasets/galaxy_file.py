@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from datasets.resize import box_downscale
-from results.vocabulary import near_miss
+from results.vocabulary import near_miss, unknown
 
 CHANNELS = ("rgb", "0", "1", "2")
 
@@ -29,9 +29,7 @@ class Picking:
         """Raises ValueError if pictures of this shape (n, h, w, c) cannot serve."""
         height, width, depth = shape[1:]
         if self.channels not in CHANNELS:
-            raise ValueError(
-                f"channels: unknown {self.channels!r}; choose one of {', '.join(CHANNELS)}"
-            )
+            raise ValueError(f"channels: {unknown('channel', self.channels, CHANNELS)}")
         wanted = 3 if self.channels == "rgb" else int(self.channels) + 1
         if wanted > depth:
             raise ValueError(

@@ -51,3 +51,9 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     """ " (did you mean '...'?)" with the known word nearest to `word`, or ""."""
     match = nearest(word, known)
     return "" if match is None else f" (did you mean '{match}'?)"
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """The message for a word that is not among the known ones: near miss, then all of them."""
+    known = list(known)
+    return f"unknown {what} '{word}'{near_miss(word, known)}. Known: {', '.join(known)}."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from results.stats.verdict import Rule
-from results.vocabulary import near_miss
+from results.vocabulary import unknown
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def metric(name: str) -> Metric:
         ValueError: unknown; the message has the near miss.
     """
     if name not in METRICS:
-        raise ValueError(
-            f"unknown metric '{name}'{near_miss(name, list(METRICS))}. Known: {', '.join(METRICS)}."
-        )
+        raise ValueError(unknown("metric", name, METRICS))
     return METRICS[name]
 
 

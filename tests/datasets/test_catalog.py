@@ -349,7 +349,7 @@ def test_a_group_in_place_of_a_dataset_is_not_taken(write: Callable[..., Path]) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": "g"}, "channels: unknown 'g'; choose one of rgb, 0, 1, 2"),
+        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, 0, 1, 2"),
         ({"labels": "5way"}, "labels: unknown view '5way'"),
     ],
 )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from frameworks.spec.reading import SpecificationError
-from results.vocabulary import near_miss
+from results.vocabulary import unknown
 
 FAULTS = {"torch": "torch", "keras": "keras", "jax": "flax"}
 
@@ -99,10 +99,7 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
         yield
         return
     if mutant not in MUTANTS:
-        raise SpecificationError(
-            f"unknown mutant '{mutant}'{near_miss(mutant, list(MUTANTS))}. "
-            f"Known: {', '.join(MUTANTS)}."
-        )
+        raise SpecificationError(unknown("mutant", mutant, MUTANTS))
     home = MUTANTS[mutant].framework
     if home != framework:
         raise SpecificationError(f"mutant '{mutant}' is one of {home}, not of {framework}.")
