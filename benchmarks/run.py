@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The main command: `python -m benchmarks.run` trains a matrix of runs and draws the report.
 
 Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 interrupted, 143 asked

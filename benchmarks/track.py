@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m benchmarks.track`: did training get slower, and is that real?
 
 Exit status of `compare` and `gate`: 0 unchanged or improved, 1 regressed, 3 no data, 4 a run

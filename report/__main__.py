@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """python -m report: figures, tables and one page from a results store."""
 
 import argparse

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """python -m results: show, export, merge, compact; columns prints what each column means."""
 
 import argparse

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 FOLDERS = ("benchmarks", "datasets", "frameworks", "report", "results")
 FRAMEWORKS = {"keras", "tensorflow", "torch", "jax", "flax", "optax"}
+HEAVY = {"numpy", "pandas", "pyarrow", "matplotlib", "scipy", "h5py", "rich", "jinja2"}
 # Started by other commands with arguments that no user writes.
 INTERNAL = {
     "benchmarks.fidelity.defaults.live",
@@ -92,7 +93,41 @@ def test_every_command_answers_alike(module: str) -> None:
         assert output.startswith("error: unknown option '--")
         assert (f"(did you mean '{near}'?)" in output) == bool(near)
         assert f"See python -m {module} --help" in output
-    assert not imported & FRAMEWORKS
+    assert not imported & (FRAMEWORKS | HEAVY), "--help would take long"
+
+
+def test_the_shell_may_complete_every_command() -> None:
+    """argcomplete asks only modules that say so at their beginning."""
+    for module in COMMANDS:
+        path = ROOT.joinpath(*module.split("."))
+        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert file.read_text(encoding="utf-8").startswith("# PYTHON_ARGCOMPLETE_OK\n"), file
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("python -m benchmarks.run --demo-im", {"--demo-images "}),
+        ("python -m benchmarks.run --device c", {"cpu", "cuda"}),
+        ("python -m benchmarks.run --architectures una", {"unam "}),
+        (
+            "python -m benchmarks.track gate --candidate-",
+            {"--candidate-checkout", "--candidate-python"},
+        ),
+    ],
+)
+def test_what_the_shell_completes(line: str, completed: set[str], tmp_path) -> None:
+    output = tmp_path / "completed"
+    variables = {
+        "_ARGCOMPLETE": "3",  # words ahead of the arguments
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(output),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    command = [sys.executable, "-m", line.split()[2]]
+    subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True)
+    assert set(output.read_text(encoding="utf-8").split("\n")) == completed
 
 
 def test_commands_below_a_command_answer_alike() -> None:

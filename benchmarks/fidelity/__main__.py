@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m benchmarks.fidelity`: climb the ladder, print the verdict, keep every figure."""
 
 from __future__ import annotations

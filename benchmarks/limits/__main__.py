@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m benchmarks.limits`: the machine's limits, as each library reaches them.
 
 Exit status: 0, 1 when no library could measure, 2 bad input.

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The yardstick: `python -m benchmarks.micro`. Each framework in processes of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """What each choice of a tuned backend gains: `python -m benchmarks.micro.gains`.
 
 The tuned backend as it is, and once without each of its choices, in interleaved blocks of one

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """How fast each framework's kernels are, layer by layer: `python -m benchmarks.micro.layers`.
 
 Every convolution and dense layer of a network alone: forward pass, gradient of the input, gradient

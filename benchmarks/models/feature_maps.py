@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """What saved networks see in one galaxy: the output of every convolution, by framework.
 
     python -m benchmarks.models.feature_maps --models runs/models --galaxy 111 --output maps
