@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.system import nvml
+from results.version import commit as commit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,15 +136,6 @@ def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
     return found
 
 
-def commit() -> tuple[str | None, bool | None]:
-    """The commit of this checkout, and whether tracked files differ from it; None if unknown."""
-    revision = _git("rev-parse", "HEAD")
-    if not revision:
-        return None, None
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    return revision, None if changes is None else bool(changes)
-
-
 def killed_for_memory() -> int:
     """How many processes the kernel has killed for want of memory since it started; 0 if unknown.
 
@@ -193,11 +185,6 @@ def _cgroup_cpus() -> float | None:
     if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit():
         return int(parts[0]) / int(parts[1])
     return None
-
-
-def _git(*arguments: str) -> str | None:
-    # --no-optional-locks: looking must not get in the way of someone's commit.
-    return _output(["git", "--no-optional-locks", "-C", str(ROOT), *arguments])
 
 
 def _output(command: list[str]) -> str | None:

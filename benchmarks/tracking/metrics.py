@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frameworks.spec.reading import near_miss
 from results.stats.verdict import Rule
+from results.vocabulary import unknown
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def metric(name: str) -> Metric:
         ValueError: unknown; the message has the near miss.
     """
     if name not in METRICS:
-        raise ValueError(
-            f"unknown metric '{name}'{near_miss(name, list(METRICS))}. Known: {', '.join(METRICS)}."
-        )
+        raise ValueError(unknown("metric", name, METRICS))
     return METRICS[name]
 
 

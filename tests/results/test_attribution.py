@@ -241,7 +241,10 @@ def test_nothing_to_attribute_is_said(capsys):
     ("arguments", "words"),
     [
         (["--native", "keras", "torhc"], "did you mean 'torch'"),
-        (["--native", "keras", "torch", "--optimizers", "adan"], "unknown optimizer adan"),
+        (
+            ["--native", "keras", "torch", "--optimizers", "adan"],
+            "did you mean 'adam'",
+        ),
         (["--native", "keras", "torch", "--pictures", "missing.h5"], "missing.h5"),
     ],
 )
