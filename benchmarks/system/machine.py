@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ from typing import Any
 from benchmarks.system import nvml
 
 ROOT = Path(__file__).resolve().parents[2]
+# Written by setup.py where this was built; a checkout has none.
+_BUILD = ROOT / "build.json"
 
 # What makes one machine another. The rest of `describe` (driver, kernel, Python) is recorded, but a
 # new version of it is a change on the same machine.
 _STABLE = ("system", "processor_architecture", "cpu", "cpus", "memory_gib", "gpus")
 # Instruction sets that decide how fast matrix products are.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
+PROJECT = "galaxy-training-benchmark"
 _DISTRIBUTIONS = (
+    PROJECT,
     *("numpy", "pandas", "pyarrow", "h5py"),
     *("tensorflow", "tensorflow-cpu", "keras", "torch", "jax", "jaxlib", "flax", "optax"),
 )
@@ -125,20 +130,31 @@ def gpus() -> list[dict[str, Any]]:
 
 
 def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
-    """Versions of Python and of those distributions that are installed for this interpreter."""
+    """Versions of Python, this project and those distributions that this interpreter has."""
     found = {"python": platform.python_version()}
     for name in distributions:
         try:
-            found[name] = importlib.metadata.version(name)
+            found[name] = version() if name == PROJECT else importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
 
 
+def version() -> str:
+    """The version of this project, by its build or its checkout; "unknown" of folders alone."""
+    if text := _read(str(_BUILD)):
+        return json.loads(text)["version"]
+    text = _read(str(ROOT / "pyproject.toml"))
+    return tomllib.loads(text)["project"]["version"] if text else "unknown"
+
+
 def commit() -> tuple[str | None, bool | None]:
-    """The commit of this checkout, and whether tracked files differ from it; None if unknown."""
-    revision = _git("rev-parse", "HEAD")
-    if not revision:
+    """The commit of this checkout or build, and whether tracked files differed; None if unknown."""
+    if text := _read(str(_BUILD)):
+        build = json.loads(text)
+        return build["commit"], build["dirty"]
+    revision = _git("rev-parse", "--show-prefix", "HEAD")
+    if not revision or "\n" in revision:  # a prefix before it: we lie inside another repository
         return None, None
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return revision, None if changes is None else bool(changes)
