@@ -43,7 +43,7 @@ def main() -> None:
     os.environ.update(environment())
     sys.path.insert(0, str(ROOT))
     if name == "--version":
-        from benchmarks.system.machine import commit, version
+        from results.version import commit, version
 
         print(f"galaxy-benchmark {version()} (commit {commit()[0] or 'unknown'})")
         return

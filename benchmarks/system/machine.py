@@ -13,16 +13,15 @@ import os
 import platform
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.system import nvml
+from results.version import commit as commit
+from results.version import version
 
 ROOT = Path(__file__).resolve().parents[2]
-# Written by setup.py where this was built; a checkout has none.
-_BUILD = ROOT / "build.json"
 
 # What makes one machine another. The rest of `describe` (driver, kernel, Python) is recorded, but a
 # new version of it is a change on the same machine.
@@ -135,29 +134,9 @@ def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
     for name in distributions:
         try:
             found[name] = version() if name == PROJECT else importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+        except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
             continue
     return found
-
-
-def version() -> str:
-    """The version of this project, by its build or its checkout; "unknown" of folders alone."""
-    if text := _read(str(_BUILD)):
-        return json.loads(text)["version"]
-    text = _read(str(ROOT / "pyproject.toml"))
-    return tomllib.loads(text)["project"]["version"] if text else "unknown"
-
-
-def commit() -> tuple[str | None, bool | None]:
-    """The commit of this checkout or build, and whether tracked files differed; None if unknown."""
-    if text := _read(str(_BUILD)):
-        build = json.loads(text)
-        return build["commit"], build["dirty"]
-    revision = _git("rev-parse", "--show-prefix", "HEAD")
-    if not revision or "\n" in revision:  # a prefix before it: we lie inside another repository
-        return None, None
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    return revision, None if changes is None else bool(changes)
 
 
 def killed_for_memory() -> int:
@@ -209,11 +188,6 @@ def _cgroup_cpus() -> float | None:
     if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit():
         return int(parts[0]) / int(parts[1])
     return None
-
-
-def _git(*arguments: str) -> str | None:
-    # --no-optional-locks: looking must not get in the way of someone's commit.
-    return _output(["git", "--no-optional-locks", "-C", str(ROOT), *arguments])
 
 
 def _output(command: list[str]) -> str | None:
