@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 
 from datasets.resize import box_downscale
+from results.vocabulary import near_miss
 
 CHANNELS = ("rgb", "0", "1", "2")
 
@@ -225,10 +225,8 @@ class GalaxyFile:
                 present[name] = f"{name} {item.dtype} {item.shape}"
 
         self._file.visititems(note)
-        near = difflib.get_close_matches(key, present, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"{self.path}: no dataset {key!r} ({argument}){hint} It has "
+            f"{self.path}: no dataset {key!r} ({argument}){near_miss(key, present)}; it has "
             f"{', '.join(present.values()) or 'none at all'}"
         )
 
@@ -256,9 +254,7 @@ def open_galaxies(path: Path) -> Iterator[GalaxyFile]:
     """Open a file of galaxies to read. Raises FileNotFoundError or OSError naming the file."""
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=1)
-        hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-        raise FileNotFoundError(f"{path}: no such file{hint}")
+        raise FileNotFoundError(f"{path}: no such file{near_miss(path.name, beside)}")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a directory; name an HDF5 file in it")
     try:

@@ -15,10 +15,13 @@ classes are Galaxy10's.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
-VIEWS = ("native", "4way", "3way", "hubble")
+from results.vocabulary import Labels
+
+VIEWS = get_args(Labels)
 
 # Leung & Bovy 2019, as listed with the data set (astroNN, docs/source/galaxy10sdss.rst).
 GALAXY10 = (

@@ -10,7 +10,7 @@ import sys
 
 from galaxy_benchmark import ROOT, environment
 
-_MODULES = {
+MODULES = {
     "run": ("benchmarks.run", "train a matrix of runs, then draw the report"),
     "fidelity": ("benchmarks.fidelity", "do the frameworks train the same network?"),
     "track": ("benchmarks.track", "did speed or memory change since last time?"),
@@ -20,41 +20,33 @@ _MODULES = {
     "report": ("report", "figures, tables and one page of stored runs"),
     "datasets": ("datasets", "make and check files of galaxies"),
 }
-_HELP = """\
-usage: galaxy-benchmark COMMAND [OPTIONS]
-
-Train one network in Keras, PyTorch and JAX on the same galaxies, and compare.
-
+_EPILOG = """\
 commands:
 {commands}
 
-galaxy-benchmark COMMAND --help: its options. In a checkout: python -m benchmarks.run, ...
+galaxy-benchmark COMMAND --help: its options. In a checkout also: python -m benchmarks.run, ...
 """
-BAD_INPUT = 2  # exit status
 
 
 def main() -> None:
     """Run the command that the first argument names, in this process; exits with its status."""
-    name, *rest = sys.argv[1:] or ["--help"]
-    if name in ("-h", "--help"):
-        lines = [f"  {name:10}{words}" for name, (_, words) in _MODULES.items()]
-        print(_HELP.format(commands="\n".join(lines)), end="")
-        return
     os.environ.update(environment())
     sys.path.insert(0, str(ROOT))
-    if name == "--version":
-        from results.version import commit, version
+    from results import cli
 
-        print(f"galaxy-benchmark {version()} (commit {commit()[0] or 'unknown'})")
-        return
-    if name not in _MODULES:
-        from frameworks.spec.reading import near_miss
-
-        print(f"error: unknown command '{name}'{near_miss(name, list(_MODULES))}", file=sys.stderr)
-        print("See galaxy-benchmark --help", file=sys.stderr)
-        raise SystemExit(BAD_INPUT)
-    sys.argv = [f"galaxy-benchmark {name}", *rest]
-    runpy.run_module(_MODULES[name][0], run_name="__main__", alter_sys=True)
+    cli.INSTALLED = True
+    lines = [f"  {name:10}{words}" for name, (_, words) in MODULES.items()]
+    parser = cli.parser(
+        "galaxy_benchmark",
+        "Train one network in Keras, PyTorch and JAX on the same galaxies, and compare.",
+        epilog=_EPILOG.format(commands="\n".join(lines)),
+        usage="galaxy-benchmark COMMAND [OPTIONS]",
+    )
+    parser.prog = "galaxy-benchmark"
+    parser.add_argument("command", choices=list(MODULES), metavar="COMMAND", help="as below")
+    name = parser.parse_args(sys.argv[1:2] or ["--help"]).command
+    sys.argv = [f"galaxy-benchmark {name}", *sys.argv[2:]]
+    runpy.run_module(MODULES[name][0], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,19 @@ ROOT = Path(__file__).resolve().parents[1]
 _BUILD = ROOT / "build.json"  # written where an installation was built; a checkout has none
 
 
+class NewerVersionError(ValueError):
+    """A file that a later version of this project wrote; the message names it and the remedy."""
+
+
+def check_format(found: int, known: int, file: object) -> None:
+    """Raise NewerVersionError where the format of a file is later than what this code knows."""
+    if found > known:
+        raise NewerVersionError(
+            f"{file} was written by a newer version of this project (format {found}, known up to "
+            f"{known}); update the checkout or the installation"
+        )
+
+
 def version() -> str:
     """The version of this project, as in 0.1.0."""
     if _BUILD.is_file():

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.suite import Suite, convert, relative_to
-from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from results.studies.reported import METRICS, Declared, Reported, Sizes
+from results.vocabulary import near_miss
 
 DIRECTORY = Path(__file__).parents[1] / "experiments"
 TRAPS = Path(__file__).parents[1] / "traps.toml"

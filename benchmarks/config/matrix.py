@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun, SplitSizes
-from benchmarks.config.runconfig import DataView, Device, RunConfig, SplitSettings
+from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite
 from benchmarks.recipes import recipes
 from datasets.batches import split_into_batches
@@ -19,6 +19,7 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.reading import SpecificationError
+from results.vocabulary import Device
 
 
 def matrix(

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.config.suite import readable
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
     OPTIMIZERS,
@@ -17,6 +17,7 @@ from frameworks.spec.recipe import (
     Optimizer,
     ReduceOnPlateau,
 )
+from results.vocabulary import near_miss
 
 OFF = "none"  # takes away what a suite states
 

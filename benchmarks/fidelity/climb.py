@@ -31,10 +31,11 @@ from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.fidelity.rungs.settle import settled
 from benchmarks.process import device
 from benchmarks.system import machine
-from frameworks.backend import Precision, framework, without_version
+from frameworks.backend import framework, without_version
 from frameworks.spec.architecture import Architecture, load
 from results.parquet import findings as kept
 from results.store import Store
+from results.vocabulary import Precision
 
 
 @dataclass(frozen=True)

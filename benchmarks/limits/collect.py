@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.config.runconfig import Device
 from benchmarks.limits.found import Limits, Sample
 from benchmarks.process.environment import environment, limited_to
 from benchmarks.system import machine
 from frameworks.backend import framework
+from results.vocabulary import Device
 
 # The framework of the registry whose environment a library is given.
 LIBRARIES = {"torch": "torch", "jax": "jax", "tensorflow": "keras"}

@@ -28,11 +28,17 @@ from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.version import check_format
 
 if TYPE_CHECKING:
     from benchmarks.worker.trainer import Training
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
+FORMAT = 1  # of a model that states none, too
+
+
+class _Format(msgspec.Struct):
+    format: int = 1
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +57,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str
     versions: dict[str, str]
     data: dict[str, Any] = {}
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ def find(directory: Path) -> list[SavedModel]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: a `model.json` that cannot be read.
+        ValueError: a `model.json` that cannot be read, or is of a newer version.
     """
     own = directory / DESCRIPTION
     paths = [own] if own.exists() else sorted(directory.glob(f"[!.]*/{DESCRIPTION}"))
@@ -172,7 +179,9 @@ def find(directory: Path) -> list[SavedModel]:
 
 
 def _described(path: Path) -> Description:
+    content = path.read_bytes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
+        check_format(msgspec.json.decode(content, type=_Format).format, FORMAT, path)
+        return msgspec.json.decode(content, type=Description)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} cannot be read: {error}; save the model again") from error

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config.runconfig import Device
 from benchmarks.process.environment import environment
+from results.vocabulary import Device
 
 _PROBE_SECONDS = 180
 _AMPERE = [8, 0]  # the first compute capability with TF32

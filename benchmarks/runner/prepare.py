@@ -15,7 +15,6 @@ from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
 from benchmarks.process import device
-from benchmarks.process.failures import message
 from benchmarks.process.slowdown import VARIABLE, injected
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
@@ -25,6 +24,7 @@ from benchmarks.system import machine
 from frameworks.backend import framework
 from frameworks.spec.architecture import load
 from frameworks.spec.reading import SpecificationError
+from results import cli
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -195,7 +195,7 @@ def prepare_each(asked: Sequence[Asked], prepare: Callable[..., Prepared]) -> li
         except (ValueError, OSError) as error:
             if one.part_of is None:
                 raise
-            reason = message(error).rstrip(".") + "." + _remedy(one, error)
+            reason = cli.message(error).rstrip(".") + "." + _remedy(one, error)
             refused.setdefault(reason, []).append(one.part_of.name)
             if isinstance(error, OSError):  # a download that fails is not tried thirty times
                 absent[dataset] = reason

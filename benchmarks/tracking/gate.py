@@ -111,15 +111,15 @@ def interleave(
     Raises:
         ValueError: what is asked for cannot be run; the message is the harness's own.
     """
-    from benchmarks import run
+    from benchmarks.config.options import parser, requested
 
     if processes < 1:
         raise ValueError(f"--processes {processes}: at least 1")
-    options = run.parser().parse_args(list(run_options))
+    options = parser().parse_args(list(run_options))
     for name in _FORBIDDEN:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
-    frameworks = run.requested(options).frameworks
+    frameworks = requested(options).frameworks
     common = _without_interpreters(run_options)
     for block in range(processes):
         for framework in frameworks:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.tracking.history import IMPORTED_DIRECTORY, History, Series
 from frameworks.backend import without_version
-from frameworks.spec.reading import near_miss
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from results.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frameworks.spec.reading import near_miss
 from results.stats.verdict import Rule
+from results.vocabulary import near_miss
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tracking.history import History, Rows, latest_session
-from frameworks.spec.reading import near_miss
 from results.parquet.files import whole_file
 from results.store import Store
+from results.vocabulary import near_miss
 
 BASELINES = "baselines"  # directory below the store
 LATEST = "latest"

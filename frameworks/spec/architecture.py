@@ -16,13 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
-from frameworks.spec.reading import (
-    SpecificationError,
-    check_fields,
-    near_miss,
-    parse_table,
-    read_table,
-)
+from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
+from results.vocabulary import near_miss
 
 DIRECTORY = Path(__file__).parents[1] / "architectures"
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import combinations
 from math import isnan, nan
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -20,9 +20,7 @@ from results.stats.comparison import Comparison, compare, noise_floor
 from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
 from results.views.looks import Look, ordered
 from results.views.views import VIEW_COLUMNS, Frames, Panel, View
-
-_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")
-_TUNINGS = ("idiomatic", "tuned")
+from results.vocabulary import Precision, Tuning
 
 
 @dataclass(frozen=True)
@@ -292,8 +290,8 @@ def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
         return known.index(name) if name in known else len(known)
 
     def order(cell: Cell) -> tuple:
-        precision = place(_PRECISIONS, cell.precision)
+        precision = place(get_args(Precision), cell.precision)
         framework = frameworks.index(cell.framework)
-        return cell.batch_size, precision, framework, place(_TUNINGS, cell.tuning)
+        return cell.batch_size, precision, framework, place(get_args(Tuning), cell.tuning)
 
     return tuple(sorted(cells, key=order))

@@ -17,8 +17,9 @@ import msgspec
 from benchmarks.fidelity.explain.difference import TITLES, Difference, Verdict
 from frameworks.spec import architecture as architectures
 from frameworks.spec.architecture import Architecture
-from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
+from results.vocabulary import near_miss
 
 FAULTS = {"torch": "torch", "keras": "keras", "jax": "flax"}
 
