@@ -45,11 +45,11 @@ def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
 def stored(store: Store, runs: Sequence[PlannedRun], machine_id: str) -> list[dict[str, Any]]:
     """The latest stored execution with status ok of each of the runs, on this machine.
 
-    Only the columns that `disagreements` looks at; what is null is None.
+    Only its execution_id and the columns that `disagreements` looks at; what is null is None.
     """
     if not runs:
         return []
-    columns = ("run_id", "machine_id", "framework", "status", *_SAME, *_HASHES)
+    columns = ("execution_id", "run_id", "machine_id", "framework", "status", *_SAME, *_HASHES)
     frame = store.runs(columns=columns)
     asked = frame["run_id"].isin({run.run_id for run in runs})
     frame = frame[asked & (frame["status"] == "ok") & (frame["machine_id"] == machine_id)]

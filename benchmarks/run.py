@@ -136,9 +136,12 @@ def _run_all(
         progress.close()
 
     store.tidy()
-    _show_results(prepared, store, None if options.no_report else options.report)
     done = [run for one in prepared for run in one.done]
     earlier = stored(store, done, prepared[0].session.machine_id)
+    if options.write_ids is not None:
+        ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
+        options.write_ids.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
+    _show_results(prepared, store, None if options.no_report else options.report)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)

@@ -110,7 +110,7 @@ RUN_COLUMNS = _columns(
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),
     ("parity_checked", "bool", "this configuration passed the parity check; null: not checked"),
-    ("versions", "json", "versions of Python, the framework and its libraries"),
+    ("versions", "json", "versions of Python, this project, the framework and its libraries"),
     ("machine", "json", "the machine: processor, memory, system, GPU"),
     ("machine_id", "string", "fingerprint of the machine without what changes by the minute"),
     ("commit", "string", "commit of the harness"),

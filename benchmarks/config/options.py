@@ -212,6 +212,13 @@ def parser() -> cli.Parser:
         help="keep the trained networks, in each framework's own format and as weights that every "
         "framework loads (default directory: models in the store)",
     )
+    where.add_argument(
+        "--write-ids",
+        type=Path,
+        metavar="FILE",
+        help="for programs: write there, a line each, the execution_id of each run of this call, "
+        "and with --resume of each that was finished before",
+    )
     where.add_argument("--no-report", action="store_true", help="write no report page")
     return made
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.system import nvml
 from results.version import commit as commit
+from results.version import version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _STABLE = ("system", "processor_architecture", "cpu", "cpus", "memory_gib", "gpus")
 # Instruction sets that decide how fast matrix products are.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
+PROJECT = "galaxy-training-benchmark"
 _DISTRIBUTIONS = (
+    PROJECT,
     *("numpy", "pandas", "pyarrow", "h5py"),
     *("tensorflow", "tensorflow-cpu", "keras", "torch", "jax", "jaxlib", "flax", "optax"),
 )
@@ -126,12 +129,12 @@ def gpus() -> list[dict[str, Any]]:
 
 
 def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
-    """Versions of Python and of those distributions that are installed for this interpreter."""
+    """Versions of Python, this project and those distributions that this interpreter has."""
     found = {"python": platform.python_version()}
     for name in distributions:
         try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            found[name] = version() if name == PROJECT else importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
             continue
     return found
 
