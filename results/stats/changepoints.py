@@ -139,7 +139,7 @@ def _lasts(step: Step, series: npt.NDArray[np.float64], bounds: list[int], least
     above = series > np.sqrt(step.before * step.after)
     sides = above[bounds[place - 1] : step.index], above[step.index : bounds[place + 1]]
     rises = step.after > step.before
-    return min((sides[0] != rises).sum(), (sides[1] == rises).sum()) >= least
+    return bool(min((sides[0] != rises).sum(), (sides[1] == rises).sum()) >= least)
 
 
 def _noise(logs: npt.NDArray[np.float64]) -> float:

@@ -242,7 +242,8 @@ def disagreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     Returns:
         (runs, runs), symmetric with zeros on the diagonal.
     """
-    return (predicted[:, None] != predicted[None]).mean(axis=2)
+    shares: npt.NDArray[np.float64] = (predicted[:, None] != predicted[None]).mean(axis=2)
+    return shares
 
 
 def across_and_within(churn: npt.NDArray[np.float64], of_a: Sequence[int]) -> tuple[float, float]:
