@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
-from results.stats.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED
+from results.stats.vocabulary import ERROR, IMPROVED, NO_DATA, REGRESSED, explained
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +52,7 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
         )
     out = console or _console()
     out.print(table)
+    out.print(explained(one.verdict.verdict for one in judged), soft_wrap=True)
     if any(one.verdict.test for one in judged):
         out.print(
             "ratio: candidate / baseline, with its 95 % bootstrap interval, of fewer than 6 pairs "

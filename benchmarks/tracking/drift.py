@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from benchmarks.tracking.history import History, Rows, Series
 from results.stats.drift import NEEDED, drift_floor
-from results.stats.verdict import NO_DATA, Rule, Verdict, judge, processes_needed
+from results.stats.verdict import Rule, Verdict, judge, processes_needed
+from results.stats.vocabulary import NO_DATA
 
 _OF_A_SESSION = 3  # processes from which a session's median counts
 _LAST = 50  # sessions: what a machine did long ago says little

@@ -5,15 +5,8 @@ from math import isnan
 from report.numbers import NONE, significant, with_interval
 from report.section import Block, Note, Table
 from report.sections.cells import Bench, Cell
-from results.stats.comparison import (
-    FASTER,
-    LEAST_RATIO,
-    SLOWER,
-    SURE,
-    Comparison,
-    paired_ratio,
-    spread,
-)
+from results.stats.comparison import LEAST_RATIO, SURE, Comparison, paired_ratio, spread
+from results.stats.vocabulary import FASTER, SLOWER, UNDECIDED, explained
 
 _HEADER = [
     "framework",
@@ -95,10 +88,10 @@ def ratio_table(bench: Bench) -> Table | None:
         caption=f"{bench.name}: epoch seconds of the first over those of the second, below 1 the "
         "first took less. Median over blocks of one process each, run close together, with the "
         "bootstrap 95 % interval in square brackets or, of fewer than six blocks, the range in "
-        f"round ones. p: exact Mann-Whitney test. “{FASTER}” and “{SLOWER}” are said only where "
-        f"p < {SURE:g}, the ratio is more than {100 * LEAST_RATIO:g} % and than the noise floor "
-        "from 1 (the larger of both cells' own, where six A/A blocks show one, else that of all "
-        "pairs), and both passed the parity check.",
+        f"round ones. p: exact Mann-Whitney test, sure below {SURE:g}. Threshold: "
+        f"{100 * LEAST_RATIO:g} %. Noise floor: the larger of both cells' own, where six A/A "
+        "blocks show one, else that of all pairs. Both must have passed the parity check. "
+        f"{explained((FASTER, SLOWER, UNDECIDED))}.",
     )
 
 
@@ -111,10 +104,8 @@ def _ratio_row(one: Cell, other: Cell, found: Comparison) -> list[str]:
         subject = one.look.name
     if found.verdict in (FASTER, SLOWER):
         verdict = f"{subject} is {found.verdict}"
-    elif found.verdict:
-        verdict = f"{found.verdict} ({found.reason})"
     else:
-        verdict = f"not judged: {found.reason}"
+        verdict = f"{found.verdict}: {found.reason}"
     return [
         compared,
         one.precision,

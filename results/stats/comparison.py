@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from results.stats.intervals import ENOUGH_PROCESSES, LEVEL, Interval
 from results.stats.ranks import mann_whitney, smallest_p
+from results.stats.vocabulary import FASTER, NOT_JUDGED, SLOWER, UNDECIDED, Speed
 
 SURE = 0.01
 LEAST_RATIO = 0.03  # a share: a smaller difference is not called one
-FASTER, SLOWER, NOT_SHOWN = "faster", "slower", "no difference shown"
 _RESAMPLES = 4000
 _SEED = 20210602
 
@@ -38,14 +38,13 @@ class Spread:
 class Comparison:
     """Seconds of one cell over those of another: below 1 is faster.
 
-    verdict: "faster", "slower", "no difference shown", or "" where it may not be said; `reason`
-    says why not, or what is wanting for a difference to be shown.
+    reason: why it is not judged, or what is wanting for a difference to be shown.
     """
 
     ratio: Interval
     p: float
     floor: float
-    verdict: str
+    verdict: Speed
     reason: str = ""
 
 
@@ -118,7 +117,7 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
     p = mann_whitney([times[block] for block in blocks], [others[block] for block in blocks])
 
     def without(reason: str) -> Comparison:
-        return Comparison(ratio, p, floor, "", reason)
+        return Comparison(ratio, p, floor, NOT_JUDGED, reason)
 
     if barred:
         return without(barred)
@@ -133,4 +132,4 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
     if p < SURE and abs(log(ratio.value)) > log(1 + least):
         return Comparison(ratio, p, floor, FASTER if ratio.value < 1 else SLOWER)
     wanting = f"p = {p:.2g}" if p >= SURE else f"within {100 * least:.1f} % of 1"
-    return Comparison(ratio, p, floor, NOT_SHOWN, wanting)
+    return Comparison(ratio, p, floor, UNDECIDED, wanting)

@@ -7,6 +7,7 @@ of fewer than `ENOUGH_PROCESSES` cannot hold its 95 %, so these get the range se
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +45,7 @@ def wilson(successes: float, trials: float) -> Interval:
         return Interval(float("nan"))
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} successes of {trials} trials")
-    from scipy.stats import norm
-
-    z = float(norm.ppf(0.5 + LEVEL / 2))
+    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
     share = successes / trials
     centre = share + z**2 / (2 * trials)
     half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))

@@ -15,13 +15,7 @@ import numpy.typing as npt
 
 from results.stats.intervals import ENOUGH_PROCESSES, LEVEL
 from results.stats.ranks import mann_whitney, signed_rank, smallest_p
-
-REGRESSED = "regressed"
-IMPROVED = "improved"
-UNCHANGED = "unchanged"
-NO_DATA = "no-data"
-ERROR = "error"
-VERDICTS = (REGRESSED, ERROR, NO_DATA, IMPROVED, UNCHANGED)
+from results.stats.vocabulary import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Change
 
 _RESAMPLES = 2000
 _SEED = 20210601
@@ -54,7 +48,7 @@ class Verdict:
     """The verdict, and what it was reached by.
 
     Attributes:
-        verdict: one of VERDICTS; `reason` says why in a sentence.
+        verdict: `reason` says why in a sentence.
         baseline, candidate: median over the processes.
         ratio: candidate / baseline; of pairs the median of their ratios.
         low, high: its 95 % bootstrap interval, over pairs where there are pairs; the range of the
@@ -64,7 +58,7 @@ class Verdict:
         n_baseline, n_candidate: processes; paired: whether they were compared in pairs.
     """
 
-    verdict: str
+    verdict: Change
     reason: str
     baseline: float = _NAN
     candidate: float = _NAN
@@ -163,7 +157,9 @@ def judge(
     )
 
 
-def _decide(ratio: float, baseline: float, floor: float, p: float, rule: Rule) -> tuple[str, str]:
+def _decide(
+    ratio: float, baseline: float, floor: float, p: float, rule: Rule
+) -> tuple[Change, str]:
     """Verdict and reason from ratio, baseline, noise floor and p value: changed, or not shown."""
     needed = max(rule.relative, floor)
     # A change by a share either way: 1.03 and 1/1.03 are alike.
@@ -200,7 +196,7 @@ def _excluding(
     known_floor: float,
     processes: int,
     rule: Rule,
-) -> tuple[str, str]:
+) -> tuple[Change, str]:
     """ "unchanged" where a change for the worse that matters is excluded, else what would help."""
     sign = -1 if rule.larger_is_better else 1
     limit = log1p(rule.excluded)

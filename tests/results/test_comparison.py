@@ -9,15 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.stats.comparison import (
-    FASTER,
-    NOT_SHOWN,
-    SLOWER,
     compare,
     noise_floor,
     paired_ratio,
     spread,
 )
 from results.stats.ranks import mann_whitney, smallest_p
+from results.stats.vocabulary import FASTER, NOT_JUDGED, SLOWER, UNDECIDED
 
 seconds = st.floats(0.01, 100)
 
@@ -134,10 +132,10 @@ def scaled(factor: float) -> dict:
     [
         (0.9, 0.0, FASTER),
         (1.1, 0.0, SLOWER),
-        (0.98, 0.0, NOT_SHOWN),  # sure, but below 3 %
-        (1.02, 0.0, NOT_SHOWN),
-        (0.9, 0.2, NOT_SHOWN),  # below the noise floor
-        (1.0, 0.0, NOT_SHOWN),
+        (0.98, 0.0, UNDECIDED),  # sure, but below 3 %
+        (1.02, 0.0, UNDECIDED),
+        (0.9, 0.2, UNDECIDED),  # below the noise floor
+        (1.0, 0.0, UNDECIDED),
     ],
 )
 def test_the_words_need_both_a_sure_test_and_a_large_ratio(factor, floor, verdict) -> None:
@@ -148,7 +146,7 @@ def test_a_large_ratio_that_is_not_sure_is_no_verdict() -> None:
     wild = blocks([0.5, 0.6, 1.5, 0.7, 1.6, 0.8])
     found = compare(wild, STEADY, floor=0.0)
     assert found.ratio.value < 0.9
-    assert found.verdict == NOT_SHOWN
+    assert found.verdict == UNDECIDED
     assert found.reason.startswith("p = ")
 
 
@@ -163,7 +161,7 @@ def test_a_large_ratio_that_is_not_sure_is_no_verdict() -> None:
 )
 def test_where_nothing_may_be_said_the_reason_is_given(times, others, options, reason) -> None:
     found = compare(times, others, **options)
-    assert found.verdict == ""
+    assert found.verdict == NOT_JUDGED
     assert reason in found.reason
 
 

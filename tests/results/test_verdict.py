@@ -19,17 +19,19 @@ from benchmarks.tracking.selftest.simulated import (
 from results.stats.drift import NEEDED, drift_floor
 from results.stats.noise import Noise, fit
 from results.stats.verdict import (
-    ERROR,
-    IMPROVED,
-    NO_DATA,
-    REGRESSED,
-    UNCHANGED,
-    VERDICTS,
     Rule,
     judge,
     noise_floor,
     noise_of_pairs,
     processes_needed,
+)
+from results.stats.vocabulary import (
+    CHANGES,
+    ERROR,
+    IMPROVED,
+    NO_DATA,
+    REGRESSED,
+    UNCHANGED,
 )
 
 times = st.lists(st.floats(0.5, 2.0), min_size=8, max_size=12)
@@ -195,7 +197,7 @@ def test_bad_values_are_refused() -> None:
 
 
 def test_verdicts_are_the_five() -> None:
-    assert set(VERDICTS) == {REGRESSED, IMPROVED, UNCHANGED, NO_DATA, ERROR}
+    assert set(CHANGES) == {REGRESSED, IMPROVED, UNCHANGED, NO_DATA, ERROR}
 
 
 def test_the_default_number_decides_most_comparisons_of_equals() -> None:
