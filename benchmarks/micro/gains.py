@@ -21,8 +21,9 @@ from typing import Any
 from benchmarks import stopping
 from benchmarks.micro.contest import turned
 from benchmarks.micro.inside import check, run_inside
-from benchmarks.micro.ratios import Interval, median_interval
+from benchmarks.micro.ratios import row as interval_row
 from benchmarks.numeric import positive
+from results.stats import intervals
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
 HERE = {  # choices that do nothing on this device or engine are left out
@@ -88,10 +89,10 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     seconds: dict[str, Any] = {}
     failed = 0
 
-    def gain(name: str, choice: str, what: str, interval: Interval, of: str) -> None:
-        row = {"framework": name, "choice": choice, "what": what, "gain": interval.median}
-        rows.append(row | interval.row() | {of: interval.values})
-        told = f"{interval.median:.2f} | {interval.words()} of {interval.values} {of}"
+    def gain(name: str, choice: str, what: str, interval: intervals.Interval, of: str) -> None:
+        row = {"framework": name, "choice": choice, "what": what, "gain": interval.value}
+        rows.append(row | interval_row(interval) | {of: interval.n})
+        told = f"{interval.value:.2f} | {interval.words('.3f')} | {interval.n} {of}"
         print(f"| {name} | {what} | {told} |", flush=True)
 
     for name in options.frameworks:
@@ -104,7 +105,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             if choice != "tuned":
                 what = found["choices"].get(choice, "all of it: idiomatic over tuned")
                 ratios = [a / b for a, b in zip(times, found["seconds"]["tuned"], strict=True)]
-                gain(name, choice, what, median_interval(ratios, independent=False), "blocks")
+                gain(name, choice, what, intervals.median(ratios, independent=False), "blocks")
         if variables := _environment(name, options.device):
             pairs = _pairs(name, arguments, options)
             if pairs is None:
@@ -113,7 +114,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             seconds[name][ENVIRONMENT] = pairs
             medians = {tuning: [median(blocks) for blocks in pairs[tuning]] for tuning in pairs}
             ratios = [a / b for a, b in zip(medians["idiomatic"], medians["tuned"], strict=True)]
-            gain(name, ENVIRONMENT, variables, median_interval(ratios), "pairs of processes")
+            gain(name, ENVIRONMENT, variables, intervals.median(ratios), "pairs of processes")
     if options.output:
         content = origin | {"gains": rows, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.history import History, Rows, Series
-from results.stats.drift import NEEDED, drift_floor
+from results.stats.noise import NEEDED, drift_floor
 from results.stats.verdict import Rule, Verdict, judge, processes_needed
 from results.stats.vocabulary import NO_DATA
 

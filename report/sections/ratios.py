@@ -1,6 +1,6 @@
 """Cells side by side as tables: each with its spread, and ratios with the words they allow."""
 
-from math import isnan
+from math import isinf, isnan
 
 from report.numbers import NONE, significant, with_interval
 from report.section import Block, Note, Table
@@ -87,7 +87,7 @@ def ratio_table(bench: Bench) -> Table | None:
         "llrrrl",
         caption=f"{bench.name}: epoch seconds of the first over those of the second, below 1 the "
         "first took less. Median over blocks of one process each, run close together, with the "
-        "bootstrap 95 % interval in square brackets or, of fewer than six blocks, the range in "
+        "exact 95 % interval in square brackets or, of fewer than six blocks, the range in "
         f"round ones. p: exact Mann-Whitney test, sure below {SURE:g}. Threshold: "
         f"{100 * LEAST_RATIO:g} %. Noise floor: the larger of both cells' own, where six A/A "
         "blocks show one, else that of all pairs. Both must have passed the parity check. "
@@ -136,7 +136,7 @@ def noise(bench: Bench) -> list[Block]:
     floor = bench.noise_floor
     told = (
         "one block shows no spread, so there is no floor"
-        if isnan(floor)
+        if isinf(floor)
         else f"the noise floor is {100 * floor:.1f} %"
     )
     return [

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.stats.comparison import (
-    compare,
-    noise_floor,
-    paired_ratio,
-    spread,
-)
+from results.stats.comparison import compare, log_ratios, paired_ratio, spread
+from results.stats.noise import noise_floor
 from results.stats.ranks import mann_whitney, smallest_p
 from results.stats.vocabulary import FASTER, NOT_JUDGED, SLOWER, UNDECIDED
 
@@ -95,29 +91,30 @@ def test_only_blocks_in_both_are_paired() -> None:
     assert math.isnan(paired_ratio({"a": 1.0}, {"b": 1.0}).value)
 
 
-def test_the_interval_is_the_bootstraps() -> None:
-    generator = np.random.default_rng(4)
-    logs = generator.normal(0.1, 0.05, 15)
+def test_the_ratio_has_the_exact_interval_of_its_blocks() -> None:
+    logs = np.random.default_rng(4).normal(0.1, 0.05, 15)
     found = paired_ratio(blocks(np.exp(logs)), blocks(np.ones(15)))
-    naive = [np.median(generator.choice(logs, 15)) for _ in range(4000)]
-    low, high = np.exp(np.quantile(naive, [0.025, 0.975]))
-    assert found.low == pytest.approx(low, abs=0.02)
-    assert found.high == pytest.approx(high, abs=0.02)
+    assert (found.low, found.high) == pytest.approx(tuple(np.exp(np.sort(logs))[[3, 11]]))
+    assert found.name == "95 %"
+
+
+def floor(*pairs: tuple[dict, dict]) -> float:
+    return noise_floor(np.concatenate([log_ratios(*pair) for pair in pairs]), equal=True)
 
 
 def test_the_noise_floor_is_the_far_end_over_all_pairs() -> None:
     quiet = (blocks([1.0] * 6), blocks([1.0] * 6))
     few = (blocks([1.0, 1.05]), blocks([1.0, 1.0]))
-    assert noise_floor([quiet]) == 0
-    assert noise_floor([few]) == pytest.approx(0.05)
-    assert noise_floor([(few[1], few[0])]) == pytest.approx(0.05), "the same both ways"
-    assert math.isnan(noise_floor([]))
-    assert math.isnan(noise_floor([(blocks([1.0]), blocks([2.0]))]))
+    assert floor(quiet) == 0
+    assert floor(few) == pytest.approx(0.05)
+    assert floor((few[1], few[0])) == pytest.approx(0.05), "the same both ways"
+    assert math.isinf(noise_floor([], equal=True))
+    assert math.isinf(floor((blocks([1.0]), blocks([2.0]))))
     # six cells with a block each are six blocks
     factors = [1.01, 0.98, 1.03, 1.0, 0.97, 1.02]
     turns = [({n: n + 1.0}, {n: (n + 1.0) * factor}) for n, factor in enumerate(factors)]
     together = paired_ratio(blocks([1.0] * 6), blocks(factors))
-    assert noise_floor(turns) == pytest.approx(max(together.high, 1 / together.low) - 1)
+    assert floor(*turns) == pytest.approx(max(together.high, 1 / together.low) - 1)
 
 
 STEADY = blocks([1.0, 1.001, 1.002, 0.999, 0.998, 1.0005])
@@ -153,7 +150,7 @@ def test_a_large_ratio_that_is_not_sure_is_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("times", "others", "options", "reason"),
     [
-        (scaled(0.5), STEADY, {"floor": math.nan}, "no A/A pair"),
+        (scaled(0.5), STEADY, {"floor": math.inf}, "no A/A pair"),
         (scaled(0.5), STEADY, {"floor": 0.0, "barred": "parity failed"}, "parity failed"),
         (blocks([1.0] * 4), blocks([2.0] * 4), {"floor": 0.0}, "4 against 4 processes"),
         ({"a": 1.0}, {"b": 1.0}, {"floor": 0.0}, "no block holds both"),
@@ -192,6 +189,6 @@ def test_equal_cells_are_seldom_called_different() -> None:
     wrong = 0
     for _ in range(300):
         first, second, a, b = (blocks(generator.lognormal(0, 0.05, 6)) for _ in range(4))
-        verdict = compare(a, b, floor=noise_floor([(first, second)])).verdict
+        verdict = compare(a, b, floor=floor((first, second))).verdict
         wrong += verdict in (FASTER, SLOWER)
     assert wrong <= 3
