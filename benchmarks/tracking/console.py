@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
-from results.stats.vocabulary import ERROR, IMPROVED, NO_DATA, REGRESSED, explained
+from results.stats.vocabulary import ERROR, IMPROVED, NO_DATA, REGRESSED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,6 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
         )
     out = console or _console()
     out.print(table)
-    out.print(explained(one.verdict.verdict for one in judged), soft_wrap=True)
     if any(one.verdict.test for one in judged):
         out.print(
             "ratio: candidate / baseline, with its 95 % interval, or the range of fewer than 6 "

@@ -15,10 +15,15 @@ import numpy.typing as npt
 
 from results.stats.intervals import Interval, median
 from results.stats.ranks import mann_whitney, smallest_p
-from results.stats.vocabulary import FASTER, NOT_JUDGED, SLOWER, UNDECIDED, Speed
-
-SURE = 0.01
-LEAST_RATIO = 0.03  # a share: a smaller difference is not called one
+from results.stats.vocabulary import (
+    FASTER,
+    LEAST_RATIO,
+    NOT_JUDGED,
+    SLOWER,
+    SURE,
+    UNDECIDED,
+    Speed,
+)
 
 Times = Mapping[Hashable, float]
 

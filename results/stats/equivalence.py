@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from results.stats.means import moments, t_interval, t_quantile, t_test
-from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED, Equality
+from results.stats.vocabulary import DIFFERENT, EQUAL, SURE, UNDECIDED, Equality
 
 ALPHA = 0.05
 POWER = 0.9
 FEWEST = 5  # below so many pairs nothing is concluded
-SURE = 0.01  # p value below which a difference counts as one
 _RESAMPLES = 4000
 _PERMUTATIONS = 9999
 _SEED = 20210601

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from results.stats.intervals import median
 
+OF_A_SESSION = 3  # processes of one session from which its median stands for it
 NEEDED = 10  # sessions from which their differences tell the drift
 _CALM = 0.75  # share of the differences between sessions that true changes leave alone
 _OF_A_NORMAL = 1.1503  # that quantile of a normal deviate's absolute value

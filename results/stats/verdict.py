@@ -14,11 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from results.stats.intervals import Interval, difference_of_medians, median
-from results.stats.noise import noise_floor
+from results.stats.noise import OF_A_SESSION, noise_floor
 from results.stats.ranks import mann_whitney, signed_rank, smallest_p
-from results.stats.vocabulary import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Change
+from results.stats.vocabulary import (
+    IMPROVED,
+    LEAST_RATIO,
+    NO_DATA,
+    REGRESSED,
+    SURE,
+    UNCHANGED,
+    Change,
+)
 
-_OF_A_SESSION = 3  # processes of one session from which its median stands for it
 _NAN = float("nan")
 
 
@@ -35,9 +42,9 @@ class Rule:
         larger_is_better: images per second, accuracy.
     """
 
-    relative: float = 0.03
+    relative: float = LEAST_RATIO
     absolute: float = 0.0
-    alpha: float = 0.01
+    alpha: float = SURE
     excluded: float = 0.08
     larger_is_better: bool = False
 
@@ -234,7 +241,7 @@ def _own_floor(
     floor = noise_floor(logs * sqrt(1 + logs.size / candidates), equal=False)
     if sessions is not None:
         members = [np.array([other == one for other in sessions]) for one in set(sessions)]
-        groups = [np.median(logs[mine]) for mine in members if mine.sum() >= _OF_A_SESSION]
+        groups = [np.median(logs[mine]) for mine in members if mine.sum() >= OF_A_SESSION]
         if len(groups) > 1:
             floor = max(floor, expm1(float(np.ptp(groups))))
     return floor

@@ -1,4 +1,4 @@
-"""Every verdict: the word, and the one thing that it means wherever it is printed."""
+"""Every verdict: the word, the one thing that it means wherever it is printed, and its limits."""
 
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
@@ -7,6 +7,9 @@ Speed = Literal["faster", "slower", "undecided", "not judged"]  # of two cells
 Change = Literal["regressed", "error", "no-data", "improved", "unchanged"]  # since a baseline
 Equality = Literal["equal", "different", "undecided"]  # of two trainings' outcomes
 Replication = Literal["reproduced", "higher", "lower", "not comparable"]  # of a published figure
+
+SURE: Final = 0.01  # a test is sure of a difference below this p value
+LEAST_RATIO: Final = 0.03  # the threshold, a share: a smaller difference is not called one
 
 FASTER: Final = "faster"
 SLOWER: Final = "slower"

@@ -188,11 +188,11 @@ def test_epoch_time_is_the_same_with_and_without_the_raw_epochs(frames: Frames) 
 def test_what_the_brackets_are_is_said(tmp_path: Path, frames: Frames) -> None:
     view = frames.finished_views[0]
     table = tables.results_table(view, frames)
-    assert "epoch, s (range of 2)" in table.header
+    assert "epoch, s (range of 2 to 3)" in table.header
     assert "95 %" not in table.caption
     assert "range, lowest to highest, of the processes' medians" in table.caption
     assert "range of its epochs" not in table.caption
-    assert estimates.bar_words(view) == "range of 2 processes"
+    assert estimates.bar_words(view) == "range of 2 to 3 processes"
 
     store = fill(
         Store(tmp_path / "many"),
