@@ -8,7 +8,7 @@ from math import exp, expm1, inf, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from results.stats.intervals import median
+from results.stats.intervals import median, order_statistics
 
 OF_A_SESSION = 3  # processes of one session from which its median stands for it
 NEEDED = 10  # sessions from which their differences tell the drift
@@ -21,8 +21,10 @@ _FEW = 5.0  # how much more for a spread that is estimated from few values
 def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
     """How far from 1 the ratio of two equal cells may lie, as a share: 0.02 for 2 %.
 
-    By the exact interval (or range) of the median of the differences: its end that is farther from
-    0 where they are of equal cells, half its width where they are not.
+    Of equal cells it is the end farther from 0 of the exact interval (or range) of the median of
+    their differences. Of others, noise is what is beyond their median, with either sign. The k-th
+    largest of n is then the (2k - 1)-th among n absolute values: the values and their mirror images
+    are twice as many. So the floor is that one, with k of `order_statistics`.
 
     Args:
         differences: (n,) of logarithms, one a pair of processes; or the logarithms of one cell's n
@@ -32,10 +34,14 @@ def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
     Returns:
         The floor; infinite for fewer than two, which say nothing of noise.
     """
-    found = median(differences)
+    values = np.asarray(differences, dtype=np.float64)
+    found = median(values)
     if not found.name:
         return inf
-    return expm1(max(-found.low, found.high) if equal else (found.high - found.low) / 2)
+    if equal:
+        return expm1(max(-found.low, found.high))
+    place, _ = order_statistics(values.size)
+    return expm1(np.sort(np.abs(values - found.value))[1 - 2 * place])
 
 
 def drift_floor(medians: npt.ArrayLike, apart: int = 1) -> float:
