@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,19 @@ def _content(done: list[dict[str, Any]], failed: dict[Cell, str]) -> dict[str, A
 
 def _show(done: list[dict[str, Any]]) -> None:
     """The table, the peaks, and what there is not."""
-    from benchmarks.micro.ratios import left_out, peaks, ratios
+    from benchmarks.micro.ratios import left_out, noise, peaks, ratios
 
-    for ratio in ratios(done) if done else []:
+    found = ratios(done) if done else []
+    for ratio in found:
         of = "processes" if ratio.processes > 1 else "process, its blocks"
         print(
             f"{ratio.architecture:6} {ratio.framework:11} {ratio.precision:8} {ratio.batch_size:4} "
-            f"{ratio.quantity:27} {ratio.interval.median:6.3f}  {ratio.interval.words()}  "
+            f"{ratio.quantity:27} {ratio.interval.value:6.3f}  {ratio.interval.words('.3f')}  "
             f"{ratio.processes} {of}"
         )
+    for (name, architecture, precision, batch), floor in noise(found).items():
+        if isfinite(floor):
+            print(f"{architecture:6} {name:11} {precision:8} {batch:4} noise floor {floor:.1%}")
     for (name, precision), (low, median, high) in peaks(done).items():
         print(
             f"{name}: its own {precision} matrix product reached {median / 1e9:.0f} GFLOP/s "

@@ -27,7 +27,7 @@ from benchmarks.process.channel import Channel
 from results import cli
 
 if TYPE_CHECKING:
-    from benchmarks.micro.ratios import Interval
+    from results.stats import intervals
 
 HERE = {  # choices that do nothing on this device or engine are left out
     "keras": {"staged", "many_steps"},
@@ -77,7 +77,6 @@ def _inside_of(options: argparse.Namespace, _: list[str]) -> int:
 
 def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
     from benchmarks.micro.provenance import provenance
-    from benchmarks.micro.ratios import median_interval
     from frameworks.spec.architecture import load
 
     load(options.architecture)  # a misspelt name is told once, and here
@@ -87,15 +86,18 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         threads=options.threads,
         precisions=[options.precision],
     )
+    from benchmarks.micro.ratios import row as interval_row
+    from results.stats import intervals
+
     origin = provenance("benchmarks.micro.gains", arguments)
     rows: list[dict[str, Any]] = []
     seconds: dict[str, Any] = {}
     failed = 0
 
-    def gain(name: str, choice: str, what: str, interval: Interval, of: str) -> None:
-        row = {"framework": name, "choice": choice, "what": what, "gain": interval.median}
-        rows.append(row | interval.row() | {of: interval.values})
-        told = f"{interval.median:.2f} | {interval.words()} of {interval.values} {of}"
+    def gain(name: str, choice: str, what: str, interval: intervals.Interval, of: str) -> None:
+        row = {"framework": name, "choice": choice, "what": what, "gain": interval.value}
+        rows.append(row | interval_row(interval) | {of: interval.n})
+        told = f"{interval.value:.2f} | {interval.words('.3f')} | {interval.n} {of}"
         print(f"| {name} | {what} | {told} |", flush=True)
 
     for name in options.frameworks:
@@ -108,7 +110,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             if choice != "tuned":
                 what = found["choices"].get(choice, "all of it: idiomatic over tuned")
                 ratios = [a / b for a, b in zip(times, found["seconds"]["tuned"], strict=True)]
-                gain(name, choice, what, median_interval(ratios, independent=False), "blocks")
+                gain(name, choice, what, intervals.median(ratios, independent=False), "blocks")
         if variables := _environment(name, options.device):
             pairs = _pairs(name, arguments, options)
             if pairs is None:
@@ -117,7 +119,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             seconds[name][ENVIRONMENT] = pairs
             medians = {tuning: [median(blocks) for blocks in pairs[tuning]] for tuning in pairs}
             ratios = [a / b for a, b in zip(medians["idiomatic"], medians["tuned"], strict=True)]
-            gain(name, ENVIRONMENT, variables, median_interval(ratios), "pairs of processes")
+            gain(name, ENVIRONMENT, variables, intervals.median(ratios), "pairs of processes")
     if options.output:
         content = origin | {"gains": rows, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

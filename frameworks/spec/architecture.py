@@ -220,7 +220,7 @@ def _check_layer_keys(layer: object, index: int, origin: str) -> None:
     check_fields(fields, LAYER_TYPES[kind], f"{where} ({kind})")
 
 
-def _readable(message: str, layers: list[dict]) -> str:
+def _readable(message: str, layers: list[dict[str, Any]]) -> str:
     """Turn msgspec's `$.layers[2].filters` into `layer 3 (conv), field 'filters'`."""
     reason, _, path = message.partition(" - at ")
     match = re.search(r"\$(?:\.(layers|published)\[(\d+)\])?(?:\.(\w+))?", path)

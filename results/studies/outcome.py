@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 
 from results.stats.equivalence import (
-    EQUAL,
-    UNDECIDED,
     Equivalence,
     across_and_within,
     bootstrap_interval,
@@ -24,6 +22,7 @@ from results.stats.equivalence import (
     equivalence,
     holm,
 )
+from results.stats.vocabulary import EQUAL, UNDECIDED
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats

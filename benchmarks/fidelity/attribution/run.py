@@ -27,7 +27,8 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results.parquet import findings as kept
-from results.studies.attribution import Attribution, Worth, attribute, sentences
+from results.stats.means import Mean
+from results.studies.attribution import Attribution, attribute, sentences
 from results.vocabulary import unknown
 
 
@@ -163,5 +164,5 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
         terminal.print(f"- {sentence}", markup=False)
 
 
-def _mean_and_interval(worth: Worth) -> tuple[str, str]:
+def _mean_and_interval(worth: Mean) -> tuple[str, str]:
     return f"{100 * worth.mean:+.2f}", f"{100 * worth.low:+.2f} to {100 * worth.high:+.2f}"
