@@ -159,10 +159,10 @@ def _run_all(
     options: argparse.Namespace,
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
-    from benchmarks.comparable import disagreements, stored
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
     from benchmarks.runner.session import Tally, execute
+    from results.views.identity import disagreements, stored
 
     with _explained():
         sessions = [
@@ -208,7 +208,7 @@ def _run_all(
     with _explained():
         store.tidy()
         _show_results(prepared, store, None if options.no_report else options.report)
-        done = [run for one in prepared for run in one.done]
+        done = {run.run_id for one in prepared for run in one.done}
         earlier = stored(store, done, prepared[0].session.machine_id)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # Fields of a configuration that say which run of a cell it is. All others are part of the cell.
@@ -43,6 +43,7 @@ ABSENT: Mapping[str, Any] = {
 _NEVER_NATIVE = frozenset({"name", "learning_rate", "beta_1", "beta_2", "momentum", "nesterov"})
 
 Settings = Mapping[str, Any]
+OF_STORED = ("config", "architecture_hash", "cell_id")  # the columns that `stored` takes
 
 
 def settings(config: Mapping[str, Any], architecture_hash: str) -> dict[str, Any]:
@@ -59,7 +60,17 @@ def settings(config: Mapping[str, Any], architecture_hash: str) -> dict[str, Any
     tree = {name: value for name, value in config.items() if name not in NOT_THE_TASK}
     if tree.get("parity") == "native" and isinstance(tree.get("architecture"), Mapping):
         tree["architecture"] = {"name": tree["architecture"].get("name"), "hash": architecture_hash}
-    return dict(_leaves(tree, ""))
+    values = flat(tree)
+    types = {name.removesuffix("type"): values[name] for name in values if name.endswith(".type")}
+
+    def usual(name: str) -> Any:
+        parent, _, field = name.rpartition(".")
+        layer = types.get(f"{parent}.")
+        return ABSENT.get(f"{layer}.{field}" if layer else name)
+
+    return {
+        name: value for name, value in values.items() if value is not None and value != usual(name)
+    }
 
 
 def stored(config: Any, architecture_hash: Any, cell_id: Any) -> dict[str, Any]:
@@ -92,16 +103,18 @@ def as_text(of: Settings, but: Collection[str] = ()) -> str:
     return json.dumps({name: of[name] for name in of if name not in but}, sort_keys=True)
 
 
-def _leaves(tree: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        where = f"{path}{name}"
-        usual = ABSENT.get(f"{tree['type']}.{name}" if "type" in tree else where)
-        if value is None or value == usual:
-            continue
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{where}.")
-        elif isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
-            for number, item in enumerate(value):
-                yield from _leaves(item, f"{where}.{number}.")
-        else:
-            yield where, value
+def flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """Nested JSON or builtins as values by dotted name: `recipe.batch_size`; a list of plain values
+    stays one."""
+    if isinstance(tree, Mapping) and tree:
+        items: Any = tree.items()
+    elif isinstance(tree, list | tuple):
+        if not any(isinstance(one, Mapping) for one in tree):
+            return {name: list(tree)}
+        items = enumerate(tree)
+    else:
+        return {name: tree}
+    found: dict[str, Any] = {}
+    for key, value in items:
+        found |= flat(value, f"{name}.{key}" if name else str(key))
+    return found

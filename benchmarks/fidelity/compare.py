@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from results.views.identity import GIVEN
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -16,13 +18,8 @@ if TYPE_CHECKING:
     from results.store import Store
 
 THRESHOLDS = (1e-6, 1e-3, 1e-2)  # of |a / b - 1|
-HASHES = {
-    "split_hash": "split",
-    "order_hash": "order of the batches",
-    "weights_hash": "initial weights",
-    "masks_hash": "dropout masks",
-    "dataset_sha256": "data set",
-}
+HASHES = {given.column: given.what for given in GIVEN if given.column.endswith("_hash")}
+HASHES |= {"dataset_sha256": "data set"}
 _MEASURED_ON = ("machine_id", "device_name", "commit")
 
 

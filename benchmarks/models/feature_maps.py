@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.models import saved
-from benchmarks.models.saved import SavedModel
+from benchmarks.models.saved import Description, SavedModel
 from benchmarks.process.environment import environment
 from benchmarks.process.failures import message
 from benchmarks.system import machine
@@ -34,6 +35,7 @@ from frameworks.backend import framework, without_version
 from frameworks.backend import frameworks as known_frameworks
 from frameworks.spec.architecture import Conv
 from frameworks.spec.reading import near_miss
+from results.task import WHICH_RUN, stored, task_id
 
 BAD_INPUT = 2
 _LOG_LINES = 15
@@ -135,7 +137,7 @@ def chosen(
     groups: dict[tuple, dict[str, SavedModel]] = {}
     for model in sorted(kept, key=lambda one: (one.directory / saved.DESCRIPTION).stat().st_mtime):
         config = model.about.config
-        groups.setdefault(_key(config), {})[config.framework] = model
+        groups.setdefault(_key(model.about), {})[config.framework] = model
     order = list(known_frameworks())
     named: dict[str, list[SavedModel]] = {}
     for members in groups.values():
@@ -308,14 +310,11 @@ def _property(model: SavedModel, what: str) -> str:
     }[what]
 
 
-def _key(config: RunConfig) -> tuple:
-    """What models have in common that belong side by side; formulas differ by framework."""
-    recipe = config.recipe
-    rate = recipe.optimizer.learning_rate
-    tag = recipe.optimizer.__struct_config__.tag
-    trained = (tag, rate, recipe.batch_size, recipe.epochs)
-    how = (config.parity, config.tuning, config.precision, config.seed, config.nudge_draw)
-    return (config.architecture.name, config.data, config.split, *trained, *how)
+def _key(about: Description) -> tuple:
+    """What models have in common that belong side by side: the task, and which run of it."""
+    config = about.config
+    task = about.task_id or task_id(stored(msgspec.to_builtins(config), "", None))
+    return (task, *(getattr(config, name) for name in sorted(WHICH_RUN)))
 
 
 def _name(config: RunConfig) -> str:

@@ -72,7 +72,7 @@ def execute(
         execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
         directory = scratch / execution_id
         load_before = machine.load()
-        kept = (keeping or Keeping()).of(run.run_id, directory_name(run.config))
+        kept = (keeping or Keeping()).of(run.run_id, run.task_id, directory_name(run.config))
         if run.skip:
             outcome = Outcome(status="skipped", reason=run.skip)
         else:

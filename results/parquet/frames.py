@@ -21,8 +21,6 @@ from results.schema import (
 
 # What every frame needs of the files besides its columns; the rest of a file is not decoded.
 ORDER = ("execution_id", *LATEST_BY)
-# What tells the task of a run that was stored before there was the column.
-_TASK_OF = ("config", "architecture_hash", "cell_id")
 
 
 def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
@@ -62,7 +60,7 @@ def stored_columns(wanted: Iterable[str]) -> list[str]:
     names = dict.fromkeys(name for name in wanted if name not in derived)
     names |= dict.fromkeys(needs(name for name in wanted if name in derived))
     if "task_id" in names:
-        names |= dict.fromkeys(_TASK_OF)
+        names |= dict.fromkeys(task.OF_STORED)
     return list(names)
 
 
@@ -71,7 +69,7 @@ def _tasks(table: pa.Table) -> pa.ChunkedArray:
     found = table["task_id"]
     if not found.null_count:
         return found
-    rows = zip(found, *(table[name] for name in _TASK_OF), strict=True)
+    rows = zip(found, *(table[name] for name in task.OF_STORED), strict=True)
     filled = [
         one.as_py() or task.task_id(task.stored(*(value.as_py() for value in of)))
         for one, *of in rows

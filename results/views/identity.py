@@ -1,26 +1,40 @@
 """Were the frameworks given the same? Decided from the hashes that each run recorded."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
+    from results.store import Store
+
+
+@dataclass(frozen=True)
+class Given:
+    """What must be equal between the frameworks of a block, by the column that records it.
+
+    matched: under matched parity alone; under native parity each framework draws its own.
+    there_is_always: null where a run has none of it, copies say, and not where it is not known.
+    """
+
+    column: str
+    what: str
+    matched: bool = False
+    there_is_always: bool = True
+
+
 AUGMENTATION = "augmentation_hash"
-# What must be equal between frameworks, in words; the last two only under matched parity, since
-# under native parity each framework draws its own weights and masks.
-ALWAYS = {
-    "parameters": "parameter count",
-    "split_hash": "split",
-    "order_hash": "batch order",
-    AUGMENTATION: "augmented copies",
-}
-MATCHED = {
-    "weights_hash": "initial weights",
-    "masks_hash": "dropout masks",
-}
+GIVEN = (
+    Given("parameters", "parameter count"),
+    Given("split_hash", "split"),
+    Given("order_hash", "batch order"),
+    Given(AUGMENTATION, "augmented copies", there_is_always=False),
+    Given("weights_hash", "initial weights", matched=True),
+    Given("masks_hash", "dropout masks", matched=True, there_is_always=False),
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Check:
     recorded: dict[str, str]
 
 
-def checks(runs: pd.DataFrame, parity: str) -> list[Check]:
+def checks(runs: "pd.DataFrame", parity: str) -> list[Check]:
     """Every check of runs that differ in framework, seed and repeat only.
 
     Args:
@@ -50,11 +64,14 @@ def checks(runs: pd.DataFrame, parity: str) -> list[Check]:
     return list(_checks(runs, parity))
 
 
-def _checks(runs: pd.DataFrame, parity: str) -> "Iterator[Check]":
+def _checks(runs: "pd.DataFrame", parity: str) -> "Iterator[Check]":
+    import pandas as pd
+
     keys = runs[["seed", "repeat"]].fillna(0).astype("int64")
     for seed, repeat in sorted(set(keys.itertuples(index=False, name=None))):
         group = runs[(keys["seed"] == seed) & (keys["repeat"] == repeat)]
-        for column, what in (ALWAYS | MATCHED).items():
+        for given in GIVEN:
+            column = given.column
             if column == AUGMENTATION and runs[column].isna().all():
                 continue  # there was none
             recorded = {
@@ -68,9 +85,8 @@ def _checks(runs: pd.DataFrame, parity: str) -> "Iterator[Check]":
             elif len(set(recorded.values())) == 1:
                 verdict = "equal"
             else:
-                by_design = parity == "native" and column in MATCHED
-                verdict = "by design" if by_design else "different"
-            yield Check(seed, repeat, what, verdict, recorded)
+                verdict = "by design" if parity == "native" and given.matched else "different"
+            yield Check(seed, repeat, given.what, verdict, recorded)
 
 
 def refusal(found: list[Check]) -> str:
@@ -84,3 +100,45 @@ def refusal(found: list[Check]) -> str:
         which = ", ".join(map(str, seeds))
         parts.append(f"{what} (seed{'s' if len(seeds) > 1 else ''} {which})")
     return f"comparison refused: the frameworks differ in {'; '.join(parts)}"
+
+
+def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Where runs that should have been given the same were not; empty when all is well.
+
+    Args:
+        rows: stored runs of one machine, as dictionaries with the columns of `runs`.
+
+    Returns:
+        One sentence for each column of `GIVEN` that differs within a block.
+    """
+    blocks: dict[tuple, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["status"] in ("ok", "diverged"):
+            key = (row["task_id"], row["seed"], row.get("repeat"))
+            blocks.setdefault(key, []).append(row)
+    found = []
+    for block in blocks.values():
+        for given in GIVEN:
+            if given.matched and block[0]["parity"] != "matched":
+                continue
+            if len({row.get(given.column) for row in block}) > 1:
+                names = ", ".join(f"{row['framework']} {row.get(given.column)}" for row in block)
+                which = f"{block[0]['architecture']} seed {block[0]['seed']}"
+                found.append(f"{which}: {given.column} differs ({names})")
+    return found
+
+
+def stored(store: "Store", run_ids: Collection[str], machine_id: str) -> list[dict[str, Any]]:
+    """The latest stored execution with status ok of each of the runs, on this machine.
+
+    Only the columns that `disagreements` looks at; what is null is None.
+    """
+    if not run_ids:
+        return []
+    columns = ["run_id", "machine_id", "framework", "status", "task_id", "architecture", "seed"]
+    frame = store.runs(columns=[*columns, "repeat", "parity", *(given.column for given in GIVEN)])
+    asked = frame["run_id"].isin(run_ids)
+    frame = frame[asked & (frame["status"] == "ok") & (frame["machine_id"] == machine_id)]
+    frame = frame.drop_duplicates("run_id", keep="last").astype(object)
+    rows = frame.where(frame.notna(), None).to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in rows]

@@ -17,7 +17,7 @@ from benchmarks.config.suite import Suite
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, Recipe
-from results.task import ABSENT, NOT_THE_TASK, stored, task_id
+from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
 # Not in a task, with the reason.
@@ -173,6 +173,16 @@ def test_under_native_parity_too_as_far_as_it_was_stated(name: str, field: str) 
     value = other(getattr(before, field), get_type_hints(type(before))[field])
     changed = with_part(name, msgspec.structs.replace(before, **{field: value}), "native")
     assert changed.task_id != with_part(name, before, "native").task_id
+
+
+def test_of_an_optimizer_the_fields_without_a_default_of_a_framework_s_own_are_named() -> None:
+    fields = {
+        f"{name}.{field.name}"
+        for name, kind in OPTIMIZERS.items()
+        for field in msgspec.structs.fields(kind)
+    }
+    never = {field.partition(".")[2] for field in fields - set(defaults.PROJECT)}
+    assert never | {"name"} == _NEVER_NATIVE
 
 
 def test_what_is_left_out_is_the_list() -> None:
