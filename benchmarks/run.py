@@ -88,10 +88,10 @@ def _run_all(
     options: argparse.Namespace,
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
-    from benchmarks.comparable import disagreements, stored
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
     from benchmarks.runner.session import Tally, check_checkpoints, execute
+    from results.given import disagreements, stored
 
     for one in prepared:
         check_checkpoints(one.runs, keeping)
@@ -136,7 +136,7 @@ def _run_all(
         progress.close()
 
     store.tidy()
-    done = [run for one in prepared for run in one.done]
+    done = {run.run_id for one in prepared for run in one.done}
     earlier = stored(store, done, prepared[0].session.machine_id)
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]

@@ -33,6 +33,7 @@ RUN_COLUMNS = _columns(
     ("schema_version", "int64", "version of these columns"),
     ("run_id", "string", "hash of what was to be run; executions of one configuration share it"),
     ("cell_id", "string", "the same hash without seed, repeat and nudge"),
+    ("task_id", "string", "hash of what is run, whoever runs it (results/task.py)"),
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),

@@ -100,7 +100,8 @@ def matrix(
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
-            block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
+            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=given)
+            block.append(planned)
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)

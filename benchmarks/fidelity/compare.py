@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from results.given import GIVEN
 from results.vocabulary import nearest
 
 if TYPE_CHECKING:
@@ -17,13 +18,8 @@ if TYPE_CHECKING:
     from results.store import Store
 
 THRESHOLDS = (1e-6, 1e-3, 1e-2)  # of |a / b - 1|
-HASHES = {
-    "split_hash": "split",
-    "order_hash": "order of the batches",
-    "weights_hash": "initial weights",
-    "masks_hash": "dropout masks",
-    "dataset_sha256": "data set",
-}
+HASHES = {given.column: given.what for given in GIVEN if given.column.endswith("_hash")}
+HASHES |= {"dataset_sha256": "data set"}
 _MEASURED_ON = ("machine_id", "device_name", "commit")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from benchmarks.config.runconfig import RunConfig
-    from benchmarks.models.saved import SavedModel
+    from benchmarks.models.saved import Description, SavedModel
     from datasets.catalog import Dataset
 
 _MAPS_SECONDS = 1800.0  # for one galaxy
@@ -128,7 +128,7 @@ def chosen(
     groups: dict[tuple, dict[str, SavedModel]] = {}
     for model in sorted(kept, key=lambda one: (one.directory / DESCRIPTION).stat().st_mtime):
         config = model.about.config
-        groups.setdefault(_key(config), {})[config.framework] = model
+        groups.setdefault(_key(model.about), {})[config.framework] = model
     order = list(known_frameworks())
     named: dict[str, list[SavedModel]] = {}
     for members in groups.values():
@@ -306,14 +306,15 @@ def _property(model: SavedModel, what: str) -> str:
     }[what]
 
 
-def _key(config: RunConfig) -> tuple:
-    """What models have in common that belong side by side; formulas differ by framework."""
-    recipe = config.recipe
-    rate = recipe.optimizer.learning_rate
-    tag = recipe.optimizer.__struct_config__.tag
-    trained = (tag, rate, recipe.batch_size, recipe.epochs)
-    how = (config.parity, config.tuning, config.precision, config.seed, config.nudge_draw)
-    return (config.architecture.name, config.data, config.split, *trained, *how)
+def _key(about: Description) -> tuple:
+    """What models have in common that belong side by side: the task, and which run of it."""
+    import msgspec
+
+    from results.task import WHICH_RUN, stored, task_id
+
+    config = about.config
+    task = about.task_id or task_id(stored(msgspec.to_builtins(config), "", None))
+    return (task, *(getattr(config, name) for name in sorted(WHICH_RUN)))
 
 
 def _name(config: RunConfig) -> str:

@@ -42,10 +42,12 @@ class _Format(msgspec.Struct):
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What `model.json` says. native: the file of the framework's own format, "" where it has none.
 
+    task_id: as in the columns of `runs`, "" in a model of an earlier version.
     data: how the galaxies were loaded (arguments of `datasets.catalog.load`, with its `dataset`).
     """
 
     run_id: str
+    task_id: str = ""
     config: RunConfig
     class_names: tuple[str, ...] = ()
     input_shape: tuple[int, int, int]

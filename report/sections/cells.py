@@ -19,9 +19,13 @@ from report.estimates import processes
 from results.stats.comparison import Comparison, compare, log_ratios
 from results.stats.intervals import ENOUGH, Interval, median_of_medians
 from results.stats.noise import noise_floor
+from results.task import as_text
 from results.views.looks import Look, ordered
-from results.views.views import VIEW_COLUMNS, Frames, Panel, View
+from results.views.views import Frames, Panel, View
 from results.vocabulary import Precision, Tuning
+
+# What the cells of a bench may differ in besides their framework.
+_OF_CELLS = ("tuning", "precision", "recipe.batch_size")
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def benches(frames: Frames) -> list[Bench]:
     named: dict[tuple, tuple[str, View]] = {}
     for view in frames.finished_views:
         for panel in view.panels:
-            key = _key(view, panel)
+            key = _key(panel)
             mine = [
                 cell
                 for name in panel.frameworks
@@ -238,11 +242,8 @@ def benches(frames: Frames) -> list[Bench]:
     return [Bench(*named[key], _sorted(cells.values())) for key, cells in found.items()]
 
 
-def _key(view: View, panel: Panel) -> tuple:
-    shared = [name for name in VIEW_COLUMNS if name not in ("tuning", "precision")]
-    run = panel.ok.iloc[0]
-    recipe = ("architecture", "architecture_hash", "epochs", "optimizer", "learning_rate")
-    return (*(str(view.first[name]) for name in shared), *(str(run[name]) for name in recipe))
+def _key(panel: Panel) -> tuple[str, ...]:
+    return (str(panel.ok["machine_id"].iloc[0]), as_text(panel.settings, but=_OF_CELLS))
 
 
 def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | None:
