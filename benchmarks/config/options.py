@@ -230,7 +230,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         default=None,
         help="set the frameworks' deterministic flags: the same bits every time on a GPU as well, "
-        "at a cost (docs/determinism.md)",
+        "at a cost (docs/method.md)",
     )
     how.add_argument(
         "--timeout",

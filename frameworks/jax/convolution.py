@@ -30,7 +30,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 TOGETHER = 8
 # XLA's choice of what its other library (YNNPACK) computes, without convolutions: those are three
 # to five times slower there than Eigen's, and of a large kernel, which a gradient is, less exact
-# (jax 0.10.2; measured in docs/tuning.md).
+# (jax 0.10.2; measured in docs/evidence/speed.md).
 _OPTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": (
         "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
