@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,74 +20,17 @@ from benchmarks import stopping
 from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
 from benchmarks.config.options import BAD_INPUT, parser
-from benchmarks.config.overrides import READERS
-from benchmarks.config.suite import DEFAULT, Suite, check, load
+from benchmarks.config.request import asked_for
 from benchmarks.process.failures import message
-from frameworks.spec.reading import SpecificationError
 from results.parquet.files import damage_on_stderr
 
 if TYPE_CHECKING:
-    from benchmarks.config.request import Asked
     from benchmarks.data.cache import OneView
     from benchmarks.runner.prepare import Prepared
     from results.store import Store
 
 _LOG_WIDTH = 180  # characters: a log is as wide as a table needs
 OK, RUN_FAILED = 0, 1
-
-
-def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
-    """The suite with the options in place of its fields.
-
-    Args:
-        base: the suite; by default the one that the options name.
-
-    Raises:
-        SpecificationError: an unknown suite or optimizer, a bad value.
-    """
-    # quick is made for the demo galaxies; other data take the general settings
-    own_data = options.dataset not in (None, "demo")
-    suite = base
-    if suite is None:
-        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
-    changes: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Suite):
-        given = getattr(options, field.name, None)
-        if given is not None and field.name in READERS:
-            changes[field.name] = READERS[field.name](given)
-        elif given is not None:
-            changes[field.name] = tuple(given) if isinstance(given, list) else given
-    if options.learning_rate is not None:
-        optimizer = changes.get("optimizer", suite.optimizer)
-        changes["optimizer"] = msgspec.structs.replace(
-            optimizer, learning_rate=options.learning_rate
-        )
-    suite = msgspec.structs.replace(suite, **changes)
-    check(suite, origin="command line")
-    return suite
-
-
-def asked_for(options: argparse.Namespace) -> list[Asked]:
-    """What the command is to run: a suite, or the experiments named.
-
-    Raises:
-        SpecificationError: an unknown suite, experiment or optimizer, a bad value.
-    """
-    from benchmarks.config import request as asked
-
-    if options.experiments is None:
-        if options.scale is not None:
-            raise SpecificationError("--scale is of --experiments; use --fraction and --epochs.")
-        return [asked.Asked(requested(options))]
-    if options.suite is not None:
-        raise SpecificationError("--suite and --experiments: name one of the two.")
-    fields = [field.name for field in msgspec.structs.fields(Suite)]
-    return asked.experiments(
-        options.experiments,
-        scale=options.scale,
-        changed=lambda published: requested(options, published),
-        stated=[name for name in fields if getattr(options, name, None) is not None],
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +53,7 @@ def _main(options: argparse.Namespace) -> int:
     from benchmarks.data.cache import OneView
     from benchmarks.data.staging import scratch_directory
     from benchmarks.runner.announce import announce, announce_each, print_plan
-    from benchmarks.runner.prepare import prepare, prepare_each
+    from benchmarks.runner.prepare import Preparing, prepare_each
     from results.store import Store
 
     store = Store(options.store)
@@ -120,10 +62,9 @@ def _main(options: argparse.Namespace) -> int:
             with _explained():
                 scratch = stack.enter_context(scratch_directory())
                 views = OneView(scratch, None if options.dry_run else store)
-                preparing = partial(
-                    prepare,
-                    store=store,
-                    views=views,
+                preparing = Preparing(
+                    store,
+                    views,
                     named=options.frameworks is not None,
                     resume=options.resume,
                     dry_run=options.dry_run,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import argparse
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from benchmarks.config.experiment import ALL, available, load, scaled
+from benchmarks.config import experiment as experiments
+from benchmarks.config import suite as suites
+from benchmarks.config.overrides import READERS
 from benchmarks.config.plan import PartOf
-from benchmarks.config.suite import Suite
+from benchmarks.config.suite import DEFAULT, Suite
+from frameworks.spec.reading import SpecificationError
 
 
 @dataclass(frozen=True)
@@ -21,34 +25,71 @@ class Asked:
     title: str = ""
 
 
-def experiments(
-    names: Sequence[str],
-    *,
-    scale: float | None,
-    changed: Callable[[Suite], Suite],
-    stated: Iterable[str],
-) -> list[Asked]:
-    """The experiments of these names, with the options in place of their fields.
+def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
+    """The suite with the options in place of its fields.
 
     Args:
-        names: shipped ones or files; "all" is all that ship.
-        scale: of data and epochs; None is all.
-        changed: puts the options into a suite.
-        stated: fields that the options state, and that the scale leaves alone.
+        base: the suite; by default the one that the options name.
 
     Raises:
-        SpecificationError: an unknown name, a malformed file, a bad value.
+        SpecificationError: an unknown suite or optimizer, a bad value.
     """
+    # quick is made for the demo galaxies; other data take the general settings
+    own_data = options.dataset not in (None, "demo")
+    suite = base
+    if suite is None:
+        suite = suites.load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    changes: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Suite):
+        given = getattr(options, field.name, None)
+        if given is not None and field.name in READERS:
+            changes[field.name] = READERS[field.name](given)
+        elif given is not None:
+            changes[field.name] = tuple(given) if isinstance(given, list) else given
+    if options.learning_rate is not None:
+        optimizer = changes.get("optimizer", suite.optimizer)
+        changes["optimizer"] = msgspec.structs.replace(
+            optimizer, learning_rate=options.learning_rate
+        )
+    suite = msgspec.structs.replace(suite, **changes)
+    suites.check(suite, origin="command line")
+    return suite
+
+
+def asked_for(options: argparse.Namespace) -> list[Asked]:
+    """What the command is to run: a suite, or the experiments named.
+
+    Raises:
+        SpecificationError: an unknown suite, experiment or optimizer, a bad value.
+    """
+    if options.experiments is None:
+        if options.scale is not None:
+            raise SpecificationError("--scale is of --experiments; use --fraction and --epochs.")
+        return [Asked(requested(options))]
+    if options.suite is not None:
+        raise SpecificationError("--suite and --experiments: name one of the two.")
+    names = [
+        one
+        for name in options.experiments
+        for one in (experiments.available() if name == experiments.ALL else [name])
+    ]
+    return [_experiment(name, options) for name in dict.fromkeys(names)]
+
+
+def _experiment(name: str, options: argparse.Namespace) -> Asked:
+    """A published experiment, shipped or a file, with the options in place of its fields; what they
+    state the scale leaves alone."""
     from datasets.catalog import PUBLISHED
 
-    every = [one for name in names for one in (available() if name == ALL else [name])]
-    found = []
-    for name in dict.fromkeys(every):
-        experiment = load(name)
-        suite = changed(experiment.run)
-        published = PUBLISHED.get(experiment.run.dataset)
-        declared = experiment.declared(suite, published.file.sha256 if published else None)
-        share = 1.0 if scale is None else scale
-        part_of = PartOf(experiment.name, share, msgspec.to_builtins(declared))
-        found.append(Asked(scaled(suite, share, but=frozenset(stated)), part_of, experiment.title))
-    return found
+    experiment = experiments.load(name)
+    suite = requested(options, experiment.run)
+    published = PUBLISHED.get(experiment.run.dataset)
+    declared = experiment.declared(suite, published.file.sha256 if published else None)
+    scale = 1.0 if options.scale is None else options.scale
+    stated = {
+        field.name
+        for field in msgspec.structs.fields(Suite)
+        if getattr(options, field.name, None) is not None
+    }
+    part_of = PartOf(experiment.name, scale, msgspec.to_builtins(declared))
+    return Asked(experiments.scaled(suite, scale, but=frozenset(stated)), part_of, experiment.title)

@@ -13,9 +13,10 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -28,9 +29,6 @@ from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
-
-if TYPE_CHECKING:
-    from benchmarks.worker.trainer import Training
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
 
@@ -109,9 +107,12 @@ def directory_name(config: RunConfig) -> str:
 
 
 def save(
-    backend: Backend, config: RunConfig, keeping: Keeping, training: Training
+    backend: Backend, config: RunConfig, keeping: Keeping, epochs: Mapping[str, int]
 ) -> dict[str, Any]:
     """Write a run's model, whole or not at all, in the place of an earlier one of the same run.
+
+    Args:
+        epochs: `epochs_trained`, and the `tested_epoch` whose weights the backend holds.
 
     Returns:
         What the run's row tells of it in `extra`: `model`, the directory; or `model_error`, since
@@ -121,7 +122,7 @@ def save(
     scratch = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         scratch.mkdir(parents=True)
-        _write(backend, config, keeping, training, scratch)
+        _write(backend, config, keeping, epochs, scratch)
         with contextlib.suppress(FileNotFoundError):
             target.rename(scratch.with_name(f"{scratch.name}-replaced"))
         scratch.rename(target)
@@ -134,7 +135,11 @@ def save(
 
 
 def _write(
-    backend: Backend, config: RunConfig, keeping: Keeping, training: Training, directory: Path
+    backend: Backend,
+    config: RunConfig,
+    keeping: Keeping,
+    epochs: Mapping[str, int],
+    directory: Path,
 ) -> None:
     weights = backend.get_weights()
     canonical.save(directory / WEIGHTS, weights)
@@ -147,7 +152,8 @@ def _write(
         native=native,
         weights_sha256=canonical.sha256(weights),
         versions=machine.versions(),
-        **training.facts(),
+        epochs_trained=epochs["epochs_trained"],
+        tested_epoch=epochs["tested_epoch"],
         **keeping.about,
     )
     content = msgspec.json.format(msgspec.json.encode(about), indent=2)

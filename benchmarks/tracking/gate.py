@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.config.options import parser
+from benchmarks.config.request import requested
 from benchmarks.process.alternate import Process, alternate
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
@@ -111,15 +113,13 @@ def interleave(
     Raises:
         ValueError: what is asked for cannot be run; the message is the harness's own.
     """
-    from benchmarks import run
-
     if processes < 1:
         raise ValueError(f"--processes {processes}: at least 1")
-    options = run.parser().parse_args(list(run_options))
+    options = parser().parse_args(list(run_options))
     for name in _FORBIDDEN:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
-    frameworks = run.requested(options).frameworks
+    frameworks = requested(options).frameworks
     common = _without_interpreters(run_options)
     for block in range(processes):
         for framework in frameworks:

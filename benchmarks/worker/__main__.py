@@ -123,7 +123,8 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.model:
-        channel.send("facts", values={"extra": saved.save(backend, config, keeping, training)})
+        told = saved.save(backend, config, keeping, training.epochs())
+        channel.send("facts", values={"extra": told})
 
 
 def _initial_facts(

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.config.request import requested
 from benchmarks.run import main
 from benchmarks.system import machine
 from results.store import Store
@@ -422,7 +423,7 @@ def test_the_quick_suite_is_for_the_demo_galaxies_alone():
     from benchmarks.config import suite
 
     def asked(*arguments: str) -> suite.Suite:
-        return run.requested(run.parser().parse_args(arguments))
+        return requested(run.parser().parse_args(arguments))
 
     assert asked() == suite.load("quick")
     assert asked("--dataset", "demo") == suite.load("quick")
