@@ -126,11 +126,10 @@ def convolve(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
-    """Of a program without gradients, which is compiled without our options: with rows of zeros
-    too many, which are cut off again.
+    """Forward-only version. Pads extra zero rows, then crops them; this makes XLA choose Eigen.
 
-    One keeps an unpadded convolution on Eigen's. As many as make the output one row higher than
-    the input have all threads share the work.
+    One row is enough for that. So many rows that the output is one row higher than the input let
+    all threads share the work.
     """
     (top, bottom), columns = padding
     spare = int(not any((top, bottom, *columns)))
