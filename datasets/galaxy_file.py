@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,17 @@ class Picking:
         if self.image_size is not None:
             images = box_downscale(images, self.image_size)
         return np.ascontiguousarray(images)
+
+
+def content_sha256(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256 of galaxies as loaded: the bytes of the pictures, then the labels as int64.
+
+    Args:
+        images: uint8 (n, height, width, channels). labels: integers (n,).
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()
 
 
 class GalaxyFile:
@@ -252,13 +264,20 @@ class GalaxyFile:
 
 
 @contextmanager
-def open_galaxies(path: Path) -> Iterator[GalaxyFile]:
-    """Open a file of galaxies to read. Raises FileNotFoundError or OSError naming the file."""
+def open_galaxies(path: Path, remedy: str = "") -> Iterator[GalaxyFile]:
+    """Open a file of galaxies to read.
+
+    Args:
+        remedy: how to get the file; the end of the message where it is missing.
+
+    Raises:
+        FileNotFoundError, OSError: a file that is absent or damaged; the message names it.
+    """
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1)
         hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-        raise FileNotFoundError(f"{path}: no such file{hint}")
+        raise FileNotFoundError(f"{path}: no such file{hint}{remedy}")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a directory; name an HDF5 file in it")
     try:

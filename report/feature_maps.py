@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     options = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
-        status = _compute(options, Path(scratch))
+        status = _compute(arguments, options.models, Path(scratch))
         if status:
             return status
         try:
@@ -210,16 +210,10 @@ def caption(maps: Maps, layer: str) -> str:
     return " ".join(sentences)
 
 
-def _compute(options: argparse.Namespace, scratch: Path) -> int:
+def _compute(arguments: Sequence[str], models: Path, scratch: Path) -> int:
     """Have the maps computed; the exit status of the process, which tells its own errors."""
-    command = [sys.executable, "-m", _COMPUTE, "--output", str(scratch)]
-    command += ["--models", str(options.models), f"--galaxy={options.galaxy}"]
-    for name in ("dataset", "seed"):
-        if (value := getattr(options, name)) is not None:
-            command.append(f"--{name}={value}")
-    for name in ("frameworks", "architectures"):
-        if values := getattr(options, name):
-            command += [f"--{name}", *values]
+    command = [sys.executable, "-m", _COMPUTE, *arguments]
+    command += ["--models", str(models), "--output", str(scratch)]  # of an option the last counts
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(

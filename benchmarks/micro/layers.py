@@ -25,6 +25,7 @@ from benchmarks.micro.bare.networks import named
 from benchmarks.micro.inside import check, run_inside
 from benchmarks.micro.provenance import provenance
 from benchmarks.numeric import positive
+from benchmarks.process.channel import Channel
 
 FRAMEWORKS = ("torch", "jax", "keras")
 PASSES = ("forward", "input gradient", "kernel gradient")
@@ -105,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         layers = works(options.architecture, options.size, options.batch_size)
         if options.inside:
-            found = _measure(layers, options)
-            Path(options.output).write_text(json.dumps(found), encoding="utf-8")
+            Channel().send("facts", values=_measure(layers, options))
             return 0
         check(options.frameworks, device=options.device, threads=options.threads)
         return stopping.told(partial(_all, layers, options, arguments))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,8 +24,8 @@ import numpy as np
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.models import saved
 from benchmarks.models.saved import SavedModel
-from benchmarks.process.environment import environment
 from benchmarks.process.failures import message
+from benchmarks.process.spawn import ask
 from benchmarks.system import machine
 from datasets.catalog import Dataset
 from datasets.catalog import load as load_dataset
@@ -36,7 +35,7 @@ from frameworks.spec.architecture import Conv
 from frameworks.spec.reading import near_miss
 
 BAD_INPUT = 2
-_LOG_LINES = 15
+_MAPS_SECONDS = 1800.0  # for one galaxy
 
 
 def parser() -> argparse.ArgumentParser:
@@ -262,29 +261,19 @@ def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict
     """What `maps_worker` finds in the framework's own process.
 
     Raises:
-        ValueError: it failed; the message has the end of what it printed.
+        ValueError: it failed; the message says why.
     """
     name = model.about.config.framework
-    threads = len(machine.usable_cpus())
     with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
         directory = Path(scratch)
         np.save(directory / "picture.npy", picture)
-        command = [sys.executable, "-m", "benchmarks.models.maps_worker"]
-        command += [str(path.resolve()) for path in (model.directory, first.directory, directory)]
-        done = subprocess.run(
-            command,
-            env=environment(name, device="cpu", threads=threads, scratch=directory),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
+        paths = [path.resolve() for path in (model.directory, first.directory, directory)]
+        threads = len(machine.usable_cpus())
+        _, reason = ask(
+            "benchmarks.models.maps_worker", paths, name, limit=_MAPS_SECONDS, threads=threads
         )
-        if done.returncode:
-            log = done.stdout.decode("utf-8", errors="replace").strip().splitlines()
-            raise ValueError(
-                f"{name} could not compute its maps (status {done.returncode}):\n"
-                + "\n".join(log[-_LOG_LINES:])
-            )
+        if reason:
+            raise ValueError(f"{name} could not compute its maps: {reason}")
         with np.load(directory / "maps.npz", allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
 

@@ -4,24 +4,24 @@ A label is a framework, or a framework and a version of it (`torch@2.12`), which
 own in every table. Wheels of several versions, or the CUDA wheels of several frameworks, do not
 share one environment; a run has a process of its own anyway.
 
-`python -m benchmarks.runner.interpreters NAME`, run by the interpreter that is asked about, prints
-what it has, as JSON.
+`python -m benchmarks.runner.interpreters NAME`, run by the interpreter that is asked about, tells
+what it has.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.process.channel import Channel
+from benchmarks.process.spawn import ask
 from benchmarks.system import machine
 from frameworks.backend import framework, without_version
 
-_ANSWER_SECONDS = 60
+_ANSWER_SECONDS = 60.0
 
 
 class InterpreterError(ValueError):
@@ -98,31 +98,18 @@ def describe(label: str) -> dict[str, Any]:
 
 
 def _ask(path: str, label: str) -> dict[str, Any]:
-    variables = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ.get("PYTHONPATH", "")])
-    }
-    try:
-        done = subprocess.run(
-            [path, "-m", "benchmarks.runner.interpreters", label],
-            env=variables,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ANSWER_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InterpreterError(f"{label}: {path} does not answer: {error}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    found, reason = ask(
+        "benchmarks.runner.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
+    )
+    if reason or not found:
         raise InterpreterError(
-            f"{label}: {path} cannot run the harness ({last}). Install what it needs with: "
-            f"{path} -m pip install -c constraints.txt -r requirements/core.txt"
+            f"{label}: {path} cannot run the harness ({reason or 'no answer'}). Install what it "
+            f"needs with: {path} -m pip install -c constraints.txt -r requirements/core.txt"
         )
-    return json.loads(done.stdout)
+    return found[0]
 
 
 if __name__ == "__main__":
     import benchmarks.worker.__main__  # noqa: F401 - what a run imports must be there
 
-    print(json.dumps(describe(sys.argv[1])))
+    Channel().send("facts", values=describe(sys.argv[1]))

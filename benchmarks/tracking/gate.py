@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from benchmarks.config.options import parser
 from benchmarks.config.request import requested
 from benchmarks.process.alternate import Process, alternate
+from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
 
@@ -140,9 +142,10 @@ def _block(
     try:
         alternate(list(processes.values()))
         for which, process in processes.items():
-            if process.status not in _RAN:
-                lines = process.errors() or [f"status {process.status}"]
-                said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+            if process.child.status not in _RAN:
+                lines = process.child.log.splitlines()
+                errors = [line for line in lines if line.startswith("error: ")]
+                said = errors[0] if errors else process.child.failure()
                 raise ValueError(
                     f"the {sides[which].name} did not run: {said.removeprefix('error: ')}"
                 )
@@ -173,8 +176,8 @@ def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
         "PYTHONSAFEPATH": "1",  # the working directory may be another checkout
         **side.environment,
     }
-    command = [side.python, "-m", "benchmarks.run", *run_options, "--processes", "1"]
-    return Process([*command, "--store", str(store), "--no-report"], variables)
+    arguments = [*run_options, "--processes", "1", "--store", str(store), "--no-report"]
+    return Process(partial(Child, "benchmarks.run", arguments, python=side.python), variables)
 
 
 def _side(name: str, checkout: Path | None, python: str | None) -> Side:

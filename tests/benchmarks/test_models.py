@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.models import saved
 from benchmarks.models.saved import DESCRIPTION, WEIGHTS, find
-from benchmarks.process import launch
+from benchmarks.process.environment import environment
 from frameworks.spec.reading import SpecificationError
 from results.store import Store
 from tests.helpers import fake_backend, small_galaxies
@@ -45,7 +45,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def in_framework(name: str, code: str, *arguments: str, cwd: Path, project: bool = True) -> None:
     """Run a script in a process of the framework's own; without the project it cannot be seen."""
-    variables = launch.environment(name, device="cpu", threads=1, scratch=cwd)
+    variables = environment(name, device="cpu", threads=1, scratch=cwd)
     if not project:
         del variables["PYTHONPATH"]
     done = subprocess.run(

@@ -377,6 +377,20 @@ def test_a_missing_file_suggests_its_neighbour(write: Callable[..., Path]) -> No
         catalog.load(path.parent)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("efigi_t10_69px.h5", "make it: python -m datasets convert --recipe efigi FOLDER .get the"),
+        ("Galaxy10.h5", "no such file; --dataset galaxy10 downloads it"),
+        ("Galaxy10_DECals.h5", "no such file; --dataset galaxy10-decals downloads it"),
+        ("efigi", "to make efigi_t10_69px.h5 .*: python -m datasets convert --recipe efigi FOLDER"),
+    ],
+)
+def test_a_missing_file_of_a_known_name_says_how_to_get_it(name: str, expected: str) -> None:
+    with pytest.raises((FileNotFoundError, ValueError), match=expected):
+        catalog.load(name)
+
+
 def test_a_truncated_file_says_so(write: Callable[..., Path]) -> None:
     path = write()
     content = path.read_bytes()

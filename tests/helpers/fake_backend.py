@@ -236,6 +236,13 @@ class OrphaningBackend(FakeBackend):
         raise RuntimeError(f"helper {helper.pid}")
 
 
+class NumberedBackend(FakeBackend):
+    """Names its device by a number, which the column has no place for."""
+
+    def device_name(self) -> str:
+        return 5  # type: ignore[return-value]
+
+
 class CpuOnlyBackend(FakeBackend):
     """A CPU build of a framework."""
 
@@ -319,6 +326,7 @@ class Fakes:
     orphans = _fake("fake-orphans", "OrphaningBackend")
     still = _fake("fake-still", "StillBackend")
     slow = _fake("fake-slow", "SlowBackend")
+    numbered = _fake("fake-numbered", "NumberedBackend")
     cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
     oracle = reference()
     absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")

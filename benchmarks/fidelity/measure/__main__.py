@@ -1,7 +1,8 @@
 """One framework computes cases: `python -m benchmarks.fidelity.measure FRAMEWORK CASES OUTPUT`.
 
 Runs in a process of its own, whose environment `collect` has set. CASES is a JSON list; OUTPUT is
-a directory that receives one .npz of named arrays per case, or NAME.error with the reason.
+a directory that receives one .npz of named arrays per case, or NAME.error with the reason. Each
+case that is done is told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
-from benchmarks.process.channel import die_with_parent
+from benchmarks.process.channel import Channel
 from datasets import batches
 from frameworks.backend import Backend, Framework, framework
 from frameworks.numpy.backend import NumpyReference
@@ -223,10 +224,9 @@ def _is_recorded(case: Case, step: int) -> bool:
     return bool(every) and ((step + 1) % every == 0 or step + 1 == case.steps)
 
 
-def main(name: str, cases_file: str, output: str, parent: str) -> int:
-    """Measure each case; one that fails leaves its reason, and the rest go on. It does not outlive
-    the process `parent`."""
-    die_with_parent(int(parent))
+def main(name: str, cases_file: str, output: str) -> int:
+    """Measure each case; one that fails leaves its reason, and the rest go on."""
+    channel = Channel()
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
     one, builder = known(name), Builder()
     for case in cases:
@@ -238,11 +238,12 @@ def main(name: str, cases_file: str, output: str, parent: str) -> int:
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]
             target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
-            continue
-        part = target.with_name(f"{case.name}.part")
-        with open(part, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+        else:
+            part = target.with_name(f"{case.name}.part")
+            with open(part, "wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+        channel.send("facts", values={"case": case.name})
     return 0
 
 

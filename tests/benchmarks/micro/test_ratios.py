@@ -184,8 +184,9 @@ def test_processes_that_are_ready_together_are_timed_one_at_a_time(tmp_path, mon
     module = tmp_path / "blocks.py"
     module.write_text(
         "import sys, time\n"
+        "from benchmarks.process.channel import Channel\n"
         "from benchmarks.process.turns import Turns\n"
-        "name, log, target = sys.argv[1:]\n"
+        "name, log = sys.argv[1:]\n"
         "def tell(what):\n"
         "    with open(log, 'a') as file: file.write(f'{what} ')\n"
         "turns = Turns()\n"
@@ -197,29 +198,25 @@ def test_processes_that_are_ready_together_are_timed_one_at_a_time(tmp_path, mon
         "    time.sleep(0.05)\n"
         "    tell(f'{name}{block}>')\n"
         "if name == 'c': sys.exit('no luck')\n"
-        "open(target, 'w').write(f'{{\"name\": \"{name}\"}}')\n"
+        "if name == 'd': sys.exit()\n"
+        "Channel().send('facts', values={'name': name})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     log = tmp_path / "log"
-    jobs = [inside.Job(["blocks", name, str(log)], "torch") for name in "abc"]
-    a, b, c = inside.run_together(jobs, device="cpu", threads=1, timeout=60)
+    jobs = [inside.Job(["blocks", name, str(log)], "torch") for name in "abcd"]
+    a, b, c, d = inside.run_together(jobs, device="cpu", threads=1, timeout=60)
     assert a == ({"name": "a"}, "")
     assert b == ({"name": "b"}, "")
     assert c == (None, "no luck")
-    blocks = [f"{name}{block}{edge}" for block in (1, 2) for name in "abc" for edge in "<>"]
-    assert log.read_text().split() == ["ready"] * 3 + blocks
+    assert d == (None, "it told no result")
+    blocks = [f"{name}{block}{edge}" for block in (1, 2) for name in "abcd" for edge in "<>"]
+    assert log.read_text().split() == ["ready"] * 4 + blocks
 
 
-def test_a_process_that_is_not_ready_in_time_is_put_among_the_late():
-    class Late:
-        def wait(self, timeout):
-            assert timeout == 2
-            raise TimeoutError
-
-    class Ready:
-        def wait(self, timeout):
-            return True
-
-    late, ready, missed = Late(), Ready(), set()
-    assert inside._waited_for([late, ready], 2, missed) == [ready]
-    assert missed == {late}
+def test_a_process_that_is_not_ready_in_time_is_killed(tmp_path, monkeypatch):
+    (tmp_path / "hangs.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    jobs = [inside.Job(["hangs"], "torch")]
+    ((found, reason),) = inside.run_together(jobs, device="cpu", threads=1, timeout=1)
+    assert found is None
+    assert reason.startswith("not done after 1 s")

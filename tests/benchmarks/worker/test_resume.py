@@ -98,7 +98,7 @@ def check(monkeypatch, framework: str, parity: tuple[str, ...], *more: str) -> N
     assert main(command("whole", *options, frameworks=(framework,))) == 0
     broken_off.break_off(monkeypatch, "worker")
     # of the machine's: another program may be killed for it meanwhile
-    monkeypatch.setattr("benchmarks.process.launch.machine.killed_for_memory", lambda: 0)
+    monkeypatch.setattr("benchmarks.system.machine.killed_for_memory", lambda: 0)
     assert main(command("broken", *options, frameworks=(framework,))) == 1
     killed = rows("broken")
     assert {row["status"] for row in killed} == {"error"}
