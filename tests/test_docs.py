@@ -25,12 +25,12 @@ from tests.test_requirements import pinned
 PAGES = pages()
 GUIDES = [page for page in PAGES if "evidence" not in page.path.parts]
 COMMANDS = [command for page in PAGES for command in page.commands()]
-OURS = ("benchmarks", "results", "report", "datasets")
+OURS = ("benchmarks", "datasets", "frameworks", "galaxy_benchmark", "report", "results")
 OTHERS = ("venv", "timeit")
 # on their way from other branches
 PENDING = [
     path
-    for path in ("datasets/__main__.py", "docs/add-a-framework.md")
+    for path in ("docs/add-a-framework.md", "docs/python.ipynb", "galaxy_benchmark/__init__.py")
     if not (ROOT / path).exists()
 ]
 FAR = ("galaxy10", "galaxy10-decals", "cuda")
@@ -106,8 +106,6 @@ def test_the_tree_accepts_every_command(
 def _module(
     name: str, arguments: tuple[str, ...], parse: Callable[[str, tuple[str, ...]], None]
 ) -> None:
-    if f"{name}/__main__.py" in PENDING:
-        pytest.skip("pending")
     if name.partition(".")[0] in OURS:
         parse(name, arguments)
         if "gate" in arguments and "--" in arguments:
@@ -155,7 +153,7 @@ def test_a_training_that_needs_nothing_can_be_planned(
 
     missing = [word for word in command.words if word in FAR or _is_absent_file(word)]
     assert not missing, f"write <!-- needs: ... --> above the block for {missing}"
-    arguments = [*command.words[3:], "--demo-images", "60", "--dry-run", "--store", str(tmp_path)]
+    arguments = [*command.words[3:], "--demo-images", "200", "--dry-run", "--store", str(tmp_path)]
     assert run.main(arguments) == 0, capsys.readouterr().err
 
 
@@ -211,19 +209,15 @@ PYTHON = [block for page in PAGES for block in page.blocks("python")]
 @pytest.mark.parametrize("block", PYTHON, ids=str)
 def test_what_python_code_imports_of_ours_exists(block: Block) -> None:
     for node in ast.walk(ast.parse(textwrap.dedent(block.text))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in (
-            *OURS,
-            "frameworks",
-        ):
-            module = importlib.import_module(str(node.module))
-            for name in node.names:
-                found = hasattr(module, name.name)
-                assert found or importlib.import_module(f"{node.module}.{name.name}")
+        module = getattr(node, "module", None) or ""
+        package = module.split(".")[0]
+        if package in OURS and f"{package}/__init__.py" not in PENDING:
+            found = importlib.import_module(module)
+            for name in node.names:  # type: ignore[attr-defined]
+                assert hasattr(found, name.name) or importlib.import_module(f"{module}.{name.name}")
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "docs/python.md", "docs/data.md"], ids=lambda name: name
-)
+@pytest.mark.parametrize("name", ["docs/python.md", "docs/data.md"])
 def test_python_code_of_the_guides_runs(
     name: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +225,8 @@ def test_python_code_of_the_guides_runs(
     (tmp_path / "runs").symlink_to(trained / "runs")
     monkeypatch.chdir(tmp_path)
     for block in Page(ROOT / name).blocks("python"):
-        exec(compile(block.text, str(block), "exec"), {})
+        if not block.remark:
+            exec(compile(block.text, str(block), "exec"), {})
 
 
 def test_the_networks_shown_are_networks() -> None:
