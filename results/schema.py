@@ -91,7 +91,7 @@ RUN_COLUMNS = _columns(
     ("compile_seconds", "double", "compiling: a step of each batch shape, then undone"),
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
-    ("wall_seconds", "double", "the whole process, from start to exit (resumed: see README)"),
+    ("wall_seconds", "double", "the whole process, from start to exit (resumed: the quickstart)"),
     ("peak_memory_bytes", "int64", "highest memory use, bytes"),
     ("peak_memory_kind", "string", "process resident set or device allocator"),
     ("process_peak_memory_bytes", "int64", "highest resident set of the process, bytes"),

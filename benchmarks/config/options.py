@@ -89,7 +89,7 @@ _OPTIONS = {
         "there), auto (default: staged where it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",
         "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
-        "GPU as well, at a cost (docs/determinism.md)",
+        "GPU as well, at a cost (docs/method.md)",
         "timeout": "SECONDS: kill a run after so long; 0 is never (default: 20 times its estimate, "
         "at least 1800; the quick suite has 600)",
     },

@@ -52,7 +52,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` each
     starts with every weight moved to a neighbouring float32 (a control of rounding; R6);
-    `deterministic` sets the frameworks' flags for it (see docs/determinism.md). `class_weights`
+    `deterministic` sets the frameworks' flags for it (see docs/method.md). `class_weights`
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
 

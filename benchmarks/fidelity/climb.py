@@ -40,7 +40,7 @@ from results.vocabulary import Precision, unknown
 
 @dataclass(frozen=True)
 class Part:
-    """What is climbed before anything is kept: the cases of one network, or the optimizers alone.
+    """The unit that is measured, judged and saved together: one network, or the optimizers alone.
 
     noise: the plain cases of R5c. left_out: what was asked for and cannot be run.
     """

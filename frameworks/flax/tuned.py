@@ -1,4 +1,4 @@
-"""Flax NNX as fast as it goes here (siblings: torch, keras; `docs/tuning.md`)."""
+"""Flax NNX as fast as it goes here (siblings: torch, keras; `docs/speed.md`)."""
 
 from __future__ import annotations
 

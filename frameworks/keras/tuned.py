@@ -1,5 +1,5 @@
 """Keras 3 as fast as it goes here, on any engine (siblings: torch, flax;
-`docs/tuning.md`)."""
+`docs/speed.md`)."""
 
 from __future__ import annotations
 

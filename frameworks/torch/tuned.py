@@ -1,4 +1,4 @@
-"""PyTorch as fast as it goes here (siblings: flax, keras; `docs/tuning.md`)."""
+"""PyTorch as fast as it goes here (siblings: flax, keras; `docs/speed.md`)."""
 
 from __future__ import annotations
 

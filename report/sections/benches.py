@@ -22,9 +22,9 @@ from results.views.words import count, mostly
 
 _LEAD = (
     "The same work in every framework, tuning, precision and batch size that was run. Idiomatic "
-    "is what the framework's own tutorial has a user write, tuned the best that is known for this "
-    "machine; the two answer different questions, so every row says which it is. What the machine "
-    "can do at most was measured by the frameworks' own libraries before the first run."
+    "is the loop of the framework's own tutorial. Tuned is the best known for this machine. The "
+    "two answer different questions, so every row says which it is. The frameworks' own libraries "
+    "measured the machine's limit before the first run."
 )
 
 

@@ -55,12 +55,11 @@ def throughput(frames: Frames) -> Section | None:
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
                 f"{interval_words(view)}",
                 reading="Every small point is one training epoch, a row of points "
-                "one process; hollow points are the first epochs timed, often slower. The black "
+                "one process. Hollow points are the first epochs timed, often slower. The black "
                 "mark below them is the median of the processes' medians, the bar its "
-                f"{bar_words(view)}. On the left further left is faster, on the right further "
-                "right; both say the same thing. Where bars overlap, this page says nothing "
-                "about which is faster; with fewer than five processes it does not where they "
-                "part, either.",
+                f"{bar_words(view)}. Left figure: further left is faster. Right figure: further "
+                "right is faster. Overlapping bars do not say which is faster. With fewer than "
+                "five processes separate bars do not say it either.",
             )
         )
     return section if section.blocks else None
