@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import resource
 import sys
 from abc import ABC, abstractmethod
@@ -22,6 +23,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from datasets.batches import Batch
+from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, near_miss
 from frameworks.spec.recipe import Recipe
@@ -77,9 +79,8 @@ class Gradients:
 class Backend(ABC):
     """One framework. Subclass it and write the abstract methods; the others have a default.
 
-    A run needs the abstract methods and `build`. The ladder (`benchmarks.fidelity`) also needs
-    `gradients`, `apply_gradients` and `activations`. Methods are synchronous unless they say
-    otherwise. `docs/add-a-framework.md` walks through an example.
+    A run needs the abstract methods and `build`; the ladder also needs `gradients`,
+    `apply_gradients` and `activations`. `docs/add-a-framework.md` walks through an example.
 
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
     left out, to see what each gains. host_wait_seconds: of the training so far, what the host
@@ -194,8 +195,7 @@ class Backend(ABC):
         """Write the network with its weights in the framework's own format; the file's path, or
         None where there is no such format.
 
-        The directory is there. What is written can be read without unpickling anything and without
-        this project.
+        What is written can be read without unpickling anything and without this project.
         """
         return None
 
@@ -219,7 +219,8 @@ class Framework:
     """A row of the registry: how to reach a backend without importing its framework.
 
     target: "module:class"; packages: distributions that must be installed, import name first;
-    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`;
+    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`, ""
+    for the project's own;
     tuned: target of the class for `tuning="tuned"`, "" where there is none; tuned_environment:
     variables to set for it besides, on CPUs.
     """
@@ -227,7 +228,7 @@ class Framework:
     name: str
     target: str
     packages: Mapping[str, str]
-    defaults: str
+    defaults: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     tuned: str = ""
     tuned_environment: Mapping[str, str] = field(default_factory=dict)
@@ -240,11 +241,17 @@ class Framework:
             if importlib.util.find_spec(module) is None
         ]
 
+    @property
+    def native(self) -> Defaults:
+        """What a straightforward port to the framework gets where a field is not stated."""
+        return NATIVE[self.defaults] if self.defaults else PROJECT
+
     def backend(self, tuning: str = "idiomatic") -> type[Backend]:
         """Import the framework and return its backend class of that tuning.
 
         Raises:
-            SpecificationError: no such tuning, or the framework has no tuned backend.
+            SpecificationError: no such tuning, the framework has no tuned backend, or what its
+                target names is none. What the module itself raises is raised here.
         """
         targets = {"idiomatic": self.target, "tuned": self.tuned}
         if tuning not in targets:
@@ -257,8 +264,37 @@ class Framework:
                 f"framework '{self.name}' has no tuned backend; use --tuning idiomatic, or name "
                 "one in its entry point (`tuned` of frameworks.backend.Framework)."
             )
-        module, _, name = targets[tuning].partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _loaded(targets[tuning])
+
+
+def _loaded(target: str) -> type[Backend]:
+    """The backend class of a "module:class"."""
+    module, _, name = target.partition(":")
+    try:
+        members = vars(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that this one imports
+        raise SpecificationError(
+            f"{target}: there is no module '{error.name}' in the current directory or among the "
+            "installed packages."
+        ) from error
+    found = members.get(name)
+    classes = [key for key, value in members.items() if isinstance(value, type)]
+    if not isinstance(found, type):
+        raise SpecificationError(
+            f"{target}: module '{module}' has no class '{name}'{near_miss(name, classes)}."
+        )
+    absent = {None, *(getattr(Backend, method) for method in Backend.__abstractmethods__)}
+    lacking = [m for m in sorted(Backend.__abstractmethods__) if getattr(found, m, None) in absent]
+    if lacking:
+        raise SpecificationError(
+            f"{target} is no backend: it lacks {', '.join(lacking)}. A subclass of "
+            "frameworks.backend.Backend has them (docs/add-a-framework.md)."
+        )
+    if not issubclass(found, Backend):  # from when a backend was whatever had the methods
+        return type(name, (found, Backend), {})
+    return found
 
 
 def process_peak_memory() -> tuple[int, str]:
@@ -314,6 +350,7 @@ _BUILT_IN = (
     ),
 )
 ENTRY_POINTS = "galaxy_training_benchmark.frameworks"
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def frameworks() -> dict[str, Framework]:
@@ -328,6 +365,11 @@ def frameworks() -> dict[str, Framework]:
     return known
 
 
+def is_target(name: str) -> bool:
+    """Whether a framework is named by its class, as in `my_backend:Softmax`."""
+    return ":" in name
+
+
 def without_version(name: str) -> str:
     """The framework of a label: `torch` of `torch@2.12`; `keras@torch` is a name of its own."""
     base, _, version = name.rpartition("@")
@@ -338,8 +380,15 @@ def framework(name: str) -> Framework:
     """The framework of that name; raises SpecificationError with the near miss when unknown.
 
     A name may carry a version, as in `torch@2.12`: the same framework under that name, which runs
-    in an interpreter of its own (see `benchmarks.runner.interpreters`).
+    in an interpreter of its own (see `benchmarks.runner.interpreters`). Or it is `module:Class`, a
+    backend in the current directory or an installed package; its runs bear that name.
     """
+    if is_target(name):
+        if not _TARGET.fullmatch(name):
+            raise SpecificationError(
+                f"framework '{name}': expected module:Class, as in my_backend:Softmax."
+            )
+        return Framework(name, name, {})
     known = frameworks()
     if name not in known and without_version(name) in known:
         return replace(known[without_version(name)], name=name)

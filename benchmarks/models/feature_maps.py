@@ -30,7 +30,7 @@ from benchmarks.process.failures import message
 from benchmarks.system import machine
 from datasets.catalog import Dataset
 from datasets.catalog import load as load_dataset
-from frameworks.backend import framework, without_version
+from frameworks.backend import framework, is_target, without_version
 from frameworks.backend import frameworks as known_frameworks
 from frameworks.spec.architecture import Conv
 from frameworks.spec.reading import near_miss
@@ -136,7 +136,8 @@ def chosen(
     for model in sorted(kept, key=lambda one: (one.directory / saved.DESCRIPTION).stat().st_mtime):
         config = model.about.config
         groups.setdefault(_key(config), {})[config.framework] = model
-    order = list(known_frameworks())
+    order = [*known_frameworks()]
+    order += sorted({m.about.config.framework for m in kept if is_target(m.about.config.framework)})
     named: dict[str, list[SavedModel]] = {}
     for members in groups.values():
         names = sorted(members, key=lambda name: (order.index(without_version(name)), name))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.config.runconfig import Device
 from benchmarks.system import machine
-from frameworks.backend import framework
+from frameworks.backend import framework, is_target
 
 # Settings of the user's shell that would change what a run computes or how fast.
 _REMOVED = (
@@ -51,6 +51,8 @@ def environment(
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    if is_target(name):
+        path.append(os.getcwd())
     variables = {key: value for key, value in os.environ.items() if key not in _REMOVED}
     variables |= {
         "PYTHONPATH": os.pathsep.join(path),
