@@ -380,7 +380,7 @@ def framework(name: str) -> Framework:
     """The framework of that name; raises SpecificationError with the near miss when unknown.
 
     A name may carry a version, as in `torch@2.12`: the same framework under that name, which runs
-    in an interpreter of its own (see `benchmarks.runner.interpreters`). Or it is `module:Class`, a
+    in an interpreter of its own (see `benchmarks.process.interpreters`). Or it is `module:Class`, a
     backend in the current directory or an installed package; its runs bear that name.
     """
     if is_target(name):

@@ -15,8 +15,8 @@ from benchmarks.fidelity.measure.collect import collect
 from benchmarks.fidelity.options import parser
 from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.models import saved
+from benchmarks.process import interpreters
 from benchmarks.run import main
-from benchmarks.runner import interpreters
 from frameworks.backend import Backend, EpochResult, Runtime, framework
 from frameworks.spec import architecture
 from frameworks.spec.reading import SpecificationError

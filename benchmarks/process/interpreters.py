@@ -4,13 +4,14 @@ A label is a framework, or a framework and a version of it (`torch@2.12`), which
 own in every table. Wheels of several versions, or the CUDA wheels of several frameworks, do not
 share one environment; a run has a process of its own anyway.
 
-`python -m benchmarks.runner.interpreters NAME`, run by the interpreter that is asked about, tells
+`python -m benchmarks.process.interpreters NAME`, run by the interpreter that is asked about, tells
 what it has.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import traceback
@@ -124,7 +125,7 @@ def _problem(asked: Framework) -> str:
 
 def _ask(path: str, label: str) -> dict[str, Any]:
     found, reason = ask(
-        "benchmarks.runner.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
+        "benchmarks.process.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
     )
     if reason or not found:
         raise InterpreterError(
@@ -135,6 +136,5 @@ def _ask(path: str, label: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import benchmarks.worker.__main__  # noqa: F401 - what a run imports must be there
-
+    importlib.import_module("benchmarks.worker.__main__")  # what a run imports must be there
     Channel().send("facts", values=describe(sys.argv[1]))
