@@ -87,9 +87,10 @@ def stored(config: Any, architecture_hash: Any, cell_id: Any) -> dict[str, Any]:
         return {"cell_id": None if cell_id is None else str(cell_id)}
     recipe = tree.get("recipe")
     if tree.get("parity") == "native" and isinstance(recipe, Mapping):
-        optimizer = recipe.get("optimizer") or {}
-        stated = {name: optimizer[name] for name in optimizer if name in _NEVER_NATIVE}
-        tree = {**tree, "recipe": {**recipe, "optimizer": stated}}
+        optimizer = recipe.get("optimizer")
+        if isinstance(optimizer, Mapping):
+            optimizer = {name: optimizer[name] for name in optimizer if name in _NEVER_NATIVE}
+        tree = {**tree, "recipe": {**recipe, "optimizer": optimizer}}
     return settings(tree, architecture_hash if isinstance(architecture_hash, str) else "")
 
 

@@ -71,8 +71,8 @@ def _tasks(table: pa.Table) -> pa.ChunkedArray:
         return found
     rows = zip(found, *(table[name] for name in task.OF_STORED), strict=True)
     filled = [
-        one.as_py() or task.task_id(task.stored(*(value.as_py() for value in of)))
-        for one, *of in rows
+        task.task_id(task.stored(*(value.as_py() for value in of))) if known is None else known
+        for known, *of in ((one.as_py(), *of) for one, *of in rows)
     ]
     return pa.chunked_array([pa.array(filled, type=found.type)])
 

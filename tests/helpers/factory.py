@@ -6,6 +6,7 @@ a network that overfits, epoch times with a slow first one, failed runs.
 
 import datetime
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -185,7 +186,8 @@ def synthetic_run(
         "dirty": False,
     }
     run.update(changes)
-    run["config"] = merged(configuration(run), changes.get("config", {}))
+    if isinstance(given := changes.get("config", {}), dict):
+        run["config"] = merged(configuration(run), given)
     if run["status"] not in ("ok", "diverged"):
         measured = ["test_accuracy", "test_loss", "test_cross_entropy"]
         for name in [*measured, *phases, "best_validation_accuracy", "best_validation_epoch"]:
@@ -201,7 +203,7 @@ def configuration(run: dict[str, Any]) -> dict[str, Any]:
         name: run[name]
         for name in ("framework", "seed", "repeat", "parity", "tuning", "precision", "device")
     }
-    return config | {
+    config |= {
         "threads": run["threads"],
         "architecture": {"name": run["architecture"], "layers": [run["architecture_hash"]]},
         "data": {name: run[name] for name in data}
@@ -213,6 +215,7 @@ def configuration(run: dict[str, Any]) -> dict[str, Any]:
             "optimizer": {"name": run["optimizer"], "learning_rate": run["learning_rate"]},
         },
     }
+    return json.loads(json.dumps(config, default=lambda value: value.item()))  # NumPy's too
 
 
 def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from results.given import checks, refusal
 from results.task import ABSENT, stored, task_id
@@ -53,6 +55,33 @@ def test_unlike_runs_are_in_different_views(column: str, value: object) -> None:
     assert sorted(len(view.runs) for view in found) == [1, 2]
     assert len({view.slug for view in found}) == 2
     assert len({view.title for view in found}) == 2
+
+
+SETTINGS = {
+    "architecture": ["unam", "c2"],
+    "batch_size": [32, 64],
+    "learning_rate": [1e-3, 1e-2],
+    "precision": ["float32", "float64"],
+    "split_by": ["galaxy", "copy"],
+    "machine_id": ["a", "b"],
+    "experiment": [None, "one", "other"],
+    "config": [{}, {"feed": "staged"}, {"a_later_field": 1}, {"recipe": {"a_later_field": 1}}],
+}
+CHANGES = st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in SETTINGS.items()})
+
+
+@settings(max_examples=40)
+@given(st.lists(CHANGES, min_size=2, max_size=6))
+def test_no_panel_holds_two_tasks_and_no_two_have_one_name(changes: list[dict]) -> None:
+    """A field that is added to the configuration later is told apart without a word for it."""
+    frames = frames_of(*(run_of(seed=seed, **one) for seed, one in enumerate(changes)))
+    panels = [panel for view in frames.views for panel in view.panels]
+    groups = [set(zip(p.runs["task_id"], p.runs["machine_id"], strict=True)) for p in panels]
+    assert all(len(group) == 1 for group in groups)
+    assert sum(len(panel.runs) for panel in panels) == len(changes)
+    names = [(view.title, panel.name) for view in frames.views for panel in view.panels]
+    assert len(set(names)) == len(names)
+    assert not any("variant" in word for name in names for word in name)
 
 
 def test_null_settings_do_not_lose_runs() -> None:

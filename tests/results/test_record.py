@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from results import schema
 from results.parquet.record import FILE_SCHEMA, arrow_type, record
 from results.store import Store
+from results.task import OF_STORED, stored, task_id
 from tests.helpers.factory import synthetic_run
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -82,6 +83,8 @@ def test_round_trip(run: dict, epochs: list[dict], predictions: list[dict]) -> N
         read = store.runs().iloc[0]
         for column in schema.RUN_COLUMNS:
             expected = run.get(column.name)
+            if column.name == "task_id" and expected is None:
+                expected = task_id(stored(*(run.get(name) for name in OF_STORED)))
             if column.name == "schema_version":
                 expected = schema.SCHEMA_VERSION
             if column.type.startswith("list") and expected is None:
