@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,10 @@ from benchmarks.data.staging import Galaxies
 from benchmarks.process import device
 from benchmarks.process.failures import message
 from benchmarks.process.slowdown import VARIABLE, injected
+from benchmarks.runner import interpreters
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
-from benchmarks.runner.interpreters import check as check_interpreters
-from benchmarks.runner.interpreters import parse as parse_interpreters
 from benchmarks.system import machine
-from frameworks.backend import framework
 from frameworks.spec.architecture import load
 from frameworks.spec.reading import SpecificationError
 
@@ -75,17 +73,17 @@ def prepare(
     """
     for name in suite.architectures:
         load(name)
-    interpreters = parse_interpreters(python, suite.frameworks)
-    check_interpreters(suite.frameworks, interpreters)
-    missing = missing_frameworks(name for name in suite.frameworks if name not in interpreters)
+    pythons = interpreters.parse(python, suite.frameworks)
+    interpreters.check(suite.frameworks, pythons)
+    missing = interpreters.missing(name for name in suite.frameworks if name not in pythons)
     if missing and (named or len(missing) == len(set(suite.frameworks))):
-        raise ModuleError(_how_to_install(missing))
+        raise interpreters.InterpreterError(interpreters.how_to_install(missing))
     threads = _threads(suite.threads)
     if not dry_run:
         store.check_writable()
     installed = [name for name in suite.frameworks if name not in missing]
     gpus = machine.gpus()
-    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=interpreters)
+    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=pythons)
     if share := injected():
         notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
     device.check_precision(suite.precision, devices, gpus)
@@ -99,8 +97,8 @@ def prepare(
         galaxies.sizes,
         devices=devices,
         threads=threads,
-        missing={name: _how_to_install({name: missing[name]}) for name in missing},
-        interpreters=interpreters,
+        missing={name: interpreters.how_to_install({name: missing[name]}) for name in missing},
+        interpreters=pythons,
         train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
     )
     session = before.session if before else describe_session()
@@ -135,29 +133,6 @@ def _batches_that_fit(suite: Suite, images: int) -> Suite:
     """Of a scaled experiment: a batch larger than what is left to train on is all of it."""
     sizes = tuple(dict.fromkeys(min(size, images) for size in suite.batch_size))
     return msgspec.structs.replace(suite, batch_size=sizes)
-
-
-class ModuleError(ValueError):
-    """A framework is not installed; the message says how to install it."""
-
-
-def missing_frameworks(names: Iterable[str]) -> dict[str, list[str]]:
-    """The frameworks that are not installed, each with the distributions it lacks.
-
-    Raises:
-        SpecificationError: an unknown framework.
-    """
-    lacking = {name: framework(name).missing_packages() for name in names}
-    return {name: packages for name, packages in lacking.items() if packages}
-
-
-def _how_to_install(missing: dict[str, list[str]]) -> str:
-    lacking = "; ".join(f"{name} needs {', '.join(missing[name])}" for name in missing)
-    packages = dict.fromkeys(package for packages in missing.values() for package in packages)
-    return (
-        f"not installed: {lacking}. Install with: "
-        f"python -m pip install -c constraints.txt {' '.join(packages)}"
-    )
 
 
 def _threads(asked: int) -> int:
