@@ -31,7 +31,7 @@ from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.fidelity.rungs.settle import settled
 from benchmarks.process import device, interpreters
 from benchmarks.system import machine
-from frameworks.backend import framework, without_version
+from frameworks.backend import without_version
 from frameworks.spec.architecture import Architecture, load
 from results.parquet import findings as kept
 from results.store import Store
@@ -109,12 +109,7 @@ def _check_installed(names: Sequence[str]) -> None:
                 f"'{name}': the ladder runs in one interpreter; run it with that of the version, "
                 f"as in old/bin/python -m benchmarks.fidelity --frameworks {base}"
             )
-    if missing := {package for name in names for package in framework(name).missing_packages()}:
-        listed = " ".join(sorted(missing))
-        raise ValueError(
-            f"not installed: {listed}. Install with: pip install -c constraints.txt {listed}"
-        )
-    interpreters.check(names, {})
+    interpreters.check_here(names)
 
 
 def _check_device(options: argparse.Namespace) -> None:

@@ -27,17 +27,10 @@ def check(
     On a GPU each framework is tried there first, in a process of its own.
     """
     from benchmarks.process import device as devices
+    from benchmarks.runner.interpreters import check_here
     from benchmarks.system import machine
-    from frameworks.backend import framework
 
-    lacking = {name: framework(name).missing_packages() for name in frameworks}
-    if lacking := {name: packages for name, packages in lacking.items() if packages}:
-        needs = "; ".join(f"{name} needs {', '.join(lacking[name])}" for name in lacking)
-        packages = dict.fromkeys(package for found in lacking.values() for package in found)
-        raise ValueError(
-            f"not installed: {needs}. Install with: python -m pip install -c constraints.txt "
-            f"{' '.join(packages)}; or name others with --frameworks."
-        )
+    check_here(frameworks)
     usable = len(machine.usable_cpus())
     if not 1 <= threads <= usable:
         raise ValueError(f"--threads {threads}: must be 1 to {usable}, the CPUs at hand.")

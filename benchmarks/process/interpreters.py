@@ -15,7 +15,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +95,46 @@ def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
             )
 
 
+def missing(frameworks: Iterable[str]) -> dict[str, list[str]]:
+    """The frameworks that this interpreter lacks, each with the distributions that it needs.
+
+    Raises:
+        SpecificationError: an unknown framework.
+    """
+    lacking = {name: framework(name).missing_packages() for name in frameworks}
+    return {name: packages for name, packages in lacking.items() if packages}
+
+
+def how_to_install(missing: Mapping[str, Sequence[str]]) -> str:
+    """What is said of frameworks that are not installed, and the command that installs them."""
+    lacking = "; ".join(f"{name} needs {', '.join(missing[name])}" for name in missing)
+    packages = dict.fromkeys(package for packages in missing.values() for package in packages)
+    return (
+        f"not installed: {lacking}. Install with: "
+        f"python -m pip install -c constraints.txt {' '.join(packages)}"
+    )
+
+
+def check_here(frameworks: Iterable[str]) -> None:
+    """That this interpreter can run all of them.
+
+    Raises:
+        InterpreterError: the message names what is missing and how to get it.
+    """
+    names = list(frameworks)
+    if lacking := missing(names):
+        raise InterpreterError(how_to_install(lacking))
+    check(names, {})
+
+
 def describe(label: str) -> dict[str, Any]:
     """What this interpreter has of a framework: `missing`, `distribution`, `version`; `problem`
     says why the class of a `module:Class` cannot be used."""
     asked = framework(label)
-    missing = asked.missing_packages()
+    lacking = asked.missing_packages()
     distribution = next(iter(asked.packages.values()), "")
-    answer = {"missing": missing, "distribution": distribution, "version": "", "problem": ""}
-    if distribution and not missing:
+    answer = {"missing": lacking, "distribution": distribution, "version": "", "problem": ""}
+    if distribution and not lacking:
         answer["version"] = machine.versions([distribution]).get(distribution, "")
     if is_target(label):
         answer["problem"] = _problem(asked)

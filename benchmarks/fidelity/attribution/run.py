@@ -21,9 +21,9 @@ from benchmarks.fidelity import console
 from benchmarks.fidelity.attribution import variants
 from benchmarks.fidelity.measure.collect import Traces, collect, finished
 from benchmarks.process.device import resolve
+from benchmarks.runner.interpreters import check_here
 from benchmarks.system import machine
 from datasets import catalog
-from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results.parquet import findings as kept
@@ -41,11 +41,8 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     origin, target = options.native
     inside = options.inside
-    for name in {inside, origin, target} - {variants.MATCHED}:
-        if missing := framework(name).missing_packages():
-            listed = " ".join(sorted(missing))
-            raise ValueError(f"{name} is not installed: pip install -c constraints.txt {listed}")
     used = [name for name in (inside, origin, target) if name != variants.MATCHED]
+    check_here(used)
     resolve(options.device, used, gpus=machine.gpus())
     names = options.optimizers or ["adam"]
     for name in names:
