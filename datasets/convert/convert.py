@@ -10,11 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
-import numpy as np
-
-from datasets.galaxy_file import content_sha256
+if TYPE_CHECKING:
+    import numpy as np
 
 _CHUNK = 64  # pictures that are compressed, and read, together
 # How far the mean of a channel, 0..255, may move where only the decoder differs. Measured on EFIGI:
@@ -53,6 +52,8 @@ class Published:
         """In words, whether these are the published galaxies; ``sha256`` is their content's."""
         if sha256 == self.sha256:
             return "as published"
+        import numpy as np
+
         counts = np.bincount(galaxies.labels, minlength=len(galaxies.class_names))
         if tuple(counts.tolist()) != self.counts:
             return f"NOT the published galaxies ({self.sha256}): other classes or fewer of them"
@@ -115,6 +116,10 @@ def convert(recipe: Recipe, source: Path, output: Path) -> str:
         raise FileNotFoundError(f"{output.parent}: no such directory to write {output.name} in")
     galaxies = recipe.read(source)
     count, height, width, channels = galaxies.images.shape
+    import h5py
+
+    from datasets.galaxy_file import content_sha256
+
     sha256 = content_sha256(galaxies.images, galaxies.labels)
     part = output.with_name(f"{output.name}.part")
     try:

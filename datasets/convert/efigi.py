@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from datasets.convert.convert import Galaxies, Published, Recipe
 from datasets.convert.pictures import folder_with, read_pictures
 
@@ -48,6 +46,8 @@ def read(source: Path) -> Galaxies:
         FileNotFoundError, ValueError: no attributes, a row that makes no sense, or pictures that
             are missing, unreadable or not of 88x88 pixels.
     """
+    import numpy as np
+
     with folder_with(ATTRIBUTES, source, _REMEDY) as folder:
         text = (folder / ATTRIBUTES).read_bytes().decode(errors="replace")
         types = _types(text, f"{folder / ATTRIBUTES}")

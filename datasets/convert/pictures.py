@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Folder = Path | zipfile.Path
 F = TypeVar("F", Path, zipfile.Path)
@@ -72,6 +73,7 @@ def read_pictures(
         ValueError: pictures that are missing, cannot be read, or are of another size: how many,
             and the first five of each kind.
     """
+    import numpy as np
     from PIL import Image
 
     broken = (
