@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
 from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, LabelView, view_labels
 from datasets.splits import part_of
+from results.vocabulary import near_miss
 
 DEMO = "demo"
 
@@ -226,11 +226,9 @@ def _as_path(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists() or path.suffix.lower() in _HDF5_ENDINGS or len(path.parts) > 1:
         return path
-    near = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     made = RECIPES.get(name.lower())
     recipe = f"; to make {made.filename} of {name} pictures: {made.command}" if made else ""
     raise ValueError(
-        f"dataset: unknown {name!r}; {hint}Known are {', '.join(NAMES)}, or the path of an HDF5 "
-        f"file (.h5){recipe}"
+        f"dataset: unknown '{name}'{near_miss(name, NAMES)}. Known: {', '.join(NAMES)}; or give "
+        f"the path of an HDF5 file (.h5){recipe}"
     )

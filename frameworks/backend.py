@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from datasets.batches import Batch
 from frameworks.spec.network import Network
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
+from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
 
-Precision = Literal["float32", "tf32", "bfloat16", "float64"]
-Feed = Literal["auto", "staged", "streamed"]
 PIXEL_SCALE = 1 / 255  # pictures are multiplied by it, in the run's own dtype, in every framework
 
 
@@ -41,9 +39,9 @@ class Runtime:
     "streamed" sends it each batch, "auto" stages what fits.
     """
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     precision: Precision = "float32"
-    tuning: Literal["idiomatic", "tuned"] = "idiomatic"
+    tuning: Tuning = "idiomatic"
     native_dropout: bool = False
     seed: int = 0
     threads: int = 0
@@ -251,6 +249,8 @@ def process_peak_memory() -> tuple[int, str]:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024, "process resident set"
+    import resource  # Windows has none
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 

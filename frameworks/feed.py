@@ -18,8 +18,8 @@ from typing import TypeVar
 import numpy as np
 
 from datasets.batches import Batch, Epoch
-from frameworks.backend import Feed
 from frameworks.spec.reading import SpecificationError
+from results.vocabulary import Feed
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps

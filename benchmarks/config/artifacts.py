@@ -36,12 +36,13 @@ class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     model: str = ""
     about: dict[str, Any] = {}
 
-    def of(self, run_id: str, model: str) -> Keeping:
+    def of(self, run_id: str, task_id: str, model: str) -> Keeping:
         """For one run, of what is for a session: directories below those named here."""
         return msgspec.structs.replace(
             self,
             checkpoints=self.checkpoints and str(Path(self.checkpoints) / run_id),
             model=self.model and str(Path(self.model) / model),
+            about={**self.about, "task_id": task_id},
         )
 
 

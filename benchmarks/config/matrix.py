@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun, SplitSizes
-from benchmarks.config.runconfig import DataView, Device, RunConfig, SplitSettings
+from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
@@ -19,6 +19,7 @@ from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
+from results.vocabulary import Device
 
 
 def matrix(
@@ -99,7 +100,8 @@ def matrix(
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
-            block.append(PlannedRun(config, sizes, architecture.sha256(), skip, python))
+            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=given)
+            block.append(planned)
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)

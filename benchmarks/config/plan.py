@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from benchmarks.config.runconfig import RunConfig
 from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
+from results import task
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class PlannedRun:
 
     architecture_hash: of the layers as given, before defaults were filled in, which under native
     parity differ between frameworks; skip: why it cannot be run here, when it cannot; python: the
-    interpreter that runs it, by default this one; part_of: its experiment, if it is of one.
+    interpreter that runs it, by default this one; part_of: its experiment, if it is of one;
+    asked: the recipe as given, before a framework's own defaults were filled in.
     """
 
     config: RunConfig
@@ -51,6 +56,7 @@ class PlannedRun:
     skip: str = ""
     python: str = ""
     part_of: PartOf | None = None
+    asked: Recipe | None = None
 
     def label(self) -> str:
         """A short name for messages."""
@@ -66,6 +72,14 @@ class PlannedRun:
     def cell_id(self) -> str:
         """Hash of the configuration without seed and repeat."""
         return self.config.cell_id
+
+    @cached_property
+    def task_id(self) -> str:
+        """Hash of what is run, whoever runs it."""
+        config = self.config
+        if config.parity == "native" and self.asked is not None:
+            config = msgspec.structs.replace(config, recipe=self.asked)
+        return task.task_id(task.settings(msgspec.to_builtins(config), self.architecture_hash))
 
     @cached_property
     def network(self) -> Network:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from benchmarks.config import experiment as experiments
-from benchmarks.config import suite as suites
-from benchmarks.config.overrides import READERS
+from benchmarks.config.options import requested
 from benchmarks.config.plan import PartOf
-from benchmarks.config.suite import DEFAULT, Suite
+from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
 
 
@@ -23,37 +21,6 @@ class Asked:
     suite: Suite
     part_of: PartOf | None = None
     title: str = ""
-
-
-def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
-    """The suite with the options in place of its fields.
-
-    Args:
-        base: the suite; by default the one that the options name.
-
-    Raises:
-        SpecificationError: an unknown suite or optimizer, a bad value.
-    """
-    # quick is made for the demo galaxies; other data take the general settings
-    own_data = options.dataset not in (None, "demo")
-    suite = base
-    if suite is None:
-        suite = suites.load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
-    changes: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Suite):
-        given = getattr(options, field.name, None)
-        if given is not None and field.name in READERS:
-            changes[field.name] = READERS[field.name](given)
-        elif given is not None:
-            changes[field.name] = tuple(given) if isinstance(given, list) else given
-    if options.learning_rate is not None:
-        optimizer = changes.get("optimizer", suite.optimizer)
-        changes["optimizer"] = msgspec.structs.replace(
-            optimizer, learning_rate=options.learning_rate
-        )
-    suite = msgspec.structs.replace(suite, **changes)
-    suites.check(suite, origin="command line")
-    return suite
 
 
 def asked_for(options: argparse.Namespace) -> list[Asked]:

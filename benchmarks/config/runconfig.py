@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from benchmarks.config.suite import Augmentation, Parity, SplitBy, TestCopies, Tuning
-from frameworks.backend import Feed, Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
-
-Device = Literal["cpu", "cuda"]
+from results.task import WHICH_RUN
+from results.vocabulary import (
+    Augmentation,
+    Device,
+    Feed,
+    Parity,
+    Precision,
+    SplitBy,
+    TestCopies,
+    Tuning,
+)
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,7 +81,7 @@ class RunConfig(_Part, frozen=True):
     the first `warmup_epochs` no time counts.
 
     A field added later must have the default that describes the runs made before it, and a default
-    must never change: both keep the identity of stored runs.
+    must never change: both keep the identity of stored runs. Name it in `results.task.ABSENT`.
     """
 
     framework: str
@@ -103,8 +111,7 @@ class RunConfig(_Part, frozen=True):
     def cell_id(self) -> str:
         """Hash of all but seed, repeat, nudge and control: what is averaged over, and tracked."""
         parts = identity(self)
-        left_out = ("seed", "repeat", "nudge_draw", "control")
-        return _hash({key: parts[key] for key in parts if key not in left_out})
+        return _hash({key: parts[key] for key in parts if key not in WHICH_RUN})
 
     def network(self) -> Network:
         """The architecture bound to this view of the data."""

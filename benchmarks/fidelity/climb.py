@@ -31,10 +31,11 @@ from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.fidelity.rungs.settle import settled
 from benchmarks.process import device
 from benchmarks.system import machine
-from frameworks.backend import Precision, framework, without_version
+from frameworks.backend import framework, without_version
 from frameworks.spec.architecture import Architecture, load
 from results.parquet import findings as kept
 from results.store import Store
+from results.vocabulary import Precision, unknown
 
 
 @dataclass(frozen=True)
@@ -253,8 +254,9 @@ def _rounding(options: argparse.Namespace) -> list[Precision]:
 def _optimizers(options: argparse.Namespace) -> list[str]:
     """Those asked for; Adam by default."""
     names: list[str] = options.optimizers or ["adam"]
-    if unknown := [name for name in names if name not in ladder.DYADIC]:
-        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
+    for name in names:
+        if name not in ladder.DYADIC:
+            raise ValueError(unknown("optimizer", name, ladder.DYADIC))
     return names
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from results.given import GIVEN
+from results.vocabulary import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,13 +18,8 @@ if TYPE_CHECKING:
     from results.store import Store
 
 THRESHOLDS = (1e-6, 1e-3, 1e-2)  # of |a / b - 1|
-HASHES = {
-    "split_hash": "split",
-    "order_hash": "order of the batches",
-    "weights_hash": "initial weights",
-    "masks_hash": "dropout masks",
-    "dataset_sha256": "data set",
-}
+HASHES = {given.column: given.what for given in GIVEN if given.column.endswith("_hash")}
+HASHES |= {"dataset_sha256": "data set"}
 _MEASURED_ON = ("machine_id", "device_name", "commit")
 
 
@@ -128,8 +125,8 @@ def _find(runs: pd.DataFrame, identifier: str, store: Store) -> pd.Series:
     if found.empty:
         known = [*runs["run_id"], *runs["execution_id"]]
         starts = {known_id[: len(identifier)]: known_id for known_id in reversed(known)}
-        near = difflib.get_close_matches(identifier, starts, n=1)
-        hint = f" (did you mean '{starts[near[0]]}'?)" if near else ""
+        near = nearest(identifier, starts)
+        hint = f" (did you mean '{starts[near]}'?)" if near else ""
         raise ValueError(
             f"no run '{identifier}' in {store.path}{hint}. "
             f"See: python -m results show --store {store.path}"

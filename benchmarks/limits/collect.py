@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from benchmarks.config.runconfig import Device
 from benchmarks.limits.found import Limits, Sample
 from benchmarks.process.spawn import ask
 from frameworks.backend import framework
+from results.vocabulary import Device
 
 # The framework of the registry whose environment a library is given.
 LIBRARIES = {"torch": "torch", "jax": "jax", "tensorflow": "keras"}

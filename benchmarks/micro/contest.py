@@ -22,12 +22,13 @@ from benchmarks.process.environment import recorded
 from benchmarks.process.turns import Turns
 from benchmarks.system import machine
 from datasets.batches import Epoch, split_into_batches
-from frameworks.backend import Backend, Precision, Runtime, framework
+from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture, Dropout, load
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.vocabulary import Precision
 
 # Of each framework, where its bare loops are.
 BARE = {

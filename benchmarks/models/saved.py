@@ -29,17 +29,25 @@ from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.version import check_format
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
+FORMAT = 1  # of a model that states none, too
+
+
+class _Format(msgspec.Struct):
+    format: int = 1
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What `model.json` says. native: the file of the framework's own format, "" where it has none.
 
+    task_id: as in the columns of `runs`, "" in a model of an earlier version.
     data: how the galaxies were loaded (arguments of `datasets.catalog.load`, with its `dataset`).
     """
 
     run_id: str
+    task_id: str = ""
     config: RunConfig
     class_names: tuple[str, ...] = ()
     input_shape: tuple[int, int, int]
@@ -49,6 +57,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str
     versions: dict[str, str]
     data: dict[str, Any] = {}
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ def find(directory: Path) -> list[SavedModel]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: a `model.json` that cannot be read.
+        ValueError: a `model.json` that cannot be read, or is of a newer version.
     """
     own = directory / DESCRIPTION
     paths = [own] if own.exists() else sorted(directory.glob(f"[!.]*/{DESCRIPTION}"))
@@ -178,7 +187,9 @@ def find(directory: Path) -> list[SavedModel]:
 
 
 def _described(path: Path) -> Description:
+    content = path.read_bytes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
+        check_format(msgspec.json.decode(content, type=_Format).format, FORMAT, path)
+        return msgspec.json.decode(content, type=Description)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} cannot be read: {error}; save the model again") from error

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.config.runconfig import Device
 from benchmarks.process.spawn import ask
 from benchmarks.system import machine
+from results.vocabulary import Device
 
 _PROBE_SECONDS = 180.0
 _AMPERE = [8, 0]  # the first compute capability with TF32

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.config.runconfig import Device
 from benchmarks.system import machine
 from frameworks.backend import framework
+from results.vocabulary import Device
 
 # Settings of the user's shell that would change what a run computes or how fast.
 _REMOVED = (

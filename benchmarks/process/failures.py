@@ -57,9 +57,3 @@ def death(returncode: int, phase: str, *, log: str, killed_for_memory: bool) -> 
     else:
         how = f"the process ended with status {returncode} without a result"
     return ("oom" if looks_like_out_of_memory(log) else "error"), f"{how}{during}"
-
-
-def message(error: Exception) -> str:
-    """The words of an error, without the number of an OSError that brings its own."""
-    own = isinstance(error, OSError) and error.strerror and not error.filename
-    return str(error.strerror if own else error)  # type: ignore[attr-defined]

@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.config.runconfig import Device
 from benchmarks.process import channel, turns
 from benchmarks.process.channel import Event
 from benchmarks.process.environment import environment, limited_to
 from benchmarks.process.failures import death
 from benchmarks.system import machine
+from results.vocabulary import Device
 
 _CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.5  # how often the caller's ticks come and the time limit is looked at

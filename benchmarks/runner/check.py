@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.config.runconfig import Device
 from benchmarks.config.suite import Suite
 from benchmarks.process import device
 from benchmarks.process.slowdown import VARIABLE, injected
@@ -14,6 +13,7 @@ from benchmarks.runner.interpreters import parse as parse_interpreters
 from benchmarks.system import machine
 from frameworks.backend import framework
 from frameworks.spec.architecture import load
+from results.vocabulary import Device
 
 
 class ModuleError(ValueError):

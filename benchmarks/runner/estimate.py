@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import RunConfig
+from frameworks.backend import Runtime
+from results.schema import RUN_COLUMNS
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -22,8 +24,12 @@ ASSUMED_START_SECONDS = 12.0  # import, build, compile
 LEAST_LIMIT_SECONDS = 1800.0
 LIMIT_FACTOR = 20.0
 
+# What the rate of a framework's work is kept by: all that it is told of how to compute, as far as
+# `runs` has a column for it. Unlike tasks are taken together on purpose.
+_KNOWN = {column.name for column in RUN_COLUMNS} - {"seed"}
+_RATE_BY = ("framework", *(one.name for one in fields(Runtime) if one.name in _KNOWN))
 _HISTORY_COLUMNS = (
-    *("cell_id", "machine_id", "status", "framework", "precision", "device", "threads"),
+    *("cell_id", "machine_id", "status", *_RATE_BY),
     *("wall_seconds", "train_seconds", "evaluate_seconds", "achieved_flops"),
 )
 
@@ -41,7 +47,7 @@ class Estimator:
     """Knows how long runs took; `observe` teaches it another.
 
     walls: seconds of whole runs, by cell. work: (operations, seconds) of their training and
-    evaluation, by framework, precision, device and threads; starts: the seconds of all else.
+    evaluation, by `_RATE_BY`; starts: the seconds of all else.
     """
 
     walls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -55,7 +61,7 @@ class Estimator:
         runs = store.runs(columns=_HISTORY_COLUMNS)
         runs = runs[(runs["status"] == "ok") & (runs["machine_id"] == machine_id)]
         for row in runs.to_dict("records"):
-            key = (row["framework"], row["precision"], row["device"], row["threads"])
+            key = tuple(row[name] for name in _RATE_BY)
             if row["wall_seconds"] > 0:
                 estimator.walls[row["cell_id"]].append(row["wall_seconds"])
             if row["achieved_flops"] > 0 and row["train_seconds"] > 0:
@@ -115,4 +121,4 @@ def assumed_flops(config: RunConfig) -> float:
 
 
 def _rate_key(config: RunConfig) -> tuple:
-    return (config.framework, config.precision, config.device, config.threads)
+    return tuple(getattr(config, name) for name in _RATE_BY)

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.config.plan import PlannedRun
 from frameworks.spec.roofline import ITEM_BYTES, slots
+from results.task import OF_STORED, as_text, stored
 
 if TYPE_CHECKING:
     from results.store import Store
 
-# What must be equal for a batch size of one run to tell of another's.
-_SAME = (
-    *("framework", "architecture_hash", "image_height", "image_width", "image_channels"),
-    *("parity", "tuning", "precision", "device", "threads", "optimizer", "machine_id"),
+# Settings that the memory of a training step does not depend on; all others must be equal for a
+# batch size of one run to tell of another's.
+_FREE = frozenset(
+    {
+        *("recipe.batch_size", "recipe.epochs", "recipe.optimizer.learning_rate"),
+        *("recipe.class_weights", "warmup_epochs"),
+        *("data.dataset", "data.sha256", "data.labels", "data.label_key", "data.image_key"),
+        *("split.seed", "split.by", "split.test_copies"),
+    }
 )
-_COLUMNS = (*_SAME, "status", "batch_size")
+_COLUMNS = (*("framework", "machine_id", "status", "batch_size"), *OF_STORED)
 
 
 def earlier(store: Store, machine_id: str) -> list[dict[str, Any]]:
@@ -30,20 +36,26 @@ def earlier(store: Store, machine_id: str) -> list[dict[str, Any]]:
 
 
 def largest_that_fits(row: dict[str, Any], others: Iterable[dict[str, Any]]) -> int | None:
-    """The largest batch of a finished run that differs from `row` in its batch size alone.
+    """The largest batch of a finished run that takes as much memory as `row` but for its batch.
 
     Args:
         row: the run that ran out of memory, with the columns of `runs`.
         others: rows of this session and of earlier ones.
     """
+    wanted = _key(row)
     sizes = [
         int(other["batch_size"])
         for other in others
         if other["status"] == "ok"
         and other["batch_size"] < row["batch_size"]
-        and all(other[name] == row[name] for name in _SAME)
+        and _key(other) == wanted
     ]
     return max(sizes, default=None)
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    settings = stored(*(row[name] for name in OF_STORED))
+    return str(row["framework"]), str(row["machine_id"]), as_text(settings, but=_FREE)
 
 
 def estimated_batch(run: PlannedRun, memory_bytes: float) -> int:

@@ -15,11 +15,11 @@ from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
-from benchmarks.process.failures import message
 from benchmarks.runner.check import Checked, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
 from frameworks.spec.reading import SpecificationError
+from results import cli
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -163,7 +163,7 @@ def prepare_each(asked: Sequence[Asked], preparing: Preparing) -> list[Prepared]
         except (ValueError, OSError) as error:
             if one.part_of is None:
                 raise
-            reason = message(error).rstrip(".") + "." + _remedy(one, error)
+            reason = cli.message(error).rstrip(".") + "." + _remedy(one, error)
             refused.setdefault(reason, []).append(one.part_of.name)
             if isinstance(error, OSError):  # a download that fails is not tried thirty times
                 absent[dataset] = reason

@@ -32,6 +32,7 @@ def run_row(
     row = {
         "run_id": run.run_id,
         "cell_id": run.cell_id,
+        "task_id": run.task_id,
         "execution_id": execution_id,
         "session_id": session.session_id,
         "started_at": started_at,

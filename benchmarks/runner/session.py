@@ -38,6 +38,12 @@ class Tally:
         return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
 
 
+def check_checkpoints(runs: Sequence[PlannedRun], keeping: Keeping) -> None:
+    """Raise NewerVersionError where a run would go on from what a newer version has written."""
+    for run in runs if keeping.resume else ():
+        Checkpoints(Path(keeping.of(run.run_id, "", "").checkpoints)).check_format()
+
+
 def execute(
     runs: Sequence[PlannedRun],
     *,
@@ -72,7 +78,7 @@ def execute(
         execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
         directory = scratch / execution_id
         load_before = machine.load()
-        kept = (keeping or Keeping()).of(run.run_id, directory_name(run.config))
+        kept = (keeping or Keeping()).of(run.run_id, run.task_id, directory_name(run.config))
         if run.skip:
             outcome = Outcome(status="skipped", reason=run.skip)
         else:

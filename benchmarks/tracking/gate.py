@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.config.options import parser
-from benchmarks.config.request import requested
+from benchmarks.config.options import parser, requested
 from benchmarks.process.alternate import Process, alternate
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine

@@ -6,24 +6,21 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.config.runconfig import RunConfig
 from benchmarks.tracking.history import IMPORTED_DIRECTORY, History, Series
 from frameworks.backend import without_version
-from frameworks.spec.reading import near_miss
+from results.task import WHICH_RUN, flat
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from results.store import Store
 
-# The fields that a user can compare across, and the parts of a configuration that they stand for.
-ACROSS = {
-    "machine": (),
-    "data": ("data", "split"),
-    "spec": ("architecture", "recipe"),
-    "parity": ("parity",),
-    "tuning": ("tuning",),
-    "precision": ("precision",),
-    "device": ("device",),
-    "threads": ("threads",),
-    "framework": ("framework",),
+# The fields that a user can compare across, and the parts of a configuration that they stand for:
+# what the galaxies are, what is trained on them, and every other field by its own name.
+_PARTS = {"machine": (), "data": ("data", "split"), "spec": ("architecture", "recipe")}
+_NAMED = {part for parts in _PARTS.values() for part in parts}
+ACROSS = _PARTS | {
+    name: (name,) for name in RunConfig.__struct_fields__ if name not in _NAMED | WHICH_RUN
 }
 _SHOWN = 3  # differing parts of a field that are spelled out
 
@@ -58,7 +55,7 @@ class Configurations:
         if first.machine_id != second.machine_id:
             names = [self._machine(series) or series.machine_id[:8] for series in (first, second)]
             found["machine"] = [f"{names[0]} -> {names[1]}"]
-        parts = [_flat(tree) for tree in trees]
+        parts = [flat(tree) for tree in trees]
         for name in sorted({*parts[0], *parts[1]}):
             values = [part.get(name) for part in parts]
             if values[0] != values[1]:
@@ -72,8 +69,7 @@ class Configurations:
     def _tree(self, series: Series) -> dict[str, Any]:
         text = self._text(series)[0]
         tree = json.loads(text) if text else {}
-        for name in ("seed", "repeat", "nudge_draw", "control"):
-            tree.pop(name, None)
+        tree = {name: value for name, value in tree.items() if name not in WHICH_RUN}
         tree.setdefault("framework", series.framework)
         return tree
 
@@ -131,20 +127,6 @@ def _field(name: str) -> str:
         if top in parts:
             return field
     return "spec"
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested JSON as dotted names."""
-    if isinstance(tree, dict):
-        items: Any = tree.items()
-    elif isinstance(tree, list):
-        items = enumerate(tree)
-    else:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for name, value in items:
-        flat |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat
 
 
 def _short(value: object) -> str:

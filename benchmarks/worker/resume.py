@@ -19,6 +19,7 @@ from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints, State
 from frameworks.backend import Backend, framework
+from results.task import flat
 
 if TYPE_CHECKING:
     from benchmarks.worker.trainer import Training
@@ -195,21 +196,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any], stated: set[s
 def _fields(of: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration's fields by name, and `versions.torch`, `machine_id`."""
     rest = {name: value for name, value in of.items() if name != "config"}
-    return _flat({**of["config"], **rest})
-
-
-def _flat(tree: Any, name: str = "") -> dict[str, Any]:
-    """A nested structure as values by dotted name: `recipe.batch_size`, `architecture.layers.2`."""
-    if isinstance(tree, Mapping):
-        items = [(str(key), value) for key, value in tree.items()]
-    elif isinstance(tree, list | tuple):
-        items = [(str(index), value) for index, value in enumerate(tree)]
-    else:
-        return {name: tree}
-    found: dict[str, Any] = {}
-    for key, value in items:
-        found |= _flat(value, f"{name}.{key}" if name else key)
-    return found
+    return flat({**of["config"], **rest})
 
 
 def _random_state(backend: Backend) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from matplotlib.ticker import NullFormatter
 from report import style
 from report.numbers import NONE, fixed, significant
 from report.section import Block, Note, Picture, Section, Table
-from results.studies.attribution import EARLY_STEPS, Attribution, Worth, attribute, sentences
+from results.stats.means import Mean
+from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sentences
 from results.views.looks import looks, plain
 from results.views.views import Frames
 from results.views.words import count
@@ -147,7 +148,7 @@ def worth_table(found: Attribution, origin: str, target: str) -> Table:
     )
 
 
-def _cells(worth: Worth) -> tuple[str, str]:
+def _cells(worth: Mean) -> tuple[str, str]:
     interval = NONE if pd.isna(worth.low) else f"[{_points(worth.low)}, {_points(worth.high)}]"
     return _points(worth.mean), interval
 

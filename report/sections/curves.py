@@ -14,7 +14,7 @@ from report.endings import ending
 from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
 from results.views.looks import Look, plain
-from results.views.variants import extras
+from results.views.naming import extras
 from results.views.views import Frames, Panel, View
 
 _READING = (
@@ -182,7 +182,7 @@ def _weighted(view: View) -> bool:
     return any(
         words.startswith("class weights")
         for panel in view.panels
-        for words in extras(panel.ok["config"].iloc[0])
+        for words in extras(panel.settings)
     )
 
 

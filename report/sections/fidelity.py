@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from report.section import Block, Note, Picture, Section, Table
 from results.views.looks import Look, looks
 from results.views.views import Frames
 from results.views.words import count
+from results.vocabulary import Precision
 
 REFERENCE = "numpy"
 _LEAD = (
@@ -46,7 +47,7 @@ _DIVERGENCE_READING = (
     "third test is too small to be seen here: in runs from the same changed weights the first ten "
     "steps may not always differ in the same direction."
 )
-_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")  # the most exact first
+_PRECISIONS = get_args(Precision)  # the most exact first
 _RUNGS = {
     "R0": "inputs",
     "R1": "forward pass and loss",

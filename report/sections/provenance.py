@@ -5,8 +5,8 @@ import pandas as pd
 from report.cautions import json_object, version_sets
 from report.numbers import NONE, fixed, listed
 from report.section import Heading, Note, Section, Table
-from results.views.identity import ALWAYS, MATCHED, Check
-from results.views.variants import extras
+from results.given import GIVEN, Check
+from results.views.naming import extras
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 
@@ -49,8 +49,9 @@ def verdict(panel: Panel) -> Note:
     seeds = count(len({check.seed for check in equal}), "seed")
     text = f"{panel.name}: {what} are equal in every framework that finished, for {seeds}."
     if any(check.verdict == "by design" for check in panel.checks):
+        own = [given.what for given in GIVEN if given.matched]
         text += (
-            f" Under native parity {listed(list(MATCHED.values()))} are each framework's own, so "
+            f" Under native parity {listed(own)} are each framework's own, so "
             "accuracies may differ by more than rounding."
         )
     elif missing:
@@ -61,7 +62,7 @@ def verdict(panel: Panel) -> Note:
 def checks_table(view: View) -> Table:
     """A row for each network and seed: the fingerprint where it is equal, all where it is not."""
     checked = {check.what for panel in view.panels for check in panel.checks}
-    what = [name for name in (ALWAYS | MATCHED).values() if name in checked]
+    what = [given.what for given in GIVEN if given.what in checked]
     rows = []
     for panel in view.panels:
         for key in dict.fromkeys((check.seed, check.repeat) for check in panel.checks):
@@ -185,7 +186,7 @@ def _recipes(view: View) -> str:
 
 def _besides(view: View) -> str:
     """Class weights and callbacks, by panel."""
-    found = {panel.name: ", ".join(extras(panel.runs["config"].iloc[0])) for panel in view.panels}
+    found = {panel.name: ", ".join(extras(panel.settings)) for panel in view.panels}
     return "; ".join(f"{name}: {words}" for name, words in found.items() if words)
 
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
 from results.studies.reported import Declared, declared
+from results.task import Settings, as_text
 from results.views.looks import ordered
-from results.views.views import VIEW_COLUMNS, Frames
+from results.views.views import Frames, of_view
 
-# Runs that differ in any of these are not pooled; frameworks of one group stand side by side.
-CONDITIONS = (*(name for name in VIEW_COLUMNS if name != "dataset"), "scale")
+_FILE = "data.dataset"  # what it is called; its hash says which galaxies they are
+# In what experiments of one figure may differ: how the galaxies are grouped and looked at.
+_GROUPING = (
+    *(_FILE, "data.labels", "data.label_key", "data.classes"),
+    *("data.channels", "data.image_channels"),
+)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An experiment as it was run here under one condition.
+    """An experiment as it was run here: one task on one machine, at one scale.
 
     Attributes:
+        task: what was run.
         runs: every execution, of all frameworks, whatever its status.
         declared: the experiment, as the last of these runs has it.
     """
 
+    task: Settings
     runs: pd.DataFrame
     declared: Declared
 
@@ -40,13 +46,12 @@ class Trial:
     @property
     def condition(self) -> tuple[str, ...]:
         """What has to be equal for two experiments to stand in one figure."""
-        first = self.runs.iloc[0]
-        return (*_condition(first, ("labels", "channels")), self.split_seed)
+        return (*_where(self.runs.iloc[0]), as_text(of_view(self.task), _GROUPING), self.split_seed)
 
     @property
     def split_seed(self) -> str:
         """Of the split that all of these runs have; empty where the rows do not say."""
-        return _split_seed(self.runs.iloc[0])
+        return str(self.task.get("split.seed", ""))
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -95,40 +100,36 @@ def trials(frames: Frames) -> list[Trial]:
     if frames.runs.empty:
         return []
     runs = frames.runs[frames.runs["experiment"].notna()]
-    keys = pd.Series(["\0".join(_key(run)) for _, run in runs.iterrows()], index=runs.index)
+    without_name = {one: as_text(task, (_FILE,)) for one, task in frames.tasks.items()}
+    keys = [
+        "\0".join(
+            (run["experiment"], *_where(run), without_name[run["task_id"]], _changed(run["extra"]))
+        )
+        for _, run in runs.iterrows()
+    ]
     found = []
-    for _, alike in runs.groupby(keys, sort=True):
+    for _, alike in runs.groupby(pd.Series(keys, index=runs.index, dtype=object), sort=True):
         for group in _by_split(alike):
             latest = group.sort_values("started_at", kind="stable")
             known = [one for extra in latest["extra"] if (one := declared(extra)) is not None]
             if known:
-                found.append(Trial(group, known[-1]))
+                found.append(Trial(frames.tasks[group["task_id"].iloc[0]], group, known[-1]))
     return found
 
 
 def _by_split(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The runs of each split; one that ended before it told its split goes by its split seed."""
-    seeds = pd.Series([_split_seed(run) for _, run in runs.iterrows()], index=runs.index)
+    """The runs of each split, which another version may have made otherwise; one that ended before
+    it told its split goes by the last that did."""
     hashes = runs["split_hash"].astype(object)
-    last = hashes.groupby(seeds).transform("last")  # nulls are passed over
-    hashes = hashes.where(hashes.notna(), last)
-    keys = hashes.where(hashes.notna(), "seed " + seeds)
-    for _, group in runs.groupby(keys, sort=True):
+    told = hashes.dropna()
+    for _, group in runs.groupby(hashes.fillna(told.iloc[-1] if len(told) else ""), sort=True):
         yield group
 
 
-def _split_seed(run: pd.Series) -> str:
-    config = run["config"]
-    tree = json.loads(config) if isinstance(config, str) else {}
-    split = tree.get("split") if isinstance(tree, dict) else None
-    return str(split["seed"]) if isinstance(split, dict) and "seed" in split else ""
+def _changed(extra: object) -> str:
+    known = declared(extra)
+    return "" if known is None else repr(sorted(known.changed.items()))
 
 
-def _key(run: pd.Series) -> tuple[str, ...]:
-    changed = declared(run["extra"])
-    words = "" if changed is None else repr(sorted(changed.changed.items()))
-    return (str(run["experiment"]), *_condition(run), words)
-
-
-def _condition(run: pd.Series, but: Iterable[str] = ()) -> tuple[str, ...]:
-    return tuple(str(run[name]) for name in CONDITIONS if name not in set(but))
+def _where(run: pd.Series) -> tuple[str, str]:
+    return str(run["machine_id"]), str(run["scale"])

@@ -7,12 +7,11 @@ import pandas as pd
 from report.numbers import NONE, fixed, listed, with_interval
 from report.section import Block, Heading, Note, Section, Table
 from report.sections.published import Trial, trials
+from results.stats.vocabulary import NOT_COMPARABLE, REPRODUCED
 from results.studies.kinds import WIDEST_LOSS, WIDEST_RECALL, WIDEST_SHARE, kind_of
 from results.studies.measured import measured, refused
 from results.studies.reported import Reported
 from results.studies.reproduction import (
-    NOT_COMPARABLE,
-    REPRODUCED,
     Reproduction,
     compare,
     mean_over_seeds,

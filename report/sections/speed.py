@@ -1,5 +1,7 @@
 """Epoch time, throughput, compile time and the phases of a run."""
 
+from functools import partial
+from operator import truediv
 from typing import Any
 
 import numpy as np
@@ -112,7 +114,7 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
                 if per_second:
                     images = float(runs["train_images"].median())
                     times = [images / time for time in times]
-                    interval = inverted(interval, images)
+                    interval = interval.through(partial(truediv, images))
                 strip(axes, place, view, framework, times, interval, "" if per_second else " s")
             frame_strips(axes, panel.frameworks, view, named=not per_second)
             style.mark_refused(axes, panel.refusal)
@@ -124,13 +126,6 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
         f"{view.footer}  ·  every point is an epoch, a row of points a process; mark and bar: "
         f"median of medians with {bar_words(view)}",
         legend=_epoch_legend(bar_words(view)),
-    )
-
-
-def inverted(seconds: Interval, images: float) -> Interval:
-    """Images per second of an epoch time with its interval."""
-    return Interval(
-        images / seconds.value, images / seconds.high, images / seconds.low, seconds.is_range
     )
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results import task
 from results.parquet.derived import Derived, needs
 from results.parquet.reading import LATEST_BY
 from results.parquet.record import EPOCHS, PREDICTIONS, arrow_type
@@ -35,7 +36,8 @@ def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
     }
     for column in RUN_COLUMNS:
         if column.name in wanted:
-            data[column.name] = _series(table[column.name], column)
+            values = _tasks(table) if column.name == "task_id" else table[column.name]
+            data[column.name] = _series(values, column)
     return pd.DataFrame({name: data[name] for name in wanted})
 
 
@@ -57,7 +59,22 @@ def stored_columns(wanted: Iterable[str]) -> list[str]:
     wanted = list(wanted)
     names = dict.fromkeys(name for name in wanted if name not in derived)
     names |= dict.fromkeys(needs(name for name in wanted if name in derived))
+    if "task_id" in names:
+        names |= dict.fromkeys(task.OF_STORED)
     return list(names)
+
+
+def _tasks(table: pa.Table) -> pa.ChunkedArray:
+    """The column `task_id`, computed where an older run has none."""
+    found = table["task_id"]
+    if not found.null_count:
+        return found
+    rows = zip(found, *(table[name] for name in task.OF_STORED), strict=True)
+    filled = [
+        one.as_py() or task.task_id(task.stored(*(value.as_py() for value in of)))
+        for one, *of in rows
+    ]
+    return pa.chunked_array([pa.array(filled, type=found.type)])
 
 
 def epochs_frame(table: pa.Table) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """One execution, checked and built into a one-row Arrow table."""
 
 import datetime
-import difflib
 import json
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from results.schema import (
     STATUSES,
     Column,
 )
+from results.vocabulary import near_miss
 
 _SCALARS: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -116,9 +116,8 @@ def checked_row(values: Mapping[str, Any], columns: Sequence[Column], where: str
     known = {column.name for column in columns}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{where}: unknown column {name!r}{hint} (see results/schema.py)")
+            hint = near_miss(str(name), known)
+            raise ValueError(f"{where}: unknown column '{name}'{hint}; see results/schema.py")
     return {
         column.name: _value(values.get(column.name), column, f"{where}: column {column.name!r}")
         for column in columns

@@ -12,9 +12,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from results.given import GIVEN
 from results.stats.equivalence import (
-    EQUAL,
-    UNDECIDED,
     Equivalence,
     across_and_within,
     bootstrap_interval,
@@ -24,17 +23,10 @@ from results.stats.equivalence import (
     equivalence,
     holm,
 )
+from results.stats.vocabulary import EQUAL, UNDECIDED
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
-# What a pair must have in common, in words. Masks may be recorded by neither: no dropout; copies
-# likewise: no augmentation.
-_RECORDED = {
-    "split_hash": "split",
-    "order_hash": "batch order",
-    "weights_hash": "initial weights",
-}
-_EQUAL = _RECORDED | {"masks_hash": "dropout masks", "augmentation_hash": "augmented copies"}
 NO_CONTROL = "no control run: within-framework churn unknown"
 SAME_BITS = (
     "the repeats of a seed predict the same throughout, so that they are no control of rounding: "
@@ -226,16 +218,17 @@ def _refusal(both: pd.DataFrame, parity: str) -> str:
     if both.empty:
         return "no seed has a finished run in both"
     parts = []
-    for column, what in _EQUAL.items():
-        one, other = (both[f"{column}_{side}"].astype(object) for side in "ab")
-        unknown = one.isna() | other.isna()
-        if column in _RECORDED and unknown.any():
-            parts.append(f"{what} not recorded ({_seeds(both['seed'][unknown])})")
-        unequal = (one != other) & ~(one.isna() & other.isna())
-        if column in _RECORDED:
-            unequal &= ~unknown
+    for given in GIVEN:
+        one, other = (
+            values.astype(object).where(values.notna(), None)
+            for values in (both[f"{given.column}_{side}"] for side in "ab")
+        )
+        known = one.notna() & other.notna()
+        if given.there_is_always and not known.all():
+            parts.append(f"{given.what} not recorded ({_seeds(both['seed'][~known])})")
+        unequal = (one != other) & (known if given.there_is_always else one.notna() | other.notna())
         if unequal.any():
-            parts.append(f"{what} not the same ({_seeds(both['seed'][unequal])})")
+            parts.append(f"{given.what} not the same ({_seeds(both['seed'][unequal])})")
     return "; ".join(parts)
 
 

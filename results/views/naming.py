@@ -1,81 +1,74 @@
-"""How views and panels are named: with as much as it takes to tell them apart."""
+"""How views and panels are named: with as much as it takes to tell them apart.
+
+The candidates are the settings themselves (`results.task`), so that a field added to the
+configuration tells its runs apart without a word here.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-import pandas as pd
+from results.task import ABSENT, Settings, task_id
 
-from results.schema import USUAL
-
-VIEW_ALWAYS = dict.fromkeys(("dataset", "parity", "tuning", "precision", "device"), "{}")
-VIEW_IF_NEEDED = {
-    "labels": "{} labels",
-    "channels": "channels {}",
-    "image_height": "{} pixels",
+# Words that say more than the setting's own name; these tell groups apart before any other does.
+_FORMS = {
+    "data.labels": "{} labels",
+    "data.channels": "channels {}",
+    "data.height": "{} pixels",
     "threads": "{} threads",
     "machine_id": "machine {:.6}",
-    "dataset_sha256": "data {:.6}",
-}
-PANEL_ALWAYS = {"architecture": "{}"}
-PANEL_IF_NEEDED = {
-    "batch_size": "batch {}",
-    "epochs": "{} epochs",
-    "optimizer": "{}",
-    "learning_rate": "rate {}",
-    "architecture_hash": "layers {:.6}",
-}
-# Words in every name for what is not usual.
-_UNUSUAL = {
-    "fraction": "fraction {}",
-    "augmentation": "{}",
-    "split_by": "split by {} (leak)",
-    "test_copies": "tested on {} copies",
+    "data.sha256": "data {:.6}",
+    "recipe.batch_size": "batch {}",
+    "recipe.epochs": "{} epochs",
+    "recipe.optimizer.name": "{}",
+    "recipe.optimizer.learning_rate": "rate {}",
+    "architecture.layers": "layers {:.6}",
+    "data.fraction": "fraction {}",
+    "data.augmentation": "{}",
+    "split.by": "split by {} (leak)",
+    "split.test_copies": "tested on {} copies",
     "part_of": "{}",
 }
-OF_VIEWS = ("fraction", "augmentation")
-OF_PANELS = ("split_by", "test_copies", "part_of")
+OF_DATA = ("data.fraction", "data.augmentation")
+_UNUSUAL = (*OF_DATA, "split.by", "split.test_copies", "part_of")  # in every name that has them
+_USUAL_EXTRAS = ("batch_size", "epochs", "optimizer", "partial_batch")
 
 
-def unusual(group: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    """A word for each of these columns in which the group is not as usual."""
-    values = {column: group[column].iloc[0] for column in columns}
-    return [
-        _UNUSUAL[column].format(value if isinstance(value, str) else f"{value:g}")
-        for column, value in values.items()
-        if value != USUAL.get(column, "")
-    ]
+def unusual(settings: Settings, names: Iterable[str] = _UNUSUAL) -> list[str]:
+    """A word for each of these settings that is not as usual."""
+    return [_word(name, settings[name]) for name in names if settings.get(name) is not None]
 
 
-def names_of(
-    groups: list[pd.DataFrame],
-    always: dict[str, str],
-    said_if_unusual: Iterable[str],
-    if_needed: dict[str, str],
-) -> list[str]:
+def extras(settings: Settings) -> list[str]:
+    """What a recipe has besides optimizer, batches and epochs, in words, all that it states."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(settings, key=lambda name: name.split(".")[:2]):
+        part, _, field = name.removeprefix("recipe.").partition(".")
+        if name.startswith("recipe.") and part not in _USUAL_EXTRAS:
+            value = _text(settings[name])
+            found.setdefault(_label(part), []).append(f"{field} {value}" if field else value)
+    return [f"{part} ({', '.join(values)})" for part, values in found.items()]
+
+
+def names_of(bases: Sequence[str], groups: Sequence[Settings]) -> list[str]:
     """A name for each group, with as much as it takes to tell the groups apart.
 
     Args:
-        groups: each with one value in every column named.
-        always: a format for each column that is in every name.
-        said_if_unusual: columns of `_UNUSUAL` that are in every name where they are not as usual.
-        if_needed: a format for each column that is used between groups of the same name.
+        bases: what each name begins with.
+        groups: the settings that all runs of a group have.
     """
-
-    def word(group: pd.DataFrame, column: str, form: str) -> str:
-        return form.format(str(group[column].iloc[0]))
-
+    shown = [_shown(settings) for settings in groups]
     names = [
-        ", ".join([word(group, *item) for item in always.items()] + unusual(group, said_if_unusual))
-        for group in groups
+        ", ".join([base, *unusual(settings)]) for base, settings in zip(bases, groups, strict=True)
     ]
-    for item in if_needed.items():
-        words = [word(group, *item) for group in groups]
+    for key in dict.fromkeys([*_FORMS, *sorted(key for one in shown for key in one)]):
+        words = [_word(key, one.get(key, ABSENT.get(key))) for one in shown]
         variants: dict[str, set[str]] = {}
-        for name, extra in zip(names, words, strict=True):
-            variants.setdefault(name, set()).add(extra)
+        for name, word in zip(names, words, strict=True):
+            variants.setdefault(name, set()).add(word)
         names = [
-            f"{name}, {extra}" if len(variants[name]) > 1 else name
-            for name, extra in zip(names, words, strict=True)
+            f"{name}, {word}" if word and len(variants[name]) > 1 else name
+            for name, word in zip(names, words, strict=True)
         ]
     counted = Counter(names)
     numbers: Counter[str] = Counter()
@@ -84,3 +77,40 @@ def names_of(
         if counted[name] > 1:
             names[index] = f"{name} (variant {numbers[name]})"
     return names
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    """Settings to tell groups apart by: layers as a hash; of a part of the recipe that not every
+    recipe has, whether it is there before what it states."""
+    layers = {name: settings[name] for name in settings if name.startswith("architecture.")}
+    found: dict[str, Any] = {"architecture.layers": task_id(layers)} if layers else {}
+    for name in settings.keys() - layers.keys():
+        top, _, rest = name.partition(".")
+        part, _, field = rest.partition(".")
+        stated = isinstance(settings[name], list)
+        if top == "recipe" and (stated or (field and part != "optimizer")):
+            found[f"recipe.{part}"] = True
+        found[f"{name}.values" if stated else name] = settings[name]
+    return found
+
+
+def _word(name: str, value: Any) -> str:
+    if name in _FORMS:
+        return "" if value is None else _FORMS[name].format(_text(value))
+    parts = name.split(".")
+    label = _label(parts[-1])
+    if isinstance(value, bool):
+        return label if value else f"no {label}"
+    if value is None:  # a part of the recipe that others have; else there is nothing to say of it
+        return f"no {label}" if parts[0] == "recipe" and len(parts) == 2 else ""
+    return _text(value) if parts[-1] == "values" else f"{label} {_text(value)}"
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

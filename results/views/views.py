@@ -1,11 +1,11 @@
 """What may stand in one figure: runs grouped so that nothing unlike is pooled.
 
-A view holds runs of the same data, parity, tuning, precision, device and machine. Within it a
-panel holds runs of the same network and recipe, which differ in framework, seed and repeat only.
+A panel holds runs of one task (`results.task`) on one machine, which differ in framework, seed and
+repeat only. A view holds the panels that have in common all but network, recipe and split.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,62 +13,32 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from results.given import Check, checks, refusal
 from results.parquet import findings
 from results.parquet.examples import Examples
 from results.parquet.reading import LATEST_BY, latest_rows
 from results.schema import USUAL
 from results.store import Store
-from results.views.identity import Check, checks, refusal
+from results.task import OF_STORED, Settings, as_text, stored
 from results.views.looks import Look, looks, ordered
-from results.views.naming import (
-    OF_PANELS,
-    OF_VIEWS,
-    PANEL_ALWAYS,
-    PANEL_IF_NEEDED,
-    VIEW_ALWAYS,
-    VIEW_IF_NEEDED,
-    names_of,
-    unusual,
-)
-from results.views.variants import telling_apart, variant
+from results.views.naming import OF_DATA, names_of, unusual
 from results.views.words import count, mostly
 
-VIEW_COLUMNS = (
-    "dataset",
-    "dataset_sha256",
-    "labels",
-    "channels",
-    "image_height",
-    "image_width",
-    "fraction",
-    "augmentation",
-    "parity",
-    "tuning",
-    "precision",
-    "device",
-    "machine_id",
-    "threads",
-)
-_PANEL_COLUMNS = (
-    "architecture",
-    "epochs",
-    "batch_size",
-    "optimizer",
-    "learning_rate",
-    "split_by",
-    "test_copies",
-)
+# Parts of a task in which the panels of a view may differ.
+_OF_PANELS = ("architecture", "recipe", "split", "deterministic", "feed", "warmup_epochs")
+_VIEW_NAMED_BY = ["dataset", "parity", "tuning", "precision", "device"]
 _MISSING = "?"  # stands for null in a group's key
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Runs of one network and recipe; `ok` are those that finished."""
+    """Runs of one task on one machine; `ok` are those that finished."""
 
     name: str
     runs: pd.DataFrame
     parity: str
+    settings: Settings
 
     @cached_property
     def ok(self) -> pd.DataFrame:
@@ -142,7 +112,7 @@ class View:
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
         words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
-        return ", ".join([*words, *unusual(self.runs, OF_VIEWS)])
+        return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 
     @property
     def machine(self) -> str:
@@ -232,17 +202,30 @@ class Frames:
         return looks(self.runs["framework"])
 
     @cached_property
+    def tasks(self) -> dict[str, Settings]:
+        """What was run, by task_id."""
+        distinct = self.runs[["task_id", *OF_STORED]].drop_duplicates("task_id")
+        return {one: stored(*of) for one, *of in distinct.itertuples(index=False)}
+
+    @cached_property
     def views(self) -> list[View]:
         """Every view, the one with the most finished runs of real data first."""
-        groups = list(_grouped(self.runs, VIEW_COLUMNS))
+        common = {one: of_view(settings) for one, settings in self.tasks.items()}
+        texts = {one: as_text(settings) for one, settings in common.items()}
+        runs = self.runs.assign(view=self.runs["task_id"].map(texts))
+        groups = [one.drop(columns="view") for one in _grouped(runs, ["view", "machine_id"])]
         groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
-        titles = names_of(groups, VIEW_ALWAYS, OF_VIEWS, VIEW_IF_NEEDED)
+        firsts = [group.iloc[0] for group in groups]
+        titles = names_of(
+            [", ".join(map(str, first[_VIEW_NAMED_BY])) for first in firsts],
+            [{**common[first["task_id"]], "machine_id": first["machine_id"]} for first in firsts],
+        )
         slugs: list[str] = []
         for title in titles:
             slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
             slugs.append(slug if slug not in slugs else f"{slug}-{len(slugs) + 1}")
         return [
-            View(group, tuple(_panels(group)), self.looks, slug, _marked(title))
+            View(group, tuple(_panels(group, self.tasks)), self.looks, slug, _marked(title))
             for group, slug, title in zip(groups, slugs, titles, strict=True)
         ]
 
@@ -272,44 +255,38 @@ def _marked(title: str) -> str:
     return f"DEMO data{title[4:]}" if title.startswith("demo,") else title
 
 
-def _panels(runs: pd.DataFrame) -> Iterable[Panel]:
-    variants = runs.assign(
-        variant=[
-            variant(config, parity)
-            for config, parity in zip(runs["config"], runs["parity"], strict=True)
-        ],
-        part_of=[_part_of(*run) for run in zip(runs["experiment"], runs["scale"], strict=True)],
-    )
-    words = pd.DataFrame([telling_apart(config) for config in runs["config"]]).fillna("")
-    variants = variants.assign(**{f"words {name}": words[name].to_numpy() for name in words})
-    if_needed = PANEL_IF_NEEDED | {f"words {name}": "{}" for name in words}
-    groups = [
-        _latest_cells(group)
-        for one in _grouped(variants, ("experiment",))  # the same run may be of two, scaled down
-        for group in _merged_by_cell(list(_grouped(one, (*_PANEL_COLUMNS, "variant"))))
-    ]
-    groups.sort(key=lambda group: str(group["architecture"].iloc[0]))
-    names = names_of(groups, PANEL_ALWAYS, OF_PANELS, if_needed)
-    for name, group in zip(names, groups, strict=True):
-        yield Panel(name, group, str(group["parity"].iloc[0]))
+def of_view(settings: Settings) -> dict[str, Any]:
+    """What the panels of a view have in common."""
+    return {
+        name: value for name, value in settings.items() if name.partition(".")[0] not in _OF_PANELS
+    }
 
 
-def _part_of(experiment: Any, scale: Any) -> str:
-    """The experiment that a run is of, with how far it is scaled; empty when it is of none."""
+def _panels(runs: pd.DataFrame, tasks: Mapping[str, Settings]) -> Iterable[Panel]:
+    # the same run may be of two experiments, scaled down
+    groups = [_latest_cells(group) for group in _grouped(runs, ["experiment", "task_id"])]
+
+    def order(group: pd.DataFrame) -> tuple:
+        settings = tasks[group["task_id"].iloc[0]]
+        numbers = (settings.get(f"recipe.{name}", 0) for name in ("epochs", "batch_size"))
+        return (str(group["architecture"].iloc[0]), *numbers, as_text(settings))
+
+    groups.sort(key=order)
+    firsts = [group.iloc[0] for group in groups]
+    settings = [tasks[first["task_id"]] for first in firsts]
+    own = [{name: one[name] for name in one.keys() - of_view(one).keys()} for one in settings]
+    for words, first in zip(own, firsts, strict=True):
+        words["part_of"] = _part_of(first["experiment"], first["scale"])
+    names = names_of([str(first["architecture"]) for first in firsts], own)
+    for name, group, one in zip(names, groups, settings, strict=True):
+        yield Panel(name, group, str(group["parity"].iloc[0]), one)
+
+
+def _part_of(experiment: Any, scale: Any) -> str | None:
+    """The experiment that a run is of, with how far it is scaled; None when it is of none."""
     if pd.isna(experiment):
-        return ""
+        return None
     return str(experiment) if pd.isna(scale) or scale == 1 else f"{experiment} SCALED x{scale:g}"
-
-
-def _merged_by_cell(groups: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Groups that share a cell_id joined: a field added to the configuration splits no cell."""
-    merged: list[pd.DataFrame] = []
-    for group in groups:
-        cells = set(group["cell_id"].dropna())
-        same = [other for other in merged if cells & set(other["cell_id"].dropna())]
-        merged = [other for other in merged if not any(other is one for one in same)]
-        merged.append(pd.concat([*same, group]))
-    return merged
 
 
 def _grouped(runs: pd.DataFrame, columns: Iterable[str]) -> Iterable[pd.DataFrame]:

@@ -18,6 +18,7 @@ from benchmarks.models.saved import DESCRIPTION, WEIGHTS, find
 from benchmarks.process.environment import environment
 from frameworks.spec.reading import SpecificationError
 from results.store import Store
+from tests.conftest import ROOT
 from tests.helpers import fake_backend, small_galaxies
 from tests.helpers.small_galaxies import FRAMEWORKS
 
@@ -221,6 +222,16 @@ def test_damage_and_absence_are_told(trained, tmp_path) -> None:
     (copy / DESCRIPTION).write_text('{"run_id": 3}')
     with pytest.raises(ValueError, match=r"model\.json cannot be read"):
         find(copy)
+
+
+def test_a_model_of_a_newer_version_is_told(tmp_path) -> None:
+    (original, *_) = sorted((ROOT / "tests/data/23b7b0d/runs/models").glob(f"*/{DESCRIPTION}"))
+    said = json.loads(original.read_bytes())
+    assert "format" not in said, "the earliest states none, and is read"
+    assert len(find(original.parent)) == 1
+    (tmp_path / DESCRIPTION).write_text(json.dumps(said | {"format": 2, "config": "of its own"}))
+    with pytest.raises(ValueError, match=r"model.json was written by a newer version"):
+        find(tmp_path)
 
 
 def test_a_pickle_in_place_of_the_weights_is_not_read(trained, tmp_path) -> None:

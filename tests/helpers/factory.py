@@ -162,7 +162,6 @@ def synthetic_run(
         "optimizer": "adam",
         "learning_rate": 1e-3,
         "recipe": {"optimizer": {"name": "adam", "learning_rate": 1e-3}},
-        "config": {"framework": framework, "architecture": architecture, "seed": seed},
         "test_accuracy": float((predicted == labels).mean()),
         "test_loss": cross_entropy + l2,
         "test_cross_entropy": cross_entropy,
@@ -186,12 +185,45 @@ def synthetic_run(
         "dirty": False,
     }
     run.update(changes)
+    run["config"] = merged(configuration(run), changes.get("config", {}))
     if run["status"] not in ("ok", "diverged"):
         measured = ["test_accuracy", "test_loss", "test_cross_entropy"]
         for name in [*measured, *phases, "best_validation_accuracy", "best_validation_epoch"]:
             run[name] = None
         return run, [], []
     return run, epoch_rows, predictions
+
+
+def configuration(run: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that a run's columns are of, as far as they tell it."""
+    data = ("dataset", "labels", "channels", "classes", "fraction", "augmentation")
+    config: dict[str, Any] = {
+        name: run[name]
+        for name in ("framework", "seed", "repeat", "parity", "tuning", "precision", "device")
+    }
+    return config | {
+        "threads": run["threads"],
+        "architecture": {"name": run["architecture"], "layers": [run["architecture_hash"]]},
+        "data": {name: run[name] for name in data}
+        | {"sha256": run["dataset_sha256"], "height": run["image_height"]},
+        "split": {"seed": 0, "by": run["split_by"], "test_copies": run["test_copies"]},
+        "recipe": {
+            "batch_size": run["batch_size"],
+            "epochs": run["epochs"],
+            "optimizer": {"name": run["optimizer"], "learning_rate": run["learning_rate"]},
+        },
+    }
+
+
+def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A tree with these values in place of its own."""
+    both = {name: (tree[name], changes[name]) for name in tree.keys() & changes.keys()}
+    inner = {
+        name: merged(*pair)
+        for name, pair in both.items()
+        if all(isinstance(one, dict) for one in pair)
+    }
+    return tree | changes | inner
 
 
 def fill(
@@ -285,7 +317,6 @@ def fill_speed(
                     run["cell_id"] = digest(name, *what)
                     run["run_id"] = digest(name, *what, repeat, again)
                     run["execution_id"] = digest(name, *what, repeat, again, "speed")
-                    run["config"] |= {"tuning": tuning, "precision": precision, "batch": batch_size}
                     own = np.random.default_rng([repeat, number, batch_size])
                     pace = (0.8 if tuning == "tuned" else 1.0) * own.normal(1, 0.008)
                     for row in epochs:

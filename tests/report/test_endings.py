@@ -26,6 +26,7 @@ def store(tmp_path) -> Store:
     made = Store(tmp_path / "runs")
     for seed, length in LENGTHS.items():
         run, epochs, predictions = synthetic_run("torch", seed=seed, epochs=length)
+        run["config"]["recipe"]["epochs"] = ASKED
         run |= {"epochs": ASKED, "epochs_trained": length, "tested_epoch": min(length, 5)}
         made.append(run, epochs, predictions)
         run, epochs, predictions = synthetic_run("jax", seed=seed, epochs=ASKED)

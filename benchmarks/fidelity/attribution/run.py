@@ -27,7 +27,9 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results.parquet import findings as kept
-from results.studies.attribution import Attribution, Worth, attribute, sentences
+from results.stats.means import Mean
+from results.studies.attribution import Attribution, attribute, sentences
+from results.vocabulary import unknown
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -46,8 +48,9 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
     used = [name for name in (inside, origin, target) if name != variants.MATCHED]
     resolve(options.device, used, gpus=machine.gpus())
     names = options.optimizers or ["adam"]
-    if unknown := [name for name in names if name not in OPTIMIZERS]:
-        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(OPTIMIZERS)}")
+    for name in names:
+        if name not in OPTIMIZERS:
+            raise ValueError(unknown("optimizer", name, OPTIMIZERS))
     data = catalog.load(options.pictures or "demo", image_size=options.size or None)
     status = 0
     with tempfile.TemporaryDirectory(prefix="attribution-") as scratch:
@@ -161,5 +164,5 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
         terminal.print(f"- {sentence}", markup=False)
 
 
-def _mean_and_interval(worth: Worth) -> tuple[str, str]:
+def _mean_and_interval(worth: Mean) -> tuple[str, str]:
     return f"{100 * worth.mean:+.2f}", f"{100 * worth.low:+.2f} to {100 * worth.high:+.2f}"

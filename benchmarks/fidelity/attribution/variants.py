@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config.runconfig import Device
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.collect import Trace
 from datasets.catalog import Dataset
@@ -34,6 +33,7 @@ from frameworks.spec.defaults import (
 )
 from frameworks.spec.recipe import Recipe
 from results.studies.attribution import EARLY_STEPS
+from results.vocabulary import Device
 
 MATCHED = "matched"
 _TEST_FRACTION = 0.3

@@ -20,8 +20,9 @@ from benchmarks.fidelity.explain.facts import facts, of_field
 from frameworks.spec import architecture as architectures
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import NATIVE, PROJECT
-from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -70,8 +71,8 @@ class Trace(Mapping[str, np.ndarray]):
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
 Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
-# JAX compiles a program once for all the cases of a process. Not beyond it: another number of
-# threads is another program, of which the cache's key may not know.
+# JAX compiles a program once for all cases of a process; with the user's own cache directory, once
+# for all that have its number of threads, of which the cache's key may not know.
 _COMPILED_ONCE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -201,7 +202,9 @@ def _measure(
         deterministic=first.deterministic,
         tuning=first.tuning,
     )
-    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
+    own = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    compiled = Path(own, f"threads-{first.threads}") if own else directory / "compiled"
+    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(compiled)}
     try:
         child = Child(
             "benchmarks.fidelity.measure", [name, cases_file, directory], variables, python=python

@@ -5,14 +5,13 @@ from itertools import combinations
 import msgspec
 import pytest
 
-from benchmarks.comparable import disagreements
-from benchmarks.config import plan as plans
 from benchmarks.config.matrix import matrix
 from benchmarks.config.plan import PlannedRun
-from benchmarks.config.runconfig import RunConfig
+from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
+from results.given import disagreements
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
 
@@ -46,8 +45,7 @@ def test_the_feed_asked_for_reaches_the_backend_and_is_in_the_label() -> None:
     (run,) = plan(Suite(frameworks=("torch",), tuning=("tuned",), feed="streamed"))
     assert run.config.runtime().feed == "streamed"
     assert "streamed" in run.config.label()
-    identity = plans.identity(one())
-    assert not {"feed", "warmup_epochs"} & identity.keys(), "earlier runs keep their ids"
+    assert not {"feed", "warmup_epochs"} & identity(one()).keys(), "earlier runs keep their ids"
 
 
 def test_optimizer_settings_and_layers_enter_the_id() -> None:
@@ -166,7 +164,13 @@ def test_callbacks_are_of_the_recipe_the_identity_and_the_label() -> None:
 
 
 def row(framework: str, **changes: object) -> dict:
-    shared = {"architecture": "unam", "seed": 0, "parity": "matched", "status": "ok"}
+    shared = {
+        "task_id": "one",
+        "architecture": "unam",
+        "seed": 0,
+        "parity": "matched",
+        "status": "ok",
+    }
     hashes = {"split_hash": "a", "order_hash": "b", "weights_hash": "c", "masks_hash": "d"}
     return {"framework": framework, **shared, **hashes, **changes}
 

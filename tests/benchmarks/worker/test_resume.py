@@ -326,6 +326,19 @@ def test_another_version_or_machine_is_refused(work, monkeypatch, field, value, 
     assert named in row["reason"]
 
 
+def test_a_checkpoint_of_a_newer_version_is_told_before_anything_runs(
+    work, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = broken(monkeypatch)
+    state = from_bytes((directory / NEWEST).read_bytes(), "")
+    Checkpoints(directory).write(State(state.arrays, {**state.facts, "format": 2}))
+    capsys.readouterr()
+    assert main(command("broken", "--resume")) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: {(directory / NEWEST).resolve()} was written by a newer")
+    assert errors.count("\n") == 1
+
+
 def test_a_field_that_came_later_differs_only_when_it_is_not_the_default() -> None:
     here = {"seed": 1, "later": 3, "plain": 0}
     assert differences({"seed": 1}, here, stated={"seed", "later"}) == [
