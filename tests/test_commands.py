@@ -23,7 +23,7 @@ INTERNAL = {
     "benchmarks.micro.contest",
     "benchmarks.models.maps_worker",
     "benchmarks.process.probe",
-    "benchmarks.runner.interpreters",
+    "benchmarks.process.interpreters",
     "benchmarks.worker",
 }
 

@@ -16,7 +16,7 @@ from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
-from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
 from results.vocabulary import Device
@@ -53,7 +53,7 @@ def matrix(
         ValueError: a batch size larger than the training set.
     """
     architectures = [load(name) for name in suite.architectures]
-    natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    natives = {name: framework(name).native for name in suite.frameworks}
     made = recipes(
         suite,
         classes=data.classes,

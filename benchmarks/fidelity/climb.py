@@ -29,7 +29,7 @@ from benchmarks.fidelity.rungs.divergence_run import against_own_noise
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.fidelity.rungs.settle import settled
-from benchmarks.process import device
+from benchmarks.process import device, interpreters
 from benchmarks.system import machine
 from frameworks.backend import framework, without_version
 from frameworks.spec.architecture import Architecture, load
@@ -114,6 +114,7 @@ def _check_installed(names: Sequence[str]) -> None:
         raise ValueError(
             f"not installed: {listed}. Install with: pip install -c constraints.txt {listed}"
         )
+    interpreters.check(names, {})
 
 
 def _check_device(options: argparse.Namespace) -> None:

@@ -94,7 +94,7 @@ def chosen(
     """
     from benchmarks.models.saved import DESCRIPTION
     from frameworks.backend import frameworks as known_frameworks
-    from frameworks.backend import without_version
+    from frameworks.backend import is_target, without_version
 
     asked = {
         "framework": frameworks or [],
@@ -129,7 +129,8 @@ def chosen(
     for model in sorted(kept, key=lambda one: (one.directory / DESCRIPTION).stat().st_mtime):
         config = model.about.config
         groups.setdefault(_key(model.about), {})[config.framework] = model
-    order = list(known_frameworks())
+    order = [*known_frameworks()]
+    order += sorted({m.about.config.framework for m in kept if is_target(m.about.config.framework)})
     named: dict[str, list[SavedModel]] = {}
     for members in groups.values():
         names = sorted(members, key=lambda name: (order.index(without_version(name)), name))

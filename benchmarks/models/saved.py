@@ -152,13 +152,12 @@ def _write(
 ) -> None:
     weights = backend.get_weights()
     canonical.save(directory / WEIGHTS, weights)
-    # a third party's backend need not have a format of its own
-    native = backend.save(directory).name if hasattr(backend, "save") else ""
+    native = backend.save(directory)
     about = Description(
         run_id=config.run_id,
         config=config,
         input_shape=config.data.input_shape,
-        native=native,
+        native=native.name if native else "",
         weights_sha256=canonical.sha256(weights),
         versions=machine.versions(),
         epochs_trained=epochs["epochs_trained"],

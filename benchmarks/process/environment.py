@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.system import machine
-from frameworks.backend import framework
+from frameworks.backend import framework, is_target
 from results.vocabulary import Device
 
 # Settings of the user's shell that would change what a run computes or how fast.
@@ -52,6 +52,8 @@ def environment(
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    if is_target(name):
+        path.append(os.getcwd())
     variables = {key: value for key, value in os.environ.items() if key not in _REMOVED}
     variables |= {
         "PYTHONPATH": os.pathsep.join(path),

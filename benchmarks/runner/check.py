@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from benchmarks.config.suite import Suite
 from benchmarks.process import device
+from benchmarks.process.interpreters import check as check_interpreters
+from benchmarks.process.interpreters import parse as parse_interpreters
 from benchmarks.process.slowdown import VARIABLE, injected
-from benchmarks.runner.interpreters import check as check_interpreters
-from benchmarks.runner.interpreters import parse as parse_interpreters
 from benchmarks.system import machine
 from frameworks.backend import framework
 from frameworks.spec.architecture import load

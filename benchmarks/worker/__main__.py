@@ -95,8 +95,7 @@ def run(
     if config.recipe.epochs:
         with clock.measure("compile", backend):
             backend.compile(feed.epoch(1))
-    settings: dict[str, str] = getattr(backend, "settings", dict)()
-    extra: dict[str, Any] = {"settings": settings}
+    extra: dict[str, Any] = {"settings": backend.settings()}
     if share := injected():
         extra["injected_slowdown"] = share
     channel.send("facts", values={"extra": extra})
@@ -108,7 +107,7 @@ def run(
     resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
-    waited: float | None = getattr(backend, "host_wait_seconds", None)
+    waited = backend.host_wait_seconds
     if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     if len(data.split.test):

@@ -4,14 +4,17 @@ A label is a framework, or a framework and a version of it (`torch@2.12`), which
 own in every table. Wheels of several versions, or the CUDA wheels of several frameworks, do not
 share one environment; a run has a process of its own anyway.
 
-`python -m benchmarks.runner.interpreters NAME`, run by the interpreter that is asked about, tells
+`python -m benchmarks.process.interpreters NAME`, run by the interpreter that is asked about, tells
 what it has.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,8 @@ from typing import Any
 from benchmarks.process.channel import Channel
 from benchmarks.process.spawn import ask
 from benchmarks.system import machine
-from frameworks.backend import framework, without_version
+from frameworks.backend import Framework, framework, is_target, without_version
+from frameworks.spec.reading import SpecificationError
 
 _ANSWER_SECONDS = 60.0
 
@@ -59,7 +63,8 @@ def parse(texts: Iterable[str], frameworks: Iterable[str]) -> dict[str, str]:
 
 
 def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
-    """That every label has an interpreter with its framework, in its version.
+    """That every label has an interpreter with its framework, in its version; of `module:Class`,
+    that the class is there and is a backend.
 
     Args:
         frameworks: labels to run.
@@ -70,10 +75,12 @@ def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
     """
     for label in dict.fromkeys(frameworks):
         base = without_version(label)
-        if label not in given and base == label:
+        if label not in given and base == label and not is_target(label):
             continue
         path = given.get(label, sys.executable)
         answer = _ask(path, label)
+        if answer["problem"]:
+            raise InterpreterError(answer["problem"])
         if answer["missing"]:
             raise InterpreterError(
                 f"{label}: {path} has no {', '.join(answer['missing'])}. Install with: "
@@ -89,17 +96,36 @@ def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
 
 
 def describe(label: str) -> dict[str, Any]:
-    """What this interpreter has of a framework: `missing`, `distribution`, `version`."""
+    """What this interpreter has of a framework: `missing`, `distribution`, `version`; `problem`
+    says why the class of a `module:Class` cannot be used."""
     asked = framework(label)
     missing = asked.missing_packages()
-    distribution = next(iter(asked.packages.values()))
-    found = "" if missing else machine.versions([distribution]).get(distribution, "")
-    return {"missing": missing, "distribution": distribution, "version": found}
+    distribution = next(iter(asked.packages.values()), "")
+    answer = {"missing": missing, "distribution": distribution, "version": "", "problem": ""}
+    if distribution and not missing:
+        answer["version"] = machine.versions([distribution]).get(distribution, "")
+    if is_target(label):
+        answer["problem"] = _problem(asked)
+    return answer
+
+
+def _problem(asked: Framework) -> str:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # the answer goes to stdout
+            asked.backend()
+    except SpecificationError as error:
+        return str(error)
+    except Exception as error:  # the user's module may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return (
+            f"{asked.name}: {type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
+        )
+    return ""
 
 
 def _ask(path: str, label: str) -> dict[str, Any]:
     found, reason = ask(
-        "benchmarks.runner.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
+        "benchmarks.process.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
     )
     if reason or not found:
         raise InterpreterError(
@@ -110,6 +136,5 @@ def _ask(path: str, label: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import benchmarks.worker.__main__  # noqa: F401 - what a run imports must be there
-
+    importlib.import_module("benchmarks.worker.__main__")  # what a run imports must be there
     Channel().send("facts", values=describe(sys.argv[1]))
