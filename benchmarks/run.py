@@ -20,7 +20,6 @@ from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
 from benchmarks.config.listing import show
 from benchmarks.config.options import parser
-from benchmarks.config.request import asked_for
 from results import cli
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def _main(options: argparse.Namespace) -> int:
     if options.list:
         show(options.list)
         return OK
+    from benchmarks.config.request import asked_for
+
     asked = asked_for(options)
 
     from benchmarks.data.cache import OneView
