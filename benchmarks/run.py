@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = parser().parse_args(arguments)
     finished = "what was finished is kept, --resume does the rest"
-    return cli.run(partial(_main, options), finished, OK if options.dry_run else RUN_FAILED)
+    unread = OK if options.dry_run or options.list else RUN_FAILED
+    return cli.run(partial(_main, options), finished, unread)
 
 
 def _main(options: argparse.Namespace) -> int:

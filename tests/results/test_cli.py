@@ -27,6 +27,7 @@ def made() -> cli.Parser:
     ("words", "message"),
     [
         ("--siz 3 export --format csv", "unknown option '--siz' (did you mean '--size'?)"),
+        ("--size 3 --siz 4 export", "unknown option '--siz' (did you mean '--size'?)"),
         ("--size 3 exprt", "unknown command 'exprt' (did you mean 'export'?); one of export"),
         ("--size 0 export", "'0' is not a whole number, 1 or more"),
         ("export --fromat csv", "unknown option '--fromat' (did you mean '--format'?)"),
