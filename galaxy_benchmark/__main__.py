@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The one command of an installation: `galaxy-benchmark run ...` is `python -m benchmarks.run ...`.
 
 This process and its children find our folders by a path that is theirs alone; an installation puts
@@ -44,7 +45,12 @@ def main() -> None:
     )
     parser.prog = "galaxy-benchmark"
     parser.add_argument("command", choices=list(MODULES), metavar="COMMAND", help="as below")
-    name = parser.parse_args(sys.argv[1:2] or ["--help"]).command
+    typed = os.environ.get("COMP_LINE", "").split(" ")  # the shell asks what could stand next
+    if len(typed) > 2 and typed[1] in MODULES:
+        os.environ["_ARGCOMPLETE"] = "2"  # words ahead of the command's own
+        name = typed[1]
+    else:
+        name = parser.parse_args(sys.argv[1:2] or ["--help"]).command
     sys.argv = [f"galaxy-benchmark {name}", *sys.argv[2:]]
     runpy.run_module(MODULES[name][0], run_name="__main__", alter_sys=True)
 

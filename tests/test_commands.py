@@ -115,6 +115,7 @@ def test_the_shell_may_complete_every_command() -> None:
             "python -m benchmarks.track gate --candidate-",
             {"--candidate-checkout", "--candidate-python"},
         ),
+        ("python -m galaxy_benchmark fid", {"fidelity "}),
     ],
 )
 def test_what_the_shell_completes(line: str, completed: set[str], tmp_path) -> None:
@@ -129,6 +130,21 @@ def test_what_the_shell_completes(line: str, completed: set[str], tmp_path) -> N
     command = [sys.executable, "-m", line.split()[2]]
     subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True)
     assert set(output.read_text(encoding="utf-8").split("\n")) == completed
+
+
+def test_the_shell_completes_the_one_command(tmp_path) -> None:
+    """As its entry point is asked: with one word ahead of the arguments."""
+    line, output = "galaxy-benchmark run --demo-im", tmp_path / "completed"
+    variables = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(output),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    command = [sys.executable, "-c", "from galaxy_benchmark.__main__ import main; main()"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True)
+    assert output.read_text(encoding="utf-8") == "--demo-images "
 
 
 def test_commands_below_a_command_answer_alike() -> None:
