@@ -23,6 +23,7 @@ lint: .venv/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/installed ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The main command: `python -m benchmarks.run` trains a matrix of runs and draws the report.
 
 Exit status: 0 all well, 1 a run failed (its row says why), 2 bad input, 130 interrupted, 143 asked
@@ -7,147 +8,77 @@ to end (SIGTERM).
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from benchmarks import stopping
 from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
-from benchmarks.config.options import BAD_INPUT, parser
-from benchmarks.config.overrides import READERS
-from benchmarks.config.suite import DEFAULT, Suite, check, load
-from benchmarks.process.failures import message
-from frameworks.spec.reading import SpecificationError
-from results.parquet.files import damage_on_stderr
+from benchmarks.config.listing import show
+from benchmarks.config.options import parser
+from results import cli
 
 if TYPE_CHECKING:
-    from benchmarks.config.request import Asked
     from benchmarks.data.cache import OneView
     from benchmarks.runner.prepare import Prepared
     from results.store import Store
 
 _LOG_WIDTH = 180  # characters: a log is as wide as a table needs
-OK, RUN_FAILED = 0, 1
-
-
-def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
-    """The suite with the options in place of its fields.
-
-    Args:
-        base: the suite; by default the one that the options name.
-
-    Raises:
-        SpecificationError: an unknown suite or optimizer, a bad value.
-    """
-    # quick is made for the demo galaxies; other data take the general settings
-    own_data = options.dataset not in (None, "demo")
-    suite = base
-    if suite is None:
-        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
-    changes: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Suite):
-        given = getattr(options, field.name, None)
-        if given is not None and field.name in READERS:
-            changes[field.name] = READERS[field.name](given)
-        elif given is not None:
-            changes[field.name] = tuple(given) if isinstance(given, list) else given
-    if options.learning_rate is not None:
-        optimizer = changes.get("optimizer", suite.optimizer)
-        changes["optimizer"] = msgspec.structs.replace(
-            optimizer, learning_rate=options.learning_rate
-        )
-    suite = msgspec.structs.replace(suite, **changes)
-    check(suite, origin="command line")
-    return suite
-
-
-def asked_for(options: argparse.Namespace) -> list[Asked]:
-    """What the command is to run: a suite, or the experiments named.
-
-    Raises:
-        SpecificationError: an unknown suite, experiment or optimizer, a bad value.
-    """
-    from benchmarks.config import request as asked
-
-    if options.experiments is None:
-        if options.scale is not None:
-            raise SpecificationError("--scale is of --experiments; use --fraction and --epochs.")
-        return [asked.Asked(requested(options))]
-    if options.suite is not None:
-        raise SpecificationError("--suite and --experiments: name one of the two.")
-    fields = [field.name for field in msgspec.structs.fields(Suite)]
-    return asked.experiments(
-        options.experiments,
-        scale=options.scale,
-        changed=lambda published: requested(options, published),
-        stated=[name for name in fields if getattr(options, name, None) is not None],
-    )
+OK, RUN_FAILED = cli.OK, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = parser().parse_args(arguments)
-    try:
-        with stopping.sigterm_interrupts(), damage_on_stderr():
-            status = _main(options)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK if options.dry_run else RUN_FAILED
+    finished = "what was finished is kept, --resume does the rest"
+    unread = OK if options.dry_run or options.list else RUN_FAILED
+    return cli.run(partial(_main, options), finished, unread)
 
 
 def _main(options: argparse.Namespace) -> int:
-    with _explained():
-        asked = asked_for(options)
+    if options.list:
+        show(options.list)
+        return OK
+    from benchmarks.config.request import asked_for
+
+    asked = asked_for(options)
 
     from benchmarks.data.cache import OneView
     from benchmarks.data.staging import scratch_directory
     from benchmarks.runner.announce import announce, announce_each, print_plan
-    from benchmarks.runner.prepare import prepare, prepare_each
+    from benchmarks.runner.prepare import Preparing, prepare_each
     from results.store import Store
 
     store = Store(options.store)
-    try:
-        with ExitStack() as stack:
-            with _explained():
-                scratch = stack.enter_context(scratch_directory())
-                views = OneView(scratch, None if options.dry_run else store)
-                preparing = partial(
-                    prepare,
-                    store=store,
-                    views=views,
-                    named=options.frameworks is not None,
-                    resume=options.resume,
-                    dry_run=options.dry_run,
-                    python=options.python,
-                )
-                prepared = prepare_each(asked, preparing)
-            if len(asked) > 1 or options.experiments:
-                announce_each(asked, prepared)
-            announce(prepared)
-            if options.dry_run:
-                print_plan(prepared)
-                return OK
-            with _explained():
-                keeping = kept(
-                    store.path,
-                    checkpoint_every=options.checkpoint_every,
-                    resume=options.resume,
-                    models=options.save_models,
-                    machine_id=prepared[0].session.machine_id,
-                )
-            return _run_all(prepared, views, store, scratch, keeping, options)
-    except KeyboardInterrupt as interrupt:
-        print("interrupted; what was finished is kept, --resume does the rest", file=sys.stderr)
-        return stopping.status(interrupt)
+    with scratch_directory() as scratch:
+        views = OneView(scratch, None if options.dry_run else store)
+        preparing = Preparing(
+            store,
+            views,
+            named=options.frameworks is not None,
+            resume=options.resume,
+            dry_run=options.dry_run,
+            python=options.python,
+        )
+        prepared = prepare_each(asked, preparing)
+        if len(asked) > 1 or options.experiments:
+            announce_each(asked, prepared)
+        announce(prepared)
+        if options.dry_run:
+            print_plan(prepared)
+            return OK
+        keeping = kept(
+            store.path,
+            checkpoint_every=options.checkpoint_every,
+            resume=options.resume,
+            models=options.save_models,
+            machine_id=prepared[0].session.machine_id,
+        )
+        return _run_all(prepared, views, store, scratch, keeping, options)
 
 
 def _run_all(
@@ -161,20 +92,21 @@ def _run_all(
     """Run what is to be run, one suite after another, then show table and report."""
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
-    from benchmarks.runner.session import Tally, execute
-    from results.views.identity import disagreements, stored
+    from benchmarks.runner.session import Tally, check_checkpoints, execute
+    from results.given import disagreements, stored
 
-    with _explained():
-        sessions = [
-            opened(
-                one.session,
-                one.runs,
-                one.suite,
-                scratch=scratch,
-                tell=lambda text: print(text, flush=True),
-            )
-            for one in prepared
-        ]
+    for one in prepared:
+        check_checkpoints(one.runs, keeping)
+    sessions = [
+        opened(
+            one.session,
+            one.runs,
+            one.suite,
+            scratch=scratch,
+            tell=lambda text: print(text, flush=True),
+        )
+        for one in prepared
+    ]
     tally = Tally()
     tracker = Tracker([run for one in prepared for run in one.runs], prepared[0].estimator)
     progress = progress_for(tracker)
@@ -200,16 +132,18 @@ def _run_all(
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
         rest = f"kept: {len(tally.rows)} finished before; --resume does the rest"
-        print(f"error: {message(error)}\n{rest}", file=sys.stderr)
-        return BAD_INPUT
+        print(f"error: {cli.message(error)}\n{rest}", file=sys.stderr)
+        return cli.BAD_INPUT
     finally:
         progress.close()
 
-    with _explained():
-        store.tidy()
-        _show_results(prepared, store, None if options.no_report else options.report)
-        done = {run.run_id for one in prepared for run in one.done}
-        earlier = stored(store, done, prepared[0].session.machine_id)
+    store.tidy()
+    done = {run.run_id for one in prepared for run in one.done}
+    earlier = stored(store, done, prepared[0].session.machine_id)
+    if options.write_ids is not None:
+        ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
+        options.write_ids.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
+    _show_results(prepared, store, None if options.no_report else options.report)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
@@ -238,16 +172,6 @@ def _show_results(prepared: list[Prepared], store: Store, report: Path | None) -
         from report import page
 
         print(f"report: {page.write(store, report).page}")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Bad input is told in its own words, without a traceback, and ends the command."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        print(f"error: {message(error)}", file=sys.stderr)
-        raise SystemExit(BAD_INPUT) from None
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m benchmarks.track`: did training get slower, and is that real?
 
 Exit status of `compare` and `gate`: 0 unchanged or improved, 1 regressed, 3 no data, 4 a run
@@ -7,22 +8,18 @@ failed; 2 bad input.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import stopping
 from benchmarks.tracking.options import parser
-from results.parquet.files import damage_on_stderr
+from results import cli
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
     from benchmarks.tracking.metrics import Metric
     from results.store import Store
-
-BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,17 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "export": _export,
         "selftest": _selftest,
     }
-    try:
-        with damage_on_stderr():
-            status = stopping.told(partial(commands[options.command], options))
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    return cli.run(partial(commands[options.command], options))
 
 
 def _history(options: argparse.Namespace) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from datasets import demo
+from datasets.convert.recipes import RECIPES
 from datasets.download import RemoteFile, fetch, file_sha256
-from datasets.galaxy_file import Picking, open_galaxies
+from datasets.galaxy_file import Picking, content_sha256, open_galaxies
 from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, LabelView, view_labels
 from datasets.splits import part_of
+from results.vocabulary import near_miss
 
 DEMO = "demo"
 
@@ -134,7 +134,7 @@ def load(
         path = _as_path(name)
         sha256 = ""
 
-    with open_galaxies(path) as file:
+    with open_galaxies(path, _how_to_get(path)) as file:
         native = file.labels(label_key)
         sha256 = sha256 or file_sha256(path)
         # A published file is what it is under any name: it is known by its bytes.
@@ -193,8 +193,6 @@ def _load_demo(
     picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
     view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
     images, native = demo.generate(n, seed)
-    digest = hashlib.sha256(images.tobytes())
-    digest.update(native.astype("<i8").tobytes())
     view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
     part = _part(view, None, *fraction)
     chosen = slice(None) if part is None else part
@@ -205,7 +203,7 @@ def _load_demo(
         class_names=view.class_names,
         label_view=labels,
         channels=picking.channels,
-        sha256=digest.hexdigest(),
+        sha256=content_sha256(images, native),
         groups=None,
         source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
         "them say nothing about real galaxies.",
@@ -213,13 +211,24 @@ def _load_demo(
     )
 
 
+def _how_to_get(path: Path) -> str:
+    """How to get a file of a known name: the end of the message that it is missing."""
+    for recipe in RECIPES.values():
+        if path.name == recipe.filename:
+            return f"; make it: {recipe.command} ({recipe.remedy})"
+    for name, data in PUBLISHED.items():
+        if path.name == data.file.filename:
+            return f"; --dataset {name} downloads it"
+    return ""
+
+
 def _as_path(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists() or path.suffix.lower() in _HDF5_ENDINGS or len(path.parts) > 1:
         return path
-    near = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    made = RECIPES.get(name.lower())
+    recipe = f"; to make {made.filename} of {name} pictures: {made.command}" if made else ""
     raise ValueError(
-        f"dataset: unknown {name!r}; {hint}Known are {', '.join(NAMES)}, or the path of an HDF5 "
-        f"file (.h5)"
+        f"dataset: unknown '{name}'{near_miss(name, NAMES)}. Known: {', '.join(NAMES)}; or give "
+        f"the path of an HDF5 file (.h5){recipe}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from datasets.resize import box_downscale
+from results.vocabulary import near_miss, unknown
 
 CHANNELS = ("rgb", "0", "1", "2")
 
@@ -29,9 +30,7 @@ class Picking:
         """Raises ValueError if pictures of this shape (n, h, w, c) cannot serve."""
         height, width, depth = shape[1:]
         if self.channels not in CHANNELS:
-            raise ValueError(
-                f"channels: unknown {self.channels!r}; choose one of {', '.join(CHANNELS)}"
-            )
+            raise ValueError(f"channels: {unknown('channel', self.channels, CHANNELS)}")
         wanted = 3 if self.channels == "rgb" else int(self.channels) + 1
         if wanted > depth:
             raise ValueError(
@@ -58,6 +57,17 @@ class Picking:
         if self.image_size is not None:
             images = box_downscale(images, self.image_size)
         return np.ascontiguousarray(images)
+
+
+def content_sha256(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256 of galaxies as loaded: the bytes of the pictures, then the labels as int64.
+
+    Args:
+        images: uint8 (n, height, width, channels). labels: integers (n,).
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()
 
 
 class GalaxyFile:
@@ -225,10 +235,8 @@ class GalaxyFile:
                 present[name] = f"{name} {item.dtype} {item.shape}"
 
         self._file.visititems(note)
-        near = difflib.get_close_matches(key, present, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"{self.path}: no dataset {key!r} ({argument}){hint} It has "
+            f"{self.path}: no dataset {key!r} ({argument}){near_miss(key, present)}; it has "
             f"{', '.join(present.values()) or 'none at all'}"
         )
 
@@ -252,13 +260,18 @@ class GalaxyFile:
 
 
 @contextmanager
-def open_galaxies(path: Path) -> Iterator[GalaxyFile]:
-    """Open a file of galaxies to read. Raises FileNotFoundError or OSError naming the file."""
+def open_galaxies(path: Path, remedy: str = "") -> Iterator[GalaxyFile]:
+    """Open a file of galaxies to read.
+
+    Args:
+        remedy: how to get the file; the end of the message where it is missing.
+
+    Raises:
+        FileNotFoundError, OSError: a file that is absent or damaged; the message names it.
+    """
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=1)
-        hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-        raise FileNotFoundError(f"{path}: no such file{hint}")
+        raise FileNotFoundError(f"{path}: no such file{near_miss(path.name, beside)}{remedy}")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a directory; name an HDF5 file in it")
     try:

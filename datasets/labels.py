@@ -15,10 +15,13 @@ classes are Galaxy10's.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
-VIEWS = ("native", "4way", "3way", "hubble")
+from results.vocabulary import Labels, unknown
+
+VIEWS = get_args(Labels)
 
 # Leung & Bovy 2019, as listed with the data set (astroNN, docs/source/galaxy10sdss.rst).
 GALAXY10 = (
@@ -99,7 +102,7 @@ def view_labels(
     if view == "native":
         return LabelView(labels, tuple(class_names), everything)
     if view not in VIEWS:
-        raise ValueError(f"labels: unknown view {view!r}; choose one of {', '.join(VIEWS)}")
+        raise ValueError(f"labels: {unknown('view', view, VIEWS)}")
     if t_type is not None:
         return _hubble_view(np.asarray(t_type), drop_irregular=view == "3way")
     if view == "hubble":

@@ -1,33 +1,36 @@
-"""The protocol that a backend keeps, and the registry of backends.
+"""What a backend is, and the registry of backends.
 
 A backend compiles a `Network` and a `Recipe` to one framework. Weights, gradients, optimizer state
 and activations cross its door as NumPy arrays in the canonical layout (see `weights`), and are
 converted there and nowhere else.
 """
 
+# ruff: noqa: B027 - methods with an empty body are defaults, not forgotten
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import resource
+import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar
 
 import numpy as np
 
 from datasets.batches import Batch
+from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
+from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
 
-Precision = Literal["float32", "tf32", "bfloat16", "float64"]
-Feed = Literal["auto", "staged", "streamed"]
 PIXEL_SCALE = 1 / 255  # pictures are multiplied by it, in the run's own dtype, in every framework
+MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Runtime:
     "streamed" sends it each batch, "auto" stages what fits.
     """
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     precision: Precision = "float32"
-    tuning: Literal["idiomatic", "tuned"] = "idiomatic"
+    tuning: Tuning = "idiomatic"
     native_dropout: bool = False
     seed: int = 0
     threads: int = 0
@@ -71,79 +74,59 @@ class Gradients:
     gradients: Weights
 
 
-class Backend(Protocol):
-    """One framework. Methods are synchronous unless they say otherwise.
+class Backend(ABC):
+    """One framework. Subclass it and write the abstract methods; the others have a default.
 
-    Construction builds the network on the device; with `weights` None the framework draws its own
-    initial weights from `runtime.seed` by its default initialisers.
+    A run needs the abstract methods and `build`; the ladder also needs `gradients`,
+    `apply_gradients` and `activations`. `docs/add-a-framework.md` walks through an example.
+
+    CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
+    left out, to see what each gains. host_wait_seconds: of the training so far, what the host
+    waited for data; None where nobody counts it.
     """
 
-    network: Network
-    recipe: Recipe
-    runtime: Runtime
+    CHOICES: ClassVar[Mapping[str, str]] = {}
+    without: frozenset[str] = frozenset()
+    host_wait_seconds: float | None = None
 
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None: ...
+    ) -> None:
+        """Build the network on the device, with these weights or with the framework's own."""
+        self.network, self.recipe, self.runtime = network, recipe, runtime
+        self.build(draw=weights is None)
+        if weights is not None:
+            self.set_weights(weights)
 
-    def parameters(self) -> int:
-        """Number of parameters the framework itself counts, running statistics included."""
-        ...
+    def build(self, *, draw: bool) -> None:
+        """Make network and optimizer of `self.network` and `self.recipe`, as `self.runtime` says.
 
-    def device_name(self) -> str:
-        """The device computed on, as the framework names it."""
-        ...
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,).
-
-        Called before training with the very array that its epochs are batches of, so that a
-        backend may gather these itself, by `Epoch.indices`. Not called where an epoch's images are
-        a view, of augmented copies, say: a batch of it is `epoch[step]`, and of data that were not
-        staged it always is.
+        draw: no weights will be given. The framework then draws its own, from `runtime.seed`, by
+        its default initialisers.
         """
-        ...
 
-    def compile(self, epoch: Sequence[Batch]) -> None:
-        """Compile and warm up for the batch shapes of `epoch` without changing the result.
-
-        Afterwards weights, optimizer state and random state are what they were before.
-        """
-        ...
-
+    @abstractmethod
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         """Train on the batches in order; returns when the device has finished."""
-        ...
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Change the learning rate from the next step on."""
-        ...
-
+    @abstractmethod
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Logits in inference mode, by batches of the recipe's size: uint8 (n, h, w, c) to
         (n, classes)."""
-        ...
 
-    def gradients(self, batch: Batch) -> Gradients:
-        """Loss, logits and gradients of one batch in training mode; nothing changes."""
-        ...
+    @abstractmethod
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the learning rate from the next step on."""
 
-    def apply_gradients(self, gradients: Weights) -> None:
-        """One optimizer step with the gradients given (and the max-norm projection)."""
-        ...
-
-    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
-        """Output of every layer by name, canonical layout; nothing changes."""
-        ...
-
+    @abstractmethod
     def get_weights(self) -> Weights:
-        """All weights, running statistics included, in the run's dtype."""
-        ...
+        """All weights, running statistics included, in the run's dtype; copies."""
 
+    @abstractmethod
     def set_weights(self, weights: Weights) -> None:
         """Load weights of the network's keys and shapes."""
-        ...
 
+    @abstractmethod
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
 
@@ -151,46 +134,82 @@ class Backend(Protocol):
         without the learning rate in either form); mean_square (rmsprop, adadelta);
         mean_square_update (adadelta); accumulator (adagrad).
         """
-        ...
 
+    @abstractmethod
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
-        ...
+
+    # ---- for the ladder
+
+    def gradients(self, batch: Batch) -> Gradients:
+        """Loss, logits and gradients of one batch in training mode; nothing changes."""
+        raise self._lacks("gradients")
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        """One optimizer step with the gradients given (and the max-norm projection)."""
+        raise self._lacks("apply_gradients")
+
+    def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
+        """Output of every layer by name, canonical layout; nothing changes."""
+        raise self._lacks("activations")
+
+    def _lacks(self, method: str) -> SpecificationError:
+        return SpecificationError(f"{type(self).__name__} has no {method}; the ladder needs it.")
+
+    # ---- with a default
+
+    def parameters(self) -> int:
+        """Number of parameters the framework itself counts, running statistics included."""
+        return sum(array.size for array in self.get_weights().values())
+
+    def device_name(self) -> str:
+        """The device computed on, as the framework names it."""
+        return self.runtime.device
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,).
+
+        Called before training with the very array that its epochs are batches of, so that a
+        backend may gather these itself, by `Epoch.indices`. Not called where an epoch's images are
+        a view, of augmented copies, say: a batch of it is `epoch[step]`, and of data that were not
+        staged it always is. By default batches are read from host memory.
+        """
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        """Compile and warm up for the batch shapes of `epoch` without changing the result.
+
+        Afterwards weights, optimizer state and random state are what they were before.
+        """
 
     def get_random_state(self) -> dict[str, np.ndarray]:
-        """State of the framework's own random generators, as far as training draws from them.
-
-        Numbers only, so that a file can keep it. Optional, with `set_random_state`: callers take a
-        backend without the two to draw nothing at random.
-        """
-        ...
+        """State of the framework's own random generators, as far as training draws from them;
+        numbers only, so that a file can keep it. By default nothing is drawn."""
+        return {}
 
     def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Draw from here on what the backend drew that gave this state."""
-        ...
 
-    def save(self, directory: Path) -> Path:
-        """Write the network with its weights in the framework's own format; the file's path.
+    def save(self, directory: Path) -> Path | None:
+        """Write the network with its weights in the framework's own format; the file's path, or
+        None where there is no such format.
 
-        The directory is there. What is written can be read without unpickling anything and without
-        this project. Optional: callers take a backend without it to have no format of its own.
+        What is written can be read without unpickling anything and without this project.
         """
-        ...
+        return None
 
     def synchronize(self) -> None:
         """Return when all work given to the device is done."""
-        ...
 
     def peak_memory(self) -> tuple[int, str]:
         """Peak bytes so far and what they count: the device's allocator, or the process."""
-        ...
+        return process_peak_memory()
 
     def settings(self) -> dict[str, str]:
         """What the framework settled on by itself, once compiled: memory layout, compiler, ...
 
-        Recorded with the run, for the reader. Optional: callers take a backend without it as {}.
+        Recorded with the run, for the reader.
         """
-        ...
+        return {}
 
 
 @dataclass(frozen=True)
@@ -198,7 +217,8 @@ class Framework:
     """A row of the registry: how to reach a backend without importing its framework.
 
     target: "module:class"; packages: distributions that must be installed, import name first;
-    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`;
+    environment: variables to set before the import; defaults: the column of `defaults.NATIVE`, ""
+    for the project's own;
     tuned: target of the class for `tuning="tuned"`, "" where there is none; tuned_environment:
     variables to set for it besides, on CPUs.
     """
@@ -206,7 +226,7 @@ class Framework:
     name: str
     target: str
     packages: Mapping[str, str]
-    defaults: str
+    defaults: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     tuned: str = ""
     tuned_environment: Mapping[str, str] = field(default_factory=dict)
@@ -219,11 +239,17 @@ class Framework:
             if importlib.util.find_spec(module) is None
         ]
 
+    @property
+    def native(self) -> Defaults:
+        """What a straightforward port to the framework gets where a field is not stated."""
+        return NATIVE[self.defaults] if self.defaults else PROJECT
+
     def backend(self, tuning: str = "idiomatic") -> type[Backend]:
         """Import the framework and return its backend class of that tuning.
 
         Raises:
-            SpecificationError: no such tuning, or the framework has no tuned backend.
+            SpecificationError: no such tuning, the framework has no tuned backend, or what its
+                target names is none. What the module itself raises is raised here.
         """
         targets = {"idiomatic": self.target, "tuned": self.tuned}
         if tuning not in targets:
@@ -236,8 +262,37 @@ class Framework:
                 f"framework '{self.name}' has no tuned backend; use --tuning idiomatic, or name "
                 "one in its entry point (`tuned` of frameworks.backend.Framework)."
             )
-        module, _, name = targets[tuning].partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _loaded(targets[tuning])
+
+
+def _loaded(target: str) -> type[Backend]:
+    """The backend class of a "module:class"."""
+    module, _, name = target.partition(":")
+    try:
+        members = vars(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that this one imports
+        raise SpecificationError(
+            f"{target}: there is no module '{error.name}' in the current directory or among the "
+            "installed packages."
+        ) from error
+    found = members.get(name)
+    classes = [key for key, value in members.items() if isinstance(value, type)]
+    if not isinstance(found, type):
+        raise SpecificationError(
+            f"{target}: module '{module}' has no class '{name}'{near_miss(name, classes)}."
+        )
+    absent = {None, *(getattr(Backend, method) for method in Backend.__abstractmethods__)}
+    lacking = [m for m in sorted(Backend.__abstractmethods__) if getattr(found, m, None) in absent]
+    if lacking:
+        raise SpecificationError(
+            f"{target} is no backend: it lacks {', '.join(lacking)}. A subclass of "
+            "frameworks.backend.Backend has them (docs/add-a-framework.md)."
+        )
+    if not issubclass(found, Backend):  # from when a backend was whatever had the methods
+        return type(name, (found, Backend), {})
+    return found
 
 
 def process_peak_memory() -> tuple[int, str]:
@@ -251,6 +306,8 @@ def process_peak_memory() -> tuple[int, str]:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024, "process resident set"
+    import resource  # Windows has none
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 
@@ -293,6 +350,7 @@ _BUILT_IN = (
     ),
 )
 ENTRY_POINTS = "galaxy_training_benchmark.frameworks"
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def frameworks() -> dict[str, Framework]:
@@ -307,6 +365,11 @@ def frameworks() -> dict[str, Framework]:
     return known
 
 
+def is_target(name: str) -> bool:
+    """Whether a framework is named by its class, as in `my_backend:Softmax`."""
+    return ":" in name
+
+
 def without_version(name: str) -> str:
     """The framework of a label: `torch` of `torch@2.12`; `keras@torch` is a name of its own."""
     base, _, version = name.rpartition("@")
@@ -317,8 +380,15 @@ def framework(name: str) -> Framework:
     """The framework of that name; raises SpecificationError with the near miss when unknown.
 
     A name may carry a version, as in `torch@2.12`: the same framework under that name, which runs
-    in an interpreter of its own (see `benchmarks.runner.interpreters`).
+    in an interpreter of its own (see `benchmarks.process.interpreters`). Or it is `module:Class`, a
+    backend in the current directory or an installed package; its runs bear that name.
     """
+    if is_target(name):
+        if not _TARGET.fullmatch(name):
+            raise SpecificationError(
+                f"framework '{name}': expected module:Class, as in my_backend:Softmax."
+            )
+        return Framework(name, name, {})
     known = frameworks()
     if name not in known and without_version(name) in known:
         return replace(known[without_version(name)], name=name)

@@ -2,7 +2,7 @@
 
 A chunk is several training steps. Chunks are made ready in a thread while the device computes, so
 that drawing dropout masks and gathering streamed batches cost no time of it; what the host waits
-for a chunk is counted. Nothing here knows of frameworks.
+for a chunk is counted. `FedBackend` is what the tuned backends share of it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import os
 import queue
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from datasets.batches import Batch, Epoch
-from frameworks.backend import Feed
+from frameworks.backend import Backend, EpochResult
 from frameworks.spec.reading import SpecificationError
+from results.vocabulary import Feed
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps
@@ -174,6 +176,71 @@ def ahead(
     finally:
         stop.set()
         thread.join()
+
+
+class FedBackend(Backend):
+    """A backend whose data set is staged on the device where it fits, and else sent in chunks.
+
+    A subclass says how many bytes are free on the device, puts the data set there (`put`) and
+    sends chunks there (`to_device`).
+    """
+
+    host_wait_seconds: float = 0.0
+    _host_images: np.ndarray | None = None  # of the staged data set
+
+    def build(self, *, draw: bool) -> None:
+        super().build(draw=draw)
+        self._length = 1 if "many_steps" in self.without else CHUNK_STEPS
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """Free memory of the device."""
+
+    @abstractmethod
+    def put(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Copy the data set to the device, the images as uint8."""
+
+    @abstractmethod
+    def to_device(self, chunk: Chunk) -> Any:
+        """The chunk with its arrays on the device."""
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """The data set to the device as uint8, unless it takes too much of its free memory."""
+        wanted = "staged" not in self.without
+        if wanted and staged(self.runtime.feed, images.nbytes, self.free_bytes()):
+            self.put(images, labels)
+            self._host_images = images
+
+    def chunks(self, epoch: Sequence[Batch], *, only_first: bool = False) -> Iterator[Chunk]:
+        """The chunks of an epoch, by row where it is of the staged data set."""
+        by_row = is_of(epoch, self._host_images)
+        return chunks(epoch, staged=by_row, length=self._length, only_first=only_first)
+
+    def fed(self, epoch: Sequence[Batch]) -> Iterator[Any]:
+        """The chunks of an epoch on the device, made ready ahead."""
+        return ahead(self.chunks(epoch), self.to_device, self._waited)
+
+    def settings(self) -> dict[str, str]:
+        here = "streamed" if self._host_images is None else "on the device, uint8"
+        return super().settings() | {"data": here}
+
+    def _waited(self, seconds: float) -> None:
+        self.host_wait_seconds += seconds
+
+
+def means(
+    found: Iterable[tuple[np.ndarray, np.ndarray]], counts: Iterable[tuple[int, int]]
+) -> EpochResult:
+    """Means over images from (losses, right answers) and (steps, batch size) of each chunk.
+
+    Losses and right answers have a place for every step of a chunk; the first `steps` count.
+    """
+    loss = right = images = 0.0
+    for (losses, correct), (steps, size) in zip(found, counts, strict=True):
+        loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
+        right += float(np.sum(correct[:steps]))
+        images += steps * size
+    return EpochResult(loss / images, right / images)
 
 
 def _sizes(epoch: Sequence[Batch]) -> list[int]:

@@ -1,10 +1,14 @@
+# PYTHON_ARGCOMPLETE_OK
 """python -m report: figures, tables and one page from a results store."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from report import feature_maps
+from results import cli
 from results.store import DEFAULT_STORE, Store
 
 DEFAULT_OUTPUT = Path("report-out")
@@ -12,15 +16,9 @@ DEFAULT_OUTPUT = Path("report-out")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["feature-maps"]:
-        from report import feature_maps
-
-        return feature_maps.main(given[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m report",
-        description="Draw the report of a results store: one HTML page, figures as PNG and PDF.",
-        epilog="python -m report feature-maps --help: the maps of saved networks for one galaxy",
+    parser = cli.parser(
+        "report",
+        "Draw the report of a results store: one HTML page, figures as PNG and PDF.",
     )
     parser.add_argument(
         "--store",
@@ -36,22 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="where to write (default: %(default)s)",
     )
-    options = parser.parse_args(given)
+    parser.set_defaults(draw=_page)
+    feature_maps.add_command(parser.add_subparsers(title="instead of the page", metavar="COMMAND"))
+    options = parser.parse_args(arguments)
+    return cli.run(partial(options.draw, options))
 
-    from results.parquet.files import damage_on_stderr
 
-    try:
-        with damage_on_stderr():
-            from report import page
+def _page(options: argparse.Namespace) -> None:
+    from report import page
 
-            written = page.write(Store(options.store), options.output)
-    except (OSError, ValueError) as error:
-        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-        return 2
+    written = page.write(Store(options.store), options.output)
     print(f"{written.page}: the report, with {len(written.figures) // 2} figures")
     if not written.figures:
         print("No run finished, so there is no figure; the page says what failed and why.")
-    return 0
 
 
 if __name__ == "__main__":

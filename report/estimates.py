@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.schema import COPY
-from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians, wilson
+from results.stats.intervals import ENOUGH, Interval, median_of_medians, wilson
 from results.studies import galaxies
 from results.views.views import View
 
@@ -60,19 +60,24 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
 
 def brackets(intervals: Iterable[Interval]) -> str:
     """What the brackets behind these times are, for the head of a column; empty without any."""
-    shown = [interval for interval in intervals if not np.isnan(interval.low)]
-    ranges = " (range)" if any(interval.is_range for interval in shown) else ""
-    return ranges + (" [95 %]" if any(not interval.is_range for interval in shown) else "")
+    shown = [one for one in intervals if one.name]
+    ranges = [one.n for one in shown if one.is_range]
+    text = f" (range of {_span(ranges)})" if ranges else ""
+    return text + (" [95 %]" if len(ranges) < len(shown) else "")
+
+
+def bars(processes: Iterable[int]) -> str:
+    """What the bars beside medians of so many processes each are."""
+    counts = set(processes)
+    few = [n for n in counts if 1 < n < ENOUGH]
+    words = ["95 % interval"] if max(counts) >= ENOUGH else []
+    words += [f"range of {_span(few)} processes"] if few else []
+    return " or ".join([*words, *(["range of one process's epochs"] if 1 in counts else [])])
 
 
 def bar_words(view: View) -> str:
     """What a bar beside a median of the view's processes is."""
-    counts = _processes(view)
-    if max(counts) < ENOUGH_PROCESSES:
-        return "range"
-    if min(counts) >= ENOUGH_PROCESSES:
-        return "95 % bootstrap interval"
-    return f"range (from {ENOUGH_PROCESSES} processes on the 95 % bootstrap interval)"
+    return bars(_processes(view))
 
 
 def interval_words(view: View) -> str:
@@ -84,17 +89,22 @@ def interval_words(view: View) -> str:
             "Where there is one process, round brackets are the range of its epochs: how steady "
             "it was, not how another would fare."
         )
-    if any(1 < number < ENOUGH_PROCESSES for number in counts):
+    if few := [number for number in counts if 1 < number < ENOUGH]:
         words.append(
-            f"With 2 to {ENOUGH_PROCESSES - 1} processes, round brackets are the range, lowest to "
-            "highest, of the processes' medians."
+            f"Of {_span(few)} processes, round brackets are the range, lowest to highest, of the "
+            "processes' medians."
         )
-    if any(number >= ENOUGH_PROCESSES for number in counts):
+    if any(number >= ENOUGH for number in counts):
         words.append(
-            f"With {ENOUGH_PROCESSES} processes or more, square brackets are the 95 % bootstrap "
-            "interval, which resamples processes, not epochs."
+            f"From {ENOUGH} processes on, square brackets are the exact 95 % interval of the "
+            "processes' medians, between two of them."
         )
     return " ".join(words)
+
+
+def _span(counts: Iterable[int]) -> str:
+    ordered = sorted(set(counts))
+    return " to ".join(str(n) for n in dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def _processes(view: View) -> list[int]:

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODELS = Path("runs/models")
 DEFAULT_OUTPUT = Path("report-out/feature-maps")
-BAD_INPUT = 2
 PERCENTILE = 99.5  # colours end here: a single bright pixel would leave the rest dark
 _COMPUTE = "benchmarks.models.feature_maps"
 
@@ -44,15 +43,16 @@ class Maps:
     facts: Mapping[str, Any]
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m report feature-maps",
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to those of `python -m report`."""
+    made = commands.add_parser(
+        "feature-maps",
+        help="the maps of saved networks for one galaxy",
         description="Draw the output of every convolution of saved networks for one galaxy, with "
         "the frameworks side by side. Networks are saved by python -m benchmarks.run "
         "--save-models.",
-        allow_abbrev=False,
     )
+    made.set_defaults(draw=draw)
     made.add_argument(
         "--models",
         type=Path,
@@ -78,26 +78,25 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where to write (default: %(default)s)",
     )
-    return made
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0, or 2 after a message that says what is wrong."""
-    options = parser().parse_args(arguments)
+def draw(options: argparse.Namespace) -> int:
+    """Draw the maps; the status is that of the process that computed them.
+
+    Raises:
+        OSError: the figures cannot be written.
+    """
     with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
-        status = _compute(options, Path(scratch))
-        if status:
+        if status := _compute(options, Path(scratch)):
             return status
         try:
             for path in sorted(Path(scratch).glob("*.npz")):
                 _draw(read(path), options.output)
         except OSError as error:
-            print(
-                f"error: cannot write to {options.output}: {error.strerror or error}; "
-                "name another directory with --output",
-                file=sys.stderr,
-            )
-            return BAD_INPUT
+            raise OSError(
+                f"cannot write to {options.output}: {error.strerror or error}; "
+                "name another directory with --output"
+            ) from error
     return 0
 
 

@@ -1,15 +1,17 @@
+# PYTHON_ARGCOMPLETE_OK
 """python -m results: show, export, merge, compact; columns prints what each column means."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from results import cli
 from results.export import FORMATS, PAGE_COLUMNS
-from results.parquet.files import damage_on_stderr
 from results.store import DEFAULT_STORE, Store
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,20 +22,11 @@ _FRAMES = tuple(PAGE_COLUMNS)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     options = _parser().parse_args(arguments)
-    try:
-        with damage_on_stderr():
-            options.command(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return cli.run(partial(options.command, options))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m results", description="The results table.")
+def _parser() -> cli.Parser:
+    parser = cli.parser("results", "The results table.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
@@ -143,15 +136,10 @@ def _frame(options: argparse.Namespace) -> "pd.DataFrame":
 
 
 def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFrame":
-    import difflib
-
     for name in names:
         if name not in frame.columns:
-            near = difflib.get_close_matches(name, list(frame.columns), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"{table} has no column {name!r}{hint} (see: python -m results columns)"
-            )
+            hint = near_miss(name, frame.columns)
+            raise ValueError(f"{table} has no column '{name}'{hint}; see python -m results columns")
     return frame[names]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.parquet.files import DamagedFileWarning, StoreError, remove_stale, whole_file
+from results.version import NewerVersionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -295,7 +296,11 @@ class Store:
         return combined([table for _, table in self._tables(columns)], columns, latest)
 
     def _tables(self, columns: list[str]) -> "list[tuple[Path, pa.Table]]":
-        """These columns of each readable file; the other files are warned of."""
+        """These columns of each readable file; damaged files are warned of.
+
+        Raises:
+            NewerVersionError: a file of a newer schema: to leave its runs out would mislead.
+        """
         from results.parquet.reading import read_columns
 
         for _ in range(5):  # a file that is gone was packed since the listing: list again
@@ -304,6 +309,8 @@ class Store:
             for path in self.files():
                 try:
                     tables.append((path, read_columns(path, columns)))
+                except NewerVersionError:
+                    raise
                 except (OSError, ValueError) as error:  # pyarrow's own errors are among these
                     skipped.append((path, error))
             if not any(isinstance(reason, FileNotFoundError) for _, reason in skipped):

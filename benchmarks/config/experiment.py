@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.suite import Suite, convert, relative_to
-from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from results.studies.reported import METRICS, Declared, Reported, Sizes
+from results.vocabulary import near_miss, unknown
 
 DIRECTORY = Path(__file__).parents[1] / "experiments"
 TRAPS = Path(__file__).parents[1] / "traps.toml"
@@ -183,9 +184,7 @@ def _checked(table: dict[str, Any], path: Path) -> Experiment:
     texts = list(traps())
     for key in dict.fromkeys((*found.traps, *(key for one in found.reported for key in one.traps))):
         if key not in texts:
-            raise SpecificationError(
-                f"{path}: unknown trap '{key}'{near_miss(key, texts)}. Known: {', '.join(texts)}."
-            )
+            raise SpecificationError(f"{path}: {unknown('trap', key, texts)}")
     for number, one in enumerate(found.reported, start=1):
         if not one.comparable and not one.reason:
             raise SpecificationError(

@@ -11,14 +11,15 @@ import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun, SplitSizes
-from benchmarks.config.runconfig import DataView, Device, RunConfig, SplitSettings
-from benchmarks.config.suite import Suite
-from benchmarks.recipes import recipes
+from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
+from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
-from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import CALLBACKS, Recipe
+from results.vocabulary import Device
 
 
 def matrix(
@@ -28,7 +29,7 @@ def matrix(
     *,
     devices: dict[str, Device],
     threads: int,
-    missing: dict[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
     interpreters: Mapping[str, str] | None = None,
     train_counts: Mapping[str, int] | None = None,
 ) -> list[PlannedRun]:
@@ -52,7 +53,7 @@ def matrix(
         ValueError: a batch size larger than the training set.
     """
     architectures = [load(name) for name in suite.architectures]
-    natives = {name: NATIVE[framework(name).defaults] for name in suite.frameworks}
+    natives = {name: framework(name).native for name in suite.frameworks}
     made = recipes(
         suite,
         classes=data.classes,
@@ -62,7 +63,7 @@ def matrix(
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
     blocks = []
-    for repeat, seed, architecture, parity, precision, recipe in product(
+    for repeat, seed, architecture, parity, precision, given in product(
         range(suite.processes),
         suite.seeds,
         architectures,
@@ -76,7 +77,7 @@ def matrix(
             config = RunConfig(
                 framework=name,
                 architecture=_stripped(fill_architecture(architecture, defaults)),
-                recipe=fill_recipe(recipe, defaults),
+                recipe=fill_recipe(given, defaults),
                 data=data,
                 split=SplitSettings(
                     seed=suite.split_seed,
@@ -99,7 +100,7 @@ def matrix(
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
-            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=recipe)
+            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=given)
             block.append(planned)
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
@@ -171,3 +172,53 @@ def interleaved(blocks: Sequence[Sequence[PlannedRun]], kinds: int = 1) -> Itera
 def _stripped(architecture: Architecture) -> Architecture:
     """Name and layers only: a title or a source does not change what is run."""
     return Architecture(name=architecture.name, layers=architecture.layers)
+
+
+def recipes(
+    suite: Suite, *, classes: int, train_counts: Mapping[str, int], validation: int
+) -> list[Recipe]:
+    """A recipe for each batch size, smallest first, with balanced class weights as numbers.
+
+    Args:
+        classes: number of classes.
+        train_counts: training images by the name of the class; empty where they are not known.
+        validation: validation images.
+
+    Raises:
+        SpecificationError: class weights that do not fit the classes; callbacks without a
+            validation set.
+    """
+    deciding = [name for name in CALLBACKS if getattr(suite, name) is not None]
+    if deciding and not validation:
+        raise SpecificationError(
+            f"field '{deciding[0]}' decides by validation scores, and there is no validation set; "
+            "use a validation_fraction above 0."
+        )
+    weights = _class_weights(suite, classes, train_counts)
+    return [
+        recipe(suite, batch_size=batch_size, class_weights=weights)
+        for batch_size in sorted(suite.batch_size)
+    ]
+
+
+def _class_weights(
+    suite: Suite, classes: int, train_counts: Mapping[str, int]
+) -> list[float] | None:
+    """The class weights as numbers, (classes,): balanced ones from the training images."""
+    asked = suite.class_weights
+    if asked == "balanced":
+        absent = [name for name, count in train_counts.items() if not count]
+        if absent or len(train_counts) != classes:
+            raise SpecificationError(
+                "field 'class_weights': balanced weights need training images of every class; "
+                f"there are none of {', '.join(absent) or 'any'}. Give the weights as numbers, "
+                "or train on more galaxies."
+            )
+        total = sum(train_counts.values())
+        return [total / (classes * count) for count in train_counts.values()]
+    if asked is not None and len(asked) != classes:
+        raise SpecificationError(
+            f"field 'class_weights': there are {len(asked)}, and the data set with these labels "
+            f'has {classes} classes; give a number for each, or "balanced".'
+        )
+    return asked

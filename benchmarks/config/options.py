@@ -1,31 +1,22 @@
-"""The options of the main command, `python -m benchmarks.run`."""
+"""The fields of a suite as options of a command, and the command line of `benchmarks.run`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import types
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
 
 from benchmarks.config import experiment
 from benchmarks.config.artifacts import CHECKPOINT_SECONDS
-from benchmarks.config.suite import (
-    AUGMENTATIONS,
-    DEFAULT,
-    DEVICES,
-    FEEDS,
-    PARITIES,
-    PRECISIONS,
-    SPLIT_BY,
-    TEST_COPIES,
-    TUNINGS,
-    available,
-)
-from benchmarks.numeric import natural, positive, seconds
-from frameworks.spec.reading import near_miss
+from benchmarks.config.listing import LISTED
+from benchmarks.config.overrides import READERS
+from benchmarks.config.suite import DEFAULT, Suite, available, check, load
+from frameworks.spec import architecture
 from frameworks.spec.recipe import MONITORS
-
-BAD_INPUT = 2  # exit status
+from results import cli
 
 _EPILOG = """\
 A list makes a matrix: every combination is run, each in a process of its own.
@@ -39,33 +30,128 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
+_FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
-class _Parser(argparse.ArgumentParser):
-    """Short errors, and the near miss of a misspelt option."""
+# By group, the fields of a suite that are options: "METAVAR: help".
+_OPTIONS = {
+    "what to run": {
+        "frameworks": "NAME: keras torch jax keras@torch keras@jax",
+        "architectures": "NAME|FILE: shipped names, or .toml files",
+        "seeds": "N: a run of each; a seed draws weights, order and masks",
+        "processes": "N: repeat each run in N processes",
+        "nudge_repeats": ": repeats start with every weight moved to a neighbouring float32, up or "
+        "down at random: how far does rounding alone lead?",
+        "parity": "P: matched: same weights, masks and formulas; native: each framework's own "
+        "defaults",
+        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the best known for the "
+        "machine",
+        "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
+    },
+    "galaxies": {
+        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, or an HDF5 file",
+        "labels": "VIEW: native, 4way, 3way or hubble",
+        "channels": "C: rgb, or one of 0 1 2",
+        "image_size": "PIXELS: resize to a square",
+        "image_key": "KEY: HDF5 dataset of the pictures",
+        "label_key": "KEY: HDF5 dataset of the labels",
+        "demo_images": "N: galaxies to generate",
+        "fraction": "F: a part of the galaxies, by class",
+        "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
+        "and rotations",
+        "crop_size": "PIXELS: of crops40 (default: 100 of 110)",
+        "split_by": "UNIT: galaxy (default), or copy: the copies of one galaxy are trained and "
+        "tested on (leak)",
+        "test_copies": "C: centre (default): validate and test on the picture as it is; all: on "
+        "every copy",
+        "split_seed": "N: draws which galaxies are for training, validation and test",
+        "test_fraction": "F: of all galaxies",
+        "validation_fraction": "F: of what is left",
+    },
+    "training": {
+        "epochs": "N: passes over the training galaxies",
+        "batch_size": "N: galaxies in one step of the optimizer",
+        "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
+        "in training",
+        "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
+        "validation_loss; fields: monitor patience min_delta restore_best, as in "
+        "patience=4,min_delta=1e-4,restore_best=true",
+        "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
+        "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
+        "min_learning_rate",
+        "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
+        "(default the first); none takes away what a suite says, here and in the three above",
+    },
+    "how to run": {
+        "device": "D: auto cpu cuda",
+        "threads": "N: CPU threads (default: all)",
+        "feed": "F: of tuned runs: staged (the data set on the device), streamed (each batch sent "
+        "there), auto (default: staged where it fits)",
+        "warmup_epochs": "N: time nothing of the first N epochs",
+        "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
+        "GPU as well, at a cost (docs/method.md)",
+        "timeout": "SECONDS: kill a run after so long; 0 is never (default: 20 times its estimate, "
+        "at least 1800; the quick suite has 600)",
+    },
+}
+_TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.items()}
+# What the type of a field does not say.
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("processes", "batch_size", "threads"), cli.positive),
+    **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
+    **dict.fromkeys(READERS, str),
+    "timeout": cli.seconds,
+}
+_MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
+# What the shell completes; of the others what `choices` has, or files.
+_COMPLETED = {
+    "architectures": architecture.available,
+    "frameworks": lambda: _TEXTS["frameworks"].split()[1:],
+}
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
 
-    def parse_args(self, args=None, namespace=None):
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            word = unknown[0].split("=")[0]
-            self.error(
-                f"unknown option '{word}'{near_miss(word, list(self._option_string_actions))}"
-            )
-        return options
+def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
+    """Add the option of a field of the suite: list, choices and type of number are the field's.
+
+    Args:
+        changed: arguments of `add_argument` that are otherwise in this command.
+    """
+    metavar, _, text = _TEXTS[field].partition(": ")
+    settings = {"help": text, **_typed(_FIELDS[field])}
+    if metavar:
+        settings["metavar"] = metavar
+    if field in _TYPES:
+        settings["type"] = _TYPES[field]
+    if field in _MAY_BE_EMPTY:
+        settings |= {"nargs": "?", "const": ""}
+    action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
+    if field in _COMPLETED:
+        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined,no-untyped-call]
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line. What is not given there comes from the suite."""
-    made = _Parser(
-        prog="python -m benchmarks.run",
-        description="Train one architecture in several frameworks on the same galaxies.",
+def _typed(kind: Any) -> dict[str, Any]:
+    """The arguments of `add_argument` that follow from the type of a field."""
+    if get_origin(kind) in (tuple, list):
+        return {"nargs": "+", **_typed(get_args(kind)[0])}
+    if get_origin(kind) is Literal:
+        return {"choices": get_args(kind)}
+    if get_origin(kind) in (Union, types.UnionType):
+        return _typed(get_args(kind)[0])
+    if kind is bool:
+        return {"action": "store_true", "default": None}
+    return {"type": {int: cli.natural, float: float}.get(kind, str)}
+
+
+def parser() -> cli.Parser:
+    """The command line of `benchmarks.run`. What is not given there comes from the suite."""
+    made = cli.parser(
+        "benchmarks.run",
+        "Train one architecture in several frameworks on the same galaxies.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    what = made.add_argument_group("what to run")
+    made.add_argument("--list", choices=LISTED, metavar="WHAT", help=f"print {' '.join(LISTED)}")
+    groups = {title: made.add_argument_group(title) for title in _OPTIONS}
+    what, training, how = (groups[name] for name in ("what to run", "training", "how to run"))
     what.add_argument(
         "--suite",
         metavar="NAME|FILE",
@@ -86,9 +172,6 @@ def parser() -> argparse.ArgumentParser:
         help="run experiments with this share of their galaxies and epochs, labelled as scaled",
     )
     what.add_argument(
-        "--frameworks", nargs="+", metavar="NAME", help="keras torch jax keras@torch keras@jax"
-    )
-    what.add_argument(
         "--python",
         action="append",
         default=[],
@@ -96,149 +179,10 @@ def parser() -> argparse.ArgumentParser:
         help="the interpreter of a framework, or of a version of it beside the others, as in "
         "--frameworks torch torch@2.12 --python torch@2.12=old/bin/python",
     )
-    what.add_argument(
-        "--architectures", nargs="+", metavar="NAME|FILE", help="shipped names, or .toml files"
-    )
-    what.add_argument("--seeds", nargs="+", type=natural, metavar="N")
-    what.add_argument(
-        "--processes", type=positive, metavar="N", help="repeat each run in N processes"
-    )
-    what.add_argument(
-        "--nudge-repeats",
-        action="store_true",
-        default=None,
-        help="repeats start with every weight moved to a neighbouring float32, up or down at "
-        "random: how far does rounding alone lead?",
-    )
-    what.add_argument(
-        "--parity",
-        nargs="+",
-        type=_one_of(PARITIES),
-        metavar="P",
-        help="matched: same weights, masks and formulas; native: each framework's own defaults",
-    )
-    what.add_argument(
-        "--tuning",
-        nargs="+",
-        type=_one_of(TUNINGS),
-        metavar="T",
-        help="idiomatic: as the framework's tutorial has it; tuned: the best known for the machine",
-    )
-    what.add_argument(
-        "--precision",
-        nargs="+",
-        type=_one_of(PRECISIONS),
-        metavar="P",
-        help=" ".join(PRECISIONS) + " (float32 never uses TF32)",
-    )
-
-    data = made.add_argument_group("galaxies")
-    data.add_argument(
-        "--dataset", metavar="NAME|FILE", help="demo, galaxy10, galaxy10-decals, or an HDF5 file"
-    )
-    data.add_argument("--labels", metavar="VIEW", help="native, 4way, 3way or hubble")
-    data.add_argument("--channels", metavar="C", help="rgb, or one of 0 1 2")
-    data.add_argument("--image-size", type=positive, metavar="PIXELS", help="resize to a square")
-    data.add_argument("--image-key", metavar="KEY", help="HDF5 dataset of the pictures")
-    data.add_argument("--label-key", metavar="KEY", help="HDF5 dataset of the labels")
-    data.add_argument("--demo-images", type=positive, metavar="N", help="galaxies to generate")
-    data.add_argument(
-        "--fraction", type=float, metavar="F", help="a part of the galaxies, by class"
-    )
-    data.add_argument(
-        "--augmentation",
-        type=_one_of(AUGMENTATIONS),
-        metavar="A",
-        help="none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips and rotations",
-    )
-    data.add_argument(
-        "--crop-size",
-        type=positive,
-        metavar="PIXELS",
-        help="of crops40 (default: 100 of 110)",
-    )
-    data.add_argument(
-        "--split-by",
-        type=_one_of(SPLIT_BY),
-        metavar="UNIT",
-        help="galaxy (default), or copy: the copies of one galaxy are trained and tested on (leak)",
-    )
-    data.add_argument(
-        "--test-copies",
-        type=_one_of(TEST_COPIES),
-        metavar="C",
-        help="centre (default): validate and test on the picture as it is; all: on every copy",
-    )
-    data.add_argument("--split-seed", type=natural, metavar="N")
-    data.add_argument("--test-fraction", type=float, metavar="F", help="of all galaxies")
-    data.add_argument("--validation-fraction", type=float, metavar="F", help="of what is left")
-
-    training = made.add_argument_group("training")
-    training.add_argument("--epochs", type=natural, metavar="N")
-    training.add_argument("--batch-size", nargs="+", type=positive, metavar="N")
-    training.add_argument(
-        "--optimizer", metavar="NAME[,FIELD=VALUE...]", help="as in sgd,momentum=0.9,nesterov=true"
-    )
-    training.add_argument("--learning-rate", type=float, metavar="RATE")
-    training.add_argument(
-        "--class-weights",
-        nargs="+",
-        metavar="W",
-        help="a number for each class, or balanced: n / (classes * n of the class) in training",
-    )
-    training.add_argument(
-        "--early-stopping",
-        metavar="PATIENCE|FIELD=VALUE,...",
-        help="stop after so many epochs without a better validation_loss; fields: monitor "
-        "patience min_delta restore_best, as in patience=4,min_delta=1e-4,restore_best=true",
-    )
-    training.add_argument(
-        "--reduce-on-plateau",
-        nargs="?",
-        const="",
-        metavar="FIELD=VALUE,...",
-        help="lower the learning rate instead, as in factor=0.5,patience=5; fields: monitor "
-        "factor patience min_delta cooldown min_learning_rate",
-    )
-    training.add_argument(
-        "--keep-best",
-        nargs="?",
-        const="",
-        metavar="MONITOR",
-        help=f"test with the weights of the best epoch, by {' '.join(MONITORS)} (default the "
-        "first); none takes away what a suite says, here and in the three above",
-    )
-
-    how = made.add_argument_group("how to run")
-    how.add_argument("--device", type=_one_of(DEVICES), metavar="D", help=" ".join(DEVICES))
-    how.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default all)")
-    how.add_argument(
-        "--feed",
-        type=_one_of(FEEDS),
-        metavar="F",
-        help="of tuned runs: staged (the data set on the device), streamed (each batch sent "
-        "there), auto (default: staged where it fits)",
-    )
-    how.add_argument(
-        "--warmup-epochs",
-        type=natural,
-        metavar="N",
-        help="time nothing of the first N epochs",
-    )
-    how.add_argument(
-        "--deterministic",
-        action="store_true",
-        default=None,
-        help="set the frameworks' deterministic flags: the same bits every time on a GPU as well, "
-        "at a cost (docs/determinism.md)",
-    )
-    how.add_argument(
-        "--timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="kill a run after so long; 0 is never (default: 20 times its estimate, at least "
-        "1800; the quick suite has 600)",
-    )
+    for title, texts in _OPTIONS.items():
+        for field in texts:
+            add(groups[title], field)
+    training.add_argument("--learning-rate", type=float, metavar="RATE", help="of the optimizer")
     how.add_argument(
         "--resume",
         action="store_true",
@@ -247,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--checkpoint-every",
-        type=seconds,
+        type=cli.seconds,
         default=CHECKPOINT_SECONDS,
         metavar="SECONDS",
         help="keep the state of a training at the end of an epoch when so long has passed since "
@@ -268,16 +212,43 @@ def parser() -> argparse.ArgumentParser:
         help="keep the trained networks, in each framework's own format and as weights that every "
         "framework loads (default directory: models in the store)",
     )
+    where.add_argument(
+        "--write-ids",
+        type=Path,
+        metavar="FILE",
+        help="for programs: write there, a line each, the execution_id of each run of this call, "
+        "and with --resume of each that was finished before",
+    )
     where.add_argument("--no-report", action="store_true", help="write no report page")
     return made
 
 
-def _one_of(known: Sequence[str]) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        if text not in known:
-            raise argparse.ArgumentTypeError(
-                f"unknown value '{text}'{near_miss(text, list(known))}; one of {', '.join(known)}"
-            )
-        return text
+def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
+    """The suite with the options in place of its fields.
 
-    return convert
+    Args:
+        base: the suite; by default the one that the options name.
+
+    Raises:
+        SpecificationError: an unknown suite or optimizer, a bad value.
+    """
+    # quick is made for the demo galaxies; other data take the general settings
+    own_data = options.dataset not in (None, "demo")
+    suite = base
+    if suite is None:
+        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    changes: dict[str, Any] = {}
+    for field in _FIELDS:
+        given = getattr(options, field, None)
+        if given is not None and field in READERS:
+            changes[field] = READERS[field](given)
+        elif given is not None:
+            changes[field] = tuple(given) if isinstance(given, list) else given
+    if options.learning_rate is not None:
+        optimizer = changes.get("optimizer", suite.optimizer)
+        changes["optimizer"] = msgspec.structs.replace(
+            optimizer, learning_rate=options.learning_rate
+        )
+    suite = msgspec.structs.replace(suite, **changes)
+    check(suite, origin="command line")
+    return suite

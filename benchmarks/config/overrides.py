@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.config.suite import readable
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
     OPTIMIZERS,
@@ -17,6 +17,7 @@ from frameworks.spec.recipe import (
     Optimizer,
     ReduceOnPlateau,
 )
+from results.vocabulary import near_miss, unknown
 
 OFF = "none"  # takes away what a suite states
 
@@ -31,10 +32,7 @@ def optimizer(text: str) -> Optimizer:
     """
     name, *settings = _parts(text)
     if name not in OPTIMIZERS:
-        raise SpecificationError(
-            f"unknown optimizer '{name}'{near_miss(name, list(OPTIMIZERS))}. "
-            f"Known: {', '.join(OPTIMIZERS)}."
-        )
+        raise SpecificationError(unknown("optimizer", name, OPTIMIZERS))
     return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
 
 
@@ -72,10 +70,7 @@ def keep_best(text: str) -> KeepBest | None:
     if text == OFF:
         return None
     if text and text not in MONITORS:
-        raise SpecificationError(
-            f"--keep-best: unknown monitor '{text}'{near_miss(text, [*MONITORS, OFF])}. "
-            f"Known: {', '.join(MONITORS)}."
-        )
+        raise SpecificationError(f"--keep-best: {unknown('monitor', text, [*MONITORS, OFF])}")
     return KeepBest(monitor=text) if text else KeepBest()
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import argparse
 from dataclasses import dataclass
 
 import msgspec
 
-from benchmarks.config.experiment import ALL, available, load, scaled
+from benchmarks.config import experiment as experiments
+from benchmarks.config.options import requested
 from benchmarks.config.plan import PartOf
 from benchmarks.config.suite import Suite
+from frameworks.spec.reading import SpecificationError
 
 
 @dataclass(frozen=True)
@@ -21,34 +23,40 @@ class Asked:
     title: str = ""
 
 
-def experiments(
-    names: Sequence[str],
-    *,
-    scale: float | None,
-    changed: Callable[[Suite], Suite],
-    stated: Iterable[str],
-) -> list[Asked]:
-    """The experiments of these names, with the options in place of their fields.
-
-    Args:
-        names: shipped ones or files; "all" is all that ship.
-        scale: of data and epochs; None is all.
-        changed: puts the options into a suite.
-        stated: fields that the options state, and that the scale leaves alone.
+def asked_for(options: argparse.Namespace) -> list[Asked]:
+    """What the command is to run: a suite, or the experiments named.
 
     Raises:
-        SpecificationError: an unknown name, a malformed file, a bad value.
+        SpecificationError: an unknown suite, experiment or optimizer, a bad value.
     """
+    if options.experiments is None:
+        if options.scale is not None:
+            raise SpecificationError("--scale is of --experiments; use --fraction and --epochs.")
+        return [Asked(requested(options))]
+    if options.suite is not None:
+        raise SpecificationError("--suite and --experiments: name one of the two.")
+    names = [
+        one
+        for name in options.experiments
+        for one in (experiments.available() if name == experiments.ALL else [name])
+    ]
+    return [_experiment(name, options) for name in dict.fromkeys(names)]
+
+
+def _experiment(name: str, options: argparse.Namespace) -> Asked:
+    """A published experiment, shipped or a file, with the options in place of its fields; what they
+    state the scale leaves alone."""
     from datasets.catalog import PUBLISHED
 
-    every = [one for name in names for one in (available() if name == ALL else [name])]
-    found = []
-    for name in dict.fromkeys(every):
-        experiment = load(name)
-        suite = changed(experiment.run)
-        published = PUBLISHED.get(experiment.run.dataset)
-        declared = experiment.declared(suite, published.file.sha256 if published else None)
-        share = 1.0 if scale is None else scale
-        part_of = PartOf(experiment.name, share, msgspec.to_builtins(declared))
-        found.append(Asked(scaled(suite, share, but=frozenset(stated)), part_of, experiment.title))
-    return found
+    experiment = experiments.load(name)
+    suite = requested(options, experiment.run)
+    published = PUBLISHED.get(experiment.run.dataset)
+    declared = experiment.declared(suite, published.file.sha256 if published else None)
+    scale = 1.0 if options.scale is None else options.scale
+    stated = {
+        field.name
+        for field in msgspec.structs.fields(Suite)
+        if getattr(options, field.name, None) is not None
+    }
+    part_of = PartOf(experiment.name, scale, msgspec.to_builtins(declared))
+    return Asked(experiments.scaled(suite, scale, but=frozenset(stated)), part_of, experiment.title)

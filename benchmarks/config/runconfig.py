@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from benchmarks.config.suite import Augmentation, Parity, SplitBy, TestCopies, Tuning
-from frameworks.backend import Feed, Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.task import WHICH_RUN
-
-Device = Literal["cpu", "cuda"]
+from results.vocabulary import (
+    Augmentation,
+    Device,
+    Feed,
+    Parity,
+    Precision,
+    SplitBy,
+    TestCopies,
+    Tuning,
+)
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from frameworks.spec.reading import SpecificationError, check_fields, near_miss, read_table
+from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
     CALLBACKS,
     MONITORS,
@@ -19,33 +19,29 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from results.vocabulary import (
+    AskedDevice,
+    Augmentation,
+    Feed,
+    Labels,
+    Parity,
+    Precision,
+    SplitBy,
+    TestCopies,
+    Tuning,
+    near_miss,
+)
 
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
 
-Parity = Literal["matched", "native"]
-Tuning = Literal["idiomatic", "tuned"]
-Feed = Literal["auto", "staged", "streamed"]  # as in frameworks.backend, which imports NumPy
-PARITIES = ("matched", "native")
-TUNINGS = ("idiomatic", "tuned")
-FEEDS = ("auto", "staged", "streamed")
-Augmentation = Literal["none", "crops40", "dihedral"]
-SplitBy = Literal["galaxy", "copy"]
-TestCopies = Literal["centre", "all"]
-AUGMENTATIONS = ("none", "crops40", "dihedral")
-SPLIT_BY = ("galaxy", "copy")
-TEST_COPIES = ("centre", "all")
-PRECISIONS = ("float32", "tf32", "bfloat16", "float64")
-DEVICES = ("auto", "cpu", "cuda")
 _WORDS = [
-    *PARITIES,
-    *TUNINGS,
-    *FEEDS,
-    *PRECISIONS,
-    *DEVICES,
-    *AUGMENTATIONS,
-    *SPLIT_BY,
-    *TEST_COPIES,
+    word
+    for words in (
+        *(Parity, Tuning, Feed, Precision, AskedDevice),
+        *(Labels, Augmentation, SplitBy, TestCopies),
+    )
+    for word in get_args(words)
 ]
 
 
@@ -56,7 +52,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
     pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` each
     starts with every weight moved to a neighbouring float32 (a control of rounding; R6);
-    `deterministic` sets the frameworks' flags for it (see docs/determinism.md). `class_weights`
+    `deterministic` sets the frameworks' flags for it (see docs/method.md). `class_weights`
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
 
@@ -79,7 +75,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     frameworks: tuple[str, ...] = ("keras", "torch", "jax")
     architectures: tuple[str, ...] = ("unam",)
     dataset: str = "demo"
-    labels: str = "native"
+    labels: Labels = "native"
     channels: str = "rgb"
     image_key: str = "images"
     label_key: str = "ans"
@@ -106,8 +102,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     keep_best: KeepBest | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
-    precision: tuple[Literal["float32", "tf32", "bfloat16", "float64"], ...] = ("float32",)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: tuple[Precision, ...] = ("float32",)
+    device: AskedDevice = "auto"
     threads: int = 0
     feed: Feed = "auto"
     warmup_epochs: int = 0

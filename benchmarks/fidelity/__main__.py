@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m benchmarks.fidelity`: climb the ladder, print the verdict, keep every figure."""
 
 from __future__ import annotations
@@ -5,12 +6,12 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import stopping
 from benchmarks.fidelity.options import parser
+from results import cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,29 +19,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found a pair different, undecided or not comparable; 2 for bad input."""
     options = parser().parse_args(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
-    try:
-        return stopping.told(
-            partial(_asked(options), options, command), "the networks that were finished are kept"
-        )
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return cli.run(partial(_asked, options, command), "the networks that were finished are kept")
 
 
-def _asked(options: argparse.Namespace) -> Callable[[argparse.Namespace, list[str]], int]:
+def _asked(options: argparse.Namespace, command: list[str]) -> int:
     if options.native:
         from benchmarks.fidelity.attribution import run
 
-        return run.run
+        return run.run(options, command)
     others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
     if any(others):
-        return _other
+        return _other(options)
     from benchmarks.fidelity.climb import climb
 
-    return climb
+    return climb(options, command)
 
 
-def _other(options: argparse.Namespace, _: list[str]) -> int:
+def _other(options: argparse.Namespace) -> int:
     """Mutants, defaults, an explanation, a comparison or the outcome, as asked."""
     status = 0
     if options.defaults:

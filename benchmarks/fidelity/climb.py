@@ -29,17 +29,18 @@ from benchmarks.fidelity.rungs.divergence_run import against_own_noise
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.judge import judge
 from benchmarks.fidelity.rungs.settle import settled
-from benchmarks.process import device
+from benchmarks.process import device, interpreters
 from benchmarks.system import machine
-from frameworks.backend import Precision, framework, without_version
+from frameworks.backend import without_version
 from frameworks.spec.architecture import Architecture, load
 from results.parquet import findings as kept
 from results.store import Store
+from results.vocabulary import Precision, unknown
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is climbed before anything is kept: the cases of one network, or the optimizers alone.
+    """The unit that is measured, judged and saved together: one network, or the optimizers alone.
 
     noise: the plain cases of R5c. left_out: what was asked for and cannot be run.
     """
@@ -108,11 +109,7 @@ def _check_installed(names: Sequence[str]) -> None:
                 f"'{name}': the ladder runs in one interpreter; run it with that of the version, "
                 f"as in old/bin/python -m benchmarks.fidelity --frameworks {base}"
             )
-    if missing := {package for name in names for package in framework(name).missing_packages()}:
-        listed = " ".join(sorted(missing))
-        raise ValueError(
-            f"not installed: {listed}. Install with: pip install -c constraints.txt {listed}"
-        )
+    interpreters.check_here(names)
 
 
 def _check_device(options: argparse.Namespace) -> None:
@@ -253,8 +250,9 @@ def _rounding(options: argparse.Namespace) -> list[Precision]:
 def _optimizers(options: argparse.Namespace) -> list[str]:
     """Those asked for; Adam by default."""
     names: list[str] = options.optimizers or ["adam"]
-    if unknown := [name for name in names if name not in ladder.DYADIC]:
-        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(ladder.DYADIC)}")
+    for name in names:
+        if name not in ladder.DYADIC:
+            raise ValueError(unknown("optimizer", name, ladder.DYADIC))
     return names
 
 

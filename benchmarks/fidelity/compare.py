@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from results.views.identity import AUGMENTATION, GIVEN
+from results.given import AUGMENTATION, GIVEN
+from results.vocabulary import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,8 +126,8 @@ def _find(runs: pd.DataFrame, identifier: str, store: Store) -> pd.Series:
     if found.empty:
         known = [*runs["run_id"], *runs["execution_id"]]
         starts = {known_id[: len(identifier)]: known_id for known_id in reversed(known)}
-        near = difflib.get_close_matches(identifier, starts, n=1)
-        hint = f" (did you mean '{starts[near[0]]}'?)" if near else ""
+        near = nearest(identifier, starts)
+        hint = f" (did you mean '{starts[near]}'?)" if near else ""
         raise ValueError(
             f"no run '{identifier}' in {store.path}{hint}. "
             f"See: python -m results show --store {store.path}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import get_args
 
-from benchmarks.numeric import natural, positive, seconds, share
+from benchmarks.config.options import add
+from results import cli
+from results.cli import natural, positive, share
+from results.vocabulary import Device
 
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
 
@@ -29,16 +32,15 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """The command line."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.fidelity",
-        description="Do the frameworks train the same network? Measured, rung by rung.",
+    line = cli.parser(
+        "benchmarks.fidelity",
+        "Do the frameworks train the same network? Measured, rung by rung.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    line.add_argument("--frameworks", nargs="+", default=["keras", "torch", "jax"], metavar="NAME")
-    line.add_argument("--architectures", nargs="+", default=["unam", "c2"], metavar="NAME|FILE")
+    add(line, "frameworks", default=["keras", "torch", "jax"])
+    add(line, "architectures", default=["unam", "c2"])
     line.add_argument(
         "--rungs",
         nargs="+",
@@ -54,17 +56,13 @@ def parser() -> argparse.ArgumentParser:
         help="for R4 and R5 (default adam): "
         "adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
     )
-    line.add_argument(
-        "--precision",
-        nargs="+",
-        choices=("float64", "float32", "tf32", "bfloat16"),
+    add(
+        line,
+        "precision",
         default=["float64", "float32"],
-        metavar="P",
         help="float64 float32 tf32 bfloat16 (default the first two); tf32 is a GPU's",
     )
-    line.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where frameworks compute"
-    )
+    add(line, "device", choices=get_args(Device), default="cpu", help="cpu (default) or cuda")
     line.add_argument(
         "--size",
         type=natural,
@@ -95,18 +93,19 @@ def parser() -> argparse.ArgumentParser:
         "else 1; of R5 1/16 with batch norm, else 1 for SGD and 1/4 for the others); at a larger "
         "one rounding grows from step to step, at a smaller one it counts for more in each",
     )
-    line.add_argument("--batch-size", type=positive, default=8, metavar="N")
+    add(line, "batch_size", nargs=None, default=8)
     line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")
     line.add_argument(
         "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
     )
-    line.add_argument(
-        "--tuning",
-        choices=("idiomatic", "tuned"),
+    add(
+        line,
+        "tuning",
+        nargs=None,
         default="idiomatic",
         help="which backends climb (default idiomatic); the reference is the same for both",
     )
-    line.add_argument("--threads", type=positive, default=1)
+    add(line, "threads", default=1, help="CPU threads of a process (default 1)")
     line.add_argument(
         "--parallel",
         type=positive,
@@ -115,11 +114,10 @@ def parser() -> argparse.ArgumentParser:
         help="processes at a time, each of --threads (default 1)",
     )
     line.add_argument("--store", default="runs", metavar="DIR")
-    line.add_argument(
-        "--timeout",
-        type=seconds,
+    add(
+        line,
+        "timeout",
         default=3600.0,
-        metavar="SECONDS",
         help="a process that finishes no case for so long is killed (default 3600)",
     )
     other = line.add_argument_group("instead of the ladder")

@@ -4,19 +4,14 @@ the interpreters that runs are given."""
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
-from benchmarks.config.runconfig import Device
 from benchmarks.limits.found import Limits, Sample
-from benchmarks.process.environment import environment, limited_to
-from benchmarks.system import machine
+from benchmarks.process.spawn import ask
 from frameworks.backend import framework
+from results.vocabulary import Device
 
 # The framework of the registry whose environment a library is given.
 LIBRARIES = {"torch": "torch", "jax": "jax", "tensorflow": "keras"}
@@ -51,7 +46,7 @@ def collect(
             missing[library] = "not installed"
             continue
         tell(f"limits of the {device} by {library}: {', '.join(wanted)} products, copying")
-        found, reason = _measured(library, wanted, device, threads, sys.executable)
+        found, reason = _measured(library, wanted, device, threads)
         samples += found
         if reason:
             missing[library] = reason
@@ -74,30 +69,16 @@ def library_of(name: str) -> str:
 
 
 def _measured(
-    library: str, precisions: Sequence[str], device: Device, threads: int, python: str
+    library: str, precisions: Sequence[str], device: Device, threads: int, python: str = ""
 ) -> tuple[list[Sample], str]:
     """A library's samples, and why there are not more."""
-    with tempfile.TemporaryDirectory() as scratch, limited_to(threads):
-        variables = environment(
-            LIBRARIES[library], device=device, threads=threads, scratch=Path(scratch)
-        )
-        try:
-            done = subprocess.run(
-                [
-                    *(python, "-m", "benchmarks.limits.measure"),
-                    *(library, device, str(threads), *precisions),
-                ],
-                env=variables,
-                cwd=machine.ROOT,
-                capture_output=True,
-                timeout=_LIBRARY_SECONDS,
-                check=False,
-            )
-            output, reason = done.stdout, ""
-            if done.returncode:
-                last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-                reason = "".join(last) or f"status {done.returncode}"
-        except subprocess.TimeoutExpired as expired:
-            output, reason = expired.stdout or b"", f"not done after {_LIBRARY_SECONDS:.0f} s"
-    lines = output.rpartition(b"\n")[0].splitlines()
-    return [msgspec.json.decode(line, type=Sample) for line in lines], reason
+    found, reason = ask(
+        "benchmarks.limits.measure",
+        [library, device, str(threads), *precisions],
+        LIBRARIES[library],
+        limit=_LIBRARY_SECONDS,
+        device=device,
+        threads=threads,
+        python=python,
+    )
+    return [msgspec.convert(one, Sample) for one in found], reason

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.limits.timing import Repeated
-from frameworks.backend import Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.jax.settings import configure
+from results.vocabulary import Precision
 
 _TYPES = {"bfloat16": jnp.bfloat16, "float64": jnp.float64}
 

@@ -7,8 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.limits.timing import Repeated
-from frameworks.backend import Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.keras.engines import TensorFlowEngine
+from results.vocabulary import Precision
 
 _TYPES = {"bfloat16": tf.bfloat16, "float64": tf.float64}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from benchmarks.limits.timing import Repeated
-from frameworks.backend import Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.torch.backend import configure
+from results.vocabulary import Precision
 
 _TYPES = {"bfloat16": torch.bfloat16, "float64": torch.float64}
 

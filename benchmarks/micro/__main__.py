@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The yardstick: `python -m benchmarks.micro`. Each framework in processes of its own."""
 
 from __future__ import annotations
@@ -8,15 +9,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from benchmarks import stopping
-from benchmarks.numeric import positive, seconds
-
-FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
-ARCHITECTURES = ("unam", "c2")
-PRECISIONS = ("float32", "tf32", "bfloat16")
+from benchmarks.config.options import add
+from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
+from benchmarks.micro.options import parser as common
+from results import cli
 
 
 @dataclass(frozen=True)
@@ -32,39 +32,34 @@ class Cell:
         return f"{self.architecture} {self.framework} {self.precision} batch {self.batch_size}"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """The command line."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.micro",
-        description="Bare hand-written loops beside the harness's backends, in processes of their "
-        "own, which take turns.",
+    line = common(
+        "benchmarks.micro",
+        "Bare hand-written loops beside the harness's backends, in processes of their own, which "
+        "take turns.",
     )
-    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
-    line.add_argument(
-        "--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES)
-    )
-    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", nargs="+", type=positive, default=[64], metavar="N")
+    add(line, "frameworks", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
+    add(line, "architectures", choices=ARCHITECTURES, default=ARCHITECTURES, help="unam c2")
+    add(line, "batch_size", default=[64])
     line.add_argument(
         "--steps",
-        type=positive,
+        type=cli.positive,
         default=3,
+        metavar="N",
         help="steps of a block (default 3), of larger batches fewer: as many images, 2 at least",
     )
-    line.add_argument("--blocks", type=positive, default=2, help="blocks of a process (default 2)")
-    line.add_argument(
-        "--processes",
-        type=positive,
+    add_number(line, "blocks", 2, "blocks of a process")
+    add(
+        line,
+        "processes",
         default=6,
-        metavar="N",
         help="of each framework and network (default 6; with fewer there is no 95 %% interval)",
     )
-    line.add_argument("--threads", type=positive, default=2)
-    line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    line.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32"])
+    add(line, "precision", choices=PRECISIONS, default=["float32"], help=" ".join(PRECISIONS))
     line.add_argument(
         "--together",
-        type=positive,
+        type=cli.positive,
         default=1,
         metavar="N",
         help="processes made ready side by side; they are timed a block each in turn, the others "
@@ -72,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     line.add_argument(
         "--epoch-images",
-        type=positive,
+        type=cli.positive,
         default=0,
         metavar="N",
         help="images of the timed epoch (default twice the steps and half a batch)",
@@ -80,14 +75,12 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--quick", action="store_true", help="3 processes of a block of 2 steps of 16 images"
     )
-    line.add_argument(
-        "--timeout",
-        type=seconds,
+    add(
+        line,
+        "timeout",
         default=1800.0,
-        metavar="SECONDS",
         help="until a process is ready, and of each block",
     )
-    line.add_argument("--output", metavar="FILE.json", help="every time and ratio, as data")
     return line
 
 
@@ -95,12 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a contest failed, 2 for bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
-    try:
-        kept = f"{options.output} has the contests before" if options.output else "nothing is kept"
-        return stopping.told(partial(_contests, options, arguments), kept)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    kept = f"{options.output} has the contests before" if options.output else "nothing is kept"
+    return cli.run(partial(_contests, options, arguments), kept)
 
 
 def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -160,15 +149,19 @@ def _content(done: list[dict[str, Any]], failed: dict[Cell, str]) -> dict[str, A
 
 def _show(done: list[dict[str, Any]]) -> None:
     """The table, the peaks, and what there is not."""
-    from benchmarks.micro.ratios import left_out, peaks, ratios
+    from benchmarks.micro.ratios import left_out, noise, peaks, ratios
 
-    for ratio in ratios(done) if done else []:
+    found = ratios(done) if done else []
+    for ratio in found:
         of = "processes" if ratio.processes > 1 else "process, its blocks"
         print(
             f"{ratio.architecture:6} {ratio.framework:11} {ratio.precision:8} {ratio.batch_size:4} "
-            f"{ratio.quantity:27} {ratio.interval.median:6.3f}  {ratio.interval.words()}  "
+            f"{ratio.quantity:27} {ratio.interval.value:6.3f}  {ratio.interval.words('.3f')}  "
             f"{ratio.processes} {of}"
         )
+    for (name, architecture, precision, batch), floor in noise(found).items():
+        if isfinite(floor):
+            print(f"{architecture:6} {name:11} {precision:8} {batch:4} noise floor {floor:.1%}")
     for (name, precision), (low, median, high) in peaks(done).items():
         print(
             f"{name}: its own {precision} matrix product reached {median / 1e9:.0f} GFLOP/s "

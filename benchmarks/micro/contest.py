@@ -1,9 +1,8 @@
 """One framework in a process of its own: bare loops and backends, block after block.
 
-`python -m benchmarks.micro.contest SETTINGS OUTPUT.json`, the settings as JSON; `__main__` sets the
+`python -m benchmarks.micro.contest SETTINGS`, the settings as JSON; `__main__` sets the
 environment. Every block runs each contestant once, in an order drawn anew, and a matrix product
-beside them.
-"""
+beside them."""
 
 from __future__ import annotations
 
@@ -12,23 +11,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from benchmarks.micro.process_wide import settings_now
+from benchmarks.process.channel import Channel
 from benchmarks.process.environment import recorded
 from benchmarks.process.turns import Turns
 from benchmarks.system import machine
 from datasets.batches import Epoch, split_into_batches
-from frameworks.backend import Backend, Precision, Runtime, framework
+from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture, Dropout, load
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.vocabulary import Precision
 
 # Of each framework, where its bare loops are.
 BARE = {
@@ -305,10 +305,10 @@ def _without_dropout(architecture: Architecture) -> Architecture:
     return msgspec.structs.replace(architecture, layers=layers)
 
 
-def main(settings_json: str, output: str) -> int:
-    """Time what the settings say, and write what was found."""
+def main(settings_json: str) -> int:
+    """Time what the settings say, and tell what was found."""
     settings = msgspec.json.decode(settings_json, type=Settings)
-    Path(output).write_bytes(msgspec.json.encode(run(settings)))
+    Channel().send("facts", values=run(settings))
     return 0
 
 

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """What each choice of a tuned backend gains: `python -m benchmarks.micro.gains`.
 
 The tuned backend as it is, and once without each of its choices, in interleaved blocks of one
@@ -16,15 +17,18 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks import stopping
-from benchmarks.micro.contest import turned
+from benchmarks.config.options import add
 from benchmarks.micro.inside import check, run_inside
-from benchmarks.micro.ratios import Interval, median_interval
-from benchmarks.numeric import positive
+from benchmarks.micro.options import FRAMEWORKS, PRECISIONS, add_number
+from benchmarks.micro.options import parser as common
+from benchmarks.process.channel import Channel
+from results import cli
 
-FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")
+if TYPE_CHECKING:
+    from results.stats import intervals
+
 HERE = {  # choices that do nothing on this device or engine are left out
     "keras": {"staged", "many_steps"},
     "keras@torch": {"staged"},
@@ -34,25 +38,26 @@ ON_GPU_ALONE = {"compiled", "one_graph", "counted"}
 ENVIRONMENT = "environment"  # what is set before the process starts
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """The command line."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.micro.gains",
-        description="What each choice of the tuned backends gains, in interleaved blocks.",
+    line = common(
+        "benchmarks.micro.gains",
+        "What each choice of the tuned backends gains, in interleaved blocks.",
     )
-    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
+    add(line, "frameworks", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
     line.add_argument("--architecture", default="unam", metavar="NAME")
-    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
-    line.add_argument("--steps", type=positive, default=3, help="steps of a block (default 3)")
-    line.add_argument("--blocks", type=positive, default=5, help="blocks (default 5)")
-    line.add_argument(
-        "--pairs", type=positive, default=6, help="of processes, for the environment (default 6)"
+    add(line, "batch_size", nargs=None, default=64)
+    add_number(line, "steps", 3, "steps of a block")
+    add_number(line, "blocks", 5, "blocks")
+    add_number(line, "pairs", 6, "of processes, for the environment")
+    add(
+        line,
+        "precision",
+        nargs=None,
+        choices=PRECISIONS,
+        default="float32",
+        help=" ".join(PRECISIONS),
     )
-    line.add_argument("--threads", type=positive, default=2)
-    line.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    line.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
-    line.add_argument("--output", metavar="FILE.json", help="every time and gain, as data")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
     line.add_argument("--tuned-alone", action="store_true", help=argparse.SUPPRESS)
     return line
@@ -62,14 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a framework failed, 2 for bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
-    try:
-        if options.inside:
-            Path(options.output).write_text(json.dumps(_measure(options)), encoding="utf-8")
-            return 0
-        return stopping.told(partial(_gains, options, arguments))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return cli.run(partial(_inside_of if options.inside else _gains, options, arguments))
+
+
+def _inside_of(options: argparse.Namespace, _: list[str]) -> int:
+    Channel().send("facts", values=_measure(options))
+    return 0
 
 
 def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -83,15 +86,18 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         threads=options.threads,
         precisions=[options.precision],
     )
+    from benchmarks.micro.ratios import row as interval_row
+    from results.stats import intervals
+
     origin = provenance("benchmarks.micro.gains", arguments)
     rows: list[dict[str, Any]] = []
     seconds: dict[str, Any] = {}
     failed = 0
 
-    def gain(name: str, choice: str, what: str, interval: Interval, of: str) -> None:
-        row = {"framework": name, "choice": choice, "what": what, "gain": interval.median}
-        rows.append(row | interval.row() | {of: interval.values})
-        told = f"{interval.median:.2f} | {interval.words()} of {interval.values} {of}"
+    def gain(name: str, choice: str, what: str, interval: intervals.Interval, of: str) -> None:
+        row = {"framework": name, "choice": choice, "what": what, "gain": interval.value}
+        rows.append(row | interval_row(interval) | {of: interval.n})
+        told = f"{interval.value:.2f} | {interval.words('.3f')} | {interval.n} {of}"
         print(f"| {name} | {what} | {told} |", flush=True)
 
     for name in options.frameworks:
@@ -104,7 +110,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             if choice != "tuned":
                 what = found["choices"].get(choice, "all of it: idiomatic over tuned")
                 ratios = [a / b for a, b in zip(times, found["seconds"]["tuned"], strict=True)]
-                gain(name, choice, what, median_interval(ratios, independent=False), "blocks")
+                gain(name, choice, what, intervals.median(ratios, independent=False), "blocks")
         if variables := _environment(name, options.device):
             pairs = _pairs(name, arguments, options)
             if pairs is None:
@@ -113,7 +119,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             seconds[name][ENVIRONMENT] = pairs
             medians = {tuning: [median(blocks) for blocks in pairs[tuning]] for tuning in pairs}
             ratios = [a / b for a, b in zip(medians["idiomatic"], medians["tuned"], strict=True)]
-            gain(name, ENVIRONMENT, variables, median_interval(ratios), "pairs of processes")
+            gain(name, ENVIRONMENT, variables, intervals.median(ratios), "pairs of processes")
     if options.output:
         content = origin | {"gains": rows, "seconds": seconds}
         Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -139,6 +145,8 @@ def _pairs(
 ) -> dict[str, list[list[float]]] | None:
     """Seconds of the tuned backend's blocks, process by process, in its own environment ("tuned")
     and in the idiomatic one, in turn; None where a process failed."""
+    from benchmarks.micro.contest import turned
+
     found: dict[str, list[list[float]]] = {"tuned": [], "idiomatic": []}
     for pair in range(options.pairs):
         for tuning in turned(list(found), pair):
@@ -161,6 +169,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each block by what is left out; "tuned" leaves nothing out."""
     import numpy as np
 
+    from benchmarks.micro.contest import turned
     from benchmarks.micro.process_wide import settings_now
     from datasets.batches import Epoch, split_into_batches
     from frameworks.backend import Runtime, framework

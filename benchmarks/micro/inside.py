@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +27,10 @@ def check(
     On a GPU each framework is tried there first, in a process of its own.
     """
     from benchmarks.process import device as devices
+    from benchmarks.runner.interpreters import check_here
     from benchmarks.system import machine
-    from frameworks.backend import framework
 
-    lacking = {name: framework(name).missing_packages() for name in frameworks}
-    if lacking := {name: packages for name, packages in lacking.items() if packages}:
-        needs = "; ".join(f"{name} needs {', '.join(lacking[name])}" for name in lacking)
-        packages = dict.fromkeys(package for found in lacking.values() for package in found)
-        raise ValueError(
-            f"not installed: {needs}. Install with: python -m pip install -c constraints.txt "
-            f"{' '.join(packages)}; or name others with --frameworks."
-        )
+    check_here(frameworks)
     usable = len(machine.usable_cpus())
     if not 1 <= threads <= usable:
         raise ValueError(f"--threads {threads}: must be 1 to {usable}, the CPUs at hand.")
@@ -48,80 +41,57 @@ def check(
 
 @dataclass(frozen=True)
 class Job:
-    """`python -m COMMAND FILE`, in the environment of a framework's tuning."""
+    """`python -m COMMAND`, in the environment of a framework's tuning."""
 
     command: Sequence[str]
     framework: str
     tuning: str = "tuned"
 
 
-Result = tuple[dict[str, Any] | None, str]  # the JSON that a job wrote, or None and why not
+Result = tuple[dict[str, Any] | None, str]  # what a job told, or None and why not
 
 
 def run_together(
-    jobs: Sequence[Job], *, device: str, threads: int, timeout: float | None = None
+    jobs: Sequence[Job], *, device: str, threads: int, timeout: float = 0.0
 ) -> list[Result]:
     """All made ready side by side, each on `threads` CPUs, then timed one at a time: a block each
     in turn (`benchmarks.process.turns`), while the others wait and do nothing.
 
     Args:
-        timeout: seconds until each must be ready, and for each block; None is never.
+        timeout: seconds until each must be ready, and for each block; 0 is never.
     """
-    from benchmarks.process import launch
-    from benchmarks.process.alternate import Process
+    from benchmarks.process.alternate import Process, alternate
+    from benchmarks.process.environment import environment
+    from benchmarks.process.spawn import Child
 
     with tempfile.TemporaryDirectory(prefix="micro-") as directory, ExitStack() as stack:
-        started: list[tuple[Process, Path]] = []
+        started: list[Process] = []
         for number, job in enumerate(jobs):
             scratch = Path(directory) / str(number)
             scratch.mkdir()
-            target = scratch / "output.json"
-            variables = launch.environment(
+            variables = environment(
                 job.framework,
                 device=device,  # type: ignore[arg-type]
                 threads=threads,
                 scratch=scratch,
                 tuning=job.tuning,
             )
-            command = [sys.executable, "-m", *job.command, str(target)]
-            process = Process(command, variables)
-            stack.callback(process.close)
+            module, *arguments = job.command
             # XLA takes its threads from the affinity alone
-            with launch.limited_to(threads, after=number * threads):
-                process.go()
-            started.append((process, target))
-        late: set[Process] = set()
-        going = _waited_for([process for process, _ in started], timeout, late)
-        while going:
-            following = []
-            for process in going:
-                process.go()
-                following += _waited_for([process], timeout, late)
-            going = following
-        return [
-            (None, f"not done after {timeout:.0f} s") if process in late else _read(process, target)
-            for process, target in started
-        ]
+            start = partial(Child, module, arguments, threads=threads, after=number * threads)
+            process = Process(start, variables)
+            stack.callback(process.close)
+            process.go()
+            started.append(process)
+        alternate([process for process in started if process.wait(timeout)], timeout)
+        return [_result(process) for process in started]
 
 
-def _waited_for(
-    processes: Sequence[Process], timeout: float | None, late: set[Process]
-) -> list[Process]:
-    """Those that have given their turn back and go on; those out of time are put among the late."""
-    going = []
-    for process in processes:
-        try:
-            if process.wait(timeout):
-                going.append(process)
-        except TimeoutError:
-            late.add(process)
-    return going
-
-
-def _read(process: Process, target: Path) -> Result:
-    if process.status or not target.exists():
-        return None, (process.errors()[-1:] or [f"status {process.status}"])[0]
-    return json.loads(target.read_text(encoding="utf-8")), ""
+def _result(process: Process) -> Result:
+    if reason := process.child.failure():
+        return None, reason
+    found = [event["values"] for event in process.told if event["event"] == "facts"]
+    return (found[-1], "") if found else (None, "it told no result")
 
 
 def run_inside(
@@ -133,12 +103,11 @@ def run_inside(
     threads: int,
     tuning: str = "tuned",
 ) -> dict[str, Any] | None:
-    """`python -m MODULE ARGUMENTS --inside FRAMEWORK --output FILE`, and the JSON it wrote.
+    """What `python -m MODULE ARGUMENTS --inside FRAMEWORK` told.
 
     None where it failed; the last line of its error output is told.
     """
-    command = [module, *arguments, "--inside", framework, "--output"]
-    job = Job(command, framework, tuning)
+    job = Job([module, *arguments, "--inside", framework], framework, tuning)
     [(found, reason)] = run_together([job], device=device, threads=threads)
     if found is None:
         print(f"failed: {framework}: {reason}", file=sys.stderr)

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """How fast each framework's kernels are, layer by layer: `python -m benchmarks.micro.layers`.
 
 Every convolution and dense layer of a network alone: forward pass, gradient of the input, gradient
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +18,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from benchmarks import stopping
+from benchmarks.config.options import add
 from benchmarks.micro.bare.networks import named
 from benchmarks.micro.inside import check, run_inside
+from benchmarks.micro.options import ARCHITECTURES, add_number
+from benchmarks.micro.options import parser as common
 from benchmarks.micro.provenance import provenance
-from benchmarks.numeric import positive
+from benchmarks.process.channel import Channel
+from results import cli
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FRAMEWORKS = ("torch", "jax", "keras")
 PASSES = ("forward", "input gradient", "kernel gradient")
@@ -55,7 +61,7 @@ class Work:
     @property
     def flops(self) -> int:
         """Operations of one pass; a multiply-add is 2."""
-        return 2 * int(np.prod(self.output_shape)) * int(np.prod(self.kernel_shape[:-1]))
+        return 2 * math.prod(self.output_shape) * math.prod(self.kernel_shape[:-1])
 
 
 def works(architecture: str, size: int, batch: int) -> list[Work]:
@@ -74,26 +80,22 @@ def works(architecture: str, size: int, batch: int) -> list[Work]:
         elif layer[0] == "pool":
             shape = (shape[0] // 2, shape[1] // 2, shape[2])
         elif layer[0] == "flatten":
-            shape = (int(np.prod(shape)),)
+            shape = (math.prod(shape),)
         if layer[0] in ("conv", "dense"):
             found.append(Work(name, (batch, *source), kernel, (batch, *shape), not found))
     return found
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """The command line."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.micro.layers",
-        description="Each layer's three passes alone, in each framework, beside a matrix product.",
+    line = common(
+        "benchmarks.micro.layers",
+        "Each layer's three passes alone, in each framework, beside a matrix product.",
     )
-    line.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=list(FRAMEWORKS))
-    line.add_argument("--architecture", choices=("unam", "c2"), default="unam")
-    line.add_argument("--size", type=positive, default=69, metavar="PIXELS")
-    line.add_argument("--batch-size", type=positive, default=64, metavar="N")
-    line.add_argument("--blocks", type=positive, default=7, help="times of each (default 7)")
-    line.add_argument("--threads", type=positive, default=2)
-    line.add_argument("--device", choices=tuple(SIDES), default="cpu")
-    line.add_argument("--output", metavar="FILE.json", help="every time, as data")
+    add(line, "frameworks", choices=FRAMEWORKS, default=FRAMEWORKS, help=" ".join(FRAMEWORKS))
+    line.add_argument("--architecture", choices=ARCHITECTURES, default="unam")
+    add(line, "batch_size", nargs=None, default=64)
+    add_number(line, "blocks", 7, "times of each")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process
     return line
 
@@ -102,20 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0, 1 when a framework failed, 2 for bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
-    try:
-        layers = works(options.architecture, options.size, options.batch_size)
-        if options.inside:
-            found = _measure(layers, options)
-            Path(options.output).write_text(json.dumps(found), encoding="utf-8")
-            return 0
-        check(options.frameworks, device=options.device, threads=options.threads)
-        return stopping.told(partial(_all, layers, options, arguments))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return cli.run(partial(_all, options, arguments))
 
 
-def _all(layers: list[Work], options: argparse.Namespace, arguments: list[str]) -> int:
+def _all(options: argparse.Namespace, arguments: list[str]) -> int:
+    layers = works(options.architecture, options.size, options.batch_size)
+    if options.inside:
+        Channel().send("facts", values=_measure(layers, options))
+        return 0
+    check(options.frameworks, device=options.device, threads=options.threads)
     origin = provenance("benchmarks.micro.layers", arguments)
     seconds: dict[str, dict[str, list[float]]] = {}
     for name in options.frameworks:
@@ -191,6 +188,8 @@ def _measure(layers: Sequence[Work], options: argparse.Namespace) -> dict[str, l
 
 def _arrays(work: Work) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Input, kernel and gradient of the output, float32."""
+    import numpy as np
+
     generator = np.random.default_rng(0)
     shapes = (work.input_shape, work.kernel_shape, work.output_shape)
     x, kernel, slope = (generator.standard_normal(shape, dtype=np.float32) for shape in shapes)
@@ -248,6 +247,7 @@ def _torch(layers: Sequence[Work], device: str, threads: int) -> Kernels:
 def _jax(layers: Sequence[Work], device: str, threads: int) -> Kernels:
     """The tuned backend's convolutions; XLA takes its threads from the affinity."""
     import jax
+    import numpy as np
 
     from frameworks.jax import convolution, settings
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,17 @@ from frameworks.spec.defaults import fill_architecture
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Adam
 from frameworks.spec.roofline import least_seconds
+from results.stats.intervals import Interval, median_of_medians
+from results.stats.noise import noise_floor
 
-LEVEL = 0.95
+AGAIN = "tuned / the same again"
 # quantity: the contestants whose times are divided
 SPEEDS = {
     "idiomatic / bare tutorial": ("tutorial", "idiomatic"),
     "idiomatic / untouched fit": ("fit", "idiomatic"),
     "tuned / best bare": ("best", "tuned"),
     "tuned / idiomatic": ("idiomatic", "tuned"),
-    "tuned / the same again": ("again", "tuned"),
+    AGAIN: ("again", "tuned"),
 }
 _CELL = ("framework", "architecture", "precision")
 # contestant: the quantities that cannot be had without it
@@ -30,70 +32,6 @@ NEEDING = {
     "best": ("tuned / best bare", "epoch / bare steps", "best bare achieved / peak"),
     "fit": ("idiomatic / untouched fit",),
 }
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A median and an interval about it.
-
-    coverage: the probability that such an interval holds the true median of independent values; a
-    range below `LEVEL`. NaN for the blocks of one process, which are not independent values of
-    what another process would find.
-    """
-
-    median: float
-    low: float
-    high: float
-    coverage: float
-    values: int
-
-    @property
-    def is_range(self) -> bool:
-        """Whether `low` and `high` are no interval of 95 %, but the lowest and highest seen."""
-        return not self.coverage >= LEVEL
-
-    def words(self) -> str:
-        """As it is printed and put into tables."""
-        if not self.is_range:
-            return f"[{self.low:.3f}, {self.high:.3f}]"
-        covers = "" if math.isnan(self.coverage) else f", {self.coverage:.1%}"
-        return f"range {self.low:.3f} to {self.high:.3f}{covers}"
-
-    def row(self) -> dict[str, Any]:
-        """As part of a row of a table."""
-        coverage = None if math.isnan(self.coverage) else self.coverage
-        return {
-            "median": self.median,
-            "low": self.low,
-            "high": self.high,
-            "coverage": coverage,
-            "is_range": self.is_range,
-        }
-
-
-def median_interval(values: Sequence[float], *, independent: bool = True) -> Interval:
-    """The median and its exact interval between two order statistics.
-
-    (x_k, x_(n+1-k)) of n independent values of any continuous distribution holds its median with
-    probability 1 - 2 P(B < k), B binomial (n, 1/2) (David & Nagaraja 2003, Order Statistics, 7.1).
-    The narrowest of at least 95 % is taken. Below 6 values there is none: the range is given, with
-    its coverage.
-
-    Args:
-        independent: False for the blocks of one process: their range, without a coverage.
-    """
-    ordered = sorted(values)
-    count = len(ordered)
-    if not independent or count < 2:
-        return Interval(float(np.median(ordered)), ordered[0], ordered[-1], math.nan, count)
-    place, below = 1, 1 / 2**count  # P(B < place)
-    while True:
-        further = below + math.comb(count, place) / 2**count
-        if 1 - 2 * further < LEVEL:
-            break
-        place, below = place + 1, further
-    low, high = ordered[place - 1], ordered[count - place]
-    return Interval(float(np.median(ordered)), low, high, 1 - 2 * below, count)
 
 
 @dataclass(frozen=True)
@@ -118,10 +56,34 @@ class Ratio:
             "precision": self.precision,
             "batch_size": self.batch_size,
             "quantity": self.quantity,
-            **self.interval.row(),
+            **row(self.interval),
             "processes": self.processes,
             "values": list(self.values),
         }
+
+
+def row(interval: Interval) -> dict[str, Any]:
+    """An interval as part of a row of a table; what it has not is null."""
+    numbers = {
+        "median": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "coverage": interval.coverage,
+    }
+    given = {name: None if isnan(value) else value for name, value in numbers.items()}
+    return given | {"is_range": interval.is_range}
+
+
+def noise(found: Sequence[Ratio]) -> dict[tuple[str, str, str, int], float]:
+    """The noise floor of each framework, network, precision and batch size, a share: by the
+    processes' ratios of the tuned backend to itself."""
+    return {
+        (one.framework, one.architecture, one.precision, one.batch_size): noise_floor(
+            np.log(one.values), equal=True
+        )
+        for one in found
+        if one.quantity == AGAIN
+    }
 
 
 def ratios(contests: Sequence[dict[str, Any]]) -> list[Ratio]:
@@ -145,10 +107,7 @@ def ratios(contests: Sequence[dict[str, Any]]) -> list[Ratio]:
         for quantity in dict.fromkeys(name for process in processes for name in process):
             blocks = [process[quantity] for process in processes if quantity in process]
             values = [float(np.median(block)) for block in blocks]
-            if len(blocks) > 1:
-                interval = median_interval(values)
-            else:
-                interval = median_interval(blocks[0].tolist(), independent=False)
+            interval = median_of_medians(blocks)
             found.append(Ratio(*key, quantity, interval, len(blocks), tuple(values)))
     return found
 

@@ -13,7 +13,7 @@ import os
 import pytest
 
 from benchmarks.micro.contest import BARE, Contest, Settings
-from benchmarks.process import launch
+from benchmarks.process.environment import limited_to
 from benchmarks.system import machine
 from frameworks.backend import framework
 
@@ -30,7 +30,7 @@ def limited():
     if missing := framework(FRAMEWORK).missing_packages():
         pytest.exit(f"MICRO_FRAMEWORK is '{FRAMEWORK}', which needs {', '.join(missing)}", 2)
     os.environ.update(framework(FRAMEWORK).environment)
-    with launch.limited_to(THREADS):
+    with limited_to(THREADS):
         yield
 
 

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """What saved networks see in one galaxy: the output of every convolution, by framework.
 
     python -m benchmarks.models.feature_maps --models runs/models --galaxy 111 --output maps
@@ -13,40 +14,30 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
+from results import cli
+from results.vocabulary import near_miss
 
-from benchmarks.config.runconfig import RunConfig
-from benchmarks.models import saved
-from benchmarks.models.saved import Description, SavedModel
-from benchmarks.process.environment import environment
-from benchmarks.process.failures import message
-from benchmarks.system import machine
-from datasets.catalog import Dataset
-from datasets.catalog import load as load_dataset
-from frameworks.backend import framework, without_version
-from frameworks.backend import frameworks as known_frameworks
-from frameworks.spec.architecture import Conv
-from frameworks.spec.reading import near_miss
-from results.task import WHICH_RUN, stored, task_id
+if TYPE_CHECKING:
+    import numpy as np
 
-BAD_INPUT = 2
-_LOG_LINES = 15
+    from benchmarks.config.runconfig import RunConfig
+    from benchmarks.models.saved import Description, SavedModel
+    from datasets.catalog import Dataset
+
+_MAPS_SECONDS = 1800.0  # for one galaxy
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """The command line; `python -m report feature-maps` passes its own on to it."""
-    made = argparse.ArgumentParser(
-        prog="python -m benchmarks.models.feature_maps",
-        description="Compute the output of every convolution of saved networks for one galaxy.",
-        allow_abbrev=False,
+    made = cli.parser(
+        "benchmarks.models.feature_maps",
+        "Compute the output of every convolution of saved networks for one galaxy.",
     )
     made.add_argument("--models", type=Path, required=True, metavar="DIR")
     made.add_argument("--output", type=Path, required=True, metavar="DIR")
@@ -61,13 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     options = parser().parse_args(arguments)
-    try:
-        for path in compute(options):
-            print(path)
-    except (ValueError, OSError) as error:
-        print(f"error: {message(error)}", file=sys.stderr)
-        return BAD_INPUT
-    return 0
+    return cli.run(lambda: print(*compute(options), sep="\n"))
 
 
 def compute(options: argparse.Namespace) -> list[Path]:
@@ -76,6 +61,8 @@ def compute(options: argparse.Namespace) -> list[Path]:
     Raises:
         ValueError, OSError: no such models, galaxy or framework; the message says what to do.
     """
+    from benchmarks.models import saved
+
     groups = chosen(
         saved.find(options.models), options.frameworks, options.architectures, options.seed
     )
@@ -105,6 +92,10 @@ def chosen(
     Raises:
         ValueError: what is asked for is not among them.
     """
+    from benchmarks.models.saved import DESCRIPTION
+    from frameworks.backend import frameworks as known_frameworks
+    from frameworks.backend import is_target, without_version
+
     asked = {
         "framework": frameworks or [],
         "architecture": architectures or [],
@@ -135,10 +126,11 @@ def chosen(
             first[name] = min(config.seed, first.get(name, config.seed))
         kept = [m for m in kept if m.about.config.seed == first[m.about.config.architecture.name]]
     groups: dict[tuple, dict[str, SavedModel]] = {}
-    for model in sorted(kept, key=lambda one: (one.directory / saved.DESCRIPTION).stat().st_mtime):
+    for model in sorted(kept, key=lambda one: (one.directory / DESCRIPTION).stat().st_mtime):
         config = model.about.config
         groups.setdefault(_key(model.about), {})[config.framework] = model
-    order = list(known_frameworks())
+    order = [*known_frameworks()]
+    order += sorted({m.about.config.framework for m in kept if is_target(m.about.config.framework)})
     named: dict[str, list[SavedModel]] = {}
     for members in groups.values():
         names = sorted(members, key=lambda name: (order.index(without_version(name)), name))
@@ -162,6 +154,8 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
     Raises:
         ValueError, OSError: it cannot be loaded, is not the one trained on, or has no such row.
     """
+    from datasets.catalog import load as load_dataset
+
     about = model.about
     settings = dict(about.data)
     name = dataset or settings.pop("dataset", "")
@@ -192,6 +186,8 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
 
 def _as_trained(picture: np.ndarray, config: RunConfig, data: Dataset) -> np.ndarray:
     """The picture in the size that the network takes: of a larger one the middle (crops)."""
+    import numpy as np
+
     height, width, channels = config.data.input_shape
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     if min(top, left) < 0 or picture.shape[2] != channels:
@@ -207,6 +203,10 @@ def _write(
     path: Path, group: Sequence[SavedModel], picture: np.ndarray, about: Mapping[str, Any]
 ) -> None:
     """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
+    import numpy as np
+
+    from frameworks.spec.architecture import Conv
+
     first = group[0]
     layers = [
         layer.name for layer in first.about.config.architecture.layers if isinstance(layer, Conv)
@@ -256,42 +256,39 @@ def _write(
 
 def difference(maps: np.ndarray, others: np.ndarray) -> float:
     """Largest difference of two arrays relative to the largest value of the second."""
-    largest = float(np.abs(others).max())
-    return float(np.abs(maps - others).max()) / largest if largest else float(np.abs(maps).max())
+    largest = float(abs(others).max())
+    return float(abs(maps - others).max()) / largest if largest else float(abs(maps).max())
 
 
 def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict[str, np.ndarray]:
     """What `maps_worker` finds in the framework's own process.
 
     Raises:
-        ValueError: it failed; the message has the end of what it printed.
+        ValueError: it failed; the message says why.
     """
+    import numpy as np
+
+    from benchmarks.process.spawn import ask
+    from benchmarks.system import machine
+
     name = model.about.config.framework
-    threads = len(machine.usable_cpus())
     with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
         directory = Path(scratch)
         np.save(directory / "picture.npy", picture)
-        command = [sys.executable, "-m", "benchmarks.models.maps_worker"]
-        command += [str(path.resolve()) for path in (model.directory, first.directory, directory)]
-        done = subprocess.run(
-            command,
-            env=environment(name, device="cpu", threads=threads, scratch=directory),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
+        paths = [path.resolve() for path in (model.directory, first.directory, directory)]
+        threads = len(machine.usable_cpus())
+        _, reason = ask(
+            "benchmarks.models.maps_worker", paths, name, limit=_MAPS_SECONDS, threads=threads
         )
-        if done.returncode:
-            log = done.stdout.decode("utf-8", errors="replace").strip().splitlines()
-            raise ValueError(
-                f"{name} could not compute its maps (status {done.returncode}):\n"
-                + "\n".join(log[-_LOG_LINES:])
-            )
+        if reason:
+            raise ValueError(f"{name} could not compute its maps: {reason}")
         with np.load(directory / "maps.npz", allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
 
 
 def _check_installed(names: set[str]) -> None:
+    from frameworks.backend import framework
+
     for name in sorted(names):
         if lacking := framework(name).missing_packages():
             raise ValueError(
@@ -312,6 +309,10 @@ def _property(model: SavedModel, what: str) -> str:
 
 def _key(about: Description) -> tuple:
     """What models have in common that belong side by side: the task, and which run of it."""
+    import msgspec
+
+    from results.task import WHICH_RUN, stored, task_id
+
     config = about.config
     task = about.task_id or task_id(stored(msgspec.to_builtins(config), "", None))
     return (task, *(getattr(config, name) for name in sorted(WHICH_RUN)))

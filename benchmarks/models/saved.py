@@ -13,9 +13,10 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -28,11 +29,14 @@ from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
-
-if TYPE_CHECKING:
-    from benchmarks.worker.trainer import Training
+from results.version import check_format
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
+FORMAT = 1  # of a model that states none, too
+
+
+class _Format(msgspec.Struct):
+    format: int = 1
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str
     versions: dict[str, str]
     data: dict[str, Any] = {}
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,12 @@ def directory_name(config: RunConfig) -> str:
 
 
 def save(
-    backend: Backend, config: RunConfig, keeping: Keeping, training: Training
+    backend: Backend, config: RunConfig, keeping: Keeping, epochs: Mapping[str, int]
 ) -> dict[str, Any]:
     """Write a run's model, whole or not at all, in the place of an earlier one of the same run.
+
+    Args:
+        epochs: `epochs_trained`, and the `tested_epoch` whose weights the backend holds.
 
     Returns:
         What the run's row tells of it in `extra`: `model`, the directory; or `model_error`, since
@@ -123,7 +131,7 @@ def save(
     scratch = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         scratch.mkdir(parents=True)
-        _write(backend, config, keeping, training, scratch)
+        _write(backend, config, keeping, epochs, scratch)
         with contextlib.suppress(FileNotFoundError):
             target.rename(scratch.with_name(f"{scratch.name}-replaced"))
         scratch.rename(target)
@@ -136,20 +144,24 @@ def save(
 
 
 def _write(
-    backend: Backend, config: RunConfig, keeping: Keeping, training: Training, directory: Path
+    backend: Backend,
+    config: RunConfig,
+    keeping: Keeping,
+    epochs: Mapping[str, int],
+    directory: Path,
 ) -> None:
     weights = backend.get_weights()
     canonical.save(directory / WEIGHTS, weights)
-    # a third party's backend need not have a format of its own
-    native = backend.save(directory).name if hasattr(backend, "save") else ""
+    native = backend.save(directory)
     about = Description(
         run_id=config.run_id,
         config=config,
         input_shape=config.data.input_shape,
-        native=native,
+        native=native.name if native else "",
         weights_sha256=canonical.sha256(weights),
         versions=machine.versions(),
-        **training.facts(),
+        epochs_trained=epochs["epochs_trained"],
+        tested_epoch=epochs["tested_epoch"],
         **keeping.about,
     )
     content = msgspec.json.format(msgspec.json.encode(about), indent=2)
@@ -161,7 +173,7 @@ def find(directory: Path) -> list[SavedModel]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: a `model.json` that cannot be read.
+        ValueError: a `model.json` that cannot be read, or is of a newer version.
     """
     own = directory / DESCRIPTION
     paths = [own] if own.exists() else sorted(directory.glob(f"[!.]*/{DESCRIPTION}"))
@@ -174,7 +186,9 @@ def find(directory: Path) -> list[SavedModel]:
 
 
 def _described(path: Path) -> Description:
+    content = path.read_bytes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
+        check_format(msgspec.json.decode(content, type=_Format).format, FORMAT, path)
+        return msgspec.json.decode(content, type=Description)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} cannot be read: {error}; save the model again") from error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from benchmarks.config.runconfig import Device
-from benchmarks.process.environment import environment
+from benchmarks.process.spawn import ask
+from benchmarks.system import machine
+from results.vocabulary import Device
 
-_PROBE_SECONDS = 180
+_PROBE_SECONDS = 180.0
 _AMPERE = [8, 0]  # the first compute capability with TF32
 
 
@@ -50,7 +47,7 @@ def resolve(
         return dict.fromkeys(names, "cpu"), []
     devices: dict[str, Device] = {}
     notes = []
-    pythons = [(interpreters or {}).get(name, sys.executable) for name in names]
+    pythons = [(interpreters or {}).get(name, "") for name in names]
     with ThreadPoolExecutor(max(1, len(names))) as pool:  # importing one takes seconds
         reasons = pool.map(_probe, names, pythons)
     for name, reason in zip(names, reasons, strict=True):
@@ -85,22 +82,13 @@ def check_precision(
 
 def _probe(name: str, python: str) -> str:
     """Why a framework cannot use the GPU; empty when it can."""
-    with tempfile.TemporaryDirectory() as scratch:
-        variables = environment(name, device="cuda", threads=1, scratch=Path(scratch))
-        try:
-            done = subprocess.run(
-                [python, "-m", "benchmarks.process.probe", name],
-                env=variables,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PROBE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"no answer within {_PROBE_SECONDS} s"
-        except OSError as error:
-            return str(error)
-    if done.returncode == 0:
-        return ""
-    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    _, reason = ask(
+        "benchmarks.process.probe",
+        [name],
+        name,
+        limit=_PROBE_SECONDS,
+        device="cuda",
+        threads=len(machine.usable_cpus()),
+        python=python,
+    )
+    return reason

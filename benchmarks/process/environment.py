@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.config.runconfig import Device
 from benchmarks.system import machine
-from frameworks.backend import framework
+from frameworks.backend import framework, is_target
+from results.vocabulary import Device
 
 # Settings of the user's shell that would change what a run computes or how fast.
 _REMOVED = (
     *("NVIDIA_TF32_OVERRIDE", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION"),
     *("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"),  # compile times
+    *("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"),
     "ONEDNN_DEFAULT_FPMATH_MODE",  # lets float32 be computed in bfloat16
 )
 
@@ -51,6 +52,8 @@ def environment(
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    if is_target(name):
+        path.append(os.getcwd())
     variables = {key: value for key, value in os.environ.items() if key not in _REMOVED}
     variables |= {
         "PYTHONPATH": os.pathsep.join(path),

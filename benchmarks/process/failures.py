@@ -41,11 +41,13 @@ def death(returncode: int, phase: str, *, log: str, killed_for_memory: bool) -> 
 
     Args:
         returncode: as in `subprocess`: negative is a signal.
+        phase: in which it ended; "" where it has none.
         log: the end of what it printed.
         killed_for_memory: whether the kernel killed a process for want of memory meanwhile.
     """
+    during = f" during {phase}" if phase else ""
     if returncode == -signal.SIGKILL and killed_for_memory:
-        return "oom", f"killed by the kernel during {phase}: the machine ran out of memory"
+        return "oom", f"killed by the kernel{during}: the machine ran out of memory"
     if returncode < 0:
         try:
             name = signal.Signals(-returncode).name
@@ -54,10 +56,4 @@ def death(returncode: int, phase: str, *, log: str, killed_for_memory: bool) -> 
         how = f"the process was killed by {name}"
     else:
         how = f"the process ended with status {returncode} without a result"
-    return ("oom" if looks_like_out_of_memory(log) else "error"), f"{how} during {phase}"
-
-
-def message(error: Exception) -> str:
-    """The words of an error, without the number of an OSError that brings its own."""
-    own = isinstance(error, OSError) and error.strerror and not error.filename
-    return str(error.strerror if own else error)  # type: ignore[attr-defined]
+    return ("oom" if looks_like_out_of_memory(log) else "error"), f"{how}{during}"

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 VARIABLE = "BENCHMARK_TURNS"
 
 
-def descriptors() -> tuple[int, ...]:
+def descriptors(variables: Mapping[str, str] = os.environ) -> tuple[int, ...]:
     """GO and DONE, for a process to hand on to the one that trains; none without the variable."""
-    text = os.environ.get(VARIABLE, "")
+    text = variables.get(VARIABLE, "")
     return tuple(int(one) for one in text.split(",")) if text else ()
 
 

@@ -1,4 +1,4 @@
-"""What a session finds out before its first run, where its suite asks for it."""
+"""Checks before the first run: parity with the reference, and the machine's peak speed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""All that comes before the first run: checks, cheap ones first, then the data and the plan."""
+"""From what is asked for to planned runs: check, load the galaxies, plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,17 +15,11 @@ from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
-from benchmarks.process import device
-from benchmarks.process.failures import message
-from benchmarks.process.slowdown import VARIABLE, injected
+from benchmarks.runner.check import Checked, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
-from benchmarks.runner.interpreters import check as check_interpreters
-from benchmarks.runner.interpreters import parse as parse_interpreters
-from benchmarks.system import machine
-from frameworks.backend import framework
-from frameworks.spec.architecture import load
 from frameworks.spec.reading import SpecificationError
+from results import cli
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -34,8 +29,8 @@ if TYPE_CHECKING:
 class Prepared:
     """What a session needs of one suite.
 
-    `done` are runs that `--resume` leaves out; `notes` are to be told. The galaxies are on disk
-    until the next suite's are (`OneView`).
+    `done` are runs that `--resume` leaves out; `notes` are sentences for the user. The galaxies are
+    on disk until the next suite's are (`OneView`).
     """
 
     suite: Suite
@@ -44,78 +39,91 @@ class Prepared:
     galaxies: Galaxies
     session: Session
     estimator: Estimator
-    notes: list[str]
+    notes: Sequence[str]
 
 
-def prepare(
-    suite: Suite,
-    *,
-    store: Store,
-    views: OneView,
-    named: bool,
-    resume: bool,
-    dry_run: bool,
-    python: Sequence[str] = (),
-    part_of: PartOf | None = None,
-    before: Prepared | None = None,
-) -> Prepared:
-    """Check what is asked for, stage the galaxies, and plan the runs.
+@dataclass
+class Preparing:
+    """How the suites of one call become runs: each is checked, its galaxies loaded, its runs
+    planned.
 
     Args:
         views: stages the galaxies; of several suites, one after another.
-        named: the frameworks were named by the user, not by the suite: all must be installed.
+        named: the user named the frameworks, not the suite: all must be installed.
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
-        part_of: the experiment that the suite is.
-        before: another suite of the same session.
+    """
+
+    store: Store
+    views: OneView
+    named: bool = False
+    resume: bool = False
+    dry_run: bool = False
+    python: Sequence[str] = ()
+
+    def prepare(self, asked: Asked) -> Prepared:
+        """Prepare one suite.
+
+        Raises:
+            ValueError, OSError: what is asked for cannot be run; the message says what to do.
+        """
+        checked = check(asked.suite, named=self.named, python=self.python)
+        if not self.dry_run:
+            self.store.check_writable()
+        galaxies = self.views.galaxies(asked.suite)
+        suite = fitted(asked, galaxies.sizes.train)
+        runs = plan(suite, checked, galaxies, asked.part_of)
+        machine_id = self.session.machine_id
+        finished = finished_runs(self.store, machine_id, asked.part_of) if self.resume else set()
+        return Prepared(
+            suite=suite,
+            runs=[run for run in runs if run.run_id not in finished],
+            done=[run for run in runs if run.run_id in finished],
+            galaxies=galaxies,
+            session=self.session,
+            estimator=self.estimator,
+            notes=checked.notes,
+        )
+
+    @cached_property
+    def session(self) -> Session:
+        """The session of this call."""
+        return describe_session()
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """What is known of the speed of this machine."""
+        return Estimator.from_store(self.store, self.session.machine_id)
+
+
+def plan(
+    suite: Suite, checked: Checked, galaxies: Galaxies, part_of: PartOf | None = None
+) -> list[PlannedRun]:
+    """The runs of a checked suite on its galaxies.
 
     Raises:
-        ValueError, OSError: what is asked for cannot be run; the message says what to do.
+        SpecificationError, ValueError: as `matrix`.
     """
-    for name in suite.architectures:
-        load(name)
-    interpreters = parse_interpreters(python, suite.frameworks)
-    check_interpreters(suite.frameworks, interpreters)
-    missing = missing_frameworks(name for name in suite.frameworks if name not in interpreters)
-    if missing and (named or len(missing) == len(set(suite.frameworks))):
-        raise ModuleError(_how_to_install(missing))
-    threads = _threads(suite.threads)
-    if not dry_run:
-        store.check_writable()
-    installed = [name for name in suite.frameworks if name not in missing]
-    gpus = machine.gpus()
-    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=interpreters)
-    if share := injected():
-        notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
-    device.check_precision(suite.precision, devices, gpus)
-
-    galaxies = views.galaxies(suite)
-    if part_of and part_of.scale < 1:
-        suite = _batches_that_fit(suite, galaxies.sizes.train)
     runs = matrix(
         suite,
         galaxies.view,
         galaxies.sizes,
-        devices=devices,
-        threads=threads,
-        missing={name: _how_to_install({name: missing[name]}) for name in missing},
-        interpreters=interpreters,
+        devices=checked.devices,
+        threads=checked.threads,
+        missing=checked.missing,
+        interpreters=checked.interpreters,
         train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
     )
-    session = before.session if before else describe_session()
-    estimator = before.estimator if before else Estimator.from_store(store, session.machine_id)
-    finished = finished_runs(store, session.machine_id, part_of) if resume else set()
-    runs = [replace(run, part_of=part_of) for run in runs]
-    return Prepared(
-        suite=suite,
-        runs=[run for run in runs if run.run_id not in finished],
-        done=[run for run in runs if run.run_id in finished],
-        galaxies=galaxies,
-        session=session,
-        estimator=estimator,
-        notes=notes,
-    )
+    return [replace(run, part_of=part_of) for run in runs]
+
+
+def fitted(asked: Asked, images: int) -> Suite:
+    """The suite; in a scaled experiment no batch is larger than the images left to train on."""
+    if asked.part_of is None or asked.part_of.scale >= 1:
+        return asked.suite
+    sizes = tuple(dict.fromkeys(min(size, images) for size in asked.suite.batch_size))
+    return msgspec.structs.replace(asked.suite, batch_size=sizes)
 
 
 def finished_runs(store: Store, machine_id: str, part_of: PartOf | None) -> set[str]:
@@ -131,51 +139,12 @@ def finished_runs(store: Store, machine_id: str, part_of: PartOf | None) -> set[
     return set(runs.loc[mine & same, "run_id"])
 
 
-def _batches_that_fit(suite: Suite, images: int) -> Suite:
-    """Of a scaled experiment: a batch larger than what is left to train on is all of it."""
-    sizes = tuple(dict.fromkeys(min(size, images) for size in suite.batch_size))
-    return msgspec.structs.replace(suite, batch_size=sizes)
-
-
-class ModuleError(ValueError):
-    """A framework is not installed; the message says how to install it."""
-
-
-def missing_frameworks(names: Iterable[str]) -> dict[str, list[str]]:
-    """The frameworks that are not installed, each with the distributions it lacks.
-
-    Raises:
-        SpecificationError: an unknown framework.
-    """
-    lacking = {name: framework(name).missing_packages() for name in names}
-    return {name: packages for name, packages in lacking.items() if packages}
-
-
-def _how_to_install(missing: dict[str, list[str]]) -> str:
-    lacking = "; ".join(f"{name} needs {', '.join(missing[name])}" for name in missing)
-    packages = dict.fromkeys(package for packages in missing.values() for package in packages)
-    return (
-        f"not installed: {lacking}. Install with: "
-        f"python -m pip install -c constraints.txt {' '.join(packages)}"
-    )
-
-
-def _threads(asked: int) -> int:
-    usable = len(machine.usable_cpus())
-    if asked > usable:
-        raise ValueError(f"--threads {asked}: this process may use {usable} CPUs; ask for fewer.")
-    return asked or usable
-
-
 class UnservedError(ValueError):
     """Experiments that cannot be run as asked; the message names each with the reason."""
 
 
-def prepare_each(asked: Sequence[Asked], prepare: Callable[..., Prepared]) -> list[Prepared]:
+def prepare_each(asked: Sequence[Asked], preparing: Preparing) -> list[Prepared]:
     """Prepare all before any runs, so that bad input is told before hours are spent.
-
-    Args:
-        prepare: `prepare.prepare` with all but suite, part_of and before.
 
     Raises:
         ValueError, OSError: of a suite that is no experiment, as it is.
@@ -190,12 +159,11 @@ def prepare_each(asked: Sequence[Asked], prepare: Callable[..., Prepared]) -> li
             refused[absent[dataset]].append(one.part_of.name)
             continue
         try:
-            before = prepared[-1] if prepared else None
-            prepared.append(prepare(one.suite, part_of=one.part_of, before=before))
+            prepared.append(preparing.prepare(one))
         except (ValueError, OSError) as error:
             if one.part_of is None:
                 raise
-            reason = message(error).rstrip(".") + "." + _remedy(one, error)
+            reason = cli.message(error).rstrip(".") + "." + _remedy(one, error)
             refused.setdefault(reason, []).append(one.part_of.name)
             if isinstance(error, OSError):  # a download that fails is not tried thirty times
                 absent[dataset] = reason

@@ -38,6 +38,12 @@ class Tally:
         return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
 
 
+def check_checkpoints(runs: Sequence[PlannedRun], keeping: Keeping) -> None:
+    """Raise NewerVersionError where a run would go on from what a newer version has written."""
+    for run in runs if keeping.resume else ():
+        Checkpoints(Path(keeping.of(run.run_id, "", "").checkpoints)).check_format()
+
+
 def execute(
     runs: Sequence[PlannedRun],
     *,

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.system import nvml
+from results.version import commit as commit
+from results.version import version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _STABLE = ("system", "processor_architecture", "cpu", "cpus", "memory_gib", "gpus")
 # Instruction sets that decide how fast matrix products are.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
+PROJECT = "galaxy-training-benchmark"
 _DISTRIBUTIONS = (
+    PROJECT,
     *("numpy", "pandas", "pyarrow", "h5py"),
     *("tensorflow", "tensorflow-cpu", "keras", "torch", "jax", "jaxlib", "flax", "optax"),
 )
@@ -125,23 +129,14 @@ def gpus() -> list[dict[str, Any]]:
 
 
 def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
-    """Versions of Python and of those distributions that are installed for this interpreter."""
+    """Versions of Python, this project and those distributions that this interpreter has."""
     found = {"python": platform.python_version()}
     for name in distributions:
         try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            found[name] = version() if name == PROJECT else importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
             continue
     return found
-
-
-def commit() -> tuple[str | None, bool | None]:
-    """The commit of this checkout, and whether tracked files differ from it; None if unknown."""
-    revision = _git("rev-parse", "HEAD")
-    if not revision:
-        return None, None
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    return revision, None if changes is None else bool(changes)
 
 
 def killed_for_memory() -> int:
@@ -193,11 +188,6 @@ def _cgroup_cpus() -> float | None:
     if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit():
         return int(parts[0]) / int(parts[1])
     return None
-
-
-def _git(*arguments: str) -> str | None:
-    # --no-optional-locks: looking must not get in the way of someone's commit.
-    return _output(["git", "--no-optional-locks", "-C", str(ROOT), *arguments])
 
 
 def _output(command: list[str]) -> str | None:

@@ -16,13 +16,21 @@ from benchmarks.tracking.drift import between_sessions, judge_apart
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
-from results.stats.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Verdict, judge
+from results.stats.verdict import Verdict, judge
+from results.stats.vocabulary import (
+    CHANGES,
+    ERROR,
+    IMPROVED,
+    NO_DATA,
+    REGRESSED,
+    UNCHANGED,
+    Change,
+)
 
 if TYPE_CHECKING:
     from results.store import Store
 
-STATUS = {UNCHANGED: 0, IMPROVED: 0, REGRESSED: 1, NO_DATA: 3, ERROR: 4}
-_FIRST = (REGRESSED, ERROR, NO_DATA)  # which decides when cells have several
+STATUS: dict[Change, int] = {UNCHANGED: 0, IMPROVED: 0, REGRESSED: 1, NO_DATA: 3, ERROR: 4}
 _FAILED = ("error", "oom", "timeout", "diverged")
 
 
@@ -40,7 +48,7 @@ def exit_status(judged: Iterable[Judged]) -> int:
     seen = {one.verdict.verdict for one in judged}
     if not seen:
         return STATUS[NO_DATA]
-    return next((STATUS[verdict] for verdict in _FIRST if verdict in seen), 0)
+    return next(STATUS[verdict] for verdict in CHANGES if verdict in seen)
 
 
 def write_json(judged: Sequence[Judged], path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
-from results.stats.verdict import ERROR, IMPROVED, NO_DATA, REGRESSED
+from results.stats.vocabulary import ERROR, IMPROVED, NO_DATA, REGRESSED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
             _value(found.baseline, one.metric),
             _value(found.candidate, one.metric),
             _number(found.ratio, ".3f"),
-            _interval(found.low, found.high, found.is_range),
+            found.interval.words(".3f"),
             f"{found.floor:.1%}" if isfinite(found.floor) else "",
             f"{found.p:.2g} {_SHORT.get(found.test, '')}" if not isnan(found.p) else "",
             f"{found.n_baseline}/{found.n_candidate}{' pairs' if found.paired else ''}"
@@ -54,10 +54,10 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
     out.print(table)
     if any(one.verdict.test for one in judged):
         out.print(
-            "ratio: candidate / baseline, with its 95 % bootstrap interval, of fewer than 6 pairs "
-            "with their range in round brackets. MW: exact Mann-Whitney test; SR: exact "
-            "signed-rank test of the pairs (the smaller of both, doubled). Noise floor: what the "
-            "baseline differs from itself by; between sessions, what sessions differ by.",
+            "ratio: candidate / baseline, with its 95 % interval, or the range of fewer than 6 "
+            "pairs. MW: exact Mann-Whitney test; SR: exact signed-rank test of the pairs (the "
+            "smaller of both, doubled). Noise floor: what the baseline differs from itself by; "
+            "between sessions, what sessions differ by.",
             soft_wrap=True,
         )
 
@@ -114,7 +114,7 @@ def print_levels(levels: Sequence[Level], metric: Metric, console: Console | Non
             level.series.machine_id[:8],
             level.version,
             _value(level.interval.value, metric),
-            _interval(level.interval.low, level.interval.high, level.interval.is_range),
+            level.interval.words(),
             str(level.runs),
         )
     (console or _console()).print(table)
@@ -156,10 +156,3 @@ def _value(value: float, metric: Metric) -> str:
 
 def _number(value: float, form: str) -> str:
     return "" if isnan(value) else format(value, form)
-
-
-def _interval(low: float, high: float, is_range: bool) -> str:
-    if isnan(low):
-        return ""
-    left, right = "()" if is_range else "[]"
-    return rf"\{left}{low:.3f}, {high:.3f}{right}" if left == "[" else f"({low:.3f}, {high:.3f})"

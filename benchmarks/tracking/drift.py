@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.history import History, Rows, Series
-from results.stats.drift import NEEDED, drift_floor
-from results.stats.verdict import NO_DATA, Rule, Verdict, judge, processes_needed
+from results.stats.noise import NEEDED, OF_A_SESSION, drift_floor
+from results.stats.verdict import Rule, Verdict, judge, processes_needed
+from results.stats.vocabulary import NO_DATA
 
-_OF_A_SESSION = 3  # processes from which a session's median counts
 _LAST = 50  # sessions: what a machine did long ago says little
 
 
@@ -72,7 +72,7 @@ def between_sessions(
     others = np.setdiff1d(np.flatnonzero(same & ~np.isnan(values)), rows[1])
     names, first, counts = np.unique(codes[others], return_index=True, return_counts=True)
     order = np.argsort(first)
-    order = order[counts[order] >= min(largest, _OF_A_SESSION)]
+    order = order[counts[order] >= min(largest, OF_A_SESSION)]
     began = others[first[order]]
     before, after = rows if rows[0][0] <= rows[1][0] else rows[::-1]
     earlier, later = before[-1], after[0]

@@ -13,11 +13,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.config.options import parser, requested
 from benchmarks.process.alternate import Process, alternate
+from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
 
@@ -111,15 +114,13 @@ def interleave(
     Raises:
         ValueError: what is asked for cannot be run; the message is the harness's own.
     """
-    from benchmarks import run
-
     if processes < 1:
         raise ValueError(f"--processes {processes}: at least 1")
-    options = run.parser().parse_args(list(run_options))
+    options = parser().parse_args(list(run_options))
     for name in _FORBIDDEN:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
-    frameworks = run.requested(options).frameworks
+    frameworks = requested(options).frameworks
     common = _without_interpreters(run_options)
     for block in range(processes):
         for framework in frameworks:
@@ -140,9 +141,10 @@ def _block(
     try:
         alternate(list(processes.values()))
         for which, process in processes.items():
-            if process.status not in _RAN:
-                lines = process.errors() or [f"status {process.status}"]
-                said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+            if process.child.status not in _RAN:
+                lines = process.child.log.splitlines()
+                errors = [line for line in lines if line.startswith("error: ")]
+                said = errors[0] if errors else process.child.failure()
                 raise ValueError(
                     f"the {sides[which].name} did not run: {said.removeprefix('error: ')}"
                 )
@@ -173,8 +175,8 @@ def _process(side: Side, run_options: Sequence[str], store: Path) -> Process:
         "PYTHONSAFEPATH": "1",  # the working directory may be another checkout
         **side.environment,
     }
-    command = [side.python, "-m", "benchmarks.run", *run_options, "--processes", "1"]
-    return Process([*command, "--store", str(store), "--no-report"], variables)
+    arguments = [*run_options, "--processes", "1", "--store", str(store), "--no-report"]
+    return Process(partial(Child, "benchmarks.run", arguments, python=side.python), variables)
 
 
 def _side(name: str, checkout: Path | None, python: str | None) -> Side:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.tracking.history import IMPORTED_DIRECTORY, History, Series
 from frameworks.backend import without_version
-from frameworks.spec.reading import near_miss
 from results.task import WHICH_RUN, flat
+from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from results.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frameworks.spec.reading import near_miss
 from results.stats.verdict import Rule
+from results.vocabulary import unknown
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("epoch-time", "epoch time", "s", Rule(relative=0.03)),
-        Metric("images-per-second", "images/s", "1/s", Rule(relative=0.03, larger_is_better=True)),
+        Metric("epoch-time", "epoch time", "s", Rule()),
+        Metric("images-per-second", "images/s", "1/s", Rule(larger_is_better=True)),
         Metric(
             "compile-time", "compile time", "s", Rule(relative=0.10, absolute=0.1, excluded=0.3)
         ),
-        Metric("peak-memory", "peak memory", "MiB", Rule(relative=0.03, absolute=8.0), 2.0**-20),
+        Metric("peak-memory", "peak memory", "MiB", Rule(absolute=8.0), 2.0**-20),
         Metric(
             "accuracy",
             "test accuracy",
             "",
             Rule(relative=0.02, absolute=0.005, larger_is_better=True),
         ),
-        Metric("call-time", "time of one call", "s", Rule(relative=0.03)),
+        Metric("call-time", "time of one call", "s", Rule()),
     )
 }
 HARNESS = tuple(name for name in METRICS if name != "call-time")
@@ -62,9 +62,7 @@ def metric(name: str) -> Metric:
         ValueError: unknown; the message has the near miss.
     """
     if name not in METRICS:
-        raise ValueError(
-            f"unknown metric '{name}'{near_miss(name, list(METRICS))}. Known: {', '.join(METRICS)}."
-        )
+        raise ValueError(unknown("metric", name, METRICS))
     return METRICS[name]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
-from benchmarks.numeric import natural, positive, share
+from results import cli
+from results.cli import natural, positive, share
 
 METRICS = (
     "epoch-time",
@@ -38,19 +38,10 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\nSee {self.prog} --help\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line; `command` is the subcommand's name."""
-    made = _Parser(
-        prog="python -m benchmarks.track",
-        description="Did training get slower, and is that real?",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    made = cli.parser(
+        "benchmarks.track", "Did training get slower, and is that real?", epilog=_EPILOG
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tracking.history import History, Rows, latest_session
-from frameworks.spec.reading import near_miss
 from results.parquet.files import whole_file
 from results.store import Store
+from results.vocabulary import near_miss, unknown
 
 BASELINES = "baselines"  # directory below the store
 LATEST = "latest"
@@ -125,10 +125,7 @@ def _baseline(history: History, store: Store, name: str) -> Rows:
 def _field(history: History, field: str, value: str) -> np.ndarray:
     """(n,) which rows have this value of a field."""
     if field not in FIELDS:
-        raise ValueError(
-            f"unknown field '{field}' of a selection{near_miss(field, list(FIELDS))}. "
-            f"Known: {', '.join(FIELDS)}."
-        )
+        raise ValueError(unknown("field of a selection", field, FIELDS))
     codes, distinct = history.codes(FIELDS[field])
     names = ["" if one is None else str(one) for one in distinct]
     if field in _BY_PREFIX:

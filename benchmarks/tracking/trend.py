@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks.tracking.history import History, Point, Rows, Series, changes
 from benchmarks.tracking.metrics import Metric
-from results.stats.changepoints import MINIMUM_SEGMENT, MINIMUM_SIZE, Step, steps
+from results.stats.changepoints import MINIMUM_SEGMENT, Step, steps
+from results.stats.vocabulary import LEAST_RATIO
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def trends(
     rows: Rows | None = None,
     *,
     minimum_segment: int = MINIMUM_SEGMENT,
-    minimum_size: float = MINIMUM_SIZE,
+    minimum_size: float = LEAST_RATIO,
 ) -> list[Trend]:
     """Every series that has values of the metric.
 

@@ -6,9 +6,7 @@ is found out goes to the parent at once, so that a run that is killed leaves wha
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -22,7 +20,7 @@ from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.loader import Feed, Part
 from benchmarks.data.staging import load_staged
 from benchmarks.models import saved
-from benchmarks.process.channel import PREDICTIONS_FILE, Channel, die_with_parent
+from benchmarks.process.channel import PREDICTIONS_FILE, Channel
 from benchmarks.process.failures import DivergedError, classify
 from benchmarks.process.slowdown import injected
 from benchmarks.system import machine, nvml
@@ -36,12 +34,9 @@ from frameworks.spec.network import Network
 
 
 def main(arguments: list[str]) -> None:
-    """`config.json keeping.json data-directory output-directory pipe parent`: run, tell, leave."""
-    config_file, keeping_file, data_directory, output_directory, descriptor, parent = arguments
-    die_with_parent(int(parent))
-    if hasattr(faulthandler, "register"):  # the parent asks for it before it kills a hung worker
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
-    channel = Channel(int(descriptor))
+    """`config.json keeping.json data-directory output-directory`: run, tell, leave."""
+    config_file, keeping_file, data_directory, output_directory = arguments
+    channel = Channel()
     clock = Clock(channel)
     status, reason = "ok", None
     try:
@@ -100,8 +95,7 @@ def run(
     if config.recipe.epochs:
         with clock.measure("compile", backend):
             backend.compile(feed.epoch(1))
-    settings: dict[str, str] = getattr(backend, "settings", dict)()
-    extra: dict[str, Any] = {"settings": settings}
+    extra: dict[str, Any] = {"settings": backend.settings()}
     if share := injected():
         extra["injected_slowdown"] = share
     channel.send("facts", values={"extra": extra})
@@ -113,7 +107,7 @@ def run(
     resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
-    waited: float | None = getattr(backend, "host_wait_seconds", None)
+    waited = backend.host_wait_seconds
     if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     if len(data.split.test):
@@ -123,7 +117,8 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.model:
-        channel.send("facts", values={"extra": saved.save(backend, config, keeping, training)})
+        told = saved.save(backend, config, keeping, training.epochs())
+        channel.send("facts", values={"extra": told})
 
 
 def _initial_facts(

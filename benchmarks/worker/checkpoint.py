@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from results.parquet.files import flush_directory, whole_file
+from results.version import check_format
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 _FACTS = "facts.json"
+FORMAT = 1  # of a file that states none, too
 _DIGEST_BYTES = 64
 # PKWARE, APPNOTE.TXT, 4.3.16: the archive ends with two bytes for the length of its comment
 _LENGTH = _DIGEST_BYTES.to_bytes(2, "little")
@@ -52,7 +54,7 @@ class State:
 
 def to_bytes(state: State) -> bytes:
     """The content of a checkpoint file."""
-    facts = np.frombuffer(json.dumps(state.facts).encode(), np.uint8)
+    facts = np.frombuffer(json.dumps({"format": FORMAT, **state.facts}).encode(), np.uint8)
     archive = io.BytesIO()
     np.savez(archive, **{_FACTS: facts}, **state.arrays)  # type: ignore[arg-type]
     content = archive.getvalue()[: -len(_LENGTH)] + _LENGTH
@@ -64,13 +66,16 @@ def from_bytes(content: bytes, origin: str) -> State:
 
     Raises:
         DamagedError: it is not what was written.
+        NewerVersionError: a newer version of this project wrote it.
     """
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise DamagedError(f"{origin} is damaged: its checksum does not fit its content")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    return State(arrays, json.loads(arrays.pop(_FACTS).tobytes()))
+    facts = json.loads(arrays.pop(_FACTS).tobytes())
+    check_format(facts.pop("format", 1), FORMAT, origin)
+    return State(arrays, facts)
 
 
 class Checkpoints:
@@ -113,6 +118,13 @@ class Checkpoints:
                 with contextlib.suppress(OSError):
                     path.unlink()
         return None, damage
+
+    def check_format(self) -> None:
+        """Raise NewerVersionError where a newer version of this project wrote one of them."""
+        for name in (NEWEST, PREVIOUS):
+            path = self.directory / name
+            with contextlib.suppress(DamagedError, OSError):  # the run itself tells of these
+                from_bytes(path.read_bytes(), str(path))
 
     def remove(self) -> None:
         """Remove them all, the directory, and the one that it is in if that is empty now."""

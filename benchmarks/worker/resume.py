@@ -18,7 +18,7 @@ from benchmarks.config.artifacts import Keeping
 from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints, State
-from frameworks.backend import Backend, framework
+from frameworks.backend import framework
 from results.task import flat
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Resume:
         groups: dict[str, Mapping[str, np.ndarray]] = {
             "weights": backend.get_weights(),
             "optimizer": backend.get_optimizer_state(),
-            "random": _random_state(backend),
+            "random": backend.get_random_state(),
             "best": training.best_weights or {},
         }
         arrays = {
@@ -131,8 +131,7 @@ class Resume:
         backend, facts = training.backend, state.facts
         backend.set_weights(state.group("weights"))
         backend.set_optimizer_state(state.group("optimizer"))
-        if random := state.group("random"):
-            backend.set_random_state(random)
+        backend.set_random_state(state.group("random"))
         backend.synchronize()
         training.resume(facts["done"], facts["rows"], facts["control"], state.group("best") or None)
         for phase, seconds in facts["seconds"].items():
@@ -197,8 +196,3 @@ def _fields(of: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration's fields by name, and `versions.torch`, `machine_id`."""
     rest = {name: value for name, value in of.items() if name != "config"}
     return flat({**of["config"], **rest})
-
-
-def _random_state(backend: Backend) -> dict[str, np.ndarray]:
-    """Of a backend that has some; a third party's need not."""
-    return getattr(backend, "get_random_state", dict)()

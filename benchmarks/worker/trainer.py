@@ -96,18 +96,21 @@ class Training:
         self.control.restore(control)
         self._tell(rows)
 
-    def facts(self) -> dict[str, Any]:
+    def epochs(self) -> dict[str, int]:
         """Where training ended: the epochs trained, and the epoch whose weights are tested."""
-        facts: dict[str, Any] = {
+        return {
             "epochs_trained": self.done,
             "tested_epoch": self.control.best_epoch or self.done,
         }
+
+    def facts(self) -> dict[str, Any]:
+        """`epochs`, and in `extra` the times that are of no epoch."""
         extra: dict[str, Any] = {}
         if self.config.warmup_epochs:
             extra["warmup_epoch_seconds"] = self.warmup_seconds
         if self.turns.waited_seconds:
             extra["waited_for_turn_seconds"] = self.turns.waited_seconds
-        return facts | ({"extra": extra} if extra else {})
+        return self.epochs() | ({"extra": extra} if extra else {})
 
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""

@@ -14,7 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from datasets.batches import Batch, distinct_sizes
-from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients
 from frameworks.flax import optimizers
 from frameworks.flax.model import (
     GalaxyNet,
@@ -26,26 +26,20 @@ from frameworks.flax.model import (
 from frameworks.jax.settings import configure
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
-from frameworks.spec.network import Network
-from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
-
-MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
 
 Masks = Mapping[str, ArrayLike]
 
 
-class FlaxBackend:
-    """Flax NNX and optax, jitted. See `frameworks.backend.Backend` for what each method promises.
+class FlaxBackend(Backend):
+    """Flax NNX and optax, jitted.
 
     A step is one dispatch and nothing is read back before the epoch's end. Layers keep their state
     in objects whose arrays JAX never changes in place, so a clone is a snapshot that costs nothing.
     """
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        self.network, self.recipe, self.runtime = network, recipe, runtime
+    def build(self, *, draw: bool) -> None:
+        network, recipe, runtime = self.network, self.recipe, self.runtime
         self.device = configure(runtime)
         self.dtype = jnp.dtype("float64" if runtime.precision == "float64" else "float32")
         self.model = GalaxyNet(
@@ -53,15 +47,13 @@ class FlaxBackend:
             native_dropout=runtime.native_dropout,
             dtype=jnp.dtype("bfloat16") if runtime.precision == "bfloat16" else self.dtype,
             param_dtype=self.dtype,
-            draw=weights is None,
+            draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
         self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
         self.class_weights = (
             None if recipe.class_weights is None else jnp.asarray(recipe.class_weights, self.dtype)
         )
-        if weights is not None:
-            self.set_weights(weights)
 
     def parameters(self) -> int:
         state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
@@ -69,9 +61,6 @@ class FlaxBackend:
 
     def device_name(self) -> str:
         return self.device.device_kind
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Nothing to do: each batch is handed over from host memory."""
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction, on a clone, compile the functions."""
@@ -181,7 +170,7 @@ class FlaxBackend:
         statistics = self.device.memory_stats() or {}
         if "peak_bytes_in_use" in statistics:
             return statistics["peak_bytes_in_use"], "device allocator"
-        return process_peak_memory()
+        return super().peak_memory()
 
     def settings(self) -> dict[str, str]:
         return {"layout": "channels last", "compiled": "nnx.jit"}

@@ -1,4 +1,4 @@
-"""Flax NNX as fast as it goes here (siblings: torch, keras; `docs/tuning.md`)."""
+"""Flax NNX as fast as it goes here (siblings: torch, keras; `docs/speed.md`)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,16 @@ from flax.nnx import Variable
 from jax import Array, lax
 
 from datasets.batches import Batch
-from frameworks import feed
-from frameworks.backend import EpochResult, Runtime
+from frameworks.backend import EpochResult
+from frameworks.feed import Chunk, FedBackend, means
 from frameworks.flax.backend import FlaxBackend, loss_function, project
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
 from frameworks.spec.architecture import Conv, MaxPool
-from frameworks.spec.network import Network
-from frameworks.spec.recipe import Recipe
-from frameworks.spec.weights import Weights
 
 
-class TunedFlaxBackend(FlaxBackend):
-    """Many steps a dispatch over data on the device; weights, gradients and state as in its parent.
-
-    host_wait_seconds: of the training so far, what the host waited for the next chunk of it.
-    """
+class TunedFlaxBackend(FedBackend, FlaxBackend):
+    """Many steps a dispatch over data on the device; weights and state as in its parent."""
 
     CHOICES: ClassVar[Mapping[str, str]] = {
         "staged": "the data set on the device, gathered there by row",
@@ -39,16 +33,10 @@ class TunedFlaxBackend(FlaxBackend):
         "convolution": "our convolutions and their gradients (CPU only)",
         "max_pool": "our max-pool (CPU only)",
     }
-    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        super().__init__(network, recipe, runtime, weights)
-        self.host_wait_seconds = 0.0
-        self._length = 1 if "many_steps" in self.without else feed.CHUNK_STEPS
+    def build(self, *, draw: bool) -> None:
+        super().build(draw=draw)
         self._data: tuple[Array, Array] | None = None
-        self._host_images: np.ndarray | None = None
         self._on_cpu = self.device.platform == "cpu"
         # a loop whose end it must ask for waits for the host at every step
         self._counted = not self._on_cpu and "counted" not in self.without
@@ -61,23 +49,16 @@ class TunedFlaxBackend(FlaxBackend):
             run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
         )
 
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if "staged" in self.without or not feed.staged(
-            self.runtime.feed, images.nbytes, self._free_bytes()
-        ):
-            return
+    def put(self, images: np.ndarray, labels: np.ndarray) -> None:
         arrays = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
         self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
-        self._host_images = images
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One dispatch per batch size, of one step and where that is another program of all, and
         one prediction, on a copy of the state."""
         graph, state = self._split()
-        staged = feed.is_of(epoch, self._host_images)
-        for chunk in feed.chunks(epoch, staged=staged, length=self._length, only_first=True):
-            _, size, what, masks = self._to_device(chunk)
+        for chunk in self.chunks(epoch, only_first=True):
+            _, size, what, masks = self.to_device(chunk)
             places = chunk.shape[0]
             for steps in {1, places} if self._counted else {1}:
                 copy = jax.tree.map(jnp.copy, state)  # its buffers are given away
@@ -87,29 +68,23 @@ class TunedFlaxBackend(FlaxBackend):
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         graph, state = self._split()
-        staged = feed.is_of(epoch, self._host_images)
         results, counts = [], []
-        chunks = feed.chunks(epoch, staged=staged, length=self._length)
-        for chunk in feed.ahead(chunks, self._to_device, self._waited):
+        for chunk in self.fed(epoch):
             state, found = self._dispatch(graph, state, chunk)
             results.append(found)
             counts.append(chunk[:2])
         for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
             variable.set_value(value)
-        return _means(jax.device_get(results), counts)
+        return means(jax.device_get(results), counts)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         self._commit()
         return super().predict(images)
 
     def settings(self) -> dict[str, str]:
-        here = {
-            "compiled": f"jit, up to {self._length} steps a dispatch, state donated",
-            "data": "streamed" if self._data is None else "on the device, uint8",
-        }
-        return (
-            super().settings() | here | jax_convolution.settings(self.network, on_cpu=self._on_cpu)
-        )
+        here = {"compiled": f"jit, up to {self._length} steps a dispatch, state donated"}
+        layers = jax_convolution.settings(self.network, on_cpu=self._on_cpu)
+        return super().settings() | here | layers
 
     # ---- inside
 
@@ -141,16 +116,13 @@ class TunedFlaxBackend(FlaxBackend):
         variables = [found[tuple(path)] for path, _ in nnx.to_flat_state(state)]
         return graph, jax.tree.structure(state), variables
 
-    def _waited(self, seconds: float) -> None:
-        self.host_wait_seconds += seconds
-
-    def _free_bytes(self) -> int:
+    def free_bytes(self) -> int:
         statistics = self.device.memory_stats() or {}
         if "bytes_limit" in statistics:
             return statistics["bytes_limit"] - statistics["bytes_in_use"]
         return psutil.virtual_memory().available
 
-    def _to_device(self, chunk: feed.Chunk) -> tuple[int, int, Any, Any]:
+    def to_device(self, chunk: Chunk) -> tuple[int, int, Any, Any]:
         """(steps, batch size, rows or pictures and labels, masks) with the arrays on the device."""
         what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
         arrays = jax.device_put((what, chunk.masks), self.device)
@@ -209,15 +181,3 @@ def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
             convolution.conv_general_dilated = jax_convolution.convolve
         if isinstance(layer, MaxPool) and layer.name in own and "max_pool" not in without:
             model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
-
-
-def _means(
-    found: Sequence[tuple[np.ndarray, np.ndarray]], counts: Sequence[tuple[int, int]]
-) -> EpochResult:
-    """Means over images from (losses, right answers) and (steps, batch size) of each dispatch."""
-    loss = right = images = 0.0
-    for (losses, correct), (steps, size) in zip(found, counts, strict=True):
-        loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
-        right += float(np.sum(correct[:steps]))
-        images += steps * size
-    return EpochResult(loss / images, right / images)

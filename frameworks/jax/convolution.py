@@ -30,7 +30,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 TOGETHER = 8
 # XLA's choice of what its other library (YNNPACK) computes, without convolutions: those are three
 # to five times slower there than Eigen's, and of a large kernel, which a gradient is, less exact
-# (jax 0.10.2; measured in docs/tuning.md).
+# (jax 0.10.2; measured in docs/evidence/speed.md).
 _OPTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": (
         "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
@@ -126,11 +126,10 @@ def convolve(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
-    """Of a program without gradients, which is compiled without our options: with rows of zeros
-    too many, which are cut off again.
+    """Forward-only version. Pads extra zero rows, then crops them; this makes XLA choose Eigen.
 
-    One keeps an unpadded convolution on Eigen's. As many as make the output one row higher than
-    the input have all threads share the work.
+    One row is enough for that. So many rows that the output is one row higher than the input let
+    all threads share the work.
     """
     (top, bottom), columns = padding
     spare = int(not any((top, bottom, *columns)))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
-from frameworks.backend import EpochResult, Gradients, Runtime
+from frameworks.backend import Backend, EpochResult, Gradients
 from frameworks.keras import engines, export, optimizers
 from frameworks.keras.model import (
     IMAGES,
@@ -22,17 +22,14 @@ from frameworks.keras.model import (
 )
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
-from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
 
 
-class KerasBackend:
-    """Keras, `fit`. See `frameworks.backend.Backend` for what each method promises."""
+class KerasBackend(Backend):
+    """Keras, `fit`."""
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        self.network, self.recipe, self.runtime = network, recipe, runtime
+    def build(self, *, draw: bool) -> None:
+        network, recipe, runtime = self.network, self.recipe, self.runtime
         engines.configure(runtime)
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
@@ -44,8 +41,6 @@ class KerasBackend:
         self.optimizer.build(trainer.trainable_variables)
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
-        if weights is not None:
-            self.set_weights(weights)
         if self.engine.first_fit_draws and runtime.native_dropout:
             with self._unchanged():
                 self._fit([_blank(network)])
@@ -55,9 +50,6 @@ class KerasBackend:
 
     def device_name(self) -> str:
         return self.engine.device_name()
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Nothing to do: the PyDataset reads the arrays from host memory."""
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One fit over each batch size and one prediction trace and compile the functions.

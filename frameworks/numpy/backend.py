@@ -1,21 +1,20 @@
 """The reference: the network and its training written out in NumPy, in float64.
 
 What the backends are held against, so nothing here is automatic: every gradient is derived by hand
-(`layers`), every optimizer is its formula (`optimizers`). It keeps the protocol of
-`frameworks.backend.Backend`, methods in the same order, and adds `kinks`: the pattern of ReLUs and
-max-pools, with which the gradient can be taken on the piece that another framework was on.
+(`layers`), every optimizer is its formula (`optimizers`). It adds `kinks` to the methods of a
+backend: the pattern of ReLUs and max-pools, with which the gradient can be taken on the piece that
+another framework was on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from datasets.batches import Batch
-from frameworks.backend import PIXEL_SCALE, EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Runtime
 from frameworks.numpy import layers, optimizers
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Activation, BatchNorm, Conv, Dense, MaxPool
@@ -40,8 +39,8 @@ class Forward:
         return list(self.applied.values())[-1].output
 
 
-class NumpyReference:
-    """NumPy, in the dtype of `runtime.precision`. See `frameworks.backend.Backend`.
+class NumpyReference(Backend):
+    """NumPy, in the dtype of `runtime.precision`.
 
     stored: dtype that weights are rounded to after every step, as a framework rounds what it keeps
     in float32; None for none. What is computed of them stays as exact as `runtime.precision`, but
@@ -52,37 +51,24 @@ class NumpyReference:
             a batch norm or of the optimizer that is not stated.
     """
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
+    def build(self, *, draw: bool) -> None:
+        network, recipe, runtime = self.network, self.recipe, self.runtime
         _check(network, recipe, runtime)
         self.stored: np.dtype | None = None
-        self.network, self.recipe, self.runtime = network, recipe, runtime
         self.dtype = np.dtype(runtime.precision)
-        if weights is None:
+        if draw:
             stated = Network(
                 fill_architecture(network.architecture), network.input_shape, network.classes
             )
-            weights = canonical.initial(stated, runtime.seed)
-        self.set_weights(weights)
+            self.set_weights(canonical.initial(stated, runtime.seed))
         self.learning_rate = recipe.optimizer.learning_rate
         self.step = 0
         self.slots = {
-            key: optimizers.initial_slots(recipe.optimizer, self.weights[key])
+            key: optimizers.initial_slots(
+                recipe.optimizer, np.zeros(network.weight_shapes[key], self.dtype)
+            )
             for key in network.trainable_keys
         }
-
-    def parameters(self) -> int:
-        return sum(array.size for array in self.weights.values())
-
-    def device_name(self) -> str:
-        return "cpu"
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Nothing to do: batches carry their images."""
-
-    def compile(self, epoch: Sequence[Batch]) -> None:
-        """Nothing to do: NumPy has no compiler."""
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         loss, correct, images = 0.0, 0, 0
@@ -109,7 +95,7 @@ class NumpyReference:
         )
 
     def gradients(self, batch: Batch, kinks: Kinks | None = None) -> Gradients:
-        """As the protocol has it; with `kinks`, on the piece of the network that they say.
+        """As every backend; with `kinks`, on the piece of the network that they say.
 
         kinks: as `kinks` gives them, of all piecewise linear layers or of some. They replace each
         ReLU and max-pool by the linear map that it was where they were recorded, forward and
@@ -182,28 +168,6 @@ class NumpyReference:
         for key, slots in self.slots.items():
             for slot in slots:
                 slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
-
-    def get_random_state(self) -> dict[str, np.ndarray]:
-        """Nothing is drawn here: masks come with the batches."""
-        return {}
-
-    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Nothing to set."""
-
-    def save(self, directory: Path) -> Path:
-        """The canonical weights: it has no other format."""
-        path = directory / "model.npz"
-        canonical.save(path, self.get_weights())
-        return path
-
-    def synchronize(self) -> None:
-        """Nothing to do: NumPy returns when it is done."""
-
-    def peak_memory(self) -> tuple[int, str]:
-        return process_peak_memory()
-
-    def settings(self) -> dict[str, str]:
-        return {}
 
     # ---- inside
 

@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 
+from frameworks.backend import MAX_NORM_EPSILON
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 Slots = dict[str, np.ndarray]
-MAX_NORM_EPSILON = 1e-7  # Keras' backend epsilon, keras/src/constraints/constraints.py
 
 
 def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:

@@ -16,13 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
-from frameworks.spec.reading import (
-    SpecificationError,
-    check_fields,
-    near_miss,
-    parse_table,
-    read_table,
-)
+from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
+from results.vocabulary import near_miss
 
 DIRECTORY = Path(__file__).parents[1] / "architectures"
 
@@ -225,7 +220,7 @@ def _check_layer_keys(layer: object, index: int, origin: str) -> None:
     check_fields(fields, LAYER_TYPES[kind], f"{where} ({kind})")
 
 
-def _readable(message: str, layers: list[dict]) -> str:
+def _readable(message: str, layers: list[dict[str, Any]]) -> str:
     """Turn msgspec's `$.layers[2].filters` into `layer 3 (conv), field 'filters'`."""
     reason, _, path = message.partition(" - at ")
     match = re.search(r"\$(?:\.(layers|published)\[(\d+)\])?(?:\.(\w+))?", path)

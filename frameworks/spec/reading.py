@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from results.vocabulary import near_miss
 
 
 class SpecificationError(ValueError):
@@ -41,13 +42,6 @@ def parse_table(content: str, origin: str) -> dict[str, Any]:
         return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
-
-
-def near_miss(word: str, known: list[str]) -> str:
-    """ " (did you mean '...'?)" with the known word closest to `word`, whatever its case, or ""."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    match = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f" (did you mean '{by_lower[match[0]]}'?)" if match else ""
 
 
 def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:

@@ -14,12 +14,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.batches import Batch, distinct_sizes
-from frameworks.backend import EpochResult, Gradients, Runtime, process_peak_memory
+from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
 from frameworks.torch import optimizers
 from frameworks.torch.model import (
@@ -31,19 +30,15 @@ from frameworks.torch.model import (
     to_canonical,
 )
 
-MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
 
-
-class TorchBackend:
-    """PyTorch, eager. See `frameworks.backend.Backend` for what each method promises."""
+class TorchBackend(Backend):
+    """PyTorch, eager."""
 
     model_class = GalaxyNet
     fused_optimizer = False
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        self.network, self.recipe, self.runtime = network, recipe, runtime
+    def build(self, *, draw: bool) -> None:
+        network, recipe, runtime = self.network, self.recipe, self.runtime
         configure(runtime)
         torch.manual_seed(runtime.seed)
         self.device = torch.device(runtime.device)
@@ -63,8 +58,6 @@ class TorchBackend:
             if recipe.class_weights is None
             else torch.tensor(recipe.class_weights, dtype=self.dtype, device=self.device)
         )
-        if weights is not None:
-            self.set_weights(weights)
 
     def parameters(self) -> int:
         buffers = sum(b.numel() for b in self.model.buffers() if b.is_floating_point())
@@ -72,9 +65,6 @@ class TorchBackend:
 
     def device_name(self) -> str:
         return torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Nothing to do: the DataLoader reads the arrays from host memory."""
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """Eager: one step and one prediction per batch size make the kernels ready."""
@@ -216,7 +206,7 @@ class TorchBackend:
     def peak_memory(self) -> tuple[int, str]:
         if self._on_gpu:
             return torch.cuda.max_memory_allocated(), "device allocator"
-        return process_peak_memory()
+        return super().peak_memory()
 
     def settings(self) -> dict[str, str]:
         found = {"layout": "channels first", "compiled": "eager"}

@@ -1,4 +1,4 @@
-"""PyTorch as fast as it goes here (siblings: flax, keras; `docs/tuning.md`)."""
+"""PyTorch as fast as it goes here (siblings: flax, keras; `docs/speed.md`)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ import torch
 from torch import Tensor
 
 from datasets.batches import Batch
-from frameworks import feed
-from frameworks.backend import EpochResult, Runtime
-from frameworks.spec.network import Network
-from frameworks.spec.recipe import Recipe
-from frameworks.spec.weights import Weights
+from frameworks.backend import EpochResult
+from frameworks.feed import Chunk, FedBackend
 from frameworks.torch.backend import TorchBackend
 from frameworks.torch.graph import StepGraph
 from frameworks.torch.tuned_model import TunedGalaxyNet
@@ -25,11 +22,10 @@ from frameworks.torch.tuned_model import TunedGalaxyNet
 _Chunk = tuple[int, int, Any, dict[str, Tensor]]
 
 
-class TunedTorchBackend(TorchBackend):
+class TunedTorchBackend(FedBackend, TorchBackend):
     """Data on the device, channels last, fused optimizer; compiled on a GPU.
 
-    Weights, gradients and state are its parent's. host_wait_seconds: of the training so far,
-    what the host waited for the next chunk of it.
+    Weights, gradients and state are its parent's.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {
@@ -40,40 +36,30 @@ class TunedTorchBackend(TorchBackend):
         "compiled": "torch.compile (GPU only)",
         "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW)",
     }
-    without: frozenset[str] = frozenset()  # choices left out, to see what each gains
     model_class = TunedGalaxyNet
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
+    def build(self, *, draw: bool) -> None:
         # Tensor Cores read channels last; so does oneDNN. Plain float32 on a GPU does not gain.
+        runtime = self.runtime
         gains = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
         self._channels_last = gains and "channels_last" not in self.without
         self.fused_optimizer = "fused_optimizer" not in self.without
-        super().__init__(network, recipe, runtime, weights)
+        super().build(draw=draw)
         assert isinstance(self.model, TunedGalaxyNet)
         self.model.channels_last = self._channels_last
         self.model.delayed_relu = "delayed_relu" not in self.without
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
-        self.host_wait_seconds = 0.0
         self._data: tuple[Tensor, Tensor] | None = None
-        self._host_images: np.ndarray | None = None
         self._forward: Any = self._loss_and_right
         self._graphs: dict[Any, StepGraph] = {}
         self._captured: tuple[Any, ...] = ()
         # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
         self._compiled = "eager"
 
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """The data set to the device as uint8, unless it takes too much of its free memory."""
-        if "staged" in self.without or not feed.staged(
-            self.runtime.feed, images.nbytes, self._free_bytes()
-        ):
-            return
+    def put(self, images: np.ndarray, labels: np.ndarray) -> None:
         self._data = (_shared(images).to(self.device), self._labels(labels))
-        self._host_images = images
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and
@@ -88,8 +74,7 @@ class TunedTorchBackend(TorchBackend):
         self.synchronize()
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        chunks = feed.chunks(epoch, staged=feed.is_of(epoch, self._host_images))
-        return self._run(feed.ahead(chunks, self._chunk_to_device, self._waited))
+        return self._run(self.fed(epoch))
 
     def set_learning_rate(self, learning_rate: float) -> None:
         super().set_learning_rate(learning_rate)
@@ -101,10 +86,9 @@ class TunedTorchBackend(TorchBackend):
 
     def settings(self) -> dict[str, str]:
         assert isinstance(self.model, TunedGalaxyNet)
-        return {
+        return super().settings() | {
             "layout": "channels last" if self._channels_last else "channels first",
             "compiled": self._compiled + ("; a step in one CUDA graph" if self._graphs else ""),
-            "data": "streamed" if self._data is None else "on the device, uint8",
             "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
             "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
             "batch_norm": "own sums" if self._channels_last and not self._on_gpu else "PyTorch's",
@@ -141,12 +125,11 @@ class TunedTorchBackend(TorchBackend):
         """A step of each batch size as a CUDA graph; one by one, with the reason, where it cannot
         be recorded."""
         graphs: dict[Any, StepGraph] = {}
-        staged = feed.is_of(epoch, self._host_images)
         self.model.train()
         try:
             with self._unchanged():
-                for chunk in feed.chunks(epoch, staged=staged, only_first=True):
-                    _, _, what, masks = self._chunk_to_device(chunk)
+                for chunk in self.chunks(epoch, only_first=True):
+                    _, _, what, masks = self.to_device(chunk)
                     graphs[_key(what, masks)] = graph = self._step_graph(what, masks)
                     graph.warm_up()
             self._capture(self._graphs | graphs)
@@ -191,12 +174,10 @@ class TunedTorchBackend(TorchBackend):
         return (self.optimizer.param_groups[0]["lr"], *(one.data_ptr() for one in tensors))
 
     def _warm_up(self, epoch: Sequence[Batch]) -> None:
-        staged = feed.is_of(epoch, self._host_images)
         with self._unchanged():
             # thrice: CUDA graphs are warmed up, then recorded, then replayed
             for _ in range(3 if self._on_gpu else 1):
-                chunks = feed.chunks(epoch, staged=staged, only_first=True)
-                self._run(map(self._chunk_to_device, chunks))
+                self._run(map(self.to_device, self.chunks(epoch, only_first=True)))
             self.predict(epoch[0].images)
 
     def _run(self, chunks: Any) -> EpochResult:
@@ -248,7 +229,7 @@ class TunedTorchBackend(TorchBackend):
         images, labels = self._data
         return images.index_select(0, what), labels.index_select(0, what)
 
-    def _chunk_to_device(self, chunk: feed.Chunk) -> _Chunk:
+    def to_device(self, chunk: Chunk) -> _Chunk:
         masks = {name: self._send(mask) for name, mask in chunk.masks.items()}
         if chunk.rows is not None:
             return chunk.steps, chunk.batch_size, self._send(chunk.rows), masks
@@ -273,10 +254,7 @@ class TunedTorchBackend(TorchBackend):
             return tensor.contiguous(memory_format=torch.channels_last)
         return tensor
 
-    def _waited(self, seconds: float) -> None:
-        self.host_wait_seconds += seconds
-
-    def _free_bytes(self) -> int:
+    def free_bytes(self) -> int:
         if self._on_gpu:
             return torch.cuda.mem_get_info()[0]
         return psutil.virtual_memory().available

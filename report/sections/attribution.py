@@ -10,26 +10,27 @@ from matplotlib.ticker import NullFormatter
 from report import style
 from report.numbers import NONE, fixed, significant
 from report.section import Block, Note, Picture, Section, Table
-from results.studies.attribution import EARLY_STEPS, Attribution, Worth, attribute, sentences
+from results.stats.means import Mean
+from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sentences
 from results.views.looks import looks, plain
 from results.views.views import Frames
 from results.views.words import count
 
 _LEAD = (
-    "A network that is copied from one framework to another layer by layer still trains "
-    "differently, because what is not written down takes each framework's own default: how the "
-    "first weights are drawn, how fast batch norm forgets, a constant in the optimizer. Here one "
-    "framework trains with both sets of defaults, and with each default switched by itself, so "
-    "that its share of the difference can be read off."
+    "A network that is copied layer by layer to another framework still trains differently, "
+    "because whatever is not written down takes the framework's own default: how the first "
+    "weights are drawn, how fast batch norm forgets, a constant in the optimizer. Here one "
+    "framework trains with both sets of defaults, and with each default switched alone. The "
+    "difference that a default makes is its share."
 )
 _READING = (
     "Left: points of test accuracy that one default is worth, with the 95 % interval over the "
-    "seeds; a bar that crosses zero could be chance. The filled mark is the mean of two ways to "
-    "ask: switched on where all else is the first framework's (open triangle right), and switched "
-    "off where all else is the second's (open triangle left). Where the two lie far apart, the "
-    "default matters more in one company than in the other, and the row 'only together' says how "
-    f"much of the whole cannot be given to any one. Right: how far the loss of the first "
-    f"{EARLY_STEPS} steps moves; later steps are chaotic and show the size of nothing."
+    "seeds. A bar that crosses zero could be chance. The filled mark is the mean of two "
+    "measurements: the default switched on while all else is the first framework's (open triangle "
+    "right), and switched off while all else is the second's (open triangle left). Where the two "
+    "lie far apart, the default depends on the others; the row 'only together' says how much "
+    f"cannot be given to any one default. Right: how far the loss of the first {EARLY_STEPS} steps "
+    "moves. Later steps are chaotic and show the size of nothing."
 )
 
 
@@ -147,7 +148,7 @@ def worth_table(found: Attribution, origin: str, target: str) -> Table:
     )
 
 
-def _cells(worth: Worth) -> tuple[str, str]:
+def _cells(worth: Mean) -> tuple[str, str]:
     interval = NONE if pd.isna(worth.low) else f"[{_points(worth.low)}, {_points(worth.high)}]"
     return _points(worth.mean), interval
 

@@ -10,20 +10,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from report import style
+from report.estimates import bars
 from report.numbers import with_interval
 from report.section import Heading, Picture, Section
 from report.sections import ratios
 from report.sections.cells import Bench, Cell, benches
-from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
+from results.stats.intervals import Interval, median_of_medians
 from results.views.looks import plain
 from results.views.views import Frames
 from results.views.words import count, mostly
 
 _LEAD = (
     "The same work in every framework, tuning, precision and batch size that was run. Idiomatic "
-    "is what the framework's own tutorial has a user write, tuned the best that is known for this "
-    "machine; the two answer different questions, so every row says which it is. What the machine "
-    "can do at most was measured by the frameworks' own libraries before the first run."
+    "is the loop of the framework's own tutorial. Tuned is the best known for this machine. The "
+    "two answer different questions, so every row says which it is. The frameworks' own libraries "
+    "measured the machine's limit before the first run."
 )
 
 
@@ -307,9 +308,4 @@ def processes_words(bench: Bench) -> str:
 
 def interval_words(bench: Bench) -> str:
     """What the bars are."""
-    enough = {len(cell.runs) >= ENOUGH_PROCESSES for cell in bench.cells}
-    if enough == {True}:
-        return "95 % bootstrap interval"
-    if enough == {False}:
-        return "range"
-    return f"range (from {ENOUGH_PROCESSES} processes on the 95 % bootstrap interval)"
+    return bars(len(cell.runs) for cell in bench.cells)

@@ -8,22 +8,22 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import isnan, nan
+from math import nan
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from report.cautions import json_object
 from report.estimates import processes
-from results.stats.comparison import Comparison, compare, noise_floor
-from results.stats.intervals import ENOUGH_PROCESSES, Interval, median_of_medians
+from results.stats.comparison import Comparison, compare, log_ratios
+from results.stats.intervals import ENOUGH, Interval, median_of_medians
+from results.stats.noise import noise_floor
 from results.task import as_text
 from results.views.looks import Look, ordered
 from results.views.views import Frames, Panel, View
+from results.vocabulary import Precision, Tuning
 
-_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")
-_TUNINGS = ("idiomatic", "tuned")
 # What the cells of a bench may differ in besides their framework.
 _OF_CELLS = ("tuning", "precision", "recipe.batch_size")
 
@@ -60,6 +60,11 @@ class Cell:
         """The same of the second runs of an A/A pair."""
         return _by_block(self.control)
 
+    @cached_property
+    def noise(self) -> list[float]:
+        """What each block's A/A pair differs by, logarithms."""
+        return log_ratios(self.control_seconds, self.seconds).tolist()
+
     @property
     def images(self) -> float:
         """Images of an epoch."""
@@ -73,13 +78,7 @@ class Cell:
     @property
     def images_per_second(self) -> Interval:
         """From `epoch_seconds`."""
-        seconds = self.epoch_seconds
-        return Interval(
-            self.images / seconds.value,
-            self.images / seconds.high,
-            self.images / seconds.low,
-            seconds.is_range,
-        )
+        return self.epoch_seconds.through(lambda seconds: self.images / seconds)
 
     def median(self, column: str) -> float:
         """Median over the processes; NaN where it was not measured."""
@@ -170,8 +169,8 @@ class Bench:
 
     @cached_property
     def noise_floor(self) -> float:
-        """Of all its A/A pairs together; NaN without any."""
-        return noise_floor([(cell.seconds, cell.control_seconds) for cell in self.controlled])
+        """Of all its A/A pairs together; infinite without any."""
+        return noise_floor([one for cell in self.controlled for one in cell.noise], equal=True)
 
     def floor_of(self, one: Cell, other: Cell) -> float:
         """The noise floor of a comparison: the larger of the two cells' own.
@@ -179,12 +178,10 @@ class Bench:
         One with fewer than 6 A/A blocks, too few for an interval, has that of all pairs together.
         """
         own = [
-            noise_floor([(cell.seconds, cell.control_seconds)])
-            if len(cell.seconds.keys() & cell.control_seconds.keys()) >= ENOUGH_PROCESSES
-            else self.noise_floor
+            noise_floor(cell.noise, equal=True) if len(cell.noise) >= ENOUGH else self.noise_floor
             for cell in (one, other)
         ]
-        return float("nan") if any(map(isnan, own)) else max(own)
+        return max(own)
 
     @property
     def controlled(self) -> list[Cell]:
@@ -292,8 +289,8 @@ def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
         return known.index(name) if name in known else len(known)
 
     def order(cell: Cell) -> tuple:
-        precision = place(_PRECISIONS, cell.precision)
+        precision = place(get_args(Precision), cell.precision)
         framework = frameworks.index(cell.framework)
-        return cell.batch_size, precision, framework, place(_TUNINGS, cell.tuning)
+        return cell.batch_size, precision, framework, place(get_args(Tuning), cell.tuning)
 
     return tuple(sorted(cells, key=order))

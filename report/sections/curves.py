@@ -18,12 +18,11 @@ from results.views.naming import extras
 from results.views.views import Frames, Panel, View
 
 _READING = (
-    "Solid lines are validation, dashed lines training. Accuracy should rise and "
-    "loss should fall. Where the dashed line keeps improving while the solid one gets worse, the "
-    "network has begun to learn its training galaxies by heart; the triangle marks where the "
-    "validation loss is lowest (at the right edge: it has not turned yet). Training figures are "
-    "taken while the network changes and with dropout on, so early in training they can be worse "
-    "than validation."
+    "Solid lines are validation, dashed lines training. Accuracy should rise and loss should "
+    "fall. When the dashed line improves while the solid one gets worse, the network learns its "
+    "training galaxies by heart. The triangle marks the lowest validation loss (at the right "
+    "edge: it has not turned yet). Training scores are taken while the network changes and with "
+    "dropout on, so early in training they can be worse than validation."
 )
 _NESTED = (
     " Where the frameworks agree their lines lie on one another, so they are drawn with "
@@ -34,8 +33,8 @@ _ENDS = (
     "each run is a thin line of its own. "
 )
 _WEIGHTED = (
-    " With class weights the training loss is weighted by class and the validation loss is not, so "
-    "that the two are not to be compared."
+    " Class weights: the training loss is weighted by class and the validation loss is not, so do "
+    "not compare the two."
 )
 _LINES = {"train": "--", "validation": "-"}
 

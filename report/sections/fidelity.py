@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,36 +16,38 @@ from report.section import Block, Note, Picture, Section, Table
 from results.views.looks import Look, looks
 from results.views.views import Frames
 from results.views.words import count
+from results.vocabulary import Precision
 
 REFERENCE = "numpy"
 _LEAD = (
-    "Before a speed or an accuracy of two frameworks is compared, it should be known that both "
-    "train the same network. The ladder asks each framework for the same small pieces of work, "
-    "with the same numbers going in, and compares what comes out with a reference that was written "
-    "out by hand in double precision."
+    "Speeds and accuracies of two frameworks can be compared only when both train the same "
+    "network. The ladder gives each framework the same small pieces of work, with the same "
+    "numbers going in. It compares the results with a reference in double precision that was "
+    "written by hand."
 )
 _READING = (
-    "Each mark is the error of a framework on one rung that came nearest to its bound, as a share "
-    "of the size of what was computed; further left is more exact. A bar is a bound; in float64 "
-    "and float32 it was written down before anything was measured. There are two where networks "
-    "with batch norm have one of their own. A red ring says that a mark is beyond its bound, and "
-    "an arrow at the right edge that its error is infinite, not a number, or one where none at all "
-    "was allowed. In float64 (about 16 digits) only rounding is left, so that marks near 1e-15 say "
-    "that the same formula was computed; in float32 (about 7 digits) rounding itself is near 1e-7."
+    "Each mark is a framework's error on one rung: the one that came nearest to its bound, as a "
+    "share of the size of the result. Further left is more exact. A bar is a bound; the bounds of "
+    "float64 and float32 were written down before anything was measured. Networks with batch norm "
+    "have a bar of their own on some rungs. A red ring marks an error beyond its bound. An arrow "
+    "at the right edge marks an infinite error, a value that is not a number, or an error where "
+    "none was allowed. In float64 (about 16 digits) only rounding is left: marks near 1e-15 say "
+    "that the same formula was computed. In float32 (about 7 digits) rounding itself is near "
+    "1e-7."
 )
 _DIVERGENCE_READING = (
-    "Training in float32 is chaotic: a rounding puts one unit on the other side of zero, and from "
-    "there two trainings part. The grey band is how far the frameworks part from themselves when "
-    "nothing but rounding is changed (weights moved in the last digits, other threads, on a GPU "
-    "deterministic kernels, another layout in memory). Lines of two colours are two frameworks, "
-    "dotted ones a framework and its own training in double precision. The verdict is in the "
-    "table: at chosen steps a line of two colours may not lie above twice the highest control of "
-    "its own two frameworks, and a dotted one not above twice the highest of the other frameworks, "
-    "which is less than one step of a difference that doubles. Nor may the first ten steps differ "
-    "by the same amount in the same direction in every run that two frameworks did from the same "
-    "changed weights: that is too small to be seen here, and is tested apart."
+    "Training in float32 is chaotic: rounding puts one unit on the other side of zero, and from "
+    "there two trainings drift apart. The grey band shows how far the frameworks drift from "
+    "themselves when only rounding changes (weights moved in the last digits, other threads, on a "
+    "GPU deterministic kernels, another layout in memory). A line of two colours is a pair of "
+    "frameworks. A dotted line is a framework and its own training in double precision. The "
+    "verdict is in the table. At chosen steps a line of two colours may not lie above twice the "
+    "highest control of its own two frameworks, and a dotted line not above twice the highest of "
+    "the other frameworks; a factor of two is less than one step of a difference that doubles. A "
+    "third test is too small to be seen here: in runs from the same changed weights the first ten "
+    "steps may not always differ in the same direction."
 )
-_PRECISIONS = ("float64", "float32", "tf32", "bfloat16")  # the most exact first
+_PRECISIONS = get_args(Precision)  # the most exact first
 _RUNGS = {
     "R0": "inputs",
     "R1": "forward pass and loss",

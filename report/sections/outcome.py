@@ -9,8 +9,9 @@ from matplotlib.patches import Patch
 from report import style
 from report.numbers import NONE, fixed, with_interval
 from report.section import Block, Note, Picture, Section, Table
-from results.stats.equivalence import DIFFERENT, EQUAL, Equivalence
+from results.stats.equivalence import Equivalence
 from results.stats.intervals import Interval
+from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED, explained
 from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
 from results.studies.outcome_words import sentences
 from results.views.looks import plain
@@ -31,9 +32,9 @@ _READING = (
     "inside the band shows that the two are equal within the margin. A bar that reaches out of it "
     "does not show that they differ: only that these seeds cannot tell (one that ends at the edge "
     "of the figure goes on beyond it). More seeds make the bar shorter. The verdict stays "
-    "undecided below the number of seeds in the table, whatever the bar looks like, because with "
-    "few seeds the spread itself is only guessed. All of it is about one test set; other galaxies "
-    "would add a spread of their own."
+    f"{UNDECIDED} below the number of seeds in the table, whatever the bar looks like, because "
+    "with few seeds the spread itself is only guessed. All of it is about one test set; other "
+    "galaxies would add a spread of their own."
 )
 _COLOURS = {EQUAL: "#0072B2", DIFFERENT: "#D55E00"}
 # name, unit, scale, decimals, margin
@@ -106,7 +107,7 @@ def outcome_figure(view: View, compared: list[tuple[str, Outcome]]) -> Figure:
             Line2D([], [], color=colour, marker="o", label=verdict)
             for verdict, colour in _COLOURS.items()
         ),
-        Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", label="undecided"),
+        Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", label=UNDECIDED),
     ]
     return style.finish(
         made,
@@ -169,7 +170,8 @@ def verdict_table(view: View, compared: list[tuple[str, Outcome]]) -> Table:
         "lllllrrl",
         "Needed: paired seeds for a chance of 0.9 to show equality if there is no difference, by "
         "the spread seen; at least 5. BCa: the same interval by the bootstrap, which does not "
-        "take the differences for normal ones; from 5 seeds.",
+        "take the differences for normal ones; from 5 seeds. "
+        f"{explained((EQUAL, DIFFERENT, UNDECIDED))}.",
         grouped=True,
     )
 

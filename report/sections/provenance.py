@@ -5,7 +5,7 @@ import pandas as pd
 from report.cautions import json_object, version_sets
 from report.numbers import NONE, fixed, listed
 from report.section import Heading, Note, Section, Table
-from results.views.identity import GIVEN, Check
+from results.given import GIVEN, Check
 from results.views.naming import extras
 from results.views.views import Frames, Panel, View
 from results.views.words import count

@@ -1,19 +1,12 @@
 """Cells side by side as tables: each with its spread, and ratios with the words they allow."""
 
-from math import isnan
+from math import isinf, isnan
 
 from report.numbers import NONE, significant, with_interval
 from report.section import Block, Note, Table
 from report.sections.cells import Bench, Cell
-from results.stats.comparison import (
-    FASTER,
-    LEAST_RATIO,
-    SLOWER,
-    SURE,
-    Comparison,
-    paired_ratio,
-    spread,
-)
+from results.stats.comparison import Comparison, paired_ratio, spread
+from results.stats.vocabulary import FASTER, LEAST_RATIO, SLOWER, SURE, UNDECIDED, explained
 
 _HEADER = [
     "framework",
@@ -94,11 +87,11 @@ def ratio_table(bench: Bench) -> Table | None:
         "llrrrl",
         caption=f"{bench.name}: epoch seconds of the first over those of the second, below 1 the "
         "first took less. Median over blocks of one process each, run close together, with the "
-        "bootstrap 95 % interval in square brackets or, of fewer than six blocks, the range in "
-        f"round ones. p: exact Mann-Whitney test. “{FASTER}” and “{SLOWER}” are said only where "
-        f"p < {SURE:g}, the ratio is more than {100 * LEAST_RATIO:g} % and than the noise floor "
-        "from 1 (the larger of both cells' own, where six A/A blocks show one, else that of all "
-        "pairs), and both passed the parity check.",
+        "exact 95 % interval in square brackets or, of fewer than six blocks, the range in "
+        f"round ones. p: exact Mann-Whitney test, sure below {SURE:g}. Threshold: "
+        f"{100 * LEAST_RATIO:g} %. Noise floor: the larger of both cells' own, where six A/A "
+        "blocks show one, else that of all pairs. Both must have passed the parity check. "
+        f"{explained((FASTER, SLOWER, UNDECIDED))}.",
     )
 
 
@@ -111,10 +104,8 @@ def _ratio_row(one: Cell, other: Cell, found: Comparison) -> list[str]:
         subject = one.look.name
     if found.verdict in (FASTER, SLOWER):
         verdict = f"{subject} is {found.verdict}"
-    elif found.verdict:
-        verdict = f"{found.verdict} ({found.reason})"
     else:
-        verdict = f"not judged: {found.reason}"
+        verdict = f"{found.verdict}: {found.reason}"
     return [
         compared,
         one.precision,
@@ -145,7 +136,7 @@ def noise(bench: Bench) -> list[Block]:
     floor = bench.noise_floor
     told = (
         "one block shows no spread, so there is no floor"
-        if isnan(floor)
+        if isinf(floor)
         else f"the noise floor is {100 * floor:.1f} %"
     )
     return [

@@ -7,12 +7,11 @@ import pandas as pd
 from report.numbers import NONE, fixed, listed, with_interval
 from report.section import Block, Heading, Note, Section, Table
 from report.sections.published import Trial, trials
+from results.stats.vocabulary import NOT_COMPARABLE, REPRODUCED
 from results.studies.kinds import WIDEST_LOSS, WIDEST_RECALL, WIDEST_SHARE, kind_of
 from results.studies.measured import measured, refused
 from results.studies.reported import Reported
 from results.studies.reproduction import (
-    NOT_COMPARABLE,
-    REPRODUCED,
     Reproduction,
     compare,
     mean_over_seeds,
@@ -21,15 +20,14 @@ from results.views.views import Frames
 
 _LEAD = (
     "What notebooks and papers reported of these trainings, and what came out here. A reported "
-    "figure is one run: of which seed and on which split is not known. It is called reproduced "
-    "when it lies where one more run of ours would be expected 19 times in 20: around our mean, "
-    "with the spread between our seeds, and the luck of their test galaxies and of ours (square "
-    "brackets of the column “another run”). Where these leave more than "
-    f"{100 * WIDEST_SHARE:g} points of accuracy either way ({100 * WIDEST_RECALL:g} of one class's "
-    f"recall, {WIDEST_LOSS:g} nats of a loss, a quarter of the epochs) to lie in them shows "
-    "nothing, and there is no verdict. Higher and lower say on which side of the reported figure "
-    "ours is, of a loss too. With fewer than three seeds there is no spread to speak of, and no "
-    "verdict. Copies of a galaxy count as one."
+    "figure is one run of unknown seed and split. It is called reproduced when it lies where one "
+    "more run of ours would be expected 19 times in 20. That interval (square brackets of the "
+    "column “another run”) counts the spread between our seeds, and the luck of their test "
+    f"galaxies and of ours. When it reaches further than {100 * WIDEST_SHARE:g} points of accuracy "
+    f"either way ({100 * WIDEST_RECALL:g} of one class's recall, {WIDEST_LOSS:g} nats of a loss, a "
+    "quarter of the epochs), any figure would lie in it, so there is no verdict. Higher and lower "
+    "say on which side of the reported figure ours is, for a loss too. Fewer than three seeds "
+    "have no verdict. Copies of a galaxy count as one."
 )
 _NAMES = {
     "test_accuracy": "test accuracy",

@@ -1,5 +1,7 @@
 """Epoch time, throughput, compile time and the phases of a run."""
 
+from functools import partial
+from operator import truediv
 from typing import Any
 
 import numpy as np
@@ -53,12 +55,11 @@ def throughput(frames: Frames) -> Section | None:
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
                 f"{interval_words(view)}",
                 reading="Every small point is one training epoch, a row of points "
-                "one process; hollow points are the first epochs timed, often slower. The black "
+                "one process. Hollow points are the first epochs timed, often slower. The black "
                 "mark below them is the median of the processes' medians, the bar its "
-                f"{bar_words(view)}. On the left further left is faster, on the right further "
-                "right; both say the same thing. Where bars overlap, this page says nothing "
-                "about which is faster; with fewer than five processes it does not where they "
-                "part, either.",
+                f"{bar_words(view)}. Left figure: further left is faster. Right figure: further "
+                "right is faster. Overlapping bars do not say which is faster. With fewer than "
+                "five processes separate bars do not say it either.",
             )
         )
     return section if section.blocks else None
@@ -113,7 +114,7 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
                 if per_second:
                     images = float(runs["train_images"].median())
                     times = [images / time for time in times]
-                    interval = inverted(interval, images)
+                    interval = interval.through(partial(truediv, images))
                 strip(axes, place, view, framework, times, interval, "" if per_second else " s")
             frame_strips(axes, panel.frameworks, view, named=not per_second)
             style.mark_refused(axes, panel.refusal)
@@ -125,13 +126,6 @@ def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
         f"{view.footer}  ·  every point is an epoch, a row of points a process; mark and bar: "
         f"median of medians with {bar_words(view)}",
         legend=_epoch_legend(bar_words(view)),
-    )
-
-
-def inverted(seconds: Interval, images: float) -> Interval:
-    """Images per second of an epoch time with its interval."""
-    return Interval(
-        images / seconds.value, images / seconds.high, images / seconds.low, seconds.is_range
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.parquet.files import DamagedFileWarning, whole_file
+from results.version import NewerVersionError, check_format
 
 _FOLDER = "fidelity"
 SCHEMA_VERSION = 1
@@ -178,7 +179,13 @@ def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:
     tables = [schema.empty_table()]
     for path in sorted(directory.glob("*.parquet")):
         try:
-            tables.append(pq.read_table(path, schema=schema))
+            table = pq.read_table(path, schema=schema)
+            if "schema_version" in schema.names:
+                versions = table["schema_version"].drop_null().to_pylist()
+                check_format(max(versions, default=1), SCHEMA_VERSION, path)
+            tables.append(table)
+        except NewerVersionError:
+            raise
         except (OSError, ValueError) as error:  # pyarrow's own errors are among these
             warnings.warn(f"skipped {path}: {error}", DamagedFileWarning, stacklevel=3)
     return pa.concat_tables(tables).to_pandas()

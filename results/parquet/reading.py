@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from results.parquet.arrow import codes, indices, integers
 from results.parquet.record import FILE_SCHEMA
 from results.schema import KEYS, SCHEMA_VERSION
+from results.version import check_format
 
 # What `latest_rows` decides by.
 LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
@@ -25,7 +26,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
             that the file lacks is null.
 
     Raises:
-        ValueError: not a whole Parquet file, not of this store, or of a newer schema.
+        ValueError: not a whole Parquet file, or not of this store.
+        NewerVersionError: of a newer schema.
         OSError: the file cannot be read.
     """
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -33,11 +35,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
         if any(name not in schema.names for name in KEYS):
             raise ValueError(f"not a file of a results store (no {' and '.join(KEYS)})")
         version = int((schema.metadata or {}).get(b"schema_version", b"1"))
-        if version > SCHEMA_VERSION:
-            raise ValueError(
-                f"written with schema {version}, newer than this code's {SCHEMA_VERSION}; "
-                "update the checkout"
-            )
+        check_format(version, SCHEMA_VERSION, path)
         table = file.read(columns=list(columns), use_threads=False)
     return _as_now(table, columns)
 

@@ -1,7 +1,6 @@
 """One execution, checked and built into a one-row Arrow table."""
 
 import datetime
-import difflib
 import json
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from results.schema import (
     STATUSES,
     Column,
 )
+from results.vocabulary import near_miss
 
 _SCALARS: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -66,7 +66,7 @@ def record(
         ValueError: an unknown or missing column, or a value of the wrong type; the message names
             the table, the row and the column.
     """
-    checked = _row(run, RUN_COLUMNS, "runs")
+    checked = checked_row(run, RUN_COLUMNS, "runs")
     _complete(checked, "runs", "runs")
     if checked["status"] not in STATUSES:
         raise ValueError(
@@ -100,7 +100,7 @@ def _rows(
             if row.get(name, value) != value:
                 raise ValueError(f"{where}: {name} is {row[name]!r}, its run's is {value!r}")
         own = {name: value for name, value in row.items() if name not in keys}
-        checked.append(_row(own, columns, where))
+        checked.append(checked_row(own, columns, where))
         _complete(checked[-1], table, where)
     return checked
 
@@ -111,13 +111,13 @@ def _complete(row: Mapping[str, Any], table: str, where: str) -> None:
             raise ValueError(f"{where}: column {name!r} is missing; it may not be null")
 
 
-def _row(values: Mapping[str, Any], columns: Sequence[Column], where: str) -> dict[str, Any]:
+def checked_row(values: Mapping[str, Any], columns: Sequence[Column], where: str) -> dict[str, Any]:
+    """The values of all columns, null where there is none; raises ValueError as `record` does."""
     known = {column.name for column in columns}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{where}: unknown column {name!r}{hint} (see results/schema.py)")
+            hint = near_miss(str(name), known)
+            raise ValueError(f"{where}: unknown column '{name}'{hint}; see results/schema.py")
     return {
         column.name: _value(values.get(column.name), column, f"{where}: column {column.name!r}")
         for column in columns

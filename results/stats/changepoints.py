@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from results.stats.ranks import mann_whitney, smallest_p
+from results.stats.vocabulary import LEAST_RATIO, SURE
 
 MINIMUM_SEGMENT = 4
-MINIMUM_SIZE = 0.03
-_SURE = 0.01
 _CLIP = 3.0  # robust standard deviations from the running median that a point may stand out by
 _WINDOW = 5
 
@@ -47,7 +46,7 @@ def steps(
     values: npt.ArrayLike,
     *,
     minimum_segment: int = MINIMUM_SEGMENT,
-    minimum_size: float = MINIMUM_SIZE,
+    minimum_size: float = LEAST_RATIO,
 ) -> list[Step]:
     """The steps of a series, in its order.
 
@@ -130,7 +129,7 @@ def _is_sure(step: Step, bounds: list[int]) -> bool:
     """Whether the rank test agrees, or the stretches are too short for it to."""
     place = bounds.index(step.index)
     sizes = step.index - bounds[place - 1], bounds[place + 1] - step.index
-    return step.p < max(_SURE, 1.01 * smallest_p(*sizes, paired=False))
+    return step.p < max(SURE, 1.01 * smallest_p(*sizes, paired=False))
 
 
 def _lasts(step: Step, series: npt.NDArray[np.float64], bounds: list[int], least: int) -> bool:
@@ -139,7 +138,7 @@ def _lasts(step: Step, series: npt.NDArray[np.float64], bounds: list[int], least
     above = series > np.sqrt(step.before * step.after)
     sides = above[bounds[place - 1] : step.index], above[step.index : bounds[place + 1]]
     rises = step.after > step.before
-    return min((sides[0] != rises).sum(), (sides[1] == rises).sum()) >= least
+    return bool(min((sides[0] != rises).sum(), (sides[1] == rises).sum()) >= least)
 
 
 def _noise(logs: npt.NDArray[np.float64]) -> float:

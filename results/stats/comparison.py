@@ -6,21 +6,24 @@ test over the processes gives p < `SURE` and the ratio over paired blocks lies b
 `LEAST_RATIO` and the noise floor, which A/A pairs show: a cell run twice in one block.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from math import exp, isnan, log
+from math import exp, isinf, isnan, log
 
 import numpy as np
 import numpy.typing as npt
 
-from results.stats.intervals import ENOUGH_PROCESSES, LEVEL, Interval
+from results.stats.intervals import Interval, median
 from results.stats.ranks import mann_whitney, smallest_p
-
-SURE = 0.01
-LEAST_RATIO = 0.03  # a share: a smaller difference is not called one
-FASTER, SLOWER, NOT_SHOWN = "faster", "slower", "no difference shown"
-_RESAMPLES = 4000
-_SEED = 20210602
+from results.stats.vocabulary import (
+    FASTER,
+    LEAST_RATIO,
+    NOT_JUDGED,
+    SLOWER,
+    SURE,
+    UNDECIDED,
+    Speed,
+)
 
 Times = Mapping[Hashable, float]
 
@@ -38,14 +41,13 @@ class Spread:
 class Comparison:
     """Seconds of one cell over those of another: below 1 is faster.
 
-    verdict: "faster", "slower", "no difference shown", or "" where it may not be said; `reason`
-    says why not, or what is wanting for a difference to be shown.
+    reason: why it is not judged, or what is wanting for a difference to be shown.
     """
 
     ratio: Interval
     p: float
     floor: float
-    verdict: str
+    verdict: Speed
     reason: str = ""
 
 
@@ -60,49 +62,20 @@ def spread(medians: npt.ArrayLike) -> Spread:
     )
 
 
+def log_ratios(times: Times, others: Times) -> npt.NDArray[np.float64]:
+    """log(times / others) in each block that is in both."""
+    return np.array([log(times[block] / others[block]) for block in times if block in others])
+
+
 def paired_ratio(times: Times, others: Times) -> Interval:
-    """Median over the blocks of the ratio `times / others`, with its bootstrap interval.
+    """Median over the blocks of the ratio `times / others`, with its exact interval or range.
 
     The median is taken of the logarithms, so that the ratio the other way round is the inverse.
-    Blocks are resampled (percentile method, seeded). Below `ENOUGH_PROCESSES` blocks the range of
-    the blocks' ratios takes its place.
 
     Args:
         times, others: seconds by block; blocks that are not in both are left out.
     """
-    blocks = [block for block in times if block in others]
-    logs = np.array([log(times[block] / others[block]) for block in blocks])
-    if not logs.size:
-        return Interval(float("nan"))
-    value = float(np.median(logs))
-    if logs.size == 1:
-        return Interval(exp(value))
-    if logs.size < ENOUGH_PROCESSES:
-        return Interval(exp(value), exp(logs.min()), exp(logs.max()), is_range=True)
-    draws = np.random.default_rng(_SEED).choice(logs, size=(_RESAMPLES, logs.size))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.median(draws, axis=1), [tail, 1 - tail])
-    return Interval(exp(value), exp(float(low)), exp(float(high)))
-
-
-def noise_floor(pairs: Sequence[tuple[Times, Times]]) -> float:
-    """How far from 1 a ratio of equal cells may lie, as a share; NaN without an A/A pair.
-
-    The far end of the interval of the A/A ratio, over the blocks of all pairs: the ratio itself can
-    be near 1 by luck. With one block in common there is no interval and no floor.
-
-    Args:
-        pairs: seconds by block of a cell and of its second runs, for each cell that has them.
-    """
-    first: dict[Hashable, float] = {}
-    second: dict[Hashable, float] = {}
-    for number, (times, again) in enumerate(pairs):  # a block of two cells is two blocks here
-        first |= {(number, block): seconds for block, seconds in times.items()}
-        second |= {(number, block): seconds for block, seconds in again.items()}
-    ratio = paired_ratio(first, second)
-    if isnan(ratio.low):
-        return float("nan")
-    return exp(max(abs(log(ratio.low)), abs(log(ratio.high)))) - 1
+    return median(log_ratios(times, others)).through(exp)
 
 
 def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> Comparison:
@@ -110,7 +83,7 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
 
     Args:
         times, others: seconds by block.
-        floor: see `noise_floor`.
+        floor: see `results.stats.noise`.
         barred: why no verdict may be given whatever the numbers say; empty when it may.
     """
     ratio = paired_ratio(times, others)
@@ -118,13 +91,13 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
     p = mann_whitney([times[block] for block in blocks], [others[block] for block in blocks])
 
     def without(reason: str) -> Comparison:
-        return Comparison(ratio, p, floor, "", reason)
+        return Comparison(ratio, p, floor, NOT_JUDGED, reason)
 
     if barred:
         return without(barred)
     if isnan(ratio.value):
         return without("no block holds both")
-    if isnan(floor):
+    if isinf(floor):
         return without("no A/A pair of several processes shows the noise floor")
     if smallest_p(len(blocks), len(blocks), paired=False) >= SURE:
         count = f"{len(blocks)} against {len(blocks)} processes"
@@ -133,4 +106,4 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
     if p < SURE and abs(log(ratio.value)) > log(1 + least):
         return Comparison(ratio, p, floor, FASTER if ratio.value < 1 else SLOWER)
     wanting = f"p = {p:.2g}" if p >= SURE else f"within {100 * least:.1f} % of 1"
-    return Comparison(ratio, p, floor, NOT_SHOWN, wanting)
+    return Comparison(ratio, p, floor, UNDECIDED, wanting)

@@ -16,13 +16,12 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from results.stats.means import moments, t_interval, t_quantile, t_test
+from results.stats.vocabulary import DIFFERENT, EQUAL, SURE, UNDECIDED, Equality
+
 ALPHA = 0.05
 POWER = 0.9
 FEWEST = 5  # below so many pairs nothing is concluded
-SURE = 0.01  # p value below which a difference counts as one
-EQUAL = "equal within the margin"
-DIFFERENT = "different"
-UNDECIDED = "undecided"
 _RESAMPLES = 4000
 _PERMUTATIONS = 9999
 _SEED = 20210601
@@ -42,7 +41,6 @@ class Equivalence:
         p_different: of the paired t test, two-sided.
         needed: pairs for a power of 0.9 at this sd if there is no difference (`pairs_needed`); None
             with fewer than 2 pairs.
-        verdict: EQUAL, DIFFERENT or UNDECIDED.
     """
 
     n: int
@@ -56,7 +54,7 @@ class Equivalence:
     p_equal: float
     p_different: float
     needed: int | None
-    verdict: str
+    verdict: Equality
 
     @property
     def fewest(self) -> int | None:
@@ -81,43 +79,36 @@ def equivalence(differences: npt.ArrayLike, margin: float) -> Equivalence:
     Raises:
         ValueError: a margin that is not above 0, or a difference that is not a number.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     values = np.asarray(differences, dtype=np.float64)
     if not margin > 0:
         raise ValueError(f"the margin is {margin}; it must be above 0")
     if not np.isfinite(values).all():
         raise ValueError("a paired difference is not a finite number")
-    n = values.size
-    mean = float(values.mean()) if n else float("nan")
+    mean, sd, n = moments(values)
     if n < 2:
         nan = float("nan")
         return Equivalence(n, mean, nan, nan, nan, nan, nan, margin, nan, nan, None, UNDECIDED)
-    sd = float(values.std(ddof=1)) if np.ptp(values) else 0.0
     error, free = sd / sqrt(n), n - 1
-    half, half95 = (error * float(stdtrit(free, 1 - tail)) for tail in (ALPHA, ALPHA / 2))
-    if sd:
-        p_equal = float(stdtr(free, -(margin - abs(mean)) / error))
-        p_different = 2 * float(stdtr(free, -abs(mean) / error))
-    else:
-        p_equal = float(abs(mean) >= margin)
-        p_different = 2.0 ** (1 - n) if mean else 1.0
-    low95, high95 = mean - half95, mean + half95
+    low, high = t_interval(mean, error, free, 1 - 2 * ALPHA)
+    low95, high95 = t_interval(mean, error, free)
+    room = margin - abs(mean)
+    p_equal = float(stdtr(free, -room / error) if sd else room <= 0)
+    p_different = t_test(mean, error, free, n)
     needed = pairs_needed(sd, margin)
-    if n < max(needed, FEWEST):
-        verdict = UNDECIDED
-    elif p_equal < ALPHA:
-        verdict = EQUAL
-    elif p_different < SURE or low95 > margin or high95 < -margin:
-        verdict = DIFFERENT
-    else:
-        verdict = UNDECIDED
+    verdict: Equality = UNDECIDED
+    if n >= max(needed, FEWEST):
+        if p_equal < ALPHA:
+            verdict = EQUAL
+        elif p_different < SURE or low95 > margin or high95 < -margin:
+            verdict = DIFFERENT
     return Equivalence(
         n,
         mean,
         sd,
-        mean - half,
-        mean + half,
+        low,
+        high,
         low95,
         high95,
         margin,
@@ -139,10 +130,10 @@ def power(n: int, sd: float, margin: float) -> float:
         sd: true standard deviation of the differences.
         margin: in the same unit.
     """
-    from scipy.special import chdtri, gammaln, ndtr, stdtrit
+    from scipy.special import chdtri, gammaln, ndtr
 
     free = n - 1
-    t = float(stdtrit(free, 1 - ALPHA))
+    t = t_quantile(free, 1 - 2 * ALPHA)
     reach = margin / sd * sqrt(n)
     # y = sd of the sample / sd * sqrt(free); beyond reach / t no mean is near enough to 0
     first, last = sqrt(chdtri(free, 1 - 1e-13)), sqrt(chdtri(free, 1e-13))
@@ -242,7 +233,8 @@ def disagreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     Returns:
         (runs, runs), symmetric with zeros on the diagonal.
     """
-    return (predicted[:, None] != predicted[None]).mean(axis=2)
+    shares: npt.NDArray[np.float64] = (predicted[:, None] != predicted[None]).mean(axis=2)
+    return shares
 
 
 def across_and_within(churn: npt.NDArray[np.float64], of_a: Sequence[int]) -> tuple[float, float]:

@@ -1,74 +1,74 @@
-"""How the epoch times of processes vary on a machine: a model, its fit, and draws from it.
+"""The noise floor: how far from equal two measurements of one and the same code may come out.
 
-The logarithm of a process's median epoch time is taken as a level that wanders from process to
-process (drift of the machine), plus what is the process's own (its memory layout, its threads'
-placement), plus now and then a delay by something else that ran.
+A difference below it is not called one, whoever asks: report, gate, compare and micro benchmarks.
 """
 
-from dataclasses import dataclass
+from math import exp, expm1, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
-_OUTLYING = 4.0  # robust standard deviations above its neighbours that make a process delayed
-_LAGS = 6
+from results.stats.intervals import median, order_statistics
+
+OF_A_SESSION = 3  # processes of one session from which its median stands for it
+NEEDED = 10  # sessions from which their differences tell the drift
+_CALM = 0.75  # share of the differences between sessions that true changes leave alone
+_OF_A_NORMAL = 1.1503  # that quantile of a normal deviate's absolute value
+_BEYOND = 2.81  # standard deviations; a normal deviate is above them in 1 of 400
+_FEW = 5.0  # how much more for a spread that is estimated from few values
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Standard deviations of the logarithm, that is shares.
+def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
+    """How far from 1 the ratio of two equal cells may lie, as a share: 0.02 for 2 %.
 
-    Attributes:
-        between: of processes about the level.
-        drift: of the level's step from one process to the next.
-        delayed: share of processes that something delayed.
-        delay: mean of such a delay (exponential).
-    """
-
-    between: float
-    drift: float
-    delayed: float
-    delay: float
-
-    def draw(self, count: int, random: np.random.Generator) -> npt.NDArray[np.float64]:
-        """(count,) times of processes one after another, relative to the true one."""
-        level = np.cumsum(random.normal(0, self.drift, count))
-        own = random.normal(0, self.between, count)
-        delays = (random.random(count) < self.delayed) * random.exponential(self.delay, count)
-        return np.exp(level + own + delays)
-
-
-def fit(values: npt.ArrayLike) -> Noise:
-    """The noise of one series of processes, by the method of moments on robust spreads.
-
-    Two processes k apart differ by a variance of 2 between^2 + k drift^2: a line in k.
+    Of equal cells it is the end farther from 0 of the exact interval (or range) of the median of
+    their differences. Of others, noise is what is beyond their median, with either sign. The k-th
+    largest of n is then the (2k - 1)-th among n absolute values: the values and their mirror images
+    are twice as many. So the floor is that one, with k of `order_statistics`.
 
     Args:
-        values: (n,) times of processes of one configuration in the order of time; n at least 12.
+        differences: (n,) of logarithms, one a pair of processes; or the logarithms of one cell's n
+            processes, times the root of 1 + n / m for a comparison with m others.
+        equal: whether they are of equal cells (A/A), so that a median off 0 is noise, too.
 
-    Raises:
-        ValueError: too few, or a value not above 0.
+    Returns:
+        The floor; infinite for fewer than two, which say nothing of noise.
     """
-    times = np.asarray(values, dtype=np.float64)
-    if times.size < 2 * _LAGS:
-        raise ValueError(
-            f"{times.size} processes are too few to fit a noise model; take at least {2 * _LAGS}"
-        )
-    if not (np.isfinite(times).all() and times.min() > 0):
-        raise ValueError("a time is not above 0")
-    logs = np.log(times)
-    lags = np.arange(1, _LAGS + 1)
-    spreads = np.array([_spread(logs[lag:] - logs[:-lag]) ** 2 for lag in lags])
-    slope, offset = np.polyfit(lags, spreads, 1, w=np.sqrt(times.size - lags))
-    drift = float(np.sqrt(max(slope, 0.0)))
-    between = float(np.sqrt(max(offset if slope > 0 else spreads.mean(), 0.0) / 2))
-    padded = np.pad(logs, 2, mode="reflect")
-    neighbours = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
-    beyond = logs - neighbours
-    late = beyond > _OUTLYING * max(between, drift)
-    delay = float(beyond[late].mean()) if late.any() else 0.0
-    return Noise(between, drift, float(late.mean()), delay)
+    values = np.asarray(differences, dtype=np.float64)
+    found = median(values)
+    if not found.name:
+        return inf
+    if equal:
+        return expm1(max(-found.low, found.high))
+    place, _ = order_statistics(values.size)
+    return expm1(np.sort(np.abs(values - found.value))[1 - 2 * place])
 
 
-def _spread(values: npt.NDArray[np.float64]) -> float:
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+def drift_floor(medians: npt.ArrayLike, apart: int = 1) -> float:
+    """What two sessions of one code may differ by, from the medians of sessions in a row.
+
+    A stored baseline was measured in another hour than the candidate, and the processes of one hour
+    say nothing of that. The sessions kept in a history do. Successive ones are taken to differ
+    independently: what allows for autocorrelation belongs here.
+
+    Successive sessions differ by drift and noise, and now and then by a true change. Their spread
+    is taken from the 75 % quantile of their absolute log ratios, which leaves room for a true
+    change in a quarter of them. The factor 2.81 (1 + 5 / (moves - 1)) was found by simulation, with
+    9 to 49 moves: the floor is passed in one direction by at most 0.4 % of the sessions that
+    changed nothing, be their levels independent or a random walk (`selftest --simulate`).
+
+    Args:
+        medians: (n,) of sessions in the order of time, above 0.
+        apart: how many sessions the later of the two is behind the earlier. The level is taken to
+            wander, so that the floor grows with the root of it.
+
+    Returns:
+        The floor as a share; NaN for fewer than `NEEDED` sessions, which say too little.
+    """
+    logs = np.log(np.asarray(medians, dtype=np.float64))
+    if logs.size < NEEDED:
+        return float("nan")
+    moves = np.abs(np.diff(logs))
+    spread = float(np.quantile(moves, _CALM)) / _OF_A_NORMAL
+    few = 1 + _FEW / (moves.size - 1)
+    return exp(_BEYOND * few * spread * sqrt(apart)) - 1

@@ -8,24 +8,24 @@ only where the processes exclude a change for the worse of the size that `Rule.e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, expm1, isinf, isnan, log, log1p
+from math import ceil, exp, expm1, isinf, isnan, log, log1p, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
-from results.stats.intervals import ENOUGH_PROCESSES, LEVEL
+from results.stats.intervals import Interval, difference_of_medians, median
+from results.stats.noise import OF_A_SESSION, noise_floor
 from results.stats.ranks import mann_whitney, signed_rank, smallest_p
+from results.stats.vocabulary import (
+    IMPROVED,
+    LEAST_RATIO,
+    NO_DATA,
+    REGRESSED,
+    SURE,
+    UNCHANGED,
+    Change,
+)
 
-REGRESSED = "regressed"
-IMPROVED = "improved"
-UNCHANGED = "unchanged"
-NO_DATA = "no-data"
-ERROR = "error"
-VERDICTS = (REGRESSED, ERROR, NO_DATA, IMPROVED, UNCHANGED)
-
-_RESAMPLES = 2000
-_SEED = 20210601
-_OF_A_SESSION = 3  # processes of one session from which its median stands for it
 _NAN = float("nan")
 
 
@@ -42,9 +42,9 @@ class Rule:
         larger_is_better: images per second, accuracy.
     """
 
-    relative: float = 0.03
+    relative: float = LEAST_RATIO
     absolute: float = 0.0
-    alpha: float = 0.01
+    alpha: float = SURE
     excluded: float = 0.08
     larger_is_better: bool = False
 
@@ -54,17 +54,17 @@ class Verdict:
     """The verdict, and what it was reached by.
 
     Attributes:
-        verdict: one of VERDICTS; `reason` says why in a sentence.
+        verdict: `reason` says why in a sentence.
         baseline, candidate: median over the processes.
         ratio: candidate / baseline; of pairs the median of their ratios.
-        low, high: its 95 % bootstrap interval, over pairs where there are pairs; the range of the
-            pairs' ratios below 6 of them (`is_range`), and no interval for few unpaired processes.
+        low, high: its 95 % interval, over pairs where there are pairs; the range of the pairs'
+            ratios below 6 of them (`is_range`), and no interval for few unpaired processes.
         floor: the noise floor, a share: what an A/A comparison of the kind may differ by.
         p: of the test; `test` names it. p_mann_whitney: of the unpaired test, in any case.
         n_baseline, n_candidate: processes; paired: whether they were compared in pairs.
     """
 
-    verdict: str
+    verdict: Change
     reason: str
     baseline: float = _NAN
     candidate: float = _NAN
@@ -79,6 +79,11 @@ class Verdict:
     n_baseline: int = 0
     n_candidate: int = 0
     paired: bool = False
+
+    @property
+    def interval(self) -> Interval:
+        """The ratio with its interval or range."""
+        return Interval(self.ratio, self.low, self.high, self.is_range, self.n_baseline)
 
 
 def judge(
@@ -102,7 +107,7 @@ def judge(
             better than from one value a process.
         sessions: of each baseline value, the session that measured it: where there are several,
             what the sessions' medians differ by belongs to the noise.
-        known_floor: what is known of the noise from elsewhere, a share (`results.stats.drift`);
+        known_floor: what is known of the noise from elsewhere, a share (`drift_floor`);
             the noise floor is at least that.
 
     Raises:
@@ -122,22 +127,21 @@ def judge(
 
     logs = np.log(before), np.log(after)
     unpaired_p = mann_whitney(before, after)
-    of_pairs: npt.NDArray[np.float64] | None = None
     if paired:
         of_pairs = logs[1] - logs[0] if differences is None else np.asarray(differences, np.float64)
-        shift = float(np.median(of_pairs))
-        floor = noise_of_pairs(of_pairs)
+        found = median(of_pairs)
+        floor = noise_floor(of_pairs, equal=False)
         p, test = _either(unpaired_p, signed_rank(of_pairs))
     else:
-        shift = float(np.median(logs[1]) - np.median(logs[0]))
-        floor = noise_floor(before, m, sessions=sessions)
+        found = difference_of_medians(*logs)
+        floor = _own_floor(logs[0], m, sessions)
         p, test = unpaired_p, "Mann-Whitney"
     floor = max(known_floor, floor)
-    low, high, is_range = _interval(*logs, of_pairs)
+    shift, ratio = found.value, found.through(exp)
     medians = float(np.median(before)), float(np.median(after))
-    verdict, reason = _decide(exp(shift), medians[0], floor, p, rule)
+    verdict, reason = _decide(ratio.value, medians[0], floor, p, rule)
     if verdict == UNCHANGED:
-        worse = _worst(shift, low, high, floor, rule)
+        worse = _worst(found, floor, rule)
         verdict, reason = _excluding(reason, worse, shift, medians[0], known_floor, max(n, m), rule)
     least = _least_p(n, m, paired=paired)
     if least >= rule.alpha:  # nothing else could have come out
@@ -149,10 +153,10 @@ def judge(
         verdict,
         reason,
         *medians,
-        exp(shift),
-        exp(low),
-        exp(high),
-        is_range,
+        ratio.value,
+        ratio.low,
+        ratio.high,
+        ratio.is_range,
         floor,
         p,
         test,
@@ -163,7 +167,9 @@ def judge(
     )
 
 
-def _decide(ratio: float, baseline: float, floor: float, p: float, rule: Rule) -> tuple[str, str]:
+def _decide(
+    ratio: float, baseline: float, floor: float, p: float, rule: Rule
+) -> tuple[Change, str]:
     """Verdict and reason from ratio, baseline, noise floor and p value: changed, or not shown."""
     needed = max(rule.relative, floor)
     # A change by a share either way: 1.03 and 1/1.03 are alike.
@@ -181,15 +187,15 @@ def _decide(ratio: float, baseline: float, floor: float, p: float, rule: Rule) -
     return UNCHANGED, f"within the absolute threshold of {rule.absolute:g}"
 
 
-def _worst(shift: float, low: float, high: float, floor: float, rule: Rule) -> float:
+def _worst(shift: Interval, floor: float, rule: Rule) -> float:
     """How much worse the candidate may be, a log ratio: the bad end of the interval.
 
     The interval is of these processes alone. What else is known of the noise, and the few processes
     that have no interval, are in the noise floor: it counts on the bad side of the ratio as well.
     """
     sign = -1 if rule.larger_is_better else 1
-    ends = [sign * end for end in (low, high) if not isnan(end)]
-    return max([*ends, sign * shift + log1p(floor)])
+    ends = [sign * end for end in (shift.low, shift.high) if not isnan(end)]
+    return max([*ends, sign * shift.value + log1p(floor)])
 
 
 def _excluding(
@@ -200,7 +206,7 @@ def _excluding(
     known_floor: float,
     processes: int,
     rule: Rule,
-) -> tuple[str, str]:
+) -> tuple[Change, str]:
     """ "unchanged" where a change for the worse that matters is excluded, else what would help."""
     sign = -1 if rule.larger_is_better else 1
     limit = log1p(rule.excluded)
@@ -228,61 +234,17 @@ def _either(unpaired: float, pairs: float) -> tuple[float, str]:
     return p, "Mann-Whitney" if unpaired <= pairs else "signed rank"
 
 
-def noise_floor(
-    baseline: npt.ArrayLike,
-    candidates: int | None = None,
-    *,
-    sessions: Sequence[object] | None = None,
+def _own_floor(
+    logs: npt.NDArray[np.float64], candidates: int, sessions: Sequence[object] | None
 ) -> float:
-    """What the baseline differs from itself by, as a share: an A/A comparison within it.
-
-    Two samples of the sizes at hand are drawn from the baseline many times; the floor is the 95 %
-    quantile of what their medians differ by.
-
-    Args:
-        baseline: (n,) values above 0.
-        candidates: processes of the candidate; as many as of the baseline by default.
-        sessions: as in `judge`.
-
-    Returns:
-        The floor; infinite for one process, which says nothing of noise.
-    """
-    logs = np.log(np.asarray(baseline, dtype=np.float64))
-    if logs.size < 2:
-        return float("inf")
-    draw = np.random.default_rng(_SEED)
-    count = candidates or logs.size
-    first = np.median(draw.choice(logs, size=(_RESAMPLES, logs.size)), axis=1)
-    drawn = first - np.median(draw.choice(logs, size=(_RESAMPLES, count)), axis=1)
-    floor = float(np.quantile(np.abs(drawn), LEVEL))
+    """The noise floor by a baseline alone, as `judge` has it."""
+    floor = noise_floor(logs * sqrt(1 + logs.size / candidates), equal=False)
     if sessions is not None:
         members = [np.array([other == one for other in sessions]) for one in set(sessions)]
-        groups = [np.median(logs[mine]) for mine in members if mine.sum() >= _OF_A_SESSION]
+        groups = [np.median(logs[mine]) for mine in members if mine.sum() >= OF_A_SESSION]
         if len(groups) > 1:
-            floor = max(floor, float(np.ptp(groups)))
-    return exp(floor) - 1
-
-
-def noise_of_pairs(differences: npt.ArrayLike) -> float:
-    """What the median of as many pairs of one and the same code would differ from 0 by, as a share.
-
-    What the pairs differ by beyond their median is noise; of it, with either sign, as many are
-    drawn many times over, and the floor is the 95 % quantile of their medians. What the machine did
-    between two pairs is in no pair, and does not count.
-
-    Args:
-        differences: (n,) of the logarithms, candidate less baseline.
-
-    Returns:
-        The floor; infinite for one pair.
-    """
-    logs = np.asarray(differences, dtype=np.float64)
-    if logs.size < 2:
-        return float("inf")
-    draw = np.random.default_rng(_SEED)
-    signs = draw.choice([-1.0, 1.0], size=(_RESAMPLES, logs.size))
-    drawn = np.median(draw.choice(logs - np.median(logs), size=signs.shape) * signs, axis=1)
-    return exp(float(np.quantile(np.abs(drawn), LEVEL))) - 1
+            floor = max(floor, expm1(float(np.ptp(groups))))
+    return floor
 
 
 def processes_needed(alpha: float, *, paired: bool) -> int:
@@ -296,23 +258,3 @@ def processes_needed(alpha: float, *, paired: bool) -> int:
 def _least_p(first: int, second: int, *, paired: bool) -> float:
     unpaired = smallest_p(first, second, paired=False)
     return _either(unpaired, smallest_p(first, second, paired=True))[0] if paired else unpaired
-
-
-def _interval(
-    before: npt.NDArray[np.float64],
-    after: npt.NDArray[np.float64],
-    differences: npt.NDArray[np.float64] | None,
-) -> tuple[float, float, bool]:
-    """Interval of the log ratio: bootstrap over pairs, or over each side's processes."""
-    draw = np.random.default_rng(_SEED)
-    if differences is not None:
-        if differences.size < ENOUGH_PROCESSES:
-            return float(differences.min()), float(differences.max()), True
-        drawn = np.median(draw.choice(differences, size=(_RESAMPLES, differences.size)), axis=1)
-    else:
-        if min(before.size, after.size) < ENOUGH_PROCESSES:
-            return _NAN, _NAN, False
-        drawn = np.median(draw.choice(after, size=(_RESAMPLES, after.size)), axis=1)
-        drawn = drawn - np.median(draw.choice(before, size=(_RESAMPLES, before.size)), axis=1)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high), False

@@ -10,35 +10,17 @@ are Student's over the seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from results.stats.equivalence import holm
+from results.stats.intervals import LEVEL
+from results.stats.means import Mean, independent, paired
 
 EARLY_STEPS = 20  # training in float32 is chaotic soon after; what a default does shows before
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Worth:
-    """A mean over seeds with its 95 % interval; NaN bounds with fewer than two seeds, and where all
-    are the same but not 0, whose spread is unknown.
-
-    p: of the t test against 0, two-sided (without a spread, of the sign test); `p_holm` is the same
-    after Holm's correction.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    p: float = float("nan")
-    p_holm: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -49,9 +31,9 @@ class Factor:
     """
 
     name: str
-    worth: Worth
-    on: Worth
-    off: Worth
+    worth: Mean
+    on: Mean
+    off: Mean
     early: float
 
 
@@ -71,11 +53,11 @@ class Attribution:
     """
 
     seeds: tuple[int, ...]
-    total: Worth
+    total: Mean
     factors: tuple[Factor, ...]
-    together: Worth
-    own: Worth | None
-    unexplained: Worth | None
+    together: Mean
+    own: Mean | None
+    unexplained: Mean | None
     left_out: tuple[str, ...]
     untold: tuple[str, ...] = ()
 
@@ -147,41 +129,6 @@ def _untold(trainings: pd.DataFrame, unknown: set[str]) -> list[str]:
     return sorted(set(tried["factor"]))
 
 
-def paired(differences: npt.ArrayLike) -> Worth:
-    """Mean of paired differences (n,) with Student's interval, and the t test against 0."""
-    values = np.asarray(differences, dtype=np.float64)
-    n, mean = values.size, float(values.mean())
-    if n < 2:
-        return Worth(mean, float("nan"), float("nan"), n)
-    return _interval(mean, float(values.std(ddof=1)) / sqrt(n), n - 1, n)
-
-
-def independent(samples: Sequence[npt.ArrayLike], signs: Sequence[int]) -> Worth:
-    """Signed sum of the means of independent samples, with Welch's interval (1947, Biometrika 34,
-    28): a difference of two means with signs (-1, 1)."""
-    values = [np.asarray(sample, dtype=np.float64) for sample in samples]
-    mean = sum(sign * float(sample.mean()) for sign, sample in zip(signs, values, strict=True))
-    n = min(sample.size for sample in values)
-    if n < 2:
-        return Worth(mean, float("nan"), float("nan"), n)
-    parts = [float(sample.var(ddof=1)) / sample.size for sample in values]
-    spread = sum(part**2 / (sample.size - 1) for part, sample in zip(parts, values, strict=True))
-    free = sum(parts) ** 2 / spread if spread else sum(sample.size - 1 for sample in values)
-    return _interval(mean, sqrt(sum(parts)), free, n)
-
-
-def _interval(mean: float, error: float, free: float, n: int) -> Worth:
-    """Student's interval of a mean with a standard error, and the test against 0."""
-    from scipy.special import stdtr, stdtrit
-
-    half = error * float(stdtrit(free, (1 + LEVEL) / 2))
-    if not error and mean:  # no spread to test by; all of one sign
-        return Worth(mean, float("nan"), float("nan"), n, 2.0 ** (1 - n))
-    if not error:
-        return Worth(0.0, 0.0, 0.0, n, 1.0)
-    return Worth(mean, mean - half, mean + half, n, 2 * float(stdtr(free, -abs(mean) / error)))
-
-
 def _by_seed(ok: pd.DataFrame, factor: str, direction: str, measure: str) -> pd.Series:
     rows = ok[(ok["factor"] == factor) & (ok["direction"] == direction)]
     return rows.set_index("seed")[measure]
@@ -189,7 +136,7 @@ def _by_seed(ok: pd.DataFrame, factor: str, direction: str, measure: str) -> pd.
 
 def _own(
     trainings: pd.DataFrame, total: npt.NDArray[np.float64], measure: str
-) -> tuple[Worth | None, Worth | None]:
+) -> tuple[Mean | None, Mean | None]:
     """The frameworks' own gap, the later less the earlier in the table, and what the switches leave
     of it.
 
@@ -240,7 +187,7 @@ def sentences(found: Attribution, origin: str, target: str, inside: str) -> list
     return text
 
 
-def _points(worth: Worth) -> str:
+def _points(worth: Mean) -> str:
     """`+1.40 ± 0.30`, in points."""
     mean = f"{100 * worth.mean:+.2f}"
     half = (worth.high - worth.low) / 2

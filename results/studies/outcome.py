@@ -12,9 +12,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from results.given import GIVEN
 from results.stats.equivalence import (
-    EQUAL,
-    UNDECIDED,
     Equivalence,
     across_and_within,
     bootstrap_interval,
@@ -24,7 +23,7 @@ from results.stats.equivalence import (
     equivalence,
     holm,
 )
-from results.views.identity import GIVEN
+from results.stats.vocabulary import EQUAL, UNDECIDED
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats

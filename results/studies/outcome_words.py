@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from math import isnan
 
-from results.stats.equivalence import ALPHA, DIFFERENT, EQUAL, SURE, Equivalence
+from results.stats.equivalence import ALPHA, Equivalence
+from results.stats.vocabulary import DIFFERENT, EQUAL, SURE
 from results.studies.outcome import Outcome
 
 

@@ -28,11 +28,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.stats.intervals import LEVEL, Interval
+from results.stats.intervals import Interval
+from results.stats.means import moments, t_interval, t_quantile
+from results.stats.vocabulary import HIGHER, LOWER, NOT_COMPARABLE, REPRODUCED, Replication
 from results.studies.kinds import Kind, kind_of
 from results.studies.reported import Reported
 
-REPRODUCED, HIGHER, LOWER, NOT_COMPARABLE = "reproduced", "higher", "lower", "not comparable"
 ENOUGH_SEEDS = 3
 FEWEST_GALAXIES = 10  # below, the share of so few is no number to predict from
 SHARES = (
@@ -73,14 +74,13 @@ class Reproduction:
         mean: of our values, with Student's 95 % interval over seeds.
         predicted: where another run is expected, as the module says; NaN where nothing can be said.
         difference: ours less theirs.
-        verdict: one of the four.
         reason: why it is not comparable; empty otherwise.
     """
 
     mean: Interval
     predicted: Interval
     difference: float
-    verdict: str
+    verdict: Replication
     reason: str = ""
 
 
@@ -120,16 +120,10 @@ def mean_over_seeds(values: Sequence[float], kind: Kind | None = None) -> Interv
     Args:
         kind: of the figure, out of whose range the interval does not go.
     """
-    n = len(values)
-    if not n:
-        return Interval(float("nan"))
-    mean = math.fsum(values) / n
+    mean, deviation, n = moments(values)
     if n < 2:
         return Interval(mean)
-    from scipy.stats import t
-
-    half = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * _deviation(values, mean) / math.sqrt(n)
-    low, high = mean - half, mean + half
+    low, high = t_interval(mean, deviation / math.sqrt(n), n - 1)
     return Interval(mean, *(kind.clipped(low, high) if kind else (low, high)))
 
 
@@ -145,26 +139,16 @@ def prediction(values: Sequence[float], luck: float = 0.0) -> Interval:
         values: one for each seed; with one alone there is no interval.
         luck: the variance that the test galaxies add (`image_luck`).
     """
-    n = len(values)
-    if not n:
-        return Interval(float("nan"))
-    mean = math.fsum(values) / n
+    mean, deviation, n = moments(values)
     if n < 2:
         return Interval(mean)
-    from scipy.stats import t
-
-    between = _deviation(values, mean) ** 2 * (1 + 1 / n)
+    between = deviation**2 * (1 + 1 / n)
     total = between + luck
-    if between:
-        freedom = (n - 1) * (total / between) ** 2
-        quantile = float(t.ppf(0.5 + LEVEL / 2, freedom))
-    else:
-        quantile = _normal_quantile()
-    half = quantile * math.sqrt(total)
-    return Interval(mean, mean - half, mean + half)
+    freedom = (n - 1) * (total / between) ** 2 if between else math.inf
+    return Interval(mean, *t_interval(mean, math.sqrt(total), freedom))
 
 
-def _verdict(same: bool, difference: float) -> str:
+def _verdict(same: bool, difference: float) -> Replication:
     return REPRODUCED if same else HIGHER if difference > 0 else LOWER
 
 
@@ -175,21 +159,11 @@ def _too_wide(
     half = expected.high - expected.value
     if not half > kind.widest:
         return ""
-    of_galaxies = _normal_quantile() * math.sqrt(luck)
+    of_galaxies = t_quantile(math.inf) * math.sqrt(luck)
     if of_galaxies > kind.widest and ours and theirs:
         fewest = f"{min(ours, theirs):,.0f} galaxies leave"
         return kind.too_wide(of_galaxies, fewest, "; more seeds do not narrow it")
     return kind.too_wide(half, "our seeds leave", "; more seeds narrow it")
-
-
-def _normal_quantile() -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(0.5 + LEVEL / 2))
-
-
-def _deviation(values: Sequence[float], mean: float) -> float:
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _image_variance(reported: Reported, ours: Ours, mean: float) -> float | None:

@@ -13,13 +13,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from results.given import Check, checks, refusal
 from results.parquet import findings
 from results.parquet.examples import Examples
 from results.parquet.reading import LATEST_BY, latest_rows
 from results.schema import USUAL
 from results.store import Store
 from results.task import OF_STORED, Settings, as_text, stored
-from results.views.identity import Check, checks, refusal
 from results.views.looks import Look, looks, ordered
 from results.views.naming import OF_DATA, names_of, unusual
 from results.views.words import count, mostly

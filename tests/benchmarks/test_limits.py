@@ -81,16 +81,13 @@ def test_what_is_slow_is_not_tried_at_a_larger_size(monkeypatch) -> None:
 
 def test_a_library_that_cannot_measure_is_named_and_the_rest_go_on(monkeypatch) -> None:
     monkeypatch.setitem(collecting.LIBRARIES, "no_such_library", "torch")
-    good = msgspec.json.encode(sample("torch", 5.0)) + b"\n"
+    good = msgspec.to_builtins(sample("torch", 5.0))
 
-    def run(arguments: list[str], **_: object) -> subprocess.CompletedProcess:
-        library = arguments[3]
+    def ask(module: str, arguments: list[str], *_: object, **__: object) -> tuple[list, str]:
         assert "tf32" not in arguments, "there is none on a CPU"
-        if library == "jax":
-            return subprocess.CompletedProcess(arguments, 1, good[:-5], b"INFO\nno backend\n")
-        return subprocess.CompletedProcess(arguments, 0, good, b"")
+        return ([], "no backend") if arguments[0] == "jax" else ([good], "")
 
-    monkeypatch.setattr(collecting.subprocess, "run", run)
+    monkeypatch.setattr(collecting, "ask", ask)
     told: list[str] = []
     limits = collecting.collect(
         ["float32", "tf32"],
@@ -108,14 +105,13 @@ def test_a_library_that_cannot_measure_is_named_and_the_rest_go_on(monkeypatch) 
 
 def test_the_library_of_another_interpreter_is_measured_by_that_interpreter(monkeypatch) -> None:
     """It counts for the limit, and is told apart from the library of that name here."""
-    rates = {sys.executable: 5.0, "old/bin/python": 9.0}
+    rates = {"": 5.0, "old/bin/python": 9.0}
 
-    def run(arguments: list[str], **_: object) -> subprocess.CompletedProcess:
-        found = msgspec.json.encode(sample(arguments[3], rates[arguments[0]])) + b"\n"
-        failed = arguments[3] == "jax"
-        return subprocess.CompletedProcess(arguments, failed, b"" if failed else found, b"no jax\n")
+    def ask(module: str, arguments: list[str], *_: object, python: str, **__: object) -> tuple:
+        found = msgspec.to_builtins(sample(arguments[0], rates[python]))
+        return ([], "no jax") if arguments[0] == "jax" else ([found], "")
 
-    monkeypatch.setattr(collecting.subprocess, "run", run)
+    monkeypatch.setattr(collecting, "ask", ask)
     others = dict.fromkeys(["keras@torch@3.9", "jax@0.9"], "old/bin/python")
     limits = collecting.collect(
         ["float32"], device="cpu", threads=1, libraries=["torch"], interpreters=others

@@ -15,9 +15,10 @@ import pytest
 
 from benchmarks.models import saved
 from benchmarks.models.saved import DESCRIPTION, WEIGHTS, find
-from benchmarks.process import launch
+from benchmarks.process.environment import environment
 from frameworks.spec.reading import SpecificationError
 from results.store import Store
+from tests.conftest import ROOT
 from tests.helpers import fake_backend, small_galaxies
 from tests.helpers.small_galaxies import FRAMEWORKS
 
@@ -45,7 +46,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def in_framework(name: str, code: str, *arguments: str, cwd: Path, project: bool = True) -> None:
     """Run a script in a process of the framework's own; without the project it cannot be seen."""
-    variables = launch.environment(name, device="cpu", threads=1, scratch=cwd)
+    variables = environment(name, device="cpu", threads=1, scratch=cwd)
     if not project:
         del variables["PYTHONPATH"]
     done = subprocess.run(
@@ -223,6 +224,16 @@ def test_damage_and_absence_are_told(trained, tmp_path) -> None:
         find(copy)
 
 
+def test_a_model_of_a_newer_version_is_told(tmp_path) -> None:
+    (original, *_) = sorted((ROOT / "tests/data/23b7b0d/runs/models").glob(f"*/{DESCRIPTION}"))
+    said = json.loads(original.read_bytes())
+    assert "format" not in said, "the earliest states none, and is read"
+    assert len(find(original.parent)) == 1
+    (tmp_path / DESCRIPTION).write_text(json.dumps(said | {"format": 2, "config": "of its own"}))
+    with pytest.raises(ValueError, match=r"model.json was written by a newer version"):
+        find(tmp_path)
+
+
 def test_a_pickle_in_place_of_the_weights_is_not_read(trained, tmp_path) -> None:
     import pickle
 
@@ -281,7 +292,8 @@ def test_the_best_weights_are_saved_where_those_are_tested(work) -> None:
     (work / "mine.toml").write_text(
         'dataset = "galaxies.h5"\n[keep_best]\nmonitor = "validation_accuracy"\n'
     )
-    assert run("--suite", "mine.toml", "--epochs", "6", "--save-models") == 0
+    warm = ("--warmup-epochs", "1")  # its times are facts of the run, none of the model
+    assert run("--suite", "mine.toml", "--epochs", "6", "--save-models", *warm) == 0
     (model,) = find(work / "runs" / "models")
     (row,) = Store("runs").runs().to_dict("records")
     assert model.about.tested_epoch == row["tested_epoch"]

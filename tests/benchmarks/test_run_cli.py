@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.config.request import requested
 from benchmarks.run import main
 from benchmarks.system import machine
 from results.store import Store
@@ -275,9 +276,7 @@ def test_no_temporary_directory_is_one_message(work, capsys, monkeypatch) -> Non
         raise FileNotFoundError(2, "No usable temporary directory found in ['/nowhere']")
 
     monkeypatch.setattr(tempfile, "gettempdir", none_usable)
-    with pytest.raises(SystemExit) as end:
-        main(command())
-    assert end.value.code == 2
+    assert main(command()) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("error: cannot make a temporary directory: No usable")
     assert "set TMPDIR" in errors
@@ -327,6 +326,14 @@ BAD = {
     "unknown data set": (["--dataset", "galaxy01"], "galaxy10"),
     "missing file": (["--dataset", "missing.h5"], "missing.h5"),
     "truncated file": (["--dataset", "truncated.h5"], "truncated.h5"),
+    "a list with commas": (["--frameworks", "keras,torch"], "use spaces, not commas: --frameworks"),
+    "numbers with commas": (["--seeds", "0,1,2"], "use spaces, not commas: --seeds 0 1 2"),
+    "the package's name": (["--frameworks", "tensorflow"], "did you mean 'keras'"),
+    "another name of it": (["--frameworks", "pytorch"], "did you mean 'torch'"),
+    "the library's name": (["--frameworks", "flax"], "did you mean 'jax'"),
+    "what cuda runs on": (["--device", "gpu"], "did you mean 'cuda'"),
+    "a device by number": (["--device", "cuda:0"], "did you mean 'cuda'"),
+    "an abbreviation": (["--framework", "torch"], "did you mean '--frameworks'"),
     "wrong image key": (["--image-key", "pictures"], "pictures"),
     "wrong label key": (["--label-key", "lables"], "lables"),
     "unknown labels": (["--labels", "5way"], "5way"),
@@ -422,7 +429,7 @@ def test_the_quick_suite_is_for_the_demo_galaxies_alone():
     from benchmarks.config import suite
 
     def asked(*arguments: str) -> suite.Suite:
-        return run.requested(run.parser().parse_args(arguments))
+        return requested(run.parser().parse_args(arguments))
 
     assert asked() == suite.load("quick")
     assert asked("--dataset", "demo") == suite.load("quick")

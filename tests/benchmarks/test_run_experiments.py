@@ -225,6 +225,8 @@ def test_what_would_serve_is_named(work, capsys) -> None:
     assert "What serves: galaxy10, its own galaxies" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.extended
 def test_every_experiment_runs_from_the_real_files_layout(work, galaxy_files, capsys) -> None:
     """All of them at a hundredth, on the real file's layout, by a backend that trains nothing."""
     options = ["--experiments", "all", "--scale", "0.01", "--frameworks", "fake-still"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import stopping
 from benchmarks.system import machine
 from tests.helpers.processes import ended
 
@@ -58,23 +57,3 @@ def test_a_stopped_ladder_leaves_no_process(tmp_path: Path, sent: int, status: i
         assert "interrupted" in told
         assert "Traceback" not in told
         assert list(scratch.glob("fidelity-*")) == []
-
-
-def test_a_stopped_command_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    def asked_to_end() -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return 0
-
-    assert stopping.told(asked_to_end, "runs.json has the rest") == 143
-    assert capsys.readouterr().err == "interrupted; runs.json has the rest\n"
-    assert stopping.told(asked_to_end) == 143
-    assert capsys.readouterr().err == "interrupted\n"
-
-
-def test_sigterm_is_as_before_afterwards() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(stopping.Terminated) as raised, stopping.sigterm_interrupts():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert stopping.status(raised.value) == 143
-    assert stopping.status(KeyboardInterrupt()) == 130
-    assert signal.getsignal(signal.SIGTERM) is before

@@ -25,9 +25,10 @@ SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
 LARGE = {"alexnet": 4, "alexnet_valid": 4}
 BOTH = ("float64", "float32")
 SMALL = [name for name in ARCHITECTURES if name not in LARGE]
-# In both precisions and trained by default: it has every kind of layer. The others are measured in
-# float32, and what is left of them is `extended`, as all of `alexnet`'s 25 million weights is.
+# In both precisions and trained by default: it has every kind of layer.
 DEEP = (ladder.EVERYTHING,)
+# In float32 by default. What is left of these and of the other networks is `extended`.
+USUAL = ("unam", "c2")
 
 
 def options(name):
@@ -52,8 +53,8 @@ def step_cases(names=(*SMALL, ladder.EVERYTHING)):
 
 
 def default_cases():
-    """What every test run measures: each network in float32, some of them all the way."""
-    cases = batch_cases([*DEEP, *SMALL], ["float32"], (10,)) + batch_cases(DEEP, classes=(10,))
+    """What every test run measures: two networks in float32, every kind of layer all the way."""
+    cases = batch_cases([*DEEP, *USUAL], ["float32"], (10,)) + batch_cases(DEEP, classes=(10,))
     trained = training_cases(["adam", "nesterov"], [])
     cases += [*step_cases(DEEP), *trained, *weighted_cases(), *optimizer_cases()]
     return list({case.name: case for case in cases}.values())

@@ -13,6 +13,7 @@ from tests.conformance.conftest import (
     FRAMEWORKS,
     LARGE,
     SMALL,
+    USUAL,
     batch_cases,
     deep_cases,
     default_cases,
@@ -43,7 +44,7 @@ def test_every_rung_holds(traces, pair, case):
     assert not failures(findings)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", USUAL)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_framework_counts_the_parameters(traces, framework, name):
     case = CASES[f"{name}-batch-adam-10-float32"]

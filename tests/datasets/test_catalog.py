@@ -300,7 +300,7 @@ def test_the_published_facts() -> None:
 @pytest.mark.parametrize(
     ("datasets", "settings", "message"),
     [
-        ({}, {"image_key": "image"}, r"no dataset 'image' \(image_key\); did you mean 'images'\?"),
+        ({}, {"image_key": "image"}, r"no dataset 'image' \(image_key\) \(did you mean 'images'"),
         ({}, {"label_key": "y"}, r"no dataset 'y' \(label_key\).* ans uint8 \(24,\)"),
         ({}, {"group_key": "pgc"}, r"no dataset 'pgc' \(group_key\)"),
         ({"images": IMAGES / 255}, {}, r"'images' is float64, not uint8.*round\(255 \* x\)"),
@@ -349,7 +349,7 @@ def test_a_group_in_place_of_a_dataset_is_not_taken(write: Callable[..., Path]) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": "g"}, "channels: unknown 'g'; choose one of rgb, 0, 1, 2"),
+        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, 0, 1, 2"),
         ({"labels": "5way"}, "labels: unknown view '5way'"),
     ],
 )
@@ -363,18 +363,32 @@ def test_unknown_settings(write: Callable[..., Path], settings: dict, message: s
     ("name", "near"), [("galxy10", "galaxy10"), ("Demo", "demo"), ("galaxy10-decal", "decals")]
 )
 def test_an_unknown_name_suggests_the_near_one(name: str, near: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown '{name}'; did you mean '.*{near}'.*path of an"):
+    with pytest.raises(ValueError, match=rf"unknown '{name}' \(did you mean '.*{near}'.*path of"):
         catalog.load(name)
 
 
 def test_a_missing_file_suggests_its_neighbour(write: Callable[..., Path]) -> None:
     path = write("galaxies.h5")
-    with pytest.raises(FileNotFoundError, match=r"galaxy.h5: no such file; did you mean .*ies.h5"):
+    with pytest.raises(FileNotFoundError, match=r"galaxy.h5: no such file \(did you mean 'gal"):
         catalog.load(path.with_name("galaxy.h5"))
     with pytest.raises(FileNotFoundError, match="no such file"):
         catalog.load(path.parent / "nowhere" / "galaxies.h5")
     with pytest.raises(IsADirectoryError, match="a directory"):
         catalog.load(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("efigi_t10_69px.h5", "make it: python -m datasets convert --recipe efigi FOLDER .get the"),
+        ("Galaxy10.h5", "no such file; --dataset galaxy10 downloads it"),
+        ("Galaxy10_DECals.h5", "no such file; --dataset galaxy10-decals downloads it"),
+        ("efigi", "to make efigi_t10_69px.h5 .*: python -m datasets convert --recipe efigi FOLDER"),
+    ],
+)
+def test_a_missing_file_of_a_known_name_says_how_to_get_it(name: str, expected: str) -> None:
+    with pytest.raises((FileNotFoundError, ValueError), match=expected):
+        catalog.load(name)
 
 
 def test_a_truncated_file_says_so(write: Callable[..., Path]) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from frameworks.spec import architecture
 from frameworks.spec.architecture import Conv, Dense, load, parse
 from frameworks.spec.network import Network
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
+from results.vocabulary import near_miss
 from tests.helpers.small_networks import networks
 
 OUTPUT = """

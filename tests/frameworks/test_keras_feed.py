@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.process import launch
+from benchmarks.process.environment import environment
 from benchmarks.system import machine
 
 SCRIPT = """
@@ -42,7 +42,7 @@ print(json.dumps({"settings": found, "tuner": tuner}))
 def test_the_tuner_of_tf_data_is_off_and_recorded_so(name, off, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, name],
-        env=launch.environment(name, device="cpu", threads=1, scratch=tmp_path),
+        env=environment(name, device="cpu", threads=1, scratch=tmp_path),
         cwd=machine.ROOT,
         capture_output=True,
         text=True,

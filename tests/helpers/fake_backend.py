@@ -17,7 +17,7 @@ import pytest
 
 from datasets.batches import Batch, Epoch
 from frameworks import backend
-from frameworks.backend import EpochResult, Framework, Runtime
+from frameworks.backend import Backend, EpochResult, Framework, Runtime
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
@@ -37,30 +37,15 @@ l2 = 0.001
 """
 
 
-class FakeBackend:
+class FakeBackend(Backend):
     """Softmax regression by gradient descent, on float64 pixels."""
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        self.network, self.recipe, self.runtime = network, recipe, runtime
-        drawn = initial(network, runtime.seed) if weights is None else weights
-        self.weights = {key: array.astype(np.float64) for key, array in drawn.items()}
-        self.random = np.random.Generator(np.random.Philox(runtime.seed))
-        self.learning_rate = recipe.optimizer.learning_rate
+    def build(self, *, draw: bool) -> None:
+        if draw:
+            self.set_weights(initial(self.network, self.runtime.seed))
+        self.random = np.random.Generator(np.random.Philox(self.runtime.seed))
+        self.learning_rate = self.recipe.optimizer.learning_rate
         self.steps = 0
-
-    def parameters(self) -> int:
-        return sum(array.size for array in self.weights.values())
-
-    def device_name(self) -> str:
-        return "cpu"
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        pass
-
-    def compile(self, epoch: Sequence[Batch]) -> None:
-        pass
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         loss = correct = count = 0.0
@@ -94,7 +79,7 @@ class FakeBackend:
         return {key: array.copy() for key, array in self.weights.items()}
 
     def set_weights(self, weights: Weights) -> None:
-        self.weights = {key: array.copy() for key, array in weights.items()}
+        self.weights = {key: array.astype(np.float64) for key, array in weights.items()}
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         return {"step": np.asarray(self.steps), "learning_rate": np.asarray(self.learning_rate)}
@@ -118,12 +103,6 @@ class FakeBackend:
             "has_uint32": int(numbers[11]),
             "uinteger": int(numbers[12]),
         }
-
-    def synchronize(self) -> None:
-        pass
-
-    def peak_memory(self) -> tuple[int, str]:
-        return backend.process_peak_memory()
 
 
 class SleepingBackend(FakeBackend):
@@ -236,15 +215,20 @@ class OrphaningBackend(FakeBackend):
         raise RuntimeError(f"helper {helper.pid}")
 
 
+class NumberedBackend(FakeBackend):
+    """Names its device by a number, which the column has no place for."""
+
+    def device_name(self) -> str:
+        return 5  # type: ignore[return-value]
+
+
 class CpuOnlyBackend(FakeBackend):
     """A CPU build of a framework."""
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        if runtime.device != "cpu":
+    def build(self, *, draw: bool) -> None:
+        if self.runtime.device != "cpu":
             raise SpecificationError("this build has no CUDA")
-        super().__init__(network, recipe, runtime, weights)
+        super().build(draw=draw)
 
 
 class SlowBackend(FakeBackend):
@@ -258,12 +242,9 @@ class SlowBackend(FakeBackend):
 class StillBackend(FakeBackend):
     """Takes any network, leaves its weights alone, and answers by the labels it has seen."""
 
-    def __init__(
-        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
-    ) -> None:
-        self.network, self.recipe, self.runtime = network, recipe, runtime
-        self.weights = initial(network, runtime.seed) if weights is None else weights
-        self.seen = np.ones(network.classes)
+    def build(self, *, draw: bool) -> None:
+        super().build(draw=draw)
+        self.seen = np.ones(self.network.classes)
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         for batch in epoch:
@@ -274,15 +255,6 @@ class StillBackend(FakeBackend):
     def predict(self, images: np.ndarray) -> np.ndarray:
         bright = images.reshape(len(images), -1).mean(axis=1, keepdims=True) / 255
         return np.log(self.seen)[None] + bright * np.linspace(-1, 1, len(self.seen))
-
-    def get_weights(self) -> Weights:
-        return self.weights
-
-    def set_weights(self, weights: Weights) -> None:
-        self.weights = weights
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        pass
 
 
 def reference() -> Framework:
@@ -319,6 +291,7 @@ class Fakes:
     orphans = _fake("fake-orphans", "OrphaningBackend")
     still = _fake("fake-still", "StillBackend")
     slow = _fake("fake-slow", "SlowBackend")
+    numbered = _fake("fake-numbered", "NumberedBackend")
     cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
     oracle = reference()
     absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")

@@ -10,7 +10,7 @@ import pytest
 from report.sections import benches as section
 from report.sections.cells import Bench, Cell, benches
 from report.sections.ratios import cell_table, noise, ratio_table, warnings
-from results.stats.comparison import FASTER, NOT_SHOWN
+from results.stats.vocabulary import FASTER, UNDECIDED
 from results.store import Store
 from results.views.views import Frames
 from tests.helpers.factory import fill_speed, synthetic_run
@@ -70,7 +70,7 @@ def test_equal_cells_are_told_as_such(tmp_path) -> None:
     assert said  # two frameworks of unlike times
     (cell,) = [cell for cell in bench.cells if (cell.framework, cell.tuning) == ("torch", "tuned")]
     same = bench._compared(cell, cell)
-    assert (same.verdict, same.ratio.value) == (NOT_SHOWN, 1.0)
+    assert (same.verdict, same.ratio.value) == (UNDECIDED, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_throughput_is_the_epoch_time_inverted(frames: Frames) -> None:
     runs = view.panels[0].of("keras")
     seconds = estimates.epoch_time(runs, speed.timed(frames.epochs, view))
     assert seconds.value == runs["epoch_seconds_median"].median()
-    images = speed.inverted(seconds, 1393)
+    images = seconds.through(lambda second: 1393 / second)
     assert images.value == pytest.approx(runs["images_per_second"].median())
     assert images.low < images.value < images.high
 
@@ -188,11 +188,11 @@ def test_epoch_time_is_the_same_with_and_without_the_raw_epochs(frames: Frames) 
 def test_what_the_brackets_are_is_said(tmp_path: Path, frames: Frames) -> None:
     view = frames.finished_views[0]
     table = tables.results_table(view, frames)
-    assert "epoch, s (range)" in table.header
+    assert "epoch, s (range of 2 to 3)" in table.header
     assert "95 %" not in table.caption
     assert "range, lowest to highest, of the processes' medians" in table.caption
     assert "range of its epochs" not in table.caption
-    assert estimates.bar_words(view) == "range"
+    assert estimates.bar_words(view) == "range of 2 to 3 processes"
 
     store = fill(
         Store(tmp_path / "many"),
@@ -206,9 +206,9 @@ def test_what_the_brackets_are_is_said(tmp_path: Path, frames: Frames) -> None:
     view = many.finished_views[0]
     table = tables.results_table(view, many)
     assert "epoch, s [95 %]" in table.header
-    assert "95 % bootstrap interval" in table.caption
+    assert "the exact 95 % interval" in table.caption
     assert "round brackets" not in table.caption
-    assert estimates.bar_words(view) == "95 % bootstrap interval"
+    assert estimates.bar_words(view) == "95 % interval"
 
 
 def test_runs_of_different_versions_in_one_panel_are_warned_of(tmp_path: Path) -> None:

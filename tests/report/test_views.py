@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.given import checks, refusal
 from results.task import ABSENT, stored, task_id
-from results.views.identity import checks, refusal
 from results.views.looks import looks, ordered
 from results.views.views import Frames
 from tests.helpers.factory import synthetic_run

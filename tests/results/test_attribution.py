@@ -23,8 +23,9 @@ from report import page
 from report.section import Note, Picture, Table
 from report.sections import attribution as section
 from results.parquet import findings
+from results.stats.means import independent, paired
 from results.store import Store
-from results.studies.attribution import attribute, independent, paired, sentences
+from results.studies.attribution import attribute, sentences
 from results.views.views import Frames
 
 ADAM = Recipe(epochs=1)
@@ -241,7 +242,10 @@ def test_nothing_to_attribute_is_said(capsys):
     ("arguments", "words"),
     [
         (["--native", "keras", "torhc"], "did you mean 'torch'"),
-        (["--native", "keras", "torch", "--optimizers", "adan"], "unknown optimizer adan"),
+        (
+            ["--native", "keras", "torch", "--optimizers", "adan"],
+            "did you mean 'adam'",
+        ),
         (["--native", "keras", "torch", "--pictures", "missing.h5"], "missing.h5"),
     ],
 )

@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.stats.comparison import (
-    FASTER,
-    NOT_SHOWN,
-    SLOWER,
-    compare,
-    noise_floor,
-    paired_ratio,
-    spread,
-)
+from results.stats.comparison import compare, log_ratios, paired_ratio, spread
+from results.stats.noise import noise_floor
 from results.stats.ranks import mann_whitney, smallest_p
+from results.stats.vocabulary import FASTER, NOT_JUDGED, SLOWER, UNDECIDED
 
 seconds = st.floats(0.01, 100)
 
@@ -97,29 +91,30 @@ def test_only_blocks_in_both_are_paired() -> None:
     assert math.isnan(paired_ratio({"a": 1.0}, {"b": 1.0}).value)
 
 
-def test_the_interval_is_the_bootstraps() -> None:
-    generator = np.random.default_rng(4)
-    logs = generator.normal(0.1, 0.05, 15)
+def test_the_ratio_has_the_exact_interval_of_its_blocks() -> None:
+    logs = np.random.default_rng(4).normal(0.1, 0.05, 15)
     found = paired_ratio(blocks(np.exp(logs)), blocks(np.ones(15)))
-    naive = [np.median(generator.choice(logs, 15)) for _ in range(4000)]
-    low, high = np.exp(np.quantile(naive, [0.025, 0.975]))
-    assert found.low == pytest.approx(low, abs=0.02)
-    assert found.high == pytest.approx(high, abs=0.02)
+    assert (found.low, found.high) == pytest.approx(tuple(np.exp(np.sort(logs))[[3, 11]]))
+    assert found.name == "95 %"
+
+
+def floor(*pairs: tuple[dict, dict]) -> float:
+    return noise_floor(np.concatenate([log_ratios(*pair) for pair in pairs]), equal=True)
 
 
 def test_the_noise_floor_is_the_far_end_over_all_pairs() -> None:
     quiet = (blocks([1.0] * 6), blocks([1.0] * 6))
     few = (blocks([1.0, 1.05]), blocks([1.0, 1.0]))
-    assert noise_floor([quiet]) == 0
-    assert noise_floor([few]) == pytest.approx(0.05)
-    assert noise_floor([(few[1], few[0])]) == pytest.approx(0.05), "the same both ways"
-    assert math.isnan(noise_floor([]))
-    assert math.isnan(noise_floor([(blocks([1.0]), blocks([2.0]))]))
+    assert floor(quiet) == 0
+    assert floor(few) == pytest.approx(0.05)
+    assert floor((few[1], few[0])) == pytest.approx(0.05), "the same both ways"
+    assert math.isinf(noise_floor([], equal=True))
+    assert math.isinf(floor((blocks([1.0]), blocks([2.0]))))
     # six cells with a block each are six blocks
     factors = [1.01, 0.98, 1.03, 1.0, 0.97, 1.02]
     turns = [({n: n + 1.0}, {n: (n + 1.0) * factor}) for n, factor in enumerate(factors)]
     together = paired_ratio(blocks([1.0] * 6), blocks(factors))
-    assert noise_floor(turns) == pytest.approx(max(together.high, 1 / together.low) - 1)
+    assert floor(*turns) == pytest.approx(max(together.high, 1 / together.low) - 1)
 
 
 STEADY = blocks([1.0, 1.001, 1.002, 0.999, 0.998, 1.0005])
@@ -134,10 +129,10 @@ def scaled(factor: float) -> dict:
     [
         (0.9, 0.0, FASTER),
         (1.1, 0.0, SLOWER),
-        (0.98, 0.0, NOT_SHOWN),  # sure, but below 3 %
-        (1.02, 0.0, NOT_SHOWN),
-        (0.9, 0.2, NOT_SHOWN),  # below the noise floor
-        (1.0, 0.0, NOT_SHOWN),
+        (0.98, 0.0, UNDECIDED),  # sure, but below 3 %
+        (1.02, 0.0, UNDECIDED),
+        (0.9, 0.2, UNDECIDED),  # below the noise floor
+        (1.0, 0.0, UNDECIDED),
     ],
 )
 def test_the_words_need_both_a_sure_test_and_a_large_ratio(factor, floor, verdict) -> None:
@@ -148,14 +143,14 @@ def test_a_large_ratio_that_is_not_sure_is_no_verdict() -> None:
     wild = blocks([0.5, 0.6, 1.5, 0.7, 1.6, 0.8])
     found = compare(wild, STEADY, floor=0.0)
     assert found.ratio.value < 0.9
-    assert found.verdict == NOT_SHOWN
+    assert found.verdict == UNDECIDED
     assert found.reason.startswith("p = ")
 
 
 @pytest.mark.parametrize(
     ("times", "others", "options", "reason"),
     [
-        (scaled(0.5), STEADY, {"floor": math.nan}, "no A/A pair"),
+        (scaled(0.5), STEADY, {"floor": math.inf}, "no A/A pair"),
         (scaled(0.5), STEADY, {"floor": 0.0, "barred": "parity failed"}, "parity failed"),
         (blocks([1.0] * 4), blocks([2.0] * 4), {"floor": 0.0}, "4 against 4 processes"),
         ({"a": 1.0}, {"b": 1.0}, {"floor": 0.0}, "no block holds both"),
@@ -163,7 +158,7 @@ def test_a_large_ratio_that_is_not_sure_is_no_verdict() -> None:
 )
 def test_where_nothing_may_be_said_the_reason_is_given(times, others, options, reason) -> None:
     found = compare(times, others, **options)
-    assert found.verdict == ""
+    assert found.verdict == NOT_JUDGED
     assert reason in found.reason
 
 
@@ -194,6 +189,6 @@ def test_equal_cells_are_seldom_called_different() -> None:
     wrong = 0
     for _ in range(300):
         first, second, a, b = (blocks(generator.lognormal(0, 0.05, 6)) for _ in range(4))
-        verdict = compare(a, b, floor=noise_floor([(first, second)])).verdict
+        verdict = compare(a, b, floor=floor((first, second))).verdict
         wrong += verdict in (FASTER, SLOWER)
     assert wrong <= 3

@@ -9,9 +9,6 @@ from scipy import stats
 
 from results.stats.equivalence import (
     ALPHA,
-    DIFFERENT,
-    EQUAL,
-    UNDECIDED,
     across_and_within,
     bootstrap_interval,
     brown_forsythe,
@@ -23,6 +20,7 @@ from results.stats.equivalence import (
     pairs_needed_normal,
     power,
 )
+from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED
 
 
 def of(mean: float, sd: float, n: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.fidelity.__main__ import main
 from benchmarks.fidelity.outcome import outcome, render
 from report.sections import outcome as section
-from results.stats.equivalence import DIFFERENT, EQUAL, UNDECIDED
+from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED
 from results.store import Store
 from results.studies.outcome import NO_CONTROL, SAME_BITS, Outcome
 from results.studies.outcome_words import sentences

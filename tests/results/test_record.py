@@ -120,7 +120,7 @@ def test_every_column_has_a_type_and_a_meaning() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"framwork": "keras"}, "runs: unknown column 'framwork'; did you mean 'framework'"),
+        ({"framwork": "keras"}, "runs: unknown column 'framwork' (did you mean 'framework'"),
         ({"threads": 1.5}, "column 'threads': expected int64, got 1.5"),
         ({"threads": True}, "column 'threads': expected int64, got True"),
         ({"threads": 2**63}, "column 'threads': expected int64"),

@@ -11,14 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from results.stats.vocabulary import HIGHER, LOWER, NOT_COMPARABLE, REPRODUCED
 from results.studies.kinds import WIDEST_SHARE, kind_of
 from results.studies.reported import METRICS, Declared, Reported, Sizes, declared
 from results.studies.reproduction import (
     EXACT,
-    HIGHER,
-    LOWER,
-    NOT_COMPARABLE,
-    REPRODUCED,
     SHARES,
     Ours,
     compare,

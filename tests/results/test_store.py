@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from results.__main__ import main
 from results.parquet import files, pack
 from results.store import DamagedFileWarning, Store, StoreError
+from results.version import NewerVersionError
 from tests.conftest import ROOT
 from tests.helpers.factory import fill, save_synthetic_examples, synthetic_run
 
@@ -168,14 +170,9 @@ def damaged_foreign(path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), path)
 
 
-def damaged_newer(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({"schema_version": "999"}), path)
-
-
 @pytest.mark.parametrize(
     "damage",
-    [damaged_truncated, damaged_empty, damaged_inside, damaged_foreign, damaged_newer],
+    [damaged_truncated, damaged_empty, damaged_inside, damaged_foreign],
 )
 def test_a_damaged_file_is_named_and_the_rest_is_read(store: Store, damage) -> None:
     paths = [store.append(*synthetic_run(seed=seed)) for seed in range(3)]
@@ -184,6 +181,21 @@ def test_a_damaged_file_is_named_and_the_rest_is_read(store: Store, damage) -> N
         runs = store.runs()
     assert len(caught) == 1
     assert sorted(runs["seed"]) == [0, 2]
+
+
+def test_a_file_of_a_newer_schema_is_an_error_with_its_remedy(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To leave its runs out with a warning would show other results than there are."""
+    path = store.append(*synthetic_run())
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({"schema_version": "999"}), path)
+    for read in (store.runs, store.epochs, store.finished):
+        with pytest.raises(NewerVersionError, match=f"{path.name} was written by a newer version"):
+            read()
+    assert main(["show", "--store", str(store.path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "update the checkout" in line
 
 
 def test_a_file_of_an_older_schema_is_read_with_nulls(store: Store) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.options import PROCESSES
+from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.simulated import (
     DEFAULT_NOISE,
     Case,
@@ -16,20 +17,19 @@ from benchmarks.tracking.selftest.simulated import (
     cases_apart,
     simulated,
 )
-from results.stats.drift import NEEDED, drift_floor
-from results.stats.noise import Noise, fit
+from results.stats.noise import NEEDED, drift_floor, noise_floor
 from results.stats.verdict import (
+    Rule,
+    judge,
+    processes_needed,
+)
+from results.stats.vocabulary import (
+    CHANGES,
     ERROR,
     IMPROVED,
     NO_DATA,
     REGRESSED,
     UNCHANGED,
-    VERDICTS,
-    Rule,
-    judge,
-    noise_floor,
-    noise_of_pairs,
-    processes_needed,
 )
 
 times = st.lists(st.floats(0.5, 2.0), min_size=8, max_size=12)
@@ -162,29 +162,30 @@ def test_sessions_that_differ_belong_to_the_noise() -> None:
     before = np.concatenate([quiet(5), 1.06 * quiet(5, seed=2)])
     after = 1.06 * quiet(10, seed=1)
     sessions = ["monday"] * 5 + ["tuesday"] * 5
-    assert noise_floor(before, sessions=sessions) > 0.05
     found = judge(before, after, Rule(excluded=1.0), sessions=sessions)
+    assert found.floor > 0.05
     assert found.verdict == UNCHANGED
 
 
 def test_the_noise_floor_grows_with_the_noise_and_needs_two_processes() -> None:
-    floors = [noise_floor(quiet(12, spread=spread)) for spread in (0.002, 0.02, 0.1)]
+    before = [quiet(12, spread=spread) for spread in (0.002, 0.02, 0.1)]
+    floors = [judge(one, quiet(12)).floor for one in before]
     assert floors == sorted(floors)
-    assert noise_floor([1.0]) == float("inf")
+    assert judge([1.0], quiet(12)).floor == float("inf")
 
 
 def test_the_noise_of_pairs_knows_neither_what_is_between_pairs_nor_what_all_share() -> None:
     noise = np.random.default_rng(3).normal(scale=0.01, size=12)
-    floor = noise_of_pairs(noise)
+    floor = noise_floor(noise, equal=False)
     assert 0.002 < floor < 0.02
-    assert noise_of_pairs(noise + np.log(1.3)) == pytest.approx(floor)
-    assert noise_of_pairs(3 * noise) > floor
-    assert noise_of_pairs([0.1]) == float("inf")
+    assert noise_floor(noise + np.log(1.3), equal=False) == pytest.approx(floor)
+    assert noise_floor(3 * noise, equal=False) > floor
+    assert noise_floor([0.1], equal=False) == float("inf")
     machine = np.array([1.0, 1.35] * 6)  # a neighbour on the core, in every other block
     found = judge(machine * np.exp(noise), machine * 1.1, paired=True)
     assert found.floor < 0.02
     assert found.verdict == REGRESSED
-    assert noise_floor(machine) > 0.2
+    assert judge(machine, machine).floor > 0.2
 
 
 def test_bad_values_are_refused() -> None:
@@ -195,7 +196,7 @@ def test_bad_values_are_refused() -> None:
 
 
 def test_verdicts_are_the_five() -> None:
-    assert set(VERDICTS) == {REGRESSED, IMPROVED, UNCHANGED, NO_DATA, ERROR}
+    assert set(CHANGES) == {REGRESSED, IMPROVED, UNCHANGED, NO_DATA, ERROR}
 
 
 def test_the_default_number_decides_most_comparisons_of_equals() -> None:

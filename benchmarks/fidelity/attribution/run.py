@@ -21,13 +21,15 @@ from benchmarks.fidelity import console
 from benchmarks.fidelity.attribution import variants
 from benchmarks.fidelity.measure.collect import Traces, collect, finished
 from benchmarks.process.device import resolve
+from benchmarks.runner.interpreters import check_here
 from benchmarks.system import machine
 from datasets import catalog
-from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results.parquet import findings as kept
-from results.studies.attribution import Attribution, Worth, attribute, sentences
+from results.stats.means import Mean
+from results.studies.attribution import Attribution, attribute, sentences
+from results.vocabulary import unknown
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -39,15 +41,13 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     origin, target = options.native
     inside = options.inside
-    for name in {inside, origin, target} - {variants.MATCHED}:
-        if missing := framework(name).missing_packages():
-            listed = " ".join(sorted(missing))
-            raise ValueError(f"{name} is not installed: pip install -c constraints.txt {listed}")
     used = [name for name in (inside, origin, target) if name != variants.MATCHED]
+    check_here(used)
     resolve(options.device, used, gpus=machine.gpus())
     names = options.optimizers or ["adam"]
-    if unknown := [name for name in names if name not in OPTIMIZERS]:
-        raise ValueError(f"unknown optimizer {unknown[0]}; known: {', '.join(OPTIMIZERS)}")
+    for name in names:
+        if name not in OPTIMIZERS:
+            raise ValueError(unknown("optimizer", name, OPTIMIZERS))
     data = catalog.load(options.pictures or "demo", image_size=options.size or None)
     status = 0
     with tempfile.TemporaryDirectory(prefix="attribution-") as scratch:
@@ -161,5 +161,5 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
         terminal.print(f"- {sentence}", markup=False)
 
 
-def _mean_and_interval(worth: Worth) -> tuple[str, str]:
+def _mean_and_interval(worth: Mean) -> tuple[str, str]:
     return f"{100 * worth.mean:+.2f}", f"{100 * worth.low:+.2f} to {100 * worth.high:+.2f}"

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.config.runconfig import Device
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.collect import Trace
 from datasets.catalog import Dataset
@@ -26,7 +25,6 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import (
     CANNOT,
-    NATIVE,
     PROJECT,
     Defaults,
     fill_architecture,
@@ -34,6 +32,7 @@ from frameworks.spec.defaults import (
 )
 from frameworks.spec.recipe import Recipe
 from results.studies.attribution import EARLY_STEPS
+from results.vocabulary import Device
 
 MATCHED = "matched"
 _TEST_FRACTION = 0.3
@@ -67,7 +66,7 @@ def defaults_of(name: str) -> Defaults:
     Raises:
         SpecificationError: an unknown framework.
     """
-    return PROJECT if name == MATCHED else NATIVE[framework(name).defaults]
+    return PROJECT if name == MATCHED else framework(name).native
 
 
 def switchable(origin: str, target: str, inside: str) -> tuple[Defaults, Defaults]:
@@ -76,7 +75,7 @@ def switchable(origin: str, target: str, inside: str) -> tuple[Defaults, Default
     A field of which it lacks a form is the project's in both, so that it is not switched.
     """
     first, last = defaults_of(origin), defaults_of(target)
-    for field, value in CANNOT[framework(inside).defaults].items():
+    for field, value in CANNOT.get(framework(inside).defaults, {}).items():
         if value in (first[field], last[field]):
             first, last = ({**one, field: PROJECT[field]} for one in (first, last))
     return first, last

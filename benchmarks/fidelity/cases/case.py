@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 
 from datasets import batches, demo
-from frameworks.backend import Feed, Precision, Runtime
+from frameworks.backend import Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.vocabulary import Device, Feed, Precision, Tuning
 
 Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch", "compile"]
 _PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
@@ -43,8 +44,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     classes: int
     recipe: Recipe
     precision: Precision = "float32"
-    device: Literal["cpu", "cuda"] = "cpu"
-    tuning: Literal["idiomatic", "tuned"] = "idiomatic"
+    device: Device = "cpu"
+    tuning: Tuning = "idiomatic"
     threads: int = 1
     seed: int = 0
     images: int = 64

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
-from frameworks.backend import Precision
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import (
     Activation,
@@ -24,6 +23,7 @@ from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Optimizer, Recipe
+from results.vocabulary import Precision
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
 DYADIC: dict[str, Optimizer] = {

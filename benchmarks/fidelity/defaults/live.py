@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from benchmarks.process import launch
-from benchmarks.system import machine
+from benchmarks.process.channel import Channel
+from benchmarks.process.spawn import ask
 from frameworks.backend import framework
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.recipe import OPTIMIZERS
@@ -93,26 +91,10 @@ def read(names: Iterable[str] = tuple(PROBES), *, timeout: float = 600.0) -> lis
 def _read(name: str, timeout: float) -> Reading:
     if missing := framework(name).missing_packages():
         return Reading(name, reason=f"not installed: {', '.join(missing)}")
-    with tempfile.TemporaryDirectory(prefix="defaults-") as scratch:
-        variables = launch.environment(name, device="cpu", threads=1, scratch=Path(scratch))
-        command = [sys.executable, "-m", "benchmarks.fidelity.defaults.live", name]
-        try:
-            ended = subprocess.run(
-                command,
-                env=variables,
-                cwd=machine.ROOT,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Reading(name, reason=f"no answer after {timeout:.0f} s")
-    if ended.returncode:
-        last = ended.stderr.strip().splitlines()[-1:]
-        return Reading(name, reason=": ".join([f"ended with status {ended.returncode}", *last]))
-    found = json.loads(ended.stdout.splitlines()[-1])
-    return Reading(name, found["versions"], found["answers"])
+    found, reason = ask("benchmarks.fidelity.defaults.live", [name], name, limit=timeout)
+    if reason or not found:
+        return Reading(name, reason=reason or "no answer")
+    return Reading(name, found[0]["versions"], found[0]["answers"])
 
 
 def table(readings: Iterable[Reading] | None = None) -> list[Row]:
@@ -218,7 +200,7 @@ def main(arguments: list[str]) -> int:
     from benchmarks.fidelity.defaults.questions import answers
 
     probe = importlib.import_module(f"benchmarks.fidelity.defaults.{PROBES[arguments[0]]}")
-    print(json.dumps({"versions": probe.VERSIONS, "answers": answers(probe)}))
+    Channel().send("facts", values={"versions": probe.VERSIONS, "answers": answers(probe)})
     return 0
 
 

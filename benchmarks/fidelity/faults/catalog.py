@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from frameworks.spec.reading import SpecificationError, near_miss
+from frameworks.spec.reading import SpecificationError
+from results.vocabulary import unknown
 
 FAULTS = {"torch": "torch", "keras": "keras", "jax": "flax"}
 
@@ -98,10 +99,7 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
         yield
         return
     if mutant not in MUTANTS:
-        raise SpecificationError(
-            f"unknown mutant '{mutant}'{near_miss(mutant, list(MUTANTS))}. "
-            f"Known: {', '.join(MUTANTS)}."
-        )
+        raise SpecificationError(unknown("mutant", mutant, MUTANTS))
     home = MUTANTS[mutant].framework
     if home != framework:
         raise SpecificationError(f"mutant '{mutant}' is one of {home}, not of {framework}.")

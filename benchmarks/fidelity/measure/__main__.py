@@ -1,7 +1,8 @@
 """One framework computes cases: `python -m benchmarks.fidelity.measure FRAMEWORK CASES OUTPUT`.
 
 Runs in a process of its own, whose environment `collect` has set. CASES is a JSON list; OUTPUT is
-a directory that receives one .npz of named arrays per case, or NAME.error with the reason.
+a directory that receives one .npz of named arrays per case, or NAME.error with the reason. Each
+case that is done is told.
 """
 
 from __future__ import annotations
@@ -16,24 +17,16 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
-from benchmarks.process.channel import die_with_parent
+from benchmarks.process.channel import Channel
 from datasets import batches
-from frameworks.backend import Backend, Framework, framework
+from frameworks.backend import Backend, framework
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import weights as canonical
 
 Arrays = dict[str, np.ndarray]
 REFERENCE = "numpy"
+_ORACLE = "frameworks.numpy.backend:NumpyReference"
 _SQUARES = {"accumulator", "mean_square", "mean_square_update", "second_moment"}
-
-
-def known(name: str) -> Framework:
-    """A framework of the registry, or the NumPy reference as if it were one."""
-    if name == REFERENCE:
-        return Framework(
-            REFERENCE, "frameworks.numpy.backend:NumpyReference", {"numpy": "numpy"}, "keras"
-        )
-    return framework(name)
 
 
 class Builder:
@@ -223,12 +216,11 @@ def _is_recorded(case: Case, step: int) -> bool:
     return bool(every) and ((step + 1) % every == 0 or step + 1 == case.steps)
 
 
-def main(name: str, cases_file: str, output: str, parent: str) -> int:
-    """Measure each case; one that fails leaves its reason, and the rest go on. It does not outlive
-    the process `parent`."""
-    die_with_parent(int(parent))
+def main(name: str, cases_file: str, output: str) -> int:
+    """Measure each case; one that fails leaves its reason, and the rest go on."""
+    channel = Channel()
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
-    one, builder = known(name), Builder()
+    one, builder = framework(_ORACLE if name == REFERENCE else name), Builder()
     for case in cases:
         target = Path(output) / case.name
         try:
@@ -238,11 +230,12 @@ def main(name: str, cases_file: str, output: str, parent: str) -> int:
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]
             target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
-            continue
-        part = target.with_name(f"{case.name}.part")
-        with open(part, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+        else:
+            part = target.with_name(f"{case.name}.part")
+            with open(part, "wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+        channel.send("facts", values={"case": case.name})
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,8 +18,8 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
-from benchmarks.process import launch
-from benchmarks.system import machine
+from benchmarks.process.environment import environment
+from benchmarks.process.spawn import Child
 
 
 @dataclass
@@ -72,10 +70,9 @@ class Trace(Mapping[str, np.ndarray]):
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
-Process = subprocess.Popen[bytes]
 Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
-# JAX compiles a program once for all the cases of a process. Not beyond it: another number of
-# threads is another program, of which the cache's key may not know.
+# JAX compiles a program once for all cases of a process; with the user's own cache directory, once
+# for all that have its number of threads, of which the cache's key may not know.
 _COMPILED_ONCE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -120,10 +117,10 @@ def collect(
     ]
     paths = interpreters or {}
 
-    running: set[Process] = set()
+    running: set[Child] = set()
 
     def measured(job: Job) -> Traces:
-        return _measure(*job, timeout, paths.get(job[0], sys.executable), running)
+        return _measure(*job, timeout, paths.get(job[0], ""), running)
 
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
         futures: list[Future[Traces]] = []
@@ -147,13 +144,13 @@ def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
     }
 
 
-def _stop(futures: Sequence[Future[Traces]], running: set[Process]) -> None:
+def _stop(futures: Sequence[Future[Traces]], running: set[Child]) -> None:
     """Start none that has not begun, and kill the rest until all have ended."""
     for future in futures:
         future.cancel()
     while wait(futures, timeout=0.1).not_done:
-        for process in list(running):
-            process.kill()
+        for child in list(running):
+            child.kill()
 
 
 @contextmanager
@@ -188,7 +185,7 @@ def _measure(
     directory: Path,
     timeout: float,
     python: str,
-    running: set[Process],
+    running: set[Child],
 ) -> Traces:
     """In a process that is among the running while it lives."""
     asked = [_of_reference(case) for case in cases] if name == REFERENCE else cases
@@ -197,7 +194,7 @@ def _measure(
     cases_file.write_bytes(msgspec.json.encode(asked))
     first = cases[0]
     registry_name = "torch" if name == REFERENCE else name
-    variables = launch.environment(
+    variables = environment(
         registry_name,
         device=first.device,
         threads=first.threads,
@@ -205,36 +202,28 @@ def _measure(
         deterministic=first.deterministic,
         tuning=first.tuning,
     )
-    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(directory / "compiled")}
-    command = [python, "-m", "benchmarks.fidelity.measure", name, str(cases_file), str(directory)]
-    with (
-        open(directory / "log.txt", "wb") as log,
-        subprocess.Popen(
-            [*command, str(os.getpid())], env=variables, cwd=machine.ROOT, stdout=log, stderr=log
-        ) as process,
-    ):
-        running.add(process)
-        failure = _ended(process, directory, timeout)
-        running.remove(process)
-    if failure:
-        tail = (directory / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
-        failure = ": ".join([failure, *tail])
+    own = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    compiled = Path(own, f"threads-{first.threads}") if own else directory / "compiled"
+    variables |= _COMPILED_ONCE | {"JAX_COMPILATION_CACHE_DIR": str(compiled)}
+    try:
+        child = Child(
+            "benchmarks.fidelity.measure", [name, cases_file, directory], variables, python=python
+        )
+    except OSError as error:
+        failure = f"its process cannot be started: {error}"
+    else:
+        failure = _ended(child, timeout, running)
     return {(name, case.name): _read(name, case, directory, failure) for case in cases}
 
 
-def _ended(process: Process, directory: Path, timeout: float) -> str:
+def _ended(child: Child, timeout: float, running: set[Child]) -> str:
     """Wait for its end, or until it has done no further case in so long; why it failed, or ""."""
-    done = 0
-    while True:
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            before, done = done, _done(directory)
-            if done == before:
-                process.kill()
-                return f"no case done in {timeout:.0f} s"
-        else:
-            return f"its process ended with status {status}" if status else ""
+    with child:
+        running.add(child)
+        for _ in child.events(timeout, idle=True):
+            pass
+        running.remove(child)
+    return f"no case done in {timeout:.0f} s{child.where}" if child.late else child.failure()
 
 
 def _of_reference(case: Case) -> Case:

@@ -27,13 +27,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Trace, Traces
 from benchmarks.fidelity.rungs import bounds, errors
 from benchmarks.fidelity.rungs.finding import Finding
+from results.stats.means import t_quantile
 
 PERTURBED = 6  # runs with perturbed weights, of 9 controls of a framework
 # Beyond the largest control times this a pair fails. Differences double in less than a step or two
@@ -229,7 +229,7 @@ def largest_gap_of_chance(gaps: np.ndarray, tests: int) -> float:
     if not np.isfinite(gaps).all():
         return GAP
     spread = float(np.std(gaps, ddof=1)) / np.sqrt(len(gaps))
-    return max(GAP, float(stats.t.ppf(1 - GAP_LEVEL / tests / 2, len(gaps) - 1)) * spread)
+    return max(GAP, t_quantile(len(gaps) - 1, 1 - GAP_LEVEL / tests) * spread)
 
 
 def _difference(losses: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def github(values: Sequence[Value]) -> list[dict[str, Any]]:
             "name": f"{value.name}: {value.metric.title}",
             "unit": value.metric.unit or "share",
             "value": value.interval.value,
-            **({"range": _range(value.interval)} if not np.isnan(value.interval.low) else {}),
+            **({"range": value.interval.words(".6g")} if value.interval.name else {}),
             "extra": f"machine {value.series.machine_id}\nprocesses {len(value.rows)}",
         }
         for value in values
@@ -107,7 +107,7 @@ def bencher(values: Sequence[Value]) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for value in values:
         measure = {"value": value.interval.value}
-        if not np.isnan(value.interval.low):
+        if value.interval.name:
             measure |= {"lower_value": value.interval.low, "upper_value": value.interval.high}
         found.setdefault(value.name, {})[value.metric.name] = measure
     return found
@@ -208,10 +208,6 @@ def _values(history: History, rows: Rows, metrics: Sequence[Metric]) -> Iterator
             if mine.size:
                 interval = median_of_medians([[value] for value in values[mine]])
                 yield Value(series, metric, interval, mine)
-
-
-def _range(interval: Interval) -> str:
-    return f"{interval.low:.6g} to {interval.high:.6g}"
 
 
 def _identifier(text: str) -> str:

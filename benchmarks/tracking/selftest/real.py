@@ -119,8 +119,8 @@ class Kept:
                 self._keep(_Line(name, self._processes, number, self._command, verdict))
         found = self._found[row, self._processes, number]
         print(
-            f"  {row}: {found.verdict}, ratio {found.ratio:.3f} [{found.low:.3f}, "
-            f"{found.high:.3f}], noise floor {found.floor:.1%}, {found.reason}",
+            f"  {row}: {found.verdict}, ratio {found.ratio:.3f}, {found.interval.words('.3f')}, "
+            f"noise floor {found.floor:.1%}, {found.reason}",
             flush=True,
         )
         return found.verdict

@@ -10,8 +10,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 
 if TYPE_CHECKING:
@@ -213,12 +212,12 @@ def _command(*arguments: str) -> tuple[float, float]:
 
     The better of three; on a machine that does nothing else both are about the same.
     """
-    command = [sys.executable, "-m", "benchmarks.track", *arguments]
     path = os.pathsep.join([str(machine.ROOT), os.environ.get("PYTHONPATH", "")])
 
-    def run() -> subprocess.CompletedProcess[str]:
-        variables = os.environ | {"PYTHONPATH": path}
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    def run() -> Child:
+        with Child("benchmarks.track", arguments, os.environ | {"PYTHONPATH": path}) as child:
+            list(child.events())
+        return child
 
     times = []
     for _ in range(3):
@@ -226,8 +225,8 @@ def _command(*arguments: str) -> tuple[float, float]:
         seconds, done = _timed(run)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        if done.returncode == 2:
-            raise ValueError(f"{' '.join(arguments)}: {done.stderr.strip()}")
+        if done.status == 2:
+            raise ValueError(f"{' '.join(arguments)}: {done.failure()}")
         times.append((seconds, processor))
     return min(times)
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.metrics import Metric
+from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.real import Kept, one_try
-from results.stats.noise import Noise, fit
-from results.stats.verdict import IMPROVED, NO_DATA, REGRESSED, UNCHANGED, Rule, judge
+from results.stats.verdict import Rule, judge
+from results.stats.vocabulary import IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 
 # 30 idiomatic runs of this size on a 2-core virtual machine with other work on it gave 3.2 %
 # between processes, no drift and no delays; drift and delays are assumed beside it. It is about the

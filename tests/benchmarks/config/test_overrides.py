@@ -3,7 +3,8 @@
 import pytest
 
 from benchmarks.config import overrides
-from benchmarks.run import parser, requested
+from benchmarks.config.request import requested
+from benchmarks.run import parser
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
 

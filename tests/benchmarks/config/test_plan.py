@@ -11,7 +11,7 @@ from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
-from results.views.identity import disagreements
+from results.given import disagreements
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
 

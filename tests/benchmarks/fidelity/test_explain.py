@@ -132,6 +132,15 @@ def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
         assert set(asked[name].align) == {"keras", "torch", "flax"}
 
 
+def test_a_choice_that_is_not_the_usual_one_has_lines_of_its_own():
+    kept, dropped = (found("c1", Recipe(partial_batch=word)) for word in ("keep", "drop"))
+    assert kept["batches.partial"].align["keras"] == "as it is"
+    assert dropped["batches.partial"].align["keras"] == "cut the arrays to whole batches"
+    for in_root, flax in ((True, "as it is"), (False, "optax.rmsprop(..., eps_in_sqrt=False)")):
+        recipe = Recipe(optimizer=OPTIMIZERS["rmsprop"](epsilon_in_root=in_root))
+        assert found("c1", recipe)["rmsprop.epsilon_in_root"].align["flax"] == flax
+
+
 def test_same_padding_with_a_stride_may_matter():
     network = architecture("c1")
     layers = tuple(

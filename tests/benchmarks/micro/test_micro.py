@@ -27,7 +27,7 @@ from benchmarks.micro.contest import (
     turned,
 )
 from benchmarks.micro.process_wide import settings_now
-from benchmarks.process import launch
+from benchmarks.process.environment import environment, limited_to
 from benchmarks.system import machine
 from frameworks import backend
 from frameworks.backend import framework
@@ -48,11 +48,11 @@ print(json.dumps(found))
 
 def losses(name, asked, tmp_path):
     """The losses of two calls by contestant, of each (settings, contestants), in one process."""
-    environment = launch.environment(name, device="cpu", threads=1, scratch=tmp_path)
-    with launch.limited_to(1):
+    variables = environment(name, device="cpu", threads=1, scratch=tmp_path)
+    with limited_to(1):
         ended = subprocess.run(
             [sys.executable, "-c", SCRIPT, json.dumps(asked)],
-            env=environment,
+            env=variables,
             cwd=machine.ROOT,
             capture_output=True,
             text=True,

@@ -15,11 +15,11 @@ from benchmarks.config.matrix import matrix
 from benchmarks.config.plan import PlannedRun, SplitSizes
 from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
-from benchmarks.process import launch as launching
 from benchmarks.process.channel import Lines
 from benchmarks.process.environment import environment, limited_to, recorded
 from benchmarks.process.failures import classify, death
 from benchmarks.process.launch import Outcome, launch
+from benchmarks.system import machine
 from datasets.batches import epoch_order, order_sha256, split_into_batches
 from datasets.splits import Split
 from frameworks.spec import weights as canonical
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_is_diverged_and_keeps_its_epochs(fakes) -> Non
 
 
 def test_a_killed_worker_is_an_error_that_keeps_what_it_told(fakes, monkeypatch) -> None:
-    monkeypatch.setattr(launching.machine, "killed_for_memory", lambda: 0)
+    monkeypatch.setattr(machine, "killed_for_memory", lambda: 0)
     outcome = started(fakes, planned(fakes, "fake-killed"))
     assert outcome.status == "error"
     assert outcome.reason == "the process was killed by SIGKILL during train"
@@ -173,7 +173,7 @@ def test_a_killed_worker_is_an_error_that_keeps_what_it_told(fakes, monkeypatch)
 
 def test_a_worker_that_the_kernel_killed_for_memory_is_oom(fakes, monkeypatch) -> None:
     counts = iter([3, 4])
-    monkeypatch.setattr(launching.machine, "killed_for_memory", lambda: next(counts))
+    monkeypatch.setattr(machine, "killed_for_memory", lambda: next(counts))
     outcome = started(fakes, planned(fakes, "fake-killed"))
     assert outcome.status == "oom"
     assert "ran out of memory" in (outcome.reason or "")
@@ -192,6 +192,19 @@ def test_a_hung_worker_is_killed_and_its_log_says_where_it_hung(fakes) -> None:
     assert max(row["epoch"] for row in outcome.epochs) == 1
     assert "about to hang" in (outcome.log or "")
     assert "in train_epoch" in (outcome.log or "")
+
+
+def test_what_no_column_can_hold_is_the_run_s_error(fakes) -> None:
+    outcome = started(fakes, planned(fakes, "fake-numbered"))
+    assert outcome.status == "error"
+    assert "column 'device_name': expected string, got 5" in (outcome.reason or "")
+    assert "device_name" not in outcome.facts
+
+
+def test_an_interpreter_that_is_gone_is_the_run_s_error(fakes) -> None:
+    outcome = started(fakes, planned(fakes, "fake"), python=str(fakes / "nowhere"))
+    assert outcome.status == "error"
+    assert "No such file" in (outcome.reason or "")
 
 
 def test_weights_that_did_not_arrive_are_noticed(fakes) -> None:

@@ -1,13 +1,15 @@
 """Processes that take turns: who runs when, and what happens when one ends or knows of no turns."""
 
 import os
-import sys
 import time
+from functools import partial
 
 import pytest
 
 from benchmarks.process.alternate import Process, alternate
+from benchmarks.process.spawn import Child
 from benchmarks.process.turns import VARIABLE, Turns, descriptors
+from benchmarks.system import machine
 
 TRAINS = """
 import sys, time
@@ -27,7 +29,9 @@ sys.exit(epochs)
 
 
 def process(name, epochs, file, text=TRAINS):
-    return Process([sys.executable, "-c", text, name, str(epochs), str(file)], os.environ)
+    (file.parent / f"trains_{name}.py").write_text(text)
+    variables = os.environ | {"PYTHONPATH": f"{file.parent}{os.pathsep}{machine.ROOT}"}
+    return Process(partial(Child, f"trains_{name}", [name, str(epochs), file]), variables)
 
 
 def ran(file):
@@ -44,7 +48,7 @@ def test_epochs_alternate_and_one_that_ends_leaves_the_turn_to_the_others(tmp_pa
     processes = [process("a", 3, file), process("b", 1, file), process("c", 2, file)]
     alternate(processes)
     assert ran(file) == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "c2", "a3"]
-    assert [one.status for one in processes] == [3, 1, 2]
+    assert [one.child.status for one in processes] == [3, 1, 2]
     assert all(one.seconds > 0.1 for one in processes)
     for one in processes:
         one.close()
@@ -66,7 +70,7 @@ def test_a_process_that_is_killed_in_its_turn_has_ended(tmp_path):
     processes = [process("a", 2, file), process("b", 2, file, killed)]
     alternate(processes)
     assert ran(file) == ["a0", "b0", "a1", "a2"]
-    assert processes[1].status == -9
+    assert processes[1].child.status == -9
     for one in processes:
         one.close()
 
@@ -74,10 +78,9 @@ def test_a_process_that_is_killed_in_its_turn_has_ended(tmp_path):
 def test_a_process_that_is_killed_while_it_waits_has_ended(tmp_path):
     waiting = process("a", 3, tmp_path / "log")
     assert waiting.turn()
-    waiting._process.kill()
-    waiting._process.wait()
+    waiting.child.kill()
     assert not waiting.turn()
-    assert waiting.status == -9
+    assert waiting.child.status == -9
     waiting.close()
 
 
@@ -85,7 +88,7 @@ def test_what_is_closed_early_is_killed_and_its_errors_can_be_read(tmp_path):
     talks = "import sys; print('said', file=sys.stderr); sys.exit(2)"
     with_errors = process("a", 1, tmp_path / "log", talks)
     assert not with_errors.turn()
-    assert (with_errors.status, with_errors.errors()) == (2, ["said"])
+    assert (with_errors.child.status, with_errors.child.failure()) == (2, "said")
     with_errors.close()
     waiting = process("b", 5, tmp_path / "log")
     assert waiting.turn()

@@ -16,7 +16,7 @@ from benchmarks.tracking.history import History
 from benchmarks.tracking.metrics import GATED, METRICS, asked, metric
 from benchmarks.tracking.selection import select
 from benchmarks.tracking.trend import trends
-from results.stats.drift import drift_floor
+from results.stats.noise import drift_floor
 from results.store import Store
 from tests.helpers.factory import synthetic_run
 from tests.helpers.tracking_store import add_session, around, keep_sessions

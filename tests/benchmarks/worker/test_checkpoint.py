@@ -1,6 +1,7 @@
 """The checkpoint file: whole or not at all, checked, and killed at every file operation."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from benchmarks.worker.checkpoint import (
     from_bytes,
     to_bytes,
 )
+from results.version import NewerVersionError
 from tests.conftest import ROOT
 
 
@@ -55,6 +57,25 @@ def test_what_is_written_is_read_to_the_bit(tmp_path: Path) -> None:
     assert set(found.group("weights")) == {"conv1/kernel"}
     checkpoints.remove()
     assert not (tmp_path / "there").exists()
+
+
+def test_one_of_a_newer_version_is_told_and_stays(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    newer = state(1)
+    checkpoints.write(State(newer.arrays, {**newer.facts, "format": 2}))
+    for read in (checkpoints.read, checkpoints.check_format):
+        with pytest.raises(NewerVersionError, match=r"checkpoint.npz was written by a newer"):
+            read()
+    assert (tmp_path / NEWEST).exists()
+
+
+def test_one_of_an_older_version_states_no_format(tmp_path: Path) -> None:
+    folder = ROOT / "tests/data/23b7b0d/broken/checkpoints/9e89e07a5f8cd3aa"
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    found, damage = Checkpoints(tmp_path).read()
+    assert found is not None
+    assert found.facts["done"] > 0
+    assert damage == []
 
 
 def test_it_is_an_ordinary_archive_without_pickles(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def check(monkeypatch, framework: str, parity: tuple[str, ...], *more: str) -> N
     assert main(command("whole", *options, frameworks=(framework,))) == 0
     broken_off.break_off(monkeypatch, "worker")
     # of the machine's: another program may be killed for it meanwhile
-    monkeypatch.setattr("benchmarks.process.launch.machine.killed_for_memory", lambda: 0)
+    monkeypatch.setattr("benchmarks.system.machine.killed_for_memory", lambda: 0)
     assert main(command("broken", *options, frameworks=(framework,))) == 1
     killed = rows("broken")
     assert {row["status"] for row in killed} == {"error"}
@@ -324,6 +324,19 @@ def test_another_version_or_machine_is_refused(work, monkeypatch, field, value, 
     assert main(command("broken", "--resume")) == 1
     (row,) = rows("broken")
     assert named in row["reason"]
+
+
+def test_a_checkpoint_of_a_newer_version_is_told_before_anything_runs(
+    work, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = broken(monkeypatch)
+    state = from_bytes((directory / NEWEST).read_bytes(), "")
+    Checkpoints(directory).write(State(state.arrays, {**state.facts, "format": 2}))
+    capsys.readouterr()
+    assert main(command("broken", "--resume")) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: {(directory / NEWEST).resolve()} was written by a newer")
+    assert errors.count("\n") == 1
 
 
 def test_a_field_that_came_later_differs_only_when_it_is_not_the_default() -> None:

@@ -135,8 +135,9 @@ def stored(store: "Store", run_ids: Collection[str], machine_id: str) -> list[di
     """
     if not run_ids:
         return []
-    columns = ["run_id", "machine_id", "framework", "status", "task_id", "architecture", "seed"]
-    frame = store.runs(columns=[*columns, "repeat", "parity", *(given.column for given in GIVEN)])
+    columns = ["run_id", "execution_id", "machine_id", "framework", "status", "task_id"]
+    columns += ["architecture", "seed", "repeat", "parity", *(given.column for given in GIVEN)]
+    frame = store.runs(columns=columns)
     asked = frame["run_id"].isin(run_ids)
     frame = frame[asked & (frame["status"] == "ok") & (frame["machine_id"] == machine_id)]
     frame = frame.drop_duplicates("run_id", keep="last").astype(object)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.process import slowdown
+from benchmarks.process import interpreters, slowdown
 from benchmarks.run import main
-from benchmarks.runner import interpreters
 from frameworks.backend import framework, without_version
 from results.store import Store
 from tests.benchmarks.test_run_cli import command, work  # noqa: F401 - a fixture

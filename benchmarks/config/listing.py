@@ -1,0 +1,54 @@
+"""What `python -m benchmarks.run --list` prints: names that options take, and what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.config import experiment, suite
+from frameworks.spec import architecture
+
+
+def _networks() -> dict[str, str]:
+    return {name: architecture.load(name).title for name in architecture.available()}
+
+
+def _datasets() -> dict[str, str]:
+    from datasets.catalog import DEMO, PUBLISHED
+
+    own = {DEMO: "galaxies generated here", "FILE.h5": "pictures and labels of your own"}
+    return {name: published.source for name, published in PUBLISHED.items()} | own
+
+
+def _experiments() -> dict[str, str]:
+    return {name: experiment.load(name).title for name in experiment.available()}
+
+
+def _frameworks() -> dict[str, str]:
+    from frameworks.backend import frameworks
+
+    lacking = {name: known.missing_packages() for name, known in frameworks().items()}
+    return {
+        name: f"not installed: needs {', '.join(missing)}" if missing else "installed"
+        for name, missing in lacking.items()
+    }
+
+
+def _suites() -> dict[str, str]:
+    return {name: suite.load(name).description for name in suite.available()}
+
+
+LISTED: dict[str, Callable[[], dict[str, str]]] = {
+    "networks": _networks,
+    "datasets": _datasets,
+    "experiments": _experiments,
+    "frameworks": _frameworks,
+    "suites": _suites,
+}
+
+
+def show(what: str) -> None:
+    """Print a line for each: the name, then what it is."""
+    rows = LISTED[what]()
+    width = max(map(len, rows))
+    for name, about in rows.items():
+        print(f"{name:{width}}  {about}".rstrip())

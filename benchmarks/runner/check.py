@@ -1,0 +1,63 @@
+"""Cheap checks of a suite, before any galaxy is read: frameworks, devices, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.config.suite import Suite
+from benchmarks.process import device, interpreters
+from benchmarks.process.slowdown import VARIABLE, injected
+from benchmarks.system import machine
+from frameworks.spec.architecture import load
+from results.vocabulary import Device
+
+
+def _threads(asked: int) -> int:
+    usable = len(machine.usable_cpus())
+    if asked > usable:
+        raise ValueError(f"--threads {asked}: this process may use {usable} CPUs; ask for fewer.")
+    return asked or usable
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Where a suite's frameworks can run.
+
+    devices: by framework. missing: frameworks that are not installed, each with how to install it.
+    interpreters: of frameworks that do not run in this one. notes: sentences for the user.
+    """
+
+    devices: dict[str, Device]
+    threads: int
+    missing: Mapping[str, str]
+    interpreters: Mapping[str, str]
+    notes: Sequence[str]
+
+
+def check(suite: Suite, *, named: bool, python: Sequence[str] = ()) -> Checked:
+    """Check that a suite can run on this machine, without reading its galaxies.
+
+    Args:
+        named: the user named the frameworks, not the suite: all must be installed.
+        python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+
+    Raises:
+        ValueError: the suite cannot run here; the message says what to do.
+    """
+    for name in suite.architectures:
+        load(name)
+    pythons = interpreters.parse(python, suite.frameworks)
+    interpreters.check(suite.frameworks, pythons)
+    missing = interpreters.missing(name for name in suite.frameworks if name not in pythons)
+    if missing and (named or len(missing) == len(set(suite.frameworks))):
+        raise interpreters.InterpreterError(interpreters.how_to_install(missing))
+    threads = _threads(suite.threads)
+    installed = [name for name in suite.frameworks if name not in missing]
+    gpus = machine.gpus()
+    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=pythons)
+    if share := injected():
+        notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
+    device.check_precision(suite.precision, devices, gpus)
+    install = {name: interpreters.how_to_install({name: missing[name]}) for name in missing}
+    return Checked(devices, threads, install, pythons, notes)

@@ -1,0 +1,96 @@
+"""EFIGI: 4,458 galaxies with expert Hubble types, in ten classes of 69x69 pixels.
+
+Baillard et al. 2011, A&A 532, A74. The pictures are the 88x88 JPEGs ``PGC*.jpg`` of a public
+folder; ``EFIGI_attributes.txt`` (version 1.6.2) has a row for each. Each is decoded to RGB and
+scaled by Pillow's BILINEAR. Pillow 10.4, 11.3, 12.0 and 13.0 (libjpeg-turbo 3.0 to 3.2) give the
+published content to the bit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets.convert.convert import Galaxies, Published, Recipe
+from datasets.convert.pictures import folder_with, read_pictures
+
+ATTRIBUTES = "EFIGI_attributes.txt"
+SIDE, SCALED = 88, 69  # pixels
+
+# EFIGI's T types: -6 compact, -5 elliptical, -4 cD, 11 dwarf elliptical; 10 Magellanic irregular.
+CLASSES: dict[str, tuple[int, ...]] = {
+    "E": (-6, -5, -4, 11),
+    "S0": (-3, -2, -1),
+    "S0a-Sa": (0, 1),
+    "Sab": (2,),
+    "Sb": (3,),
+    "Sbc": (4,),
+    "Sc-Scd": (5, 6),
+    "Sd-Sdm": (7, 8),
+    "Sm": (9,),
+    "Im": (10,),
+}
+_CLASS_OF = {t: number for number, types in enumerate(CLASSES.values()) for t in types}
+_REMEDY = (
+    f"get the folder GalaxyTool/galaxies, PGC*.jpg and {ATTRIBUTES}, of "
+    "https://github.com/de-husk/automatic-galaxy-classification-tool"
+)
+
+
+def read(source: Path) -> Galaxies:
+    """The galaxies of a folder or zip file, in the order of the attributes' rows.
+
+    Their columns: ``t_type``, int8 (n,), the Hubble T type; ``pgc``, bytes (n,), the name in the
+    Principal Galaxies Catalogue.
+
+    Raises:
+        FileNotFoundError, ValueError: no attributes, a row that makes no sense, or pictures that
+            are missing, unreadable or not of 88x88 pixels.
+    """
+    import numpy as np
+
+    with folder_with(ATTRIBUTES, source, _REMEDY) as folder:
+        text = (folder / ATTRIBUTES).read_bytes().decode(errors="replace")
+        types = _types(text, f"{folder / ATTRIBUTES}")
+        names = [f"{name}.jpg" for name in types]
+        images = read_pictures(folder, names, side=SIDE, scaled_to=SCALED, remedy=_REMEDY)
+    return Galaxies(
+        images,
+        np.array([_CLASS_OF[t] for t in types.values()], dtype=np.uint8),
+        tuple(CLASSES),
+        {
+            "t_type": np.array(list(types.values()), dtype=np.int8),
+            "pgc": np.array(list(types), dtype=np.bytes_),
+        },
+    )
+
+
+def _types(text: str, where: str) -> dict[str, int]:
+    """The T type of each galaxy, in the order of the rows that begin with PGC."""
+    types: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("PGC"):
+            continue
+        name, *values = line.split()
+        known = {str(t): t for t in _CLASS_OF}
+        if not values or values[0] not in known or name in types:
+            what = f"{name} twice" if name in types else f"T type {' '.join(values[:1])!r}"
+            raise ValueError(f"{where}, line {number}: {what}; T types are -6..11; {_REMEDY}")
+        types[name] = known[values[0]]
+    if not types:
+        raise ValueError(f"{where}: no row begins with PGC; {_REMEDY}")
+    return types
+
+
+EFIGI = Recipe(
+    name="efigi",
+    filename="efigi_t10_69px.h5",
+    source="EFIGI: Baillard et al. 2011, A&A 532, A74; pictures of the Sloan Digital Sky Survey. "
+    "Ten groups of Hubble T types.",
+    remedy=_REMEDY,
+    read=read,
+    published=Published(
+        sha256="effbdec17d97a78981485345bdb458e3bd4dc0f90c227988056a3da2746a2a93",
+        counts=(358, 537, 453, 219, 517, 472, 751, 640, 263, 248),
+        means=(37.0781, 35.1125, 44.5934),
+    ),
+)

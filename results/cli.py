@@ -1,0 +1,196 @@
+"""What all commands share: the parser, types of numbers, signals, the exit status, errors in words.
+
+It stands in `results`, which imports no other part of the project, so that `benchmarks`, `report`
+and `datasets` can use one implementation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from results.parquet.files import damage_on_stderr
+from results.vocabulary import near_miss
+
+OK, BAD_INPUT = 0, 2  # exit statuses
+INSTALLED = False  # set by the dispatcher: help then names `galaxy-benchmark run`
+
+
+class Parser(argparse.ArgumentParser):
+    """Short errors with the near miss of what is misspelt; no abbreviations of options."""
+
+    def __init__(self, **settings: Any) -> None:
+        if settings.get("epilog"):
+            settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**{**settings, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
+
+    def parse_args(self, args=None, namespace=None):
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(args, namespace)
+
+    def parse_known_args(self, args=None, namespace=None):
+        words = list(sys.argv[1:] if args is None else args)
+        has_commands = self._subparsers is not None
+        rest = iter(words)
+        for word in rest:  # first of all: a required option may be missing because it is misspelt
+            if word == "--" or (has_commands and not word.startswith("-")):
+                break
+            option = self._option_string_actions.get(word.partition("=")[0])
+            if option is None and word.startswith("--"):
+                self._refuse(word)
+            if option is not None and option.nargs is None and "=" not in word:
+                next(rest, None)  # its value
+        options, unknown = super().parse_known_args(words, namespace)
+        if unknown:
+            self._refuse(unknown[0])
+        return options, unknown
+
+    def _refuse(self, word: str) -> NoReturn:
+        name = word.partition("=")[0]
+        known = self._option_string_actions if word.startswith("-") else ()
+        what = "option" if word.startswith("-") else "argument"
+        self.error(f"unknown {what} '{name}'{near_miss(name, known)}")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.nargs == "+" and action.option_strings:
+            for text in arg_strings:
+                parts = [part.strip() for part in text.split(",")]
+                if len(parts) > 1 and not os.path.exists(text):
+                    told = " ".join([action.option_strings[-1], *filter(None, parts)])
+                    raise argparse.ArgumentError(action, f"use spaces, not commas: {told}")
+        return super()._get_values(action, arg_strings)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            what = "command" if isinstance(action, argparse._SubParsersAction) else "value"
+            hint = near_miss(str(value), known)
+            one_of = f"unknown {what} '{value}'{hint}; one of {', '.join(known)}"
+            raise argparse.ArgumentError(action, one_of)
+
+
+def parser(module: str, description: str, **settings: Any) -> Parser:
+    """The parser of the command `python -m MODULE`, with --version.
+
+    On Windows it ends the command with a message: the harness needs what only POSIX has.
+    """
+    if sys.platform == "win32":
+        print("error: Windows is not supported; use WSL (https://aka.ms/wsl)", file=sys.stderr)
+        raise SystemExit(BAD_INPUT)
+    name = module.removeprefix("benchmarks.")
+    program = f"galaxy-benchmark {name}" if INSTALLED else f"python -m {module}"
+    made = Parser(prog=program, description=description, **settings)
+    made.add_argument("--version", action=_Version, nargs=0, help="print version and commit")
+    return made
+
+
+class _Version(argparse.Action):
+    """Finds out version and commit when they are asked for, not for every --help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from results.version import commit, version
+
+        revision, dirty = commit()
+        told = f"commit {revision or 'unknown'}{', changed since' if dirty else ''}"
+        print(f"galaxy-training-benchmark {version()} ({told})")
+        parser.exit(OK)
+
+
+# ---- numbers, for `type=`: what is not one is told in their error
+
+
+def natural(text: str) -> int:
+    """0, 1, 2, ..."""
+    return _number(text, int, 0, "a whole number, 0 or more")
+
+
+def positive(text: str) -> int:
+    """1, 2, 3, ..."""
+    return _number(text, int, 1, "a whole number, 1 or more")
+
+
+def seconds(text: str) -> float:
+    """0 or more, finite"""
+    return _number(text, float, 0, "a number of seconds, 0 or more")
+
+
+def share(text: str) -> float:
+    """0 or more, finite"""
+    return _number(text, float, 0, "a number, 0 or more")
+
+
+def _number(text: str, kind: type, least: int, wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+    return value
+
+
+# ---- how a command ends
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated in the main thread, as Ctrl-C raises KeyboardInterrupt.
+
+    So what is under way is killed, scratch files are removed and what was finished is kept.
+    """
+
+    def interrupt(*_: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> int:
+    """Run a command; returns its exit status, however it ends.
+
+    Args:
+        command: returns a status, None for 0. Its ValueError or OSError is bad input, printed as
+            one message.
+        kept: what to say of finished work after Ctrl-C or SIGTERM; the status is 128 + signal.
+        unread: the status when the reader of the output, such as `head`, has had enough.
+    """
+    try:
+        with sigterm_interrupts(), damage_on_stderr():
+            status = command() or OK
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(filter(None, ["interrupted", kept])), file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return unread
+    except (ValueError, OSError) as error:
+        print(f"error: {message(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def message(error: Exception) -> str:
+    """The words of an error, without the number of an OSError."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return str(error)

@@ -1,0 +1,134 @@
+"""What all commands share: how options are refused, how numbers are read, how a command ends."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from results import cli
+from results.vocabulary import near_miss
+
+
+def made() -> cli.Parser:
+    """A command with a subcommand that needs two things."""
+    line = cli.parser("benchmarks.track", "For the tests.")
+    line.add_argument("--size", type=cli.positive)
+    commands = line.add_subparsers(metavar="COMMAND", required=True)
+    export = commands.add_parser("export")
+    export.add_argument("--format", choices=("csv", "markdown"), required=True)
+    export.add_argument("--frameworks", nargs="+")
+    export.add_argument("--limit", type=cli.natural)
+    export.add_argument("rest", nargs="*")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--siz 3 export --format csv", "unknown option '--siz' (did you mean '--size'?)"),
+        ("--size 3 --siz 4 export", "unknown option '--siz' (did you mean '--size'?)"),
+        ("--size 3 exprt", "unknown command 'exprt' (did you mean 'export'?); one of export"),
+        ("--size 0 export", "'0' is not a whole number, 1 or more"),
+        ("export --fromat csv", "unknown option '--fromat' (did you mean '--format'?)"),
+        ("export --format csv --limi 3", "unknown option '--limi' (did you mean '--limit'?)"),
+        ("export --format=cvs", "unknown value 'cvs' (did you mean 'csv'?); one of csv, markdown"),
+        ("export --format csv -x", "unknown option '-x'"),
+        ("export --format csv --limit=-1", "'-1' is not a whole number, 0 or more"),
+        ("export --format csv --frameworks torch,jax", "use spaces, not commas: --frameworks torc"),
+        ("export --format csv --frameworks torch, jax", "use spaces, not commas: --frameworks t"),
+    ],
+)
+def test_what_is_refused_and_how(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        made().parse_args(words.split())
+    assert end.value.code == cli.BAD_INPUT
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert message in errors
+    assert errors.splitlines()[1].startswith("See python -m benchmarks.track")
+
+
+def test_options_of_another_command_stand_after_two_dashes() -> None:
+    words = ["export", "--format", "csv", "--", "--frameworks", "torch,jax"]
+    assert made().parse_args(words).rest == ["--frameworks", "torch,jax"]
+
+
+def test_a_comma_in_a_file_s_name_is_no_list(tmp_path) -> None:
+    path = tmp_path / "a,b.toml"
+    path.touch()
+    options = made().parse_args(["export", "--format", "csv", "--frameworks", str(path)])
+    assert options.frameworks == [str(path)]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("gpu", ("auto", "cpu", "cuda"), "cuda"),
+        ("cuda:0", ("cpu", "cuda"), "cuda"),
+        ("TensorFlow", ("torch", "jax", "keras"), "keras"),
+        ("pytorch", ("keras@torch", "torch"), "torch"),
+        ("flax", ("keras", "jax"), "jax"),
+        ("fp16", ("float64", "float32", "bfloat16"), "bfloat16"),
+        ("flaot32", ("float64", "float32"), "float32"),
+    ],
+)
+def test_other_names_lead_to_ours(word: str, known: tuple[str, ...], meant: str) -> None:
+    assert near_miss(word, known) == f" (did you mean '{meant}'?)"
+
+
+def test_on_windows_there_is_one_message(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as end:
+        made()
+    assert end.value.code == cli.BAD_INPUT
+    assert capsys.readouterr().err.startswith("error: Windows is not supported; use WSL")
+
+
+def test_a_stopped_command_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def asked_to_end() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    assert cli.run(asked_to_end, "runs.json has the rest") == 143
+    assert capsys.readouterr().err == "interrupted; runs.json has the rest\n"
+    assert cli.run(asked_to_end) == 143
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_ctrl_c_is_status_130() -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert cli.run(interrupted) == 130
+
+
+def test_sigterm_is_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(cli.Terminated), cli.sigterm_interrupts():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("--size is 0"), "error: --size is 0\n"),
+        (
+            PermissionError(13, "Permission denied", "out.csv"),
+            "error: out.csv: Permission denied\n",
+        ),
+        (OSError(28, "cannot write to runs: no space"), "error: cannot write to runs: no space\n"),
+        (FileNotFoundError("no models in x"), "error: no models in x\n"),
+    ],
+)
+def test_bad_input_is_told_in_its_own_words(
+    error: Exception, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> int:
+        raise error
+
+    assert cli.run(fails) == cli.BAD_INPUT
+    assert capsys.readouterr().err == told
