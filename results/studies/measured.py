@@ -21,8 +21,15 @@ _COLUMNS = {
     "parameters": "parameters",
     "epoch_seconds": "epoch_seconds_median",
 }
-# What a network's parameters depend on; how much it is trained, and on what, changes none.
-_SHAPING = ("architectures", "image_size", "crop_size", "augmentation", "channels", "labels")
+# Fields that say how much a network is trained, or on what: none of its parameters depends on them.
+_OF_TRAINING = frozenset(
+    {
+        *("epochs", "batch_size", "optimizer", "class_weights"),
+        *("early_stopping", "reduce_on_plateau", "keep_best"),
+        *("image_key", "label_key", "demo_images", "fraction"),
+        *("split_by", "test_copies", "test_fraction", "validation_fraction"),
+    }
+)
 # A published run is one in float32; what rounds more coarsely may end elsewhere.
 _COARSE = ("tf32", "bfloat16")
 
@@ -42,7 +49,7 @@ def measured(
         declared: the experiment that they are runs of.
     """
     of_network = reported.metric == "parameters"
-    refusals = changed_fields(declared, _SHAPING) if of_network else refused(runs, declared)
+    refusals = changed_fields(declared, but=_OF_TRAINING) if of_network else refused(runs, declared)
     ok = runs[runs["status"] == "ok"]
     by_execution = _values(reported, ok, epochs, predictions)
     seeds = ok.set_index("execution_id")["seed"]
@@ -76,12 +83,12 @@ def refused(runs: pd.DataFrame, declared: Declared) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def changed_fields(declared: Declared, of: Container[str] | None = None) -> tuple[str, ...]:
-    """The fields that options overrode, in words; only those in `of` where that is given."""
+def changed_fields(declared: Declared, but: Container[str] = ()) -> tuple[str, ...]:
+    """The fields that options overrode, in words, without those in `but`."""
     return tuple(
         f"other {name.replace('_', ' ')} ({_short(now)}, not {_short(was)})"
         for name, (was, now) in declared.changed.items()
-        if of is None or name in of
+        if name not in but
     )
 
 

@@ -177,7 +177,6 @@ def test_a_framework_that_is_not_installed_is_told(trained, tmp_path, capsys, mo
     monkeypatch.setattr(
         backend, "frameworks", lambda: {"fake-absent": Fakes.absent, "torch": Fakes.works}
     )
-    monkeypatch.setattr(computing, "known_frameworks", backend.frameworks)
 
     def change(about: dict) -> None:
         about["config"]["framework"] = "fake-absent"

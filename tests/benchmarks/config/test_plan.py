@@ -182,6 +182,7 @@ def test_runs_with_other_data_are_not_comparable() -> None:
     native = [row("keras", parity="native"), row("torch", parity="native", weights_hash="x")]
     assert disagreements(native) == []
     assert disagreements([row("keras"), row("torch", order_hash=None, status="error")]) == []
+    assert disagreements([row("keras"), row("torch", order_hash="x", task_id="other")]) == []
     for parity in ("matched", "native"):
         copies = [row(name, parity=parity, augmentation_hash=name) for name in ("keras", "torch")]
         (found,) = disagreements(copies)

@@ -191,7 +191,7 @@ def test_what_is_printed(tmp_path):
     lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
     assert "recipe.batch_size 64 32" in lines
     assert "initial weights DIFFERENT" in lines
-    assert "order of the batches equal" in lines
+    assert "batch order equal" in lines
     assert "train 2 2 never 2.0e-03 3" in lines
     assert any(line.startswith("predicted differently: 0.00 %") for line in lines)
     assert "Versions and machine: the same" in lines
