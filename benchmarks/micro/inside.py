@@ -27,7 +27,7 @@ def check(
     On a GPU each framework is tried there first, in a process of its own.
     """
     from benchmarks.process import device as devices
-    from benchmarks.runner.interpreters import check_here
+    from benchmarks.process.interpreters import check_here
     from benchmarks.system import machine
 
     check_here(frameworks)

@@ -21,7 +21,7 @@ from benchmarks.fidelity import console
 from benchmarks.fidelity.attribution import variants
 from benchmarks.fidelity.measure.collect import Traces, collect, finished
 from benchmarks.process.device import resolve
-from benchmarks.runner.interpreters import check_here
+from benchmarks.process.interpreters import check_here
 from benchmarks.system import machine
 from datasets import catalog
 from frameworks.spec.architecture import Architecture, load

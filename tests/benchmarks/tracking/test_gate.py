@@ -81,7 +81,7 @@ def test_each_side_runs_its_own_checkout(work, capsys) -> None:  # noqa: F811
     for name in ("__init__.py", "helpers/__init__.py", "helpers/fake_backend.py"):
         shutil.copy(machine.ROOT / "tests" / name, other / "tests" / name)
     source = other / "benchmarks" / "worker" / "__main__.py"
-    text = source.read_text().replace('{"settings": settings}', '{"settings": {"code": "other"}}')
+    text = source.read_text().replace("backend.settings()", '{"code": "other"}')
     source.write_text(text)
     sides = (Side("baseline"), Side("candidate", checkout=other))
     stores = (Store("before"), Store("after"))
