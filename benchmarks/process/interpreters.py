@@ -123,7 +123,7 @@ def check_here(frameworks: Iterable[str]) -> None:
     """
     names = list(frameworks)
     if lacking := missing(names):
-        raise InterpreterError(how_to_install(lacking))
+        raise InterpreterError(f"{how_to_install(lacking)}; or name others with --frameworks")
     check(names, {})
 
 

@@ -322,9 +322,9 @@ def test_a_gain_is_a_range_over_the_blocks_of_one_process(monkeypatch, capsys, t
     arguments = ["--frameworks", "torch", "--threads", "1", "--output", str(output)]
     assert gains.main([*arguments, "--pairs", "3"]) == 0
     out = capsys.readouterr().out
-    assert "| torch | the data there | 2.00 | range 1.500 to 3.000 of 3 blocks |" in out
+    assert "| torch | the data there | 2.00 | range of 3: 1.500 to 3.000 | 3 blocks |" in out
     assert "MALLOC_MMAP_MAX_=0" in out
-    assert "| 1.25 | range 1.000 to 1.500, 75.0% of 3 pairs of processes |" in out
+    assert "| 1.25 | range of 3: 1.000 to 1.500 | 3 pairs of processes |" in out
     assert turns == ["tuned", "idiomatic", "idiomatic", "tuned", "idiomatic", "tuned"]
     content = json.loads(output.read_text())
     assert content["gains"][0]["is_range"]
