@@ -1,1 +1,1 @@
-"""What is to be run, as data: suite, experiments, options, and the matrix that comes of them."""
+"""The runs as data: suite, experiments, options, and the matrix that they make."""

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.run --list` prints: names that options take, and what each is."""
+"""The lists of `python -m benchmarks.run --list`: names that options take, and what each is."""
 
 from __future__ import annotations
 

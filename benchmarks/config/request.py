@@ -1,4 +1,4 @@
-"""What a call of the main command asks for: a suite, or published experiments by name."""
+"""The request of one call of the main command: a suite, or published experiments by name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the ladder asks: small networks, batches and optimizers."""
+"""The cases of the ladder: small networks, batches and optimizers."""

@@ -1,1 +1,1 @@
-"""What each framework does when a setting is left alone, asked of the framework itself."""
+"""The defaults of each framework, asked of the framework itself."""
