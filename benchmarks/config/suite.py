@@ -56,6 +56,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
 
+    `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
+    one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
+
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
@@ -79,6 +82,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     channels: str = "rgb"
     image_key: str = "images"
     label_key: str = "ans"
+    group_key: str | None = None
+    label_map: str = ""
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
