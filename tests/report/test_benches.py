@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from report.sections import benches as section
-from report.sections.cells import Bench, Cell, benches
 from report.sections.ratios import cell_table, noise, ratio_table, warnings
 from results.stats.vocabulary import FASTER, UNDECIDED
 from results.store import Store
+from results.views.cells import Bench, Cell, benches
 from results.views.views import Frames
 from tests.helpers.factory import fill_speed, synthetic_run
 

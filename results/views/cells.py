@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from report.cautions import json_object
-from report.estimates import processes
 from results.stats.comparison import Comparison, compare, log_ratios
 from results.stats.intervals import ENOUGH, Interval, median_of_medians
 from results.stats.noise import noise_floor
 from results.task import as_text
+from results.views.columns import json_object
+from results.views.estimates import processes
 from results.views.looks import Look, ordered
 from results.views.views import Frames, Panel, View
 from results.vocabulary import Precision, Tuning
