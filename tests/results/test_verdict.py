@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tracking.drift import Drift, judge_apart
+from results.stats.drift import Drift, judge_apart
 from benchmarks.tracking.options import PROCESSES
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.simulated import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.tracking.drift import Drift, judge_apart
+from results.stats.drift import Drift, judge_apart
 from benchmarks.tracking.metrics import Metric
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.real import Kept, one_try
