@@ -69,7 +69,7 @@ def test_equal_cells_are_told_as_such(tmp_path) -> None:
     said = [found.verdict for one, _, found in bench.comparisons() if one.tuning == "idiomatic"]
     assert said  # two frameworks of unlike times
     (cell,) = [cell for cell in bench.cells if (cell.framework, cell.tuning) == ("torch", "tuned")]
-    same = bench._compared(cell, cell)
+    same = bench.compared(cell, cell)
     assert (same.verdict, same.ratio.value) == (UNDECIDED, 1.0)
 
 
