@@ -105,7 +105,7 @@ def test_many_seeds_decide_the_accuracy(tmp_path, shift, verdict, begins) -> Non
 
 def test_one_process_each_is_not_for_quoting(tmp_path) -> None:
     found = told(one_network(tmp_path))["Which is faster?"]
-    assert found.sentence.startswith("Nothing can be said: parity of ")
+    assert found.sentence.startswith("No verdict: parity of ")
     assert "not for quoting" in found.sentence
     assert "Keras (TensorFlow)" in found.sentence
 

@@ -40,7 +40,7 @@ def same_accuracy(view: View, panel: Panel) -> Answer | None:
         why = outcomes[0].refusal if outcomes else "no seed has a finished run in both"
         told = f"Not compared: {why}. {reached}"
         return Answer(_QUESTION, "not compared", told, "results")
-    verdicts = {one.accuracy.verdict for one in compared if one.accuracy is not None}
+    verdicts: set[str] = {one.accuracy.verdict for one in compared if one.accuracy is not None}
     told, verdict = _judged(view, compared, verdicts)
     return Answer(
         _QUESTION, verdict, f"{told} {reached}", "outcome" if _shown(compared) else "results"
@@ -73,7 +73,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
     told = f"Undecided: {_numbers(view, widest)}"
     if have < needed:
         guess = "at least " if have < FEWEST else "about "
-        told += f". To show a difference below {_POINTS:g} point takes {guess}{needed} seeds"
+        told += f". To settle it within {_POINTS:g} point takes {guess}{needed} seeds"
     return f"{told}.", UNDECIDED
 
 

@@ -16,7 +16,12 @@ from results.views.answers.answer import Answer
 from results.views.views import Frames, Panel, View
 
 _QUESTION = "Since last time?"
-_WORDS = {REGRESSED: "Slower", IMPROVED: "Faster", UNCHANGED: "Unchanged", NO_DATA: "Not known"}
+_WORDS: dict[str, str] = {
+    REGRESSED: "Slower",
+    IMPROVED: "Faster",
+    UNCHANGED: "Unchanged",
+    NO_DATA: "Not known",
+}
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,13 @@ def since_last_time(frames: Frames, view: View, panel: Panel) -> Answer | None:
             "python -m benchmarks.track baseline set NAME keeps this one under a name."
         )
         return Answer(_QUESTION, "first session", told, "speed")
-    worst = next(word for word in CHANGES if any(one.verdict.verdict == word for one in found))
-    told = [one for one in found if one.verdict.verdict == worst]
+    worst: str = next(word for word in CHANGES if any(one.verdict.verdict == word for one in found))
+    alike = [one for one in found if one.verdict.verdict == worst]
     began = max(one.began for one in found)
-    ratios = ", ".join(f"{one.name} {_ratio(one.verdict)}" for one in told[:5])
+    ratios = ", ".join(f"{one.name} {_ratio(one.verdict)}" for one in alike[:5])
     sentence = (
         f"{_WORDS.get(worst, worst.capitalize())} against the session of {began:%Y-%m-%d %H:%M} "
-        f"(epoch time now over then: {ratios}): {told[0].verdict.reason}."
+        f"(epoch time now over then: {ratios}): {alike[0].verdict.reason}."
     )
     return Answer(_QUESTION, worst, sentence, "speed")
 
@@ -77,8 +82,8 @@ def _judged(history: pd.DataFrame, name: str, runs: pd.DataFrame) -> _Judged | N
     before, after = sessions[-2], sessions[-1]
     least = min(len(before), len(after), OF_A_SESSION)
     medians = [one["epoch_seconds_median"].median() for one in sessions[:-1] if len(one) >= least]
-    seconds = (one["epoch_seconds_median"].to_numpy() for one in (before, after))
-    verdict = judge_apart(*seconds, Rule(), Drift.of(medians))
+    then, now = (one["epoch_seconds_median"].to_numpy() for one in (before, after))
+    verdict = judge_apart(then, now, Rule(), Drift.of(medians))
     return _Judged(name, verdict, before["started_at"].min())
 
 

@@ -50,7 +50,7 @@ def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
         )
         return Answer(_QUESTION, "in part", told, "benches")
     other, nearest = found[-1]
-    told = f"Nothing can be said: {nearest.reason or nearest.verdict}."
+    told = f"No verdict: {nearest.reason or nearest.verdict}."
     if not isnan(nearest.ratio.value):
         told += f" {first.look.name} took {_ratio(nearest)} of {other.look.name}'s time."
     return Answer(_QUESTION, nearest.verdict, f"{told} {took}{quoting}", "speed")
