@@ -198,6 +198,12 @@ def parser() -> cli.Parser:
         "the last; 0 is every epoch (default: %(default)g)",
     )
     how.add_argument(
+        "--no-self-check",
+        action="store_true",
+        help="do not check a trained run: by default its predictions and weights are asked again, "
+        "in other ways and of the float64 reference (about 2 s, outside of every timed window)",
+    )
+    how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
