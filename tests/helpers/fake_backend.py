@@ -45,7 +45,7 @@ class FakeBackend(Backend):
         if draw:
             self.set_weights(initial(self.network, self.runtime.seed))
         self.random = np.random.Generator(np.random.Philox(self.runtime.seed))
-        self.learning_rate = self.recipe.optimizer.learning_rate
+        self.learning_rate = self.recipe.optimizer.rate
         self.steps = 0
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:

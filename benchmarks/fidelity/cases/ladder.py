@@ -258,7 +258,7 @@ def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None
 
 
 def _at_rate(optimizer: Optimizer, share: float) -> Optimizer:
-    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
+    return msgspec.structs.replace(optimizer, learning_rate=optimizer.rate * share)
 
 
 def smooth_trajectories(
