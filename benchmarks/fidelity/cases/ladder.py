@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -38,6 +39,16 @@ DYADIC: dict[str, Optimizer] = {
     "nesterov": recipes.SGD(learning_rate=2**-9, momentum=29 / 32, nesterov=True),
     "rmsprop": recipes.RMSprop(learning_rate=2**-10, rho=29 / 32, epsilon=2**-23),
 }
+# The forms in which a framework's own optimizer differs from the project's, of the same numbers.
+FORMS: dict[str, Optimizer] = {
+    f"{name}_{word}": msgspec.structs.replace(DYADIC[name], **{field: value})
+    for word, field, value, names in (
+        ("hat", "epsilon_form", "hat", ("adam", "adamw")),
+        ("inside", "velocity_form", "rate_inside", ("momentum", "nesterov")),
+        ("outside", "epsilon_in_root", False, ("adagrad", "rmsprop")),
+    )
+    for name in names
+}
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
@@ -52,7 +63,7 @@ def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
     return with_epsilon(DYADIC[optimizer], epsilon)
 
 
-def with_epsilon(spec: Optimizer, epsilon: float) -> Optimizer:
+def with_epsilon(spec: Optimizer, epsilon: float = STEADY_EPSILON) -> Optimizer:
     """The optimizer, but Adam and AdamW with this epsilon."""
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return msgspec.structs.replace(spec, epsilon=epsilon)
@@ -105,17 +116,27 @@ def make(
     *,
     label: str = "",
     size: int = 0,
+    shape: tuple[int, int, int] | None = None,
     batch_size: int = 8,
     classes: int = 10,
     class_weights: tuple[float, ...] | None = None,
+    partial_batch: Literal["keep", "drop"] = "keep",
     **fields: object,
 ) -> Case:
-    """A case with everything stated; the input is the smallest that fits unless `size` is given."""
+    """A case with everything stated; the input is the smallest that fits unless a `size` or a
+    `shape` (height, width, channels) is given."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
     spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
-    shape = (size, size, 3) if size else smallest_input(architecture)
-    recipe = fill_recipe(Recipe(optimizer=spec, batch_size=batch_size, class_weights=class_weights))
+    shape = shape or ((size, size, 3) if size else smallest_input(architecture))
+    recipe = fill_recipe(
+        Recipe(
+            optimizer=spec,
+            batch_size=batch_size,
+            class_weights=class_weights,
+            partial_batch=partial_batch,
+        )
+    )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]
     return Case(
         name="-".join(part for part in parts if part),
@@ -182,7 +203,7 @@ def one_step(
     return [
         make(
             architecture,
-            _at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
+            at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
             precision,
             label=f"step-{name}",
             **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
@@ -254,10 +275,11 @@ def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
 
 
 def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
-    return _at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
+    return at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
 
 
-def _at_rate(optimizer: Optimizer, share: float) -> Optimizer:
+def at_rate(optimizer: Optimizer, share: float) -> Optimizer:
+    """The optimizer with so much of its learning rate."""
     return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
 
 

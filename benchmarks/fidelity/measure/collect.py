@@ -231,7 +231,7 @@ def _of_reference(case: Case) -> Case:
     training in float32, as the frameworks do, whose rounding is no fault of theirs."""
     stored = "" if case.precision == "float64" else "float32"
     plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
-    return msgspec.structs.replace(case, **plain, deterministic=False)
+    return msgspec.structs.replace(case, **plain, deterministic=False, native=False)
 
 
 def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:
