@@ -27,8 +27,8 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
         from benchmarks.fidelity.attribution import run
 
         return run.run(options, command)
-    others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
-    if any(others):
+    others = ("mutants", "defaults", "explain", "compare", "outcome", "coverage")
+    if any(getattr(options, name) for name in others):
         return _other(options)
     from benchmarks.fidelity.climb import climb
 
@@ -42,6 +42,10 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity.defaults import live
 
         live.render(live.read())
+    if options.coverage:
+        from benchmarks.fidelity import coverage
+
+        status |= coverage.show(options)
     if options.explain:
         from benchmarks.fidelity.explain import explain
 

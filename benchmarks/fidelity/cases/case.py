@@ -48,7 +48,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after a long training; "even" has a first kernel under which different patches tie.
     measure: what to compute. steps: training steps taken one by one; the learning rate is
     multiplied by `rate_factor` after `rate_change` of them (0: never).
-    resumed: of a lifecycle, whether its new backend trains on, which compiles once more.
+    renewed: of a lifecycle, whether it ends in a new backend, which compiles once more.
     record_every: weights are kept after every so many steps and after the last (0: never).
     weight_noise: relative size of a random perturbation of the initial weights, drawn from
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
@@ -77,7 +77,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rate_factor: float = 1.0
     record_every: int = 1
     test_images: int = 0
-    resumed: bool = False
+    renewed: bool = False
     weight_noise: float = 0.0
     noise_seed: int = 0
     ulp: bool = False

@@ -167,13 +167,14 @@ def one_batch(
 
 
 def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[Case]:
-    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way."""
+    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way; in
+    float64 in its other forms too."""
     return [
         make(
             SMALL,
-            name,
+            spec,
             precision,
-            label="alone",
+            label=f"alone-{name}",
             size=8,
             measure=("optimizer",),
             steps=steps,
@@ -182,7 +183,7 @@ def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[
             record_every=10,
         )
         for precision in precisions
-        for name in DYADIC
+        for name, spec in (DYADIC | (FORMS if precision == "float64" else {})).items()
     ]
 
 

@@ -3,7 +3,7 @@ reach what a single batch of a square picture does not (`coverage` counts it).""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -20,7 +20,19 @@ from benchmarks.fidelity.cases.ladder import (
     with_epsilon,
 )
 from frameworks.feed import CHUNK_STEPS
-from frameworks.spec.architecture import Architecture, BatchNorm, parse
+from frameworks.spec.architecture import (
+    Activation,
+    ActivationName,
+    Architecture,
+    BatchNorm,
+    BiasInitializer,
+    Conv,
+    Dense,
+    Flatten,
+    KernelInitializer,
+    Layer,
+    parse,
+)
 
 # Every kind of layer, with what faults bite on: a kernel that is not square, a stride-2 "same"
 # that pads one side only, a square dense layer, a rate that is not its own complement, several
@@ -68,7 +80,7 @@ layers = [
 # E[x^2] - E[x]^2 loses most digits.
 _DIM = """
 layers = [
-  {type = "average_pool", size = 4},
+  {type = "average_pool", size = 4, stride = 3},
   {type = "activation", function = "sigmoid"},
   {type = "batch_norm", epsilon = 9.5367431640625e-07},
   {type = "conv", filters = 4, kernel = 2, activation = "silu"},
@@ -84,6 +96,32 @@ layers = [
   {type = "dense", units = "classes"},
 ]
 """
+
+
+def _functions() -> Architecture:
+    """Every activation function in each place that has one, and every initialiser."""
+    functions, kernels, biases = map(get_args, (ActivationName, KernelInitializer, BiasInitializer))
+    layers: list[Layer] = []
+    for number, function in enumerate(functions):
+        drawn: dict[str, Any] = {
+            "kernel_initializer": kernels[number % len(kernels)],
+            "bias_initializer": biases[number % len(biases)],
+        }
+        layers.insert(number, Conv(filters=2, kernel=2, activation=function, **drawn))
+        layers.append(Activation(function=function))
+    layers.append(Flatten())
+    layers += [
+        Dense(units=3, activation=layer.activation, kernel_initializer=layer.kernel_initializer)
+        for layer in layers
+        if isinstance(layer, Conv)
+    ]
+    layers.append(Dense(units="classes", bias_initializer=biases[-1]))
+    named = [
+        msgspec.structs.replace(layer, name=f"layer{number}") for number, layer in enumerate(layers)
+    ]
+    return Architecture(name="functions", layers=tuple(named))
+
+
 _RATE = 2.0**-4  # over DYADIC's, as in R5 with batch norm
 _TEST = 20  # two batches of 8 and a half
 _SHORT = 3 * 8 + 5  # pictures of three steps and a smaller one
@@ -107,6 +145,7 @@ FAST = _network(_NORMED, "fast", running_variance="unbiased", variance="fast")
 DIM = _network(_DIM, "dim")
 TIED = _network(_TIED, "tied")
 MASKED = _network(_MASKED, "masked")
+FUNCTIONS = _functions()
 
 # What each optimizer's lifecycle has besides: an optimizer and a situation stand in one case, so
 # that eight cases reach all of them. (optimizer, network, (height, width, channels), fields)
@@ -115,19 +154,19 @@ _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
         "adam",
         BAIT,
         (17, 20, 3),
-        {"feed": "staged", "images": _LONG, "resumed": True}
+        {"feed": "staged", "images": _LONG, "renewed": True}
         | {"measure": ("structure", "forward", "gradients", "restored", "lifecycle")},
     ),
     (
         "adamw_hat",
         NORMED,
         (10, 13, 1),
-        {"feed": "streamed", "images": _LONG, "weighted": True, "resumed": True},
+        {"feed": "streamed", "images": _LONG, "weighted": True},
     ),
     ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop"}),
     ("adagrad", NORMED, (9, 12, 4), {}),
     ("sgd", NORMED, (9, 9, 3), {"augmentation": "crops40"}),
-    ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5}),
+    ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5, "seed": 1}),
     ("nesterov", NORMED, (10, 10, 2), {"augmentation": "dihedral", "weighted": True}),
     ("rmsprop", NORMED, (9, 11, 4), {"feed": "streamed", "partial_batch": "drop"}),
 )
@@ -153,12 +192,18 @@ def special() -> list[Case]:
     """What needs pictures, weights or masks of its own: ties of a max-pool, logits beyond any
     softmax, and dropout that a framework draws for itself."""
     sure: dict[str, Any] = {"measure": ("forward", "gradients"), "start": "lived"}
-    even = {"measure": ("forward", "gradients"), "pictures": "two_levels", "start": "even"}
-    own = {"measure": ("own_masks",), "native": True, "steps": 6}
+    even: dict[str, Any] = {
+        "measure": ("forward", "gradients"),
+        "pictures": "two_levels",
+        "start": "even",
+    }
+    each: dict[str, Any] = {"measure": ("forward", "gradients")}
+    own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 6}
     options: dict[str, Any] = {"images": 24, "pictures": "noise"}
     return [
         make(TIED, DYADIC["sgd"], label="ties", shape=(10, 12, 3), **options | even),
         make(BAIT, DYADIC["sgd"], label="sure", shape=(18, 17, 4), **options | sure),
+        make(FUNCTIONS, DYADIC["sgd"], label="each", shape=(9, 10, 3), **options | each),
         make(MASKED, DYADIC["sgd"], label="own", shape=(6, 7, 3), batch_size=1, **options | own),
     ]
 
@@ -205,7 +250,8 @@ def _life(
     fields = dict(fields)
     weights = CLASS_WEIGHTS if fields.pop("weighted", False) else None
     spec = with_epsilon((DYADIC | FORMS)[optimizer])
-    options = {"pictures": "noise", "images": _SHORT, "measure": ("lifecycle",)} | fields
+    options: dict[str, Any] = {"pictures": "noise", "images": _SHORT, "measure": ("lifecycle",)}
+    options |= fields
     options["images"] += _TEST
     return make(
         network,

@@ -48,7 +48,8 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     first: an epoch, data staged and compiled, its last batch smaller. second: the next epoch, at
     another rate. best: the weights after the first epoch, put back. again: a third epoch from
     these, with the optimizer as it was then. sure: a fourth epoch, from `material.lived`.
-    fresh: the weights after the second epoch in a new backend. resumed: that one's third epoch.
+    Of a case that is `renewed`: fresh: the weights after the second epoch in a new backend;
+    resumed: that one's third epoch.
 
     Of those that train `loss`, `accuracy`, `weight/KEY` and `state/...` (`optimizer_state`); of all
     but `sure` `logits` of the test pictures, of which there is no whole number of batches.
@@ -89,9 +90,9 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     backend.set_weights(material.lived)
     train("sure", backend, 4)
 
-    fresh = build(material, type(backend), second)
-    predict("fresh", fresh)
-    if case.resumed:
+    if case.renewed:
+        fresh = build(material, type(backend), second)
+        predict("fresh", fresh)
         _make_ready(material, fresh)
         fresh.set_optimizer_state(later)
         train("resumed", fresh, 3)

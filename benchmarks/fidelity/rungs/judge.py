@@ -23,10 +23,12 @@ from benchmarks.fidelity.rungs.training import (
 
 
 def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> list[Finding]:
-    """Every rung that each case measured: each framework against the reference and each other."""
-    names = list(frameworks)
+    """Every rung that each case measured: each framework that was asked it against the reference
+    and each other."""
     findings = []
+    everyone = list(frameworks)
     for case in cases:
+        names = [name for name in everyone if (name, case.name) in traces]
         pairs = [(name, REFERENCE) for name in names] + list(combinations(names, 2))
         for name, other in pairs:
             pair = Pair(case, traces[name, case.name], traces[other, case.name])

@@ -47,10 +47,11 @@ def lifecycle(pair: Pair) -> list[Finding]:
     """
     rung = training_rung(pair)
     limit = {what: pair.bound(f"{rung} {what}") for what in ("loss", "weights", "logits")}
-    stages = [
-        (stage, *(trace.group(f"lifecycle/{stage}/") for trace in (pair.trace, pair.other)))
+    every = [
+        (stage, pair.trace.group(f"lifecycle/{stage}/"), pair.other.group(f"lifecycle/{stage}/"))
         for stage in (*TRAINED, *PUT_BACK)
     ]
+    stages = [one for one in every if one[1]]  # not every case ends in a new backend
     trained = [one for one in stages if "loss" in one[1]]
     findings = [
         pair.worst(
