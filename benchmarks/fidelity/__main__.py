@@ -63,12 +63,17 @@ def _other(options: argparse.Namespace) -> int:
         outcome.render(groups)
         status |= int(not outcome.all_equal(groups))
     if options.mutants:
+        from benchmarks.fidelity.faults.catalog import MUTANTS
         from benchmarks.fidelity.kills import float32
         from benchmarks.fidelity.kills.matrix import kill_matrix, markdown
 
+        mine = [one.name for one in MUTANTS.values() if one.framework in options.frameworks]
+        how = {"timeout": options.timeout}
         with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-            kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
-            in_float32 = float32.float32_kills(Path(scratch) / "float32", timeout=options.timeout)
+            base = Path(scratch)
+            kills = kill_matrix(base / "kills", mine, **how, parallel=options.parallel)
+            both = [name for name in float32.FAULTS if name in mine]
+            in_float32 = float32.float32_kills(base / "float32", both, **how)
         table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)

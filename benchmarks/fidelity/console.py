@@ -54,7 +54,7 @@ def answer(
     for verdict in verdicts:
         console.print(_capital(verdict.sentence), style="bold", highlight=False, markup=False)
     for rung in rungs:
-        console.print(_line(rung), highlight=False, markup=False)
+        console.print(_line(rung), highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
     for finding in failures[:_SHOWN]:
         console.print(failure(finding), highlight=False, markup=False)
     if len(failures) > _SHOWN:
@@ -114,10 +114,12 @@ def summary(findings: list[Finding], *, verbose: bool) -> Table:
 
 
 def _line(rung: Rung) -> str:
-    """`R1  24 of 24 hold; nearest: keras, 31 % of the bound 1e-12 (unam-batch-10-float64)`."""
+    """`R1   24 of 24 hold; nearest: keras, 31% of 1e-12 (largest error by layer)`."""
     one = rung.nearest
     if rung.share == float("inf"):
         near = f"{one.status}: {one.framework}, {one.metric}"
+    elif not one.bound:
+        near = "to the bit"
     else:
         near = f"nearest: {one.framework}, {rung.share:.0%} of {one.bound:.0e} ({one.metric})"
     return f"{rung.name:3}  {rung.held} of {rung.asked} hold; {near}"

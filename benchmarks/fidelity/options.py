@@ -13,7 +13,7 @@ from results.vocabulary import Device
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5d", "R5b", "R5c")
 DEFAULT = RUNGS[:5]  # within 90 seconds on two cores: one network in two frameworks
 FULL = RUNGS[:6]
-STEPS = {"R3": 50, "R5a": 16, "R5b": 200, "R5c": 50}
+STEPS = {"R3": 50, "R5a": 10, "R5b": 200, "R5c": 50}
 FULL_STEPS = STEPS | {"R3": 200, "R5a": 64}
 CLASSES = (10, 4)  # heads: the first by default, all in a full climb
 
@@ -151,8 +151,8 @@ def parser() -> cli.Parser:
         nargs="?",
         const="-",
         metavar="FILE.md",
-        help="R8: deliberate faults and the rung that kills each, some through R5b and R5c too; "
-        "the tables, or a file of them",
+        help="R8: deliberate faults in the frameworks named and the rung that kills each, some "
+        "through R5b and R5c too; the tables, or a file of them",
     )
     other.add_argument(
         "--defaults",

@@ -51,6 +51,7 @@ FORMS: dict[str, Optimizer] = {
 }
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
+_ALONE = 200  # steps of R3
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
 
 
@@ -166,7 +167,7 @@ def one_batch(
     ]
 
 
-def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[Case]:
+def optimizers_alone(precisions: Iterable[Precision], steps: int = _ALONE) -> list[Case]:
     """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way; in
     float64 in its other forms too."""
     return [
@@ -174,7 +175,7 @@ def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[
             SMALL,
             spec,
             precision,
-            label=f"alone-{name}",
+            label=f"alone-{name}" + ("" if steps == _ALONE else f"-{steps}steps"),
             size=8,
             measure=("optimizer",),
             steps=steps,
@@ -213,33 +214,6 @@ def one_step(
         for precision in precisions
         for name in optimizers
     ]
-
-
-def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: object) -> list[Case]:
-    """R0-R2 and R5 with class weights, in a network without kinks: the loss alone differs, so one
-    small network says it all. Adam's epsilon as large as R4's."""
-    adam = steady("adam")
-    options: dict[str, object] = {"images": 20, "test_images": 4, "size": 8} | fields
-    options |= {"measure": ("structure", "forward", "gradients", "steps", "epoch"), "steps": steps}
-    return [
-        make(SMALL, adam, precision, label="weighted", class_weights=CLASS_WEIGHTS, **options)  # type: ignore[arg-type]
-        for precision in precisions
-    ]
-
-
-def epochs() -> list[Case]:
-    """R5a of what a single batch does not show, in float64: an epoch in one call, as runs time it,
-    its order, a smaller last batch and class weights. Two small networks say it all."""
-    whole = make(
-        EVERYTHING,
-        steady("adam"),
-        label="epoch",
-        images=44,
-        test_images=8,
-        measure=("steps", "epoch"),
-        steps=6,
-    )
-    return [whole, *class_weighted(["float64"])]
 
 
 def smooth_twin(architecture: Architecture) -> Architecture:

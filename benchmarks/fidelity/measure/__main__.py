@@ -24,7 +24,7 @@ from frameworks.backend import Backend, framework
 from frameworks.spec import weights as canonical
 
 REFERENCE = "numpy"
-_ORACLE = "frameworks.numpy.backend:NumpyReference"
+ORACLE = "frameworks.numpy.backend:NumpyReference"
 
 
 def measure(case: Case, backend_class: type[Backend], builder: Builder | None = None) -> Arrays:
@@ -164,7 +164,7 @@ def main(name: str, cases_file: str, output: str) -> int:
     """Measure each case; one that fails leaves its reason, and the rest go on."""
     channel = Channel()
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
-    one, builder = framework(_ORACLE if name == REFERENCE else name), Builder()
+    one, builder = framework(ORACLE if name == REFERENCE else name), Builder()
     for case in cases:
         target = Path(output) / case.name
         try:

@@ -201,7 +201,7 @@ def test_a_process_is_given_up_when_it_does_no_further_case(tmp_path):
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():
     rungs = ["--rungs", "R5a", "R5b", "--classes", "10"]
-    assert [case.steps for case in cases(*rungs)] == [16, 200]
+    assert [case.steps for case in cases(*rungs)] == [10, 200]
     assert [case.steps for case in cases(*rungs, "--full", "--tuning", "tuned")] == [64, 200]
     assert [case.steps for case in cases(*rungs, "--steps", "7")] == [7, 7]
 
