@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.tracking.history import History, Rows
 from results.names import beneath, file_name
+from results.writer import whole_file
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -50,7 +51,7 @@ def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
         path = run / file_name(f"events.out.tfevents.{began:.0f}.{execution}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            with whole_file(path) as file:
                 writer = RecordWriter(file)
                 writer.write(
                     Event(wall_time=began, file_version="brain.Event:2").SerializeToString()
