@@ -57,6 +57,10 @@ _OPTIONS = {
         "image_size": "PIXELS: resize to a square",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
+        "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
+        "galaxy, and stay in one part of the split (default: groups, if there is one)",
+        "label_map": "MAP: the classes that labels 4way and 3way group, as in 'E=1,2 S0=3 Sp=4,5 "
+        "Irr=0'; galaxy10: those of Galaxy10 SDSS",
         "demo_images": "N: galaxies to generate",
         "fraction": "F: a part of the galaxies, by class",
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
