@@ -30,6 +30,7 @@ def run_row(
     """The row of `runs` (see results/schema.py): what was asked for, and what came out."""
     config = run.config
     row = {
+        **outcome.facts,  # first: what the harness knows is not for a worker to say
         "run_id": run.run_id,
         "cell_id": run.cell_id,
         "task_id": run.task_id,
@@ -84,7 +85,6 @@ def run_row(
         "log": outcome.log,
         **limit_columns(run, session.limits.get(config.device)),
         **best_epochs(outcome.epochs),
-        **outcome.facts,
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
     if (checked := session.parity.of(config)) is not None:
