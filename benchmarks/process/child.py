@@ -39,8 +39,9 @@ def main(parent: str, module: str, *arguments: str) -> None:
     faulthandler.enable()
     # The parent asks a hung process where it hangs; faulthandler answers in C, whatever runs.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    # A helper process of a framework must not keep the pipe of events open.
-    os.set_inheritable(int(os.environ["BENCHMARK_EVENTS"]), False)
+    if events := os.environ.get("BENCHMARK_EVENTS"):
+        # A helper process of a framework must not keep the pipe of events open.
+        os.set_inheritable(int(events), False)
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd()  # as with -m; it was the folder of this file
     sys.argv[1:] = arguments
