@@ -29,7 +29,7 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,7 @@ _PRELOAD = [
 ]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KINDS = ("session", "worker", "compact", "merge", "export", "report")
-_TURNS = (*KINDS[:5], *KINDS[:4])  # a report takes as long as all others together
+TURNS = (*KINDS, *KINDS[:5], *KINDS[:4])  # a report takes as long as all others together
 
 
 @dataclass
@@ -67,8 +67,10 @@ class Kill:
     wrong: list[str] = field(default_factory=list)
 
 
-def _command(module: str, arguments: Sequence[str], log: str) -> None:
+def _command(module: str, arguments: Sequence[str], log: str, variables: Mapping[str, str]) -> None:
     """In a forked process: `python -m MODULE ARGUMENT...`, its output in a file."""
+    os.environ.update(variables)  # the fork server may be older than they are
+    tempfile.tempdir = None
     signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupts.begin()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL)  # which says that it has begun
@@ -128,7 +130,9 @@ class Campaign:
     def start(self, module: str, arguments: Sequence[str]):  # type: ignore[no-untyped-def]
         """The command in a process of its own."""
         self.log.unlink(missing_ok=True)
-        process = _FORKS.Process(target=_command, args=(module, arguments, str(self.log)))
+        process = _FORKS.Process(
+            target=_command, args=(module, arguments, str(self.log), dict(os.environ))
+        )
         process.start()
         while not self.log.exists():
             time.sleep(0.01)
@@ -245,9 +249,7 @@ def _temporary(work: Path) -> list[Path]:
     return [*work.rglob(f"{writer.TEMPORARY}*"), *(work / "scratch").iterdir()]
 
 
-def campaign(
-    work: Path, *, seed: int, count: int, kinds: Sequence[str] = (*KINDS, *_TURNS)
-) -> Iterator[Kill]:
+def campaign(work: Path, *, seed: int, count: int, kinds: Sequence[str] = TURNS) -> Iterator[Kill]:
     """Make so many kills, of one kind after another."""
     labels = np.arange(90) % 3
     images = np.random.default_rng(0).integers(0, 120, (90, 6, 6, 3)).astype(np.uint8)
@@ -266,7 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=(*KINDS, *_TURNS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=TURNS)
     options = parser.parse_args()
     kills: list[Kill] = []
     with tempfile.TemporaryDirectory() as work:

@@ -18,6 +18,8 @@ from benchmarks.process.failures import REASON_LENGTH
 from benchmarks.process.spawn import Child
 from results.schema import EPOCH_COLUMNS, RUN_COLUMNS
 
+_ALWAYS = ("parameters", "split_hash", "order_hash", "weights_hash")  # facts of a run that ends ok
+
 
 @dataclass
 class Outcome:
@@ -127,6 +129,10 @@ def launch(
         outcome.reason = f"not finished after {timeout:g} s; killed during {phase}"
     else:
         outcome.status, outcome.reason = child.ending(phase)
+    if outcome.status == "ok" and (
+        lacking := [name for name in _ALWAYS if not outcome.facts.get(name)]
+    ):
+        outcome.status, outcome.reason = "error", f"it ended without telling {', '.join(lacking)}"
     if outcome.status != "ok":
         outcome.log = child.log
     if (directory / PREDICTIONS_FILE).exists() and outcome.status == "ok":

@@ -154,7 +154,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """The rows of `predictions`; none when the run did not come to them."""
     if outcome.predictions is None:
         return []
-    with np.load(outcome.predictions, allow_pickle=False) as file:
+    with outcome.predictions.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
     return [
         {
