@@ -96,6 +96,7 @@ class Campaign:
         self.seeds = 0
         self.run("results.__main__", ["columns"])  # the fork server starts
         self.ours = set(self._marked())
+        Store().append(*synthetic_run())
         for number in range(3):
             Store(work / "other").append(*synthetic_run(seed=number))
 
