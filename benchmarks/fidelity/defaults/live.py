@@ -74,7 +74,7 @@ class _Told(msgspec.Struct):
     """What the process of one framework tells."""
 
     versions: dict[str, str]
-    answers: dict[str, Answer]
+    answers: dict[str, Answer | int]  # a whole number stays one
 
 
 @dataclass(frozen=True)
