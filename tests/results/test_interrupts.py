@@ -149,3 +149,16 @@ def test_an_ignored_signal_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_within_an_exec_is_status_130() -> None:
+    code = """
+import os, signal, sys
+from results import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(cli.run(lambda: exec("os.kill(os.getpid(), signal.SIGINT)")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
