@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -35,6 +36,7 @@ _LAST_WORDS_SECONDS = 0.5  # for a hung child to write where it hangs
 _KILL_SECONDS = 15.0  # for a child to end all that it has started
 _READ_BYTES = 2**20  # all that a pipe holds
 _LOG_BYTES = 8000
+_MARK = "BENCHMARK_CHILD"  # in the environment of all that a child starts
 Answer = TypeVar("Answer")
 _STACK = re.compile(r'Current thread .*\n +File "(.*)", line (\d+) in (.*)')  # faulthandler's
 
@@ -70,6 +72,7 @@ class Child:
         """
         self.status: int | None = None
         self.late = False
+        self._mark = uuid.uuid4().hex
         self._limit = 0.0
         self.rejected = ""
         self._log = bytearray()
@@ -87,7 +90,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=printer,
                     stderr=printer,
-                    env={**variables, channel.VARIABLE: str(sender)},
+                    env={**variables, channel.VARIABLE: str(sender), _MARK: self._mark},
                     pass_fds=[sender, *turns.descriptors(variables)],
                     start_new_session=True,
                 )
@@ -140,7 +143,7 @@ class Child:
                 yield from self._last_words()
                 break
         self.kill()
-        self.status = self._process.wait()
+        self._wait()
         for _ in range(2):  # what was in the pipes; not to their end, which another may keep open
             yield from self._read(0.0)
 
@@ -163,7 +166,7 @@ class Child:
     def close(self) -> None:
         """Kill what is left, and close the pipes."""
         self.kill()
-        self.status = self._process.wait()
+        self._wait()
         self._forget()
 
     @property
@@ -194,6 +197,24 @@ class Child:
         if self.status and self.status > 0 and self.log:  # it says why itself
             return self.log.splitlines()[-1]
         return self.ending()[1] + self.where
+
+    def _wait(self) -> None:
+        self.status = self._process.wait()
+        if self.status < 0 and sys.platform == "linux":
+            self._kill_what_is_left()
+
+    def _kill_what_is_left(self) -> None:
+        """What its first process did not end, because that was killed itself (`child.py`)."""
+        import psutil
+
+        left, deadline = True, time.monotonic() + _KILL_SECONDS
+        while left and time.monotonic() < deadline:
+            left = False
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):  # it is another user's, or gone
+                    if process.environ().get(_MARK) == self._mark:
+                        process.kill()
+                        left = True
 
     def _read(self, wait: float) -> Iterator[Event]:
         """The events of all that has arrived after at most so many seconds."""

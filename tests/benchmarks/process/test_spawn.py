@@ -236,17 +236,19 @@ def daemons(child: Child) -> list[psutil.Process]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
-@pytest.mark.parametrize("how", ["ends", "is killed", "is left", "hangs"])
+@pytest.mark.parametrize(
+    "how", ["ends", "is killed", "its first process is killed", "is left", "hangs"]
+)
 def test_a_daemon_ends_with_the_child(start: Start, how: str) -> None:
     """It is forked twice, in a session of its own, and has a child itself."""
     with start(DAEMON, how) as child:
         running = daemons(child)
-        if how == "is killed":
-            running[0].kill()
+        if how.endswith("is killed"):
+            psutil.Process(child._process.pid).kill() if "first" in how else running[0].kill()
         if how != "is left":
             told(child, 0.2 if how == "hangs" else 0.0)
             assert ended(running)
-            assert child.status == {"ends": 0, "is killed": -9, "hangs": -9}[how]
+            assert child.status == (0 if how == "ends" else -9)
     assert ended(running)
 
 
