@@ -95,7 +95,7 @@ class Campaign:
         self.longest: dict[str, float] = {}  # seconds of a command that came to its end
         self.seeds = 0
         self.run("results.__main__", ["columns"])  # the fork server starts
-        self.ours = set(self._marked())
+        self.ours = {process.pid for process in self._marked()}
         Store().append(*synthetic_run())
         for number in range(3):
             Store(work / "other").append(*synthetic_run(seed=number))
@@ -196,14 +196,18 @@ class Campaign:
         usual = {0, 1} if kind == "worker" else {0, -sent, 128 + sent}
         if status not in usual:
             yield f"status {status} after signal {sent}: {told}"
-        if not ended(psutil.Process(pid) for pid in self._marked() if pid not in self.ours):
-            yield f"running on: {[psutil.Process(pid).cmdline() for pid in self._marked()]}"
+        left = [process for process in self._marked() if process.pid not in self.ours]
+        if not ended(left):
+            yield f"{len(left)} processes run on: {left}"
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
         after = _executions()
         if lost := before - after:
             yield f"rows lost: {lost}"
         if doubled := [name for name, count in after.items() if count > 1]:
             yield f"rows doubled: {doubled}"
-        if kind in ("session", "worker") and (announced := told.count(": ok in ")) > (
+        if kind in ("session", "worker") and (announced := told.count("ok in ")) > (
             new := (after - before).total()
         ):
             yield f"{announced} runs announced, {new} stored"
@@ -222,12 +226,12 @@ class Campaign:
         except (ValueError, OSError) as error:
             yield f"a model: {error}"
 
-    def _marked(self) -> Iterator[int]:
+    def _marked(self) -> Iterator[psutil.Process]:
         """The processes of the campaign, without this one."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.environ().get(_MARK) == os.environ[_MARK] and process.pid != os.getpid():
-                    yield process.pid
+                    yield process
 
 
 def _executions() -> Counter[str]:
