@@ -3,13 +3,13 @@ restoration or order?"""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fidelity.faults.backends import target
 from benchmarks.fidelity.faults.catalog import MUTANTS
+from benchmarks.process.spawn import Child
 from results.store import Store
 
 # Small, and with what such faults bite on: batch norm, a test set of no whole number of batches.
@@ -28,15 +28,18 @@ _USUAL = [
 IN_A_RUN = tuple(name for name, mutant in MUTANTS.items() if mutant.in_a_run)
 
 
-def command(mutant: str, network: str, store: str) -> list[str]:
-    """What a user types, with the mutant for the framework's name."""
+def arguments(mutant: str, network: str, store: str) -> list[str]:
+    """What a user types after `python -m benchmarks.run`, the mutant for the framework's name."""
     options = ["--frameworks", target(mutant), "--architectures", network, "--store", store]
-    return [sys.executable, "-m", "benchmarks.run", *_USUAL, *options]
+    return [*_USUAL, *options]
 
 
 def row(mutant: str, directory: Path) -> dict[str, Any]:
     """The row of a plain run with a mutant: `status` and `reason` say whether it was noticed."""
     network, store = directory / "small.toml", directory / mutant
     network.write_text(_NETWORK)
-    subprocess.run(command(mutant, str(network), str(store)), check=False, capture_output=True)
+    typed = arguments(mutant, str(network), str(store))
+    with Child("benchmarks.run", typed, os.environ) as child:
+        for _ in child.events():
+            pass
     return dict(Store(store).runs().iloc[0])
