@@ -17,6 +17,7 @@ from benchmarks.config.suite import DEFAULT, Suite, available, check, load
 from frameworks.spec import architecture
 from frameworks.spec.recipe import MONITORS
 from results import cli
+from results.forms import add_forms
 
 _EPILOG = """\
 A list makes a matrix: every combination is run, each in a process of its own.
@@ -220,6 +221,7 @@ def parser() -> cli.Parser:
         "and with --resume of each that was finished before",
     )
     where.add_argument("--no-report", action="store_true", help="write no report page")
+    add_forms(where)
     return made
 
 

@@ -37,7 +37,9 @@ def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
     quoting = "" if _processes(cells) >= _QUOTABLE else " One process each: not for quoting."
     sure = [(other, one) for other, one in found if one.verdict in (FASTER, SLOWER)]
     if len(sure) == len(found):
-        ratios = "; ".join(f"{_ratio(one)} of {other.look.name}'s time" for other, one in found)
+        ratios = "; ".join(
+            f"{_ratio(one)} of the time of {other.look.name}" for other, one in found
+        )
         told = f"{first.look.name}: its epochs take {ratios}. {took}"
         return Answer(_QUESTION, first.look.name, told, "benches")
     if sure:
@@ -52,7 +54,7 @@ def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
     other, nearest = found[-1]
     told = f"No verdict: {nearest.reason or nearest.verdict}."
     if not isnan(nearest.ratio.value):
-        told += f" {first.look.name} took {_ratio(nearest)} of {other.look.name}'s time."
+        told += f" {first.look.name} took {_ratio(nearest)} of the time of {other.look.name}."
     return Answer(_QUESTION, nearest.verdict, f"{told} {took}{quoting}", "speed")
 
 
