@@ -49,9 +49,10 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     if options.list:
         tell([listed(options.list)], options.form, out)
         return OK
-    from benchmarks.config.request import asked_for
+    from benchmarks.config.request import asked_for, first_line
 
     asked = asked_for(options)
+    print(first_line(asked), flush=True)
 
     from benchmarks.data.cache import OneView
     from benchmarks.data.staging import scratch_directory
@@ -76,7 +77,8 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
         announce(prepared)
         if options.dry_run:
             tell(plan_tables(prepared), options.form, out)
-            print(time_needed(prepared))
+        print(time_needed(prepared), flush=True)
+        if options.dry_run:
             return OK
         keeping = kept(
             store.path,

@@ -13,7 +13,7 @@ from benchmarks.config import experiment
 from benchmarks.config.artifacts import CHECKPOINT_SECONDS
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
-from benchmarks.config.suite import DEFAULT, Suite, available, check, load
+from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
 from frameworks.spec import architecture
 from frameworks.spec.recipe import MONITORS
 from results import cli
@@ -157,7 +157,8 @@ def parser() -> cli.Parser:
         "--suite",
         metavar="NAME|FILE",
         help=f"a named matrix: {', '.join(available())}; or a .toml file (default: {DEFAULT} for "
-        "the demo galaxies; for others none, that is 10 epochs of batches of 64)",
+        f"the demo galaxies, {OWN_NETWORK} where --architectures is given as well; for other "
+        "galaxies none, that is 10 epochs of batches of 64)",
     )
     what.add_argument(
         "--experiments",
@@ -225,6 +226,19 @@ def parser() -> cli.Parser:
     return made
 
 
+def _named(options: argparse.Namespace) -> Suite:
+    """The suite that the options name, or the one that is made for what they ask.
+
+    quick is made for its own small network, demo for any network on the demo galaxies; other data
+    take the general settings.
+    """
+    if options.suite:
+        return load(options.suite)
+    if options.dataset not in (None, "demo"):
+        return Suite()
+    return load(DEFAULT if options.architectures is None else OWN_NETWORK)
+
+
 def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     """The suite with the options in place of its fields.
 
@@ -234,11 +248,7 @@ def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     Raises:
         SpecificationError: an unknown suite or optimizer, a bad value.
     """
-    # quick is made for the demo galaxies; other data take the general settings
-    own_data = options.dataset not in (None, "demo")
-    suite = base
-    if suite is None:
-        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    suite = _named(options) if base is None else base
     changes: dict[str, Any] = {}
     for field in _FIELDS:
         given = getattr(options, field, None)

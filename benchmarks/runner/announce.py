@@ -66,7 +66,9 @@ def time_needed(prepared: Sequence[Prepared]) -> str:
     seconds = sum(
         one.estimator.estimate(run).seconds for one in prepared for run in one.runs if not run.skip
     )
-    return f"{count(number, 'run')}, about {clock(seconds)} in all"
+    checks = any(one.suite.check_parity or one.suite.check_network for one in prepared)
+    more = ", checks before the first run and the page apart" if checks else ""
+    return f"{count(number, 'run')}, about {clock(seconds)} in all{more}"
 
 
 def _matrix(prepared: Prepared) -> Table:

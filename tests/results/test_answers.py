@@ -32,7 +32,8 @@ def test_four_questions_in_order_each_with_its_evidence(tmp_path) -> None:
 
 def test_the_network_is_the_same_to_what_the_check_has_shown(tmp_path) -> None:
     extra = {
-        "parity": {
+        "network_check": {
+            "passed": True,
             "rungs": ["R1", "R2", "R5a"],
             "precision": "float64",
             "value": 3e-14,
@@ -40,7 +41,7 @@ def test_the_network_is_the_same_to_what_the_check_has_shown(tmp_path) -> None:
             "share": 0.03,
         }
     }
-    found = told(one_network(tmp_path, parity_checked=True, extra=extra))["Same network?"]
+    found = told(one_network(tmp_path, extra=extra))["Same network?"]
     assert found.verdict == "yes"
     assert "R1, R2 and R5a, float64" in found.sentence
     assert "3e-14 of 1e-12 allowed" in found.sentence
@@ -105,7 +106,7 @@ def test_many_seeds_decide_the_accuracy(tmp_path, shift, verdict, begins) -> Non
 
 def test_one_process_each_is_not_for_quoting(tmp_path) -> None:
     found = told(one_network(tmp_path))["Which is faster?"]
-    assert found.sentence.startswith("No verdict: parity of ")
+    assert found.sentence.startswith("No verdict: one process of each seed")
     assert "not for quoting" in found.sentence
     assert "Keras (TensorFlow)" in found.sentence
 
