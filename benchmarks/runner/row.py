@@ -15,6 +15,7 @@ from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
 from frameworks.spec.roofline import least_seconds
+from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
 
 
@@ -124,6 +125,8 @@ def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
     limits = session.limits.get(run.config.device)
     if limits is not None:
         found["limits"] = limits.summary(run.config.precision)
+    if (known := session.networks.of(run.config)) is not None:
+        found[NETWORK_CHECK] = known
     checked = session.parity.of(run.config)
     if checked is not None and checked.failures:
         found["parity_failures"] = list(checked.failures)
