@@ -233,9 +233,9 @@ def _shared(kills: Sequence[Kill]) -> list[str]:
 
 def _word(kill: Kill) -> str:
     """The rung that killed it, or what happened instead."""
-    if kill.status in ("killed", "passed"):
+    if kill.status == "killed":
         return kill.rung
-    return f"**{kill.status}**"
+    return "passes" if kill.status == "passed" else f"**{kill.status}**"
 
 
 def _line(cells: Iterable[str]) -> str:

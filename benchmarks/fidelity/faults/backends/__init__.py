@@ -1,6 +1,6 @@
 """Backends with a fault, for whole runs: a module for each framework has a class for each mutant.
 
-`--frameworks benchmarks.fidelity.faults.backends.torch:rows_of_first_epoch_torch` trains with one, as
+`--frameworks benchmarks.fidelity.faults.backends.torch:weights_set_once_torch` trains with one, as
 with any backend that is named by its class.
 """
 
