@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmarks.fidelity.options import parser
 from results import cli
+from results.writer import scratch_directory, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,16 +68,15 @@ def _other(options: argparse.Namespace) -> int:
 
         mine = [one.name for one in MUTANTS.values() if one.framework in options.frameworks]
         how = {"timeout": options.timeout}
-        with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-            base = Path(scratch)
-            kills = kill_matrix(base / "kills", mine, **how, parallel=options.parallel)
+        with scratch_directory() as scratch:
+            kills = kill_matrix(scratch / "kills", mine, **how, parallel=options.parallel)
             both = [name for name in float32.FAULTS if name in mine]
-            in_float32 = float32.float32_kills(base / "float32", both, **how)
+            in_float32 = float32.float32_kills(scratch / "float32", both, **how)
         table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:
-            Path(options.mutants).write_text(table, encoding="utf-8")
+            write(options.mutants, table)
         good = all(kill.as_it_should_be for kill in kills)
         status |= int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status

@@ -31,6 +31,7 @@ from frameworks.backend import without_version
 from frameworks.spec.architecture import load
 from results.parquet import findings as kept
 from results.store import Store
+from results.writer import scratch_directory
 
 Climbed = tuple[list[Finding], list[noise.Curve]]
 
@@ -53,8 +54,8 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
     if not options.dry_run:
         Store(options.store).check_writable()
     findings: list[Finding] = []
-    with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-        parts = plan.parts(options, networks, plan.shared(options, Path(scratch)))
+    with scratch_directory() as scratch:
+        parts = plan.parts(options, networks, plan.shared(options, scratch))
         total = _announce(parts, options)
         if options.dry_run:
             return 0

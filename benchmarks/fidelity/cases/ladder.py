@@ -255,7 +255,7 @@ def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None
 
 def at_rate(optimizer: Optimizer, share: float) -> Optimizer:
     """The optimizer with so much of its learning rate."""
-    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
+    return msgspec.structs.replace(optimizer, learning_rate=optimizer.rate * share)
 
 
 def smooth_trajectories(

@@ -151,7 +151,7 @@ def _epoch(material: Material, backend: Backend) -> Arrays:
 
 def _change_rate(case: Case, backend: Backend, step: int) -> None:
     if case.rate_change and step == case.rate_change:
-        backend.set_learning_rate(case.recipe.optimizer.learning_rate * case.rate_factor)
+        backend.set_learning_rate(case.recipe.optimizer.rate * case.rate_factor)
 
 
 def _is_recorded(case: Case, step: int) -> bool:

@@ -57,7 +57,7 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     case = material.case
     test = np.ascontiguousarray(material.data[0][len(material.train_indices) :])
     arrays = Arrays()
-    slower = case.recipe.optimizer.learning_rate * case.rate_factor
+    slower = case.recipe.optimizer.rate * case.rate_factor
 
     def keep(stage: str, found: Mapping[str, np.ndarray]) -> None:
         arrays.update({f"lifecycle/{stage}/{name}": array for name, array in found.items()})
