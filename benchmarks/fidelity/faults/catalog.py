@@ -28,7 +28,8 @@ NETWORK = "unam"  # the user's, whose default climb is to kill every one
 class Mutant:
     """A fault: the framework it is injected in, what a user did wrong, the rung that should fail.
 
-    cases: of the default climb, by the first letters of their names, those that are to kill it.
+    cases: of the default climb, by the first letters of their names, those that are to kill it; by
+    default one of a single batch for R1 and R2, else a whole training.
     fault: the function that injects it; by default that of its name. in_a_run: it makes predictions
     or restored weights wrong, which the self-check of a plain `benchmarks.run` has to notice too.
     """
@@ -37,10 +38,16 @@ class Mutant:
     framework: str
     mistake: str
     rung: str
-    cases: tuple[str, ...] = ("bait-life-adam-",)
+    cases: tuple[str, ...] = ()
     fault: str = ""
     tuning: Tuning = "idiomatic"
     in_a_run: bool = False
+
+    @property
+    def put_through(self) -> tuple[str, ...]:
+        """The first letters of the names of its cases."""
+        one_batch = self.rung in ("R1", "R2")
+        return self.cases or (_SURE if one_batch else ("bait-life-adam-",))
 
     @property
     def command(self) -> str:
