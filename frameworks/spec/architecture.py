@@ -21,6 +21,8 @@ from frameworks.spec.recipe import Recipe
 from frameworks.spec.recipe import from_table as recipe_from_table
 from results.vocabulary import near_miss
 
+MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
+MOST_LAYERS = 10_000
 DIRECTORY = Path(__file__).parents[1] / "architectures"
 
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "silu"]
@@ -211,6 +213,8 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
     layers = table.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
+    if len(layers) > MOST_LAYERS:
+        raise SpecificationError(f"{origin}: {len(layers):,} layers; at most {MOST_LAYERS:,}.")
     for index, layer in enumerate(layers):
         _check_layer_keys(layer, index, origin)
     check_fields(table, Architecture, origin)
@@ -300,8 +304,12 @@ def _check(architecture: Architecture, origin: str) -> None:
             value = getattr(layer, field, None)
             if isinstance(value, int) and value < 1:
                 fail(index, field, f"is {value}; must be at least 1.")
+            if isinstance(value, int) and value > MOST:
+                fail(index, field, f"is {value}; must be at most {MOST:,}.")
         if isinstance(layer, Conv) and min(layer.kernel_size) < 1:
             fail(index, "kernel", f"is {layer.kernel}; must be at least 1.")
+        if isinstance(layer, Conv) and max(layer.kernel_size) > MOST:
+            fail(index, "kernel", f"is {layer.kernel}; must be at most {MOST:,}.")
         if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
             fail(index, "rate", f"is {layer.rate}; must be in [0, 1).")
         if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -75,7 +74,7 @@ def faulty(mutant: Mutant) -> list[Case]:
 
 
 def kill_matrix(
-    directory: Path | None = None,
+    directory: Path,
     mutants: Iterable[str] | None = None,
     *,
     timeout: float = 3600.0,
@@ -85,14 +84,13 @@ def kill_matrix(
     """Each framework and tuning without a fault, then each mutant, against the float64 reference.
 
     Args:
-        directory: receives the arrays; a temporary one when None.
+        directory: receives the arrays; created if need be.
         mutants: names; all by default.
         timeout: seconds without a case done, after which a process is killed.
         parallel: processes at a time.
         done: is told the framework and the name of each case that is done, from threads.
     """
     chosen = [MUTANTS[name] for name in (MUTANTS if mutants is None else mutants)]
-    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-mutants-"))
     sound: dict[str, dict[str, Case]] = {}
     asked: dict[str, list[Case]] = {}
     for mutant in chosen:
@@ -101,10 +99,10 @@ def kill_matrix(
         asked.setdefault(mutant.framework, []).extend(faulty(mutant))
     controls = {name: case for mine in sound.values() for name, case in mine.items()}
     how = {"timeout": timeout, "parallel": parallel, "done": done}
-    traces = collect([REFERENCE], list(controls.values()), base, **how)  # type: ignore[arg-type]
+    traces = collect([REFERENCE], list(controls.values()), directory, **how)  # type: ignore[arg-type]
     for framework, mine in sound.items():
         every = [*mine.values(), *asked[framework]]
-        traces |= collect([framework], every, base, **how)  # type: ignore[arg-type]
+        traces |= collect([framework], every, directory, **how)  # type: ignore[arg-type]
     judged = {
         (framework, name): _findings(traces, framework, case, name)
         for framework, mine in sound.items()

@@ -19,7 +19,6 @@ layers = [
   {type = "conv", filters = 4, kernel = 3, activation = "relu"},
   {type = "batch_norm", momentum = 0.5},
   {type = "max_pool", size = 2},
-  {type = "dropout", rate = 0.25},
   {type = "flatten"},
   {type = "dense", units = "classes"},
 ]
