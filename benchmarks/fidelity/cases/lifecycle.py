@@ -34,6 +34,11 @@ from frameworks.spec.architecture import (
     parse,
 )
 
+_RATE = 2.0**-4  # over DYADIC's, as in R5 with batch norm
+_TEST = 20  # two batches of 8 and a half
+_SHORT = 3 * 8 + 5  # pictures of three steps and a smaller one
+_LONG = (CHUNK_STEPS + 1) * 8 + 3  # of more steps than a chunk has
+
 # Every kind of layer, with what faults bite on: a kernel that is not square, a stride-2 "same"
 # that pads one side only, a square dense layer, a rate that is not its own complement, several
 # pixels and channels before the flatten layer, an output bias that is not zero.
@@ -133,12 +138,6 @@ def _functions() -> Architecture:
     return Architecture(name="functions", layers=tuple(named))
 
 
-_RATE = 2.0**-4  # over DYADIC's, as in R5 with batch norm
-_TEST = 20  # two batches of 8 and a half
-_SHORT = 3 * 8 + 5  # pictures of three steps and a smaller one
-_LONG = (CHUNK_STEPS + 1) * 8 + 3  # of more steps than a chunk has
-
-
 def _network(text: str, name: str, **norm: Any) -> Architecture:
     """A network; norm: fields of its batch norms that the text leaves open."""
     made = parse(text, origin=name, default_name=name)
@@ -203,13 +202,9 @@ def float32() -> list[Case]:
 def special() -> list[Case]:
     """What needs pictures, weights or masks of its own: ties of a max-pool, logits beyond any
     softmax, and dropout that a framework draws for itself."""
-    sure: dict[str, Any] = {"measure": ("forward", "gradients"), "start": "lived"}
-    even: dict[str, Any] = {
-        "measure": ("forward", "gradients"),
-        "pictures": "two_levels",
-        "start": "even",
-    }
     each: dict[str, Any] = {"measure": ("forward", "gradients")}
+    sure = each | {"start": "lived"}
+    even = each | {"start": "even", "pictures": "two_levels"}
     own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 6}
     options: dict[str, Any] = {"images": 24, "pictures": "noise"}
     return [

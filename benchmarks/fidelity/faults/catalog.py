@@ -59,8 +59,8 @@ class Mutant:
         )
 
 
-_ADAM = ("small-alone-adam-",)
-_ADAMW = ("small-alone-adamw-",)
+_ADAM = ("small-alone-adam-50steps-10-float64",)
+_ADAMW = ("small-alone-adamw-50steps-10-float64",)
 _FLOAT32 = ("dim-life-",)
 _LONG = ("normed-life-adamw_hat-",)
 _NARROW = ("narrow-",)
@@ -105,7 +105,7 @@ _TORCH = [
         "torch",
         "stock RMSprop: epsilon outside the root",
         "R3",
-        ("small-alone-rmsprop-",),
+        ("small-alone-rmsprop-50steps-10-float64",),
     ),
     Mutant("schedule_off_by_one", "torch", "scheduler stepped a step late", "R3", _ADAM),
     Mutant(
@@ -121,7 +121,11 @@ _TORCH = [
 _KERAS = [
     Mutant("epsilon_hat", "keras", "stock Adam: epsilon added before bias correction", "R3", _ADAM),
     Mutant(
-        "rate_in_velocity", "keras", "stock SGD under a schedule", "R3", ("small-alone-momentum-",)
+        "rate_in_velocity",
+        "keras",
+        "stock SGD under a schedule",
+        "R3",
+        ("small-alone-momentum-50steps-10-float64",),
     ),
     Mutant("probabilities_clipped", "keras", "softmax layer and from_logits=False", "R1", _SURE),
     Mutant("batches_shuffled", "keras", "fit(shuffle=True), the default", "R5d"),
@@ -140,7 +144,7 @@ _FLAX = [
         "jax",
         "sgd(momentum=...) without nesterov",
         "R3",
-        ("small-alone-nesterov-",),
+        ("small-alone-nesterov-50steps-10-float64",),
     ),
 ]
 
@@ -215,14 +219,14 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
         "hat_taken_for_paper",
         "Adam's hat form computed as the paper's",
         "R3",
-        ("small-alone-adam_hat-",),
+        ("small-alone-adam_hat-50steps-10-float64",),
         False,
     ),
     (
         "rate_left_outside",
         "velocity without the rate inside",
         "R3",
-        ("small-alone-momentum_inside-",),
+        ("small-alone-momentum_inside-50steps-10-float64",),
         False,
     ),
     (
