@@ -4,6 +4,7 @@ somewhere, every field of a network file is described."""
 import argparse
 import ast
 import importlib
+import importlib.util
 import itertools
 import os
 import re
@@ -108,6 +109,9 @@ def _module(
     elif name == "pytest":
         for word in arguments:
             assert word[:1] == "-" or " " in word or _is_marker_or_path(word), word
+    elif name.startswith("tests."):
+        assert importlib.util.find_spec(name), name
+        assert not arguments, arguments
     else:
         assert name in OTHERS
 

@@ -58,6 +58,12 @@ layers = [
     origin="lines",
     default_name="lines",
 )
+SMALL = parse(
+    'layers = [{type = "flatten"}, {type = "dense", units = "classes"}]',
+    origin="small",
+    default_name="small",
+)
+_HE = {"conv.kernel_initializer": "he_normal"}
 
 
 def questions(name: str) -> Iterator[Question]:
@@ -67,25 +73,16 @@ def questions(name: str) -> Iterator[Question]:
     full: dict[str, Any] = {
         "class_weights": tuple(float(one % 3 + 1) for one in range(CLASSES)),
         "early_stopping": EarlyStopping(patience=4),
-        "reduce_on_plateau": plateau,
         "keep_best": KeepBest(),
     }
-    for column in (PROJECT, *NATIVE.values()):
-        network = fill_architecture(NETWORK, column) if column is not PROJECT else NETWORK
+    for number, column in enumerate((PROJECT, *NATIVE.values())):
+        more = full if not number else {"partial_batch": "drop"}
         for kind in OPTIMIZERS.values():
-            made = SGD(momentum=0.5, nesterov=True) if kind is SGD else kind()
-            recipe = fill_recipe(Recipe(optimizer=made, batch_size=8, **full), column)
-            yield asked(network, recipe, (name, other))
-        full = {"partial_batch": "drop", **full}
-    for word in ("he_normal", "lecun_normal", "torch_uniform"):
-        layers = [
-            msgspec.structs.replace(one, kernel_initializer=word)
-            if hasattr(one, "kernel_initializer")
-            else one
-            for one in NETWORK.layers
-        ]
-        changed = msgspec.structs.replace(NETWORK, layers=tuple(layers))
-        yield asked(changed, Recipe(), (name, "torch" if word != "torch_uniform" else "jax", other))
+            made = SGD(momentum=0.5, nesterov=not number) if kind is SGD else kind()
+            recipe = Recipe(optimizer=made, batch_size=8, reduce_on_plateau=plateau, **more)
+            yield asked(SMALL, fill_recipe(recipe, column), (name, other))
+    for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
+        yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
     for symptom in SYMPTOMS:
         yield replace(asked(NETWORK, Recipe(), (name, other, "jax")), symptom=symptom)
     if name.startswith("keras"):

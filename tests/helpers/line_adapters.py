@@ -292,10 +292,11 @@ class Flax(Adapter):
         space = run(build, **given)
         made = space["optimizer"]
         state = space["state"] if spec else made.init(weight)
+        update = self.jax.jit(made.update)
         for number, gradient in enumerate(gradients):
             if new is not None and number == 6:
                 state = run(change, state=state, new=new)["state"]
-            updates, state = made.update(self.given(gradient.astype(np.float32)), state, weight)
+            updates, state = update(self.given(gradient.astype(np.float32)), state, weight)
             weight = self.optax.apply_updates(weight, updates)
         return np.asarray(weight)
 
