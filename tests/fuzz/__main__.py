@@ -67,7 +67,7 @@ def _batch(names: list[str], seed: int, start: int, stop: int, wrong: Counter[st
             if not child:
                 _tried(names, seed, start, stop, Path(scratch), log)
             _, status = os.waitpid(child, 0)
-            done = start
+            done, last = start, ("", "")
             for text in log.read_text(errors="replace").splitlines() if log.exists() else ():
                 number, name, ended, what = text.split("\t", 3)
                 done = int(number)
@@ -76,7 +76,7 @@ def _batch(names: list[str], seed: int, start: int, stop: int, wrong: Counter[st
                 last = (name, ended)
             if not status:
                 return
-            if last[1] == "began":
+            if last[1] != "ended":
                 wrong[f"{last[0]}: died of signal {status & 127} (--start {done})"] += 1
             start = done + 1
             log.unlink()

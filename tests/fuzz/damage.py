@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -107,12 +108,12 @@ def _replaced(tree: Any, draw: random.Random) -> Any:
             places.append((node, key))
             left.append(node[key])
     if not places or draw.random() < 0.02:
-        return draw.choice(ODD)
+        return copy.deepcopy(draw.choice(ODD))
     node, key = draw.choice(places)
     if isinstance(node, dict) and draw.random() < 0.3:
         del node[key]
     else:
-        node[key] = draw.choice(ODD)
+        node[key] = copy.deepcopy(draw.choice(ODD))
     return tree
 
 
