@@ -183,13 +183,16 @@ def _number(text: str, least: float, most: float, wanted: str, form: re.Pattern[
 # ---- how a command ends
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM, SIGHUP).
+class Interrupted(KeyboardInterrupt):
+    """The command was asked to end, by Ctrl-C or another signal.
+
+    A class of its own: where a KeyboardInterrupt has passed through an `exec`, Python ends by the
+    signal, whoever handled it, and not with the status.
 
     number: of the signal.
     """
 
-    def __init__(self, number: int = signal.SIGTERM) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
 
@@ -205,8 +208,7 @@ class Stopping:
 
 @contextmanager
 def signals_raise() -> Iterator[Stopping]:
-    """Inside, the first signal raises: KeyboardInterrupt after Ctrl-C, Terminated after the others.
-    The second one ends the process at once (`interrupts`).
+    """Inside, the first signal raises Interrupted; the second ends the process (`interrupts`).
 
     So what is under way is killed, scratch files are removed and what was finished is kept.
     """
@@ -218,7 +220,7 @@ def signals_raise() -> Iterator[Stopping]:
     def interrupt(number: int, _: object) -> NoReturn:
         stopping.number = number
         interrupts.handle(interrupts.end)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+        raise Interrupted(number)
 
     def again(dropped: Any) -> None:
         """Python drops what is raised in a destructor, or in a callback of its import system."""

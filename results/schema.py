@@ -9,6 +9,8 @@ from dataclasses import dataclass
 SCHEMA_VERSION = 1
 COPY = 2**32  # what the copy's number is multiplied by in `predictions.index`
 
+NETWORK_CHECK = "network_check"  # key of `extra`: what the check of the network in float64 found
+
 STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
 
 

@@ -36,6 +36,7 @@ from results.vocabulary import (
 
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
+OWN_NETWORK = "demo"  # the default where a network is named
 
 MOST_RUNS = 100_000  # of one matrix
 _LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tuning", "precision"),)
@@ -79,7 +80,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
     the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
-    configuration for its parity with the reference first.
+    configuration for its parity with the reference first. `check_network` asks less, in seconds:
+    whether the frameworks compute the same network in float64.
     """
 
     name: str = ""
@@ -125,6 +127,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     control: bool = False
     limits: bool = False
     check_parity: bool = False
+    check_network: bool = False
 
 
 def available() -> list[str]:

@@ -108,7 +108,7 @@ def test_ctrl_c_is_status_130() -> None:
 
 def test_signals_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(cli.Terminated), cli.signals_raise():
+    with pytest.raises(cli.Interrupted), cli.signals_raise():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
