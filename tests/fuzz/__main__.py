@@ -72,12 +72,16 @@ def _batch(names: list[str], seed: int, start: int, stop: int, wrong: Counter[st
                 number, name, ended, what = text.split("\t", 3)
                 done = int(number)
                 if what:
-                    wrong[f"{name}: {what[:150]} (--start {number})"] += 1
+                    found = f"{name}: {what[:150]}"
+                    wrong[found] += 1
+                    print(f"{found} (--start {number})", flush=True)
                 last = (name, ended)
             if not status:
                 return
             if last[1] != "ended":
-                wrong[f"{last[0]}: died of signal {status & 127} (--start {done})"] += 1
+                found = f"{last[0]}: died of signal {status & 127}"
+                wrong[found] += 1
+                print(f"{found} (--start {done})", flush=True)
             start = done + 1
             log.unlink(missing_ok=True)
 
