@@ -26,12 +26,12 @@ class Summary:
         """Print tables and sentences on standard output."""
         import sys
 
-        from rich.console import Console
         from rich.text import Text
 
         from results.table import clean, show, width_of
+        from results.terminal import Terminal
 
-        console = Console(width=width_of(sys.stdout), highlight=False)
+        console = Terminal(width=width_of(sys.stdout), highlight=False)
         show(*self.tables, console=console)
         for text, style in self.notes:
             console.print(Text(clean(text), style=style))

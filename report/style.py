@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from results.names import beneath
 from results.views.looks import plain
 
 INK = "#1f2328"
@@ -130,7 +131,7 @@ def line_widths(number: int, *, nested: bool) -> list[float]:
 
 def save(made: Figure, name: str, directory: Path) -> tuple[Path, Path]:
     """Write a figure as PNG and PDF into a directory that is there."""
-    paths = directory / f"{name}.png", directory / f"{name}.pdf"
+    paths = beneath(directory, name, ending=".png"), beneath(directory, name, ending=".pdf")
     for path in paths:
         content = io.BytesIO()  # drawn in memory first: a full disk leaves no half file's worth
         metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
 from results.table import Cell, Column, Table, clean, width_of
+from results.terminal import Terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,4 +107,4 @@ def print_run(run: "pd.Series", console: Console | None = None) -> None:
         else:
             shown = clean(value)
         drawn.add_row(column.name, Text(shown), column.meaning)
-    (console or Console(width=width_of(sys.stdout))).print(drawn)
+    (console or Terminal(width=width_of(sys.stdout))).print(drawn)

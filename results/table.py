@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+
 LOG_WIDTH = 160  # characters of a file or pipe: every column is there
 _GAP = "  "
 _LEAST = 8  # characters that a name keeps
@@ -152,9 +153,9 @@ def width_of(stream: IO[str]) -> int:
 
 def show(*tables: Table, console: Console | None = None) -> None:
     """Print tables on standard output, or on this console, as wide as it is."""
-    from rich.console import Console
+    from results.terminal import Terminal
 
-    made = console or Console(width=width_of(sys.stdout), highlight=False)
+    made = console or Terminal(width=width_of(sys.stdout), highlight=False)
     for table in tables:
         for line in lines(table, made.width):
             made.print(line, soft_wrap=True)
@@ -266,13 +267,14 @@ def _line(columns: Sequence[Column], cells: Sequence[Cell], layout: _Layout) -> 
 
 def _wrapped(cell: Cell, width: int, indent: int) -> list[Text]:
     """A sentence in lines below its row; none for an empty one."""
-    from rich.console import Console
     from rich.text import Text
+
+    from results.terminal import Terminal
 
     if not cell.text:
         return []
     room = max(width - indent, 2)
-    found = Text(cell.text, style=cell.style).wrap(Console(width=room), room)
+    found = Text(cell.text, style=cell.style).wrap(Terminal(width=room), room)
     for line in found:
         line.rstrip()
         line.pad_left(indent)

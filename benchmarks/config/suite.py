@@ -43,7 +43,7 @@ _LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tun
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
     **dict.fromkeys(("epochs", "warmup_epochs", "batch_size", "demo_images"), cli.MOST),
-    **{"processes": 10_000, "threads": 4_096, "image_size": 16_384, "crop_size": 16_384},
+    **{"processes": 10_000, "image_size": 16_384, "crop_size": 16_384},
 }
 _WORDS = [
     word

@@ -29,6 +29,7 @@ from benchmarks.process import device, interpreters
 from benchmarks.system import machine
 from frameworks.backend import without_version
 from frameworks.spec.architecture import load
+from results.names import beneath
 from results.parquet import findings as kept
 from results.store import Store
 from results.writer import scratch_directory
@@ -128,7 +129,7 @@ def _climb_group(
                 one for one in part.noise if (one.classes, one.precision) == (classes, precision)
             ]
             if plain:
-                own = folder / f"{part.name}-{classes}-{precision}"
+                own = beneath(folder, f"{part.name}-{classes}-{precision}")
                 steps = plan.steps(options, "R5c")
                 more, drawn = against_own_noise(plain, names, steps, own, **how, tell=console.tell)
                 findings += more

@@ -229,9 +229,9 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 def render(comparison: Comparison, console: Console | None = None) -> None:
     """Print it as plain tables."""
-    from rich.console import Console
+    from results.terminal import Terminal
 
-    console = console or Console(soft_wrap=True)
+    console = console or Terminal(soft_wrap=True)
     a, b = comparison.a, comparison.b
     headers = ["", *(f"{run['framework']} {run['run_id'][:8]}" for run in (a, b))]
     names = ("architecture", "dataset", "seed", "parity", "precision", "status")

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.verdict import REFERENCE, Rung, Verdict, nearness
+from results.terminal import Terminal
 
 _SHOWN = 5  # failures, without --details
 _EVERY = 5.0  # seconds between two lines of progress where they are kept in a file
@@ -65,7 +66,7 @@ def answer(
 
 def details(findings: Sequence[Finding], *, verbose: bool = False) -> None:
     """Print the worst finding of each rung, framework and precision, then every failure."""
-    console = Console(soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, 140)  # in a file nothing need be folded
     console.print(summary(list(findings), verbose=verbose))
@@ -131,7 +132,7 @@ def _capital(sentence: str) -> str:
 
 
 def _console() -> Console:
-    return Console(soft_wrap=False, width=80 if not sys.stdout.isatty() else None)
+    return Terminal(soft_wrap=False, width=80 if not sys.stdout.isatty() else None)
 
 
 def lines(texts: Iterable[str]) -> None:

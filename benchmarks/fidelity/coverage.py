@@ -233,14 +233,15 @@ def _elsewhere(field: str, value: str) -> str:
 
 def show(options: argparse.Namespace) -> int:
     """Print the counts; status 1 where a value is unproven."""
-    from rich.console import Console
     from rich.table import Table
+
+    from results.terminal import Terminal
 
     found = rows(options)
     unproven = [row for row in found if row.unproven]
     counted = [row for row in found if not row.elsewhere]
     named = ", ".join(f"{row.field} = {row.value}" for row in unproven)
-    console = Console(width=100)
+    console = Terminal(width=100)
     said = f"No case reaches {named}." if unproven else "Every value is reached."
     console.print(f"{len(counted)} values of fields are asked of a climb. {said}", markup=False)
     table = Table("field", "value", "default", "full", "asked elsewhere", box=None, pad_edge=False)

@@ -85,12 +85,12 @@ def all_equal(groups: Iterable[Group]) -> bool:
 
 def render(groups: Iterable[Group], console: Console | None = None) -> None:
     """Print a table and sentences for each group."""
-    from rich.console import Console
     from rich.table import Table
 
     from results.studies.outcome_words import sentences
+    from results.terminal import Terminal
 
-    console = console or Console(soft_wrap=True)
+    console = console or Terminal(soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, 140)  # in a file nothing need be folded
     for group in groups:

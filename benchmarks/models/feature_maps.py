@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results import cli
+from results.names import beneath
 from results.vocabulary import near_miss
 from results.writer import scratch_directory, whole_file
 
@@ -72,7 +73,7 @@ def compute(options: argparse.Namespace) -> list[Path]:
     paths = []
     for name, group in groups.items():
         picture, about = galaxy(group[0], options.galaxy, options.dataset)
-        path = options.output / f"{name}.npz"
+        path = beneath(options.output, name, ending=".npz")
         _write(path, group, picture, about)
         paths.append(path)
     return paths

@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 
+from results.door.documents import json_file
+from results.door.refusal import FileError
+from results.names import beneath
 from results.writer import write
 
 _SIZE = 384  # of the square matrices: they fit a core's cache
@@ -43,9 +46,9 @@ def calibrated(machine_id: str) -> Calibration:
     from datasets.download import cache_directory
 
     found = measured()
-    path = Path(cache_directory()) / f"speed-{machine_id}.json"
-    with suppress(OSError, ValueError, TypeError):
-        known = Calibration(**json.loads(path.read_text(encoding="utf-8")))
+    path = beneath(Path(cache_directory()), f"speed-{machine_id}", ending=".json")
+    with suppress(FileError):
+        known = json_file(path, Calibration, "the speed of a machine")
         if known.sound:
             found = Calibration(
                 max(found.flops, known.flops), min(found.loop_seconds, known.loop_seconds)

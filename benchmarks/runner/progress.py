@@ -218,14 +218,15 @@ class LiveProgress:
 
     def __init__(self, tracker: Tracker) -> None:
         from rich import progress
-        from rich.console import Console
+
+        from results.terminal import Terminal
 
         self._tracker = tracker
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(bar_width=20),
             progress.TextColumn("{task.fields[state]}", markup=False),
-            console=Console(highlight=False),
+            console=Terminal(highlight=False),
             auto_refresh=False,
             transient=True,
         )

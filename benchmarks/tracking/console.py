@@ -225,9 +225,9 @@ _SAID: dict[str, str] = {
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from results.terminal import Terminal
 
-    return Console(width=width_of(sys.stdout), highlight=False)
+    return Terminal(width=width_of(sys.stdout), highlight=False)
 
 
 def _value(value: float, metric: Metric) -> str:

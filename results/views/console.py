@@ -11,10 +11,11 @@ from results.views.answers import Answer
 
 def print_answers(answers: Sequence[Answer]) -> None:
     """A paragraph for each: the question in bold, then the sentence; a blank line at the end."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=width_of(sys.stdout), highlight=False)
+    from results.terminal import Terminal
+
+    console = Terminal(width=width_of(sys.stdout), highlight=False)
     for answer in answers:
         about = f" ({clean(answer.about)})" if answer.about else ""
         line = Text.assemble((f"{answer.question}{about}", "bold"), " ", clean(answer.sentence))

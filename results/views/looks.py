@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from results.names import for_figure as plain
+
 # Okabe and Ito's palette (2008), safe for the common kinds of colour blindness; a marker each, so
 # that grey prints can be read too.
 _KNOWN = {
@@ -46,8 +48,3 @@ def ordered(frameworks: Iterable[str]) -> list[str]:
         set(frameworks),
         key=lambda name: (known.index(name) if name in known else len(known), name),
     )
-
-
-def plain(text: str) -> str:
-    """Text for a figure, in which a dollar sign does not start a formula."""
-    return text.replace("$", r"\$")

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.fidelity import console
@@ -28,6 +27,7 @@ from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results.parquet import findings as kept
 from results.stats.means import Mean
 from results.studies.attribution import Attribution, attribute, sentences
+from results.terminal import Terminal
 from results.vocabulary import unknown
 from results.writer import scratch_directory
 
@@ -135,7 +135,7 @@ def _not_run(factor: str, inside: str) -> dict[str, Any]:
 
 def show(found: Attribution, origin: str, target: str, inside: str) -> None:
     """Print the ranked table and the sentences."""
-    terminal = Console(soft_wrap=True, highlight=False)
+    terminal = Terminal(soft_wrap=True, highlight=False)
     if not terminal.is_terminal:
         terminal.width = max(terminal.width, 140)  # in a file nothing need be folded
     table = Table(box=None, pad_edge=False, header_style="bold")

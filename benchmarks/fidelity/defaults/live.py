@@ -27,6 +27,7 @@ from results.writer import write
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 Answer = str | float | bool | None
 
 PROBES = {"keras": "keras", "torch": "torch", "jax": "flax"}
@@ -139,9 +140,10 @@ def render(
 ) -> None:
     """Print the table; fields in which the frameworks differ stand out, and alone unless
     `all_rows`."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from results.terminal import Terminal
 
     readings = list(readings)
     grid = Table(box=None, pad_edge=False, header_style="bold")
@@ -155,11 +157,11 @@ def render(
         grid.add_row(
             *(Text(cell, style=style) for cell in [row.field, *answers, _text(row.project)])
         )
-    console = console or Console()
+    console = console or Terminal()
     wide = console.options.update(width=10_000, max_width=10_000)
     needed = console.measure(grid, options=wide).maximum
     if needed > console.width:  # in full width, to be scrolled or piped
-        console = Console(file=console.file, width=needed)
+        console = Terminal(file=console.file, width=needed)
     console.print(grid)
     for reading in readings:
         if reading.reason:

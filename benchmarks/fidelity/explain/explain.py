@@ -27,6 +27,7 @@ from frameworks.spec.recipe import OPTIMIZERS
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 Verdict = Literal["yes", "sometimes", "no"]
 VERDICTS: Mapping[Verdict, str] = {
     "yes": "Will matter",
@@ -362,9 +363,9 @@ def text(asked: Question, differences: Iterable[Difference]) -> Iterator[str]:
 
 def render(asked: Question, console: Console | None = None) -> None:
     """Print them."""
-    from rich.console import Console
+    from results.terminal import Terminal
 
-    console = console or Console(soft_wrap=True)
+    console = console or Terminal(soft_wrap=True)
     for line in text(asked, explain(asked)):
         style = "bold" if line and not line.startswith(" ") else None
         console.print(line, markup=False, highlight=False, style=style)

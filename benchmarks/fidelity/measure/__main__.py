@@ -22,6 +22,7 @@ from benchmarks.process.channel import Channel
 from datasets import batches
 from frameworks.backend import Backend, framework
 from frameworks.spec import weights as canonical
+from results.names import beneath
 
 REFERENCE = "numpy"
 ORACLE = "frameworks.numpy.backend:NumpyReference"
@@ -166,19 +167,21 @@ def main(name: str, cases_file: str, output: str) -> int:
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
     one, builder = framework(ORACLE if name == REFERENCE else name), Builder()
     for case in cases:
-        target = Path(output) / case.name
+        target = beneath(Path(output), case.name)
         try:
             with mutated(case.mutant, name):
                 arrays = measure(case, one.backend(case.tuning), builder)
         except Exception as error:  # whatever a framework raises is the reason it was not run
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]
-            target.with_name(f"{case.name}.error").write_text(f"{type(error).__name__}: {reason}")
+            beneath(target.parent, case.name, ending=".error").write_text(
+                f"{type(error).__name__}: {reason}"
+            )
         else:
-            part = target.with_name(f"{case.name}.part")
+            part = beneath(target.parent, case.name, ending=".part")
             with open(part, "wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-            part.rename(target.with_name(f"{case.name}.npz"))  # whole, or not there
+            part.rename(beneath(target.parent, case.name, ending=".npz"))  # whole, or not there
         channel.send("facts", values={"case": case.name})
     return 0
 

@@ -19,6 +19,7 @@ from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.process.environment import environment
 from benchmarks.process.spawn import Child
+from results.names import beneath, file_name
 
 
 @dataclass
@@ -148,9 +149,9 @@ def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
     """What a `collect` into the directory left that was broken off."""
     found = {path.stem: path for path in directory.glob(f"{framework}-*/*.npz")}
     return {
-        (framework, case.name): Trace(framework, case, found[case.name])
+        (framework, case.name): Trace(framework, case, found[file_name(case.name)])
         for case in cases
-        if case.name in found
+        if file_name(case.name) in found
     }
 
 
@@ -249,7 +250,8 @@ def _of_reference(case: Case) -> Case:
 
 
 def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:
-    arrays, error = directory / f"{case.name}.npz", directory / f"{case.name}.error"
+    arrays = beneath(directory, case.name, ending=".npz")
+    error = beneath(directory, case.name, ending=".error")
     if arrays.exists():
         return Trace(name, case, arrays)
     reason = error.read_text() if error.exists() else failure or "it left no result"

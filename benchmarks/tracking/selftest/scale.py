@@ -37,10 +37,10 @@ def measure(rows: int) -> int:
     Returns:
         0 when history and gate answered within 2 s, else 1.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from results.store import Store
+    from results.terminal import Terminal
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     heads = (("what", "left"), ("seconds", "right"), ("processor s", "right"), ("", "left"))
@@ -66,7 +66,7 @@ def measure(rows: int) -> int:
     for name, (seconds, processor) in times.items():
         goal = f"goal: under {_GOAL_SECONDS:g}"
         table.add_row(name, f"{seconds:.2f}", f"{processor:.2f}", goal)
-    Console(width=110, highlight=False).print(table)
+    Terminal(width=110, highlight=False).print(table)
     return int(max(seconds for seconds, _ in times.values()) > _GOAL_SECONDS)
 
 

@@ -162,8 +162,9 @@ def _noise(options: argparse.Namespace, metric: Metric) -> Noise:
 
 def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]) -> bool:
     """Run every case so many times and print the table; whether every goal was met."""
-    from rich.console import Console
     from rich.table import Table
+
+    from results.terminal import Terminal
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("comparison")
@@ -186,6 +187,6 @@ def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]
             case.goal,
             ("met" if case.met(mine) else "missed") if case.goal else "",
         )
-    Console(width=140, highlight=False).print(table)
+    Terminal(width=140, highlight=False).print(table)
     print(f"{elapsed:.0f} s")
     return all(case.met(found[case.title]) for case in rows)

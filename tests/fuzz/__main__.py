@@ -1,0 +1,113 @@
+"""python -m tests.fuzz --seed S --count N: bad inputs for every reader and every command.
+
+Each thousand is tried in a process of its own, which may take a bounded amount of memory more, so
+that a crash, a hang or an allocation is seen. The status is 1 when anything was wrong; an input is
+made again by its reader and its number: --only READER --start NUMBER --count 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.fuzz.readers import COMMANDS, READERS, commanded, tried
+
+BATCH = 500
+HANG_SECONDS = 10  # of one input
+MORE_BYTES = 2**33  # of addresses that a process may take: Arrow and its threads reserve some
+
+
+def main() -> int:
+    """The exit status: 1 when an input was not refused as it should be."""
+    line = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    line.add_argument("--seed", type=int, default=0)
+    line.add_argument("--start", type=int, default=0)
+    line.add_argument("--count", type=int, default=1000)
+    line.add_argument("--only", nargs="+", choices=[*READERS, *COMMANDS])
+    options = line.parse_args()
+    names = options.only or [*READERS, *COMMANDS]
+    wrong: Counter[str] = Counter()
+    for start in range(options.start, options.start + options.count, BATCH):
+        stop = min(start + BATCH, options.start + options.count)
+        _batch(names, options.seed, start, stop, wrong)
+    total = sum(wrong.values())
+    print(f"{options.count} inputs of seed {options.seed}: {total} wrong")
+    for what, number in wrong.most_common():
+        print(f"{number:5d}  {what}")
+    return int(bool(total))
+
+
+def one(name: str, seed: int, number: int, directory: Path) -> str:
+    """What is wrong with how one input is taken; "" when nothing is."""
+    draw = random.Random(f"{seed} {name} {number}")
+    if name in COMMANDS:
+        return commanded(name, draw)
+    reader = READERS[name]
+    path = directory / str(number) / reader.file
+    good = directory / name / reader.file
+    if not good.exists():
+        good.parent.mkdir(parents=True)
+        reader.make(good)
+    return tried(reader, reader.damage(good.read_bytes(), draw), path)
+
+
+def _batch(names: list[str], seed: int, start: int, stop: int, wrong: Counter[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "log"
+        while start < stop:
+            child = os.fork()
+            if not child:
+                _tried(names, seed, start, stop, Path(scratch), log)
+            _, status = os.waitpid(child, 0)
+            done, last = start, ("", "")
+            for text in log.read_text(errors="replace").splitlines() if log.exists() else ():
+                number, name, ended, what = text.split("\t", 3)
+                done = int(number)
+                if what:
+                    found = f"{name}: {what[:150]}"
+                    wrong[found] += 1
+                    print(f"{found} (--start {number})", flush=True)
+                last = (name, ended)
+            if not status:
+                return
+            if last[1] != "ended":
+                found = f"{last[0]}: died of signal {status & 127}"
+                wrong[found] += 1
+                print(f"{found} (--start {done})", flush=True)
+            start = done + 1
+            log.unlink(missing_ok=True)
+
+
+def _tried(names: list[str], seed: int, start: int, stop: int, scratch: Path, log: Path) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + MORE_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    os.chdir(scratch)
+    with log.open("w") as told:
+        for number in range(start, stop):
+            name = names[number % len(names)]
+            told.write(f"{number}\t{name}\tbegan\t\n")
+            told.flush()
+            signal.alarm(6 * HANG_SECONDS)
+            began = time.process_time()
+            try:
+                what = one(name, seed, number, scratch)
+            except Exception as error:
+                what = f"the damage itself failed: {type(error).__name__}: {error}"
+            if time.process_time() - began > HANG_SECONDS:
+                what = what or "hangs"
+            told.write(f"{number}\t{name}\tended\t{' '.join(what.split())}\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
