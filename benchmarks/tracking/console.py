@@ -96,7 +96,8 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
                     (f"{'worse' if worse else 'better'}: ", "red" if worse else "green"),
                     f"{trend.series.label}, {metric.title} {step.found.before:.4g} -> "
                     f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}; drift "
-                    f"floor {step.found.floor:.1%}), first run {step.execution} of {point.started_at:%Y-%m-%d %H:%M}; "
+                    f"floor {step.found.floor:.1%}), first run {step.execution} "
+                    f"of {point.started_at:%Y-%m-%d %H:%M}; "
                     f"changed there: {', '.join(step.changed) or 'neither commit nor versions'}",
                 ),
                 soft_wrap=True,
