@@ -30,9 +30,11 @@ def test_autoregressive_noise_is_correlated_as_its_name_says() -> None:
         assert levels.std() == pytest.approx(noises.SPREAD, rel=0.1)
 
 
-def test_a_goal_is_missed_above_its_share() -> None:
+def test_a_goal_is_missed_above_its_share_and_chance() -> None:
     assert Rate("q", "n", 10, 200, 0.05).met
-    assert not Rate("q", "n", 11, 200, 0.05).met
+    assert Rate("q", "n", 15, 200, 0.05).met, "as many by chance in 7 % of simulations"
+    assert not Rate("q", "n", 17, 200, 0.05).met
+    assert not Rate("q", "n", 1, 200, 0.0).met, "what must never be"
     assert Rate("q", "n", 200, 200).met, "without a goal"
 
 

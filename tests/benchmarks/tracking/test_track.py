@@ -61,10 +61,12 @@ def test_a_gate_knows_all_verdicts_and_their_statuses(store: Store, capsys) -> N
     assert (row["verdict"], row["metric"], row["n_baseline"]) == ("regressed", "epoch-time", 8)
     assert row["low"] < row["ratio"] < row["high"]
     assert gate("--threshold", "epoch-time=3%,10")[0] == 0
-    add_session(store, "thursday", around(4.4, seed=3), day=3, commit="4" * 40)
+    assert gate("--candidate", "3333")[0] == 1
+    add_session(store, "thursday", around(3.9, seed=3), day=3, commit="4" * 40)
     status, out, _ = gate()
     assert (status, "improved" in out) == (0, True)
-    assert gate("--candidate", "3333")[0] == 1
+    # a jump that came and went may be the machine's: as large a one tells nothing any more
+    assert gate("--candidate", "3333")[0] == 3
     add_session(store, "friday", [5.0], day=4, status="oom", reason="asked for 9 TiB")
     status, out, _ = gate()
     assert status == 4
