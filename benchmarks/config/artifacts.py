@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.suite import Suite
+from results.writer import clean
 
 CHECKPOINT_SECONDS = 60.0
 CHECKPOINTS = "checkpoints"  # in the store
@@ -98,8 +99,11 @@ def described(suite: Suite, class_names: Sequence[str]) -> dict[str, Any]:
     """What a model tells of its galaxies: the classes, and how to load the same ones again."""
     data: dict[str, Any] = {
         name: getattr(suite, name)
-        for name in ("labels", "channels", "image_key", "label_key", "image_size", "demo_images")
-        if getattr(suite, name) is not None
+        for name in (
+            *("labels", "channels", "image_key", "label_key", "label_map"),
+            *("image_size", "demo_images"),
+        )
+        if getattr(suite, name) not in (None, "")
     }
     path = Path(suite.dataset)
     data["dataset"] = str(path.resolve()) if path.is_file() else suite.dataset
@@ -110,6 +114,7 @@ def check_writable(directory: Path) -> None:
     """Make the directory and try it, before hours are spent on what is to be kept there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        clean(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.fidelity.options import parser
+from benchmarks.fidelity.options import parser, stated
 from results import cli
+from results.writer import scratch_directory, write
+
+if TYPE_CHECKING:
+    from benchmarks.fidelity.explain.question import Question
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0 when every rung held and R6 found all equal, 1 when one failed or was not run or R6
     found a pair different, undecided or not comparable; 2 for bad input."""
     options = parser().parse_args(arguments)
+    options.stated = stated(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     return cli.run(partial(_asked, options, command), "the networks that were finished are kept")
 
@@ -27,12 +31,42 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
         from benchmarks.fidelity.attribution import run
 
         return run.run(options, command)
-    others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
-    if any(others):
+    others = ("mutants", "defaults", "explain", "compare", "outcome", "coverage")
+    if any(getattr(options, name) for name in others):
         return _other(options)
     from benchmarks.fidelity.climb import climb
+    from frameworks.spec.architecture import load_with_recipe
 
+    for name in options.architectures:
+        if load_with_recipe(name)[1].fields:
+            print(f"{name}: its [recipe] is not climbed; --optimizers says with which", flush=True)
     return climb(options, command)
+
+
+def _questions(options: argparse.Namespace) -> list[Question]:
+    """What `--explain` is asked: of each optimizer that is named, else of the file's [recipe]."""
+    from benchmarks.fidelity.explain.question import ask
+    from datasets import catalog
+
+    size, channels, classes = options.size, options.image_channels, options.classes[0]
+    if options.pictures:
+        data = catalog.load(options.pictures, image_size=size or None)
+        size, channels, classes = *data.images.shape[2:], len(data.class_names)
+    return [
+        ask(
+            options.explain,
+            frameworks=options.frameworks,
+            optimizer=optimizer,
+            learning_rate=options.learning_rate,
+            batch_size=options.batch_size if "batch_size" in options.stated else None,
+            size=size,
+            channels=channels,
+            classes=classes,
+            symptom=options.seen,
+            device=options.device,
+        )
+        for optimizer in options.optimizers or [None]
+    ]
 
 
 def _other(options: argparse.Namespace) -> int:
@@ -42,10 +76,15 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity.defaults import live
 
         live.render(live.read())
-    if options.explain:
-        from benchmarks.fidelity.explain import explain
+    if options.coverage:
+        from benchmarks.fidelity import coverage
 
-        explain.render(explain.explain(*explain.load(options.explain)))
+        status |= coverage.show(options)
+    if options.explain:
+        from benchmarks.fidelity.explain.explain import render
+
+        for question in _questions(options):
+            render(question)
     if options.compare:
         from benchmarks.fidelity import compare
         from results.store import Store
@@ -59,17 +98,21 @@ def _other(options: argparse.Namespace) -> int:
         outcome.render(groups)
         status |= int(not outcome.all_equal(groups))
     if options.mutants:
+        from benchmarks.fidelity.faults.catalog import MUTANTS
         from benchmarks.fidelity.kills import float32
         from benchmarks.fidelity.kills.matrix import kill_matrix, markdown
 
-        with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-            kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
-            in_float32 = float32.float32_kills(Path(scratch) / "float32", timeout=options.timeout)
+        mine = [one.name for one in MUTANTS.values() if one.framework in options.frameworks]
+        how = {"timeout": options.timeout}
+        with scratch_directory() as scratch:
+            kills = kill_matrix(scratch / "kills", mine, **how, parallel=options.parallel)
+            both = [name for name in float32.FAULTS if name in mine]
+            in_float32 = float32.float32_kills(scratch / "float32", both, **how)
         table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:
-            Path(options.mutants).write_text(table, encoding="utf-8")
+            write(options.mutants, table)
         good = all(kill.as_it_should_be for kill in kills)
         status |= int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tracking.drift import between_sessions, judge_apart
+from benchmarks.tracking.drift import between_sessions
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
+from results.stats.drift import judge_apart
 from results.stats.verdict import Verdict, judge
 from results.stats.vocabulary import (
     CHANGES,
@@ -26,6 +27,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -51,12 +53,8 @@ def exit_status(judged: Iterable[Judged]) -> int:
     return next(STATUS[verdict] for verdict in CHANGES if verdict in seen)
 
 
-def write_json(judged: Sequence[Judged], path: Path) -> None:
-    """The verdicts as a JSON list, a field for each of `Verdict`; what is not a number is null.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
-    """
+def json_text(judged: Sequence[Judged]) -> str:
+    """The verdicts as a JSON list, a field for each of `Verdict`; what is not a number is null."""
     rows = []
     for one in judged:
         fields = {
@@ -64,8 +62,17 @@ def write_json(judged: Sequence[Judged], path: Path) -> None:
             for name, value in asdict(one.verdict).items()
         }
         rows.append({"cell": one.label, "metric": one.metric.name, **fields})
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def write_json(judged: Sequence[Judged], path: Path) -> None:
+    """Write `json_text` to a file.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
     try:
-        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write(path, json_text(judged))
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 
