@@ -14,8 +14,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tracking.drift import Drift, judge_apart
 from results.stats.changepoints import steps
+from results.stats.drift import Drift, judge_apart
 from results.stats.equivalence import equivalence
 from results.stats.noise import NEEDED
 from results.stats.verdict import Rule
