@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--baseline",
         metavar="SELECTION",
-        help="stored runs; of another session they say something from 10 sessions in the store on",
+        help="stored runs; of another session they say something from 30 sessions in the store on",
     )
     gate.add_argument(
         "--candidate", default="latest", metavar="SELECTION", help="default: %(default)s"
@@ -166,7 +166,8 @@ def parser() -> argparse.ArgumentParser:
     selftest.add_argument(
         "--noise",
         metavar="SELECTION",
-        help="take the noise of the simulation from these runs of the store",
+        help="of --simulate: take the noise from these runs of the store; or all: every kind of "
+        "noise there may be, and the worst of each",
     )
     selftest.add_argument(
         "--drift",

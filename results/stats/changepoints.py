@@ -36,11 +36,11 @@ _STAY, _LONGEST_STAY = 1 / 4.8, 20
 _ROUNDING = 1e-24  # squared logarithms: what is below is none of the series' own movement
 _PER_SINGLE = 30  # points of a series, for each that may stand out besides one
 
-# Shortest stretch -> (points, limit): the 95 % quantile of `largest_statistics` in 2,000 random
+# Shortest stretch -> (points, limit): the 97 % quantile of `largest_statistics` in 2,000 random
 # walks, 80 of the longest; tests/results/test_changepoints.py draws them again.
 _LIMITS: dict[int, tuple[tuple[int, float], ...]] = {
-    4: ((12, 260), (16, 350), (20, 430), (30, 530), (60, 700), (130, 1050), (700, 1500)),
-    6: ((12, 80), (16, 240), (20, 310), (30, 450), (60, 650), (130, 850), (700, 1300)),
+    4: ((12, 300), (16, 410), (20, 480), (30, 620), (60, 830), (130, 1300), (700, 1700)),
+    6: ((12, 100), (16, 285), (20, 350), (30, 520), (60, 715), (130, 905), (700, 1400)),
 }
 
 Values = npt.NDArray[np.float64]
@@ -141,7 +141,8 @@ def largest_statistics(series: Values, least: int) -> Values:
 
 
 def limit_of(points: int, least: int) -> float:
-    """What the statistic is above in at most `FALSE_STEPS` of random walks of so many points."""
+    """What the statistic is above in 3 % of random walks of so many points; less than
+    `FALSE_STEPS`, for the second look at what a first step leaves."""
     shortest = max(size for size in _LIMITS if size <= least)
     known, limits = zip(*_LIMITS[shortest], strict=True)
     slope = (limits[-1] - limits[-2]) / np.log(known[-1] / known[-2])

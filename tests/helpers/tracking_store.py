@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from results.stats.noise import NEEDED
 from results.store import Store
 from tests.helpers.factory import START, synthetic_run
 
@@ -55,7 +56,7 @@ def around(value: float, count: int = 8, *, seed: int = 0, spread: float = 0.005
     return (value * np.exp(np.random.default_rng(seed).normal(0, spread, count))).tolist()
 
 
-def keep_sessions(store: Store, count: int = 10, level: float = 5.0, **changes: Any) -> None:
+def keep_sessions(store: Store, count: int = NEEDED, level: float = 5.0, **changes: Any) -> None:
     """Sessions of the days before the first: what tells how much sessions differ."""
     for number in range(count):
         seconds = around(level, 3, seed=100 + number)

@@ -223,12 +223,12 @@ def test_sessions_apart_are_no_data_before_their_drift_is_known() -> None:
     before, after = quiet(12), 1.5 * quiet(12, seed=1)
     found = judge_apart(before, after, Rule(), Drift.of(medians[1:]))
     assert found.verdict == NO_DATA
-    assert "9 sessions of this cell" in found.reason
+    assert f"{NEEDED - 1} sessions of this cell" in found.reason
     assert "on the spot" in found.reason
     assert found.ratio == pytest.approx(1.5, rel=0.01)
     few = judge_apart(before[:3], after[:3], Rule(), Drift.of(medians[1:]))
     assert "take 5 each" in few.reason
-    assert "9 sessions" in few.reason
+    assert f"{NEEDED - 1} sessions" in few.reason
     assert judge_apart([], after, Rule(), Drift.of([])).reason == "the baseline has no finished run"
     assert judge_apart(before, after, Rule(), Drift.of(medians)).verdict == REGRESSED
     wild = Drift.of(quiet(30, spread=0.1))
@@ -238,8 +238,8 @@ def test_sessions_apart_are_no_data_before_their_drift_is_known() -> None:
 
 
 def test_one_true_change_does_not_hide_the_next() -> None:
-    levels = quiet(20, spread=0.01)
-    stepped = np.where(np.arange(20) < 10, levels, 1.3 * levels)
+    levels = quiet(40, spread=0.01)
+    stepped = np.where(np.arange(40) < 20, levels, 1.3 * levels)
     assert drift_floor(stepped) < 1.3 * drift_floor(levels)
 
 

@@ -16,7 +16,7 @@ from benchmarks.tracking.history import History
 from benchmarks.tracking.metrics import GATED, METRICS, asked, metric
 from benchmarks.tracking.selection import select
 from benchmarks.tracking.trend import trends
-from results.stats.noise import drift_floor
+from results.stats.noise import NEEDED, drift_floor
 from results.store import Store
 from tests.helpers.factory import synthetic_run
 from tests.helpers.tracking_store import add_session, around, keep_sessions
@@ -61,10 +61,12 @@ def test_a_gate_knows_all_verdicts_and_their_statuses(store: Store, capsys) -> N
     assert (row["verdict"], row["metric"], row["n_baseline"]) == ("regressed", "epoch-time", 8)
     assert row["low"] < row["ratio"] < row["high"]
     assert gate("--threshold", "epoch-time=3%,10")[0] == 0
-    add_session(store, "thursday", around(4.4, seed=3), day=3, commit="4" * 40)
+    assert gate("--candidate", "3333")[0] == 1
+    add_session(store, "thursday", around(3.5, seed=3), day=3, commit="4" * 40)
     status, out, _ = gate()
     assert (status, "improved" in out) == (0, True)
-    assert gate("--candidate", "3333")[0] == 1
+    # a jump that came and went may be the machine's: as large a one tells nothing any more
+    assert gate("--candidate", "3333")[0] == 3
     add_session(store, "friday", [5.0], day=4, status="oom", reason="asked for 9 TiB")
     status, out, _ = gate()
     assert status == 4
@@ -378,44 +380,47 @@ def test_judging_and_printing_do_without_pandas_and_scipy(store: Store) -> None:
 def test_what_sessions_differed_by_before_is_part_of_the_noise_floor(
     store: Store, capsys, spread: float, expected: int
 ) -> None:
-    levels = 5.0 * np.exp(np.random.default_rng(0).normal(0, spread, 12))
+    levels = 5.0 * np.exp(np.random.default_rng(0).normal(0, spread, NEEDED))
     for day, level in enumerate(levels):
         add_session(store, f"s{day:02d}", around(level, 6, seed=day, spread=0.002), day=day)
-    add_session(store, "now", around(levels[-1] * 1.06, 6, seed=99, spread=0.002), day=20)
-    status, out, _ = verdict(capsys, "compare", "session=s11", "session=now")
+    add_session(store, "now", around(levels[-1] * 1.06, 6, seed=99, spread=0.002), day=60)
+    last = f"session=s{NEEDED - 1}"
+    status, out, _ = verdict(capsys, "compare", last, "session=now")
     assert status == expected
-    assert "12 tell how much sessions differ" in out
+    assert f"{NEEDED} tell how much sessions differ" in out
     if expected == 3:
         assert "sessions differ by up to" in out
         assert "run both on the spot" in out
 
 
 def test_a_stored_baseline_says_nothing_before_sessions_are_kept(store: Store, capsys) -> None:
-    add_session(store, "s00", around(5.0, 12))
-    for day in range(1, 11):
-        assert main(["baseline", "set", "main"]) == 0
-        add_session(store, f"s{day:02d}", around(5.0 + 2 * (day > 8), 12, seed=day), day=day)
+    for day in range(NEEDED - 1):
+        add_session(store, f"s{day:02d}", around(5.0, 6, seed=day), day=day)
+    assert main(["baseline", "set", "main"]) == 0
+    add_session(store, "now", around(5.0, 6, seed=90), day=90)
+    status, out, _ = verdict(capsys, "gate", "--baseline", "main")
+    assert status == 3
+    assert f"and {NEEDED - 1} sessions of this cell in the store do not tell" in out
+    assert "gate --baseline-checkout DIR" in out
+    assert main(["baseline", "set", "main"]) == 0
+    for name, seconds, expected in (("same", 5.0, 0), ("slow", 7.0, 1)):
+        add_session(store, name, around(seconds, 6, seed=91), day=91 + expected)
         capsys.readouterr()
         status, out, _ = verdict(capsys, "gate", "--baseline", "main")
-        assert status == (3 if day < 10 else 0), out
-        if day < 10:
-            assert f"and {day} sessions of this cell in the store do not tell" in out
-            assert "gate --baseline-checkout DIR" in out
-    status, out, _ = verdict(capsys, "gate", "--baseline", "session=s08")
-    assert (status, "regressed" in out) == (1, True)
+        assert status == expected, out
 
 
 def test_the_further_back_the_baseline_the_higher_the_noise_floor(store: Store, capsys) -> None:
-    keep_sessions(store, 16)
+    keep_sessions(store, 36)
     add_session(store, "now", around(5.0, seed=99))
     floors = []
-    for session in ("kept15", "kept11", "kept00"):
+    for session in ("kept35", "kept31", "kept00"):
         main(["compare", f"session={session}", "session=now", "--json", "out.json"])
         floors.append(np.log1p(json.loads(Path("out.json").read_text())[0]["floor"]))
     assert floors[1] == pytest.approx(floors[0] * 5**0.5)
-    assert floors[2] == pytest.approx(floors[0] * 4)
-    main(["compare", "session=now", "session=kept11", "--json", "out.json"])  # the other way round
-    seconds = [around(5.0, 3, seed=100 + number) for number in range(16) if number != 11]
+    assert floors[2] == pytest.approx(floors[0] * 6)
+    main(["compare", "session=now", "session=kept31", "--json", "out.json"])  # the other way round
+    seconds = [around(5.0, 3, seed=100 + number) for number in range(36) if number != 31]
     medians = [np.median(times) for times in [*seconds, around(5.0, seed=99)]]
     found = json.loads(Path("out.json").read_text())[0]["floor"]
     assert found == pytest.approx(drift_floor(medians, 5))
