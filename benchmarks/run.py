@@ -22,6 +22,7 @@ from benchmarks.config.listing import listed
 from benchmarks.config.options import parser
 from results import cli
 from results.forms import data_alone, tell
+from results.writer import write
 
 if TYPE_CHECKING:
     from benchmarks.data.cache import OneView
@@ -55,10 +56,10 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     print(first_line(asked), flush=True)
 
     from benchmarks.data.cache import OneView
-    from benchmarks.data.staging import scratch_directory
     from benchmarks.runner.announce import announce, announce_each, plan_tables, time_needed
     from benchmarks.runner.prepare import Preparing, prepare_each
     from results.store import Store
+    from results.writer import scratch_directory
 
     store = Store(options.store)
     with scratch_directory() as scratch:
@@ -86,6 +87,7 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
             resume=options.resume,
             models=options.save_models,
             machine_id=prepared[0].session.machine_id,
+            self_check=not options.no_self_check,
         )
         return _run_all(prepared, views, store, scratch, keeping, options, out)
 
@@ -152,7 +154,7 @@ def _run_all(
     earlier = stored(store, done, prepared[0].session.machine_id)
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
-        options.write_ids.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
+        write(options.write_ids, "".join(f"{one}\n" for one in ids))
     _show_results(prepared, store, options, out)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
@@ -168,7 +170,7 @@ def _show_results(
 ) -> None:
     """Say and print what this call was about, and write the report of the store."""
     from report.console import summary
-    from results.forms import write
+    from results.forms import write_rows
     from results.parquet import findings
     from results.views.answers import answers
     from results.views.console import print_answers
@@ -180,7 +182,7 @@ def _show_results(
     frames = Frames.of_runs(runs, climbed).only(asked)
     made = summary(frames)
     if options.form:
-        write(made.tables, options.form, out)
+        write_rows(made.tables, options.form, out)
     else:
         print()
         print_answers(answers(frames))

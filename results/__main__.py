@@ -13,6 +13,7 @@ from results.export import FORMATS, PAGE_COLUMNS
 from results.forms import add_forms
 from results.store import DEFAULT_STORE, Store
 from results.vocabulary import near_miss
+from results.writer import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ def _parser() -> cli.Parser:
 
 def _show(options: argparse.Namespace) -> None:
     from results.console import print_run, run_table, runs_table
-    from results.forms import data_alone, write
+    from results.forms import data_alone, write_rows
     from results.parquet import findings
     from results.table import show
     from results.views.answers import answers
@@ -91,14 +92,14 @@ def _show(options: argparse.Namespace) -> None:
         if options.run is not None:
             run = _one(options)
             if options.form:
-                write([run_table(run)], options.form, out)
+                write_rows([run_table(run)], options.form, out)
             else:
                 print_run(run)
             return
         runs = _some(_filled(options.store).runs(), options.store)
         table = runs_table(runs if options.all else latest(runs))
         if options.form:
-            write([table], options.form, out)
+            write_rows([table], options.form, out)
         else:
             print_answers(answers(Frames.of_runs(runs, findings.read(options.store))))
             show(table)
@@ -134,7 +135,7 @@ def _export(options: argparse.Namespace) -> None:
     content = exported(frame, options.format)
     if options.output is not None:
         try:
-            options.output.write_bytes(content)
+            write(options.output, content)
         except OSError as error:
             raise OSError(f"cannot write {options.output}: {error.strerror}") from error
         print(f"{len(frame)} rows of {options.frame} written to {options.output}", file=sys.stderr)

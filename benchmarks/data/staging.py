@@ -6,11 +6,6 @@ the same bytes and none spends time on decoding.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
     from datasets.catalog import Dataset
     from results.store import Store
 
-_SCRATCH = "galaxy-benchmark-"
 _PAGE_BYTES = 4096
 
 
@@ -89,6 +83,8 @@ def load(suite: Suite) -> Dataset:
         channels=suite.channels,
         image_key=suite.image_key,
         label_key=suite.label_key,
+        group_key=suite.group_key,
+        label_map=suite.label_map,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -120,6 +116,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         validation_fraction=suite.validation_fraction,
         seed=suite.split_seed,
         groups=dataset.groups,
+        mixed=dataset.twins,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
@@ -152,6 +149,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             classes=classes,
             image_key=suite.image_key,
             label_key=suite.label_key,
+            label_map=suite.label_map,
+            twins=dataset.twins,
             fraction=suite.fraction,
             augmentation=suite.augmentation,
             cropped_from=copies.side if copies.cropped else 0,
@@ -230,37 +229,3 @@ def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None
         label_view=dataset.label_view,
         channels=dataset.channels,
     )
-
-
-@contextmanager
-def scratch_directory() -> Iterator[Path]:
-    """A directory for the session, removed at its end; those of killed sessions go as well.
-
-    Raises:
-        OSError: there is no temporary directory to write to.
-    """
-    try:
-        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
-    except OSError as error:
-        raise OSError(
-            f"cannot make a temporary directory: {error.strerror or error}; "
-            "set TMPDIR to a directory with room"
-        ) from error
-    for old in path.parent.glob(f"{_SCRATCH}*"):
-        owner = old.name.removeprefix(_SCRATCH).split("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(old, ignore_errors=True)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

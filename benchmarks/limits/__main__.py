@@ -15,8 +15,9 @@ from typing import IO, get_args
 
 from benchmarks.config.options import add
 from results import cli
-from results.forms import add_forms, data_alone, write
+from results.forms import add_forms, data_alone, write_rows
 from results.vocabulary import Device, Precision
+from results.writer import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,9 +61,9 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
         tell=lambda text: print(text, flush=True),
     )
     if options.output:
-        options.output.write_bytes(msgspec.json.format(msgspec.json.encode(limits)))
+        write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
     if options.form:
-        write([limits_table(limits)], options.form, out)
+        write_rows([limits_table(limits)], options.form, out)
     else:
         print(table(limits))
     return 0 if limits.samples else 1

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.config.options import add
 from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
 from results import cli
-from results.forms import add_forms, data_alone, write
+from results.forms import add_forms, data_alone, write_rows
 from results.table import Cell as TableCell
 from results.table import Column, Table, show
+from results.writer import write
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
                     done.append(result)
             if options.output:  # after each: what is cut short leaves what it had
                 text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
-                Path(options.output).write_text(text, encoding="utf-8")
+                write(options.output, text)
     _show(done, options.form, out)
     for cell, why in failed.items():
         print(f"failed: {cell}: {why}", file=sys.stderr)
@@ -186,7 +186,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
             TableCell(f"{ratio.processes} {of}", ratio.processes),
         )
     if form:
-        write([table], form, out)
+        write_rows([table], form, out)
         return
     show(table)
     for (name, architecture, precision, batch), floor in noise(found).items():

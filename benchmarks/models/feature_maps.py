@@ -15,13 +15,13 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results import cli
 from results.vocabulary import near_miss
+from results.writer import scratch_directory, whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +166,8 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
         data = load_dataset(name, **settings)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} (--dataset names the galaxies)") from error
-    if dataset is None and data.sha256 != about.config.data.sha256:
+    known_as = (data.sha256, data.file_sha256)  # a model of an earlier version has the file's
+    if dataset is None and about.config.data.sha256 not in known_as:
         raise ValueError(
             f"the galaxies in {name} are not those that {model.directory.name} was trained on: "
             "their SHA-256 differs; name the right ones with --dataset"
@@ -250,7 +251,7 @@ def _write(
         },
     }
     arrays["facts.json"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    with path.open("wb") as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -272,8 +273,7 @@ def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict
     from benchmarks.system import machine
 
     name = model.about.config.framework
-    with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
-        directory = Path(scratch)
+    with scratch_directory() as directory:
         np.save(directory / "picture.npy", picture)
         paths = [path.resolve() for path in (model.directory, first.directory, directory)]
         threads = len(machine.usable_cpus())

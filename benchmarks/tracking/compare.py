@@ -27,6 +27,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -71,7 +72,7 @@ def write_json(judged: Sequence[Judged], path: Path) -> None:
         OSError: the file cannot be written; the message names it.
     """
     try:
-        path.write_text(json_text(judged), encoding="utf-8")
+        write(path, json_text(judged))
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 

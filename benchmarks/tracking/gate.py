@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from benchmarks.process.alternate import Process, alternate
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -81,8 +81,8 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
     )
     store = Store(options.store)
     store.check_writable()
-    with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
-        stores = tuple(Store(Path(scratch) / side.name) for side in sides)
+    with scratch_directory() as scratch:
+        stores = tuple(Store(scratch / side.name) for side in sides)
         print(announced(options.run, options.processes, store), flush=True)
         try:
             interleave(sides, stores, options.run, options.processes, report=print)
@@ -112,7 +112,6 @@ def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
     """
     from benchmarks.config.request import Asked
     from benchmarks.data.cache import OneView
-    from benchmarks.data.staging import scratch_directory
     from benchmarks.runner.prepare import Preparing
     from benchmarks.runner.progress import clock
 
