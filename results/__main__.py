@@ -115,8 +115,8 @@ def _some(runs: "pd.DataFrame", path: Path) -> "pd.DataFrame":
 def _one(options: argparse.Namespace) -> "pd.Series":
     """The latest execution of the run that the options name."""
     runs = _filled(options.store).runs()
-    of_run = runs["run_id"].str.startswith(options.run)
-    found = runs[of_run | runs["execution_id"].str.startswith(options.run)]
+    of_run = runs["run_id"].str.startswith(options.run, na=False)
+    found = runs[of_run | runs["execution_id"].str.startswith(options.run, na=False)]
     ids = set(found["run_id"])
     if len(ids) != 1:
         what = f"{len(ids)} runs" if ids else "no run"
