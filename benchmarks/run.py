@@ -20,9 +20,8 @@ from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
 from benchmarks.config.listing import listed
 from benchmarks.config.options import parser
-from results import cli
+from results import cli, writer
 from results.forms import data_alone, tell
-from results.writer import write
 
 if TYPE_CHECKING:
     from benchmarks.data.cache import OneView
@@ -154,7 +153,7 @@ def _run_all(
     earlier = stored(store, done, prepared[0].session.machine_id)
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
-        write(options.write_ids, "".join(f"{one}\n" for one in ids))
+        writer.write(options.write_ids, "".join(f"{one}\n" for one in ids))
     _show_results(prepared, store, options, out)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO, get_args
 
 from benchmarks.config.options import add
-from results import cli
+from results import cli, writer
 from results.forms import add_forms, data_alone, write_rows
 from results.vocabulary import Device, Precision
-from results.writer import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +60,7 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
         tell=lambda text: print(text, flush=True),
     )
     if options.output:
-        write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
+        writer.write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
     if options.form:
         write_rows([limits_table(limits)], options.form, out)
     else:

@@ -15,11 +15,10 @@ from typing import IO, Any
 from benchmarks.config.options import add
 from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
-from results import cli
+from results import cli, writer
 from results.forms import add_forms, data_alone, write_rows
 from results.table import Cell as TableCell
 from results.table import Column, Table, show
-from results.writer import write
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
                     done.append(result)
             if options.output:  # after each: what is cut short leaves what it had
                 text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
-                write(options.output, text)
+                writer.write(options.output, text)
     _show(done, options.form, out)
     for cell, why in failed.items():
         print(f"failed: {cell}: {why}", file=sys.stderr)

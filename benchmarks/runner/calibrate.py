@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 
+from results.writer import write
+
 _SIZE = 384  # of the square matrices: they fit a core's cache
 _SECONDS = 0.12  # of products; the best counts
 _LOOP = 400_000
@@ -50,7 +52,7 @@ def calibrated(machine_id: str) -> Calibration:
             )
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        write(path, json.dumps(asdict(found)))
     return found
 
 

@@ -127,8 +127,9 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
                 Text.assemble(
                     (f"{'worse' if worse else 'better'}: ", "red" if worse else "green"),
                     f"{clean(trend.series.label)}, {metric.title} {step.found.before:.4g} -> "
-                    f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}), first "
-                    f"run {step.execution} of {point.started_at:%Y-%m-%d %H:%M}; "
+                    f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}; drift "
+                    f"floor {step.found.floor:.1%}), first run {step.execution} of "
+                    f"{point.started_at:%Y-%m-%d %H:%M}; "
                     f"changed there: {', '.join(step.changed) or 'neither commit nor versions'}",
                 ),
                 soft_wrap=not out.is_terminal,

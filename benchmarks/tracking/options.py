@@ -77,9 +77,9 @@ def parser() -> argparse.ArgumentParser:
     history.add_argument(
         "--minimum-segment",
         type=positive,
-        default=4,
+        default=6,
         metavar="POINTS",
-        help="points that a level has to last (default: %(default)s)",
+        help="points that a level has to last, at least 4 (default: %(default)s)",
     )
     history.add_argument(
         "--minimum-size",
