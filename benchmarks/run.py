@@ -169,7 +169,7 @@ def _show_results(
 ) -> None:
     """Say and print what this call was about, and write the report of the store."""
     from report.console import summary
-    from results.forms import write
+    from results.forms import write_rows
     from results.parquet import findings
     from results.views.answers import answers
     from results.views.console import print_answers
@@ -181,7 +181,7 @@ def _show_results(
     frames = Frames.of_runs(runs, climbed).only(asked)
     made = summary(frames)
     if options.form:
-        write(made.tables, options.form, out)
+        write_rows(made.tables, options.form, out)
     else:
         print()
         print_answers(answers(frames))

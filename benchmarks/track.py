@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from benchmarks.tracking.options import parser
 from results import cli
-from results.forms import data_alone, write
+from results.forms import data_alone, write_rows
 from results.views.words import count
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")
     if options.form:
-        write(tables, options.form, out)
+        write_rows(tables, options.form, out)
     return 0
 
 

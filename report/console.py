@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -102,12 +103,12 @@ def _table(view: View, frames: Frames) -> Table:
             ok = panel.of(framework)
             asked = int((panel.runs["framework"] == framework).sum())
             accuracies = ok["test_accuracy"].dropna().tolist()
-            entropy = float(ok["test_cross_entropy"].mean())
-            memory = float(ok["peak_memory_bytes"].max())
+            entropy = _known(ok["test_cross_entropy"].mean())
+            memory = _known(ok["peak_memory_bytes"].max())
             reached = mean_accuracy(ok, frames.predictions)
             took = seconds[panel.name, framework]
             speed, compiling, flops = (
-                float(ok[name].median())
+                _known(ok[name].median())
                 for name in ("images_per_second", "compile_seconds", "achieved_flops")
             )
             table.add(
@@ -125,3 +126,8 @@ def _table(view: View, frames: Frames) -> Table:
                 Cell(significant(flops / 1e9), flops),
             )
     return table
+
+
+def _known(value: Any) -> float:
+    """A number; NaN where pandas has its own null."""
+    return float("nan") if pd.isna(value) else float(value)

@@ -81,7 +81,7 @@ def _parser() -> cli.Parser:
 
 def _show(options: argparse.Namespace) -> None:
     from results.console import print_run, run_table, runs_table
-    from results.forms import data_alone, write
+    from results.forms import data_alone, write_rows
     from results.parquet import findings
     from results.table import show
     from results.views.answers import answers
@@ -92,14 +92,14 @@ def _show(options: argparse.Namespace) -> None:
         if options.run is not None:
             run = _one(options)
             if options.form:
-                write([run_table(run)], options.form, out)
+                write_rows([run_table(run)], options.form, out)
             else:
                 print_run(run)
             return
         runs = _some(_filled(options.store).runs(), options.store)
         table = runs_table(runs if options.all else latest(runs))
         if options.form:
-            write([table], options.form, out)
+            write_rows([table], options.form, out)
         else:
             print_answers(answers(Frames.of_runs(runs, findings.read(options.store))))
             show(table)
@@ -115,8 +115,8 @@ def _some(runs: "pd.DataFrame", path: Path) -> "pd.DataFrame":
 def _one(options: argparse.Namespace) -> "pd.Series":
     """The latest execution of the run that the options name."""
     runs = _filled(options.store).runs()
-    of_run = runs["run_id"].str.startswith(options.run)
-    found = runs[of_run | runs["execution_id"].str.startswith(options.run)]
+    of_run = runs["run_id"].str.startswith(options.run, na=False)
+    found = runs[of_run | runs["execution_id"].str.startswith(options.run, na=False)]
     ids = set(found["run_id"])
     if len(ids) != 1:
         what = f"{len(ids)} runs" if ids else "no run"

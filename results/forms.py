@@ -42,7 +42,7 @@ def data_alone(form: str) -> Iterator[IO[str]]:
         yield out
 
 
-def write(tables: Sequence[Table], form: str, out: IO[str]) -> None:
+def write_rows(tables: Sequence[Table], form: str, out: IO[str]) -> None:
     """Write the rows of all tables: a JSON list of objects, or CSV with one header."""
     rows = [row for table in tables for row in table.records()]
     if form == "json":
@@ -59,6 +59,6 @@ def write(tables: Sequence[Table], form: str, out: IO[str]) -> None:
 def tell(tables: Sequence[Table], form: str, out: IO[str]) -> None:
     """Tables for people, or for programs where a form was asked for."""
     if form:
-        write(tables, form, out)
+        write_rows(tables, form, out)
     else:
         show(*tables)

@@ -99,7 +99,7 @@ _OPTIONS = {
         "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
         "GPU as well, at a cost (docs/method.md)",
         "timeout": "SECONDS: kill a run after so long; 0 is never (default: 20 times its estimate, "
-        "at least 1800; the quick suite has 600)",
+        "at least 1800; the suites quick and demo have 600)",
     },
 }
 _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.items()}

@@ -15,7 +15,7 @@ from typing import IO, get_args
 
 from benchmarks.config.options import add
 from results import cli, writer
-from results.forms import add_forms, data_alone, write
+from results.forms import add_forms, data_alone, write_rows
 from results.vocabulary import Device, Precision
 
 
@@ -62,7 +62,7 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
     if options.output:
         writer.write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
     if options.form:
-        write([limits_table(limits)], options.form, out)
+        write_rows([limits_table(limits)], options.form, out)
     else:
         print(table(limits))
     return 0 if limits.samples else 1

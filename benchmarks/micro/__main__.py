@@ -16,7 +16,7 @@ from benchmarks.config.options import add
 from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
 from results import cli, writer
-from results.forms import add_forms, data_alone, write
+from results.forms import add_forms, data_alone, write_rows
 from results.table import Cell as TableCell
 from results.table import Column, Table, show
 
@@ -185,7 +185,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
             TableCell(f"{ratio.processes} {of}", ratio.processes),
         )
     if form:
-        write([table], form, out)
+        write_rows([table], form, out)
         return
     show(table)
     for (name, architecture, precision, batch), floor in noise(found).items():

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
 from benchmarks.tracking.options import TO_OUTPUT
-from results.forms import write
+from results.forms import write_rows
 from results.stats.vocabulary import CHANGES, ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 from results.table import Cell, Column, Table, clean, show, width_of
 from results.views.words import count
@@ -88,7 +88,7 @@ def tell_verdicts(judged: Sequence[Judged], options: argparse.Namespace, out: IO
     if options.json == TO_OUTPUT:
         out.write(json_text(judged))
     elif options.csv:
-        write([verdicts_table(judged)], "csv", out)
+        write_rows([verdicts_table(judged)], "csv", out)
     else:
         print_verdicts(judged)
     if options.json not in (None, TO_OUTPUT):

@@ -102,12 +102,15 @@ def between(
     *,
     accuracy_margin: float = ACCURACY_MARGIN,
     cross_entropy_margin: float = CROSS_ENTROPY_MARGIN,
+    details: bool = True,
 ) -> list[Outcome]:
     """Every pair of these frameworks, in their order.
 
     Args:
         runs: that differ in framework, seed and repeat only, one row for each of these.
         predictions: of the store; those of other runs are left alone. May be empty.
+        details: with bootstrap intervals and the test of the variances, which take most of the
+            time.
 
     Raises:
         ValueError: a margin that is not above 0.
@@ -118,7 +121,7 @@ def between(
         wanted = predictions["execution_id"].isin(ids) & (predictions["split"] == "test")
         predictions = predictions[wanted]
     return [
-        _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin)
+        _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin, details)
         for a, b in combinations(frameworks, 2)
     ]
 
@@ -130,6 +133,7 @@ def _pair(
     b: str,
     accuracy_margin: float,
     cross_entropy_margin: float,
+    details: bool,
 ) -> Outcome:
     scores = ["test_accuracy", "test_cross_entropy"]
     keyed = runs.assign(
@@ -148,7 +152,14 @@ def _pair(
     accuracy, cross_entropy = (
         (means[f"{name}_a"] - means[f"{name}_b"]).to_numpy(np.float64) for name in scores
     )
-    ratio, ratio_p = brown_forsythe(means["test_accuracy_a"], means["test_accuracy_b"])
+    nan = float("nan")
+    ratio, ratio_p = (
+        brown_forsythe(means["test_accuracy_a"], means["test_accuracy_b"])
+        if details
+        else (nan, nan)
+    )
+    by_accuracy = bootstrap_interval(accuracy) if details else (nan, nan)
+    by_entropy = bootstrap_interval(cross_entropy) if details else (nan, nan)
     given = both["execution_id_a"].tolist() + both["execution_id_b"].tolist()
     names = runs["class_names"].iloc[0] if "class_names" in runs else None
     # Controls are any finished repeats of a paired seed, also where the other has fewer.
@@ -162,8 +173,8 @@ def _pair(
         alone,
         _among(alone, equivalence(accuracy, accuracy_margin)),
         _among(alone, equivalence(cross_entropy, cross_entropy_margin)),
-        bootstrap_interval(accuracy),
-        bootstrap_interval(cross_entropy),
+        by_accuracy,
+        by_entropy,
         tuple(accuracy.tolist()),
         tuple(cross_entropy.tolist()),
         _recalls(finished[finished["execution_id"].isin(given)], predictions, a, names),

@@ -348,7 +348,7 @@ BAD = {
     "batch of none": (["--batch-size", "0"], "'0' is not a whole number, 1 or more"),
     "negative seed": (["--seeds", "-1"], "'-1' is not a whole number"),
     "negative epochs": (["--epochs", "-2"], "'-2' is not a whole number"),
-    "too many threads": (["--threads", "100000"], "this process may use"),
+    "too many threads": (["--threads", "4000"], "this process may use"),
     "unknown option": (["--framworks", "torch"], "did you mean '--frameworks'"),
     "unknown optimizer": (["--optimizer", "sdg"], "did you mean 'sgd'"),
     "too few class weights": (["--class-weights", "1", "2"], "has 3 classes; give a number"),

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from results.forms import data_alone, write
+from results.forms import data_alone, write_rows
 from results.table import Cell, Column, Table, clean, elided, lines, show
 
 
@@ -105,12 +105,12 @@ def test_elided_names_keep_both_ends() -> None:
 
 def test_programs_read_values_and_not_text() -> None:
     out = io.StringIO()
-    write([made()], "json", out)
+    write_rows([made()], "json", out)
     rows = json.loads(out.getvalue())
     assert rows[0]["test_acc"] == 0.478
     assert rows[0]["cross-entropy"] is None  # NaN is no JSON
     out = io.StringIO()
-    write([made(), made(rows=1)], "csv", out)
+    write_rows([made(), made(rows=1)], "csv", out)
     found = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert len(found) == 4
     assert found[0]["epoch_s"] == "12.73"
@@ -119,7 +119,7 @@ def test_programs_read_values_and_not_text() -> None:
 def test_the_data_are_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     with data_alone("json") as out:
         print("progress")
-        write([made()], "json", out)
+        write_rows([made()], "json", out)
     captured = capsys.readouterr()
     assert json.loads(captured.out)
     assert captured.err == "progress\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from results.given import GIVEN
 from results.stats.equivalence import FEWEST
 from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED
 from results.studies.outcome import ACCURACY_MARGIN, Outcome, between
@@ -15,6 +16,10 @@ from results.views.words import count
 
 _QUESTION = "Same accuracy?"
 _PAIRED = 4  # frameworks of which every pair is tested; of more, each against the first
+_ASKED = (
+    *("execution_id", "framework", "seed", "repeat", "status", "parity"),
+    *("test_accuracy", "test_cross_entropy", *(given.column for given in GIVEN)),
+)
 _POINTS = 100 * ACCURACY_MARGIN
 
 
@@ -50,10 +55,13 @@ def same_accuracy(view: View, panel: Panel) -> Answer | None:
 def _outcomes(panel: Panel) -> list[Outcome]:
     """Pairs of frameworks by seed, without what is asked of single galaxies."""
     nothing = pd.DataFrame()
+    runs = panel.runs[[name for name in _ASKED if name in panel.runs]]
     if len(panel.frameworks) <= _PAIRED:
-        return between(panel.runs, nothing, panel.frameworks)
+        return between(runs, nothing, panel.frameworks, details=False)
     first, *others = panel.frameworks
-    return [one for other in others for one in between(panel.runs, nothing, [first, other])]
+    return [
+        one for other in others for one in between(runs, nothing, [first, other], details=False)
+    ]
 
 
 def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[str, str]:
