@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from report.chart import Series
 from results.schema import COPY
 from results.stats.intervals import ENOUGH, Interval, median_of_medians, wilson
 from results.studies import galaxies
@@ -14,13 +15,18 @@ from results.views.views import View
 
 def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     """The epoch seconds of each run, in the order of epochs; runs without any are left out."""
-    times = []
-    for execution in runs["execution_id"]:
-        mine = epochs[epochs["execution_id"] == execution].sort_values("epoch")
-        mine = mine.dropna(subset=["epoch_seconds"])
-        if len(mine):
-            times.append(mine["epoch_seconds"].to_numpy(dtype=np.float64))
-    return times
+    return list(by_process(epochs, runs).values())
+
+
+def by_process(epochs: pd.DataFrame, runs: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """The same by execution_id."""
+    mine = epochs[epochs["execution_id"].isin(runs["execution_id"])]
+    mine = mine.dropna(subset=["epoch_seconds"]).sort_values("epoch", kind="stable")
+    found = {
+        str(name): times.to_numpy(dtype=np.float64)
+        for name, times in mine.groupby("execution_id")["epoch_seconds"]
+    }
+    return {name: found[name] for name in runs["execution_id"] if name in found}
 
 
 def epoch_time(runs: pd.DataFrame, epochs: pd.DataFrame) -> Interval:
@@ -64,6 +70,21 @@ def brackets(intervals: Iterable[Interval]) -> str:
     ranges = [one.n for one in shown if one.is_range]
     text = f" (range of {_span(ranges)})" if ranges else ""
     return text + (" [95 %]" if len(ranges) < len(shown) else "")
+
+
+def interval_mark(name: str, found: Interval, place: float, why: str, text: str) -> Series:
+    """A value with its interval, at a place of a panel with rows."""
+    return Series(
+        name,
+        [found.value],
+        [place],
+        "points",
+        [found.low],
+        [found.high],
+        marker="|",
+        text=[text],
+        why=why,
+    )
 
 
 def bars(processes: Iterable[int]) -> str:

@@ -146,7 +146,7 @@ def figure(maps: Maps, layer: str) -> Figure:
     from matplotlib.colors import Normalize, PowerNorm
     from matplotlib.gridspec import GridSpec
 
-    from report import style
+    from report.figures import style
 
     shown_as = looks(maps.of)
     values = np.concatenate([maps.of[name][layer].ravel() for name in maps.of])
@@ -230,7 +230,7 @@ def _compute(options: argparse.Namespace, scratch: Path) -> int:
 def _draw(maps: Maps, output: Path) -> None:
     import matplotlib as mpl
 
-    from report import style
+    from report.figures import style
 
     output.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(style.RC):
