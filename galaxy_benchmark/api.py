@@ -51,7 +51,7 @@ class Store(stored.Store):
         """
         import pandas as pd
 
-        from report.sections.cells import benches
+        from results.views.cells import benches
         from results.views.views import Frames
 
         rows = [

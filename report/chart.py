@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from report.numbers import NONE, listed, significant
+from results.stats.intervals import Interval
+from results.views.numbers import NONE, listed, significant
 
 Kind = Literal["line", "points", "bar"]
 Log = Literal["", "x", "y", "xy"]
@@ -105,6 +106,21 @@ class Tiles:
 
 
 Shown = Chart | Grids | Tiles
+
+
+def interval_mark(name: str, found: Interval, place: float, why: str, text: str) -> Series:
+    """A value with its interval, at a place of a panel with rows."""
+    return Series(
+        name,
+        [found.value],
+        [place],
+        "points",
+        [found.low],
+        [found.high],
+        marker="|",
+        text=[text],
+        why=why,
+    )
 
 
 def crowded(chart: Chart) -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tracking.drift import between_sessions, judge_apart
+from benchmarks.tracking.drift import between_sessions
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
+from results.stats.drift import judge_apart
 from results.stats.verdict import Verdict, judge
 from results.stats.vocabulary import (
     CHANGES,

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from report.figures import style
-from report.numbers import with_interval
 from report.sections.benches import interval_words
-from report.sections.cells import Bench, Cell
 from results.stats.intervals import Interval
+from results.views.cells import Bench, Cell
 from results.views.looks import plain
+from results.views.numbers import with_interval
 
 
 def rows_figure(

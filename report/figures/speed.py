@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from report.estimates import bar_words, epoch_time, processes
 from report.figures import style
-from report.numbers import significant, with_interval
 from report.sections.speed import PHASES, mean_phases
 from results.stats.intervals import Interval, median_of_medians
+from results.views.estimates import bar_words, epoch_time, processes
 from results.views.looks import plain
+from results.views.numbers import significant, with_interval
 from results.views.views import View
 
 

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from report.chart import Chart, Panel, Rule, Series
-from report.numbers import NONE, fixed, significant
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.means import Mean
 from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sentences
 from results.views.looks import looks
+from results.views.numbers import NONE, fixed, significant
 from results.views.views import Frames
 from results.views.words import count
 

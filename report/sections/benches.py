@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from report.chart import Chart, Panel, Series
-from report.estimates import bars, interval_mark
-from report.numbers import with_interval
+from report.chart import Chart, Panel, Series, interval_mark
 from report.section import Heading, Picture, Section
 from report.sections import ratios
-from report.sections.cells import Bench, Cell, benches
 from results.stats.intervals import Interval, median_of_medians
+from results.views.estimates import bars
+from results.views.numbers import with_interval
 from results.views.views import Frames
 from results.views.words import count, mostly
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from report import chart
 from report.chart import Chart, Grid, Grids, Series
-from report.numbers import NONE
 from report.section import Note, Picture, Section, Table
 from results.schema import COPY
 from results.stats.intervals import Interval, wilson
+from results.views.numbers import NONE
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 

@@ -8,9 +8,9 @@ import pandas as pd
 from report import chart
 from report.chart import Chart, Rule, Series
 from report.endings import ending
-from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
 from results.views.naming import extras
+from results.views.numbers import NONE, fixed, spread
 from results.views.views import Frames, Panel, View
 
 _READING = (

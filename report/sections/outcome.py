@@ -3,13 +3,13 @@
 import pandas as pd
 
 from report.chart import Chart, Panel, Rule, Series
-from report.numbers import NONE, fixed, with_interval
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.equivalence import Equivalence
 from results.stats.intervals import Interval
 from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED, explained
 from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
 from results.studies.outcome_words import sentences
+from results.views.numbers import NONE, fixed, with_interval
 from results.views.views import Frames, View
 from results.views.words import count
 

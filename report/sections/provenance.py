@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from report.cautions import json_object, version_sets
-from report.numbers import NONE, fixed, listed
+from report.cautions import version_sets
 from report.section import Heading, Note, Section, Table
 from results.given import GIVEN, Check
+from results.views.columns import json_object
 from results.views.naming import extras
+from results.views.numbers import NONE, fixed, listed
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 

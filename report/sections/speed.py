@@ -7,18 +7,17 @@ import numpy as np
 import pandas as pd
 
 from report import chart
-from report.chart import MOST_POINTS, Chart, Series
-from report.estimates import (
+from report.chart import MOST_POINTS, Chart, Series, interval_mark
+from report.section import Picture, Section
+from results.stats.intervals import median_of_medians
+from results.views.estimates import (
     bar_words,
     by_process,
     epoch_time,
-    interval_mark,
     interval_words,
     processes,
 )
-from report.numbers import listed, significant, with_interval
-from report.section import Picture, Section
-from results.stats.intervals import median_of_medians
+from results.views.numbers import listed, significant, with_interval
 from results.views.views import Frames, Panel, View
 from results.views.words import count, mostly
 

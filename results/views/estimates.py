@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from report.chart import Series
 from results.schema import COPY
 from results.stats.intervals import ENOUGH, Interval, median_of_medians, wilson
 from results.studies import galaxies
@@ -70,21 +69,6 @@ def brackets(intervals: Iterable[Interval]) -> str:
     ranges = [one.n for one in shown if one.is_range]
     text = f" (range of {_span(ranges)})" if ranges else ""
     return text + (" [95 %]" if len(ranges) < len(shown) else "")
-
-
-def interval_mark(name: str, found: Interval, place: float, why: str, text: str) -> Series:
-    """A value with its interval, at a place of a panel with rows."""
-    return Series(
-        name,
-        [found.value],
-        [place],
-        "points",
-        [found.low],
-        [found.high],
-        marker="|",
-        text=[text],
-        why=why,
-    )
 
 
 def bars(processes: Iterable[int]) -> str:
