@@ -44,7 +44,8 @@ class Store:
     # Writing
 
     def check_writable(self) -> None:
-        """Create the directory and try a write, before hours are spent on runs to keep.
+        """Create the directory and try a write, before hours are spent on runs to keep; remove what
+        killed writers left there.
 
         Raises:
             StoreError: the store cannot be written; the message names directory and remedy.
@@ -53,6 +54,7 @@ class Store:
         with whole_file(probe, self.path) as file:
             file.write(b"probe")
         probe.unlink()
+        remove_stale(self.path)
 
     def append(
         self,

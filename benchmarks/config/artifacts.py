@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.suite import Suite
+from results.writer import clean
 
 CHECKPOINT_SECONDS = 60.0
 CHECKPOINTS = "checkpoints"  # in the store
@@ -94,6 +95,7 @@ def check_writable(directory: Path) -> None:
     """Make the directory and try it, before hours are spent on what is to be kept there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        clean(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmarks.fidelity.options import parser
 from results import cli
+from results.writer import scratch_directory, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,14 +61,14 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity.kills import float32
         from benchmarks.fidelity.kills.matrix import kill_matrix, markdown
 
-        with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-            kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
-            in_float32 = float32.float32_kills(Path(scratch) / "float32", timeout=options.timeout)
+        with scratch_directory() as scratch:
+            kills = kill_matrix(directory=scratch / "kills", timeout=options.timeout)
+            in_float32 = float32.float32_kills(scratch / "float32", timeout=options.timeout)
         table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:
-            Path(options.mutants).write_text(table, encoding="utf-8")
+            write(options.mutants, table)
         good = all(kill.as_it_should_be for kill in kills)
         status |= int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status

@@ -36,6 +36,7 @@ from frameworks.spec.architecture import Architecture, load
 from results.parquet import findings as kept
 from results.store import Store
 from results.vocabulary import Precision, unknown
+from results.writer import scratch_directory
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
         command=" ".join(command),
     )
     findings: list[Finding] = []
-    with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-        parts = _parts(options, networks, _shared(options, Path(scratch)))
+    with scratch_directory() as scratch:
+        parts = _parts(options, networks, _shared(options, scratch))
         count = sum(len(part.cases) + len(part.noise) for part in parts)
         print(f"{count} cases for {', '.join(names)} and the reference", flush=True)
         for number, part in enumerate(parts, start=1):

@@ -7,12 +7,8 @@ reads. Nothing of it is pickled.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import re
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +26,7 @@ from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.version import check_format
+from results.writer import whole_directory
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
 FORMAT = 1  # of a model that states none, too
@@ -128,18 +125,12 @@ def save(
         a disk that is full does not make a run fail that has ended well.
     """
     target = Path(keeping.model)
-    scratch = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        scratch.mkdir(parents=True)
-        _write(backend, config, keeping, epochs, scratch)
-        with contextlib.suppress(FileNotFoundError):
-            target.rename(scratch.with_name(f"{scratch.name}-replaced"))
-        scratch.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_directory(target) as directory:
+            _write(backend, config, keeping, epochs, directory)
     except OSError as error:
         return {"model_error": f"cannot save the model to {target}: {error.strerror or error}"}
-    finally:
-        for left in target.parent.glob(f"{scratch.name}*"):
-            shutil.rmtree(left, ignore_errors=True)
     return {"model": str(target)}
 
 

@@ -27,6 +27,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -66,7 +67,7 @@ def write_json(judged: Sequence[Judged], path: Path) -> None:
         }
         rows.append({"cell": one.label, "metric": one.metric.name, **fields})
     try:
-        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write(path, json.dumps(rows, indent=1) + "\n")
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from results.parquet.files import flush_directory, whole_file
 from results.version import check_format
+from results.writer import whole_file
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 _FACTS = "facts.json"
@@ -93,13 +93,13 @@ class Checkpoints:
             OSError: it cannot be written; those that there are stay.
         """
         newest = self.directory / NEWEST
-        with whole_file(newest, self.directory) as file:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with whole_file(newest) as file:
             file.write(to_bytes(state))
             file.flush()
             os.fsync(file.fileno())  # on the disk before the older ones are touched
             with contextlib.suppress(FileNotFoundError):
                 newest.replace(self.directory / PREVIOUS)
-        flush_directory(self.directory)
 
     def read(self) -> tuple[State | None, list[str]]:
         """The newest state that is whole, None without one; and what is wrong with those before it.

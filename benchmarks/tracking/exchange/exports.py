@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
 from results.stats.intervals import Interval, median_of_medians
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -222,6 +223,6 @@ def _path(output: Path | None) -> Path:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write(path, text)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error

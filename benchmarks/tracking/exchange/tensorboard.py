@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.tracking.history import History, Rows
+from results.writer import whole_file
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -48,7 +49,7 @@ def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
         path = directory / f"{name}-{execution}" / f"events.out.tfevents.{began:.0f}.{execution}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            with whole_file(path) as file:
                 writer = RecordWriter(file)
                 writer.write(
                     Event(wall_time=began, file_version="brain.Event:2").SerializeToString()
