@@ -86,7 +86,7 @@ class Grid:
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
-    values: Sequence[Sequence[float]]
+    counts: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ class Tiles:
 
     names: Sequence[str]
     pngs: Sequence[bytes] = field(repr=False)
+    side: int = 69  # pixels
 
 
 Shown = Chart | Grids | Tiles
@@ -121,11 +122,6 @@ def interval_mark(name: str, found: Interval, place: float, why: str, text: str)
         text=[text],
         why=why,
     )
-
-
-def crowded(chart: Chart) -> bool:
-    """Whether a chart has more marks than are worth drawing."""
-    return sum(len(one.x) for panel in chart.panels for one in panel.series) > MOST_POINTS
 
 
 def as_json(chart: Chart) -> list[dict[str, Any]]:
@@ -178,7 +174,7 @@ def rows(shown: Shown) -> Iterator[list[Any]]:
                 yield from _rows(panel, one)
     elif isinstance(shown, Grids):
         for grid in shown.grids:
-            for name, values in zip(grid.rows, grid.values, strict=True):
+            for name, values in zip(grid.rows, grid.counts, strict=True):
                 for column, value in zip(grid.columns, values, strict=True):
                     yield [grid.title, column, name, _cell(value), "", "", "", "", ""]
     else:
@@ -220,8 +216,8 @@ def seen(shown: Shown) -> str:
 
 
 def _diagonal(grid: Grid) -> str:
-    total = sum(sum(v for v in row if v == v) for row in grid.values)
-    right = sum(row[place] for place, row in enumerate(grid.values) if row[place] == row[place])
+    total = sum(sum(v for v in row if v == v) for row in grid.counts)
+    right = sum(row[place] for place, row in enumerate(grid.counts) if row[place] == row[place])
     return f"{significant(right)} of {significant(total)} on the diagonal"
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results import names
 from results.views.looks import looks, plain
 from results.writer import scratch_directory
 
@@ -235,7 +236,8 @@ def _draw(maps: Maps, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(style.RC):
         for layer in maps.facts["layers"]:
-            path, _ = style.save(figure(maps, layer), f"{maps.name}-{layer}", output)
+            path = names.beneath(output, f"{maps.name}-{layer}", ending=".png")
+            style.save(figure(maps, layer), path, path.with_suffix(".pdf"))
             apart = maps.facts["differences"][layer]
             told = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
             print(f"{path}" + (f"  same weights, largest difference: {told}" if told else ""))

@@ -9,6 +9,7 @@ from report.chart import Chart, Panel, Series, interval_mark
 from report.section import Heading, Picture, Section
 from report.sections import ratios
 from results.stats.intervals import Interval, median_of_medians
+from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
 from results.views.numbers import with_interval
 from results.views.views import Frames

@@ -54,6 +54,7 @@ def tiles(examples: Examples) -> Tiles:
     return Tiles(
         [f"{label}  {examples.class_names[label]}" for label, _ in chosen],
         [_png(examples.images[position]) for _, position in chosen],
+        int(examples.images.shape[1]),
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from report.console import summary_table
 from report.endings import ending
+from report.figures import curves as drawn_curves
 from report.sections import curves, provenance, tables
 from results.store import Store
 from results.views.views import Frames
@@ -79,7 +80,7 @@ def test_the_terminal_says_it_too(store: Store) -> None:
 def test_the_median_reaches_as_far_as_every_run_does(store: Store) -> None:
     frames = Frames.load(store)
     (view,) = frames.finished_views
-    figure = curves.curves_figure(view, frames.epochs)
+    figure = drawn_curves.curves_figure(view, frames.epochs)
     colour = view.looks["torch"].colour
     for axes in figure.axes:
         mine = [line for line in axes.lines if line.get_color() == colour]
