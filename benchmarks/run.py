@@ -78,6 +78,7 @@ def _main(options: argparse.Namespace) -> int:
             resume=options.resume,
             models=options.save_models,
             machine_id=prepared[0].session.machine_id,
+            self_check=not options.no_self_check,
         )
         return _run_all(prepared, views, store, scratch, keeping, options)
 

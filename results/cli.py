@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
+from results import interrupts
+from results.names import in_line, printable
 from results.parquet.files import damage_on_stderr
 from results.vocabulary import near_miss
 
 OK, BAD_INPUT = 0, 2  # exit statuses
+_AGAIN_SECONDS = 0.05
 INSTALLED = False  # set by the dispatcher: help then names `galaxy-benchmark run`
 
 
@@ -28,9 +34,12 @@ class Parser(argparse.ArgumentParser):
         if settings.get("epilog"):
             settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**{**settings, "allow_abbrev": False})
+        # Python's own readers take `1_000`, `nan` and "": none of our options does.
+        for kind, read in {int: whole, float: number, Path: path}.items():
+            self.register("type", kind, read)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
+        self.exit(BAD_INPUT, f"error: {printable(message)}\nSee {self.prog} --help\n")
 
     def parse_args(self, args=None, namespace=None):
         if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
@@ -107,61 +116,130 @@ class _Version(argparse.Action):
         parser.exit(OK)
 
 
-# ---- numbers, for `type=`: what is not one is told in their error
+# ---- numbers and paths, for `type=`: what is not one is told in their error
+
+MOST = 10**6  # of what is counted: steps, processes, pixels
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def natural(text: str) -> int:
-    """0, 1, 2, ..."""
-    return _number(text, int, 0, "a whole number, 0 or more")
+    """0, 1, 2, ... of at most 64 bits"""
+    return int(_number(text, 0, 2**63 - 1, "a whole number, 0 or more", _WHOLE))
 
 
 def positive(text: str) -> int:
-    """1, 2, 3, ..."""
-    return _number(text, int, 1, "a whole number, 1 or more")
+    """1, 2, 3, ... up to `MOST`"""
+    return int(_number(text, 1, MOST, "a whole number, 1 or more", _WHOLE))
+
+
+def whole(text: str) -> int:
+    """A whole number of at most 64 bits"""
+    return int(_number(text, -(2**63), 2**63 - 1, "a whole number", _WHOLE))
+
+
+def number(text: str) -> float:
+    """A finite number"""
+    return float(_number(text, -_LARGEST, _LARGEST, "a number", _DECIMAL))
 
 
 def seconds(text: str) -> float:
     """0 or more, finite"""
-    return _number(text, float, 0, "a number of seconds, 0 or more")
+    return float(_number(text, 0, _LARGEST, "a number of seconds, 0 or more", _DECIMAL))
 
 
 def share(text: str) -> float:
     """0 or more, finite"""
-    return _number(text, float, 0, "a number, 0 or more")
+    return float(_number(text, 0, _LARGEST, "a number, 0 or more", _DECIMAL))
 
 
-def _number(text: str, kind: type, least: int, wanted: str) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not least <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+def path(text: str) -> Path:
+    """A path that is not empty: an empty one would be the working directory"""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"'{in_line(text)}' names no file and no directory")
+    return Path(text)
+
+
+_LARGEST = sys.float_info.max
+
+
+def _number(text: str, least: float, most: float, wanted: str, form: re.Pattern[str]) -> Any:
+    """A number as people write it: `1_000` and the digits of other scripts are none."""
+    shown = in_line(text if len(text) <= 40 else f"{text[:40]}...")
+    if not form.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
+    if form is _WHOLE:
+        value: float = int(text) if len(text) <= 40 else (least - 1 if text[0] == "-" else most + 1)
+    else:
+        value = float(text)
+    if value < least:
+        raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
+    if value > most:
+        limit = f"{most:,}" if form is _WHOLE else "a float holds"
+        raise argparse.ArgumentTypeError(f"'{shown}' is too large; at most {limit}")
     return value
 
 
 # ---- how a command ends
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
+class Interrupted(KeyboardInterrupt):
+    """The command was asked to end, by Ctrl-C or another signal.
+
+    A class of its own: where a KeyboardInterrupt has passed through an `exec`, Python ends by the
+    signal, whoever handled it, and not with the status.
+
+    number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Stopping:
+    """The signals of the command under way.
+
+    number: of the first one so far, 0 without any.
+    """
+
+    number = 0
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Inside, SIGTERM raises Terminated in the main thread, as Ctrl-C raises KeyboardInterrupt.
+def signals_raise() -> Iterator[Stopping]:
+    """Inside, the first signal raises Interrupted; the second ends the process (`interrupts`).
 
     So what is under way is killed, scratch files are removed and what was finished is kept.
     """
+    stopping = Stopping()
+    if threading.current_thread() is not threading.main_thread():  # signals do not reach it
+        yield stopping
+        return
 
-    def interrupt(*_: object) -> NoReturn:
-        raise Terminated
+    def interrupt(number: int, _: object) -> NoReturn:
+        stopping.number = number
+        interrupts.handle(interrupts.end)
+        raise Interrupted(number)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def again(dropped: Any) -> None:
+        """Python drops what is raised in a destructor, or in a callback of its import system."""
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            hook(dropped)
+            return
+        interrupts.handle(interrupt)
+        thread = threading.get_ident()  # it may wait for something that only a signal interrupts
+        arguments = [thread, stopping.number]
+        threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, arguments).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
+    before = interrupts.handle(interrupt)
     try:
-        yield
+        yield stopping
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> int:
@@ -170,23 +248,35 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
     Args:
         command: returns a status, None for 0. Its ValueError or OSError is bad input, printed as
             one message.
-        kept: what to say of finished work after Ctrl-C or SIGTERM; the status is 128 + signal.
+        kept: what to say of finished work after a signal; the status is 128 + signal.
         unread: the status when the reader of the output, such as `head`, has had enough.
     """
+    stopping, status = Stopping(), OK
     try:
-        with sigterm_interrupts(), damage_on_stderr():
+        with signals_raise() as stopping, damage_on_stderr():
             status = command() or OK
         sys.stdout.flush()
-        return status
     except KeyboardInterrupt as interrupt:
+        stopping.number = getattr(interrupt, "number", signal.SIGINT)
+    except Exception as error:
+        if not stopping.number:
+            return _failed(error, unread)
+        # a library has made another error of the signal
+    if stopping.number:
         print("; ".join(filter(None, ["interrupted", kept])), file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
-    except BrokenPipeError:
+        return 128 + stopping.number
+    return status
+
+
+def _failed(error: Exception, unread: int) -> int:
+    """The status after an error, which is told if it is one of the user's."""
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return unread
-    except (ValueError, OSError) as error:
-        print(f"error: {message(error)}", file=sys.stderr)
+    if isinstance(error, ValueError | OSError):
+        print(f"error: {printable(message(error))}", file=sys.stderr)
         return BAD_INPUT
+    raise error
 
 
 def message(error: Exception) -> str:

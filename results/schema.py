@@ -43,7 +43,11 @@ RUN_COLUMNS = _columns(
     ("architecture", "string", "name of the layer list"),
     ("architecture_hash", "string", "hash of the layer list"),
     ("dataset", "string", "demo, galaxy10, galaxy10-decals, or the stem of a file's name"),
-    ("dataset_sha256", "string", "SHA-256 of the source file (demo: of images and labels)"),
+    (
+        "dataset_sha256",
+        "string",
+        "SHA-256 of a published file, else of images and labels as loaded",
+    ),
     ("labels", "string", "label view: native, 4way, 3way, hubble"),
     ("channels", "string", "rgb, or the one channel taken"),
     ("image_height", "int64", "pixels"),
@@ -91,6 +95,7 @@ RUN_COLUMNS = _columns(
     ("compile_seconds", "double", "compiling: a step of each batch shape, then undone"),
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
+    ("self_check_seconds", "double", "checking the trained run (column self_checked)"),
     ("wall_seconds", "double", "the whole process, from start to exit (resumed: the quickstart)"),
     ("peak_memory_bytes", "int64", "highest memory use, bytes"),
     ("peak_memory_kind", "string", "process resident set or device allocator"),
@@ -111,6 +116,12 @@ RUN_COLUMNS = _columns(
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),
     ("parity_checked", "bool", "this configuration passed the parity check; null: not checked"),
+    (
+        "self_checked",
+        "bool",
+        "predictions and weights, asked again in other ways and of the float64 reference, agreed; "
+        "null: not checked",
+    ),
     ("versions", "json", "versions of Python, this project, the framework and its libraries"),
     ("machine", "json", "the machine: processor, memory, system, GPU"),
     ("machine_id", "string", "fingerprint of the machine without what changes by the minute"),
@@ -135,7 +146,7 @@ DERIVED_COLUMNS = _columns(
     ("peak_share", "double", "achieved_flops / peak_flops_per_second"),
     ("roofline_share", "double", "images_per_second x roofline_seconds / batch_size"),
     ("images_per_joule", "double", "training images over all timed epochs / train_joules"),
-    ("own_seconds", "double", "wall_seconds less import, build, stage, compile, train, evaluate"),
+    ("own_seconds", "double", "wall_seconds less the seconds of all phases"),
     ("own_share", "double", "own_seconds / wall_seconds"),
 )
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.door.refusal import FileError
 from results.parquet.files import DamagedFileWarning, StoreError, remove_stale, whole_file
-from results.version import NewerVersionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -341,16 +341,14 @@ class Store:
 
         for _ in range(5):  # a file that is gone was packed since the listing: list again
             tables: list[tuple[Path, pa.Table]] = []
-            skipped: list[tuple[Path, Exception]] = []
+            skipped: list[FileError] = []
             for path in self.files():
                 try:
                     tables.append((path, read_columns(path, columns)))
-                except NewerVersionError:
-                    raise
-                except (OSError, ValueError) as error:  # pyarrow's own errors are among these
-                    skipped.append((path, error))
-            if not any(isinstance(reason, FileNotFoundError) for _, reason in skipped):
+                except FileError as error:
+                    skipped.append(error)
+            if not any(isinstance(reason, FileNotFoundError) for reason in skipped):
                 break
-        for path, reason in skipped:
-            warnings.warn(f"skipped {path}: {reason}", DamagedFileWarning, stacklevel=4)
+        for reason in skipped:
+            warnings.warn(f"skipped {reason}", DamagedFileWarning, stacklevel=4)
         return tables

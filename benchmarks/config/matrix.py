@@ -21,6 +21,8 @@ from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
 from results.vocabulary import Device
 
+MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
+
 
 def matrix(
     suite: Suite,
@@ -126,7 +128,12 @@ def _add_control(block: list[PlannedRun], turn: int) -> None:
 def _check_size(config: RunConfig) -> None:
     """Raises SpecificationError when the pictures are too small; of crops it says which serve."""
     try:
-        config.network()
+        parameters = config.network().parameters()
+        if parameters > MOST_PARAMETERS:
+            raise SpecificationError(
+                f"architecture '{config.architecture.name}' has {parameters:,} parameters on these "
+                f"pictures; at most {MOST_PARAMETERS:,}."
+            )
     except SpecificationError as error:
         whole, crop = config.data.cropped_from, config.data.height
         if not whole:
@@ -199,6 +206,22 @@ def recipes(
         recipe(suite, batch_size=batch_size, class_weights=weights)
         for batch_size in sorted(suite.batch_size)
     ]
+
+
+def rate_note(suite: Suite) -> str:
+    """The learning rates of a suite that leaves the rate open; "" for one that states it."""
+    field = f"{suite.optimizer.__struct_config__.tag}.learning_rate"
+    if suite.optimizer.learning_rate is not None:
+        return ""
+    parts = []
+    if "matched" in suite.parity:
+        parts.append(f"{PROJECT[field]:g}, the project's, in every framework (parity matched)")
+    if "native" in suite.parity:
+        own = [
+            f"{name} {framework(name).native[field]:g}" for name in dict.fromkeys(suite.frameworks)
+        ]
+        parts.append(f"each framework's own (parity native): {', '.join(own)}")
+    return f"learning rate of {field.partition('.')[0]} is left open: {'; '.join(parts)}"
 
 
 def _class_weights(

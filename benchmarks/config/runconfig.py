@@ -28,14 +28,28 @@ from results.vocabulary import (
     Tuning,
 )
 
+# What fields that may be left open now had for a default when the first runs were stored: left out
+# of the hash as it was then.
+_DEFAULT_ONCE = {
+    "adam.learning_rate": 1e-3,
+    "adamw.learning_rate": 1e-3,
+    "adadelta.learning_rate": 1e-3,
+    "adagrad.learning_rate": 1e-3,
+    "sgd.learning_rate": 1e-2,
+    "rmsprop.learning_rate": 1e-3,
+}
+
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
 
 
 class DataView(_Part, frozen=True):
-    """The galaxies as the network sees them. `sha256` is that of the source.
+    """The galaxies as the network sees them. `sha256` is that of a published file, or of the
+    pictures and labels as loaded (in runs stored earlier: of any file).
 
+    label_map: which classes were grouped, where a user said it. twins: pictures of one galaxy were
+    found, by their pixels or coordinates, and stay in one part of the split.
     fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
     crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
     """
@@ -50,6 +64,8 @@ class DataView(_Part, frozen=True):
     classes: int
     image_key: str = "images"
     label_key: str = "ans"
+    label_map: str = ""
+    twins: bool = False
     fraction: float = 1.0
     augmentation: Augmentation = "none"
     cropped_from: int = 0
@@ -156,10 +172,13 @@ def identity(part: msgspec.Struct) -> dict[str, Any]:
     Leaving defaults out lets a field be added later without changing the hash of earlier runs.
     """
     tree: dict[str, Any] = {}
-    if part.__struct_config__.tag is not None:
-        tree[str(part.__struct_config__.tag_field)] = part.__struct_config__.tag
+    tag = part.__struct_config__.tag
+    if tag is not None:
+        tree[str(part.__struct_config__.tag_field)] = tag
     for name, default in _defaults(type(part)):
         value = getattr(part, name)
+        if value == _DEFAULT_ONCE.get(f"{tag}.{name}", msgspec.UNSET):
+            continue
         if default is msgspec.NODEFAULT or value != default:
             tree[name] = _builtin(value)
     return tree

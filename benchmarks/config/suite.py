@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +20,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from results import cli
 from results.vocabulary import (
     AskedDevice,
     Augmentation,
@@ -35,6 +37,13 @@ from results.vocabulary import (
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
 
+MOST_RUNS = 100_000  # of one matrix
+_LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tuning", "precision"),)
+# What a run, or the disk, can hold; beyond it the number is taken for a slip.
+_MOST = {
+    **dict.fromkeys(("epochs", "warmup_epochs", "batch_size", "demo_images"), cli.MOST),
+    **{"processes": 10_000, "threads": 4_096, "image_size": 16_384, "crop_size": 16_384},
+}
 _WORDS = [
     word
     for words in (
@@ -55,6 +64,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `deterministic` sets the frameworks' flags for it (see docs/method.md). `class_weights`
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
+
+    `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
+    one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
 
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
@@ -79,6 +91,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     channels: str = "rgb"
     image_key: str = "images"
     label_key: str = "ans"
+    group_key: str | None = None
+    label_map: str = ""
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
@@ -173,6 +187,12 @@ def check(suite: Suite, *, origin: str) -> None:
     for field in msgspec.structs.fields(Suite):
         value = getattr(suite, field.name)
         require(value != (), field.name, "is empty; name at least one.")
+    for name, most in _MOST.items():
+        value = getattr(suite, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            require(one is None or one <= most, name, f"is {one}; at most {most:,}.")
+    runs = math.prod(len(getattr(suite, name)) for name in _LISTS) * max(suite.processes, 0)
+    require(runs <= MOST_RUNS, "processes", f"makes {runs:,} runs; at most {MOST_RUNS:,}.")
     for batch_size in suite.batch_size:
         require(batch_size >= 1, "batch_size", f"is {batch_size}; must be at least 1.")
     for seed in suite.seeds:
@@ -219,7 +239,8 @@ def check(suite: Suite, *, origin: str) -> None:
     limit = suite.timeout
     require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
     rate = suite.optimizer.learning_rate
-    require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
+    open_or_good = rate is None or 0 < rate < float("inf")
+    require(open_or_good, "learning_rate", f"is {rate}; must be positive.")
     try:
         recipe(suite, batch_size=1)
     except SpecificationError as error:

@@ -7,8 +7,6 @@ reads. Nothing of it is pickled.
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,10 @@ from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.door.arrays import archive
+from results.door.documents import MOST_JSON, json_bytes
+from results.door.refusal import content
+from results.names import file_name
 from results.version import check_format
 from results.writer import whole_directory
 
@@ -76,11 +78,7 @@ class SavedModel:
             ValueError, OSError: the file is absent, damaged, or not of this network.
         """
         path = self.directory / WEIGHTS
-        content = io.BytesIO(path.read_bytes())
-        try:
-            weights = canonical.load(content)
-        except Exception as error:  # a damaged archive raises whatever its bytes come to
-            raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
+        weights = archive(path, "weights", "save the model again")
         if canonical.sha256(weights) != self.about.weights_sha256:
             raise ValueError(f"{path} is not what was saved (its hash differs); save it again")
         canonical.check(weights, self.network)
@@ -108,8 +106,8 @@ class SavedModel:
 
 def directory_name(config: RunConfig) -> str:
     """The name of a run's model: what it is at a glance, and the run's id."""
-    name = f"{config.framework}-{config.architecture.name}-seed{config.seed}-{config.run_id}"
-    return re.sub(r"[^A-Za-z0-9@._-]", "_", name)
+    parts = (config.framework, config.architecture.name, f"seed{config.seed}", config.run_id)
+    return file_name("-".join(parts))
 
 
 def save(
@@ -155,8 +153,8 @@ def _write(
         tested_epoch=epochs["tested_epoch"],
         **keeping.about,
     )
-    content = msgspec.json.format(msgspec.json.encode(about), indent=2)
-    (directory / DESCRIPTION).write_bytes(content + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(about), indent=2)
+    (directory / DESCRIPTION).write_bytes(text + b"\n")
 
 
 def find(directory: Path) -> list[SavedModel]:
@@ -177,9 +175,7 @@ def find(directory: Path) -> list[SavedModel]:
 
 
 def _described(path: Path) -> Description:
-    content = path.read_bytes()
-    try:
-        check_format(msgspec.json.decode(content, type=_Format).format, FORMAT, path)
-        return msgspec.json.decode(content, type=Description)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
+    what, remedy = "the description of a saved model", "save the model again"
+    found = content(path, what, remedy, most=MOST_JSON)
+    check_format(json_bytes(found, _Format, path, what, remedy).format, FORMAT, path)
+    return json_bytes(found, Description, path, what, remedy)

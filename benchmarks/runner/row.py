@@ -30,6 +30,7 @@ def run_row(
     """The row of `runs` (see results/schema.py): what was asked for, and what came out."""
     config = run.config
     row = {
+        **outcome.facts,  # first: what the harness knows is not for a worker to say
         "run_id": run.run_id,
         "cell_id": run.cell_id,
         "task_id": run.task_id,
@@ -72,7 +73,7 @@ def run_row(
         "epochs": config.recipe.epochs,
         "batch_size": config.recipe.batch_size,
         "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
-        "learning_rate": config.recipe.optimizer.learning_rate,
+        "learning_rate": config.recipe.optimizer.rate,
         "recipe": msgspec.to_builtins(config.recipe),
         "config": msgspec.to_builtins(config),
         "wall_seconds": outcome.wall_seconds,
@@ -84,7 +85,6 @@ def run_row(
         "log": outcome.log,
         **limit_columns(run, session.limits.get(config.device)),
         **best_epochs(outcome.epochs),
-        **outcome.facts,
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
     if (checked := session.parity.of(config)) is not None:
@@ -154,7 +154,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """The rows of `predictions`; none when the run did not come to them."""
     if outcome.predictions is None:
         return []
-    with np.load(outcome.predictions, allow_pickle=False) as file:
+    with outcome.predictions.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
     return [
         {

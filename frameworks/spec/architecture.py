@@ -17,8 +17,12 @@ from typing import Any, Literal, get_args, get_type_hints
 import msgspec
 
 from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.recipe import from_table as recipe_from_table
 from results.vocabulary import near_miss
 
+MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
+MOST_LAYERS = 10_000
 DIRECTORY = Path(__file__).parents[1] / "architectures"
 
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "silu"]
@@ -169,6 +173,22 @@ def load(name_or_path: str | Path) -> Architecture:
         SpecificationError: unknown name, unreadable file, malformed TOML, unknown or missing
             field, value out of range; the message names the file, the layer and the field.
     """
+    return load_with_recipe(name_or_path)[0]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a file states of how its network is trained: the recipe, and which of its fields."""
+
+    recipe: Recipe = Recipe()
+    fields: frozenset[str] = frozenset()
+
+
+def load_with_recipe(name_or_path: str | Path) -> tuple[Architecture, Told]:
+    """An architecture, and what the file's [recipe] table states of its training.
+
+    Raises:
+        SpecificationError: as `load`, or a bad recipe.
+    """
     text = str(name_or_path)
     path = Path(text) if text.endswith(".toml") or "/" in text else DIRECTORY / f"{text}.toml"
     if path.parent == DIRECTORY and not path.exists():
@@ -177,7 +197,9 @@ def load(name_or_path: str | Path) -> Architecture:
             f"Known: {', '.join(available())}; or give the path of a .toml file."
         )
     table = read_table(path, "architecture")
-    return from_table(table, origin=str(path), default_name=path.stem)
+    given = table.pop("recipe", {})
+    architecture = from_table(table, origin=str(path), default_name=path.stem)
+    return architecture, Told(recipe_from_table(given, f"{path}: [recipe]"), frozenset(given))
 
 
 def parse(content: str, *, origin: str, default_name: str) -> Architecture:
@@ -191,6 +213,8 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
     layers = table.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
+    if len(layers) > MOST_LAYERS:
+        raise SpecificationError(f"{origin}: {len(layers):,} layers; at most {MOST_LAYERS:,}.")
     for index, layer in enumerate(layers):
         _check_layer_keys(layer, index, origin)
     check_fields(table, Architecture, origin)
@@ -280,8 +304,12 @@ def _check(architecture: Architecture, origin: str) -> None:
             value = getattr(layer, field, None)
             if isinstance(value, int) and value < 1:
                 fail(index, field, f"is {value}; must be at least 1.")
+            if isinstance(value, int) and value > MOST:
+                fail(index, field, f"is {value}; must be at most {MOST:,}.")
         if isinstance(layer, Conv) and min(layer.kernel_size) < 1:
             fail(index, "kernel", f"is {layer.kernel}; must be at least 1.")
+        if isinstance(layer, Conv) and max(layer.kernel_size) > MOST:
+            fail(index, "kernel", f"is {layer.kernel}; must be at most {MOST:,}.")
         if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
             fail(index, "rate", f"is {layer.rate}; must be in [0, 1).")
         if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):

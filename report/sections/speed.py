@@ -30,6 +30,7 @@ PHASES = {
     "compile_seconds": ("compile", "#f0c75e"),
     "train_seconds": ("train", "#c9ced6"),
     "evaluate_seconds": ("evaluate", "#8e97a3"),
+    "self_check_seconds": ("check itself", "#b7c9a8"),
     "other_seconds": ("the harness's own", "#eceff2"),
 }
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from results.door.refusal import FileError
 from results.parquet.files import whole_file
 from results.parquet.reading import read_columns
 from results.parquet.record import FILE_SCHEMA
@@ -56,7 +57,7 @@ def _row_groups(paths: list[Path], taken: list[Path]) -> Iterator[pa.Table]:
     for path in paths:
         try:
             table = read_columns(path, FILE_SCHEMA.names)
-        except (OSError, ValueError):
+        except FileError:
             continue  # damaged, or packed by someone else meanwhile
         executions = table["execution_id"].to_pylist()
         if seen.intersection(executions):

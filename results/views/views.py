@@ -223,7 +223,14 @@ class Frames:
     def tasks(self) -> dict[str, Settings]:
         """What was run, by task_id."""
         distinct = self.runs[["task_id", *OF_STORED]].drop_duplicates("task_id")
-        return {one: stored(*of) for one, *of in distinct.itertuples(index=False)}
+        found: dict[str, dict[str, Any]] = {
+            one: stored(*of) for one, *of in distinct.itertuples(index=False)
+        }
+        # a rate left open under native parity is each framework's own, and no part of the task
+        rates = self.runs.groupby("task_id")["learning_rate"].nunique()
+        for one in rates.index[rates > 1]:
+            found[one].pop("recipe.optimizer.learning_rate", None)
+        return {**found}
 
     @cached_property
     def views(self) -> list[View]:

@@ -279,12 +279,12 @@ def test_unknown_names_suggest_the_near_miss_whatever_their_case():
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(SpecificationError, match=r"cannot read .*gone\.toml: .*No such file"):
+    with pytest.raises(SpecificationError, match=r"gone\.toml: no such file"):
         load(tmp_path / "gone.toml")
-    with pytest.raises(SpecificationError, match=r"cannot read .*directory"):
+    with pytest.raises(SpecificationError, match=r"is a directory"):
         load(f"{tmp_path}/")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecificationError, match=r"cannot read .*binary\.toml: .*decode"):
+    with pytest.raises(SpecificationError, match=r"binary\.toml: cannot be read .*not UTF-8"):
         load(tmp_path / "binary.toml")
 
 
