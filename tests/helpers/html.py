@@ -17,14 +17,20 @@ class Text(html.parser.HTMLParser):
         self.words: list[str] = []
         self.addresses: list[str] = []
         self.tags: list[str] = []
+        self.open = ""
         self.feed(content)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.open = tag
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.open not in ("script", "style"):
+            self.words.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open = ""
 
     @property
     def text(self) -> str:
