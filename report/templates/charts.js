@@ -125,7 +125,9 @@ const Charts = (() => {
       const most = Math.min(0.46 * width, 300);
       return (this.panel.rows || []).map((name) => {
         let text = name;
-        while (text.length > 3 && context.measureText(text).width > most) text = `${text.slice(0, -2).trimEnd()}…`;
+        for (let kept = name.length - 1; kept > 3 && context.measureText(text).width > most; kept--) {
+          text = `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(-Math.floor(kept / 2))}`; // both ends tell names apart
+        }
         return { text, width: context.measureText(text).width };
       });
     }
@@ -152,7 +154,7 @@ const Charts = (() => {
         },
         series: [{}, { paths: () => null, points: { show: false } }],
         axes: [
-          { ...axis, label: panel.x, values: ticks, space: 64 },
+          { ...axis, label: panel.x, values: ticks, space: width < 480 ? 44 : 64 },
           rows
             ? { ...axis, grid: { show: false }, splits: () => rows.map((_, place) => place), values: () => labels.map((one) => one.text), size: Math.max(30, ...labels.map((one) => one.width)) + 14 }
             : { ...axis, label: panel.y, values: ticks, size: 58 },

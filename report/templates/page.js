@@ -75,7 +75,8 @@
     const box = el("input", { type: "checkbox" });
     box.checked = chart.panels.some((panel) => (panel.log || "").includes(axis));
     box.addEventListener("change", () => { make(); for (const plot of plots) { plot.log[axis] = box.checked; plot.draw(); } });
-    tools.prepend(el("label", { class: "button" }, box, " log scale"));
+    const positive = chart.panels.some((panel) => (panel.series || []).some((one) => one.x?.length) && (panel.series || []).every((one) => (one[axis] || []).every((v) => v == null || v > 0)));
+    if (positive) tools.prepend(el("label", { class: "button" }, box, " log scale"));
     new IntersectionObserver((entries, watcher) => {
       if (entries.some((entry) => entry.isIntersecting)) { watcher.disconnect(); make(); }
     }, { rootMargin: "400px" }).observe(host);
