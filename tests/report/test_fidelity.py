@@ -76,7 +76,7 @@ def test_a_climb_on_a_gpu_names_it_and_the_most_exact_precision_comes_first(stor
     (picture,) = blocks(store, Picture)
     assert "an invented GPU" in picture.caption
     assert "invented." not in picture.caption  # the CPU, which computed none of it
-    titles = [axes.get_title() for axes in draw(picture).axes if axes.get_title()]
+    titles = [axes.get_title("left") for axes in draw(picture).axes if axes.get_title("left")]
     assert titles == ["float64", "float32", "tf32", "bfloat16"]
 
 
@@ -119,7 +119,7 @@ def test_an_error_without_a_place_on_the_axis_is_an_arrow_at_its_edge(store, val
     assert [line.get_gid() for line in drawn].count("failed") == 1
     verdicts = {row[0][:2]: (row[-2], row[-1]) for row in blocks(store, Table)[0].rows}
     assert verdicts["R4"] == ("inf", "fails")
-    draw(drawn[0]).savefig(io.BytesIO())
+    drawn[0].figure.savefig(io.BytesIO())
 
 
 def test_a_climb_of_pairs_alone_has_no_figure_of_errors(store):

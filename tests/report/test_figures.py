@@ -270,7 +270,7 @@ def test_results_table_says_demo_and_counts_failures(frames: Frames) -> None:
     assert "test accuracy (DEMO)" in table.header
     assert table.caption.startswith("DEMO DATA")
     assert all(len(row) == len(table.header) == len(table.align) for row in table.rows)
-    assert [row[2] for row in table.rows] == ["3", "3", "2 of 3", "3", "3", "3"]
+    assert [row[4] for row in table.rows] == ["3", "3", "2 of 3", "3", "3", "3"]
     notes = tables.unlike_seeds(view)
     assert len(notes) == 1
     assert "JAX (Flax) 0, 1)" in notes[0].text  # type: ignore[union-attr]

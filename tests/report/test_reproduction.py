@@ -365,7 +365,7 @@ def test_the_papers_figure_has_its_colours_and_lines(tmp_path) -> None:
     assert section is not None
     (picture,) = pictures(section).values()
     axes = draw(picture).axes
-    assert [one.get_title() for one in axes] == [
+    assert [one.get_title("left") for one in axes] == [
         *("3-way: accuracy", "3-way: loss", "4-way: accuracy", "4-way: loss")
     ]
     for one in axes:
