@@ -48,7 +48,9 @@ setup(
         *(f"{PACKAGE}.{folder}.{part}" for folder in FOLDERS for part in find_packages(folder)),
     ],
     package_dir={f"{PACKAGE}.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["**/*.toml", "**/*.json", "**/*.html"]},
+    package_data={
+        "": ["**/*.toml", "**/*.json", "**/*.html", "**/*.css", "**/*.js", "**/*-LICENSE.txt"]
+    },
     cmdclass={"build_py": BuildPy, "sdist": Sdist},
     options={"build": {"build_base": scratch}},
 )

@@ -101,6 +101,7 @@ def _run_all(
     out: IO[str],
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
+    from benchmarks.runner.live import ToldProgress
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
     from benchmarks.runner.session import Tally, check_checkpoints, execute
@@ -120,7 +121,7 @@ def _run_all(
     ]
     tally = Tally()
     tracker = Tracker([run for one in prepared for run in one.runs], prepared[0].estimator)
-    progress = progress_for(tracker)
+    progress = ToldProgress(progress_for(tracker), tracker, store.path, sessions[0].session_id)
     try:
         for one, session in zip(prepared, sessions, strict=True):
             if not one.runs:

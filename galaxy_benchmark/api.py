@@ -116,9 +116,8 @@ class Store(stored.Store):
             ValueError: an unknown section.
             FileNotFoundError: the store has no runs.
         """
-        import matplotlib as mpl
-
-        from report import page, style
+        from report import page
+        from report.figures.drawing import draw
         from results.views.views import Frames
 
         makers = {make: make.__module__.rpartition(".")[2] for make in page.SECTIONS}
@@ -126,9 +125,8 @@ class Store(stored.Store):
             known = ", ".join(dict.fromkeys(makers.values()))
             raise ValueError(f"the report has no section '{section}'; known: {known}")
         frames = Frames.load(self)
-        with mpl.rc_context(style.RC):
-            made = [make(frames) for make, name in makers.items() if name == section]
-        return {one.name: one.figure for one in page.pictures(filter(None, made))}
+        made = [make(frames) for make, name in makers.items() if name == section]
+        return {one.name: draw(one) for one in page.pictures(filter(None, made))}
 
     def _chosen(self, chosen: Mapping[str, Any]) -> "pd.DataFrame":
         runs = self.runs(latest=True)

@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""python -m report: figures, tables and one page from a results store."""
+"""python -m report: one page, figures and tables from a results store."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from report import feature_maps
+from report import feature_maps, figure, serve
 from results import cli
 from results.store import DEFAULT_STORE, Store
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     parser = cli.parser(
         "report",
-        "Draw the report of a results store: one HTML page, figures as PNG and PDF.",
+        "Write the report of a results store: one HTML page with every run in it.",
     )
     parser.add_argument(
         "--store",
@@ -34,8 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="where to write (default: %(default)s)",
     )
+    parser.add_argument(
+        "--figures",
+        action="store_true",
+        help="also every figure as PNG and PDF, with caption and data, in DIR/figures",
+    )
+    parser.add_argument(
+        "--columns",
+        type=int,
+        choices=(1, 2),
+        help="of --figures: as wide as one or two columns of a journal (default: for a screen)",
+    )
     parser.set_defaults(draw=_page)
-    feature_maps.add_command(parser.add_subparsers(title="instead of the page", metavar="COMMAND"))
+    commands = parser.add_subparsers(title="instead of the page", metavar="COMMAND")
+    for one in (figure, feature_maps, serve):
+        one.add_command(commands)
     options = parser.parse_args(arguments)
     return cli.run(partial(options.draw, options))
 
@@ -43,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _page(options: argparse.Namespace) -> None:
     from report import page
 
-    written = page.write(Store(options.store), options.output)
-    print(f"{written.page}: the report, with {len(written.figures) // 2} figures")
-    if not written.figures:
+    figures = options.figures or options.columns is not None
+    written = page.write(Store(options.store), options.output, figures, options.columns)
+    print(f"{written.page}: the report")
+    if written.figures:
+        print(f"{written.figures[0].parent}: {len(written.figures)} files of figures")
+    if not written.finished:
         print("No run finished, so there is no figure; the page says what failed and why.")
 
 

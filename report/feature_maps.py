@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results import names
 from results.views.looks import looks, plain
 from results.writer import scratch_directory
 
@@ -146,7 +147,7 @@ def figure(maps: Maps, layer: str) -> Figure:
     from matplotlib.colors import Normalize, PowerNorm
     from matplotlib.gridspec import GridSpec
 
-    from report import style
+    from report.figures import style
 
     shown_as = looks(maps.of)
     values = np.concatenate([maps.of[name][layer].ravel() for name in maps.of])
@@ -242,12 +243,13 @@ def _compute(options: argparse.Namespace, scratch: Path) -> int:
 def _draw(maps: Maps, output: Path) -> None:
     import matplotlib as mpl
 
-    from report import style
+    from report.figures import style
 
     output.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(style.RC):
         for layer in maps.facts["layers"]:
-            path, _ = style.save(figure(maps, layer), f"{maps.name}-{layer}", output)
+            path = names.beneath(output, f"{maps.name}-{layer}", ending=".png")
+            style.save(figure(maps, layer), path, path.with_suffix(".pdf"))
             apart = maps.facts["differences"][layer]
             told = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
             print(f"{path}" + (f"  same weights, largest difference: {told}" if told else ""))

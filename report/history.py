@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from report import style
+from report.figures import style
 from results.views.looks import looks, plain
 from results.writer import whole_file
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from matplotlib.figure import Figure
-
+from report.chart import Shown
 from results.views.views import Frames
 
 
@@ -12,13 +12,18 @@ from results.views.views import Frames
 class Picture:
     """A figure with its caption (what it shows, n, interval) and how to read it.
 
+    The page draws `shown` in the browser. For papers `report.figures` draws the same with
+    matplotlib, when asked: `kind` names the drawing there, and `of` is what it is given.
+
     Attributes:
         name: file name without ending, unique in the report.
         wide: needs more than a phone's width to be read; scrolls there.
     """
 
     name: str
-    figure: Figure
+    kind: str
+    of: tuple[Any, ...]
+    shown: Shown
     caption: str
     reading: str = ""
     wide: bool = True

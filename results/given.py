@@ -67,19 +67,22 @@ def checks(runs: "pd.DataFrame", parity: str) -> list[Check]:
 def _checks(runs: "pd.DataFrame", parity: str) -> "Iterator[Check]":
     import pandas as pd
 
-    keys = runs[["seed", "repeat"]].fillna(0).astype("int64")
-    # these columns alone: to take rows of a hundred columns is what takes the time
-    slim = runs[["framework", *(given.column for given in GIVEN)]]
-    blocks = slim.groupby([keys["seed"], keys["repeat"]]).indices
-    for seed, repeat in sorted(set(keys.itertuples(index=False, name=None))):
-        group = slim.iloc[blocks[seed, repeat]]
+    keys = runs[["seed", "repeat"]].fillna(0).astype("int64").itertuples(index=False, name=None)
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    frameworks = runs["framework"].tolist()
+    values = {given.column: runs[given.column].tolist() for given in GIVEN}
+    augmented = not runs[AUGMENTATION].isna().all()
+    for seed, repeat in sorted(places):
         for given in GIVEN:
             column = given.column
-            if column == AUGMENTATION and runs[column].isna().all():
+            if column == AUGMENTATION and not augmented:
                 continue  # there was none
             recorded = {
-                framework: "not recorded" if pd.isna(value) else str(value)
-                for framework, value in zip(group["framework"], group[column], strict=True)
+                frameworks[place]: "not recorded" if pd.isna(value) else str(value)
+                for place in places[seed, repeat]
+                for value in [values[column][place]]
             }
             if set(recorded.values()) == {"not recorded"}:
                 verdict = "none"

@@ -11,6 +11,7 @@ import re
 import uuid
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,16 @@ __all__ = ["DEFAULT_STORE", "DamagedFileWarning", "Store", "StoreError"]
 
 DEFAULT_STORE = Path("runs")
 MANY_FILES = 300  # each costs a reader about a millisecond
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What `Store.latest_frames` reads; `history` is of every execution."""
+
+    runs: "pd.DataFrame"
+    epochs: "pd.DataFrame"
+    predictions: "pd.DataFrame"
+    history: "pd.DataFrame"
 
 
 class Store:
@@ -214,6 +225,29 @@ class Store:
         wanted = frames.run_columns(columns)
         table = self._read([*frames.ORDER, *frames.stored_columns(wanted)], latest)
         return frames.runs_frame(table, wanted)
+
+    def latest_frames(self, history: Iterable[str] = ()) -> "Latest":
+        """Runs, epochs and predictions of the latest executions, reading each file once.
+
+        For reports: the frames are those of `runs`, `epochs` and `predictions` with `latest`,
+        without probabilities; `execution_id` of the last two is categorical, which is quick to
+        choose by.
+
+        Args:
+            history: columns of `runs` to give of every execution.
+        """
+        from results.parquet import frames
+        from results.parquet.reading import latest_part
+
+        names = [*frames.ORDER, *frames.stored_columns(frames.run_columns(None)), frames.EPOCHS]
+        table = self._read([*names, *frames.prediction_parts(False)], False)
+        latest = latest_part(table)
+        return Latest(
+            frames.runs_frame(latest, None),
+            frames.epochs_frame(latest, coded=True),
+            frames.predictions_frame(latest, False, coded=True),
+            frames.runs_frame(table, history),
+        )
 
     def table(self, columns: Iterable[str]) -> "pa.Table":
         """Columns of all executions, each once, oldest first, as Arrow holds them.

@@ -1,21 +1,17 @@
 """Which native default is to blame: a ranked chart of what each is worth, and the rest."""
 
-from math import ceil, floor, log10
-
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
-from report import style
+from report.chart import Chart, Panel, Rule, Series
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.means import Mean
 from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sentences
-from results.views.looks import looks, plain
+from results.views.looks import looks
 from results.views.numbers import NONE, fixed, significant
 from results.views.views import Frames
 from results.views.words import count
 
+COLOUR = "#0072B2"
 _LEAD = (
     "A network that is copied layer by layer to another framework still trains differently, "
     "because whatever is not written down takes the framework's own default: how the first "
@@ -53,7 +49,9 @@ def defaults(frames: Frames) -> Section | None:
         blocks.append(
             Picture(
                 f"attribution-{number}",
-                attribution_figure(found, title, _footer(first), demo=first["dataset"] == "demo"),
+                "attribution",
+                (found, title, _footer(first), bool(first["dataset"] == "demo")),
+                attribution_chart(found),
                 _caption(first, found),
                 reading=_READING,
             )
@@ -63,61 +61,59 @@ def defaults(frames: Frames) -> Section | None:
     return Section("defaults", "Which default is to blame?", _LEAD, blocks)
 
 
-def attribution_figure(found: Attribution, title: str, footer: str, *, demo: bool) -> Figure:
+def attribution_chart(found: Attribution) -> Chart:
     """A row for each default by its worth, then what they do together, in all, and the rest."""
+    rows = worths(found)
+    single = len(found.factors)
+    worth = [
+        Series(
+            name,
+            [100 * rows[place][1].mean for place in places],
+            list(places),
+            "points",
+            [100 * rows[place][1].low for place in places],
+            [100 * rows[place][1].high for place in places],
+            colour=colour,
+            why="95 %",
+        )
+        for name, places, colour in (
+            ("mean of both", range(single), COLOUR),
+            ("together", range(single, len(rows)), ""),
+        )
+    ]
+    ways = [
+        Series(
+            name,
+            [100 * getattr(factor, way).mean for factor in found.factors],
+            list(range(single)),
+            "points",
+            colour=COLOUR,
+            marker=marker,
+            hollow=True,
+            faint=True,
+        )
+        for name, way, marker in (("switched on", "on", ">"), ("switched off", "off", "<"))
+    ]
+    moved = [(place, one.early) for place, one in enumerate(found.factors) if one.early > 0]
+    early = Series(
+        "loss moved", [v for _, v in moved], [p for p, _ in moved], "points", colour=COLOUR
+    )
+    names = [name for name, _ in rows]
+    zero = (Rule("x", 0),)
+    panels = [
+        Panel("worth", "points of test accuracy", [*worth, *ways], rows=names, rules=zero),
+        Panel(f"loss of the first {EARLY_STEPS} steps", "moved by", [early], rows=names, log="x"),
+    ]
+    return Chart(panels)
+
+
+def worths(found: Attribution) -> list[tuple[str, Mean]]:
+    """Each default with its worth, then what they do together, in all, and what is left."""
     rows = [(factor.name, factor.worth) for factor in found.factors]
     rows += [(found.rest, found.together), ("all of them", found.total)]
     if found.own is not None and found.unexplained is not None:
         rows += [("the frameworks' own runs", found.own), ("not explained", found.unexplained)]
-    made = style.figure(7.6, 1.6 + 0.26 * len(rows))
-    left, right = made.subplots(1, 2, sharey=True, width_ratios=(2, 1))
-    left.axvline(0, color=style.MUTED, linewidth=0.7)
-    for place, (_, worth) in enumerate(rows):
-        single = place < len(found.factors)
-        colour = "#0072B2" if single else style.INK
-        left.plot([100 * worth.low, 100 * worth.high], [place] * 2, color=colour, linewidth=1.8)
-        left.plot(100 * worth.mean, place, "o", color=colour, markersize=4.5)
-    for place, factor in enumerate(found.factors):
-        for worth, marker in ((factor.on, ">"), (factor.off, "<")):
-            left.plot(
-                100 * worth.mean,
-                place,
-                marker,
-                markerfacecolor="white",
-                markeredgecolor="#0072B2",
-                markersize=4.5,
-                zorder=3 if marker == ">" else 4,
-            )
-        if factor.early > 0:
-            right.plot(factor.early, place, "s", color="#0072B2", markersize=4.5)
-        else:
-            right.annotate(
-                "not at all",
-                (0.03, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=7,
-                color=style.MUTED,
-            )
-    left.axhline(len(found.factors) - 0.5, color=style.FAINT, linewidth=0.8)
-    left.set_yticks(range(len(rows)), [plain(name) for name, _ in rows])
-    left.set_ylim(len(rows) - 0.4, -0.6)
-    left.set_xlabel("worth, points of test accuracy")
-    moved = [factor.early for factor in found.factors if factor.early > 0]
-    right.set_xscale("log")
-    right.xaxis.set_minor_formatter(NullFormatter())
-    if moved:  # whole decades: their labels do not run into each other
-        low = floor(log10(min(moved)))
-        right.set_xlim(10**low, 10 ** max(ceil(log10(max(moved))), low + 1))
-    right.set_xlabel(f"loss moved, first {EARLY_STEPS} steps")
-    for axes in (left, right):
-        axes.grid(axis="x")
-    legend = [
-        Line2D([], [], color="#0072B2", marker="o", label="mean of both, 95 %"),
-        Line2D([], [], ls="none", color="#0072B2", marker=">", mfc="white", label="switched on"),
-        Line2D([], [], ls="none", color="#0072B2", marker="<", mfc="white", label="switched off"),
-    ]
-    return style.finish(made, title, footer, legend=legend, demo=demo)
+    return rows
 
 
 def worth_table(found: Attribution, origin: str, target: str) -> Table:

@@ -4,18 +4,13 @@ with the batch size, energy."""
 from collections.abc import Callable
 
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from report import style
+from report.chart import Chart, Panel, Series, interval_mark
 from report.section import Heading, Picture, Section
 from report.sections import ratios
 from results.stats.intervals import Interval, median_of_medians
 from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
-from results.views.looks import plain
 from results.views.numbers import with_interval
 from results.views.views import Frames
 from results.views.words import count, mostly
@@ -58,14 +53,16 @@ def _throughput(bench: Bench, slug: str) -> Picture:
     )
     return Picture(
         f"bench-{slug}",
-        rows_figure(
+        "rows",
+        given := (
             bench,
             lambda cell: cell.images_per_second,
             lambda cell: cell.runs["images_per_second"].to_numpy(dtype=np.float64),
             f"{bench.name}: training throughput" + (" and the machine's limit" if limited else ""),
             "images per second",
-            roofline=limited,
+            limited,
         ),
+        rows_chart(*given),
         caption=f"Training throughput by framework, tuning, precision and batch size. "
         f"{bench.conditions}. {processes_words(bench)}",
         reading=f"Every small point is one process (its median epoch), the mark the median of "
@@ -73,201 +70,92 @@ def _throughput(bench: Bench, slug: str) -> Picture:
     )
 
 
-def rows_figure(
+def rows_chart(
     bench: Bench,
     value: Callable[[Cell], Interval],
     points: Callable[[Cell], np.ndarray],
     title: str,
     unit: str,
-    *,
     roofline: bool = False,
-) -> Figure:
+) -> Chart:
     """A panel for each batch size, a row for each cell: processes, median, interval, limit."""
-    panels = [
-        [cell for cell in bench.cells if cell.batch_size == size] for size in bench.batch_sizes
-    ]
-    heights = [0.34 * len(cells) + 0.5 for cells in panels]
-    figure = style.figure(8.6, 1.05 + sum(heights) + 0.1 * len(heights))
-    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, cells, size in zip(grid, panels, bench.batch_sizes, strict=True):
+    panels = []
+    for size in bench.batch_sizes:
+        cells = [cell for cell in bench.cells if cell.batch_size == size]
+        series = []
         for place, cell in enumerate(cells):
-            text = with_interval(value(cell))
-            if roofline and cell.median("roofline_share") > 0:
-                text += f" · {100 * cell.median('roofline_share'):.0f} % of roofline"
-            _row(axes, place, cell, value(cell), points(cell), text)
-            if roofline:
-                _limit(axes, place, cell)
-        _frame(axes, cells)
-        axes.set_title(plain(f"batch {size}: {unit}"))
-        style.mark_refused(axes, cells[0].refusal)
-    return style.finish(
-        figure,
-        title,
-        f"{bench.conditions}  ·  points: processes; mark and bar: median and "
-        f"{interval_words(bench)}",
-        legend=_legend(bench, roofline),
-    )
+            found, raw = value(cell), points(cell).tolist()
+            series.append(
+                Series(
+                    f"{cell.look.name}, {cell.tuning}: a process",
+                    raw,
+                    [place - 0.18] * len(raw),
+                    "points",
+                    colour=cell.look.colour,
+                    marker=cell.look.marker,
+                    hollow=cell.tuning != "tuned",
+                    faint=True,
+                    runs=cell.runs["execution_id"].tolist() if len(raw) == len(cell.runs) else (),
+                )
+            )
+            text = with_interval(found)
+            if roofline and cell.median("roofline_seconds") > 0:
+                most = cell.batch_size / cell.median("roofline_seconds")
+                series.insert(
+                    0, Series("roofline", [most], [place], "bar", [0], [most], faint=True)
+                )
+                text += f", {100 * cell.median('roofline_share'):.0f} % of the roofline"
+            why = bars([len(cell.runs)])
+            series.append(interval_mark("median", found, place + 0.16, why, text))
+        names = [f"{cell.look.name}, {cell.tuning}, {cell.precision}" for cell in cells]
+        panels.append(Panel(f"batch {size}: {unit}", unit, series, rows=names, zero=True))
+    return Chart(panels)
 
 
-def _row(
-    axes: Axes, place: int, cell: Cell, interval: Interval, points: np.ndarray, text: str
-) -> None:
-    look = cell.look
-    filled = look.colour if cell.tuning == "tuned" else "white"
-    axes.scatter(
-        points,
-        np.full(len(points), place - 0.18),
-        marker=look.marker,
-        s=15,
-        fc=filled,
-        ec=look.colour,
-        lw=0.8,
-        zorder=3,
-    )
-    if not np.isnan(interval.low):
-        ends = [interval.low, interval.high]
-        axes.plot(ends, [place + 0.16] * 2, color=style.INK, lw=1.6, zorder=4)
-    mark = [place + 0.04, place + 0.28]
-    axes.plot([interval.value] * 2, mark, color=style.INK, lw=2, zorder=4)
-    axes.annotate(
-        text,
-        (1.01, place),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=7,
-        color=style.INK,
-    )
-
-
-def _limit(axes: Axes, place: int, cell: Cell) -> None:
-    """The roofline of the row: the images per second that no layer-wise step exceeds."""
-    seconds = cell.median("roofline_seconds")
-    if not seconds > 0:
-        return
-    most = cell.batch_size / seconds
-    axes.barh(place, most, height=0.8, color=style.FAINT, alpha=0.35, zorder=0)
-    axes.plot([most] * 2, [place - 0.4, place + 0.4], color=style.MUTED, lw=1.4, zorder=1)
-
-
-def _frame(axes: Axes, cells: list[Cell]) -> None:
-    labels = [f"{cell.look.name}, {cell.tuning}, {cell.precision}" for cell in cells]
-    axes.set_yticks(range(len(cells)), [plain(label) for label in labels])
-    for label, cell in zip(axes.get_yticklabels(), cells, strict=True):
-        label.set_color(cell.look.colour)
-        label.set_fontweight("bold" if cell.tuning == "tuned" else "normal")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(cells) - 0.45, -0.55)
-    axes.set_xlim(left=0)
-    axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-
-
-def _legend(bench: Bench, roofline: bool) -> list[Artist]:
-    tunings = {cell.tuning for cell in bench.cells}
-    marks: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            marker="o",
-            ls="",
-            ms=4,
-            mec=style.MUTED,
-            mfc=style.MUTED if tuning == "tuned" else "white",
-            label=f"a process, {tuning}",
+def scaling_chart(bench: Bench) -> Chart:
+    """A panel for each precision, a line for each framework and tuning."""
+    panels = []
+    for precision in dict.fromkeys(cell.precision for cell in bench.cells):
+        cells = [cell for cell in bench.cells if cell.precision == precision]
+        series = []
+        for framework, tuning in dict.fromkeys((cell.framework, cell.tuning) for cell in cells):
+            mine = [cell for cell in cells if (cell.framework, cell.tuning) == (framework, tuning)]
+            found = [cell.images_per_second for cell in mine]
+            series.append(
+                Series(
+                    f"{mine[0].look.name}, {tuning}",
+                    [cell.batch_size for cell in mine],
+                    [one.value for one in found],
+                    low=[one.low for one in found],
+                    high=[one.high for one in found],
+                    colour=mine[0].look.colour,
+                    marker=mine[0].look.marker,
+                    dashed=tuning != "tuned",
+                    why=interval_words(bench),
+                )
+            )
+        limited = [cell for cell in cells if cell.median("roofline_seconds") > 0]
+        if limited:
+            sizes = sorted({cell.batch_size for cell in limited})
+            most = {c.batch_size: c.batch_size / c.median("roofline_seconds") for c in limited}
+            series.append(Series("roofline", sizes, [most[size] for size in sizes], faint=True))
+        panels.append(
+            Panel(precision, "images in a batch", series, "images per second", log="x", zero=True)
         )
-        for tuning in ("idiomatic", "tuned")
-        if tuning in tunings
-    ]
-    marks.append(Line2D([], [], color=style.INK, lw=2, label="median"))
-    if roofline:
-        marks.append(Line2D([], [], color=style.MUTED, lw=1.4, label="roofline"))
-    return marks
+    return Chart(panels)
 
 
 def _scaling(bench: Bench, slug: str) -> Picture:
     return Picture(
         f"scaling-{slug}",
-        scaling_figure(bench),
+        "scaling",
+        (bench,),
+        scaling_chart(bench),
         caption=f"Throughput over the batch size. {bench.conditions}. {processes_words(bench)}",
         reading="Full lines are tuned, broken lines idiomatic; the bars are the "
         f"{interval_words(bench)}. The grey line is the roofline. A line that rises shows that "
         "larger batches use the machine better; where it is flat, they only need more memory.",
     )
-
-
-def scaling_figure(bench: Bench) -> Figure:
-    """A panel for each precision, a line for each framework and tuning."""
-    precisions = list(dict.fromkeys(cell.precision for cell in bench.cells))
-    figure = style.figure(max(4.6, 3.6 * len(precisions)), 3.6)
-    grid = figure.subplots(1, len(precisions), squeeze=False, sharey=True)[0]
-    sizes = bench.batch_sizes
-    for axes, precision in zip(grid, precisions, strict=True):
-        cells = [cell for cell in bench.cells if cell.precision == precision]
-        for framework, tuning in dict.fromkeys((cell.framework, cell.tuning) for cell in cells):
-            mine = [cell for cell in cells if (cell.framework, cell.tuning) == (framework, tuning)]
-            _line(axes, mine)
-        limits = {
-            cell.batch_size: cell.batch_size / cell.median("roofline_seconds")
-            for cell in cells
-            if cell.median("roofline_seconds") > 0
-        }
-        if limits:
-            axes.plot(list(limits), list(limits.values()), color=style.MUTED, lw=1.2, zorder=1)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes, [str(size) for size in sizes])
-        axes.minorticks_off()
-        axes.set_ylim(bottom=0)
-        axes.grid()
-        axes.set_xlabel("images in a batch")
-        axes.set_title(precision)
-    grid[0].set_ylabel("images per second")
-    return style.finish(
-        figure,
-        f"{bench.name}: throughput over the batch size",
-        f"{bench.conditions}  ·  bars: {interval_words(bench)}",
-        legend=[
-            *_scaling_legend(bench),
-            Line2D([], [], color=style.MUTED, lw=1.2, label="roofline"),
-        ],
-    )
-
-
-def _line(axes: Axes, cells: list[Cell]) -> None:
-    look, tuned = cells[0].look, cells[0].tuning == "tuned"
-    found = [cell.images_per_second for cell in cells]
-    values = [interval.value for interval in found]
-    lows = [0 if np.isnan(one.low) else one.value - one.low for one in found]
-    highs = [0 if np.isnan(one.high) else one.high - one.value for one in found]
-    axes.errorbar(
-        [cell.batch_size for cell in cells],
-        values,
-        yerr=[lows, highs],
-        color=look.colour,
-        marker=look.marker,
-        ms=4.5,
-        mfc=look.colour if tuned else "white",
-        ls="-" if tuned else "--",
-        lw=1.3,
-        capsize=2,
-        zorder=3,
-    )
-
-
-def _scaling_legend(bench: Bench) -> list[Artist]:
-    shown = dict.fromkeys((cell.look, cell.tuning) for cell in bench.cells)
-    return [
-        Line2D(
-            [],
-            [],
-            color=look.colour,
-            marker=look.marker,
-            ms=4,
-            mfc=look.colour if tuning == "tuned" else "white",
-            ls="-" if tuning == "tuned" else "--",
-            label=f"{look.name}, {tuning}",
-        )
-        for look, tuning in shown
-    ]
 
 
 def _energy(bench: Bench, slug: str) -> Picture:
@@ -276,13 +164,15 @@ def _energy(bench: Bench, slug: str) -> Picture:
 
     return Picture(
         f"energy-{slug}",
-        rows_figure(
+        "rows",
+        given := (
             bench,
             lambda cell: median_of_medians([[value] for value in points(cell)]),
             points,
             f"{bench.name}: images trained for a joule",
             "images per joule",
         ),
+        rows_chart(*given),
         caption="Images trained for a joule of the GPU's energy, by its own counter (NVML), over "
         f"all training epochs. {bench.conditions}. {processes_words(bench)}",
         reading="Further right is less energy for the same work. Processor, memory and cooling "

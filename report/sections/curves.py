@@ -1,18 +1,14 @@
 """Learning curves, and the epoch in which the validation loss turns."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
-from report import style
+from report import chart
+from report.chart import Chart, Rule, Series
 from report.endings import ending
 from report.section import Picture, Section, Table
-from results.views.looks import Look, plain
 from results.views.naming import extras
 from results.views.numbers import NONE, fixed, spread
 from results.views.views import Frames, Panel, View
@@ -36,7 +32,7 @@ _WEIGHTED = (
     " Class weights: the training loss is weighted by class and the validation loss is not, so do "
     "not compare the two."
 )
-_LINES = {"train": "--", "validation": "-"}
+LINES = {"train": "--", "validation": "-"}
 
 
 def learning(frames: Frames) -> Section | None:
@@ -56,7 +52,9 @@ def learning(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"curves-{view.slug}",
-                curves_figure(view, epochs),
+                "curves",
+                (view, epochs),
+                curves_chart(view, epochs),
                 caption=_caption(view),
                 reading=_READING + (_NESTED if view.first["parity"] == "matched" else ""),
             )
@@ -65,25 +63,80 @@ def learning(frames: Frames) -> Section | None:
     return section if section.blocks else None
 
 
-def curves_figure(view: View, epochs: pd.DataFrame) -> Figure:
-    """A row for each panel: accuracy, loss."""
-    rows = len(view.panels)
-    figure = style.figure(9.6, 0.9 + 2.5 * rows)
-    grid = figure.subplots(rows, 2, squeeze=False)
-    for row, panel in enumerate(view.panels):
-        for axes, measure in zip(grid[row], ("accuracy", "loss"), strict=True):
-            _draw(axes, view, panel, epochs, measure)
-            style.mark_refused(axes, panel.refusal)
-            axes.set_title(plain(f"{panel.name}: {measure}"))
-            if row == rows - 1:
-                axes.set_xlabel("epoch (0 = before training)")
-    return style.finish(
-        figure,
-        "Training and validation, epoch by epoch",
-        f"{view.footer}  ·  line: median over seeds; band: lowest to highest seed",
-        demo=view.demo,
-        legend=_legend(view),
+def curves_chart(view: View, epochs: pd.DataFrame) -> Chart:
+    """Accuracy and loss of each panel by epoch: median, range over seeds, where the loss turns."""
+    return Chart(
+        [
+            chart.Panel(
+                f"{panel.name}: {measure}",
+                "epoch (0 = before training)",
+                list(_lines(view, panel, epochs, measure)),
+                measure,
+                rules=_guess(panel) if measure == "accuracy" else (),
+            )
+            for panel in view.panels
+            for measure in ("accuracy", "loss")
+        ]
     )
+
+
+def _lines(view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> Iterator[Series]:
+    for framework in panel.frameworks:
+        look = view.looks[framework]
+        for split in LINES:
+            name = f"{look.name}, {'training' if split == 'train' else split}"
+            curve = series(epochs, panel.of(framework), split, measure)
+            if curve.empty:
+                continue
+            dashed = split == "train"
+            uneven = curve["n"].min() < curve["n"].max()
+            for tail, ended in tails(epochs, panel.of(framework), split, measure) if uneven else ():
+                if len(tail) > 1 or ended:
+                    yield Series(
+                        f"{name}, one run{' that stopped early' if ended else ''}",
+                        tail.index.tolist(),
+                        tail.tolist(),
+                        colour=look.colour,
+                        dashed=dashed,
+                        faint=True,
+                        width=0.7,
+                    )
+            curve = curve[curve["n"] == curve["n"].max()]
+            several = curve["n"].max() > 1
+            yield Series(
+                name,
+                curve.index.tolist(),
+                curve["median"].tolist(),
+                low=curve["low"].tolist() if several else (),
+                high=curve["high"].tolist() if several else (),
+                colour=look.colour,
+                dashed=dashed,
+                width=1.2 if dashed else 2.0,
+                why="lowest to highest seed",
+            )
+            later = curve[curve.index >= 1]
+            if measure == "loss" and split == "validation" and not later.empty:
+                lowest = int(later["median"].argmin())
+                yield Series(
+                    f"{look.name}, lowest validation loss",
+                    [int(later.index[lowest])],
+                    [float(later["median"].iloc[lowest])],
+                    "points",
+                    colour=look.colour,
+                    marker="v",
+                )
+
+
+def _guess(panel: Panel) -> tuple[Rule, ...]:
+    """What always naming the most common class would reach."""
+    share = majority(panel)
+    return () if share is None else (Rule("y", share, f"most common class: {share:.2f}"),)
+
+
+def majority(panel: Panel) -> float | None:
+    """The share of the most common class; None where it is not known."""
+    counts = panel.ok["class_counts"].iloc[0]
+    return max(counts) / sum(counts) if counts and sum(counts) else None
 
 
 def series(epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str) -> pd.DataFrame:
@@ -98,51 +151,6 @@ def series(epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str) -
     return pd.DataFrame(
         {"median": values.median(), "low": values.min(), "high": values.max(), "n": values.size()}
     )
-
-
-def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> None:
-    widths = style.line_widths(len(panel.frameworks), nested=panel.parity == "matched")
-    for framework, width in zip(panel.frameworks, widths, strict=True):
-        look = view.looks[framework]
-        for split, line in _LINES.items():
-            curve = series(epochs, panel.of(framework), split, measure)
-            if curve.empty:
-                continue
-            thin = width * (1 if split == "validation" else 0.7)
-            _draw_tails(axes, tails(epochs, panel.of(framework), split, measure), look, line, thin)
-            curve = curve[curve["n"] == curve["n"].max()]
-            if curve["n"].max() > 1:
-                axes.fill_between(
-                    curve.index, curve["low"], curve["high"], color=look.colour, alpha=0.13, lw=0
-                )
-            axes.plot(
-                curve.index,
-                curve["median"],
-                line,
-                color=look.colour,
-                lw=thin,
-                marker="o" if len(curve) == 1 else "",
-                ms=4,
-                solid_capstyle="round",
-            )
-            later = curve[curve.index >= 1]
-            if measure == "loss" and split == "validation" and not later.empty:
-                lowest = int(later["median"].argmin())
-                axes.plot(
-                    [later.index[lowest]],
-                    [later["median"].iloc[lowest]],
-                    marker="v",
-                    ms=3.5 + 2.2 * width,
-                    mfc=look.colour,
-                    mec="white",
-                    mew=0.6,
-                    zorder=5,
-                )
-    if measure == "accuracy":
-        _draw_guess(axes, panel)
-    axes.grid(axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.margins(x=0.02)
 
 
 def tails(
@@ -165,19 +173,6 @@ def tails(
     ]
 
 
-def _draw_tails(
-    axes: Axes, found: list[tuple[pd.Series, bool]], look: Look, line: str, width: float
-) -> None:
-    """What is left of each run where others have ended, thinner; a square where it stopped."""
-    for tail, stopped in found:
-        if len(tail) > 1:
-            axes.plot(tail.index, tail, line, color=look.colour, lw=0.5 * width, alpha=0.7)
-        if stopped and line == _LINES["validation"]:
-            axes.plot(
-                tail.index[-1:], tail[-1:], "s", ms=3.5, mfc="white", mec=look.colour, mew=0.9
-            )
-
-
 def _weighted(view: View) -> bool:
     return any(
         words.startswith("class weights")
@@ -186,50 +181,10 @@ def _weighted(view: View) -> bool:
     )
 
 
-def _stopped(view: View) -> bool:
+def stopped(view: View) -> bool:
     return any(
         "stopped" in ending(panel.of(name)) for panel in view.panels for name in panel.frameworks
     )
-
-
-def _draw_guess(axes: Axes, panel: Panel) -> None:
-    """What always naming the most common class would reach."""
-    counts = panel.ok["class_counts"].iloc[0]
-    if not counts:
-        return
-    share = max(counts) / sum(counts)
-    axes.axhline(share, color=style.MUTED, lw=0.8, ls=":")
-    axes.annotate(
-        f"always naming the most common class: {share:.2f}",
-        (1, share),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=6.5,
-        color=style.MUTED,
-        zorder=6,
-        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5},
-    )
-
-
-def _legend(view: View) -> list[Artist]:
-    handles: list[Artist] = [
-        Line2D([], [], color=view.looks[name].colour, lw=2.5, label=view.looks[name].name)
-        for name in view.frameworks
-    ]
-    handles += [
-        Line2D([], [], color=style.INK, ls="-", lw=1.5, label="validation"),
-        Line2D([], [], color=style.INK, ls="--", lw=1.1, label="training"),
-        Line2D([], [], color=style.INK, marker="v", ls="", ms=6, label="lowest validation loss"),
-    ]
-    if _stopped(view):
-        square = {"marker": "s", "ms": 5, "mfc": "white", "mec": style.INK, "ls": ""}
-        handles.append(Line2D([], [], label="stopped early", **square))  # type: ignore[arg-type]
-    if view.seeds > 1:
-        handles.append(Patch(color=style.INK, alpha=0.15, lw=0, label="range over seeds"))
-    return handles
 
 
 def _caption(view: View) -> str:
@@ -242,7 +197,7 @@ def _caption(view: View) -> str:
     )
     return (
         f"Accuracy and loss by epoch. Data: {view.data}. {view.settings.capitalize()}; "
-        f"{view.machine}. {band} {_ENDS if _stopped(view) else ''}"
+        f"{view.machine}. {band} {_ENDS if stopped(view) else ''}"
         f"The loss includes the L2 terms of the network.{_WEIGHTED if _weighted(view) else ''}"
     )
 

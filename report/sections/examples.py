@@ -1,14 +1,13 @@
 """An example galaxy of each class, as the networks were shown it."""
 
-import math
-import textwrap
+import io
 
-from matplotlib.figure import Figure
+import numpy as np
+import numpy.typing as npt
 
-from report import style
+from report.chart import Tiles
 from report.section import Picture, Section
 from results.parquet.examples import Examples
-from results.views.looks import plain
 from results.views.views import Frames
 
 
@@ -28,7 +27,9 @@ def galaxies(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"examples-{number + 1}-{examples.dataset}-{examples.label_view}",
-                examples_figure(examples),
+                "examples",
+                (examples,),
+                tiles(examples),
                 caption=f"The first galaxy kept of each class. Data: {shown}, "
                 f"{examples.label_view} labels, "
                 f"{examples.images.shape[1]}×{examples.images.shape[2]} pixels, "
@@ -44,37 +45,22 @@ def galaxies(frames: Frames) -> Section | None:
     return section if section.blocks else None
 
 
-def examples_figure(examples: Examples) -> Figure:
-    """A tile for each class that has an example, titled with number and name."""
+def tiles(examples: Examples) -> Tiles:
+    """The first picture of each class, with number and name."""
     first: dict[int, int] = {}
     for position, label in enumerate(examples.labels.tolist()):
         first.setdefault(label, position)
-    columns = min(5, max(1, len(first)))
-    rows = math.ceil(len(first) / columns)
-    figure = style.figure(1.85 * columns + 0.2, 2.15 * rows + 0.65)
-    grid = figure.subplots(max(1, rows), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, (label, position) in zip(grid.flat, sorted(first.items()), strict=False):
-        image = examples.images[position]
-        axes.imshow(
-            image if image.shape[-1] == 3 else image[..., 0],
-            cmap="gray",
-            vmin=0,
-            vmax=255,
-            interpolation="nearest",
-        )
-        name = examples.class_names[label]
-        axes.set_title(
-            plain(f"{label}  {_folded(name)}"), fontsize=7, fontweight="normal", loc="left"
-        )
-    return style.finish(
-        figure,
-        "A galaxy of each class",
-        f"Data: {'DEMO (generated galaxies)' if examples.dataset == 'demo' else examples.dataset}",
-        demo=examples.dataset == "demo",
+    chosen = sorted(first.items())
+    return Tiles(
+        [f"{label}  {examples.class_names[label]}" for label, _ in chosen],
+        [_png(examples.images[position]) for _, position in chosen],
+        int(examples.images.shape[1]),
     )
 
 
-def _folded(name: str) -> str:
-    return "\n".join(textwrap.wrap(name, 22))
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(image if image.shape[-1] == 3 else image[..., 0]).save(content, "PNG")
+    return content.getvalue()

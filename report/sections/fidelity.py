@@ -6,19 +6,16 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.transforms import Transform
 
-from report import style
+from report.chart import Chart, Panel, Series
 from report.section import Block, Note, Picture, Section, Table
-from results.views.looks import Look, looks
+from results.views.looks import looks
 from results.views.views import Frames
 from results.views.words import count
 from results.vocabulary import Precision
 
 REFERENCE = "numpy"
+BEYOND = "#b42318"  # the ring around what failed
 _LEAD = (
     "Speeds and accuracies of two frameworks can be compared only when both train the same "
     "network. The ladder gives each framework the same small pieces of work, with the same "
@@ -47,7 +44,7 @@ _DIVERGENCE_READING = (
     "third test is too small to be seen here: in runs from the same changed weights the first ten "
     "steps may not always differ in the same direction."
 )
-_PRECISIONS = get_args(Precision)  # the most exact first
+PRECISIONS = get_args(Precision)  # the most exact first
 _RUNGS = {
     "R0": "inputs",
     "R1": "forward pass and loss",
@@ -72,7 +69,14 @@ def ladder(frames: Frames) -> Section | None:
     measured = ran[drawable & (ran["against"] == REFERENCE)]
     if not measured.empty:
         blocks.append(
-            Picture("fidelity-ladder", _figure(measured), _caption(found), reading=_READING)
+            Picture(
+                "fidelity-ladder",
+                "ladder",
+                (measured,),
+                ladder_chart(measured),
+                _caption(found),
+                reading=_READING,
+            )
         )
     blocks.append(_table(found))
     drawn = found.loc[found["rung"] == "R5c", ["case", "climb_id"]].drop_duplicates()
@@ -81,7 +85,9 @@ def ladder(frames: Frames) -> Section | None:
         blocks.append(
             Picture(
                 "fidelity-divergence",
-                _divergence(curves),
+                "divergence",
+                (curves,),
+                divergence_chart(curves),
                 _divergence_caption(curves),
                 reading=_DIVERGENCE_READING,
             )
@@ -118,137 +124,120 @@ def _verdict(found: pd.DataFrame) -> str:
     return sentence
 
 
-def _figure(against: pd.DataFrame) -> Figure:
+def ladder_chart(against: pd.DataFrame) -> Chart:
     """Error by rung, a panel for each precision, against the reference only."""
-    precisions = [one for one in _PRECISIONS if one in set(against["precision"])]
-    labels = list(dict.fromkeys(zip(against["rung"], against["metric"], strict=True)))
-    labels.sort()
+    labels = sorted(set(zip(against["rung"], against["metric"], strict=True)))
+    names = [f"{rung}  {metric}" for rung, metric in labels]
     drawn = looks(against["framework"])
-    made = style.figure(7.2, 1.7 + 0.27 * len(labels))
-    panels = made.subplots(1, len(precisions), sharey=True, squeeze=False)[0]
-    for axes, precision in zip(panels, precisions, strict=True):
+    panels = []
+    for precision in (one for one in PRECISIONS if one in set(against["precision"])):
         part = against[against["precision"] == precision]
-        for place, (rung, metric) in enumerate(labels):
-            rows = part[(part["rung"] == rung) & (part["metric"] == metric)]
-            if rows.empty:
-                continue
-            for bound in rows.loc[rows["bound"] > 0, "bound"].unique():
-                axes.plot([bound] * 2, [place - 0.36, place + 0.36], color=style.INK, linewidth=1.6)
-            for position, (framework, look) in enumerate(drawn.items()):
-                mine = rows[rows["framework"] == framework]
-                if not mine.empty:
-                    offset = (position - (len(drawn) - 1) / 2) * 0.13
-                    _mark(axes, mine.loc[_shares(mine).idxmax()], place + offset, look)
-        axes.set_xscale("log")
-        axes.set_title(precision)
-        axes.set_xlabel("largest relative error")
-        axes.grid(axis="x")
-    panels[0].set_yticks(range(len(labels)), [f"{rung}  {metric}" for rung, metric in labels])
-    panels[0].invert_yaxis()
-    legend = [
-        Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=look.name)
-        for look in drawn.values()
-    ]
-    legend.append(Line2D([], [], color=style.INK, linewidth=1.6, label="bound"))
-    if (against["status"] == "failed").any():
-        legend.append(
-            Line2D(
-                [],
-                [],
-                linestyle="none",
-                marker="o",
-                markersize=8,
-                markerfacecolor="none",
-                markeredgecolor=style.WARNING,
-                label="beyond its bound",
+        bounded = part[part["bound"] > 0].drop_duplicates(["bound", "rung", "metric"])
+        series = [
+            Series(
+                "bound",
+                bounded["bound"].tolist(),
+                _places(bounded, labels),
+                "points",
+                marker="|",
+                faint=True,
             )
-        )
-    footer = (
-        "Against the float64 NumPy reference; of a rung's cases the error nearest to its bound."
+        ]
+        for position, (framework, look) in enumerate(drawn.items()):
+            mine = part[part["framework"] == framework]
+            if mine.empty:
+                continue
+            offset = (position - (len(drawn) - 1) / 2) * 0.13
+            worst = mine.loc[shares(mine).groupby([mine["rung"], mine["metric"]]).idxmax()]
+            series.append(_errors(look.name, worst, labels, offset, look.colour, look.marker))
+            failed = worst[worst["status"] == "failed"]
+            if len(failed):
+                series.append(_errors("beyond its bound", failed, labels, offset, BEYOND, "ring"))
+        panels.append(Panel(precision, "largest relative error", series, rows=names, log="x"))
+    return Chart(panels)
+
+
+def _errors(
+    name: str,
+    found: pd.DataFrame,
+    labels: list[tuple[str, str]],
+    offset: float,
+    colour: str,
+    marker: str,
+) -> Series:
+    return Series(
+        name,
+        found["value"].tolist(),
+        [place + offset for place in _places(found, labels)],
+        "points",
+        colour=colour,
+        marker=marker,
+        text=[
+            f"{value:.1e} where {bound:.0e} was allowed ({status})"
+            for value, bound, status in zip(
+                found["value"], found["bound"], found["status"], strict=True
+            )
+        ],
     )
-    return style.finish(made, "Error by rung", footer, legend=legend)
 
 
-def _shares(found: pd.DataFrame) -> pd.Series:
+def _places(found: pd.DataFrame, labels: list[tuple[str, str]]) -> list[int]:
+    return [labels.index(key) for key in zip(found["rung"], found["metric"], strict=True)]
+
+
+def divergence_chart(curves: pd.DataFrame) -> Chart:
+    """Relative loss difference by step: pairs of frameworks over the band of the controls."""
+    cases = dict(zip(curves["case"], curves["architecture"], strict=True))
+    networks = list(cases.values())
+    panels = []
+    for case, network in cases.items():
+        part = curves[curves["case"] == case]
+        exact = (part["kind"] == "control") & (part["label"] == "float64")
+        control = (part["kind"] == "control") & ~exact
+        running = so_far(np.stack(part.loc[control, "difference"].tolist()))
+        series = [
+            Series(
+                "each from itself",
+                list(range(1, running.shape[1] + 1)),
+                np.median(running, axis=0).tolist(),
+                low=running.min(0).tolist(),
+                high=running.max(0).tolist(),
+                why="lowest to highest control",
+            )
+        ]
+        for row in part[(part["kind"] == "cross") | exact].to_dict("records"):
+            own = row["kind"] != "cross"
+            both = looks([row["framework"], *([] if own else [row["label"]])])
+            name = both[row["framework"]].name
+            other = "from its own float64" if own else f"and {both[row['label']].name}"
+            series.append(
+                Series(
+                    f"{name} {other}",
+                    list(range(1, len(row["difference"]) + 1)),
+                    so_far(row["difference"]).tolist(),
+                    colour=both[row["framework"]].colour,
+                    dashed=own,
+                )
+            )
+        title = network if networks.count(network) == 1 else titled(case, network)
+        panels.append(Panel(title, "training step", series, "largest loss difference", log="y"))
+    return Chart(panels)
+
+
+def shares(found: pd.DataFrame) -> pd.Series:
     """Error over bound; infinite where it is not a number, or where none was allowed."""
     shares = found["value"] / found["bound"]
     return shares.mask(shares.isna() | (found["bound"] <= 0), np.inf)
 
 
-def _mark(axes: Axes, row: pd.Series, height: float, look: Look) -> None:
-    """One error; ringed where it failed, an arrow at the edge where no axis has a place for it."""
-    drawn = np.isfinite(row["value"]) and row["bound"] > 0
-    place, transform = (row["value"], axes.transData) if drawn else (0.97, _edge(axes))
-    options: dict[str, Any] = {"linestyle": "none", "transform": transform}
-    marker = look.marker if drawn else ">"
-    axes.plot(place, height, marker, color=look.colour, markersize=4, **options)
-    if row["status"] == "failed":
-        ring: dict[str, Any] = {
-            "markerfacecolor": "none",
-            "markeredgecolor": style.WARNING,
-            "markersize": 8,
-        }
-        axes.plot(place, height, "o", gid="failed", **ring, **options)
-
-
-def _edge(axes: Axes) -> Transform:
-    """Along the axis as a share of the panel, upwards in data."""
-    return axes.get_yaxis_transform()
-
-
-def _divergence(curves: pd.DataFrame) -> Figure:
-    """Relative loss difference by step: pairs of frameworks over the band of the controls."""
-    cases = dict(zip(curves["case"], curves["architecture"], strict=True))
-    networks = list(cases.values())
-    columns = min(len(cases), 4)
-    rows = -(-len(cases) // columns)
-    made = style.figure(3.7 * columns + 0.4, 2.2 * rows + 0.8)
-    panels = made.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for unused in panels.flat[len(cases) :]:
-        unused.set_visible(False)
-    for axes, (case, network) in zip(panels.flat, cases.items(), strict=False):
-        part = curves[curves["case"] == case]
-        exact = (part["kind"] == "control") & (part["label"] == "float64")
-        control = (part["kind"] == "control") & ~exact
-        own = np.stack(part.loc[control, "difference"].tolist())
-        running = _so_far(own)
-        steps = np.arange(1, running.shape[1] + 1)
-        axes.fill_between(steps, running.min(0), running.max(0), color=style.FAINT, linewidth=0)
-        axes.plot(steps, np.median(running, axis=0), color=style.MUTED, linewidth=1)
-        for row in part[part["kind"] == "cross"].itertuples():
-            look = looks([row.framework])[row.framework]
-            other = looks([row.label])[row.label]
-            height = _so_far(row.difference)
-            axes.plot(steps, height, color=look.colour, linewidth=1.6)
-            axes.plot(steps, height, color=other.colour, linewidth=1.6, linestyle=(0, (4, 4)))
-        for row in part[exact].itertuples():
-            colour = looks([row.framework])[row.framework].colour
-            axes.plot(steps, _so_far(row.difference), color=colour, linewidth=1.2, linestyle=":")
-        axes.set_yscale("log")
-        axes.set_title(network if networks.count(network) == 1 else _titled(case, network))
-    for axes in panels.flat[max(0, len(cases) - columns) : len(cases)]:
-        axes.set_xlabel("training step")
-        axes.tick_params(labelbottom=True)
-    for axes in panels[:, 0]:
-        axes.set_ylabel("largest loss difference")
-    known = looks([*curves["framework"], *curves.loc[curves["kind"] == "cross", "label"]])
-    legend = [Line2D([], [], color=look.colour, label=look.name) for look in known.values()]
-    legend.append(Line2D([], [], color=style.FAINT, linewidth=6, label="each from itself"))
-    legend.append(
-        Line2D([], [], color=style.INK, linewidth=1.2, linestyle=":", label="from its own float64")
-    )
-    footer = "A line of two colours is the difference between these two frameworks."
-    return style.finish(made, "When float32 trainings part", footer, legend=legend)
-
-
-def _so_far(differences: Any) -> np.ndarray:
+def so_far(differences: Any) -> np.ndarray:
     """The largest up to each step, along the last axis; float32's resolution at least, to be drawn
     on a log scale."""
     largest = np.maximum.accumulate(np.asarray(differences, np.float64), axis=-1)
     return np.maximum(largest, np.finfo(np.float32).eps / 2)
 
 
-def _titled(case: str, network: str) -> str:
+def titled(case: str, network: str) -> str:
     """The network and its head; the classes come before the precision in a case's name."""
     classes = re.search(r"-(\d+)-(?:b?float|tf)", case)
     return f"{network}, {classes[1]} classes" if classes else case
@@ -258,7 +247,7 @@ def _divergence_caption(curves: pd.DataFrame) -> str:
     controls = curves[(curves["kind"] == "control") & (curves["label"] != "float64")]
     number = int(controls.groupby(["case", "framework"]).size().min())
     found = {part for case in curves["case"] for part in case.split("-")}
-    precisions = ", ".join(one for one in _PRECISIONS if one in found)
+    precisions = ", ".join(one for one in PRECISIONS if one in found)
     return (
         f"Relative difference of the training loss, the largest so far, {precisions}. "
         f"Band: lowest to highest of {count(number, 'control')} in each framework; grey line: "

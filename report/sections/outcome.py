@@ -1,19 +1,14 @@
 """Did whole trainings come to the same: intervals over the margin, and a verdict for each pair."""
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from report import style
+from report.chart import Chart, Panel, Rule, Series
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.equivalence import Equivalence
 from results.stats.intervals import Interval
 from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED, explained
 from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
 from results.studies.outcome_words import sentences
-from results.views.looks import plain
 from results.views.numbers import NONE, fixed, with_interval
 from results.views.views import Frames, View
 from results.views.words import count
@@ -36,9 +31,10 @@ _READING = (
     "with few seeds the spread itself is only guessed. All of it is about one test set; other "
     "galaxies would add a spread of their own."
 )
-_COLOURS = {EQUAL: "#0072B2", DIFFERENT: "#D55E00"}
+COLOURS = {EQUAL: "#0072B2", DIFFERENT: "#D55E00"}
+_MOST_SEEDS = 200  # of a row drawn one by one
 # name, unit, scale, decimals, margin
-_MEASURES = (
+MEASURES = (
     ("accuracy", "points", 100, 2, ACCURACY_MARGIN),
     ("cross_entropy", "nats", 1, 4, CROSS_ENTROPY_MARGIN),
 )
@@ -59,7 +55,9 @@ def equivalence(frames: Frames) -> Section | None:
             section.blocks.append(
                 Picture(
                     f"outcome-{view.slug}",
-                    outcome_figure(view, compared),
+                    "outcome",
+                    (view, compared),
+                    outcome_chart(view, compared),
                     caption=_caption(view, compared),
                     reading=_READING,
                 )
@@ -67,6 +65,54 @@ def equivalence(frames: Frames) -> Section | None:
             section.blocks.append(verdict_table(view, compared))
         section.blocks.extend(_notes(view, found))
     return section if section.blocks else None
+
+
+def outcome_chart(view: View, compared: list[tuple[str, Outcome]]) -> Chart:
+    """A row for each pair, a panel for each measure: seeds, mean and interval over the margin."""
+    names = [
+        f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}" for name, one in compared
+    ]
+    panels = []
+    for name, unit, scale, _, margin in MEASURES:
+        series = []
+        for place, (_, outcome) in enumerate(compared):
+            test = test_of(outcome, name)
+            values = [scale * value for value in getattr(outcome, f"{name}_differences")]
+            if len(values) <= _MOST_SEEDS:
+                series.append(
+                    Series(
+                        "a seed",
+                        values,
+                        [place + 0.22] * len(values),
+                        "points",
+                        faint=True,
+                        text=[f"seed {seed}" for seed in outcome.seeds],
+                    )
+                )
+            series.append(
+                Series(
+                    test.verdict,
+                    [scale * test.mean],
+                    [place],
+                    "points",
+                    [scale * test.low],
+                    [scale * test.high],
+                    colour=COLOURS.get(test.verdict, ""),
+                    hollow=test.verdict not in COLOURS,
+                    why="90 %",
+                )
+            )
+        panels.append(
+            Panel(
+                f"test {name.replace('_', '-')}",
+                f"difference, {unit}",
+                series,
+                rows=names,
+                margin=(-scale * margin, scale * margin),
+                rules=(Rule("x", 0),),
+            )
+        )
+    return Chart(panels)
 
 
 def _outcomes(view: View, frames: Frames) -> list[tuple[str, Outcome]]:
@@ -78,66 +124,7 @@ def _outcomes(view: View, frames: Frames) -> list[tuple[str, Outcome]]:
     ]
 
 
-def outcome_figure(view: View, compared: list[tuple[str, Outcome]]) -> Figure:
-    """A row for each pair, a panel for each measure: seeds, mean and interval over the margin."""
-    made = style.figure(8.6, 1.35 + 0.42 * len(compared))
-    panels = made.subplots(1, len(_MEASURES), sharey=True)
-    for axes, (name, unit, scale, _, margin) in zip(panels, _MEASURES, strict=True):
-        axes.axvspan(-scale * margin, scale * margin, color=style.FAINT, alpha=0.6, lw=0)
-        axes.axvline(0, color=style.MUTED, linewidth=0.7)
-        reach = 1.5 * scale * margin
-        for place, (_, outcome) in enumerate(compared):
-            values = [scale * value for value in getattr(outcome, f"{name}_differences")]
-            test = _test(outcome, name)
-            _draw(axes, place, values, test, scale)
-            reach = max(reach, *(1.1 * abs(value) for value in values))
-        limit = max(reach, min(12 * scale * margin, _widest(compared, name, scale)))
-        axes.set_xlim(-limit, limit)
-        axes.set_xlabel(f"difference, {unit}")
-        axes.set_title(f"test {name.replace('_', '-')}")
-    labels = [
-        plain(f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}")
-        for name, one in compared
-    ]
-    panels[0].set_yticks(range(len(compared)), labels)
-    panels[0].set_ylim(len(compared) - 0.4, -0.6)
-    legend = [
-        Patch(color=style.FAINT, label="margin"),
-        *(
-            Line2D([], [], color=colour, marker="o", label=verdict)
-            for verdict, colour in _COLOURS.items()
-        ),
-        Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="white", label=UNDECIDED),
-    ]
-    return style.finish(
-        made,
-        "Equal within the margin? Mean difference with its 90 % interval",
-        f"{view.footer}  ·  small dots: seeds",
-        demo=view.demo,
-        legend=legend,
-    )
-
-
-def _draw(axes: Axes, place: int, values: list[float], test: Equivalence, scale: float) -> None:
-    colour = _COLOURS.get(test.verdict, style.MUTED)
-    axes.plot(values, [place + 0.22] * len(values), "o", color=style.INK, markersize=2, alpha=0.6)
-    axes.plot([scale * test.low, scale * test.high], [place, place], color=colour, linewidth=2)
-    axes.plot(
-        [scale * test.mean],
-        [place],
-        "o",
-        color=colour,
-        markersize=5,
-        markerfacecolor=colour if test.verdict in _COLOURS else "white",
-    )
-
-
-def _widest(compared: list[tuple[str, Outcome]], name: str, scale: float) -> float:
-    tests = [_test(outcome, name) for _, outcome in compared]
-    return 1.1 * scale * max(max(abs(test.low), abs(test.high)) for test in tests)
-
-
-def _test(outcome: Outcome, name: str) -> Equivalence:
+def test_of(outcome: Outcome, name: str) -> Equivalence:
     found = getattr(outcome, name)
     assert isinstance(found, Equivalence)
     return found
@@ -147,8 +134,8 @@ def verdict_table(view: View, compared: list[tuple[str, Outcome]]) -> Table:
     """A row for each pair and measure."""
     rows = []
     for panel, outcome in compared:
-        for name, unit, scale, decimals, margin in _MEASURES:
-            test = _test(outcome, name)
+        for name, unit, scale, decimals, margin in MEASURES:
+            test = test_of(outcome, name)
             interval = Interval(scale * test.mean, scale * test.low, scale * test.high)
             low, high = (scale * bound for bound in getattr(outcome, f"{name}_bootstrap"))
             bootstrap = f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"

@@ -2,24 +2,23 @@
 
 from functools import partial
 from operator import truediv
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from report import style
+from report import chart
+from report.chart import MOST_POINTS, Chart, Series, interval_mark
 from report.section import Picture, Section
-from results.stats.intervals import Interval, median_of_medians
-from results.views.estimates import bar_words, epoch_time, interval_words, processes
-from results.views.looks import plain
+from results.stats.intervals import median_of_medians
+from results.views.estimates import (
+    bar_words,
+    by_process,
+    epoch_time,
+    interval_words,
+    processes,
+)
 from results.views.numbers import listed, significant, with_interval
-from results.views.views import Frames, View
+from results.views.views import Frames, Panel, View
 from results.views.words import count, mostly
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
@@ -51,7 +50,9 @@ def throughput(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"speed-{view.slug}",
-                throughput_figure(view, epochs),
+                "throughput",
+                (view, epochs),
+                throughput_chart(view, epochs),
                 caption=f"Epoch time and throughput. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
                 f"{interval_words(view)}",
@@ -78,7 +79,9 @@ def phases(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"phases-{view.slug}",
-                phases_figure(view),
+                "phases",
+                (view,),
+                phases_chart(view),
                 caption=f"Phases of a run, and compile time alone. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. Phases: means over the runs of a "
                 f"framework, so that they add up ({view.sizes()}). Compile: every run is a "
@@ -99,110 +102,110 @@ def timed(epochs: pd.DataFrame, view: View) -> pd.DataFrame:
     return mine.dropna(subset=["epoch_seconds"])
 
 
-def throughput_figure(view: View, epochs: pd.DataFrame) -> Figure:
-    """A row for each panel: seconds per epoch, images per second."""
-    heights = [0.42 * len(panel.frameworks) + 0.45 for panel in view.panels]
-    figure = style.figure(9.6, 1.05 + sum(heights) + 0.12 * len(heights))
-    grid = figure.subplots(len(view.panels), 2, squeeze=False, height_ratios=heights)
-    for row, panel in enumerate(view.panels):
-        for axes, per_second in zip(grid[row], (False, True), strict=True):
+def throughput_chart(view: View, epochs: pd.DataFrame) -> Chart:
+    """Seconds per epoch and images per second, a row for each framework.
+
+    Every epoch is a point; of more than can be told apart, every process.
+    """
+    every = len(epochs) <= MOST_POINTS / 2
+    panels = []
+    for panel in view.panels:
+        for per_second in (False, True):
+            series: list[Series] = []
             for place, framework in enumerate(panel.frameworks):
-                runs = panel.of(framework)
-                times = processes(epochs, runs)
-                if not times:
-                    continue
-                interval = epoch_time(runs, epochs)
-                if per_second:
-                    images = float(runs["train_images"].median())
-                    times = [images / time for time in times]
-                    interval = interval.through(partial(truediv, images))
-                strip(axes, place, view, framework, times, interval, "" if per_second else " s")
-            frame_strips(axes, panel.frameworks, view, named=not per_second)
-            style.mark_refused(axes, panel.refusal)
+                series += _strip(view, panel, framework, place, epochs, per_second, every)
             what = "images per second" if per_second else "seconds per epoch"
-            axes.set_title(plain(f"{panel.name}: {what}"))
-    return style.finish(
-        figure,
-        "Epoch time and throughput",
-        f"{view.footer}  ·  every point is an epoch, a row of points a process; mark and bar: "
-        f"median of medians with {bar_words(view)}",
-        legend=_epoch_legend(bar_words(view)),
-    )
+            names = [view.looks[name].name for name in panel.frameworks]
+            panels.append(chart.Panel(f"{panel.name}: {what}", what, series, rows=names, zero=True))
+    return Chart(panels)
 
 
-def strip(
-    axes: Axes,
-    place: int,
+def _strip(
     view: View,
+    panel: Panel,
     framework: str,
-    groups: list[npt.NDArray[np.float64]],
-    interval: Interval,
-    unit: str,
-    *,
-    first_hollow: bool = True,
-) -> None:
-    """Raw values as points, a row for each group, with the median and its interval as text too."""
-    look = view.looks[framework]
-    offsets = np.linspace(-0.34, 0.1, len(groups)) if len(groups) > 1 else [-0.12]
-    for offset, values in zip(offsets, groups, strict=True):
-        heights = np.full(len(values), place + offset)
-        hollow = 1 if first_hollow else 0
-        marks: dict[str, Any] = {"marker": look.marker, "s": 13, "lw": 0.7, "zorder": 3}
-        axes.scatter(values[hollow:], heights[hollow:], color=look.colour, alpha=0.55, **marks)
-        axes.scatter(values[:hollow], heights[:hollow], fc="white", ec=look.colour, **marks)
-    below = place + 0.32
-    if not np.isnan(interval.low):
-        axes.plot([interval.low, interval.high], [below] * 2, color=style.INK, lw=1.6, zorder=4)
-    axes.plot([interval.value] * 2, [below - 0.09, below + 0.09], color=style.INK, lw=2, zorder=4)
-    axes.annotate(
-        with_interval(interval) + unit,
-        (1.01, place),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=7,
-        color=style.INK,
+    place: int,
+    epochs: pd.DataFrame,
+    per_second: bool,
+    every: bool,
+) -> list[Series]:
+    runs, look = panel.of(framework), view.looks[framework]
+    found = by_process(epochs, runs)
+    if not found:
+        return []
+    interval = epoch_time(runs, epochs)
+    images = float(runs["train_images"].median())
+    if per_second:
+        interval = interval.through(partial(truediv, images))
+    points = [
+        (float(value), name, number, place + offset)
+        for (name, times), offset in zip(found.items(), _offsets(len(found)), strict=True)
+        for number, value in enumerate(times if every else [float(np.median(times))], start=1)
+    ]
+    raw = Series(
+        f"{look.name}, {'an epoch' if every else 'a process'}",
+        [images / value if per_second else value for value, *_ in points],
+        [height for *_, height in points],
+        "points",
+        colour=look.colour,
+        marker=look.marker,
+        faint=True,
+        text=[f"epoch {number} of those timed" for _, _, number, _ in points] if every else (),
+        runs=[name for _, name, *_ in points],
     )
+    text = with_interval(interval) + ("" if per_second else " s")
+    return [raw, interval_mark("median", interval, place + 0.3, bar_words(view), text)]
 
 
-def frame_strips(axes: Axes, frameworks: list[str], view: View, *, named: bool) -> None:
-    """Names at the left in the frameworks' colours, from zero, first at the top."""
-    names = [view.looks[name].name if named else "" for name in frameworks]
-    axes.set_yticks(range(len(frameworks)), names)
-    for label, name in zip(axes.get_yticklabels(), frameworks, strict=True):
-        label.set_color(view.looks[name].colour)
-        label.set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(frameworks) - 0.5, -0.5)
-    axes.set_xlim(left=0)
-    axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
+def _offsets(number: int) -> list[float]:
+    return np.linspace(-0.34, 0.1, number).tolist() if number > 1 else [-0.12]
 
 
-def phases_figure(view: View) -> Figure:
-    """A row for each panel: stacked phases, compile seconds."""
-    heights = [0.4 * len(panel.frameworks) + 0.45 for panel in view.panels]
-    figure = style.figure(9.6, 1.1 + sum(heights) + 0.12 * len(heights))
-    grid = figure.subplots(
-        len(view.panels), 2, squeeze=False, height_ratios=heights, width_ratios=[1.6, 1]
-    )
-    for (left, right), panel in zip(grid, view.panels, strict=True):
+def phases_chart(view: View) -> Chart:
+    """Stacked phases, and the seconds to compile, a row for each framework."""
+    panels = []
+    for panel in view.panels:
+        means = [mean_phases(panel.of(name)) for name in panel.frameworks]
+        names = [view.looks[name].name for name in panel.frameworks]
+        rows = list(range(len(means)))
+        starts = [0.0] * len(means)
+        stack = []
+        for phase, (words, colour) in PHASES.items():
+            ends = [start + one[phase] for start, one in zip(starts, means, strict=True)]
+            text = [f"{words}: {significant(one[phase])} s" for one in means]
+            stack.append(
+                Series(words, ends, rows, "bar", starts, ends, colour=colour, faint=True, text=text)
+            )
+            starts = ends
+        total = [f"in all: {significant(end)} s" for end in starts]
+        stack.append(Series("in all", starts, rows, "points", marker="|", text=total))
+        compiled: list[Series] = []
         for place, framework in enumerate(panel.frameworks):
-            _stack(left, place, mean_phases(panel.of(framework)))
-            compiled = panel.of(framework)["compile_seconds"].dropna().to_numpy(dtype=np.float64)
-            if compiled.size:
-                groups = [np.array([value]) for value in compiled]
-                interval = median_of_medians(groups)
-                strip(right, place, view, framework, groups, interval, " s", first_hollow=False)
-        for axes, what in ((left, "seconds of a run"), (right, "seconds to compile")):
-            frame_strips(axes, panel.frameworks, view, named=axes is left)
-            style.mark_refused(axes, panel.refusal)
-            axes.set_title(plain(f"{panel.name}: {what}"))
-    return style.finish(
-        figure,
-        "Phases of a run, and compile time",
-        f"{view.footer}  ·  left: means over runs; right: every run, median and {bar_words(view)}",
-        legend=[Patch(color=colour, label=name) for name, colour in PHASES.values()],
+            compiled += _compiled(view, panel, framework, place)
+        for what, series in (("of a run", stack), ("to compile", compiled)):
+            title = f"{panel.name}: seconds {what}"
+            panels.append(chart.Panel(title, "seconds", series, rows=names, zero=True))
+    return Chart(panels)
+
+
+def _compiled(view: View, panel: Panel, framework: str, place: int) -> list[Series]:
+    runs, look = panel.of(framework).dropna(subset=["compile_seconds"]), view.looks[framework]
+    if runs.empty:
+        return []
+    values = runs["compile_seconds"].astype("float64").tolist()
+    interval = median_of_medians([[value] for value in values])
+    raw = Series(
+        f"{look.name}, a run",
+        values,
+        [place + offset for offset in _offsets(len(values))],
+        "points",
+        colour=look.colour,
+        marker=look.marker,
+        faint=True,
+        runs=runs["execution_id"].tolist(),
     )
+    text = f"{with_interval(interval)} s"
+    return [raw, interval_mark("median", interval, place + 0.3, bar_words(view), text)]
 
 
 def mean_phases(runs: pd.DataFrame) -> dict[str, float]:
@@ -216,33 +219,6 @@ def mean_phases(runs: pd.DataFrame) -> dict[str, float]:
     rest = float(wall.mean()) - sum(means.values()) if len(wall) == len(runs) else 0.0
     means["other_seconds"] = max(0.0, rest)
     return means
-
-
-def _stack(axes: Axes, place: int, seconds: dict[str, float]) -> None:
-    start = 0.0
-    for name, (_, colour) in PHASES.items():
-        axes.barh(place, seconds[name], left=start, height=0.62, color=colour, ec="white", lw=0.4)
-        start += seconds[name]
-    axes.annotate(
-        f"{significant(start)} s",
-        (start, place),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=7,
-    )
-    axes.set_xlim(0, max(axes.get_xlim()[1], start * 1.12))
-
-
-def _epoch_legend(bar: str) -> list[Artist]:
-    grey = style.MUTED
-    return [
-        Line2D([], [], marker="o", ls="", color=grey, ms=4, label="one epoch"),
-        Line2D(
-            [], [], marker="o", ls="", mfc="white", mec=grey, ms=4, label="the first epoch timed"
-        ),
-        Line2D([], [], color=style.INK, lw=2, label=f"median and {bar}"),
-    ]
 
 
 def _numbers(view: View, epochs: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,19 +47,20 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
     schema = file.schema_arrow
     names = list(dict.fromkeys(field.name for _, field in wanted))
     fields = {field.name: field for _, field in wanted}
-    there = [name for name in names if name in schema.names]
+    known = Counter(schema.names)  # once: Arrow makes the list anew each time it is asked
+    there = [name for name in names if name in known]
     for name in there:
-        if schema.names.count(name) > 1:
+        if known[name] > 1:
             raise FileError(f"{path}: column '{name}' is there twice")
     # Of a list of rows a part is decoded, where it is a list as we write them.
     paths = [part for part, field in wanted if field.name in there and _as_ours(schema, field)] + [
         name for name in there if not _as_ours(schema, fields[name])
     ]
     table = file.read(columns=paths, use_threads=False)
-    arrays = []
+    arrays, held = [], set(table.column_names)
     for name in names:
         kind = fields[name].type
-        if name not in table.column_names:  # it, or the one field of it that was asked for
+        if name not in held:  # it, or the one field of it that was asked for
             arrays.append(pa.chunked_array([pa.nulls(table.num_rows, kind)]))
             continue
         try:

@@ -77,9 +77,9 @@ def _tasks(table: pa.Table) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(filled, type=found.type)])
 
 
-def epochs_frame(table: pa.Table) -> pd.DataFrame:
-    """A row per execution, epoch and split."""
-    return _exploded(table, EPOCHS, EPOCH_COLUMNS)
+def epochs_frame(table: pa.Table, coded: bool = False) -> pd.DataFrame:
+    """A row per execution, epoch and split; `coded`: with categorical keys."""
+    return _exploded(table, EPOCHS, EPOCH_COLUMNS, coded)
 
 
 def prediction_parts(probabilities: bool) -> list[str]:
@@ -90,22 +90,21 @@ def prediction_parts(probabilities: bool) -> list[str]:
     return [f"{PREDICTIONS}.list.element.{name}" for name in fields]
 
 
-def predictions_frame(table: pa.Table, probabilities: bool) -> pd.DataFrame:
-    """A row per execution and test image; `probabilities` is a float32 array by class."""
+def predictions_frame(table: pa.Table, probabilities: bool, coded: bool = False) -> pd.DataFrame:
+    """A row per execution and test image; `probabilities` is a float32 array by class; `coded`:
+    with categorical keys."""
     columns = [c for c in PREDICTION_COLUMNS if probabilities or c.name != "probabilities"]
-    return _exploded(table, PREDICTIONS, columns)
+    return _exploded(table, PREDICTIONS, columns, coded)
 
 
-def _exploded(table: pa.Table, name: str, columns: Iterable[Column]) -> pd.DataFrame:
+def _exploded(table: pa.Table, name: str, columns: Iterable[Column], coded: bool) -> pd.DataFrame:
     """A row per item of the lists; their integers are never null, so plain int64."""
     lists = table[name].combine_chunks()
     if isinstance(lists, pa.ChunkedArray):  # no rows at all
         lists = pa.array([], type=table.schema.field(name).type)
     parent = pc.list_parent_indices(lists)
     rows = pc.list_flatten(lists)
-    data: dict[str, object] = {
-        key: table[key].take(parent).to_pandas().astype("str") for key in KEYS
-    }
+    data: dict[str, object] = {key: _repeated(table[key], parent, coded) for key in KEYS}
     for column in columns:
         field = rows.type.get_field_index(column.name)
         values = (
@@ -116,6 +115,14 @@ def _exploded(table: pa.Table, name: str, columns: Iterable[Column]) -> pd.DataF
         series = _series(pa.chunked_array([values]), column)
         data[column.name] = series.astype("int64") if column.type == "int64" else series
     return pd.DataFrame(data)
+
+
+def _repeated(values: pa.ChunkedArray, parent: pa.Array, coded: bool) -> pd.Series:
+    """A key for each item of the lists."""
+    if not coded:
+        return values.take(parent).to_pandas().astype("str")
+    found = values.to_pandas().astype("str").astype("category")
+    return pd.Series(found.array.take(parent.to_numpy(zero_copy_only=False)))
 
 
 def _series(values: pa.ChunkedArray, column: Column) -> pd.Series:

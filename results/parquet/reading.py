@@ -95,6 +95,12 @@ def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -
     return table.take(indices(order))
 
 
+def latest_part(table: pa.Table) -> pa.Table:
+    """The rows of the table that count, see `latest_rows`."""
+    rows = latest_rows(table.select(LATEST_BY))
+    return table if len(rows) == table.num_rows else table.take(indices(rows))
+
+
 def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     """The rows that count: one for each run_id, machine_id and experiment, in the table's order.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from results.given import GIVEN
@@ -27,6 +28,10 @@ from results.stats.vocabulary import EQUAL, UNDECIDED
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
+_SCORES = ["test_accuracy", "test_cross_entropy"]
+# All that is asked of a run; frames of a hundred columns are slow to cut.
+_USED = ["framework", "seed", "repeat", "status", "parity", "execution_id", "class_names", *_SCORES]
+_USED += [given.column for given in GIVEN]
 NO_CONTROL = "no control run: within-framework churn unknown"
 SAME_BITS = (
     "the repeats of a seed predict the same throughout, so that they are no control of rounding: "
@@ -115,7 +120,7 @@ def between(
     Raises:
         ValueError: a margin that is not above 0.
     """
-    mine = runs[runs["framework"].isin(frameworks)]
+    mine = runs.loc[runs["framework"].isin(frameworks), [name for name in _USED if name in runs]]
     if len(predictions):
         ids = set(mine["execution_id"])
         wanted = predictions["execution_id"].isin(ids) & (predictions["split"] == "test")
@@ -135,7 +140,7 @@ def _pair(
     cross_entropy_margin: float,
     details: bool,
 ) -> Outcome:
-    scores = ["test_accuracy", "test_cross_entropy"]
+    scores = _SCORES
     keyed = runs.assign(
         seed=runs["seed"].fillna(0).astype("int64"),
         repeat=runs["repeat"].fillna(0).astype("int64"),
@@ -204,6 +209,8 @@ def _left_out(
 def _diverged_alone(runs: pd.DataFrame, a: str, b: str) -> tuple[int, ...]:
     """Seeds and repeats that both tried and one diverged in: their seeds."""
     tried = runs[runs["framework"].isin([a, b])]
+    if not (tried["status"] == "diverged").any():
+        return ()
     table = tried.assign(diverged=tried["status"] == "diverged").pivot_table(
         index=["seed", "repeat"], columns="framework", values="diverged", aggfunc="any"
     )
@@ -280,17 +287,39 @@ def _recalls(
     )
 
 
+def _in_common(
+    answers: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+) -> npt.NDArray[np.int64]:
+    """(runs, images): what each run predicts of the images that all of them were asked about."""
+    if not answers:
+        return np.zeros((0, 0), np.int64)
+    common = answers[0][0]
+    for index, _ in answers[1:]:
+        if not np.array_equal(index, common):
+            common = np.intersect1d(common, index)
+    return np.stack(
+        [
+            predicted
+            if np.array_equal(index, common)
+            else predicted[np.argsort(index)[np.searchsorted(np.sort(index), common)]]
+            for index, predicted in answers
+        ]
+    )
+
+
 def _churn(runs: pd.DataFrame, predictions: pd.DataFrame, a: str) -> Churn | None:
     """None where a seed has no image that all its runs predicted."""
     if not len(predictions):
         return None
     rows = predictions[predictions["execution_id"].isin(runs["execution_id"])]
+    answers = {
+        str(name): (images["index"].to_numpy(), images["predicted"].to_numpy(np.int64))
+        for name, images in rows.groupby("execution_id", observed=True)[["index", "predicted"]]
+    }
     blocks = []
     for _, group in runs.sort_values(["framework", "repeat"]).groupby("seed"):
-        here = rows[rows["execution_id"].isin(group["execution_id"])]
-        table = here.pivot_table(index="execution_id", columns="index", values="predicted")
-        known = group[group["execution_id"].isin(table.index)]
-        predicted = table.loc[known["execution_id"]].dropna(axis=1).to_numpy(np.int64)
+        known = group[group["execution_id"].isin(answers)]
+        predicted = _in_common([answers[name] for name in known["execution_id"]])
         of_a = np.flatnonzero(known["framework"] == a).tolist()
         if not of_a or len(of_a) == len(known) or not predicted.shape[1]:
             return None

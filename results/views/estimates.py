@@ -14,13 +14,18 @@ from results.views.views import View
 
 def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     """The epoch seconds of each run, in the order of epochs; runs without any are left out."""
-    times = []
-    for execution in runs["execution_id"]:
-        mine = epochs[epochs["execution_id"] == execution].sort_values("epoch")
-        mine = mine.dropna(subset=["epoch_seconds"])
-        if len(mine):
-            times.append(mine["epoch_seconds"].to_numpy(dtype=np.float64))
-    return times
+    return list(by_process(epochs, runs).values())
+
+
+def by_process(epochs: pd.DataFrame, runs: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """The same by execution_id."""
+    mine = epochs[epochs["execution_id"].isin(runs["execution_id"])]
+    mine = mine.dropna(subset=["epoch_seconds"]).sort_values("epoch", kind="stable")
+    found = {
+        str(name): times.to_numpy(dtype=np.float64)
+        for name, times in mine.groupby("execution_id")["epoch_seconds"]
+    }
+    return {name: found[name] for name in runs["execution_id"] if name in found}
 
 
 def epoch_time(runs: pd.DataFrame, epochs: pd.DataFrame) -> Interval:

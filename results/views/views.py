@@ -65,9 +65,14 @@ class Panel:
         return refusal(self.checks)
 
     def of(self, framework: str) -> pd.DataFrame:
-        """The finished runs of one framework, by seed and repeat."""
-        found = self.ok[self.ok["framework"] == framework]
-        return found.sort_values(["seed", "repeat"])
+        """The finished runs of one framework, by seed and repeat; not to be changed."""
+        found = self._by_framework.get(framework)
+        return self.ok.iloc[:0] if found is None else found
+
+    @cached_property
+    def _by_framework(self) -> dict[str, pd.DataFrame]:
+        ordered_runs = self.ok.sort_values(["seed", "repeat"])
+        return {str(name): runs for name, runs in ordered_runs.groupby("framework", sort=False)}
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,8 @@ class Frames:
         Raises:
             FileNotFoundError: there is nothing to read.
         """
-        runs = store.runs(latest=True)
+        read = store.latest_frames(HISTORY)
+        runs = read.runs
         found, trainings = findings.read(store.path), findings.read_trainings(store.path)
         if runs.empty and found.empty and trainings.empty:
             raise FileNotFoundError(
@@ -185,14 +191,14 @@ class Frames:
         runs, controls = _parted(_named(runs))
         return cls(
             runs,
-            store.epochs(latest=True),
-            store.predictions(latest=True, probabilities=False),
+            read.epochs,
+            read.predictions,
             store.examples(),
             found,
             findings.read_curves(store.path),
             trainings,
             controls,
-            store.runs(columns=HISTORY),
+            read.history,
         )
 
     def only(self, run_ids: Collection[str]) -> "Frames":

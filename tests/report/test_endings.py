@@ -8,6 +8,7 @@ import pytest
 
 from report.console import summary
 from report.endings import ending
+from report.figures import curves as drawn_curves
 from report.sections import curves, provenance, tables
 from results.store import Store
 from results.views.views import Frames
@@ -75,7 +76,7 @@ def test_the_terminal_says_it_too(store: Store) -> None:
 def test_the_median_reaches_as_far_as_every_run_does(store: Store) -> None:
     frames = Frames.load(store)
     (view,) = frames.finished_views
-    figure = curves.curves_figure(view, frames.epochs)
+    figure = drawn_curves.curves_figure(view, frames.epochs)
     colour = view.looks["torch"].colour
     for axes in figure.axes:
         mine = [line for line in axes.lines if line.get_color() == colour]

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.models import feature_maps as computing
 from benchmarks.models.saved import DESCRIPTION, find
 from report import feature_maps as drawing
-from report import style
 from report.__main__ import main as report
+from report.figures import style
 from tests.conftest import ROOT
 from tests.helpers.small_galaxies import FRAMEWORKS
 

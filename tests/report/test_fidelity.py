@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from report import page
+from report.figures.drawing import draw
 from report.section import Note, Picture, Table
 from report.sections import fidelity
 from results.parquet import findings
@@ -75,7 +76,7 @@ def test_a_climb_on_a_gpu_names_it_and_the_most_exact_precision_comes_first(stor
     (picture,) = blocks(store, Picture)
     assert "an invented GPU" in picture.caption
     assert "invented." not in picture.caption  # the CPU, which computed none of it
-    titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
+    titles = [axes.get_title("left") for axes in draw(picture).axes if axes.get_title("left")]
     assert titles == ["float64", "float32", "tf32", "bfloat16"]
 
 
@@ -93,7 +94,7 @@ def test_what_failed_is_said_in_words_and_not_run_is_not_passed(store):
 def marks(store):
     """(panel, x, y, ringed) of every mark of the figure of errors."""
     (picture,) = [p for p in blocks(store, Picture) if p.name == "fidelity-ladder"]
-    return [line for axes in picture.figure.axes for line in axes.get_lines()]
+    return [line for axes in draw(picture).axes for line in axes.get_lines()]
 
 
 def test_a_failing_mark_is_ringed_even_below_the_loosest_bound(store):
@@ -142,7 +143,7 @@ def test_divergence_curves_stand_beside_their_controls(store):
     keep(store, [finding("R5c", "torch", 2e-6, case="unam-noise")], drawn)
     pictures = {picture.name: picture for picture in blocks(store, Picture)}
     assert "8 controls" in pictures["fidelity-divergence"].caption
-    axes = pictures["fidelity-divergence"].figure.axes[0]
+    axes = draw(pictures["fidelity-divergence"]).axes[0]
     assert axes.collections[0].get_datalim(axes.transData).y1 == pytest.approx(4e-6)
     assert [line.get_linestyle() for line in axes.lines].count(":") == 1
 

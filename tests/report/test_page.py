@@ -1,44 +1,25 @@
 """The whole report: what is written, what it says, and how it refuses."""
 
-import html.parser
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from report import page
+from report import page, payload
 from report.__main__ import main
-from report.console import summary
 from results.store import Store
 from results.views.views import Frames
 from tests.conftest import ROOT
 from tests.helpers.factory import fill, save_synthetic_examples, synthetic_run
-
-
-class Text(html.parser.HTMLParser):
-    """The page's text and the addresses it mentions."""
-
-    def __init__(self, content: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.addresses: list[str] = []
-        self.tags: list[str] = []
-        self.feed(content)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
+from tests.helpers.html import Text, content_of, data_of, value_of
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +27,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> page.Written:
     directory = tmp_path_factory.mktemp("page")
     store = fill(Store(directory / "runs"), architectures=["c2"], seeds=[0, 1], epochs=3)
     save_synthetic_examples(store)
-    return page.write(store, directory / "out")
+    return page.write(store, directory / "out", figures=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +39,11 @@ def test_the_page_is_self_contained(written: page.Written, read: Text) -> None:
     assert read.addresses
     for address in read.addresses:
         assert address.startswith(("data:", "#")), address[:80]
-    assert not {"script", "iframe", "object"} & set(read.tags)
+    assert not {"iframe", "object"} & set(read.tags)
     content = written.page.read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="(.*?)"', content)
+    assert policy is not None
+    assert policy[1].startswith("default-src &#39;none&#39;; script-src &#39;sha256-")
     assert "@import" not in content
     assert "url(" not in content
     for address in read.addresses:  # every link inside the page has a target
@@ -67,22 +51,59 @@ def test_the_page_is_self_contained(written: page.Written, read: Text) -> None:
             assert f'id="{address[1:]}"' in content
 
 
-def test_figures_are_png_of_200_dpi_and_pdf(written: page.Written) -> None:
+def test_the_page_holds_every_row_and_column(written: page.Written) -> None:
+    content = written.page.read_text(encoding="utf-8")
+    store = Store(written.page.parent.parent / "runs")
+    runs = store.runs(latest=True)
+    shown = data_of(content, "runs")
+    details = data_of(content, "details")
+    assert shown["n"] == len(runs) == 6
+    assert {name for name, _ in details["meanings"]} == set(runs.columns)
+    held = {**details["columns"], **shown["columns"]}
+    assert set(runs.columns) <= set(held)
+    for row, accuracy in enumerate(runs["test_accuracy"]):
+        value = value_of(held["test_accuracy"], row)
+        assert math.isnan(accuracy) if value is None else value == pytest.approx(accuracy)
+    epochs = data_of(content, "epochs")
+    assert epochs["starts"][-1] == len(epochs["loss"]) == len(store.epochs(latest=True))
+
+
+@given(values=st.lists(st.none() | st.booleans() | st.integers() | st.floats(0, 1) | st.text()))
+def test_packed_columns_give_their_values_back(values: list[Any]) -> None:
+    if values:
+        packed = payload.unpacked(payload.packed(payload.column(values)))
+        found = [value_of(packed, row) for row in range(len(values))]
+        shown = [
+            one.encode("utf-8", "replace").decode() if isinstance(one, str) else one
+            for one in values
+        ]
+        assert [(type(one), one) for one in found] == [(type(one), one) for one in shown]
+
+
+def test_figures_for_papers_have_data_and_caption_beside_them(written: page.Written) -> None:
     names = {path.stem.split("-")[0] for path in written.figures}
     expected = {"curves", "confusion", "recall", "speed", "phases", "examples", "outcome"}
     assert names == expected
     for path in written.figures:
-        if path.suffix == ".pdf":
-            assert path.read_bytes().startswith(b"%PDF")
-        else:
-            with Image.open(path) as image:
-                assert image.info["dpi"][0] >= 200
-                assert np.asarray(image.convert("L")).std() > 5, "an empty figure"
+        match path.suffix:
+            case ".pdf":
+                assert path.read_bytes().startswith(b"%PDF")
+            case ".png":
+                with Image.open(path) as image:
+                    assert image.info["dpi"][0] >= 200
+                    assert np.asarray(image.convert("L")).std() > 5, "an empty figure"
+            case ".csv":
+                header, *rows = path.read_text(encoding="utf-8").splitlines()
+                assert header == "panel,series,row,x,y,low,high,note,run"
+                assert rows
+            case ".txt":
+                assert "Data: DEMO" in path.read_text(encoding="utf-8")
 
 
 def test_the_page_says_what_a_reader_needs(read: Text) -> None:
     for words in (
         "This is demo data",
+        "Same accuracy?",
         "1 run of 6 did not end well",
         "no result after 600 s",
         "are equal in every framework that finished",
@@ -97,8 +118,8 @@ def test_the_page_says_what_a_reader_needs(read: Text) -> None:
 
 def test_every_figure_says_data_machine_and_n(written: page.Written) -> None:
     content = written.page.read_text(encoding="utf-8")
-    captions = re.findall(r"<figcaption>(.*?)<a", content, re.DOTALL)
-    assert len(captions) == len(written.figures) // 2
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", content, re.DOTALL)
+    assert len(captions) == len(written.figures) // 4
     for caption in captions:
         assert "Data: DEMO" in caption
         if "First galaxy" not in caption and "first galaxy" not in caption:
@@ -106,39 +127,20 @@ def test_every_figure_says_data_machine_and_n(written: page.Written) -> None:
             assert "matched parity" in caption.lower()
 
 
-def content_of(store: Store) -> str:
-    """The page without pixels: the images of its figures are empty files."""
-    frames = Frames.load(store)
-    sections = page.build(frames)
-    empty = store.path.parent / "empty.png", store.path.parent / "empty.pdf"
-    for path in empty:
-        path.write_bytes(b"")
-    return page.render(frames, sections, {one.name: empty for one in page.pictures(sections)})
+def test_every_chart_is_told_in_words_too(written: page.Written) -> None:
+    content = written.page.read_text(encoding="utf-8")
+    told = re.findall(r'<p class="alt">(.*?)</p>', content, re.DOTALL)
+    assert len(told) == content.count('<div class="chart"></div>')
+    assert all(re.search(r"\d", words) for words in told)
 
 
 def test_drawing_twice_gives_the_same_files(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     store.append(synthetic_run(epochs=1)[0])
-    first = {p.name: p.read_bytes() for p in page.write(store, tmp_path / "a").figures}
-    second = {p.name: p.read_bytes() for p in page.write(store, tmp_path / "b").figures}
-    assert len(first) == 2
+    both = [page.write(store, tmp_path / name, figures=True) for name in "ab"]
+    first, second = ({p.name: p.read_bytes() for p in (*w.figures, w.page)} for w in both)
+    assert len(first) == 5
     assert first == second
-
-
-def test_names_are_escaped_in_page_and_figures(tmp_path: Path) -> None:
-    store = Store(tmp_path / "runs")
-    names = ["$x^", "<b>&", "c"]
-    changes = {"class_names": names, "classes": 3, "class_counts": [5, 5, 5]}
-    for framework in ("keras", "<script>alert(1)</script>"):
-        run, epochs, _ = synthetic_run(
-            framework, "a$b_$", epochs=2, dataset="<i>$d$</i>", **changes
-        )
-        rows = [{"split": "test", "index": i, "label": i % 3, "predicted": 0} for i in range(9)]
-        store.append(run, epochs, rows)
-    content = page.write(store, tmp_path / "out").page.read_text(encoding="utf-8")
-    assert "<script" not in content
-    assert "<i>" not in content
-    assert "&lt;script&gt;" in content
 
 
 def test_a_refused_comparison_is_said_in_words(tmp_path: Path) -> None:
@@ -164,73 +166,21 @@ def test_parities_have_figures_of_their_own(tmp_path: Path) -> None:
     assert "initial weights and dropout masks are each framework's own" in text
 
 
-def test_a_store_with_failures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_figure_alone_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "runs")
-    store.append(synthetic_run(status="error", reason="it <broke>", log="Traceback\nlast")[0])
-    store.append(synthetic_run(seed=1, status="skipped", reason=None)[0])
-    output = tmp_path / "out"
-    assert main(["--store", str(store.path), "--output", str(output)]) == 0
-    assert "No run finished" in capsys.readouterr().out
-    text = Text((output / "index.html").read_text(encoding="utf-8")).text
-    for words in ("No run finished", "it <broke>", "last", "no reason was recorded"):
-        assert words in text
-
-
-def test_a_run_with_hardly_anything_known(tmp_path: Path) -> None:
-    """Every column that may be null is null: no figure, no traceback."""
-    store = Store(tmp_path / "runs")
-    store.append({"run_id": "a", "execution_id": "b", "status": "ok"})
-    store.append({"run_id": "c", "execution_id": "d", "status": "error"})
-    written = page.write(store, tmp_path / "out")
-    assert written.page.exists()
-    assert summary(Frames.of_runs(store.runs())).tables
-
-
-def test_diverged_runs_are_in_no_mean(tmp_path: Path) -> None:
-    store = Store(tmp_path / "runs")
-    store.append(*synthetic_run(epochs=2))
-    run, epochs, _ = synthetic_run(seed=1, epochs=2, status="diverged", reason="loss is NaN")
-    store.append(run, [{**row, "loss": float("nan")} for row in epochs])
-    text = Text(content_of(store)).text
-    assert "1 of 2 runs finished" in text
-    assert "loss is NaN" in text
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_an_empty_store_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], exists: bool
-) -> None:
-    store = tmp_path / "runs"
-    if exists:
-        store.mkdir()
-    assert main(["--store", str(store), "--output", str(tmp_path / "out")]) == 2
-    captured = capsys.readouterr()
-    assert f"no runs in the results store {store}" in captured.err
-    assert captured.err.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_output_that_cannot_be_written_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = Store(tmp_path / "runs")
-    store.append(synthetic_run(status="error", reason="x")[0])
-    (tmp_path / "file").write_text("")
-    assert main(["--store", str(store.path), "--output", str(tmp_path / "file" / "out")]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: cannot write the report to")
-    assert captured.err.count("\n") == 1
-
-
-def test_a_damaged_file_is_named_and_the_rest_is_drawn(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = Store(tmp_path / "runs")
-    store.append(synthetic_run(status="error", reason="x")[0])
-    bad = store.append(synthetic_run(seed=1, status="error", reason="y")[0])
-    bad.write_bytes(b"PAR1")
-    assert main(["--store", str(store.path), "--output", str(tmp_path / "out")]) == 0
-    assert bad.name in capsys.readouterr().err
+    for framework in ("keras", "torch"):
+        store.append(*synthetic_run(framework, epochs=2))
+    options = ["figure", "--store", str(store.path), "--output", str(tmp_path / "out")]
+    assert main(options) == 0
+    names = capsys.readouterr().out.split()
+    assert "phases-demo-matched-idiomatic-float32-cpu" in names
+    assert main([*options, "curves", "--columns", "1"]) == 0
+    written = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.suffix for path in written] == [".png", ".pdf", ".csv", ".txt"]
+    with Image.open(written[0]) as image:
+        assert image.width / image.info["dpi"][0] == pytest.approx(3.4, abs=0.02)
+    assert main([*options, "curvs"]) == 2
+    assert "unknown figure 'curvs' (did you mean 'curves-" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy() -> None:

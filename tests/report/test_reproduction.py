@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from report.figures.drawing import draw
 from report.section import Heading, Note, Picture, Table
 from report.sections import published_figures, reproduction
 from report.sections.published import trials
@@ -317,7 +318,7 @@ def test_native_parity_is_named_and_keeps_its_verdict(tmp_path) -> None:
     assert tables(section)[0].rows[0][-1] == "higher"
     drawn = published_figures.figures(frames)
     assert drawn is not None
-    loss, _ = pictures(drawn)["unam-curves-1-keras"].figure.axes
+    loss, _ = draw(pictures(drawn)["unam-curves-1-keras"]).axes
     crosses = [line for line in loss.lines if line.get_marker() == "X"]
     assert len(crosses) == 1, "it is what the notebook trained, so its values are drawn"
     stated = declared_of(parity=("native",))
@@ -363,8 +364,8 @@ def test_the_papers_figure_has_its_colours_and_lines(tmp_path) -> None:
     section = published_figures.figures(frames_of(tmp_path, *four()))
     assert section is not None
     (picture,) = pictures(section).values()
-    axes = picture.figure.axes
-    assert [one.get_title() for one in axes] == [
+    axes = draw(picture).axes
+    assert [one.get_title("left") for one in axes] == [
         *("3-way: accuracy", "3-way: loss", "4-way: accuracy", "4-way: loss")
     ]
     for one in axes:
@@ -372,7 +373,7 @@ def test_the_papers_figure_has_its_colours_and_lines(tmp_path) -> None:
         assert drawn == [
             *(("#d62728", "--"), ("#d62728", "-"), ("#ff7f0e", "--"), ("#ff7f0e", "-"))
         ]
-    assert "SCALED" not in picture.figure.texts[0].get_text()
+    assert "SCALED" not in draw(picture).texts[0].get_text()
 
 
 def test_it_is_drawn_from_two_of_the_four_and_not_from_one(tmp_path) -> None:
@@ -380,14 +381,14 @@ def test_it_is_drawn_from_two_of_the_four_and_not_from_one(tmp_path) -> None:
     section = published_figures.figures(frames_of(tmp_path, *two))
     assert section is not None
     (picture,) = pictures(section).values()
-    assert [len(axes.lines) for axes in picture.figure.axes] == [4, 4, 0, 0]
+    assert [len(axes.lines) for axes in draw(picture).axes] == [4, 4, 0, 0]
     assert published_figures.figures(frames_of(tmp_path / "b", *two[:2])) is None
 
 
 def test_scaled_and_full_runs_are_in_figures_of_their_own_and_say_so(tmp_path) -> None:
     section = published_figures.figures(frames_of(tmp_path, *four(), *four(scale=0.1)))
     assert section is not None
-    titles = [one.figure.texts[0].get_text() for one in pictures(section).values()]
+    titles = [draw(one).texts[0].get_text() for one in pictures(section).values()]
     assert len(titles) == 2
     assert sum("SCALED x0.1" in title for title in titles) == 1
 
@@ -404,7 +405,7 @@ def test_unams_figures_show_the_reported_points_where_they_apply(tmp_path) -> No
     assert section is not None
     found = pictures(section)
     assert set(found) == {"unam-curves-1-keras", "unam-confusion-1-keras"}
-    loss, accuracy = found["unam-curves-1-keras"].figure.axes
+    loss, accuracy = draw(found["unam-curves-1-keras"]).axes
 
     def points(axes) -> list[tuple[float, float]]:
         crosses = [line for line in axes.lines if line.get_marker() == "X"]
@@ -416,7 +417,7 @@ def test_unams_figures_show_the_reported_points_where_they_apply(tmp_path) -> No
         frames_of(tmp_path / "b", *three(declared=declared, scale=0.1))
     )
     assert scaled is not None
-    for axes in pictures(scaled)["unam-curves-1-keras"].figure.axes:
+    for axes in draw(pictures(scaled)["unam-curves-1-keras"]).axes:
         assert points(axes) == []
 
 
@@ -424,7 +425,7 @@ def test_unams_matrix_has_the_true_class_on_x(tmp_path) -> None:
     executions = three()
     section = published_figures.figures(frames_of(tmp_path, *executions))
     assert section is not None
-    left, right = pictures(section)["unam-confusion-1-keras"].figure.axes
+    left, right = draw(pictures(section)["unam-confusion-1-keras"]).axes
     assert left.get_xlabel() == right.get_xlabel() == "true class"
     assert left.get_ylabel() == "predicted class"
     counts = np.zeros((10, 10))

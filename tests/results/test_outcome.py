@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks.fidelity.__main__ import main
 from benchmarks.fidelity.outcome import outcome, render
+from report.figures.drawing import draw
 from report.sections import outcome as section
 from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED
 from results.store import Store
@@ -279,7 +280,7 @@ def test_the_section_draws_what_was_found(tmp_path: Path) -> None:
     found = section.equivalence(frames)
     assert found is not None
     (picture,) = [block for block in found.blocks if isinstance(block, section.Picture)]
-    accuracy, cross_entropy = picture.figure.axes
+    accuracy, cross_entropy = draw(picture).axes
     bar = next(line for line in accuracy.lines if line.get_linewidth() == 2)
     (group,) = outcome(Store(tmp_path / "runs"))
     test = group.outcomes[0].accuracy

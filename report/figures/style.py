@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from results.names import beneath
+from results import writer
 from results.views.looks import plain
 
 INK = "#1f2328"
@@ -129,13 +129,11 @@ def line_widths(number: int, *, nested: bool) -> list[float]:
     return [4.2 - (4.2 - 1.2) * index / (number - 1) for index in range(number)]
 
 
-def save(made: Figure, name: str, directory: Path) -> tuple[Path, Path]:
-    """Write a figure as PNG and PDF into a directory that is there."""
-    paths = beneath(directory, name, ending=".png"), beneath(directory, name, ending=".pdf")
+def save(made: Figure, *paths: Path) -> None:
+    """Write a figure to each of the paths, by their endings, each whole or not at all."""
     for path in paths:
-        content = io.BytesIO()  # drawn in memory first: a full disk leaves no half file's worth
+        content = io.BytesIO()
         metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
         made.savefig(content, format=path.suffix[1:], dpi=DPI, metadata=metadata)
         made.set_layout_engine("none")  # laid out by now; not to be done again
-        path.write_bytes(content.getvalue())
-    return paths
+        writer.write(path, content.getvalue())

@@ -1,0 +1,118 @@
+"""The command that repeats a run, from what its row holds."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from results.views.columns import json_object
+
+_SHIPPED = ("demo", "galaxy10", "galaxy10-decals")
+# Fields of the stored configuration that are an option of the main command of the same meaning,
+# with the value that need not be said.
+_OPTIONS = (
+    ("data.labels", "labels", "native"),
+    ("data.channels", "channels", "rgb"),
+    ("data.image_key", "image-key", "images"),
+    ("data.label_key", "label-key", "ans"),
+    ("data.fraction", "fraction", 1.0),
+    ("data.augmentation", "augmentation", "none"),
+    ("split.seed", "split-seed", 0),
+    ("split.by", "split-by", "galaxy"),
+    ("split.test_copies", "test-copies", "centre"),
+    ("split.test_fraction", "test-fraction", 0.2),
+    ("split.validation_fraction", "validation-fraction", 0.2),
+    ("recipe.epochs", "epochs", None),
+    ("recipe.batch_size", "batch-size", None),
+    ("parity", "parity", "matched"),
+    ("tuning", "tuning", "idiomatic"),
+    ("precision", "precision", "float32"),
+    ("device", "device", None),
+    ("threads", "threads", None),
+    ("feed", "feed", "auto"),
+    ("warmup_epochs", "warmup-epochs", 0),
+)
+_PARTS = ("early_stopping", "reduce_on_plateau")
+
+
+def command(run: Mapping[str, Any]) -> str:
+    """The command that repeats this run; empty where its row does not say enough.
+
+    Args:
+        run: values by column of `runs`, with None where a value is missing.
+    """
+    if not run.get("framework") or not run.get("architecture"):
+        return ""
+    words = ["python", "-m", "benchmarks.run"]
+    if run.get("experiment"):
+        words += ["--experiments", str(run["experiment"])]
+        if run.get("scale") not in (None, 1.0):
+            words += ["--scale", f"{run['scale']:g}"]
+    else:
+        words += ["--architectures", str(run["architecture"])]
+    words += ["--frameworks", str(run["framework"])]
+    if run.get("seed") is not None:
+        words += ["--seeds", str(run["seed"])]
+    if run.get("repeat"):
+        words += ["--processes", str(int(run["repeat"]) + 1)]
+    if not run.get("experiment"):
+        words += _galaxies(run)
+        words += _settings(json_object(run.get("config")))
+    return shlex.join(words)
+
+
+def remark(run: Mapping[str, Any]) -> str:
+    """What the command cannot say by itself; empty where it says all."""
+    found = []
+    if run.get("dataset") not in _SHIPPED and not run.get("experiment"):
+        found.append("The galaxies are a file of your own: give its path.")
+    config = json_object(run.get("config"))
+    if not run.get("experiment") and isinstance(
+        weights := _at(config, "recipe.class_weights"), list
+    ):
+        found.append(f"Class weights are written out for {len(weights)} classes.")
+    if run.get("commit"):
+        found.append(f"It was run at commit {str(run['commit'])[:12]}.")
+    return " ".join(found)
+
+
+def _galaxies(run: Mapping[str, Any]) -> list[str]:
+    name = str(run.get("dataset") or "demo")
+    words = ["--dataset", name if name in _SHIPPED else f"{name}.h5"]
+    counts = run.get("class_counts")
+    if name == "demo" and counts is not None and len(counts):
+        words += ["--demo-images", str(sum(counts))]
+    return words
+
+
+def _settings(config: Mapping[str, Any]) -> Iterator[str]:
+    for path, option, usual in _OPTIONS:
+        value = _at(config, path)
+        if value is not None and value != usual:
+            yield f"--{option}={value}"
+    optimizer = _at(config, "recipe.optimizer")
+    if isinstance(optimizer, dict) and "name" in optimizer:
+        yield f"--optimizer={_fields(optimizer, str(optimizer['name']))}"
+    weights = _at(config, "recipe.class_weights")
+    if isinstance(weights, list):
+        yield from ("--class-weights", *map(str, weights))
+    for part in _PARTS:
+        if isinstance(found := _at(config, f"recipe.{part}"), dict):
+            yield f"--{part.replace('_', '-')}={_fields(found)}"
+    if isinstance(best := _at(config, "recipe.keep_best"), dict):
+        yield f"--keep-best={best.get('monitor', 'validation_loss')}"
+    if config.get("deterministic"):
+        yield "--deterministic"
+
+
+def _fields(values: Mapping[str, Any], name: str = "") -> str:
+    words = [name] if name else []
+    for field, value in values.items():
+        if field != "name" and value is not None:
+            words.append(f"{field}={str(value).lower() if isinstance(value, bool) else value}")
+    return ",".join(words)
+
+
+def _at(tree: Any, path: str) -> Any:
+    for name in path.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree

@@ -1,0 +1,50 @@
+"""What a session under way says of itself, in a file beside the runs, for `report serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from results import names, writer
+
+_FOLDER = "live"
+QUIET_SECONDS = 120  # a session that has said nothing for so long is called silent
+
+
+def tell(store: Path, session: str, state: Mapping[str, Any]) -> None:
+    """Replace what a session says of itself; a store that cannot be written is left as it is."""
+    with contextlib.suppress(OSError):
+        path = _path(store, session)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer.write(path, json.dumps(state))
+
+
+def end(store: Path, session: str) -> None:
+    """The session has ended: nothing is left of what it said."""
+    with contextlib.suppress(OSError):
+        _path(store, session).unlink()
+
+
+def sessions(store: Path) -> list[dict[str, Any]]:
+    """What the sessions under way last said, the latest first.
+
+    Each has `quiet_seconds`: how long ago that was. What cannot be read is left out.
+    """
+    found = []
+    for path in (store / _FOLDER).glob("*.json"):
+        try:
+            age = time.time() - path.stat().st_mtime
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(state, dict):
+            found.append(state | {"quiet_seconds": round(max(0.0, age), 1)})
+    return sorted(found, key=lambda state: state["quiet_seconds"])
+
+
+def _path(store: Path, session: str) -> Path:
+    return names.beneath(store / _FOLDER, session, ending=".json")
