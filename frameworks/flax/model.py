@@ -29,7 +29,8 @@ from frameworks.spec.architecture import (
     Layer,
     MaxPool,
 )
-from frameworks.spec.network import Network, Shape, same_padding
+from frameworks.spec.network import Network
+from frameworks.spec.shapes import Shape, same_padding
 from frameworks.spec.reading import SpecificationError
 
 Initializer = Callable[..., Array]

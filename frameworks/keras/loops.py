@@ -16,7 +16,7 @@ from frameworks import feed
 from frameworks.backend import Runtime
 from frameworks.keras.model import IMAGES, GalaxyNet
 from frameworks.spec.architecture import Conv, MaxPool
-from frameworks.spec.network import same_padding
+from frameworks.spec.shapes import same_padding
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from frameworks.spec.architecture import (
     Flatten,
     MaxPool,
 )
-from frameworks.spec.network import Network, same_padding
+from frameworks.spec.network import Network
+from frameworks.spec.shapes import same_padding
 from frameworks.spec.reading import SpecificationError
 from tests.helpers.small_networks import network, networks, random_batch, reference
 

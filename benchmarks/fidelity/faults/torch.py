@@ -17,7 +17,8 @@ import numpy as np
 from datasets.batches import Batch
 from frameworks.backend import EpochResult
 from frameworks.spec.architecture import BatchNorm, Conv, Dense
-from frameworks.spec.network import Network, Shape
+from frameworks.spec.network import Network
+from frameworks.spec.shapes import Shape
 from frameworks.spec.weights import Weights
 from frameworks.torch import backend as torch_backend
 from frameworks.torch import model as torch_model
