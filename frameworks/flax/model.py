@@ -30,8 +30,8 @@ from frameworks.spec.architecture import (
     MaxPool,
 )
 from frameworks.spec.network import Network
-from frameworks.spec.shapes import Shape, same_padding
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import Shape, same_padding
 
 Initializer = Callable[..., Array]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import ndtr
 
-from frameworks.spec.layers import Activation, Conv, Dense, function_of
+from frameworks.spec.layers import Activation, Conv, Dense, function_of, given
 
 Backward = Callable[[np.ndarray], np.ndarray]
 # What `activate` gives: the output, its gradient, and which side of a kink each element was on.
@@ -37,14 +37,14 @@ def activate(
         case "relu":
             return np.where(passed, x, 0), lambda dy: np.where(passed, dy, 0), passed
         case "leaky_relu":
-            slope = _stated(layer.negative_slope)
+            slope = given(layer.negative_slope)
             return (
                 np.where(passed, x, slope * x),
                 lambda dy: dy * np.where(passed, 1, slope),
                 passed,
             )
         case "elu":
-            alpha = _stated(layer.alpha)
+            alpha = given(layer.alpha)
             below = alpha * np.exp(np.minimum(x, 0))
             return (
                 np.where(passed, x, alpha * np.expm1(np.minimum(x, 0))),
@@ -64,11 +64,6 @@ def activate(
             return np.logaddexp(x, 0), lambda dy: dy * sigmoid(x), None
         case "gelu":
             return (*(_tanh_gelu(x) if layer.approximate else _gelu(x)), None)
-
-
-def _stated(value: float | None) -> float:
-    assert value is not None  # frameworks.spec.defaults has filled it in
-    return value
 
 
 def _gelu(x: np.ndarray) -> tuple[np.ndarray, Backward]:

@@ -18,6 +18,7 @@ from frameworks.spec.layers import (
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
+    GroupNorm,
     Layer,
     MaxPool,
     Normalize,
@@ -28,7 +29,7 @@ from frameworks.spec.layers import (
 )
 from frameworks.spec.reading import SpecificationError
 
-_PICTURES = Conv | MaxPool | AveragePool | AdaptiveAveragePool | AdaptiveMaxPool
+_PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
 _COUNTS = ("filters", "kernel", "stride", "size", "units", "dilation", "groups")
 
 

@@ -276,6 +276,12 @@ def pair(value: int | Pair) -> Pair:
     return (value, value) if isinstance(value, int) else value
 
 
+def given(value: float | None) -> float:
+    """A parameter that `frameworks.spec.defaults` has filled in."""
+    assert value is not None
+    return value
+
+
 def function_of(layer: _Layer) -> ActivationName:
     """The activation function at the end of a layer; linear for layers without one."""
     if isinstance(layer, Activation):

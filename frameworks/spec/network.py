@@ -88,7 +88,12 @@ class Network:
         if min(self.input_shape) < 1:
             size = "x".join(map(str, self.input_shape))
             raise SpecificationError(f"pictures of {size} (height, width, channels) are empty.")
-        _ = self.output_shapes  # raises when the pictures are too small
+        if self.output_shapes[self.output] != (self.classes,):  # raises for pictures too small
+            shape = "x".join(map(str, self.output_shapes[self.output]))
+            raise SpecificationError(
+                f"architecture '{self.architecture.name}' ends in {shape} numbers a picture, the "
+                f"data set has {self.classes} classes: end with a global pool."
+            )
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -104,6 +109,19 @@ class Network:
     def sources(self) -> dict[str, tuple[str, ...]]:
         """Names of the layers that each layer reads from; `PICTURES` is the input."""
         return {node.layer.name: node.sources for node in self.nodes}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Names of the layers that read from each layer; none read from the output."""
+        return {
+            name: tuple(reader for reader, sources in self.sources.items() if name in sources)
+            for name in self.sources
+        }
+
+    @cached_property
+    def by_name(self) -> dict[str, NetworkLayer]:
+        """Each layer by its name."""
+        return {layer.name: layer for layer in self.layers}
 
     @cached_property
     def output(self) -> str:
@@ -238,8 +256,8 @@ class Network:
 
     def _taken_out(self, name: str) -> bool:
         """A constant added to a layer's output is taken out by a norm on every way from there."""
-        readers = [layer for layer in self.layers if name in self.sources[layer.name]]
-        return bool(readers) and all(self._takes_out(reader) for reader in readers)
+        readers = self.readers[name]
+        return bool(readers) and all(self._takes_out(self.by_name[reader]) for reader in readers)
 
     def _takes_out(self, layer: NetworkLayer) -> bool:
         channels = self.input_shapes[layer.name][-1]

@@ -42,6 +42,9 @@ DOUBLE = Runtime(precision="float64")
 FUNCTIONS: tuple[str, ...] = get_args(ActivationName)
 
 
+_VARIANCE = st.sampled_from(("two_pass", "fast"))
+
+
 def network(
     *layers: Layer, input_shape: tuple[int, int, int] = (6, 6, 2), classes: int = 3
 ) -> Network:
@@ -149,20 +152,19 @@ def _pool() -> st.SearchStrategy[Layer]:
         st.builds(AveragePool, count_padding=st.booleans(), **fields),
         st.builds(AdaptiveAveragePool, size=size),
         st.builds(AdaptiveMaxPool, size=size),
+        st.builds(GroupNorm, groups=st.integers(1, 2), variance=_VARIANCE),
     )
 
 
-def _anywhere(channels: int = 2) -> st.SearchStrategy[Layer]:
-    variance = st.sampled_from(("two_pass", "fast"))
+def _anywhere() -> st.SearchStrategy[Layer]:
     return st.one_of(
         st.builds(
             BatchNorm,
             epsilon=st.sampled_from((1e-3, 1e-5)),
-            variance=variance,
+            variance=_VARIANCE,
             running_variance=st.sampled_from(("biased", "unbiased")),
         ),
-        st.builds(LayerNorm, epsilon=st.sampled_from((1e-3, 0.1)), variance=variance),
-        st.builds(GroupNorm, groups=st.integers(1, channels), variance=variance),
+        st.builds(LayerNorm, epsilon=st.sampled_from((1e-3, 0.1)), variance=_VARIANCE),
         st.builds(Dropout, rate=st.sampled_from((0.0, 0.25, 0.5))),
         _activated(Activation, "function"),
     )
@@ -191,7 +193,7 @@ def networks(draw: st.DrawFn) -> Network:
     first = draw(st.sampled_from(([], [], [Normalize(mean=(0.5,), deviation=(0.25,))])))
     image_layers = draw(st.lists(st.one_of(_conv(), _pool(), _anywhere(), _block()), max_size=3))
     flatten = draw(st.sampled_from((Flatten(), GlobalAveragePool(), GlobalMaxPool())))
-    flat_layers = draw(st.lists(st.one_of(_dense(), _anywhere(channels=1)), max_size=2))
+    flat_layers = draw(st.lists(st.one_of(_dense(), _anywhere()), max_size=2))
     height, width = draw(st.integers(3, 8)), draw(st.integers(3, 8))
     layers: list[Layer] = [*image_layers, flatten, *flat_layers]
     while True:  # leave out layers until it fits: rejecting would waste most examples
