@@ -17,14 +17,13 @@ from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
-from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from frameworks.torch import optimizers
 from frameworks.torch.model import (
     GalaxyNet,
-    image_behind,
     from_canonical,
+    image_behind,
     initialise,
     tensor_of,
     to_canonical,
