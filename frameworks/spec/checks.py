@@ -86,6 +86,8 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(number, int) and number < 1 for number in numbers):
             fail(field, f"is {_written(value)}; must be at least 1.")
+    if isinstance(layer, Conv) and max(pair(layer.stride)) > 1 < max(pair(layer.dilation)):
+        fail("dilation", "goes with stride = 1 alone: Keras has no strided dilated convolution.")
     padding = getattr(layer, "padding", "valid")
     if not isinstance(padding, str):
         sides = [n for side in _sides(padding) for n in side]
