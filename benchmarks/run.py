@@ -21,6 +21,7 @@ from benchmarks.config.artifacts import asked as kept
 from benchmarks.config.listing import show
 from benchmarks.config.options import parser
 from results import cli
+from results.writer import write
 
 if TYPE_CHECKING:
     from benchmarks.data.cache import OneView
@@ -48,10 +49,10 @@ def _main(options: argparse.Namespace) -> int:
     asked = asked_for(options)
 
     from benchmarks.data.cache import OneView
-    from benchmarks.data.staging import scratch_directory
     from benchmarks.runner.announce import announce, announce_each, print_plan
     from benchmarks.runner.prepare import Preparing, prepare_each
     from results.store import Store
+    from results.writer import scratch_directory
 
     store = Store(options.store)
     with scratch_directory() as scratch:
@@ -77,6 +78,7 @@ def _main(options: argparse.Namespace) -> int:
             resume=options.resume,
             models=options.save_models,
             machine_id=prepared[0].session.machine_id,
+            self_check=not options.no_self_check,
         )
         return _run_all(prepared, views, store, scratch, keeping, options)
 
@@ -142,7 +144,7 @@ def _run_all(
     earlier = stored(store, done, prepared[0].session.machine_id)
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
-        options.write_ids.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
+        write(options.write_ids, "".join(f"{one}\n" for one in ids))
     _show_results(prepared, store, None if options.no_report else options.report)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:

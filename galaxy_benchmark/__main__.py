@@ -33,6 +33,9 @@ def main() -> None:
     """Run the command that the first argument names, in this process; exits with its status."""
     os.environ.update(environment())
     sys.path.insert(0, str(ROOT))
+    from results import interrupts
+
+    interrupts.begin()
     from results import cli
 
     cli.INSTALLED = True

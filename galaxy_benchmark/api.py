@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from galaxy_benchmark import environment
 from results import store as stored
 from results.export import PAGE_COLUMNS
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Store(stored.Store):
         """
         import pandas as pd
 
-        from report.sections.cells import benches
+        from results.views.cells import benches
         from results.views.views import Frames
 
         rows = [
@@ -212,8 +212,8 @@ def train(
     if twice := sorted(given.keys() & options.keys()):
         raise ValueError(f"{', '.join(twice)}: give framework and architecture, of one or several")
     given |= {"no_report": "report" not in options, "store": store} | options
-    with tempfile.TemporaryDirectory() as scratch:
-        ids, errors = Path(scratch) / "ids", Path(scratch) / "errors"
+    with scratch_directory() as scratch:
+        ids, errors = scratch / "ids", scratch / "errors"
         status = _run([*_words(given), "--write-ids", str(ids)], errors, verbose)
         told = errors.read_text(encoding="utf-8", errors="replace").strip()
         if status in _INTERRUPTED:

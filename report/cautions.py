@@ -1,12 +1,12 @@
 """What weakens a comparison although every run ended well: mixed versions, a busy machine."""
 
-import json
 from typing import Any
 
 import pandas as pd
 
-from report.numbers import listed
 from report.section import Block, Note
+from results.views.columns import json_object
+from results.views.numbers import listed
 from results.views.views import Frames, View
 from results.views.words import count
 
@@ -114,12 +114,6 @@ def _load(run: pd.Series, opening: bool) -> float:
     own = 0 if opening else cpus if pd.isna(run["threads"]) else int(run["threads"])
     load = float(average[0])
     return load if load - own > BUSY * cpus else 0.0
-
-
-def json_object(value: object) -> dict[str, Any]:
-    """A JSON column's value; empty where there is none or it holds something else."""
-    found = json.loads(value) if isinstance(value, str) else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _distinct(values: Any) -> list[str]:

@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from report.endings import ending
-from report.estimates import brackets, epoch_time, mean_accuracy
-from report.numbers import NONE, fixed, significant, spread, with_interval
+from results.views.estimates import brackets, epoch_time, mean_accuracy
+from results.views.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, View
 from results.views.words import count
 

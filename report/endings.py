@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from report.numbers import spread
+from results.views.numbers import spread
 
 
 def ending(runs: pd.DataFrame) -> str:

@@ -12,13 +12,13 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.views.looks import looks, plain
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,11 +86,11 @@ def draw(options: argparse.Namespace) -> int:
     Raises:
         OSError: the figures cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
-        if status := _compute(options, Path(scratch)):
+    with scratch_directory() as scratch:
+        if status := _compute(options, scratch):
             return status
         try:
-            for path in sorted(Path(scratch).glob("*.npz")):
+            for path in sorted(scratch.glob("*.npz")):
                 _draw(read(path), options.output)
         except OSError as error:
             raise OSError(

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from report import style
 from results.views.looks import looks, plain
+from results.writer import whole_file
 
 _PANELS = 6  # of one figure; the table has them all
 _COLUMNS = 2
@@ -76,7 +77,8 @@ def draw(panels: Sequence[Panel], title: str, unit: str, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             FigureCanvasAgg(figure)
-            figure.savefig(path, dpi=110)
+            with whole_file(path) as file:
+                figure.savefig(file, format=path.suffix[1:], dpi=110)
         except OSError as error:
             raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 

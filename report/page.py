@@ -10,7 +10,6 @@ import jinja2
 import matplotlib
 
 from report import style
-from report.numbers import listed
 from report.section import MakeSection, Picture, Section
 from report.sections import (
     attribution,
@@ -27,6 +26,7 @@ from report.sections import (
     tables,
 )
 from results.store import Store
+from results.views.numbers import listed
 from results.views.views import Frames
 from results.views.words import count
 

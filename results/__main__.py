@@ -12,6 +12,7 @@ from results import cli
 from results.export import FORMATS, PAGE_COLUMNS
 from results.store import DEFAULT_STORE, Store
 from results.vocabulary import near_miss
+from results.writer import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def _export(options: argparse.Namespace) -> None:
     content = exported(frame, options.format)
     if options.output is not None:
         try:
-            options.output.write_bytes(content)
+            write(options.output, content)
         except OSError as error:
             raise OSError(f"cannot write {options.output}: {error.strerror}") from error
         print(f"{len(frame)} rows of {options.frame} written to {options.output}", file=sys.stderr)

@@ -10,14 +10,17 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from results import interrupts
 from results.parquet.files import damage_on_stderr
 from results.vocabulary import near_miss
 
 OK, BAD_INPUT = 0, 2  # exit statuses
+_AGAIN_SECONDS = 0.05
 INSTALLED = False  # set by the dispatcher: help then names `galaxy-benchmark run`
 
 
@@ -144,24 +147,60 @@ def _number(text: str, kind: type, least: int, wanted: str) -> Any:
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
+    """The process was asked to end (SIGTERM, SIGHUP).
+
+    number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Stopping:
+    """The signals of the command under way.
+
+    number: of the first one so far, 0 without any.
+    """
+
+    number = 0
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Inside, SIGTERM raises Terminated in the main thread, as Ctrl-C raises KeyboardInterrupt.
+def signals_raise() -> Iterator[Stopping]:
+    """Inside, the first signal raises: KeyboardInterrupt after Ctrl-C, Terminated after the others.
+    The second one ends the process at once (`interrupts`).
 
     So what is under way is killed, scratch files are removed and what was finished is kept.
     """
+    stopping = Stopping()
+    if threading.current_thread() is not threading.main_thread():  # signals do not reach it
+        yield stopping
+        return
 
-    def interrupt(*_: object) -> NoReturn:
-        raise Terminated
+    def interrupt(number: int, _: object) -> NoReturn:
+        stopping.number = number
+        interrupts.handle(interrupts.end)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def again(dropped: Any) -> None:
+        """Python drops what is raised in a destructor, or in a callback of its import system."""
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            hook(dropped)
+            return
+        interrupts.handle(interrupt)
+        thread = threading.get_ident()  # it may wait for something that only a signal interrupts
+        arguments = [thread, stopping.number]
+        threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, arguments).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
+    before = interrupts.handle(interrupt)
     try:
-        yield
+        yield stopping
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> int:
@@ -170,23 +209,35 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
     Args:
         command: returns a status, None for 0. Its ValueError or OSError is bad input, printed as
             one message.
-        kept: what to say of finished work after Ctrl-C or SIGTERM; the status is 128 + signal.
+        kept: what to say of finished work after a signal; the status is 128 + signal.
         unread: the status when the reader of the output, such as `head`, has had enough.
     """
+    stopping, status = Stopping(), OK
     try:
-        with sigterm_interrupts(), damage_on_stderr():
+        with signals_raise() as stopping, damage_on_stderr():
             status = command() or OK
         sys.stdout.flush()
-        return status
     except KeyboardInterrupt as interrupt:
+        stopping.number = getattr(interrupt, "number", signal.SIGINT)
+    except Exception as error:
+        if not stopping.number:
+            return _failed(error, unread)
+        # a library has made another error of the signal
+    if stopping.number:
         print("; ".join(filter(None, ["interrupted", kept])), file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
-    except BrokenPipeError:
+        return 128 + stopping.number
+    return status
+
+
+def _failed(error: Exception, unread: int) -> int:
+    """The status after an error, which is told if it is one of the user's."""
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return unread
-    except (ValueError, OSError) as error:
+    if isinstance(error, ValueError | OSError):
         print(f"error: {message(error)}", file=sys.stderr)
         return BAD_INPUT
+    raise error
 
 
 def message(error: Exception) -> str:

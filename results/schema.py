@@ -91,6 +91,7 @@ RUN_COLUMNS = _columns(
     ("compile_seconds", "double", "compiling: a step of each batch shape, then undone"),
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
+    ("self_check_seconds", "double", "checking the trained run (column self_checked)"),
     ("wall_seconds", "double", "the whole process, from start to exit (resumed: the quickstart)"),
     ("peak_memory_bytes", "int64", "highest memory use, bytes"),
     ("peak_memory_kind", "string", "process resident set or device allocator"),
@@ -111,6 +112,12 @@ RUN_COLUMNS = _columns(
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),
     ("parity_checked", "bool", "this configuration passed the parity check; null: not checked"),
+    (
+        "self_checked",
+        "bool",
+        "predictions and weights, asked again in other ways and of the float64 reference, agreed; "
+        "null: not checked",
+    ),
     ("versions", "json", "versions of Python, this project, the framework and its libraries"),
     ("machine", "json", "the machine: processor, memory, system, GPU"),
     ("machine_id", "string", "fingerprint of the machine without what changes by the minute"),
@@ -135,7 +142,7 @@ DERIVED_COLUMNS = _columns(
     ("peak_share", "double", "achieved_flops / peak_flops_per_second"),
     ("roofline_share", "double", "images_per_second x roofline_seconds / batch_size"),
     ("images_per_joule", "double", "training images over all timed epochs / train_joules"),
-    ("own_seconds", "double", "wall_seconds less import, build, stage, compile, train, evaluate"),
+    ("own_seconds", "double", "wall_seconds less the seconds of all phases"),
     ("own_share", "double", "own_seconds / wall_seconds"),
 )
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.door.refusal import FileError
 from results.parquet.files import DamagedFileWarning, StoreError, remove_stale, whole_file
-from results.version import NewerVersionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,8 @@ class Store:
     # Writing
 
     def check_writable(self) -> None:
-        """Create the directory and try a write, before hours are spent on runs to keep.
+        """Create the directory and try a write, before hours are spent on runs to keep; remove what
+        killed writers left there.
 
         Raises:
             StoreError: the store cannot be written; the message names directory and remedy.
@@ -53,6 +54,7 @@ class Store:
         with whole_file(probe, self.path) as file:
             file.write(b"probe")
         probe.unlink()
+        remove_stale(self.path)
 
     def append(
         self,
@@ -305,16 +307,14 @@ class Store:
 
         for _ in range(5):  # a file that is gone was packed since the listing: list again
             tables: list[tuple[Path, pa.Table]] = []
-            skipped: list[tuple[Path, Exception]] = []
+            skipped: list[FileError] = []
             for path in self.files():
                 try:
                     tables.append((path, read_columns(path, columns)))
-                except NewerVersionError:
-                    raise
-                except (OSError, ValueError) as error:  # pyarrow's own errors are among these
-                    skipped.append((path, error))
-            if not any(isinstance(reason, FileNotFoundError) for _, reason in skipped):
+                except FileError as error:
+                    skipped.append(error)
+            if not any(isinstance(reason, FileNotFoundError) for reason in skipped):
                 break
-        for path, reason in skipped:
-            warnings.warn(f"skipped {path}: {reason}", DamagedFileWarning, stacklevel=4)
+        for reason in skipped:
+            warnings.warn(f"skipped {reason}", DamagedFileWarning, stacklevel=4)
         return tables

@@ -38,8 +38,9 @@ ABSENT: Mapping[str, Any] = {
     "dense.activation": "linear",
     "dense.l2": 0.0,
 }
-# Of an optimizer all that frameworks have no own default for. Under native parity the rest of a
-# stored configuration is the framework's; whether a user had stated it is not known any more.
+# Of an optimizer all that no run stored without a task left to its framework's default. Under
+# native parity the rest of a stored configuration is the framework's; whether a user had stated it
+# is not known any more.
 _NEVER_NATIVE = frozenset({"name", "learning_rate", "beta_1", "beta_2", "momentum", "nesterov"})
 
 Settings = Mapping[str, Any]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
+
+from results.door.documents import json_file, toml_file
+from results.door.refusal import ToldError
 
 ROOT = Path(__file__).resolve().parents[1]
 _BUILD = ROOT / "build.json"  # written where an installation was built; a checkout has none
 
 
-class NewerVersionError(ValueError):
+class NewerVersionError(ToldError):
     """A file that a later version of this project wrote; the message names it and the remedy."""
 
 
@@ -29,8 +30,7 @@ def version() -> str:
     """The version of this project, as in 0.1.0."""
     if _BUILD.is_file():
         return str(_build()["version"])
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
+    return str(toml_file(ROOT / "pyproject.toml", "the project's settings")["project"]["version"])
 
 
 def commit() -> tuple[str | None, bool | None]:
@@ -45,7 +45,7 @@ def commit() -> tuple[str | None, bool | None]:
 
 
 def _build() -> dict[str, Any]:
-    return json.loads(_BUILD.read_text(encoding="utf-8"))
+    return json_file(_BUILD, dict[str, Any], "what a build writes")
 
 
 def _git(*arguments: str) -> str | None:

@@ -14,19 +14,32 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.suite import Suite
+from results.writer import clean
 
 CHECKPOINT_SECONDS = 60.0
 CHECKPOINTS = "checkpoints"  # in the store
 
 
+class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far two answers of one run may lie apart, for its self-check.
+
+    bound: R1's, as a share of the largest logit. times_float32: where the weights amplify rounding
+    beyond it, the multiple of the reference's own error in float32.
+    """
+
+    bound: float
+    times_float32: float
+
+
 class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Checkpoints and models of one run.
+    """Checkpoints, models and the self-check of one run.
 
     checkpoints: the run's own directory for them, "" for none; checkpoint_every: seconds that have
     to pass between two, 0 is every epoch; resume: go on from the last one, if there is one.
     machine_id: of this machine, since a run is not continued on another.
     model: the directory that the trained model is written to, "" for none; about: what is told of
     it there besides the run's configuration (class names, and how the galaxies are loaded again).
+    self_check: whether a run proves itself after training; agreement: within what bounds.
     """
 
     checkpoints: str = ""
@@ -35,6 +48,8 @@ class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     machine_id: str = ""
     model: str = ""
     about: dict[str, Any] = {}
+    self_check: bool = False
+    agreement: Agreement | None = None
 
     def of(self, run_id: str, task_id: str, model: str) -> Keeping:
         """For one run, of what is for a session: directories below those named here."""
@@ -53,6 +68,7 @@ def asked(
     resume: bool,
     models: str | None,
     machine_id: str,
+    self_check: bool = False,
 ) -> Keeping:
     """What a session keeps: checkpoints in the store, and models where `models` says.
 
@@ -75,6 +91,7 @@ def asked(
         resume=resume,
         machine_id=machine_id,
         model=model,
+        self_check=self_check,
     )
 
 
@@ -94,6 +111,7 @@ def check_writable(directory: Path) -> None:
     """Make the directory and try it, before hours are spent on what is to be kept there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        clean(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

@@ -6,7 +6,6 @@ the figures. What is known to mislead is told by name in `traps.toml`, beside th
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def available() -> list[str]:
 
 def traps() -> dict[str, str]:
     """What is known to mislead, by key: one or two sentences each."""
-    return tomllib.loads(TRAPS.read_text(encoding="utf-8"))
+    return read_table(TRAPS, "traps")
 
 
 def load(name_or_path: str) -> Experiment:
@@ -160,11 +159,16 @@ def scaled(suite: Suite, scale: float, *, but: frozenset[str] = frozenset()) -> 
 
 def _checked(table: dict[str, Any], path: Path) -> Experiment:
     check_fields(table, Experiment, str(path))
-    for number, figure in enumerate(table.get("reported", []), start=1):
+    figures = table.get("reported", [])
+    if not isinstance(figures, list):
+        raise SpecificationError(f"{path}: field 'reported': expected [[reported]] tables.")
+    for number, figure in enumerate(figures, start=1):
         where = f"{path}: reported {number}"
+        if not isinstance(figure, dict):
+            raise SpecificationError(f"{where}: expected a table, got {type(figure).__name__}.")
         check_fields(figure, Reported, where)
         metric = figure.get("metric")
-        if metric is not None and metric not in METRICS:
+        if metric is not None and str(metric) not in METRICS:
             raise SpecificationError(
                 f"{where}: field 'metric' is {metric!r}{near_miss(str(metric), list(METRICS))}. "
                 f"Known: {', '.join(METRICS)}."

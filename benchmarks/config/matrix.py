@@ -201,6 +201,22 @@ def recipes(
     ]
 
 
+def rate_note(suite: Suite) -> str:
+    """The learning rates of a suite that leaves the rate open; "" for one that states it."""
+    field = f"{suite.optimizer.__struct_config__.tag}.learning_rate"
+    if suite.optimizer.learning_rate is not None:
+        return ""
+    parts = []
+    if "matched" in suite.parity:
+        parts.append(f"{PROJECT[field]:g}, the project's, in every framework (parity matched)")
+    if "native" in suite.parity:
+        own = [
+            f"{name} {framework(name).native[field]:g}" for name in dict.fromkeys(suite.frameworks)
+        ]
+        parts.append(f"each framework's own (parity native): {', '.join(own)}")
+    return f"learning rate of {field.partition('.')[0]} is left open: {'; '.join(parts)}"
+
+
 def _class_weights(
     suite: Suite, classes: int, train_counts: Mapping[str, int]
 ) -> list[float] | None:

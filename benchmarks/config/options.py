@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -15,6 +16,8 @@ from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
 from benchmarks.config.suite import DEFAULT, Suite, available, check, load
 from frameworks.spec import architecture
+from frameworks.spec.architecture import load_with_recipe
+from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import MONITORS
 from results import cli
 
@@ -198,6 +201,12 @@ def parser() -> cli.Parser:
         "the last; 0 is every epoch (default: %(default)g)",
     )
     how.add_argument(
+        "--no-self-check",
+        action="store_true",
+        help="do not check a trained run: by default its predictions and weights are asked again, "
+        "in other ways and of the float64 reference (about 2 s, outside of every timed window)",
+    )
+    how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
@@ -237,6 +246,7 @@ def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     suite = base
     if suite is None:
         suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    suite = _with_recipe_of_file(suite, options.architectures)
     changes: dict[str, Any] = {}
     for field in _FIELDS:
         given = getattr(options, field, None)
@@ -251,4 +261,38 @@ def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
         )
     suite = msgspec.structs.replace(suite, **changes)
     check(suite, origin="command line")
+    return suite
+
+
+def _with_recipe_of_file(suite: Suite, named: Sequence[str] | None) -> Suite:
+    """The suite with what the [recipe] of the one network's file states in place of its fields.
+
+    Args:
+        named: the networks that the command line names; None where the suite names them.
+    """
+    for name in named or suite.architectures:
+        told = load_with_recipe(name)[1]
+        if not told.fields:
+            continue
+        if not named:
+            raise SpecificationError(
+                f"{name}: a suite states its own recipe; move the fields of [recipe] into the "
+                "suite, or name the file with --architectures."
+            )
+        if len(named) > 1:
+            raise SpecificationError(
+                f"{name}: its [recipe] is of this network alone; give it to --architectures by "
+                "itself, or take [recipe] out and state it with options."
+            )
+        if told.recipe.partial_batch != "keep":
+            raise SpecificationError(
+                f"{name}: [recipe]: field 'partial_batch': benchmarks.run trains on the last, "
+                'smaller batch too; state "keep", or leave it out.'
+            )
+        stated = {field: getattr(told.recipe, field) for field in told.fields - {"partial_batch"}}
+        if "batch_size" in stated:
+            stated["batch_size"] = (told.recipe.batch_size,)
+        if told.recipe.class_weights:
+            stated["class_weights"] = list(told.recipe.class_weights)
+        return msgspec.structs.replace(suite, **stated)
     return suite

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.runconfig import RunConfig
+from frameworks.spec.defaults import AGREED, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results import task
@@ -78,7 +79,7 @@ class PlannedRun:
         """Hash of what is run, whoever runs it."""
         config = self.config
         if config.parity == "native" and self.asked is not None:
-            config = msgspec.structs.replace(config, recipe=self.asked)
+            config = msgspec.structs.replace(config, recipe=fill_recipe(self.asked, AGREED))
         return task.task_id(task.settings(msgspec.to_builtins(config), self.architecture_hash))
 
     @cached_property

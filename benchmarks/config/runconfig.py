@@ -28,6 +28,17 @@ from results.vocabulary import (
     Tuning,
 )
 
+# What fields that may be left open now had for a default when the first runs were stored: left out
+# of the hash as it was then.
+_DEFAULT_ONCE = {
+    "adam.learning_rate": 1e-3,
+    "adamw.learning_rate": 1e-3,
+    "adadelta.learning_rate": 1e-3,
+    "adagrad.learning_rate": 1e-3,
+    "sgd.learning_rate": 1e-2,
+    "rmsprop.learning_rate": 1e-3,
+}
+
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -156,10 +167,13 @@ def identity(part: msgspec.Struct) -> dict[str, Any]:
     Leaving defaults out lets a field be added later without changing the hash of earlier runs.
     """
     tree: dict[str, Any] = {}
-    if part.__struct_config__.tag is not None:
-        tree[str(part.__struct_config__.tag_field)] = part.__struct_config__.tag
+    tag = part.__struct_config__.tag
+    if tag is not None:
+        tree[str(part.__struct_config__.tag_field)] = tag
     for name, default in _defaults(type(part)):
         value = getattr(part, name)
+        if value == _DEFAULT_ONCE.get(f"{tag}.{name}", msgspec.UNSET):
+            continue
         if default is msgspec.NODEFAULT or value != default:
             tree[name] = _builtin(value)
     return tree

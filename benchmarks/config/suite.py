@@ -219,7 +219,8 @@ def check(suite: Suite, *, origin: str) -> None:
     limit = suite.timeout
     require(limit is None or limit >= 0, "timeout", f"is {limit}; must not be negative.")
     rate = suite.optimizer.learning_rate
-    require(0 < rate < float("inf"), "learning_rate", f"is {rate}; must be positive.")
+    open_or_good = rate is None or 0 < rate < float("inf")
+    require(open_or_good, "learning_rate", f"is {rate}; must be positive.")
     try:
         recipe(suite, batch_size=1)
     except SpecificationError as error:

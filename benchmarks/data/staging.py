@@ -6,11 +6,6 @@ the same bytes and none spends time on decoding.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
     from datasets.catalog import Dataset
     from results.store import Store
 
-_SCRATCH = "galaxy-benchmark-"
 _PAGE_BYTES = 4096
 
 
@@ -230,37 +224,3 @@ def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None
         label_view=dataset.label_view,
         channels=dataset.channels,
     )
-
-
-@contextmanager
-def scratch_directory() -> Iterator[Path]:
-    """A directory for the session, removed at its end; those of killed sessions go as well.
-
-    Raises:
-        OSError: there is no temporary directory to write to.
-    """
-    try:
-        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
-    except OSError as error:
-        raise OSError(
-            f"cannot make a temporary directory: {error.strerror or error}; "
-            "set TMPDIR to a directory with room"
-        ) from error
-    for old in path.parent.glob(f"{_SCRATCH}*"):
-        owner = old.name.removeprefix(_SCRATCH).split("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(old, ignore_errors=True)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

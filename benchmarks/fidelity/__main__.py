@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmarks.fidelity.options import parser
 from results import cli
+from results.writer import scratch_directory, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +26,8 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
         from benchmarks.fidelity.attribution import run
 
         return run.run(options, command)
-    others = (options.mutants, options.defaults, options.explain, options.compare, options.outcome)
-    if any(others):
+    others = ("mutants", "defaults", "explain", "compare", "outcome", "coverage")
+    if any(getattr(options, name) for name in others):
         return _other(options)
     from benchmarks.fidelity.climb import climb
 
@@ -42,6 +41,10 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity.defaults import live
 
         live.render(live.read())
+    if options.coverage:
+        from benchmarks.fidelity import coverage
+
+        status |= coverage.show(options)
     if options.explain:
         from benchmarks.fidelity.explain import explain
 
@@ -59,17 +62,21 @@ def _other(options: argparse.Namespace) -> int:
         outcome.render(groups)
         status |= int(not outcome.all_equal(groups))
     if options.mutants:
+        from benchmarks.fidelity.faults.catalog import MUTANTS
         from benchmarks.fidelity.kills import float32
         from benchmarks.fidelity.kills.matrix import kill_matrix, markdown
 
-        with tempfile.TemporaryDirectory(prefix="fidelity-") as scratch:
-            kills = kill_matrix(directory=Path(scratch) / "kills", timeout=options.timeout)
-            in_float32 = float32.float32_kills(Path(scratch) / "float32", timeout=options.timeout)
+        mine = [one.name for one in MUTANTS.values() if one.framework in options.frameworks]
+        how = {"timeout": options.timeout}
+        with scratch_directory() as scratch:
+            kills = kill_matrix(scratch / "kills", mine, **how, parallel=options.parallel)
+            both = [name for name in float32.FAULTS if name in mine]
+            in_float32 = float32.float32_kills(scratch / "float32", both, **how)
         table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
         if options.mutants == "-":
             print(table)
         else:
-            Path(options.mutants).write_text(table, encoding="utf-8")
+            write(options.mutants, table)
         good = all(kill.as_it_should_be for kill in kills)
         status |= int(not (good and all(kill.as_it_should_be for kill in in_float32)))
     return status

@@ -1,30 +1,44 @@
-"""The ladder in the terminal."""
+"""The ladder in the terminal: how far it is, then the answer, then the figures."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fidelity.rungs.judge import Finding
+from benchmarks.fidelity.rungs.finding import Finding
+from benchmarks.fidelity.rungs.verdict import REFERENCE, Rung, Verdict, nearness
+
+_SHOWN = 5  # failures, without --details
+_EVERY = 5.0  # seconds between two lines of progress where they are kept in a file
 
 
-def show(findings: Iterable[Finding], *, verbose: bool = False) -> None:
-    """Print the worst finding of each rung, framework and precision, then every failure."""
-    console = Console(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = max(console.width, 140)  # in a file nothing need be folded
-    console.print(summary(list(findings), verbose=verbose))
-    for finding in findings:
-        if finding.status != "passed":
-            place = f" at {finding.where}" if finding.where else ""
-            console.print(
-                f"{finding.status}: {finding.rung} {finding.case}, {finding.framework} against "
-                f"{finding.against}: {finding.metric} {finding.value:.1e} (bound "
-                f"{finding.bound:.0e}){place}. {finding.cause}"
-            )
+class Progress:
+    """Says on stderr which case is done, of how many; from any thread."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.count = total, 0
+        self._lock, self._start, self._said = threading.Lock(), time.monotonic(), 0.0
+        self._live = sys.stderr.isatty()
+
+    def done(self, framework: str, case: str) -> None:
+        """One more case."""
+        with self._lock:
+            self.count += 1
+            now = time.monotonic() - self._start
+            last = self.count == self.total
+            if not (self._live or last or now - self._said >= _EVERY):
+                return
+            self._said = now
+            line = f"{self.count} of {self.total} after {now:.0f} s: {framework} {case}"
+            if self._live:
+                print(f"\r{line[:78]:78}", end="\n" if last else "", file=sys.stderr, flush=True)
+            else:
+                tell(line)
 
 
 def tell(line: str) -> None:
@@ -32,19 +46,57 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def answer(
+    verdicts: Sequence[Verdict], rungs: Sequence[Rung], not_asked: str, failures: Sequence[Finding]
+) -> None:
+    """Print a sentence for each pair, a line for each rung, and the first failures."""
+    console = _console()
+    for verdict in verdicts:
+        console.print(_capital(verdict.sentence), style="bold", highlight=False, markup=False)
+    for rung in rungs:
+        console.print(_line(rung), highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
+    for finding in failures[:_SHOWN]:
+        console.print(failure(finding), highlight=False, markup=False)
+    if len(failures) > _SHOWN:
+        console.print(f"{len(failures) - _SHOWN} more: --details", markup=False)
+    if not_asked:
+        console.print(not_asked, highlight=False, markup=False)
+
+
+def details(findings: Sequence[Finding], *, verbose: bool = False) -> None:
+    """Print the worst finding of each rung, framework and precision, then every failure."""
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = max(console.width, 140)  # in a file nothing need be folded
+    console.print(summary(list(findings), verbose=verbose))
+    for finding in findings:
+        if finding.status != "passed":
+            console.print(failure(finding), highlight=False, markup=False)
+
+
+def failure(finding: Finding) -> str:
+    """What did not hold, and what usually is behind it."""
+    place = f" at {finding.where}" if finding.where else ""
+    return (
+        f"{finding.status}: {finding.rung} {finding.case}, {finding.framework} against "
+        f"{finding.against}: {finding.metric} {finding.value:.1e} (bound "
+        f"{finding.bound:.0e}){place}. {finding.cause}"
+    )
+
+
 def summary(findings: list[Finding], *, verbose: bool) -> Table:
     """A row per rung, metric, precision and framework: the finding nearest to its bound."""
     worst: dict[tuple[str, ...], Finding] = {}
     counts: dict[tuple[str, ...], list[int]] = {}
     for finding in findings:
-        named = verbose or finding.against in ("numpy", "float64")
+        named = verbose or finding.against in (REFERENCE, "float64")
         against = finding.against if named else "the others"
         key: tuple[str, ...] = (finding.rung, finding.metric, finding.precision)
         key += (finding.framework, against, *([finding.case] if verbose else []))
         count = counts.setdefault(key, [0, 0])
         count[0] += finding.status == "passed"
         count[1] += 1
-        if key not in worst or _nearness(finding) > _nearness(worst[key]):
+        if key not in worst or nearness(finding) > nearness(worst[key]):
             worst[key] = finding
     columns = ["rung", "compared", "precision", "framework", "against"]
     columns += ["case"] if verbose else []
@@ -61,8 +113,29 @@ def summary(findings: list[Finding], *, verbose: bool) -> Table:
     return table
 
 
-def _nearness(finding: Finding) -> float:
-    """How near to its bound a finding is; not run and NaN come first."""
-    if not finding.value <= finding.bound:
-        return float("inf")
-    return finding.value / finding.bound if finding.bound else 0.0
+def _line(rung: Rung) -> str:
+    """`R1   24 of 24 hold; nearest: keras, 31% of 1e-12 (largest error by layer)`."""
+    one = rung.nearest
+    if rung.share == float("inf"):
+        near = f"{one.status}: {one.framework}, {one.metric}"
+    elif not one.bound:
+        near = "to the bit"
+    else:
+        near = f"nearest: {one.framework}, {rung.share:.0%} of {one.bound:.0e} ({one.metric})"
+    return f"{rung.name:3}  {rung.held} of {rung.asked} hold; {near}"
+
+
+def _capital(sentence: str) -> str:
+    """The sentence as it is: a framework's name keeps its letters."""
+    return sentence[:1].upper() + sentence[1:] if sentence.startswith("whether") else sentence
+
+
+def _console() -> Console:
+    return Console(soft_wrap=False, width=80 if not sys.stdout.isatty() else None)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Print texts, folded at the width of the terminal."""
+    console = _console()
+    for text in texts:
+        console.print(text, highlight=False, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import get_args
 
 from benchmarks.config.options import add
@@ -9,20 +10,23 @@ from results import cli
 from results.cli import natural, positive, share
 from results.vocabulary import Device
 
-RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5b", "R5c")
-
-
-STEPS = {"R5a": 64, "R5b": 200, "R5c": 50}
-
+RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5d", "R5b", "R5c")
+DEFAULT = RUNGS[:5]  # within 90 seconds on two cores: one network in two frameworks
+FULL = RUNGS[:6]
+STEPS = {"R3": 50, "R5a": 10, "R5b": 200, "R5c": 50}
+FULL_STEPS = STEPS | {"R3": 200, "R5a": 64}
+CLASSES = (10, 4)  # heads: the first by default, all in a full climb
 
 EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
-R5a training in float64, R5b training without kinks in float32, tf32 or bfloat16, R5c training there
-beside its own noise. Every framework is held against a float64 reference written in NumPy, and
-against each of the others; the bounds are in benchmarks/fidelity/rungs/bounds.py.
+R5a training in float64 step by step, R5d trainings from their first call to their last, R5b
+training without kinks in float32, tf32 or bfloat16, R5c training there beside its own noise. Every
+framework is held against a float64 reference written in NumPy, and against each of the others; the
+bounds are in benchmarks/fidelity/rungs/bounds.py.
 
 examples:
-  python -m benchmarks.fidelity --frameworks keras torch jax --architectures unam c2
+  python -m benchmarks.fidelity --frameworks keras torch --architectures unam
+  python -m benchmarks.fidelity --frameworks keras torch jax --architectures unam c2 --full
   python -m benchmarks.fidelity --frameworks torch --architectures my_network.toml --rungs R0-R2
   python -m benchmarks.fidelity --frameworks keras torch jax --rungs R5a --architectures unam \\
       --size 69 --steps 64 --batch-size 64
@@ -46,14 +50,27 @@ def parser() -> cli.Parser:
         nargs="+",
         choices=RUNGS,
         metavar="R",
-        help=f"which to climb: {' '.join(RUNGS)} (default the first four; R5a is one of "
+        help=f"which to climb: {' '.join(RUNGS)} (default the first five; R5a is one of "
         "float64, R5b and R5c of all below it)",
+    )
+    line.add_argument(
+        "--full",
+        action="store_true",
+        help="both tunings, heads of 10 and of 4 classes, R5b too, and longer trainings "
+        "(200 steps in R3, 64 in R5a): minutes, not seconds",
+    )
+    line.add_argument(
+        "--dry-run", action="store_true", help="what would be asked and about how long it takes"
+    )
+    line.add_argument("--json", action="store_true", help="the verdict and every finding as JSON")
+    line.add_argument(
+        "--details", action="store_true", help="a table of the figures, and every failure"
     )
     line.add_argument(
         "--optimizers",
         nargs="+",
         metavar="NAME",
-        help="for R4 and R5 (default adam): "
+        help="for R4 and R5 of the networks (default adam): "
         "adam adamw adadelta adagrad sgd momentum nesterov rmsprop",
     )
     add(
@@ -76,7 +93,7 @@ def parser() -> cli.Parser:
         metavar="N",
         help="training steps (default "
         + ", ".join(f"{steps} in {rung}" for rung, steps in STEPS.items())
-        + ")",
+        + "; R5d has lengths of its own)",
     )
     line.add_argument(
         "--adam-epsilon",
@@ -94,7 +111,9 @@ def parser() -> cli.Parser:
         "one rounding grows from step to step, at a smaller one it counts for more in each",
     )
     add(line, "batch_size", nargs=None, default=8)
-    line.add_argument("--classes", nargs="+", type=positive, default=[10, 4], metavar="N")
+    line.add_argument(
+        "--classes", nargs="+", type=positive, metavar="N", help="heads (default 10; full 10 4)"
+    )
     line.add_argument(
         "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
     )
@@ -102,16 +121,16 @@ def parser() -> cli.Parser:
         line,
         "tuning",
         nargs=None,
-        default="idiomatic",
-        help="which backends climb (default idiomatic); the reference is the same for both",
+        default=None,
+        help="which backends climb: idiomatic (default), or tuned; the reference is the same",
     )
     add(line, "threads", default=1, help="CPU threads of a process (default 1)")
     line.add_argument(
         "--parallel",
         type=positive,
-        default=1,
+        default=min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1),
         metavar="N",
-        help="processes at a time, each of --threads (default 1)",
+        help="processes at a time, each of --threads (default: one a core, at most 4)",
     )
     line.add_argument("--store", default="runs", metavar="DIR")
     add(
@@ -122,12 +141,18 @@ def parser() -> cli.Parser:
     )
     other = line.add_argument_group("instead of the ladder")
     other.add_argument(
+        "--coverage",
+        action="store_true",
+        help="how many cases of the climb reach each value of each field, of layers, recipes, "
+        "runtimes and pictures",
+    )
+    other.add_argument(
         "--mutants",
         nargs="?",
         const="-",
         metavar="FILE.md",
-        help="R8: deliberate faults and the rung that kills each, some through R5b and R5c too; "
-        "the tables, or a file of them",
+        help="R8: deliberate faults in the frameworks named and the rung that kills each, some "
+        "through R5b and R5c too; the tables, or a file of them",
     )
     other.add_argument(
         "--defaults",
@@ -176,5 +201,5 @@ def parser() -> cli.Parser:
     other.add_argument(
         "--epochs", type=positive, default=5, metavar="N", help="of --native (default 5)"
     )
-    line.add_argument("--verbose", action="store_true", help="every finding, not a summary")
+    line.add_argument("--verbose", action="store_true", help="--details of every case, one by one")
     return line

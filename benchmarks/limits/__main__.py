@@ -16,6 +16,7 @@ from typing import get_args
 from benchmarks.config.options import add
 from results import cli
 from results.vocabulary import Device, Precision
+from results.writer import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +54,7 @@ def _limits(options: argparse.Namespace) -> int:
         tell=lambda text: print(text, flush=True),
     )
     if options.output:
-        options.output.write_bytes(msgspec.json.format(msgspec.json.encode(limits)))
+        write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
     print(table(limits))
     return 0 if limits.samples else 1
 

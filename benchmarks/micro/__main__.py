@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from benchmarks.config.options import add
 from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
 from results import cli
+from results.writer import write
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
                     done.append(result)
             if options.output:  # after each: what is cut short leaves what it had
                 text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
-                Path(options.output).write_text(text, encoding="utf-8")
+                write(options.output, text)
     _show(done)
     for cell, why in failed.items():
         print(f"failed: {cell}: {why}", file=sys.stderr)

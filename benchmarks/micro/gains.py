@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from benchmarks.micro.options import FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
 from benchmarks.process.channel import Channel
 from results import cli
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.stats import intervals
@@ -122,7 +122,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
             gain(name, ENVIRONMENT, variables, intervals.median(ratios), "pairs of processes")
     if options.output:
         content = origin | {"gains": rows, "seconds": seconds}
-        Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write(options.output, json.dumps(content, indent=1) + "\n")
     return failed
 
 

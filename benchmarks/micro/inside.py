@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     from benchmarks.process.alternate import Process
@@ -64,10 +64,10 @@ def run_together(
     from benchmarks.process.environment import environment
     from benchmarks.process.spawn import Child
 
-    with tempfile.TemporaryDirectory(prefix="micro-") as directory, ExitStack() as stack:
+    with scratch_directory() as directory, ExitStack() as stack:
         started: list[Process] = []
         for number, job in enumerate(jobs):
-            scratch = Path(directory) / str(number)
+            scratch = directory / str(number)
             scratch.mkdir()
             variables = environment(
                 job.framework,

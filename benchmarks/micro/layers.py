@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from benchmarks.micro.options import parser as common
 from benchmarks.micro.provenance import provenance
 from benchmarks.process.channel import Channel
 from results import cli
+from results.writer import write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +133,7 @@ def _all(options: argparse.Namespace, arguments: list[str]) -> int:
         print(line)
     if options.output:
         content = origin | {"peak_flops_per_second": peak, "seconds": seconds}
-        Path(options.output).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write(options.output, json.dumps(content, indent=1) + "\n")
     return int(len(seconds) < len(options.frameworks))
 
 

@@ -15,13 +15,13 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results import cli
 from results.vocabulary import near_miss
+from results.writer import scratch_directory, whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,7 +209,9 @@ def _write(
 
     first = group[0]
     layers = [
-        layer.name for layer in first.about.config.architecture.layers if isinstance(layer, Conv)
+        node.layer.name
+        for node in nodes(first.about.config.architecture.layers)
+        if isinstance(node.layer, Conv)
     ]
     arrays: dict[str, np.ndarray] = {"picture": picture}
     told: dict[str, dict[str, Any]] = {}
@@ -250,7 +252,7 @@ def _write(
         },
     }
     arrays["facts.json"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    with path.open("wb") as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -272,8 +274,7 @@ def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict
     from benchmarks.system import machine
 
     name = model.about.config.framework
-    with tempfile.TemporaryDirectory(prefix="galaxy-maps-") as scratch:
-        directory = Path(scratch)
+    with scratch_directory() as directory:
         np.save(directory / "picture.npy", picture)
         paths = [path.resolve() for path in (model.directory, first.directory, directory)]
         threads = len(machine.usable_cpus())

@@ -7,12 +7,6 @@ reads. Nothing of it is pickled.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import re
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +19,17 @@ from benchmarks.config.runconfig import RunConfig
 from benchmarks.system import machine
 from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import BatchNorm, GroupNorm, Layer, LayerNorm
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
+from results.door.arrays import archive
+from results.door.documents import MOST_JSON, json_bytes
+from results.door.refusal import content
+from results.names import file_name
 from results.version import check_format
+from results.writer import whole_directory
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
 FORMAT = 1  # of a model that states none, too
@@ -79,11 +79,7 @@ class SavedModel:
             ValueError, OSError: the file is absent, damaged, or not of this network.
         """
         path = self.directory / WEIGHTS
-        content = io.BytesIO(path.read_bytes())
-        try:
-            weights = canonical.load(content)
-        except Exception as error:  # a damaged archive raises whatever its bytes come to
-            raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
+        weights = archive(path, "weights", "save the model again")
         if canonical.sha256(weights) != self.about.weights_sha256:
             raise ValueError(f"{path} is not what was saved (its hash differs); save it again")
         canonical.check(weights, self.network)
@@ -96,12 +92,7 @@ class SavedModel:
         defaults loads into all: the recipe is the project's, batch norm as every framework has it.
         """
         config = self.about.config
-        layers = tuple(
-            msgspec.structs.replace(layer, running_variance="biased", variance="two_pass")
-            if isinstance(layer, BatchNorm)
-            else layer
-            for layer in config.architecture.layers
-        )
+        layers = changed(config.architecture.layers, _of_every_framework)
         architecture = msgspec.structs.replace(config.architecture, layers=layers)
         network = Network(architecture, config.data.input_shape, config.data.classes)
         recipe = fill_recipe(Recipe(batch_size=config.recipe.batch_size), PROJECT)
@@ -109,10 +100,19 @@ class SavedModel:
         return made(network, recipe, runtime or Runtime(), self.weights())
 
 
+def _of_every_framework(layer: Layer) -> Layer:
+    """A norm in the form that every framework has; inference is the same."""
+    if isinstance(layer, BatchNorm):
+        return msgspec.structs.replace(layer, running_variance="biased", variance="two_pass")
+    if isinstance(layer, LayerNorm | GroupNorm):
+        return msgspec.structs.replace(layer, variance="two_pass")
+    return layer
+
+
 def directory_name(config: RunConfig) -> str:
     """The name of a run's model: what it is at a glance, and the run's id."""
-    name = f"{config.framework}-{config.architecture.name}-seed{config.seed}-{config.run_id}"
-    return re.sub(r"[^A-Za-z0-9@._-]", "_", name)
+    parts = (config.framework, config.architecture.name, f"seed{config.seed}", config.run_id)
+    return file_name("-".join(parts))
 
 
 def save(
@@ -128,18 +128,12 @@ def save(
         a disk that is full does not make a run fail that has ended well.
     """
     target = Path(keeping.model)
-    scratch = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        scratch.mkdir(parents=True)
-        _write(backend, config, keeping, epochs, scratch)
-        with contextlib.suppress(FileNotFoundError):
-            target.rename(scratch.with_name(f"{scratch.name}-replaced"))
-        scratch.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_directory(target) as directory:
+            _write(backend, config, keeping, epochs, directory)
     except OSError as error:
         return {"model_error": f"cannot save the model to {target}: {error.strerror or error}"}
-    finally:
-        for left in target.parent.glob(f"{scratch.name}*"):
-            shutil.rmtree(left, ignore_errors=True)
     return {"model": str(target)}
 
 
@@ -164,8 +158,8 @@ def _write(
         tested_epoch=epochs["tested_epoch"],
         **keeping.about,
     )
-    content = msgspec.json.format(msgspec.json.encode(about), indent=2)
-    (directory / DESCRIPTION).write_bytes(content + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(about), indent=2)
+    (directory / DESCRIPTION).write_bytes(text + b"\n")
 
 
 def find(directory: Path) -> list[SavedModel]:
@@ -186,9 +180,7 @@ def find(directory: Path) -> list[SavedModel]:
 
 
 def _described(path: Path) -> Description:
-    content = path.read_bytes()
-    try:
-        check_format(msgspec.json.decode(content, type=_Format).format, FORMAT, path)
-        return msgspec.json.decode(content, type=Description)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{path} cannot be read: {error}; save the model again") from error
+    what, remedy = "the description of a saved model", "save the model again"
+    found = content(path, what, remedy, most=MOST_JSON)
+    check_format(json_bytes(found, _Format, path, what, remedy).format, FORMAT, path)
+    return json_bytes(found, Description, path, what, remedy)

@@ -14,7 +14,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from benchmarks.process.environment import environment, limited_to
 from benchmarks.process.failures import death
 from benchmarks.system import machine
 from results.vocabulary import Device
+from results.writer import scratch_directory
 
 _CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.5  # how often the caller's ticks come and the time limit is looked at
@@ -241,8 +241,8 @@ def ask(
         limit: seconds after which it is killed.
         threads: of every library, and CPUs that the module is kept to.
     """
-    with tempfile.TemporaryDirectory(prefix="child-") as scratch:
-        variables = environment(framework, device=device, threads=threads, scratch=Path(scratch))
+    with scratch_directory() as scratch:
+        variables = environment(framework, device=device, threads=threads, scratch=scratch)
         try:
             child = Child(module, arguments, variables, python=python, threads=threads)
         except OSError as error:

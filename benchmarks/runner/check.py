@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.config.matrix import rate_note
 from benchmarks.config.suite import Suite
 from benchmarks.process import device, interpreters
 from benchmarks.process.slowdown import VARIABLE, injected
@@ -58,6 +59,8 @@ def check(suite: Suite, *, named: bool, python: Sequence[str] = ()) -> Checked:
     devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=pythons)
     if share := injected():
         notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
+    if left_open := rate_note(suite):
+        notes.append(left_open)
     device.check_precision(suite.precision, devices, gpus)
     install = {name: interpreters.how_to_install({name: missing[name]}) for name in missing}
     return Checked(devices, threads, install, pythons, notes)

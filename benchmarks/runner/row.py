@@ -72,7 +72,7 @@ def run_row(
         "epochs": config.recipe.epochs,
         "batch_size": config.recipe.batch_size,
         "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
-        "learning_rate": config.recipe.optimizer.learning_rate,
+        "learning_rate": config.recipe.optimizer.rate,
         "recipe": msgspec.to_builtins(config.recipe),
         "config": msgspec.to_builtins(config),
         "wall_seconds": outcome.wall_seconds,

@@ -11,9 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from benchmarks.config.artifacts import Keeping, to_tell
 from benchmarks.config.plan import PlannedRun
 from benchmarks.data.staging import Galaxies
+from benchmarks.fidelity.rungs.bounds import agreement
 from benchmarks.models.saved import directory_name
 from benchmarks.process.launch import Outcome, launch
 from benchmarks.runner import oom
@@ -79,6 +82,8 @@ def execute(
         directory = scratch / execution_id
         load_before = machine.load()
         kept = (keeping or Keeping()).of(run.run_id, run.task_id, directory_name(run.config))
+        if kept.self_check:
+            kept = msgspec.structs.replace(kept, agreement=agreement(run.config))
         if run.skip:
             outcome = Outcome(status="skipped", reason=run.skip)
         else:

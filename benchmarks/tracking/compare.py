@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tracking.drift import between_sessions, judge_apart
+from benchmarks.tracking.drift import between_sessions
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
+from results.stats.drift import judge_apart
 from results.stats.verdict import Verdict, judge
 from results.stats.vocabulary import (
     CHANGES,
@@ -26,6 +27,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -65,7 +67,7 @@ def write_json(judged: Sequence[Judged], path: Path) -> None:
         }
         rows.append({"cell": one.label, "metric": one.metric.name, **fields})
     try:
-        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write(path, json.dumps(rows, indent=1) + "\n")
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,7 @@ from benchmarks.process.alternate import Process, alternate
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
+from results.writer import scratch_directory
 
 _FORBIDDEN = ("resume", "dry_run")
 _RAN = (0, 1)  # statuses of the main command after which rows were stored
@@ -72,8 +72,8 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     )
     store = Store(options.store)
     store.check_writable()
-    with tempfile.TemporaryDirectory(prefix="gate-") as scratch:
-        stores = tuple(Store(Path(scratch) / side.name) for side in sides)
+    with scratch_directory() as scratch:
+        stores = tuple(Store(scratch / side.name) for side in sides)
         try:
             interleave(sides, stores, options.run, options.processes, report=print)
         finally:

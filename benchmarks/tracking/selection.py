@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from benchmarks.tracking.history import History, Rows, latest_session
+from results.door.documents import json_file
 from results.parquet.files import whole_file
 from results.store import Store
 from results.vocabulary import near_miss, unknown
@@ -37,6 +39,12 @@ FIELDS = {
 }
 _BY_PREFIX = ("commit", "session", "machine", "cell")
 _FEWEST_LETTERS = 4
+
+
+class _Baseline(msgspec.Struct):
+    """A baseline's file, as far as it is read."""
+
+    executions: tuple[str, ...]
 
 
 def select(history: History, text: str, store: Store) -> Rows:
@@ -85,8 +93,10 @@ def set_baseline(history: History, store: Store, name: str, text: str) -> tuple[
         ValueError: a name that does not make a file name, or a selection without finished runs.
         StoreError: the store cannot be written.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == LATEST:
-        raise ValueError(f"baseline name '{name}': letters, digits, dots, dashes; not '{LATEST}'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name == LATEST:
+        raise ValueError(
+            f"baseline name '{name}': at most 100 letters, digits, dots, dashes; not '{LATEST}'"
+        )
     rows = select(history, text, store)
     rows = rows[history.ok[rows]]
     _some(rows, f"{text} (finished)")
@@ -104,13 +114,8 @@ def set_baseline(history: History, store: Store, name: str, text: str) -> tuple[
 
 def _baseline(history: History, store: Store, name: str) -> Rows:
     path = store.path / BASELINES / f"{name}.json"
-    try:
-        wanted = set(json.loads(path.read_text(encoding="utf-8"))["executions"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: not a baseline ({error}); set it again with "
-            f"python -m benchmarks.track baseline set {name}"
-        ) from error
+    again = f"set it again with python -m benchmarks.track baseline set {name}"
+    wanted = set(json_file(path, _Baseline, "a baseline", again).executions)
     codes, executions = history.codes("execution_id")
     held = np.array([execution in wanted for execution in executions], dtype=np.bool_)
     found = np.flatnonzero(held[codes])

@@ -26,6 +26,7 @@ from benchmarks.process.slowdown import injected
 from benchmarks.system import machine, nvml
 from benchmarks.worker.evaluate import test
 from benchmarks.worker.resume import CheckpointError, Resume
+from benchmarks.worker.selfcheck import SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
 from frameworks.backend import Backend, framework, process_peak_memory
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
         run(config, Path(data_directory), Path(output_directory), clock, keeping)
     except DivergedError as error:
         status, reason = "diverged", str(error)
-    except CheckpointError as error:
+    except (CheckpointError, SelfCheckError) as error:
         status, reason = "error", str(error)
     except BrokenPipeError:
         os._exit(1)
@@ -73,6 +74,7 @@ def run(
     Raises:
         DivergedError: a loss is not finite; epochs up to that one have been sent.
         CheckpointError: the run is to go on from a checkpoint that is another run's.
+        SelfCheckError: its results contradict each other.
     """
     channel = clock.channel
     resume = Resume(config, keeping)
@@ -110,12 +112,15 @@ def run(
     waited = backend.host_wait_seconds
     if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
+    tested = None
     if len(data.split.test):
-        test(backend, data, output_directory / PREDICTIONS_FILE, clock)
+        tested = test(backend, data, output_directory / PREDICTIONS_FILE, clock)
     peak, kind = backend.peak_memory()
     memory = {"peak_memory_bytes": peak, "peak_memory_kind": kind}
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
+    if keeping.agreement is not None:
+        self_check(backend, data, tested, keeping.agreement, clock)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})

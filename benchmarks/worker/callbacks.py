@@ -53,7 +53,7 @@ class Control:
 
     def __post_init__(self) -> None:
         recipe = self.recipe
-        self.learning_rate = recipe.optimizer.learning_rate
+        self.learning_rate = recipe.optimizer.rate
         if (stopping := recipe.early_stopping) is not None:
             self._scores["stopping"] = _Best(stopping.monitor, stopping.min_delta)
         if (plateau := recipe.reduce_on_plateau) is not None:

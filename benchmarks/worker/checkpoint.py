@@ -20,8 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from results.parquet.files import flush_directory, whole_file
+from results.door.arrays import archive_bytes
+from results.door.documents import json_bytes
+from results.door.refusal import FileError
 from results.version import check_format
+from results.writer import whole_file
 
 NEWEST, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 _FACTS = "facts.json"
@@ -71,10 +74,16 @@ def from_bytes(content: bytes, origin: str) -> State:
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise DamagedError(f"{origin} is damaged: its checksum does not fit its content")
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    facts = json.loads(arrays.pop(_FACTS).tobytes())
-    check_format(facts.pop("format", 1), FORMAT, origin)
+    try:
+        arrays = archive_bytes(content, origin, "a checkpoint")
+        if _FACTS not in arrays:
+            raise DamagedError(f"{origin} is damaged: it has no {_FACTS}")
+        text = arrays.pop(_FACTS).tobytes()
+        facts = json_bytes(text, dict[str, Any], origin, "a checkpoint")
+    except FileError as error:
+        raise DamagedError(str(error)) from error
+    found = facts.pop("format", 1)
+    check_format(found if isinstance(found, int) else 1, FORMAT, origin)
     return State(arrays, facts)
 
 
@@ -93,13 +102,13 @@ class Checkpoints:
             OSError: it cannot be written; those that there are stay.
         """
         newest = self.directory / NEWEST
-        with whole_file(newest, self.directory) as file:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with whole_file(newest) as file:
             file.write(to_bytes(state))
             file.flush()
             os.fsync(file.fileno())  # on the disk before the older ones are touched
             with contextlib.suppress(FileNotFoundError):
                 newest.replace(self.directory / PREVIOUS)
-        flush_directory(self.directory)
 
     def read(self) -> tuple[State | None, list[str]]:
         """The newest state that is whole, None without one; and what is wrong with those before it.

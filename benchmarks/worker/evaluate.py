@@ -15,8 +15,15 @@ from frameworks import metrics
 from frameworks.backend import Backend
 
 
-def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> None:
-    """Test with the weights as they are, send the scores and write the predictions."""
+def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> np.ndarray:
+    """Test with the weights as they are, send the scores and write the predictions.
+
+    Returns:
+        The logits (n, classes), in the order of the test set.
+
+    Raises:
+        DivergedError: the loss is not finite.
+    """
     test = Part(data, data.split.test, backend.recipe.batch_size)
     logits, score = evaluate(backend, test, clock)
     if not math.isfinite(score.loss):
@@ -40,6 +47,7 @@ def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) ->
             "extra": {"test_cross_entropy_deviation": float(of_images.std())},
         },
     )
+    return logits
 
 
 def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, metrics.Score]:

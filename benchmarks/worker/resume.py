@@ -18,6 +18,7 @@ from benchmarks.config.artifacts import Keeping
 from benchmarks.config.runconfig import RunConfig, identity
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints, State
+from benchmarks.worker.selfcheck import arrived
 from frameworks.backend import framework
 from results.task import flat
 
@@ -130,6 +131,7 @@ class Resume:
     def _restore(self, state: State, training: Training) -> None:
         backend, facts = training.backend, state.facts
         backend.set_weights(state.group("weights"))
+        arrived(state.group("weights"), backend.get_weights(), "checkpoint's weights")
         backend.set_optimizer_state(state.group("optimizer"))
         backend.set_random_state(state.group("random"))
         backend.synchronize()

@@ -18,6 +18,7 @@ from benchmarks.process.turns import Turns
 from benchmarks.system import nvml
 from benchmarks.worker.callbacks import Control
 from benchmarks.worker.evaluate import evaluate
+from benchmarks.worker.selfcheck import arrived
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
 from frameworks.backend import Backend
@@ -63,6 +64,7 @@ class Training:
 
         Raises:
             DivergedError: a loss is not finite; epochs up to that one have been sent.
+            SelfCheckError: the best epoch's weights could not be put back.
         """
         gpu = nvml.Training(self.meter)
         if not self.done:
@@ -78,6 +80,7 @@ class Training:
             self.after_epoch(self)
         if self.best_weights is not None:
             self.backend.set_weights(self.best_weights)
+            arrived(self.best_weights, self.backend.get_weights(), "best epoch's weights")
         if facts := gpu.facts():
             self.clock.channel.send("facts", values=facts)
 

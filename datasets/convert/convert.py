@@ -6,11 +6,12 @@ HDF5 file change with its library and its compression.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from results.writer import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,9 +122,8 @@ def convert(recipe: Recipe, source: Path, output: Path) -> str:
     from datasets.galaxy_file import content_sha256
 
     sha256 = content_sha256(galaxies.images, galaxies.labels)
-    part = output.with_name(f"{output.name}.part")
     try:
-        with h5py.File(part, "w") as file:
+        with whole_file(output) as whole, h5py.File(whole, "w") as file:
             chunks = (min(_CHUNK, count), height, width, channels)
             file.create_dataset("images", data=galaxies.images, chunks=chunks, compression="gzip")
             file["ans"] = galaxies.labels
@@ -133,11 +133,8 @@ def convert(recipe: Recipe, source: Path, output: Path) -> str:
             file.attrs.update(
                 source=recipe.source, recipe=recipe.name, content_sha256=sha256, decoder=decoder()
             )
-        os.replace(part, output)
     except OSError as error:
-        raise OSError(f"{output}: cannot be written ({error})") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise OSError(f"{output}: cannot be written ({error.strerror or error})") from error
     return (
         f"{output}: {count:,} galaxies of {height}x{width} pixels in "
         f"{len(galaxies.class_names)} classes\n"

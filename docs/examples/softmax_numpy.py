@@ -32,7 +32,7 @@ class Softmax(Backend):
         if self.runtime.device != "cpu" or self.runtime.precision not in ("float32", "float64"):
             raise SpecificationError("Softmax computes on cpu, in float32 or float64.")
         self.dtype = np.dtype(self.runtime.precision)
-        self.step, self.learning_rate = 0, self.recipe.optimizer.learning_rate
+        self.step, self.learning_rate = 0, self.recipe.optimizer.rate
         self.slots = {
             key: optimizers.initial_slots(self.recipe.optimizer, np.zeros(shape, self.dtype))
             for key, shape in self.network.weight_shapes.items()

@@ -48,8 +48,8 @@ def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransf
 def make(spec: recipes.Optimizer) -> optax.GradientTransformation:
     """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`."""
     if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.epsilon_form == "hat":
-        return _adjustable(_adam_with_epsilon(spec), spec.learning_rate, epsilon=_hat(spec))
-    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.learning_rate)
+        return _adjustable(_adam_with_epsilon(spec), spec.rate, epsilon=_hat(spec))
+    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate)
 
 
 def _adjustable(factory: Any, learning_rate: float, **schedules: Any) -> Any:

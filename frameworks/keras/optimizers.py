@@ -80,7 +80,7 @@ def _paper(kind: type) -> type:
 
 def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe whose fields are all stated."""
-    lr = spec.learning_rate
+    lr = spec.rate
     if isinstance(spec, recipes.SGD):
         return keras.optimizers.SGD(lr, momentum=spec.momentum, nesterov=spec.nesterov)
     if isinstance(spec, recipes.Adam | recipes.AdamW):

@@ -73,7 +73,7 @@ class NumpyReference(Backend):
                 fill_architecture(network.architecture), network.input_shape, network.classes
             )
             self.set_weights(canonical.initial(stated, runtime.seed))
-        self.learning_rate = recipe.optimizer.learning_rate
+        self.learning_rate = recipe.optimizer.rate
         self.step = 0
         self.slots = {
             key: optimizers.initial_slots(

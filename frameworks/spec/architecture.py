@@ -42,6 +42,8 @@ from frameworks.spec.layers import (
     Residual,
 )
 from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.recipe import from_table as recipe_from_table
 from frameworks.spec.words import known_word, known_words
 from results.vocabulary import near_miss
 
@@ -145,6 +147,22 @@ def load(name_or_path: str | Path) -> Architecture:
         SpecificationError: unknown name, unreadable file, malformed TOML, unknown or missing
             field, value out of range; the message names the file, the layer and the field.
     """
+    return load_with_recipe(name_or_path)[0]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a file states of how its network is trained: the recipe, and which of its fields."""
+
+    recipe: Recipe = Recipe()
+    fields: frozenset[str] = frozenset()
+
+
+def load_with_recipe(name_or_path: str | Path) -> tuple[Architecture, Told]:
+    """An architecture, and what the file's [recipe] table states of its training.
+
+    Raises:
+        SpecificationError: as `load`, or a bad recipe.
+    """
     text = str(name_or_path)
     path = Path(text) if text.endswith(".toml") or "/" in text else DIRECTORY / f"{text}.toml"
     if path.parent == DIRECTORY and not path.exists():
@@ -153,7 +171,9 @@ def load(name_or_path: str | Path) -> Architecture:
             f"Known: {', '.join(available())}; or give the path of a .toml file."
         )
     table = read_table(path, "architecture")
-    return from_table(table, origin=str(path), default_name=path.stem)
+    given = table.pop("recipe", {})
+    architecture = from_table(table, origin=str(path), default_name=path.stem)
+    return architecture, Told(recipe_from_table(given, f"{path}: [recipe]"), frozenset(given))
 
 
 def parse(content: str, *, origin: str, default_name: str) -> Architecture:

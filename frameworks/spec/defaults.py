@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from frameworks.spec.architecture import Architecture
-from frameworks.spec.layers import Layer, Residual, applies
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import applies
 from frameworks.spec.recipe import Recipe
 
 Defaults = Mapping[str, Any]
@@ -43,17 +44,23 @@ PROJECT: Defaults = {
     "batch_norm.momentum": 0.99,
     "batch_norm.running_variance": "biased",
     "batch_norm.variance": "two_pass",
+    "adam.learning_rate": 1e-3,
     "adam.epsilon": 1e-7,
     "adam.epsilon_form": "paper",
+    "adamw.learning_rate": 1e-3,
     "adamw.epsilon": 1e-7,
     "adamw.epsilon_form": "paper",
     "adamw.weight_decay": 0.004,
+    "adadelta.learning_rate": 1e-3,
     "adadelta.rho": 0.95,
     "adadelta.epsilon": 1e-7,
+    "adagrad.learning_rate": 1e-3,
     "adagrad.initial_accumulator": 0.1,
     "adagrad.epsilon": 1e-7,
     "adagrad.epsilon_in_root": True,
+    "sgd.learning_rate": 1e-2,
     "sgd.velocity_form": "rate_outside",
+    "rmsprop.learning_rate": 1e-3,
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
@@ -85,11 +92,15 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon": 1e-8,
         "adamw.epsilon": 1e-8,
         "adamw.weight_decay": 0.01,
+        "adadelta.learning_rate": 1.0,
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
+        "adagrad.learning_rate": 1e-2,
         "adagrad.initial_accumulator": 0.0,
         "adagrad.epsilon": 1e-10,
         "adagrad.epsilon_in_root": False,
+        "sgd.learning_rate": 1e-3,
+        "rmsprop.learning_rate": 1e-2,
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
@@ -135,6 +146,21 @@ CANNOT: Mapping[str, Defaults] = {
     "flax": {},
 }
 
+# Of the fields above, those that a framework has no default of, and asks for: left open, they are
+# the project's.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "keras": frozenset(),
+    "torch": frozenset(),
+    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate")),
+}
+
+# Fields that every framework defaults alike: stated or left open is one training.
+AGREED: Defaults = {
+    field: value
+    for field, value in PROJECT.items()
+    if all(column[field] == value for column in NATIVE.values())
+}
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -151,20 +177,9 @@ def stated(part: S, defaults: Defaults = PROJECT) -> S:
     return msgspec.structs.replace(part, **changes)
 
 
-def _stated_layer(layer: Layer, defaults: Defaults) -> Layer:
-    """A layer, and those within a residual block, filled in."""
-    if isinstance(layer, Residual):
-        return msgspec.structs.replace(
-            layer,
-            layers=tuple(_stated_layer(inner, defaults) for inner in layer.layers),
-            shortcut=tuple(_stated_layer(inner, defaults) for inner in layer.shortcut),
-        )
-    return stated(layer, defaults)
-
-
 def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
     """The architecture with every unstated field of every layer filled in from `defaults`."""
-    layers = tuple(_stated_layer(layer, defaults) for layer in architecture.layers)
+    layers = changed(architecture.layers, lambda layer: stated(layer, defaults))
     return msgspec.structs.replace(architecture, layers=layers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -26,6 +26,28 @@ def nodes(layers: Sequence[Layer]) -> tuple[Node, ...]:
     name, and its activation function. A layer within a block is named `block_layer`."""
     found, _ = _nodes(layers, PICTURES, prefix="", place="")
     return tuple(found)
+
+
+def every_layer(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Every layer of a list as it is written, residual blocks themselves included."""
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from every_layer((*layer.layers, *layer.shortcut))
+
+
+def changed(layers: Sequence[Layer], change: Callable[[Layer], Layer]) -> tuple[Layer, ...]:
+    """A list with every layer changed; of a residual block its layers are, then the block."""
+    made = []
+    for layer in layers:
+        if isinstance(layer, Residual):
+            layer = msgspec.structs.replace(
+                layer,
+                layers=changed(layer.layers, change),
+                shortcut=changed(layer.shortcut, change),
+            )
+        made.append(change(layer))
+    return tuple(made)
 
 
 def _nodes(

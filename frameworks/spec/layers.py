@@ -243,7 +243,7 @@ class Residual(_Layer, frozen=True, tag="residual", kw_only=True):
 
     layers: tuple[Layer, ...]
     shortcut: tuple[Layer, ...] = ()
-    activation: Literal["linear", "relu"] = "linear"
+    activation: Literal["linear", "relu", "silu"] = "linear"
 
 
 Layer = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from results.door import documents
+from results.door.refusal import FileError
 from results.vocabulary import near_miss
 
 
@@ -26,10 +27,9 @@ def read_table(path: Path, kind: str) -> dict[str, Any]:
         SpecificationError: the file cannot be read, or is not TOML.
     """
     try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {kind} file {path}: {error}") from error
-    return parse_table(content, str(path))
+        return documents.toml_file(path, f"TOML ({kind})")
+    except FileError as error:
+        raise SpecificationError(str(error)) from error
 
 
 def parse_table(content: str, origin: str) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def parse_table(content: str, origin: str) -> dict[str, Any]:
         SpecificationError: not TOML.
     """
     try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{origin}: not valid TOML: {error}") from error
+        return documents.toml_text(content, origin)
+    except FileError as error:
+        raise SpecificationError(str(error)) from error
 
 
 def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:

@@ -6,19 +6,35 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from frameworks.spec.reading import SpecificationError
+from frameworks.spec.reading import SpecificationError, check_fields
+from results.vocabulary import unknown
 
 
 class _Optimizer(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
 ):
-    """What every optimizer has."""
+    """What every optimizer has. A rate left open is the project's or the framework's own default
+    (`frameworks.spec.defaults`)."""
 
-    learning_rate: float
+    learning_rate: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate.
+
+        Raises:
+            SpecificationError: it is left open; `frameworks.spec.defaults.fill_recipe` fills it in.
+        """
+        if self.learning_rate is None:
+            raise SpecificationError(
+                f"optimizer '{self.__struct_config__.tag}': field 'learning_rate' is left open; "
+                "fill it in with frameworks.spec.defaults.fill_recipe."
+            )
+        return self.learning_rate
 
 
 EpsilonForm = Literal["paper", "hat"]
@@ -32,7 +48,6 @@ class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
     the form at the end of their section 2, which Keras uses: epsilon is added before correction.
     """
 
-    learning_rate: float = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float | None = None
@@ -42,7 +57,6 @@ class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
 class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
     """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` of all."""
 
-    learning_rate: float = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float | None = None
@@ -53,7 +67,6 @@ class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
 class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
     """Zeiler 2012, with a learning rate."""
 
-    learning_rate: float = 1e-3
     rho: float | None = None
     epsilon: float | None = None
 
@@ -61,7 +74,6 @@ class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
 class Adagrad(_Optimizer, frozen=True, tag="adagrad", kw_only=True):
     """Duchi, Hazan & Singer 2011. `epsilon_in_root` adds epsilon under the square root."""
 
-    learning_rate: float = 1e-3
     initial_accumulator: float | None = None
     epsilon: float | None = None
     epsilon_in_root: bool | None = None
@@ -74,7 +86,6 @@ class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
     ("rate_outside") or when it is accumulated ("rate_inside"); they part when the rate changes.
     """
 
-    learning_rate: float = 1e-2
     momentum: float = 0.0
     nesterov: bool = False
     velocity_form: VelocityForm | None = None
@@ -83,7 +94,6 @@ class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
 class RMSprop(_Optimizer, frozen=True, tag="rmsprop", kw_only=True):
     """Tieleman & Hinton 2012. `epsilon_in_root` adds epsilon under the square root."""
 
-    learning_rate: float = 1e-3
     rho: float | None = None
     epsilon: float | None = None
     epsilon_in_root: bool | None = None
@@ -184,6 +194,33 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "best": self.keep_best,
         }
         return [word for word, part in words.items() if part is not None]
+
+
+def from_table(table: Any, origin: str) -> Recipe:
+    """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
+
+    `optimizer` is a name, or a table with the `name` and what is stated of it.
+
+    Raises:
+        SpecificationError: the message names `origin` and the field.
+    """
+    if not isinstance(table, dict):
+        raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
+    optimizer = table.get("optimizer", {"name": "adam"})
+    if isinstance(optimizer, str):
+        optimizer = {"name": optimizer}
+    if not isinstance(optimizer, dict):
+        raise SpecificationError(f"{origin}: field 'optimizer': expected a name or a table.")
+    name = str(optimizer.get("name", ""))
+    if name not in OPTIMIZERS:
+        raise SpecificationError(f"{origin}: {unknown('optimizer', name, OPTIMIZERS)}")
+    settings = {key: value for key, value in optimizer.items() if key != "name"}
+    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
+    check_fields(table, Recipe, origin)
+    try:
+        return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
+    except (msgspec.ValidationError, SpecificationError) as error:
+        raise SpecificationError(f"{origin}: {error}") from error
 
 
 def _check(optimizer: Optimizer) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from frameworks.spec.architecture import Conv, Dense
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from results.door.arrays import archive
 
 Weights = dict[str, np.ndarray]
 _STREAM = 3  # datasets.batches has 1 and 2
@@ -134,7 +134,10 @@ def save(path: str | Path, weights: Weights) -> None:
         np.savez(file, **weights)  # type: ignore[arg-type]
 
 
-def load(source: str | Path | IO[bytes]) -> Weights:
-    """Read weights written by `save`, from a path or an open file; nothing is unpickled."""
-    with np.load(source, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+def load(path: str | Path) -> Weights:
+    """Read weights written by `save`; nothing is unpickled.
+
+    Raises:
+        FileError: the file is absent or damaged; the message names it.
+    """
+    return archive(Path(path), "weights")

@@ -111,7 +111,7 @@ def make(
 
     fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
     """
-    lr = spec.learning_rate
+    lr = spec.rate
     if isinstance(spec, recipes.SGD):
         return torch.optim.SGD(parameters, lr=lr, momentum=spec.momentum, nesterov=spec.nesterov)
     assert spec.epsilon is not None

@@ -8,11 +8,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from report import style
-from report.numbers import NONE, fixed, significant
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.means import Mean
 from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sentences
 from results.views.looks import looks, plain
+from results.views.numbers import NONE, fixed, significant
 from results.views.views import Frames
 from results.views.words import count
 

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from report import style
-from report.estimates import bars
-from report.numbers import with_interval
 from report.section import Heading, Picture, Section
 from report.sections import ratios
-from report.sections.cells import Bench, Cell, benches
 from results.stats.intervals import Interval, median_of_medians
+from results.views.cells import Bench, Cell, benches
+from results.views.estimates import bars
 from results.views.looks import plain
+from results.views.numbers import with_interval
 from results.views.views import Frames
 from results.views.words import count, mostly
 

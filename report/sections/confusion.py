@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from report import style
-from report.numbers import NONE
 from report.section import Note, Picture, Section, Table
 from results.schema import COPY
 from results.stats.intervals import Interval, wilson
 from results.views.looks import ordered, plain
+from results.views.numbers import NONE
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 

@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from report import style
 from report.endings import ending
-from report.numbers import NONE, fixed, spread
 from report.section import Picture, Section, Table
 from results.views.looks import Look, plain
 from results.views.naming import extras
+from results.views.numbers import NONE, fixed, spread
 from results.views.views import Frames, Panel, View
 
 _READING = (

@@ -55,6 +55,7 @@ _RUNGS = {
     "R3": "optimizer alone",
     "R4": "one whole step",
     "R5a": "training, float64",
+    "R5d": "training as runs do it",
     "R5b": "training, smooth network",
     "R5c": "training, beside its own noise",
 }

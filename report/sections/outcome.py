@@ -7,7 +7,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from report import style
-from report.numbers import NONE, fixed, with_interval
 from report.section import Block, Note, Picture, Section, Table
 from results.stats.equivalence import Equivalence
 from results.stats.intervals import Interval
@@ -15,6 +14,7 @@ from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED, explained
 from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outcome, between
 from results.studies.outcome_words import sentences
 from results.views.looks import plain
+from results.views.numbers import NONE, fixed, with_interval
 from results.views.views import Frames, View
 from results.views.words import count
 

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from report.cautions import json_object, version_sets
-from report.numbers import NONE, fixed, listed
+from report.cautions import version_sets
 from report.section import Heading, Note, Section, Table
 from results.given import GIVEN, Check
+from results.views.columns import json_object
 from results.views.naming import extras
+from results.views.numbers import NONE, fixed, listed
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 
@@ -129,6 +130,7 @@ def _settings_table(view: View) -> Table:
         *([f"machine: {key.replace('_', ' ')}", _words(machine[key])] for key in sorted(machine)),
         ["first and last start", f"{_time(view.runs, 'min')} to {_time(view.runs, 'max')}"],
         ["commit", _commits(view)],
+        ["self-checked runs", _self_checked(view)],
     ]
     return Table(["", ""], [row for row in rows if row[1] not in ("", "nan", "None")], "ll")
 
@@ -196,6 +198,12 @@ def _commits(view: View) -> str:
         f"{commit[:12]}{' with local changes' if dirty is not pd.NA and dirty else ''}"
         for commit, dirty in found.to_numpy()
     )
+
+
+def _self_checked(view: View) -> str:
+    """How many runs checked their own predictions and weights; empty where none did."""
+    checked = view.runs["self_checked"].fillna(False).sum()
+    return f"{checked} of {len(view.runs)}" if checked else ""
 
 
 def _time(runs: pd.DataFrame, which: str) -> str:

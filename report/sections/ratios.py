@@ -2,11 +2,11 @@
 
 from math import isinf, isnan
 
-from report.numbers import NONE, significant, with_interval
 from report.section import Block, Note, Table
-from report.sections.cells import Bench, Cell
 from results.stats.comparison import Comparison, paired_ratio, spread
 from results.stats.vocabulary import FASTER, LEAST_RATIO, SLOWER, SURE, UNDECIDED, explained
+from results.views.cells import Bench, Cell
+from results.views.numbers import NONE, significant, with_interval
 
 _HEADER = [
     "framework",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from report.numbers import NONE, fixed, listed, with_interval
 from report.section import Block, Heading, Note, Section, Table
 from report.sections.published import Trial, trials
 from results.stats.vocabulary import NOT_COMPARABLE, REPRODUCED
@@ -16,6 +15,7 @@ from results.studies.reproduction import (
     compare,
     mean_over_seeds,
 )
+from results.views.numbers import NONE, fixed, listed, with_interval
 from results.views.views import Frames
 
 _LEAD = (

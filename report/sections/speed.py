@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from report import style
-from report.estimates import bar_words, epoch_time, interval_words, processes
-from report.numbers import listed, significant, with_interval
 from report.section import Picture, Section
 from results.stats.intervals import Interval, median_of_medians
+from results.views.estimates import bar_words, epoch_time, interval_words, processes
 from results.views.looks import plain
+from results.views.numbers import listed, significant, with_interval
 from results.views.views import Frames, View
 from results.views.words import count, mostly
 
@@ -31,6 +31,7 @@ PHASES = {
     "compile_seconds": ("compile", "#f0c75e"),
     "train_seconds": ("train", "#c9ced6"),
     "evaluate_seconds": ("evaluate", "#8e97a3"),
+    "self_check_seconds": ("check itself", "#b7c9a8"),
     "other_seconds": ("the harness's own", "#eceff2"),
 }
 

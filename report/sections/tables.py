@@ -4,11 +4,11 @@ import pandas as pd
 
 from report.cautions import busy, leaks, mixed_versions, resumed
 from report.endings import ending
-from report.estimates import brackets, epoch_time, interval_words, mean_accuracy
-from report.numbers import NONE, fixed, significant, spread, with_interval
 from report.section import Block, Heading, Note, Section, Table
 from report.sections.speed import timed
 from results.stats.intervals import Interval
+from results.views.estimates import brackets, epoch_time, interval_words, mean_accuracy
+from results.views.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, Panel, View
 from results.views.words import count
 

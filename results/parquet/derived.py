@@ -11,7 +11,7 @@ from results.parquet.arrow import floats, integers, one_array
 from results.parquet.record import EPOCHS
 
 EPOCH_SECONDS = f"{EPOCHS}.list.element.epoch_seconds"
-PHASES = ("import", "stage", "build", "compile", "train", "evaluate")
+PHASES = ("import", "stage", "build", "compile", "train", "evaluate", "self_check")
 
 Values = npt.NDArray[np.float64]
 

@@ -1,18 +1,20 @@
 """Example images kept beside the runs, so that a report can show what was classified."""
 
 import io
-import re
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from results.door.arrays import archive
+from results.door.refusal import FileError, reading
+from results.names import beneath
 from results.parquet.files import DamagedFileWarning, whole_file
 
 _FOLDER = "examples"
+_WORDS = ("dataset", "dataset_sha256", "label_view", "channels")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Examples:
                 "examples: images must be uint8 (k, height, width, channels), got "
                 f"{self.images.dtype} {self.images.shape}"
             )
+        if self.labels.dtype.kind not in "iu":
+            raise ValueError(f"examples: labels must be integers, got {self.labels.dtype}")
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"examples: {len(self.images)} images but labels of shape {self.labels.shape}"
@@ -58,7 +62,7 @@ def save(store: Path, examples: Examples) -> Path:
         StoreError: the store cannot be written.
     """
     name = "-".join((examples.dataset_sha256, examples.label_view, examples.channels))
-    path = store / _FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.npz"
+    path = beneath(store / _FOLDER, name, ending=".npz")
     if path.exists():
         return path
     content = io.BytesIO()
@@ -82,18 +86,11 @@ def load(store: Path) -> list[Examples]:
     found = []
     for path in sorted((store / _FOLDER).glob("*.npz")):
         try:
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                found.append(
-                    Examples(
-                        images=file["images"],
-                        labels=file["labels"],
-                        class_names=tuple(file["class_names"].tolist()),
-                        dataset=str(file["dataset"]),
-                        dataset_sha256=str(file["dataset_sha256"]),
-                        label_view=str(file["label_view"]),
-                        channels=str(file["channels"]),
-                    )
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            warnings.warn(f"skipped {path}: {error}", DamagedFileWarning, stacklevel=3)
+            arrays = archive(path, "examples")
+            with reading(path, "examples"):
+                words = {name: str(arrays[name]) for name in _WORDS}
+                names = tuple(str(name) for name in arrays["class_names"].tolist())
+                found.append(Examples(arrays["images"], arrays["labels"], names, **words))
+        except FileError as error:
+            warnings.warn(f"skipped {error}", DamagedFileWarning, stacklevel=3)
     return found

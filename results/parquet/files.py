@@ -2,16 +2,17 @@
 
 import contextlib
 import errno
-import os
+import shutil
 import sys
 import time
-import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_TEMPORARY = ".tmp-"  # what a killed writer leaves behind starts with this, and is never read
+from results import writer
+
+_EARLIER = ".tmp-"  # began the names of what earlier versions had not finished; they held no lock
 _STALE_SECONDS = 24 * 3600
 
 
@@ -41,7 +42,7 @@ def damage_on_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole_file(path: Path, store: Path) -> Iterator[BinaryIO]:
-    """A file to write to, renamed to `path` when the block ends well and removed when it fails.
+    """A file of the store to write to: `writer.whole_file`, with the store's own error.
 
     Args:
         path: the final name, inside the store.
@@ -50,43 +51,27 @@ def whole_file(path: Path, store: Path) -> Iterator[BinaryIO]:
     Raises:
         StoreError: the file cannot be written.
     """
-    temporary = path.parent / f"{_TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        store.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writer.whole_file(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and not isinstance(error, StoreError):
-            raise StoreError(
-                error.errno,
-                f"cannot write to the results store {store}: "
-                f"{error.strerror or error}; {_remedy(error)}",
-            ) from error
-        raise
-
-
-def flush_directory(path: Path) -> None:
-    """Have the directory's names written to disk, where the system can (fsync(2))."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            error.errno,
+            f"cannot write to the results store {store}: "
+            f"{error.strerror or error}; {_remedy(error)}",
+        ) from error
 
 
 def remove_stale(store: Path) -> None:
-    """Remove what killed writers left behind, if it is a day old."""
-    for path in store.glob(f"{_TEMPORARY}*"):
+    """Remove what killed writers left behind anywhere in the store."""
+    writer.clean(store, nested=True)
+    for path in store.rglob(f"{_EARLIER}*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _remedy(error: OSError) -> str:

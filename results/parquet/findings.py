@@ -12,10 +12,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from results.door import tables as parquet
+from results.door.documents import check_json
+from results.door.refusal import FileError
 from results.parquet.files import DamagedFileWarning, whole_file
-from results.version import NewerVersionError, check_format
+from results.version import check_format
 
 _FOLDER = "fidelity"
 SCHEMA_VERSION = 1
@@ -179,13 +183,15 @@ def _read(directory: Path, schema: pa.Schema) -> pd.DataFrame:
     tables = [schema.empty_table()]
     for path in sorted(directory.glob("*.parquet")):
         try:
-            table = pq.read_table(path, schema=schema)
+            with parquet.opened(path, "what the ladder found") as file:
+                table = parquet.columns(file, [(field.name, field) for field in schema], path)
             if "schema_version" in schema.names:
                 versions = table["schema_version"].drop_null().to_pylist()
                 check_format(max(versions, default=1), SCHEMA_VERSION, path)
+            for name in {"machine", "versions"}.intersection(schema.names):
+                for text in pc.unique(table[name]).drop_null().to_pylist():
+                    check_json(text, f"{path}: column '{name}'")
             tables.append(table)
-        except NewerVersionError:
-            raise
-        except (OSError, ValueError) as error:  # pyarrow's own errors are among these
-            warnings.warn(f"skipped {path}: {error}", DamagedFileWarning, stacklevel=3)
+        except FileError as error:
+            warnings.warn(f"skipped {error}", DamagedFileWarning, stacklevel=3)
     return pa.concat_tables(tables).to_pandas()

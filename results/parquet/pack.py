@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from results.parquet.files import flush_directory, whole_file
+from results.door.refusal import FileError
+from results.parquet.files import whole_file
 from results.parquet.reading import read_columns
 from results.parquet.record import FILE_SCHEMA
 
@@ -40,8 +41,7 @@ def pack(store: Path, paths: list[Path], pack_bytes: int = PACK_BYTES) -> int:
             writer.write_table(group)
             while target.tell() < pack_bytes and (more := next(groups, None)) is not None:
                 writer.write_table(more)
-        flush_directory(store)  # the packed file's name, before those of its sources go
-        for path in taken:
+        for path in taken:  # the packed file and its name are on the disk by now
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
         packed += len(taken)
@@ -57,7 +57,7 @@ def _row_groups(paths: list[Path], taken: list[Path]) -> Iterator[pa.Table]:
     for path in paths:
         try:
             table = read_columns(path, FILE_SCHEMA.names)
-        except (OSError, ValueError):
+        except FileError:
             continue  # damaged, or packed by someone else meanwhile
         executions = table["execution_id"].to_pylist()
         if seen.intersection(executions):

@@ -6,19 +6,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
+from results.door import tables as parquet
+from results.door.documents import check_json
+from results.door.refusal import FileError
 from results.parquet.arrow import codes, indices, integers
 from results.parquet.record import FILE_SCHEMA
-from results.schema import KEYS, SCHEMA_VERSION
+from results.schema import KEYS, REQUIRED, RUN_COLUMNS, SCHEMA_VERSION
 from results.version import check_format
 
 # What `latest_rows` decides by.
 LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
+_JSON = frozenset(column.name for column in RUN_COLUMNS if column.json)
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
-    """These columns of one file; nothing else of it is decoded.
+    """These columns of one file, of the types of `FILE_SCHEMA`; nothing else of it is decoded.
 
     Args:
         path: a Parquet file of the store.
@@ -26,30 +30,47 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
             that the file lacks is null.
 
     Raises:
-        ValueError: not a whole Parquet file, or not of this store.
+        FileError: not a whole Parquet file, not of this store, or with columns of types that
+            cannot be taken for ours; the message names the file and the column.
         NewerVersionError: of a newer schema.
-        OSError: the file cannot be read.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with parquet.opened(path, "a file of a results store") as file:
         schema = file.schema_arrow
         if any(name not in schema.names for name in KEYS):
-            raise ValueError(f"not a file of a results store (no {' and '.join(KEYS)})")
+            raise FileError(f"{path}: not a file of a results store (no {' and '.join(KEYS)})")
         version = int((schema.metadata or {}).get(b"schema_version", b"1"))
         check_format(version, SCHEMA_VERSION, path)
-        table = file.read(columns=list(columns), use_threads=False)
-    return _as_now(table, columns)
+        wanted = list(dict.fromkeys([*columns, *REQUIRED["runs"]]))
+        table = parquet.columns(file, _wanted(wanted), path)
+    for name in REQUIRED["runs"]:
+        if table[name].null_count:
+            raise FileError(f"{path}: column '{name}' is null in {table[name].null_count} rows")
+    for name in _JSON.intersection(table.column_names):
+        for text in pc.unique(table[name]).drop_null().to_pylist():
+            check_json(text, f"{path}: column '{name}'")
+    return table.select(_names(columns))
 
 
-def _as_now(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """The table with null columns where the file has none, in the order asked for."""
-    names = list(dict.fromkeys(column.partition(".")[0] for column in columns))
-    if table.num_columns == len(names):
-        return table
-    for name in names:
-        if name not in table.column_names:
-            field = FILE_SCHEMA.field(name)
-            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    return table.select(names)
+def _names(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(column.partition(".")[0] for column in columns))
+
+
+def _wanted(columns: Sequence[str]) -> list[tuple[str, pa.Field]]:
+    """Each column with the type it is to have: of a list of rows, with the fields asked for."""
+    parts: dict[str, list[str]] = {}
+    for column in columns:
+        name, _, inside = column.partition(".")
+        parts.setdefault(name, []).append(inside.removeprefix("list.element."))
+    found = []
+    for column in columns:
+        name = column.partition(".")[0]
+        field = FILE_SCHEMA.field(name)
+        if "" not in parts[name]:
+            item = field.type.value_field
+            rows = pa.struct([one for one in item.type if one.name in parts[name]])
+            field = field.with_type(pa.list_(item.with_type(rows)))
+        found.append((column, field))
+    return found
 
 
 def combined(tables: Sequence[pa.Table], columns: Sequence[str], latest: bool) -> pa.Table:

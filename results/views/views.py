@@ -5,8 +5,8 @@ repeat only. A view holds the panels that have in common all but network, recipe
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,10 @@ from results.views.words import count, mostly
 _OF_PANELS = ("architecture", "recipe", "split", "deterministic", "feed", "warmup_epochs")
 _VIEW_NAMED_BY = ["dataset", "parity", "tuning", "precision", "device"]
 _MISSING = "?"  # stands for null in a group's key
+HISTORY = (
+    *("cell_id", "machine_id", "session_id", "started_at", "status", "control"),
+    "epoch_seconds_median",
+)
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
 
 
@@ -150,7 +154,8 @@ class View:
 class Frames:
     """What a report is drawn from: the latest execution of every run, and what fidelity found.
 
-    controls: the second runs of A/A pairs, which are in no view.
+    controls: the second runs of A/A pairs, which are in no view. history: `HISTORY` of every
+    execution, also of those that a later one replaces.
     """
 
     runs: pd.DataFrame
@@ -161,6 +166,7 @@ class Frames:
     divergence: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, store: Store) -> "Frames":
@@ -186,7 +192,13 @@ class Frames:
             findings.read_curves(store.path),
             trainings,
             controls,
+            store.runs(columns=HISTORY),
         )
+
+    def only(self, run_ids: Collection[str]) -> "Frames":
+        """The frames with these runs alone, as what one call of a command was about."""
+        kept = [one[one["run_id"].isin(run_ids)] for one in (self.runs, self.controls)]
+        return replace(self, runs=kept[0], controls=kept[1])
 
     @classmethod
     def of_runs(cls, runs: pd.DataFrame) -> "Frames":
@@ -205,7 +217,14 @@ class Frames:
     def tasks(self) -> dict[str, Settings]:
         """What was run, by task_id."""
         distinct = self.runs[["task_id", *OF_STORED]].drop_duplicates("task_id")
-        return {one: stored(*of) for one, *of in distinct.itertuples(index=False)}
+        found: dict[str, dict[str, Any]] = {
+            one: stored(*of) for one, *of in distinct.itertuples(index=False)
+        }
+        # a rate left open under native parity is each framework's own, and no part of the task
+        rates = self.runs.groupby("task_id")["learning_rate"].nunique()
+        for one in rates.index[rates > 1]:
+            found[one].pop("recipe.optimizer.learning_rate", None)
+        return {**found}
 
     @cached_property
     def views(self) -> list[View]:

@@ -8,7 +8,8 @@ import os
 
 import pytest
 
-from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity import plan
+from benchmarks.fidelity.cases import ladder, lifecycle
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
 from frameworks.spec import architecture
@@ -25,6 +26,8 @@ SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}
 LARGE = {"alexnet": 4, "alexnet_valid": 4}
 BOTH = ("float64", "float32")
 SMALL = [name for name in ARCHITECTURES if name not in LARGE]
+# The long ones of the lifecycles, staged and streamed; the others are `extended`.
+LIVES = ("bait-life-adam-", "normed-life-adamw_hat-")
 # In both precisions and trained by default: it has every kind of layer.
 DEEP = (ladder.EVERYTHING,)
 # In float32 by default. What is left of these and of the other networks is `extended`.
@@ -55,8 +58,7 @@ def step_cases(names=(*SMALL, ladder.EVERYTHING)):
 def default_cases():
     """What every test run measures: two networks in float32, every kind of layer all the way."""
     cases = batch_cases([*DEEP, *USUAL], ["float32"], (10,)) + batch_cases(DEEP, classes=(10,))
-    trained = training_cases(["adam", "nesterov"], [])
-    cases += [*step_cases(DEEP), *trained, *weighted_cases(), *optimizer_cases()]
+    cases += [*step_cases(DEEP), *life_cases(), *optimizer_cases(50)]
     return list({case.name: case for case in cases}.values())
 
 
@@ -71,6 +73,7 @@ def deep_cases():
     networks R0-R2 of `alexnet` alone, in float32 with ten classes."""
     whole = [*batch_cases([*SMALL, ladder.EVERYTHING]), *step_cases(), *training_cases()]
     whole += batch_cases(["alexnet"], ["float32"], (10,))
+    whole += [*lifecycle.lifecycles(), *optimizer_cases()]
     measured = {case.name for case in default_cases()}
     return [case for case in whole if case.name not in measured]
 
@@ -83,14 +86,16 @@ def training_cases(optimizers=tuple(ladder.DYADIC), names=("unam", "c2")):
     ]
 
 
-def weighted_cases():
-    """Class weights, in both precisions."""
-    return ladder.class_weighted(BOTH)
+def life_cases():
+    """Trainings from their first call to their last: in float64 through every kind of layer and
+    with class weights, in float32, and what needs pictures or weights of its own."""
+    lives = [case for case in lifecycle.lifecycles() if case.name.startswith(LIVES)]
+    return [*lives, *lifecycle.float32(), *lifecycle.special()]
 
 
-def optimizer_cases():
+def optimizer_cases(steps=200):
     """R3: every optimizer alone, in both precisions."""
-    return ladder.optimizers_alone(("float64", "float32"))
+    return ladder.optimizers_alone(("float64", "float32"), steps)
 
 
 @pytest.fixture(scope="session")
@@ -101,5 +106,6 @@ def traces(tmp_path_factory) -> Traces:
         names = [name for name in (REFERENCE, *FRAMEWORKS) if ("@" in name) == engines]
         cases = [case for case in default_cases() if asked_by_default("@" * engines, case)]
         if names:
-            found |= collect(names, cases, directory / str(engines), parallel=2)
+            folder = directory / str(engines)
+            found |= collect(names, cases, folder, parallel=2, asked_of=plan.asked_of)
     return found

@@ -1,17 +1,20 @@
-"""Augmented copies in whole runs: every backend is given the same, and has the same losses."""
+"""Augmented copies in whole runs: every backend is given the same, and has the reference's
+losses."""
 
 import tempfile
 
 import pytest
 
+from benchmarks.fidelity.measure.__main__ import ORACLE
 from benchmarks.run import main
 from frameworks.backend import framework
 from results.store import Store
 from tests.conformance.conftest import FRAMEWORKS
 
 # Keras on other engines is fed by the same code as Keras.
-NAMES = [name for name in FRAMEWORKS if not name.startswith("keras@")]
-TUNED = [name for name in NAMES if framework(name).tuned]
+OWN = [name for name in FRAMEWORKS if not name.startswith("keras@")]
+NAMES = [ORACLE, *OWN]
+TUNED = [name for name in OWN if framework(name).tuned]
 NETWORK = """
 name = "small"
 [[layers]]

@@ -4,36 +4,24 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity import plan
+from benchmarks.fidelity.cases import ladder, lifecycle
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import collect
 from benchmarks.fidelity.rungs.judge import Pair, judge_pair
-from frameworks import feed
 from tests.conformance.conftest import (
     FRAMEWORKS,
     LARGE,
     batch_cases,
+    life_cases,
     optimizer_cases,
     step_cases,
     training_cases,
-    weighted_cases,
 )
 from tests.conformance.test_ladder import failures
 
 COMPILE = ladder.make(
     ladder.EVERYTHING, "adam", "float32", label="compile", images=20, measure=("compile",)
-)
-
-# More steps than one dispatch takes: full ones, one that is filled up, and a smaller last batch.
-CHUNKS = ladder.make(
-    ladder.SMALL,
-    ladder.steady("adam"),
-    "float64",
-    label="chunks",
-    size=8,
-    batch_size=2,
-    images=2 * (feed.CHUNK_STEPS + 3) + 1,
-    measure=("epoch",),
 )
 
 
@@ -44,9 +32,8 @@ def tuned(cases):
 def chosen():
     """Every kind of layer in both precisions, and the optimizers that have a fused form."""
     both = [*batch_cases([ladder.EVERYTHING]), *step_cases([ladder.EVERYTHING])]
-    alone = [case for case in optimizer_cases() if case.name.startswith("small-alone-adam")]
-    trained = ladder.trajectories([ladder.EVERYTHING], ["adam"], measure=("steps", "epoch"))
-    return tuned([*both, *alone, *trained, *weighted_cases(), CHUNKS])
+    alone = [case for case in optimizer_cases(50) if case.name.startswith("small-alone-adam")]
+    return tuned([*both, *alone, *life_cases()])
 
 
 def named():
@@ -58,7 +45,7 @@ def named():
 CASES = {case.name: case for case in chosen()}
 COMPILED = tuned([COMPILE, msgspec.structs.replace(COMPILE, name="native-compile", native=True)])
 EVERY = tuned([*batch_cases(), *step_cases(), *training_cases(), *optimizer_cases()])
-EVERY += tuned(step_cases(LARGE))
+EVERY += tuned([*step_cases(LARGE), *lifecycle.lifecycles()])
 
 
 def compiled_late(names):
@@ -70,6 +57,8 @@ def compiled_late(names):
 def judged(framework, cases, traces):
     findings = []
     for case in cases:
+        if not plan.asked_of(framework, case):
+            continue
         pair = Pair(case, traces[framework, case.name], traces[REFERENCE, case.name])
         findings += judge_pair(pair)
     return findings
@@ -89,7 +78,8 @@ def compile_traces(tmp_path_factory):
 
 def test_the_chosen_cases_reach_every_measurement():
     measured = {what for case in CASES.values() for what in case.measure}
-    assert measured == {"structure", "forward", "gradients", "optimizer", "steps", "epoch"}
+    parts = {"structure", "forward", "gradients", "restored", "optimizer"}
+    assert measured == parts | {"steps", "lifecycle", "own_masks"}
     assert {case.precision for case in CASES.values()} == {"float64", "float32"}
     assert all(case.tuning == "tuned" for case in CASES.values())
 
@@ -114,7 +104,8 @@ def test_tuned_backends_hold_every_rung_on_c2_and_unam(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_tuned_backends_hold_every_rung_on_every_network(framework, tmp_path):
-    traces = collect([REFERENCE, framework], EVERY, tmp_path, parallel=2)
+    asked = plan.asked_of
+    traces = collect([REFERENCE, framework], EVERY, tmp_path, parallel=2, asked_of=asked)
     assert not failures(judged(framework, EVERY, traces))
 
 

@@ -20,8 +20,8 @@ from frameworks.spec.architecture import (
     MaxPool,
 )
 from frameworks.spec.network import Network
-from frameworks.spec.shapes import same_padding
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import same_padding
 from tests.helpers.small_networks import network, networks, random_batch, reference
 
 UNAM = Network(architecture.load("unam"), (69, 69, 3), 10)

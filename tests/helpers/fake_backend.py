@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -44,7 +45,7 @@ class FakeBackend(Backend):
         if draw:
             self.set_weights(initial(self.network, self.runtime.seed))
         self.random = np.random.Generator(np.random.Philox(self.runtime.seed))
-        self.learning_rate = self.recipe.optimizer.learning_rate
+        self.learning_rate = self.recipe.optimizer.rate
         self.steps = 0
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
@@ -297,8 +298,13 @@ class Fakes:
     absent = _fake("fake-absent", "FakeBackend", "no_such_package_anywhere")
 
 
-def install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the fakes known here and to every process started from here, until the test ends."""
+def install(
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Make the fakes, and other entry points by name, known here and to every process started from
+    here, until the test ends."""
     distribution = directory / "fake_frameworks-0.dist-info"
     distribution.mkdir()
     (distribution / "METADATA").write_text(
@@ -309,6 +315,7 @@ def install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for attribute, fake in vars(Fakes).items()
         if isinstance(fake, Framework)
     ]
+    lines += [f"{name} = {target}" for name, target in others.items()]
     group = f"[{backend.ENTRY_POINTS}]\n"
     (distribution / "entry_points.txt").write_text(group + "\n".join(lines) + "\n")
     monkeypatch.syspath_prepend(str(directory))
@@ -325,11 +332,15 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def working_directory(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray, labels: np.ndarray
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: np.ndarray,
+    labels: np.ndarray,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Go to a directory with `galaxies.h5` and `linear.toml`, the fakes registered, no GPU, and
     temporary files in a `scratch` of its own."""
-    install(directory, monkeypatch)
+    install(directory, monkeypatch, others)
     (directory / "linear.toml").write_text(ARCHITECTURE)
     with h5py.File(directory / "galaxies.h5", "w") as file:
         file["images"], file["ans"] = images, labels.astype(np.uint8)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from report.sections import benches as section
-from report.sections.cells import Bench, Cell, benches
 from report.sections.ratios import cell_table, noise, ratio_table, warnings
 from results.stats.vocabulary import FASTER, UNDECIDED
 from results.store import Store
+from results.views.cells import Bench, Cell, benches
 from results.views.views import Frames
 from tests.helpers.factory import fill_speed, synthetic_run
 
@@ -69,7 +69,7 @@ def test_equal_cells_are_told_as_such(tmp_path) -> None:
     said = [found.verdict for one, _, found in bench.comparisons() if one.tuning == "idiomatic"]
     assert said  # two frameworks of unlike times
     (cell,) = [cell for cell in bench.cells if (cell.framework, cell.tuning) == ("torch", "tuned")]
-    same = bench._compared(cell, cell)
+    same = bench.compared(cell, cell)
     assert (same.verdict, same.ratio.value) == (UNDECIDED, 1.0)
 
 

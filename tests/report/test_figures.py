@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from report import cautions, estimates, numbers
+from report import cautions
 from report.section import Picture, Table
 from report.sections import confusion, curves, examples, provenance, speed, tables
 from results.stats.intervals import Interval
 from results.store import Store
-from results.views import words
+from results.views import estimates, numbers, words
 from results.views.views import Frames
 from tests.helpers.factory import CLASSES, fill, save_synthetic_examples, synthetic_run
 

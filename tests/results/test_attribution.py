@@ -186,7 +186,10 @@ def test_factors_are_what_differs_and_matters_here():
     ]
     assert "batch norm: variance" in variants.factors(load("c2"), ADAM, keras, flax)
     plain = variants.factors(load("c1"), Recipe(optimizer=SGD()), keras, torch)
-    assert list(plain) == ["kernel initialiser", "bias initialiser", "sgd: velocity form"]
+    expected = ["sgd: learning rate", "sgd: velocity form"]
+    assert list(plain) == ["kernel initialiser", "bias initialiser", *expected]
+    stated = variants.factors(load("c1"), Recipe(optimizer=SGD(learning_rate=1)), keras, torch)
+    assert "sgd: learning rate" not in stated
 
 
 def test_switching_everything_on_one_by_one_leads_from_one_end_to_the_other():

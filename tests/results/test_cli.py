@@ -105,9 +105,9 @@ def test_ctrl_c_is_status_130() -> None:
     assert cli.run(interrupted) == 130
 
 
-def test_sigterm_is_as_before_afterwards() -> None:
+def test_signals_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(cli.Terminated), cli.sigterm_interrupts():
+    with pytest.raises(cli.Terminated), cli.signals_raise():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from results.__main__ import main
-from results.parquet import files, pack
+from results.parquet import pack
 from results.store import DamagedFileWarning, Store, StoreError
 from results.version import NewerVersionError
 from tests.conftest import ROOT
@@ -292,7 +292,7 @@ def test_a_full_or_read_only_disk_gives_one_clear_error(
     def refuse(_: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(files.os, "fsync", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StoreError) as caught:
         store.append(*synthetic_run(seed=1))
     assert str(store.path) in str(caught.value)

@@ -131,4 +131,4 @@ def test_two_harnesses_at_once_while_it_is_packed(tmp_path: Path, runs: int) -> 
     expected = sorted(f"writer{writer}-{number}" for writer in (0, 1) for number in range(runs))
     assert sorted(store.runs()["execution_id"]) == expected
     assert store.epochs().groupby("execution_id").size().nunique() == 1
-    assert not [name for name in os.listdir(store.path) if name.startswith(".tmp-")]
+    assert not [name for name in os.listdir(store.path) if name.startswith(".")]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.options import PROCESSES
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.simulated import (
@@ -17,6 +16,7 @@ from benchmarks.tracking.selftest.simulated import (
     cases_apart,
     simulated,
 )
+from results.stats.drift import Drift, judge_apart
 from results.stats.noise import NEEDED, drift_floor, noise_floor
 from results.stats.verdict import (
     Rule,

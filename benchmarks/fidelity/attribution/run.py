@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import product
@@ -30,6 +29,7 @@ from results.parquet import findings as kept
 from results.stats.means import Mean
 from results.studies.attribution import Attribution, attribute, sentences
 from results.vocabulary import unknown
+from results.writer import scratch_directory
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -50,8 +50,8 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
             raise ValueError(unknown("optimizer", name, OPTIMIZERS))
     data = catalog.load(options.pictures or "demo", image_size=options.size or None)
     status = 0
-    with tempfile.TemporaryDirectory(prefix="attribution-") as scratch:
-        pictures = variants.prepare(data, Path(scratch))
+    with scratch_directory() as scratch:
+        pictures = variants.prepare(data, scratch)
         for number, (name, optimizer) in enumerate(product(options.architectures, names)):
             recipe = Recipe(
                 optimizer=msgspec.convert({"name": optimizer}, Optimizer),
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                 epochs=options.epochs,
             )
             started = datetime.now(UTC)
-            folder = Path(scratch) / str(number)
+            folder = scratch / str(number)
             rows, interrupt = _train(load(name), recipe, options, pictures, folder)
             common = {
                 "architecture": load(name).name,

@@ -5,20 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 import numpy as np
 
+from benchmarks.fidelity.cases import starts
+from benchmarks.fidelity.cases.starts import Start
 from datasets import batches, demo
+from datasets.augment import COUNTS, AugmentedImages, copies_of
 from frameworks.backend import Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
-from results.vocabulary import Device, Feed, Precision, Tuning
+from results.vocabulary import Augmentation, Device, Feed, Precision, Tuning
 
-Measurement = Literal["structure", "forward", "gradients", "optimizer", "steps", "epoch", "compile"]
+Measurement = Literal[
+    "structure",
+    "forward",
+    "gradients",
+    "restored",
+    "optimizer",
+    "steps",
+    "epoch",
+    "lifecycle",
+    "own_masks",
+    "compile",
+]
+Pictures = Literal["demo", "noise", "two_levels"]  # or the path of a file
 _PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
 
 
@@ -26,10 +41,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One network and recipe on one set of pictures, with every field stated.
 
     pictures: "demo" for the middle of demo galaxies drawn from the seed, "noise" for uniform
-    random bytes, or the path of an .npz file with `images` uint8 (n, height, width, channels) and
-    `labels` (n,).
+    random bytes, "two_levels" for black and white pixels at random, or the path of an .npz file
+    with `images` uint8 (n, height, width, channels) and `labels` (n,).
+    augmentation: training and test pictures are a view of copies, made on demand and never staged.
+    start: the weights to begin with. "initial"; "lived" are those that `starts.lived` makes, as
+    after a long training; "even" has a first kernel under which different patches tie.
     measure: what to compute. steps: training steps taken one by one; the learning rate is
     multiplied by `rate_factor` after `rate_change` of them (0: never).
+    renewed: of a lifecycle, whether it ends in a new backend, which compiles once more.
     record_every: weights are kept after every so many steps and after the last (0: never).
     weight_noise: relative size of a random perturbation of the initial weights, drawn from
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
@@ -50,12 +69,15 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: int = 0
     images: int = 64
     pictures: str = "demo"
+    augmentation: Augmentation = "none"
+    start: Start = "initial"
     measure: tuple[Measurement, ...] = ("structure", "forward", "gradients")
     steps: int = 0
     rate_change: int = 0
     rate_factor: float = 1.0
     record_every: int = 1
     test_images: int = 0
+    renewed: bool = False
     weight_noise: float = 0.0
     noise_seed: int = 0
     ulp: bool = False
@@ -93,8 +115,8 @@ class Material:
 
     @cached_property
     def weights(self) -> canonical.Weights:
-        """Initial weights: float32, perturbed as the case says (then float64 when it is)."""
-        weights = canonical.initial(self.network, self.case.seed)
+        """Weights to begin with: float32, perturbed as the case says (then float64 when it is)."""
+        weights = starts.of(self.network, self.case.seed, self.case.start, self._first_images)
         generator = np.random.Generator(np.random.Philox(key=[self.case.noise_seed, _STREAM]))
         if self.case.weight_noise:
             for key in self.network.trainable_keys:
@@ -111,18 +133,45 @@ class Material:
         return weights
 
     @cached_property
+    def lived(self) -> canonical.Weights:
+        """Weights that are put into a backend: as after a long training, float32."""
+        return starts.lived(self.network, self.case.seed, self._first_images)
+
+    @property
+    def _first_images(self) -> np.ndarray:
+        """As many as a batch."""
+        return self.data[0][: self.case.recipe.batch_size]
+
+    @cached_property
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """(images uint8 (n, height, width, channels), labels int64 (n,))."""
+        """(images uint8 (n, height, width, channels), labels int64 (n,)); with an augmentation the
+        images are a view that makes copies."""
+        case = self.case
+        if case.augmentation == "none":
+            return self._pictures(case.images, case.input_shape)
+        height, width, channels = case.input_shape
+        spare = 2 if case.augmentation == "crops40" else 0
+        count = COUNTS[case.augmentation]
+        whole = (height + spare, width + spare, channels)
+        images, labels = self._pictures(-(-case.images // count), whole)
+        crop = height if spare else None
+        copies = copies_of(*whole[:2], case.augmentation, crop)
+        view = AugmentedImages(images, copies)
+        return view, np.repeat(labels, count)  # type: ignore[return-value]
+
+    def _pictures(self, count: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures of a shape, and their labels."""
         case = self.case
         if case.pictures == "demo":
-            images, labels = demo.generate(case.images, case.seed)
-            return _middle(images, case.input_shape), labels % case.classes
-        if case.pictures != "noise":
+            images, labels = demo.generate(count, case.seed)
+            return _middle(images, shape), labels % case.classes
+        if case.pictures not in get_args(Pictures):
             with np.load(Path(case.pictures), allow_pickle=False) as archive:
                 return archive["images"], archive["labels"]
         generator = np.random.Generator(np.random.Philox(key=[case.seed, _PICTURES]))
-        images = generator.integers(0, 256, (case.images, *case.input_shape), dtype=np.uint8)
-        return images, np.arange(case.images) % case.classes
+        levels, step = (2, 255) if case.pictures == "two_levels" else (256, 1)
+        images = generator.integers(0, levels, (count, *shape), dtype=np.uint8) * np.uint8(step)
+        return images, np.arange(count) % case.classes
 
     @cached_property
     def train_indices(self) -> np.ndarray:

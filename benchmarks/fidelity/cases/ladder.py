@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
 from frameworks.spec import recipe as recipes
-from frameworks.spec.architecture import (
+from frameworks.spec.architecture import Architecture, load, parse
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.graph import every_layer
+from frameworks.spec.layers import (
+    PARAMETER_OF,
     Activation,
-    Architecture,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
-    Conv,
-    Dense,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    Layer,
     MaxPool,
-    load,
-    parse,
+    Residual,
+    function_of,
 )
-from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Optimizer, Recipe
@@ -38,8 +44,19 @@ DYADIC: dict[str, Optimizer] = {
     "nesterov": recipes.SGD(learning_rate=2**-9, momentum=29 / 32, nesterov=True),
     "rmsprop": recipes.RMSprop(learning_rate=2**-10, rho=29 / 32, epsilon=2**-23),
 }
+# The forms in which a framework's own optimizer differs from the project's, of the same numbers.
+FORMS: dict[str, Optimizer] = {
+    f"{name}_{word}": msgspec.structs.replace(DYADIC[name], **{field: value})
+    for word, field, value, names in (
+        ("hat", "epsilon_form", "hat", ("adam", "adamw")),
+        ("inside", "velocity_form", "rate_inside", ("momentum", "nesterov")),
+        ("outside", "epsilon_in_root", False, ("adagrad", "rmsprop")),
+    )
+    for name in names
+}
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
+_ALONE = 200  # steps of R3
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
 
 
@@ -52,7 +69,7 @@ def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
     return with_epsilon(DYADIC[optimizer], epsilon)
 
 
-def with_epsilon(spec: Optimizer, epsilon: float) -> Optimizer:
+def with_epsilon(spec: Optimizer, epsilon: float = STEADY_EPSILON) -> Optimizer:
     """The optimizer, but Adam and AdamW with this epsilon."""
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return msgspec.structs.replace(spec, epsilon=epsilon)
@@ -105,17 +122,27 @@ def make(
     *,
     label: str = "",
     size: int = 0,
+    shape: tuple[int, int, int] | None = None,
     batch_size: int = 8,
     classes: int = 10,
     class_weights: tuple[float, ...] | None = None,
+    partial_batch: Literal["keep", "drop"] = "keep",
     **fields: object,
 ) -> Case:
-    """A case with everything stated; the input is the smallest that fits unless `size` is given."""
+    """A case with everything stated; the input is the smallest that fits unless a `size` or a
+    `shape` (height, width, channels) is given."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
     spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
-    shape = (size, size, 3) if size else smallest_input(architecture)
-    recipe = fill_recipe(Recipe(optimizer=spec, batch_size=batch_size, class_weights=class_weights))
+    shape = shape or ((size, size, 3) if size else smallest_input(architecture))
+    recipe = fill_recipe(
+        Recipe(
+            optimizer=spec,
+            batch_size=batch_size,
+            class_weights=class_weights,
+            partial_batch=partial_batch,
+        )
+    )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]
     return Case(
         name="-".join(part for part in parts if part),
@@ -145,14 +172,15 @@ def one_batch(
     ]
 
 
-def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[Case]:
-    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way."""
+def optimizers_alone(precisions: Iterable[Precision], steps: int = _ALONE) -> list[Case]:
+    """R3: every optimizer on made-up gradients, the learning rate divided by 8 half-way; in
+    float64 in its other forms too."""
     return [
         make(
             SMALL,
-            name,
+            spec,
             precision,
-            label="alone",
+            label=f"alone-{name}" + ("" if steps == _ALONE else f"-{steps}steps"),
             size=8,
             measure=("optimizer",),
             steps=steps,
@@ -161,7 +189,7 @@ def optimizers_alone(precisions: Iterable[Precision], steps: int = 200) -> list[
             record_every=10,
         )
         for precision in precisions
-        for name in DYADIC
+        for name, spec in (DYADIC | (FORMS if precision == "float64" else {})).items()
     ]
 
 
@@ -182,7 +210,7 @@ def one_step(
     return [
         make(
             architecture,
-            _at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
+            at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
             precision,
             label=f"step-{name}",
             **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]
@@ -193,46 +221,39 @@ def one_step(
     ]
 
 
-def class_weighted(precisions: Iterable[Precision], steps: int = 4, **fields: object) -> list[Case]:
-    """R0-R2 and R5 with class weights, in a network without kinks: the loss alone differs, so one
-    small network says it all. Adam's epsilon as large as R4's."""
-    adam = steady("adam")
-    options: dict[str, object] = {"images": 20, "test_images": 4, "size": 8} | fields
-    options |= {"measure": ("structure", "forward", "gradients", "steps", "epoch"), "steps": steps}
-    return [
-        make(SMALL, adam, precision, label="weighted", class_weights=CLASS_WEIGHTS, **options)  # type: ignore[arg-type]
-        for precision in precisions
-    ]
-
-
-def epochs() -> list[Case]:
-    """R5a of what a single batch does not show, in float64: an epoch in one call, as runs time it,
-    its order, a smaller last batch and class weights. Two small networks say it all."""
-    whole = make(
-        EVERYTHING,
-        steady("adam"),
-        label="epoch",
-        images=44,
-        test_images=8,
-        measure=("steps", "epoch"),
-        steps=6,
-    )
-    return [whole, *class_weighted(["float64"])]
-
-
 def smooth_twin(architecture: Architecture) -> Architecture:
     """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
-    layers = []
-    for layer in architecture.layers:
-        if isinstance(layer, MaxPool):
-            layer = AveragePool(name=layer.name, size=layer.size, stride=layer.stride)
-        elif isinstance(layer, Conv | Dense) and layer.activation == "relu":
-            layer = msgspec.structs.replace(layer, activation="silu")
-        elif isinstance(layer, Activation) and layer.function == "relu":
-            layer = msgspec.structs.replace(layer, function="silu")
-        layers.append(layer)
+    layers = tuple(one for layer in architecture.layers for one in _smooth(layer))
     name = f"{architecture.name}_smooth"
-    return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
+    return msgspec.structs.replace(architecture, name=name, layers=layers, published=())
+
+
+_SMOOTH_POOLS = {
+    MaxPool: AveragePool,
+    AdaptiveMaxPool: AdaptiveAveragePool,
+    GlobalMaxPool: GlobalAveragePool,
+}
+_OF_FUNCTIONS: dict[str, Any] = dict.fromkeys(PARAMETER_OF)
+
+
+def _smooth(layer: Layer) -> Iterator[Layer]:
+    """What stands for a layer in the smooth twin."""
+    if isinstance(layer, Residual):
+        inner = {
+            part: tuple(one for old in getattr(layer, part) for one in _smooth(old))
+            for part in ("layers", "shortcut")
+        }
+        function = "silu" if layer.activation == "relu" else layer.activation
+        yield msgspec.structs.replace(layer, **inner, activation=function)
+    elif type(layer) in _SMOOTH_POOLS:
+        kind = _SMOOTH_POOLS[type(layer)]
+        fields = msgspec.structs.asdict(layer)
+        yield kind(**fields, **({"count_padding": False} if kind is AveragePool else {}))
+    elif function_of(layer) in ("relu", "leaky_relu", "elu"):
+        field = "function" if isinstance(layer, Activation) else "activation"
+        yield msgspec.structs.replace(layer, **{field: "silu"}, **_OF_FUNCTIONS)
+    else:
+        yield layer
 
 
 def r4_rate(optimizer: Optimizer) -> float:
@@ -248,17 +269,18 @@ def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
     1e10-fold in 64, and says nothing of what is computed. At a small one the way of the weights is
     short beside the spacing of float32.
     """
-    if any(isinstance(layer, BatchNorm) for layer in architecture.layers):
+    if any(isinstance(layer, BatchNorm) for layer in every_layer(architecture.layers)):
         return 2**-4
     return 1.0 if isinstance(optimizer, recipes.SGD) else 2**-2
 
 
 def _slower(optimizer: Optimizer, architecture: Architecture, rate: float | None) -> Optimizer:
-    return _at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
+    return at_rate(optimizer, r5_rate(optimizer, architecture) if rate is None else rate)
 
 
-def _at_rate(optimizer: Optimizer, share: float) -> Optimizer:
-    return msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate * share)
+def at_rate(optimizer: Optimizer, share: float) -> Optimizer:
+    """The optimizer with so much of its learning rate."""
+    return msgspec.structs.replace(optimizer, learning_rate=optimizer.rate * share)
 
 
 def smooth_trajectories(

@@ -22,6 +22,7 @@ from benchmarks.process.spawn import ask
 from frameworks.backend import framework
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.recipe import OPTIMIZERS
+from results.writer import write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -189,7 +190,7 @@ def record(readings: Iterable[Reading]) -> None:
             "versions": dict(sorted(reading.versions.items())),
             "answers": dict(sorted(reading.answers.items())),
         }
-    RECORDED.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    write(RECORDED, json.dumps(kept, indent=1) + "\n")
 
 
 def main(arguments: list[str]) -> int:

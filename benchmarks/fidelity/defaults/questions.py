@@ -212,7 +212,7 @@ def _steps(spec: Any, rates: Sequence[float | None]) -> list[float]:
     slots = formulas.initial_slots(spec, weight)
     trace = []
     for number, (gradient, rate) in enumerate(zip(_GRADIENTS, rates, strict=True), start=1):
-        now = spec.learning_rate if rate is None else rate
+        now = spec.rate if rate is None else rate
         weight, slots = formulas.update(spec, weight, np.array([gradient]), slots, now, number)
         trace.append(float(weight[0]))
     return trace

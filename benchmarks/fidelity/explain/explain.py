@@ -20,9 +20,8 @@ from benchmarks.fidelity.explain.facts import facts, of_field
 from frameworks.spec import architecture as architectures
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import NATIVE, PROJECT
-from frameworks.spec.reading import SpecificationError, check_fields, read_table
+from frameworks.spec.reading import read_table
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
-from results.vocabulary import near_miss
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,36 +122,8 @@ def load(name_or_path: str | Path) -> tuple[Architecture, Recipe]:
         SpecificationError: as `frameworks.spec.architecture.load`, or a bad recipe; the message
             names the file and the field.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        return architectures.load(name_or_path), Recipe()
-    table = read_table(path, "architecture")
-    recipe = table.pop("recipe", {})
-    architecture = architectures.from_table(table, origin=str(path), default_name=path.stem)
-    return architecture, _recipe(recipe, f"{path}: [recipe]")
-
-
-def _recipe(table: Any, origin: str) -> Recipe:
-    if not isinstance(table, dict):
-        raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    optimizer = table.get("optimizer", {"name": "adam"})
-    if isinstance(optimizer, str):
-        optimizer = {"name": optimizer}
-    if not isinstance(optimizer, dict):
-        raise SpecificationError(f"{origin}: field 'optimizer': expected a name or a table.")
-    name = str(optimizer.get("name", ""))
-    if name not in OPTIMIZERS:
-        raise SpecificationError(
-            f"{origin}: unknown optimizer '{name}'{near_miss(name, list(OPTIMIZERS))}. "
-            f"Known: {', '.join(OPTIMIZERS)}."
-        )
-    settings = {key: value for key, value in optimizer.items() if key != "name"}
-    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
-    check_fields(table, Recipe, origin)
-    try:
-        return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
-    except (msgspec.ValidationError, SpecificationError) as error:
-        raise SpecificationError(f"{origin}: {error}") from error
+    architecture, told = architectures.load_with_recipe(name_or_path)
+    return architecture, told.recipe
 
 
 def text(differences: Iterable[Difference]) -> Iterator[str]:

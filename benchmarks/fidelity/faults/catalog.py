@@ -1,37 +1,65 @@
 """R8: deliberate faults, each injected in one framework. A ladder that cannot fail is worth
 nothing.
 
-Here they are as data. What each changes is the function of its name in `torch`,
-`keras` or `flax` beside this file, which is imported in the framework's own process alone.
+Here they are as data. What each changes is the function of its fault's name in `torch`, `keras` or
+`flax` beside this file, which is imported in the framework's own process alone, or for faults that
+any backend can have in `lifecycle`.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import get_args
+from unittest.mock import patch
 
+from benchmarks.fidelity.faults import lifecycle
+from frameworks.backend import framework as framework_of
 from frameworks.spec.reading import SpecificationError
-from results.vocabulary import unknown
+from results.vocabulary import Tuning, unknown
 
 FAULTS = {"torch": "torch", "keras": "keras", "jax": "flax"}
+NETWORK = "unam"  # the user's, whose default climb is to kill every one
 
 
 @dataclass(frozen=True)
 class Mutant:
     """A fault: the framework it is injected in, what a user did wrong, the rung that should fail.
 
-    optimizer: name in `ladder.DYADIC` of the optimizer that it is run with.
+    cases: of the default climb, by the first letters of their names, those that are to kill it.
+    fault: the function that injects it; by default that of its name. in_a_run: it makes a wrong
+    prediction, restoration or order, which a plain `benchmarks.run` has to notice too.
     """
 
     name: str
     framework: str
     mistake: str
     rung: str
-    optimizer: str = "adam"
+    cases: tuple[str, ...] = ("bait-life-adam-",)
+    fault: str = ""
+    tuning: Tuning = "idiomatic"
+    in_a_run: bool = False
+
+    @property
+    def command(self) -> str:
+        """What a user types, for a network of their own, that kills it."""
+        tuned = " --tuning tuned" if self.tuning == "tuned" else ""
+        return (
+            f"python -m benchmarks.fidelity --frameworks {self.framework} "
+            f"--architectures {NETWORK}{tuned}"
+        )
 
 
+_ADAM = ("small-alone-adam-",)
+_ADAMW = ("small-alone-adamw-",)
+_FLOAT32 = ("dim-life-",)
+_LONG = ("normed-life-adamw_hat-",)
+_NARROW = ("narrow-",)
+_SHORT = ("normed-life-adadelta-",)
+_SURE = ("bait-sure-",)
+_WEIGHTED = ("normed-life-nesterov-",)
 _TORCH = [
     Mutant("channels_reversed", "torch", "pictures read as blue, green, red", "R1"),
     Mutant("pixels_over_256", "torch", "pixels divided by 256, not by 255", "R1"),
@@ -42,50 +70,179 @@ _TORCH = [
     Mutant("symmetric_padding", "torch", 'padding=1 written for stride-2 "same"', "R1"),
     Mutant("batch_norm_epsilon", "torch", "batch norm's epsilon left at PyTorch's 1e-5", "R1"),
     Mutant(
-        "batch_norm_momentum", "torch", "batch norm's momentum copied from Keras as it is", "R4"
+        "batch_norm_momentum", "torch", "batch norm's momentum copied from Keras as it is", "R5d"
     ),
-    Mutant("unbiased_variance", "torch", "stock BatchNorm2d: unbiased running variance", "R4"),
-    Mutant("running_mean_frozen", "torch", "custom batch norm updates the variance alone", "R4"),
-    Mutant("bias_not_trained", "torch", "bias ahead of ReLU and batch norm left untrained", "R4"),
+    Mutant("unbiased_variance", "torch", "stock BatchNorm2d: unbiased running variance", "R5d"),
+    Mutant("running_mean_frozen", "torch", "custom batch norm updates the variance alone", "R5d"),
+    Mutant("bias_not_trained", "torch", "bias ahead of ReLU and batch norm left untrained", "R5d"),
     Mutant("mask_not_scaled", "torch", "dropout without 1 / (1 - rate)", "R1"),
     Mutant("mask_order", "torch", "flat mask drawn for row, column, channel left so", "R1"),
     Mutant("dropout_in_inference", "torch", "F.dropout(x) without training=self.training", "R1"),
     Mutant("inference_mode_forgotten", "torch", "model.eval() forgotten", "R1"),
-    Mutant("tf32_rounding", "torch", "TF32 left on: 10-bit inputs to conv and linear", "R1"),
+    Mutant(
+        "tf32_rounding", "torch", "TF32 left on: 10-bit inputs to conv and linear", "R1", _FLOAT32
+    ),
     Mutant("loss_summed", "torch", 'cross-entropy with reduction="sum"', "R1"),
     Mutant("softmax_twice", "torch", "cross-entropy of probabilities, not logits", "R1"),
     Mutant("labels_shifted", "torch", "labels counted from 1", "R1"),
-    Mutant("class_weights_normalised", "torch", "CrossEntropyLoss(weight)'s own mean", "R1"),
+    Mutant(
+        "class_weights_normalised", "torch", "CrossEntropyLoss(weight)'s own mean", "R5d", _WEIGHTED
+    ),
     Mutant("l2_halved", "torch", "L2 as half the squared norm (tf.nn.l2_loss)", "R1"),
     Mutant("gradients_accumulated", "torch", "zero_grad() forgotten", "R2"),
-    Mutant("max_norm_missing", "torch", "Keras' kernel_constraint left out", "R4"),
-    Mutant("beta_2_of_099", "torch", "Adam with beta_2 = 0.99", "R3"),
-    Mutant("coupled_decay", "torch", "Adam(weight_decay=...) for AdamW", "R3", "adamw"),
-    Mutant("rmsprop_epsilon", "torch", "stock RMSprop: epsilon outside the root", "R3", "rmsprop"),
-    Mutant("schedule_off_by_one", "torch", "scheduler stepped a step late", "R3"),
+    Mutant("max_norm_missing", "torch", "Keras' kernel_constraint left out", "R5d"),
+    Mutant("beta_2_of_099", "torch", "Adam with beta_2 = 0.99", "R3", _ADAM),
+    Mutant("coupled_decay", "torch", "Adam(weight_decay=...) for AdamW", "R3", _ADAMW),
     Mutant(
-        "spread_as_variance", "torch", "running spread taken for the variance in inference", "R5a"
+        "rmsprop_epsilon",
+        "torch",
+        "stock RMSprop: epsilon outside the root",
+        "R3",
+        ("small-alone-rmsprop-",),
     ),
-    Mutant("gamma_not_used", "torch", "gamma and beta left out in inference", "R5a"),
-    Mutant("logits_scaled", "torch", "a temperature left in predict()", "R5a"),
-    Mutant("batches_shifted", "torch", "a batch taken off the loader for a look", "R5a"),
-    Mutant("partial_batch_dropped", "torch", "DataLoader(drop_last=True)", "R5a"),
-    Mutant("partial_batch_unweighted", "torch", "epoch loss as the mean of batch means", "R5a"),
+    Mutant("schedule_off_by_one", "torch", "scheduler stepped a step late", "R3", _ADAM),
+    Mutant(
+        "spread_as_variance", "torch", "running spread taken for the variance in inference", "R5d"
+    ),
+    Mutant("gamma_not_used", "torch", "gamma and beta left out in inference", "R5d"),
+    Mutant("logits_scaled", "torch", "a temperature left in predict()", "R5d"),
+    Mutant("batches_shifted", "torch", "a batch taken off the loader for a look", "R5d", _SHORT),
+    Mutant(
+        "partial_batch_unweighted", "torch", "epoch loss as the mean of batch means", "R5d", _LONG
+    ),
 ]
 _KERAS = [
-    Mutant("epsilon_hat", "keras", "stock Adam: epsilon added before bias correction", "R3"),
-    Mutant("rate_in_velocity", "keras", "stock SGD under a schedule", "R3", "momentum"),
-    Mutant("probabilities_clipped", "keras", "softmax layer and from_logits=False", "R1"),
-    Mutant("batches_shuffled", "keras", "fit(shuffle=True), the default", "R5a"),
+    Mutant("epsilon_hat", "keras", "stock Adam: epsilon added before bias correction", "R3", _ADAM),
+    Mutant(
+        "rate_in_velocity", "keras", "stock SGD under a schedule", "R3", ("small-alone-momentum-",)
+    ),
+    Mutant("probabilities_clipped", "keras", "softmax layer and from_logits=False", "R1", _SURE),
+    Mutant("batches_shuffled", "keras", "fit(shuffle=True), the default", "R5d"),
 ]
 _FLAX = [
-    Mutant("fast_variance", "jax", "BatchNorm(use_fast_variance=True), the default", "R1"),
-    Mutant("pool_stride_one", "jax", "max_pool without strides: 1, not the pool's size", "R1"),
-    Mutant("padding_default", "jax", 'Conv without padding: "SAME"', "R1"),
-    Mutant("keep_probability", "jax", "dropout rate taken as the share kept", "R1"),
-    Mutant("nesterov_missing", "jax", "sgd(momentum=...) without nesterov", "R3", "nesterov"),
+    Mutant(
+        "fast_variance", "jax", "BatchNorm(use_fast_variance=True), the default", "R1", _FLOAT32
+    ),
+    Mutant(
+        "pool_stride_one", "jax", "max_pool without strides: 1, not the pool's size", "R1", _NARROW
+    ),
+    Mutant("padding_default", "jax", 'Conv without padding: "SAME"', "R1", _NARROW),
+    Mutant("keep_probability", "jax", "dropout rate taken as the share kept", "R5d", _SHORT),
+    Mutant(
+        "nesterov_missing",
+        "jax",
+        "sgd(momentum=...) without nesterov",
+        "R3",
+        ("small-alone-nesterov-",),
+    ),
 ]
-MUTANTS = {mutant.name: mutant for mutant in [*_TORCH, *_KERAS, *_FLAX]}
+
+# Of every framework and tuning: (fault, mistake, rung, cases, whether a plain run has to notice).
+_EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
+    (
+        "later_batches_reversed",
+        "all pictures after the first batch predicted in the wrong order",
+        "R5d",
+        _SHORT,
+        True,
+    ),
+    (
+        "last_batch_in_training_mode",
+        "last batch predicted in training mode",
+        "R5d",
+        _SHORT,
+        True,
+    ),
+    ("bfloat16_in_predict", "bfloat16 left on in predict()", "R1", _FLOAT32, True),
+    ("logits_clamped", "logits clamped to +-30 in predict()", "R1", _FLOAT32, False),
+    ("loss_clamped", "logits clamped to +-20 in the loss", "R1", _SURE, False),
+    ("not_square_read_by_columns", "width and height exchanged", "R5d", _SHORT, False),
+    ("channels_swapped", "channels of 2 or 4 in reverse order", "R5d", _SHORT, False),
+    (
+        "part_answered_as_before",
+        "the smaller last batch answered as the one before",
+        "R5d",
+        _SHORT,
+        True,
+    ),
+    ("stale_predictions", "weights a constant of the compiled predict()", "R5d", _SHORT, True),
+    ("statistics_not_restored", "best weights put back without moments", "R5d", _SHORT, True),
+    ("weights_set_once", "best weights not put back", "R5d", _SHORT, True),
+    ("rate_of_compile", "the learning rate baked in at compile time", "R5d", _SHORT, False),
+    ("moments_not_restored", "resumed with the moments of now", "R5d", _SHORT, False),
+    ("rows_of_first_epoch", "every epoch in the order of the first", "R5d", _SHORT, True),
+    ("masks_of_first_epoch", "every epoch with the first one's masks", "R5d", _SHORT, False),
+    (
+        "moments_lost_between_epochs",
+        "an optimizer made anew for every epoch",
+        "R5d",
+        _SHORT,
+        False,
+    ),
+    ("step_lost_at_chunk", "a step lost at every boundary of 32", "R5d", _LONG, True),
+    ("part_of_a_batch_dropped", "the smaller last batch left out", "R5d", _LONG, True),
+    (
+        "streamed_in_reverse",
+        "streamed batches taken from the end",
+        "R5d",
+        ("normed-life-rmsprop-",),
+        True,
+    ),
+    (
+        "large_batches_cut",
+        "no more than 32 pictures of a batch trained on",
+        "R5d",
+        ("normed-life-momentum_inside-",),
+        False,
+    ),
+    ("one_copy_of_each", "augmented copies all the same", "R5d", _WEIGHTED, False),
+    ("own_masks_again", "dropout seeded anew for every call", "R4", ("masked-own-",), False),
+    (
+        "class_weights_lost_with_norm",
+        "class weights left out beside batch norm",
+        "R5d",
+        _WEIGHTED,
+        False,
+    ),
+    (
+        "hat_taken_for_paper",
+        "Adam's hat form computed as the paper's",
+        "R3",
+        ("small-alone-adam_hat-",),
+        False,
+    ),
+    (
+        "rate_left_outside",
+        "velocity without the rate inside",
+        "R3",
+        ("small-alone-momentum_inside-",),
+        False,
+    ),
+    (
+        "biased_taken_for_unbiased",
+        "unbiased running variance asked for, biased kept",
+        "R5d",
+        ("unbiased-life-",),
+        False,
+    ),
+    ("decay_spares_norms", "AdamW spares gamma and beta", "R5d", _LONG, False),
+    ("max_norm_axis", "max-norm of a kernel without its channels", "R5d", _SHORT, False),
+    ("ties_shared", "the ties of a max-pool share its gradient", "R2", ("tied-ties-",), False),
+)
+# Forms that a framework does not have, and so cannot have wrong.
+_CANNOT = {("biased_taken_for_unbiased", "keras")}
+
+
+def _everywhere() -> Iterator[Mutant]:
+    for fault, mistake, rung, cases, in_a_run in _EVERYWHERE:
+        for name in FAULTS:
+            for tuning in get_args(Tuning):
+                if (fault, name) not in _CANNOT:
+                    full = f"{fault}_{name}" + ("_tuned" if tuning == "tuned" else "")
+                    yield Mutant(full, name, mistake, rung, cases, fault, tuning, in_a_run)
+
+
+MUTANTS = {mutant.name: mutant for mutant in [*_TORCH, *_KERAS, *_FLAX, *_everywhere()]}
 
 
 @contextmanager
@@ -100,9 +257,19 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
         return
     if mutant not in MUTANTS:
         raise SpecificationError(unknown("mutant", mutant, MUTANTS))
-    home = MUTANTS[mutant].framework
-    if home != framework:
-        raise SpecificationError(f"mutant '{mutant}' is one of {home}, not of {framework}.")
-    faults = importlib.import_module(f"benchmarks.fidelity.faults.{FAULTS[home]}")
-    with getattr(faults, mutant)():
+    one = MUTANTS[mutant]
+    if one.framework != framework:
+        raise SpecificationError(
+            f"mutant '{mutant}' is one of {one.framework}, not of {framework}."
+        )
+    fault = one.fault or one.name
+    if fault in lifecycle.FAULTS:
+        kind = framework_of(framework).backend(one.tuning)
+        with ExitStack() as stack:
+            for name, method in lifecycle.FAULTS[fault](kind).items():
+                stack.enter_context(patch.object(kind, name, method))
+            yield
+        return
+    faults = importlib.import_module(f"benchmarks.fidelity.faults.{FAULTS[framework]}")
+    with getattr(faults, fault)():
         yield

@@ -13,10 +13,13 @@ from unittest.mock import patch
 
 import msgspec
 
+from frameworks.flax import backend as flax_backend
 from frameworks.flax import model as flax_model
-from frameworks.flax.model import MaskedDropout, jax, nnx
+from frameworks.flax import tuned as flax_tuned
+from frameworks.flax.model import MaskedDropout, jax, jnp, nnx
 from frameworks.flax.optimizers import optax
-from frameworks.spec.architecture import BatchNorm, Conv
+from frameworks.jax import convolution
+from frameworks.spec.architecture import BatchNorm, Conv, Dense
 
 
 @contextmanager
@@ -38,16 +41,17 @@ def fast_variance() -> Any:
 
 def pool_stride_one() -> Any:
     pool = nnx.max_pool
-    return _patched(nnx, "max_pool", lambda x, window_shape, strides: pool(x, window_shape))
+    return _patched(nnx, "max_pool", lambda x, window_shape, strides, **_: pool(x, window_shape))
 
 
 def padding_default() -> Any:
-    padding = flax_model._padding
+    around = flax_model.zeros_around
 
     def forgotten(layer: Conv, source: Any) -> Any:
-        return "SAME" if layer.padding == "valid" else padding(layer, source)
+        padding = "same" if layer.padding == "valid" else layer.padding
+        return around(msgspec.structs.replace(layer, padding=padding), source)
 
-    return _patched(flax_model, "_padding", forgotten)
+    return _patched(flax_model, "zeros_around", forgotten)
 
 
 def keep_probability() -> Any:
@@ -62,3 +66,59 @@ def nesterov_missing() -> Any:
         return sgd(learning_rate, momentum=momentum)
 
     return _patched(optax, "sgd", plain)
+
+
+def loss_clamped() -> Any:
+    name = "softmax_cross_entropy_with_integer_labels"
+    loss = getattr(optax, name)
+    return _patched(optax, name, lambda z, y: loss(jnp.clip(z, -20, 20), y))
+
+
+def decay_spares_norms() -> Any:
+    """With all that has one axis, as training scripts do."""
+    adamw = optax.adamw
+
+    def sparing(learning_rate: Any, **options: Any) -> Any:
+        return adamw(
+            learning_rate, mask=lambda p: jax.tree.map(lambda one: one.ndim > 1, p), **options
+        )
+
+    return _patched(optax, "adamw", sparing)
+
+
+@contextmanager
+def max_norm_axis() -> Iterator[None]:
+    def project(model: Any) -> None:
+        for layer in model.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
+                kernel = flax_model.variable_of(model, f"{layer.name}/kernel")
+                axes = tuple(range(max(1, kernel.ndim - 2)))
+                norm = jnp.sqrt(jnp.sum(jnp.square(kernel[...]), axis=axes, keepdims=True))
+                factor = jnp.minimum(norm, layer.max_norm) / (1e-7 + norm)
+                kernel[...] = kernel[...] * factor
+
+    with _patched(flax_backend, "project", project), _patched(flax_tuned, "project", project):
+        yield
+
+
+@contextmanager
+def ties_shared() -> Iterator[None]:
+    def pool(x: Any, window_shape: Any, strides: Any) -> Any:
+        size, stride = window_shape[0], strides[0]
+        rows, columns = ((n - size) // stride + 1 for n in x.shape[1:3])
+        parts = [
+            x[
+                :,
+                i : i + stride * (rows - 1) + 1 : stride,
+                j : j + stride * (columns - 1) + 1 : stride,
+            ]
+            for i in range(size)
+            for j in range(size)
+        ]
+        return jnp.max(jnp.stack(parts), axis=0)
+
+    def own(x: Any, size: int) -> Any:
+        return pool(x, (size, size), (size, size))
+
+    with _patched(nnx, "max_pool", pool), _patched(convolution, "max_pool", own):
+        yield

@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from frameworks.keras import engines
+from frameworks.keras import model as keras_model
 from frameworks.keras import optimizers as keras_optimizers
 from frameworks.keras.model import keras, ops
 
@@ -35,6 +36,57 @@ def probabilities_clipped() -> Fault:
         return loss
 
     return patch.object(keras.losses, "SparseCategoricalCrossentropy", make)
+
+
+def loss_clamped() -> Fault:
+    stock = keras.losses.SparseCategoricalCrossentropy
+
+    def make(from_logits: bool) -> keras.losses.Loss:
+        loss = stock(from_logits=from_logits)
+        call = loss.call
+        loss.call = lambda labels, logits: call(labels, ops.clip(logits, -20, 20))
+        return loss
+
+    return patch.object(keras.losses, "SparseCategoricalCrossentropy", make)
+
+
+def decay_spares_norms() -> Fault:
+    make = keras_optimizers.make
+
+    def making(spec: Any) -> keras.optimizers.Optimizer:
+        made = make(spec)
+        if "weight_decay" in spec.__struct_fields__:
+            made.exclude_from_weight_decay(var_names=["gamma", "beta"])
+        return made
+
+    return patch.object(keras_optimizers, "make", making)
+
+
+def max_norm_axis() -> Fault:
+    options = keras_model._options
+
+    def otherwise(layer: Any, axes: tuple[int, ...]) -> dict[str, Any]:
+        return options(layer, axes[:2])
+
+    return patch.object(keras_model, "_options", otherwise)
+
+
+def ties_shared() -> Fault:
+    def call(self: keras.layers.MaxPooling2D, x: Any) -> Any:
+        size, stride = self.pool_size[0], self.strides[0]
+        rows, columns = ((n - size) // stride + 1 for n in x.shape[1:3])
+        parts = [
+            x[
+                :,
+                i : i + stride * (rows - 1) + 1 : stride,
+                j : j + stride * (columns - 1) + 1 : stride,
+            ]
+            for i in range(size)
+            for j in range(size)
+        ]
+        return ops.max(ops.stack(parts), axis=0)
+
+    return patch.object(keras.layers.MaxPooling2D, "call", call)
 
 
 def batches_shuffled() -> Fault:

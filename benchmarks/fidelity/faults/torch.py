@@ -5,8 +5,8 @@ Named as in `mutants.MUTANTS`, where each says what the user did wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -14,8 +14,6 @@ from unittest.mock import patch
 import msgspec
 import numpy as np
 
-from datasets.batches import Batch
-from frameworks.backend import EpochResult
 from frameworks.spec.architecture import BatchNorm, Conv, Dense
 from frameworks.spec.network import Network
 from frameworks.spec.shapes import Shape
@@ -214,6 +212,15 @@ def tf32_rounding() -> Fault:
     return stack
 
 
+def ties_shared() -> Fault:
+    def forward(self: nn.MaxPool2d, x: Tensor) -> Tensor:
+        size, stride = self.kernel_size, self.stride
+        windows = x.unfold(2, size, stride).unfold(3, size, stride)  # type: ignore[arg-type]
+        return windows.amax((-2, -1))
+
+    return patch.object(nn.MaxPool2d, "forward", forward)
+
+
 # ---- inference after training: at the initial running statistics, gamma and beta it is right
 
 
@@ -274,6 +281,10 @@ def class_weights_normalised() -> Fault:
     return _cross_entropy(loss)
 
 
+def loss_clamped() -> Fault:
+    return _cross_entropy(lambda z, y, **o: functional.cross_entropy(z.clamp(-20, 20), y, **o))
+
+
 def l2_halved() -> Fault:
     loss = TorchBackend._loss
 
@@ -302,6 +313,35 @@ def gradients_accumulated() -> Fault:
 
 def max_norm_missing() -> Fault:
     return patch.object(TorchBackend, "_project", lambda self: None)
+
+
+def max_norm_axis() -> Fault:
+    @torch.no_grad()
+    def project(self: TorchBackend) -> None:
+        for layer in self.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
+                kernel = tensor_of(self.model, f"{layer.name}/kernel")
+                axes = (2, 3) if kernel.dim() == 4 else (1,)
+                norm = kernel.square().sum(dim=axes, keepdim=True).sqrt()
+                kernel.mul_(norm.clamp(max=layer.max_norm) / (1e-7 + norm))
+
+    return patch.object(TorchBackend, "_project", project)
+
+
+def decay_spares_norms() -> Fault:
+    """With all that has one axis, as training scripts do."""
+    make = torch_optimizers.make
+
+    def making(spec: Any, parameters: Any, **options: Any) -> Any:
+        made = make(spec, parameters, **options)
+        if "weight_decay" in spec.__struct_fields__:
+            group = made.param_groups[0]
+            spared = [one for one in group["params"] if one.dim() == 1]
+            group["params"] = [one for one in group["params"] if one.dim() > 1]
+            made.add_param_group({"params": spared, "weight_decay": 0.0})
+        return made
+
+    return patch.object(torch_optimizers, "make", making)
 
 
 def beta_2_of_099() -> Fault:
@@ -335,40 +375,3 @@ def schedule_off_by_one() -> Fault:
         hook = self.optimizer.register_step_post_hook(afterwards)
 
     return patch.object(TorchBackend, "set_learning_rate", late)
-
-
-# ---- epochs
-
-
-@contextmanager
-def _epochs(change: Callable[[TorchBackend, list[Batch], Callable], EpochResult]) -> Iterator[None]:
-    """An epoch of several batches trained otherwise; a single batch is trained as ever."""
-    fit = TorchBackend._fit
-
-    def fitting(self: TorchBackend, epoch: Sequence[Batch]) -> EpochResult:
-        if len(epoch) == 1:
-            return fit(self, epoch)
-        return change(self, list(epoch), lambda batches: fit(self, batches))
-
-    with patch.object(TorchBackend, "_fit", fitting):
-        yield
-
-
-def batches_shifted() -> Fault:
-    return _epochs(lambda backend, batches, fit: fit([*batches[1:], batches[0]]))
-
-
-def partial_batch_dropped() -> Fault:
-    def whole(backend: TorchBackend, batches: list[Batch], fit: Callable) -> EpochResult:
-        return fit([batch for batch in batches if len(batch) == backend.recipe.batch_size])
-
-    return _epochs(whole)
-
-
-def partial_batch_unweighted() -> Fault:
-    def mean(backend: TorchBackend, batches: list[Batch], fit: Callable) -> EpochResult:
-        results = [fit([batch]) for batch in batches]
-        loss = float(np.mean([result.loss for result in results]))
-        return EpochResult(loss, float(np.mean([result.accuracy for result in results])))
-
-    return _epochs(mean)

@@ -1,67 +1,28 @@
-"""R8: every mutant put through a small ladder, and the rung that kills it."""
+"""R8: every mutant put through the cases of a user's default climb, and the rung that kills it."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.fidelity import plan
 from benchmarks.fidelity.cases.case import Case
-from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, SMALL, make, steady
-from benchmarks.fidelity.faults.catalog import MUTANTS, Mutant
+from benchmarks.fidelity.faults.catalog import MUTANTS, NETWORK, Mutant
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
-from benchmarks.fidelity.rungs.judge import Finding, Pair, judge_pair
-from frameworks.spec.architecture import parse
+from benchmarks.fidelity.options import parser
+from benchmarks.fidelity.rungs.finding import Finding, Pair
+from benchmarks.fidelity.rungs.judge import judge_pair
+from benchmarks.fidelity.rungs.verdict import ORDER
+from results.vocabulary import Tuning
 
-RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a")
-
-# Every kind of layer, with what the faults bite on: a kernel that is not square and a stride-2
-# "same" that pads one side only, a square dense layer, a rate that is not its own complement,
-# several pixels and channels before the flatten layer, an output bias that is not zero.
-_BAIT = """
-layers = [
-  {type = "conv", filters = 6, kernel = [4, 3], padding = "same", activation = "relu", l2 = 0.0078},
-  {type = "batch_norm"},
-  {type = "max_pool", size = 3, stride = 2},
-  {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same"},
-  {type = "batch_norm"},
-  {type = "activation", function = "silu"},
-  {type = "dropout", rate = 0.25},
-  {type = "average_pool", size = 2},
-  {type = "flatten"},
-  {type = "dropout", rate = 0.25},
-  {type = "dense", units = 12, activation = "tanh", max_norm = 0.5},
-  {type = "dense", units = 12, activation = "sigmoid", l2 = 0.0078},
-  {type = "dense", units = "classes", bias_initializer = "torch_uniform"},
-]
-"""
-# Pools that end at one pixel whatever the stride of the first or the padding of the convolution,
-# so that no shape gives these away; with large weights, for probabilities beyond clipping.
-_NARROW = """
-layers = [
-  {type = "conv", filters = 6, kernel = 3, activation = "relu"},
-  {type = "max_pool", size = 2},
-  {type = "average_pool", size = 2},
-  {type = "flatten"},
-  {type = "dense", units = "classes"},
-]
-"""
-# A batch norm whose input has a mean 30 times its spread: E[x^2] - E[x]^2 loses most digits.
-_DIM = """
-layers = [
-  {type = "average_pool", size = 4},
-  {type = "activation", function = "sigmoid"},
-  {type = "batch_norm", epsilon = 9.5367431640625e-07},
-  {type = "flatten"},
-  {type = "dense", units = "classes"},
-]
-"""
-_LARGE_WEIGHTS = 64.0
-_ONE_BATCH = ("structure", "forward", "gradients")
+RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d")
+FAITHFUL = Mutant("", "", "none", "", ())
 
 
 @dataclass(frozen=True)
@@ -93,91 +54,70 @@ class Kill:
         return self.status == ("killed" if self.mutant else "passed")
 
 
-def cases(optimizer: str = "adam", mutant: str = "") -> list[Case]:
-    """The ladder that mutants are put through, R0 to R5a on pictures of 6 to 17 pixels."""
-    spec = DYADIC[optimizer]
-    even = steady(optimizer)
-    bait = parse(_BAIT, origin="bait", default_name="bait")
-    narrow = parse(_NARROW, origin="narrow", default_name="narrow")
-    dim = parse(_DIM, origin="dim", default_name="dim")
-    noise: dict[str, object] = {"pictures": "noise", "images": 24, "measure": _ONE_BATCH}
-    made = {
-        "batch": make(bait, even, size=17, images=24, measure=(*_ONE_BATCH, "steps"), steps=1),
-        "narrow": make(narrow, spec, size=6, weight_noise=_LARGE_WEIGHTS, **noise),  # type: ignore[arg-type]
-        "dim": make(dim, spec, "float32", size=8, **noise),  # type: ignore[arg-type]
-        "weighted": make(SMALL, spec, size=8, class_weights=CLASS_WEIGHTS, **noise),  # type: ignore[arg-type]
-        "alone": make(
-            SMALL,
-            spec,
-            size=8,
-            measure=("optimizer",),
-            steps=20,
-            rate_change=10,
-            rate_factor=2**-3,
-        ),
-        "train": make(
-            bait,
-            spec,
-            size=17,
-            images=44,
-            test_images=8,
-            measure=("steps", "epoch"),
-            steps=6,
-            rate_change=3,
-            rate_factor=0.5,
-        ),
-    }
-    suffix = f"+{mutant}" if mutant else ""
+@cache
+def _climb(tuning: Tuning) -> tuple[Case, ...]:
+    """The small cases of a default climb, the same whatever network the user has."""
+    options = parser().parse_args(["--architectures", NETWORK, "--tuning", tuning])
+    parts = plan.parts(options, [], plan.shared(options, None))
+    return tuple(case for part in parts for case in part.cases)
+
+
+def cases(mutant: Mutant) -> list[Case]:
+    """Those of the default climb that are to kill a mutant, without its fault."""
+    return [case for case in _climb(mutant.tuning) if case.name.startswith(mutant.cases)]
+
+
+def faulty(mutant: Mutant) -> list[Case]:
+    """The same with its fault."""
     return [
-        msgspec.structs.replace(case, name=f"{name}-{optimizer}{suffix}", mutant=mutant)
-        for name, case in made.items()
+        msgspec.structs.replace(case, name=f"{case.name}+{mutant.name}", mutant=mutant.name)
+        for case in cases(mutant)
     ]
 
 
 def kill_matrix(
-    directory: Path | None = None, mutants: Iterable[str] | None = None, *, timeout: float = 3600.0
+    directory: Path | None = None,
+    mutants: Iterable[str] | None = None,
+    *,
+    timeout: float = 3600.0,
+    parallel: int = 1,
+    done: Callable[[str, str], None] = lambda framework, case: None,
 ) -> list[Kill]:
-    """Each framework without a fault, then each mutant, against the float64 reference.
+    """Each framework and tuning without a fault, then each mutant, against the float64 reference.
 
     Args:
         directory: receives the arrays; a temporary one when None.
         mutants: names; all by default.
         timeout: seconds without a case done, after which a process is killed.
+        parallel: processes at a time.
+        done: is told the framework and the name of each case that is done, from threads.
     """
     chosen = [MUTANTS[name] for name in (MUTANTS if mutants is None else mutants)]
-    optimizers = {framework: set[str]() for framework in dict.fromkeys(m.framework for m in chosen)}
-    for mutant in chosen:
-        optimizers[mutant.framework].add(mutant.optimizer)
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-mutants-"))
-
-    traces = collect([REFERENCE], _controls(set().union(*optimizers.values())), base)
-    for framework, used in optimizers.items():
-        asked = _controls(used)
-        for mutant in chosen:
-            if mutant.framework == framework:
-                asked += cases(mutant.optimizer, mutant.name)
-        traces |= collect([framework], asked, base, timeout=timeout)
-
-    kills = []
-    for framework, used in optimizers.items():
-        kills.append(_control(framework, traces, used))
-    return kills + [_kill(mutant, traces) for mutant in chosen]
-
-
-def _controls(optimizers: Collection[str]) -> list[Case]:
-    return [case for optimizer in sorted(optimizers) for case in cases(optimizer)]
-
-
-def _findings(traces: Traces, framework: str, optimizer: str, mutant: str = "") -> list[Finding]:
-    found = []
-    for clean, case in zip(cases(optimizer), cases(optimizer, mutant), strict=True):
-        mine, reference = traces[framework, case.name], traces[REFERENCE, clean.name]
-        found += judge_pair(Pair(clean, mine, reference))
-    return found
+    sound: dict[str, dict[str, Case]] = {}
+    asked: dict[str, list[Case]] = {}
+    for mutant in chosen:
+        mine = {case.name: case for case in cases(mutant)}
+        sound.setdefault(mutant.framework, {}).update(mine)
+        asked.setdefault(mutant.framework, []).extend(faulty(mutant))
+    controls = {name: case for mine in sound.values() for name, case in mine.items()}
+    how = {"timeout": timeout, "parallel": parallel, "done": done}
+    traces = collect([REFERENCE], list(controls.values()), base, **how)  # type: ignore[arg-type]
+    for framework, mine in sound.items():
+        every = [*mine.values(), *asked[framework]]
+        traces |= collect([framework], every, base, **how)  # type: ignore[arg-type]
+    return [
+        *(_control(framework, list(mine.values()), traces) for framework, mine in sound.items()),
+        *(_kill(mutant, traces) for mutant in chosen),
+    ]
 
 
-def _control(framework: str, traces: Traces, optimizers: Collection[str]) -> Kill:
-    found = [f for name in sorted(optimizers) for f in _findings(traces, framework, name)]
+def _findings(traces: Traces, framework: str, sound: Case, name: str) -> list[Finding]:
+    return judge_pair(Pair(sound, traces[framework, name], traces[REFERENCE, sound.name]))
+
+
+def _control(framework: str, sound: Sequence[Case], traces: Traces) -> Kill:
+    found = [f for case in sound for f in _findings(traces, framework, case, case.name)]
     blank = Kill("", framework, "none")
     if reason := _not_run(found):
         return replace(blank, cause=reason)
@@ -186,14 +126,17 @@ def _control(framework: str, traces: Traces, optimizers: Collection[str]) -> Kil
 
 
 def _kill(mutant: Mutant, traces: Traces) -> Kill:
-    blank = Kill(mutant.name, mutant.framework, mutant.mistake, mutant.rung)
-    control = _findings(traces, mutant.framework, mutant.optimizer)
+    framework = mutant.framework
+    blank = Kill(mutant.name, framework, mutant.mistake, mutant.rung)
+    sound = cases(mutant)
+    control = [f for case in sound for f in _findings(traces, framework, case, case.name)]
     if reason := _not_run(control):
         return replace(blank, cause=reason)
     if failing := next((f for f in control if f.status == "failed"), None):
-        reason = f"{mutant.framework} fails without the fault too: {failing.rung} {failing.where}"
+        reason = f"{framework} fails without the fault too: {failing.rung} {failing.where}"
         return replace(blank, cause=reason)
-    found = _findings(traces, mutant.framework, mutant.optimizer, mutant.name)
+    pairs = zip(sound, faulty(mutant), strict=True)
+    found = [f for case, other in pairs for f in _findings(traces, framework, case, other.name)]
     if any(f.status == "failed" for f in found):
         return _described(replace(blank, status="killed"), found)
     if reason := _not_run(found):  # a crash shows no wrong number: nothing was compared
@@ -215,7 +158,7 @@ def _described(kill: Kill, findings: Sequence[Finding]) -> Kill:
     bad = [f for status in ("failed", "not run") for f in findings if f.status == status]
     if not bad:
         return replace(kill, rungs=rungs)
-    first = min(bad, key=lambda f: (f.status != "failed", f.rung))
+    first = min(bad, key=lambda f: (f.status != "failed", ORDER.index(f.rung)))
     return replace(
         kill,
         rung=first.rung,
@@ -228,31 +171,71 @@ def _described(kill: Kill, findings: Sequence[Finding]) -> Kill:
     )
 
 
-_MARKS = {"passed": "·", "failed": "✗", "not run": "!"}
-
-
 def markdown(kills: Iterable[Kill]) -> str:
-    """The kill matrix as a Markdown table, the frameworks without a fault first."""
+    """The kill matrix as Markdown: the frameworks without a fault, then every mutant.
+
+    Faults that every framework and tuning is given share a row, with the rung that killed each.
+    """
     kills = list(kills)
-    head = ["mutant", "in", "what was done wrong", *RUNGS, "first sign", "error", "likely cause"]
-    lines = [_line(head), _line(["---"] * 3 + [":-:"] * len(RUNGS) + ["---"] * 3)]
-    for kill in kills:
-        name = f"`{kill.mutant}`" if kill.mutant else "**none**"
-        marks = [_MARKS[kill.rungs[rung]] if rung in kill.rungs else "" for rung in RUNGS]
-        sign = " ".join(filter(None, [kill.rung, kill.metric, kill.where]))
-        error = f"{kill.value:.0e} > {kill.bound:.0e}" if kill.value == kill.value else ""
-        if kill.status in ("survived", "not run"):
-            sign = f"**{kill.status}**"
-        cells = [name, kill.framework, kill.mistake, *marks, sign, error, kill.cause]
-        lines.append(_line(cells))
-    dead = sum(kill.status == "killed" for kill in kills)
-    clean = sum(kill.as_it_should_be for kill in kills if not kill.mutant)
     mutants = [kill for kill in kills if kill.mutant]
+    dead = sum(kill.status == "killed" for kill in mutants)
+    clean = sum(kill.as_it_should_be for kill in kills if not kill.mutant)
     summary = (
         f"{dead} of {len(mutants)} mutants killed; {clean} of {len(kills) - len(mutants)} "
-        "frameworks pass every rung without one. ✗ failed, · passed, ! could not run."
+        "frameworks pass every rung without one."
     )
-    return "\n".join([summary, "", *lines, ""])
+    command = f"`python -m benchmarks.fidelity --frameworks FRAMEWORK --architectures {NETWORK}`"
+    how = (
+        f"Each mutant is killed by a user's own command, {command}, whatever the network, and with "
+        '`--tuning tuned` those of the tuned backends. "run" marks those that a plain '
+        "`python -m benchmarks.run` has to notice as well (`self_checked`)."
+    )
+    own = [kill for kill in kills if not kill.mutant or not MUTANTS[kill.mutant].fault]
+    shared = [kill for kill in mutants if MUTANTS[kill.mutant].fault]
+    return "\n".join([summary, "", how, "", *_own(own), "", *_shared(shared), ""])
+
+
+def _own(kills: Sequence[Kill]) -> list[str]:
+    """A row for each mutant that one framework alone is given, and for each framework without."""
+    if not kills:
+        return []
+    head = ["mutant", "in", "what was done wrong", "killed by", "first sign", "error"]
+    lines = [_line([*head, "likely cause"]), _line(["---"] * 7)]
+    for kill in kills:
+        name = f"`{kill.mutant}`" if kill.mutant else "**none**"
+        sign = " ".join(filter(None, [kill.metric, kill.where]))
+        error = f"{kill.value:.0e} > {kill.bound:.0e}" if kill.value == kill.value else ""
+        lines.append(
+            _line([name, kill.framework, kill.mistake, _word(kill), sign, error, kill.cause])
+        )
+    return lines
+
+
+def _shared(kills: Sequence[Kill]) -> list[str]:
+    """A row for each fault, and a column for each framework and tuning that is given it."""
+    if not kills:
+        return []
+    rows: dict[str, dict[tuple[str, str], Kill]] = {}
+    for kill in kills:
+        mutant = MUTANTS[kill.mutant]
+        rows.setdefault(mutant.fault, {})[mutant.framework, mutant.tuning] = kill
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    head = [name if tuning == "idiomatic" else f"{name} tuned" for name, tuning in columns]
+    lines = [_line(["fault", "what was done wrong", *head, "also"])]
+    lines.append(_line(["---"] * 2 + [":-:"] * len(head) + ["---"]))
+    for fault, row in rows.items():
+        first = next(iter(row.values()))
+        cells = [_word(row[key]) if key in row else "" for key in columns]
+        also = "run" if MUTANTS[first.mutant].in_a_run else ""
+        lines.append(_line([f"`{fault}`", first.mistake, *cells, also]))
+    return lines
+
+
+def _word(kill: Kill) -> str:
+    """The rung that killed it, or what happened instead."""
+    if kill.status in ("killed", "passed"):
+        return kill.rung
+    return f"**{kill.status}**"
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,51 +16,15 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
+from benchmarks.fidelity.measure import lifecycle
+from benchmarks.fidelity.measure.build import Arrays, Builder, build, optimizer_state
 from benchmarks.process.channel import Channel
 from datasets import batches
 from frameworks.backend import Backend, framework
-from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import weights as canonical
 
-Arrays = dict[str, np.ndarray]
 REFERENCE = "numpy"
-_ORACLE = "frameworks.numpy.backend:NumpyReference"
-_SQUARES = {"accumulator", "mean_square", "mean_square_update", "second_moment"}
-
-
-class Builder:
-    """Builds the backends of a process's cases, and compiles once what several of them share.
-
-    A case that differs from the one before in its initial weights alone (a control of R5c, of which
-    a framework has eight) gets that one's backend, set back to its start. The bits are those of a
-    backend of its own (`tests/conformance/test_determinism.py`).
-    """
-
-    def __init__(self) -> None:
-        self._case: Case | None = None
-        self._backend: Backend
-        self._start: Mapping[str, np.ndarray]  # of the optimizer
-
-    def backend(self, material: Material, backend_class: type[Backend]) -> Backend:
-        """The backend of a case, as if nothing had been trained before."""
-        alike = _apart_from_weights(material.case)
-        if alike is not None and alike == self._case:
-            self._backend.set_weights(material.weights)
-            self._backend.set_optimizer_state(self._start)
-        else:
-            self._case = None  # should it fail to be built
-            self._backend = _build(material, backend_class)
-            self._start = self._backend.get_optimizer_state() if alike else {}
-            self._case = alike
-        return self._backend
-
-
-def _apart_from_weights(case: Case) -> Case | None:
-    """The case without what its initial weights alone depend on; None where a backend is not used
-    twice: it draws for itself, has a fault, or is asked for more than a training."""
-    if case.native or case.mutant or case.measure != ("steps",):
-        return None
-    return msgspec.structs.replace(case, name="", ulp=False, weight_noise=0.0, noise_seed=0)
+ORACLE = "frameworks.numpy.backend:NumpyReference"
 
 
 def measure(case: Case, backend_class: type[Backend], builder: Builder | None = None) -> Arrays:
@@ -77,6 +40,7 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
     epoch: `epoch/loss`, `epoch/accuracy` of the first epoch in one call as runs time it, data
     staged and compiled, from where the steps left off, with its last, smaller batch if there is
     one; `epoch_end/KEY` weights.
+    restored, lifecycle, own_masks: see `lifecycle` beside this file.
     compile: `plain/KEY` and `compiled/KEY`, weights and optimizer state after an epoch of a
     backend that did not, and of one that did compile beforehand.
     """
@@ -89,6 +53,9 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
         "optimizer": _optimizer,
         "steps": _steps,
         "epoch": _epoch,
+        "restored": lifecycle.restored,
+        "lifecycle": lifecycle.lifecycle,
+        "own_masks": lifecycle.own_masks,
         "compile": _compile,
     }
     arrays: Arrays = {}
@@ -97,20 +64,11 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
     return arrays
 
 
-def _build(material: Material, backend_class: type[Backend]) -> Backend:
-    case = material.case
-    weights = None if case.native else material.weights
-    backend = backend_class(material.network, case.recipe, case.runtime, weights)
-    if isinstance(backend, NumpyReference) and case.stored:
-        backend.stored = np.dtype(case.stored)
-    return backend
-
-
 def _compile(material: Material, backend: Backend) -> Arrays:
     epoch = material.epoch(1)
     arrays: Arrays = {}
     for name in ("plain", "compiled"):
-        one = _build(material, type(backend))  # one after the other: some share a random state
+        one = build(material, type(backend))  # one after the other: some share a random state
         one.stage(*material.data)
         if name == "compiled":
             one.compile(epoch)
@@ -181,20 +139,6 @@ def _steps(material: Material, backend: Backend) -> Arrays:
     return {**arrays, "losses": np.asarray(losses)}
 
 
-def optimizer_state(backend: Backend) -> Arrays:
-    """`state/...`: the number of steps, the rate, and each slot; a mean of squares by its root.
-
-    The root is of a gradient's size: it is as far off as the gradient, where the square is twice
-    as far, and what a flip comes to can be added to it. Below zero it is NaN.
-    """
-    found = backend.get_optimizer_state()
-    with np.errstate(invalid="ignore"):
-        return {
-            f"state/{name}": np.sqrt(array) if name.split("/")[0] in _SQUARES else array
-            for name, array in found.items()
-        }
-
-
 def _epoch(material: Material, backend: Backend) -> Arrays:
     backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
     epoch = material.epoch(1)
@@ -207,7 +151,7 @@ def _epoch(material: Material, backend: Backend) -> Arrays:
 
 def _change_rate(case: Case, backend: Backend, step: int) -> None:
     if case.rate_change and step == case.rate_change:
-        backend.set_learning_rate(case.recipe.optimizer.learning_rate * case.rate_factor)
+        backend.set_learning_rate(case.recipe.optimizer.rate * case.rate_factor)
 
 
 def _is_recorded(case: Case, step: int) -> bool:
@@ -220,7 +164,7 @@ def main(name: str, cases_file: str, output: str) -> int:
     """Measure each case; one that fails leaves its reason, and the rest go on."""
     channel = Channel()
     cases = msgspec.json.decode(Path(cases_file).read_bytes(), type=list[Case])
-    one, builder = framework(_ORACLE if name == REFERENCE else name), Builder()
+    one, builder = framework(ORACLE if name == REFERENCE else name), Builder()
     for case in cases:
         target = Path(output) / case.name
         try:

@@ -89,6 +89,8 @@ def collect(
     parallel: int = 1,
     interpreters: Mapping[str, str] | None = None,
     tell: Callable[[str], None] | None = None,
+    asked_of: Callable[[str, Case], bool] = lambda framework, case: True,
+    done: Callable[[str, str], None] = lambda framework, case: None,
 ) -> Traces:
     """Every framework's trace of every case; one process per framework, precision, number of
     threads, tuning and device, deterministic or not.
@@ -101,26 +103,29 @@ def collect(
         parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
         interpreters: of frameworks that do not run in this one, by name.
         tell: is told every minute how many there are already.
+        asked_of: whether a framework is asked a case; one that is not has no trace of it.
+        done: is told the framework and the name of each case that is done, from threads.
     """
     base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
-    alike: dict[tuple[Any, ...], list[Case]] = {}
-    for case in cases:
-        process = (case.precision, case.threads, case.tuning, case.device, case.deterministic)
-        alike.setdefault(process, []).append(case)
-    hands = max(1, parallel // max(1, len(alike) * len(frameworks)))
+    alike: dict[tuple[Any, ...], dict[str, list[Case]]] = {}
+    for name in frameworks:
+        for case in cases:
+            if asked_of(name, case):
+                alike.setdefault(_process(name, case), {}).setdefault(name, []).append(case)
+    hands = max(1, parallel // max(1, sum(map(len, alike.values()))))
     jobs: list[Job] = [
         (name, dealt, base / "-".join(map(str, (name, *process, hand))))
         for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
-        for name in frameworks
+        for name, mine in alike[process].items()
         for hand in range(hands)
-        if (dealt := alike[process][hand::hands])
+        if (dealt := mine[hand::hands])
     ]
     paths = interpreters or {}
 
     running: set[Child] = set()
 
     def measured(job: Job) -> Traces:
-        return _measure(*job, timeout, paths.get(job[0], ""), running)
+        return _measure(*job, timeout, paths.get(job[0], ""), running, done)
 
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
         futures: list[Future[Traces]] = []
@@ -132,6 +137,13 @@ def collect(
             _stop(futures, running)
             raise
     return {key: trace for traces in found for key, trace in traces.items()}
+
+
+def _process(name: str, case: Case) -> tuple[Any, ...]:
+    """What the cases of one process have in common; the reference computes all of them alike."""
+    if name == REFERENCE:
+        return "float64", case.threads, "idiomatic", "cpu", False
+    return case.precision, case.threads, case.tuning, case.device, case.deterministic
 
 
 def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
@@ -186,6 +198,7 @@ def _measure(
     timeout: float,
     python: str,
     running: set[Child],
+    done: Callable[[str, str], None] = lambda framework, case: None,
 ) -> Traces:
     """In a process that is among the running while it lives."""
     asked = [_of_reference(case) for case in cases] if name == REFERENCE else cases
@@ -212,16 +225,19 @@ def _measure(
     except OSError as error:
         failure = f"its process cannot be started: {error}"
     else:
-        failure = _ended(child, timeout, running)
+        failure = _ended(child, timeout, running, lambda case: done(name, case))
     return {(name, case.name): _read(name, case, directory, failure) for case in cases}
 
 
-def _ended(child: Child, timeout: float, running: set[Child]) -> str:
+def _ended(
+    child: Child, timeout: float, running: set[Child], done: Callable[[str], None] = lambda _: None
+) -> str:
     """Wait for its end, or until it has done no further case in so long; why it failed, or ""."""
     with child:
         running.add(child)
-        for _ in child.events(timeout, idle=True):
-            pass
+        for event in child.events(timeout, idle=True):
+            if case := event.get("values", {}).get("case"):
+                done(case)
         running.remove(child)
     return f"no case done in {timeout:.0f} s{child.where}" if child.late else child.failure()
 
@@ -231,7 +247,7 @@ def _of_reference(case: Case) -> Case:
     training in float32, as the frameworks do, whose rounding is no fault of theirs."""
     stored = "" if case.precision == "float64" else "float32"
     plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
-    return msgspec.structs.replace(case, **plain, deterministic=False)
+    return msgspec.structs.replace(case, **plain, deterministic=False, native=False)
 
 
 def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:

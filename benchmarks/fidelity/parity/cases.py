@@ -206,7 +206,7 @@ def steady_optimizer(optimizer: Optimizer) -> Optimizer:
     return msgspec.structs.replace(
         optimizer,
         epsilon=max(optimizer.epsilon or 0.0, STEADY_EPSILON),
-        learning_rate=optimizer.learning_rate / SLOWER,
+        learning_rate=optimizer.rate / SLOWER,
     )
 
 

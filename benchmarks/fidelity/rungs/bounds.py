@@ -6,6 +6,8 @@ changes side. Batch norm divides by a measured spread, which amplifies the round
 
 from __future__ import annotations
 
+from benchmarks.config.artifacts import Agreement
+from benchmarks.config.runconfig import RunConfig
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.network import Network
@@ -14,6 +16,7 @@ from frameworks.spec.network import Network
 # norm. Sums, losses and the optimizer are in float32 there too. Set after c1 and c2 were climbed in
 # bfloat16 on a CPU, and before any of it ran on a GPU or in TF32.
 ROUNDOFF = {"tf32": 2.0**-11, "bfloat16": 2.0**-8}
+_FLOAT32 = 2.0**-24
 _ROUNDOFFS = {
     "R1": (5, 20),
     "R1 loss": (5, 20),
@@ -54,6 +57,16 @@ def bound(rung: str, network: Network, precision: str, optimizer: recipes.Optimi
     if rung == "R3" and precision == "float32":
         return ADAM_FLOAT32 if isinstance(optimizer, recipes.Adam | recipes.AdamW) else plain
     return with_norm if normalises(network) else plain
+
+
+def agreement(config: RunConfig) -> Agreement:
+    """Within what a trained run's own answers have to agree: its self-check (benchmarks/worker)."""
+    network, precision = config.network(), config.precision
+    roundoff = {"float64": 2.0**-53, "float32": _FLOAT32} | ROUNDOFF
+    return Agreement(
+        bound=bound("R1", network, precision, config.recipe.optimizer),
+        times_float32=RMS_FACTOR * roundoff[precision] / _FLOAT32,
+    )
 
 
 def normalises(network: Network) -> bool:

@@ -1,4 +1,4 @@
-"""Norm-wise errors. Elementwise relative error says nothing: logits near zero give 1e-3.
+"""Norm-wise errors of tensors and of whole trainings; that of arrays is in frameworks/errors.py.
 
 NaN, infinity or unequal shapes anywhere give inf.
 """
@@ -9,16 +9,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from frameworks.errors import largest as largest
+from frameworks.errors import ratio
+
 Tensors = Mapping[str, np.ndarray]
-
-
-def largest(value: np.ndarray, reference: np.ndarray) -> float:
-    """max|value - reference| / max|reference|, in float64."""
-    if np.shape(value) != np.shape(reference):
-        return float("inf")
-    value, reference = np.asarray(value, np.float64), np.asarray(reference, np.float64)
-    difference = float(np.max(np.abs(value - reference), initial=0.0))
-    return _ratio(difference, float(np.max(np.abs(reference), initial=0.0)))
 
 
 def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
@@ -26,7 +20,7 @@ def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
     if np.shape(value) != np.shape(reference):
         return float("inf")
     value, reference = np.asarray(value, np.float64), np.asarray(reference, np.float64)
-    return _ratio(float(np.linalg.norm(value - reference)), float(np.linalg.norm(reference)))
+    return ratio(float(np.linalg.norm(value - reference)), float(np.linalg.norm(reference)))
 
 
 def within(found: Iterable[tuple[str, float]], bound: float) -> bool:
@@ -49,7 +43,7 @@ def share_of_travel(
     of = list(of)
     if any(np.shape(value[key]) != np.shape(reference[key]) for key in of):
         return float("inf")
-    return _ratio(_distance(value, reference, of), _distance(reference, start, over))
+    return ratio(_distance(value, reference, of), _distance(reference, start, over))
 
 
 def _distance(value: Tensors, other: Tensors, keys: Iterable[str]) -> float:
@@ -73,12 +67,4 @@ def of_spread(
         return float("inf")
     difference = np.linalg.norm(np.float64(mean) - np.float64(reference))
     spread = np.linalg.norm(np.sqrt(np.float64(variance)))
-    return _ratio(float(difference), float(spread) * weight)
-
-
-def _ratio(difference: float, size: float) -> float:
-    if not np.isfinite(difference) or not np.isfinite(size):
-        return float("inf")
-    if size == 0:
-        return 0.0 if difference == 0 else float("inf")
-    return difference / size
+    return ratio(float(difference), float(spread) * weight)

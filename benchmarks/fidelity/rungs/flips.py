@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.fidelity.cases.case import Case, Material
-from benchmarks.fidelity.measure.__main__ import optimizer_state
+from benchmarks.fidelity.measure.build import optimizer_state
 from benchmarks.fidelity.measure.collect import Trace
 from benchmarks.fidelity.rungs import errors
 from benchmarks.fidelity.rungs.errors import Tensors

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces
-from benchmarks.fidelity.rungs import bounds, errors, flips
+from benchmarks.fidelity.rungs import bounds, errors, flips, lifecycle
 from benchmarks.fidelity.rungs.errors import Tensors
 from benchmarks.fidelity.rungs.finding import Finding, Pair, not_run
 from benchmarks.fidelity.rungs.training import (
@@ -23,10 +23,12 @@ from benchmarks.fidelity.rungs.training import (
 
 
 def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> list[Finding]:
-    """Every rung that each case measured: each framework against the reference and each other."""
-    names = list(frameworks)
+    """Every rung that each case measured: each framework that was asked it against the reference
+    and each other."""
     findings = []
+    everyone = list(frameworks)
     for case in cases:
+        names = [name for name in everyone if (name, case.name) in traces]
         pairs = [(name, REFERENCE) for name in names] + list(combinations(names, 2))
         for name, other in pairs:
             pair = Pair(case, traces[name, case.name], traces[other, case.name])
@@ -51,6 +53,9 @@ def judge_pair(pair: Pair) -> list[Finding]:
         "optimizer": _r3,
         "steps": whole_step if pair.case.steps == 1 else trajectory,
         "epoch": epoch,
+        "restored": lifecycle.restored,
+        "lifecycle": lifecycle.lifecycle,
+        "own_masks": lifecycle.own_masks,
     }
     return [finding for name in pair.case.measure for finding in judges[name](pair)]
 
@@ -64,6 +69,9 @@ def _rungs_of(case: Case) -> list[str]:
         "optimizer": "R3",
         "steps": "R4" if case.steps == 1 else training,
         "epoch": training,
+        "restored": "R1",
+        "lifecycle": lifecycle.RUNG,
+        "own_masks": "R4",
     }
     return [names[name] for name in case.measure]
 

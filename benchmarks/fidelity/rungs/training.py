@@ -27,7 +27,7 @@ def whole_step(pair: Pair) -> list[Finding]:
 
     def apart(mine: Tensors, other: Tensors) -> Found:
         weights = errors.of_travel(
-            _part(mine, "step/1/"), _part(other, "step/1/"), pair.material.weights, moving
+            part(mine, "step/1/"), part(other, "step/1/"), pair.material.weights, moving
         )
         return [("weights", weights), *optimizer_state(mine, other, dead)]
 
@@ -35,10 +35,10 @@ def whole_step(pair: Pair) -> list[Finding]:
     flipped = 0
     if pair.case.precision != "float64" and "forward" in pair.case.measure:
         other, flipped = flips.on_my_side(pair, flips.step, apart, limit)
-    step_1 = ("step 1", 1, _part(pair.trace, "step/1/"), _part(other, "step/1/"))
+    step_1 = ("step 1", 1, part(pair.trace, "step/1/"), part(other, "step/1/"))
     slots = optimizer_state(pair.trace, other, dead)
     return [
-        *_of_weights(pair, "R4", [step_1], limit, flipped),
+        *of_weights(pair, "R4", [step_1], limit, flipped),
         *running_statistics(pair, "R4", [step_1], limit),
         pair.worst("R4", "optimizer state", slots, limit, flipped),
         _losses(pair, "R4", pair.bound("R1 loss")),
@@ -47,14 +47,14 @@ def whole_step(pair: Pair) -> list[Finding]:
 
 def trajectory(pair: Pair) -> list[Finding]:
     """R5a in float64, R5b in others: the loss at every step, the weights wherever recorded."""
-    rung = _rung(pair)
+    rung = training_rung(pair)
     steps: list[Recorded] = []
     for step in recorded_steps(pair, "step"):
         mine, other = (trace.group(f"step/{step}/") for trace in (pair.trace, pair.other))
         steps.append((f"step {step}", step, mine, other))
     limit = pair.bound(f"{rung} weights")
     return [
-        *_of_weights(pair, rung, steps, limit),
+        *of_weights(pair, rung, steps, limit),
         *running_statistics(pair, rung, steps, limit),
         _losses(pair, rung, pair.bound(f"{rung} loss")),
         *_predictions(pair, rung),
@@ -63,7 +63,7 @@ def trajectory(pair: Pair) -> list[Finding]:
 
 def epoch(pair: Pair) -> list[Finding]:
     """R5: an epoch in one call: its mean loss and accuracy over the images, and where it led."""
-    rung = _rung(pair)
+    rung = training_rung(pair)
     mine, other = (trace.group("epoch_end/") for trace in (pair.trace, pair.other))
     steps = pair.case.steps + len(pair.material.epoch(1))
     end = [("epoch", steps, mine, other)]
@@ -76,7 +76,7 @@ def epoch(pair: Pair) -> list[Finding]:
     return [
         pair.finding(rung, "loss of the epoch", loss, limit, where="epoch"),
         pair.finding(rung, "accuracy of the epoch", accuracy, unequal, where="epoch"),
-        *_of_weights(pair, rung, end, weights_limit),
+        *of_weights(pair, rung, end, weights_limit),
         *running_statistics(pair, rung, end, weights_limit),
     ]
 
@@ -104,8 +104,13 @@ def recorded_steps(pair: Pair, prefix: str) -> list[int]:
     return sorted({int(name.split("/")[1]) for name in pair.trace if name.startswith(f"{prefix}/")})
 
 
-def _of_weights(
-    pair: Pair, rung: str, recorded: Iterable[Recorded], limit: float, flipped: int = 0
+def of_weights(
+    pair: Pair,
+    rung: str,
+    recorded: Iterable[Recorded],
+    limit: float,
+    flipped: int = 0,
+    start: Weights | None = None,
 ) -> list[Finding]:
     """Trainable weights over the distance travelled, and apart from them the dead biases.
 
@@ -114,8 +119,11 @@ def _of_weights(
     rounding of its large ones, up to 3e-3 of the way of its own (docs/fidelity.md).
     A dead bias has a gradient that is rounding alone, so what it moves is set against the way of
     all the others.
+
+    start: where the way began; by default at the weights that the case begins with.
     """
-    network, start = pair.material.network, pair.material.weights
+    network = pair.material.network
+    start = pair.material.weights if start is None else start
     dead = network.dead_biases
     keys = [key for key in network.trainable_keys if key not in dead]
     by_tensor = pair.case.precision == "float64"
@@ -162,7 +170,7 @@ def _predictions(pair: Pair, rung: str) -> list[Finding]:
 def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> Found:
     """The number of steps, the rate, and each slot tensor by tensor: errors of a gradient's kind,
     since a mean of squares is there by its root (`measure.optimizer_state`)."""
-    mine, other = _part(trace, "state/"), _part(of, "state/")
+    mine, other = part(trace, "state/"), part(of, "state/")
     found = [("step", float(mine["step"] != other["step"]))]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
@@ -171,11 +179,12 @@ def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> 
     return found
 
 
-def _part(arrays: Tensors, prefix: str) -> Weights:
+def part(arrays: Tensors, prefix: str) -> Weights:
     """The arrays whose names start with `prefix`, without it."""
     names = [name for name in arrays if name.startswith(prefix)]
     return {name.removeprefix(prefix): arrays[name] for name in names}
 
 
-def _rung(pair: Pair) -> str:
+def training_rung(pair: Pair) -> str:
+    """R5a in float64, R5b in others: whose bounds a training is held within."""
     return "R5a" if pair.case.precision == "float64" else "R5b"

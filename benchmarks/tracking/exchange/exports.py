@@ -14,7 +14,9 @@ import numpy as np
 
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
+from results.names import beneath
 from results.stats.intervals import Interval, median_of_medians
+from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -157,7 +159,7 @@ def asv(history: History, values: Sequence[Value], directory: Path) -> int:
                 [points.tolist()],
             ]
         machine = {"machine": value.series.machine_id, "version": 1}
-        files[directory / value.series.machine_id / "machine.json"] = machine
+        files[beneath(directory, value.series.machine_id) / "machine.json"] = machine
     files[directory / "benchmarks.json"] = benchmarks
     for path, content in files.items():
         _write(path, json.dumps(content, indent=1) + "\n")
@@ -176,7 +178,7 @@ def _asv_file(
     commit = history.value("commit", row) or "unknown"
     versions = history.versions(row)
     environment = _identifier(f"{series.framework} {history.version(row)}")
-    path = directory / series.machine_id / f"{commit[:8]}-{environment}.json"
+    path = beneath(directory, series.machine_id, f"{commit[:8]}-{environment}", ending=".json")
     return path, {
         "commit_hash": commit,
         "env_name": environment,
@@ -222,6 +224,6 @@ def _path(output: Path | None) -> Path:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write(path, text)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error

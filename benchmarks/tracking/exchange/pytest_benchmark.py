@@ -9,15 +9,60 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks.tracking.history import IMPORTED_DIRECTORY
+from results.door.documents import json_file
+from results.door.refusal import FileError
 from results.store import Store
 
+_REMEDY = "expected a file of pytest --benchmark-json or --benchmark-autosave"
 _MOST_SAMPLES = 1000  # raw times kept of one benchmark, evenly spread over its rounds
+
+
+class _Stats(msgspec.Struct):
+    data: tuple[float, ...] = ()
+    median: float | None = None
+
+
+class _Benchmark(msgspec.Struct):
+    stats: _Stats
+    fullname: str = ""
+    name: str = ""
+    group: str | None = None
+    params: dict[str, Any] | None = None
+    extra_info: dict[str, Any] | None = None
+
+
+class _Processor(msgspec.Struct):
+    brand_raw: str | None = None
+    count: int | None = None
+
+
+class _Machine(msgspec.Struct):
+    node: str | None = None
+    machine: str | None = None
+    system: str | None = None
+    python_version: str = ""
+    cpu: _Processor | None = None
+
+
+class _Commit(msgspec.Struct):
+    id: str | None = None
+    dirty: bool | None = None
+
+
+class _File(msgspec.Struct):
+    """What of pytest-benchmark's JSON is read, to the last level."""
+
+    benchmarks: tuple[_Benchmark, ...]
+    datetime: str
+    machine_info: _Machine | None = None
+    commit_info: _Commit | None = None
 
 
 def import_file(path: Path, store: Store) -> tuple[int, int]:
@@ -27,18 +72,21 @@ def import_file(path: Path, store: Store) -> tuple[int, int]:
         How many benchmarks were new, and how many were held already.
 
     Raises:
-        FileNotFoundError, OSError: the file cannot be read.
-        ValueError: not pytest-benchmark's JSON; the message names the file and the field.
+        FileError: the file cannot be read, or is not pytest-benchmark's JSON; the message names
+            the file and the field.
         StoreError: the store cannot be written.
     """
-    content = _read(path)
+    content = json_file(path, _File, "pytest-benchmark's JSON", _REMEDY)
+    executions = [
+        _execution(benchmark, content, f"{path}: benchmarks[{number}]")
+        for number, benchmark in enumerate(content.benchmarks)
+    ]
     imported = Store(store.path / IMPORTED_DIRECTORY)
     held = set()
     if imported.path.is_dir():
         held = set(imported.table(["execution_id"])["execution_id"].to_pylist())
     new = known = 0
-    for number, benchmark in enumerate(content["benchmarks"]):
-        run, calls = _execution(benchmark, content, f"{path}: benchmarks[{number}]")
+    for run, calls in executions:
         if run["execution_id"] in held:
             known += 1
             continue
@@ -48,61 +96,45 @@ def import_file(path: Path, store: Store) -> tuple[int, int]:
     return new, known
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no such file: {path}") from None
-    except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
-        raise ValueError(
-            f"{path}: no list 'benchmarks'; expected a file of pytest --benchmark-json or "
-            "--benchmark-autosave"
-        )
-    return content
-
-
 def _execution(
-    benchmark: Any, content: Mapping[str, Any], where: str
+    benchmark: _Benchmark, content: _File, where: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The run and its calls, as `Store.append` takes them."""
     seconds = _seconds(benchmark, where)
-    name = str(benchmark.get("fullname") or benchmark.get("name") or "")
+    name = benchmark.fullname or benchmark.name
     if not name:
-        raise ValueError(f"{where}: no 'fullname'")
-    parameters = benchmark.get("params") or {}
-    told = benchmark.get("extra_info") or {}
-    machine = content.get("machine_info") or {}
-    commit = content.get("commit_info") or {}
-    what = {"benchmark": name, "group": benchmark.get("group"), "params": parameters}
+        raise FileError(f"{where}: no 'fullname'")
+    parameters = benchmark.params or {}
+    told = benchmark.extra_info or {}
+    machine = content.machine_info or _Machine()
+    commit = content.commit_info or _Commit()
+    what = {"benchmark": name, "group": benchmark.group, "params": parameters}
     cell = _digest(what)
-    started = _time(content.get("datetime"), where)
+    started = _time(content.datetime, where)
     execution = _digest({**what, "at": started.isoformat(), "seconds": seconds})
-    cpu = machine.get("cpu") or {}
+    cpu = machine.cpu or _Processor()
     stable = {
-        "node": machine.get("node"),
-        "machine": machine.get("machine"),
-        "system": machine.get("system"),
-        "cpu": cpu.get("brand_raw"),
-        "count": cpu.get("count"),
+        "node": machine.node,
+        "machine": machine.machine,
+        "system": machine.system,
+        "cpu": cpu.brand_raw,
+        "count": cpu.count,
     }
 
     def of(field: str) -> str | None:
-        found = told.get(field, parameters.get(field) if isinstance(parameters, dict) else None)
+        found = told.get(field, parameters.get(field))
         return str(found) if found is not None else None
 
+    versions = told.get("versions")
     run = {
         "run_id": cell,
         "cell_id": cell,
         "execution_id": f"imported-{execution}",
-        "session_id": _digest({"at": started.isoformat(), "commit": commit.get("id")}),
+        "session_id": _digest({"at": started.isoformat(), "commit": commit.id}),
         "started_at": started,
         "framework": of("framework") or of("backend") or "pytest-benchmark",
         "architecture": name.rpartition("::")[2],
-        "dataset": benchmark.get("group"),  # what the tests were grouped by, for the label
+        "dataset": benchmark.group,  # what the tests were grouped by, for the label
         "tuning": of("tuning"),
         "precision": of("precision"),
         "device": of("device"),
@@ -110,13 +142,17 @@ def _execution(
         "epochs": len(seconds),
         "config": what,
         "versions": {
-            "python": str(machine.get("python_version", "")),
-            **{str(key): str(value) for key, value in (told.get("versions") or {}).items()},
+            "python": machine.python_version,
+            **(
+                {str(key): str(value) for key, value in versions.items()}
+                if isinstance(versions, dict)
+                else {}
+            ),
         },
-        "machine": {"cpu": cpu.get("brand_raw"), **stable},
+        "machine": {"cpu": cpu.brand_raw, **stable},
         "machine_id": _digest(stable),
-        "commit": commit.get("id"),
-        "dirty": bool(commit.get("dirty")) if "dirty" in commit else None,
+        "commit": commit.id,
+        "dirty": commit.dirty,
         "extra": {"imported": "pytest-benchmark", "extra_info": told},
     }
     calls = [
@@ -126,24 +162,24 @@ def _execution(
     return run, calls
 
 
-def _seconds(benchmark: Any, where: str) -> list[float]:
+def _seconds(benchmark: _Benchmark, where: str) -> list[float]:
     """The raw times of one call, or their median where the file does not hold them."""
-    stats = benchmark.get("stats") if isinstance(benchmark, dict) else None
-    if not isinstance(stats, dict):
-        raise ValueError(f"{where}: no 'stats'")
-    found = stats.get("data") or [stats.get("median")]
-    if not all(isinstance(value, int | float) and 0 < value < float("inf") for value in found):
-        raise ValueError(f"{where}: 'stats' has neither 'data' nor a 'median' above 0")
-    every = -(-len(found) // _MOST_SAMPLES)
-    return [float(value) for value in found[::every]]
+    found = benchmark.stats.data or (benchmark.stats.median,)
+    times = [value for value in found if value is not None and 0 < value < float("inf")]
+    if len(times) < len(found):
+        raise FileError(f"{where}: 'stats' has neither 'data' nor a 'median' above 0")
+    return times[:: -(-len(times) // _MOST_SAMPLES)]
 
 
-def _time(text: object, where: str) -> datetime:
+def _time(text: str, where: str) -> datetime:
     try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise ValueError(f"{where}: 'datetime' of the file is {text!r}, not a time") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        time = datetime.fromisoformat(text)
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the first year's first hours are none in UTC
+        time = datetime.min.replace(tzinfo=UTC)
+    if time.year < 1970:
+        raise FileError(f"{where}: 'datetime' of the file is {text!r}, not a time")
+    return time
 
 
 def _digest(content: object) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.tracking.history import History, Rows
+from results.names import beneath, file_name
+from results.writer import whole_file
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -45,10 +47,11 @@ def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
         row = wanted[str(execution)]
         began = history.time(row).timestamp()
         name = f"{history.value('framework', row)}-{history.value('architecture', row)}"
-        path = directory / f"{name}-{execution}" / f"events.out.tfevents.{began:.0f}.{execution}"
+        run = beneath(directory, f"{name}-{execution}")
+        path = run / file_name(f"events.out.tfevents.{began:.0f}.{execution}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            with whole_file(path) as file:
                 writer = RecordWriter(file)
                 writer.write(
                     Event(wall_time=began, file_version="brain.Event:2").SerializeToString()

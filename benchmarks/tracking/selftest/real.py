@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import numpy as np
 from benchmarks.process.slowdown import VARIABLE
 from benchmarks.tracking.metrics import Metric
 from results.stats.verdict import Verdict
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -50,10 +50,10 @@ def one_try(run_options: Sequence[str], blocks: int, metric: Metric) -> dict[str
         Side(f"run {place}", environment={VARIABLE: f"{share:g}"} if share else {})
         for place, share in enumerate(_SLOWDOWNS)
     ]
-    with tempfile.TemporaryDirectory(prefix="selftest-") as scratch:
-        stores = [Store(Path(scratch) / side.name) for side in sides]
+    with scratch_directory() as scratch:
+        stores = [Store(scratch / side.name) for side in sides]
         interleave(sides, stores, run_options, blocks)
-        both = Store(Path(scratch) / "all")
+        both = Store(scratch / "all")
         for store in stores:
             both.merge(store)
         executions = [set(store.table([])["execution_id"].to_pylist()) for store in stores]

@@ -10,15 +10,14 @@ import json
 import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
+from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +46,8 @@ def measure(rows: int) -> int:
     heads = (("what", "left"), ("seconds", "right"), ("processor s", "right"), ("", "left"))
     for name, justify in heads:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    with tempfile.TemporaryDirectory(prefix="scale-") as scratch:
-        store = Store(Path(scratch) / "runs")
+    with scratch_directory() as scratch:
+        store = Store(scratch / "runs")
         table.add_row(
             "append to an empty store", f"{_append(store, 'first'):.4f}", "", "median of 100"
         )
@@ -61,7 +60,7 @@ def measure(rows: int) -> int:
         options = ["--store", str(store.path)]
         _command("baseline", "set", "old", f"session={_session(0)}", *options)
         times = {
-            "history, figure included": _command("history", "--figure", scratch, *options),
+            "history, figure included": _command("history", "--figure", str(scratch), *options),
             "gate": _command("gate", "--baseline", "old", *options),
         }
     for name, (seconds, processor) in times.items():

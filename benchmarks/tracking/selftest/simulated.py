@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.tracking.drift import Drift, judge_apart
 from benchmarks.tracking.metrics import Metric
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.real import Kept, one_try
+from results.stats.drift import Drift, judge_apart
 from results.stats.verdict import Rule, judge
 from results.stats.vocabulary import IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 

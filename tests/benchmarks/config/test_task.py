@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config.plan import PlannedRun
-from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
+from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings, identity
 from benchmarks.config.suite import Suite
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture
-from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, Recipe
+from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, Recipe
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
@@ -182,7 +182,35 @@ def test_of_an_optimizer_the_fields_without_a_default_of_a_framework_s_own_are_n
         for field in msgspec.structs.fields(kind)
     }
     never = {field.partition(".")[2] for field in fields - set(defaults.PROJECT)}
-    assert never | {"name"} == _NEVER_NATIVE
+    # the rate could not be left open when runs were stored without a task
+    assert never | {"name", "learning_rate"} == _NEVER_NATIVE
+
+
+def test_a_rate_left_open_under_native_parity_is_one_task_and_each_framework_s_own() -> None:
+    runs = plan(Suite(frameworks=FRAMEWORKS, parity=("native",), optimizer=SGD()))
+    rates = {run.config.framework: run.config.recipe.optimizer.rate for run in runs}
+    assert rates == {name: 0.001 if name == "torch" else 0.01 for name in FRAMEWORKS}
+    assert len({run.task_id for run in runs}) == 1
+    stated = plan(Suite(frameworks=FRAMEWORKS, parity=("native",), optimizer=SGD(learning_rate=1)))
+    assert {run.config.recipe.optimizer.rate for run in stated} == {1}
+    assert not {run.task_id for run in stated} & {run.task_id for run in runs}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+def test_a_rate_that_was_a_default_keeps_the_hash_of_stored_runs(kind) -> None:
+    recipe = defaults.fill_recipe(Recipe(optimizer=kind()))
+    assert "learning_rate" not in identity(recipe.optimizer)
+    changed = msgspec.structs.replace(recipe.optimizer, learning_rate=0.125)
+    assert identity(changed)["learning_rate"] == 0.125
+
+
+def test_the_rate_of_optimizers_that_all_default_alike_is_one_task_stated_or_left_open() -> None:
+    for rate in (None, 1e-3):
+        optimizer = OPTIMIZERS["adam"](learning_rate=rate)
+        runs = plan(Suite(frameworks=("torch",), parity=("native",), optimizer=optimizer))
+        assert {run.task_id for run in runs} == {
+            run.task_id for run in plan(Suite(frameworks=("torch",), parity=("native",)))
+        }
 
 
 def test_what_is_left_out_is_the_list() -> None:

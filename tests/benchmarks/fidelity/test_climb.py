@@ -6,9 +6,9 @@ import threading
 import msgspec
 import pytest
 
-from benchmarks.fidelity import climb
+from benchmarks.fidelity import climb, plan
 from benchmarks.fidelity.__main__ import main
-from benchmarks.fidelity.cases import ladder
+from benchmarks.fidelity.cases import ladder, lifecycle
 from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.measure import collect
 from benchmarks.fidelity.options import parser
@@ -22,15 +22,14 @@ from results.parquet import findings
 def parts(*arguments: str, network: str = "unam"):
     """By name, each as a list of its cases."""
     options = parser().parse_args(["--architectures", network, *arguments])
-    options.rungs = climb._asked(options)
-    made = climb._parts(options, [load(network)], climb._shared(options, None))
+    made = plan.parts(options, [load(network)], plan.shared(options, None))
     return {part.name: [*part.cases, *part.noise] for part in made}
 
 
 def cases(*arguments: str, network: str = "unam"):
     """The network's, without what is climbed on small ones."""
     made = parts(*arguments, network=network)
-    return [case for name, found in made.items() if name != "epochs" for case in found]
+    return [case for name, found in made.items() if name != "lifecycles" for case in found]
 
 
 @pytest.mark.parametrize("rung", ["R0-R2", "R4", "R5a", "R5b", "R5c"])
@@ -53,8 +52,8 @@ def test_every_training_climbs_with_the_optimizers_asked_for(rung):
 
 def test_by_default_only_what_the_precision_has_is_climbed():
     options = parser().parse_args(["--precision", "float32"])
-    assert climb._asked(options) == ["R0-R2", "R3", "R4"]
-    assert climb._asked(parser().parse_args([])) == ["R0-R2", "R3", "R4", "R5a"]
+    assert plan.rungs(options) == ["R0-R2", "R3", "R4", "R5d"]
+    assert plan.rungs(parser().parse_args([])) == ["R0-R2", "R3", "R4", "R5a", "R5d"]
 
 
 @pytest.mark.parametrize(
@@ -88,17 +87,41 @@ def test_what_is_climbed_otherwise_has_another_name(asked):
     rung = ["--rungs", "R5a", "--classes", "10"]
     usual, other = ({case.name for case in cases(*rung, *more)} for more in ([], asked))
     assert not usual & other
-    usual, other = (parts(*rung, *more)["epochs"] for more in ([], asked))
+    usual, other = (parts("--rungs", "R5d", *more)["lifecycles"] for more in ([], asked))
     assert usual == other  # which none of these is asked of
 
 
-def test_an_epoch_is_climbed_as_runs_call_it():
-    made = parts("--rungs", "R5a", "--classes", "10")
-    assert list(made) == ["epochs", "unam"]
-    assert all("epoch" in case.measure for found in made.values() for case in found)
-    sizes = {len(batch) for case in made["epochs"] for batch in Material(case).epoch(1)}
+def test_trainings_are_climbed_as_runs_call_them():
+    made = parts("--rungs", "R5d")
+    assert list(made) == ["lifecycles", "unam"]
+    (own,) = made["unam"]
+    sizes = {len(batch) for batch in Material(own).epoch(1)}
     assert min(sizes) < max(sizes)
-    assert any(case.recipe.class_weights for case in made["epochs"])
+    assert own.measure == ("lifecycle",)
+    assert own.test_images % own.recipe.batch_size
+    assert own.input_shape[0] != own.input_shape[1]
+
+
+def test_a_framework_is_asked_the_forms_that_it_has():
+    made = {case.name.split("-")[0]: case for case in lifecycle.lifecycles()}
+    asked = {
+        name: [one for one, case in made.items() if plan.asked_of(name, case)]
+        for name in ("numpy", "keras", "torch", "jax", "docs.examples.softmax_numpy:Softmax")
+    }
+    assert asked["numpy"] == asked["jax"] == ["bait", "normed", "unbiased", "fast"]
+    assert asked["keras"] == ["bait", "normed"]
+    assert asked["torch"] == ["bait", "normed", "unbiased"]
+    hat = ladder.make(ladder.SMALL, ladder.FORMS["adam_hat"])
+    assert plan.asked_of("keras", hat)
+    assert not plan.asked_of("docs.examples.softmax_numpy:Softmax", hat)
+
+
+def test_a_full_climb_asks_of_both_tunings_and_heads():
+    made = [case for found in parts("--full").values() for case in found]
+    assert {case.tuning for case in made} == {"idiomatic", "tuned"}
+    assert {case.classes for case in made} == {10, 4}
+    assert len({case.name for case in made}) == len(made)
+    assert any(case.deterministic for case in made)
 
 
 def test_a_framework_named_twice_is_refused(tmp_path, capsys):
@@ -132,7 +155,7 @@ def test_bounds_below_float32_are_as_many_roundoffs_for_each(precision):
 def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tmp_path):
     asked = []
 
-    def measured(name, mine, directory, timeout, python, running):
+    def measured(name, mine, directory, timeout, python, running, done):
         asked.append((name, [case.name for case in mine], directory.name))
         return {}
 
@@ -149,7 +172,7 @@ def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tm
 def test_how_far_a_long_measurement_is_is_told(monkeypatch, tmp_path):
     heard = threading.Event()
 
-    def measured(name, mine, directory, timeout, python, running):
+    def measured(name, mine, directory, timeout, python, running, done):
         directory.mkdir()
         for file in ("0.npz", "1.error", "2.part", "log.txt"):
             (directory / file).touch()
@@ -178,7 +201,8 @@ def test_a_process_is_given_up_when_it_does_no_further_case(tmp_path):
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():
     rungs = ["--rungs", "R5a", "R5b", "--classes", "10"]
-    assert [case.steps for case in cases(*rungs)] == [64, 200]
+    assert [case.steps for case in cases(*rungs)] == [10, 200]
+    assert [case.steps for case in cases(*rungs, "--full", "--tuning", "tuned")] == [64, 200]
     assert [case.steps for case in cases(*rungs, "--steps", "7")] == [7, 7]
 
 
@@ -225,17 +249,18 @@ def test_one_step_is_not_called_a_training(capsys, tmp_path):
 
 
 def test_a_climb_broken_off_keeps_the_networks_that_were_finished(tmp_path, capsys, monkeypatch):
-    def interrupted(part, options, folder):
-        if part.name == "c2":
+    def interrupted(group, options, folder, progress):
+        if group[0].name == "c2":
             raise KeyboardInterrupt
-        return [
-            Finding("R1", "unam-10-float64", "torch", "numpy", "float64", "", 0.0, 1.0, "passed")
-        ], []
+        found = Finding(
+            "R1", "unam-10-float64", "torch", "numpy", "float64", "", 0.0, 1.0, "passed"
+        )
+        return [([found], []) for _ in group]
 
-    monkeypatch.setattr(climb, "_climb_part", interrupted)
+    monkeypatch.setattr(climb, "_climb_group", interrupted)
     arguments = ["--frameworks", "torch", "--architectures", "unam", "c2", "--rungs", "R0-R2"]
     assert main([*arguments, "--store", str(tmp_path)]) == 130
-    assert "1/2 unam: 1 of 1 comparisons hold" in capsys.readouterr().out
+    assert "unam: 1 of 1 comparisons hold" in capsys.readouterr().err
     assert findings.read(tmp_path)["architecture"].tolist() == ["unam"]
 
 
@@ -246,4 +271,4 @@ def test_a_store_that_cannot_be_written_is_told_of_before_anything_is_measured(t
     assert main(arguments) == 2
     said = capsys.readouterr()
     assert str(blocked) in said.err
-    assert "cases for" not in said.out
+    assert "cases of" not in said.err

@@ -216,7 +216,7 @@ def test_a_bad_recipe_names_the_file_and_the_field(tmp_path, recipe, expected):
 
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "mine.toml"
-    with pytest.raises(SpecificationError, match=r"cannot read architecture file .*mine\.toml"):
+    with pytest.raises(SpecificationError, match=r"mine\.toml: no such file"):
         load(path)
     path.write_text("layers = [")
     with pytest.raises(SpecificationError, match=r"mine\.toml: not valid TOML"):

@@ -14,7 +14,7 @@ from benchmarks.fidelity.defaults.live import PROBES, Reading, Row, read, record
 from benchmarks.fidelity.defaults.questions import FORMS, initialiser
 from frameworks.backend import framework
 from frameworks.numpy import optimizers as formulas
-from frameworks.spec.defaults import NATIVE, PROJECT
+from frameworks.spec.defaults import NATIVE, PROJECT, REQUIRED
 from frameworks.spec.recipe import OPTIMIZERS
 from frameworks.spec.weights import draw
 
@@ -31,8 +31,14 @@ def live():
 def test_the_installed_framework_has_the_native_defaults(live, name):
     """A default changed by a new version fails here: change frameworks/spec/defaults.py too."""
     assert not live[name].reason
-    known = NATIVE[framework(name).defaults]
-    assert {field: live[name].answers[field] for field in known} == dict(known)
+    which = framework(name).defaults
+    known = {**NATIVE[which], **dict.fromkeys(REQUIRED[which], "required")}
+    assert {field: live[name].answers[field] for field in known} == known
+
+
+def test_a_rate_that_a_framework_asks_for_is_the_project_s():
+    for name, fields in REQUIRED.items():
+        assert {NATIVE[name][field] == PROJECT[field] for field in fields} <= {True}
 
 
 @pytest.mark.parametrize("name", INSTALLED)

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.cases.case import Case, Material
-from benchmarks.fidelity.measure.__main__ import measure, optimizer_state
+from benchmarks.fidelity.measure.__main__ import measure
+from benchmarks.fidelity.measure.build import optimizer_state
 from benchmarks.fidelity.measure.collect import Trace
 from benchmarks.fidelity.rungs import errors, flips
 from benchmarks.fidelity.rungs.judge import Pair, judge_pair, not_run

@@ -99,8 +99,11 @@ def test_imports_stand_beside_the_harness_own_runs_and_are_judged(measured: Path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.pop("benchmarks"), "no list 'benchmarks'"),
-        (lambda content: content["benchmarks"][1].pop("stats"), "benchmarks[1]: no 'stats'"),
+        (lambda content: content.pop("benchmarks"), "missing required field `benchmarks`"),
+        (
+            lambda content: content["benchmarks"][1].pop("stats"),
+            "field 'benchmarks[1]': Object missing required field `stats`",
+        ),
         (lambda content: content.update(datetime="soon"), "'datetime' of the file is 'soon'"),
         (
             lambda content: content["benchmarks"][0]["stats"].update(data=[-1.0]),

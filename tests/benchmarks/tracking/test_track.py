@@ -293,7 +293,7 @@ BAD = {
     "baseline name": (["baseline", "set", "../x"], "letters, digits"),
     "baseline named latest": (["baseline", "set", "latest"], "not 'latest'"),
     "ambiguous commit": (["compare", "commit=ab", "latest"], "begins several commits"),
-    "missing file": (["import", "missing.json"], "no such file: missing.json"),
+    "missing file": (["import", "missing.json"], "missing.json: no such file"),
     "nothing to test": (["selftest"], "needs --simulate N"),
     "store is a file": (["history", "--store", "file"], "cannot read the results store file"),
     "damaged baseline": (["gate", "--baseline", "broken"], "broken.json: not a baseline"),

@@ -205,4 +205,4 @@ def test_a_full_disk_leaves_the_earlier_ones(tmp_path: Path, monkeypatch) -> Non
     assert found is not None
     assert same(found, state(2))
     assert damage == []
-    assert not list(tmp_path.glob(".tmp-*"))
+    assert not list(tmp_path.glob(".*"))

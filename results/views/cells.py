@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from report.cautions import json_object
-from report.estimates import processes
 from results.stats.comparison import Comparison, compare, log_ratios
 from results.stats.intervals import ENOUGH, Interval, median_of_medians
 from results.stats.noise import noise_floor
 from results.task import as_text
+from results.views.columns import json_object
+from results.views.estimates import processes
 from results.views.looks import Look, ordered
 from results.views.views import Frames, Panel, View
 from results.vocabulary import Precision, Tuning
@@ -205,14 +205,15 @@ class Bench:
         """Pairs of frameworks in equal settings, then tuned against idiomatic in each framework."""
         for one, other in combinations(self.cells, 2):
             if one.settings == other.settings:
-                yield one, other, self._compared(one, other)
+                yield one, other, self.compared(one, other)
         for one, other in combinations(self.cells, 2):
             alike = (one.framework, *one.settings[1:]) == (other.framework, *other.settings[1:])
             if alike and one.tuning != other.tuning:
                 tuned, plain = (one, other) if one.tuning == "tuned" else (other, one)
-                yield tuned, plain, self._compared(tuned, plain)
+                yield tuned, plain, self.compared(tuned, plain)
 
-    def _compared(self, one: Cell, other: Cell) -> Comparison:
+    def compared(self, one: Cell, other: Cell) -> Comparison:
+        """Epoch seconds of one cell over those of another, and what may be said of it."""
         barred = one.barred or other.barred
         floor = self.floor_of(one, other)
         return compare(one.seconds, other.seconds, floor=floor, barred=barred)

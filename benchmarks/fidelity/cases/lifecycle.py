@@ -1,0 +1,286 @@
+"""The small cases that every climb has besides the user's networks: few, so that together they
+reach what a single batch of a square picture does not (`coverage` counts it)."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.cases.ladder import (
+    CLASS_WEIGHTS,
+    DYADIC,
+    FORMS,
+    at_rate,
+    make,
+    r5_rate,
+    smallest_input,
+    steady,
+    with_epsilon,
+)
+from benchmarks.fidelity.cases.vocabulary import VOCABULARY
+from frameworks.feed import CHUNK_STEPS
+from frameworks.spec.architecture import (
+    Activation,
+    ActivationName,
+    Architecture,
+    BatchNorm,
+    BiasInitializer,
+    Conv,
+    Dense,
+    Flatten,
+    KernelInitializer,
+    Layer,
+    parse,
+)
+
+# Every kind of layer, with what faults bite on: a kernel that is not square, a stride-2 "same"
+# that pads one side only, a square dense layer, a rate that is not its own complement, several
+# pixels and channels before the flatten layer, an output bias that is not zero.
+_BAIT = """
+layers = [
+  {type = "conv", filters = 6, kernel = [4, 3], padding = "same", activation = "relu", l2 = 0.0078},
+  {type = "batch_norm", momentum = 0.75},
+  {type = "max_pool", size = 3, stride = 2},
+  {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same", max_norm = 0.5},
+  {type = "batch_norm"},
+  {type = "activation", function = "silu"},
+  {type = "dropout", rate = 0.25},
+  {type = "average_pool", size = 2},
+  {type = "flatten"},
+  {type = "dropout", rate = 0.25},
+  {type = "dense", units = 12, activation = "tanh", max_norm = 0.5},
+  {type = "dense", units = 12, activation = "sigmoid", l2 = 0.0078},
+  {type = "dense", units = "classes", bias_initializer = "torch_uniform"},
+]
+"""
+# Batch norm of pictures and of rows, both kinds of max-norm, and dropout, in as little as that.
+_NORMED = """
+layers = [
+  {type = "conv", filters = 4, kernel = 3, activation = "relu", max_norm = 0.5},
+  {type = "batch_norm", momentum = 0.75},
+  {type = "max_pool", size = 2},
+  {type = "flatten"},
+  {type = "dropout", rate = 0.25},
+  {type = "dense", units = 6, activation = "tanh", max_norm = 0.5},
+  {type = "batch_norm", epsilon = 0.00390625},
+  {type = "dense", units = "classes"},
+]
+"""
+# A max-pool behind a convolution whose filters weigh all pixels alike (`starts.even`).
+_TIED = """
+layers = [
+  {type = "conv", filters = 4, kernel = 3, activation = "relu"},
+  {type = "max_pool", size = 2},
+  {type = "flatten"},
+  {type = "dense", units = "classes"},
+]
+"""
+# Pools that end at one pixel whatever the stride of the first or the padding of the convolution,
+# so that no shape gives these away.
+_NARROW = """
+layers = [
+  {type = "conv", filters = 6, kernel = 3, activation = "relu"},
+  {type = "max_pool", size = 2},
+  {type = "average_pool", size = 2},
+  {type = "flatten"},
+  {type = "dense", units = "classes"},
+]
+"""
+# Without kinks, for float32; the first batch norm's input has a mean 20 times its spread, where
+# E[x^2] - E[x]^2 loses most digits.
+_DIM = """
+layers = [
+  {type = "average_pool", size = 3, stride = 2},
+  {type = "activation", function = "sigmoid"},
+  {type = "batch_norm", epsilon = 9.5367431640625e-07},
+  {type = "conv", filters = 4, kernel = 2, activation = "silu"},
+  {type = "flatten"},
+  {type = "dense", units = 6, activation = "tanh"},
+  {type = "dense", units = "classes"},
+]
+"""
+_MASKED = """
+layers = [
+  {type = "flatten"},
+  {type = "dropout", rate = 0.25},
+  {type = "dense", units = "classes"},
+]
+"""
+
+
+def _functions() -> Architecture:
+    """Every activation function in each place that has one, and every initialiser."""
+    functions, kernels, biases = map(get_args, (ActivationName, KernelInitializer, BiasInitializer))
+    layers: list[Layer] = []
+    for number in range(max(len(functions), len(kernels))):
+        function = functions[number % len(functions)]
+        drawn: dict[str, Any] = {
+            "kernel_initializer": kernels[number % len(kernels)],
+            "bias_initializer": biases[number % len(biases)],
+        }
+        layers.insert(number, Conv(filters=2, kernel=1, activation=function, **drawn))
+        layers.append(Activation(function=function))
+    layers.append(Flatten())
+    layers += [
+        Dense(units=3, activation=layer.activation, kernel_initializer=layer.kernel_initializer)
+        for layer in layers
+        if isinstance(layer, Conv)
+    ]
+    layers.append(Dense(units="classes", bias_initializer=biases[-1]))
+    named = [
+        msgspec.structs.replace(layer, name=f"layer{number}") for number, layer in enumerate(layers)
+    ]
+    return Architecture(name="functions", layers=tuple(named))
+
+
+_RATE = 2.0**-4  # over DYADIC's, as in R5 with batch norm
+_TEST = 20  # two batches of 8 and a half
+_SHORT = 3 * 8 + 5  # pictures of three steps and a smaller one
+_LONG = (CHUNK_STEPS + 1) * 8 + 3  # of more steps than a chunk has
+
+
+def _network(text: str, name: str, **norm: Any) -> Architecture:
+    """A network; norm: fields of its batch norms that the text leaves open."""
+    made = parse(text, origin=name, default_name=name)
+    layers = (
+        msgspec.structs.replace(layer, **norm) if isinstance(layer, BatchNorm) else layer
+        for layer in made.layers
+    )
+    return msgspec.structs.replace(made, layers=tuple(layers))
+
+
+BAIT = _network(_BAIT, "bait")
+NORMED = _network(_NORMED, "normed")
+UNBIASED = _network(_NORMED, "unbiased", running_variance="unbiased")
+FAST = _network(_NORMED, "fast", running_variance="unbiased", variance="fast")
+DIM = _network(_DIM, "dim")
+TIED = _network(_TIED, "tied")
+NARROW = _network(_NARROW, "narrow")
+MASKED = _network(_MASKED, "masked")
+FUNCTIONS = _functions()
+
+# What each optimizer's lifecycle has besides: an optimizer and a situation stand in one case, so
+# that eight cases reach all of them. (optimizer, network, (height, width, channels), fields)
+_LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ...] = (
+    (
+        "adam",
+        BAIT,
+        (17, 20, 3),
+        {"feed": "staged", "images": _LONG, "renewed": True}
+        | {"measure": ("structure", "forward", "gradients", "restored", "lifecycle")},
+    ),
+    (
+        "adamw_hat",
+        NORMED,
+        (10, 13, 1),
+        {"feed": "streamed", "images": _LONG, "weighted": True},
+    ),
+    ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop"}),
+    ("adagrad", NORMED, (9, 12, 4), {}),
+    ("sgd", NORMED, (9, 9, 3), {"augmentation": "crops40"}),
+    ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5, "seed": 1}),
+    ("nesterov", NORMED, (10, 10, 2), {"augmentation": "dihedral", "weighted": True}),
+    ("rmsprop", NORMED, (9, 11, 4), {"feed": "streamed", "partial_batch": "drop"}),
+)
+# In the forms that native parity trains with and that not every framework has.
+_FORMS: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ...] = (
+    ("rmsprop_outside", UNBIASED, (9, 12, 2), {}),
+    ("adagrad_outside", FAST, (12, 9, 3), {"feed": "staged"}),
+)
+
+
+def lifecycles() -> list[Case]:
+    """R5d in float64: a training from its first call to its last, of every optimizer."""
+    return [_life(*life) for life in (*_LIVES, *_FORMS)]
+
+
+def float32() -> list[Case]:
+    """R0 to R2, weights put in and R5d in float32, on a network without kinks."""
+    measures = ("structure", "forward", "gradients", "restored", "lifecycle")
+    return [_life("adam", DIM, (14, 12, 3), {"measure": measures, "pictures": "noise"}, "float32")]
+
+
+def special() -> list[Case]:
+    """What needs pictures, weights or masks of its own: ties of a max-pool, logits beyond any
+    softmax, and dropout that a framework draws for itself."""
+    sure: dict[str, Any] = {"measure": ("forward", "gradients"), "start": "lived"}
+    even: dict[str, Any] = {
+        "measure": ("forward", "gradients"),
+        "pictures": "two_levels",
+        "start": "even",
+    }
+    each: dict[str, Any] = {"measure": ("forward", "gradients")}
+    words: dict[str, Any] = {"measure": ("structure", "forward", "gradients", "steps"), "steps": 2}
+    own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 6}
+    options: dict[str, Any] = {"images": 24, "pictures": "noise"}
+    return [
+        make(TIED, DYADIC["sgd"], label="ties", shape=(10, 12, 3), **options | even),
+        make(BAIT, DYADIC["sgd"], label="sure", shape=(18, 17, 4), **options | sure),
+        make(NARROW, DYADIC["sgd"], label="pools", shape=(6, 6, 3), **options | each),
+        make(FUNCTIONS, DYADIC["sgd"], label="each", shape=(9, 10, 3), **options | each),
+        *(
+            make(network, DYADIC["sgd"], label="words", shape=(16, 18, 3), **options | words)
+            for network in VOCABULARY.values()
+        ),
+        make(MASKED, DYADIC["sgd"], label="own", shape=(6, 7, 3), batch_size=1, **options | own),
+    ]
+
+
+def of_network(
+    architecture: Architecture,
+    optimizer: str,
+    rate: float | None = None,
+    *,
+    size: int = 0,
+    batch_size: int = 8,
+    **fields: Any,
+) -> Case:
+    """R5d of a network in float64, on pictures that are not square unless a size is asked for;
+    of short epochs, since the small cases have the long ones.
+
+    rate: learning rate over DYADIC's (default: `r5_rate`).
+    """
+    height, width, channels = smallest_input(architecture)
+    shape = (size, size, channels) if size else (height, width + 3, channels)
+    spec = steady(optimizer)
+    share = r5_rate(spec, architecture) if rate is None else rate
+    tested = 2 * batch_size + max(1, batch_size // 2)
+    options: dict[str, Any] = {"test_images": tested, "rate_factor": 0.5} | fields
+    options.setdefault("images", 3 * batch_size + max(1, batch_size // 2) + tested)
+    return make(
+        architecture,
+        at_rate(spec, share),
+        label=f"life-{optimizer}",
+        shape=shape,
+        batch_size=batch_size,
+        measure=("lifecycle",),
+        **options,
+    )
+
+
+def _life(
+    optimizer: str,
+    network: Architecture,
+    shape: tuple[int, int, int],
+    fields: dict[str, Any],
+    precision: Any = "float64",
+) -> Case:
+    fields = dict(fields)
+    weights = CLASS_WEIGHTS if fields.pop("weighted", False) else None
+    spec = with_epsilon((DYADIC | FORMS)[optimizer])
+    options: dict[str, Any] = {"pictures": "noise", "images": _SHORT, "measure": ("lifecycle",)}
+    options |= fields
+    options["images"] += _TEST
+    return make(
+        network,
+        at_rate(spec, _RATE),
+        precision,
+        label=f"life-{optimizer}",
+        shape=shape,
+        class_weights=weights,
+        test_images=_TEST,
+        rate_factor=0.5,
+        **options,
+    )

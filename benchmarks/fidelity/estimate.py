@@ -1,0 +1,57 @@
+"""About how long a climb takes, told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from benchmarks.fidelity.cases.case import Case, Material
+from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.fidelity.measure.lifecycle import TRAINED
+
+# CPU seconds on two cores of an AMD EPYC, of a climb with one thread a process: to start, to make
+# a network ready and compile it for one shape, for one call of a step or an optimizer, and for
+# 1e9 operations. A framework that is not named is taken for Keras.
+_COSTS = {
+    REFERENCE: (2.0, 0.02, 0.002, 0.085),
+    "torch": (4.0, 0.1, 0.004, 0.08),
+    "keras": (7.0, 0.9, 0.2, 0.12),
+    "jax": (3.0, 1.8, 0.02, 0.15),
+}
+_APPLIED = 0.1  # of a call: what a step of the optimizer alone takes
+_COMPILED = {"forward": 0.5, "gradients": 0.5, "restored": 1.0, "optimizer": 0.3, "steps": 1.0}
+_COMPILED |= {"epoch": 1.5, "lifecycle": 1.5, "own_masks": 0.5}
+
+
+def seconds(
+    cases: Iterable[Case],
+    names: Sequence[str],
+    parallel: int,
+    asked_of: Callable[[str, Case], bool],
+) -> float:
+    """Seconds of a climb with so many processes at a time, on as many free cores."""
+    made = list(cases)
+    jobs: dict[tuple[str, ...], float] = {}
+    for name in (REFERENCE, *names):
+        for case in made:
+            if asked_of(name, case):
+                process = (name,) if name == REFERENCE else (name, case.precision, case.tuning)
+                jobs.setdefault(process, _cost(name)[0])
+                jobs[process] += _of_case(name, case)
+    return max(max(jobs.values(), default=0.0), sum(jobs.values()) / parallel)
+
+
+def _of_case(name: str, case: Case) -> float:
+    _, ready, call, operations = _cost(name)
+    compiled = ready * (1 + sum(_COMPILED.get(what, 0.0) for what in case.measure))
+    stepped = case.steps if "steps" in case.measure else 0
+    applied = case.steps if "optimizer" in case.measure else 0
+    material = Material(case)
+    epoch = -(-(case.images - case.test_images) // case.recipe.batch_size)
+    many = len(TRAINED) * epoch if "lifecycle" in case.measure else 0
+    work = (stepped + many + 1) * material.network.flops(training=True) * case.recipe.batch_size
+    calls = call * (stepped + _APPLIED * applied + 0.05 * many)
+    return compiled + calls + operations * work / 1e9
+
+
+def _cost(name: str) -> tuple[float, float, float, float]:
+    return _COSTS.get(name, _COSTS["keras"])

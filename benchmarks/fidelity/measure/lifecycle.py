@@ -1,0 +1,144 @@
+"""What a run asks of a backend from its first call to its last, as one measurement.
+
+A run compiles, trains epoch after epoch in one call each, changes the rate in between, predicts the
+validation pictures by batches, puts the best weights back, and may go on in another process. Each
+of these is a place where a backend can go wrong while a single batch is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.fidelity.cases.case import Material
+from benchmarks.fidelity.measure.build import Arrays, build, optimizer_state
+from frameworks.backend import Backend
+from frameworks.spec.weights import Weights
+
+# The stages of a lifecycle that train, in order: `lifecycle/STAGE/...`
+TRAINED = ("first", "second", "again", "sure", "resumed")
+# Those that predict alone, from weights that a stage before left: by that stage.
+PUT_BACK = {"best": "first", "fresh": "second"}
+
+
+def restored(material: Material, backend: Backend) -> Arrays:
+    """`restored/...`: logits of weights that are put into a backend, by batches and a part of one.
+
+    before: of the case's own weights; same: of `material.lived`, put into this backend; one: of a
+    single picture; fresh: put into a new backend; again: of the case's own weights, put back.
+    read: 1 where a backend gives back other weights than it was given, else 0.
+    """
+    images = material.data[0][: _two_batches_and_a_half(material)]
+    arrays = {"before": backend.predict(images)}
+    backend.set_weights(material.lived)
+    arrays |= {"same": backend.predict(images), "one": backend.predict(images[:1])}
+    unequal = _unequal(backend.get_weights(), material.lived)
+    fresh = build(material, type(backend), material.lived)
+    arrays |= {"fresh": fresh.predict(images)}
+    unequal |= _unequal(fresh.get_weights(), material.lived)
+    backend.set_weights(material.weights)
+    arrays |= {"again": backend.predict(images), "read": np.asarray(float(unequal))}
+    return {f"restored/{name}": array for name, array in arrays.items()}
+
+
+def lifecycle(material: Material, backend: Backend) -> Arrays:
+    """`lifecycle/STAGE/...`: what each stage of a training came to.
+
+    first: an epoch, data staged and compiled, its last batch smaller. second: the next epoch, at
+    another rate. best: the weights after the first epoch, put back. again: a third epoch from
+    these, with the optimizer as it was then. sure: a fourth epoch, from `material.lived`.
+    Of a case that is `renewed`: fresh: the weights after the second epoch in a new backend;
+    resumed: that one's third epoch.
+
+    Of those that train `loss`, `accuracy`, `weight/KEY` and `state/...` (`optimizer_state`); of all
+    but `sure` `logits` of the test pictures, of which there is no whole number of batches.
+    """
+    case = material.case
+    test = np.ascontiguousarray(material.data[0][len(material.train_indices) :])
+    arrays = Arrays()
+    slower = case.recipe.optimizer.rate * case.rate_factor
+
+    def keep(stage: str, found: Mapping[str, np.ndarray]) -> None:
+        arrays.update({f"lifecycle/{stage}/{name}": array for name, array in found.items()})
+
+    def train(stage: str, one: Backend, number: int) -> Weights:
+        result = one.train_epoch(material.epoch(number))
+        weights = one.get_weights()
+        keep(stage, {"loss": np.asarray(result.loss), "accuracy": np.asarray(result.accuracy)})
+        keep(stage, {f"weight/{key}": array for key, array in weights.items()})
+        keep(stage, optimizer_state(one))
+        return weights
+
+    def predict(stage: str, one: Backend) -> None:
+        keep(stage, {"logits": one.predict(test)})
+
+    _make_ready(material, backend)
+    first = train("first", backend, 1)
+    state = backend.get_optimizer_state()
+    predict("first", backend)
+    backend.set_learning_rate(slower)
+    second = train("second", backend, 2)
+    later = backend.get_optimizer_state()
+    predict("second", backend)
+    backend.set_weights(first)
+    predict("best", backend)
+    backend.set_optimizer_state(state)
+    backend.set_learning_rate(slower)
+    train("again", backend, 3)
+    predict("again", backend)
+    backend.set_weights(material.lived)
+    train("sure", backend, 4)
+
+    if case.renewed:
+        fresh = build(material, type(backend), second)
+        predict("fresh", fresh)
+        _make_ready(material, fresh)
+        fresh.set_optimizer_state(later)
+        train("resumed", fresh, 3)
+        predict("resumed", fresh)
+    return arrays
+
+
+def own_masks(material: Material, backend: Backend) -> Arrays:
+    """`own/STEP/...`: steps of one picture under dropout that the framework draws for itself.
+
+    The network is flatten, dropout, dense, under plain gradient descent: of one picture a row of
+    the kernel stays as it was where its input was dropped, or is 0. `mask` (1, inputs) is read off
+    that. Also `loss`, and `before/KEY` and `after/KEY` weights.
+    """
+    arrays = Arrays()
+    kernel = f"{material.network.layers[-1].name}/kernel"
+    (dropout,) = material.network.dropout_shapes
+    epoch = material.epoch(1)
+    for step in range(material.case.steps):
+        before = backend.get_weights()
+        batch = epoch[step]
+        loss = backend.train_epoch([batch]).loss
+        after = backend.get_weights()
+        moved = (after[kernel] != before[kernel]).any(axis=1)
+        seen = batch.images.reshape(-1) > 0
+        shape = (1, *material.network.dropout_shapes[dropout])
+        mask = (moved | ~seen).astype(np.uint8).reshape(shape)
+        found = {"mask": mask, "loss": np.asarray(loss)}
+        found |= {f"before/{key}": array for key, array in before.items()}
+        found |= {f"after/{key}": array for key, array in after.items()}
+        arrays |= {f"own/{step}/{name}": array for name, array in found.items()}
+    return arrays
+
+
+def _make_ready(material: Material, backend: Backend) -> None:
+    """As a run does before its first epoch; a view of copies is never staged."""
+    if material.case.augmentation == "none":
+        backend.stage(*material.data)
+    backend.compile(material.epoch(1))
+
+
+def _two_batches_and_a_half(material: Material) -> int:
+    size = material.case.recipe.batch_size
+    return min(len(material.data[1]), 2 * size + max(1, size // 2))
+
+
+def _unequal(weights: Weights, given: Weights) -> bool:
+    """Whether weights that were read differ from those given, in the dtype that was read."""
+    return any((weights[key] != given[key].astype(weights[key].dtype)).any() for key in given)

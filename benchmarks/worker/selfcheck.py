@@ -1,0 +1,221 @@
+"""A run proves itself: after training, its predictions and its weights are asked again.
+
+A handful of test galaxies are asked in another order, of a fresh model that was given the weights
+read back, in batches of another size, singly, and of the float64 reference. All have to agree
+with the test's own logits within rounding. It is cheap, and outside of every timed window.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+import numpy as np
+
+from benchmarks.config.artifacts import Agreement
+from benchmarks.data.staging import StagedData
+from benchmarks.process.failures import classify
+from benchmarks.worker.timer import Clock
+from frameworks.backend import Backend, Runtime
+from frameworks.errors import largest
+from frameworks.numpy.backend import NumpyReference
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import SGD, Recipe
+from frameworks.spec.weights import Weights
+
+PHASE = "self_check"
+MOST = 9  # galaxies
+REFERENCE_SECONDS = 0.7  # after which the reference is given no further galaxy
+_SIZES = (3, 2)  # of the other batches: the first that is not the run's own
+
+
+class SelfCheckError(Exception):
+    """A run's results contradict each other; the message names the checks that failed."""
+
+
+def self_check(
+    backend: Backend,
+    data: StagedData,
+    tested: np.ndarray | None,
+    agreement: Agreement,
+    clock: Clock,
+) -> None:
+    """Check a trained run and send `self_checked`: true, or none where memory ran out.
+
+    Args:
+        backend: as the test left it.
+        tested: the test's logits (n, classes), in the order of the test set; None without one.
+        agreement: how far two answers may lie apart.
+
+    Raises:
+        SelfCheckError: a check failed; `self_checked` is false.
+    """
+    with clock.measure(PHASE):
+        try:
+            failures = list(_failures(_Asked.of(backend, data, tested), agreement))
+        except Exception as error:  # whatever a framework raises when it is asked again
+            status, reason = classify(error, "the self-check")
+            if status == "oom":  # training had room for itself, and ended well
+                clock.channel.send("facts", values={"extra": {"self_check": reason}})
+                return
+            failures = [reason]
+    clock.channel.send("facts", values={"self_checked": not failures})
+    if failures:
+        raise SelfCheckError(
+            f"self-check failed: {'; '.join(failures)}. The run's results are not to be trusted "
+            "(--no-self-check leaves the check out)"
+        )
+
+
+def arrived(asked: Weights, read: Weights, what: str) -> None:
+    """Check that weights that were loaded are there.
+
+    Args:
+        asked: what was loaded. read: what the backend has now, in the run's dtype.
+        what: whose weights, for the message.
+
+    Raises:
+        SelfCheckError: an array differs, or is missing.
+    """
+    different = _different(asked, read)
+    if different:
+        raise SelfCheckError(
+            f"self-check failed: restored: the {what} did not arrive: {different[0]} differs"
+        )
+
+
+class _Asked(msgspec.Struct):
+    """A trained backend, the galaxies to ask it of again, and its answers in the test.
+
+    images: uint8 (k, h, w, c); logits: (k, classes). The most telling galaxies come first.
+    """
+
+    backend: Backend
+    images: np.ndarray
+    logits: np.ndarray
+
+    @classmethod
+    def of(cls, backend: Backend, data: StagedData, tested: np.ndarray | None) -> _Asked:
+        split = data.split
+        rows = next(part for part in (split.test, split.validation, split.train) if len(part))
+        places = telling(len(rows), backend.recipe.batch_size)
+        images = np.ascontiguousarray(data.images[rows[places]])
+        logits = backend.predict(images) if tested is None else tested[places]
+        return cls(backend, images, logits)
+
+
+def telling(count: int, batch_size: int) -> np.ndarray:
+    """Which of `count` galaxies tell most of how they were predicted: at most `MOST`, int64.
+
+    The last (of the smaller last batch), those on both sides of the end of the first batch, the
+    first; then the rest evenly.
+    """
+    edges = [count - 1, batch_size, 0, batch_size - 1, batch_size + 1, count - 2]
+    evenly = np.linspace(0, count - 1, MOST).astype(np.int64)
+    found = dict.fromkeys(place for place in (*edges, *evenly.tolist()) if 0 <= place < count)
+    return np.array(list(found)[:MOST], dtype=np.int64)
+
+
+def _failures(asked: _Asked, agreement: Agreement) -> Iterator[str]:
+    """Each check that failed: its name, and by how much."""
+    backend, images = asked.backend, asked.images
+    allowed = _Allowed(asked, agreement)
+    weights = backend.get_weights()
+    backwards = np.ascontiguousarray(images[::-1])
+    yield from allowed.beyond("order", "asked in another order", backend.predict(backwards)[::-1])
+    fresh = _fresh(backend, weights)
+    different = _different(weights, fresh.get_weights())
+    if different:
+        yield f"weights: read back and loaded into a fresh model, {different[0]} differs"
+    size = fresh.recipe.batch_size
+    yield from allowed.beyond(
+        "batch size", f"asked of a fresh model in batches of {size}", fresh.predict(images)
+    )
+    single = fresh.predict(images[:1])
+    yield from allowed.beyond("singly", "asked singly of a fresh model", single)
+    del fresh
+    exact = _by_reference(backend, weights, images)
+    if exact is not None:
+        yield from allowed.beyond("reference", "by the float64 reference", exact)
+
+
+class _Allowed:
+    """How far answers may lie from the test's: R1's bound, or more where the weights say so.
+
+    R1's bound is of initial weights. Trained ones may amplify rounding beyond it. What they make of
+    it shows the reference in float32, which is only asked where an answer lies beyond the bound.
+    """
+
+    def __init__(self, asked: _Asked, agreement: Agreement) -> None:
+        self._asked, self._agreement = asked, agreement
+        self._amplified: float | None = None
+
+    def beyond(self, name: str, how: str, answers: np.ndarray) -> Iterator[str]:
+        """The failure in words, where answers (k, classes) lie too far from the test's first k."""
+        found = largest(answers, self._asked.logits[: len(answers)])
+        bound = self._agreement.bound
+        if not found <= bound:
+            bound = max(bound, self.amplified)
+        if not found <= bound:
+            far = f"differ by {found:.1e} of their size (bound {bound:.0e})"
+            yield f"{name}: test logits {how} {far}"
+
+    @property
+    def amplified(self) -> float:
+        """What rounding alone may come to with these weights, in the run's precision."""
+        if self._amplified is None:
+            backend, images = self._asked.backend, self._asked.images[:2]
+            weights = backend.get_weights()
+            exact = _by_reference(backend, weights, images)
+            rounded = _by_reference(backend, weights, images, precision="float32")
+            known = exact is not None and rounded is not None
+            own = largest(rounded, exact) if known else 0.0  # type: ignore[arg-type]
+            self._amplified = own * self._agreement.times_float32 if np.isfinite(own) else 0.0
+        return self._amplified
+
+
+def _fresh(backend: Backend, weights: Weights) -> Backend:
+    """A new model of the backend's own class with these weights, which predicts by few pictures."""
+    own = backend.recipe.batch_size
+    size = next(one for one in _SIZES if one != own)
+    recipe = msgspec.structs.replace(backend.recipe, batch_size=size)
+    return type(backend)(backend.network, recipe, backend.runtime, weights)
+
+
+def _by_reference(
+    backend: Backend,
+    weights: Weights,
+    images: np.ndarray,
+    precision: str = "float64",
+    now: Callable[[], float] = time.perf_counter,
+) -> np.ndarray | None:
+    """The reference's logits of the first pictures, as many as the time is enough for, at least 2.
+
+    None where the reference cannot be built, of a network with a field that is not stated.
+    """
+    recipe = Recipe(optimizer=SGD(velocity_form="rate_outside"), batch_size=1)
+    network: Network = backend.network
+    try:
+        runtime = Runtime(precision=precision)  # type: ignore[arg-type]
+        reference = NumpyReference(network, recipe, runtime, weights)
+    except SpecificationError:
+        return None
+    start = now()
+    logits: list[np.ndarray] = []
+    for image in images:
+        if len(logits) >= 2 and now() - start > REFERENCE_SECONDS:
+            break
+        logits.append(reference.predict(image[None]))
+    return np.concatenate(logits)
+
+
+def _different(asked: Weights, read: Weights) -> list[str]:
+    """The arrays that are not the same, in the dtype in which they are read."""
+    return [
+        key
+        for key, array in asked.items()
+        if key not in read
+        or not np.array_equal(np.asarray(array, read[key].dtype), read[key], equal_nan=True)
+    ]

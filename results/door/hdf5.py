@@ -1,0 +1,182 @@
+"""HDF5: opened whole, and no dataset is read whose pixels lie elsewhere or whose size is untrue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from results.door.refusal import FileError, reading, regular
+
+_REMEDY = "get it again"
+_SMALL = 1 << 20  # bytes that are not worth a doubt
+_DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to
+_PACKED = 100_000  # the same of other filters, whose limits are not known
+_PARTLY = 16  # chunks that were not written are read as zeros: so many for each that was
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@contextmanager
+def opened(path: Path, what: str) -> Iterator[h5py.File]:
+    """An HDF5 file, open for reading.
+
+    Raises:
+        FileError: it is not there, another kind of file, damaged, or locked by who writes it.
+    """
+    regular(path, what)
+    try:
+        file = h5py.File(path, "r")
+    except Exception as error:  # whatever HDF5 makes of its bytes
+        raise FileError(f"{path}: {_why_not(path, str(error))}") from error
+    with file:
+        yield file
+
+
+def dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
+    """A dataset that lies in this file, with all of its values; None where there is none.
+
+    Raises:
+        FileError: a link that leads out of the file or nowhere, values that are kept in other files
+            (external or virtual storage), or a size that the file cannot hold.
+    """
+    with reading(path, "an HDF5 file", _REMEDY):
+        link = file.get(name, getlink=True)
+        if link is None:
+            return None
+        if isinstance(link, h5py.ExternalLink):
+            to = f"is a link to {link.path!r} in {link.filename}"
+            raise FileError(_elsewhere(path, name, to))
+        if isinstance(link, h5py.SoftLink) and file.get(name) is None:
+            raise FileError(f"{path}: '{name}' is a link to {link.path!r}, which is not there")
+        found = file[name]
+        if not isinstance(found, h5py.Dataset):
+            return None
+        number = h5py.h5o.get_info(found.id).fileno
+        if number != h5py.h5o.get_info(file.id).fileno:
+            raise FileError(_elsewhere(path, name, f"is kept in {found.file.filename}"))
+        if found.is_virtual:
+            sources = sorted({source.file_name for source in found.virtual_sources()})
+            what = f"is a virtual dataset of {', '.join(sources[:3])}"
+            raise FileError(_elsewhere(path, name, what))
+        if found.external:
+            what = f"has its values in {', '.join(str(part[0]) for part in found.external[:3])}"
+            raise FileError(_elsewhere(path, name, what))
+        _check_size(found, name, path)
+        return found
+
+
+def values(found: h5py.Dataset, path: Path, rows: Any = ()) -> np.ndarray:
+    """Values of a dataset.
+
+    Raises:
+        FileError: the file is damaged there.
+    """
+    with reading(path, "an HDF5 file", _REMEDY):
+        try:
+            return np.asarray(found[rows])
+        except Exception as error:  # as above; the dataset's name helps
+            raise FileError(
+                f"{path}: {found.name[1:]!r} cannot be read: the file is damaged or incomplete "
+                f"({str(error)[:200]}); {_REMEDY}"
+            ) from error
+
+
+def attribute(holder: h5py.HLObject, name: str, path: Path) -> Any:
+    """An attribute, None where there is none.
+
+    Raises:
+        FileError: it cannot be read, or is larger than the file.
+    """
+    with reading(path, "an HDF5 file", _REMEDY):
+        if name not in holder.attrs:
+            return None
+        kept = holder.attrs.get_id(name)
+        size = int(np.prod(kept.shape, dtype=np.float64)) * kept.dtype.itemsize if kept.shape else 0
+        if size > max(_SMALL, path.stat().st_size):
+            raise FileError(f"{path}: attribute '{name}' says that it is larger than the file")
+        return holder.attrs[name]
+
+
+def unwritten(found: h5py.Dataset) -> tuple[int, int]:
+    """Chunks that were never written, and all that there should be; HDF5 reads them as zeros."""
+    if not found.chunks or not found.size:
+        return 0, 0
+    sides = zip(found.shape, found.chunks, strict=True)
+    there_should_be = int(np.prod([-(-side // chunk) for side, chunk in sides]))
+    return there_should_be - found.id.get_num_chunks(), there_should_be
+
+
+def present(file: h5py.File, path: Path) -> dict[str, str]:
+    """The datasets of a file, with type and shape, by name; links out of it as such."""
+    told: dict[str, str] = {}
+
+    def note(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            told[name] = f"{name} {item.dtype} {item.shape}"
+
+    with reading(path, "an HDF5 file", _REMEDY):
+        file.visititems(note)
+        for name in file:
+            link = file.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                told[name] = f"{name} (a link to {link.filename})"
+            elif isinstance(link, h5py.SoftLink):
+                told[name] = f"{name} (a link to {link.path})"
+    return told
+
+
+def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
+    size = found.dtype.itemsize
+    for side in found.shape:
+        size *= int(side)
+    kept = found.id.get_storage_size()
+    if size and not kept:
+        raise FileError(f"{path}: '{name}' was never written: it has a shape and no values")
+    most = kept
+    if found.chunks is not None:
+        filters = found.id.get_create_plist().get_nfilters()
+        known = found.compression in ("gzip", "lzf") or not filters
+        most *= (_DEFLATE if known else _PACKED) if filters else 1
+        if unwritten(found)[0]:
+            most *= _PARTLY
+    if size > max(_SMALL, most) or kept > path.stat().st_size:
+        raise FileError(
+            f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
+            f"holds {kept:,} of it: damaged; {_REMEDY}"
+        )
+
+
+def _elsewhere(path: Path, name: str, what: str) -> str:
+    return (
+        f"{path}: '{name}' {what}: values outside of the file can change without it; copy them "
+        "into one file, as in h5py: file['copy'] = dataset[()]"
+    )
+
+
+def _why_not(path: Path, text: str) -> str:
+    """Why a file does not open as HDF5, by its first bytes where they tell."""
+    with reading(path, "an HDF5 file"), path.open("rb") as file:
+        start = file.read(512)
+    head = start.lstrip()[:64].lower()
+    if not start:
+        return "is empty; get it again"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file; get the file with: git lfs pull"
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, not an HDF5 file: the download was refused; get it again"
+    if "truncated" in text:
+        return "truncated: its end is missing; get it again"
+    if start.startswith(_SIGNATURE):
+        if "lock" in text:
+            return (
+                "is locked: another process has it open for writing; wait for it, or on a file "
+                "system without locks set HDF5_USE_FILE_LOCKING=FALSE"
+            )
+        return f"damaged: HDF5 cannot open it ({text[:200]}); {_REMEDY}"
+    if isinstance(text, str) and "signature not found" in text:
+        return "not an HDF5 file; give one with 'images' and 'ans', or name its datasets"
+    return f"cannot be opened ({text[:200]})"

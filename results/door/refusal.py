@@ -1,0 +1,114 @@
+"""What is said of a file that cannot be used, and its bytes where it can."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from results.names import in_line
+from results.vocabulary import near_miss
+
+_LONGEST = 300  # characters of a library's own words that are worth reading
+
+
+class FileError(OSError, ValueError):
+    """A file that cannot be used; the message names it, the place in it, and the remedy."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is not there; the message names it, and the file beside it that is meant."""
+
+
+class ToldError(ValueError):
+    """The base of errors whose message is whole already: the door lets them pass."""
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], what: str, remedy: str = "") -> Iterator[None]:
+    """Whatever is raised inside becomes a `FileError`; for the calls of a library alone.
+
+    Libraries raise what a byte of the file leads them to: any list of exceptions would be a guess.
+
+    Args:
+        path: named in the message.
+        what: the file is to be, with its article: "a checkpoint".
+        remedy: the end of the message.
+
+    Raises:
+        FileError: whatever went wrong; `MissingFileError` where there is no such file.
+        ToldError: as it was raised inside.
+    """
+    try:
+        yield
+    except (FileError, ToldError):
+        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file{_beside(Path(path))}") from error
+    except Exception as error:
+        told = f"{path}: cannot be read as {what}: {reason(error)}"
+        raise FileError(f"{told}; {remedy}" if remedy else told) from error
+
+
+def reason(error: BaseException) -> str:
+    """An error in one short line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    if isinstance(error, IsADirectoryError):
+        return "it is a directory"
+    if isinstance(error, OSError) and error.strerror:
+        text = str(error.strerror)
+    else:
+        text = str(error).strip("'\"") or type(error).__name__
+    text = in_line(text.strip())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def regular(path: Path, what: str, most: int | None = None) -> int:
+    """The size in bytes of a file on a disk; a device or a pipe could be read for ever.
+
+    Args:
+        what: the file is to be, with its article.
+        most: bytes that such a file has at the most.
+
+    Raises:
+        FileError: it is not there, no regular file, or larger.
+    """
+    with reading(path, what):
+        found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise FileError(f"{path}: is a directory, not {what}")
+    if not stat.S_ISREG(found.st_mode):
+        raise FileError(f"{path}: is no regular file; copy what it gives into one")
+    if most is not None and found.st_size > most:
+        raise FileError(f"{path}: has {found.st_size:,} bytes, and {what} has {most:,} at the most")
+    return found.st_size
+
+
+def content(path: Path, what: str, remedy: str = "", most: int | None = None) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        FileError: as `regular`, or it cannot be read.
+    """
+    regular(path, what, most)
+    with reading(path, what, remedy):
+        return path.read_bytes()
+
+
+def _beside(path: Path) -> str:
+    """The near miss among the files beside it."""
+    try:
+        names = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        return ""
+    return near_miss(path.name, names)

@@ -1,0 +1,52 @@
+"""What Ctrl-C, SIGTERM and SIGHUP do to a command before and after `cli.run`.
+
+There is nothing to undo there: the process says so in one line and ends with 128 + signal. A signal
+that is ignored when the process starts (`nohup`, a shell's `&`) stays so.
+
+Our packages import this ahead of everything else, and it therefore imports next to nothing.
+"""
+
+import os
+import signal
+import sys
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+def begin(package: str = "") -> None:
+    """From here on a signal ends the process at once, in one line.
+
+    Args:
+        package: our package that is being imported: nothing is done unless it is imported to run
+            `python -m PACKAGE...`, for the signals of another program's process are its own.
+    """
+    if package:
+        words = sys.orig_argv
+        # While the module is looked for, Python sets the first argument to "-m".
+        if sys.argv[:1] != ["-m"] or "-m" not in words[:-1]:
+            return
+        if words[words.index("-m") + 1].partition(".")[0] != package:
+            return
+    handle(end)
+
+
+def handle(handler):
+    """Have a function called for every signal that is not ignored; returns what was called before,
+    by the signal's number, for `signal.signal`."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {
+        number: now
+        for number, now in before.items()
+        if now is not signal.SIG_IGN and now is not None  # None: installed by a library in C
+    }
+    for number in before:
+        signal.signal(number, handler)
+    return before
+
+
+def end(number: int, _: object = None) -> None:
+    """End the process at once, as a signal's handler."""
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)

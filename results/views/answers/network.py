@@ -1,0 +1,127 @@
+"""Do the frameworks train the same network, and to what bound is that shown?"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import pandas as pd
+
+from results.views.answers.answer import Answer
+from results.views.columns import json_object
+from results.views.numbers import listed
+from results.views.views import Frames, Panel, View
+
+_QUESTION = "Same network?"
+PARITY = "parity"  # the key of `extra` under which the check before the first run is kept
+FAILURES = "parity_failures"
+
+
+def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
+    """By the parity check of the runs, else by the ladder, else not checked; None with one
+    framework that nothing was checked of."""
+    names = [view.looks[name].name for name in panel.frameworks]
+    if panel.refusal:
+        return Answer(_QUESTION, "no", f"No: {panel.refusal}.", "same")
+    if panel.parity == "native":
+        told = (
+            "Not by design: under native parity each framework has its own initial weights, masks "
+            "and defaults."
+        )
+        return Answer(_QUESTION, "by design not", told, "same")
+    checked = {name: _checked(panel.of(name)) for name in panel.frameworks}
+    failed = [view.looks[name].name for name, passed in checked.items() if passed is False]
+    if failed:
+        why = _failures(panel.ok)
+        told = f"No: {listed(failed)} did not pass the parity check{f' ({why})' if why else ''}."
+        return Answer(_QUESTION, "no", told, "same")
+    if all(checked.values()):
+        told = f"Yes: {listed(names)} {_computes(names)} what the float64 reference computes"
+        return Answer(_QUESTION, "yes", f"{told}{_bound(panel.ok)}.", "same")
+    if (found := _by_the_ladder(frames.findings, view, panel)) is not None:
+        return found
+    if len(names) < 2:
+        return None
+    network = str(panel.ok["architecture"].iloc[0])
+    frameworks = " ".join(panel.frameworks)
+    told = (
+        "Not checked: weights, batches and masks were the same by their hashes, what was computed "
+        f"with them was not compared. python -m benchmarks.fidelity --frameworks {frameworks} "
+        f"--architectures {network} does."
+    )
+    return Answer(_QUESTION, "not checked", told, "same")
+
+
+def _computes(names: list[str]) -> str:
+    return "computes" if len(names) == 1 else "compute"
+
+
+def _checked(runs: pd.DataFrame) -> bool | None:
+    """Whether every run's configuration passed the parity check; None where one was not checked."""
+    found = set(runs["parity_checked"].astype(object))
+    if False in found:
+        return False
+    return True if found == {True} else None
+
+
+def _failures(runs: pd.DataFrame) -> str:
+    """The first of what did not hold, in words."""
+    found = [words for extra in _extras(runs) for words in extra.get(FAILURES) or ()]
+    return str(found[0]) if found else ""
+
+
+def _bound(runs: pd.DataFrame) -> str:
+    """To what that is shown: rungs, precision, the error nearest to its bound. Empty for runs
+    stored before it was kept."""
+    summaries = [one for extra in _extras(runs) if isinstance(one := extra.get(PARITY), dict)]
+    shares = [one for one in summaries if isfinite(one.get("share", float("nan")))]
+    if not shares:
+        return ""
+    nearest = max(shares, key=lambda one: one["share"])
+    rungs = listed([str(rung) for rung in nearest["rungs"]])
+    return (
+        f" ({rungs}, {nearest['precision']}: the error nearest to its bound is "
+        f"{nearest['value']:.0e} of {nearest['bound']:.0e} allowed)"
+    )
+
+
+def _extras(runs: pd.DataFrame) -> list[dict]:
+    return [json_object(value) for value in runs["extra"]] if "extra" in runs else []
+
+
+def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer | None:
+    """What the last climb of this network found; None where no climb had it in all frameworks."""
+    if findings.empty:
+        return None
+    network = str(panel.ok["architecture"].iloc[0])
+    mine = findings[
+        (findings["architecture"] == network) & findings["framework"].isin(panel.frameworks)
+    ]
+    if set(mine["framework"]) != set(panel.frameworks):
+        return None
+    last = mine[mine["climb_id"] == mine.sort_values("started_at")["climb_id"].iloc[-1]]
+    if set(last["framework"]) == set(panel.frameworks):
+        mine = last
+    names = [view.looks[name].name for name in panel.frameworks]
+    failed = mine[mine["status"] == "failed"]
+    ran = mine[mine["status"] != "not run"]
+    if ran.empty:
+        return None
+    rungs = f"{ran['rung'].min()} to {ran['rung'].max()}"
+    passed = int((ran["status"] == "passed").sum())
+    if not failed.empty:
+        first = failed.iloc[0]
+        who = listed(sorted({view.looks[name].name for name in failed["framework"]}))
+        told = (
+            f"No, by the fidelity ladder: {who} failed {len(failed)} of {len(ran)} checks; the "
+            f"first is {first['rung']} {first['metric']}, {first['value']:.1e} at {first['where']} "
+            f"where {first['bound']:.0e} is allowed."
+        )
+        return Answer(_QUESTION, "no", told, "fidelity")
+    told = (
+        f"Yes, by the fidelity ladder: {listed(names)} passed {passed} of {len(mine)} checks "
+        f"({rungs})"
+    )
+    shares = (ran["value"] / ran["bound"]).where(ran["bound"] > 0).dropna()
+    if len(shares):
+        told += f"; the error nearest to its bound is {shares.max():.2g} of it"
+    return Answer(_QUESTION, "yes", f"{told}.", "fidelity")
