@@ -205,7 +205,8 @@ def _write(
     """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
     import numpy as np
 
-    from frameworks.spec.architecture import Conv
+    from frameworks.spec.graph import nodes
+    from frameworks.spec.layers import Conv
 
     first = group[0]
     layers = [
