@@ -12,23 +12,22 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
-from benchmarks.config.listing import show
+from benchmarks.config.listing import listed
 from benchmarks.config.options import parser
-from results import cli
-from results.writer import write
+from results import cli, writer
+from results.forms import data_alone, tell
 
 if TYPE_CHECKING:
     from benchmarks.data.cache import OneView
     from benchmarks.runner.prepare import Prepared
     from results.store import Store
 
-_LOG_WIDTH = 180  # characters: a log is as wide as a table needs
 OK, RUN_FAILED = cli.OK, 1
 
 
@@ -41,15 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
+    with data_alone(options.form) as out:
+        return _asked(options, out)
+
+
+def _asked(options: argparse.Namespace, out: IO[str]) -> int:
+    """Do what the options ask for; out: standard output, for the data that --json and --csv ask."""
     if options.list:
-        show(options.list)
+        tell([listed(options.list)], options.form, out)
         return OK
-    from benchmarks.config.request import asked_for
+    from benchmarks.config.request import asked_for, first_line
 
     asked = asked_for(options)
+    print(first_line(asked), flush=True)
 
     from benchmarks.data.cache import OneView
-    from benchmarks.runner.announce import announce, announce_each, print_plan
+    from benchmarks.runner.announce import announce, announce_each, plan_tables, time_needed
     from benchmarks.runner.prepare import Preparing, prepare_each
     from results.store import Store
     from results.writer import scratch_directory
@@ -70,7 +76,9 @@ def _main(options: argparse.Namespace) -> int:
             announce_each(asked, prepared)
         announce(prepared)
         if options.dry_run:
-            print_plan(prepared)
+            tell(plan_tables(prepared), options.form, out)
+        print(time_needed(prepared), flush=True)
+        if options.dry_run:
             return OK
         keeping = kept(
             store.path,
@@ -80,7 +88,7 @@ def _main(options: argparse.Namespace) -> int:
             machine_id=prepared[0].session.machine_id,
             self_check=not options.no_self_check,
         )
-        return _run_all(prepared, views, store, scratch, keeping, options)
+        return _run_all(prepared, views, store, scratch, keeping, options, out)
 
 
 def _run_all(
@@ -90,6 +98,7 @@ def _run_all(
     scratch: Path,
     keeping: Keeping,
     options: argparse.Namespace,
+    out: IO[str],
 ) -> int:
     """Run what is to be run, one suite after another, then show table and report."""
     from benchmarks.runner.preflight import opened
@@ -144,8 +153,8 @@ def _run_all(
     earlier = stored(store, done, prepared[0].session.machine_id)
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
-        write(options.write_ids, "".join(f"{one}\n" for one in ids))
-    _show_results(prepared, store, None if options.no_report else options.report)
+        writer.write(options.write_ids, "".join(f"{one}\n" for one in ids))
+    _show_results(prepared, store, options, out)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
@@ -155,25 +164,32 @@ def _run_all(
     return RUN_FAILED if failed or different else OK
 
 
-def _show_results(prepared: list[Prepared], store: Store, report: Path | None) -> None:
-    """Print the table of what this call was about, and write the report of the store."""
-    from rich.console import Console
+def _show_results(
+    prepared: list[Prepared], store: Store, options: argparse.Namespace, out: IO[str]
+) -> None:
+    """Say and print what this call was about, and write the report of the store."""
+    from report.console import summary
+    from results.forms import write
+    from results.parquet import findings
+    from results.views.answers import answers
+    from results.views.console import print_answers
+    from results.views.views import Frames
 
-    from report.console import summary_table
-
-    runs = store.runs(latest=True)
+    runs = store.runs()
     asked = {run.run_id for one in prepared for run in (*one.runs, *one.done)}
-    width = None if sys.stdout.isatty() else _LOG_WIDTH
-    table = summary_table(
-        runs[runs["run_id"].isin(asked)],
-        store.epochs(latest=True),
-        store.predictions(latest=True, probabilities=False),
-    )
-    Console(width=width, highlight=False).print(table)
-    if report is not None:
+    climbed = findings.read(store.path)
+    frames = Frames.of_runs(runs, climbed).only(asked)
+    made = summary(frames)
+    if options.form:
+        write(made.tables, options.form, out)
+    else:
+        print()
+        print_answers(answers(frames))
+        made.show()
+    if not options.no_report:
         from report import page
 
-        print(f"report: {page.write(store, report).page}")
+        print(f"report: {page.write(store, options.report).page}")
 
 
 if __name__ == "__main__":

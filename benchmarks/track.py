@@ -11,10 +11,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from benchmarks.tracking.options import parser
 from results import cli
+from results.forms import data_alone, write
+from results.views.words import count
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
@@ -39,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from benchmarks.tracking.console import print_levels, print_trends
+    with data_alone(options.form) as out:
+        return _series(options, out)
+
+
+def _series(options: argparse.Namespace, out: IO[str]) -> int:
+    from benchmarks.tracking.console import levels_table, print_levels, print_trends, trends_table
     from benchmarks.tracking.levels import by_version
     from benchmarks.tracking.selection import select
     from benchmarks.tracking.trend import trends
@@ -47,11 +54,13 @@ def _history(options: argparse.Namespace) -> int:
     store, history = _open(options)
     rows = select(history, options.select, store) if options.select else None
     shown = 0
+    tables = []
     for metric in _metrics(options):
         if options.by == "version":
             levels = by_version(history, metric, rows)
             shown += len(levels)
-            if levels:
+            tables.append(levels_table(levels, metric))
+            if levels and not options.form:
                 print_levels(levels, metric)
             continue
         found = trends(
@@ -62,7 +71,8 @@ def _history(options: argparse.Namespace) -> int:
             minimum_size=options.minimum_size,
         )
         shown += len(found)
-        if found:
+        tables.append(trends_table(found, metric))
+        if found and not options.form:
             print_trends(found, metric)
         if found and options.figure is not None:
             from frameworks.backend import without_version
@@ -85,6 +95,8 @@ def _history(options: argparse.Namespace) -> int:
     if not shown:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")
+    if options.form:
+        write(tables, options.form, out)
     return 0
 
 
@@ -114,7 +126,8 @@ def _gate(options: argparse.Namespace) -> int:
     from benchmarks.tracking import gate
 
     if gate.asked(options):
-        return gate.gate(options, _metrics(options))
+        with data_alone(_form(options)) as out:
+            return gate.gate(options, _metrics(options), out)
     if options.baseline is None:
         raise ValueError(
             "gate needs --baseline NAME, or something to run on the spot: --candidate-checkout DIR "
@@ -124,8 +137,8 @@ def _gate(options: argparse.Namespace) -> int:
 
 
 def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
-    from benchmarks.tracking.compare import compare, exit_status, write_json
-    from benchmarks.tracking.console import print_verdicts
+    from benchmarks.tracking.compare import compare, exit_status
+    from benchmarks.tracking.console import tell_verdicts
     from benchmarks.tracking.identity import check_across
     from benchmarks.tracking.selection import select
 
@@ -133,11 +146,19 @@ def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
     metrics = _metrics(options)
     store, history = _open(options)
     rows = [select(history, text, store) for text in (baseline, candidate)]
-    judged = compare(history, rows[0], rows[1], metrics, store, across=options.across)
-    if options.json is not None:
-        write_json(judged, options.json)
-    print_verdicts(judged)
+    with data_alone(_form(options)) as out:
+        sizes = " with ".join(count(len(one), "stored run") for one in rows)
+        print(f"comparing {sizes}; nothing is run", flush=True)
+        judged = compare(history, rows[0], rows[1], metrics, store, across=options.across)
+        tell_verdicts(judged, options, out)
     return exit_status(judged)
+
+
+def _form(options: argparse.Namespace) -> str:
+    """What is to be alone on standard output, if anything."""
+    from benchmarks.tracking.options import TO_OUTPUT
+
+    return "json" if options.json == TO_OUTPUT else "csv" if options.csv else ""
 
 
 def _import(options: argparse.Namespace) -> int:

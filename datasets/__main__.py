@@ -21,25 +21,36 @@ def parser() -> cli.Parser:
     """The command line."""
     made = cli.parser("datasets", "Files of galaxies.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    text = "Make an HDF5 file of galaxies from public pictures and labels."
+    text = "Make an HDF5 file of galaxies from public pictures and labels, or of another HDF5 file "
+    text += "whose pictures or labels are of another form."
     names = "; ".join(f"{name} makes {recipe.filename}" for name, recipe in RECIPES.items())
     command = commands.add_parser("convert", help=text, description=text)
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="or a zip file of it")
     command.add_argument(
-        "--recipe", choices=RECIPES, required=True, metavar="NAME", help=f"what it holds: {names}"
+        "source", type=Path, metavar="SOURCE", help="a folder or a zip file of one; or FILE.h5"
     )
+    command.add_argument("made", type=Path, nargs="?", metavar="OUT.h5", help="as --output")
+    command.add_argument("--recipe", choices=RECIPES, metavar="NAME", help=f"of a folder: {names}")
     command.add_argument(
         "--output", type=Path, metavar="FILE.h5", help="default: the recipe's name, here"
     )
+    command.add_argument("--image-key", default="images", metavar="KEY", help="of FILE.h5")
+    command.add_argument("--label-key", default="ans", metavar="KEY", help="of FILE.h5")
     command.set_defaults(command=_convert)
     return made
 
 
 def _convert(options: argparse.Namespace) -> None:
     from datasets.convert.convert import convert
+    from datasets.convert.other_forms import converted
 
+    output = options.output or options.made
+    if options.recipe is None:
+        if output is None:
+            raise ValueError("name the file to write: SOURCE.h5 OUT.h5; or a --recipe of a folder")
+        print(converted(options.source, output, options.image_key, options.label_key))
+        return
     recipe = RECIPES[options.recipe]
-    print(convert(recipe, options.folder, options.output or Path(recipe.filename)))
+    print(convert(recipe, options.source, output or Path(recipe.filename)))
 
 
 if __name__ == "__main__":

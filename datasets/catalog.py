@@ -13,8 +13,9 @@ from datasets import demo
 from datasets.convert.recipes import RECIPES
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
+from datasets.inspection import check_blank, twins
 from datasets.labels import GALAXY10, GALAXY10_DECALS, VIEWS, LabelView, view_labels
-from datasets.splits import part_of
+from datasets.splits import check_groups, part_of
 from results.vocabulary import near_miss
 
 DEMO = "demo"
@@ -52,6 +53,10 @@ PUBLISHED = {
         "Walmsley et al. 2022; pictures of the DESI Legacy Surveys, Dey et al. 2019.",
     ),
 }
+# Files of galaxies of a published set that do not name its classes, by their SHA-256.
+SAMPLES = {
+    "a76ccace15593dfea2fd3b4683bef5444b67d218e1deceafa928a1dbc9ec223b": GALAXY10
+}  # 291 galaxies
 NAMES = (DEMO, *PUBLISHED)
 _HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 
@@ -62,11 +67,14 @@ class Dataset:
 
     name: "demo", "galaxy10", "galaxy10-decals", or the file's stem. images: uint8
     (n, height, width, channels). labels: int64 (n,), 0..len(class_names)-1, as ``label_view``
-    (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of the source
-    file, or of the images and labels generated. groups: int64 (n,) or None: images of one group
-    belong to one galaxy and never cross a split. source: a sentence on where it comes from.
+    (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of a published
+    file; of any other, and of the demo, of its pictures and labels as loaded, all of them
+    (`content_sha256`). groups: int64 (n,) or None: images of one group belong to one galaxy and
+    never cross a split. source: a sentence on where it comes from.
     rows: int64 (n,), which these are of all galaxies that the label view has, where only a part of
-    them was asked for. note: a sentence on the labels that a user should know, or "".
+    them was asked for. note: sentences on labels and pictures that a user should know, or "".
+    twins: groups are made, or made larger, by pictures of one galaxy that were found.
+    file_sha256: of the file's bytes, by which earlier versions knew a file; "" of the demo.
     """
 
     name: str
@@ -80,6 +88,8 @@ class Dataset:
     source: str
     rows: np.ndarray | None = field(default=None, repr=False)
     note: str = ""
+    twins: bool = False
+    file_sha256: str = ""
 
 
 def load(
@@ -92,6 +102,7 @@ def load(
     label_key: str = "ans",
     group_key: str | None = None,
     class_names: Sequence[str] | None = None,
+    label_map: str = "",
     cache_dir: str | os.PathLike[str] | None = None,
     fraction: float = 1.0,
     fraction_seed: int = 0,
@@ -108,16 +119,22 @@ def load(
         image_key, label_key: the file's datasets of pictures and of class numbers.
         group_key: the file's dataset of group numbers; by default "groups", if it has that.
         class_names: names by label, instead of the file's own or "class 0", "class 1"...
+        label_map: which classes the groups of "4way" and "3way" are made of, where the file is not
+            known to be Galaxy10 SDSS: "galaxy10", or "E=1,2,3 S0=4,5,6 Sp=7,8,9 Irr=0".
         cache_dir: where downloads are kept, instead of the user's cache directory.
         fraction, fraction_seed: take a part of the galaxies, of every class its share and at least
             three (`splits.part_of`); only these are held in memory.
         demo_images, demo_seed: how many galaxies "demo" generates, and from which seed.
 
+    Pictures that are equal to the bit, or at equal ``ra`` and ``dec``, are of one galaxy: they have
+    one group, and so stay in one part of a split. Blank pictures are told of.
+
     A file without ``class_names`` has no empty classes; one with ``t_type`` (Hubble T types) can
     be seen in the views "hubble", "4way" and "3way" by it.
 
     Raises:
-        ValueError: an unknown name, a file that is not as above, or a view that it cannot give.
+        ValueError: an unknown name, a file that is not as above, a view that it cannot give, or
+            pictures that are all blank, or those of a class.
         FileNotFoundError, OSError: a file that is absent, damaged, or cannot be downloaded. The
             message names the file and the remedy.
     """
@@ -136,21 +153,18 @@ def load(
 
     with open_galaxies(path, _how_to_get(path)) as file:
         native = file.labels(label_key)
-        sha256 = sha256 or file_sha256(path)
+        sha256 = of_file = sha256 or file_sha256(path)
         # A published file is what it is under any name: it is known by its bytes.
         known = next((key for key, data in PUBLISHED.items() if data.file.sha256 == sha256), None)
-        if class_names is None and known:
-            class_names = PUBLISHED[known].class_names
+        if class_names is None:
+            class_names = PUBLISHED[known].class_names if known else SAMPLES.get(sha256)
         if class_names is None:
             names = file.class_names(label_key, native)
         else:
             names = file.check_names(tuple(class_names), label_key, native)
+        t_type = file.integers("t_type", len(native))
         view = view_labels(
-            native,
-            labels,
-            class_names=names,
-            t_type=file.integers("t_type", len(native)),
-            where=str(path),
+            native, labels, class_names=names, t_type=t_type, label_map=label_map, where=str(path)
         )
         if len(np.unique(view.labels)) < 2:
             raise ValueError(
@@ -159,12 +173,25 @@ def load(
             )
         groups = file.groups(group_key, len(native))
         groups = None if groups is None else groups[view.rows]
-        part = _part(view, groups, fraction, fraction_seed)
-        chosen = slice(None) if part is None else part
         keep = np.zeros(len(native), dtype=bool)
-        keep[view.rows[chosen]] = True
-        images = file.images(image_key, keep, picking)
+        keep[view.rows] = fraction == 1  # of a part all are looked at first, and none is held
+        images, seen = file.images(image_key, keep, picking)
+        blank = check_blank(seen, view.rows, view.labels, view.class_names, str(path))
+        own = groups
+        groups, twice = twins(
+            seen, view.rows, view.labels, view.class_names, file.sky(len(native)), groups
+        )
+        if found_twice := groups is not own:
+            check_groups(view.labels, own)
+        part = _part(view, groups, fraction, fraction_seed, mixed=found_twice)
+        chosen = slice(None) if part is None else part
+        if part is not None:
+            keep[view.rows[part]] = True
+            images, _ = file.images(image_key, keep, picking)
         source = PUBLISHED[known].source if known else file.source()
+        if not known:  # what was read, whatever file it was packed in
+            grouped_by = [t_type] if view.by_t_type and t_type is not None else []
+            sha256 = seen.sha256(native, *grouped_by)
     return Dataset(
         name=known or path.stem,
         images=images,
@@ -176,15 +203,19 @@ def load(
         groups=None if groups is None else groups[chosen],
         source=source or f"The file {path.name}.",
         rows=part,
-        note=view.note,
+        note=" ".join(filter(None, [view.note, blank, twice])),
+        twins=found_twice,
+        file_sha256=of_file,
     )
 
 
 def _part(
-    view: LabelView, groups: np.ndarray | None, fraction: float, seed: int
+    view: LabelView, groups: np.ndarray | None, fraction: float, seed: int, mixed: bool = False
 ) -> np.ndarray | None:
     """Rows of the view that are taken, where not all of them are."""
-    return None if fraction == 1 else part_of(view.labels, fraction, seed=seed, groups=groups)
+    if fraction == 1:
+        return None
+    return part_of(view.labels, fraction, seed=seed, groups=groups, mixed=mixed)
 
 
 def _load_demo(

@@ -7,16 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
+from datasets import advice
+from datasets.inspection import Seen
 from datasets.resize import box_downscale
+from results.door import hdf5
 from results.vocabulary import near_miss, unknown
+
+if TYPE_CHECKING:
+    import h5py
 
 CHANNELS = ("rgb", "0", "1", "2")
 
+MOST_CLASSES = 10_000
 _BLOCK_BYTES = 1 << 24
+_NAMED = 12  # datasets, or files, that a message names
 
 
 @dataclass(frozen=True)
@@ -80,45 +88,47 @@ class GalaxyFile:
     def labels(self, key: str) -> np.ndarray:
         """Labels as int64 (n,): whole numbers of 0 or more, of two classes at least."""
         dataset = self._dataset(key, "label_key")
-        if dataset.ndim != 1:
-            raise self._wrong(
-                key,
-                f"has shape {dataset.shape}, not (n,); give one class number per picture"
-                + (" (the argmax of one-hot rows)" if dataset.ndim == 2 else ""),
-            )
-        if dataset.dtype.kind not in "uif":
-            raise self._wrong(key, f"is {dataset.dtype}; labels are class numbers from 0 on")
-        values = self._read(dataset, slice(None))
+        values = self.read(dataset)
+        if (found := advice.of_labels(values)) is not None:
+            raise self._wrong(key, found.words(self._convert))
+        if not len(values):
+            raise self._wrong(key, "is empty")
         if values.dtype.kind == "f":
-            odd = np.flatnonzero(values != np.round(values))  # NaN differs from itself
+            odd = np.flatnonzero(~np.isfinite(values) | (values != np.round(values)))
             if len(odd):
                 raise self._wrong(key, f"has {values[odd[0]]} in row {odd[0]}, not a whole number")
-        labels = values.astype(np.int64)
-        if not len(labels):
-            raise self._wrong(key, "is empty")
-        if labels.min() < 0:
-            row = int(labels.argmin())
-            raise self._wrong(key, f"has {labels[row]} in row {row}; classes count from 0")
-        if labels.min() == labels.max():
+        low, high = int(values.argmin()), int(values.argmax())
+        if values[low] < 0:
+            raise self._wrong(key, f"has {int(values[low])} in row {low}; classes count from 0")
+        if values[low] == values[high]:
             raise self._wrong(
-                key, f"has the one class {labels[0]} only: there is nothing to tell apart"
+                key, f"has the one class {int(values[low])} only: there is nothing to tell apart"
             )
-        return labels
+        if values[high] >= MOST_CLASSES:
+            distinct = len(np.unique(values))
+            what = (
+                f"{distinct:,} different numbers in {len(values):,} rows are names of galaxies, "
+                "not classes; name the labels with --label-key"
+                if distinct > len(values) // 2
+                else f"classes are numbered from 0 on, and below {MOST_CLASSES:,}"
+            )
+            raise self._wrong(key, f"has {int(values[high])} in row {high}: {what}")
+        return values.astype(np.int64)
 
     def class_names(self, label_key: str, labels: np.ndarray) -> tuple[str, ...]:
         """Names by label: the file's own (a dataset or attribute ``class_names``), or numbers."""
-        names = self._own_class_names(label_key)
+        names = self.own_class_names(label_key)
         if names is None:
             present = np.unique(labels)
-            absent = np.setdiff1d(np.arange(present[-1] + 1), present)
-            if len(absent):
+            if present[-1] != len(present) - 1:
+                absent = int(np.flatnonzero(present != np.arange(len(present)))[0])
                 raise self._wrong(
                     label_key,
                     f"has {len(present)} different labels from {present[0]} to {present[-1]}, and "
-                    f"none is {absent[0]}; number the classes 0..{len(present) - 1}, or give the "
+                    f"none is {absent}; number the classes 0..{len(present) - 1}, or give the "
                     f"file all the names in 'class_names' if a class is absent on purpose",
                 )
-            return tuple(f"class {number}" for number in range(int(present[-1]) + 1))
+            return tuple(f"class {number}" for number in range(len(present)))
         return self.check_names(names, label_key, labels)
 
     def check_names(
@@ -139,33 +149,72 @@ class GalaxyFile:
 
     def integers(self, key: str, rows: int) -> np.ndarray | None:
         """A dataset of whole numbers (rows,), or None where the file does not have it."""
-        if key not in self._file:
+        dataset = hdf5.dataset(self._file, key, self.path)
+        if dataset is None:
             return None
-        dataset = self._dataset(key, key)
         if dataset.shape != (rows,) or dataset.dtype.kind not in "ui":
             raise self._wrong(
                 key, f"is {dataset.dtype} {dataset.shape}; it must be whole numbers ({rows},)"
             )
-        return self._read(dataset, slice(None)).astype(np.int64)
+        return self.read(dataset).astype(np.int64)
 
     def groups(self, key: str | None, rows: int) -> np.ndarray | None:
         """Group numbers int64 (rows,) of a dataset of numbers or strings; by default ``groups``."""
-        if key is None and "groups" not in self._file:
+        if key is None and not self.has("groups"):
             return None
-        dataset = self._dataset(key or "groups", "group_key")
-        if dataset.shape != (rows,) or dataset.dtype.kind not in "uiSO":
+        name = key or "groups"
+        dataset = self._dataset(name, "group_key")
+        if dataset.shape != (rows,) or dataset.dtype.kind not in "uifSO":
             raise self._wrong(
-                key or "groups",
+                name,
                 f"is {dataset.dtype} {dataset.shape}; it must be numbers or strings ({rows},)",
             )
-        _, numbers = np.unique(self._read(dataset, slice(None)), return_inverse=True)
+        values = self.read(dataset)
+        if (found := advice.of_groups(values)) is not None:
+            raise self._wrong(name, found.words(self._convert))
+        _, numbers = np.unique(values, return_inverse=True)
         return numbers.astype(np.int64)
 
-    def images(self, key: str, keep: np.ndarray, picking: Picking) -> np.ndarray:
-        """Pictures of the rows where ``keep`` (bool (n,)) holds: uint8 (kept, h, w, c).
+    def sky(self, rows: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Right ascension and declination, degrees, float64 (rows,) each, where it has both."""
+        found = [hdf5.dataset(self._file, name, self.path) for name in ("ra", "dec")]
+        if any(one is None or one.shape != (rows,) or one.dtype.kind != "f" for one in found):
+            return None
+        ra, dec = (self.read(one).astype(np.float64) for one in found)
+        return ra, dec
+
+    def images(self, key: str, keep: np.ndarray, picking: Picking) -> tuple[np.ndarray, Seen]:
+        """Pictures of the rows where ``keep`` (bool (n,)) holds: uint8 (kept, h, w, c); and what
+        was seen of all.
 
         Read in blocks, so that what is picked is all that is held at once.
         """
+        dataset = self.pictures(key)
+        shape = dataset.shape if dataset.ndim == 4 else (*dataset.shape, 1)
+        if shape[0] != len(keep):
+            raise self._wrong(key, f"has {shape[0]} pictures, but there are {len(keep)} labels")
+        if dataset.dtype != np.uint8:
+            found = self.pixels(key)
+            raise self._wrong(
+                key, f"is {dataset.dtype}, not uint8 (0..255): {found.words(self._convert)}"
+            )
+        picking.check(shape, str(self.path))
+        seen = Seen(shape[0])
+        picked: np.ndarray | None = None
+        filled = 0
+        for start, block in self.blocks(dataset):
+            block = block.reshape(len(block), *shape[1:])
+            seen.add(start, block)
+            part = picking.apply(block[keep[start : start + len(block)]])
+            if picked is None:
+                picked = np.empty((int(keep.sum()), *part.shape[1:]), dtype=np.uint8)
+            picked[filled : filled + len(part)] = part
+            filled += len(part)
+        assert picked is not None
+        return picked, seen
+
+    def pictures(self, key: str) -> h5py.Dataset:
+        """The dataset of pictures, of any type: (n, h, w, 3), (n, h, w, 1) or (n, h, w)."""
         dataset = self._dataset(key, "image_key")
         shape = dataset.shape if dataset.ndim == 4 else (*dataset.shape, 1)
         if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
@@ -174,80 +223,79 @@ class GalaxyFile:
                 f"has shape {dataset.shape}; pictures are (n, h, w, 3), (n, h, w, 1) or "
                 f"(n, h, w)" + self._transposed(dataset.shape),
             )
-        if shape[0] != len(keep):
-            raise self._wrong(key, f"has {shape[0]} pictures, but there are {len(keep)} labels")
-        if dataset.dtype != np.uint8:
-            raise self._wrong(
-                key,
-                f"is {dataset.dtype}, not uint8 (0..255)"
-                + (
-                    "; store round(255 * x) of values from 0 to 1, as uint8"
-                    if dataset.dtype.kind == "f"
-                    else "; store the values as uint8"
-                ),
-            )
-        picking.check(shape, str(self.path))
+        return dataset
+
+    def pixels(self, key: str) -> advice.Found:
+        """What the pixels of pictures that are not uint8 are, and the conversion right for them."""
+        dataset = self.pictures(key)
+        low, high = np.inf, -np.inf
+        for _, block in self.blocks(dataset) if dataset.dtype.kind in "uif" else ():
+            low, high = np.minimum(low, block.min()), np.maximum(high, block.max())  # NaN stays
+        return advice.of_pixels(float(low), float(high), dataset.dtype)
+
+    def blocks(self, dataset: h5py.Dataset) -> Iterator[tuple[int, np.ndarray]]:
+        """The first row of each block of whole chunks, and its values."""
         rows_of_chunk = dataset.chunks[0] if dataset.chunks else 1
-        rows = max(_BLOCK_BYTES // int(np.prod(shape[1:])) // rows_of_chunk, 1) * rows_of_chunk
-        picked: np.ndarray | None = None
-        filled = 0
-        for start in range(0, shape[0], rows):
-            stop = min(start + rows, shape[0])
-            block = self._read(dataset, slice(start, stop)).reshape(stop - start, *shape[1:])
-            part = picking.apply(block[keep[start:stop]])
-            if picked is None:
-                picked = np.empty((int(keep.sum()), *part.shape[1:]), dtype=np.uint8)
-            picked[filled : filled + len(part)] = part
-            filled += len(part)
-        assert picked is not None
-        return picked
+        row_bytes = max(1, int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize)
+        rows = max(_BLOCK_BYTES // row_bytes // rows_of_chunk, 1) * rows_of_chunk
+        for start in range(0, dataset.shape[0], rows):
+            stop = min(start + rows, dataset.shape[0])
+            yield start, self.read(dataset, slice(start, stop))
 
     def source(self) -> str | None:
         """The file's own word on where it comes from (attribute ``source`` or ``citation``)."""
         for name in ("source", "citation"):
-            if isinstance(text := self._file.attrs.get(name), str):
+            if isinstance(text := hdf5.attribute(self._file, name, self.path), str):
                 return text
         return None
 
-    def _own_class_names(self, label_key: str) -> tuple[str, ...] | None:
-        values = self._file[label_key].attrs.get("class_names")
+    def own_class_names(self, label_key: str) -> tuple[str, ...] | None:
+        """The file's own names of the classes by label, None where it has none."""
+        labels = self._dataset(label_key, "label_key")
+        values = hdf5.attribute(labels, "class_names", self.path)
         if values is None:
-            values = self._file.attrs.get("class_names")
-        if values is None and "class_names" in self._file:
-            values = self._dataset("class_names", "class_names")[()]
+            values = hdf5.attribute(self._file, "class_names", self.path)
+        if values is None:
+            kept = hdf5.dataset(self._file, "class_names", self.path)
+            values = None if kept is None else self.read(kept)
         if values is None:
             return None
         values = np.asarray(values)
         if values.ndim != 1 or not all(isinstance(value, bytes | str) for value in values):
             raise self._wrong("class_names", "is not a list of names")
         return tuple(
-            value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()
+            value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+            for value in values.tolist()
         )
+
+    def has(self, key: str) -> bool:
+        """Whether there is a dataset of this name."""
+        return hdf5.dataset(self._file, key, self.path) is not None
+
+    def values(self, key: str, argument: str) -> np.ndarray:
+        """All values of a dataset, as the file has them; ``argument`` is what named it."""
+        return self.read(self._dataset(key, argument))
+
+    def read(self, dataset: h5py.Dataset, rows: slice | tuple = ()) -> np.ndarray:
+        """Values of a dataset; the message of a damaged file names it."""
+        return hdf5.values(dataset, self.path, rows)
+
+    @property
+    def _convert(self) -> str:
+        return f"python -m datasets convert {self.path} {self.path.stem}-converted.h5"
 
     def _dataset(self, key: str, argument: str) -> h5py.Dataset:
-        found = self._file.get(key)
-        if isinstance(found, h5py.Dataset):
+        found = hdf5.dataset(self._file, key, self.path)
+        if found is not None:
             return found
-        present: dict[str, str] = {}
-
-        def note(name: str, item: h5py.HLObject) -> None:
-            if isinstance(item, h5py.Dataset):
-                present[name] = f"{name} {item.dtype} {item.shape}"
-
-        self._file.visititems(note)
+        present = hdf5.present(self._file, self.path)
+        shown = list(present.values())
+        more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+        option = f"--{argument.replace('_', '-')}"
         raise ValueError(
             f"{self.path}: no dataset {key!r} ({argument}){near_miss(key, present)}; it has "
-            f"{', '.join(present.values()) or 'none at all'}"
+            f"{', '.join(shown[:_NAMED]) or 'none at all'}{more}; name another with {option}"
         )
-
-    def _read(self, dataset: h5py.Dataset, rows: slice) -> np.ndarray:
-        try:
-            return dataset[rows]
-        except OSError as error:
-            raise OSError(
-                f"{self.path}: {dataset.name[1:]!r} cannot be read: the file is damaged or "
-                f"incomplete ({error}); get it again"
-            ) from error
 
     def _wrong(self, key: str, what: str) -> ValueError:
         return ValueError(f"{self.path}: {key!r} {what}")
@@ -256,6 +304,8 @@ class GalaxyFile:
     def _transposed(shape: tuple[int, ...]) -> str:
         if len(shape) == 4 and shape[1] in (1, 3):
             return "; these look channels first: transpose them by (0, 2, 3, 1)"
+        if len(shape) == 4 and shape[3] == 4:
+            return "; leave the fourth channel (alpha) out: x[..., :3]"
         return ""
 
 
@@ -273,17 +323,10 @@ def open_galaxies(path: Path, remedy: str = "") -> Iterator[GalaxyFile]:
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
         raise FileNotFoundError(f"{path}: no such file{near_miss(path.name, beside)}{remedy}")
     if path.is_dir():
-        raise IsADirectoryError(f"{path}: a directory; name an HDF5 file in it")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        text = str(error)
-        if "truncated file" in text:
-            reason = "truncated: its end is missing; get it again"
-        elif "signature not found" in text:
-            reason = "not an HDF5 file; give one with 'images' and 'ans', or name its datasets"
-        else:
-            reason = f"cannot be opened ({text})"
-        raise OSError(f"{path}: {reason}") from error
-    with file:
+        inside = sorted(one.name for one in path.iterdir() if one.suffix in (".h5", ".hdf5"))
+        named = (
+            f": {', '.join(inside[:_NAMED])}" if inside else " (there is none: make one of them)"
+        )
+        raise IsADirectoryError(f"{path}: a directory; name an HDF5 file in it{named}")
+    with hdf5.opened(path, "an HDF5 file") as file:
         yield GalaxyFile(path, file)

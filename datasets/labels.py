@@ -10,10 +10,11 @@ hubble    E, S0, Sp, Irr by Hubble T type; only for a file that has ``t_type``
 ========  ==================================================================================
 
 Of a file with T types, ``4way`` and ``3way`` are made from those; of any other they are made from
-the ten classes of Galaxy10 SDSS, so asking for them of a file of one's own states that its ten
-classes are Galaxy10's.
+the ten classes of Galaxy10 SDSS, which a file must be known to have: by its hash, by the names of
+its classes, or by a label map of the user's.
 """
 
+import re
 from dataclasses import dataclass
 from typing import get_args
 
@@ -66,6 +67,7 @@ HUBBLE_GROUPS: dict[str, tuple[int, ...]] = {
     "S0": (-3, -2, -1, 0),
     "Sp": (1, 2, 3, 4, 5, 6, 7, 8, 9),
 }
+GALAXY10_MAP = "galaxy10"  # the label map that says: these are Galaxy10 SDSS' classes
 _IRREGULAR = 10  # the T type of Magellanic irregulars
 
 
@@ -76,12 +78,14 @@ class LabelView:
     labels: int64 (kept,), 0..len(class_names)-1. rows: int64 (kept,), the rows of the file that
     they belong to, ascending: all of them, except where a view leaves a class out. note: a
     sentence on what the grouping does to these labels that its rule does not mention, or "".
+    by_t_type: made of T types, not of the labels.
     """
 
     labels: np.ndarray
     class_names: tuple[str, ...]
     rows: np.ndarray
     note: str = ""
+    by_t_type: bool = False
 
 
 def view_labels(
@@ -90,19 +94,25 @@ def view_labels(
     *,
     class_names: tuple[str, ...],
     t_type: np.ndarray | None = None,
+    label_map: str = "",
     where: str = "this data set",
 ) -> LabelView:
     """Regroup native labels (integers (n,)) as ``view`` asks; ``t_type`` is integers (n,).
 
-    ``where`` names the file in messages. Raises ValueError for an unknown view, and for one that
-    these labels cannot give.
+    ``label_map`` is as `datasets.catalog.load` takes it, ``where`` names the file in messages.
+    Raises ValueError for an unknown view, and for one that these labels cannot give.
     """
     labels = np.asarray(labels, dtype=np.int64)
     everything = np.arange(len(labels), dtype=np.int64)
-    if view == "native":
-        return LabelView(labels, tuple(class_names), everything)
     if view not in VIEWS:
         raise ValueError(f"labels: {unknown('view', view, VIEWS)}")
+    if label_map and view not in GALAXY10_GROUPS:
+        raise ValueError(f"label_map: makes the groups of labels 4way and 3way, not of '{view}'")
+    if view == "native":
+        return LabelView(labels, tuple(class_names), everything)
+    if label_map:
+        grouped = _mapped(labels, view, label_map, class_names, where)
+        return LabelView(grouped, tuple(GALAXY10_GROUPS[view]), everything)
     if t_type is not None:
         return _hubble_view(np.asarray(t_type), drop_irregular=view == "3way")
     if view == "hubble":
@@ -110,18 +120,68 @@ def view_labels(
             f"{where}: labels 'hubble' need a dataset 't_type' (Hubble T type of each image), "
             "which it does not have; use labels 'native', or '4way' for Galaxy10's ten classes"
         )
-    decals = tuple(class_names) == GALAXY10_DECALS
-    if decals or len(class_names) != len(GALAXY10):
-        found = "Galaxy10 DECaLS" if decals else f"a file of {len(class_names)} classes"
+    if tuple(map(_folded, class_names)) != tuple(map(_folded, GALAXY10)):
+        remedy = ", or a file with Hubble types in 't_type'"
+        if tuple(class_names) == GALAXY10_DECALS:
+            found = "Galaxy10 DECaLS"
+        elif len(class_names) != len(GALAXY10):
+            found = f"a file of {len(class_names)} classes"
+        else:
+            found = f"not known to be it (its classes are {', '.join(class_names[:3])}, ...)"
+            remedy += "; if they are its classes in its order, add --label-map galaxy10"
         raise ValueError(
             f"{where}: labels {view!r} group the ten classes of Galaxy10 SDSS, and this is "
-            f"{found}; use labels 'native', or a file with Hubble types in 't_type'"
+            f"{found}; use labels 'native', --label-map 'E=1,2 S0=3 Sp=4,5 Irr=0' with the classes "
+            f"of each group{remedy}"
         )
-    groups = GALAXY10_GROUPS[view]
-    group_of_class = np.full(len(GALAXY10), -1, dtype=np.int64)
+    return LabelView(
+        _grouped(labels, GALAXY10_GROUPS[view]), tuple(GALAXY10_GROUPS[view]), everything
+    )
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().replace(",", " ").split())
+
+
+def _grouped(labels: np.ndarray, groups: dict[str, tuple[int, ...]]) -> np.ndarray:
+    group_of_class = np.full(max(map(max, groups.values())) + 1, -1, dtype=np.int64)
     for group, members in enumerate(groups.values()):
         group_of_class[list(members)] = group
-    return LabelView(group_of_class[labels], tuple(groups), everything)
+    return group_of_class[labels]
+
+
+def _mapped(
+    labels: np.ndarray, view: str, label_map: str, class_names: tuple[str, ...], where: str
+) -> np.ndarray:
+    """The labels in the groups of a user's map."""
+    wanted = tuple(GALAXY10_GROUPS[view])
+    if label_map == GALAXY10_MAP:
+        if len(class_names) != len(GALAXY10):
+            raise ValueError(
+                f"{where}: label_map '{GALAXY10_MAP}': it has {len(class_names)} classes, not ten"
+            )
+        return _grouped(labels, GALAXY10_GROUPS[view])
+    groups: dict[str, tuple[int, ...]] = {}
+    for part in label_map.split():
+        name, _, numbers = part.partition("=")
+        if (
+            name not in wanted
+            or name in groups
+            or not re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", numbers)
+        ):
+            irregular = " Irr=0" * ("Irr" in wanted)
+            raise ValueError(
+                f"label_map: '{part}' is not GROUP=CLASS,CLASS with one of {', '.join(wanted)}, "
+                f"each once; write for example 'E=1,2,3 S0=4,5,6 Sp=7,8,9{irregular}'"
+            )
+        groups[name] = tuple(map(int, numbers.split(",")))
+    classes = [number for members in groups.values() for number in members]
+    if sorted(classes) != list(range(len(class_names))) or set(groups) != set(wanted):
+        raise ValueError(
+            f"{where}: label_map '{label_map}': each of the classes 0..{len(class_names) - 1} must "
+            f"be in one of the groups {', '.join(wanted)}, and each group must have one"
+        )
+    return _grouped(labels, {name: groups[name] for name in wanted})
 
 
 def _hubble_view(t_type: np.ndarray, *, drop_irregular: bool) -> LabelView:
@@ -131,9 +191,9 @@ def _hubble_view(t_type: np.ndarray, *, drop_irregular: bool) -> LabelView:
         grouped[np.isin(t_type, types)] = group
     note = _note(t_type[grouped == names.index("Irr")], drop_irregular)
     if not drop_irregular:
-        return LabelView(grouped, names, np.arange(len(t_type), dtype=np.int64), note)
+        return LabelView(grouped, names, np.arange(len(t_type), dtype=np.int64), note, True)
     rows = np.flatnonzero(grouped < len(HUBBLE_GROUPS)).astype(np.int64)
-    return LabelView(grouped[rows], names[:-1], rows, note)
+    return LabelView(grouped[rows], names[:-1], rows, note, True)
 
 
 def _note(irregular: np.ndarray, dropped: bool) -> str:

@@ -52,6 +52,7 @@ def stratified(
     validation_fraction: float = 0.2,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    mixed: bool = False,
 ) -> Split:
     """Split so that each class has its share in each part.
 
@@ -67,6 +68,8 @@ def stratified(
         seed: 0..2**63-1.
         groups: integers (n,): images with one number (copies of one galaxy, say) stay together,
             and all of the above counts groups instead of images.
+        mixed: a group may have images of several classes (one picture that is labelled twice); it
+            counts for the class of its first image.
 
     Raises:
         ValueError: a fraction outside 0..1, a seed out of range, labels or groups of the wrong
@@ -74,7 +77,7 @@ def stratified(
     """
     labels = np.asarray(labels)
     _check(labels, test_fraction, validation_fraction, seed)
-    unit_labels, unit_of_row = _units(labels, groups)
+    unit_labels, unit_of_row = _units(labels, groups, mixed)
     sizes = np.bincount(unit_labels).astype(np.int64)
     tested = _shares(sizes, test_fraction, spare=2 if validation_fraction else 1)
     rest = sizes - tested
@@ -103,11 +106,12 @@ def of_copies(
     validation_fraction: float = 0.2,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    mixed: bool = False,
 ) -> Split:
     """Split a data set that has so many copies of each galaxy, by its rows (see `augment`).
 
     Args:
-        labels, groups: of the galaxies, as `stratified` takes them.
+        labels, groups, mixed: of the galaxies, as `stratified` takes them.
         by: "galaxy" keeps all copies of a galaxy, and of a group, in one part. "copy" deals each
             copy by itself, by class and without regard to groups: what is tested was trained on
             in another crop or turned. Published accuracies were had that way; no other use is
@@ -130,7 +134,7 @@ def of_copies(
         turned = (np.arange(copies) > 0).astype(np.int64)
         split = deal((np.asarray(labels)[:, None] * 2 + turned).reshape(-1))
     else:
-        split = deal(labels, groups=groups)
+        split = deal(labels, groups=groups, mixed=mixed)
         split = Split(*(_all_copies(rows, copies) for rows in split.parts().values()))
     if test_copies == "all" or copies == 1:
         return split
@@ -141,7 +145,12 @@ def of_copies(
 
 
 def part_of(
-    labels: np.ndarray, fraction: float, *, seed: int = 0, groups: np.ndarray | None = None
+    labels: np.ndarray,
+    fraction: float,
+    *,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+    mixed: bool = False,
 ) -> np.ndarray:
     """Rows of a stratified part of a data set: int64, ascending.
 
@@ -149,7 +158,7 @@ def part_of(
     three, so that every part of a split can have one, or all where there are no more.
 
     Args:
-        labels, groups: as `stratified` takes them; a group is taken whole, and counts as one.
+        labels, groups, mixed: as `stratified` takes them; a group is taken whole and counts as one.
         seed: 0..2**63-1; it alone orders each class, so that what a smaller share of a class
             holds, a larger one holds too.
 
@@ -161,7 +170,7 @@ def part_of(
     _check(labels, 0.0, 0.0, seed)
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction: is {fraction}; give a number above 0, and at most 1")
-    unit_labels, unit_of_row = _units(labels, groups)
+    unit_labels, unit_of_row = _units(labels, groups, mixed)
     sizes = np.bincount(unit_labels).astype(np.int64)
     taken = np.maximum(_shares(sizes, fraction, spare=0), np.minimum(sizes, _LEAST))
     rank = _ranks(unit_labels, sizes, seed, _PART)
@@ -204,7 +213,14 @@ def _ranks(unit_labels: np.ndarray, sizes: np.ndarray, seed: int, stream: int) -
     return rank
 
 
-def _units(labels: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def check_groups(labels: np.ndarray, groups: np.ndarray | None) -> None:
+    """Raise ValueError where a group of images (n,) has labels (n,) of two classes."""
+    _units(labels, groups, mixed=False)
+
+
+def _units(
+    labels: np.ndarray, groups: np.ndarray | None, mixed: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The label of each group, and each row's group as 0..groups-1; without groups, of each row."""
     if groups is None:
         return labels.astype(np.int64), np.arange(len(labels))
@@ -215,9 +231,9 @@ def _units(labels: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, n
         )
     numbers, first_row, unit_of_row = np.unique(groups, return_index=True, return_inverse=True)
     unit_labels = labels[first_row].astype(np.int64)
-    mixed = np.flatnonzero(unit_labels[unit_of_row] != labels)
-    if len(mixed):
-        row = int(mixed[0])
+    others = np.flatnonzero(unit_labels[unit_of_row] != labels)
+    if len(others) and not mixed:
+        row = int(others[0])
         unit = unit_of_row[row]
         raise ValueError(
             f"split: group {numbers[unit]} has images of class {unit_labels[unit]} and of class "

@@ -1,11 +1,12 @@
-"""The results as a table on a terminal: what the main command ends with."""
+"""The results as tables on a terminal: what the main command ends with."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import pandas as pd
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from report.endings import ending
+from results.table import Cell, Column, Table
 from results.views.estimates import brackets, epoch_time, mean_accuracy
 from results.views.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, View
@@ -14,94 +15,113 @@ from results.views.words import count
 _FAILURES = 10
 
 
-def summary_table(
-    runs: pd.DataFrame,
-    epochs: pd.DataFrame | None = None,
-    predictions: pd.DataFrame | None = None,
-) -> RenderableType:
+@dataclass
+class Summary:
+    """A table for each view, and sentences below: (text, style of rich)."""
+
+    tables: list[Table] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def show(self) -> None:
+        """Print tables and sentences on standard output."""
+        import sys
+
+        from rich.console import Console
+        from rich.text import Text
+
+        from results.table import clean, show, width_of
+
+        console = Console(width=width_of(sys.stdout), highlight=False)
+        show(*self.tables, console=console)
+        for text, style in self.notes:
+            console.print(Text(clean(text), style=style))
+
+
+def summary(frames: Frames) -> Summary:
     """A table for each view (data, parity, tuning, precision, device), failures below.
 
-    Args:
-        runs: rows of `Store.runs`; of several executions of one run on one machine the latest
-            that ended ok is taken.
-        epochs, predictions: rows of the store's; without them the numbers are the same but for
-            the range of a single run's epochs and for test sets that differ between runs.
-
-    Returns:
-        Something for `rich` to print.
+    Without epochs and predictions (`Frames.of_runs`) the numbers are the same but for the range of
+    a single run's epochs and for test sets that differ between runs.
     """
-    frames = Frames.of_runs(runs)
-    epochs = pd.DataFrame() if epochs is None else epochs
-    predictions = pd.DataFrame() if predictions is None else predictions
-    parts: list[RenderableType] = [
-        _table(view, epochs, predictions) for view in frames.finished_views
-    ]
+    found = Summary([_table(view, frames) for view in frames.finished_views])
     for view in frames.finished_views:
-        parts += [
-            Text(f"{panel.name}: {panel.refusal}.", style="red")
-            for panel in view.panels
-            if panel.refusal
+        found.notes += [
+            (f"{panel.name}: {panel.refusal}.", "red") for panel in view.panels if panel.refusal
         ]
-        parts += [
-            Text(f"{panel.name} {framework}: {words}.")
+        found.notes += [
+            (f"{panel.name} {framework}: {words}.", "")
             for panel in view.panels
             for framework in panel.frameworks
             if (words := ending(panel.of(framework)))
         ]
-    failed = frames.runs[frames.runs["status"] != "ok"]
-    if not parts:
-        parts.append(Text("No run finished.", style="red"))
+    if not found.tables:
+        found.notes.append(("No run finished.", "red"))
+    found.notes += _failures(frames.runs[frames.runs["status"] != "ok"])
+    return found
+
+
+def _failures(failed: pd.DataFrame) -> Iterable[tuple[str, str]]:
     for _, run in failed.head(_FAILURES).iterrows():
         reason = "no reason was recorded" if pd.isna(run["reason"]) else run["reason"]
         name = f"{run['framework']} {run['architecture']} seed {run['seed']}"
-        parts.append(Text(f"{run['status']}: {name}: {reason}", style="red"))
+        yield f"{run['status']}: {name}: {reason}", "red"
     if len(failed) > _FAILURES:
         more = count(len(failed) - _FAILURES, "failed run")
-        parts.append(Text(f"and {more} more: python -m results show", style="red"))
-    return Group(*parts)
+        yield f"and {more} more: python -m results show", "red"
 
 
-def _table(view: View, epochs: pd.DataFrame, predictions: pd.DataFrame) -> Table:
-    table = Table(
-        title=f"{view.title}; {view.machine}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-    )
-    for name in ("network", "framework"):
-        table.add_column(name, no_wrap=True)
+def _table(view: View, frames: Frames) -> Table:
     seconds = {
-        (panel.name, framework): epoch_time(panel.of(framework), epochs)
+        (panel.name, framework): epoch_time(panel.of(framework), frames.epochs)
         for panel in view.panels
         for framework in panel.frameworks
     }
     accuracy = "test acc. (DEMO)" if view.demo else "test acc."
-    for name in (
-        *("runs", accuracy, "over seeds", "cross-entropy"),
-        *(f"epoch s{brackets(seconds.values())}", "img/s"),
-        *("compile s", "peak MiB", "GFLOP/s"),
-    ):
-        table.add_column(name, justify="right")
+    table = Table(
+        [
+            Column("network"),
+            Column("framework"),
+            Column("runs", rank=3, right=True),
+            Column(accuracy, right=True, key="test_accuracy"),
+            Column("over seeds", rank=2, right=True),
+            Column("cross-entropy", rank=4, right=True, key="test_cross_entropy"),
+            Column(f"epoch s{brackets(seconds.values())}", right=True, key="epoch_seconds"),
+            Column("ratio", right=True, key="time_ratio"),
+            Column("img/s", rank=1, right=True, key="images_per_second"),
+            Column("compile s", rank=5, right=True, key="compile_seconds"),
+            Column("peak MiB", rank=5, right=True, key="peak_memory_bytes"),
+            Column("GFLOP/s", rank=6, right=True, key="achieved_flops"),
+        ],
+        title=f"{view.title}; {view.machine}",
+        common={"view": view.title, "machine": view.machine},
+    )
     for panel in view.panels:
+        times = [seconds[panel.name, name].value for name in panel.frameworks]
+        least = min((one for one in times if one > 0), default=float("nan"))
         for framework in panel.frameworks:
             ok = panel.of(framework)
             asked = int((panel.runs["framework"] == framework).sum())
             accuracies = ok["test_accuracy"].dropna().tolist()
-            memory = ok["peak_memory_bytes"].max()
-            table.add_row(
+            entropy = float(ok["test_cross_entropy"].mean())
+            memory = float(ok["peak_memory_bytes"].max())
+            reached = mean_accuracy(ok, frames.predictions)
+            took = seconds[panel.name, framework]
+            speed, compiling, flops = (
+                float(ok[name].median())
+                for name in ("images_per_second", "compile_seconds", "achieved_flops")
+            )
+            table.add(
                 panel.name,
                 framework,
-                str(len(ok)) if len(ok) == asked else f"{len(ok)} of {asked}",
-                with_interval(mean_accuracy(ok, predictions), 3),
+                Cell(str(len(ok)) if len(ok) == asked else f"{len(ok)} of {asked}", len(ok)),
+                Cell(with_interval(reached, 3), reached.value, fixed(reached.value, 3)),
                 spread(accuracies, 3) if len(accuracies) > 1 else NONE,
-                fixed(float(ok["test_cross_entropy"].mean()), 3),
-                with_interval(seconds[panel.name, framework]),
-                significant(float(ok["images_per_second"].median())),
-                significant(float(ok["compile_seconds"].median())),
-                NONE if pd.isna(memory) else fixed(memory / 2**20, 0),
-                significant(float(ok["achieved_flops"].median()) / 1e9),
-                end_section=framework == panel.frameworks[-1],
+                Cell(fixed(entropy, 3), entropy),
+                Cell(with_interval(took), took.value, significant(took.value)),
+                Cell(fixed(took.value / least, 2), took.value / least),
+                Cell(significant(speed), speed),
+                Cell(significant(compiling), compiling),
+                Cell(fixed(memory / 2**20, 0), memory),
+                Cell(significant(flops / 1e9), flops),
             )
     return table

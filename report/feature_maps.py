@@ -210,8 +210,13 @@ def caption(maps: Maps, layer: str) -> str:
 
 
 def _compute(options: argparse.Namespace, scratch: Path) -> int:
-    """Have the maps computed; the exit status of the process, which tells its own errors."""
-    command = [sys.executable, "-m", _COMPUTE, "--output", str(scratch)]
+    """Have the maps computed; the exit status of the process, which tells its own errors.
+
+    Nothing of it outlives this process (`benchmarks.process.child`); Ctrl-C reaches this one alone.
+    """
+    root = Path(__file__).resolve().parent.parent
+    child = str(root / "benchmarks" / "process" / "child.py")
+    command = [sys.executable, child, str(os.getpid()), _COMPUTE, "--output", str(scratch)]
     command += ["--models", str(options.models), f"--galaxy={options.galaxy}"]
     for name in ("dataset", "seed"):
         if (value := getattr(options, name)) is not None:
@@ -219,12 +224,19 @@ def _compute(options: argparse.Namespace, scratch: Path) -> int:
     for name in ("frameworks", "architectures"):
         if values := getattr(options, name):
             command += [f"--{name}", *values]
-    root = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, check=False
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    return done.returncode
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _draw(maps: Maps, output: Path) -> None:

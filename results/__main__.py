@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from results import cli
 from results.export import FORMATS, PAGE_COLUMNS
+from results.forms import add_forms
 from results.store import DEFAULT_STORE, Store
 from results.vocabulary import near_miss
 from results.writer import write
@@ -55,6 +56,7 @@ def _parser() -> cli.Parser:
     show.add_argument("run", nargs="?", help="a run_id or execution_id, or its first letters")
     add_all(show)
     add_store(show)
+    add_forms(show)
 
     export = command("export", _export, "Write a frame as CSV, Parquet, Markdown or LaTeX.")
     export.add_argument("--format", choices=FORMATS, default="csv")
@@ -78,19 +80,48 @@ def _parser() -> cli.Parser:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from results.console import print_run, print_runs
+    from results.console import print_run, run_table, runs_table
+    from results.forms import data_alone, write
+    from results.parquet import findings
+    from results.table import show
+    from results.views.answers import answers
+    from results.views.console import print_answers
+    from results.views.views import Frames, latest
 
-    runs = _filled(options.store).runs(latest=not options.all and options.run is None)
-    if options.run is None:
-        print_runs(runs)
-        return
+    with data_alone(options.form) as out:
+        if options.run is not None:
+            run = _one(options)
+            if options.form:
+                write([run_table(run)], options.form, out)
+            else:
+                print_run(run)
+            return
+        runs = _some(_filled(options.store).runs(), options.store)
+        table = runs_table(runs if options.all else latest(runs))
+        if options.form:
+            write([table], options.form, out)
+        else:
+            print_answers(answers(Frames.of_runs(runs, findings.read(options.store))))
+            show(table)
+
+
+def _some(runs: "pd.DataFrame", path: Path) -> "pd.DataFrame":
+    """The runs, of which there must be one: a store may hold damaged files alone."""
+    if runs.empty:
+        raise ValueError(f"no file of the results store {path} could be read; the warnings say why")
+    return runs
+
+
+def _one(options: argparse.Namespace) -> "pd.Series":
+    """The latest execution of the run that the options name."""
+    runs = _filled(options.store).runs()
     of_run = runs["run_id"].str.startswith(options.run)
     found = runs[of_run | runs["execution_id"].str.startswith(options.run)]
     ids = set(found["run_id"])
     if len(ids) != 1:
         what = f"{len(ids)} runs" if ids else "no run"
         raise ValueError(f"{what} in {options.store} with an id that starts with {options.run!r}")
-    print_run(found.iloc[-1])
+    return found.iloc[-1]
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from results import interrupts
+from results.names import in_line, printable
 from results.parquet.files import damage_on_stderr
 from results.vocabulary import near_miss
 
@@ -31,9 +34,12 @@ class Parser(argparse.ArgumentParser):
         if settings.get("epilog"):
             settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**{**settings, "allow_abbrev": False})
+        # Python's own readers take `1_000`, `nan` and "": none of our options does.
+        for kind, read in {int: whole, float: number, Path: path}.items():
+            self.register("type", kind, read)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {message}\nSee {self.prog} --help\n")
+        self.exit(BAD_INPUT, f"error: {printable(message)}\nSee {self.prog} --help\n")
 
     def parse_args(self, args=None, namespace=None):
         if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
@@ -110,49 +116,83 @@ class _Version(argparse.Action):
         parser.exit(OK)
 
 
-# ---- numbers, for `type=`: what is not one is told in their error
+# ---- numbers and paths, for `type=`: what is not one is told in their error
+
+MOST = 10**6  # of what is counted: steps, processes, pixels
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def natural(text: str) -> int:
-    """0, 1, 2, ..."""
-    return _number(text, int, 0, "a whole number, 0 or more")
+    """0, 1, 2, ... of at most 64 bits"""
+    return int(_number(text, 0, 2**63 - 1, "a whole number, 0 or more", _WHOLE))
 
 
 def positive(text: str) -> int:
-    """1, 2, 3, ..."""
-    return _number(text, int, 1, "a whole number, 1 or more")
+    """1, 2, 3, ... up to `MOST`"""
+    return int(_number(text, 1, MOST, "a whole number, 1 or more", _WHOLE))
+
+
+def whole(text: str) -> int:
+    """A whole number of at most 64 bits"""
+    return int(_number(text, -(2**63), 2**63 - 1, "a whole number", _WHOLE))
+
+
+def number(text: str) -> float:
+    """A finite number"""
+    return float(_number(text, -_LARGEST, _LARGEST, "a number", _DECIMAL))
 
 
 def seconds(text: str) -> float:
     """0 or more, finite"""
-    return _number(text, float, 0, "a number of seconds, 0 or more")
+    return float(_number(text, 0, _LARGEST, "a number of seconds, 0 or more", _DECIMAL))
 
 
 def share(text: str) -> float:
     """0 or more, finite"""
-    return _number(text, float, 0, "a number, 0 or more")
+    return float(_number(text, 0, _LARGEST, "a number, 0 or more", _DECIMAL))
 
 
-def _number(text: str, kind: type, least: int, wanted: str) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not least <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+def path(text: str) -> Path:
+    """A path that is not empty: an empty one would be the working directory"""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"'{in_line(text)}' names no file and no directory")
+    return Path(text)
+
+
+_LARGEST = sys.float_info.max
+
+
+def _number(text: str, least: float, most: float, wanted: str, form: re.Pattern[str]) -> Any:
+    """A number as people write it: `1_000` and the digits of other scripts are none."""
+    shown = in_line(text if len(text) <= 40 else f"{text[:40]}...")
+    if not form.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
+    if form is _WHOLE:
+        value: float = int(text) if len(text) <= 40 else (least - 1 if text[0] == "-" else most + 1)
+    else:
+        value = float(text)
+    if value < least:
+        raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
+    if value > most:
+        limit = f"{most:,}" if form is _WHOLE else "a float holds"
+        raise argparse.ArgumentTypeError(f"'{shown}' is too large; at most {limit}")
     return value
 
 
 # ---- how a command ends
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM, SIGHUP).
+class Interrupted(KeyboardInterrupt):
+    """The command was asked to end, by Ctrl-C or another signal.
+
+    A class of its own: where a KeyboardInterrupt has passed through an `exec`, Python ends by the
+    signal, whoever handled it, and not with the status.
 
     number: of the signal.
     """
 
-    def __init__(self, number: int = signal.SIGTERM) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
 
@@ -168,8 +208,7 @@ class Stopping:
 
 @contextmanager
 def signals_raise() -> Iterator[Stopping]:
-    """Inside, the first signal raises: KeyboardInterrupt after Ctrl-C, Terminated after the others.
-    The second one ends the process at once (`interrupts`).
+    """Inside, the first signal raises Interrupted; the second ends the process (`interrupts`).
 
     So what is under way is killed, scratch files are removed and what was finished is kept.
     """
@@ -181,7 +220,7 @@ def signals_raise() -> Iterator[Stopping]:
     def interrupt(number: int, _: object) -> NoReturn:
         stopping.number = number
         interrupts.handle(interrupts.end)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+        raise Interrupted(number)
 
     def again(dropped: Any) -> None:
         """Python drops what is raised in a destructor, or in a callback of its import system."""
@@ -235,7 +274,7 @@ def _failed(error: Exception, unread: int) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return unread
     if isinstance(error, ValueError | OSError):
-        print(f"error: {message(error)}", file=sys.stderr)
+        print(f"error: {printable(message(error))}", file=sys.stderr)
         return BAD_INPUT
     raise error
 

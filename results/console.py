@@ -1,87 +1,109 @@
 """Runs as tables on a terminal."""
 
 import json
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
+from results.table import Cell, Column, Table, clean, width_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_SETTINGS = (
+    *("dataset", "labels", "channels", "parity", "tuning", "precision", "device", "machine_id"),
+    *("threads", "epochs", "batch_size"),
+)
+# column of the frame, head, format, rank
+_FIGURES = (
+    ("test_accuracy", "test acc.", ".4f", 0),
+    ("test_cross_entropy", "cross-entropy", ".4f", 5),
+    ("epoch_seconds_median", "epoch s", ".3g", 0),
+    ("images_per_second", "img/s", ".0f", 4),
+    ("compile_seconds", "compile s", ".1f", 6),
+    ("peak_memory_bytes", "peak MiB", ".0f", 6),
+)
 
-def print_runs(runs: "pd.DataFrame", console: Console | None = None) -> None:
-    """A line per run; settings that are the same for all stand above the table, once.
 
-    A terminal too narrow for the table gets it in full width, to be scrolled or piped.
-    """
-    import pandas as pd
-
-    settings = ["dataset", "labels", "channels", "parity", "tuning", "precision", "device"]
-    settings += ["machine_id", "threads", "epochs", "batch_size"]
-    same = [name for name in settings if len(runs[name].unique()) == 1]
-    varying = [name for name in settings if name not in same]
+def runs_table(runs: "pd.DataFrame") -> Table:
+    """A line per run, of which there is one at least; what is the same for all is the title."""
+    same = [name for name in _SETTINGS if len(runs[name].unique()) <= 1]
+    varying = [name for name in _SETTINGS if name not in same]
     varying += [name for name in ("repeat", "control") if any(runs[name].dropna())]
     varying += [name for name, usual in USUAL.items() if any(runs[name].dropna() != usual)]
     runs = runs.sort_values([*varying, "architecture", "framework", "seed"], kind="stable")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
     names = ["framework", "architecture", "seed", *varying]
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for name in ("test acc.", "cross-entropy", "epoch s", "img/s", "compile s", "peak MiB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("status")
-
-    def number(value: object, form: str) -> str:
-        return "" if pd.isna(value) else format(value, form)  # type: ignore[call-overload]
-
-    for _, run in runs.iterrows():
-        ok = run["status"] == "ok"
-        reason = "" if ok or pd.isna(run["reason"]) else f": {run['reason']}"
-        table.add_row(
-            run["run_id"][:8],
-            *("" if pd.isna(run[name]) else str(run[name]) for name in names),
-            number(run["test_accuracy"], ".4f"),
-            number(run["test_cross_entropy"], ".4f"),
-            number(run["epoch_seconds_median"], ".3g"),
-            number(run["images_per_second"], ".0f"),
-            number(run["compile_seconds"], ".1f"),
-            number(run["peak_memory_bytes"] / 2**20, ".0f"),
-            Text(f"{run['status']}{reason}", style="" if ok else "red"),
-        )
-    console = console or Console()
-    first = runs.iloc[0]
-    console.print(
-        Text(", ".join(f"{name} {first[name]}" for name in same if not pd.isna(first[name]))),
-        soft_wrap=True,
+    ranks = {"framework": 0, "architecture": 0, "seed": 0}
+    known = {name: runs[name].iloc[0] for name in same if not _missing(runs[name].iloc[0])}
+    table = Table(
+        [
+            Column("run", rank=3, key="run_id"),
+            *(Column(name, rank=ranks.get(name, 2)) for name in names),
+            *(Column(head, rank, right=True, key=name) for name, head, _, rank in _FIGURES),
+            Column("status"),
+            Column("why", prose=True, key="reason"),
+        ],
+        title=", ".join(f"{name} {value}" for name, value in known.items()),
+        common={name: _plain(value) for name, value in known.items()},
     )
-    unbounded = console.options.update(width=10_000, max_width=10_000)
-    width = console.measure(table, options=unbounded).maximum
-    if width > console.width:
-        console = Console(file=console.file, width=width)
-    console.print(table)
+    for run in runs.to_dict("records"):
+        style = "" if run["status"] == "ok" else "red"
+        reason = "" if style == "" or _missing(run["reason"]) else str(run["reason"])
+        table.add(
+            Cell(str(run["run_id"])[:8], run["run_id"]),
+            *(Cell("" if _missing(run[name]) else str(run[name]), run[name]) for name in names),
+            *(_figure(run[name], name, form) for name, _, form, _ in _FIGURES),
+            Cell(str(run["status"]), style=style),
+            Cell(reason, style=style),
+        )
+    return table
+
+
+def _figure(value: Any, name: str, form: str) -> Cell:
+    if _missing(value):
+        return Cell("", float("nan"))
+    return Cell(format(value / 2**20 if name.endswith("_bytes") else value, form), value)
+
+
+def _missing(value: Any) -> bool:
+    """Whether a scalar is null."""
+    import pandas as pd
+
+    return bool(pd.isna(value)) if not isinstance(value, (list, tuple)) else False
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def run_table(run: "pd.Series") -> Table:
+    """Every column of one run, as a table of one row, for programs."""
+    columns = RUN_COLUMNS + DERIVED_COLUMNS
+    table = Table([Column(column.name, key=column.name) for column in columns])
+    values = (run[column.name] for column in columns)
+    table.add(*(Cell("", None if _missing(value) else _plain(value)) for value in values))
+    return table
 
 
 def print_run(run: "pd.Series", console: Console | None = None) -> None:
     """Every column of one run with its meaning; JSON is spread over lines."""
-    import pandas as pd
+    from rich.table import Table as Drawn
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Drawn(box=None, pad_edge=False, header_style="bold")
     for name in ("column", "value", "meaning"):
-        table.add_column(name, overflow="fold")
+        drawn.add_column(name, overflow="fold")
     for column in RUN_COLUMNS + DERIVED_COLUMNS:
         value = run[column.name]
         if isinstance(value, tuple):
-            shown = ", ".join(map(str, value))
-        elif pd.isna(value):
+            shown = clean(", ".join(map(str, value)))
+        elif _missing(value):
             shown = ""
         elif column.json:
             shown = json.dumps(json.loads(value), indent=1)
         else:
-            shown = str(value)
-        table.add_row(column.name, Text(shown), column.meaning)
-    (console or Console()).print(table)
+            shown = clean(value)
+        drawn.add_row(column.name, Text(shown), column.meaning)
+    (console or Console(width=width_of(sys.stdout))).print(drawn)

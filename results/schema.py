@@ -9,6 +9,8 @@ from dataclasses import dataclass
 SCHEMA_VERSION = 1
 COPY = 2**32  # what the copy's number is multiplied by in `predictions.index`
 
+NETWORK_CHECK = "network_check"  # key of `extra`: what the check of the network in float64 found
+
 STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
 
 
@@ -43,7 +45,11 @@ RUN_COLUMNS = _columns(
     ("architecture", "string", "name of the layer list"),
     ("architecture_hash", "string", "hash of the layer list"),
     ("dataset", "string", "demo, galaxy10, galaxy10-decals, or the stem of a file's name"),
-    ("dataset_sha256", "string", "SHA-256 of the source file (demo: of images and labels)"),
+    (
+        "dataset_sha256",
+        "string",
+        "SHA-256 of a published file, else of images and labels as loaded",
+    ),
     ("labels", "string", "label view: native, 4way, 3way, hubble"),
     ("channels", "string", "rgb, or the one channel taken"),
     ("image_height", "int64", "pixels"),

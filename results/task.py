@@ -23,6 +23,8 @@ NOT_THE_TASK = WHICH_RUN | {"framework"}
 # default, or the runs made before it are of another task (tests/results/test_task.py).
 ABSENT: Mapping[str, Any] = {
     "data.fraction": 1.0,
+    "data.label_map": "",
+    "data.twins": False,
     "data.augmentation": "none",
     "data.cropped_from": 0,
     "split.by": "galaxy",

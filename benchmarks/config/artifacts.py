@@ -99,8 +99,11 @@ def described(suite: Suite, class_names: Sequence[str]) -> dict[str, Any]:
     """What a model tells of its galaxies: the classes, and how to load the same ones again."""
     data: dict[str, Any] = {
         name: getattr(suite, name)
-        for name in ("labels", "channels", "image_key", "label_key", "image_size", "demo_images")
-        if getattr(suite, name) is not None
+        for name in (
+            *("labels", "channels", "image_key", "label_key", "label_map"),
+            *("image_size", "demo_images"),
+        )
+        if getattr(suite, name) not in (None, "")
     }
     path = Path(suite.dataset)
     data["dataset"] = str(path.resolve()) if path.is_file() else suite.dataset

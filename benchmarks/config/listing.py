@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.config import experiment, suite
 from frameworks.spec import architecture
+from results.table import Column, Table
 
 
 def _networks() -> dict[str, str]:
@@ -46,9 +47,9 @@ LISTED: dict[str, Callable[[], dict[str, str]]] = {
 }
 
 
-def show(what: str) -> None:
-    """Print a line for each: the name, then what it is."""
-    rows = LISTED[what]()
-    width = max(map(len, rows))
-    for name, about in rows.items():
-        print(f"{name:{width}}  {about}".rstrip())
+def listed(what: str) -> Table:
+    """A row for each: the name, then what it is."""
+    table = Table([Column("", key="name"), Column("", key="about", prose=True)])
+    for name, about in LISTED[what]().items():
+        table.add(name, about)
+    return table

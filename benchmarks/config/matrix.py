@@ -21,6 +21,8 @@ from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
 from results.vocabulary import Device
 
+MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
+
 
 def matrix(
     suite: Suite,
@@ -126,7 +128,12 @@ def _add_control(block: list[PlannedRun], turn: int) -> None:
 def _check_size(config: RunConfig) -> None:
     """Raises SpecificationError when the pictures are too small; of crops it says which serve."""
     try:
-        config.network()
+        parameters = config.network().parameters()
+        if parameters > MOST_PARAMETERS:
+            raise SpecificationError(
+                f"architecture '{config.architecture.name}' has {parameters:,} parameters on these "
+                f"pictures; at most {MOST_PARAMETERS:,}."
+            )
     except SpecificationError as error:
         whole, crop = config.data.cropped_from, config.data.height
         if not whole:

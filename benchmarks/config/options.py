@@ -14,12 +14,13 @@ from benchmarks.config import experiment
 from benchmarks.config.artifacts import CHECKPOINT_SECONDS
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
-from benchmarks.config.suite import DEFAULT, Suite, available, check, load
+from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
 from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import MONITORS
 from results import cli
+from results.forms import add_forms
 
 _EPILOG = """\
 A list makes a matrix: every combination is run, each in a process of its own.
@@ -57,6 +58,10 @@ _OPTIONS = {
         "image_size": "PIXELS: resize to a square",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
+        "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
+        "galaxy, and stay in one part of the split (default: groups, if there is one)",
+        "label_map": "MAP: the classes that labels 4way and 3way group, as in 'E=1,2 S0=3 Sp=4,5 "
+        "Irr=0'; galaxy10: those of Galaxy10 SDSS",
         "demo_images": "N: galaxies to generate",
         "fraction": "F: a part of the galaxies, by class",
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
@@ -159,7 +164,8 @@ def parser() -> cli.Parser:
         "--suite",
         metavar="NAME|FILE",
         help=f"a named matrix: {', '.join(available())}; or a .toml file (default: {DEFAULT} for "
-        "the demo galaxies; for others none, that is 10 epochs of batches of 64)",
+        f"the demo galaxies, {OWN_NETWORK} where --architectures is given as well; for other "
+        "galaxies none, that is 10 epochs of batches of 64)",
     )
     what.add_argument(
         "--experiments",
@@ -229,7 +235,21 @@ def parser() -> cli.Parser:
         "and with --resume of each that was finished before",
     )
     where.add_argument("--no-report", action="store_true", help="write no report page")
+    add_forms(where)
     return made
+
+
+def _named(options: argparse.Namespace) -> Suite:
+    """The suite that the options name, or the one that is made for what they ask.
+
+    quick is made for its own small network, demo for any network on the demo galaxies; other data
+    take the general settings.
+    """
+    if options.suite:
+        return load(options.suite)
+    if options.dataset not in (None, "demo"):
+        return Suite()
+    return load(DEFAULT if options.architectures is None else OWN_NETWORK)
 
 
 def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
@@ -241,11 +261,7 @@ def requested(options: argparse.Namespace, base: Suite | None = None) -> Suite:
     Raises:
         SpecificationError: an unknown suite or optimizer, a bad value.
     """
-    # quick is made for the demo galaxies; other data take the general settings
-    own_data = options.dataset not in (None, "demo")
-    suite = base
-    if suite is None:
-        suite = load(options.suite or DEFAULT) if options.suite or not own_data else Suite()
+    suite = _named(options) if base is None else base
     suite = _with_recipe_of_file(suite, options.architectures)
     changes: dict[str, Any] = {}
     for field in _FIELDS:

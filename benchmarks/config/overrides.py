@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +18,7 @@ from frameworks.spec.recipe import (
     Optimizer,
     ReduceOnPlateau,
 )
+from results import cli
 from results.vocabulary import near_miss, unknown
 
 OFF = "none"  # takes away what a suite states
@@ -46,7 +48,7 @@ def early_stopping(text: str) -> EarlyStopping | None:
         return None
     if not text:
         raise SpecificationError("--early-stopping: says nothing; give a patience, as in 4.")
-    settings = _parts(f"patience={text}" if text.isdigit() else text)
+    settings = _parts(f"patience={text}" if text.isascii() and text.isdigit() else text)
     return _with_fields(EarlyStopping, settings, "--early-stopping")
 
 
@@ -87,8 +89,8 @@ def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | N
     numbers = []
     for word in words:
         try:
-            numbers.append(float(word))
-        except ValueError:
+            numbers.append(cli.number(word))
+        except argparse.ArgumentTypeError:
             raise SpecificationError(
                 f"--class-weights: '{word}' is not a number{near_miss(word, ['balanced', OFF])}; "
                 "give one for each class, or balanced."

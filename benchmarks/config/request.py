@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -12,6 +14,7 @@ from benchmarks.config.options import requested
 from benchmarks.config.plan import PartOf
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
+from results.table import clean
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,16 @@ def asked_for(options: argparse.Namespace) -> list[Asked]:
         for one in (experiments.available() if name == experiments.ALL else [name])
     ]
     return [_experiment(name, options) for name in dict.fromkeys(names)]
+
+
+def first_line(asked: Sequence[Asked]) -> str:
+    """What is about to be prepared, in a line, before anything heavy is imported."""
+    if len(asked) > 1:
+        return f"{len(asked)} experiments: preparing galaxies and runs"
+    suite = asked[0].suite
+    networks = ", ".join(Path(name).stem for name in suite.architectures)
+    what = f"{networks} in {', '.join(suite.frameworks)} on {Path(suite.dataset).stem} galaxies"
+    return clean(f"{what}: preparing galaxies and runs")
 
 
 def _experiment(name: str, options: argparse.Namespace) -> Asked:

@@ -45,8 +45,11 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DataView(_Part, frozen=True):
-    """The galaxies as the network sees them. `sha256` is that of the source.
+    """The galaxies as the network sees them. `sha256` is that of a published file, or of the
+    pictures and labels as loaded (in runs stored earlier: of any file).
 
+    label_map: which classes were grouped, where a user said it. twins: pictures of one galaxy were
+    found, by their pixels or coordinates, and stay in one part of the split.
     fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
     crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
     """
@@ -61,6 +64,8 @@ class DataView(_Part, frozen=True):
     classes: int
     image_key: str = "images"
     label_key: str = "ans"
+    label_map: str = ""
+    twins: bool = False
     fraction: float = 1.0
     augmentation: Augmentation = "none"
     cropped_from: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +20,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from results import cli
 from results.vocabulary import (
     AskedDevice,
     Augmentation,
@@ -34,7 +36,15 @@ from results.vocabulary import (
 
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
+OWN_NETWORK = "demo"  # the default where a network is named
 
+MOST_RUNS = 100_000  # of one matrix
+_LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tuning", "precision"),)
+# What a run, or the disk, can hold; beyond it the number is taken for a slip.
+_MOST = {
+    **dict.fromkeys(("epochs", "warmup_epochs", "batch_size", "demo_images"), cli.MOST),
+    **{"processes": 10_000, "threads": 4_096, "image_size": 16_384, "crop_size": 16_384},
+}
 _WORDS = [
     word
     for words in (
@@ -56,6 +66,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
 
+    `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
+    one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
+
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
@@ -67,7 +80,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
     the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
-    configuration for its parity with the reference first.
+    configuration for its parity with the reference first. `check_network` asks less, in seconds:
+    whether the frameworks compute the same network in float64.
     """
 
     name: str = ""
@@ -79,6 +93,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     channels: str = "rgb"
     image_key: str = "images"
     label_key: str = "ans"
+    group_key: str | None = None
+    label_map: str = ""
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
@@ -111,6 +127,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     control: bool = False
     limits: bool = False
     check_parity: bool = False
+    check_network: bool = False
 
 
 def available() -> list[str]:
@@ -173,6 +190,12 @@ def check(suite: Suite, *, origin: str) -> None:
     for field in msgspec.structs.fields(Suite):
         value = getattr(suite, field.name)
         require(value != (), field.name, "is empty; name at least one.")
+    for name, most in _MOST.items():
+        value = getattr(suite, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            require(one is None or one <= most, name, f"is {one}; at most {most:,}.")
+    runs = math.prod(len(getattr(suite, name)) for name in _LISTS) * max(suite.processes, 0)
+    require(runs <= MOST_RUNS, "processes", f"makes {runs:,} runs; at most {MOST_RUNS:,}.")
     for batch_size in suite.batch_size:
         require(batch_size >= 1, "batch_size", f"is {batch_size}; must be at least 1.")
     for seed in suite.seeds:

@@ -83,6 +83,8 @@ def load(suite: Suite) -> Dataset:
         channels=suite.channels,
         image_key=suite.image_key,
         label_key=suite.label_key,
+        group_key=suite.group_key,
+        label_map=suite.label_map,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -114,6 +116,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         validation_fraction=suite.validation_fraction,
         seed=suite.split_seed,
         groups=dataset.groups,
+        mixed=dataset.twins,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
@@ -146,6 +149,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             classes=classes,
             image_key=suite.image_key,
             label_key=suite.label_key,
+            label_map=suite.label_map,
+            twins=dataset.twins,
             fraction=suite.fraction,
             augmentation=suite.augmentation,
             cropped_from=copies.side if copies.cropped else 0,

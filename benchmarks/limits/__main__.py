@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import IO, get_args
 
 from benchmarks.config.options import add
-from results import cli
+from results import cli, writer
+from results.forms import add_forms, data_alone, write
 from results.vocabulary import Device, Precision
-from results.writer import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,14 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add(parser, "precision", default=list(get_args(Precision)))
     add(parser, "threads", type=cli.natural, default=0)
     parser.add_argument("--output", type=Path, metavar="FILE", help="every sample, as JSON")
+    add_forms(parser)
     return cli.run(partial(_limits, parser.parse_args(arguments)))
 
 
 def _limits(options: argparse.Namespace) -> int:
+    with data_alone(options.form) as out:
+        return _measured(options, out)
+
+
+def _measured(options: argparse.Namespace, out: IO[str]) -> int:
     import msgspec
 
     from benchmarks.limits.collect import collect
-    from benchmarks.limits.show import table
+    from benchmarks.limits.show import limits_table, table
     from benchmarks.process.device import DeviceError
     from benchmarks.system import machine
 
@@ -54,8 +60,11 @@ def _limits(options: argparse.Namespace) -> int:
         tell=lambda text: print(text, flush=True),
     )
     if options.output:
-        write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
-    print(table(limits))
+        writer.write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
+    if options.form:
+        write([limits_table(limits)], options.form, out)
+    else:
+        print(table(limits))
     return 0 if limits.samples else 1
 
 

@@ -80,5 +80,6 @@ def _measured(
         device=device,
         threads=threads,
         python=python,
+        answer=Sample,
     )
-    return [msgspec.convert(one, Sample) for one in found], reason
+    return found, reason

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.config.options import add
 from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
-from results import cli
-from results.writer import write
+from results import cli, writer
+from results.forms import add_forms, data_alone, write
+from results.table import Cell as TableCell
+from results.table import Column, Table, show
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def parser() -> cli.Parser:
         default=1800.0,
         help="until a process is ready, and of each block",
     )
+    add_forms(line)
     return line
 
 
@@ -89,10 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
     kept = f"{options.output} has the contests before" if options.output else "nothing is kept"
-    return cli.run(partial(_contests, options, arguments), kept)
+    return cli.run(partial(_main, options, arguments), kept)
 
 
-def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
+def _main(options: argparse.Namespace, arguments: list[str]) -> int:
+    with data_alone(options.form) as out:
+        return _contests(options, arguments, out)
+
+
+def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -> int:
     from benchmarks.micro.contest import turned
     from benchmarks.micro.inside import check
     from benchmarks.micro.provenance import provenance
@@ -127,8 +135,8 @@ def _contests(options: argparse.Namespace, arguments: list[str]) -> int:
                     done.append(result)
             if options.output:  # after each: what is cut short leaves what it had
                 text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
-                write(options.output, text)
-    _show(done)
+                writer.write(options.output, text)
+    _show(done, options.form, out)
     for cell, why in failed.items():
         print(f"failed: {cell}: {why}", file=sys.stderr)
     return int(bool(failed))
@@ -147,18 +155,39 @@ def _content(done: list[dict[str, Any]], failed: dict[Cell, str]) -> dict[str, A
     }
 
 
-def _show(done: list[dict[str, Any]]) -> None:
+def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
     """The table, the peaks, and what there is not."""
     from benchmarks.micro.ratios import left_out, noise, peaks, ratios
 
     found = ratios(done) if done else []
+    table = Table(
+        [
+            Column("network", key="architecture"),
+            Column("framework"),
+            Column("precision", rank=2),
+            Column("batch", rank=2, right=True, key="batch_size"),
+            Column("compared", key="quantity"),
+            Column("ratio", right=True),
+            Column("interval", rank=1, right=True),
+            Column("of", rank=3, key="processes"),
+        ]
+    )
     for ratio in found:
         of = "processes" if ratio.processes > 1 else "process, its blocks"
-        print(
-            f"{ratio.architecture:6} {ratio.framework:11} {ratio.precision:8} {ratio.batch_size:4} "
-            f"{ratio.quantity:27} {ratio.interval.value:6.3f}  {ratio.interval.words('.3f')}  "
-            f"{ratio.processes} {of}"
+        table.add(
+            ratio.architecture,
+            ratio.framework,
+            ratio.precision,
+            TableCell(str(ratio.batch_size), ratio.batch_size),
+            ratio.quantity,
+            TableCell(f"{ratio.interval.value:.3f}", ratio.interval.value),
+            ratio.interval.words(".3f"),
+            TableCell(f"{ratio.processes} {of}", ratio.processes),
         )
+    if form:
+        write([table], form, out)
+        return
+    show(table)
     for (name, architecture, precision, batch), floor in noise(found).items():
         if isfinite(floor):
             print(f"{architecture:6} {name:11} {precision:8} {batch:4} noise floor {floor:.1%}")

@@ -166,7 +166,8 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
         data = load_dataset(name, **settings)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} (--dataset names the galaxies)") from error
-    if dataset is None and data.sha256 != about.config.data.sha256:
+    known_as = (data.sha256, data.file_sha256)  # a model of an earlier version has the file's
+    if dataset is None and about.config.data.sha256 not in known_as:
         raise ValueError(
             f"the galaxies in {name} are not those that {model.directory.name} was trained on: "
             "their SHA-256 differs; name the right ones with --dataset"

@@ -15,13 +15,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 PREDICTIONS_FILE = "predictions.npz"  # test predictions are too many for a pipe
 VARIABLE = "BENCHMARK_EVENTS"  # names the descriptor; `child.py` repeats it
-_EVENT_BYTES = 2**24  # a child that sends more at once is broken
+# A child that sends more is broken.
+_EVENT_BYTES = 2**24
+_ALL_BYTES = 2**28
+_SHOWN_BYTES = 60  # of what is no event, in the message
 
 Event = dict[str, Any]
 
@@ -41,38 +44,53 @@ class Channel:
 
 
 class Lines:
-    """The parent's end: bytes in, whole events out. What is no event is left out."""
+    """The parent's end: bytes in, whole events out, in time proportional to the bytes."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of a line that is not whole yet
+        self._begun = bytearray()  # a line that is not whole yet
+        self._bytes = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete.
 
         Raises:
-            ValueError: an event is larger than any that the project sends.
+            ValueError: a line is no event, or they are larger than any that the project sends.
         """
+        self._bytes += len(data)
+        if self._bytes > _ALL_BYTES:
+            raise ValueError(f"it sent more than {_ALL_BYTES >> 20} MiB of events")
         first, *more = data.split(b"\n")
-        self._parts.append(first)
+        self._begun += first
         for following in more:
-            line, self._parts = b"".join(self._parts), [following]
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(event, dict) and "event" in event:
-                yield event
-        if sum(map(len, self._parts)) > _EVENT_BYTES:
+            line, self._begun = self._begun, bytearray(following)
+            yield _event(line)
+        if len(self._begun) > _EVENT_BYTES:
             raise ValueError(f"it sent an event of more than {_EVENT_BYTES >> 20} MiB")
 
 
+def _event(line: bytearray) -> Event:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        event = None
+    if isinstance(event, dict) and "event" in event:
+        return event
+    raise ValueError(f"it sent what is no event: {bytes(line[:_SHOWN_BYTES])!r}")
+
+
 class _Phase(msgspec.Struct, tag_field="event", tag="phase"):
-    name: str
+    name: Annotated[str, msgspec.Meta(max_length=80)]
 
 
 class _Extra(msgspec.Struct):
+    """What the harness reads of `extra`; the rest is the worker's affair."""
+
     seconds_before_resuming: float = 0.0
     waited_for_turn_seconds: float = 0.0
+    resumed_from_epoch: int = 0
+    checkpoint_damage: list[str] = []
+    checkpoint_error: str = ""
+    model_error: str = ""
 
 
 class _Values(msgspec.Struct):

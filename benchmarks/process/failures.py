@@ -15,7 +15,7 @@ _OUT_OF_MEMORY = re.compile(
     r"|ALLOC_FAILED|unable to allocate",
     re.IGNORECASE,
 )
-_REASON_LENGTH = 500
+REASON_LENGTH = 500
 
 
 def classify(error: BaseException, phase: str) -> tuple[str, str]:
@@ -28,7 +28,7 @@ def classify(error: BaseException, phase: str) -> tuple[str, str]:
         or looks_like_out_of_memory(text)
     )
     reason = f"{name} during {phase}: {text}" if text else f"{name} during {phase}"
-    return ("oom" if out_of_memory else "error"), reason[:_REASON_LENGTH]
+    return ("oom" if out_of_memory else "error"), reason[:REASON_LENGTH]
 
 
 def looks_like_out_of_memory(text: str) -> bool:

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks.process.channel import Channel
 from benchmarks.process.spawn import ask
 from benchmarks.system import machine
@@ -26,6 +28,15 @@ from frameworks.backend import Framework, framework, is_target, without_version
 from frameworks.spec.reading import SpecificationError
 
 _ANSWER_SECONDS = 60.0
+
+
+class Answer(msgspec.Struct):
+    """What an interpreter has of a framework (`describe`)."""
+
+    missing: list[str]
+    distribution: str
+    version: str
+    problem: str
 
 
 class InterpreterError(ValueError):
@@ -79,19 +90,19 @@ def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
             continue
         path = given.get(label, sys.executable)
         answer = _ask(path, label)
-        if answer["problem"]:
-            raise InterpreterError(answer["problem"])
-        if answer["missing"]:
+        if answer.problem:
+            raise InterpreterError(answer.problem)
+        if answer.missing:
             raise InterpreterError(
-                f"{label}: {path} has no {', '.join(answer['missing'])}. Install with: "
-                f"{path} -m pip install {' '.join(answer['missing'])}"
+                f"{label}: {path} has no {', '.join(answer.missing)}. Install with: "
+                f"{path} -m pip install {' '.join(answer.missing)}"
             )
         wanted = label.removeprefix(base).removeprefix("@")
-        has = answer["version"].partition("+")[0]
+        has = answer.version.partition("+")[0]
         if wanted and has != wanted and not has.startswith(f"{wanted}."):
             option = "" if label in given else f"; name one that does: --python {label}=PATH"
             raise InterpreterError(
-                f"{label}: {path} has {answer['distribution']} {has}, not {wanted}{option}"
+                f"{label}: {path} has {answer.distribution} {has}, not {wanted}{option}"
             )
 
 
@@ -155,9 +166,14 @@ def _problem(asked: Framework) -> str:
     return ""
 
 
-def _ask(path: str, label: str) -> dict[str, Any]:
+def _ask(path: str, label: str) -> Answer:
     found, reason = ask(
-        "benchmarks.process.interpreters", [label], label, limit=_ANSWER_SECONDS, python=path
+        "benchmarks.process.interpreters",
+        [label],
+        label,
+        limit=_ANSWER_SECONDS,
+        python=path,
+        answer=Answer,
     )
     if reason or not found:
         raise InterpreterError(

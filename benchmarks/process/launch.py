@@ -14,8 +14,11 @@ from benchmarks.config.artifacts import Keeping
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.process.channel import PREDICTIONS_FILE, Event
 from benchmarks.process.environment import environment, recorded
+from benchmarks.process.failures import REASON_LENGTH
 from benchmarks.process.spawn import Child
 from results.schema import EPOCH_COLUMNS, RUN_COLUMNS
+
+_ALWAYS = ("parameters", "split_hash", "order_hash", "weights_hash")  # facts of a run that ends ok
 
 
 @dataclass
@@ -80,6 +83,7 @@ def launch(
     outcome = Outcome(facts={"extra": {"environment": recorded(variables)}})
     phase = "start"
     ended: Event | None = None
+    told: set[tuple[int, str]] = set()  # epochs and splits
     start = time.perf_counter()
     try:
         child = Child(
@@ -105,6 +109,7 @@ def launch(
                     case "epoch":
                         for row in event["rows"]:
                             checked_row(row, EPOCH_COLUMNS, "epoch")
+                            _check_epoch(row, config, told)
                         outcome.epochs += event["rows"]
                     case "end":
                         ended = event
@@ -116,15 +121,30 @@ def launch(
     outcome.wall_seconds += outcome.facts["extra"].get("seconds_before_resuming", 0.0)
     outcome.wall_seconds -= outcome.facts["extra"].get("waited_for_turn_seconds", 0.0)
 
-    if ended is not None:
+    if ended is not None and not child.rejected:
         outcome.status, outcome.reason = ended["status"], ended["reason"]
+        outcome.reason = outcome.reason and outcome.reason[:REASON_LENGTH]
     elif child.late:
         outcome.status = "timeout"
         outcome.reason = f"not finished after {timeout:g} s; killed during {phase}"
     else:
         outcome.status, outcome.reason = child.ending(phase)
+    if outcome.status == "ok" and (
+        lacking := [name for name in _ALWAYS if not outcome.facts.get(name)]
+    ):
+        outcome.status, outcome.reason = "error", f"it ended without telling {', '.join(lacking)}"
     if outcome.status != "ok":
         outcome.log = child.log
     if (directory / PREDICTIONS_FILE).exists() and outcome.status == "ok":
         outcome.predictions = directory / PREDICTIONS_FILE
     return outcome
+
+
+def _check_epoch(row: dict[str, Any], config: RunConfig, told: set[tuple[int, str]]) -> None:
+    """Raise ValueError for a row of an epoch that is not to be trained, or is there already."""
+    epoch, split = row["epoch"], row["split"]
+    if not 0 <= epoch <= config.recipe.epochs:
+        raise ValueError(f"epoch {epoch} of {config.recipe.epochs}")
+    if (epoch, split) in told:
+        raise ValueError(f"epoch {epoch} of {split} twice")
+    told.add((epoch, split))

@@ -14,12 +14,12 @@ VARIABLE = "BENCHMARK_SLOWDOWN"
 
 
 def injected() -> float:
-    """The share of an epoch to sleep; 0 without the variable.
+    """The share of an epoch to sleep; 0 without the variable, or with an empty one.
 
     Raises:
         ValueError: the variable is no number, or below 0.
     """
-    text = os.environ.get(VARIABLE, "0")
+    text = os.environ.get(VARIABLE, "").strip() or "0"
     try:
         share = float(text)
     except ValueError:

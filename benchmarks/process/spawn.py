@@ -1,8 +1,8 @@
 """The one way to start a child process: a Python module that runs in a process of its own.
 
 A child that hangs is killed at its time limit and says where it hung. One that was killed is told
-as such. What it prints is read as it comes, and its end alone is kept. Nothing of its process
-group outlives the call, nor the child this process, however either of them ends.
+as such. What it prints is read as it comes, and its end alone is kept. Nothing that it has started
+outlives the call, nor the child this process, however either of them ends (`child.py`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from benchmarks.process import channel, turns
 from benchmarks.process.channel import Event
@@ -30,8 +33,11 @@ from results.writer import scratch_directory
 _CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.5  # how often the caller's ticks come and the time limit is looked at
 _LAST_WORDS_SECONDS = 0.5  # for a hung child to write where it hangs
+_KILL_SECONDS = 15.0  # for a child to end all that it has started
 _READ_BYTES = 2**20  # all that a pipe holds
 _LOG_BYTES = 8000
+_MARK = "BENCHMARK_CHILD"  # in the environment of all that a child starts
+Answer = TypeVar("Answer")
 _STACK = re.compile(r'Current thread .*\n +File "(.*)", line (\d+) in (.*)')  # faulthandler's
 
 
@@ -40,6 +46,7 @@ class Child:
 
     status: once it has ended, its exit status as in `subprocess`: negative is a signal.
     late: whether it was killed at its time limit.
+    rejected: why it was killed for what it told, "" if it was not.
     """
 
     def __init__(
@@ -65,8 +72,9 @@ class Child:
         """
         self.status: int | None = None
         self.late = False
+        self._mark = uuid.uuid4().hex
         self._limit = 0.0
-        self._rejected = ""
+        self.rejected = ""
         self._log = bytearray()
         self._killed_before = machine.killed_for_memory()
         self._selector = selectors.DefaultSelector()
@@ -82,7 +90,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=printer,
                     stderr=printer,
-                    env={**variables, channel.VARIABLE: str(sender)},
+                    env={**variables, channel.VARIABLE: str(sender), _MARK: self._mark},
                     pass_fds=[sender, *turns.descriptors(variables)],
                     start_new_session=True,
                 )
@@ -135,25 +143,30 @@ class Child:
                 yield from self._last_words()
                 break
         self.kill()
-        self.status = self._process.wait()
+        self._wait()
         for _ in range(2):  # what was in the pipes; not to their end, which another may keep open
             yield from self._read(0.0)
 
     def reject(self, reason: str) -> None:
         """Kill the child for what it told."""
-        self._rejected = self._rejected or reason
+        self.rejected = self.rejected or reason
         self.kill()
 
     def kill(self) -> None:
-        """Kill the child and all that is left of its group; any thread may."""
-        if self.status is None:  # later another process may have its number
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill the child and all that it has started; any thread may."""
+        if self.status is not None:  # another process may have its number now
+            return
+        if sys.platform == "linux":  # where `child.py` ends what has left the group, too
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill what is left, and close the pipes."""
         self.kill()
-        self.status = self._process.wait()
+        self._wait()
         self._forget()
 
     @property
@@ -169,8 +182,8 @@ class Child:
 
     def ending(self, phase: str = "") -> tuple[str, str]:
         """How it ended that did not tell: its status (oom or error) and the reason."""
-        if self._rejected:
-            return "error", self._rejected
+        if self.rejected:
+            return "error", self.rejected
         assert self.status is not None
         killed_for_memory = machine.killed_for_memory() > self._killed_before
         return death(self.status, phase, log=self.log, killed_for_memory=killed_for_memory)
@@ -179,11 +192,29 @@ class Child:
         """Why it failed, in one line; empty when it ended well."""
         if self.late:
             return f"not done after {self._limit:g} s{self.where}"
-        if self.status == 0 and not self._rejected:
+        if self.status == 0 and not self.rejected:
             return ""
         if self.status and self.status > 0 and self.log:  # it says why itself
             return self.log.splitlines()[-1]
         return self.ending()[1] + self.where
+
+    def _wait(self) -> None:
+        self.status = self._process.wait()
+        if self.status < 0 and sys.platform == "linux":
+            self._kill_what_is_left()
+
+    def _kill_what_is_left(self) -> None:
+        """What its first process did not end, because that was killed itself (`child.py`)."""
+        import psutil
+
+        left, deadline = True, time.monotonic() + _KILL_SECONDS
+        while left and time.monotonic() < deadline:
+            left = False
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):  # it is another user's, or gone
+                    if process.environ().get(_MARK) == self._mark:
+                        process.kill()
+                        left = True
 
     def _read(self, wait: float) -> Iterator[Event]:
         """The events of all that has arrived after at most so many seconds."""
@@ -233,10 +264,12 @@ def ask(
     device: Device = "cpu",
     threads: int = 1,
     python: str = "",
-) -> tuple[list[dict[str, Any]], str]:
+    answer: type[Answer] = dict[str, Any],  # type: ignore[assignment]
+) -> tuple[list[Answer], str]:
     """The facts that a module told, and why it failed; "" when it did not.
 
     Args:
+        answer: what each fact is; another one is a failure.
         framework: of the registry; the module runs in its environment.
         limit: seconds after which it is killed.
         threads: of every library, and CPUs that the module is kept to.
@@ -247,6 +280,12 @@ def ask(
             child = Child(module, arguments, variables, python=python, threads=threads)
         except OSError as error:
             return [], f"cannot be started: {error}"
+        told: list[Answer] = []
         with child:
-            told = [event["values"] for event in child.events(limit) if event["event"] == "facts"]
+            for event in child.events(limit):
+                if event["event"] == "facts":
+                    try:
+                        told.append(msgspec.convert(event["values"], answer))
+                    except msgspec.ValidationError as error:
+                        child.reject(f"it sent what is no answer: {error}")
             return told, child.failure()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.data.staging import Galaxies
 from benchmarks.runner.progress import clock
+from results.table import Cell, Column, Table, show
+from results.views.words import count
 
 if TYPE_CHECKING:
     from benchmarks.config.request import Asked
     from benchmarks.runner.prepare import Prepared
+
+_CLASSES = 20  # that are told one by one
 
 
 def announce(prepared: Sequence[Prepared]) -> None:
@@ -40,76 +43,76 @@ def _announce_galaxies(galaxies: Galaxies) -> None:
         f"({view.labels} labels). {galaxies.source}"
     )
     sizes = galaxies.sizes
-    rows: list[Sequence[object]] = [(name, *counts) for name, counts in galaxies.counts.items()]
-    rows.append(("all", sizes.train, sizes.validation, sizes.test))
-    _print_table(["class", "train", "validation", "test"], rows)
+    numbers = [Column(name, right=True) for name in ("train", "validation", "test")]
+    table = Table([Column("class"), *numbers])
+    for name, counts in list(galaxies.counts.items())[:_CLASSES]:
+        table.add(name, *map(str, counts))
+    if len(galaxies.counts) > _CLASSES:
+        table.add(f"and {len(galaxies.counts) - _CLASSES} more", "", "", "")
+    table.add("all", *map(str, (sizes.train, sizes.validation, sizes.test)))
+    show(table)
     for note in galaxies.notes:
         print(note)
 
 
-def print_plan(prepared: Sequence[Prepared]) -> None:
-    """Print each matrix with what each run amounts to, and an estimate of the time."""
+def plan_tables(prepared: Sequence[Prepared]) -> list[Table]:
+    """Each matrix: what each run amounts to, with an estimate of its time."""
+    return [_matrix(one) for one in prepared]
+
+
+def time_needed(prepared: Sequence[Prepared]) -> str:
+    """How many runs, and how long they will take, in a line."""
     number = sum(len(one.runs) for one in prepared)
-    seconds = 0.0
-    for one in prepared:
-        part_of = next((run.part_of for run in one.runs), None)
-        if part_of:
-            print(part_of.label())
-        own = _print_matrix(one)
-        seconds += own
-        if len(prepared) > 1:
-            print(f"{len(one.runs)} runs, about {clock(own)}\n")
-    print(f"{number} runs, about {clock(seconds)} in all")
+    seconds = sum(
+        one.estimator.estimate(run).seconds for one in prepared for run in one.runs if not run.skip
+    )
+    checks = any(one.suite.check_parity or one.suite.check_network for one in prepared)
+    more = ", checks before the first run and the page apart" if checks else ""
+    return f"{count(number, 'run')}, about {clock(seconds)} in all{more}"
 
 
-def _print_matrix(prepared: Prepared) -> float:
-    """Print the runs of one suite; returns the estimated seconds of all."""
-    rows: list[Sequence[object]] = []
-    seconds = 0.0
+def _matrix(prepared: Prepared) -> Table:
+    """The runs of one suite."""
+    part_of = next((run.part_of for run in prepared.runs), None)
+    table = Table(_PLAN, title=part_of.label() if part_of else "")
     for run in prepared.runs:
         config = run.config
         estimate = prepared.estimator.estimate(run)
-        seconds += 0 if run.skip else estimate.seconds
-        rows.append(
-            [
-                config.framework,
-                config.architecture.name,
-                f"{run.network.parameters():,}",
-                config.parity,
-                config.tuning + (", A/A" if config.control else ""),
-                config.precision,
-                config.device,
-                config.seed,
-                config.recipe.batch_size,
-                config.recipe.epochs,
-                f"{run.steps:,}",
-                f"{run.flops / 1e12:,.1f}",
-                "-" if run.skip else clock(estimate.seconds),
-                f"skipped: {run.skip}" if run.skip else estimate.basis,
-            ]
+        table.add(
+            config.framework,
+            config.architecture.name,
+            Cell(f"{run.network.parameters():,}", run.network.parameters()),
+            config.parity,
+            config.tuning + (", A/A" if config.control else ""),
+            config.precision,
+            config.device,
+            Cell(str(config.seed), config.seed),
+            Cell(str(config.recipe.batch_size), config.recipe.batch_size),
+            Cell(str(config.recipe.epochs), config.recipe.epochs),
+            Cell(f"{run.steps:,}", run.steps),
+            Cell(f"{run.flops / 1e12:,.1f}", run.flops),
+            Cell("-") if run.skip else Cell(clock(estimate.seconds), estimate.seconds),
+            f"skipped: {run.skip}" if run.skip else estimate.basis,
         )
-    header = ["framework", "architecture", "parameters", "parity", "tuning", "precision"]
-    header += ["device", "seed"]
-    header += ["batch", "epochs", "steps", "TFLOP", "about", "from"]
-    _print_table(header, rows)
-    return seconds
+    return table
 
 
-def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as they need to be; numbers to the right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    cells = [[str(cell) for cell in row] for row in rows]
-    for column, name in enumerate(header):
-        numeric = all(row[column][:1].isdigit() for row in cells) and column > 0
-        table.add_column(name, justify="right" if numeric else "left")
-    for row in cells:
-        table.add_row(*row)
-    # A log is as wide as it has to be; a terminal is as wide as it is.
-    Console(width=None if sys.stdout.isatty() else 180, highlight=False, markup=False).print(table)
+_PLAN = (
+    Column("framework"),
+    Column("architecture"),
+    Column("parameters", rank=4, right=True),
+    Column("parity", rank=3),
+    Column("tuning", rank=1),
+    Column("precision", rank=2),
+    Column("device", rank=3),
+    Column("seed", right=True),
+    Column("batch", rank=2, right=True, key="batch_size"),
+    Column("epochs", rank=1, right=True),
+    Column("steps", rank=4, right=True),
+    Column("TFLOP", rank=4, right=True, key="flops"),
+    Column("about", right=True, key="estimated_seconds"),
+    Column("from", rank=5, key="estimated_from"),
+)
 
 
 def announce_each(asked: Sequence[Asked], prepared: Sequence[Prepared]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.fidelity.parity.check import ParityChecks
+from benchmarks.fidelity.parity.network import NetworkChecks
 from benchmarks.limits.found import Limits
 from benchmarks.system import machine
 
@@ -26,6 +27,7 @@ class Session:
     dirty: bool | None
     limits: Mapping[str, Limits] = field(default_factory=dict)
     parity: ParityChecks = field(default_factory=ParityChecks)
+    networks: NetworkChecks = field(default_factory=NetworkChecks)
 
 
 def describe_session() -> Session:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import RunConfig
-from frameworks.backend import Runtime
+from benchmarks.runner.calibrate import Calibration, calibrated
+from benchmarks.system.machine import usable_cpus
+from frameworks.backend import Runtime, without_version
 from results.schema import RUN_COLUMNS
 
 if TYPE_CHECKING:
@@ -19,6 +23,19 @@ if TYPE_CHECKING:
 ASSUMED_FLOPS_PER_THREAD = 30e9
 ASSUMED_FLOPS_GPU = 3e12
 ASSUMED_START_SECONDS = 12.0  # import, build, compile
+
+# What a framework makes of a machine, measured with one thread on the machine whose loop takes
+# _LOOP_SECONDS: seconds from start to the first epoch, seconds of a step besides its operations,
+# and its share of the matrix product's speed.
+_LOOP_SECONDS = 0.050
+_USUAL_FRAMEWORK = (10.0, 0.003, 0.3)
+_FRAMEWORKS = {
+    "keras": (14.0, 0.004, 0.45),
+    "torch": (6.0, 0.002, 0.45),
+    "jax": (9.0, 0.002, 0.20),
+    "keras@torch": (12.0, 0.008, 0.40),
+    "keras@jax": (14.0, 0.004, 0.20),
+}
 
 # When no time limit is asked for: far beyond any honest run, so that a hang does not last for ever.
 LEAST_LIMIT_SECONDS = 1800.0
@@ -47,17 +64,19 @@ class Estimator:
     """Knows how long runs took; `observe` teaches it another.
 
     walls: seconds of whole runs, by cell. work: (operations, seconds) of their training and
-    evaluation, by `_RATE_BY`; starts: the seconds of all else.
+    evaluation, by `_RATE_BY`; starts: the seconds of all else. machine: what is asked for where
+    nothing like a run is known; None leaves the assumptions.
     """
 
     walls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     work: dict[tuple, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     starts: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
+    machine: Callable[[], Calibration] | None = None
 
     @classmethod
     def from_store(cls, store: Store, machine_id: str) -> Estimator:
         """One that knows the finished runs of this machine."""
-        estimator = cls()
+        estimator = cls(machine=cache(lambda: calibrated(machine_id)))
         runs = store.runs(columns=_HISTORY_COLUMNS)
         runs = runs[(runs["status"] == "ok") & (runs["machine_id"] == machine_id)]
         for row in runs.to_dict("records"):
@@ -80,7 +99,7 @@ class Estimator:
         computing: of its wall time the seconds of training and evaluation. epochs: how many it
         trained, where it stopped early.
         """
-        key = _rate_key(run.config)
+        key = rate_key(run.config)
         self.walls[run.cell_id].append(wall_seconds)
         if 0 < computing <= wall_seconds:
             self.work[key].append((run.flops_of(epochs), computing))
@@ -93,7 +112,9 @@ class Estimator:
         """
         if walls := self.walls.get(run.cell_id):
             return Estimate(median(walls), f"{len(walls)} earlier of the same")
-        key = _rate_key(run.config)
+        key = rate_key(run.config)
+        if key not in self.work and self.machine is not None and run.config.device == "cpu":
+            return _by_the_machine(run, self.machine())
         start = median(self.starts.get(key) or [ASSUMED_START_SECONDS])
         if work := self.work.get(key):
             rate = sum(done for done, _ in work) / sum(seconds for _, seconds in work)
@@ -120,5 +141,22 @@ def assumed_flops(config: RunConfig) -> float:
     return ASSUMED_FLOPS_PER_THREAD * config.threads * share
 
 
-def _rate_key(config: RunConfig) -> tuple:
+def _by_the_machine(run: PlannedRun, machine: Calibration) -> Estimate:
+    """From the short product, for a run that nothing like it has been timed of."""
+    config = run.config
+    start, step, share = _FRAMEWORKS.get(without_version(config.framework), _USUAL_FRAMEWORK)
+    slower = machine.loop_seconds / _LOOP_SECONDS
+    cpus = max(1, len(usable_cpus()))
+    rate = machine.flops * min(1.0, config.threads / cpus) * share
+    rate *= 0.5 if config.precision == "float64" else 1.0
+    seconds = slower * (start + step * run.steps) + run.flops / rate
+    return Estimate(
+        seconds,
+        f"a matrix product here: {machine.flops / 1e9:.0f} GFLOP/s"
+        + (", unless it stops early" if config.recipe.early_stopping else ""),
+    )
+
+
+def rate_key(config: RunConfig) -> tuple:
+    """What runs have in common that are equally fast."""
     return tuple(getattr(config, name) for name in _RATE_BY)

@@ -19,6 +19,7 @@ _FREE = frozenset(
         *("recipe.batch_size", "recipe.epochs", "recipe.optimizer.learning_rate"),
         *("recipe.class_weights", "warmup_epochs"),
         *("data.dataset", "data.sha256", "data.labels", "data.label_key", "data.image_key"),
+        *("data.label_map", "data.twins"),
         *("split.seed", "split.by", "split.test_copies"),
     }
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.suite import Suite
 from benchmarks.fidelity.parity import check as parity
+from benchmarks.fidelity.parity import network
 from benchmarks.limits.collect import collect
 from benchmarks.limits.found import Limits
 from benchmarks.limits.show import table
@@ -34,6 +35,10 @@ def opened(
         if not all(parity.can_be_checked(run.config) for run in coming):
             tell("parity is not checked for native: only what is matched should compute alike")
         session = replace(session, parity=parity.check(coming, scratch / "parity", tell=tell))
+    if suite.check_network and coming:
+        tell("parity: every framework computes the network in float64 first")
+        networks = network.check(coming, scratch / "network", tell=tell)
+        session = replace(session, networks=networks)
     if suite.limits and coming:
         limits: dict[str, Limits] = {}
         for device in dict.fromkeys(run.config.device for run in coming):

@@ -10,8 +10,10 @@ from typing import IO, Any, Protocol
 
 from benchmarks.config.plan import PlannedRun
 from benchmarks.process.launch import Event, Outcome
-from benchmarks.runner.estimate import Estimator
+from benchmarks.runner.estimate import Estimator, rate_key
+from results.table import clean
 
+QUIET_SECONDS = 15.0  # after which a log says that the run is alive
 _LINES_PER_RUN = 20  # at most about so many epochs of a run are told in a log
 
 
@@ -27,6 +29,7 @@ class Tracker:
     last: dict[str, dict[str, Any]] = field(default_factory=dict)  # epoch rows by split
     run_started: float = 0.0
     first_epoch_started: float = 0.0
+    epoch_ended: float = 0.0  # the last one
     first_epoch: int = 0  # after which this process trains: above 0 when the run was resumed
 
     @property
@@ -37,7 +40,7 @@ class Tracker:
     def start(self, number: int) -> None:
         """Run `number` begins, counted from 1."""
         self.number, self.phase, self.epoch, self.last = number, "start", 0, {}
-        self.run_started = self.first_epoch_started = time.perf_counter()
+        self.run_started = self.first_epoch_started = self.epoch_ended = time.perf_counter()
         self.first_epoch = 0
 
     def event(self, event: Event) -> None:
@@ -45,7 +48,7 @@ class Tracker:
         if event["event"] == "phase":
             self.phase = event["name"]
         elif event["event"] == "epoch":
-            before = self.epoch
+            before, self.epoch_ended = self.epoch, time.perf_counter()
             for row in event["rows"]:
                 self.epoch = row["epoch"]
                 self.last[row["split"]] = row
@@ -63,15 +66,41 @@ class Tracker:
     def seconds_left(self) -> float:
         """Of the session: from the pace of this run, and estimates of those to come."""
         now = time.perf_counter()
-        later = sum(
-            self.estimator.estimate(run).seconds for run in self.runs[self.number :] if not run.skip
-        )
         epochs = self.run.config.recipe.epochs
         if self.epoch > self.first_epoch:
             per_epoch = (now - self.first_epoch_started) / (self.epoch - self.first_epoch)
-            return later + per_epoch * (epochs - self.epoch)
+            left = per_epoch * (epochs - self.epoch)
+            # of a resumed run the start is known, its earlier epochs are not
+            whole = None if self.first_epoch else now - self.run_started + left
+            return self._later(whole) + left
         estimated = self.estimator.estimate(self.run).seconds
-        return later + max(0.0, estimated - (now - self.run_started))
+        return self._later(None) + max(0.0, estimated - (now - self.run_started))
+
+    def _later(self, whole: float | None) -> float:
+        """Seconds of the runs to come; those that are as fast as this one by what it comes to
+        (`whole`), where nothing better is known of them."""
+        seconds = 0.0
+        for run in self.runs[self.number :]:
+            if run.skip:
+                continue
+            unknown = run.cell_id not in self.estimator.walls
+            if whole is not None and unknown and _alike(run, self.run):
+                seconds += whole
+            else:
+                seconds += self.estimator.estimate(run).seconds
+        return seconds
+
+    def within_epoch(self) -> float:
+        """How far the epoch under way has come, 0 to 1, by the time that the last one took."""
+        if self.phase == "start" or self.epoch <= self.first_epoch:
+            return 0.0
+        took = (self.epoch_ended - self.first_epoch_started) / (self.epoch - self.first_epoch)
+        since = time.perf_counter() - self.epoch_ended
+        return min(0.99, since / took) if took > 0 else 0.0
+
+    def elapsed(self) -> str:
+        """Time since the run began."""
+        return clock(time.perf_counter() - self.run_started)
 
     def headline(self) -> str:
         """Which run of how many."""
@@ -91,6 +120,12 @@ class Tracker:
         left = f"{clock(self.seconds_left())} left"
         speed = self.images_per_second()
         return f"{speed:,.0f} img/s | {left}" if speed else left
+
+
+def _alike(run: PlannedRun, other: PlannedRun) -> bool:
+    """Whether two runs are of the same work by the same means: seeds of one cell, say."""
+    work = (run.steps, run.flops) == (other.steps, other.flops)
+    return work and rate_key(run.config) == rate_key(other.config)
 
 
 def clock(seconds: float) -> str:
@@ -142,9 +177,11 @@ class PlainProgress:
 
     def __init__(self, tracker: Tracker, stream: IO[str] | None = None) -> None:
         self._tracker, self._stream = tracker, stream or sys.stdout
+        self._told = time.perf_counter()
 
     def note(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        self._told = time.perf_counter()
+        print(clean(text), file=self._stream, flush=True)
 
     def started(self) -> None:
         left = clock(self._tracker.seconds_left())
@@ -160,7 +197,10 @@ class PlainProgress:
             self.note(f"{tracker.headline()} | {tracker.scores()} | {tracker.pace()}")
 
     def tick(self) -> None:
-        pass
+        if time.perf_counter() - self._told > QUIET_SECONDS:
+            tracker = self._tracker
+            doing = f"in epoch {tracker.epoch + 1}" if tracker.phase == "train" else tracker.phase
+            self.note(f"{tracker.headline()} | {doing}, {tracker.elapsed()} so far")
 
     def ended(self, outcome: Outcome) -> None:
         epochs = self._tracker.run.config.recipe.epochs
@@ -195,7 +235,7 @@ class LiveProgress:
         self._bars.start()
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, soft_wrap=True)
+        self._bars.console.print(clean(text), markup=False, soft_wrap=True)
 
     def started(self) -> None:
         total = max(1, self._tracker.run.config.recipe.epochs)
@@ -218,9 +258,10 @@ class LiveProgress:
 
     def _draw(self) -> None:
         tracker = self._tracker
-        state = f"{tracker.headline()} | {tracker.phase} | {tracker.pace()}"
-        self._bars.update(self._runs, completed=tracker.number - 1, state=state)
-        self._bars.update(self._epochs, completed=tracker.epoch, state=tracker.scores())
+        state = f"{clean(tracker.headline())} | {tracker.phase} {tracker.elapsed()} | "
+        self._bars.update(self._runs, completed=tracker.number - 1, state=state + tracker.pace())
+        reached = tracker.epoch + tracker.within_epoch()
+        self._bars.update(self._epochs, completed=reached, state=tracker.scores())
         self._bars.refresh()
         self._drawn = time.perf_counter()
 

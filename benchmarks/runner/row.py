@@ -15,6 +15,7 @@ from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
 from frameworks.spec.roofline import least_seconds
+from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
 
 
@@ -30,6 +31,7 @@ def run_row(
     """The row of `runs` (see results/schema.py): what was asked for, and what came out."""
     config = run.config
     row = {
+        **outcome.facts,  # first: what the harness knows is not for a worker to say
         "run_id": run.run_id,
         "cell_id": run.cell_id,
         "task_id": run.task_id,
@@ -84,7 +86,6 @@ def run_row(
         "log": outcome.log,
         **limit_columns(run, session.limits.get(config.device)),
         **best_epochs(outcome.epochs),
-        **outcome.facts,
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
     if (checked := session.parity.of(config)) is not None:
@@ -124,6 +125,8 @@ def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
     limits = session.limits.get(run.config.device)
     if limits is not None:
         found["limits"] = limits.summary(run.config.precision)
+    if (known := session.networks.of(run.config)) is not None:
+        found[NETWORK_CHECK] = known
     checked = session.parity.of(run.config)
     if checked is not None and checked.failures:
         found["parity_failures"] = list(checked.failures)
@@ -154,7 +157,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """The rows of `predictions`; none when the run did not come to them."""
     if outcome.predictions is None:
         return []
-    with np.load(outcome.predictions, allow_pickle=False) as file:
+    with outcome.predictions.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
     return [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +19,7 @@ from benchmarks.config.plan import PlannedRun
 from benchmarks.data.staging import Galaxies
 from benchmarks.fidelity.rungs.bounds import agreement
 from benchmarks.models.saved import directory_name
+from benchmarks.process.failures import REASON_LENGTH
 from benchmarks.process.launch import Outcome, launch
 from benchmarks.runner import oom
 from benchmarks.runner.context import Session
@@ -118,13 +120,36 @@ def execute(
             known = [*tally.rows, *oom.earlier(store, session.machine_id)]
             row |= oom.explained(run, row, known, machine.device_memory_bytes(run.config.device))
             outcome.reason = row["reason"]
-        store.append(row, outcome.epochs, prediction_rows(outcome))
+        _keep(store, row, outcome)
         if outcome.status == "ok" and kept.checkpoints:
             Checkpoints(Path(kept.checkpoints)).remove()
         shutil.rmtree(directory, ignore_errors=True)
         tally.rows.append(row)
         progress.ended(outcome)
         if outcome.status == "ok":
-            computing = row["train_seconds"] + row["evaluate_seconds"]
+            seconds = (outcome.facts.get(name) for name in ("train_seconds", "evaluate_seconds"))
+            computing = sum(one or 0.0 for one in seconds)
             trained = outcome.facts.get("epochs_trained")
-            tracker.estimator.observe(run, outcome.wall_seconds, computing, trained)
+            if math.isfinite(computing):
+                tracker.estimator.observe(run, outcome.wall_seconds, computing, trained)
+
+
+def _keep(store: Store, row: dict[str, Any], outcome: Outcome) -> None:
+    """Store a run; one whose predictions or facts no table can hold is an error, not the end.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    try:
+        predictions = prediction_rows(outcome)
+    except Exception as error:  # a damaged archive raises whatever its bytes come to
+        reason = f"its predictions cannot be read: {' '.join(str(error).split())}"
+    else:
+        try:
+            store.append(row, outcome.epochs, predictions)
+            return
+        except ValueError as error:
+            reason = f"what it told cannot be stored: {error}"
+    outcome.status, outcome.reason = "error", reason[:REASON_LENGTH]
+    row |= {"status": outcome.status, "reason": outcome.reason}
+    store.append(row, outcome.epochs)

@@ -108,11 +108,32 @@ def memory_bytes() -> int:
     import psutil
 
     limits = [int(psutil.virtual_memory().total)]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = _read(path)
+    for text in map(_read, _cgroup_files("memory", "memory.max", "memory.limit_in_bytes")):
         if text.isdigit():
             limits.append(int(text))
     return min(limits)
+
+
+def _cgroup_files(controller: str, now: str, before: str) -> list[str]:
+    """A file of the control group of this process and of each that it is in, up to the root.
+
+    Args:
+        now, before: its name in version 2 of control groups, and in version 1.
+    """
+    groups = {("", now): {"/"}, (f"/{controller}", before): {"/"}}
+    for line in _read("/proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        if number == "0" and not names:
+            groups["", now].add(path)
+        elif controller in names.split(","):
+            groups[f"/{controller}", before].add(path)
+    found: dict[str, None] = {}
+    for (mount, name), paths in groups.items():
+        for path in paths:
+            for place in (Path(path), *Path(path).parents):
+                found[str(Path(f"/sys/fs/cgroup{mount}{place}") / name)] = None
+    return list(found)
 
 
 def device_memory_bytes(device: str) -> int:

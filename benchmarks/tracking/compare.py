@@ -53,12 +53,8 @@ def exit_status(judged: Iterable[Judged]) -> int:
     return next(STATUS[verdict] for verdict in CHANGES if verdict in seen)
 
 
-def write_json(judged: Sequence[Judged], path: Path) -> None:
-    """The verdicts as a JSON list, a field for each of `Verdict`; what is not a number is null.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
-    """
+def json_text(judged: Sequence[Judged]) -> str:
+    """The verdicts as a JSON list, a field for each of `Verdict`; what is not a number is null."""
     rows = []
     for one in judged:
         fields = {
@@ -66,8 +62,17 @@ def write_json(judged: Sequence[Judged], path: Path) -> None:
             for name, value in asdict(one.verdict).items()
         }
         rows.append({"cell": one.label, "metric": one.metric.name, **fields})
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def write_json(judged: Sequence[Judged], path: Path) -> None:
+    """Write `json_text` to a file.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
     try:
-        write(path, json.dumps(rows, indent=1) + "\n")
+        write(path, json_text(judged))
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 

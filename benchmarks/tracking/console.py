@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
-from math import isfinite, isnan
-from typing import TYPE_CHECKING
+from math import isfinite, isnan, log
+from typing import IO, TYPE_CHECKING
 
 from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
-from results.stats.vocabulary import ERROR, IMPROVED, NO_DATA, REGRESSED
+from benchmarks.tracking.options import TO_OUTPUT
+from results.forms import write
+from results.stats.vocabulary import CHANGES, ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED
+from results.table import Cell, Column, Table, clean, show, width_of
+from results.views.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from benchmarks.tracking.levels import Level
     from benchmarks.tracking.trend import Trend
@@ -21,45 +25,92 @@ if TYPE_CHECKING:
 _COLOURS = {REGRESSED: "red", ERROR: "red", NO_DATA: "yellow", IMPROVED: "green"}
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK = 24  # characters of a series' picture
-_LOG_WIDTH = 400  # characters: a log is as wide as a table needs
+
+
+def verdicts_table(judged: Sequence[Judged]) -> Table:
+    """A row for each cell and metric."""
+    table = Table(
+        [
+            Column("verdict"),
+            Column("cell"),
+            Column("metric", rank=1),
+            Column("baseline", rank=2, right=True),
+            Column("candidate", rank=2, right=True),
+            Column("ratio", right=True),
+            Column("interval", rank=1, right=True),
+            Column("noise floor", rank=3, right=True, key="floor"),
+            Column("p", rank=4, right=True),
+            Column("n", rank=3, right=True, key="processes"),
+            Column("why", prose=True, key="reason"),
+        ]
+    )
+    for one in judged:
+        found = one.verdict
+        counts = f"{found.n_baseline}/{found.n_candidate}{' pairs' if found.paired else ''}"
+        table.add(
+            Cell(found.verdict, style=_COLOURS.get(found.verdict, "")),
+            one.label,
+            Cell(one.metric.title, one.metric.name),
+            Cell(_value(found.baseline, one.metric), found.baseline),
+            Cell(_value(found.candidate, one.metric), found.candidate),
+            Cell(_number(found.ratio, ".3f"), found.ratio),
+            Cell(found.interval.words(".3f")),
+            Cell(f"{found.floor:.1%}" if isfinite(found.floor) else "", found.floor),
+            Cell(
+                f"{found.p:.2g} {_SHORT.get(found.test, '')}" if not isnan(found.p) else "",
+                found.p,
+            ),
+            counts if found.n_baseline else "",
+            found.reason,
+        )
+    return table
 
 
 def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> None:
-    """A line for each cell and metric, and below what the numbers are."""
-    from rich.text import Text
-
-    table = _table(
-        ["verdict", "cell", "metric"],
-        ["baseline", "candidate", "ratio", "interval", "noise floor", "p", "n"],
-    )
-    table.add_column("why")
-    for one in judged:
-        found = one.verdict
-        table.add_row(
-            Text(found.verdict, style=_COLOURS.get(found.verdict, "")),
-            Text(one.label),
-            one.metric.title,
-            _value(found.baseline, one.metric),
-            _value(found.candidate, one.metric),
-            _number(found.ratio, ".3f"),
-            found.interval.words(".3f"),
-            f"{found.floor:.1%}" if isfinite(found.floor) else "",
-            f"{found.p:.2g} {_SHORT.get(found.test, '')}" if not isnan(found.p) else "",
-            f"{found.n_baseline}/{found.n_candidate}{' pairs' if found.paired else ''}"
-            if found.n_baseline
-            else "",
-            Text(found.reason),
-        )
+    """A line for each cell and metric, what the numbers are, and the sentence that sums them up."""
     out = console or _console()
-    out.print(table)
+    show(verdicts_table(judged), console=out)
     if any(one.verdict.test for one in judged):
         out.print(
             "ratio: candidate / baseline, with its 95 % interval, or the range of fewer than 6 "
             "pairs. MW: exact Mann-Whitney test; SR: exact signed-rank test of the pairs (the "
             "smaller of both, doubled). Noise floor: what the baseline differs from itself by; "
             "between sessions, what sessions differ by.",
-            soft_wrap=True,
+            soft_wrap=not out.is_terminal,
         )
+    out.print(clean(sentence(judged)), markup=False, soft_wrap=not out.is_terminal)
+
+
+def tell_verdicts(judged: Sequence[Judged], options: argparse.Namespace, out: IO[str]) -> None:
+    """Print the verdicts as the options ask: for people, as CSV or JSON, to a file as well."""
+    from benchmarks.tracking.compare import json_text, write_json
+
+    if options.json == TO_OUTPUT:
+        out.write(json_text(judged))
+    elif options.csv:
+        write([verdicts_table(judged)], "csv", out)
+    else:
+        print_verdicts(judged)
+    if options.json not in (None, TO_OUTPUT):
+        write_json(judged, options.json)
+
+
+def sentence(judged: Sequence[Judged]) -> str:
+    """All verdicts in a sentence, the one that decides the exit status first."""
+    if not judged:
+        return "No verdict: no cell of the baseline has a value of these metrics."
+    worst = next(word for word in CHANGES if any(one.verdict.verdict == word for one in judged))
+    mine = [one for one in judged if one.verdict.verdict == worst]
+    told = f"{_SAID[worst]} in {len(mine)} of {count(len(judged), 'comparison')}: "
+    one = max(mine, key=lambda one: abs(log(one.verdict.ratio)) if one.verdict.ratio > 0 else 0.0)
+    told += f"{one.label}, {one.metric.title}"
+    if not isnan(one.verdict.ratio):
+        interval = one.verdict.interval.words(".2f")
+        told += f" {one.verdict.ratio:.2f} times the baseline's"
+        told += f" ({interval})" if interval else ""
+    if len(mine) > 1:
+        told += f", and {len(mine) - 1} more"
+    return f"{told}. {one.verdict.reason[:1].upper()}{one.verdict.reason[1:]}."
 
 
 def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | None = None) -> None:
@@ -67,26 +118,7 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
     from rich.text import Text
 
     out = console or _console()
-    table = _table(
-        [f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}", "machine"],
-        ["runs", "points", "first", "last", "lowest", "highest"],
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column("last commit", no_wrap=True)
-    table.add_column("versions")
-    for trend in trends:
-        values = [point.value for point in trend.points]
-        table.add_row(
-            Text(trend.series.label),
-            trend.series.machine_id[:8],
-            str(sum(len(point.rows) for point in trend.points)),
-            str(len(values)),
-            *(f"{value:.4g}" for value in (values[0], values[-1], min(values), max(values))),
-            sparkline(values),
-            trend.points[-1].commit,
-            trend.points[-1].version,
-        )
-    out.print(table)
+    show(trends_table(trends, metric), console=out)
     for trend in trends:
         for step in trend.steps:
             worse = (step.found.ratio > 1) != metric.larger_is_better
@@ -94,30 +126,82 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
             out.print(
                 Text.assemble(
                     (f"{'worse' if worse else 'better'}: ", "red" if worse else "green"),
-                    f"{trend.series.label}, {metric.title} {step.found.before:.4g} -> "
-                    f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}), first "
-                    f"run {step.execution} of {point.started_at:%Y-%m-%d %H:%M}; "
+                    f"{clean(trend.series.label)}, {metric.title} {step.found.before:.4g} -> "
+                    f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}; drift "
+                    f"floor {step.found.floor:.1%}), first run {step.execution} of "
+                    f"{point.started_at:%Y-%m-%d %H:%M}; "
                     f"changed there: {', '.join(step.changed) or 'neither commit nor versions'}",
                 ),
-                soft_wrap=True,
+                soft_wrap=not out.is_terminal,
             )
+
+
+def trends_table(trends: Sequence[Trend], metric: Metric) -> Table:
+    """A row for each series."""
+    numbers = ("first", "last", "lowest", "highest")
+    table = Table(
+        [
+            Column(_headed(metric), key="cell"),
+            Column("machine", rank=3),
+            Column("runs", rank=3, right=True),
+            Column("points", rank=2, right=True),
+            *(Column(name, rank=2 if name in numbers[2:] else 0, right=True) for name in numbers),
+            Column("history", rank=1),
+            Column("last commit", rank=4),
+            Column("versions", rank=5),
+        ],
+        common={"metric": metric.name},
+    )
+    for trend in trends:
+        values = [point.value for point in trend.points]
+        table.add(
+            trend.series.label,
+            Cell(trend.series.machine_id[:8], trend.series.machine_id),
+            str(sum(len(point.rows) for point in trend.points)),
+            str(len(values)),
+            *(
+                Cell(f"{value:.4g}", value)
+                for value in (values[0], values[-1], min(values), max(values))
+            ),
+            sparkline(values),
+            trend.points[-1].commit,
+            trend.points[-1].version,
+        )
+    return table
 
 
 def print_levels(levels: Sequence[Level], metric: Metric, console: Console | None = None) -> None:
     """One metric by framework version."""
-    from rich.text import Text
+    show(levels_table(levels, metric), console=console or _console())
 
-    table = _table(["cell", "machine", "versions"], [f"{metric.title}", "interval", "runs"])
+
+def levels_table(levels: Sequence[Level], metric: Metric) -> Table:
+    """A row for each cell and version."""
+    table = Table(
+        [
+            Column("cell"),
+            Column("machine", rank=2),
+            Column("versions", key="version"),
+            Column(metric.title, right=True, key="value"),
+            Column("interval", rank=1, right=True),
+            Column("runs", rank=3, right=True),
+        ],
+        common={"metric": metric.name},
+    )
     for level in levels:
-        table.add_row(
-            Text(level.series.label),
-            level.series.machine_id[:8],
+        table.add(
+            level.series.label,
+            Cell(level.series.machine_id[:8], level.series.machine_id),
             level.version,
-            _value(level.interval.value, metric),
+            Cell(_value(level.interval.value, metric), level.interval.value),
             level.interval.words(),
             str(level.runs),
         )
-    (console or _console()).print(table)
+    return table
+
+
+def _headed(metric: Metric) -> str:
+    return f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}"
 
 
 def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
@@ -131,23 +215,19 @@ def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
 
 
 _SHORT = {"Mann-Whitney": "MW", "signed rank": "SR"}
-
-
-def _table(left: Sequence[str], right: Sequence[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(name)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+_SAID: dict[str, str] = {
+    REGRESSED: "Regressed",
+    ERROR: "A run failed",
+    NO_DATA: "No verdict",
+    IMPROVED: "Improved",
+    UNCHANGED: "Unchanged",
+}
 
 
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _LOG_WIDTH, highlight=False)
+    return Console(width=width_of(sys.stdout), highlight=False)
 
 
 def _value(value: float, metric: Metric) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +26,11 @@ from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
 from results.writer import scratch_directory
 
+if TYPE_CHECKING:
+    from results.store import Store
+
 _FORBIDDEN = ("resume", "dry_run")
+HARNESS_SECONDS = 4.0  # of a block, to start both harnesses and read the galaxies
 _RAN = (0, 1)  # statuses of the main command after which rows were stored
 
 
@@ -50,15 +56,18 @@ def asked(options: argparse.Namespace) -> bool:
     )
 
 
-def gate(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
+def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -> int:
     """Run both sides, keep every run in the store, print the verdicts; returns the exit status.
+
+    Args:
+        out: standard output, for the data that --csv and --json ask for.
 
     Raises:
         ValueError: no checkout or interpreter of that name, or run options that cannot be run.
         StoreError: the store cannot be written.
     """
-    from benchmarks.tracking.compare import compare, exit_status, write_json
-    from benchmarks.tracking.console import print_verdicts
+    from benchmarks.tracking.compare import compare, exit_status
+    from benchmarks.tracking.console import tell_verdicts
     from benchmarks.tracking.history import History
     from benchmarks.tracking.identity import check_across
     from results.store import Store
@@ -74,6 +83,7 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     store.check_writable()
     with scratch_directory() as scratch:
         stores = tuple(Store(scratch / side.name) for side in sides)
+        print(announced(options.run, options.processes, store), flush=True)
         try:
             interleave(sides, stores, options.run, options.processes, report=print)
         finally:
@@ -90,10 +100,33 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     judged = compare(
         history, rows[0], rows[1], metrics, store, across=options.across, interleaved=True
     )
-    print_verdicts(judged)
-    if options.json is not None:
-        write_json(judged, options.json)
+    tell_verdicts(judged, options, out)
     return exit_status(judged)
+
+
+def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
+    """What a gate on the spot is going to run, and how long it will take as far as is known.
+
+    The galaxies are prepared once here to find that out, unless only a side's own interpreter can:
+    then the time is not told.
+    """
+    from benchmarks.config.request import Asked
+    from benchmarks.data.cache import OneView
+    from benchmarks.runner.prepare import Preparing
+    from benchmarks.runner.progress import clock
+
+    options = parser().parse_args(list(run_options))
+    suite = requested(options)
+    told = f"gate: {processes} processes of {', '.join(suite.frameworks)} on each of two sides"
+    try:
+        with scratch_directory() as scratch:
+            preparing = Preparing(store, OneView(scratch, None), dry_run=True)
+            prepared = preparing.prepare(Asked(suite))
+    except (ValueError, OSError):  # told by the side that meets it
+        return told
+    once = sum(prepared.estimator.estimate(run).seconds for run in prepared.runs if not run.skip)
+    once += HARNESS_SECONDS * len(suite.frameworks)
+    return f"{told}, two at a time in turns: about {clock(2 * processes * once)} in all"
 
 
 def interleave(
@@ -120,8 +153,11 @@ def interleave(
     for name in _FORBIDDEN:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
+    from benchmarks.runner.progress import clock
+
     frameworks = requested(options).frameworks
     common = _without_interpreters(run_options)
+    began, done, total = time.monotonic(), 0, processes * len(frameworks)
     for block in range(processes):
         for framework in frameworks:
             own = [text for text in options.python if text.partition("=")[0] == framework]
@@ -131,6 +167,10 @@ def interleave(
             for which, seconds in _block(sides, stores, chosen, order).items():
                 told = f"block {block + 1}/{processes} {framework} {sides[which].name}"
                 report(f"{told}: {seconds:.1f} s")
+            done += 1
+            if done < total:
+                left = (time.monotonic() - began) / done * (total - done)
+                report(f"about {clock(left)} left")
 
 
 def _block(

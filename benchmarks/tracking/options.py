@@ -7,6 +7,7 @@ from pathlib import Path
 
 from results import cli
 from results.cli import natural, positive, share
+from results.forms import add_forms
 
 METRICS = (
     "epoch-time",
@@ -16,6 +17,7 @@ METRICS = (
     "accuracy",
     "call-time",
 )
+TO_OUTPUT = Path("-")  # of --json without a file
 GATED = ("epoch-time", "call-time")
 FORMATS = ("github", "bencher", "asv", "tensorboard")
 PROCESSES = 12  # of the selftest's table: see `python -m benchmarks.track selftest`
@@ -68,15 +70,16 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the figures go (default: %(default)s)",
     )
+    add_forms(history)
     history.add_argument(
         "--no-figure", dest="figure", action="store_const", const=None, help="print only"
     )
     history.add_argument(
         "--minimum-segment",
         type=positive,
-        default=4,
+        default=6,
         metavar="POINTS",
-        help="points that a level has to last (default: %(default)s)",
+        help="points that a level has to last, at least 4 (default: %(default)s)",
     )
     history.add_argument(
         "--minimum-size",
@@ -203,7 +206,15 @@ def _add_judging(to: argparse.ArgumentParser) -> None:
         help="what counts as a change, as in epoch-time=5%% or peak-memory=3%%,16",
     )
     to.add_argument(
-        "--json", type=Path, metavar="FILE", help="the verdicts as JSON too, for other programs"
+        "--json",
+        type=Path,
+        nargs="?",
+        const=TO_OUTPUT,
+        metavar="FILE",
+        help="the verdicts as JSON, for programs: in a file as well, or alone on standard output",
+    )
+    to.add_argument(
+        "--csv", action="store_true", help="the verdicts as CSV, alone on standard output"
     )
     to.add_argument(
         "--across",

@@ -111,32 +111,50 @@ def convert(recipe: Recipe, source: Path, output: Path) -> str:
         FileNotFoundError, ValueError, OSError: files that are missing or wrong; the message names
             them and says where to get them.
     """
-    if output.exists():
-        raise FileExistsError(f"{output}: is there already; remove it, or name another --output")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output.parent}: no such directory to write {output.name} in")
+    check_output(output)
     galaxies = recipe.read(source)
-    count, height, width, channels = galaxies.images.shape
-    import h5py
-
-    from datasets.galaxy_file import content_sha256
-
-    sha256 = content_sha256(galaxies.images, galaxies.labels)
-    try:
-        with whole_file(output) as whole, h5py.File(whole, "w") as file:
-            chunks = (min(_CHUNK, count), height, width, channels)
-            file.create_dataset("images", data=galaxies.images, chunks=chunks, compression="gzip")
-            file["ans"] = galaxies.labels
-            file["ans"].attrs["class_names"] = galaxies.class_names
-            for column, values in galaxies.columns.items():
-                file[column] = values
-            file.attrs.update(
-                source=recipe.source, recipe=recipe.name, content_sha256=sha256, decoder=decoder()
-            )
-    except OSError as error:
-        raise OSError(f"{output}: cannot be written ({error.strerror or error})") from error
+    count, height, width, _ = galaxies.images.shape
+    about = {"source": recipe.source, "recipe": recipe.name, "decoder": decoder()}
+    sha256 = write(galaxies, output, about)
     return (
         f"{output}: {count:,} galaxies of {height}x{width} pixels in "
         f"{len(galaxies.class_names)} classes\n"
         f"content SHA-256 {sha256}: {recipe.published.compared_with(galaxies, sha256)}"
     )
+
+
+def check_output(output: Path) -> None:
+    """Raise FileExistsError or FileNotFoundError where a file cannot be made there."""
+    if output.exists():
+        raise FileExistsError(f"{output}: is there already; remove it, or name another --output")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"{output.parent}: no such directory to write {output.name} in")
+
+
+def write(galaxies: Galaxies, output: Path, about: Mapping[str, str]) -> str:
+    """Write galaxies as a file, whole or not at all; returns the SHA-256 of their content.
+
+    Args:
+        about: attributes of the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import h5py
+
+    from datasets.galaxy_file import content_sha256
+
+    count, *shape = galaxies.images.shape
+    sha256 = content_sha256(galaxies.images, galaxies.labels)
+    try:
+        with whole_file(output) as whole, h5py.File(whole, "w") as file:
+            chunks = (min(_CHUNK, count), *shape)
+            file.create_dataset("images", data=galaxies.images, chunks=chunks, compression="gzip")
+            file["ans"] = galaxies.labels
+            file["ans"].attrs["class_names"] = galaxies.class_names
+            for column, values in galaxies.columns.items():
+                file[column] = values
+            file.attrs.update({**about, "content_sha256": sha256})
+    except OSError as error:
+        raise OSError(f"{output}: cannot be written ({error.strerror or error})") from error
+    return sha256

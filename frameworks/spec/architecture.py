@@ -78,6 +78,8 @@ __all__ = [
     "parse",
 ]
 
+MOST_LAYERS = 10_000
+MOST_DEPTH = 16  # blocks within blocks
 DIRECTORY = Path(__file__).parents[1] / "architectures"
 
 
@@ -187,6 +189,8 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
     layers = table.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
+    if len(layers) > MOST_LAYERS:
+        raise SpecificationError(f"{origin}: {len(layers):,} layers; at most {MOST_LAYERS:,}.")
     layers = [
         _checked_keys(layer, str(place), origin) for place, layer in enumerate(layers, start=1)
     ]
@@ -206,6 +210,8 @@ def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
     """The table of a layer, in our words, after its type and fields are checked: unknown ones are
     named with the near miss, before msgspec sees the table."""
     where = f"{origin}: layer {place}"
+    if place.count(".") > 2 * MOST_DEPTH:
+        raise SpecificationError(f"{where}: blocks within blocks, at most {MOST_DEPTH} deep.")
     if not isinstance(layer, dict):
         raise SpecificationError(f"{where}: expected a table, got {type(layer).__name__}.")
     kind = layer.get("type")

@@ -30,6 +30,7 @@ from frameworks.spec.layers import (
 from frameworks.spec.reading import SpecificationError
 
 _PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
+MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
 _COUNTS = ("filters", "kernel", "stride", "size", "units", "dilation", "groups")
 
 
@@ -86,6 +87,8 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(number, int) and number < 1 for number in numbers):
             fail(field, f"is {_written(value)}; must be at least 1.")
+        if any(isinstance(number, int) and number > MOST for number in numbers):
+            fail(field, f"is {_written(value)}; must be at most {MOST:,}.")
     if isinstance(layer, Conv) and max(pair(layer.stride)) > 1 < max(pair(layer.dilation)):
         fail("dilation", "goes with stride = 1 alone: Keras has no strided dilated convolution.")
     padding = getattr(layer, "padding", "valid")
@@ -93,6 +96,8 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         sides = [n for side in _sides(padding) for n in side]
         if min(sides) < 0:
             fail("padding", f"is {_written(padding)}; must be at least 0.")
+        if max(sides) > MOST:
+            fail("padding", f"is {_written(padding)}; must be at most {MOST:,}.")
         if isinstance(layer, MaxPool | AveragePool):
             size = pair(layer.size)
             if any(max(s) > n // 2 for s, n in zip(_sides(padding), size, strict=True)):

@@ -163,11 +163,11 @@ def _why_not(path: Path, text: str) -> str:
         start = file.read(512)
     head = start.lstrip()[:64].lower()
     if not start:
-        return "is empty; get it again"
+        return "not an HDF5 file: it is empty; get it again"
     if start.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS, not the file; get the file with: git lfs pull"
+        return "not an HDF5 file but a pointer of Git LFS; get the file with: git lfs pull"
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "is a web page, not an HDF5 file: the download was refused; get it again"
+        return "not an HDF5 file but a web page: the download was refused; get it again"
     if "truncated" in text:
         return "truncated: its end is missing; get it again"
     if start.startswith(_SIGNATURE):

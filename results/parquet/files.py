@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from results import writer
+from results.names import printable
 
 _EARLIER = ".tmp-"  # began the names of what earlier versions had not finished; they held no lock
 _STALE_SECONDS = 24 * 3600
@@ -32,7 +33,7 @@ def damage_on_stderr() -> Iterator[None]:
     """Print a warning of a damaged file as one plain line, for the commands."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {printable(message)}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DamagedFileWarning)

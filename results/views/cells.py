@@ -15,11 +15,11 @@ from typing import Any, get_args
 import pandas as pd
 
 from results.stats.comparison import Comparison, compare, log_ratios
-from results.stats.intervals import ENOUGH, Interval, median_of_medians
+from results.stats.intervals import ENOUGH, Interval
 from results.stats.noise import noise_floor
 from results.task import as_text
 from results.views.columns import json_object
-from results.views.estimates import processes
+from results.views.estimates import epoch_time
 from results.views.looks import Look, ordered
 from results.views.views import Frames, Panel, View
 from results.vocabulary import Precision, Tuning
@@ -73,7 +73,7 @@ class Cell:
     @cached_property
     def epoch_seconds(self) -> Interval:
         """Median of the processes' medians with its interval or range."""
-        return median_of_medians(processes(self.epochs, self.runs))
+        return epoch_time(self.runs, self.epochs)
 
     @property
     def images_per_second(self) -> Interval:
@@ -268,7 +268,9 @@ def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | No
         look=view.looks[framework],
         runs=runs,
         control=controls,
-        epochs=frames.epochs[frames.epochs["execution_id"].isin(ids)],
+        epochs=frames.epochs
+        if frames.epochs.empty
+        else frames.epochs[frames.epochs["execution_id"].isin(ids)],
         refusal=panel.refusal,
     )
 

@@ -201,12 +201,19 @@ class Frames:
         return replace(self, runs=kept[0], controls=kept[1])
 
     @classmethod
-    def of_runs(cls, runs: pd.DataFrame) -> "Frames":
-        """Frames of the executions that count (`latest_rows`), without epochs and predictions."""
-        rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
-        latest = runs.iloc[rows].sort_values("started_at", kind="stable")
-        own, controls = _parted(_named(latest))
-        return cls(own, pd.DataFrame(), pd.DataFrame(), [], controls=controls)
+    def of_runs(cls, runs: pd.DataFrame, found: pd.DataFrame | None = None) -> "Frames":
+        """Frames of the executions that count (`latest`), without epochs and predictions.
+
+        Args:
+            runs: rows of `Store.runs`, of every execution where history is to be asked.
+            found: what the ladder found (`findings.read`).
+        """
+        own, controls = _parted(_named(latest(runs)))
+        climbed = pd.DataFrame() if found is None else found
+        history = runs.reindex(columns=list(HISTORY))
+        return cls(
+            own, pd.DataFrame(), pd.DataFrame(), [], climbed, controls=controls, history=history
+        )
 
     @cached_property
     def looks(self) -> dict[str, Look]:
@@ -252,6 +259,13 @@ class Frames:
     def finished_views(self) -> list[View]:
         """The views with finished runs, of their panels those with finished runs."""
         return [view for one in self.views if (view := one.finished) is not None]
+
+
+def latest(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each run and machine the execution that counts, by time: the last that ended ok, or where
+    none did, the last."""
+    rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
+    return runs.iloc[rows].sort_values("started_at", kind="stable")
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +80,7 @@ def test_what_is_slow_is_not_tried_at_a_larger_size(monkeypatch) -> None:
 
 def test_a_library_that_cannot_measure_is_named_and_the_rest_go_on(monkeypatch) -> None:
     monkeypatch.setitem(collecting.LIBRARIES, "no_such_library", "torch")
-    good = msgspec.to_builtins(sample("torch", 5.0))
+    good = sample("torch", 5.0)
 
     def ask(module: str, arguments: list[str], *_: object, **__: object) -> tuple[list, str]:
         assert "tf32" not in arguments, "there is none on a CPU"
@@ -108,7 +107,7 @@ def test_the_library_of_another_interpreter_is_measured_by_that_interpreter(monk
     rates = {"": 5.0, "old/bin/python": 9.0}
 
     def ask(module: str, arguments: list[str], *_: object, python: str, **__: object) -> tuple:
-        found = msgspec.to_builtins(sample(arguments[0], rates[python]))
+        found = sample(arguments[0], rates[python])
         return ([], "no jax") if arguments[0] == "jax" else ([found], "")
 
     monkeypatch.setattr(collecting, "ask", ask)

@@ -55,6 +55,21 @@ def test_cpus_are_cut_to_the_quota(monkeypatch, quota: str, expected: int) -> No
     assert len(machine.usable_cpus()) == expected
 
 
+@pytest.mark.parametrize(
+    ("groups", "file"),
+    [
+        ("0::/user/job\n", "/sys/fs/cgroup/user/memory.max"),
+        ("4:memory:/a/b\n0::/\n", "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes"),
+        ("", "/sys/fs/cgroup/memory.max"),
+    ],
+)
+def test_memory_is_cut_to_the_limit_of_any_group(monkeypatch, groups: str, file: str) -> None:
+    files = {"/proc/self/cgroup": groups, file: "123456789"}
+    monkeypatch.setattr(machine, "_read", lambda path: files.get(path, ""))
+    assert machine.memory_bytes() == 123456789
+    assert machine.device_memory_bytes("cpu") == 123456789
+
+
 def test_a_hidden_gpu_is_none(monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert machine.gpus() == []

@@ -53,7 +53,8 @@ def test_a_file_of_ones_own(write: Callable[..., Path]) -> None:
     assert data.labels.dtype == np.int64
     assert data.class_names == ("class 0", "class 1", "class 2")
     assert (data.label_view, data.channels, data.groups) == ("native", "rgb", None)
-    assert data.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert data.sha256 == galaxy_file.content_sha256(IMAGES, LABELS)
+    assert data.file_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert "mine.h5" in data.source
 
 
@@ -167,7 +168,8 @@ def test_a_part_of_the_demo_galaxies_is_that_part_of_them() -> None:
 
 
 def test_galaxy10_groups_need_ten_classes(write: Callable[..., Path]) -> None:
-    ten = write("ten.h5", ans=np.arange(24) % 10)
+    names = {"class_names": [name.upper() for name in GALAXY10]}
+    ten = write("ten.h5", names, ans=np.arange(24) % 10)
     assert catalog.load(ten, labels="4way").class_names == ("E", "S0", "Sp", "Irr")
     with pytest.raises(ValueError, match=r"mine.h5: labels '4way' group the ten classes"):
         catalog.load(write(), labels="4way")
@@ -175,6 +177,7 @@ def test_galaxy10_groups_need_ten_classes(write: Callable[..., Path]) -> None:
 
 def test_memory_is_bounded_by_what_is_kept(write: Callable[..., Path]) -> None:
     pictures = np.zeros((600, 256, 256, 3), np.uint8)
+    pictures[:, 0, 0] = np.arange(600)[:, None] % 200 + 2
     path = write(images=pictures, ans=np.arange(600) % 2)
     size = pictures.nbytes
     del pictures

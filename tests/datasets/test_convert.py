@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     rows = [f"{name}   {t}  0  2 0.5\n" for name, t in zip(NAMES, TYPES, strict=True)]
     (inner / ATTRIBUTES).write_text("# PGCname T T_inf\n#\n" + "".join(rows))
     for number, name in enumerate(NAMES):
-        Image.new("RGB", (88, 88), (40 * number, 0, 0)).save(inner / f"{name}.jpg")
+        Image.new("RGB", (88, 88), (40 * number, 20 * number + 9, 0)).save(inner / f"{name}.jpg")
     return tmp_path / "public"
 
 

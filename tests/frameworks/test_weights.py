@@ -207,7 +207,7 @@ def test_weights_survive_a_file(tmp_path, dtype):
 def test_a_pickle_in_a_weights_file_is_not_opened(tmp_path):
     path = tmp_path / "weights.npz"
     np.savez(path, kernel=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="weights.npz: .*Python objects"):
+    with pytest.raises(ValueError, match=r"weights\.npz: .*Python objects"):
         weights.load(path)
 
 

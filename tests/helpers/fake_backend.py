@@ -216,6 +216,22 @@ class OrphaningBackend(FakeBackend):
         raise RuntimeError(f"helper {helper.pid}")
 
 
+class DaemonBackend(FakeBackend):
+    """Leaves a daemon behind: forked twice, in a session of its own."""
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        if not os.fork():
+            os.setsid()
+            if not os.fork():
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        time.sleep(0.05)  # so that there is time to be killed in
+        return super().train_epoch(epoch)
+
+
 class NumberedBackend(FakeBackend):
     """Names its device by a number, which the column has no place for."""
 
@@ -292,6 +308,7 @@ class Fakes:
     orphans = _fake("fake-orphans", "OrphaningBackend")
     still = _fake("fake-still", "StillBackend")
     slow = _fake("fake-slow", "SlowBackend")
+    daemon = _fake("fake-daemon", "DaemonBackend")
     numbered = _fake("fake-numbered", "NumberedBackend")
     cpu_only = _fake("fake-cpu-only", "CpuOnlyBackend")
     oracle = reference()

@@ -1,14 +1,12 @@
 """Runs that stopped early or were tested with earlier weights: table, curves, names."""
 
-import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
-from report.console import summary_table
+from report.console import summary
 from report.endings import ending
 from report.sections import curves, provenance, tables
 from results.store import Store
@@ -69,9 +67,7 @@ def test_endings(trained, tested, words) -> None:
 
 
 def test_the_terminal_says_it_too(store: Store) -> None:
-    console = Console(width=180, record=True, file=io.StringIO())
-    console.print(summary_table(store.runs(latest=True)))
-    text = console.export_text()
+    text = "\n".join(words for words, _ in summary(Frames.of_runs(store.runs())).notes)
     assert "torch: stopped after 4 to 9 of 9 epochs; tested epoch 4 to 5." in text
     assert "jax: stopped" not in text
 

@@ -1,7 +1,6 @@
 """The whole report: what is written, what it says, and how it refuses."""
 
 import html.parser
-import io
 import re
 import subprocess
 import sys
@@ -10,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from report import page
 from report.__main__ import main
-from report.console import summary_table
+from report.console import summary
 from results.store import Store
 from results.views.views import Frames
 from tests.conftest import ROOT
@@ -185,7 +183,7 @@ def test_a_run_with_hardly_anything_known(tmp_path: Path) -> None:
     store.append({"run_id": "c", "execution_id": "d", "status": "error"})
     written = page.write(store, tmp_path / "out")
     assert written.page.exists()
-    Console(file=io.StringIO()).print(summary_table(store.runs()))
+    assert summary(Frames.of_runs(store.runs())).tables
 
 
 def test_diverged_runs_are_in_no_mean(tmp_path: Path) -> None:
@@ -233,21 +231,6 @@ def test_a_damaged_file_is_named_and_the_rest_is_drawn(
     bad.write_bytes(b"PAR1")
     assert main(["--store", str(store.path), "--output", str(tmp_path / "out")]) == 0
     assert bad.name in capsys.readouterr().err
-
-
-def test_console_summary(tmp_path: Path) -> None:
-    store = fill(Store(tmp_path / "runs"), seeds=[0, 1], epochs=2)
-    store.append(*synthetic_run("keras", "c2", 0, epochs=2, execution=1, test_accuracy=0.0))
-    target = io.StringIO()
-    Console(file=target, width=200).print(summary_table(store.runs()))
-    printed = target.getvalue()
-    rows = [line for line in printed.splitlines() if line.startswith(("c2", "unam"))]
-    assert len(rows) == 6
-    assert "1 of 2" in next(row for row in rows if row.startswith("c2") and "jax" in row)
-    accuracy = synthetic_run("keras", "c2", 1, epochs=2)[0]["test_accuracy"]
-    assert f"{accuracy / 2:.3f}" in rows[0], "the latest execution is what counts"
-    assert "DEMO" in printed
-    assert "timeout: jax c2 seed 1: no result after 600 s" in printed
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -32,7 +32,8 @@ def test_four_questions_in_order_each_with_its_evidence(tmp_path) -> None:
 
 def test_the_network_is_the_same_to_what_the_check_has_shown(tmp_path) -> None:
     extra = {
-        "parity": {
+        "network_check": {
+            "passed": True,
             "rungs": ["R1", "R2", "R5a"],
             "precision": "float64",
             "value": 3e-14,
@@ -40,7 +41,7 @@ def test_the_network_is_the_same_to_what_the_check_has_shown(tmp_path) -> None:
             "share": 0.03,
         }
     }
-    found = told(one_network(tmp_path, parity_checked=True, extra=extra))["Same network?"]
+    found = told(one_network(tmp_path, extra=extra))["Same network?"]
     assert found.verdict == "yes"
     assert "R1, R2 and R5a, float64" in found.sentence
     assert "3e-14 of 1e-12 allowed" in found.sentence
@@ -105,7 +106,7 @@ def test_many_seeds_decide_the_accuracy(tmp_path, shift, verdict, begins) -> Non
 
 def test_one_process_each_is_not_for_quoting(tmp_path) -> None:
     found = told(one_network(tmp_path))["Which is faster?"]
-    assert found.sentence.startswith("No verdict: parity of ")
+    assert found.sentence.startswith("No verdict: one process of each seed")
     assert "not for quoting" in found.sentence
     assert "Keras (TensorFlow)" in found.sentence
 
@@ -115,7 +116,7 @@ def test_a_speed_session_names_the_faster_with_its_ratio(tmp_path) -> None:
         one for one in answers(Frames.load(fill_speed(Store(tmp_path)))) if "faster" in one.question
     ]
     assert [one.verdict for one in found] == ["Keras (TensorFlow)"] * 2
-    assert all("of PyTorch's time" in one.sentence for one in found)
+    assert all("of the time of PyTorch" in one.sentence for one in found)
     assert all(one.about for one in found)  # tuned and idiomatic are told apart
 
 
@@ -148,7 +149,7 @@ def test_what_is_left_out_is_counted(tmp_path) -> None:
     store = fill(Store(tmp_path), architectures=networks, seeds=(0,), failures=False)
     found = answers(Frames.load(store))
     assert found[-1].sentence.startswith("2 further networks and settings")
-    assert {one.about.partition(";")[0] for one in found[:-1]} == set(networks[:3])
+    assert {one.about for one in found[:-1]} == set(networks[:3])
 
 
 def test_a_store_of_failed_runs_says_so(tmp_path) -> None:

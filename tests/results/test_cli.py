@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_ctrl_c_is_status_130() -> None:
 
 def test_signals_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(cli.Terminated), cli.signals_raise():
+    with pytest.raises(cli.Interrupted), cli.signals_raise():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -132,3 +133,34 @@ def test_bad_input_is_told_in_its_own_words(
 
     assert cli.run(fails) == cli.BAD_INPUT
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (int, "1_000", "'1_000' is not a whole number"),
+        (int, "٣", "is not a whole number"),
+        (int, "９", "is not a whole number"),
+        (int, "9223372036854775808", "is too large; at most 9,223,372,036,854,775,807"),
+        (int, "9" * 5000, "...' is too large"),
+        (cli.natural, "1" * 30, "is too large"),
+        (cli.positive, "1000000000", "is too large; at most 1,000,000"),
+        (float, "nan", "'nan' is not a number"),
+        (float, "1e999", "is too large; at most a float holds"),
+        (cli.seconds, "inf", "'inf' is not a number of seconds"),
+        (float, "1_0.5", "is not a number"),
+        (cli.share, "\x1b[31m", "'\\x1b[31m' is not a number"),
+        (Path, "", "'' names no file and no directory"),
+    ],
+)
+def test_numbers_and_paths_of_every_option(
+    kind: type, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = cli.parser("benchmarks.track", "For the tests.")
+    line.add_subparsers().add_parser("x").add_argument("--value", type=kind)
+    with pytest.raises(SystemExit) as end:
+        line.parse_args(["x", f"--value={text}"])
+    errors = capsys.readouterr().err
+    assert end.value.code == cli.BAD_INPUT
+    assert message in errors
+    assert len(errors) < 300

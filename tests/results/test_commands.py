@@ -17,7 +17,8 @@ from tests.helpers.factory import fill, synthetic_run
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("COLUMNS", "220")  # a line holds all that is known of a run
     return fill(Store(tmp_path / "runs"), seeds=[0, 1])
 
 
@@ -25,9 +26,16 @@ def run(store: Store, *arguments: str) -> int:
     return main([*arguments, "--store", str(store.path)])
 
 
+def table_of(printed: str) -> list[str]:
+    """The lines below the answers."""
+    answers, _, table = printed.partition("\n\n")
+    assert answers.startswith("Same network?")
+    return table.splitlines()
+
+
 def test_show_has_a_line_for_each_run(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(store, "show") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = table_of(capsys.readouterr().out)
     assert "dataset demo" in lines[0]
     assert len(lines) == 2 + 12
     runs = store.runs()
@@ -42,9 +50,9 @@ def test_show_has_a_line_for_each_run(store: Store, capsys: pytest.CaptureFixtur
 def test_show_latest_or_all(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     store.append(*synthetic_run(execution=1))
     run(store, "show")
-    assert len(capsys.readouterr().out.splitlines()) == 2 + 12
+    assert len(table_of(capsys.readouterr().out)) == 2 + 12
     run(store, "show", "--all")
-    assert len(capsys.readouterr().out.splitlines()) == 2 + 13
+    assert len(table_of(capsys.readouterr().out)) == 2 + 13
 
 
 def test_settings_that_vary_become_columns(
@@ -52,10 +60,40 @@ def test_settings_that_vary_become_columns(
 ) -> None:
     store.append(*synthetic_run(parity="native"))
     run(store, "show")
-    lines = capsys.readouterr().out.splitlines()
+    lines = table_of(capsys.readouterr().out)
     assert "parity" not in lines[0]
     assert "parity" in lines[1]
     assert sum("native" in line for line in lines[2:]) == 1
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "200"])
+def test_the_answer_survives_a_narrow_terminal(
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    store.append(*synthetic_run(architecture="n" * 400, class_names=["x\x1b[31m[/red]"] * 10))
+    assert run(store, "show") == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= int(columns)
+    for row in store.runs(latest=True).dropna(subset=["test_accuracy"]).to_dict("records"):
+        assert f"{row['test_accuracy']:.4f}" in printed
+        assert f"{row['epoch_seconds_median']:.3g}" in printed
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_show_for_programs_is_data_alone(
+    store: Store, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    assert run(store, "show", f"--{form}") == 0
+    printed = capsys.readouterr().out
+    rows = json.loads(printed) if form == "json" else pd.read_csv(io.StringIO(printed))
+    assert len(rows) == 12
+    run_id = store.runs()["run_id"].iloc[0]
+    assert run(store, "show", run_id, f"--{form}") == 0
+    assert run_id in capsys.readouterr().out
 
 
 def test_show_one_run(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """A signal at any import of a command: one line, the status 128 + signal, no traceback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,7 +76,9 @@ def test_a_signal_at_any_import(
         if status in (cli.OK, cli.BAD_INPUT):  # it had ended before
             assert number > 100
             break
-        assert (status, told) == (128 + sent, "interrupted\n"), f"at import {number}"
+        assert status == 128 + sent, f"at import {number}: {told}"
+        (line,) = told.splitlines()
+        assert re.match(r"interrupted($|; .* kept)", line)
 
 
 def test_a_signal_that_is_dropped_in_a_destructor_comes_again(
@@ -146,3 +149,16 @@ def test_an_ignored_signal_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_within_an_exec_is_status_130() -> None:
+    code = """
+import os, signal, sys
+from results import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(cli.run(lambda: exec("os.kill(os.getpid(), signal.SIGINT)")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

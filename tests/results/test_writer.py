@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -178,3 +179,38 @@ def test_a_directory_takes_the_place_of_all_that_was_there(
         raise RuntimeError
     assert os.listdir(target) == ["second"]
     assert unfinished(tmp_path) == []
+
+
+# Who else of the product opens a file to write, and why nobody reads a half of it.
+_IN_SCRATCH = "in a scratch directory, or in one that gets its name when it is whole"
+WRITERS = {
+    "results/writer.py": "the one way",
+    "datasets/download.py": "NAME.part, which goes on where it broke off; its hash is checked",
+    "benchmarks/fidelity/kills/plain_run.py": _IN_SCRATCH,
+    "benchmarks/fidelity/measure/__main__.py": _IN_SCRATCH,
+    "benchmarks/fidelity/measure/collect.py": _IN_SCRATCH,
+    "benchmarks/fidelity/climb.py": _IN_SCRATCH,
+    "benchmarks/models/maps_worker.py": _IN_SCRATCH,
+    "benchmarks/models/saved.py": _IN_SCRATCH,
+    "benchmarks/process/launch.py": _IN_SCRATCH,
+    "benchmarks/tracking/selftest/real.py": "a line after another; it goes on where it broke off",
+    "frameworks/flax/backend.py": _IN_SCRATCH,
+    "frameworks/torch/backend.py": _IN_SCRATCH,
+    "frameworks/spec/weights.py": _IN_SCRATCH,
+    "galaxy_benchmark/api.py": _IN_SCRATCH,
+}
+_WRITES = re.compile(
+    r"\.write_(text|bytes)\(|open\([^()\n]*[\"'][wax]b?\+?[\"']|\bos\.(replace|rename)\("
+    r"|\.rename\(|\bTemporaryDirectory\(|\bmk(d|s)temp\(|\bNamedTemporaryFile\("
+)
+
+
+def test_nothing_else_of_the_product_writes_a_file() -> None:
+    folders = ("benchmarks", "datasets", "frameworks", "galaxy_benchmark", "results")
+    found = {
+        str(file.relative_to(ROOT))
+        for folder in folders
+        for file in (ROOT / folder).rglob("*.py")
+        if _WRITES.search(file.read_text(encoding="utf-8"))
+    }
+    assert found <= set(WRITERS), "write with results.writer, or say here why not"

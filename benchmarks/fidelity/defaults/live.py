@@ -70,6 +70,13 @@ class Reading:
     reason: str = ""
 
 
+class _Told(msgspec.Struct):
+    """What the process of one framework tells."""
+
+    versions: dict[str, str]
+    answers: dict[str, Answer | int]  # a whole number stays one
+
+
 @dataclass(frozen=True)
 class Row:
     """One field: the answer of each framework that was read, by name, and the project's value."""
@@ -92,10 +99,12 @@ def read(names: Iterable[str] = tuple(PROBES), *, timeout: float = 600.0) -> lis
 def _read(name: str, timeout: float) -> Reading:
     if missing := framework(name).missing_packages():
         return Reading(name, reason=f"not installed: {', '.join(missing)}")
-    found, reason = ask("benchmarks.fidelity.defaults.live", [name], name, limit=timeout)
+    found, reason = ask(
+        "benchmarks.fidelity.defaults.live", [name], name, limit=timeout, answer=_Told
+    )
     if reason or not found:
         return Reading(name, reason=reason or "no answer")
-    return Reading(name, found[0]["versions"], found[0]["answers"])
+    return Reading(name, found[0].versions, found[0].answers)
 
 
 def table(readings: Iterable[Reading] | None = None) -> list[Row]:

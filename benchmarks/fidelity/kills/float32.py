@@ -6,7 +6,6 @@ loose beside float64's, and R5c's is a measured one.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,18 +66,17 @@ class Float32Kill:
 
 
 def float32_kills(
-    directory: Path | None = None, mutants: Iterable[str] = FAULTS, *, timeout: float = 3600.0
+    directory: Path, mutants: Iterable[str] = FAULTS, *, timeout: float = 3600.0
 ) -> list[Float32Kill]:
     """Each framework without a fault, and with each of its own, through R5b and R5c on one small
     network."""
-    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-float32-"))
     faults: dict[str, list[str]] = {}
     for name in mutants:
         faults.setdefault(MUTANTS[name].framework, [""]).append(name)
     kills = []
     for framework, mine in faults.items():
         for fault in mine:
-            folder = base / f"{framework}-{fault or 'sound'}"
+            folder = directory / f"{framework}-{fault or 'sound'}"
             found = [
                 *_smooth(framework, fault, folder / "smooth", timeout),
                 *_noise(framework, fault, folder / "noise", timeout),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -22,7 +21,6 @@ from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
 
 RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d")
-FAITHFUL = Mutant("", "", "none", "", ())
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def _climb(tuning: Tuning) -> tuple[Case, ...]:
 
 def cases(mutant: Mutant) -> list[Case]:
     """Those of the default climb that are to kill a mutant, without its fault."""
-    return [case for case in _climb(mutant.tuning) if case.name.startswith(mutant.cases)]
+    return [case for case in _climb(mutant.tuning) if case.name.startswith(mutant.put_through)]
 
 
 def faulty(mutant: Mutant) -> list[Case]:
@@ -76,7 +74,7 @@ def faulty(mutant: Mutant) -> list[Case]:
 
 
 def kill_matrix(
-    directory: Path | None = None,
+    directory: Path,
     mutants: Iterable[str] | None = None,
     *,
     timeout: float = 3600.0,
@@ -86,14 +84,13 @@ def kill_matrix(
     """Each framework and tuning without a fault, then each mutant, against the float64 reference.
 
     Args:
-        directory: receives the arrays; a temporary one when None.
+        directory: receives the arrays; created if need be.
         mutants: names; all by default.
         timeout: seconds without a case done, after which a process is killed.
         parallel: processes at a time.
         done: is told the framework and the name of each case that is done, from threads.
     """
     chosen = [MUTANTS[name] for name in (MUTANTS if mutants is None else mutants)]
-    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-mutants-"))
     sound: dict[str, dict[str, Case]] = {}
     asked: dict[str, list[Case]] = {}
     for mutant in chosen:
@@ -102,13 +99,24 @@ def kill_matrix(
         asked.setdefault(mutant.framework, []).extend(faulty(mutant))
     controls = {name: case for mine in sound.values() for name, case in mine.items()}
     how = {"timeout": timeout, "parallel": parallel, "done": done}
-    traces = collect([REFERENCE], list(controls.values()), base, **how)  # type: ignore[arg-type]
+    traces = collect([REFERENCE], list(controls.values()), directory, **how)  # type: ignore[arg-type]
     for framework, mine in sound.items():
         every = [*mine.values(), *asked[framework]]
-        traces |= collect([framework], every, base, **how)  # type: ignore[arg-type]
+        traces |= collect([framework], every, directory, **how)  # type: ignore[arg-type]
+    judged = {
+        (framework, name): _findings(traces, framework, case, name)
+        for framework, mine in sound.items()
+        for name, case in mine.items()
+    }
     return [
-        *(_control(framework, list(mine.values()), traces) for framework, mine in sound.items()),
-        *(_kill(mutant, traces) for mutant in chosen),
+        *(
+            _control(framework, [judged[framework, name] for name in mine])
+            for framework, mine in sound.items()
+        ),
+        *(
+            _kill(mutant, traces, [judged[mutant.framework, case.name] for case in cases(mutant)])
+            for mutant in chosen
+        ),
     ]
 
 
@@ -116,8 +124,9 @@ def _findings(traces: Traces, framework: str, sound: Case, name: str) -> list[Fi
     return judge_pair(Pair(sound, traces[framework, name], traces[REFERENCE, sound.name]))
 
 
-def _control(framework: str, sound: Sequence[Case], traces: Traces) -> Kill:
-    found = [f for case in sound for f in _findings(traces, framework, case, case.name)]
+def _control(framework: str, judged: Sequence[list[Finding]]) -> Kill:
+    """A framework without a fault, from the findings of its cases."""
+    found = [finding for findings in judged for finding in findings]
     blank = Kill("", framework, "none")
     if reason := _not_run(found):
         return replace(blank, cause=reason)
@@ -125,11 +134,12 @@ def _control(framework: str, sound: Sequence[Case], traces: Traces) -> Kill:
     return _described(replace(blank, status=status), found)
 
 
-def _kill(mutant: Mutant, traces: Traces) -> Kill:
+def _kill(mutant: Mutant, traces: Traces, judged: Sequence[list[Finding]]) -> Kill:
+    """A mutant; judged: the findings of its cases without the fault."""
     framework = mutant.framework
     blank = Kill(mutant.name, framework, mutant.mistake, mutant.rung)
     sound = cases(mutant)
-    control = [f for case in sound for f in _findings(traces, framework, case, case.name)]
+    control = [finding for findings in judged for finding in findings]
     if reason := _not_run(control):
         return replace(blank, cause=reason)
     if failing := next((f for f in control if f.status == "failed"), None):
@@ -233,9 +243,9 @@ def _shared(kills: Sequence[Kill]) -> list[str]:
 
 def _word(kill: Kill) -> str:
     """The rung that killed it, or what happened instead."""
-    if kill.status in ("killed", "passed"):
+    if kill.status == "killed":
         return kill.rung
-    return f"**{kill.status}**"
+    return "passes" if kill.status == "passed" else f"**{kill.status}**"
 
 
 def _line(cells: Iterable[str]) -> str:

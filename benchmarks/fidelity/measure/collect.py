@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +82,7 @@ TELL_EVERY = 60.0  # seconds
 def collect(
     frameworks: Sequence[str],
     cases: Sequence[Case],
-    directory: Path | None = None,
+    directory: Path,
     *,
     timeout: float = 3600.0,
     parallel: int = 1,
@@ -98,7 +97,7 @@ def collect(
     Args:
         frameworks: names of the registry, or "numpy" for the reference (float64 cases and float32
             ones are both computed in float64 by it).
-        directory: receives the arrays; a temporary one when None (gone when the program ends).
+        directory: receives the arrays; created if need be.
         timeout: seconds without a case done, after which a process is killed.
         parallel: processes at a time; where there are fewer, each one's cases are dealt to several.
         interpreters: of frameworks that do not run in this one, by name.
@@ -106,7 +105,6 @@ def collect(
         asked_of: whether a framework is asked a case; one that is not has no trace of it.
         done: is told the framework and the name of each case that is done, from threads.
     """
-    base = Path(directory or tempfile.mkdtemp(prefix="fidelity-"))
     alike: dict[tuple[Any, ...], dict[str, list[Case]]] = {}
     for name in frameworks:
         for case in cases:
@@ -114,7 +112,7 @@ def collect(
                 alike.setdefault(_process(name, case), {}).setdefault(name, []).append(case)
     hands = max(1, parallel // max(1, sum(map(len, alike.values()))))
     jobs: list[Job] = [
-        (name, dealt, base / "-".join(map(str, (name, *process, hand))))
+        (name, dealt, directory / "-".join(map(str, (name, *process, hand))))
         for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
         for name, mine in alike[process].items()
         for hand in range(hands)

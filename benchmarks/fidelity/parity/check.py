@@ -89,7 +89,7 @@ def check(
     results: dict[Key, Checked] = {}
     for number, (key, run) in enumerate(first.items()):
         tell(f"parity of {_words(run.config)} ({number + 1} of {len(first)})")
-        failed = _failures(_judged(asked[key], run, oracle, scratch / f"configuration{number}"))
+        failed = failures(_judged(asked[key], run, oracle, scratch / f"configuration{number}"))
         results[key] = Checked(not failed, failed)
         for words in failed:
             tell(f"parity not shown: {_words(run.config)}: {words}")
@@ -177,8 +177,8 @@ def _judged(asked: Asked, run: PlannedRun, oracle: _Oracle, directory: Path) -> 
     return findings
 
 
-def _failures(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """The rungs that did not hold, in words."""
+def failures(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The rungs that did not hold, in words; empty when all did."""
     return tuple(
         f"{one.rung} {one.metric}: {one.value:.2g} at {one.where} is beyond {one.bound:.2g}"
         if one.status == "failed"

@@ -27,6 +27,19 @@ _BY_RUNG = {
     "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
     "a step rounds the weights, or a rate (--rate) at which rounding grows",
 }
+# R5d, by the stage that failed first (`measure.lifecycle`).
+_BY_STAGE = {
+    "first": "an epoch in one call: the order of its batches, a chunk's boundary, or the last, "
+    "smaller batch",
+    "second": "the second epoch: a rate of compile time, the first epoch's rows or masks, or "
+    "moments lost in between",
+    "best": "weights put back: one that is left out, running statistics among them",
+    "again": "optimizer state put back: moments, step or rate",
+    "sure": "logits beyond 40: clamped, or a softmax that overflows; or class weights",
+    "fresh": "weights put into a new backend, running statistics among them",
+    "resumed": "a new backend that goes on: moments, step, rate or order",
+}
+_PREDICTED = "predict() by batches: order, training mode, precision, or the last, smaller batch"
 _EPOCH = "the order of the batches, or the last, smaller one: left out, or weighed as a whole one"
 
 
@@ -34,6 +47,10 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
     """A sentence for a failed rung; `where` is as `rungs.Finding` has it."""
     if rung == "R1" and where == "loss":
         return "the loss: mean or sum, softmax twice, clipped probabilities, L2 form, labels"
+    if where.startswith("restored/"):
+        return f"{_PREDICTED}; or a weight that set_weights leaves out"
+    if where == "masks":
+        return "dropout's own random numbers: drawn again in every call, or at another rate"
     if rung == "R1":
         name = where.rsplit("/", 1)[-1]
         kinds = {layer.name: str(layer.__struct_config__.tag) for layer in network.layers}
@@ -49,4 +66,7 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
         return "batch norm: the running mean is not updated, or by another momentum convention"
     if "moving_" in where:
         return "batch norm: momentum convention, or biased or unbiased running variance"
-    return _BY_RUNG.get(rung, "")
+    stage, _, what = where.partition(" ")
+    if what == "logits" and stage in ("first", "second"):
+        return _PREDICTED
+    return _BY_RUNG.get(rung) or _BY_STAGE.get(stage, "")

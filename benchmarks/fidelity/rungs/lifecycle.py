@@ -67,7 +67,6 @@ def lifecycle(pair: Pair) -> list[Finding]:
         for stage, mine, other in stages
         if "logits" in mine
     ]
-    findings.append(pair.worst(RUNG, "test logits, by batches", logits, limit["logits"]))
     for start, names in _ways(pair):
         recorded = [
             (stage, int(mine["state/step"]), part(mine, "weight/"), part(other, "weight/"))
@@ -82,7 +81,11 @@ def lifecycle(pair: Pair) -> list[Finding]:
         for stage, mine, other in trained
         for where, error in optimizer_state(mine, other, dead)
     ]
-    return [*findings, pair.worst(RUNG, "optimizer state", held, limit["weights"])]
+    return [
+        *findings,
+        pair.worst(RUNG, "optimizer state", held, limit["weights"]),
+        pair.worst(RUNG, "test logits, by batches", logits, limit["logits"]),
+    ]
 
 
 def _ways(pair: Pair) -> list[tuple[Weights, tuple[str, ...]]]:

@@ -13,7 +13,7 @@ from results.views.answers.change import since_last_time
 from results.views.answers.network import same_network
 from results.views.answers.speed import faster
 from results.views.cells import benches
-from results.views.views import Frames
+from results.views.views import Frames, Panel, View
 from results.views.words import count
 
 __all__ = ["MOST", "Answer", "answers"]
@@ -46,8 +46,7 @@ def answers(frames: Frames, most: int = MOST) -> list[Answer]:
     ):
         for view, panel in panels[:most]:
             if (answer := ask(view, panel)) is not None:
-                about = f"{panel.name}; {view.title}" if len(panels) > 1 else ""
-                found.append(answer.of(about))
+                found.append(answer.of(_about(frames, view, panel)))
     if len(panels) > most:
         left = count(
             len(panels) - most, "further network or setting", "further networks and settings"
@@ -55,6 +54,14 @@ def answers(frames: Frames, most: int = MOST) -> list[Answer]:
         told = f"{left} in this store: see the tables."
         found.append(Answer("And the others?", "not shown", told, "results"))
     return found
+
+
+def _about(frames: Frames, view: View, panel: Panel) -> str:
+    """As much of network and settings as tells an answer from the others."""
+    views = frames.finished_views
+    if len(views) > 1:
+        return f"{panel.name}; {view.title}"
+    return panel.name if len(views[0].panels) > 1 else ""
 
 
 def _nothing(frames: Frames) -> Answer:

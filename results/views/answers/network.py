@@ -6,14 +6,14 @@ from math import isfinite
 
 import pandas as pd
 
+from results.schema import NETWORK_CHECK
 from results.views.answers.answer import Answer
 from results.views.columns import json_object
 from results.views.numbers import listed
 from results.views.views import Frames, Panel, View
 
 _QUESTION = "Same network?"
-PARITY = "parity"  # the key of `extra` under which the check before the first run is kept
-FAILURES = "parity_failures"
+_FAILURES = "parity_failures"
 
 
 def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
@@ -56,24 +56,27 @@ def _computes(names: list[str]) -> str:
 
 
 def _checked(runs: pd.DataFrame) -> bool | None:
-    """Whether every run's configuration passed the parity check; None where one was not checked."""
+    """Whether every run's configuration passed a check before the first run; None where one was
+    not checked."""
     found = set(runs["parity_checked"].astype(object))
+    found |= {one.get("passed") for one in _networks(runs)}
     if False in found:
         return False
-    return True if found == {True} else None
+    in_float64 = len(_networks(runs)) == len(runs) and len(runs) > 0
+    return True if in_float64 or found == {True} else None
 
 
 def _failures(runs: pd.DataFrame) -> str:
     """The first of what did not hold, in words."""
-    found = [words for extra in _extras(runs) for words in extra.get(FAILURES) or ()]
+    found = [words for extra in _extras(runs) for words in extra.get(_FAILURES) or ()]
+    found += [words for one in _networks(runs) for words in one.get("failures") or ()]
     return str(found[0]) if found else ""
 
 
 def _bound(runs: pd.DataFrame) -> str:
     """To what that is shown: rungs, precision, the error nearest to its bound. Empty for runs
     stored before it was kept."""
-    summaries = [one for extra in _extras(runs) if isinstance(one := extra.get(PARITY), dict)]
-    shares = [one for one in summaries if isfinite(one.get("share", float("nan")))]
+    shares = [one for one in _networks(runs) if isfinite(one.get("share", float("nan")))]
     if not shares:
         return ""
     nearest = max(shares, key=lambda one: one["share"])
@@ -82,6 +85,11 @@ def _bound(runs: pd.DataFrame) -> str:
         f" ({rungs}, {nearest['precision']}: the error nearest to its bound is "
         f"{nearest['value']:.0e} of {nearest['bound']:.0e} allowed)"
     )
+
+
+def _networks(runs: pd.DataFrame) -> list[dict]:
+    """What the check in float64 found, of each run that has it."""
+    return [one for extra in _extras(runs) if isinstance(one := extra.get(NETWORK_CHECK), dict)]
 
 
 def _extras(runs: pd.DataFrame) -> list[dict]:

@@ -15,6 +15,9 @@ from results.views.views import Panel, View
 _QUESTION = "Which is faster?"
 _NAMED = 5  # frameworks whose times a sentence holds
 _QUOTABLE = 2  # processes of one seed below which a speed is not for quoting
+_ONE_PROCESS = (
+    "one process of each seed is not for quoting; python -m benchmarks.run --suite speed takes six"
+)
 
 
 def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
@@ -34,10 +37,12 @@ def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
         return Answer("How fast?", "one framework", took, "speed")
     first = cells[0]
     found = [(other, bench.compared(first, other)) for other in cells[1:]]
-    quoting = "" if _processes(cells) >= _QUOTABLE else " One process each: not for quoting."
+    quotable = _processes(cells) >= _QUOTABLE
     sure = [(other, one) for other, one in found if one.verdict in (FASTER, SLOWER)]
     if len(sure) == len(found):
-        ratios = "; ".join(f"{_ratio(one)} of {other.look.name}'s time" for other, one in found)
+        ratios = "; ".join(
+            f"{_ratio(one)} of the time of {other.look.name}" for other, one in found
+        )
         told = f"{first.look.name}: its epochs take {ratios}. {took}"
         return Answer(_QUESTION, first.look.name, told, "benches")
     if sure:
@@ -50,10 +55,11 @@ def faster(benches: Sequence[Bench], view: View, panel: Panel) -> Answer | None:
         )
         return Answer(_QUESTION, "in part", told, "benches")
     other, nearest = found[-1]
-    told = f"No verdict: {nearest.reason or nearest.verdict}."
+    why = nearest.reason or nearest.verdict if quotable else _ONE_PROCESS
+    told = f"No verdict: {why}."
     if not isnan(nearest.ratio.value):
-        told += f" {first.look.name} took {_ratio(nearest)} of {other.look.name}'s time."
-    return Answer(_QUESTION, nearest.verdict, f"{told} {took}{quoting}", "speed")
+        told += f" {first.look.name} took {_ratio(nearest)} of the time of {other.look.name}."
+    return Answer(_QUESTION, nearest.verdict, f"{told} {took}", "speed")
 
 
 def _ratio(found: Comparison) -> str:

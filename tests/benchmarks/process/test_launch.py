@@ -15,10 +15,12 @@ from benchmarks.config.matrix import matrix
 from benchmarks.config.plan import PlannedRun, SplitSizes
 from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
+from benchmarks.process import launch as launching
 from benchmarks.process.channel import Lines
 from benchmarks.process.environment import environment, limited_to, recorded
 from benchmarks.process.failures import classify, death
 from benchmarks.process.launch import Outcome, launch
+from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from datasets.batches import epoch_order, order_sha256, split_into_batches
 from datasets.splits import Split
@@ -302,11 +304,36 @@ def test_affinity_is_limited_inside_and_restored_after() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_lines_are_put_together_and_noise_is_left_out() -> None:
+def test_lines_are_put_together() -> None:
     lines = Lines()
     assert list(lines.feed(b'{"event": "pha')) == []
-    found = list(lines.feed(b'se", "name": "x"}\nnoise\n[1]\n{"event": "end"}\n{"ev'))
+    found = list(lines.feed(b'se", "name": "x"}\n{"event": "end"}\n{"ev'))
     assert found == [{"event": "phase", "name": "x"}, {"event": "end"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([(1, "train"), (1, "train")], "epoch 1 of train twice"),
+        ([(4, "train")], "epoch 4 of 3"),
+        ([(-1, "validation")], "epoch -1 of 3"),
+    ],
+)
+def test_an_epoch_that_cannot_be_is_the_run_s_error(fakes, monkeypatch, rows, told) -> None:
+    """A worker that tells its epochs by itself."""
+    (fakes / "benchmark_worker.py").write_text(
+        "from benchmarks.process.channel import Channel\n"
+        f"rows = [dict(epoch=e, split=s, loss=1.0, accuracy=0.5) for e, s in {rows}]\n"
+        "channel = Channel()\n"
+        "for row in rows: channel.send('epoch', rows=[row])\n"
+        "channel.send('end', status='ok', reason=None)\n"
+    )
+    monkeypatch.setattr(
+        launching, "Child", lambda module, *rest, **more: Child("benchmark_worker", *rest, **more)
+    )
+    outcome = started(fakes, planned(fakes, "fake"))
+    assert outcome.status == "error"
+    assert outcome.reason == f"it sent what cannot be stored: {told}"
 
 
 @pytest.mark.parametrize(

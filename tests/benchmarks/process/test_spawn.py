@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -187,26 +188,68 @@ def test_an_event_of_any_size_is_joined_in_one_go_up_to_a_bound() -> None:
     assert [one for piece in pieces for one in lines.feed(piece)] == [event]
     with pytest.raises(ValueError, match="more than 16 MiB"):
         _ = [list(lines.feed(block)) for _ in range(2**9)]
-    assert list(Lines().feed(b"[" * 100_000 + b"\n")) == [], "nested beyond any reader"
+    many, long = Lines(), b'{"event": "turn"' + b" " * 2**23 + b"}\n"
+    with pytest.raises(ValueError, match="more than 256 MiB"):
+        _ = [list(many.feed(long)) for _ in range(2**5)]
 
 
-def test_nothing_of_its_group_outlives_it_though_forked_twice(start: Start) -> None:
-    script = """
+@pytest.mark.parametrize(
+    "line",
+    [b"noise", b"[1]", b"{}", b'"event"', b"", b"\xff", b"[" * 100_000, b'{"event": 1'],
+    ids=["a word", "a list", "nothing told", "text", "empty", "no UTF-8", "nested", "cut short"],
+)
+def test_a_line_that_is_no_event_is_noticed(line: bytes) -> None:
+    with pytest.raises(ValueError, match="it sent what is no event: ") as raised:
+        list(Lines().feed(line + b"\n"))
+    assert len(str(raised.value)) < 120
+
+
+def test_a_line_that_comes_byte_by_byte_costs_its_bytes() -> None:
+    """With every byte the parts of a line were once added up anew: a minute for this one."""
+    lines = Lines()
+    start = time.process_time()
+    for _ in range(400_000):
+        assert not list(lines.feed(b"x"))
+    assert time.process_time() - start < 20
+
+
+DAEMON = """
+    tell(pid=os.getpid())
     if not os.fork():
+        os.setsid()
         if not os.fork():
+            if not os.fork():
+                tell(pid=os.getpid())
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(600)
             tell(pid=os.getpid())
             time.sleep(600)
         os._exit(0)
     os.wait()
     time.sleep(0.2 if sys.argv[1] == "ends" else 600)
     """
-    for how in ("ends", "is left"):
-        with start(script, how) as child:
-            pid = next(iter(child.events()))["values"]["pid"]
-            forked = psutil.Process(pid)
-            if how == "ends":
-                told(child)
-        assert ended([forked])
+
+
+def daemons(child: Child) -> list[psutil.Process]:
+    events = iter(child.events())
+    return [psutil.Process(next(events)["values"]["pid"]) for _ in range(3)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
+@pytest.mark.parametrize(
+    "how", ["ends", "is killed", "its first process is killed", "is left", "hangs"]
+)
+def test_a_daemon_ends_with_the_child(start: Start, how: str) -> None:
+    """It is forked twice, in a session of its own, and has a child itself."""
+    with start(DAEMON, how) as child:
+        running = daemons(child)
+        if how.endswith("is killed"):
+            psutil.Process(child._process.pid).kill() if "first" in how else running[0].kill()
+        if how != "is left":
+            told(child, 0.2 if how == "hangs" else 0.0)
+            assert ended(running)
+            assert child.status == (0 if how == "ends" else -9)
+    assert ended(running)
 
 
 def test_a_daemon_that_left_the_group_and_floods_the_log_is_not_waited_for(start: Start) -> None:
@@ -222,30 +265,30 @@ def test_a_daemon_that_left_the_group_and_floods_the_log_is_not_waited_for(start
     with start(script) as child:
         (daemon,) = told(child)
     assert child.failure() == ""
-    # its next write finds nobody to read it
     assert ended([psutil.Process(daemon["pid"])] if psutil.pid_exists(daemon["pid"]) else [])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child notices when it writes")
-def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
-    (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(600)")
+def test_a_child_and_its_daemons_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    (tmp_path / "sleeps.py").write_text(PRELUDE + textwrap.dedent(DAEMON))
     parent = subprocess.Popen(
         [
             *(sys.executable, "-c"),
             "import os\nfrom benchmarks.process.spawn import Child\n"
-            "child = Child('sleeps', [], os.environ)\n"
-            "print(child._process.pid, flush=True)\nlist(child.events())",
+            "child = Child('sleeps', ['on'], os.environ)\n"
+            "for event in child.events(): print(event['values']['pid'], flush=True)",
         ],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(machine.ROOT)])},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert parent.stdout is not None
-    child = psutil.Process(int(parent.stdout.readline()))
+    forked = [psutil.Process(int(parent.stdout.readline())) for _ in range(3)]
+    (child,) = psutil.Process(parent.pid).children()
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert ended([child])
+    assert ended([child, *forked])
 
 
 def test_a_child_whose_parent_is_gone_does_not_begin(tmp_path: Path) -> None:
@@ -271,6 +314,7 @@ def test_a_child_is_kept_to_the_cpus_of_its_threads(start: Start) -> None:
 # Who may start a process by itself, and why.
 STARTERS = {
     "benchmarks/process/spawn.py": "the one way",
+    "benchmarks/process/child.py": "the other end of it, whose fork runs the module",
     "benchmarks/system/machine.py": "sysctl, which answers in a moment and changes nothing",
     "results/version.py": "git, which answers in a moment and changes nothing",
     "galaxy_benchmark/api.py": "the command, from a user's process that imports no harness",

@@ -28,7 +28,8 @@ def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:  #
     stores = (Store("before"), Store("after"))
     told: list[str] = []
     interleave(sides, stores, options("--epochs", "1"), 3, told.append)
-    order = [line.split()[-3].rstrip(":") for line in told]
+    assert sum(line.endswith(" left") for line in told) == 2  # after each block but the last
+    order = [line.split()[-3].rstrip(":") for line in told if not line.endswith(" left")]
     assert order == ["baseline", "candidate", "candidate", "baseline", "baseline", "candidate"]
     runs = [store.runs() for store in stores]
     assert [len(one) for one in runs] == [3, 3]
@@ -47,6 +48,8 @@ def test_a_gate_on_the_spot_keeps_its_runs(work, capsys) -> None:  # noqa: F811
     assert status == 3
     assert "2 and 2 processes cannot show a change" in out
     assert "2/2 pairs" in out
+    assert out.startswith("gate: 2 processes of fake on each of two sides, two at a time in turns")
+    assert out.splitlines()[-1].startswith("No verdict in 1 of 1 comparison: fake linear")
     assert len(Store("runs").runs()) == 4
 
 

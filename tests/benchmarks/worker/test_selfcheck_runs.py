@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.fidelity.faults.catalog import MUTANTS
 from benchmarks.run import main
 from frameworks.backend import framework
 from results.store import Store
@@ -18,7 +19,6 @@ layers = [
   {type = "conv", filters = 4, kernel = 3, activation = "relu"},
   {type = "batch_norm", momentum = 0.5},
   {type = "max_pool", size = 2},
-  {type = "dropout", rate = 0.25},
   {type = "flatten"},
   {type = "dense", units = "classes"},
 ]
@@ -91,6 +91,9 @@ def test_a_plain_run_kills_faults_of_inference_restoring_and_order(
     if framework(of).missing_packages():
         pytest.skip(f"{of} is not installed")
     faults = [*FAULTS, *(CATALOG[of] if tuning == "idiomatic" else ())]
+    faults += [
+        m.name for m in MUTANTS.values() if m.in_a_run and (m.framework, m.tuning) == (of, tuning)
+    ]
     names = {f"{of}-{fault}".replace("_", "-"): fault for fault in faults}
     galaxies(tmp_path, monkeypatch, entry_points(names))
     found = runs([of, *names], "--tuning", tuning)
