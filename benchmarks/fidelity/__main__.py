@@ -7,16 +7,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from benchmarks.fidelity.options import parser
+from benchmarks.fidelity.options import parser, stated
 from results import cli
 from results.writer import scratch_directory, write
+
+if TYPE_CHECKING:
+    from benchmarks.fidelity.explain.question import Question
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0 when every rung held and R6 found all equal, 1 when one failed or was not run or R6
     found a pair different, undecided or not comparable; 2 for bad input."""
     options = parser().parse_args(arguments)
+    options.stated = stated(arguments)
     command = ["python", "-m", "benchmarks.fidelity", *(arguments or sys.argv[1:])]
     return cli.run(partial(_asked, options, command), "the networks that were finished are kept")
 
@@ -30,8 +35,38 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
     if any(getattr(options, name) for name in others):
         return _other(options)
     from benchmarks.fidelity.climb import climb
+    from frameworks.spec.architecture import load_with_recipe
 
+    for name in options.architectures:
+        if load_with_recipe(name)[1].fields:
+            print(f"{name}: its [recipe] is not climbed; --optimizers says with which", flush=True)
     return climb(options, command)
+
+
+def _questions(options: argparse.Namespace) -> list[Question]:
+    """What `--explain` is asked: of each optimizer that is named, else of the file's [recipe]."""
+    from benchmarks.fidelity.explain.question import ask
+    from datasets import catalog
+
+    size, channels, classes = options.size, options.image_channels, options.classes[0]
+    if options.pictures:
+        data = catalog.load(options.pictures, image_size=size or None)
+        size, channels, classes = *data.images.shape[2:], len(data.class_names)
+    return [
+        ask(
+            options.explain,
+            frameworks=options.frameworks,
+            optimizer=optimizer,
+            learning_rate=options.learning_rate,
+            batch_size=options.batch_size if "batch_size" in options.stated else None,
+            size=size,
+            channels=channels,
+            classes=classes,
+            symptom=options.seen,
+            device=options.device,
+        )
+        for optimizer in options.optimizers or [None]
+    ]
 
 
 def _other(options: argparse.Namespace) -> int:
@@ -46,9 +81,10 @@ def _other(options: argparse.Namespace) -> int:
 
         status |= coverage.show(options)
     if options.explain:
-        from benchmarks.fidelity.explain import explain
+        from benchmarks.fidelity.explain.explain import render
 
-        explain.render(explain.explain(*explain.load(options.explain)))
+        for question in _questions(options):
+            render(question)
     if options.compare:
         from benchmarks.fidelity import compare
         from results.store import Store

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Sequence
 from typing import get_args
 
 from benchmarks.config.options import add
@@ -162,7 +164,20 @@ def parser() -> cli.Parser:
     other.add_argument(
         "--explain",
         metavar="NAME|FILE.toml",
-        help="which native defaults matter for this network (and its [recipe], if it has one)",
+        help="what the frameworks do differently with this network (and its [recipe], if it has "
+        "one), how much, and the lines that align them; with --frameworks, --optimizers, "
+        "--learning-rate, --batch-size, --size, --image-channels, --classes, --pictures, --device",
+    )
+    other.add_argument(
+        "--seen",
+        choices=("training", "outputs", "loss", "memory"),
+        default="training",
+        help="of --explain: what differs. Scores of networks trained anew (default), outputs with "
+        "the same weights, the reported loss, or the memory taken",
+    )
+    other.add_argument("--learning-rate", type=float, metavar="RATE", help="of --explain")
+    other.add_argument(
+        "--image-channels", type=positive, default=3, metavar="N", help="of --explain (default 3)"
     )
     other.add_argument(
         "--compare",
@@ -203,3 +218,11 @@ def parser() -> cli.Parser:
     )
     line.add_argument("--verbose", action="store_true", help="--details of every case, one by one")
     return line
+
+
+def stated(arguments: Sequence[str] | None) -> frozenset[str]:
+    """The options that a command line states, by their names; all others have their defaults."""
+    line = parser()
+    for action in line._actions:
+        action.default = argparse.SUPPRESS
+    return frozenset(vars(line.parse_args(arguments)))

@@ -1,156 +1,370 @@
-"""`--explain FILE.toml`: of what the frameworks do differently when told nothing, what will matter
-for this network and this recipe, what will not, and the line that aligns each.
+"""`--explain NAME|FILE.toml`: of what the frameworks do differently with the words of a
+specification, what will matter here, how much, and the line that aligns each.
 
-The question is that of a port by hand: each framework told what the specification states, in its
-own words, and nothing else. Sizes "measured in trials" come from small trainings on a CPU, made
-once for this project; they say the order of magnitude, not what another network will show.
+The question is that of a port by hand: each framework told what the specification states, under
+the argument of that name, and nothing else. `differences.toml` says what differs, `effects`
+computes how much for this network and recipe, `lines` writes the code.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from benchmarks.fidelity.explain.facts import facts, of_field
-from frameworks.spec import architecture as architectures
-from frameworks.spec.architecture import Architecture
-from frameworks.spec.defaults import NATIVE, PROJECT
+from benchmarks.fidelity.explain.effects import EFFECTS, Effect
+from benchmarks.fidelity.explain.facts import facts
+from benchmarks.fidelity.explain.lines import flax, keras, torch
+from benchmarks.fidelity.explain.question import Placed, Question, Symptom
+from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, REQUIRED
 from frameworks.spec.reading import read_table
-from frameworks.spec.recipe import OPTIMIZERS, Recipe
+from frameworks.spec.recipe import OPTIMIZERS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Verdict = Literal["yes", "sometimes", "no"]
-Lines = Mapping[str, str]  # by framework: keras, torch, flax
-
-TITLES = {"keras": "Keras", "torch": "PyTorch", "flax": "Flax"}
-_HEADINGS: Mapping[Verdict, str] = {
+VERDICTS: Mapping[Verdict, str] = {
     "yes": "Will matter",
     "sometimes": "May matter",
     "no": "Will not matter",
 }
-_DEFAULT_NEEDS = {"parts": "there is no such layer", "open": "{stated}"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """Something that the frameworks do differently when told nothing.
-
-    field: named as in `frameworks.spec.defaults` where it is there.
-    matters: for the network and recipe asked about; "sometimes" depends on what they do not say.
-    size: how much, where it was measured or follows from a formula; "" where it is not known.
-    native: what each framework does. align: the line that makes it do what the project does.
-    """
-
-    field: str
-    matters: Verdict
-    why: str
-    size: str
-    native: Lines
-    align: Lines
+TITLES = {
+    "keras": "Keras",
+    "torch": "PyTorch",
+    "jax": "Flax",
+    "keras@torch": "Keras on PyTorch",
+    "keras@jax": "Keras on JAX",
+}
+_WRITERS = {"keras": keras, "torch": torch, "flax": flax}
+_SEEN = {
+    "training": "scores of networks trained anew",
+    "outputs": "outputs with the same weights",
+    "loss": "the loss that is reported",
+    "memory": "the memory taken",
+}
+_ALIKE = "these frameworks default alike"
+# A layer that has the difference, where it is not one of `frameworks.spec.defaults`, and what is
+# said when none has.
+_HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
+    "conv.padding": (
+        lambda asked, one: (
+            max(one.layer.kernel_size) > 1 and f"{one.layer.name}.padding" not in asked.stated
+        ),
+        "every layer states it, or its kernel is no wider than a pixel",
+    ),
+    "conv.odd_zero_of_same_at_stride_2": (
+        lambda asked, one: (
+            one.layer.padding == "same"
+            and one.layer.stride > 1
+            and EFFECTS["asymmetry"](asked, one, {}).times > 1
+        ),
+        'no layer has "same" padding, a stride, and zeros that cannot be halved',
+    ),
+    "max_pool.stride": (
+        lambda asked, one: one.layer.size > 1 and f"{one.layer.name}.stride" not in asked.stated,
+        "there is no pool, or every pool states it",
+    ),
+    "flatten.order": (
+        lambda asked, one: len(one.source) == 3 and 1 not in (one.source[2], max(one.source[:2])),
+        "one pixel or one channel is flattened: every order is the same",
+    ),
+    "mode of a bare call": (
+        lambda asked, one: getattr(one.layer, "rate", 1) > 0,
+        "neither batch norm nor dropout",
+    ),
+    "dropout masks": (lambda asked, one: one.layer.rate > 0, "nothing is dropped"),
+    "max_norm": (lambda asked, one: one.layer.max_norm is not None, "no layer states one"),
+    "l2": (lambda asked, one: one.layer.l2 > 0, "no layer states one"),
+}
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A difference in `differences.toml`, whose head says what the fields mean."""
 
     why: str
-    matters: Verdict = "yes"
-    needs: Mapping[str, str] = {}
-    size: str = ""
-    native: Lines | str = ""
-    align: Lines | str = ""
-    instead: dict[str, Lines] = {}
+    about: Mapping[str, str] = {}
+    layers: tuple[str, ...] = ()
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    shows: Mapping[Symptom, Verdict] = msgspec.field(default_factory=lambda: {"training": "yes"})
+    needs: Mapping[str, str] = {}
+    accelerator: bool = False
+    form: bool = False
+    complement: tuple[str, ...] = ()
+    native: Mapping[str, str] = {}
+    effect: str = "nothing"
+    size: str = ""
+    lines: str | Mapping[str, str] = ""
+    measured: Mapping[str, Any] = {}
 
 
-def explain(architecture: Architecture, recipe: Recipe) -> list[Difference]:
-    """Every difference, those that matter first."""
-    entries, optimizers = _tables()
-    told = facts(architecture, recipe)
-    told |= optimizers[told["optimizer"]]
+@dataclass(frozen=True)
+class Line:
+    """Code that makes a framework do what the specification says, for a layer or ("") in all."""
+
+    framework: str
+    part: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that the frameworks asked for do differently, or would.
+
+    Attributes:
+        field: named as in `frameworks.spec.defaults` where it is there.
+        matters: here; "sometimes" depends on what is not stated.
+        told: what each framework does with the specification's words, by name.
+        effect: how far apart that puts them; `size`: what else is known of how much.
+        lines: of all frameworks that need one. written_by: the function of `lines` and what it
+            shows, or "".
+    """
+
+    field: str
+    matters: Verdict
+    why: str
+    told: Mapping[str, str]
+    effect: Effect
+    size: str
+    measured: str
+    lines: Sequence[Line]
+    written_by: str
+
+
+def explain(asked: Question) -> list[Difference]:
+    """Every difference: those that matter first, of these the largest."""
+    known = facts(asked)
     found = []
-    for name, entry in entries.items():
-        field = name.format_map(told)
-        if told["optimizer"] not in entry.optimizers or not (entry.native or field in PROJECT):
-            continue  # of another optimizer
-        own = of_field(field, architecture, recipe) if field in PROJECT else {}
-        found.append(_difference(field, entry, told | own))
-    order = list(_HEADINGS)
-    return sorted(found, key=lambda difference: order.index(difference.matters))
-
-
-@functools.cache
-def _tables() -> tuple[dict[str, _Entry], dict[str, dict[str, str]]]:
-    """The differences by field, and of each optimizer its words."""
-    table = read_table(Path(__file__).with_name("differences.toml"), "differences")
-    optimizers = table.pop("optimizers")
-    for entry in table.values():
-        if like := entry.pop("like", None):
-            entry |= table[like]
-    return msgspec.convert(table, dict[str, _Entry]), optimizers
-
-
-def _difference(field: str, entry: _Entry, told: Mapping[str, Any]) -> Difference:
-    def rendered(texts: Lines | str) -> Lines:
-        if isinstance(texts, str):
-            texts = dict.fromkeys(TITLES, texts) if texts else {}
-        return {name: texts.get(name, "as it is").format_map(told) for name in TITLES if texts}
-
-    needs = entry.needs or (_DEFAULT_NEEDS if field in PROJECT else {})
-    reason = next((reason for fact, reason in needs.items() if not told[fact]), None)
-    align = next((lines for fact, lines in entry.instead.items() if told[fact]), entry.align)
-    return Difference(
-        field,
-        entry.matters if reason is None else "no",
-        (reason or entry.why).format_map(told),
-        entry.size.format_map(told),
-        rendered(entry.native) or {name: f"{column[field]}" for name, column in NATIVE.items()},
-        rendered(align),
+    for name, entry in _table().items():
+        field = name.format_map(known)
+        tag, _, attribute = field.partition(".")
+        other = tag in OPTIMIZERS and tag != known["optimizer"]
+        missing = not entry.native and field not in PROJECT
+        if known["optimizer"] in entry.optimizers and not other and not missing:
+            found.append(_difference(field, attribute, entry, asked, known))
+    order = list(VERDICTS)
+    return sorted(
+        found,
+        key=lambda one: (order.index(one.matters), -round(one.effect.times, 6), not one.measured),
     )
 
 
-def load(name_or_path: str | Path) -> tuple[Architecture, Recipe]:
-    """An architecture, shipped or from a file, with the recipe of the file's [recipe] table.
-
-    Raises:
-        SpecificationError: as `frameworks.spec.architecture.load`, or a bad recipe; the message
-            names the file and the field.
-    """
-    architecture, told = architectures.load_with_recipe(name_or_path)
-    return architecture, told.recipe
+@functools.cache
+def _table() -> dict[str, _Entry]:
+    """The differences by field."""
+    table = read_table(Path(__file__).with_name("differences.toml"), "differences")
+    return msgspec.convert(table, dict[str, _Entry])
 
 
-def text(differences: Iterable[Difference]) -> Iterator[str]:
-    """The lines to print, the three groups one after another."""
+def _difference(
+    field: str, attribute: str, entry: _Entry, asked: Question, known: Mapping[str, Any]
+) -> Difference:
+    parts = asked.placed(*entry.layers) if entry.layers else [None]
+    told: list[tuple[Placed | None, dict[str, Any]]]
+    if field in PROJECT:
+        told = [(part, _told(field, attribute, entry, asked, part)) for part in parts]
+        wants = [name for name in asked.frameworks if field in REQUIRED[asked.kind(name)]]
+        apart = [(part, values) for part, values in told if len(set(values.values())) > 1]
+        none = _why_none(parts, [_given(asked, part, attribute) for part in parts])
+        if wants and none == _ALIKE:
+            none = f"{TITLES[wants[0]]} asks for one, and is given the project's here"
+        stated = any(_given(asked, part, attribute) is not None for part in parts)
+    else:
+        has, none = _HAS.get(field, (lambda asked, part: True, ""))
+        values = {name: _of(entry.native, asked, name) for name in asked.frameworks}
+        told = [(part, values) for part in parts if has(asked, part)]
+        differ = len({value for value in values.values() if value}) > 1
+        apart = told if differ else []
+        none = none if not told else "these frameworks do the same"
+        stated = field in ("max_norm", "l2") and bool(told)
+    effect = _largest(entry, attribute, asked, apart)
+    verdict, reason = _verdict(entry, asked, known, bool(apart), none)
+    needed = verdict != "no" or (stated and not _unmet(entry, known))
+    return Difference(
+        field,
+        verdict,
+        reason or _who(asked, parts, attribute, field) + _why(entry, asked).format_map(known),
+        {TITLES[name]: _word(value) for name, value in (told[0][1] if told else {}).items()},
+        effect,
+        entry.size,
+        _measured(entry, asked, apart, attribute),
+        _lines(entry, asked, known, [part for part, _ in told]) if needed else (),
+        entry.lines if isinstance(entry.lines, str) else "",
+    )
+
+
+def _why(entry: _Entry, asked: Question) -> str:
+    """Why it matters, and what is to be said of the frameworks asked for."""
+    about = dict.fromkeys(_of(entry.about, asked, name) for name in asked.frameworks)
+    return "; ".join([entry.why, *filter(None, about)])
+
+
+def _given(asked: Question, part: Placed | None, attribute: str) -> Any:
+    return getattr(asked.given(part.layer.name) if part else asked.recipe.optimizer, attribute)
+
+
+def _told(
+    field: str, attribute: str, entry: _Entry, asked: Question, part: Placed | None
+) -> dict[str, Any]:
+    """What each framework has for a field, in the project's sense, told the words as they stand."""
+    given = _given(asked, part, attribute)
+    values = {}
+    for name in asked.frameworks:
+        kind = asked.kind(name)
+        if given is None or entry.form or CANNOT[kind].get(field) == given:
+            values[name] = NATIVE[kind][field]
+        else:
+            values[name] = 1 - given if kind in entry.complement else given
+    return values
+
+
+def _of(texts: Mapping[str, str], asked: Question, name: str) -> str:
+    return texts.get(name, texts.get(asked.kind(name), ""))
+
+
+def _why_none(parts: Sequence[Placed | None], given: Sequence[Any]) -> str:
+    if not parts:
+        return "there is no such layer"
+    if None in given:
+        return _ALIKE
+    word = f": {_word(given[0])}" if parts == [None] else ""
+    return f"it is stated{word}, and means the same in these frameworks"
+
+
+def _verdict(
+    entry: _Entry, asked: Question, known: Mapping[str, Any], apart: bool, none: str
+) -> tuple[Verdict, str]:
+    """Whether it matters, and why not."""
+    if unmet := _unmet(entry, known):
+        return "no", unmet
+    if not apart:
+        return "no", none
+    if asked.symptom not in entry.shows:
+        return "no", f"it does not show in {_SEEN[asked.symptom]}"
+    verdict = entry.shows[asked.symptom]
+    return ("sometimes" if entry.accelerator and asked.device == "cpu" else verdict), ""
+
+
+def _unmet(entry: _Entry, known: Mapping[str, Any]) -> str:
+    return next((reason for fact, reason in entry.needs.items() if not known[fact]), "")
+
+
+def _who(asked: Question, parts: Sequence[Placed | None], attribute: str, field: str) -> str:
+    """Who leaves a field open, and who states what."""
+    if field not in PROJECT:
+        return ""
+    given = {
+        part.layer.name if part else "the recipe": _given(asked, part, attribute) for part in parts
+    }
+    left = [name for name, value in given.items() if value is None]
+    said = [f"{name} states {_word(value)}" for name, value in given.items() if value is not None]
+    return "; ".join(([f"left open by {', '.join(left)}"] if left else []) + said) + ": "
+
+
+def _largest(
+    entry: _Entry,
+    attribute: str,
+    asked: Question,
+    apart: Sequence[tuple[Placed | None, Mapping[str, Any]]],
+) -> Effect:
+    """The largest effect of any part, which it names."""
+    largest = Effect()
+    for part, values in apart:
+        titled = {TITLES[name]: value for name, value in values.items()}
+        if entry.effect in ("steps", "steps_after_a_plateau"):
+            titled["field"] = attribute
+        effect = EFFECTS[entry.effect](asked, part, titled)
+        if effect.times > largest.times or not largest.words:
+            several = part is not None and len(apart) > 1
+            where = f" ({part.layer.name})" if part is not None and several else ""
+            largest = Effect(effect.times, effect.words + (where if effect.words else ""))
+    return largest
+
+
+def _measured(entry: _Entry, asked: Question, apart: Any, attribute: str) -> str:
+    """What R7 measured, of these frameworks and of a field that is left open."""
+    if not entry.measured or any(_given(asked, part, attribute) is not None for part, _ in apart):
+        return ""
+    kinds = {asked.kind(name) for name in asked.frameworks}
+    return str(entry.measured["words"]) if set(entry.measured["kinds"]) <= kinds else ""
+
+
+def _lines(
+    entry: _Entry, asked: Question, known: Mapping[str, Any], parts: Sequence[Placed | None]
+) -> list[Line]:
+    found: list[Line] = []
+    for name in asked.frameworks:
+        for part in parts:
+            own = f"{part.layer.name}" if part else ""
+            if isinstance(entry.lines, str) and entry.lines:
+                function, _, show = entry.lines.partition(":")
+                write = getattr(_WRITERS[asked.kind(name)], function)
+                told: Any = part or asked.filled.optimizer
+                code = write(told, show) if show else write(told)
+            else:
+                layer = msgspec.structs.asdict(part.layer) if part else {}
+                template = _of(entry.lines or {}, asked, name)
+                code = template.format_map({**known, **layer}) if template else ""
+            if code and not any((name, code) == (one.framework, one.code) for one in found):
+                found.append(Line(name, own, code))
+    return found
+
+
+def _word(value: object) -> str:
+    return (
+        value
+        if isinstance(value, str)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else f"{value}"
+    )
+
+
+def text(asked: Question, differences: Iterable[Difference]) -> Iterator[str]:
+    """The lines to print: what is compared, and the three groups one after another."""
     differences = list(differences)
-    for verdict, heading in _HEADINGS.items():
+    names = " and ".join(TITLES[name] for name in asked.frameworks)
+    size = "x".join(str(side) for side in asked.input_shape)
+    optimizer = asked.recipe.optimizer.__struct_config__.tag
+    yield (
+        f"{names}: {asked.architecture.name} on pictures of {size}, {asked.classes} classes, "
+        f"{optimizer}, batches of {asked.recipe.batch_size}, on {asked.device}; "
+        f"what differs: {_SEEN[asked.symptom]}"
+    )
+    yield ""
+    written: set[Line] = set()
+    for verdict, heading in VERDICTS.items():
         group = [difference for difference in differences if difference.matters == verdict]
         if not group:
             continue
-        yield f"{heading} ({len(group)})"
+        yield f"{heading} ({len(group)}{', the largest first' if verdict != 'no' else ''})"
         for difference in group:
             yield f"  {difference.field}: {difference.why}"
-            if difference.size:
-                yield f"    size: {difference.size}"
-            told = [f"{TITLES[name]} {value}" for name, value in difference.native.items()]
-            yield f"    left alone: {'; '.join(told)}"
+            sizes = [difference.measured, difference.effect.words, difference.size]
             if verdict != "no":
-                for name, line in difference.align.items():
-                    yield f"    {TITLES[name]:8} {line}"
+                yield from (f"    {size}" for size in sizes if size)
+                told = [f"{name} {value}" for name, value in difference.told.items() if value]
+                yield f"    told as it stands: {'; '.join(told)}"
+            if difference.lines and written.issuperset(difference.lines):
+                yield "    lines as above"
+                continue
+            written.update(difference.lines)
+            for line in difference.lines:
+                first, *more = line.code.splitlines()
+                yield f"    {TITLES[line.framework]:8} {first}"
+                yield from (f"    {'':8} {row}" for row in more)
         yield ""
 
 
-def render(differences: Iterable[Difference], console: Console | None = None) -> None:
+def render(asked: Question, console: Console | None = None) -> None:
     """Print them."""
     from rich.console import Console
 
     console = console or Console(soft_wrap=True)
-    for line in text(differences):
+    for line in text(asked, explain(asked)):
         style = "bold" if line and not line.startswith(" ") else None
         console.print(line, markup=False, highlight=False, style=style)

@@ -1,0 +1,251 @@
+"""How far apart a difference puts two frameworks, computed for the network and recipe at hand.
+
+Each function takes the question, the part that it is about (a placed layer, or None) and what each
+framework does, by name, and returns an `Effect`. `times` puts all on one scale: 1 is no difference,
+10 is ten times as much (a step, a spread, a time constant), infinity another shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.question import Placed, Question
+from frameworks.numpy import optimizers as formulas
+from frameworks.spec.architecture import Conv
+from frameworks.spec.network import same_padding
+from frameworks.spec.recipe import Optimizer
+
+_STEPS = 20
+_SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these networks get
+
+
+class Effect(NamedTuple):
+    """How many times apart, and what that is of."""
+
+    times: float = 1.0
+    words: str = ""
+
+
+Values = Mapping[str, Any]
+
+
+def _ratio(values: Mapping[str, float]) -> float:
+    low, high = min(values.values()), max(values.values())
+    return 1.0 if low == high else float("inf") if low <= 0 else high / low
+
+
+def _each(values: Values, show: Callable[[Any], str] = "{:.3g}".format) -> str:
+    return ", ".join(f"{name} {show(value)}" for name, value in values.items())
+
+
+def rate(question: Question, part: None, values: Values) -> Effect:
+    """Steps are as far apart as the rates."""
+    times = _ratio(values)
+    return Effect(times, f"computed: the rates, and so the steps, are {times:.3g} times apart")
+
+
+def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
+    """Standard deviation of a layer's output for inputs of variance 1."""
+    inputs = fan_in(part)
+    layer = part.layer
+    window = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv) else 1
+    outputs = window * part.target[-1]
+    variance = {
+        "glorot_uniform": 2 / (inputs + outputs),
+        "he_normal": 2 / inputs,
+        "lecun_normal": 1 / inputs,
+        "torch_uniform": 1 / (3 * inputs),
+    }
+    drawn = {name: variance[word] for name, word in values.items()}
+    times = _ratio(drawn)
+    words = f"computed: variance of the kernel {times:.3g} times apart ({_each(drawn)})"
+    return Effect(times**0.5, words)
+
+
+def bias_spread(question: Question, part: Placed, values: Values) -> Effect:
+    """What a drawn bias adds to a layer's output for inputs of variance 1."""
+    bound = fan_in(part) ** -0.5
+    words = f"computed: the drawn biases are uniform within {bound:.3g}, the others 0"
+    return Effect((1 + bound**2) ** 0.5, words)
+
+
+def epsilon_of_norm(question: Question, part: Placed, values: Values) -> Effect:
+    """Output of a channel whose variance is small beside 1."""
+
+    def times(variance: float) -> float:
+        return _ratio({name: (variance + value) ** -0.5 for name, value in values.items()})
+
+    shares = f"{100 * (times(0.01) - 1):.2g} % at variance 0.01, {100 * (times(1) - 1):.2g} % at 1"
+    return Effect(times(0.01), f"computed: a channel comes out larger or smaller by {shares}")
+
+
+def time_constant(question: Question, part: Placed, values: Values) -> Effect:
+    """Steps in which running statistics forget."""
+    steps = {name: 1 / (1 - value) for name, value in values.items()}
+    left = _each({name: 100 * value**100 for name, value in values.items()}, "{:.2g} %".format)
+    words = (
+        f"computed: they forget in {_each(steps)} steps; of the first value 100 steps leave {left}"
+    )
+    return Effect(_ratio(steps), words)
+
+
+def bessel(question: Question, part: Placed, values: Values) -> Effect:
+    """n / (n - 1) of the running variance."""
+    n = question.recipe.batch_size * int(np.prod(part.source[:-1]))
+    times = n / (n - 1) if n > 1 else float("inf")
+    words = f"computed: {100 * (times - 1):.2g} % of the running variance, n being {n:,}"
+    return Effect(times, words)
+
+
+def _way(spec: Optimizer, factor: float) -> np.ndarray:
+    """Where weights are after steps on a fixed stream of gradients.
+
+    Half way the rate changes by `factor`; what the optimizer remembers stays as it is.
+    """
+    generator = np.random.default_rng(0)
+    weight = np.zeros(len(_SCALES))
+    slots = formulas.initial_slots(spec, weight)
+    for step in range(1, _STEPS + 1):
+        now = spec.rate * (factor if step > _STEPS // 2 else 1.0)
+        gradient = _SCALES * generator.normal(1.0, 0.5, len(_SCALES))
+        weight, slots = formulas.update(spec, weight, gradient, slots, now, step)
+    return weight
+
+
+def steps(question: Question, part: None, values: Values, factor: float = 1.0) -> Effect:
+    """The optimizer's way with one field as each framework has it, all else equal."""
+    filled, field = question.filled.optimizer, str(values["field"])
+    told = {name: value for name, value in values.items() if name != "field"}
+    ways = {
+        value: _way(msgspec.structs.replace(filled, **{field: value}), factor)
+        for value in set(told.values())
+    }
+    apart = 0.0
+    for one, other in combinations(ways.values(), 2):
+        short = min(np.linalg.norm(one), np.linalg.norm(other))
+        apart = max(apart, float(np.linalg.norm(one - other) / short))
+    far = f"{1 + apart:.3g} times as far" if apart > 1 else f"apart by {100 * apart:.2g} %"
+    change = f", the rate times {factor:g} half way" if factor != 1 else ""
+    words = f"computed: {far} after {_STEPS} steps on gradients of 1e-6 to 1e-2{change}"
+    return Effect(1 + apart, words)
+
+
+def steps_after_a_plateau(question: Question, part: None, values: Values) -> Effect:
+    """The same where the rate changes half way."""
+    plateau = question.recipe.reduce_on_plateau
+    return steps(question, part, values, plateau.factor if plateau else 1.0)
+
+
+def decay(question: Question, part: None, values: Values) -> Effect:
+    """Share of a weight that a thousand steps take away."""
+    rate_ = question.filled.optimizer.rate
+    left = {name: float(np.exp(-1000 * rate_ * value)) for name, value in values.items()}
+    shares = _each({name: 100 * (1 - value) for name, value in left.items()}, "{:.2g} %".format)
+    return Effect(_ratio(left), f"computed: 1,000 steps take away {shares} of a weight")
+
+
+def asymmetry(question: Question, part: Placed, values: Values) -> Effect:
+    """Output with the odd zero after against as many zeros on both sides, on noise."""
+    layer, generator = part.layer, np.random.default_rng(0)
+    picture = generator.normal(size=part.source[:2])
+    kernel = generator.normal(size=layer.kernel_size)
+    sides = list(zip(part.source[:2], layer.kernel_size, strict=True))
+    after = [same_padding(size, width, layer.stride) for size, width in sides]
+    both = [(width // 2, width // 2) for _, width in sides]
+    one, other = (_convolved(np.pad(picture, pads), kernel, layer.stride) for pads in (after, both))
+    rows, columns = (min(pair) for pair in zip(one.shape, other.shape, strict=True))
+    one, other = one[:rows, :columns], other[:rows, :columns]
+    apart = float(np.linalg.norm(one - other) / np.linalg.norm(one))
+    zeros = "; ".join(f"{before} before, {last} after" for before, last in after)
+    words = f"computed: on noise the output is apart by {100 * apart:.0f} %; zeros: {zeros}"
+    return Effect(1 + apart, words)
+
+
+def _convolved(picture: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
+    windows = np.lib.stride_tricks.sliding_window_view(picture, kernel.shape)[::stride, ::stride]
+    return np.einsum("ijkl,kl->ij", windows, kernel)
+
+
+def another_shape(question: Question, part: Placed, values: Values) -> Effect:
+    """Nothing fits after it, or another network is trained."""
+    return Effect(float("inf"), "another shape: an error at the next layer, or another network")
+
+
+def another_order(question: Question, part: Placed, values: Values) -> Effect:
+    """A dense kernel of random weights on permuted inputs."""
+    words = (
+        "by formula: the next layer's output is another altogether, apart by sqrt(2) of its size"
+    )
+    return Effect(1 + 2**0.5, words)
+
+
+def mode(question: Question, part: Placed, values: Values) -> Effect:
+    """A batch's statistics, or a mask, against inference."""
+    if part.kind == "dropout":
+        share = (part.layer.rate / (1 - part.layer.rate)) ** 0.5
+        return Effect(1 + share, f"by formula: the mask's spread is {100 * share:.0f} % of a value")
+    n = question.recipe.batch_size * int(np.prod(part.source[:-1]))
+    words = f"by formula: about {100 * n**-0.5:.1g} % once trained (n = {n:,}); any size before"
+    return Effect(1 + n**-0.5, words)
+
+
+def softmax(question: Question, part: None, values: Values) -> Effect:
+    """A softmax twice: at the start its gradient is that of one over the number of classes."""
+    classes = float(question.classes)
+    words = (
+        f"by formula: a softmax ahead of one that takes logits makes the gradient at the start "
+        f"{classes:.0f} times smaller"
+    )
+    return Effect(classes, words)
+
+
+def clipped(question: Question, part: None, values: Values) -> Effect:
+    """The largest loss that clipped probabilities give."""
+    largest = -float(np.log(1e-7))
+    words = (
+        f"by formula: on that engine the loss is at most {largest:.3f}, with no gradient beyond it"
+    )
+    return Effect(2.0, words)
+
+
+def last_batch(question: Question, part: None, values: Values) -> Effect:
+    """How much more an image of a last batch of one counts."""
+    size = question.recipe.batch_size
+    words = f"by formula: an image of a last batch of one counts {size} times, of two {size / 2:g}"
+    return Effect(float(size), words)
+
+
+def weights_of_classes(question: Question, part: None, values: Values) -> Effect:
+    """The mean weight, which one framework divides by."""
+    mean = float(np.mean(question.recipe.class_weights or (1.0,)))
+    times = max(mean, 1 / mean) if mean else float("inf")
+    words = f"computed: with as many images of each class the losses are {times:.3g} times apart"
+    return Effect(times, words)
+
+
+def twice(question: Question, part: Placed, values: Values) -> Effect:
+    """The gradient of l2 * sum(w ** 2) against weight_decay * w."""
+    return Effect(
+        2.0, "by formula: 2 times; the gradient is 2 * l2 * w, of weight_decay l2 it is l2 * w"
+    )
+
+
+def nothing(question: Question, part: Any, values: Values) -> Effect:
+    """Not computed: it depends on what is not stated."""
+    return Effect()
+
+
+EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
+    one.__name__: one
+    for one in (
+        *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
+        *(steps_after_a_plateau, decay, asymmetry, another_shape, another_order, mode, softmax),
+        *(clipped, last_batch, weights_of_classes, twice, nothing),
+    )
+}

@@ -1,0 +1,135 @@
+"""Lines of Keras (siblings: torch, flax)."""
+
+from __future__ import annotations
+
+from benchmarks.fidelity.explain.question import Placed
+from frameworks.spec.architecture import Conv
+from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+_KERNELS = {"torch_uniform": 'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")'}
+
+
+def weighted(placed: Placed, show: str = "") -> str:
+    """A convolution or a dense layer, with its structure and the one further field to show."""
+    layer, parts = placed.layer, []
+    if isinstance(layer, Conv):
+        parts = [f"{layer.filters}", f"{layer.kernel}", f'padding="{layer.padding}"']
+        parts += [f"strides={layer.stride}"] if layer.stride > 1 else []
+    else:
+        parts = [f"{placed.target[0]}"]
+    if show == "kernel_initializer":
+        word = layer.kernel_initializer
+        parts.append("kernel_initializer=" + _KERNELS.get(word, f'"{word}"'))
+    elif show == "bias_initializer":
+        bound, zeros = fan_in(placed) ** -0.5, layer.bias_initializer == "zeros"
+        uniform = f"keras.initializers.RandomUniform(-{bound:.7g}, {bound:.7g})"
+        parts.append("bias_initializer=" + ('"zeros"' if zeros else uniform))
+    elif show == "l2":
+        parts.append(f"kernel_regularizer=keras.regularizers.L2({layer.l2:g})")
+    elif show == "max_norm":
+        axes = [0, 1, 2] if isinstance(layer, Conv) else 0
+        parts.append(
+            f"kernel_constraint=keras.constraints.MaxNorm({layer.max_norm:g}, axis={axes})"
+        )
+    kind = "Conv2D" if isinstance(layer, Conv) else "Dense"
+    return f"{layer.name} = keras.layers.{kind}({', '.join(parts)})"
+
+
+def fan_in(placed: Placed) -> int:
+    """Inputs of one unit of a convolution or a dense layer."""
+    layer = placed.layer
+    window = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv) else 1
+    return int(window * placed.source[-1])
+
+
+def batch_norm(placed: Placed, show: str = "") -> str:
+    """A batch norm with its constants; `running_variance` that is unbiased needs a step more."""
+    layer = placed.layer
+    made = (
+        f"{layer.name} = keras.layers.BatchNormalization("
+        f"epsilon={layer.epsilon:g}, momentum={layer.momentum:.10g})"
+    )
+    if show == "variance" and layer.variance == "fast":
+        return f"{made}  # in two passes: Keras has no fast form"
+    if show != "running_variance" or layer.running_variance == "biased":
+        return made
+    return f"""{made}
+{layer.name}.build(x.shape)
+before = {layer.name}.moving_variance + 0
+y = {layer.name}(x, training=True)  # in a training step
+n = float(keras.ops.size(x) // x.shape[-1])
+v = {layer.name}.moving_variance
+v.assign({layer.momentum:.10g} * before + (v - {layer.momentum:.10g} * before) * n / (n - 1))"""
+
+
+def pool(placed: Placed) -> str:
+    """A pool."""
+    layer = placed.layer
+    kind = "MaxPooling2D" if placed.kind == "max_pool" else "AveragePooling2D"
+    stride = layer.stride or layer.size
+    return f"{layer.name} = keras.layers.{kind}({layer.size}, strides={stride})"
+
+
+def flatten(placed: Placed) -> str:
+    """To one axis in the order row, column, channel."""
+    return f"{placed.layer.name} = keras.layers.Flatten()"
+
+
+def held(placed: Placed) -> str:
+    """The norm of the incoming weights of a unit, held."""
+    return weighted(placed, "max_norm")
+
+
+def l2(placed: Placed) -> str:
+    """The layer's L2 term."""
+    return weighted(placed, "l2")
+
+
+def optimizer(spec: Optimizer) -> str:
+    """The optimizer with every constant, in the form stated."""
+    rate = f"learning_rate={float(spec.rate)!r}"
+    match spec:
+        case SGD():
+            more = f"momentum={spec.momentum:g}, nesterov={spec.nesterov}"
+            return f"optimizer = keras.optimizers.SGD({rate}, {more})"
+        case Adam() | AdamW():
+            name = type(spec).__name__
+            betas = f"beta_1={spec.beta_1:.10g}, beta_2={spec.beta_2:.10g}"
+            decay = f", weight_decay={spec.weight_decay:g}" if isinstance(spec, AdamW) else ""
+            arguments = f"({rate}, {betas}, epsilon={spec.epsilon:g}{decay})"
+            if spec.epsilon_form == "hat":
+                return f"optimizer = keras.optimizers.{name}{arguments}"
+            return f"""class Paper{name}(keras.optimizers.{name}):
+    def update_step(self, gradient, variable, learning_rate):
+        epsilon, t = self.epsilon, keras.ops.cast(self.iterations + 1, variable.dtype)
+        self.epsilon = epsilon * keras.ops.sqrt(1 - keras.ops.power({spec.beta_2:.10g}, t))
+        super().update_step(gradient, variable, learning_rate)
+        self.epsilon = epsilon
+optimizer = Paper{name}{arguments}"""
+        case Adadelta():
+            more = f"rho={spec.rho:.10g}, epsilon={spec.epsilon:g}"
+            return f"optimizer = keras.optimizers.Adadelta({rate}, {more})"
+        case Adagrad():
+            more = f"initial_accumulator_value={spec.initial_accumulator:g}"
+            slot, step = "_accumulators", "s + gradient**2"
+        case RMSprop():
+            more, slot = f"rho={spec.rho:.10g}", "_velocities"
+            step = f"{spec.rho:.10g} * s + {1 - (spec.rho or 0):.10g} * gradient**2"
+    name, arguments = type(spec).__name__, f"({rate}, {more}, epsilon={spec.epsilon:g})"
+    if spec.epsilon_in_root:
+        return f"optimizer = keras.optimizers.{name}{arguments}"
+    return f"""class Outside{name}(keras.optimizers.{name}):
+    def update_step(self, gradient, variable, learning_rate):
+        s = self.{slot}[self._get_variable_index(variable)]
+        s.assign({step})
+        variable.assign_sub(learning_rate * gradient / (keras.ops.sqrt(s) + self.epsilon))
+optimizer = Outside{name}{arguments}"""
+
+
+def new_rate(spec: SGD) -> str:
+    """Going on with another rate, `new` after `old`, in the velocity form stated."""
+    if spec.velocity_form == "rate_inside":
+        return "optimizer.learning_rate = new"
+    return """for velocity in optimizer.momentums:
+    velocity.assign(velocity * (new / old))
+optimizer.learning_rate = new"""

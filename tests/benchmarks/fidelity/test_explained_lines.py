@@ -1,0 +1,47 @@
+"""Every line that `--explain` prints runs in the installed framework, and does as it says."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from frameworks.backend import framework
+from tests.conftest import ROOT
+from tests.helpers import explained_lines
+
+INSTALLED = [name for name in ("keras", "torch", "jax") if not framework(name).missing_packages()]
+ENGINES = [name for name in ("keras@torch", "keras@jax") if not framework(name).missing_packages()]
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_every_line_makes_the_framework_agree_with_the_reference(name):
+    assert explained_lines.check(name) == []
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_line_does_so_on_keras_other_engines(name):
+    environment = {**os.environ, **framework(name).environment}
+    command = [sys.executable, "-m", "tests.helpers.explained_lines", name]
+    made = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (made.stdout.strip(), made.returncode) == ("", 0), made.stderr[-2000:]
+
+
+def test_a_line_that_is_wrong_is_found(monkeypatch):
+    """As one that puts as many zeros on both sides, or forgets that a momentum is 1 minus."""
+    pytest.importorskip("torch")
+    from benchmarks.fidelity.explain.lines import torch as lines
+
+    monkeypatch.setattr(lines, "same_padding", lambda size, kernel, stride: (kernel // 2,) * 2)
+    norm = lines.batch_norm
+    monkeypatch.setattr(
+        lines, "batch_norm", lambda *given: norm(*given).replace("momentum=0.25", "momentum=0.75")
+    )
+    wrong = "\n".join(explained_lines.check("torch"))
+    assert "conv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
+    assert "batch_norm2 = nn.BatchNorm2d(16, eps=0.002, momentum=0.75)" in wrong
+    assert "batch_norm1 =" not in wrong

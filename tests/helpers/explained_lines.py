@@ -1,0 +1,344 @@
+"""Runs the lines that `--explain` prints, in one framework, and holds what they make against the
+NumPy reference.
+
+`check(framework)` runs every line of every question of `questions()`; a line of a field that has no
+check here is a failure. Keras' other engines need a process of their own:
+`python -m tests.helpers.explained_lines FRAMEWORK`.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.fidelity.defaults.questions import initialiser
+from benchmarks.fidelity.explain.explain import explain
+from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.question import SYMPTOMS, Placed, Question
+from frameworks.backend import framework
+from frameworks.numpy import layers as reference
+from frameworks.numpy import optimizers as formulas
+from frameworks.numpy.backend import cross_entropy
+from frameworks.spec.architecture import Architecture, parse
+from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.recipe import (
+    OPTIMIZERS,
+    SGD,
+    EarlyStopping,
+    KeepBest,
+    Recipe,
+    ReduceOnPlateau,
+)
+from tests.helpers.line_adapters import ADAPTERS, Adapter
+
+CLASSES = 16
+NETWORK = parse(
+    """
+layers = [
+  {type = "conv", filters = 16, kernel = [4, 3], padding = "same", stride = 2, l2 = 0.01},
+  {type = "batch_norm"},
+  {type = "conv", filters = 16, kernel = 3, padding = "same", max_norm = 0.5},
+  {type = "batch_norm", epsilon = 0.002, momentum = 0.75},
+  {type = "max_pool", size = 3, stride = 2},
+  {type = "average_pool", size = 2},
+  {type = "dropout", rate = 0.25},
+  {type = "flatten"},
+  {type = "dense", units = 32, max_norm = 0.5, l2 = 0.002},
+  {type = "batch_norm"},
+  {type = "dense", units = "classes"},
+]
+""",
+    origin="lines",
+    default_name="lines",
+)
+
+
+def questions(name: str) -> Iterator[Question]:
+    """Every optimizer, in the project's form and in each framework's, stated; every symptom."""
+    other = "torch" if name != "torch" else "keras"
+    plateau = ReduceOnPlateau(patience=3, cooldown=2)
+    full: dict[str, Any] = {
+        "class_weights": tuple(float(one % 3 + 1) for one in range(CLASSES)),
+        "early_stopping": EarlyStopping(patience=4),
+        "reduce_on_plateau": plateau,
+        "keep_best": KeepBest(),
+    }
+    for column in (PROJECT, *NATIVE.values()):
+        network = fill_architecture(NETWORK, column) if column is not PROJECT else NETWORK
+        for kind in OPTIMIZERS.values():
+            made = SGD(momentum=0.5, nesterov=True) if kind is SGD else kind()
+            recipe = fill_recipe(Recipe(optimizer=made, batch_size=8, **full), column)
+            yield asked(network, recipe, (name, other))
+        full = {"partial_batch": "drop", **full}
+    for word in ("he_normal", "lecun_normal", "torch_uniform"):
+        layers = [
+            msgspec.structs.replace(one, kernel_initializer=word)
+            if hasattr(one, "kernel_initializer")
+            else one
+            for one in NETWORK.layers
+        ]
+        changed = msgspec.structs.replace(NETWORK, layers=tuple(layers))
+        yield asked(changed, Recipe(), (name, "torch" if word != "torch_uniform" else "jax", other))
+    for symptom in SYMPTOMS:
+        yield replace(asked(NETWORK, Recipe(), (name, other, "jax")), symptom=symptom)
+    if name.startswith("keras"):
+        rivals = ("keras", "keras@jax") if name == "keras" else (name, "keras")
+        yield asked(NETWORK, Recipe(), rivals)
+
+
+def asked(network: Architecture, recipe: Recipe, names: tuple[str, ...]) -> Question:
+    return Question(network, recipe, (19, 18, 3), CLASSES, tuple(dict.fromkeys(names)))
+
+
+def check(name: str) -> list[str]:
+    """What is wrong with the lines of a framework, "" a line; and how many were run."""
+    adapter = ADAPTERS[framework(name).defaults](name)
+    ran: set[tuple[str, str]] = set()
+    wrong = []
+    for question in questions(name):
+        for difference in explain(question):
+            for line in difference.lines:
+                if line.framework != name or (difference.field, line.code) in ran:
+                    continue
+                ran.add((difference.field, line.code))
+                place = next(
+                    (one for one in question.placed(*_KINDS) if one.layer.name == line.part), None
+                )
+                written = difference.written_by or difference.field.split(": ")[-1]
+                try:
+                    _CHECKS[written](adapter, line.code, place, question)
+                except Exception as error:
+                    problem = str(error).strip().splitlines()[:6]
+                    wrong.append(
+                        f"{difference.field}: {line.code}\n  {type(error).__name__} {problem}"
+                    )
+    assert len(ran) > 60, len(ran)
+    return wrong
+
+
+_KINDS = ("conv", "dense", "batch_norm", "max_pool", "average_pool", "flatten", "dropout")
+_LABELS = np.array([1, 0, 3, 2, 1])
+_LOGITS = np.random.default_rng(1).normal(size=(5, CLASSES)).astype(np.float32)
+
+
+def close(mine: Any, theirs: Any, rtol: float = 2e-4, atol: float = 2e-5) -> None:
+    np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=rtol, atol=atol)
+
+
+def _input(place: Placed, seed: int = 0) -> np.ndarray:
+    draw = np.random.default_rng(seed).normal(0.5, 1.5, size=(4, *place.source))
+    return draw.astype(np.float32)
+
+
+def _linear(place: Placed) -> Any:
+    return msgspec.structs.replace(place.layer, activation="linear")
+
+
+def _weights(place: Placed) -> dict[str, np.ndarray]:
+    generator, source = np.random.default_rng(2), place.source[-1]
+    size = getattr(place.layer, "kernel_size", ())
+    outputs = place.target[-1]
+    return {
+        "kernel": generator.normal(size=(*size, source, outputs)).astype(np.float32),
+        "bias": generator.normal(size=outputs).astype(np.float32),
+    }
+
+
+def weighted(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """The layer's output is the reference's; fresh weights are draws of the initialiser."""
+    x, parts = _input(place), _weights(place)
+    space = adapter.run(code, x=adapter.given(x))
+    layer = space[place.layer.name]
+    adapter.output(layer(space["x"]))  # builds it
+    fresh = adapter.weights(layer)
+    if "kernel_init" in code or "weight" in code:
+        inputs, outputs = fan_in(place), fan_in(place) * place.target[-1] // place.source[-1]
+        drawn = initialiser(fresh["kernel"], inputs, outputs)
+        assert drawn == place.layer.kernel_initializer, drawn
+    if "bias" in code:
+        largest, bound = np.abs(fresh["bias"]).max(), fan_in(place) ** -0.5
+        zeros = place.layer.bias_initializer == "zeros"
+        assert largest == 0 if zeros else 0.7 * bound < largest <= bound * (1 + 1e-6)
+    adapter.set_weights(layer, parts)
+    close(
+        adapter.output(layer(space["x"])),
+        reference.apply(_linear(place), x, parts, training=False).output,
+        atol=1e-4,
+    )
+
+
+def batch_norm(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """A training step: output, and running mean; the variance in the framework's form."""
+    _norm(adapter, code, place, NATIVE[adapter.kind]["batch_norm.running_variance"])
+
+
+def running_variance(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """The same with the running variance in the form that is stated."""
+    _norm(adapter, code, place, place.layer.running_variance)
+
+
+def _norm(adapter: Adapter, code: str, place: Placed, form: str) -> None:
+    x, zeros = _input(place), np.zeros(place.source[-1], np.float32)
+    space = adapter.run(code, x=adapter.given(x))
+    layer = space[place.layer.name]
+    output = space["y"] if "y" in space else adapter.train(layer, space["x"])
+    spec = msgspec.structs.replace(place.layer, running_variance=form, variance="two_pass")
+    parts = {"gamma": zeros + 1, "beta": zeros, "moving_mean": zeros, "moving_variance": zeros + 1}
+    expected = reference.apply(spec, x, parts, training=True)
+    close(adapter.output(output), expected.output)
+    mean, variance = adapter.running(layer)
+    close(mean, expected.running["moving_mean"])
+    close(variance, expected.running["moving_variance"])
+
+
+def layer_without_weights(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """A pool or flatten."""
+    x = _input(place)
+    space = adapter.run(code, x=adapter.given(x))
+    expected = reference.apply(place.layer, x, {}, training=False).output
+    close(adapter.output(space[place.layer.name](space["x"])), expected)
+
+
+def held(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """The kernel is projected as in the reference."""
+    made = adapter.made(place, _weights(place), code)
+    kernel = adapter.projected(made, code, place.layer.name)
+    expected = formulas.project_max_norm(_weights(place)["kernel"], place.layer.max_norm)
+    close(kernel, expected)
+
+
+def l2(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """What is added to the loss."""
+    made = adapter.made(place, _weights(place), code)
+    added = adapter.l2(made, code, place.layer.name)
+    close(added, place.layer.l2 * np.sum(_weights(place)["kernel"].astype(np.float64) ** 2))
+
+
+_GRADIENTS = np.random.default_rng(3).normal(size=(12, 6)) * np.logspace(-6, 0, 6)
+
+
+def _way(spec: Any, new: float | None = None) -> np.ndarray:
+    weight = np.linspace(-1, 1, 6)
+    slots = formulas.initial_slots(spec, weight)
+    rate = spec.rate
+    for step, gradient in enumerate(_GRADIENTS, start=1):
+        if new is not None and step == 7:
+            rate = new
+        weight, slots = formulas.update(spec, weight, gradient, slots, rate, step)
+    return weight
+
+
+def optimizer(adapter: Adapter, code: str, place: None, question: Question) -> None:
+    """Twelve steps are those of the formulas."""
+    spec = question.filled.optimizer
+    found = adapter.steps(adapter.run, code, np.linspace(-1, 1, 6), _GRADIENTS)
+    start = np.linspace(-1, 1, 6)
+    close(found - start, _way(spec) - start, rtol=1e-3, atol=1e-6)
+
+
+def new_rate(adapter: Adapter, code: str, place: None, question: Question) -> None:
+    """Going on with a tenth of the rate half way."""
+    spec = question.filled.optimizer
+    found = adapter.steps(
+        adapter.run, code, np.linspace(-1, 1, 6), _GRADIENTS, spec=spec, new=spec.rate / 10
+    )
+    start = np.linspace(-1, 1, 6)
+    close(found - start, _way(spec, spec.rate / 10) - start, rtol=1e-3, atol=1e-6)
+
+
+def mode(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    x = np.ones((3, 8), np.float32)
+    space = adapter.run(code, model=adapter.dropping(), x=adapter.given(x))
+    close(adapter.output(space["y"]), x)
+
+
+def masks(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    x, mask = _input(place), (np.random.default_rng(0).random((4, *place.source)) > 0.5) * 1.0
+    mask = mask.astype(np.float32)
+    space = adapter.run(code, x=adapter.given(x), mask=adapter.given(mask))
+    expected = reference.apply(place.layer, x, {}, training=True, mask=mask).output
+    close(adapter.output(space["x"]), expected)
+
+
+def betas(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    space = adapter.run(code)
+    assert np.float32(space["beta_1"]) == space["beta_1"]
+    assert np.float32(space["beta_2"]) == space["beta_2"]
+
+
+def loss(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    weights = question.recipe.class_weights if "[1" in code or "(1" in code else None
+    space = adapter.run(code, logits=adapter.vector(_LOGITS), labels=adapter.vector(_LABELS))
+    close(adapter.output(space["loss"]), cross_entropy(_LOGITS.astype(float), _LABELS, weights)[0])
+
+
+def order(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    given = np.arange(19)
+    space = adapter.run(code, order=given, n=19, epoch=1)
+    size = question.recipe.batch_size if question.recipe.partial_batch == "drop" else 1
+    kept = 19 if "permutation" in code else 19 // size * size
+    assert sorted(space["order"].tolist()) == list(range(kept)) or kept == len(space["order"])
+
+
+def reported(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    space = adapter.run(code, batches=[(10.0, [1, 2]), (9.0, [1])])
+    assert abs(space["reported"] - 29 / 3) < 1e-12
+
+
+def precision(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    before = adapter.precision()
+    adapter.run(code)
+    assert adapter.precision() != before or adapter.exact(adapter.precision())
+    adapter.restore(before)
+
+
+def memory(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    kept = dict(os.environ)
+    adapter.run(code, os=os)
+    if "environ" in code:
+        assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def pixels(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    given = np.arange(0, 255, 5, dtype=np.uint8).reshape(1, 51)
+    close(adapter.output(adapter.run(code, pixels=given)["x"]), given / 255)
+
+
+def clipping(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    """The norm over all tensors of what is applied is the limit."""
+    assert abs(adapter.clipped(code) - 1) < 1e-5
+
+
+def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    """The callbacks' meaning is held by tests/benchmarks/worker/test_callbacks.py."""
+    model = adapter.dropping()
+    adapter.run(code, model=model, optimizer=adapter.some_optimizer(), waited=3, copy=copy)
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    **{"weighted": weighted, "batch_norm": batch_norm, "pool": layer_without_weights},
+    **{"weighted:kernel_initializer": weighted, "weighted:bias_initializer": weighted},
+    **{"batch_norm:running_variance": running_variance, "batch_norm:variance": batch_norm},
+    **{"flatten": layer_without_weights, "held": held, "l2": l2},
+    **{"optimizer": optimizer, "new_rate": new_rate, "mode of a bare call": mode},
+    **{"dropout masks": masks, "bias correction in float32": betas, "loss.takes": loss},
+    **{"loss of a softmax layer": loss, "loss.class_weights": loss, "batches.shuffled": order},
+    **{"batches.partial": order, "reported loss of an epoch": reported},
+    **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
+    **{"memory taken at the start": memory, "clipping by norm": clipping},
+    **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
+    **{"reduce_on_plateau.patience": runs, "weights to end with": runs},
+}
+
+
+if __name__ == "__main__":
+    print("\n".join(check(sys.argv[1])))

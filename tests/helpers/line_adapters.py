@@ -1,0 +1,324 @@
+"""How each framework's objects are driven, for the lines that `--explain` prints.
+
+The adapters have the same methods. Arrays go in and come out in the canonical layout (height,
+width, channels last).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fidelity.explain.lines import flax as flax_lines
+from benchmarks.fidelity.explain.lines import keras as keras_lines
+from benchmarks.fidelity.explain.lines import torch as torch_lines
+from benchmarks.fidelity.explain.question import Placed
+
+Run = Callable[..., dict[str, Any]]
+
+
+class Adapter:
+    """What all have: a space of names that the lines may use."""
+
+    kind: str
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.modules: dict[str, Any] = {"np": np, "os": os}
+
+    def run(self, code: str, **given: Any) -> dict[str, Any]:
+        """The names after the code was run."""
+        space = {**self.modules, **given}
+        exec(compile(code, "a printed line", "exec"), space)
+        return space
+
+    def given(self, x: np.ndarray) -> Any:
+        """A batch in the framework's layout."""
+        raise NotImplementedError
+
+    def output(self, y: Any) -> np.ndarray:
+        """The batch in the canonical layout."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+class Keras(Adapter):
+    kind = "keras"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        import keras
+
+        self.keras = keras
+        keras.utils.set_random_seed(0)
+        self.modules["keras"] = keras
+        if name == "keras":
+            import tensorflow as tf
+
+            self.modules["tf"] = tf
+        if name == "keras@torch":
+            import torch
+
+            self.modules["torch"] = torch
+        if name == "keras@jax":
+            import jax
+
+            self.modules["jax"] = jax
+
+    def given(self, x):
+        return self.keras.ops.convert_to_tensor(x)
+
+    vector = given
+
+    def output(self, y):
+        return self.keras.ops.convert_to_numpy(y)
+
+    def weights(self, layer):
+        return {"kernel": self.output(layer.kernel), "bias": self.output(layer.bias)}
+
+    def set_weights(self, layer, parts):
+        layer.set_weights([parts["kernel"], parts["bias"]])
+
+    def train(self, layer, x):
+        return layer(x, training=True)
+
+    def running(self, layer):
+        return self.output(layer.moving_mean), self.output(layer.moving_variance)
+
+    def made(self, place: Placed, parts, code):
+        layer = self.run(code)[place.layer.name]
+        layer.build((None, *place.source))
+        self.set_weights(layer, parts)
+        return layer
+
+    def projected(self, made, code, name):
+        return self.output(made.kernel_constraint(made.kernel))
+
+    def l2(self, made, code, name):
+        return self.output(sum(made.losses))
+
+    def steps(self, run: Run, code, start, gradients, spec=None, new=None):
+        made = run(keras_lines.optimizer(spec) if spec else code)["optimizer"]
+        weight = self.keras.Variable(start.astype(np.float32))
+        for number, gradient in enumerate(gradients):
+            if new is not None and number == 6:
+                run(code, optimizer=made, old=spec.rate, new=new)
+            made.apply([self.given(gradient.astype(np.float32))], [weight])
+        return self.output(weight)
+
+    def dropping(self):
+        return self.keras.Sequential([self.keras.layers.Dropout(0.5)])
+
+    def precision(self):
+        if self.name == "keras@torch":
+            return Torch.precision(self)
+        if self.name == "keras@jax":
+            return Flax.precision(self)
+        return self.modules["tf"].config.experimental.tensor_float_32_execution_enabled()
+
+    def exact(self, now):
+        return now in (False, (False, False), "highest")
+
+    def restore(self, before):
+        if self.name == "keras@torch":
+            Torch.restore(self, before)
+        elif self.name == "keras@jax":
+            Flax.restore(self, before)
+        else:
+            self.modules["tf"].config.experimental.enable_tensor_float_32_execution(before)
+
+    def clipped(self, code):
+        made = self.run(code)["optimizer"]
+        weights = [self.keras.Variable(np.zeros(2, np.float32)) for _ in range(2)]
+        made.apply([self.given(np.array([3.0, 4.0], np.float32))] * 2, weights)
+        return np.linalg.norm([self.output(one) for one in weights]) / 0.1
+
+    def some_optimizer(self):
+        return self.keras.optimizers.SGD()
+
+
+class Torch(Adapter):
+    kind = "torch"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        import torch
+        from torch import nn
+
+        torch.manual_seed(0)
+        self.torch = torch
+        self.modules |= {"torch": torch, "nn": nn, "F": nn.functional}
+
+    def given(self, x):
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x)
+        return self.torch.from_numpy(x)
+
+    def vector(self, x):
+        return self.torch.from_numpy(x)
+
+    def output(self, y):
+        found = y.detach().numpy()
+        return found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
+
+    def weights(self, layer):
+        return {
+            "kernel": self._kernel(layer.weight),
+            "bias": layer.bias.detach().numpy().copy(),
+        }
+
+    def _kernel(self, weight):
+        found = weight.detach().numpy()
+        return (found.transpose(2, 3, 1, 0) if found.ndim == 4 else found.T).copy()
+
+    def set_weights(self, layer, parts):
+        kernel = parts["kernel"]
+        kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
+        layer.weight.data = self.torch.from_numpy(np.ascontiguousarray(kernel))
+        layer.bias.data = self.torch.from_numpy(parts["bias"].copy())
+
+    def train(self, layer, x):
+        return layer(x)
+
+    def running(self, layer):
+        return layer.running_mean.numpy(), layer.running_var.numpy()
+
+    def made(self, place: Placed, parts, code):
+        x = self.given(np.zeros((1, *place.source), np.float32))
+        layer = self.run(torch_lines.weighted(place), x=x)[place.layer.name]
+        self.set_weights(layer, parts)
+        return layer
+
+    def projected(self, made, code, name):
+        self.run(code, **{name: made})
+        return self._kernel(made.weight)
+
+    def l2(self, made, code, name):
+        return self.run(code, **{name: made, "loss": 0.0})["loss"].item()
+
+    def steps(self, run: Run, code, start, gradients, spec=None, new=None):
+        weight = self.torch.nn.Parameter(self.torch.tensor(start, dtype=self.torch.float32))
+        model = SimpleNamespace(parameters=lambda: [weight])
+        made = run(torch_lines.optimizer(spec) if spec else code, model=model)["optimizer"]
+        for number, gradient in enumerate(gradients):
+            if new is not None and number == 6:
+                run(code, optimizer=made, old=spec.rate, new=new)
+            weight.grad = self.torch.tensor(gradient, dtype=self.torch.float32)
+            made.step()
+        return weight.detach().numpy()
+
+    def dropping(self):
+        return self.torch.nn.Sequential(self.torch.nn.Dropout(0.5))
+
+    def precision(self):
+        backends = self.modules["torch"].backends
+        return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
+
+    def exact(self, now):
+        return now == (False, False)
+
+    def restore(self, before):
+        backends = self.modules["torch"].backends
+        backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = before
+
+    def clipped(self, code):
+        model = self.torch.nn.Linear(2, 2)
+        for parameter in model.parameters():
+            parameter.grad = self.torch.full_like(parameter, 9.0)
+        self.run(code, model=model)
+        return np.linalg.norm([p.grad.norm().item() for p in model.parameters()])
+
+    def some_optimizer(self):
+        return self.torch.optim.SGD([self.torch.nn.Parameter(self.torch.zeros(1))])
+
+
+class Flax(Adapter):
+    kind = "flax"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        import flax.training.early_stopping
+        import jax
+        import jax.numpy as jnp
+        import optax.contrib
+        from flax import nnx
+
+        self.jax, self.nnx, self.optax = jax, nnx, optax
+        self.modules |= {"jax": jax, "jnp": jnp, "optax": optax, "nnx": nnx, "flax": flax}
+        self.modules["rngs"] = nnx.Rngs(0)
+
+    def given(self, x):
+        return self.jax.numpy.asarray(x)
+
+    vector = given
+
+    def output(self, y):
+        return np.asarray(y)
+
+    def weights(self, layer):
+        return {"kernel": np.array(layer.kernel[...]), "bias": np.array(layer.bias[...])}
+
+    def set_weights(self, layer, parts):
+        layer.kernel[...] = self.given(parts["kernel"])
+        layer.bias[...] = self.given(parts["bias"])
+
+    def train(self, layer, x):
+        return layer(x)
+
+    def running(self, layer):
+        return np.array(layer.mean[...]), np.array(layer.var[...])
+
+    def made(self, place: Placed, parts, code):
+        layer = self.run(flax_lines.weighted(place))[place.layer.name]
+        self.set_weights(layer, parts)
+        return layer
+
+    def projected(self, made, code, name):
+        self.run(code, **{name: made})
+        return np.array(made.kernel[...])
+
+    def l2(self, made, code, name):
+        return float(self.run(code, **{name: made, "loss": 0.0})["loss"])
+
+    def steps(self, run: Run, code, start, gradients, spec=None, new=None):
+        weight = self.given(start.astype(np.float32))
+        given = {"parameters": weight, "old": spec.rate, "new": new} if spec else {}
+        build, change = code.rsplit("\n", 1) if spec else (code, "")
+        space = run(build, **given)
+        made = space["optimizer"]
+        state = space["state"] if spec else made.init(weight)
+        for number, gradient in enumerate(gradients):
+            if new is not None and number == 6:
+                state = run(change, state=state, new=new)["state"]
+            updates, state = made.update(self.given(gradient.astype(np.float32)), state, weight)
+            weight = self.optax.apply_updates(weight, updates)
+        return np.asarray(weight)
+
+    def dropping(self):
+        return self.nnx.Sequential(self.nnx.Dropout(0.5, rngs=self.nnx.Rngs(0)))
+
+    def precision(self):
+        return self.modules["jax"].config.jax_default_matmul_precision
+
+    def exact(self, now):
+        return now == "highest"
+
+    def restore(self, before):
+        self.modules["jax"].config.update("jax_default_matmul_precision", before)
+
+    def clipped(self, code):
+        made = self.run(code)["optimizer"]
+        gradients = [self.given(np.array([3.0, 4.0], np.float32))] * 2
+        updates, _ = made.update(gradients, made.init(gradients))
+        return np.linalg.norm([np.asarray(one) for one in updates]) / 0.1
+
+    def some_optimizer(self):
+        return self.optax.sgd(0.1)
+
+
+ADAPTERS: dict[str, type[Adapter]] = {"keras": Keras, "torch": Torch, "flax": Flax}
