@@ -29,6 +29,9 @@ Reached = tuple[str, str]  # field, value
 
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
+_OF_THE_DATA = (
+    *("dataset", "sha256", "labels", "channels", "image_key", "label_key", "label_map", "twins"),
+)
 # What no climb on a CPU reaches, and where it is asked instead; "" is every value.
 ELSEWHERE: dict[Reached, str] = {
     ("runtime.device", "cuda"): _GPU,
@@ -39,10 +42,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.keep_best", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.reduce_on_plateau", ""): f"{_HARNESS}; a change of rate is R3, R5a and R5d",
-    **{
-        (f"view.{name}", ""): _HARNESS
-        for name in ("dataset", "sha256", "labels", "channels", "image_key", "label_key")
-    },
+    **{(f"view.{name}", ""): _HARNESS for name in _OF_THE_DATA},
     ("view.fraction", ""): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
