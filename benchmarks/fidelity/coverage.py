@@ -22,12 +22,16 @@ from frameworks.backend import Runtime
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv, Dense, MaxPool, load
 from frameworks.spec.defaults import PROJECT
+from frameworks.spec.graph import every_layer
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
 
 Reached = tuple[str, str]  # field, value
 
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
+_OF_THE_DATA = (
+    *("dataset", "sha256", "labels", "channels", "image_key", "label_key", "label_map", "twins"),
+)
 # What no climb on a CPU reaches, and where it is asked instead; "" is every value.
 ELSEWHERE: dict[Reached, str] = {
     ("runtime.device", "cuda"): _GPU,
@@ -38,10 +42,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.keep_best", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.reduce_on_plateau", ""): f"{_HARNESS}; a change of rate is R3, R5a and R5d",
-    **{
-        (f"view.{name}", ""): _HARNESS
-        for name in ("dataset", "sha256", "labels", "channels", "image_key", "label_key")
-    },
+    **{(f"view.{name}", ""): _HARNESS for name in _OF_THE_DATA},
     ("view.fraction", ""): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
@@ -148,7 +149,7 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 
 def _of_case(case: Case) -> Iterator[Reached]:
-    for part in (*case.architecture.layers, case.recipe.optimizer):
+    for part in (*every_layer(case.architecture.layers), case.recipe.optimizer):
         tag, hints = part.__struct_config__.tag, get_type_hints(type(part))
         for field in msgspec.structs.fields(part):
             name = f"{tag}.{field.name}"
@@ -171,7 +172,7 @@ def _has(case: Case, kind: type, **fields: Any) -> bool:
     """Whether a layer of a kind is in the network, with every field named stated."""
     return any(
         isinstance(layer, kind) and all(getattr(layer, name) is not None for name in fields)
-        for layer in case.architecture.layers
+        for layer in every_layer(case.architecture.layers)
     )
 
 

@@ -21,6 +21,7 @@ from benchmarks.fidelity.rungs.settle import settled
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import CANNOT, PROJECT
+from frameworks.spec.graph import every_layer
 from results.vocabulary import Precision, Tuning, unknown
 
 SMALL = ("optimizers", "lifecycles")  # the parts that are the same for every network
@@ -74,10 +75,10 @@ def asked_of(name: str, case: Case) -> bool:
         return True
     column = framework(name).defaults
     refused = CANNOT.get(column, {})
-    for part in (*case.architecture.layers, case.recipe.optimizer):
+    for part in (*every_layer(case.architecture.layers), case.recipe.optimizer):
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
-            other = form in _FORMS and value != PROJECT[form]
+            other = form in _FORMS and value not in (None, PROJECT[form])
             if (other and not column) or (form in refused and value == refused[form]):
                 return False
     return True

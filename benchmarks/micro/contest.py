@@ -24,8 +24,10 @@ from benchmarks.system import machine
 from datasets.batches import Epoch, split_into_batches
 from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import Architecture, Dropout, load
+from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import Dropout, Layer
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.vocabulary import Precision
@@ -298,11 +300,10 @@ def turned(names: list[str], turn: int) -> list[str]:
 
 
 def _without_dropout(architecture: Architecture) -> Architecture:
-    layers = tuple(
-        msgspec.structs.replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
-        for layer in architecture.layers
-    )
-    return msgspec.structs.replace(architecture, layers=layers)
+    def without(layer: Layer) -> Layer:
+        return msgspec.structs.replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
+
+    return msgspec.structs.replace(architecture, layers=changed(architecture.layers, without))
 
 
 def main(settings_json: str) -> int:

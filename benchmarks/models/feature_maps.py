@@ -207,11 +207,14 @@ def _write(
     """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
     import numpy as np
 
-    from frameworks.spec.architecture import Conv
+    from frameworks.spec.graph import nodes
+    from frameworks.spec.layers import Conv
 
     first = group[0]
     layers = [
-        layer.name for layer in first.about.config.architecture.layers if isinstance(layer, Conv)
+        node.layer.name
+        for node in nodes(first.about.config.architecture.layers)
+        if isinstance(node.layer, Conv)
     ]
     arrays: dict[str, np.ndarray] = {"picture": picture}
     told: dict[str, dict[str, Any]] = {}

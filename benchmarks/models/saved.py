@@ -19,8 +19,9 @@ from benchmarks.config.runconfig import RunConfig
 from benchmarks.system import machine
 from frameworks.backend import Backend, Runtime, framework
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.defaults import PROJECT, fill_recipe
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import BatchNorm, GroupNorm, Layer, LayerNorm
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.door.arrays import archive
@@ -91,17 +92,21 @@ class SavedModel:
         defaults loads into all: the recipe is the project's, batch norm as every framework has it.
         """
         config = self.about.config
-        layers = tuple(
-            msgspec.structs.replace(layer, running_variance="biased", variance="two_pass")
-            if isinstance(layer, BatchNorm)
-            else layer
-            for layer in config.architecture.layers
-        )
+        layers = changed(config.architecture.layers, _of_every_framework)
         architecture = msgspec.structs.replace(config.architecture, layers=layers)
         network = Network(architecture, config.data.input_shape, config.data.classes)
         recipe = fill_recipe(Recipe(batch_size=config.recipe.batch_size), PROJECT)
         made = framework(name or config.framework).backend()
         return made(network, recipe, runtime or Runtime(), self.weights())
+
+
+def _of_every_framework(layer: Layer) -> Layer:
+    """A norm in the form that every framework has; inference is the same."""
+    if isinstance(layer, BatchNorm):
+        return msgspec.structs.replace(layer, running_variance="biased", variance="two_pass")
+    if isinstance(layer, LayerNorm | GroupNorm):
+        return msgspec.structs.replace(layer, variance="two_pass")
+    return layer
 
 
 def directory_name(config: RunConfig) -> str:

@@ -18,29 +18,34 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.spec.architecture import (
+from frameworks.flax import pools
+from frameworks.flax.activations import function
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
     Activation,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
-    Layer,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
+    NetworkLayer,
+    Normalize,
 )
-from frameworks.spec.network import Network, Shape, same_padding
+from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import Shape, zeros_around
 
 Initializer = Callable[..., Array]
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "linear": lambda x: x,
-    "relu": nnx.relu,
-    "tanh": nnx.tanh,
-    "sigmoid": nnx.sigmoid,
-    "silu": nnx.silu,
-}
 PARTS = {
     "kernel": "kernel",
     "bias": "bias",
@@ -93,6 +98,20 @@ class UnbiasedBatchNorm(FullPrecisionBatchNorm):
         return output
 
 
+class FullPrecisionLayerNorm(nnx.LayerNorm):
+    """LayerNorm computed in the dtype of its parameters, given on in that of its input."""
+
+    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
+        return super().__call__(x, *arguments, **options).astype(x.dtype)
+
+
+class FullPrecisionGroupNorm(nnx.GroupNorm):
+    """GroupNorm computed in the dtype of its parameters, given on in that of its input."""
+
+    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
+        return super().__call__(x, *arguments, **options).astype(x.dtype)
+
+
 class GalaxyNet(nnx.Module):
     """A network; submodules are named after its layers.
 
@@ -120,7 +139,11 @@ class GalaxyNet(nnx.Module):
             draw=draw,
         )
         self.layers = nnx.Dict(
-            {layer.name: make(layer, network.input_shapes[layer.name]) for layer in network.layers}
+            {
+                layer.name: make(layer, network.input_shapes[layer.name])
+                for layer in network.layers
+                if not isinstance(layer, Add)
+            }
         )
 
     def __call__(
@@ -130,70 +153,103 @@ class GalaxyNet(nnx.Module):
         record: dict[str, Array] | None = None,
     ) -> Array:
         x = jnp.asarray(images).astype(self.param_dtype) * PIXEL_SCALE
+        outputs = {PICTURES: x}
         for layer in self.network.layers:
-            module = self.layers[layer.name]
-            if isinstance(module, MaskedDropout):
-                if not module.deterministic:
-                    assert masks is not None
-                    x = module(x, masks[layer.name])
-            else:
-                x = module(x)
+            first, *others = (outputs[source] for source in self.network.sources[layer.name])
+            x = first + others[0] if others else self._applied(layer.name, first, masks)
             if isinstance(layer, Conv | Dense):
-                x = ACTIVATIONS[layer.activation](x)
+                x = function(layer)(x)
+            outputs[layer.name] = x
             if record is not None:
                 record[layer.name] = x
         return x.astype(self.param_dtype)
 
+    def _applied(self, name: str, x: Array, masks: Mapping[str, ArrayLike] | None) -> Array:
+        """The module of a layer, applied."""
+        module = self.layers[name]
+        if not isinstance(module, MaskedDropout):
+            return module(x)
+        if module.deterministic:
+            return x
+        assert masks is not None
+        return module(x, masks[name])
+
 
 def _module(
-    layer: Layer, source: Shape, *, native_dropout: bool, options: dict[str, Any], draw: bool
+    layer: NetworkLayer, source: Shape, *, native_dropout: bool, options: dict[str, Any], draw: bool
 ) -> Callable[..., Array]:
     """The module of one layer, without its activation function; `source` is its input shape."""
-    if isinstance(layer, Conv):
-        return nnx.Conv(
-            source[2],
-            layer.filters,
-            layer.kernel_size,
-            layer.stride,
-            padding=_padding(layer, source),
-            **_initializers(layer, math.prod(layer.kernel_size) * source[2], draw),
-            **options,
-        )
-    if isinstance(layer, Dense):
-        assert isinstance(layer.units, int)
-        return nnx.Linear(
-            source[0], layer.units, **_initializers(layer, source[0], draw), **options
-        )
-    if isinstance(layer, MaxPool | AveragePool):
-        pool = nnx.max_pool if isinstance(layer, MaxPool) else nnx.avg_pool
-        stride = layer.stride or layer.size
-        return partial(pool, window_shape=(layer.size,) * 2, strides=(stride,) * 2)
-    if isinstance(layer, BatchNorm):
-        return _batch_norm(layer, source, **options)
-    if isinstance(layer, Dropout):
-        return (
-            nnx.Dropout(layer.rate, rngs=options["rngs"])
-            if native_dropout
-            else MaskedDropout(layer.rate)
-        )
-    if isinstance(layer, Flatten):
-        return _flatten
+    match layer:
+        case Conv():
+            return _convolution(layer, source, options, draw)
+        case Dense():
+            initializers = _initializers(layer, source[0], draw)
+            return nnx.Linear(
+                source[0], layer.outputs, use_bias=layer.bias, **initializers, **options
+            )
+        case MaxPool() | AveragePool():
+            return pools.pool(layer, source)
+        case AdaptiveAveragePool() | AdaptiveMaxPool():
+            return pools.adaptive_pool(layer, source)
+        case GlobalAveragePool() | GlobalMaxPool():
+            return pools.global_pool(layer, source)
+        case BatchNorm():
+            return _batch_norm(layer, source, **options)
+        case LayerNorm() | GroupNorm():
+            return _picture_norm(layer, source, **options)
+        case Dropout():
+            return (
+                nnx.Dropout(layer.rate, rngs=options["rngs"])
+                if native_dropout
+                else MaskedDropout(layer.rate)
+            )
+        case Flatten():
+            return _flatten
+        case Normalize():
+            return partial(_normalize, mean=layer.mean, deviation=layer.deviation)
     assert isinstance(layer, Activation)
-    return ACTIVATIONS[layer.function]
+    return function(layer)
 
 
 def _flatten(x: Array) -> Array:
     return x.reshape(len(x), -1)
 
 
-def _padding(layer: Conv, source: Shape) -> str | tuple[tuple[int, int], ...]:
-    """(before, after) of rows and columns, so that all frameworks pad by one rule."""
-    if layer.padding == "valid":
-        return "VALID"
-    return tuple(
-        same_padding(size, kernel, layer.stride)
-        for size, kernel in zip(source[:2], layer.kernel_size, strict=True)
+def _normalize(x: Array, *, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Array:
+    return (x - jnp.asarray(mean, x.dtype)) / jnp.asarray(deviation, x.dtype)
+
+
+def _convolution(layer: Conv, source: Shape, options: dict[str, Any], draw: bool) -> nnx.Conv:
+    zeros = zeros_around(layer, source)
+    fan_in = math.prod(layer.kernel_size) * source[2] // layer.group_count
+    return nnx.Conv(
+        source[2],
+        layer.outputs,
+        layer.kernel_size,
+        layer.stride,
+        padding=zeros if any(map(any, zeros)) else "VALID",
+        kernel_dilation=layer.dilation,
+        feature_group_count=layer.group_count,
+        use_bias=layer.bias,
+        **_initializers(layer, fan_in, draw),
+        **options,
     )
+
+
+def _picture_norm(
+    layer: LayerNorm | GroupNorm, source: Shape, *, dtype: Any, param_dtype: Any, rngs: nnx.Rngs
+) -> nnx.Module:
+    assert layer.epsilon is not None
+    settings: dict[str, Any] = {
+        "epsilon": layer.epsilon,
+        "use_fast_variance": layer.variance == "fast",
+        "dtype": param_dtype,
+        "param_dtype": param_dtype,
+        "rngs": rngs,
+    }
+    if isinstance(layer, GroupNorm):
+        return FullPrecisionGroupNorm(source[-1], num_groups=layer.groups, **settings)
+    return FullPrecisionLayerNorm(source[-1], **settings)
 
 
 def _batch_norm(
@@ -223,12 +279,21 @@ def _initializers(layer: Conv | Dense, fan_in: int, draw: bool) -> dict[str, Any
         return {"kernel_init": nnx.initializers.zeros}
     known: dict[str | None, Initializer] = {
         "glorot_uniform": nnx.initializers.glorot_uniform(),
+        "glorot_normal": nnx.initializers.glorot_normal(),
+        "he_uniform": nnx.initializers.he_uniform(),
         "he_normal": nnx.initializers.he_normal(),
+        "he_uniform_fan_out": nnx.initializers.variance_scaling(2.0, "fan_out", "uniform"),
+        "he_normal_fan_out": nnx.initializers.variance_scaling(2.0, "fan_out", "truncated_normal"),
+        "lecun_uniform": nnx.initializers.lecun_uniform(),
         "lecun_normal": nnx.initializers.lecun_normal(),
+        "truncated_normal": nnx.initializers.truncated_normal(stddev=0.02),
+        "orthogonal": nnx.initializers.orthogonal(),
         "torch_uniform": partial(_uniform, limit=1 / math.sqrt(fan_in)),
         "zeros": nnx.initializers.zeros,
     }
     stated = {"kernel_init": layer.kernel_initializer, "bias_init": layer.bias_initializer}
+    if not layer.bias:
+        del stated["bias_init"]
     return {argument: known[name] for argument, name in stated.items() if name is not None}
 
 

@@ -20,7 +20,7 @@ from frameworks.feed import Chunk, FedBackend, means
 from frameworks.flax.backend import FlaxBackend, loss_function, project
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
-from frameworks.spec.architecture import Conv, MaxPool
+from frameworks.spec.layers import Conv, MaxPool, pair
 
 
 class TunedFlaxBackend(FedBackend, FlaxBackend):
@@ -180,4 +180,4 @@ def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
             convolution: Any = model.layers[layer.name]
             convolution.conv_general_dilated = jax_convolution.convolve
         if isinstance(layer, MaxPool) and layer.name in own and "max_pool" not in without:
-            model.layers[layer.name] = partial(jax_convolution.max_pool, size=layer.size)
+            model.layers[layer.name] = partial(jax_convolution.max_pool, size=pair(layer.size)[0])

@@ -19,7 +19,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from frameworks.spec.architecture import Activation, AveragePool, Conv, Dense, MaxPool
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    AveragePool,
+    GroupNorm,
+    LayerNorm,
+    MaxPool,
+    function_of,
+    pair,
+)
 from frameworks.spec.network import Network
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (before, after) of rows, of columns
@@ -70,18 +80,31 @@ def own_pools(network: Network) -> frozenset[str]:
     pixel and, through a bitcast, by window, and is written over it in place. The gradients are
     wrong (jax 0.10.2, CPU; not with --xla_cpu_experimental_ynn_fusion_type=).
     """
-    found = set()
-    smooth = False
-    for layer in network.layers:
-        if isinstance(layer, Conv | Dense):
-            smooth |= layer.activation not in ("linear", "relu")
-        elif isinstance(layer, Activation):
-            smooth |= layer.function not in ("linear", "relu")
-        elif isinstance(layer, MaxPool | AveragePool):
-            if isinstance(layer, MaxPool) and layer.stride in (None, layer.size) and not smooth:
-                found.add(layer.name)
-            smooth = False
-    return frozenset(found)
+    return frozenset(
+        layer.name
+        for layer in network.layers
+        if isinstance(layer, MaxPool)
+        and _plain_windows(layer)
+        and not any(_is_smooth_since_pool(network, one) for one in network.sources[layer.name])
+    )
+
+
+def _plain_windows(layer: MaxPool) -> bool:
+    """Square windows that lie side by side, without padding."""
+    rows, columns = pair(layer.size)
+    return rows == columns and layer.steps == (rows, columns) and layer.padding in ("valid", 0)
+
+
+def _is_smooth_since_pool(network: Network, name: str) -> bool:
+    """A costly function on some way from the last pool to the output of layer `name`."""
+    if name == PICTURES:
+        return False
+    layer = network.by_name[name]
+    if isinstance(layer, MaxPool | AveragePool | AdaptiveAveragePool | AdaptiveMaxPool):
+        return False
+    if function_of(layer) not in ("linear", "relu") or isinstance(layer, LayerNorm | GroupNorm):
+        return True
+    return any(_is_smooth_since_pool(network, source) for source in network.sources[name])
 
 
 def convolve(
@@ -107,7 +130,10 @@ def convolve(
         (batch, height, width, out).
     """
     dilated = any(step != 1 for step in (*(lhs_dilation or ()), *(rhs_dilation or ())))
-    if dilated or feature_group_count != 1 or max(window_strides) > 1 or padding == "SAME":
+    zeros = () if isinstance(padding, str) else [max(sides) for sides in padding]
+    wide = any(side >= reach for side, reach in zip(zeros, kernel.shape[:2], strict=False))
+    grouped = feature_group_count != 1
+    if dilated or grouped or wide or max(window_strides) > 1 or padding == "SAME":
         return lax.conv_general_dilated(
             images,
             kernel,
@@ -120,8 +146,8 @@ def convolve(
             precision=precision,
             **options,
         )
-    zeros = NO_PADDING if padding == "VALID" else tuple(tuple(pair) for pair in padding)
-    return _convolve(images, kernel, zeros)
+    sides = NO_PADDING if padding == "VALID" else tuple(tuple(both) for both in padding)
+    return _convolve(images, kernel, sides)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

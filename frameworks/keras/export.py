@@ -6,12 +6,33 @@ The layers that are trained differ from Keras' in how they round, not in what th
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+import msgspec
+import numpy as np
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.keras.model import IMAGES, keras_layer
-from frameworks.spec.architecture import Conv, Dense
+from frameworks.keras.activations import OWN_WORDS, apply_standard
+from frameworks.keras.model import IMAGES, DepthwiseConv2D, keras_layer, zero_padding
+from frameworks.keras.pools import standard_pool
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
+    Activation,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
+    AveragePool,
+    Conv,
+    Dense,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    MaxPool,
+    NetworkLayer,
+    Normalize,
+)
 from frameworks.spec.network import Network
+from frameworks.spec.shapes import Shape
 from frameworks.spec.weights import Weights
 
 
@@ -23,14 +44,53 @@ def model(network: Network, weights: Weights) -> keras.Model:
     full = keras.config.dtype_policy().variable_dtype
     images = keras.Input(network.input_shape, dtype="uint8", name=IMAGES)
     x = keras.layers.Rescaling(PIXEL_SCALE, dtype=full, name="scaling")(images)
+    known = {PICTURES: x}
     for layer in network.layers:
-        made = keras_layer(layer, native_dropout=True)
-        if isinstance(layer, Conv | Dense) and layer.l2:
-            made.kernel_regularizer = keras.regularizers.L2(layer.l2)
-        x = made(x)
+        inputs = [known[source] for source in network.sources[layer.name]]
+        known[layer.name] = _standard(layer, network.input_shapes[layer.name], inputs)
+    x = known[network.output]
     x = keras.layers.Activation("linear", dtype=full, name="logits")(x)
     made = keras.Model(images, x)
     for key, array in weights.items():
         name, part = key.split("/")
         getattr(made.get_layer(name), part).assign(array)
     return made
+
+
+def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
+    """The output of a layer by Keras' own layers, of its input, or of two to be added."""
+    x = inputs[0]
+    match layer:
+        case Add():
+            return keras.layers.Add(name=layer.name)(inputs)
+        case Activation():
+            return apply_standard(layer, x)
+        case Normalize():
+            mean, deviation = np.asarray(layer.mean), np.asarray(layer.deviation)
+            scaled = keras.layers.Rescaling(
+                (1 / deviation).tolist(), (-mean / deviation).tolist(), name=layer.name
+            )
+            return scaled(x)
+        case (
+            MaxPool()
+            | AveragePool()
+            | AdaptiveAveragePool()
+            | AdaptiveMaxPool()
+            | GlobalAveragePool()
+            | GlobalMaxPool()
+        ):
+            return standard_pool(layer, source, x)
+    if not isinstance(layer, Conv | Dense):
+        return keras_layer(layer, source, native_dropout=True)(x)
+    if isinstance(layer, Conv) and (pad := zero_padding(layer, source)):
+        x = pad(x)
+    plain = msgspec.structs.replace(layer, activation="linear")
+    made = keras_layer(plain, source, native_dropout=True)
+    if isinstance(made, DepthwiseConv2D):
+        made = keras.layers.Conv2D.from_config(made.get_config())
+    if layer.l2:
+        made.kernel_regularizer = keras.regularizers.L2(layer.l2)
+    if layer.activation in OWN_WORDS:
+        made.activation = keras.activations.get(layer.activation)
+        return made(x)
+    return apply_standard(layer, made(x))

@@ -15,8 +15,8 @@ import psutil
 from frameworks import feed
 from frameworks.backend import Runtime
 from frameworks.keras.model import IMAGES, GalaxyNet
-from frameworks.spec.architecture import Conv, MaxPool
-from frameworks.spec.network import same_padding
+from frameworks.spec.layers import Conv, MaxPool, pair
+from frameworks.spec.shapes import zeros_around
 
 
 @dataclass(frozen=True)
@@ -339,15 +339,16 @@ def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:
     from frameworks.jax import convolution
 
     def convolve(images: Any, kernel: Any, *, layer: Conv) -> Any:
-        padding: Any = "VALID"
-        if layer.padding == "same":
-            sizes = zip(images.shape[1:3], layer.kernel_size, strict=True)
-            padding = tuple(same_padding(size, width, layer.stride) for size, width in sizes)
+        zeros: Any = "VALID"
+        if isinstance(layer.padding, str):  # else a layer ahead has padded the pictures
+            zeros = zeros_around(layer, images.shape[1:])
         return convolution.convolve(
             images,
             kernel,
-            (layer.stride, layer.stride),
-            padding,
+            pair(layer.stride),
+            zeros,
+            rhs_dilation=pair(layer.dilation),
+            feature_group_count=layer.group_count,
             dimension_numbers=convolution.LAYOUT,
         )
 
@@ -362,7 +363,7 @@ def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:
                 inputs, keras.ops.convert_to_tensor(weights)
             )
         elif isinstance(layer, MaxPool) and layer.name in own:
-            model.layers[layer.name].call = partial(pool, size=layer.size)
+            model.layers[layer.name].call = partial(pool, size=pair(layer.size)[0])
     return convolution.compiler_options()
 
 

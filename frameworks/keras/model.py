@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.spec.architecture import (
+from frameworks.keras.activations import constant, function
+from frameworks.keras.pools import pool_layer
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
     Activation,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
-    Layer,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
+    NetworkLayer,
+    Normalize,
+    pair,
 )
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import Shape, zeros_around
 
 IMAGES = "images"
-
-
-def constant(value: float | Sequence[float], dtype: Any) -> Any:
-    """Python numbers as a tensor, exact in float64: `ops.cast` would pass it through float32."""
-    return ops.convert_to_tensor(np.asarray(value, keras.backend.standardize_dtype(dtype)))
 
 
 class PixelScaling(keras.layers.Layer):
@@ -63,6 +69,37 @@ class MaskedDropout(keras.layers.Layer):
 
     def call(self, x: Any, keep: Any) -> Any:
         return x * ops.cast(keep, x.dtype) * self.scale
+
+
+class Normalization(keras.layers.Layer):
+    """(x - mean) / deviation of each channel."""
+
+    def __init__(self, layer: Normalize, **options: Any) -> None:
+        super().__init__(**options)
+        self.mean, self.deviation = layer.mean, layer.deviation
+
+    def call(self, x: Any) -> Any:
+        return (x - constant(self.mean, x.dtype)) / constant(self.deviation, x.dtype)
+
+
+class DepthwiseConv2D(keras.layers.Conv2D):
+    """Conv2D of as many groups as channels, by the engine's depthwise convolution.
+
+    Its kernel is Conv2D's, (height, width, 1, out); TensorFlow has no grouped convolution on CPUs
+    but XLA's.
+    """
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        kernel = ops.convert_to_tensor(kernel)
+        height, width, _, outputs = kernel.shape
+        channels = inputs.shape[-1]
+        return ops.depthwise_conv(
+            inputs,
+            ops.reshape(kernel, (height, width, channels, outputs // channels)),
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+        )
 
 
 class StagedBatchNormalization(keras.layers.BatchNormalization):
@@ -101,9 +138,15 @@ class GalaxyNet:
         self._scaling = PixelScaling(dtype=full, name="scaling")
         self._logits = keras.layers.Activation("linear", dtype=full, name="logits")
         self.layers = {
-            layer.name: keras_layer(layer, native_dropout)
+            layer.name: keras_layer(layer, network.input_shapes[layer.name], native_dropout)
             for layer in network.layers
             if native_dropout or not isinstance(layer, Dropout)
+        }
+        self._pads = {
+            layer.name: pad
+            for layer in network.layers
+            if isinstance(layer, Conv)
+            and (pad := zero_padding(layer, network.input_shapes[layer.name]))
         }
         masks = {} if native_dropout else network.dropout_shapes
         images = keras.Input(network.input_shape, dtype="uint8", name=IMAGES)
@@ -114,7 +157,7 @@ class GalaxyNet:
         training = self._outputs(images, keep, dropouts)
         inference = self._outputs(images, {}, {})
         inputs = {IMAGES: images, **keep}
-        last = network.layers[-1].name
+        last = network.output
         self.trainer = keras.Model(inputs, self._logits(training[last]))
         self.predictor = keras.Model(images, self._logits(inference[last]))
         self.recorders = {
@@ -124,57 +167,95 @@ class GalaxyNet:
 
     def _outputs(self, images: Any, keep: dict, dropouts: dict) -> dict[str, Any]:
         """Symbolic output of every layer by name."""
-        x = self._scaling(images)
-        outputs = {}
-        for layer in self.network.layers:
-            if layer.name in dropouts:
-                x = dropouts[layer.name](x, keep[layer.name])
-            elif layer.name in self.layers:
-                x = self.layers[layer.name](x)
+        known = {PICTURES: self._scaling(images)}
+        for name, sources in self.network.sources.items():
+            x, *others = (known[source] for source in sources)
+            if name in self._pads:
+                x = self._pads[name](x)
+            if name in dropouts:
+                x = dropouts[name](x, keep[name])
+            elif name in self.layers:
+                x = self.layers[name]([x, *others] if others else x)
             else:  # masked dropout in inference
-                x = keras.layers.Identity(name=f"{layer.name}_off")(x)
-            outputs[layer.name] = x
-        return outputs
+                x = keras.layers.Identity(name=f"{name}_off")(x)
+            known[name] = x
+        return {name: x for name, x in known.items() if name != PICTURES}
 
 
-def keras_layer(layer: Layer, native_dropout: bool) -> keras.layers.Layer:
-    """The Keras layer of one layer, with its activation function."""
+def zero_padding(layer: Conv, source: Shape) -> keras.layers.Layer | None:
+    """What stands ahead of a convolution whose padding Keras has no word for."""
+    zeros = zeros_around(layer, source)
+    if isinstance(layer.padding, str) or not any(map(any, zeros)):
+        return None
+    return keras.layers.ZeroPadding2D(zeros, name=f"{layer.name}_pad")
+
+
+def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> keras.layers.Layer:
+    """The Keras layer of one layer, with its activation function; `source` is its input shape."""
     name = layer.name
-    if isinstance(layer, Conv):
-        return keras.layers.Conv2D(
-            layer.filters,
-            layer.kernel_size,
-            strides=layer.stride,
-            padding=layer.padding,
-            name=name,
-            **_options(layer, axes=(0, 1, 2)),
-        )
-    if isinstance(layer, Dense):
-        return keras.layers.Dense(layer.units, name=name, **_options(layer, axes=(0,)))
-    if isinstance(layer, MaxPool):
-        return keras.layers.MaxPooling2D(layer.size, strides=layer.stride, name=name)
-    if isinstance(layer, AveragePool):
-        return keras.layers.AveragePooling2D(layer.size, strides=layer.stride, name=name)
-    if isinstance(layer, BatchNorm):
-        return _batch_norm(layer, native_dropout)
-    if isinstance(layer, Dropout):
-        assert native_dropout
-        return keras.layers.Dropout(layer.rate, name=name)
-    if isinstance(layer, Flatten):
-        return keras.layers.Flatten(name=name)
+    match layer:
+        case Conv():
+            return _convolution(layer, source)
+        case Dense():
+            return keras.layers.Dense(layer.outputs, name=name, **_options(layer, axes=(0,)))
+        case (
+            MaxPool()
+            | AveragePool()
+            | AdaptiveAveragePool()
+            | AdaptiveMaxPool()
+            | GlobalAveragePool()
+            | GlobalMaxPool()
+        ):
+            return pool_layer(layer, source)
+        case BatchNorm():
+            return _batch_norm(layer, native_dropout)
+        case LayerNorm() | GroupNorm():
+            return _picture_norm(layer)
+        case Dropout():
+            assert native_dropout
+            return keras.layers.Dropout(layer.rate, name=name)
+        case Flatten():
+            return keras.layers.Flatten(name=name)
+        case Add():
+            return keras.layers.Add(name=name)
+        case Normalize():
+            return Normalization(layer, name=name)
     assert isinstance(layer, Activation)
-    return keras.layers.Activation(layer.function, name=name)
+    return keras.layers.Activation(function(layer), name=name)
+
+
+def _convolution(layer: Conv, source: Shape) -> keras.layers.Layer:
+    down, right = pair(layer.stride)
+    depthwise = layer.group_count == source[-1] > 1 and down == right
+    return (DepthwiseConv2D if depthwise else keras.layers.Conv2D)(
+        layer.outputs,
+        layer.kernel_size,
+        strides=(down, right),
+        padding=layer.padding if isinstance(layer.padding, str) else "valid",
+        dilation_rate=pair(layer.dilation),
+        groups=layer.group_count,
+        name=layer.name,
+        **_options(layer, axes=(0, 1, 2)),
+    )
+
+
+def _picture_norm(layer: LayerNorm | GroupNorm) -> keras.layers.Layer:
+    if layer.variance == "fast":
+        raise SpecificationError(
+            f"layer '{layer.name}': Keras has no fast variance; state variance = \"two_pass\"."
+        )
+    if isinstance(layer, GroupNorm):
+        return keras.layers.GroupNormalization(layer.groups, epsilon=layer.epsilon, name=layer.name)
+    return keras.layers.LayerNormalization(epsilon=layer.epsilon, name=layer.name)
 
 
 def _options(layer: Conv | Dense, axes: tuple[int, ...]) -> dict[str, Any]:
     """Arguments that convolution and dense layers share; max-norm is over the incoming weights."""
-    initializers = {"torch_uniform": "zeros"}  # not in Keras: only ever loaded over
     return {
-        "activation": layer.activation,
-        "kernel_initializer": initializers.get(
-            str(layer.kernel_initializer), layer.kernel_initializer
-        ),
-        "bias_initializer": initializers.get(str(layer.bias_initializer), layer.bias_initializer),
+        "activation": function(layer),
+        "use_bias": layer.bias,
+        "kernel_initializer": _initializer(layer.kernel_initializer),
+        "bias_initializer": _initializer(layer.bias_initializer),
         "kernel_regularizer": ExactL2(layer.l2) if layer.l2 else None,
         "kernel_constraint": (
             None
@@ -182,6 +263,16 @@ def _options(layer: Conv | Dense, axes: tuple[int, ...]) -> dict[str, Any]:
             else keras.constraints.MaxNorm(layer.max_norm, axis=list(axes))
         ),
     }
+
+
+def _initializer(name: str | None) -> Any:
+    """Keras' initialiser of this name; zeros for what it does not have: only ever loaded over."""
+    scaled = {"he_uniform_fan_out": "uniform", "he_normal_fan_out": "truncated_normal"}
+    if name in scaled:
+        return keras.initializers.VarianceScaling(2.0, "fan_out", scaled[name])
+    if name == "truncated_normal":
+        return keras.initializers.TruncatedNormal(stddev=0.02)
+    return "zeros" if name == "torch_uniform" else name
 
 
 def _batch_norm(layer: BatchNorm, native: bool) -> keras.layers.Layer:

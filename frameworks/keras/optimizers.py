@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from frameworks.keras.model import constant
+from frameworks.keras.activations import constant
 from frameworks.spec import recipe as recipes
 from frameworks.spec.reading import SpecificationError
 

@@ -10,15 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from datasets.batches import Batch
 from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Runtime
-from frameworks.numpy import layers, optimizers
+from frameworks.numpy import layers, optimizers, pools
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import Activation, BatchNorm, Conv, Dense, MaxPool
 from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
+    AdaptiveMaxPool,
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    GlobalMaxPool,
+    MaxPool,
+    applies,
+    function_of,
+)
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
@@ -179,31 +191,40 @@ class NumpyReference(Backend):
         masks: Mapping[str, np.ndarray] | None = None,
         kinks: Kinks | None = None,
     ) -> Forward:
-        x = _scaled(images, self.dtype)
+        outputs = {PICTURES: _scaled(images, self.dtype)}
         applied = {}
         for layer in self.network.layers:
-            applied[layer.name] = layers.apply(
-                layer,
-                x,
-                self._parts(layer.name),
-                training=training,
-                mask=(masks or {}).get(layer.name),
-                kinks=(kinks or {}).get(layer.name),
-            )
-            x = applied[layer.name].output
+            first, *others = (outputs[name] for name in self.network.sources[layer.name])
+            if isinstance(layer, Add):
+                applied[layer.name] = layers.Applied(first + others[0], lambda dy: dy)
+            else:
+                applied[layer.name] = layers.apply(
+                    layer,
+                    first,
+                    self._parts(layer.name),
+                    training=training,
+                    mask=(masks or {}).get(layer.name),
+                    kinks=(kinks or {}).get(layer.name),
+                )
+            outputs[layer.name] = applied[layer.name].output
         return Forward(applied)
 
     def _backward(self, forward: Forward, labels: np.ndarray) -> Gradients:
         """Loss and gradients: cross-entropy from the logits, averaged over the batch, plus L2."""
-        loss, dy = cross_entropy(forward.logits, labels, self.recipe.class_weights)
+        loss, slope = cross_entropy(forward.logits, labels, self.recipe.class_weights)
         gradients: Weights = {}
-        first = self.network.trainable_keys[0].split("/")[0]
+        slopes = {self.network.output: slope}
         for name, applied in reversed(forward.applied.items()):
+            if name not in slopes:
+                continue  # ahead of all weights: nothing needs the gradient
+            dy = slopes.pop(name)
             parts = applied.weight_gradients(dy)
             gradients |= {f"{name}/{part}": array for part, array in parts.items()}
-            if name == first:
-                break  # nothing needs the gradient by the picture
-            dy = applied.backward(dy)
+            sources = [one for one in self.network.sources[name] if one in self._with_weights]
+            if sources:
+                dx = applied.backward(dy)
+                for source in sources:  # a sum hands the same on to both
+                    slopes[source] = slopes[source] + dx if source in slopes else dx
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
                 key = f"{layer.name}/kernel"
@@ -211,6 +232,17 @@ class NumpyReference(Backend):
                 gradients[key] = gradients[key] + 2 * layer.l2 * self.weights[key]
         ordered = {key: gradients[key] for key in self.network.trainable_keys}
         return Gradients(loss, forward.logits, ordered)
+
+    @cached_property
+    def _with_weights(self) -> frozenset[str]:
+        """Names of the layers with weights, and of those that read from such: a gradient is wanted
+        of their outputs."""
+        found: set[str] = set()
+        own = {key.split("/")[0] for key in self.network.weight_shapes}
+        for name, sources in self.network.sources.items():
+            if name in own or found.intersection(sources):
+                found.add(name)
+        return frozenset(found)
 
     def _take_running_statistics(self, forward: Forward) -> None:
         for name, applied in forward.applied.items():
@@ -263,17 +295,14 @@ def recorded_kinks(
         What `NumpyReference.kinks` gives, by layer name.
     """
     kinks = {}
-    before: str | None = None
     for layer in network.layers:
-        function = layer.function if isinstance(layer, Activation) else None
-        if isinstance(layer, Conv | Dense):
-            function = layer.activation
-        if function == "relu":
+        if function_of(layer) in ("relu", "leaky_relu", "elu"):
             kinks[layer.name] = ~(activations[layer.name] <= 0)
-        elif isinstance(layer, MaxPool):
-            x = _scaled(images, np.dtype(np.float64)) if before is None else activations[before]
-            kinks[layer.name] = layers.first_maxima(layer, x)
-        before = layer.name
+        elif isinstance(layer, MaxPool | AdaptiveMaxPool | GlobalMaxPool):
+            (source,) = network.sources[layer.name]
+            pictures = source == PICTURES
+            x = _scaled(images, np.dtype(np.float64)) if pictures else activations[source]
+            kinks[layer.name] = pools.first_maxima(layer, x)
     return kinks
 
 
@@ -300,7 +329,7 @@ def _check(network: Network, recipe: Recipe, runtime: Runtime) -> None:
     for layer in network.layers:
         if isinstance(layer, BatchNorm):
             for field in layer.__struct_fields__:
-                if getattr(layer, field) is None:
+                if getattr(layer, field) is None and applies(layer, field):
                     raise SpecificationError(
                         f"layer '{layer.name}': field '{field}' is not stated; "
                         "fill it in with frameworks.spec.defaults.fill_architecture."

@@ -1,4 +1,4 @@
-"""Every layer of `architecture` forward and backward, by hand, in NumPy.
+"""Every layer of `frameworks.spec.layers` forward and backward, by hand, in NumPy.
 
 `apply` computes one layer and returns its output with the functions that take a gradient back
 through it. Arrays are (batch, height, width, channels) or (batch, units); the dtype of the input is
@@ -11,22 +11,30 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from frameworks.spec.architecture import (
+from frameworks.numpy import norms, pools, windows
+from frameworks.numpy.activations import activate
+from frameworks.spec.layers import (
     Activation,
-    ActivationName,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
-    Layer,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
+    NetworkLayer,
+    Normalize,
+    pair,
 )
-from frameworks.spec.network import same_padding
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import zeros_around
 from frameworks.spec.weights import Weights
 
 Backward = Callable[[np.ndarray], np.ndarray]
@@ -40,8 +48,9 @@ class Applied:
 
     backward: gradient of the loss by the output to that by the input.
     weight_gradients: gradient of the loss by the output to those by the weights, by part.
-    kinks: which piece of a piecewise linear layer each element was on; None for smooth layers. For
-    ReLU bool, True where it let through; for max-pool int64, row * size + column of the maximum.
+    kinks: which piece of a piecewise smooth layer each element was on; None for smooth layers. For
+    ReLU and its kin bool, True on the positive side; for a max-pool int64, row * width + column of
+    the maximum within its window.
     running: new running statistics by part, from batch norm in training.
     """
 
@@ -53,7 +62,7 @@ class Applied:
 
 
 def apply(
-    layer: Layer,
+    layer: NetworkLayer,
     x: np.ndarray,
     parts: Weights,
     *,
@@ -61,7 +70,7 @@ def apply(
     mask: np.ndarray | None = None,
     kinks: np.ndarray | None = None,
 ) -> Applied:
-    """Apply a layer whose fields are all stated.
+    """Apply a layer of one input whose fields are all stated.
 
     Args:
         x: input of the layer.
@@ -71,240 +80,119 @@ def apply(
     """
     match layer:
         case Conv():
-            return _activated(layer.activation, _convolution(layer, x, parts), kinks)
+            return _activated(layer, _convolution(layer, x, parts), kinks)
         case Dense():
-            return _activated(layer.activation, _dense(x, parts), kinks)
+            return _activated(layer, _dense(x, parts), kinks)
         case Activation():
-            return _activation(layer.function, x, kinks)
-        case MaxPool():
-            return _max_pool(layer, x, kinks)
-        case AveragePool():
-            return _average_pool(layer, x)
+            output, backward, sides = activate(layer, x, kinks)
+            return Applied(output, backward, kinks=sides)
+        case MaxPool() | AdaptiveMaxPool() | GlobalMaxPool():
+            output, backward, chosen = pools.maximum(layer, x, kinks)
+            return Applied(output, backward, kinks=chosen)
+        case AveragePool() | AdaptiveAveragePool() | GlobalAveragePool():
+            return Applied(*pools.average(layer, x))
         case BatchNorm():
-            return _batch_norm(layer, x, parts, training=training)
+            return _normed(norms.batch_norm(layer, x, parts, training=training))
+        case LayerNorm() | GroupNorm():
+            return _normed(norms.picture_norm(layer, x, parts))
         case Dropout():
             return _dropout(layer, x, mask) if training else Applied(x, _unchanged)
         case Flatten():
             return Applied(x.reshape(len(x), -1), lambda dy: dy.reshape(x.shape))
+        case Normalize():
+            mean, deviation = np.asarray(layer.mean), np.asarray(layer.deviation)
+            output = ((x - mean) / deviation).astype(x.dtype)
+            return Applied(output, lambda dy: dy / deviation)
+    raise AssertionError(layer)  # a sum of two has no one input; blocks are opened
 
 
-def first_maxima(layer: MaxPool, x: np.ndarray) -> np.ndarray:
-    """Where each window's maximum is, the first in row order where several are equal.
-
-    Returns:
-        int64 (batch, rows, columns, channels): row * size + column within the window.
-    """
-    return _pool_windows(layer, x).argmax(axis=-1)
-
-
-def _activated(function: ActivationName, linear: Applied, kinks: np.ndarray | None) -> Applied:
+def _activated(layer: Conv | Dense, linear: Applied, kinks: np.ndarray | None) -> Applied:
     """A layer's linear part followed by its activation function."""
-    activation = _activation(function, linear.output, kinks)
+    output, backward, sides = activate(layer, linear.output, kinks)
     return Applied(
-        activation.output,
-        lambda dy: linear.backward(activation.backward(dy)),
-        lambda dy: linear.weight_gradients(activation.backward(dy)),
-        activation.kinks,
+        output,
+        lambda dy: linear.backward(backward(dy)),
+        lambda dy: linear.weight_gradients(backward(dy)),
+        sides,
     )
+
+
+def _normed(norm: norms.Normed) -> Applied:
+    return Applied(norm.output, norm.backward, norm.weight_gradients, running=norm.running)
 
 
 def _unchanged(dy: np.ndarray) -> np.ndarray:
     return dy
 
 
-def _activation(function: ActivationName, x: np.ndarray, kinks: np.ndarray | None) -> Applied:
-    """relu'(0) = 0, as all three frameworks have it; silu(x) = x sigmoid(x)."""
-    match function:
-        case "linear":
-            return Applied(x, _unchanged)
-        case "relu":
-            # NaN counts as let through: a broken layer must not look like a dead one
-            passed = ~(x <= 0) if kinks is None else kinks
-            return Applied(np.where(passed, x, 0), lambda dy: np.where(passed, dy, 0), kinks=passed)
-        case "tanh":
-            y = np.tanh(x)
-            return Applied(y, lambda dy: dy * (1 - y**2))
-        case "sigmoid":
-            y = _sigmoid(x)
-            return Applied(y, lambda dy: dy * y * (1 - y))
-        case "silu":
-            gate = _sigmoid(x)
-            return Applied(x * gate, lambda dy: dy * gate * (1 + x * (1 - gate)))
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow and without cancellation at either end."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
 def _dense(x: np.ndarray, parts: Weights) -> Applied:
     kernel = parts["kernel"]
     return Applied(
-        x @ kernel + parts["bias"],
+        x @ kernel + parts.get("bias", 0),
         lambda dy: dy @ kernel.T,
-        lambda dy: {"kernel": x.T @ dy, "bias": _sum(dy)},
+        lambda dy: {"kernel": x.T @ dy} | _bias_gradient(parts, dy),
     )
 
 
+def _bias_gradient(parts: Weights, dy: np.ndarray) -> Weights:
+    return {"bias": windows.channel_sum(dy)} if "bias" in parts else {}
+
+
 def _convolution(layer: Conv, x: np.ndarray, parts: Weights) -> Applied:
-    """Cross-correlation, as everywhere in deep learning: the kernel is not flipped."""
-    kernel, stride = parts["kernel"], layer.stride
-    size = layer.kernel_size
-    if layer.padding == "same":
-        rows = same_padding(x.shape[1], size[0], stride)
-        columns = same_padding(x.shape[2], size[1], stride)
-    else:
-        rows = columns = (0, 0)
-    padded = np.pad(x, ((0, 0), rows, columns, (0, 0)))
-    height, width = ((n - k) // stride + 1 for n, k in zip(padded.shape[1:3], size, strict=True))
-    flat_kernel = kernel.reshape(-1, layer.filters)
-    output = np.empty((len(x), height, width, layer.filters), x.dtype)
-    for pictures, windows in _windows(padded, size, stride):
-        output[pictures] = (windows @ flat_kernel).reshape(-1, height, width, layer.filters)
-    output += parts["bias"]
+    """Cross-correlation, as everywhere in deep learning: the kernel is not flipped.
+
+    The channels of a group are convolved by themselves: group g reads the g-th share of the input
+    channels and gives the g-th share of the filters.
+    """
+    zeros = zeros_around(layer, x.shape[1:])
+    padded = windows.padded(x, zeros)
+    kernel, groups = parts["kernel"], layer.group_count
+    inputs, outputs = kernel.shape[2], kernel.shape[3] // groups
+    shares = [
+        (slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs))
+        for g in range(groups)
+    ]
+    steps = pair(layer.stride)
+    height, width = (
+        (n - reach) // step + 1
+        for n, reach, step in zip(padded.shape[1:3], layer.reach, steps, strict=True)
+    )
+    output = np.empty((len(x), height, width, layer.outputs), x.dtype)
+    for of_input, of_output in shares:
+        flat_kernel = kernel[..., of_output].reshape(-1, outputs)
+        for pictures, rows in _windows(layer, padded[..., of_input]):
+            product = (rows @ flat_kernel).reshape(-1, height, width, outputs)
+            output[pictures, ..., of_output] = product
+    output += parts.get("bias", 0)
 
     def backward(dy: np.ndarray) -> np.ndarray:
         d_padded = np.zeros_like(padded)
-        flat_dy = dy.reshape(-1, layer.filters)
-        for row in range(size[0]):
-            for column in range(size[1]):
-                part = (flat_dy @ kernel[row, column].T).reshape(*dy.shape[:3], -1)
-                _at(d_padded, row, column, (height, width), stride)[...] += part
-        return d_padded[:, rows[0] :, columns[0] :][:, : x.shape[1], : x.shape[2]]
+        for row, column in np.ndindex(layer.kernel_size):
+            place = (row * pair(layer.dilation)[0], column * pair(layer.dilation)[1])
+            pixels = windows.at(d_padded, place, (height, width), steps)
+            for of_input, of_output in shares:
+                pixels[..., of_input] += dy[..., of_output] @ kernel[row, column, :, of_output].T
+        return windows.cropped(d_padded, zeros, x)
 
     def weight_gradients(dy: np.ndarray) -> Weights:
-        d_kernel = np.zeros_like(flat_kernel)
-        for pictures, windows in _windows(padded, size, stride):
-            d_kernel += windows.T @ dy[pictures].reshape(-1, layer.filters)
-        return {"kernel": d_kernel.reshape(kernel.shape), "bias": _sum(dy)}
+        d_kernel = np.zeros_like(kernel)
+        for of_input, of_output in shares:
+            for pictures, rows in _windows(layer, padded[..., of_input]):
+                slopes = dy[pictures, ..., of_output].reshape(-1, outputs)
+                d_kernel[..., of_output] += (rows.T @ slopes).reshape(*kernel.shape[:3], outputs)
+        return {"kernel": d_kernel} | _bias_gradient(parts, dy)
 
     return Applied(output, backward, weight_gradients)
 
 
-def _windows(
-    padded: np.ndarray, size: tuple[int, int], stride: int
-) -> Iterator[tuple[slice, np.ndarray]]:
+def _windows(layer: Conv, padded: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Every window of some pictures as the rows of a matrix, (windows, height * width * in)."""
-    view = sliding_window_view(padded, size, axis=(1, 2))[:, ::stride, ::stride]
+    view = windows.view(padded, layer.reach, pair(layer.stride), pair(layer.dilation))
     view = view.transpose(0, 1, 2, 4, 5, 3)
     count = max(1, _WINDOW_BYTES // (view[0].size * view.itemsize))
     for start in range(0, len(view), count):
         part = view[start : start + count]
         yield slice(start, start + count), part.reshape(-1, view[0, 0, 0].size)
-
-
-def _at(
-    pictures: np.ndarray, row: int, column: int, windows: tuple[int, int], stride: int
-) -> np.ndarray:
-    """View of the pixels at (row, column) of each window: (batch, rows, columns, channels)."""
-    last_row = row + stride * (windows[0] - 1)
-    last_column = column + stride * (windows[1] - 1)
-    return pictures[:, row : last_row + 1 : stride, column : last_column + 1 : stride]
-
-
-def _pool_windows(layer: MaxPool | AveragePool, x: np.ndarray) -> np.ndarray:
-    """(batch, rows, columns, channels, size * size): each window in row order."""
-    stride = layer.stride or layer.size
-    view = sliding_window_view(x, (layer.size, layer.size), axis=(1, 2))[:, ::stride, ::stride]
-    return view.reshape(*view.shape[:4], -1)
-
-
-def _max_pool(layer: MaxPool, x: np.ndarray, kinks: np.ndarray | None) -> Applied:
-    """The gradient goes to the first maximum of the window, as in all three frameworks."""
-    windows = _pool_windows(layer, x)
-    chosen = windows.argmax(axis=-1) if kinks is None else kinks
-    output = np.take_along_axis(windows, chosen[..., None], axis=-1)[..., 0]
-
-    def backward(dy: np.ndarray) -> np.ndarray:
-        return _spread(layer, x, lambda position: np.where(chosen == position, dy, 0))
-
-    return Applied(output, backward, kinks=chosen)
-
-
-def _average_pool(layer: AveragePool, x: np.ndarray) -> Applied:
-    def backward(dy: np.ndarray) -> np.ndarray:
-        return _spread(layer, x, lambda _: dy / layer.size**2)
-
-    return Applied(_pool_windows(layer, x).mean(axis=-1), backward)
-
-
-def _spread(
-    layer: MaxPool | AveragePool, x: np.ndarray, share: Callable[[int], np.ndarray]
-) -> np.ndarray:
-    """Add up, over the positions of a window, what each gives back to the pixels under it."""
-    stride = layer.stride or layer.size
-    dx = np.zeros_like(x)
-    for position in range(layer.size**2):
-        part = share(position)
-        row, column = divmod(position, layer.size)
-        _at(dx, row, column, (part.shape[1], part.shape[2]), stride)[...] += part
-    return dx
-
-
-def _batch_norm(layer: BatchNorm, x: np.ndarray, parts: Weights, *, training: bool) -> Applied:
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over all axes but the channels.
-
-    In training with the mean and the biased variance of the batch, through which the gradient goes
-    too (Ioffe & Szegedy 2015, arXiv 1502.03167, section 3):
-    dx = gamma / sqrt(variance + epsilon) * (dy - mean(dy) - x_hat mean(dy x_hat)).
-    """
-    assert layer.epsilon is not None
-    assert layer.momentum is not None
-    count = x.size // x.shape[-1]
-    running: Weights = {}
-    if training:
-        mean = _sum(x) / count
-        variance = _variance(layer, x, mean)
-        keep = layer.momentum
-        correction = _correction(layer, count)
-        running["moving_mean"] = keep * parts["moving_mean"] + (1 - keep) * mean
-        running["moving_variance"] = (
-            keep * parts["moving_variance"] + (1 - keep) * correction * variance
-        )
-    else:
-        mean, variance = parts["moving_mean"], parts["moving_variance"]
-    scale = 1 / np.sqrt(variance + layer.epsilon)
-    x_hat = (x - mean) * scale
-
-    def backward(dy: np.ndarray) -> np.ndarray:
-        if training:
-            dy = dy - _sum(dy) / count - x_hat * (_sum(dy * x_hat) / count)
-        return parts["gamma"] * scale * dy
-
-    def weight_gradients(dy: np.ndarray) -> Weights:
-        return {"gamma": _sum(dy * x_hat), "beta": _sum(dy)}
-
-    output = parts["gamma"] * x_hat + parts["beta"]
-    return Applied(output, backward, weight_gradients, running=running)
-
-
-def _variance(layer: BatchNorm, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Biased variance: the mean of (x - mean)^2, or Flax's max(0, mean(x^2) - mean^2)."""
-    count = x.size // x.shape[-1]
-    if layer.variance == "fast":
-        return np.maximum(0, _sum(x**2) / count - mean**2)
-    return _sum((x - mean) ** 2) / count
-
-
-def _sum(x: np.ndarray) -> np.ndarray:
-    """Sum over all axes but the channels, pairwise.
-
-    Along a leading axis NumPy adds one by one, and the error grows with the number of pixels.
-    """
-    return np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T).sum(axis=1)
-
-
-def _correction(layer: BatchNorm, count: int) -> float:
-    """What the running variance takes of the biased one: 1, or n / (n - 1)."""
-    if layer.running_variance == "biased":
-        return 1.0
-    if count < 2:
-        raise SpecificationError(
-            f"layer '{layer.name}': the unbiased variance needs more than one value per channel; "
-            'use a larger batch, drop the partial batch, or state running_variance = "biased".'
-        )
-    return count / (count - 1)
 
 
 def _dropout(layer: Dropout, x: np.ndarray, mask: np.ndarray | None) -> Applied:

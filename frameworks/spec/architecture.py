@@ -11,123 +11,76 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from frameworks.spec.checks import check_layers
+from frameworks.spec.layers import (
+    LAYER_TYPES,
+    Activation,
+    ActivationName,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    AveragePool,
+    BatchNorm,
+    BiasInitializer,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    KernelInitializer,
+    Layer,
+    LayerNorm,
+    MaxPool,
+    Normalize,
+    Residual,
+)
 from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.recipe import from_table as recipe_from_table
+from frameworks.spec.words import known_word, known_words
 from results.vocabulary import near_miss
 
-MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
+__all__ = [
+    "DIRECTORY",
+    "LAYER_TYPES",
+    "Activation",
+    "ActivationName",
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
+    "Architecture",
+    "AveragePool",
+    "BatchNorm",
+    "BiasInitializer",
+    "Conv",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "GroupNorm",
+    "KernelInitializer",
+    "Layer",
+    "LayerNorm",
+    "MaxPool",
+    "Normalize",
+    "Published",
+    "Residual",
+    "available",
+    "from_table",
+    "load",
+    "parse",
+]
+
 MOST_LAYERS = 10_000
+MOST_DEPTH = 16  # blocks within blocks
 DIRECTORY = Path(__file__).parents[1] / "architectures"
-
-ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "silu"]
-KernelInitializer = Literal["glorot_uniform", "he_normal", "lecun_normal", "torch_uniform"]
-BiasInitializer = Literal["zeros", "torch_uniform"]
-
-
-class _Layer(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="type",
-    kw_only=True,
-):
-    """What every layer has. `name` is made from the type and its count when not given."""
-
-    name: str = ""
-
-
-class Conv(_Layer, frozen=True, tag="conv", kw_only=True):
-    """2-D convolution with bias. `padding="same"` puts the odd pixel at the bottom and right."""
-
-    filters: int
-    kernel: int | tuple[int, int]
-    stride: int = 1
-    padding: Literal["valid", "same"] = "valid"
-    activation: ActivationName = "linear"
-    l2: float = 0.0
-    max_norm: float | None = None
-    kernel_initializer: KernelInitializer | None = None
-    bias_initializer: BiasInitializer | None = None
-
-    @property
-    def kernel_size(self) -> tuple[int, int]:
-        """(height, width) of the kernel."""
-        return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
-
-
-class Dense(_Layer, frozen=True, tag="dense", kw_only=True):
-    """Fully connected layer with bias. `units = "classes"` is the output layer (logits)."""
-
-    units: int | Literal["classes"]
-    activation: ActivationName = "linear"
-    l2: float = 0.0
-    max_norm: float | None = None
-    kernel_initializer: KernelInitializer | None = None
-    bias_initializer: BiasInitializer | None = None
-
-
-class MaxPool(_Layer, frozen=True, tag="max_pool", kw_only=True):
-    """Maximum over size x size windows, no padding; stride = size unless stated."""
-
-    size: int
-    stride: int | None = None
-
-
-class AveragePool(_Layer, frozen=True, tag="average_pool", kw_only=True):
-    """Mean over size x size windows, no padding; stride = size unless stated."""
-
-    size: int
-    stride: int | None = None
-
-
-class BatchNorm(_Layer, frozen=True, tag="batch_norm", kw_only=True):
-    """Batch normalisation over all axes but channels.
-
-    `momentum` is the weight on the old running value. `running_variance` says whether the running
-    variance takes the biased (1/n) or unbiased (1/(n-1)) batch variance; `variance` whether the
-    batch variance is computed in two passes or as E[x^2] - E[x]^2 ("fast").
-    """
-
-    epsilon: float | None = None
-    momentum: float | None = None
-    running_variance: Literal["biased", "unbiased"] | None = None
-    variance: Literal["two_pass", "fast"] | None = None
-
-
-class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
-    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
-
-    rate: float
-
-
-class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
-    """To one axis; the canonical order is row, column, channel."""
-
-
-class Activation(_Layer, frozen=True, tag="activation", kw_only=True):
-    """An elementwise function as a layer of its own."""
-
-    function: ActivationName
-
-
-Layer = Conv | Dense | MaxPool | AveragePool | BatchNorm | Dropout | Flatten | Activation
-LAYER_TYPES: dict[str, type[_Layer]] = {
-    "conv": Conv,
-    "dense": Dense,
-    "max_pool": MaxPool,
-    "average_pool": AveragePool,
-    "batch_norm": BatchNorm,
-    "dropout": Dropout,
-    "flatten": Flatten,
-    "activation": Activation,
-}
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -153,12 +106,35 @@ class Architecture(
 
     def sha256(self) -> str:
         """Hash of what the layers compute: names, titles and sources do not count."""
-        # every field, stated or not: what msgspec omits depends on how a default was written
-        rows = [
-            {**msgspec.structs.asdict(layer), "name": None, "type": layer.__struct_config__.tag}
-            for layer in self.layers
-        ]
+        rows = [_hashed(layer) for layer in self.layers]
         return hashlib.sha256(msgspec.json.encode(rows, order="deterministic")).hexdigest()
+
+
+# Fields that joined a layer after the first runs were stored: hashed where they are not the
+# default, so that the networks of earlier runs keep their hashes.
+_JOINED_LATER = frozenset(
+    {
+        *("negative_slope", "alpha", "approximate", "bias", "dilation", "groups"),
+        *("count_padding", "gamma_initializer"),
+    }
+)
+
+
+def _hashed(layer: Layer) -> dict[str, Any]:
+    """Every field of a layer, stated or not (what msgspec omits depends on how a default was
+    written), without its name and with its type."""
+    row: dict[str, Any] = {"name": None, "type": layer.__struct_config__.tag}
+    for field in msgspec.structs.fields(layer):
+        value = getattr(layer, field.name)
+        later = field.name in _JOINED_LATER or (
+            field.name == "padding" and not isinstance(layer, Conv)
+        )
+        if field.name == "name" or (later and value == field.default):
+            continue
+        if isinstance(layer, Residual) and isinstance(value, tuple):
+            value = [_hashed(inner) for inner in value]
+        row[field.name] = value
+    return row
 
 
 def available() -> list[str]:
@@ -215,8 +191,10 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
     if len(layers) > MOST_LAYERS:
         raise SpecificationError(f"{origin}: {len(layers):,} layers; at most {MOST_LAYERS:,}.")
-    for index, layer in enumerate(layers):
-        _check_layer_keys(layer, index, origin)
+    layers = [
+        _checked_keys(layer, str(place), origin) for place, layer in enumerate(layers, start=1)
+    ]
+    table = {**table, "layers": layers}
     check_fields(table, Architecture, origin)
     try:
         architecture = msgspec.convert({"name": default_name, **table}, Architecture)
@@ -224,117 +202,90 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
         raise SpecificationError(f"{origin}: {_readable(str(error), layers)}") from error
     named = _with_names(architecture.layers)
     architecture = msgspec.structs.replace(architecture, layers=named)
-    _check(architecture, origin)
+    check_layers(architecture.layers, origin)
     return architecture
 
 
-def _check_layer_keys(layer: object, index: int, origin: str) -> None:
-    """Unknown types and fields, with the near miss, before msgspec sees the table."""
-    where = f"{origin}: layer {index + 1}"
+def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
+    """The table of a layer, in our words, after its type and fields are checked: unknown ones are
+    named with the near miss, before msgspec sees the table."""
+    where = f"{origin}: layer {place}"
+    if place.count(".") > 2 * MOST_DEPTH:
+        raise SpecificationError(f"{where}: blocks within blocks, at most {MOST_DEPTH} deep.")
     if not isinstance(layer, dict):
         raise SpecificationError(f"{where}: expected a table, got {type(layer).__name__}.")
     kind = layer.get("type")
     if not isinstance(kind, str) or kind not in LAYER_TYPES:
         known = sorted(LAYER_TYPES)
-        problem = f"is {kind!r}{near_miss(str(kind), known)}" if "type" in layer else "is missing"
+        problem = f"is {kind!r}{known_word(str(kind), known)}" if "type" in layer else "is missing"
         raise SpecificationError(
             f"{where}: field 'type' {problem}. Known types: {', '.join(known)}."
         )
     fields = {key: value for key, value in layer.items() if key != "type"}
     check_fields(fields, LAYER_TYPES[kind], f"{where} ({kind})")
+    return {key: _checked_value(key, value, place, origin) for key, value in layer.items()}
+
+
+def _checked_value(key: str, value: Any, place: str, origin: str) -> Any:
+    """A field's value; within a residual block the tables of its layers are checked, too."""
+    if key in ("layers", "shortcut") and isinstance(value, list):
+        return [
+            _checked_keys(inner, f"{place}.{key}.{index}", origin)
+            for index, inner in enumerate(value, start=1)
+        ]
+    return value
 
 
 def _readable(message: str, layers: list[dict[str, Any]]) -> str:
     """Turn msgspec's `$.layers[2].filters` into `layer 3 (conv), field 'filters'`."""
     reason, _, path = message.partition(" - at ")
-    match = re.search(r"\$(?:\.(layers|published)\[(\d+)\])?(?:\.(\w+))?", path)
-    if not match:
-        return message
-    group, index, field = match.groups()
-    where = [f"{group.removesuffix('s')} {int(index) + 1}"] if group else []
-    if group == "layers":
-        kind = layers[int(index)]["type"]
-        where[0] += f" ({kind})"
-        reason += _choices(LAYER_TYPES[kind], field, layers[int(index)].get(field))
-    if field:
-        where.append(f"field '{field}'")
-    return f"{', '.join(where)}: {reason}."
+    if match := re.search(r"\$\.published\[(\d+)\](?:\.(\w+))?", path):
+        field = f", field '{match[2]}'" if match[2] else ""
+        return f"published {int(match[1]) + 1}{field}: {reason}."
+    steps = re.findall(r"\.(layers|shortcut)\[(\d+)\]", path)
+    if not steps:
+        match = re.search(r"\$\.(\w+)", path)
+        return f"field '{match[1]}': {reason}." if match else message
+    place = [str(int(steps[0][1]) + 1)]
+    table: dict[str, Any] = layers[int(steps[0][1])]
+    for key, index in steps[1:]:
+        place += [key, str(int(index) + 1)]
+        table = table[key][int(index)]
+    kind = table["type"]
+    where = f"layer {'.'.join(place)} ({kind})"
+    found = re.search(r"\.(\w+)(?:\[(?:\d+|\.\.\.)\])*$", path.rstrip("`"))
+    field_name = found[1] if found and found[1] not in ("layers", "shortcut") else None
+    reason += _choices(LAYER_TYPES[kind], field_name, table.get(field_name or ""))
+    return f"{where}, field '{field_name}': {reason}." if field_name else f"{where}: {reason}."
 
 
 def _choices(struct: type[msgspec.Struct], field: str | None, value: object) -> str:
-    """The words that a field may be, with the near miss, when a word is what it was given."""
+    """The words that a field may be, with a remedy, when a word is what it was given."""
     if field is None or not isinstance(value, str):
         return ""
     annotation = get_type_hints(struct)[field]
     alternatives = [annotation, *get_args(annotation)]
     known = [word for kind in alternatives for word in get_args(kind) if isinstance(word, str)]
-    return f"{near_miss(value, known)}; known: {', '.join(known)}" if known else ""
+    return known_words(field, value, known) if known else ""
 
 
-def _with_names(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Name the nameless after their type and count: conv1, conv2, dense1."""
+def _with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Name the nameless after their type and count: conv1, conv2, dense1; also within blocks."""
     counts: Counter[str] = Counter()
     named = []
     for layer in layers:
         kind = str(layer.__struct_config__.tag)
         counts[kind] += 1
-        name = layer.name or f"{kind}{counts[kind]}"
-        named.append(msgspec.structs.replace(layer, name=name))
+        changes: dict[str, Any] = {"name": layer.name or f"{kind}{counts[kind]}"}
+        if isinstance(layer, Residual):
+            changes["layers"] = _with_names(layer.layers)
+            sides = _with_names(layer.shortcut)
+            taken = {inner.name for inner in changes["layers"]}
+            changes["shortcut"] = tuple(
+                msgspec.structs.replace(one, name=f"shortcut_{one.name}")
+                if one.name in taken
+                else one
+                for one in sides
+            )
+        named.append(msgspec.structs.replace(layer, **changes))
     return tuple(named)
-
-
-def _check(architecture: Architecture, origin: str) -> None:
-    """Ranges and order: what the types alone cannot say."""
-
-    def fail(index: int, field: str, problem: str) -> None:
-        kind = architecture.layers[index].__struct_config__.tag
-        raise SpecificationError(
-            f"{origin}: layer {index + 1} ({kind}), field '{field}': {problem}"
-        )
-
-    seen: set[str] = set()
-    flat = False
-    for index, layer in enumerate(architecture.layers):
-        if layer.name in seen:
-            fail(index, "name", f"'{layer.name}' is used twice; names must differ.")
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", layer.name):
-            fail(index, "name", f"'{layer.name}' must be letters, digits and '_' only.")
-        seen.add(layer.name)
-        for field in ("filters", "stride", "size", "units"):
-            value = getattr(layer, field, None)
-            if isinstance(value, int) and value < 1:
-                fail(index, field, f"is {value}; must be at least 1.")
-            if isinstance(value, int) and value > MOST:
-                fail(index, field, f"is {value}; must be at most {MOST:,}.")
-        if isinstance(layer, Conv) and min(layer.kernel_size) < 1:
-            fail(index, "kernel", f"is {layer.kernel}; must be at least 1.")
-        if isinstance(layer, Conv) and max(layer.kernel_size) > MOST:
-            fail(index, "kernel", f"is {layer.kernel}; must be at most {MOST:,}.")
-        if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
-            fail(index, "rate", f"is {layer.rate}; must be in [0, 1).")
-        if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):
-            fail(index, "l2", f"is {layer.l2}; must be finite and not negative.")
-        for field in ("max_norm", "epsilon"):
-            value = getattr(layer, field, None)
-            if value is not None and not 0 < value < float("inf"):
-                fail(index, field, f"is {value}; must be finite and positive.")
-        momentum = getattr(layer, "momentum", None)
-        if momentum is not None and not 0 <= momentum < 1:
-            fail(index, "momentum", f"is {momentum}; the weight on the old value, in [0, 1).")
-        if isinstance(layer, Flatten):
-            if flat:
-                fail(index, "type", "a second flatten; one is enough.")
-            flat = True
-        elif isinstance(layer, Dense) and not flat:
-            fail(index, "type", "a dense layer needs a flatten layer before it.")
-        elif isinstance(layer, Conv | MaxPool | AveragePool) and flat:
-            fail(index, "type", "needs an image, but a flatten layer came before it.")
-        is_last = index == len(architecture.layers) - 1
-        if isinstance(layer, Dense) and layer.units == "classes" and not is_last:
-            fail(index, "units", "'classes' belongs to the last layer alone.")
-    last = len(architecture.layers) - 1
-    output = architecture.layers[last]
-    if not (isinstance(output, Dense) and output.units == "classes"):
-        fail(last, "type", 'the last layer must be a dense layer with units = "classes".')
-    if isinstance(output, Dense) and output.activation != "linear":
-        fail(last, "activation", "the output layer gives logits; the softmax is part of the loss.")

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import applies
 from frameworks.spec.recipe import Recipe
 
 Defaults = Mapping[str, Any]
@@ -24,6 +26,20 @@ PROJECT: Defaults = {
     "conv.bias_initializer": "zeros",
     "dense.kernel_initializer": "glorot_uniform",
     "dense.bias_initializer": "zeros",
+    "conv.negative_slope": 0.01,
+    "dense.negative_slope": 0.01,
+    "activation.negative_slope": 0.01,
+    "conv.alpha": 1.0,
+    "dense.alpha": 1.0,
+    "activation.alpha": 1.0,
+    "conv.approximate": False,
+    "dense.approximate": False,
+    "activation.approximate": False,
+    "average_pool.count_padding": False,
+    "layer_norm.epsilon": 1e-3,
+    "layer_norm.variance": "two_pass",
+    "group_norm.epsilon": 1e-3,
+    "group_norm.variance": "two_pass",
     "batch_norm.epsilon": 1e-3,
     "batch_norm.momentum": 0.99,
     "batch_norm.running_variance": "biased",
@@ -53,6 +69,10 @@ PROJECT: Defaults = {
 NATIVE: Mapping[str, Defaults] = {
     "keras": {
         **PROJECT,
+        # a word for the activation of a layer has one slope, keras.layers.LeakyReLU another
+        "conv.negative_slope": 0.2,
+        "dense.negative_slope": 0.2,
+        "activation.negative_slope": 0.3,
         "adam.epsilon_form": "hat",
         "adamw.epsilon_form": "hat",
         "sgd.velocity_form": "rate_inside",
@@ -63,6 +83,9 @@ NATIVE: Mapping[str, Defaults] = {
         "conv.bias_initializer": "torch_uniform",
         "dense.kernel_initializer": "torch_uniform",
         "dense.bias_initializer": "torch_uniform",
+        "average_pool.count_padding": True,
+        "layer_norm.epsilon": 1e-5,
+        "group_norm.epsilon": 1e-5,
         "batch_norm.epsilon": 1e-5,
         "batch_norm.momentum": 0.9,
         "batch_norm.running_variance": "unbiased",
@@ -86,6 +109,14 @@ NATIVE: Mapping[str, Defaults] = {
         **PROJECT,
         "conv.kernel_initializer": "lecun_normal",
         "dense.kernel_initializer": "lecun_normal",
+        "conv.approximate": True,
+        "dense.approximate": True,
+        "activation.approximate": True,
+        "average_pool.count_padding": True,
+        "layer_norm.epsilon": 1e-6,
+        "layer_norm.variance": "fast",
+        "group_norm.epsilon": 1e-6,
+        "group_norm.variance": "fast",
         "batch_norm.epsilon": 1e-5,
         "batch_norm.variance": "fast",
         "adam.epsilon": 1e-8,
@@ -102,10 +133,16 @@ CANNOT: Mapping[str, Defaults] = {
     "keras": {
         "batch_norm.running_variance": "unbiased",
         "batch_norm.variance": "fast",
+        "layer_norm.variance": "fast",
+        "group_norm.variance": "fast",
         "adagrad.epsilon_in_root": False,
         "rmsprop.epsilon_in_root": False,
     },
-    "torch": {"batch_norm.variance": "fast"},
+    "torch": {
+        "batch_norm.variance": "fast",
+        "layer_norm.variance": "fast",
+        "group_norm.variance": "fast",
+    },
     "flax": {},
 }
 
@@ -133,14 +170,16 @@ def stated(part: S, defaults: Defaults = PROJECT) -> S:
     changes = {
         field.name: defaults[f"{tag}.{field.name}"]
         for field in msgspec.structs.fields(part)
-        if getattr(part, field.name) is None and f"{tag}.{field.name}" in defaults
+        if getattr(part, field.name) is None
+        and f"{tag}.{field.name}" in defaults
+        and applies(part, field.name)
     }
     return msgspec.structs.replace(part, **changes)
 
 
 def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
     """The architecture with every unstated field of every layer filled in from `defaults`."""
-    layers = tuple(stated(layer, defaults) for layer in architecture.layers)
+    layers = changed(architecture.layers, lambda layer: stated(layer, defaults))
     return msgspec.structs.replace(architecture, layers=layers)
 
 

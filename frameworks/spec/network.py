@@ -7,26 +7,48 @@ of a training step are in `roofline`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
 
-from frameworks.spec.architecture import (
+from frameworks.spec.architecture import Architecture
+from frameworks.spec.graph import PICTURES, Node, nodes
+from frameworks.spec.layers import (
     Activation,
-    Architecture,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
-    Layer,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
+    NetworkLayer,
+    Normalize,
+    counts_classes,
+    function_of,
 )
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import Shape, output_shape, zeros_around
 
-Shape = tuple[int, ...]
+_NORM_PARTS: dict[type, tuple[str, ...]] = {
+    BatchNorm: ("gamma", "beta", "moving_mean", "moving_variance"),
+    LayerNorm: ("gamma", "beta"),
+    GroupNorm: ("gamma", "beta"),
+}
+
+
+_HANDS_ON = (
+    *(Dense, MaxPool, AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool),
+    *(Flatten, Add),
+)
 
 
 @dataclass(frozen=True)
@@ -66,57 +88,138 @@ class Network:
         if min(self.input_shape) < 1:
             size = "x".join(map(str, self.input_shape))
             raise SpecificationError(f"pictures of {size} (height, width, channels) are empty.")
-        _ = self.output_shapes  # raises when the pictures are too small
+        if self.output_shapes[self.output] != (self.classes,):  # raises for pictures too small
+            shape = "x".join(map(str, self.output_shapes[self.output]))
+            raise SpecificationError(
+                f"architecture '{self.architecture.name}' ends in {shape} numbers a picture, the "
+                f"data set has {self.classes} classes: end with a global pool."
+            )
 
     @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, with the number of classes filled in."""
-        *body, output = self.architecture.layers
-        return (*body, msgspec.structs.replace(output, units=self.classes))
+    def nodes(self) -> tuple[Node, ...]:
+        """Every layer with the layers it reads from, in order; blocks are opened."""
+        return tuple(node for node, _ in self._bound)
+
+    @cached_property
+    def layers(self) -> tuple[NetworkLayer, ...]:
+        """Every layer in order, with the numbers of classes and of groups filled in."""
+        return tuple(node.layer for node in self.nodes)
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Names of the layers that each layer reads from; `PICTURES` is the input."""
+        return {node.layer.name: node.sources for node in self.nodes}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Names of the layers that read from each layer; none read from the output."""
+        return {
+            name: tuple(reader for reader, sources in self.sources.items() if name in sources)
+            for name in self.sources
+        }
+
+    @cached_property
+    def by_name(self) -> dict[str, NetworkLayer]:
+        """Each layer by its name."""
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def output(self) -> str:
+        """Name of the layer that gives the logits."""
+        return self.layers[-1].name
 
     @cached_property
     def output_shapes(self) -> dict[str, Shape]:
         """Output shape of each layer by name, without the batch axis."""
-        shapes: dict[str, Shape] = {}
-        shape: Shape = self.input_shape
-        for index, layer in enumerate(self.layers):
-            shape = _output_shape(layer, shape)
-            if min(shape) < 1:
-                raise SpecificationError(
-                    f"architecture '{self.architecture.name}' does not fit pictures of "
-                    f"{self.input_shape[0]}x{self.input_shape[1]}: it runs out of pixels at "
-                    f"layer {index + 1} ('{layer.name}'), whose output would be "
-                    f'{shape[0]}x{shape[1]}. Use larger pictures, padding = "same", or fewer pools.'
-                )
-            shapes[layer.name] = shape
-        return shapes
+        return {node.layer.name: shape for node, shape in self._bound}
 
     @cached_property
     def input_shapes(self) -> dict[str, Shape]:
         """Input shape of each layer by name, without the batch axis."""
-        outputs = list(self.output_shapes.values())
-        return dict(zip(self.output_shapes, [self.input_shape, *outputs[:-1]], strict=True))
+        known = {PICTURES: self.input_shape, **self.output_shapes}
+        return {name: known[first] for name, (first, *_) in self.sources.items()}
+
+    @cached_property
+    def _bound(self) -> tuple[tuple[Node, Shape], ...]:
+        """Each node, its numbers filled in, with its output shape."""
+        shapes: dict[str, Shape] = {PICTURES: self.input_shape}
+        bound = []
+        for node in nodes(self.architecture.layers):
+            inputs = [shapes[name] for name in node.sources]
+            layer = self._filled_in(node, inputs[0])
+            if isinstance(layer, Add) and inputs[0] != inputs[1]:
+                body, side = ("x".join(map(str, shape)) for shape in inputs)
+                raise SpecificationError(
+                    f"{self._where(node)}: its layers end in {body}, its shortcut in {side}. Give "
+                    "the shortcut a convolution of the same filters and stride."
+                )
+            shape = output_shape(layer, inputs[0])
+            if min(shape) < 1:
+                raise SpecificationError(
+                    f"architecture '{self.architecture.name}' does not fit pictures of "
+                    f"{self.input_shape[0]}x{self.input_shape[1]}: it runs out of pixels at "
+                    f"layer {node.place} ('{layer.name}'), whose output would be "
+                    f'{shape[0]}x{shape[1]}. Use larger pictures, padding = "same", or fewer pools.'
+                )
+            shapes[layer.name] = shape
+            bound.append((replace(node, layer=layer), shape))
+        return tuple(bound)
+
+    def _where(self, node: Node) -> str:
+        kind = node.layer.__struct_config__.tag
+        return (
+            f"architecture '{self.architecture.name}', layer {node.place} "
+            f"({'residual' if isinstance(node.layer, Add) else kind} '{node.layer.name}')"
+        )
+
+    def _filled_in(self, node: Node, source: Shape) -> NetworkLayer:
+        """The layer with `classes` and `channels` as numbers; raises where channels don't fit."""
+        layer = node.layer
+        if counts_classes(layer):
+            field = "units" if isinstance(layer, Dense) else "filters"
+            layer = msgspec.structs.replace(layer, **{field: self.classes})
+        channels = source[-1]
+        if isinstance(layer, Conv | GroupNorm):
+            groups = channels if layer.groups == "channels" else layer.groups
+            layer = msgspec.structs.replace(layer, groups=groups)
+            if channels % groups:
+                raise SpecificationError(
+                    f"{self._where(node)}: {channels} channels do not divide into "
+                    f"groups = {groups}."
+                )
+            if isinstance(layer, Conv) and layer.outputs % groups:
+                raise SpecificationError(
+                    f"{self._where(node)}: filters = {layer.filters} do not divide into "
+                    f"groups = {groups}."
+                )
+        if isinstance(layer, Normalize) and len(layer.mean) not in (1, channels):
+            raise SpecificationError(
+                f"{self._where(node)}: mean has {len(layer.mean)} values; the pictures have "
+                f"{channels} channels."
+            )
+        return layer
 
     @cached_property
     def weight_shapes(self) -> dict[str, Shape]:
         """Canonical shape of every weight by key, `layer/kernel`, in layer order.
 
-        Convolution kernels are (height, width, in, out), dense kernels (in, out), with the input
-        of the first dense layer in row, column, channel order.
+        Convolution kernels are (height, width, in / groups, out), dense kernels (in, out), with the
+        input of the first dense layer in row, column, channel order.
         """
         shapes: dict[str, Shape] = {}
         for layer in self.layers:
             source = self.input_shapes[layer.name]
             if isinstance(layer, Conv):
-                shapes[f"{layer.name}/kernel"] = (*layer.kernel_size, source[-1], layer.filters)
-                shapes[f"{layer.name}/bias"] = (layer.filters,)
+                outputs = self.output_shapes[layer.name][-1]
+                inputs = source[-1] // layer.group_count
+                shapes[f"{layer.name}/kernel"] = (*layer.kernel_size, inputs, outputs)
             elif isinstance(layer, Dense):
                 units = self.output_shapes[layer.name][0]
                 shapes[f"{layer.name}/kernel"] = (source[0], units)
-                shapes[f"{layer.name}/bias"] = (units,)
-            elif isinstance(layer, BatchNorm):
-                for part in ("gamma", "beta", "moving_mean", "moving_variance"):
-                    shapes[f"{layer.name}/{part}"] = (source[-1],)
+            if isinstance(layer, Conv | Dense) and layer.bias:
+                shapes[f"{layer.name}/bias"] = (self.output_shapes[layer.name][-1],)
+            for part in _NORM_PARTS.get(type(layer), ()):
+                shapes[f"{layer.name}/{part}"] = (source[-1],)
         return shapes
 
     @cached_property
@@ -147,21 +250,32 @@ class Network:
         """
         return tuple(
             f"{layer.name}/{part}"
-            for position, layer in enumerate(self.layers)
-            if (part := _added_part(layer)) and self._reaches_batch_norm(position + 1)
+            for layer in self.layers
+            if (part := _added_part(layer)) and self._taken_out(layer.name)
         )
 
-    def _reaches_batch_norm(self, position: int) -> bool:
-        """A constant added ahead of layer `position` is taken out by a batch norm."""
-        for layer in self.layers[position:]:
-            if isinstance(layer, BatchNorm):
-                return True
-            identity = isinstance(layer, Activation) and layer.function == "linear"
-            padded = isinstance(layer, Conv) and layer.padding == "same"
-            passes = isinstance(layer, MaxPool | AveragePool | Flatten) or _added_part(layer)
-            if padded or not (passes or identity):
-                return False
-        return False
+    def _taken_out(self, name: str) -> bool:
+        """A constant added to a layer's output is taken out by a norm on every way from there."""
+        readers = self.readers[name]
+        return bool(readers) and all(self._takes_out(self.by_name[reader]) for reader in readers)
+
+    def _takes_out(self, layer: NetworkLayer) -> bool:
+        channels = self.input_shapes[layer.name][-1]
+        by_channel = isinstance(layer, GroupNorm) and layer.groups == channels
+        if isinstance(layer, BatchNorm) or by_channel:
+            return True
+        return self._hands_on(layer) and self._taken_out(layer.name)
+
+    def _hands_on(self, layer: NetworkLayer) -> bool:
+        """A constant of every pixel of a channel comes out as one of every pixel."""
+        if function_of(layer) != "linear":
+            return False
+        if isinstance(layer, Conv | AveragePool):
+            padded = any(map(any, zeros_around(layer, self.input_shapes[layer.name])))
+            return not padded or (isinstance(layer, AveragePool) and not layer.count_padding)
+        if isinstance(layer, Activation):
+            return True
+        return isinstance(layer, _HANDS_ON)
 
     def parameters(self, *, trainable_only: bool = False) -> int:
         """Number of parameters; running statistics count unless `trainable_only`."""
@@ -182,14 +296,14 @@ class Network:
             )
             forward = weight_gradient = input_gradient = 0
             if isinstance(layer, Conv):
-                window = layer.kernel_size[0] * layer.kernel_size[1] * source[-1]
+                window = math.prod(layer.kernel_size) * source[-1] // layer.group_count
                 forward = 2 * math.prod(target) * window
             elif isinstance(layer, Dense):
                 forward = 2 * source[0] * target[0]
             if isinstance(layer, Conv | Dense):
                 weight_gradient = forward
                 input_gradient = 0 if first_weights else forward
-            if isinstance(layer, Conv | Dense | BatchNorm):
+            if weights:
                 first_weights = False
             costs.append(
                 LayerCost(
@@ -214,39 +328,10 @@ class Network:
         return sum(c.training_flops if training else c.forward_flops for c in self.costs)
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis for `padding="same"`: the odd one comes after.
-
-    TensorFlow's rule (tensorflow.org/api_docs/python/tf/nn, "SAME"): output = ceil(size / stride).
-    """
-    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-def _added_part(layer: Layer) -> str | None:
+def _added_part(layer: NetworkLayer) -> str | None:
     """The weight that a layer adds to its output, with nothing nonlinear after it."""
-    if isinstance(layer, BatchNorm):
+    if isinstance(layer, BatchNorm | LayerNorm | GroupNorm):
         return "beta"
-    return "bias" if isinstance(layer, Conv | Dense) and layer.activation == "linear" else None
-
-
-def _output_shape(layer: Layer, shape: Shape) -> Shape:
-    if isinstance(layer, Conv):
-        if layer.padding == "same":
-            size = tuple(math.ceil(n / layer.stride) for n in shape[:2])
-        else:
-            size = tuple(
-                (n - k) // layer.stride + 1
-                for n, k in zip(shape[:2], layer.kernel_size, strict=True)
-            )
-        return (*size, layer.filters)
-    if isinstance(layer, MaxPool | AveragePool):
-        stride = layer.stride or layer.size
-        return (*((n - layer.size) // stride + 1 for n in shape[:2]), shape[2])
-    if isinstance(layer, Flatten):
-        return (math.prod(shape),)
-    if isinstance(layer, Dense):
-        assert isinstance(layer.units, int)
-        return (layer.units,)
-    assert isinstance(layer, BatchNorm | Dropout | Activation)
-    return shape
+    if isinstance(layer, Conv | Dense) and layer.bias and layer.activation == "linear":
+        return "bias"
+    return None

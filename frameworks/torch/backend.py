@@ -17,14 +17,13 @@ from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
-from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from frameworks.torch import optimizers
 from frameworks.torch.model import (
     GalaxyNet,
-    flattened_image,
     from_canonical,
+    image_behind,
     initialise,
     tensor_of,
     to_canonical,
@@ -278,7 +277,7 @@ class TorchBackend(Backend):
         if x.dim() == 4:
             x = x.permute(0, 2, 3, 1)
         else:
-            image = _image_of_output(self.network, name)
+            image = image_behind(self.network, name)
             if image is not None:
                 height, width, channels = image
                 x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1).flatten(1)
@@ -314,13 +313,6 @@ class _Batches(Dataset):
 def _tensors(batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     masks = {name: torch.from_numpy(mask) for name, mask in batch.masks.items()}
     return torch.from_numpy(batch.images), torch.from_numpy(batch.labels), masks
-
-
-def _image_of_output(network: Network, name: str) -> tuple[int, ...] | None:
-    """The image behind a layer's flat output when its order differs from the canonical one."""
-    names = [layer.name for layer in network.layers]
-    following = names.index(name) + 1
-    return flattened_image(network, names[following]) if following < len(names) else None
 
 
 def configure(runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,34 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.spec.architecture import (
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import (
     Activation,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
-    Layer,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
+    NetworkLayer,
+    Normalize,
+    function_of,
+    pair,
 )
-from frameworks.spec.network import Network, Shape, same_padding
+from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import Shape, zeros_around
+from frameworks.torch import pools
+from frameworks.torch.activations import function
 
-ACTIVATIONS = {
-    "linear": lambda x: x,
-    "relu": functional.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "silu": functional.silu,
-}
 PARTS = {
     "kernel": "weight",
     "bias": "bias",
@@ -86,6 +94,29 @@ class BiasedBatchNorm1d(_BiasedRunningVariance, nn.BatchNorm1d):
     """BatchNorm1d with the biased running variance."""
 
 
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each pixel of (batch, channels, height, width)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Normalization(nn.Module):
+    """(x - mean) / deviation of each channel of (batch, channels, height, width)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, layer: Normalize) -> None:
+        super().__init__()
+        for part in ("mean", "deviation"):
+            values = torch.tensor(getattr(layer, part), dtype=torch.float64)
+            self.register_buffer(part, values[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean.to(x.dtype)) / self.deviation.to(x.dtype)
+
+
 class GalaxyNet(nn.Module):
     """A network; submodules are named after its layers (prefixed: `pop` is a name, too).
 
@@ -102,12 +133,13 @@ class GalaxyNet(nn.Module):
                     layer, network.input_shapes[layer.name], native_dropout
                 )
                 for layer in network.layers
+                if not isinstance(layer, Add)
             }
         )
         self.functions = {
-            layer.name: ACTIVATIONS[layer.activation]
+            layer.name: function(layer)
             for layer in network.layers
-            if isinstance(layer, Conv | Dense)
+            if isinstance(layer, Conv | Dense) and function_of(layer) != "linear"
         }
 
     def forward(
@@ -120,19 +152,27 @@ class GalaxyNet(nn.Module):
         # contiguous: a mere permutation would run every layer in the channels-last layout, where
         # the CPU's batch norm sums its variance in plain float32 (1e-3 off at 64 x 63 x 63)
         x = images.permute(0, 3, 1, 2).contiguous().to(dtype) * PIXEL_SCALE
+        outputs = {PICTURES: x}
         for layer in self.network.layers:
-            name, module = layer.name, self.layers[f"layer_{layer.name}"]
-            if isinstance(module, MaskedDropout):
-                if self.training:
-                    assert masks is not None
-                    x = module(x, self._mask_layout(name, masks[name]))
-            else:
-                x = module(x)
+            name = layer.name
+            first, *others = (outputs[source] for source in self.network.sources[name])
+            x = first + others[0] if others else self._applied(name, first, masks)
             if name in self.functions:
                 x = self.functions[name](x)
+            outputs[name] = x
             if record is not None:
                 record[name] = x
         return x
+
+    def _applied(self, name: str, x: Tensor, masks: Mapping[str, Tensor] | None) -> Tensor:
+        """The module of a layer, applied."""
+        module = self.layers[f"layer_{name}"]
+        if not isinstance(module, MaskedDropout):
+            return module(x)
+        if not self.training:
+            return x
+        assert masks is not None
+        return module(x, self._mask_layout(name, masks[name]))
 
     def _mask_layout(self, name: str, mask: Tensor) -> Tensor:
         """A canonical mask (row, column, channel) in PyTorch's order (channel, row, column)."""
@@ -144,31 +184,43 @@ class GalaxyNet(nn.Module):
         return mask.reshape(-1, *image).permute(0, 3, 1, 2).flatten(1)
 
 
-def _module(layer: Layer, source: Shape, native_dropout: bool) -> nn.Module:
+def _module(layer: NetworkLayer, source: Shape, native_dropout: bool) -> nn.Module:
     """The module of one layer, without its activation function; `source` is its input shape."""
-    if isinstance(layer, Conv):
-        return _convolution(layer, source)
-    if isinstance(layer, Dense):
-        assert isinstance(layer.units, int)
-        return nn.Linear(source[0], layer.units)
-    if isinstance(layer, MaxPool):
-        return nn.MaxPool2d(layer.size, layer.stride)
-    if isinstance(layer, AveragePool):
-        return nn.AvgPool2d(layer.size, layer.stride)
-    if isinstance(layer, BatchNorm):
-        return _batch_norm(layer, source)
-    if isinstance(layer, Dropout):
-        return nn.Dropout(layer.rate) if native_dropout else MaskedDropout(layer.rate)
-    if isinstance(layer, Flatten):
-        return nn.Flatten()
+    match layer:
+        case Conv():
+            return _convolution(layer, source)
+        case Dense():
+            return nn.Linear(source[0], layer.outputs, bias=layer.bias)
+        case MaxPool():
+            return pools.max_pool(layer, source)
+        case AveragePool():
+            return pools.average_pool(layer, source)
+        case AdaptiveAveragePool():
+            return nn.AdaptiveAvgPool2d(pair(layer.size))
+        case AdaptiveMaxPool():
+            return nn.AdaptiveMaxPool2d(pair(layer.size))
+        case GlobalAveragePool():
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        case GlobalMaxPool():
+            return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        case BatchNorm():
+            return _batch_norm(layer, source)
+        case LayerNorm() | GroupNorm():
+            return _picture_norm(layer, source)
+        case Dropout():
+            return nn.Dropout(layer.rate) if native_dropout else MaskedDropout(layer.rate)
+        case Flatten():
+            return nn.Flatten()
+        case Normalize():
+            return Normalization(layer)
     assert isinstance(layer, Activation)
-    return _Function(layer.function)
+    return _Function(layer)
 
 
 class _Function(nn.Module):
-    def __init__(self, name: str) -> None:
+    def __init__(self, layer: Activation) -> None:
         super().__init__()
-        self.function = ACTIVATIONS[name]
+        self.function = function(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.function(x)
@@ -186,19 +238,28 @@ class PaddedConv2d(nn.Conv2d):
 
 
 def _convolution(layer: Conv, source: Shape) -> nn.Conv2d:
-    channels, size = source[2], layer.kernel_size
-    even = any(width % 2 == 0 for width in size)  # PyTorch pads these by copying, and warns
-    if layer.padding == "same" and (layer.stride > 1 or even):
-        rows = same_padding(source[0], size[0], layer.stride)
-        columns = same_padding(source[1], size[1], layer.stride)
-        return PaddedConv2d(
-            channels,
-            layer.filters,
-            size,
-            layer.stride,
-            zeros=(*columns, *rows),
+    rows, columns = zeros_around(layer, source)
+    options: dict[str, Any] = {
+        "stride": layer.stride,
+        "dilation": layer.dilation,
+        "groups": layer.group_count,
+        "bias": layer.bias,
+    }
+    sizes = source[2], layer.outputs, layer.kernel_size
+    if rows[0] != rows[1] or columns[0] != columns[1]:
+        return PaddedConv2d(*sizes, zeros=(*columns, *rows), **options)
+    return nn.Conv2d(*sizes, padding=(rows[0], columns[0]), **options)
+
+
+def _picture_norm(layer: LayerNorm | GroupNorm, source: Shape) -> nn.Module:
+    if layer.variance == "fast":
+        raise SpecificationError(
+            f"layer '{layer.name}': PyTorch has no fast variance; state variance = \"two_pass\"."
         )
-    return nn.Conv2d(channels, layer.filters, size, layer.stride, padding=layer.padding)
+    assert layer.epsilon is not None
+    if isinstance(layer, GroupNorm):
+        return nn.GroupNorm(layer.groups, source[-1], eps=layer.epsilon)
+    return (ChannelNorm if len(source) == 3 else nn.LayerNorm)(source[-1], eps=layer.epsilon)
 
 
 def _batch_norm(layer: BatchNorm, source: Shape) -> nn.Module:
@@ -219,15 +280,26 @@ def initialise(model: GalaxyNet) -> None:
     """Apply the initialisers that the layers state; PyTorch's own are there from the start."""
     kernel: dict[str | None, Callable[[Tensor], Any]] = {
         "glorot_uniform": nn.init.xavier_uniform_,
+        "glorot_normal": nn.init.xavier_normal_,
+        "he_uniform": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"),
         "he_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+        "he_uniform_fan_out": partial(_fan_out, nn.init.kaiming_uniform_),
+        "he_normal_fan_out": partial(_fan_out, nn.init.kaiming_normal_),
+        "lecun_uniform": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="linear"),
         "lecun_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear"),
+        "truncated_normal": partial(nn.init.trunc_normal_, std=0.02, a=-0.04, b=0.04),
+        "orthogonal": nn.init.orthogonal_,
     }
     for layer in model.network.layers:
         if isinstance(layer, Conv | Dense):
             if layer.kernel_initializer in kernel:
                 kernel[layer.kernel_initializer](tensor_of(model, f"{layer.name}/kernel"))
-            if layer.bias_initializer == "zeros":
+            if layer.bias and layer.bias_initializer == "zeros":
                 nn.init.zeros_(tensor_of(model, f"{layer.name}/bias"))
+
+
+def _fan_out(draw: Callable[..., Any], weight: Tensor) -> None:
+    draw(weight, mode="fan_out", nonlinearity="relu")
 
 
 def flattened_image(network: Network, name: str) -> Shape | None:
@@ -236,14 +308,18 @@ def flattened_image(network: Network, name: str) -> Shape | None:
     Flatten gives channel, row, column here and row, column, channel in the canonical layout; a
     dense layer ends the difference.
     """
-    image: Shape | None = None
-    for layer in network.layers:
-        if layer.name == name:
-            return image
+    return image_behind(network, network.sources[name][0])
+
+
+def image_behind(network: Network, source: str) -> Shape | None:
+    """`flattened_image` of whatever reads the output of layer `source`."""
+    while source != PICTURES:
+        layer = network.by_name[source]
         if isinstance(layer, Flatten):
-            image = network.input_shapes[layer.name]
-        elif isinstance(layer, Dense):
-            image = None
+            return network.input_shapes[source]
+        if isinstance(layer, Dense | GlobalAveragePool | GlobalMaxPool):
+            return None
+        (source, *_) = network.sources[source]
     return None
 
 

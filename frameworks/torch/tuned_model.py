@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.spec.architecture import Conv, Dense, MaxPool
-from frameworks.torch.model import BiasedBatchNorm2d, GalaxyNet, MaskedDropout
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import MaxPool, function_of
+from frameworks.torch.model import BiasedBatchNorm2d, GalaxyNet
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -36,30 +38,42 @@ class TunedGalaxyNet(GalaxyNet):
         dtype = next(self.parameters()).dtype
         x = images.permute(0, 3, 1, 2)  # of row, column, channel in memory: channels last
         x = (x if self.channels_last else x.contiguous()).to(dtype) * PIXEL_SCALE
-        delayed = False
-        layers = self.network.layers
-        for layer, following in zip(layers, (*layers[1:], None), strict=True):
-            name, module = layer.name, self.layers[f"layer_{layer.name}"]
-            if isinstance(module, MaskedDropout):
-                if self.training:
-                    assert masks is not None
-                    x = module(x, self._mask_layout(name, masks[name]))
-            elif isinstance(module, _BatchNorm):
-                x = self._normalised(module, x)
-            else:
-                x = module(x)
-            if delayed:
-                x, delayed = functional.relu(x, inplace=True), False
-            if isinstance(layer, Conv | Dense):
-                if layer.activation != "relu":
-                    x = self.functions[name](x)
-                elif self.delayed_relu and isinstance(following, MaxPool) and record is None:
-                    delayed = True
-                else:
-                    x = functional.relu(x, inplace=True)
+        outputs = {PICTURES: x}
+        delayed = self._delayed_relus if record is None else frozenset()
+        for layer in self.network.layers:
+            name = layer.name
+            first, *others = (outputs[source] for source in self.network.sources[name])
+            x = first + others[0] if others else self._applied(name, first, masks)
+            if self.network.sources[name][0] in delayed or (
+                name in self.functions and function_of(layer) == "relu" and name not in delayed
+            ):
+                x = functional.relu(x, inplace=True)
+            elif name in self.functions and name not in delayed:
+                x = self.functions[name](x)
+            outputs[name] = x
             if record is not None:
                 record[name] = x
         return x
+
+    @cached_property
+    def _delayed_relus(self) -> frozenset[str]:
+        """Layers whose ReLU waits until after the max-pool, which alone reads from them."""
+        if not self.delayed_relu:
+            return frozenset()
+        readers = self.network.readers
+        return frozenset(
+            name
+            for name in self.functions
+            if function_of(self.network.by_name[name]) == "relu"
+            and len(readers[name]) == 1
+            and isinstance(self.network.by_name[readers[name][0]], MaxPool)
+        )
+
+    def _applied(self, name: str, x: Tensor, masks: Mapping[str, Tensor] | None) -> Tensor:
+        module = self.layers[f"layer_{name}"]
+        if isinstance(module, _BatchNorm):
+            return self._normalised(module, x)
+        return super()._applied(name, x, masks)
 
     def _normalised(self, module: _BatchNorm, x: Tensor) -> Tensor:
         if not (self.training and self.channels_last and x.dim() == 4 and x.device.type == "cpu"):

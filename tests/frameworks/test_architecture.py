@@ -152,16 +152,16 @@ def test_layers_survive_being_written_and_read(network):
         (
             'type = "conv"; filtres = 3; kernel = 3',
             "layer 1 (conv): unknown field 'filtres' (did you mean 'filters'?). "
-            "Known fields: name, filters, kernel",
+            "Known fields: name, ",
         ),
         ('type = "conv"; kernel = 3', "layer 1 (conv): Object missing required field `filters`"),
         (
             'type = "conv"; filters = "many"; kernel = 3',
-            "layer 1 (conv), field 'filters': Expected `int`, got `str`",
+            "layer 1 (conv), field 'filters': Invalid enum value 'many'; known: a number or class",
         ),
         (
             'type = "conv"; filters = true; kernel = 3',
-            "layer 1 (conv), field 'filters': Expected `int`, got `bool`",
+            "layer 1 (conv), field 'filters': Expected `int | str`, got `bool`",
         ),
         (
             'type = "conv"; filters = 3; kernel = [3, 3, 3]',
@@ -170,20 +170,20 @@ def test_layers_survive_being_written_and_read(network):
         (
             'type = "conv"; filters = 3; kernel = 3; activation = "rellu"',
             "layer 1 (conv), field 'activation': Invalid enum value 'rellu' "
-            "(did you mean 'relu'?); known: linear, relu, tanh, sigmoid, silu.",
+            "(did you mean 'relu'?); known: linear, relu, tanh, sigmoid, silu, ",
         ),
         (
             'type = "conv"; filters = 3; kernel = 3; kernel_initializer = "glorot"',
             "field 'kernel_initializer': Invalid enum value 'glorot' "
-            "(did you mean 'glorot_uniform'?); known: glorot_uniform, he_normal",
+            "(did you mean 'glorot_normal'?); known: glorot_uniform, glorot_normal, he_uniform",
         ),
         (
             'type = "conv"; filters = 3; kernel = 3; padding = "SAME"',
-            "field 'padding': Invalid enum value 'SAME' (did you mean 'same'?); known: valid",
+            "field 'padding': Invalid enum value 'SAME' (did you mean 'same'?); known: a number",
         ),
         ('type = "conv"; filters = 0; kernel = 3', "'filters': is 0; must be at least 1."),
         ('type = "conv"; filters = 3; kernel = 0', "field 'kernel': is 0; must be at least 1."),
-        ('type = "conv"; filters = 3; kernel = [3, 0]', "field 'kernel': is (3, 0); must be"),
+        ('type = "conv"; filters = 3; kernel = [3, 0]', "field 'kernel': is [3, 0]; must be"),
         ('type = "conv"; filters = 3; kernel = 3; stride = 0', "field 'stride': is 0; must be"),
         ('type = "max_pool"; size = -2', "layer 1 (max_pool), field 'size': is -2; must be"),
         ('type = "average_pool"; size = 2; stride = 0', "field 'stride': is 0; must be at least 1"),
@@ -220,7 +220,7 @@ def test_a_bad_layer_is_named_with_its_field(fields, expected):
         (layer('type = "flatten"'), "layer 2 (flatten), field 'type': the last layer must be"),
         (
             layer('type = "flatten"\n[[layers]]; type = "dense"; units = 10'),
-            "layer 3 (dense), field 'type': the last layer must be a dense layer with units = \"cl",
+            "layer 3 (dense), field 'units': is 10; the last layer must be a dense layer wi",
         ),
         (
             layer('type = "flatten"\n[[layers]]; type = "dense"; units = "clases"'),

@@ -3,8 +3,9 @@
 import pytest
 
 from frameworks.backend import Runtime, framework
-from frameworks.spec.architecture import Architecture, BatchNorm, Conv, Dense, Flatten
+from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import CANNOT, NATIVE, fill_architecture, fill_recipe
+from frameworks.spec.layers import BatchNorm, Conv, Dense, Flatten, GroupNorm, LayerNorm
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import OPTIMIZERS, Adam, Recipe
@@ -12,6 +13,8 @@ from frameworks.spec.recipe import OPTIMIZERS, Adam, Recipe
 LAYERS = (
     Conv(filters=2, kernel=1, name="conv1"),
     BatchNorm(name="batch_norm1"),
+    LayerNorm(name="layer_norm1"),
+    GroupNorm(groups=1, name="group_norm1"),
     Flatten(name="flatten"),
     Dense(units="classes", name="dense1"),
 )

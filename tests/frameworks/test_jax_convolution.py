@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from frameworks.jax import convolution as jax_convolution
-from frameworks.spec.network import same_padding
+from frameworks.spec.shapes import same_padding
 
 LAYOUT = jax_convolution.LAYOUT
 # (height, width, in), kernel, filters, padding

@@ -19,8 +19,9 @@ from frameworks.spec.architecture import (
     Flatten,
     MaxPool,
 )
-from frameworks.spec.network import Network, same_padding
+from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.shapes import same_padding
 from tests.helpers.small_networks import network, networks, random_batch, reference
 
 UNAM = Network(architecture.load("unam"), (69, 69, 3), 10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import msgspec
 import numpy as np
 from hypothesis import strategies as st
@@ -9,25 +11,38 @@ from hypothesis import strategies as st
 from datasets.batches import Batch, MaskSpec
 from frameworks.backend import Runtime
 from frameworks.numpy.backend import NumpyReference
-from frameworks.spec.architecture import (
+from frameworks.spec.architecture import Architecture
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.layers import (
+    PARAMETER_OF,
     Activation,
-    Architecture,
+    ActivationName,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
     Layer,
+    LayerNorm,
     MaxPool,
+    Normalize,
+    Residual,
 )
-from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Optimizer, Recipe
 
 DOUBLE = Runtime(precision="float64")
-FUNCTIONS = ("linear", "relu", "tanh", "sigmoid", "silu")
+FUNCTIONS: tuple[str, ...] = get_args(ActivationName)
+
+
+_VARIANCE = st.sampled_from(("two_pass", "fast"))
 
 
 def network(
@@ -74,24 +89,70 @@ def reference(
     return NumpyReference(network, recipe, runtime, random_weights(network))
 
 
-def _conv() -> st.SearchStrategy[Conv]:
+def _activated(kind: type[Layer], field: str, **fields: Any) -> st.SearchStrategy[Layer]:
+    """Layers of a kind with any activation function, its parameter now and then stated."""
+    parameters = {"negative_slope": 0.125, "alpha": 0.5, "approximate": True}
+
+    def build(function: str, stated: bool, values: dict[str, Any]) -> Layer:
+        own = {
+            name: parameters[name] for name, of in PARAMETER_OF.items() if of == function and stated
+        }
+        return kind(**{field: function}, **own, **values)
+
     return st.builds(
+        build, st.sampled_from(FUNCTIONS), st.booleans(), st.fixed_dictionaries(fields)
+    )
+
+
+def _pairs(low: int, high: int) -> st.SearchStrategy[int | tuple[int, int]]:
+    return st.one_of(st.integers(low, high), st.tuples(*[st.integers(low, high)] * 2))
+
+
+def _conv() -> st.SearchStrategy[Layer]:
+    padding = st.one_of(
+        st.sampled_from(("valid", "same")),
+        st.integers(0, 2),
+        st.tuples(st.integers(0, 2), st.tuples(st.integers(0, 2), st.integers(0, 1))),
+    )
+    return _activated(
         Conv,
-        filters=st.integers(1, 3),
-        kernel=st.one_of(st.integers(1, 4), st.tuples(st.integers(1, 3), st.integers(1, 3))),
-        stride=st.integers(1, 3),
-        padding=st.sampled_from(("valid", "same")),
-        activation=st.sampled_from(FUNCTIONS),
+        "activation",
+        filters=st.integers(1, 4),
+        kernel=_pairs(1, 3),
+        stride=_pairs(1, 3),
+        padding=padding,
+        dilation=_pairs(1, 2),
+        groups=st.sampled_from((1, 1, 2, "channels")),
+        bias=st.booleans(),
         l2=st.sampled_from((0.0, 0.01)),
     )
 
 
-def _dense() -> st.SearchStrategy[Dense]:
-    return st.builds(
+def _dense() -> st.SearchStrategy[Layer]:
+    return _activated(
         Dense,
+        "activation",
         units=st.integers(1, 4),
-        activation=st.sampled_from(FUNCTIONS),
+        bias=st.booleans(),
         l2=st.sampled_from((0.0, 0.01)),
+    )
+
+
+def _pool() -> st.SearchStrategy[Layer]:
+    fields: dict[str, Any] = {
+        "size": _pairs(2, 3),
+        "stride": st.none() | _pairs(1, 3),
+        "padding": st.one_of(
+            st.sampled_from(("valid", "same")), st.integers(0, 1), st.just((0, (0, 1)))
+        ),
+    }
+    size = _pairs(1, 3)
+    return st.one_of(
+        st.builds(MaxPool, **fields),
+        st.builds(AveragePool, count_padding=st.booleans(), **fields),
+        st.builds(AdaptiveAveragePool, size=size),
+        st.builds(AdaptiveMaxPool, size=size),
+        st.builds(GroupNorm, groups=st.integers(1, 2), variance=_VARIANCE),
     )
 
 
@@ -100,27 +161,44 @@ def _anywhere() -> st.SearchStrategy[Layer]:
         st.builds(
             BatchNorm,
             epsilon=st.sampled_from((1e-3, 1e-5)),
-            variance=st.sampled_from(("two_pass", "fast")),
+            variance=_VARIANCE,
             running_variance=st.sampled_from(("biased", "unbiased")),
         ),
+        st.builds(LayerNorm, epsilon=st.sampled_from((1e-3, 0.1)), variance=_VARIANCE),
         st.builds(Dropout, rate=st.sampled_from((0.0, 0.25, 0.5))),
-        st.builds(Activation, function=st.sampled_from(FUNCTIONS)),
+        _activated(Activation, "function"),
     )
+
+
+def _block() -> st.SearchStrategy[Layer]:
+    """A residual block whose shapes agree, whatever comes in."""
+    shortcut = (Conv(name="side", filters=2, kernel=1, stride=2, padding="same", bias=False),)
+    body = (
+        Conv(name="first", filters=3, kernel=3, stride=2, padding="same", activation="relu"),
+        BatchNorm(name="norm"),
+        Conv(name="last", filters=2, kernel=(1, 3), padding="same"),
+    )
+    plain = (BatchNorm(name="norm"), Activation(name="bend", function="tanh"))
+    return st.builds(
+        Residual,
+        layers=st.just(body),
+        shortcut=st.just(shortcut),
+        activation=st.sampled_from(("linear", "relu")),
+    ) | st.builds(Residual, layers=st.just(plain))
 
 
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     """Any network of up to three image layers and two flat ones that fits its pictures."""
-    pool = st.one_of(
-        st.builds(kind, size=st.integers(1, 3), stride=st.none() | st.integers(1, 3))
-        for kind in (MaxPool, AveragePool)
-    )
-    image_layers = draw(st.lists(st.one_of(_conv(), pool, _anywhere()), max_size=3))
+    first = draw(st.sampled_from(([], [], [Normalize(mean=(0.5,), deviation=(0.25,))])))
+    image_layers = draw(st.lists(st.one_of(_conv(), _pool(), _anywhere(), _block()), max_size=3))
+    flatten = draw(st.sampled_from((Flatten(), GlobalAveragePool(), GlobalMaxPool())))
     flat_layers = draw(st.lists(st.one_of(_dense(), _anywhere()), max_size=2))
     height, width = draw(st.integers(3, 8)), draw(st.integers(3, 8))
-    layers: list[Layer] = [*image_layers, Flatten(), *flat_layers]
+    layers: list[Layer] = [*image_layers, flatten, *flat_layers]
     while True:  # leave out layers until it fits: rejecting would waste most examples
         try:
-            return network(*layers, input_shape=(height, width, draw(st.integers(1, 3))))
+            shape = (height, width, draw(st.integers(1, 4)))
+            return network(*first, *layers, input_shape=shape)
         except SpecificationError:
             layers = layers[1:]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
 from frameworks.spec import recipe as recipes
-from frameworks.spec.architecture import (
+from frameworks.spec.architecture import Architecture, load, parse
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.graph import every_layer
+from frameworks.spec.layers import (
+    PARAMETER_OF,
     Activation,
-    Architecture,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
-    Conv,
-    Dense,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    Layer,
     MaxPool,
-    load,
-    parse,
+    Residual,
+    function_of,
 )
-from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Optimizer, Recipe
@@ -218,17 +223,37 @@ def one_step(
 
 def smooth_twin(architecture: Architecture) -> Architecture:
     """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
-    layers = []
-    for layer in architecture.layers:
-        if isinstance(layer, MaxPool):
-            layer = AveragePool(name=layer.name, size=layer.size, stride=layer.stride)
-        elif isinstance(layer, Conv | Dense) and layer.activation == "relu":
-            layer = msgspec.structs.replace(layer, activation="silu")
-        elif isinstance(layer, Activation) and layer.function == "relu":
-            layer = msgspec.structs.replace(layer, function="silu")
-        layers.append(layer)
+    layers = tuple(one for layer in architecture.layers for one in _smooth(layer))
     name = f"{architecture.name}_smooth"
-    return msgspec.structs.replace(architecture, name=name, layers=tuple(layers), published=())
+    return msgspec.structs.replace(architecture, name=name, layers=layers, published=())
+
+
+_SMOOTH_POOLS = {
+    MaxPool: AveragePool,
+    AdaptiveMaxPool: AdaptiveAveragePool,
+    GlobalMaxPool: GlobalAveragePool,
+}
+_OF_FUNCTIONS: dict[str, Any] = dict.fromkeys(PARAMETER_OF)
+
+
+def _smooth(layer: Layer) -> Iterator[Layer]:
+    """What stands for a layer in the smooth twin."""
+    if isinstance(layer, Residual):
+        inner = {
+            part: tuple(one for old in getattr(layer, part) for one in _smooth(old))
+            for part in ("layers", "shortcut")
+        }
+        function = "silu" if layer.activation == "relu" else layer.activation
+        yield msgspec.structs.replace(layer, **inner, activation=function)
+    elif type(layer) in _SMOOTH_POOLS:
+        kind = _SMOOTH_POOLS[type(layer)]
+        fields = msgspec.structs.asdict(layer)
+        yield kind(**fields, **({"count_padding": False} if kind is AveragePool else {}))
+    elif function_of(layer) in ("relu", "leaky_relu", "elu"):
+        field = "function" if isinstance(layer, Activation) else "activation"
+        yield msgspec.structs.replace(layer, **{field: "silu"}, **_OF_FUNCTIONS)
+    else:
+        yield layer
 
 
 def r4_rate(optimizer: Optimizer) -> float:
@@ -244,7 +269,7 @@ def r5_rate(optimizer: Optimizer, architecture: Architecture) -> float:
     1e10-fold in 64, and says nothing of what is computed. At a small one the way of the weights is
     short beside the spacing of float32.
     """
-    if any(isinstance(layer, BatchNorm) for layer in architecture.layers):
+    if any(isinstance(layer, BatchNorm) for layer in every_layer(architecture.layers)):
         return 2**-4
     return 1.0 if isinstance(optimizer, recipes.SGD) else 2**-2
 

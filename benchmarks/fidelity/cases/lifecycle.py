@@ -19,6 +19,7 @@ from benchmarks.fidelity.cases.ladder import (
     steady,
     with_epsilon,
 )
+from benchmarks.fidelity.cases.vocabulary import VOCABULARY
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import (
     Activation,
@@ -118,12 +119,13 @@ def _functions() -> Architecture:
     """Every activation function in each place that has one, and every initialiser."""
     functions, kernels, biases = map(get_args, (ActivationName, KernelInitializer, BiasInitializer))
     layers: list[Layer] = []
-    for number, function in enumerate(functions):
+    for number in range(max(len(functions), len(kernels))):
+        function = functions[number % len(functions)]
         drawn: dict[str, Any] = {
             "kernel_initializer": kernels[number % len(kernels)],
             "bias_initializer": biases[number % len(biases)],
         }
-        layers.insert(number, Conv(filters=2, kernel=2, activation=function, **drawn))
+        layers.insert(number, Conv(filters=2, kernel=1, activation=function, **drawn))
         layers.append(Activation(function=function))
     layers.append(Flatten())
     layers += [
@@ -205,6 +207,7 @@ def special() -> list[Case]:
     each: dict[str, Any] = {"measure": ("forward", "gradients")}
     sure = each | {"start": "lived"}
     even = each | {"start": "even", "pictures": "two_levels"}
+    words: dict[str, Any] = {"measure": ("structure", "forward", "gradients", "steps"), "steps": 2}
     own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 6}
     options: dict[str, Any] = {"images": 24, "pictures": "noise"}
     return [
@@ -212,6 +215,10 @@ def special() -> list[Case]:
         make(BAIT, DYADIC["sgd"], label="sure", shape=(18, 17, 4), **options | sure),
         make(NARROW, DYADIC["sgd"], label="pools", shape=(6, 6, 3), **options | each),
         make(FUNCTIONS, DYADIC["sgd"], label="each", shape=(9, 10, 3), **options | each),
+        *(
+            make(network, DYADIC["sgd"], label="words", shape=(16, 18, 3), **options | words)
+            for network in VOCABULARY.values()
+        ),
         make(MASKED, DYADIC["sgd"], label="own", shape=(6, 7, 3), batch_size=1, **options | own),
     ]
 

@@ -84,6 +84,26 @@ def batch_norm(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return output, np.array(layer.mean[...]), np.array(layer.var[...])
 
 
+def functions(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Activation functions, float32: as the word of a layer's activation, and as a layer; Flax has
+    one form of each."""
+    made = {"leaky_relu": nnx.leaky_relu, "elu": nnx.elu, "gelu": nnx.gelu}
+    found = {name: np.array(one(jnp.asarray(x))) for name, one in made.items()}
+    return {f"{form} {name}": y for form in ("layer", "word") for name, y in found.items()}
+
+
+def picture_norm(kind: str, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """A fresh layer or group norm (of one group) on float32 (n, channels): output, epsilon."""
+    rngs, channels = nnx.Rngs(0), x.shape[1]
+    plain = kind == "layer_norm"
+    made: Any = (
+        nnx.LayerNorm(channels, rngs=rngs)
+        if plain
+        else nnx.GroupNorm(channels, num_groups=1, rngs=rngs)
+    )
+    return np.array(made(jnp.asarray(x))), made.epsilon
+
+
 def convolve(x: np.ndarray, **options: Any) -> np.ndarray:
     """A 3x3 kernel of ones over pictures (n, height, width, 1)."""
     arguments = dict(options)

@@ -80,6 +80,23 @@ def batch_norm(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return output, np.array(layer.moving_mean), np.array(layer.moving_variance)
 
 
+def functions(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Activation functions, float32: as the word of a layer's activation, and as a layer."""
+    layers = {"leaky_relu": keras.layers.LeakyReLU(), "elu": keras.layers.ELU()}
+    found = {f"layer {name}": np.array(made(x)) for name, made in layers.items()}
+    found["layer gelu"] = np.array(keras.layers.Activation("gelu")(x))
+    words = {name: keras.activations.get(name) for name in ("leaky_relu", "elu", "gelu")}
+    value = keras.ops.convert_to_tensor(x)
+    return found | {f"word {name}": np.array(made(value)) for name, made in words.items()}
+
+
+def picture_norm(kind: str, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """A fresh layer or group norm (of one group) on float32 (n, channels): output, epsilon."""
+    plain = keras.layers.LayerNormalization()
+    made = plain if kind == "layer_norm" else keras.layers.GroupNormalization(1)
+    return np.array(made(x)), made.epsilon
+
+
 def convolve(x: np.ndarray, **options: Any) -> np.ndarray:
     """A 3x3 kernel of ones over pictures (n, height, width, 1)."""
     layer = keras.layers.Conv2D(1, 3, kernel_initializer="ones", **_strides(options))

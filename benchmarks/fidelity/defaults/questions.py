@@ -36,6 +36,9 @@ def answers(probe: ModuleType) -> dict[str, Answer]:
     found: dict[str, Answer] = dict(_initialisers(probe))
     found |= probe.stated()
     found |= _batch_norm(probe, float(found["batch_norm.epsilon"]))  # type: ignore[arg-type]
+    for kind in ("layer_norm", "group_norm"):
+        found |= _picture_norm(probe, kind)
+    found |= _functions(probe)
     found |= _shapes(probe)
     found |= _kinks(probe)
     found |= _loss(probe)
@@ -108,6 +111,34 @@ def _batch_norm(probe: ModuleType, stated_epsilon: float) -> dict[str, Answer]:
     }
 
 
+def _picture_norm(probe: ModuleType, kind: str) -> dict[str, Answer]:
+    """Of a row at a time, as `_batch_norm` asks it of a column."""
+    faint = np.array([[-1e-3, 1e-3]], np.float32)
+    output, stated = probe.picture_norm(kind, faint)
+    epsilon = 1e-6 * (float(np.var(output)) ** -1 - 1)
+    far = (3000 + np.random.default_rng(0).standard_normal((64, 1024))).astype(np.float32)
+    mean = far.mean(axis=1, keepdims=True, dtype=np.float64)
+    exact = (far - mean) / far.std(axis=1, keepdims=True, dtype=np.float64)
+    output, _ = probe.picture_norm(kind, far)
+    return {
+        f"{kind}.epsilon": _agreed(f"{kind}.epsilon", stated, epsilon),
+        f"{kind}.variance": "fast" if np.abs(output - exact).max() > 0.1 else "two_pass",
+    }
+
+
+def _functions(probe: ModuleType) -> dict[str, Answer]:
+    """The parameters of activation functions, from what they give."""
+    at = np.array([-1.0, -30.0], np.float32)
+    given = probe.functions(at)
+    found: dict[str, Answer] = {}
+    for kind, form in {"conv": "word", "dense": "word", "activation": "layer"}.items():
+        found[f"{kind}.negative_slope"] = round(-float(given[f"{form} leaky_relu"][0]), 6)
+        found[f"{kind}.alpha"] = round(-float(given[f"{form} elu"][1]), 6)
+        # gelu(-1) is -0.158655, its form with tanh -0.158808
+        found[f"{kind}.approximate"] = float(given[f"{form} gelu"][0]) < -0.15873
+    return found
+
+
 def _agreed(field: str, stated: float, measured: float) -> float:
     """The value stated, when the framework behaves so."""
     if not abs(measured / stated - 1) < 0.02:
@@ -135,7 +166,7 @@ def _shapes(probe: ModuleType) -> dict[str, Answer]:
         "conv.padding": padding.get(probe.convolve(ones).shape[1], "?"),
         "conv.odd_zero_of_same_at_stride_2": same,
         "max_pool.stride": {4: "size", 7: "1"}.get(windows, "?"),
-        "average_pool.counts_padding": bool(averaged.min() < 1),
+        "average_pool.count_padding": bool(averaged.min() < 1),
         "flatten.order": "row, column, channel" if channels_last else "channel, row, column",
         "dropout.rate": "share dropped" if abs(share - 0.25) < 0.03 else "share kept",
         "dropout.rest": "times 1 / (1 - rate)" if scaled else f"times {rest:.4g}",

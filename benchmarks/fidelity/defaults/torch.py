@@ -79,6 +79,22 @@ def batch_norm(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return output, layer.running_mean.numpy(), layer.running_var.numpy()
 
 
+def functions(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Activation functions, float32: as the word of a layer's activation, and as a layer."""
+    value = torch.from_numpy(x)
+    layers = {"leaky_relu": nn.LeakyReLU(), "elu": nn.ELU(), "gelu": nn.GELU()}
+    functions = nn.functional
+    words = {"leaky_relu": functions.leaky_relu, "elu": functions.elu, "gelu": functions.gelu}
+    found = {f"layer {name}": made(value).numpy() for name, made in layers.items()}
+    return found | {f"word {name}": made(value).numpy() for name, made in words.items()}
+
+
+def picture_norm(kind: str, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """A fresh layer or group norm (of one group) on float32 (n, channels): output, epsilon."""
+    made = nn.LayerNorm(x.shape[1]) if kind == "layer_norm" else nn.GroupNorm(1, x.shape[1])
+    return made(torch.from_numpy(x)).detach().numpy(), made.eps
+
+
 def convolve(x: np.ndarray, **options: Any) -> np.ndarray:
     """A 3x3 kernel of ones over pictures (n, height, width, 1)."""
     layer = nn.Conv2d(1, 1, 3, bias=False, **options)

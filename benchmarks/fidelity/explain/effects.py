@@ -18,8 +18,8 @@ from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed, Question
 from frameworks.numpy import optimizers as formulas
 from frameworks.spec.architecture import Conv
-from frameworks.spec.network import same_padding
 from frameworks.spec.recipe import Optimizer
+from frameworks.spec.shapes import same_padding
 
 _STEPS = 20
 _SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these networks get

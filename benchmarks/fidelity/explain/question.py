@@ -11,12 +11,14 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from benchmarks.fidelity.cases.ladder import smallest_input
+from benchmarks.fidelity.explain import scope
 from frameworks.backend import framework
 from frameworks.spec.architecture import DIRECTORY, Architecture, Layer, Told, load_with_recipe
 from frameworks.spec.defaults import fill_architecture, fill_recipe
-from frameworks.spec.network import Network, Shape
+from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
+from frameworks.spec.shapes import Shape
 from results.vocabulary import Device, unknown
 
 # What was seen to differ: scores of networks trained anew; outputs with the same weights in both;
@@ -61,6 +63,7 @@ class Question:
     stated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        scope.check(self.architecture.layers)
         for name in self.frameworks:
             if name not in FRAMEWORKS:
                 raise SpecificationError(f"--explain: {unknown('framework', name, FRAMEWORKS)}")

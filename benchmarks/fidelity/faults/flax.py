@@ -41,16 +41,17 @@ def fast_variance() -> Any:
 
 def pool_stride_one() -> Any:
     pool = nnx.max_pool
-    return _patched(nnx, "max_pool", lambda x, window_shape, strides: pool(x, window_shape))
+    return _patched(nnx, "max_pool", lambda x, window_shape, strides, **_: pool(x, window_shape))
 
 
 def padding_default() -> Any:
-    padding = flax_model._padding
+    around = flax_model.zeros_around
 
     def forgotten(layer: Conv, source: Any) -> Any:
-        return "SAME" if layer.padding == "valid" else padding(layer, source)
+        padding = "same" if layer.padding == "valid" else layer.padding
+        return around(msgspec.structs.replace(layer, padding=padding), source)
 
-    return _patched(flax_model, "_padding", forgotten)
+    return _patched(flax_model, "zeros_around", forgotten)
 
 
 def keep_probability() -> Any:

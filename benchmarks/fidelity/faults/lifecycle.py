@@ -16,7 +16,8 @@ import numpy as np
 from datasets.batches import Batch, Epoch
 from frameworks.backend import Backend, EpochResult
 from frameworks.feed import CHUNK_STEPS
-from frameworks.spec.architecture import BatchNorm
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import BatchNorm, Layer
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
@@ -310,11 +311,12 @@ def _layers(**fields: Any) -> Fault:
     """Of every layer that has the fields and states them."""
 
     def change(network: Network, recipe: Recipe) -> tuple[Network, Recipe]:
-        layers = []
-        for layer in network.architecture.layers:
-            mine = {name: value for name, value in fields.items() if getattr(layer, name, None)}
-            layers.append(msgspec.structs.replace(layer, **mine))
-        architecture = msgspec.structs.replace(network.architecture, layers=tuple(layers))
+        def mine(layer: Layer) -> Layer:
+            stated = {name: value for name, value in fields.items() if getattr(layer, name, None)}
+            return msgspec.structs.replace(layer, **stated)
+
+        layers = changed(network.architecture.layers, mine)
+        architecture = msgspec.structs.replace(network.architecture, layers=layers)
         return Network(architecture, network.input_shape, network.classes), recipe
 
     return _asked(change)

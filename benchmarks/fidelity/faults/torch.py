@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from frameworks.spec.architecture import BatchNorm, Conv, Dense
-from frameworks.spec.network import Network, Shape
+from frameworks.spec.network import Network
+from frameworks.spec.shapes import Shape
 from frameworks.spec.weights import Weights
 from frameworks.torch import backend as torch_backend
 from frameworks.torch import model as torch_model

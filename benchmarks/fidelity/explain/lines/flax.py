@@ -14,8 +14,12 @@ def weighted(placed: Placed, show: str = "") -> str:
     """A convolution or a dense layer, with its structure and the one further field to show."""
     layer, parts = placed.layer, [f"{placed.source[-1]}"]
     if isinstance(layer, Conv):
-        parts += [f"{layer.filters}", f"{layer.kernel_size}", f'padding="{layer.padding.upper()}"']
-        parts += [f"strides={layer.stride}"] if layer.stride > 1 else []
+        parts += [
+            f"{layer.filters}",
+            f"{layer.kernel_size}",
+            f'padding="{str(layer.padding).upper()}"',
+        ]
+        parts += [f"strides={layer.stride}"] if layer.stride != 1 else []
     else:
         parts.append(f"{placed.target[0]}")
     if show == "kernel_initializer":

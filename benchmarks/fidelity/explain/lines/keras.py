@@ -14,7 +14,7 @@ def weighted(placed: Placed, show: str = "") -> str:
     layer, parts = placed.layer, []
     if isinstance(layer, Conv):
         parts = [f"{layer.filters}", f"{layer.kernel}", f'padding="{layer.padding}"']
-        parts += [f"strides={layer.stride}"] if layer.stride > 1 else []
+        parts += [f"strides={layer.stride}"] if layer.stride != 1 else []
     else:
         parts = [f"{placed.target[0]}"]
     if show == "kernel_initializer":

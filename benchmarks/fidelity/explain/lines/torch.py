@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed
-from frameworks.spec.architecture import Conv
-from frameworks.spec.network import same_padding
+from frameworks.spec.layers import Conv, pair
 from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.spec.shapes import same_padding
 
 _TRUNCATED = 0.87962566  # standard deviation of a normal cut off at twice its own
 
@@ -16,12 +16,13 @@ def weighted(placed: Placed, show: str = "") -> str:
     layer, before = placed.layer, ""
     if isinstance(layer, Conv):
         parts = [f"{placed.source[-1]}", f"{layer.filters}", f"{layer.kernel}"]
-        parts += [f"stride={layer.stride}"] if layer.stride > 1 else []
-        if layer.padding == "same" and layer.stride == 1:
+        (step, _) = pair(layer.stride)
+        parts += [f"stride={step}"] if step > 1 else []
+        if layer.padding == "same" and step == 1:
             parts.append('padding="same"')
         elif layer.padding == "same":
             sides = zip(placed.source[:2], layer.kernel_size, strict=True)
-            (top, bottom), (left, right) = (same_padding(n, k, layer.stride) for n, k in sides)
+            (top, bottom), (left, right) = (same_padding(n, k, step) for n, k in sides)
             before = f"x = F.pad(x, ({left}, {right}, {top}, {bottom}))\n"
         made = f"{layer.name} = nn.Conv2d({', '.join(parts)})"
     else:

@@ -1,0 +1,89 @@
+"""Small networks that together hold every layer, field and value that a network can be written in.
+
+Each is small enough for a climb of seconds; `python -m benchmarks.fidelity --coverage` says what
+they reach.
+"""
+
+from __future__ import annotations
+
+from frameworks.spec.architecture import Architecture, parse
+
+_TEXTS = {
+    # Strides, kernels and pools as pairs; zeros by number and by pair; dilation, groups, no bias.
+    "windows": """
+    {type = "normalize", mean = [0.5, 0.25, 0.125], deviation = [0.5, 0.25, 0.25]},
+    {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], padding = 1, bias = false},
+    {type = "activation", function = "leaky_relu"},
+    {type = "conv", filters = 6, kernel = 3, padding = [[2, 1], 0], groups = 3, bias = false},
+    {type = "batch_norm", gamma_initializer = "zeros"},
+    {type = "max_pool", size = [3, 2], stride = [2, 1], padding = [1, [0, 1]]},
+    {type = "conv", filters = 12, kernel = 3, dilation = [2, 1], groups = "channels", l2 = 0.0078},
+    {type = "conv", filters = 9, kernel = 3, padding = "same", groups = 3, max_norm = 0.5},
+    {type = "activation", function = "elu", alpha = 0.5},
+    {type = "conv", filters = 5, kernel = 1, activation = "gelu"},
+    {type = "average_pool", size = 3, stride = 2, padding = "same"},
+    {type = "average_pool", size = [2, 3], stride = [1, 2], padding = 1, count_padding = true},
+    {type = "average_pool", size = 2, stride = 1, padding = [0, 1]},
+    {type = "adaptive_max_pool", size = [3, 2]},
+    {type = "flatten"},
+    {type = "dense", units = 7, bias = false, activation = "softplus"},
+    {type = "dense", units = "classes"},
+    """,
+    # Norms within a picture, both forms of gelu, an overlapping adaptive mean, a global maximum.
+    "norms": """
+    {type = "conv", filters = 6, kernel = 2, stride = 2, bias = false},
+    {type = "layer_norm"},
+    {type = "activation", function = "gelu", approximate = true},
+    {type = "conv", filters = 6, kernel = 1, activation = "gelu", approximate = true},
+    {type = "conv", filters = 6, kernel = 3, padding = "same", groups = "channels"},
+    {type = "group_norm", groups = 2},
+    {type = "activation", function = "leaky_relu", negative_slope = 0.25},
+    {type = "adaptive_average_pool", size = [5, 4]},
+    {type = "adaptive_average_pool", size = 4},
+    {type = "adaptive_max_pool", size = 4},
+    {type = "conv", filters = 8, kernel = 1, activation = "softplus"},
+    {type = "max_pool", size = 2, stride = 1, padding = "same"},
+    {type = "max_pool", size = 3, stride = 1, padding = 1},
+    {type = "global_max_pool"},
+    {type = "layer_norm", epsilon = 0.0078125},
+    {type = "dense", units = 6, activation = "elu"},
+    {type = "dense", units = 6, activation = "gelu", approximate = true},
+    {type = "dense", units = "classes"},
+    """,
+    # Forms that one framework has and others lack: asked of those that have them.
+    "fast": """
+    {type = "conv", filters = 4, kernel = 2, stride = 2},
+    {type = "layer_norm", variance = "fast"},
+    {type = "conv", filters = 4, kernel = 1, activation = "silu"},
+    {type = "group_norm", groups = 2, variance = "fast"},
+    {type = "global_average_pool"},
+    {type = "dense", units = "classes"},
+    """,
+    # Identity and projection shortcuts, a block within a block, a head of a convolution.
+    "blocks": """
+    {type = "conv", filters = 6, kernel = 3, padding = "same", bias = false},
+    {type = "batch_norm"},
+    {type = "activation", function = "relu"},
+    {type = "residual", activation = "relu", layers = [
+      {type = "conv", filters = 6, kernel = 3, padding = "same", bias = false},
+      {type = "batch_norm"},
+      {type = "activation", function = "relu"},
+      {type = "conv", filters = 6, kernel = 3, padding = 1, bias = false},
+      {type = "batch_norm"}]},
+    {type = "residual", layers = [
+      {type = "conv", filters = 8, kernel = 3, stride = 2, padding = 1, bias = false},
+      {type = "batch_norm"},
+      {type = "residual", activation = "silu", layers = [
+        {type = "activation", function = "silu"},
+        {type = "dropout", rate = 0.25},
+        {type = "conv", filters = 8, kernel = 1}]}], shortcut = [
+      {type = "conv", filters = 8, kernel = 1, stride = 2, bias = false},
+      {type = "batch_norm"}]},
+    {type = "conv", filters = "classes", kernel = 1},
+    {type = "global_average_pool"},
+    """,
+}
+VOCABULARY: dict[str, Architecture] = {
+    name: parse(f"layers = [{text}]", origin=name, default_name=name)
+    for name, text in _TEXTS.items()
+}

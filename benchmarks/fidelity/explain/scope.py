@@ -1,0 +1,49 @@
+"""What `--explain` has lines for: the layers and values that it can say how to align."""
+
+from __future__ import annotations
+
+from frameworks.spec.graph import every_layer
+from frameworks.spec.layers import Layer, Normalize, Residual, function_of
+from frameworks.spec.reading import SpecificationError
+
+_LAYERS = frozenset(
+    ("conv", "dense", "max_pool", "average_pool", "batch_norm", "dropout", "flatten", "activation")
+)
+_FUNCTIONS = ("linear", "relu", "tanh", "sigmoid", "silu")
+_INITIALISERS = (None, "glorot_uniform", "he_normal", "lecun_normal", "torch_uniform", "zeros")
+# Of fields that may have more values: those with lines.
+_VALUES: dict[str, tuple[object, ...]] = {
+    "padding": ("valid", "same"),
+    "dilation": (1,),
+    "groups": (1,),
+    "bias": (True,),
+    "count_padding": (None, False),
+    "gamma_initializer": ("ones",),
+    "kernel_initializer": _INITIALISERS,
+}
+_NUMBERS = ("size", "stride", "filters")  # not as pairs or words
+
+
+def check(layers: tuple[Layer, ...]) -> None:
+    """Raise SpecificationError for the first layer that there are no lines for."""
+    for layer in every_layer(layers):
+        kind = str(layer.__struct_config__.tag)
+        if kind not in _LAYERS or isinstance(layer, Residual | Normalize):
+            _refuse(layer, f"a layer of type {kind}")
+        if function_of(layer) not in _FUNCTIONS:
+            _refuse(layer, f'the function "{function_of(layer)}"')
+        for field, values in _VALUES.items():
+            value = getattr(layer, field, values[0])
+            padded_pool = field == "padding" and kind.endswith("pool") and value != "valid"
+            if value not in values or padded_pool:
+                _refuse(layer, f"{field} = {value}")
+        for field in _NUMBERS:
+            if not isinstance(getattr(layer, field, None), int | None):
+                _refuse(layer, f"{field} = {getattr(layer, field)}")
+
+
+def _refuse(layer: Layer, what: str) -> None:
+    raise SpecificationError(
+        f"layer '{layer.name}': --explain has no lines for {what} yet. The climb asks it: run "
+        "without --explain."
+    )

@@ -1,0 +1,193 @@
+"""What the types of a layer list alone cannot say: ranges, order, and what belongs together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from frameworks.spec.layers import (
+    PARAMETER_OF,
+    Activation,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    AveragePool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    GroupNorm,
+    Layer,
+    MaxPool,
+    Normalize,
+    Residual,
+    counts_classes,
+    function_of,
+    pair,
+)
+from frameworks.spec.reading import SpecificationError
+
+_PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
+MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
+_COUNTS = ("filters", "kernel", "stride", "size", "units", "dilation", "groups")
+
+
+def check_layers(layers: Sequence[Layer], origin: str) -> None:
+    """Raise SpecificationError for the first layer that is out of range or out of place.
+
+    Args:
+        layers: named; the output layer is the last.
+        origin: names the file in messages.
+    """
+    names: set[str] = set()
+    flat = False
+    for index, (place, layer, block) in enumerate(_each(layers)):
+        fail = _Failure(layer, place, origin)
+        full = block + layer.name
+        if full in names:
+            fail("name", f"'{layer.name}' is used twice; names must differ.")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", layer.name):
+            fail("name", f"'{layer.name}' must be letters, digits and '_' only.")
+        names.add(full)
+        _check_ranges(layer, fail)
+        _check_parameters(layer, fail)
+        flat = _check_order(layer, fail, flat, first=index == 0, inside=bool(block))
+    _check_output(layers, origin)
+
+
+class _Failure:
+    """Raises for a field of one layer."""
+
+    def __init__(self, layer: Layer, place: str, origin: str) -> None:
+        kind = layer.__struct_config__.tag
+        self.where = f"{origin}: layer {place} ({kind})"
+
+    def __call__(self, field: str, problem: str) -> NoReturn:
+        raise SpecificationError(f"{self.where}, field '{field}': {problem}")
+
+
+def _each(
+    layers: Sequence[Layer], place: str = "", block: str = ""
+) -> Iterator[tuple[str, Layer, str]]:
+    """(place in the file, layer, prefix of its name) of every layer, those of blocks after it."""
+    for index, layer in enumerate(layers, start=1):
+        here = f"{place}{index}"
+        yield here, layer, block
+        if isinstance(layer, Residual):
+            prefix = f"{block}{layer.name}_"
+            yield from _each(layer.layers, f"{here}.layers.", prefix)
+            yield from _each(layer.shortcut, f"{here}.shortcut.", prefix)
+
+
+def _check_ranges(layer: Layer, fail: _Failure) -> None:
+    for field in _COUNTS:
+        value = getattr(layer, field, None)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int) and number < 1 for number in numbers):
+            fail(field, f"is {_written(value)}; must be at least 1.")
+        if any(isinstance(number, int) and number > MOST for number in numbers):
+            fail(field, f"is {_written(value)}; must be at most {MOST:,}.")
+    if isinstance(layer, Conv) and max(pair(layer.stride)) > 1 < max(pair(layer.dilation)):
+        fail("dilation", "goes with stride = 1 alone: Keras has no strided dilated convolution.")
+    padding = getattr(layer, "padding", "valid")
+    if not isinstance(padding, str):
+        sides = [n for side in _sides(padding) for n in side]
+        if min(sides) < 0:
+            fail("padding", f"is {_written(padding)}; must be at least 0.")
+        if max(sides) > MOST:
+            fail("padding", f"is {_written(padding)}; must be at most {MOST:,}.")
+        if isinstance(layer, MaxPool | AveragePool):
+            size = pair(layer.size)
+            if any(max(s) > n // 2 for s, n in zip(_sides(padding), size, strict=True)):
+                fail("padding", f"is {_written(padding)}; at most half the size of the window.")
+    if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
+        fail("rate", f"is {layer.rate}; must be in [0, 1).")
+    if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):
+        fail("l2", f"is {layer.l2}; must be finite and not negative.")
+    for field in ("max_norm", "epsilon", "alpha"):
+        value = getattr(layer, field, None)
+        if value is not None and not 0 < value < float("inf"):
+            fail(field, f"is {value}; must be finite and positive.")
+    slope = getattr(layer, "negative_slope", None)
+    if slope is not None and not 0 < slope < 1:
+        fail("negative_slope", f"is {slope}; must be between 0 and 1; with 0 it is relu.")
+    momentum = getattr(layer, "momentum", None)
+    if momentum is not None and not 0 <= momentum < 1:
+        fail("momentum", f"is {momentum}; the weight on the old value, in [0, 1).")
+    if isinstance(layer, Normalize):
+        if len(layer.mean) != len(layer.deviation):
+            fail("deviation", f"has {len(layer.deviation)} values, mean has {len(layer.mean)}.")
+        if any(not 0 < value < float("inf") for value in layer.deviation):
+            fail("deviation", f"is {list(layer.deviation)}; must be finite and positive.")
+        if any(not abs(value) < float("inf") for value in layer.mean):
+            fail("mean", f"is {list(layer.mean)}; must be finite.")
+
+
+def _check_parameters(layer: Layer, fail: _Failure) -> None:
+    """A parameter of an activation function stands beside that function alone."""
+    for field, function in PARAMETER_OF.items():
+        if getattr(layer, field, None) is not None and function_of(layer) != function:
+            where = "function" if isinstance(layer, Activation) else "activation"
+            fail(field, f'belongs to {where} = "{function}", not to "{function_of(layer)}".')
+
+
+def _check_order(layer: Layer, fail: _Failure, flat: bool, *, first: bool, inside: bool) -> bool:
+    """Whether the output is flat; raises where a layer does not take what comes before it."""
+    if isinstance(layer, Normalize) and not first:
+        fail("type", "normalises the pictures: it is the first layer or none.")
+    if inside and counts_classes(layer):
+        field = "units" if isinstance(layer, Dense) else "filters"
+        fail(field, "'classes' belongs to the last layer alone.")
+    if isinstance(layer, Flatten | GlobalAveragePool | GlobalMaxPool):
+        if flat:
+            second = "a second flatten; one is enough."
+            flattens = isinstance(layer, Flatten)
+            fail("type", second if flattens else "needs an image, but it was flattened before.")
+        if inside:
+            fail("type", "a residual block adds images; flatten them after it.")
+        return True
+    if isinstance(layer, Dense) and not flat:
+        fail("type", "a dense layer needs a flatten layer (or a global pool) before it.")
+    if isinstance(layer, _PICTURES) and flat:
+        fail("type", "needs an image, but a flatten layer came before it.")
+    return flat
+
+
+def _check_output(layers: Sequence[Layer], origin: str) -> None:
+    """The network ends in a dense layer of the classes, or in a convolution of them that a global
+    pool (or a flatten) ends."""
+    of_classes = [place for place, layer in enumerate(layers, start=1) if counts_classes(layer)]
+    for place in of_classes[:-1]:
+        field = "units" if isinstance(layers[place - 1], Dense) else "filters"
+        fail = _Failure(layers[place - 1], str(place), origin)
+        fail(field, "'classes' belongs to the last layer alone.")
+    after = layers[of_classes[-1] :] if of_classes else ()
+    ends = all(isinstance(one, GlobalAveragePool | GlobalMaxPool | Flatten) for one in after)
+    place = len(layers)
+    fail = _Failure(layers[-1], str(place), origin)
+    if not of_classes or not ends:
+        remedy = 'the last layer must be a dense layer with units = "classes"'
+        if isinstance(layers[-1], Dense) and not of_classes:
+            given = layers[-1].units
+            fail("units", f"is {given}; {remedy}: the data set says how many there are.")
+        fail("type", f'{remedy} (or a conv with filters = "classes", then a global pool).')
+    output = layers[of_classes[-1] - 1]
+    if isinstance(output, Conv) and not after:
+        fail("filters", "the classes are pictures; end with a global pool or a flatten.")
+    if function_of(output) != "linear":
+        fail = _Failure(output, str(of_classes[-1]), origin)
+        fail("activation", "the output layer gives logits; the softmax is part of the loss.")
+
+
+def _sides(padding: Any) -> list[tuple[int, int]]:
+    both = padding if isinstance(padding, tuple) else (padding, padding)
+    return [pair(side) for side in both]
+
+
+def _written(value: object) -> str:
+    """A value as TOML has it: lists in brackets."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_written(one) for one in value) + "]"
+    return str(value)

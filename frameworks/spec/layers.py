@@ -1,0 +1,306 @@
+"""The layers that a network is written in, one frozen struct each.
+
+A field that frameworks default differently (initialiser, epsilon, slope, ...) is `None` when the
+file does not state it; `frameworks.spec.defaults` fills it in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+ActivationName = Literal[
+    "linear",
+    "relu",
+    "tanh",
+    "sigmoid",
+    "silu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "softplus",
+]
+KernelInitializer = Literal[
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "he_uniform_fan_out",
+    "he_normal_fan_out",
+    "lecun_uniform",
+    "lecun_normal",
+    "truncated_normal",
+    "orthogonal",
+    "torch_uniform",
+]
+BiasInitializer = Literal["zeros", "torch_uniform"]
+Pair = tuple[int, int]
+# Zeros (before, after) of rows and of columns.
+Zeros = tuple[Pair, Pair]
+# A number for all sides, or (rows, columns), each a number for both sides or (before, after).
+Padding = Literal["valid", "same"] | int | tuple[int | Pair, int | Pair]
+
+# The one activation function that each parameter belongs to.
+PARAMETER_OF = {"negative_slope": "leaky_relu", "alpha": "elu", "approximate": "gelu"}
+
+
+class _Layer(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+    kw_only=True,
+):
+    """What every layer has. `name` is made from the type and its count when not given."""
+
+    name: str = ""
+
+
+class _Activated(_Layer, frozen=True, kw_only=True):
+    """The parameters of an activation function; each belongs to one function (`PARAMETER_OF`).
+
+    `negative_slope` of leaky_relu; `alpha` of elu, alpha (exp(x) - 1) below zero; `approximate` of
+    gelu: x Phi(x) (false) or its form with tanh (true).
+    """
+
+    negative_slope: float | None = None
+    alpha: float | None = None
+    approximate: bool | None = None
+
+
+class _Weighted(_Activated, frozen=True, kw_only=True):
+    """What layers with a kernel share."""
+
+    activation: ActivationName = "linear"
+    l2: float = 0.0
+    max_norm: float | None = None
+    kernel_initializer: KernelInitializer | None = None
+    bias_initializer: BiasInitializer | None = None
+    bias: bool = True
+
+
+class Conv(_Weighted, frozen=True, tag="conv", kw_only=True):
+    """2-D convolution. `padding="same"` is TensorFlow's rule: the odd pixel at bottom and right.
+
+    `groups` splits the channels; `groups = "channels"` convolves each channel by itself
+    (depthwise). A number or pairs for `padding` are PyTorch's rule: the same zeros at any stride.
+    """
+
+    filters: int | Literal["classes"]
+    kernel: int | Pair
+    stride: int | Pair = 1
+    padding: Padding = "valid"
+    dilation: int | Pair = 1
+    groups: int | Literal["channels"] = 1
+
+    @property
+    def kernel_size(self) -> Pair:
+        """(height, width) of the kernel."""
+        return pair(self.kernel)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the output, of a layer whose numbers are filled in."""
+        assert isinstance(self.filters, int)
+        return self.filters
+
+    @property
+    def group_count(self) -> int:
+        """Groups of channels, of a layer whose numbers are filled in."""
+        assert isinstance(self.groups, int)
+        return self.groups
+
+    @property
+    def reach(self) -> Pair:
+        """(height, width) of the pixels under the kernel, those between dilated ones included."""
+        rows, columns = self.kernel_size
+        down, right = pair(self.dilation)
+        return (rows - 1) * down + 1, (columns - 1) * right + 1
+
+
+class Dense(_Weighted, frozen=True, tag="dense", kw_only=True):
+    """Fully connected layer. `units = "classes"` is the output layer (logits)."""
+
+    units: int | Literal["classes"]
+
+    @property
+    def outputs(self) -> int:
+        """Units, of a layer whose numbers are filled in."""
+        assert isinstance(self.units, int)
+        return self.units
+
+
+class _Pool(_Layer, frozen=True, kw_only=True):
+    """Windows of `size`; stride = size unless stated; padding as of a convolution."""
+
+    size: int | Pair
+    stride: int | Pair | None = None
+    padding: Padding = "valid"
+
+    @property
+    def steps(self) -> Pair:
+        """(down, right) from one window to the next."""
+        return pair(self.size if self.stride is None else self.stride)
+
+
+class MaxPool(_Pool, frozen=True, tag="max_pool", kw_only=True):
+    """Maximum over windows; padding never wins."""
+
+
+class AveragePool(_Pool, frozen=True, tag="average_pool", kw_only=True):
+    """Mean over windows. `count_padding` divides by all places, or by those within the picture."""
+
+    count_padding: bool | None = None
+
+
+class AdaptiveAveragePool(_Layer, frozen=True, tag="adaptive_average_pool", kw_only=True):
+    """Mean over `size` parts of each axis, from floor(i n / size) to ceil((i + 1) n / size)."""
+
+    size: int | Pair
+
+
+class AdaptiveMaxPool(_Layer, frozen=True, tag="adaptive_max_pool", kw_only=True):
+    """Maximum over `size` parts of each axis, as `AdaptiveAveragePool` cuts them."""
+
+    size: int | Pair
+
+
+class GlobalAveragePool(_Layer, frozen=True, tag="global_average_pool", kw_only=True):
+    """Mean of each channel: (height, width, channels) to (channels)."""
+
+
+class GlobalMaxPool(_Layer, frozen=True, tag="global_max_pool", kw_only=True):
+    """Maximum of each channel: (height, width, channels) to (channels)."""
+
+
+class BatchNorm(_Layer, frozen=True, tag="batch_norm", kw_only=True):
+    """Batch normalisation over all axes but channels.
+
+    `momentum` is the weight on the old running value. `running_variance` says whether the running
+    variance takes the biased (1/n) or unbiased (1/(n-1)) batch variance; `variance` whether the
+    batch variance is computed in two passes or as E[x^2] - E[x]^2 ("fast").
+    """
+
+    epsilon: float | None = None
+    momentum: float | None = None
+    running_variance: Literal["biased", "unbiased"] | None = None
+    variance: Literal["two_pass", "fast"] | None = None
+    gamma_initializer: Literal["ones", "zeros"] = "ones"
+
+
+class LayerNorm(_Layer, frozen=True, tag="layer_norm", kw_only=True):
+    """Normalisation of each pixel (or row of units) over its channels, biased variance."""
+
+    epsilon: float | None = None
+    variance: Literal["two_pass", "fast"] | None = None
+
+
+class GroupNorm(_Layer, frozen=True, tag="group_norm", kw_only=True):
+    """Normalisation of each picture over all pixels of a group of channels, biased variance."""
+
+    groups: int
+    epsilon: float | None = None
+    variance: Literal["two_pass", "fast"] | None = None
+
+
+class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
+    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
+
+    rate: float
+
+
+class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
+    """To one axis; the canonical order is row, column, channel."""
+
+
+class Activation(_Activated, frozen=True, tag="activation", kw_only=True):
+    """An elementwise function as a layer of its own."""
+
+    function: ActivationName
+
+
+class Normalize(_Layer, frozen=True, tag="normalize", kw_only=True):
+    """(x - mean) / deviation of each channel, of pictures whose values lie between 0 and 1.
+
+    The first layer of a network or none. mean = 0 and deviation = 1/255 undo the scaling.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+class Add(_Layer, frozen=True, tag="add", kw_only=True):
+    """The sum of two layers' outputs: the end of a residual block, never written in a file."""
+
+
+class Residual(_Layer, frozen=True, tag="residual", kw_only=True):
+    """x + layers(x), or shortcut(x) + layers(x) where the shapes differ, then `activation`.
+
+    `layers` and `shortcut` are layer lists; an empty shortcut hands x on.
+    """
+
+    layers: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+    activation: Literal["linear", "relu", "silu"] = "linear"
+
+
+Layer = (
+    Conv
+    | Dense
+    | MaxPool
+    | AveragePool
+    | AdaptiveAveragePool
+    | AdaptiveMaxPool
+    | GlobalAveragePool
+    | GlobalMaxPool
+    | BatchNorm
+    | LayerNorm
+    | GroupNorm
+    | Dropout
+    | Flatten
+    | Activation
+    | Normalize
+    | Residual
+)
+
+NetworkLayer = Layer | Add  # what a network computes, in order
+LAYER_TYPES: dict[str, type[_Layer]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(Layer)
+}
+
+
+def pair(value: int | Pair) -> Pair:
+    """(rows, columns) of a number that stands for both."""
+    return (value, value) if isinstance(value, int) else value
+
+
+def given(value: float | None) -> float:
+    """A parameter that `frameworks.spec.defaults` has filled in."""
+    assert value is not None
+    return value
+
+
+def function_of(layer: _Layer) -> ActivationName:
+    """The activation function at the end of a layer; linear for layers without one."""
+    if isinstance(layer, Activation):
+        return layer.function
+    return layer.activation if isinstance(layer, Conv | Dense) else "linear"
+
+
+def counts_classes(layer: _Layer) -> bool:
+    """The layer whose outputs are the classes."""
+    outputs = getattr(layer, "units", None) or getattr(layer, "filters", None)
+    return bool(outputs == "classes")
+
+
+def applies(layer: msgspec.Struct, field: str) -> bool:
+    """A field that frameworks default differently is one that this layer uses."""
+    if isinstance(layer, _Activated) and field in PARAMETER_OF:
+        return function_of(layer) == PARAMETER_OF[field]
+    if field == "count_padding":
+        return getattr(layer, "padding", "valid") not in ("valid", 0)
+    if field == "bias_initializer":
+        return bool(getattr(layer, "bias", True))
+    return True

@@ -1,0 +1,73 @@
+"""What a word of another framework is called here, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from results.vocabulary import near_miss
+
+_SEPARABLE = (
+    'is two layers here: a conv with groups = "channels" and bias = false, then a conv with '
+    "kernel = 1"
+)
+# What people write, and what to write here. Looked up before any near miss: a near miss by letters
+# would recommend another function (gelu is not relu).
+_HERE = {
+    "swish": "is silu here",
+    "hard_swish": "is not known; silu is the smooth function that it approximates",
+    "leakyrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
+    "lrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
+    "logistic": "is sigmoid here",
+    "identity": "is linear here",
+    "none": "is linear here",
+    "conv2d": "is conv here",
+    "separable_conv": _SEPARABLE,
+    "separableconv2d": _SEPARABLE,
+    "depthwise_conv": 'is a conv with groups = "channels" here',
+    "depthwiseconv2d": 'is a conv with groups = "channels" here',
+    "linear_layer": "is dense here",
+    "maxpool2d": "is max_pool here",
+    "maxpooling2d": "is max_pool here",
+    "avgpool2d": "is average_pool here",
+    "averagepooling2d": "is average_pool here",
+    "globalaveragepooling2d": "is global_average_pool here",
+    "gap": "is global_average_pool here",
+    "globalmaxpooling2d": "is global_max_pool here",
+    "adaptiveavgpool2d": "is adaptive_average_pool here",
+    "adaptivemaxpool2d": "is adaptive_max_pool here",
+    "batchnormalization": "is batch_norm here",
+    "batchnorm2d": "is batch_norm here",
+    "layernormalization": "is layer_norm here",
+    "layernorm": "is layer_norm here",
+    "groupnorm": "is group_norm here",
+    "instance_norm": "is a group_norm with as many groups as channels here",
+    "rescaling": "is normalize here, of pictures already scaled to 0..1",
+    "normalization": "is normalize here",
+    "kaiming_uniform": "is he_uniform (fan in) or he_uniform_fan_out here; PyTorch's layers "
+    "use torch_uniform",
+    "kaiming_normal": "is he_normal (fan in) or he_normal_fan_out here",
+    "xavier_uniform": "is glorot_uniform here",
+    "xavier_normal": "is glorot_normal here",
+}
+_SOFTMAX = (
+    "the output layer gives logits; the softmax is part of the loss. Leave the activation out"
+)
+
+
+def known_word(value: str, known: Collection[str]) -> str:
+    """` (remedy)` for a word that people write in other frameworks, or else the near miss."""
+    if remedy := _HERE.get(value.lower().replace("-", "_")) or _HERE.get(_squeezed(value)):
+        return f" ('{value}' {remedy})"
+    return near_miss(value, known)
+
+
+def known_words(field: str, value: str, known: Collection[str]) -> str:
+    """What to write in place of a word that a field can't be, and the words that it can."""
+    if field in ("activation", "function") and value in ("softmax", "log_softmax"):
+        return f" ({_SOFTMAX})"
+    number = "a number or " if field in ("filters", "units", "groups", "padding") else ""
+    return f"{known_word(value, known)}; known: {number}{', '.join(known)}"
+
+
+def _squeezed(value: str) -> str:
+    return value.lower().replace("_", "").replace("-", "")
