@@ -84,7 +84,11 @@ def functions(x: np.ndarray) -> dict[str, np.ndarray]:
     value = torch.from_numpy(x)
     layers = {"leaky_relu": nn.LeakyReLU(), "elu": nn.ELU(), "gelu": nn.GELU()}
     functions = nn.functional
-    words = {"leaky_relu": functions.leaky_relu, "elu": functions.elu, "gelu": functions.gelu}
+    words: dict[str, Any] = {
+        "leaky_relu": functions.leaky_relu,
+        "elu": functions.elu,
+        "gelu": functions.gelu,
+    }
     found = {f"layer {name}": made(value).numpy() for name, made in layers.items()}
     return found | {f"word {name}": made(value).numpy() for name, made in words.items()}
 
