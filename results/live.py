@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from results import names, writer
+from results.door.documents import json_file
+from results.door.refusal import FileError
 
 _FOLDER = "live"
 QUIET_SECONDS = 120  # a session that has said nothing for so long is called silent
@@ -38,11 +40,10 @@ def sessions(store: Path) -> list[dict[str, Any]]:
     for path in (store / _FOLDER).glob("*.json"):
         try:
             age = time.time() - path.stat().st_mtime
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            state = json_file(path, dict, "the state of a session")
+        except (OSError, FileError):
             continue
-        if isinstance(state, dict):
-            found.append(state | {"quiet_seconds": round(max(0.0, age), 1)})
+        found.append(state | {"quiet_seconds": round(max(0.0, age), 1)})
     return sorted(found, key=lambda state: state["quiet_seconds"])
 
 

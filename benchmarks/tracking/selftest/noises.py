@@ -149,8 +149,9 @@ def rates(tries: int, processes: int) -> Iterator[Rate]:
 
 def table(tries: int, processes: int) -> bool:
     """Print every rate and the worst of each question; whether every goal was met."""
-    from rich.console import Console
     from rich.table import Table
+
+    from results.terminal import Terminal
 
     start = time.process_time()
     shown = Table(box=None, pad_edge=False, header_style="bold")
@@ -167,7 +168,7 @@ def table(tries: int, processes: int) -> bool:
             mark = "worst" if one is worst else ""
             said = "" if goal is None else f"at most {goal:.0%}"
             shown.add_row(one.question, one.noise, f"{one.share:.1%}", said, mark)
-    Console(width=120, highlight=False).print(shown)
+    Terminal(width=120).print(shown)
     missed = [one for one in found if not one.met]
     for one in missed:
         print(f"missed: {one.question}, {one.noise}: {one.share:.1%}")
