@@ -45,10 +45,12 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
 
 def _questions(options: argparse.Namespace) -> list[Question]:
     """What `--explain` is asked: of each optimizer that is named, else of the file's [recipe]."""
+    from benchmarks.fidelity import plan
+    from benchmarks.fidelity import plan
     from benchmarks.fidelity.explain.question import ask
     from datasets import catalog
 
-    size, channels, classes = options.size, options.image_channels, options.classes[0]
+    size, channels, classes = options.size, options.image_channels, plan.classes(options)[0]
     if options.pictures:
         data = catalog.load(options.pictures, image_size=size or None)
         size, channels, classes = *data.images.shape[2:], len(data.class_names)
