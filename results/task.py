@@ -39,6 +39,15 @@ ABSENT: Mapping[str, Any] = {
     "conv.l2": 0.0,
     "dense.activation": "linear",
     "dense.l2": 0.0,
+    "conv.bias": True,
+    "conv.dilation": 1,
+    "conv.groups": 1,
+    "dense.bias": True,
+    "max_pool.padding": "valid",
+    "average_pool.padding": "valid",
+    "batch_norm.gamma_initializer": "ones",
+    "residual.activation": "linear",
+    "residual.shortcut": [],
 }
 # Of an optimizer all that no run stored without a task left to its framework's default. Under
 # native parity the rest of a stored configuration is the framework's; whether a user had stated it

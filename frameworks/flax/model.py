@@ -252,6 +252,9 @@ def _picture_norm(
     return FullPrecisionLayerNorm(source[-1], **settings)
 
 
+_GAMMA = {"ones": nnx.initializers.ones, "zeros": nnx.initializers.zeros}
+
+
 def _batch_norm(
     layer: BatchNorm, source: Shape, *, dtype: Any, param_dtype: Any, rngs: nnx.Rngs
 ) -> nnx.Module:
@@ -263,6 +266,7 @@ def _batch_norm(
         momentum=layer.momentum,
         epsilon=layer.epsilon,
         use_fast_variance=layer.variance == "fast",
+        scale_init=_GAMMA[layer.gamma_initializer],
         dtype=param_dtype,
         param_dtype=param_dtype,
         rngs=rngs,

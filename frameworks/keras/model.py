@@ -287,7 +287,12 @@ def _batch_norm(layer: BatchNorm, native: bool) -> keras.layers.Layer:
         )
     staged = keras.backend.backend() == "tensorflow" and not native
     kind = StagedBatchNormalization if staged else keras.layers.BatchNormalization
-    return kind(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+    return kind(
+        momentum=layer.momentum,
+        epsilon=layer.epsilon,
+        gamma_initializer=layer.gamma_initializer,
+        name=layer.name,
+    )
 
 
 def variable_of(model: GalaxyNet, key: str) -> keras.Variable:

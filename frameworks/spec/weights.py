@@ -39,7 +39,9 @@ def initial(network: Network, seed: int) -> Weights:
         name, part = key.split("/")
         layer = layers[name]
         generator = np.random.Generator(np.random.Philox(key=[seed, (_STREAM << 32) | position]))
-        if part in ("gamma", "moving_variance"):
+        if part == "gamma" and getattr(layer, "gamma_initializer", "ones") == "zeros":
+            value = np.zeros(shape)
+        elif part in ("gamma", "moving_variance"):
             value = np.ones(shape)
         elif part in ("beta", "moving_mean"):
             value = np.zeros(shape)
@@ -77,25 +79,51 @@ def draw(
 ) -> np.ndarray:
     """One array by a named initialiser; the fans are those of `kernel_shape` (..., in, out).
 
-    glorot_uniform: U(+-sqrt(6 / (fan_in + fan_out))), Glorot & Bengio 2010, Keras' default.
-    he_normal, lecun_normal: normal of variance 2 / fan_in or 1 / fan_in truncated at two standard
-    deviations and rescaled by 0.8796 (keras/src/initializers, jax/_src/nn/initializers.py).
+    glorot, he, lecun: of variance 2 / (fan_in + fan_out), 2 / fan_in, 1 / fan_in (he with `fan_out`:
+    2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is truncated at two standard
+    deviations and rescaled by 0.8796 (keras/src/initializers, jax/_src/nn/initializers.py;
+    Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998).
+    truncated_normal: of deviation 0.02 before it is truncated at two of them.
+    orthogonal: orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
     torch_uniform: U(+-1 / sqrt(fan_in)), kernels and biases (torch/nn/modules/conv.py).
     """
     receptive = math.prod(kernel_shape[:-2])
     fan_in, fan_out = kernel_shape[-2] * receptive, kernel_shape[-1] * receptive
+    variances = {  # numerator and denominator
+        "glorot_uniform": (2, fan_in + fan_out),
+        "glorot_normal": (2, fan_in + fan_out),
+        "he_uniform": (2, fan_in),
+        "he_normal": (2, fan_in),
+        "he_uniform_fan_out": (2, fan_out),
+        "he_normal_fan_out": (2, fan_out),
+        "lecun_uniform": (1, fan_in),
+        "lecun_normal": (1, fan_in),
+    }
     if initializer == "zeros":
         return np.zeros(shape)
-    if initializer == "glorot_uniform":
-        limit = math.sqrt(6 / (fan_in + fan_out))
-        return generator.uniform(-limit, limit, shape)
     if initializer == "torch_uniform":
         limit = 1 / math.sqrt(fan_in)
         return generator.uniform(-limit, limit, shape)
-    if initializer in ("he_normal", "lecun_normal"):
-        variance = (2 if initializer == "he_normal" else 1) / fan_in
-        return _truncated_normal(shape, generator) * math.sqrt(variance) / 0.87962566103423978
+    if initializer == "truncated_normal":
+        return _truncated_normal(shape, generator) * 0.02
+    if initializer == "orthogonal":
+        return _orthogonal(shape, generator)
+    if initializer in variances:
+        over, under = variances[initializer]
+        if "uniform" in initializer:
+            limit = math.sqrt(3 * over / under)
+            return generator.uniform(-limit, limit, shape)
+        return _truncated_normal(shape, generator) * math.sqrt(over / under) / 0.87962566103423978
     raise SpecificationError(f"unknown or unstated initialiser: {initializer!r}.")
+
+
+def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """(..., out) whose flattened columns, or rows, are orthonormal."""
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    drawn = generator.standard_normal((max(rows, columns), min(rows, columns)))
+    unitary, upper = np.linalg.qr(drawn)
+    unitary = unitary * np.sign(np.diag(upper))  # else the signs are not evenly drawn
+    return (unitary if rows >= columns else unitary.T).reshape(shape)
 
 
 def _truncated_normal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:

@@ -59,8 +59,8 @@ class TorchBackend(Backend):
         )
 
     def parameters(self) -> int:
-        buffers = sum(b.numel() for b in self.model.buffers() if b.is_floating_point())
-        return sum(p.numel() for p in self.model.parameters()) + buffers
+        kept = self.model.state_dict().values()  # without buffers that hold constants
+        return sum(tensor.numel() for tensor in kept if tensor.is_floating_point())
 
     def device_name(self) -> str:
         return torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"

@@ -291,6 +291,8 @@ def initialise(model: GalaxyNet) -> None:
         "orthogonal": nn.init.orthogonal_,
     }
     for layer in model.network.layers:
+        if isinstance(layer, BatchNorm) and layer.gamma_initializer == "zeros":
+            nn.init.zeros_(tensor_of(model, f"{layer.name}/gamma"))
         if isinstance(layer, Conv | Dense):
             if layer.kernel_initializer in kernel:
                 kernel[layer.kernel_initializer](tensor_of(model, f"{layer.name}/kernel"))

@@ -217,5 +217,5 @@ def test_unstated_fields_are_refused():
     raw = Network(architecture.load("c2"), (69, 69, 3), 10)
     with pytest.raises(SpecificationError, match=r"'batch_norm1'.*'epsilon' is not stated"):
         NumpyReference(raw, fill_recipe(Recipe()), DOUBLE, None)
-    with pytest.raises(SpecificationError, match=r"'adam'.*'epsilon' is not stated"):
+    with pytest.raises(SpecificationError, match=r"'adam'.*'learning_rate' is not stated"):
         NumpyReference(TRAINED, Recipe(), DOUBLE, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy import stats
 from frameworks.spec import architecture, weights
 from frameworks.spec.architecture import BatchNorm, Conv, Flatten
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture
+from frameworks.spec.layers import KernelInitializer
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from tests.helpers.small_networks import network, random_weights
@@ -27,7 +29,9 @@ MEASURED = {  # standard deviations of the frameworks' own draws, in the order o
     "torch_uniform": (0.111, 0.0340, 0.0090, 0.0361),  # PyTorch
     "lecun_normal": (0.1925, 0.0589, 0.0156, 0.0625),  # Flax
 }
-INITIALIZERS = ("glorot_uniform", "he_normal", "lecun_normal", "torch_uniform")
+INITIALIZERS = tuple(
+    name for name in get_args(KernelInitializer) if name not in ("truncated_normal", "orthogonal")
+)
 
 
 def draw(initializer: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -43,16 +47,16 @@ def deviation(initializer: str, shape: tuple[int, ...]) -> float:
     """Standard deviation by theory: a / sqrt(3) of a uniform distribution on [-a, a]."""
     fan_in, fan_out = fans(shape)
     return {
-        "glorot_uniform": math.sqrt(2 / (fan_in + fan_out)),
-        "he_normal": math.sqrt(2 / fan_in),
-        "lecun_normal": math.sqrt(1 / fan_in),
-        "torch_uniform": 1 / math.sqrt(3 * fan_in),
-    }[initializer]
+        "glorot": math.sqrt(2 / (fan_in + fan_out)),
+        "he": math.sqrt(2 / (fan_out if initializer.endswith("fan_out") else fan_in)),
+        "lecun": math.sqrt(1 / fan_in),
+        "torch": 1 / math.sqrt(3 * fan_in),
+    }[initializer.partition("_")[0]]
 
 
 def bound(initializer: str, shape: tuple[int, ...]) -> float:
     """The largest value there can be."""
-    if initializer.endswith("uniform"):
+    if "uniform" in initializer:
         return deviation(initializer, shape) * math.sqrt(3)
     truncated = stats.truncnorm(-2, 2).std()  # 0.8796: what truncation leaves of 1
     return 2 * deviation(initializer, shape) / truncated
@@ -85,11 +89,35 @@ def test_spread_is_what_was_measured_in_the_framework_that_defaults_to_it(initia
 def test_distribution_is_uniform_or_truncated_normal(initializer):
     shape = (3, 3, 32, 64)
     scaled = draw(initializer, shape).ravel() / bound(initializer, shape)  # on [-1, 1]
-    if initializer.endswith("uniform"):
+    if "uniform" in initializer:
         expected = stats.uniform(-1, 2)
     else:
         expected = stats.truncnorm(-2, 2, scale=0.5)
     assert stats.kstest(scaled, expected.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (2, 2, 1, 16), (20, 5)])
+def test_orthogonal_columns_or_rows_are_orthonormal(shape):
+    flat = draw("orthogonal", shape).reshape(-1, shape[-1])
+    product = flat.T @ flat if len(flat) >= shape[-1] else flat @ flat.T
+    assert np.abs(product - np.eye(len(product))).max() < 1e-12
+
+
+def test_a_truncated_normal_has_a_deviation_of_its_own():
+    values = draw("truncated_normal", (3, 3, 32, 64))
+    assert np.abs(values).max() <= 0.04
+    assert values.std() == pytest.approx(0.02 * stats.truncnorm(-2, 2).std(), rel=0.02)
+
+
+def test_a_gamma_may_start_at_zero():
+    net = network(
+        Conv(name="c", filters=5, kernel=3),
+        BatchNorm(gamma_initializer="zeros", name="n"),
+        Flatten(),
+    )
+    drawn = weights.initial(net, 0)
+    assert (drawn["n/gamma"] == 0).all()
+    assert (drawn["n/moving_variance"] == 1).all()
 
 
 def test_torch_draws_biases_within_the_bounds_of_their_kernel():
@@ -101,7 +129,7 @@ def test_torch_draws_biases_within_the_bounds_of_their_kernel():
 
 
 def test_an_unknown_or_unstated_initialiser_is_refused():
-    for name in ("he_uniform", None):
+    for name in ("glorot", None):
         with pytest.raises(SpecificationError, match=f"unstated initialiser: {name!r}"):
             weights.draw(name, (2, 2), (2, 2), np.random.default_rng(0))
     raw = Network(architecture.load("c2"), (69, 69, 3), 10)

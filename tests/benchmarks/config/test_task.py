@@ -15,7 +15,7 @@ from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings, identity
 from benchmarks.config.suite import Suite
 from frameworks.spec import defaults
-from frameworks.spec.architecture import LAYER_TYPES, Architecture
+from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, Recipe
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
@@ -46,7 +46,8 @@ ALWAYS_WRITTEN |= {
 }
 ALWAYS_WRITTEN[CALLBACKS["reduce_on_plateau"]] |= {"factor", "cooldown", "min_learning_rate"}
 NEEDED: dict[str, Any] = {"filters": 4, "kernel": 3, "units": 5, "size": 2, "rate": 0.5}
-NEEDED |= {"function": "relu"}
+NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
+NEEDED["layers"] = (BatchNorm(name="norm"),)
 PARTS: dict[str, type[msgspec.Struct]] = {
     "": RunConfig,
     "data": DataView,
@@ -131,6 +132,8 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
         yield (1.0, 2.0)
     elif get_origin(kind) is tuple and value:
         yield value[1:]
+    elif get_origin(kind) is tuple and Ellipsis in get_args(kind) and kind != tuple[float, ...]:
+        yield NEEDED["layers"]
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
         if isinstance(value, kind):
@@ -230,7 +233,8 @@ def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(nam
         for field in msgspec.structs.fields(PARTS[name])
         if not field.required and field.default is not None and field.name not in written
     }
-    assert absent == {key: ABSENT[key] for key in absent if key in ABSENT}
+    listed = {key: list(one) if isinstance(one, tuple) else one for key, one in absent.items()}
+    assert listed == {key: ABSENT[key] for key in listed if key in ABSENT}
     mine = {key for key in ABSENT if key.rpartition(".")[0] == path.removesuffix(".")}
     assert set(absent) == mine
 
