@@ -226,9 +226,16 @@ def test_python_code_of_the_guides_runs(
             exec(compile(block.text, str(block), "exec"), {})
 
 
-def test_the_networks_shown_are_networks() -> None:
-    (block,) = Page(ROOT / "docs/networks.md").blocks("toml")
-    assert architecture.parse(block.text, origin=str(block), default_name="shown").layers
+def test_the_networks_shown_are_networks(tmp_path: Path) -> None:
+    """The first block is a file; the others are parts of one: layers, or a recipe."""
+    whole, *parts = (block.text for block in Page(ROOT / "docs/networks.md").blocks("toml"))
+    head, first, rest = whole.partition("[[layers]]")
+    path = tmp_path / "shown.toml"
+    for part in ("", *parts):
+        layers = part.lstrip().startswith("[[layers]]")
+        text = f"{head}{part}\n{first}{rest}" if layers else f"{whole}\n{part}"
+        path.write_text(text, encoding="utf-8")
+        assert architecture.load_with_recipe(path)[0].layers
 
 
 def test_the_experiment_shown_is_one(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from benchmarks.fidelity.explain.question import SYMPTOMS, Question, ask, stated
 from frameworks.backend import framework
 from frameworks.spec.architecture import from_table
 from frameworks.spec.defaults import NATIVE, PROJECT
+from frameworks.spec.layers import PARAMETER_OF
 from frameworks.spec.reading import SpecificationError, parse_table
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adam, EarlyStopping, Recipe, ReduceOnPlateau
 from frameworks.spec.recipe import from_table as recipe_from_table
@@ -81,6 +82,8 @@ def test_every_field_that_frameworks_default_differently_is_explained(optimizer)
     differences = found(asked)
     own = ("conv.", "dense.", "batch_norm.", f"{optimizer}.")
     fields = {field for field in PROJECT if field.startswith(own)}
+    # of functions that --explain refuses to speak of yet
+    fields -= {field for field in fields if field.partition(".")[2] in PARAMETER_OF}
     assert fields <= set(differences)
     for field in fields:
         natives = [NATIVE[name][field] for name in ("keras", "torch", "flax")]
