@@ -212,11 +212,14 @@ def tf32_rounding() -> Fault:
     return stack
 
 
+def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else value
+
+
 def ties_shared() -> Fault:
     def forward(self: nn.MaxPool2d, x: Tensor) -> Tensor:
-        size, stride = self.kernel_size, self.stride
-        windows = x.unfold(2, size, stride).unfold(3, size, stride)  # type: ignore[arg-type]
-        return windows.amax((-2, -1))
+        (rows, columns), (down, right) = _pair(self.kernel_size), _pair(self.stride)
+        return x.unfold(2, rows, down).unfold(3, columns, right).amax((-2, -1))
 
     return patch.object(nn.MaxPool2d, "forward", forward)
 
