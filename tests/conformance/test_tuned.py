@@ -86,10 +86,10 @@ def test_the_chosen_cases_reach_every_measurement():
 
 @pytest.mark.parametrize("framework", compiled_late(FRAMEWORKS))
 def test_tuned_backends_hold_every_rung(framework, reference_traces, tmp_path):
-    cases = list(CASES.values())
+    cases = [case for case in CASES.values() if plan.asked_of(framework, case)]
     traces = collect([framework], cases, tmp_path, parallel=2)
     findings = judged(framework, cases, reference_traces | traces)
-    assert {finding.case for finding in findings} == set(CASES)
+    assert {finding.case for finding in findings} == {case.name for case in cases}
     assert not failures(findings)
 
 
