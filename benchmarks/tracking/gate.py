@@ -66,13 +66,14 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
         ValueError: no checkout or interpreter of that name, or run options that cannot be run.
         StoreError: the store cannot be written.
     """
-    from benchmarks.tracking.compare import compare, exit_status
+    from benchmarks.tracking.compare import check_place, compare, exit_status
     from benchmarks.tracking.console import tell_verdicts
     from benchmarks.tracking.history import History
     from benchmarks.tracking.identity import check_across
     from results.store import Store
 
     check_across(options.across)
+    check_place(options.json)
     if options.baseline is not None:
         raise ValueError("--baseline NAME is of stored runs; leave it out to run on the spot")
     sides = (

@@ -217,10 +217,10 @@ def test_damage_and_absence_are_told(trained, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"weights\.npz"):
         model.weights()
     (copy / WEIGHTS).write_bytes(content[:-100])
-    with pytest.raises(ValueError, match=r"weights\.npz cannot be read"):
+    with pytest.raises(ValueError, match=r"weights\.npz: cannot be read as weights"):
         model.weights()
     (copy / DESCRIPTION).write_text('{"run_id": 3}')
-    with pytest.raises(ValueError, match=r"model\.json cannot be read"):
+    with pytest.raises(ValueError, match=r"model\.json: not the description of a saved model"):
         find(copy)
 
 

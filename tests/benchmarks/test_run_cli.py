@@ -248,7 +248,8 @@ def test_an_interrupt_ends_cleanly_and_keeps_what_is_finished(work, sent, status
     assert Store("runs").files() == []
 
 
-def test_a_dry_run_prints_the_matrix_and_writes_nothing(work, capsys) -> None:
+def test_a_dry_run_prints_the_matrix_and_writes_nothing(work, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # so wide that no column is left out
     names = ("fake", "fake-slow")
     assert main(command("--dry-run", "--seeds", "0", "1", frameworks=names)) == 0
     out = capsys.readouterr().out

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.config import experiment
 from benchmarks.data.cache import OneView
 from benchmarks.run import main
+from report.page import anchor, build, load, pictures
 from report.sections.published import trials
 from results.store import Store
 from results.studies.reported import declared
@@ -39,6 +40,7 @@ value = 0.35
 metric = "parameters"
 value = 1090
 """
+GROUPED = '[run]\nlabels = "4way"\nlabel_map = "galaxy10"'
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def work(tmp_path, monkeypatch) -> Path:
     labels = np.arange(400) % 10
     images = np.random.default_rng(0).integers(0, 255, (400, 6, 6, 3)).astype(np.uint8)
     (tmp_path / "mine.toml").write_text(SMALL)
-    (tmp_path / "grouped.toml").write_text(SMALL.replace("[run]", '[run]\nlabels = "4way"'))
+    (tmp_path / "grouped.toml").write_text(SMALL.replace("[run]", GROUPED))
     return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
 
 
@@ -249,8 +251,10 @@ def test_the_page_says_what_was_run_and_compares_what_can_be(work, galaxy_files)
     assert "unam — OTHER GALAXIES (galaxy10_sdss_subset), SCALED x0.01" in page
     assert "scaled to 0.01; other galaxies (galaxy10_sdss_subset, not galaxy10)" in page
     assert page.count(">reproduced<") == 1, "the network has the published parameters all the same"
-    figures = {path.name for path in (work / "page" / "figures").glob("unam-*.png")}
-    assert figures == {"unam-curves-1-fake-still.png", "unam-confusion-1-fake-still.png"}
+    assert not (work / "page" / "figures").exists(), "those for papers are drawn when asked for"
+    figures = {one.name for one in pictures(build(load(Store("runs"))))}
+    assert {"unam-curves-1-fake-still", "unam-confusion-1-fake-still"} <= figures
+    assert all(f'<figure id="{anchor(name)}"' in page for name in figures)
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_the_example_trains_from_the_current_directory_and_is_kept(work, monkeyp
     loss = epochs[epochs["split"] == "train"].set_index("epoch")["loss"]
     assert loss[2] < loss[1]
     (model,) = saved.find(Path("models"))
-    assert re.fullmatch(r"[\w.@-]+", model.directory.name)
+    assert re.fullmatch(r"[\w.@~-]+", model.directory.name)
     monkeypatch.syspath_prepend(work)
     assert model.backend().get_weights().keys() == model.weights().keys()
 

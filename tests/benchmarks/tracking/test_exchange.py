@@ -81,15 +81,16 @@ def test_pytest_benchmarks_own_file_is_imported_once(measured: Path, capsys) -> 
 def test_imports_stand_beside_the_harness_own_runs_and_are_judged(measured: Path, capsys) -> None:
     add_session(Store("runs"), "one", around(5.0))
     content = json.loads(measured.read_text())
-    for number in range(20):
-        content["datetime"] = f"2026-02-{number + 1:02d}T10:00:00+00:00"
-        content["commit_info"] = {"id": f"{number // 7}" * 40, "dirty": False}
+    for number in range(40):  # each a session: 30 tell how much sessions differ
+        content["datetime"] = f"2026-{2 + number // 20:02d}-{number % 20 + 1:02d}T10:00:00+00:00"
+        content["commit_info"] = {"id": f"{number // 10}" * 40, "dirty": False}
         for one in content["benchmarks"]:
-            one["stats"]["data"] = [0.001 * (1.2 if number >= 14 else 1.0) * (1 + number / 1000)]
+            slower = 1.2 if number >= 30 else 1.0
+            one["stats"]["data"] = [0.001 * slower * (1 + number % 7 / 1000)]
         (Path.cwd() / f"{number}.json").write_text(json.dumps(content))
-    assert main(["import", *(f"{number}.json" for number in range(20))]) == 0
+    assert main(["import", *(f"{number}.json" for number in range(40))]) == 0
     capsys.readouterr()
-    assert main(["compare", "1111111", "2222222"]) == 1
+    assert main(["compare", "2222222", "3333333"]) == 1
     out = capsys.readouterr().out
     assert out.count("regressed") == 2
     assert "time of one call" in out

@@ -40,7 +40,8 @@ def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:  #
     assert runs[1]["epoch_seconds_median"].min() >= 0.25 * 1.5  # an epoch sleeps for 0.25 s
 
 
-def test_a_gate_on_the_spot_keeps_its_runs(work, capsys) -> None:  # noqa: F811
+def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setenv("COLUMNS", "200")  # so wide that no column is left out
     checkout = str(machine.ROOT)
     arguments = ["gate", "--baseline-checkout", checkout, "--processes", "2", "--"]
     status = main([*arguments, *options("--epochs", "1", frameworks=("fake",))])

@@ -24,6 +24,7 @@ from frameworks.spec.recipe import (
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 RATE = 0.5
+OPTIMIZER = SGD(learning_rate=RATE)
 # Sixty-fourths: float32 holds every difference of them exactly, so that Keras sees what we see.
 SCORES = st.lists(st.integers(0, 24).map(lambda n: n / 64), min_size=1, max_size=30)
 DELTAS = st.integers(0, 4).map(lambda n: n / 64)
@@ -114,7 +115,9 @@ def test_stopping_is_keras(stopping: EarlyStopping, scores: list[float]) -> None
         restore_best_weights=stopping.restore_best,
     )
     rates, model = in_keras(callback, scores, stops=True)
-    mine, control = in_control(Recipe(early_stopping=stopping), stopping.monitor, scores)
+    mine, control = in_control(
+        Recipe(optimizer=OPTIMIZER, early_stopping=stopping), stopping.monitor, scores
+    )
     assert len(mine) == len(rates)
     assert control.stopped == model.stop_training
     assert (control.best_epoch or len(mine)) == model.epoch
@@ -125,7 +128,7 @@ def test_stopping_is_keras(stopping: EarlyStopping, scores: list[float]) -> None
 def test_plateau_is_keras(plateau: ReduceOnPlateau, scores: list[float]) -> None:
     """Rates to float32's rounding, which is what Keras keeps them in."""
     rates, _ = in_keras(_plateau(plateau), scores)
-    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    recipe = Recipe(optimizer=OPTIMIZER, reduce_on_plateau=plateau)
     mine, control = in_control(recipe, plateau.monitor, scores)
     np.testing.assert_allclose(mine, rates, rtol=1e-5)
     assert not control.stopped
@@ -145,7 +148,7 @@ def test_plateau_in_float64_is_keras_to_the_bit(
         rates, _ = in_keras(_plateau(plateau), scores)
     finally:
         keras.config.set_floatx(before)
-    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    recipe = Recipe(optimizer=OPTIMIZER, reduce_on_plateau=plateau)
     assert in_control(recipe, plateau.monitor, scores)[0] == rates
 
 
@@ -183,7 +186,7 @@ def test_the_line_that_aligns_pytorch_does(plateau: ReduceOnPlateau, scores: lis
     for score in scores:
         scheduler.step(score)
         rates.append(optimizer.param_groups[0]["lr"])
-    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    recipe = Recipe(optimizer=OPTIMIZER, reduce_on_plateau=plateau)
     assert in_control(recipe, plateau.monitor, scores)[0] == pytest.approx(rates, rel=1e-12)
 
 
@@ -211,7 +214,7 @@ def test_the_line_that_aligns_optax_does(
         _, state = transformation.update(weights, state, value=sign * score)
         rates.append(RATE * float(state.scale))  # type: ignore[attr-defined]
     plateau = msgspec.structs.replace(plateau, min_delta=delta)
-    recipe = Recipe(optimizer=SGD(learning_rate=RATE), reduce_on_plateau=plateau)
+    recipe = Recipe(optimizer=OPTIMIZER, reduce_on_plateau=plateau)
     assert in_control(recipe, plateau.monitor, scores)[0] == pytest.approx(rates, rel=1e-5)
 
 
@@ -229,7 +232,7 @@ def test_the_line_that_aligns_flax_does(stopping: EarlyStopping, scores: list[fl
         trained += 1
         if helper.should_stop:
             break
-    recipe = Recipe(early_stopping=stopping)
+    recipe = Recipe(optimizer=OPTIMIZER, early_stopping=stopping)
     assert len(in_control(recipe, stopping.monitor, scores)[0]) == trained
 
 
@@ -240,7 +243,9 @@ def test_keeping_the_best_is_keras(monitor: Monitor, scores: list[float]) -> Non
         "unused.keras", monitor="score", mode=MODES.get(monitor, "min"), save_best_only=True
     )
     _, model = in_keras(callback, scores)
-    _, control = in_control(Recipe(keep_best=KeepBest(monitor=monitor)), monitor, scores)
+    _, control = in_control(
+        Recipe(optimizer=OPTIMIZER, keep_best=KeepBest(monitor=monitor)), monitor, scores
+    )
     assert control.best_epoch == model.saved
     best = max(scores) if monitor == "validation_accuracy" else min(scores)
     assert scores[control.best_epoch - 1] == best
@@ -257,7 +262,9 @@ def test_going_on_from_the_state_is_never_having_stopped(
     broken: int,
 ) -> None:
     kept = None if keep is None or stopping.restore_best else KeepBest(monitor=keep)
-    recipe = Recipe(early_stopping=stopping, reduce_on_plateau=plateau, keep_best=kept)
+    recipe = Recipe(
+        optimizer=OPTIMIZER, early_stopping=stopping, reduce_on_plateau=plateau, keep_best=kept
+    )
     whole, halves = Control(recipe), Control(recipe)
     for epoch, score in enumerate(scores, start=1):
         found = {"loss": score, "cross_entropy": score, "accuracy": 1 - score}
@@ -290,5 +297,5 @@ def test_three_callbacks_may_watch_three_scores() -> None:
 
 
 def test_without_callbacks_no_validation_is_needed() -> None:
-    assert not Control(Recipe()).needs_validation
-    assert Control(Recipe(keep_best=KeepBest())).needs_validation
+    assert not Control(Recipe(optimizer=OPTIMIZER)).needs_validation
+    assert Control(Recipe(optimizer=OPTIMIZER, keep_best=KeepBest())).needs_validation
