@@ -42,6 +42,12 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
 
 
+def _beginnings(names: list[str]) -> list[str]:
+    """Every name and what stands before each of its dashes: whatever the command takes."""
+    parts = (name.split("-") for name in names)
+    return ["-".join(words[:end]) for words in parts for end in range(1, len(words) + 1)]
+
+
 def draw(options: argparse.Namespace) -> None:
     """Write the figures named, or list all.
 
@@ -66,7 +72,8 @@ def draw(options: argparse.Namespace) -> None:
         found = [one for one in pictures if one.name == name]
         found = found or [one for one in pictures if one.name.startswith(name)]
         if not found:
-            raise ValueError(unknown("figure", name, [one.name for one in pictures]))
+            known = [one.name for one in pictures]
+            raise ValueError(unknown("figure", name, known, near=_beginnings(known)))
         chosen += [one for one in found if one not in chosen]
     from report.figures.writing import write
 

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+FIGURE = 80  # characters of a line beside axes
 LONGEST = 120  # bytes of a file's name; writers put a prefix before it, and file systems end at 255
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9@+=,._-]+")
@@ -79,9 +80,19 @@ def for_page(text: object) -> str:
     return html.escape(printable(text), quote=True)
 
 
-def for_figure(text: object) -> str:
-    """A text for a figure, in which a dollar sign does not start a formula."""
-    return printable(text).replace("$", r"\$")
+def for_figure(text: object, longest: int = FIGURE) -> str:
+    """A text for a figure, in which a dollar sign does not start a formula.
+
+    A line of more characters than `longest` would leave no room for the axes: its middle is left
+    out. What tells it apart stands at its beginning or its end; the data beside has it whole.
+    """
+    lines = (_cut(line, longest) for line in printable(text).split("\n"))
+    return "\n".join(lines).replace("$", r"\$")
+
+
+def _cut(line: str, longest: int) -> str:
+    half = longest // 2
+    return line if len(line) <= longest else f"{line[:half]}…{line[half + 1 - longest :]}"
 
 
 def _shown(one: str) -> str:

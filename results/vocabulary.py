@@ -53,7 +53,11 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     return "" if match is None else f" (did you mean '{match}'?)"
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """The message for a word that is not among the known ones: near miss, then all of them."""
+def unknown(what: str, word: str, known: Iterable[str], near: Iterable[str] | None = None) -> str:
+    """The message for a word that is not among the known ones: near miss, then all of them.
+
+    The near miss is one of `near` where more is taken than the known words.
+    """
     known = list(known)
-    return f"unknown {what} '{word}'{near_miss(word, known)}. Known: {', '.join(known)}."
+    hint = near_miss(word, known if near is None else near)
+    return f"unknown {what} '{word}'{hint}. Known: {', '.join(known)}."

@@ -268,13 +268,13 @@ def campaign(work: Path, *, seed: int, count: int, kinds: Sequence[str] = TURNS)
             yield made.kill(kinds[number % len(kinds)])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 where nothing was wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=TURNS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     kills: list[Kill] = []
 
     def make() -> None:

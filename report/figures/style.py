@@ -89,7 +89,7 @@ def finish(
     made.text(
         left,
         0.06 / height,
-        plain("\n".join(lines)),
+        plain("\n".join(lines), longest=int(width * 19)),
         ha="left",
         va="bottom",
         fontsize=6.5,

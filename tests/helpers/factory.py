@@ -179,6 +179,7 @@ def synthetic_run(
         "weights_hash": digest("weights", architecture, seed, parity == "native" and framework),
         "masks_hash": digest("masks", architecture, seed) if parity == "matched" else None,
         "parity_checked": None,
+        "self_checked": None,
         "versions": {"python": "3.11.2", framework.split("@")[0]: "1.2.3", "numpy": "2.4.0"},
         "machine": {"cpu": "Synthetic CPU", "cores": 2, "memory_bytes": 8 * 2**30, "os": "Linux"},
         "machine_id": "synthetic-machine",

@@ -1,15 +1,13 @@
 """Stores and names that no one would choose: a page that says so, never a traceback."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from report import page
 from report.__main__ import main
-from report.console import summary_table
+from report.console import summary
 from report.figures import writing
 from report.section import Section
 from results.store import Store
@@ -133,14 +131,19 @@ def test_a_store_with_failures_only(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert words in text
 
 
-def test_a_run_with_hardly_anything_known(tmp_path: Path) -> None:
+def test_a_run_with_hardly_anything_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every column that may be null is null: no figure, no traceback."""
     store = Store(tmp_path / "runs")
     store.append({"run_id": "a", "execution_id": "b", "status": "ok"})
     store.append({"run_id": "c", "execution_id": "d", "status": "error"})
     written = page.write(store, tmp_path / "out")
     assert written.page.exists()
-    Console(file=io.StringIO()).print(summary_table(store.runs()))
+    summary(Frames.of_runs(store.runs())).show()
+    shown = capsys.readouterr().out
+    assert "error: " in shown
+    assert "no reason was recorded" in shown
 
 
 def test_diverged_runs_are_in_no_mean(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from report.section import Picture
 from report.sections import benches as section
 from report.sections.ratios import cell_table, noise, ratio_table, warnings
 from results.stats.vocabulary import FASTER, UNDECIDED
@@ -185,7 +186,7 @@ def test_the_section_draws_each_bench_with_what_was_measured(tmp_path) -> None:
     frames = Frames.load(store)
     made = section.speeds(frames)
     assert made is not None
-    names = [block.name for block in made.blocks if hasattr(block, "figure")]
+    names = [block.name for block in made.blocks if isinstance(block, Picture)]
     assert [name.split("-")[0] for name in names] == ["bench", "scaling", "energy"]
 
 

@@ -144,7 +144,8 @@ BAD = {
 def test_bad_input_is_one_message_and_exit_status_2(trained, tmp_path, capfd, case, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with h5py.File("tiny.h5", "w") as file:
-        file["images"], file["ans"] = np.zeros((6, 4, 4, 3), np.uint8), np.arange(6) % 2
+        pictures = np.arange(6 * 4 * 4 * 3, dtype=np.uint16).reshape(6, 4, 4, 3) % 251
+        file["images"], file["ans"] = pictures.astype(np.uint8), np.arange(6) % 2
     options, message = BAD[case]
     models = [] if "--models" in options else ["--models", str(trained / "runs" / "models")]
     run = report if case == "no models" else computing.main  # the one passes all on to the other

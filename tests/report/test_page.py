@@ -180,7 +180,7 @@ def test_a_figure_alone_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixtur
     with Image.open(written[0]) as image:
         assert image.width / image.info["dpi"][0] == pytest.approx(3.4, abs=0.02)
     assert main([*options, "curvs"]) == 2
-    assert "unknown figure 'curvs' (did you mean 'curves-" in capsys.readouterr().err
+    assert "unknown figure 'curvs' (did you mean 'curves'?)" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -68,6 +68,11 @@ def test_printable_shows_what_was_there() -> None:
     assert in_line("a\r\nb\tc") == "a b c"
     assert for_page('<b a="1">') == "&lt;b a=&quot;1&quot;&gt;"
     assert for_figure("$x$") == r"\$x\$"
+    cut = for_figure(f"short\nfirst{'a' * 400}last")
+    assert [len(line) for line in cut.split("\n")] == [5, 80]
+    assert cut.split("\n")[1][:6] == "firsta"
+    assert "…" in cut
+    assert cut.endswith("alast")
 
 
 @pytest.mark.parametrize("name", ["x[/red]y", "[bold]y", ":smile:", "\x1b]0;title\x07"])

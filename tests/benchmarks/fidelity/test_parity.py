@@ -16,7 +16,7 @@ from benchmarks.fidelity.parity import check as parity
 from benchmarks.fidelity.parity.check import Checked, ParityChecks, key_of
 from frameworks.backend import EpochResult
 from frameworks.numpy.backend import NumpyReference
-from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.recipe import Recipe
 from tests.helpers import planning
 
@@ -82,7 +82,7 @@ class Recorder:
 def test_what_is_measured_of_an_epoch_is_staged_and_compiled_first(monkeypatch) -> None:
     made: list[Recorder] = []
     monkeypatch.setattr(
-        "benchmarks.fidelity.measure.__main__._build",
+        "benchmarks.fidelity.measure.build.build",
         lambda *_: made.append(Recorder()) or made[-1],
     )
     measure(cases.asked(config()).epoch, Recorder)
@@ -94,7 +94,7 @@ def test_what_is_measured_of_an_epoch_is_staged_and_compiled_first(monkeypatch) 
     [
         *({"tuning": "tuned"}, {"precision": "float64"}, {"framework": "jax"}, {"device": "cuda"}),
         {"parity": "native"},
-        {"recipe": Recipe(batch_size=32)},
+        {"recipe": fill_recipe(Recipe(batch_size=32))},
     ],
 )
 def test_what_was_found_is_of_one_configuration_alone(change) -> None:
