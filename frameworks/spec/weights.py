@@ -79,8 +79,8 @@ def draw(
 ) -> np.ndarray:
     """One array by a named initialiser; the fans are those of `kernel_shape` (..., in, out).
 
-    glorot, he, lecun: of variance 2 / (fan_in + fan_out), 2 / fan_in, 1 / fan_in (he with `fan_out`:
-    2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is truncated at two standard
+    glorot, he, lecun: of variance 2 / (fan_in + fan_out), 2 / fan_in, 1 / fan_in (he with
+    `fan_out`: 2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is truncated at two standard
     deviations and rescaled by 0.8796 (keras/src/initializers, jax/_src/nn/initializers.py;
     Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998).
     truncated_normal: of deviation 0.02 before it is truncated at two of them.
