@@ -62,19 +62,23 @@ def plan_tables(prepared: Sequence[Prepared]) -> list[Table]:
 
 def time_needed(prepared: Sequence[Prepared]) -> str:
     """How many runs, and how long they will take, in a line."""
+    checks = any(one.suite.check_parity or one.suite.check_network for one in prepared)
+    more = ", checks before the first run and the page apart" if checks else ""
+    return f"{_needed(prepared)} in all{more}"
+
+
+def _needed(prepared: Sequence[Prepared]) -> str:
     number = sum(len(one.runs) for one in prepared)
     seconds = sum(
         one.estimator.estimate(run).seconds for one in prepared for run in one.runs if not run.skip
     )
-    checks = any(one.suite.check_parity or one.suite.check_network for one in prepared)
-    more = ", checks before the first run and the page apart" if checks else ""
-    return f"{count(number, 'run')}, about {clock(seconds)} in all{more}"
+    return f"{count(number, 'run')}, about {clock(seconds)}"
 
 
 def _matrix(prepared: Prepared) -> Table:
     """The runs of one suite."""
     part_of = next((run.part_of for run in prepared.runs), None)
-    table = Table(_PLAN, title=part_of.label() if part_of else "")
+    table = Table(_PLAN, title=f"{part_of.label()}: {_needed([prepared])}" if part_of else "")
     for run in prepared.runs:
         config = run.config
         estimate = prepared.estimator.estimate(run)
