@@ -80,9 +80,9 @@ def draw(
     """One array by a named initialiser; the fans are those of `kernel_shape` (..., in, out).
 
     glorot, he, lecun: of variance 2 / (fan_in + fan_out), 2 / fan_in, 1 / fan_in (he with
-    `fan_out`: 2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is truncated at two standard
-    deviations and rescaled by 0.8796 (keras/src/initializers, jax/_src/nn/initializers.py;
-    Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998).
+    `fan_out`: 2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is cut off at two
+    standard deviations and rescaled by 0.8796 (keras/src/initializers,
+    jax/_src/nn/initializers.py; Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998).
     truncated_normal: of deviation 0.02 before it is truncated at two of them.
     orthogonal: orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
     torch_uniform: U(+-1 / sqrt(fan_in)), kernels and biases (torch/nn/modules/conv.py).
