@@ -15,7 +15,7 @@ _TEXTS = {
     {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], padding = 1, bias = false},
     {type = "activation", function = "leaky_relu"},
     {type = "conv", filters = 6, kernel = 3, padding = [[2, 1], 0], groups = 3, bias = false},
-    {type = "batch_norm", gamma_initializer = "zeros"},
+    {type = "batch_norm"},
     {type = "max_pool", size = [3, 2], stride = [2, 1], padding = [1, [0, 1]]},
     {type = "conv", filters = 12, kernel = 3, dilation = [2, 1], groups = "channels", l2 = 0.0078},
     {type = "conv", filters = 9, kernel = 3, padding = "same", groups = 3, max_norm = 0.5},
