@@ -168,10 +168,19 @@ def verdict_table(view: View, compared: list[tuple[str, Outcome]]) -> Table:
 
 def _notes(view: View, found: list[tuple[str, Outcome]]) -> list[Block]:
     names = {name: look.name for name, look in view.looks.items()}
-    return [
+    told: list[Block] = [
+        Note(
+            f"{panel.name}: of {len(panel.frameworks)} frameworks the first {MOST_COMPARED} are "
+            "compared here, each with each."
+        )
+        for panel in view.panels
+        if len(panel.frameworks) > MOST_COMPARED
+    ]
+    told += [
         Note(f"{panel}: {' '.join(sentences(outcome, names))}", _kind(outcome))
         for panel, outcome in found
     ]
+    return told
 
 
 def _kind(outcome: Outcome) -> str:
