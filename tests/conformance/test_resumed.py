@@ -43,8 +43,8 @@ def work(tmp_path, monkeypatch) -> Path:
 
 
 def compiled_late(names: list[str]) -> list:
-    """The names; all but PyTorch and what third parties bring are among the `extended`."""
-    late = [pytest.mark.slow, pytest.mark.extended]
+    """The names; all but PyTorch and what third parties bring are among the slow."""
+    late = [pytest.mark.slow]
     slow = ("keras", "jax")
     return [pytest.param(name, marks=late if name.startswith(slow) else []) for name in names]
 

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.helpers import explained_lines
 
 NAMES = ("torch", "jax", "keras", "keras@torch", "keras@jax")
-LONG = [pytest.mark.slow, pytest.mark.extended]
+LONG = [pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

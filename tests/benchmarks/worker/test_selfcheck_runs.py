@@ -82,7 +82,6 @@ def test_answers_that_are_not_the_weights_fail_the_run(tmp_path, monkeypatch) ->
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 @pytest.mark.parametrize("tuning", ["idiomatic", "tuned"])
 @pytest.mark.parametrize("of", ["keras", "torch", "jax"])
 def test_a_plain_run_kills_faults_of_inference_restoring_and_order(
