@@ -47,7 +47,7 @@ def asked_for(options: argparse.Namespace) -> list[Asked]:
 
 
 def first_line(asked: Sequence[Asked]) -> str:
-    """What is about to be prepared, in a line, before anything heavy is imported."""
+    """One line on the session to come, before anything heavy is imported."""
     if len(asked) > 1:
         return f"{len(asked)} experiments: preparing galaxies and runs"
     suite = asked[0].suite

@@ -104,7 +104,7 @@ def _check_device(options: argparse.Namespace) -> None:
 
 
 def _groups(parts: Sequence[Part]) -> list[list[Part]]:
-    """What is measured by the same processes: a network, the first with all that is small."""
+    """The parts that the same processes measure: a network, the first with all that is small."""
     small = [part for part in parts if part.name in SMALL]
     networks = [[part] for part in parts if part.name not in SMALL]
     first, *rest = networks or [[]]
@@ -193,7 +193,7 @@ def _finite(value: Any) -> Any:
 
 
 def _not_asked(options: argparse.Namespace) -> str:
-    """What a climb could have asked and did not."""
+    """The rungs and options that a climb could have asked and did not."""
     left = [rung for rung in RUNGS if rung not in plan.rungs(options)]
     if heads := [n for n in CLASSES if not options.pictures and n not in plan.classes(options)]:
         left.append(f"heads of {' and '.join(map(str, heads))} classes")

@@ -76,7 +76,7 @@ def details(findings: Sequence[Finding], *, verbose: bool = False) -> None:
 
 
 def failure(finding: Finding) -> str:
-    """What did not hold, and what usually is behind it."""
+    """The comparisons that failed, each with its usual cause."""
     place = f" at {finding.where}" if finding.where else ""
     return (
         f"{finding.status}: {finding.rung} {finding.case}, {finding.framework} against "

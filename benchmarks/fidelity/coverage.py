@@ -63,7 +63,7 @@ class Row:
 
     @property
     def unproven(self) -> bool:
-        """Whether nothing reaches it and nothing says why."""
+        """True when no case reaches the value and no reason is given."""
         return not (self.default or self.full or self.elsewhere)
 
 
@@ -145,7 +145,7 @@ def _value(hint: Any, default: Any, value: Any, *, stated: bool = False) -> str:
 
 
 def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
-    """What each case reaches, each once."""
+    """The values that each case reaches, each once."""
     for case in cases:
         yield from set(_of_case(case))
 
@@ -171,7 +171,7 @@ def _of_case(case: Case) -> Iterator[Reached]:
 
 
 def _has(case: Case, kind: type, **fields: Any) -> bool:
-    """Whether a layer of a kind is in the network, with every field named stated."""
+    """True when the network has a layer of this kind that states every field named."""
     return any(
         isinstance(layer, kind) and all(getattr(layer, name) is not None for name in fields)
         for layer in every_layer(case.architecture.layers)

@@ -237,7 +237,7 @@ _OF_FUNCTIONS: dict[str, Any] = dict.fromkeys(PARAMETER_OF)
 
 
 def _smooth(layer: Layer) -> Iterator[Layer]:
-    """What stands for a layer in the smooth twin."""
+    """The layers that stand for one layer in the smooth twin."""
     if isinstance(layer, Residual):
         inner = {
             part: tuple(one for old in getattr(layer, part) for one in _smooth(old))

@@ -203,7 +203,7 @@ def float32() -> list[Case]:
 
 
 def special() -> list[Case]:
-    """What needs pictures, weights or masks of its own: ties of a max-pool, logits beyond any
+    """Cases with pictures, weights or masks of their own: ties of a max-pool, logits beyond any
     softmax, and dropout that a framework draws for itself."""
     each: dict[str, Any] = {"measure": ("forward", "gradients")}
     sure = each | {"start": "lived"}

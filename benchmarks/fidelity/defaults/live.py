@@ -72,7 +72,7 @@ class Reading:
 
 
 class _Told(msgspec.Struct):
-    """What the process of one framework tells."""
+    """The answer of one framework's process."""
 
     versions: dict[str, str]
     answers: dict[str, Answer | int]  # a whole number stays one

@@ -112,7 +112,7 @@ def _batch_norm(probe: ModuleType, stated_epsilon: float) -> dict[str, Answer]:
 
 
 def _picture_norm(probe: ModuleType, kind: str) -> dict[str, Answer]:
-    """Of a row at a time, as `_batch_norm` asks it of a column."""
+    """Epsilon and form of the variance of a norm over rows, as `_batch_norm` has them for columns."""
     faint = np.array([[-1e-3, 1e-3]], np.float32)
     output, stated = probe.picture_norm(kind, faint)
     epsilon = 1e-6 * (float(np.var(output)) ** -1 - 1)
