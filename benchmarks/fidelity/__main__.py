@@ -44,7 +44,7 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
 
 
 def _questions(options: argparse.Namespace) -> list[Question]:
-    """The questions of `--explain`: one for each optimizer named, else one for the file's [recipe]."""
+    """The questions of `--explain`: one for each optimizer named, or for the [recipe]."""
     from benchmarks.fidelity import plan
     from benchmarks.fidelity.explain.question import ask
     from datasets import catalog

@@ -112,7 +112,7 @@ def _batch_norm(probe: ModuleType, stated_epsilon: float) -> dict[str, Answer]:
 
 
 def _picture_norm(probe: ModuleType, kind: str) -> dict[str, Answer]:
-    """Epsilon and form of the variance of a norm over rows, as `_batch_norm` has them for columns."""
+    """Epsilon and form of the variance of a norm over rows."""
     faint = np.array([[-1e-3, 1e-3]], np.float32)
     output, stated = probe.picture_norm(kind, faint)
     epsilon = 1e-6 * (float(np.var(output)) ** -1 - 1)
