@@ -274,8 +274,8 @@ def test_unknown_names_suggest_the_near_miss_whatever_their_case():
         with pytest.raises(SpecificationError, match=f"did you mean '{right}'") as caught:
             load(wrong)
         assert "Known: alexnet, " in str(caught.value)
-    with pytest.raises(SpecificationError, match=r"unknown architecture 'vgg'\. Known: "):
-        load("vgg")
+    with pytest.raises(SpecificationError, match=r"unknown architecture 'mobile'\. Known: "):
+        load("mobile")
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from frameworks.spec import architecture
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
+from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adadelta, Adagrad, Adam, AdamW, Recipe, RMSprop
@@ -40,10 +41,13 @@ def test_each_column_states_every_field_that_differs_and_no_other(column):
 def test_a_filled_architecture_states_everything_and_keeps_what_was_stated(name, column):
     before = architecture.load(name)
     after = fill_architecture(before, COLUMNS[column])
-    for raw, filled in zip(before.layers, after.layers, strict=True):
+    pairs = zip(every_layer(before.layers), every_layer(after.layers), strict=True)
+    for raw, filled in pairs:
         tag = raw.__struct_config__.tag
         for field in raw.__struct_fields__:
             value = getattr(raw, field)
+            if field in ("layers", "shortcut"):
+                continue  # their layers are looked at by themselves
             if value is not None:
                 assert getattr(filled, field) == value
             elif f"{tag}.{field}" not in OPTIONAL and applies(raw, field):
