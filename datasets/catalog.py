@@ -75,6 +75,8 @@ class Dataset:
     them was asked for. note: sentences on labels and pictures that a user should know, or "".
     twins: groups are made, or made larger, by pictures of one galaxy that were found.
     file_sha256: of the file's bytes, by which earlier versions knew a file; "" of the demo.
+    votes: float32 (n, k), the shares of votes that each galaxy had, as the file has them, or None;
+    vote_names: k names of what was voted on. They are no part of ``sha256``.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Dataset:
     note: str = ""
     twins: bool = False
     file_sha256: str = ""
+    votes: np.ndarray | None = field(default=None, repr=False)
+    vote_names: tuple[str, ...] = ()
 
 
 def load(
@@ -188,6 +192,7 @@ def load(
         if part is not None:
             keep[view.rows[part]] = True
             images, _ = file.images(image_key, keep, picking)
+        votes, vote_names = file.votes(len(native)) or (None, ())
         source = PUBLISHED[known].source if known else file.source()
         if not known:  # what was read, whatever file it was packed in
             grouped_by = [t_type] if view.by_t_type and t_type is not None else []
@@ -206,6 +211,8 @@ def load(
         note=" ".join(filter(None, [view.note, blank, twice])),
         twins=found_twice,
         file_sha256=of_file,
+        votes=None if votes is None else votes[view.rows][chosen],
+        vote_names=vote_names,
     )
 
 

@@ -183,6 +183,27 @@ class GalaxyFile:
         ra, dec = (self.read(one).astype(np.float64) for one in found)
         return ra, dec
 
+    def votes(self, rows: int) -> tuple[np.ndarray, tuple[str, ...]] | None:
+        """Shares of votes, float32 (rows, k), and the k names of what was voted on.
+
+        Of a dataset ``votes`` of floats (rows, k), and its attribute ``vote_names`` ("vote 0", ...
+        without one); None where there is none of this form.
+        """
+        dataset = hdf5.dataset(self._file, "votes", self.path)
+        if dataset is None or dataset.dtype.kind != "f" or dataset.ndim != 2:
+            return None
+        if len(dataset) != rows or not dataset.shape[1]:
+            return None
+        kept = hdf5.attribute(dataset, "vote_names", self.path)
+        names = [] if kept is None else self._names(kept, "vote_names")
+        if names and len(set(names)) != dataset.shape[1]:
+            raise self._wrong(
+                "votes",
+                f"has {dataset.shape[1]} columns, and {len(set(names))} different 'vote_names'",
+            )
+        numbered = (f"vote {number}" for number in range(dataset.shape[1]))
+        return self.read(dataset).astype(np.float32), tuple(names or numbered)
+
     def images(self, key: str, keep: np.ndarray, picking: Picking) -> tuple[np.ndarray, Seen]:
         """Pictures of the rows where ``keep`` (bool (n,)) holds: uint8 (kept, h, w, c); and what
         was seen of all.
@@ -260,9 +281,12 @@ class GalaxyFile:
             values = None if kept is None else self.read(kept)
         if values is None:
             return None
-        values = np.asarray(values)
+        return self._names(values, "class_names")
+
+    def _names(self, kept: object, key: str) -> tuple[str, ...]:
+        values = np.asarray(kept)
         if values.ndim != 1 or not all(isinstance(value, bytes | str) for value in values):
-            raise self._wrong("class_names", "is not a list of names")
+            raise self._wrong(key, "is not a list of names")
         return tuple(
             value.decode(errors="replace") if isinstance(value, bytes) else str(value)
             for value in values.tolist()
