@@ -113,7 +113,7 @@ _TYPES: dict[str, Any] = {
 _MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
-    "architectures": architecture.available,
+    "architectures": lambda: [*architecture.available(), *architecture.public()],
     "frameworks": lambda: _TEXTS["frameworks"].split()[1:],
 }
 

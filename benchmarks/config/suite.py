@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from frameworks.spec import architecture
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
     CALLBACKS,
@@ -288,8 +289,11 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
         is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
         return str(directory / name) if is_path else name
 
+    shipped = architecture.public()
     return msgspec.structs.replace(
         suite,
-        architectures=tuple(resolved(name) for name in suite.architectures),
+        architectures=tuple(
+            name if name in shipped else resolved(name) for name in suite.architectures
+        ),
         dataset=resolved(suite.dataset),
     )
