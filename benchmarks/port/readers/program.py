@@ -73,6 +73,17 @@ class Program(abc.ABC):
         """Loss and gradients; weights and running statistics are as before afterwards."""
 
     @abc.abstractmethod
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        """The loss of given outputs of the model, and its gradient by them.
+
+        Args:
+            through: the function that the model applies to them last: softmax, sigmoid,
+                log_softmax, or "".
+        """
+
+    @abc.abstractmethod
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
         """The trained weights after each step of a fresh optimizer that is given these gradients;
         the weights are as before afterwards."""

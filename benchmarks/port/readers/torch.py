@@ -105,6 +105,7 @@ class _Watch(TorchFunctionMode):
         if meaning is None or meaning.axes is None:
             one = before[0][1] if sizes[0] == tuple(outs[0].shape) else unknown(outs[0].shape)
             meaning = calls.Meaning(f"unread:{name}", one)
+        meaning.constants |= getattr(module, "constants_of_port", {}).get(meaning.kind, {})
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
         self.operations.append(
@@ -287,7 +288,7 @@ class TorchProgram(Program):
         }
 
     def _canonical(self, key: str, value: np.ndarray) -> np.ndarray:
-        axes = self.layouts[key]
+        axes, value = self.layouts[key], value.copy()
         for place, axis in enumerate(axes):
             order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
             value = value if order is None else np.take(value, order, axis=place)
@@ -321,25 +322,38 @@ class TorchProgram(Program):
 
     def gradients(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> Gradients:
         with _Kept(self.model):
-            loss = self._backward(pictures, labels, how)
+            loss, extra = self._backward(pictures, labels, how)
             found = {
                 key: self._canonical(key, self._gradient(key))
                 for key in self.layouts
                 if key in self.trained
             }
             fixed = {key: self.weights()[key] for key in self.layouts if key not in self.trained}
-        return Gradients(loss, 0.0, found, fixed)
+        return Gradients(loss, extra, found, fixed)
 
     def _gradient(self, key: str) -> np.ndarray:
         gradient = self.tensors[key].grad
         return (torch.zeros_like(self.tensors[key]) if gradient is None else gradient).numpy()
 
-    def _backward(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> float:
+    def _backward(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[float, float]:
         self.model.zero_grad()
         _, out = self._run(pictures, how)
         loss = self.training.loss_of(out, labels)
+        extra = self.training.regularizer() if self.training.regularizer else torch.zeros(())
+        (loss + extra).backward()
+        return float((loss + extra).detach()), float(extra.detach())
+
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        x = torch.from_numpy(np.array(outputs, np.float64)).requires_grad_()
+        functions = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}
+        out = torch.sigmoid(x) if through == "sigmoid" else x
+        if through in functions:
+            out = functions[through](x, 1)
+        loss = self.training.loss_of(out, labels)
         loss.backward()
-        return float(loss.detach())
+        return float(loss.detach()), x.grad.numpy()  # type: ignore[union-attr]
 
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
         after = []
@@ -363,7 +377,7 @@ class TorchProgram(Program):
             optimizer = self.training.fresh(self.model)
             for number, how in enumerate(passes):
                 place = number % len(pictures)
-                losses.append(self._backward(pictures[place], labels[place], how))
+                losses.append(self._backward(pictures[place], labels[place], how)[0])
                 self.training.step(optimizer, self.model)
             return losses, self.weights()
 

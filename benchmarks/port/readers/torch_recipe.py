@@ -48,14 +48,25 @@ class Training:
     optimizer: an optimizer, or a function of the parameters that makes one.
     clip: a function of the parameters, called between backward and step.
     schedule: a function of the optimizer that makes a scheduler, or a scheduler.
+    regularizer: a function without arguments, what the loss has besides.
+    known: the optimizer's constants, where it is not one of PyTorch's own.
     """
 
-    def __init__(self, loss: Any, optimizer: Any, clip: Any = None, schedule: Any = None) -> None:
+    def __init__(
+        self,
+        loss: Any,
+        optimizer: Any,
+        clip: Any = None,
+        schedule: Any = None,
+        regularizer: Any = None,
+        known: dict[str, Any] | None = None,
+    ) -> None:
         self.loss, self.clip, self.schedule = loss, clip, schedule
         if inspect.isclass(loss):
             self.loss = loss()
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
+        self.regularizer, self.known = regularizer, known
         self._initial: Any = None
 
     # ---- loss
@@ -165,7 +176,8 @@ class Training:
             return found
         optimizer = self.fresh(model)
         how = CALLS.of(optimizer)
-        found.optimizer, found.optimizer_where = self._constants(optimizer), how.where
+        found.optimizer = self.known or self._constants(optimizer)
+        found.optimizer_where = how.where
         stated = {_GROUP.get(name, name) for name in how.stated}
         stated |= {"beta_1", "beta_2"} if "betas" in how.stated else set()
         found.optimizer_stated = sorted(stated & set(found.optimizer))
