@@ -3,7 +3,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,12 +48,34 @@ def parser() -> cli.Parser:
     )
     _add_asked(command)
     command.set_defaults(command=_convert)
+    text = "Say all that is wrong with a file of galaxies, or a source of another form."
+    command = commands.add_parser("check", help=text, description=text, epilog=_FORMS)
+    command.add_argument("source", type=Path, metavar="FILE", help="a file, or a source; see below")
+    _add_asked(command)
+    command.set_defaults(command=_check)
+    text = "Draw some galaxies of each class: a PNG, or in the terminal."
+    command = commands.add_parser("show", help=text, description=text)
+    command.add_argument(
+        "source", metavar="FILE", help="as --dataset: demo, galaxy10, galaxy10-decals, or a file"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE.png", help="default: the file's name, here"
+    )
+    command.add_argument("--text", action="store_true", help="in the terminal, in its colours")
+    command.add_argument("--per-class", type=cli.positive, default=8, metavar="N")
+    command.add_argument("--seed", type=cli.natural, default=0, metavar="N", help="draws which")
+    _add_asked(command, ("image_key", "label_key", "group_key", "skip_bad"))
+    command.set_defaults(command=_show)
     return made
 
 
-def _add_asked(command: argparse.ArgumentParser) -> None:
-    """The options that say what a source means."""
-    add = command.add_argument
+def _add_asked(command: argparse.ArgumentParser, some: Collection[str] = ()) -> None:
+    """The options that say what a source means, or some of them."""
+
+    def add(name: str, *names: str, **settings: Any) -> None:
+        if not some or name[2:].replace("-", "_") in some:
+            command.add_argument(name, *names, **settings)
+
     add(
         "--image-key", "--images-key", default="", metavar="KEY", help="array or column of pictures"
     )
@@ -120,6 +142,44 @@ def _convert(options: argparse.Namespace) -> None:
     from datasets.convert.stream import convert_source
 
     print(convert_source(options.source, output, _asked(options)).words())
+
+
+def _check(options: argparse.Namespace) -> int:
+    from datasets.check import check
+
+    report = check(options.source, _asked(options))
+    print("\n".join(report.lines(str(options.source))))
+    return cli.BAD_INPUT if report.wrong else cli.OK
+
+
+def _show(options: argparse.Namespace) -> None:
+    from datasets import catalog, show
+    from results.names import beneath
+    from results.terminal import Terminal
+
+    load = partial(
+        catalog.load,
+        options.source,
+        image_key=options.image_key or "images",
+        label_key=options.label_key or "ans",
+        group_key=options.group_key or None,
+        skip_bad=options.skip_bad,
+    )
+    try:
+        data = load()
+    except ValueError as error:
+        if "use channels '0'" not in str(error):
+            raise
+        data = load(channels="0")
+    if not options.text:
+        output = options.output or beneath(Path(), data.name, ending=".png")
+        print(show.draw(data, output, options.per_class, options.seed))
+        return
+    terminal = Terminal(soft_wrap=True)
+    coloured = terminal.color_system is not None
+    shown = show.text(data, options.per_class, terminal.width, options.seed, coloured)
+    for line in shown:
+        terminal.print(line, soft_wrap=True)
 
 
 def _asked(options: argparse.Namespace) -> "Asked":

@@ -87,6 +87,7 @@ def matrix(
                     validation_fraction=suite.validation_fraction,
                     by=suite.split_by,
                     test_copies=suite.test_copies,
+                    taken_from=suite.split_from,
                 ),
                 seed=seed,
                 device=devices.get(name, "cpu"),

@@ -52,7 +52,8 @@ _OPTIONS = {
         "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
-        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, or an HDF5 file",
+        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
+        "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
         "channels": "C: rgb, or one of 0 1 2",
         "image_size": "PIXELS: resize to a square",
@@ -62,6 +63,9 @@ _OPTIONS = {
         "galaxy, and stay in one part of the split (default: groups, if there is one)",
         "label_map": "MAP: the classes that labels 4way and 3way group, as in 'E=1,2 S0=3 Sp=4,5 "
         "Irr=0'; galaxy10: those of Galaxy10 SDSS",
+        "split_from": "KEY: the file's dataset or column of the published split: train, "
+        "validation, test; a part that is not there is dealt from train (default: a split of ours)",
+        "skip_bad": "N: leave out up to N pictures of a source that cannot be taken",
         "demo_images": "N: galaxies to generate",
         "fraction": "F: a part of the galaxies, by class",
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "

@@ -55,6 +55,9 @@ _WORDS = [
     for word in get_args(words)
 ]
 
+# Endings of networks and data sets that are paths, whatever else is in the name.
+_FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
+
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to run. Lists are combined into a matrix.
@@ -69,6 +72,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
     one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
+    `split_from` names the dataset of a published split ("": a split of ours); `skip_bad` pictures
+    of a source of another form may be left out.
 
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
@@ -96,6 +101,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     label_key: str = "ans"
     group_key: str | None = None
     label_map: str = ""
+    split_from: str = ""
+    skip_bad: int = 0
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
@@ -202,6 +209,12 @@ def check(suite: Suite, *, origin: str) -> None:
     for seed in suite.seeds:
         require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
     require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(suite.skip_bad >= 0, "skip_bad", f"is {suite.skip_bad}; must not be negative.")
+    require(
+        not (suite.split_from and suite.split_by == "copy"),
+        "split_from",
+        "is of galaxies, and split_by 'copy' deals copies; use split_by galaxy.",
+    )
     require(0 < suite.fraction <= 1, "fraction", f"is {suite.fraction}; above 0, and at most 1.")
     crop, crops = suite.crop_size, suite.augmentation == "crops40"
     require(crop is None or crop >= 1, "crop_size", f"is {crop}; must be at least 1.")
@@ -286,7 +299,7 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
     """The suite with the paths of architectures and data sets as from `directory`; names stay."""
 
     def resolved(name: str) -> str:
-        is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
+        is_path = "/" in name or Path(name).suffix in _FILES
         return str(directory / name) if is_path else name
 
     shipped = architecture.public()

@@ -17,7 +17,7 @@ from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
-from datasets.splits import Split, of_copies, per_class_counts
+from datasets.splits import Split, crossing, of_copies, per_class_counts
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Galaxies:
     """What the parent knows of the staged data.
 
     class_counts: galaxies of each class. counts: images in train, validation and test, by the name
-    of the class. notes: sentences on what was made of the galaxies.
+    of the class. notes: sentences on what was made of the galaxies. left_out: what a conversion
+    left out, or "".
     """
 
     directory: Path
@@ -65,6 +66,7 @@ class Galaxies:
     counts: dict[str, tuple[int, ...]]
     source: str
     notes: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def load(suite: Suite) -> Dataset:
@@ -86,6 +88,8 @@ def load(suite: Suite) -> Dataset:
         label_key=suite.label_key,
         group_key=suite.group_key,
         label_map=suite.label_map,
+        split_from=suite.split_from,
+        skip_bad=suite.skip_bad,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -118,6 +122,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         seed=suite.split_seed,
         groups=dataset.groups,
         mixed=dataset.twins,
+        parts=dataset.parts,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
@@ -164,6 +169,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         counts=counts,
         source=dataset.source,
         notes=_notes(dataset, suite, copies),
+        left_out=dataset.left_out,
     )
 
 
@@ -179,6 +185,13 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
             f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
             f"test look at {tested}."
         )
+    if dataset.parts is not None:
+        notes.append(f"The published split of '{suite.split_from}'.")
+        copies_apart = 0 if dataset.groups is None else crossing(dataset.groups, dataset.parts)
+        if copies_apart:
+            notes.append(
+                f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
+            )
     if suite.split_by == "copy":
         notes.append(
             "LEAK, as asked for by split_by 'copy': copies of one galaxy are trained and tested "
