@@ -134,7 +134,7 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
         settings |= {"nargs": "?", "const": ""}
     action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
     if field in _COMPLETED:
-        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined,no-untyped-call]
+        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined]
 
 
 def _typed(kind: Any) -> dict[str, Any]:
