@@ -10,6 +10,13 @@ import numpy as np
 
 # Streams: no split shares random numbers with orders (1), masks (2), weights (3), or with a part.
 _SPLIT, _PART = 4, 5
+PARTS = ("train", "validation", "test")
+# What people call the parts of a published split.
+PART_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
 _LEAST = 3  # of a class: one to train on, one to validate and one to test
 
 

@@ -33,7 +33,7 @@ class StagedData:
 
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
-    copies: what is made of each.
+    copies: what is made of each. votes: float32 (n, k), where the galaxies have votes, else None.
     """
 
     images: Images
@@ -41,6 +41,7 @@ class StagedData:
     split: Split
     galaxies: np.ndarray
     copies: Copies
+    votes: np.ndarray | None = None
 
     def index(self, rows: np.ndarray) -> np.ndarray:
         """What `predictions.index` records of these rows: int64."""
@@ -120,6 +121,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
+    if dataset.votes is not None:
+        arrays["votes"] = dataset.votes
     try:
         directory.mkdir(parents=True)
         for name, array in (arrays | split.parts()).items():
@@ -205,7 +208,10 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
     crop = view.height if view.cropped_from else None
     copies = copies_of(base.shape[1], base.shape[2], view.augmentation, crop)
     images = base if copies.count == 1 else AugmentedImages(base, copies)
-    return StagedData(images, np.repeat(labels, copies.count), Split(*parts), galaxies, copies)
+    voted = directory / "votes.npy"
+    votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
+    labels = np.repeat(labels, copies.count)
+    return StagedData(images, labels, Split(*parts), galaxies, copies, votes)
 
 
 def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:

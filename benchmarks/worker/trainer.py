@@ -48,6 +48,7 @@ class Training:
     control: Control = field(init=False)
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
+    _batches: int = field(init=False, default=0)  # of an epoch
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
@@ -106,6 +107,11 @@ class Training:
             "tested_epoch": self.control.best_epoch or self.done,
         }
 
+    @property
+    def steps(self) -> int:
+        """Batches trained on since the first epoch; 0 where this process trained no epoch."""
+        return self.done * self._batches
+
     def facts(self) -> dict[str, Any]:
         """`epochs`, and in `extra` the times that are of no epoch."""
         extra: dict[str, Any] = {}
@@ -128,6 +134,7 @@ class Training:
             result = self.backend.train_epoch(epoch)
             slow_down(time.perf_counter() - start)
         _check_order(epoch)
+        self._batches = len(epoch)
         seconds = clock.seconds["train"] - before
         if warming_up:
             self.warmup_seconds.append(seconds)
