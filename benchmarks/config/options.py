@@ -54,7 +54,7 @@ _OPTIONS = {
     "galaxies": {
         "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, or an HDF5 file",
         "labels": "VIEW: native, 4way, 3way or hubble",
-        "channels": "C: rgb, or one of 0 1 2",
+        "channels": "C: rgb, grey, or one of 0 1 2",
         "image_size": "PIXELS: resize to a square",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
