@@ -20,7 +20,7 @@ from datasets.galaxy_file import CHANNELS
 from frameworks.spec import architecture
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
-from tests.survey.forms import TAKEN, Form
+from tests.survey.forms import Form, taken
 
 DATA = Path(__file__).parents[2] / "docs" / "evidence" / "data"
 FACTS = DATA / "survey.toml"
@@ -86,7 +86,7 @@ def judged(row: Row) -> Judged:
     accepted, training = _stated(row.training)
     _, augmentation = _stated({"augment": row.augment} if row.augment else {}, accepted)
     channels = row.training.get("channels", "rgb")
-    files = [] if row.data in TAKEN else [f"files: {row.data}"]
+    files = [] if taken(row.data) else [f"files: {row.data}"]
     if channels not in CHANNELS:
         files.append(f"channels {channels}")
     return Judged(

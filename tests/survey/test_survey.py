@@ -106,6 +106,6 @@ def test_the_command_prints_a_row_each_and_the_counts(capsys: pytest.CaptureFixt
     assert all(row.file and row.repository[:20] in printed for row in rows())
     exact = sum(not one.network for one in found().values())
     assert f"Networks exact: {exact} of 49" in printed
-    assert "files: class_folders" in printed
+    assert "stochastic depth" in printed
     assert command.main(["--csv"]) == 0
     assert capsys.readouterr().out.count("\n") == 50
