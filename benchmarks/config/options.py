@@ -55,7 +55,7 @@ _OPTIONS = {
         "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
-        "channels": "C: rgb, or one of 0 1 2",
+        "channels": "C: rgb, grey, or one of 0 1 2",
         "image_size": "PIXELS: resize to a square",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
@@ -138,7 +138,7 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
         settings |= {"nargs": "?", "const": ""}
     action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
     if field in _COMPLETED:
-        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined,no-untyped-call]
+        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined]
 
 
 def _typed(kind: Any) -> dict[str, Any]:
