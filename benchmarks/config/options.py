@@ -19,6 +19,7 @@ from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import MONITORS
+from frameworks.spec.schedules import SCHEDULES
 from results import cli
 from results.forms import add_forms
 
@@ -83,6 +84,12 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
+        f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
+        "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
+        "schedule, or as in length=500,per=step; none takes away what a suite says",
+        "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
+        "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "

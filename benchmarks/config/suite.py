@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from frameworks.spec import architecture
+from frameworks.spec.clipping import Clipping
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
     CALLBACKS,
@@ -21,6 +22,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
 from results.vocabulary import (
     AskedDevice,
@@ -124,6 +126,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -280,6 +285,9 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         early_stopping=suite.early_stopping,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,
+        schedule=suite.schedule,
+        warm_up=suite.warm_up,
+        clipping=suite.clipping,
     )
 
 

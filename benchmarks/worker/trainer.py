@@ -22,6 +22,7 @@ from benchmarks.worker.selfcheck import arrived
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
 from frameworks.backend import Backend
+from frameworks.spec.schedules import rates, scheduled
 from frameworks.spec.weights import Weights
 
 
@@ -52,6 +53,9 @@ class Training:
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
+        if scheduled(self.config.recipe):
+            first = rates(self.config.recipe, len(self.feed.epoch(1)), 1)[0]
+            self.control.learning_rate = float(first)
         if self.control.needs_validation and not len(self.validation):
             raise ValueError(
                 "the recipe decides by validation scores (early_stopping, reduce_on_plateau, "
@@ -124,6 +128,8 @@ class Training:
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""
         epoch, clock = self.feed.epoch(number), self.clock
+        recipe = self.config.recipe
+        by_step = rates(recipe, len(epoch), number) if scheduled(recipe) else None
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
         self.backend.synchronize()
@@ -131,8 +137,13 @@ class Training:
         counted = contextlib.nullcontext() if warming_up else gpu.counted()
         with counted, clock.measure("train", self.backend):
             start = time.perf_counter()
-            result = self.backend.train_epoch(epoch)
+            if by_step is None:
+                result = self.backend.train_epoch(epoch)
+            else:
+                result = self.backend.train_at(epoch, by_step)
             slow_down(time.perf_counter() - start)
+        if by_step is not None:
+            self.control.learning_rate = float(by_step[-1])
         _check_order(epoch)
         self._batches = len(epoch)
         seconds = clock.seconds["train"] - before
