@@ -31,7 +31,7 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "reduce_on_plateau")
+_PARTS = ("early_stopping", "reduce_on_plateau", "augment")
 
 
 def command(run: Mapping[str, Any]) -> str:
@@ -107,6 +107,8 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
 def _fields(values: Mapping[str, Any], name: str = "") -> str:
     words = [name] if name else []
     for field, value in values.items():
+        if isinstance(value, list):
+            value = ":".join(map(str, value))
         if field != "name" and value is not None:
             words.append(f"{field}={str(value).lower() if isinstance(value, bool) else value}")
     return ",".join(words)

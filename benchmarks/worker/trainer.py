@@ -21,6 +21,7 @@ from benchmarks.worker.evaluate import evaluate
 from benchmarks.worker.selfcheck import arrived
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend
 from frameworks.spec.weights import Weights
 
@@ -32,7 +33,9 @@ class Training:
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
-    warm-up epochs, whose rows have no time. turns: before every epoch, others may have theirs.
+    warm-up epochs, whose rows have no time. drawn_wait_seconds: what the framework waited for
+    pictures as drawn, where it asks for them itself. turns: before every epoch, others may have
+    theirs.
     """
 
     config: RunConfig
@@ -48,6 +51,7 @@ class Training:
     control: Control = field(init=False)
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
+    drawn_wait_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
@@ -128,6 +132,8 @@ class Training:
             result = self.backend.train_epoch(epoch)
             slow_down(time.perf_counter() - start)
         _check_order(epoch)
+        if isinstance(epoch.images, DrawnImages):
+            self.drawn_wait_seconds += epoch.images.waited_seconds
         seconds = clock.seconds["train"] - before
         if warming_up:
             self.warmup_seconds.append(seconds)

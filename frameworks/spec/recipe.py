@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
 from frameworks.spec.reading import SpecificationError, check_fields
 from results.vocabulary import unknown
 
@@ -154,6 +155,8 @@ CALLBACKS: dict[str, type[_Callback]] = {
     "reduce_on_plateau": ReduceOnPlateau,
     "keep_best": KeepBest,
 }
+# The tables of a recipe that a file states by their fields, besides the optimizer.
+TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -162,7 +165,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
     per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    images, as Keras has it (PyTorch's own divides by the sum of the weights). `augment` is what is
+    drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
@@ -173,6 +177,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -192,6 +197,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
+            "augmented": self.augment,
         }
         return [word for word, part in words.items() if part is not None]
 
@@ -217,6 +223,9 @@ def from_table(table: Any, origin: str) -> Recipe:
     settings = {key: value for key, value in optimizer.items() if key != "name"}
     check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
     check_fields(table, Recipe, origin)
+    for part, kind in TABLES.items():
+        if isinstance(table.get(part), dict):
+            check_fields(table[part], kind, f"{origin}, '{part}'")
     try:
         return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
