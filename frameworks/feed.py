@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from datasets.batches import Batch, Epoch
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend, EpochResult
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.schedules import by_step
@@ -26,6 +27,7 @@ from results.vocabulary import Feed
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps
+DRAWN_STEPS = 8  # of pictures that are drawn: the first chunk of an epoch is waited for
 CHUNK_BYTES = 64 << 20  # of masks and streamed pictures in a chunk
 AHEAD = 2  # chunks made ready before they are asked for
 RATE = "learning rate"  # among a chunk's masks, of a schedule by step; no layer has such a name
@@ -218,7 +220,9 @@ class FedBackend(Backend):
     def chunks(self, epoch: Sequence[Batch], *, only_first: bool = False) -> Iterator[Chunk]:
         """The chunks of an epoch, by row where it is of the staged data set."""
         by_row = is_of(epoch, self._host_images)
-        made = chunks(epoch, staged=by_row, length=self._length, only_first=only_first)
+        drawn = isinstance(epoch, Epoch) and isinstance(epoch.images, DrawnImages)
+        length = min(self._length, DRAWN_STEPS) if drawn else self._length
+        made = chunks(epoch, staged=by_row, length=length, only_first=only_first)
         if not by_step(self.recipe):
             return made
         usual = np.full(len(epoch), self.recipe.optimizer.rate)

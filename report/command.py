@@ -32,7 +32,7 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "reduce_on_plateau", "warm_up")
+_PARTS = ("early_stopping", "reduce_on_plateau", "warm_up", "augment")
 _NAMED = ("optimizer", "schedule", "clipping")
 
 
@@ -112,7 +112,7 @@ def _fields(values: Mapping[str, Any], name: str = "") -> str:
     for field, value in values.items():
         if field not in ("name", "type") and value is not None:
             if isinstance(value, list):
-                value = " ".join(map(str, value))
+                value = (" " if name else ":").join(map(str, value))
             words.append(f"{field}={str(value).lower() if isinstance(value, bool) else value}")
     return ",".join(words)
 

@@ -15,6 +15,7 @@ from benchmarks.config.artifacts import CHECKPOINT_SECONDS
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
 from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
+from datasets.drawn.settings import Augment
 from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.reading import SpecificationError
@@ -36,6 +37,8 @@ examples:
 """
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
+
+AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
 
 # By group, the fields of a suite that are options: "METAVAR: help".
 _OPTIONS = {
@@ -100,6 +103,9 @@ _OPTIONS = {
         "min_learning_rate",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
         "(default the first); none takes away what a suite says, here and in the three above",
+        "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
+        "seed, epoch and galaxy, as in flip,rotation=180,shift=0.1,zoom=0.9:1.1; fields: "
+        f"{' '.join(AUGMENTS)}; none takes it away (docs/data.md)",
     },
     "how to run": {
         "device": "D: auto cpu cuda",

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.config.suite import readable
+from datasets.drawn.settings import Augment
+from datasets.drawn.text import from_text
 from frameworks.spec.clipping import CLIPPINGS, Clipping
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
@@ -119,6 +121,20 @@ def keep_best(text: str) -> KeepBest | None:
     return KeepBest(monitor=text) if text else KeepBest()
 
 
+def augment(text: str) -> Augment | None:
+    """Fields, `rotation=180,flip,zoom=0.9:1.1`; `flip` alone is both, `quarter_turns` true; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise SpecificationError(f"--augment: {error}") from error
+
+
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
     """`balanced`, a number for each class, or `none`.
 
@@ -150,6 +166,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "early_stopping": early_stopping,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,
+    "augment": augment,
     "class_weights": class_weights,
 }
 

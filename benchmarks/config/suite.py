@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
 from frameworks.spec import architecture
 from frameworks.spec.clipping import Clipping
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
-    CALLBACKS,
     MONITORS,
+    TABLES,
     Adam,
     EarlyStopping,
     KeepBest,
@@ -82,6 +83,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
 
+    `augment` draws changes of every training picture anew in each epoch (`datasets.drawn`).
+
     `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
     "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
     counts.
@@ -129,6 +132,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    augment: Augment | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -254,6 +258,17 @@ def check(suite: Suite, *, origin: str) -> None:
         f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
         "for; use feed streamed.",
     )
+    drawn = suite.augment
+    require(
+        suite.feed != "staged" or drawn is None,
+        "feed",
+        "is 'staged', and augment draws pictures as they are asked for; use feed streamed.",
+    )
+    require(
+        no_copies or drawn is None or not drawn.crop,
+        "augment",
+        f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
+    )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
@@ -288,6 +303,7 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         schedule=suite.schedule,
         warm_up=suite.warm_up,
         clipping=suite.clipping,
+        augment=suite.augment,
     )
 
 
@@ -297,8 +313,8 @@ def readable(message: str) -> str:
     field = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
         reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
-    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in CALLBACKS:
-        known = [part.name for part in msgspec.structs.fields(CALLBACKS[field])]
+    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in TABLES:
+        known = [part.name for part in msgspec.structs.fields(TABLES[field])]
         reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"
     return f"field '{field}': {reason}" if field else reason
 

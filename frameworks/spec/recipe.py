@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
 from frameworks.spec import clipping as clippings
 from frameworks.spec import schedules
 from frameworks.spec.clipping import CLIPPINGS, Clipping
@@ -159,6 +160,8 @@ CALLBACKS: dict[str, type[_Callback]] = {
     "reduce_on_plateau": ReduceOnPlateau,
     "keep_best": KeepBest,
 }
+# The tables of a recipe that a file states by their fields, besides the optimizer.
+TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -171,6 +174,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
@@ -184,6 +188,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -208,6 +213,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "schedule": self.schedule,
             "warm-up": self.warm_up,
             "clipped": self.clipping,
+            "augmented": self.augment,
         }
         return [word for word, part in words.items() if part is not None]
 
@@ -227,6 +233,9 @@ def from_table(table: Any, origin: str) -> Recipe:
         if table.get(part) is not None:
             given[part] = _named(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
+    for part, kind in TABLES.items():
+        if isinstance(table.get(part), dict):
+            check_fields(table[part], kind, f"{origin}, '{part}'")
     try:
         return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:

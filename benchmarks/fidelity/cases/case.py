@@ -14,6 +14,7 @@ from benchmarks.fidelity.cases import starts
 from benchmarks.fidelity.cases.starts import Start
 from datasets import batches, demo
 from datasets.augment import COUNTS, AugmentedImages, copies_of
+from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.backend import Runtime
 from frameworks.spec import schedules
 from frameworks.spec import weights as canonical
@@ -195,6 +196,10 @@ class Material:
             order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
         )
         masks = None if self.case.native else self.masks
+        if recipe.augment is not None:
+            drawing = Drawing(recipe.augment, self.case.seed, np.arange(len(labels)))
+            drawn = DrawnImages(images, drawing, number, cut)
+            return batches.Epoch(drawn, labels, cut, number, masks)
         return batches.Epoch(images, labels, cut, number, masks)
 
     def rates(self, number: int) -> np.ndarray:
