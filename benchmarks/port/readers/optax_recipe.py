@@ -169,6 +169,9 @@ class Training:
             found.rates = {n: float(schedule(n)) for n in PROBED}
             constants["learning_rate"] = found.rates[0]
         kinds = {"momentum": 0.0, "nesterov": False}
+        if constants["kind"] == "rmsprop":
+            constants.pop("nesterov", None)
+            constants["momentum"] = constants.get("momentum") or 0.0
         if constants["kind"] == "sgd":
             constants |= {k: constants.get(k) or v for k, v in kinds.items()}
             if constants["momentum"]:
