@@ -66,6 +66,22 @@ def parser() -> cli.Parser:
     command.add_argument("--seed", type=cli.natural, default=0, metavar="N", help="draws which")
     _add_asked(command, ("image_key", "label_key", "group_key", "skip_bad"))
     command.set_defaults(command=_show)
+    text = "Draw a sheet of galaxies as a training with --augment sees them: a galaxy a row, an "
+    text += "epoch a column; at the left as validation and test see them."
+    command = commands.add_parser("augment", help=text, description=text)
+    command.add_argument("source", metavar="NAME|FILE", help="as --dataset of benchmarks.run")
+    command.add_argument("made", type=Path, metavar="OUT.png")
+    command.add_argument(
+        "--augment",
+        required=True,
+        metavar="FIELD=VALUE,...",
+        help="as of benchmarks.run, such as flip,rotation=180,shift=0.1,zoom=0.9:1.1",
+    )
+    command.add_argument("--galaxies", type=cli.positive, default=6, metavar="N")
+    command.add_argument("--epochs", type=cli.positive, default=8, metavar="N")
+    command.add_argument("--seed", type=cli.natural, default=0, metavar="N", help="of the run")
+    command.add_argument("--image-size", type=cli.positive, metavar="PIXELS")
+    command.set_defaults(command=_augment)
     return made
 
 
@@ -126,6 +142,27 @@ def _add_asked(command: argparse.ArgumentParser, some: Collection[str] = ()) -> 
         metavar="N",
         help="leave out up to N pictures "
         "that cannot be taken; the file says which kinds and how many",
+    )
+
+
+def _augment(options: argparse.Namespace) -> None:
+    from datasets.drawn.sheet import sheet
+    from datasets.drawn.text import from_text
+
+    try:
+        settings = from_text(options.augment)
+    except ValueError as error:
+        raise ValueError(f"--augment: {error}") from error
+    print(
+        sheet(
+            options.source,
+            options.made,
+            settings,
+            galaxies=options.galaxies,
+            epochs=options.epochs,
+            seed=options.seed,
+            image_size=options.image_size,
+        )
     )
 
 

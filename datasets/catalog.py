@@ -70,7 +70,7 @@ class Dataset:
 
     name: "demo", "galaxy10", "galaxy10-decals", or the file's stem. images: uint8
     (n, height, width, channels). labels: int64 (n,), 0..len(class_names)-1, as ``label_view``
-    (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of a published
+    (one of labels.VIEWS) groups them. channels: one of CHANNELS. sha256: of a published
     file; of any other, and of the demo, of its pictures and labels as loaded, all of them
     (`content_sha256`). groups: int64 (n,) or None: images of one group belong to one galaxy and
     never cross a split. source: a sentence on where it comes from.
@@ -129,7 +129,7 @@ def load(
     Args:
         name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
         labels: how to group the labels, one of ``labels.VIEWS``.
-        channels: "rgb" for all three, or one of them: "0", "1", "2" -> (n, h, w, 1).
+        channels: "rgb" for all three, or (n, h, w, 1): "grey", or one of them, "0", "1" or "2".
         image_size: scale square pictures down to this many pixels, by area averaging.
         image_key, label_key: the file's datasets of pictures and of class numbers.
         group_key: the file's dataset of group numbers; by default "groups", if it has that.

@@ -22,7 +22,10 @@ from results.vocabulary import near_miss, unknown
 if TYPE_CHECKING:
     import h5py
 
-CHANNELS = ("rgb", "0", "1", "2")
+CHANNELS = ("rgb", "grey", "0", "1", "2")
+# Shares of red, green and blue in grey, of 65,536: ITU-R 601, as Pillow has them, and with it
+# torchvision's Grayscale and Keras' color_mode="grayscale".
+_GREY = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 MOST_CLASSES = 10_000
 _BLOCK_BYTES = 1 << 24
@@ -42,7 +45,7 @@ class Picking:
         height, width, depth = shape[1:]
         if self.channels not in CHANNELS:
             raise ValueError(f"channels: {unknown('channel', self.channels, CHANNELS)}")
-        wanted = 3 if self.channels == "rgb" else int(self.channels) + 1
+        wanted = int(self.channels) + 1 if self.channels.isdigit() else 3
         if wanted > depth:
             raise ValueError(
                 f"{where}: channels {self.channels!r} of one-channel pictures; use channels '0'"
@@ -62,7 +65,9 @@ class Picking:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, c) to what was asked for, contiguous."""
-        if self.channels != "rgb":
+        if self.channels == "grey":
+            images = ((images[..., :3] @ _GREY + 32768) >> 16).astype(np.uint8)[..., None]
+        elif self.channels != "rgb":
             channel = int(self.channels)
             images = images[..., channel : channel + 1]
         if self.image_size is not None:

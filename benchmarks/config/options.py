@@ -15,10 +15,12 @@ from benchmarks.config.artifacts import CHECKPOINT_SECONDS
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
 from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
+from datasets.drawn.settings import Augment
 from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import MONITORS
+from frameworks.spec.schedules import SCHEDULES
 from results import cli
 from results.forms import add_forms
 
@@ -35,6 +37,8 @@ examples:
 """
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
+
+AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
 
 # By group, the fields of a suite that are options: "METAVAR: help".
 _OPTIONS = {
@@ -55,7 +59,7 @@ _OPTIONS = {
         "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
-        "channels": "C: rgb, or one of 0 1 2",
+        "channels": "C: rgb, grey, or one of 0 1 2",
         "image_size": "PIXELS: resize to a square",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
@@ -83,6 +87,12 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
+        f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
+        "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
+        "schedule, or as in length=500,per=step; none takes away what a suite says",
+        "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
+        "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
@@ -93,6 +103,9 @@ _OPTIONS = {
         "min_learning_rate",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
         "(default the first); none takes away what a suite says, here and in the three above",
+        "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
+        "seed, epoch and galaxy, as in flip,rotation=180,shift=0.1,zoom=0.9:1.1; fields: "
+        f"{' '.join(AUGMENTS)}; none takes it away (docs/data.md)",
     },
     "how to run": {
         "device": "D: auto cpu cuda",
@@ -117,7 +130,7 @@ _TYPES: dict[str, Any] = {
 _MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
-    "architectures": architecture.available,
+    "architectures": lambda: [*architecture.available(), *architecture.public()],
     "frameworks": lambda: _TEXTS["frameworks"].split()[1:],
 }
 
@@ -138,7 +151,7 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
         settings |= {"nargs": "?", "const": ""}
     action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
     if field in _COMPLETED:
-        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined,no-untyped-call]
+        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined]
 
 
 def _typed(kind: Any) -> dict[str, Any]:

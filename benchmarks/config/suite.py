@@ -9,10 +9,13 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
+from frameworks.spec import architecture
+from frameworks.spec.clipping import Clipping
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
-    CALLBACKS,
     MONITORS,
+    TABLES,
     Adam,
     EarlyStopping,
     KeepBest,
@@ -20,6 +23,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
 from results.vocabulary import (
     AskedDevice,
@@ -79,6 +83,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
 
+    `augment` draws changes of every training picture anew in each epoch (`datasets.drawn`).
+
     `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
     "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
     counts.
@@ -123,6 +129,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
+    augment: Augment | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -248,6 +258,17 @@ def check(suite: Suite, *, origin: str) -> None:
         f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
         "for; use feed streamed.",
     )
+    drawn = suite.augment
+    require(
+        suite.feed != "staged" or drawn is None,
+        "feed",
+        "is 'staged', and augment draws pictures as they are asked for; use feed streamed.",
+    )
+    require(
+        no_copies or drawn is None or not drawn.crop,
+        "augment",
+        f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
+    )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
@@ -279,6 +300,10 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         early_stopping=suite.early_stopping,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,
+        schedule=suite.schedule,
+        warm_up=suite.warm_up,
+        clipping=suite.clipping,
+        augment=suite.augment,
     )
 
 
@@ -288,8 +313,8 @@ def readable(message: str) -> str:
     field = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
         reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
-    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in CALLBACKS:
-        known = [part.name for part in msgspec.structs.fields(CALLBACKS[field])]
+    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in TABLES:
+        known = [part.name for part in msgspec.structs.fields(TABLES[field])]
         reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"
     return f"field '{field}': {reason}" if field else reason
 
@@ -301,8 +326,11 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
         is_path = "/" in name or Path(name).suffix in _FILES
         return str(directory / name) if is_path else name
 
+    shipped = architecture.public()
     return msgspec.structs.replace(
         suite,
-        architectures=tuple(resolved(name) for name in suite.architectures),
+        architectures=tuple(
+            name if name in shipped else resolved(name) for name in suite.architectures
+        ),
         dataset=resolved(suite.dataset),
     )

@@ -17,6 +17,7 @@ from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
+from datasets.drawn.settings import check_fits
 from datasets.splits import Split, crossing, of_copies, per_class_counts
 from results.schema import COPY
 
@@ -34,6 +35,8 @@ class StagedData:
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
     copies: what is made of each. votes: float32 (n, k), where the galaxies have votes, else None.
+    whole: where the recipe draws crops, the pictures that they are taken from, of which images are
+    the middle.
     """
 
     images: Images
@@ -42,6 +45,7 @@ class StagedData:
     galaxies: np.ndarray
     copies: Copies
     votes: np.ndarray | None = None
+    whole: Images | None = None
 
     def index(self, rows: np.ndarray) -> np.ndarray:
         """What `predictions.index` records of these rows: int64."""
@@ -101,8 +105,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     """Split the data set and write it where the workers read it: each galaxy once.
 
     Raises:
-        ValueError: the fractions cannot be had of these classes, or the copies not of these
-            pictures.
+        ValueError: the fractions cannot be had of these classes, or the copies or what is drawn
+            not of these pictures.
         OSError: the scratch directory is full or cannot be written.
     """
     _, height, width, image_channels = dataset.images.shape
@@ -112,6 +116,10 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             "split_by: is 'copy', and there are no copies; use augmentation crops40 or dihedral, "
             "or a file with 'groups'"
         )
+    drawn_crop = 0
+    if suite.augment is not None:
+        drawn_crop = suite.augment.crop
+        check_fits(suite.augment, height, width)
     split = of_copies(
         dataset.labels,
         copies.count,
@@ -138,6 +146,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             f"{directory.parent}: {error.strerror or error}; set TMPDIR to a directory with room"
         ) from error
 
+    crop = copies.crop if copies.cropped else drawn_crop
     classes = len(dataset.class_names)
     per_part = split.counts(np.repeat(dataset.labels, copies.count), classes)
     counts = {
@@ -151,8 +160,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             sha256=dataset.sha256,
             labels=dataset.label_view,
             channels=dataset.channels,
-            height=copies.crop if copies.cropped else height,
-            width=copies.crop if copies.cropped else width,
+            height=crop or height,
+            width=crop or width,
             image_channels=image_channels,
             classes=classes,
             image_key=suite.image_key,
@@ -161,7 +170,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             twins=dataset.twins,
             fraction=suite.fraction,
             augmentation=suite.augmentation,
-            cropped_from=copies.side if copies.cropped else 0,
+            cropped_from=min(height, width) if crop else 0,
         ),
         sizes=SplitSizes(len(split.train), len(split.validation), len(split.test)),
         class_names=tuple(dataset.class_names),
@@ -192,6 +201,11 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
             notes.append(
                 f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
             )
+    if suite.augment is not None:
+        notes.append(
+            "Training pictures are drawn anew in each epoch (augment); validation and test look at "
+            + ("the middle of each picture." if suite.augment.crop else "the pictures themselves.")
+        )
     if suite.split_by == "copy":
         notes.append(
             "LEAK, as asked for by split_by 'copy': copies of one galaxy are trained and tested "
@@ -218,13 +232,17 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
         np.load(directory / f"{name}.npy")
         for name in ("labels", "galaxies", "train", "validation", "test")
     )
-    crop = view.height if view.cropped_from else None
-    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, crop)
-    images = base if copies.count == 1 else AugmentedImages(base, copies)
+    of_copies_alone = view.height if view.augmentation == "crops40" else None
+    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, of_copies_alone)
+    images: Images = base if copies.count == 1 else AugmentedImages(base, copies)
+    whole = None
+    if view.cropped_from and copies.count == 1:
+        top, left = (base.shape[1] - view.height) // 2, (base.shape[2] - view.width) // 2
+        whole, images = base, base[:, top : top + view.height, left : left + view.width]
     voted = directory / "votes.npy"
     votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
     labels = np.repeat(labels, copies.count)
-    return StagedData(images, labels, Split(*parts), galaxies, copies, votes)
+    return StagedData(images, labels, Split(*parts), galaxies, copies, votes, whole)
 
 
 def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:
