@@ -13,7 +13,7 @@ from datasets import demo
 from datasets.convert.cached import cached
 from datasets.convert.form import Asked
 from datasets.convert.opening import is_source
-from datasets.convert.recipes import RECIPES
+from datasets.convert.recipes import RECIPES, recipe_of
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
 from datasets.inspection import check_blank, twins
@@ -227,7 +227,7 @@ def load(
             grouped_by = [t_type] if view.by_t_type and t_type is not None else []
             sha256 = seen.sha256(native, *grouped_by)
     return Dataset(
-        name=known or (source_path or path).stem,
+        name=known or _name(source_path or path),
         images=images,
         labels=view.labels[chosen],
         class_names=view.class_names,
@@ -291,6 +291,12 @@ def _how_to_get(path: Path) -> str:
         if path.name == data.file.filename:
             return f"; --dataset {name} downloads it"
     return ""
+
+
+def _name(path: Path) -> str:
+    """The stem of a file or folder; of the public files of a recipe, that of what it makes."""
+    recipe = recipe_of(path)
+    return path.stem if recipe is None else Path(recipe.filename).stem
 
 
 def _as_path(name: str) -> Path:
