@@ -30,6 +30,7 @@ ABSENT: Mapping[str, Any] = {
     "split.by": "galaxy",
     "split.test_copies": "centre",
     "recipe.partial_batch": "keep",
+    "recipe.reduce_on_plateau.relative": False,
     "deterministic": False,
     "feed": "auto",
     "warmup_epochs": 0,
