@@ -3,7 +3,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,12 +48,50 @@ def parser() -> cli.Parser:
     )
     _add_asked(command)
     command.set_defaults(command=_convert)
+    text = "Say all that is wrong with a file of galaxies, or a source of another form."
+    command = commands.add_parser("check", help=text, description=text, epilog=_FORMS)
+    command.add_argument("source", type=Path, metavar="FILE", help="a file, or a source; see below")
+    _add_asked(command)
+    command.set_defaults(command=_check)
+    text = "Draw some galaxies of each class: a PNG, or in the terminal."
+    command = commands.add_parser("show", help=text, description=text)
+    command.add_argument(
+        "source", metavar="FILE", help="as --dataset: demo, galaxy10, galaxy10-decals, or a file"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE.png", help="default: the file's name, here"
+    )
+    command.add_argument("--text", action="store_true", help="in the terminal, in its colours")
+    command.add_argument("--per-class", type=cli.positive, default=8, metavar="N")
+    command.add_argument("--seed", type=cli.natural, default=0, metavar="N", help="draws which")
+    _add_asked(command, ("image_key", "label_key", "group_key", "skip_bad"))
+    command.set_defaults(command=_show)
+    text = "Draw a sheet of galaxies as a training with --augment sees them: a galaxy a row, an "
+    text += "epoch a column; at the left as validation and test see them."
+    command = commands.add_parser("augment", help=text, description=text)
+    command.add_argument("source", metavar="NAME|FILE", help="as --dataset of benchmarks.run")
+    command.add_argument("made", type=Path, metavar="OUT.png")
+    command.add_argument(
+        "--augment",
+        required=True,
+        metavar="FIELD=VALUE,...",
+        help="as of benchmarks.run, such as flip,rotation=180,shift=0.1,zoom=0.9:1.1",
+    )
+    command.add_argument("--galaxies", type=cli.positive, default=6, metavar="N")
+    command.add_argument("--epochs", type=cli.positive, default=8, metavar="N")
+    command.add_argument("--seed", type=cli.natural, default=0, metavar="N", help="of the run")
+    command.add_argument("--image-size", type=cli.positive, metavar="PIXELS")
+    command.set_defaults(command=_augment)
     return made
 
 
-def _add_asked(command: argparse.ArgumentParser) -> None:
-    """The options that say what a source means."""
-    add = command.add_argument
+def _add_asked(command: argparse.ArgumentParser, some: Collection[str] = ()) -> None:
+    """The options that say what a source means, or some of them."""
+
+    def add(name: str, *names: str, **settings: Any) -> None:
+        if not some or name[2:].replace("-", "_") in some:
+            command.add_argument(name, *names, **settings)
+
     add(
         "--image-key", "--images-key", default="", metavar="KEY", help="array or column of pictures"
     )
@@ -107,6 +145,27 @@ def _add_asked(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _augment(options: argparse.Namespace) -> None:
+    from datasets.drawn.sheet import sheet
+    from datasets.drawn.text import from_text
+
+    try:
+        settings = from_text(options.augment)
+    except ValueError as error:
+        raise ValueError(f"--augment: {error}") from error
+    print(
+        sheet(
+            options.source,
+            options.made,
+            settings,
+            galaxies=options.galaxies,
+            epochs=options.epochs,
+            seed=options.seed,
+            image_size=options.image_size,
+        )
+    )
+
+
 def _convert(options: argparse.Namespace) -> None:
     output = options.output or options.made
     if options.recipe is not None:
@@ -120,6 +179,44 @@ def _convert(options: argparse.Namespace) -> None:
     from datasets.convert.stream import convert_source
 
     print(convert_source(options.source, output, _asked(options)).words())
+
+
+def _check(options: argparse.Namespace) -> int:
+    from datasets.check import check
+
+    report = check(options.source, _asked(options))
+    print("\n".join(report.lines(str(options.source))))
+    return cli.BAD_INPUT if report.wrong else cli.OK
+
+
+def _show(options: argparse.Namespace) -> None:
+    from datasets import catalog, show
+    from results.names import beneath
+    from results.terminal import Terminal
+
+    load = partial(
+        catalog.load,
+        options.source,
+        image_key=options.image_key or "images",
+        label_key=options.label_key or "ans",
+        group_key=options.group_key or None,
+        skip_bad=options.skip_bad,
+    )
+    try:
+        data = load()
+    except ValueError as error:
+        if "use channels '0'" not in str(error):
+            raise
+        data = load(channels="0")
+    if not options.text:
+        output = options.output or beneath(Path(), data.name, ending=".png")
+        print(show.draw(data, output, options.per_class, options.seed))
+        return
+    terminal = Terminal(soft_wrap=True)
+    coloured = terminal.color_system is not None
+    shown = show.text(data, options.per_class, terminal.width, options.seed, coloured)
+    for line in shown:
+        terminal.print(line, soft_wrap=True)
 
 
 def _asked(options: argparse.Namespace) -> "Asked":

@@ -159,7 +159,7 @@ EPOCH_COLUMNS = _columns(
     ("cross_entropy", "double", "mean cross-entropy in nats"),
     ("accuracy", "double", "share of images classified as labelled"),
     ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),
-    ("learning_rate", "double", "learning rate of this epoch"),
+    ("learning_rate", "double", "learning rate of this epoch, of its last step where it changes"),
 )
 
 PREDICTION_COLUMNS = _columns(

@@ -29,6 +29,7 @@ ABSENT: Mapping[str, Any] = {
     "data.cropped_from": 0,
     "split.by": "galaxy",
     "split.test_copies": "centre",
+    "split.taken_from": "",
     "recipe.partial_batch": "keep",
     "recipe.reduce_on_plateau.relative": False,
     "deterministic": False,

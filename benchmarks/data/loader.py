@@ -11,7 +11,9 @@ import numpy as np
 
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
-from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
+from benchmarks.system import machine
+from datasets.batches import Epoch, Images, MaskSpec, epoch_order, order_sha256, split_into_batches
+from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 
@@ -20,7 +22,10 @@ SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be look
 
 @dataclass
 class Feed:
-    """The epochs of a run: batch order, and masks where the harness draws them."""
+    """The epochs of a run: batch order, pictures as drawn, and masks where the harness draws them.
+
+    drawing: what the recipe draws for each picture; None where it draws nothing.
+    """
 
     config: RunConfig
     network: Network
@@ -33,6 +38,11 @@ class Feed:
             if matched and self.network.dropout_shapes
             else None
         )
+        augment = self.config.recipe.augment
+        self.drawing = None
+        if augment is not None:
+            galaxies = self.data.index(np.arange(len(self.data.labels)))
+            self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads())
 
     def batches(self, number: int) -> list[np.ndarray]:
         """Rows of each batch of an epoch (from 1)."""
@@ -44,13 +54,26 @@ class Feed:
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch (from 1)."""
-        images, labels = self.data.images, self.data.labels
-        return Epoch(images, labels, self.batches(number), number, self.masks)
+        batches = self.batches(number)
+        return Epoch(self._images(number, batches), self.data.labels, batches, number, self.masks)
+
+    def _images(self, number: int, batches: list[np.ndarray]) -> Images:
+        """The pictures that an epoch is trained on."""
+        if self.drawing is None:
+            return self.data.images
+        whole = self.data.images if self.data.whole is None else self.data.whole
+        return DrawnImages(whole, self.drawing, number, batches)
+
+    def _threads(self) -> int:
+        """Threads that make pictures: as many as the run may use."""
+        usable = len(machine.usable_cpus())
+        return min(usable, self.config.threads or usable)
 
     def facts(self) -> dict[str, Any]:
         """Hashes of split, of the order of every epoch, and of the masks of the first step.
 
-        Of augmented copies also what they are and what the first batch was, byte by byte.
+        Of augmented copies also what they are and what the first batch was, byte by byte; of drawn
+        pictures what the first batch of the first and of the last epoch was.
         """
         numbers = range(1, self.config.recipe.epochs + 1)
         facts: dict[str, Any] = {
@@ -60,9 +83,12 @@ class Feed:
         if self.masks is not None:
             first = len(self.batches(1)[0])
             facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
-        if self.data.copies.count > 1:
+        if self.data.copies.count > 1 or self.drawing is not None:
             digest = hashlib.sha256(self.data.copies.sha256().encode())
-            digest.update(self.epoch(1)[0].images.tobytes())
+            looked_at = (1,) if self.drawing is None else sorted({1, max(numbers, default=1)})
+            for number in looked_at:
+                rows = self.batches(number)[0]
+                digest.update(self._images(number, [])[rows].tobytes())
             facts["augmentation_hash"] = digest.hexdigest()
         return facts
 

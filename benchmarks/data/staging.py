@@ -17,7 +17,8 @@ from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
-from datasets.splits import Split, of_copies, per_class_counts
+from datasets.drawn.settings import check_fits
+from datasets.splits import Split, crossing, of_copies, per_class_counts
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class StagedData:
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
     copies: what is made of each. votes: float32 (n, k), where the galaxies have votes, else None.
+    whole: where the recipe draws crops, the pictures that they are taken from, of which images are
+    the middle.
     """
 
     images: Images
@@ -42,6 +45,7 @@ class StagedData:
     galaxies: np.ndarray
     copies: Copies
     votes: np.ndarray | None = None
+    whole: Images | None = None
 
     def index(self, rows: np.ndarray) -> np.ndarray:
         """What `predictions.index` records of these rows: int64."""
@@ -54,7 +58,8 @@ class Galaxies:
     """What the parent knows of the staged data.
 
     class_counts: galaxies of each class. counts: images in train, validation and test, by the name
-    of the class. notes: sentences on what was made of the galaxies.
+    of the class. notes: sentences on what was made of the galaxies. left_out: what a conversion
+    left out, or "".
     """
 
     directory: Path
@@ -65,6 +70,7 @@ class Galaxies:
     counts: dict[str, tuple[int, ...]]
     source: str
     notes: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def load(suite: Suite) -> Dataset:
@@ -86,6 +92,8 @@ def load(suite: Suite) -> Dataset:
         label_key=suite.label_key,
         group_key=suite.group_key,
         label_map=suite.label_map,
+        split_from=suite.split_from,
+        skip_bad=suite.skip_bad,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -97,8 +105,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     """Split the data set and write it where the workers read it: each galaxy once.
 
     Raises:
-        ValueError: the fractions cannot be had of these classes, or the copies not of these
-            pictures.
+        ValueError: the fractions cannot be had of these classes, or the copies or what is drawn
+            not of these pictures.
         OSError: the scratch directory is full or cannot be written.
     """
     _, height, width, image_channels = dataset.images.shape
@@ -108,6 +116,10 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             "split_by: is 'copy', and there are no copies; use augmentation crops40 or dihedral, "
             "or a file with 'groups'"
         )
+    drawn_crop = 0
+    if suite.augment is not None:
+        drawn_crop = suite.augment.crop
+        check_fits(suite.augment, height, width)
     split = of_copies(
         dataset.labels,
         copies.count,
@@ -118,6 +130,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         seed=suite.split_seed,
         groups=dataset.groups,
         mixed=dataset.twins,
+        parts=dataset.parts,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
@@ -133,6 +146,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             f"{directory.parent}: {error.strerror or error}; set TMPDIR to a directory with room"
         ) from error
 
+    crop = copies.crop if copies.cropped else drawn_crop
     classes = len(dataset.class_names)
     per_part = split.counts(np.repeat(dataset.labels, copies.count), classes)
     counts = {
@@ -146,8 +160,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             sha256=dataset.sha256,
             labels=dataset.label_view,
             channels=dataset.channels,
-            height=copies.crop if copies.cropped else height,
-            width=copies.crop if copies.cropped else width,
+            height=crop or height,
+            width=crop or width,
             image_channels=image_channels,
             classes=classes,
             image_key=suite.image_key,
@@ -156,7 +170,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             twins=dataset.twins,
             fraction=suite.fraction,
             augmentation=suite.augmentation,
-            cropped_from=copies.side if copies.cropped else 0,
+            cropped_from=min(height, width) if crop else 0,
         ),
         sizes=SplitSizes(len(split.train), len(split.validation), len(split.test)),
         class_names=tuple(dataset.class_names),
@@ -164,6 +178,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         counts=counts,
         source=dataset.source,
         notes=_notes(dataset, suite, copies),
+        left_out=dataset.left_out,
     )
 
 
@@ -178,6 +193,18 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
         notes.append(
             f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
             f"test look at {tested}."
+        )
+    if dataset.parts is not None:
+        notes.append(f"The published split of '{suite.split_from}'.")
+        copies_apart = 0 if dataset.groups is None else crossing(dataset.groups, dataset.parts)
+        if copies_apart:
+            notes.append(
+                f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
+            )
+    if suite.augment is not None:
+        notes.append(
+            "Training pictures are drawn anew in each epoch (augment); validation and test look at "
+            + ("the middle of each picture." if suite.augment.crop else "the pictures themselves.")
         )
     if suite.split_by == "copy":
         notes.append(
@@ -205,13 +232,17 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
         np.load(directory / f"{name}.npy")
         for name in ("labels", "galaxies", "train", "validation", "test")
     )
-    crop = view.height if view.cropped_from else None
-    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, crop)
-    images = base if copies.count == 1 else AugmentedImages(base, copies)
+    of_copies_alone = view.height if view.augmentation == "crops40" else None
+    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, of_copies_alone)
+    images: Images = base if copies.count == 1 else AugmentedImages(base, copies)
+    whole = None
+    if view.cropped_from and copies.count == 1:
+        top, left = (base.shape[1] - view.height) // 2, (base.shape[2] - view.width) // 2
+        whole, images = base, base[:, top : top + view.height, left : left + view.width]
     voted = directory / "votes.npy"
     votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
     labels = np.repeat(labels, copies.count)
-    return StagedData(images, labels, Split(*parts), galaxies, copies, votes)
+    return StagedData(images, labels, Split(*parts), galaxies, copies, votes, whole)
 
 
 def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:

@@ -196,4 +196,4 @@ def _verdict(
 
 
 def _trained(session: Session) -> bool:
-    return any(name.startswith("losses through") for name in session.measured)
+    return any(name.startswith("weights after") for name in session.measured)

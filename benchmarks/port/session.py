@@ -172,6 +172,12 @@ class Session:
 
     def change(self, operation: Operation, constant: str, value: Any) -> bool:
         """Have B compute with A's constant from now on."""
+        zeros = self.normal_b.pads.get(operation.id)
+        if constant == "padding" and zeros:  # which stand ahead of it and stay
+            value = [
+                [v - z for v, z in zip(one, other, strict=True)]
+                for one, other in zip(value, zeros, strict=True)
+            ]
         words = {"operation": operation.id, "constant": constant, "value": value}
         return bool(self.b.ask("change", **words)[0])
 

@@ -103,6 +103,7 @@ def gradients(session: Session) -> Arrays:
         )
         if (decay_a or decay_b) and with_decay <= SAME:
             session.decay_moved = True
+            session.measured["gradients"] = with_decay
             session.notes.append(
                 "the decay stands in the loss of one program and in the optimizer of the other; "
                 f"with it the gradients are the same to {with_decay:.0e}, and the losses that are "
@@ -252,62 +253,82 @@ def _variances(session: Session, pair: Any, after_a: Arrays, after_b: Arrays) ->
 
 
 def optimizers(session: Session, given: Arrays) -> None:
-    """One step given the same gradients, then others; which constant is to blame."""
+    """Steps given the same gradients; which constant is to blame is shown by setting all others
+    alike, and by setting it alike as well."""
     a, b = session.listing_a.recipe, session.listing_b.recipe
     if not a.optimizer or not b.optimizer:
         if a.optimizer or b.optimizer:
             name = "A" if a.optimizer else "B"
             session.notes.append(f"only {name} has an optimizer; none was compared")
         return
+    _measure_decay(session)
+    if session.decay_moved:
+        for side, recipe in ((session.a, a), (session.b, b)):
+            if recipe.optimizer.pop("decay_form", None):
+                recipe.optimizer["weight_decay"] = 0.0
+                side.ask("change_optimizer", constant="weight_decay", value=0.0)
     sets = _gradient_sets(session, given)
     of_a = _updates(session, session.a, sets, session.loaded_a)
     mapped = [session.to_b(one) for one in sets]
+
+    def far() -> float:
+        return _far_steps(session, of_a, _updates(session, session.b, mapped, session.loaded_b))
+
+    def put(constant: str, value: Any) -> bool:
+        return bool(session.b.ask("change_optimizer", constant=constant, value=value)[0])
+
     of_b = _updates(session, session.b, mapped, session.loaded_b)
     effect = _far_steps(session, of_a, of_b)
     session.measured["optimizer's steps given the same gradients"] = effect
     found = list(unlike(a.optimizer, b.optimizer))
-    if session.decay_moved:
-        found = [one for one in found if one[0] not in ("weight_decay", "decay_form")]
-        session.notes.append("the optimizers were compared by their constants, as they take decay")
-        effect = 1.0 if found else 0.0
     if effect <= SAME:
         _without_effect(session, found)
         return
-    names = {name for name, _, _ in found}
-    if "kind" in names:
+    if any(name == "kind" for name, _, _ in found):
         found = [one for one in found if one[0] == "kind"]
     ratio = _norm(of_b[0]) / _norm(of_a[0]) if _norm(of_a[0]) else float("inf")
-    left_over = effect
+    first = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
+    settable = [c for c, x, _ in found if c != "kind" and x is not None and put(c, x)]
+    left = far() if settable else effect
     for constant, x, y in found:
-        shown = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
-        changed = constant != "kind" and session.b.ask(
-            "change_optimizer", constant=constant, value=x
-        )[0]
-        own = effect
-        if changed:
-            again = _updates(session, session.b, mapped, session.loaded_b)
-            own = _far_steps(session, of_a, again)
-            if own <= SAME:
-                more = f"with A's value the steps are the same to {own:.0e}"
-            else:
-                more = f"with A's value {own:.2g} is left of {left_over:.2g}"
-            shown = "; ".join(filter(None, [shown, more]))
-            own, left_over = max(left_over - own, 0.0) or left_over, own
-        session.differences.append(
-            _of_optimizer(session, constant, x, y, own if changed else left_over, shown)
-        )
+        own, told = left, f"{left:.2g} apart with all else set alike"
+        if constant in settable:
+            put(constant, y)
+            own = far()
+            put(constant, x)
+            told = f"by this alone the steps are {own:.2g} apart"
+            told += f"; with A's value {left:.0e}" if left <= SAME else f", else {left:.2g}"
+        shown = "; ".join(filter(None, [first, told]))
+        session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
     if not found:
+        told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
+        kinds = a.optimizer["kind"], b.optimizer["kind"]
         session.differences.append(
-            _of_optimizer(
-                session,
-                "what it computes",
-                a.optimizer["kind"],
-                b.optimizer["kind"],
-                effect,
-                f"given the same gradients the steps are {effect:.2g} apart, with constants alike",
-            )
+            _of_optimizer(session, "what it computes", *kinds, effect, told)
         )
-    session.measured["optimizer's steps with constants set alike"] = left_over
+
+
+def _measure_decay(session: Session) -> None:
+    """Whether Adam's decay is coupled, as it acts: without a gradient a decoupled one moves a weight
+    by a share of itself, a coupled one all weights by the learning rate."""
+    for side, listing, loaded in (
+        (session.a, session.listing_a, session.loaded_a),
+        (session.b, session.listing_b, session.loaded_b),
+    ):
+        optimizer = listing.recipe.optimizer
+        if optimizer["kind"] != "adam" or not optimizer.get("weight_decay"):
+            continue
+        kernels = {
+            k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed
+        }
+        zeros = {k: np.zeros_like(v) for k, v in loaded.items() if k not in listing.fixed}
+        (after,) = session.steps(side, [zeros])
+        moved = np.concatenate([(after[k] - v).ravel() for k, v in kernels.items()])
+        value = np.concatenate([v.ravel() for v in kernels.values()])
+        big = np.abs(value) > 1e-3
+        share = moved[big] / value[big]
+        decoupled = bool(np.ptp(share) <= 1e-6 * abs(share).max())
+        optimizer["decay_form"] = "decoupled" if decoupled else "coupled"
 
 
 def _gradient_sets(session: Session, given: Arrays) -> list[Arrays]:
@@ -406,7 +427,8 @@ def steps(session: Session, count: int) -> None:
         for w in session.weights
         if w.a in last_a and w.a not in fixed and w.a not in session.tiny and w.b in last_b
     ]
-    session.measured[f"losses through {count} steps"] = max(far)
+    if not session.decay_moved:  # one of the two reports the decay as loss
+        session.measured[f"losses through {count} steps"] = max(far)
     session.measured[f"weights after {count} steps"] = max(weights, default=0.0)
     if first is not None and not known and not session.decay_moved:
         session.differences.append(

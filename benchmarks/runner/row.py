@@ -88,6 +88,8 @@ def run_row(
         **best_epochs(outcome.epochs),
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
+    if galaxies.left_out:
+        row["extra"]["galaxies_left_out"] = galaxies.left_out
     if (checked := session.parity.of(config)) is not None:
         row["parity_checked"] = checked.passed
     if config.device == "cpu":  # frameworks say no more than "cpu"

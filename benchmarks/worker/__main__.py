@@ -90,7 +90,8 @@ def run(
         backend = backend_class(network, config.recipe, config.runtime(), initial)
         backend.synchronize()
     with clock.measure("stage", backend):
-        if isinstance(data.images, np.ndarray):  # a view is streamed
+        is_drawn = config.recipe.augment is not None
+        if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
             backend.stage(data.images, data.labels)
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
@@ -110,7 +111,9 @@ def run(
     training.run()
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
-    if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
+    if waited is None and is_drawn:
+        waited = training.drawn_wait_seconds
+    if waited is not None and resume.state is None:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None
     if len(data.split.test):

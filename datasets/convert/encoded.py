@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 22
 _GREY = ("1", "L", "LA", "La", "I", "F")  # and I;16 in its byte orders
 # The row, its name, and what opens its bytes; None where there are none.
 Contents = Callable[[], Iterator[tuple[int, str, Callable[[], IO[bytes]] | None]]]

@@ -12,6 +12,8 @@ from datasets import advice
 from datasets.convert.bad import NOT_FINITE, Bad
 from datasets.convert.fitting import Fit
 
+_PIECE_BYTES = 1 << 22  # converted at once: what is computed on the way is larger
+
 
 class Array(Protocol):
     """An array in a file, read block by block."""
@@ -128,12 +130,13 @@ class ArrayPictures:
         assert self._layout is not None
         for start, block in self._values():
             kept = np.flatnonzero(wanted[start : start + len(block)])
-            if not len(kept):
-                continue
-            values = block if len(kept) == len(block) else block[kept]
-            if self._conversion is not None:
-                values = self._conversion.apply(values)
-            yield start + kept, self._fit.of_array(self._layout.apply(values))
+            rows = max(1, _PIECE_BYTES // max(1, block[:1].nbytes))
+            for first in range(0, len(kept), rows):
+                piece = kept[first : first + rows]
+                values = block[piece]
+                if self._conversion is not None:
+                    values = self._conversion.apply(values)
+                yield start + piece, self._fit.of_array(self._layout.apply(values))
 
     def _values(self) -> Iterator[tuple[int, np.ndarray]]:
         first = 0

@@ -149,11 +149,10 @@ class _Growing:
 
     def add(self, block: np.ndarray) -> None:
         """More pictures, uint8 (k, height, width, channels)."""
-        self._waiting.append(block.copy())
-        held = np.concatenate(self._waiting)
+        held = np.concatenate([*self._waiting, block]) if self._waiting else block
         whole = len(held) // self._size * self._size
         self._put(held[:whole])
-        self._waiting = [held[whole:]]
+        self._waiting = [held[whole:].copy()] if whole < len(held) else []
 
     def close(self) -> None:
         """Write what is left, and forget the rows that never came."""

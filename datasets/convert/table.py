@@ -49,6 +49,12 @@ def of_table(
     columns = found.columns
     if not len(found):
         raise ValueError(f"{where}: has no row below the names of its columns")
+    known = _index(pictures)
+    if named := [column for column in columns if _plain(column) in known]:
+        raise ValueError(
+            f"{where}: its first line has a picture, '{named[0]}', where the names of the columns "
+            "are to stand; write a first line, as in name,label"
+        )
     key = _of_names(columns, pictures, asked, where)
     lines, names = _joined(columns[key], pictures, bad)
     if not lines:

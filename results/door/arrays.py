@@ -14,7 +14,7 @@ import numpy as np
 
 from results.door.refusal import reading, regular
 
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 22
 _TURNED = 1 << 30  # bytes of an array by columns, which is read whole
 _DEFLATE = 1032  # times its size at the most is what deflate unpacks to (zlib's technical details)
 

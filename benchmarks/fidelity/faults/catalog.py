@@ -207,6 +207,14 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
         False,
     ),
     ("one_copy_of_each", "augmented copies all the same", "R5d", _WEIGHTED, False),
+    (
+        "drawn_once",
+        "every epoch's pictures as drawn in the first",
+        "R5d",
+        ("normed-life-rmsprop-",),
+        False,
+    ),
+    ("not_drawn", "pictures trained on as they are", "R5d", ("normed-life-adagrad-",), False),
     ("own_masks_again", "dropout seeded anew for every call", "R4", ("masked-own-",), False),
     (
         "class_weights_lost_with_norm",

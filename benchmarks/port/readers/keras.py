@@ -361,8 +361,10 @@ def _canonical(value: np.ndarray, depthwise: bool) -> np.ndarray:
 
 def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
     before, layer.padding = layer.padding, "valid"
+    cuts = [slice(max(0, -one), n - max(0, -other)) for (one, other), n in zip(padding, x.shape[1:3], strict=True)]
+    zeros = [[max(0, n) for n in pair] for pair in padding]
     try:
-        return layer(ops.pad(x, [[0, 0], *padding, [0, 0]]), **named)
+        return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
     finally:
         layer.padding = before
 

@@ -113,9 +113,10 @@ class Training:
             return found
         how, optimizer = CALLS.of(self.optimizer), self.optimizer
         config = optimizer.get_config()
-        name = type(optimizer).__name__
-        own = type(optimizer).__module__.startswith("keras")
-        kind = _KINDS.get(name, f"unread:{name}") if own else f"unread:{name}"
+        name = next(  # of the user's own class its nearest one of Keras
+            c.__name__ for c in type(optimizer).__mro__ if c.__module__.startswith("keras")
+        )
+        kind = _KINDS.get(name, f"unread:{type(optimizer).__name__}")
         constants: dict[str, Any] = {"kind": kind}
         constants |= {ours: config[theirs] for theirs, ours in _CONSTANTS.items() if theirs in config}
         if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):

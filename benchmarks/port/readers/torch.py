@@ -19,6 +19,7 @@ from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unkn
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import torch_calls as calls
 from benchmarks.port.readers.calls import CALLS, Made
+from benchmarks.port.readers.meaning import Meaning
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
 from benchmarks.port.readers.torch_change import changed
 from benchmarks.port.readers.torch_recipe import Training
@@ -104,7 +105,7 @@ class _Watch(TorchFunctionMode):
             meaning = calls.MEANINGS[name](shapes, [axes for _, axes in before], outs[0])
         if meaning is None or meaning.axes is None:
             one = before[0][1] if sizes[0] == tuple(outs[0].shape) else unknown(outs[0].shape)
-            meaning = calls.Meaning(f"unread:{name}", one)
+            meaning = Meaning(f"unread:{name}", one)
         meaning.constants |= getattr(module, "constants_of_port", {}).get(meaning.kind, {})
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
@@ -133,7 +134,7 @@ class _Watch(TorchFunctionMode):
         own = {"out_channels": "filters", "out_features": "units", "kernel_size": "kernel"}
         return [*stated, *(own[s] for s in stated if s in own)]
 
-    def _weights(self, meaning: calls.Meaning) -> dict[str, str]:
+    def _weights(self, meaning: Meaning) -> dict[str, str]:
         found = {}
         for role, (tensor, axes) in meaning.parameters.items():
             if tensor is None:

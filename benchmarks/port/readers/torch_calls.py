@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.port.axes import Axes, Axis, labelled, reshaped, unknown
+from benchmarks.port.readers.meaning import Meaning
 
 _POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 # Names of the arguments by place, of those functions whose arguments matter.
@@ -85,19 +85,6 @@ QUESTIONS = {
     *("requires_grad_", "__repr__", "__hash__", "retain_grad", "__format__", "get_device", "register_hook"),
     *("is_complex", "element_size", "untyped_storage", "data_ptr", "is_same_size", "has_names"),
 }
-
-
-@dataclass
-class Meaning:
-    """kind and constants of an operation, the axes of its output, and its weights by role.
-
-    parameters: role to (tensor, axes); the axes say how the tensor is turned to canonical order.
-    """
-
-    kind: str
-    axes: Axes | None
-    constants: dict[str, Any] = field(default_factory=dict)
-    parameters: dict[str, tuple[Tensor | None, Axes]] = field(default_factory=dict)
 
 
 def name_of(resolved: str) -> str:

@@ -14,7 +14,7 @@ from benchmarks.port.readers.torch_calls import FUNCTIONS
 def _padded(name: str) -> Callable[[dict[str, Any], Any], None]:
     def change(b: dict[str, Any], value: Any) -> None:
         (top, bottom), (left, right) = value
-        if top == bottom and left == right:
+        if top == bottom >= 0 and left == right >= 0:
             b["padding"] = (top, left)
             return
         fill = float("-inf") if name == "max_pool" else 0.0

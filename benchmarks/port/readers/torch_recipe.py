@@ -190,7 +190,7 @@ class Training:
 
     def _constants(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         group = optimizer.param_groups[0]
-        kind = next((name for one, name in _KINDS.items() if type(optimizer) is one), "")
+        kind = next((name for one, name in _KINDS.items() if isinstance(optimizer, one)), "")
         decoupled = bool(group.get("decoupled_weight_decay", False))
         if isinstance(optimizer, torch.optim.AdamW):
             kind, decoupled = "adam", True
