@@ -31,6 +31,7 @@ ABSENT: Mapping[str, Any] = {
     "split.test_copies": "centre",
     "split.taken_from": "",
     "recipe.partial_batch": "keep",
+    "recipe.reduce_on_plateau.relative": False,
     "deterministic": False,
     "feed": "auto",
     "warmup_epochs": 0,

@@ -100,7 +100,7 @@ _OPTIONS = {
         "patience=4,min_delta=1e-4,restore_best=true",
         "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
         "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
-        "min_learning_rate",
+        "min_learning_rate relative (min_delta is a share of the best, as PyTorch's threshold)",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
         "(default the first); none takes away what a suite says, here and in the three above",
         "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
