@@ -84,9 +84,9 @@ def compare(
         training.optimizers(session, first)
 
     stages: list[Callable[[], None]] = [
+        lambda: start.pictures(session),
         outputs_now,
         lambda: start.own_weights(session, *own, options.given_weights),
-        lambda: start.pictures(session),
         lambda: start.bare_call(session, options.seen == "outputs"),
         lambda: training.losses(session),
         gradients_now,
@@ -137,6 +137,11 @@ _ORDER = {
 }
 
 
+def _rank(one: Difference) -> tuple[int, float]:
+    """By stage, then by effect; initial kernels stay ahead of biases."""
+    return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
+
+
 def _found(
     session: Session,
     rows: list[Row],
@@ -147,7 +152,7 @@ def _found(
     real = [d for d in session.differences if d.effect > SAME]
     without = [d for d in session.differences if d.effect <= SAME]
     first = min(real, key=lambda d: _ORDER[d.stage], default=None)
-    ranked = sorted(real, key=lambda d: (_ORDER[d.stage], -min(d.effect, 1e9)))
+    ranked = sorted(real, key=_rank)
     status, verdict = _verdict(session, ranked, first, stopped, options)
     return Found(
         status=status,

@@ -91,7 +91,11 @@ class Training:
         """The optimizer without any state."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
-        made = type(self.optimizer).from_config({**self.optimizer.get_config(), **self.changes})
+        config = self.optimizer.get_config()
+        schedule = self.optimizer._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            config["learning_rate"] = float(schedule(0))  # rates by step are compared apart
+        made = type(self.optimizer).from_config({**config, **self.changes})
         for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
             if hasattr(self.optimizer, name):
                 setattr(made, name, getattr(self.optimizer, name))

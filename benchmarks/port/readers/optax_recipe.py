@@ -168,6 +168,7 @@ class Training:
         if schedule is not None:
             found.rates = {n: float(schedule(n)) for n in PROBED}
             constants["learning_rate"] = found.rates[0]
+            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
         kinds = {"momentum": 0.0, "nesterov": False}
         if constants["kind"] == "rmsprop":
             constants.pop("nesterov", None)
