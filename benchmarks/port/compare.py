@@ -56,9 +56,7 @@ class Found(msgspec.Struct, kw_only=True):
     listings: tuple[Listing, Listing]
 
 
-def compare(
-    sides: tuple[Side, Side], sources: tuple[Source, Source], options: Options
-) -> Found:
+def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: Options) -> Found:
     """Read both programs and compare them.
 
     Raises:
@@ -80,7 +78,9 @@ def compare(
             given.update(training.gradients(session))
 
     def optimizers_now() -> None:
-        first = given or {k: v * 0.01 for k, v in session.loaded_a.items() if k not in listings[0].fixed}
+        first = given or {
+            k: v * 0.01 for k, v in session.loaded_a.items() if k not in listings[0].fixed
+        }
         training.optimizers(session, first)
 
     stages: list[Callable[[], None]] = [
@@ -183,7 +183,10 @@ def _verdict(
         if _ORDER[main.stage] > early[1]:
             compared = [session.measured[k] for k in ("outputs", "outputs in training mode")]
             if max(compared) <= SAME:
-                return DIFFERENT, f"equal in their outputs to {max(compared):.0e}, but for {main}{more}"
+                return (
+                    DIFFERENT,
+                    f"equal in their outputs to {max(compared):.0e}, but for {main}{more}",
+                )
         return DIFFERENT, f"differ first in {main}{more}"
     if stopped:
         return UNKNOWN, f"could not be told: {stopped.splitlines()[0]}"

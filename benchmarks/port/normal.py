@@ -44,7 +44,9 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
         scaled_ahead: leave out a scale of the pictures, which was compared with the other
             program's preprocessing.
     """
-    by_id = {one.id: msgspec.convert(msgspec.to_builtins(one), Operation) for one in listing.operations}
+    by_id = {
+        one.id: msgspec.convert(msgspec.to_builtins(one), Operation) for one in listing.operations
+    }
     output, folded = listing.output, ""
     last = by_id.get(output)
     takes = str(listing.recipe.loss.get("takes", ""))

@@ -56,7 +56,9 @@ class Session:
             made = self.draw.random((self.batch, *self.listing_a.input))
             return made, made
         raw = self.draw.integers(0, 256, (self.batch, *self.listing_a.input), np.uint8)
-        both = [side.ask("preprocess", {"pictures": raw})[1]["pictures"] for side in (self.a, self.b)]
+        both = [
+            side.ask("preprocess", {"pictures": raw})[1]["pictures"] for side in (self.a, self.b)
+        ]
         return both[0], both[1]
 
     def take_own_pictures(self) -> None:

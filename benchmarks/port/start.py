@@ -56,7 +56,9 @@ def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> No
         _carried(session, of_a, of_b, equal)
         return
     if given:
-        session.notes.append("weights are loaded, as --given-weights says; the first were not compared")
+        session.notes.append(
+            "weights are loaded, as --given-weights says; the first were not compared"
+        )
         return
     for role, word in (("kernel", "kernels"), ("bias", "biases")):
         _drawn(session, of_a, of_b, role, word)
@@ -106,13 +108,16 @@ def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -
         smallest = min(spread_x, spread_y)
         # the standard error of a spread is 1 / sqrt(2 n) at most, of a normal distribution
         apart_by = float("inf") if not smallest else largest / smallest - 1
-        forms = [float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))]
+        forms = [
+            float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))
+        ]
         other_form = len(x) >= 500 and (forms[0] < 1.8) != (forms[1] < 1.8)
         if apart_by <= 6 / (2 * max(1, len(x))) ** 0.5 and not other_form:
             continue
         told = [_told(v, f) for v, f in zip((spread_x, spread_y), forms, strict=True)]
         initial = [
-            (p.constants.get(f"{role}_initializer", "") if p else "") for p in (one.pair.a, one.pair.b)
+            (p.constants.get(f"{role}_initializer", "") if p else "")
+            for p in (one.pair.a, one.pair.b)
         ]
         session.differences.append(
             Difference(
@@ -174,14 +179,16 @@ def schedules(session: Session) -> None:
     of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
     if not (of_a or of_b):
         return
-    session.notes.append("steps were taken at the first rate of a schedule; the rates by step apart")
+    session.notes.append(
+        "steps were taken at the first rate of a schedule; the rates by step apart"
+    )
     start = [
         float(one.recipe.optimizer.get("learning_rate", 0.0))
         for one in (session.listing_a, session.listing_b)
     ]
     for step in sorted({*of_a, *of_b}):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
-        if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
+        if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
             continue
         session.differences.append(
             Difference(
@@ -207,8 +214,10 @@ def reported(session: Session) -> None:
         return
     mean, plain = float(np.average(losses, weights=sizes)), float(losses.mean())
     told = [
-        "each batch counts as one" if abs(s["loss"] - plain) < 1e-9
-        else "each picture counts as one" if abs(s["loss"] - mean) < 1e-9
+        "each batch counts as one"
+        if abs(s["loss"] - plain) < 1e-9
+        else "each picture counts as one"
+        if abs(s["loss"] - mean) < 1e-9
         else f"{s['loss']:.6g} of 1, 2 and 7"
         for s in (said_a, said_b)
     ]

@@ -38,13 +38,17 @@ def losses(session: Session) -> None:
         session.measured[f"loss {name}".strip()] = effect
         if effect <= SAME:
             continue
-        constants = [u for u in unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b))]
+        constants = [
+            u for u in unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b))
+        ]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
         measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
         if not constants:
             constants = [("value" if not name else "value far from zero", loss_a, loss_b)]
             if name and any(abs(v - 16.118) < 0.01 for v in (loss_a, loss_b)):
-                measured += "; -log(1e-7) is 16.118: probabilities are clipped ahead of the logarithm"
+                measured += (
+                    "; -log(1e-7) is 16.118: probabilities are clipped ahead of the logarithm"
+                )
         for constant, x, y in constants:
             session.differences.append(
                 Difference(
@@ -321,9 +325,7 @@ def optimizers(session: Session, given: Arrays) -> None:
     if not found:
         told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
         kinds = a.optimizer["kind"], b.optimizer["kind"]
-        session.differences.append(
-            _of_optimizer(session, "what it computes", *kinds, effect, told)
-        )
+        session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
 
 
 # What makes two forms of an optimizer the same: without an epsilon its place does not matter.
@@ -367,9 +369,7 @@ def _measure_decay(session: Session) -> None:
         optimizer = listing.recipe.optimizer
         if optimizer["kind"] != "adam" or not optimizer.get("weight_decay"):
             continue
-        kernels = {
-            k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed
-        }
+        kernels = {k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed}
         zeros = {k: np.zeros_like(v) for k, v in loaded.items() if k not in listing.fixed}
         (after,) = session.steps(side, [zeros])
         moved = np.concatenate([(after[k] - v).ravel() for k, v in kernels.items()])
@@ -384,7 +384,12 @@ def _gradient_sets(session: Session, given: Arrays) -> list[Arrays]:
     """The gradients of a batch, smaller ones, larger ones, and the first again."""
     carried = {w.a for w in session.weights if w.a in given}
     first = {k: v for k, v in given.items() if k in carried}
-    return [first, {k: v * 0.3 for k, v in first.items()}, {k: v * -30.0 for k, v in first.items()}, first]
+    return [
+        first,
+        {k: v * 0.3 for k, v in first.items()},
+        {k: v * -30.0 for k, v in first.items()},
+        first,
+    ]
 
 
 def _updates(session: Session, side: Any, sets: list[Arrays], start: Arrays) -> list[Arrays]:
@@ -426,7 +431,9 @@ def _of_optimizer(
         ("A", session.listing_a, y, a.optimizer_where),
     ):
         kind = str(listing.recipe.optimizer["kind"])
-        line = lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
+        line = (
+            lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
+        )
         if line:
             align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))
     return Difference(
