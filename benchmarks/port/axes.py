@@ -25,7 +25,9 @@ class Axis:
     @property
     def size(self) -> int:
         """The number of its positions."""
-        return sum(p.size for p in self.parts) if self.parts else math.prod(n for _, n in self.atoms)
+        return (
+            sum(p.size for p in self.parts) if self.parts else math.prod(n for _, n in self.atoms)
+        )
 
     @property
     def label(self) -> str:

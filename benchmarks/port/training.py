@@ -38,13 +38,17 @@ def losses(session: Session) -> None:
         session.measured[f"loss {name}".strip()] = effect
         if effect <= SAME:
             continue
-        constants = [u for u in unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b))]
+        constants = [
+            u for u in unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b))
+        ]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
         measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
         if not constants:
             constants = [("value" if not name else "value far from zero", loss_a, loss_b)]
             if name and any(abs(v - 16.118) < 0.01 for v in (loss_a, loss_b)):
-                measured += "; -log(1e-7) is 16.118: probabilities are clipped ahead of the logarithm"
+                measured += (
+                    "; -log(1e-7) is 16.118: probabilities are clipped ahead of the logarithm"
+                )
         for constant, x, y in constants:
             session.differences.append(
                 Difference(
@@ -85,7 +89,10 @@ def gradients(session: Session) -> Arrays:
     worst = max(far.values(), default=0.0)
     session.measured["gradients"] = worst
     alike = session.measured["outputs in training mode"] <= SAME
-    explained = any(d.stage in ("loss",) and d.effect > SAME for d in session.differences)
+    explained = any(
+        d.stage == "loss" and d.effect > SAME and "regularizer" not in d.constant
+        for d in session.differences
+    )
     if worst > SAME and alike and not explained:
         decay_a, decay_b = (
             s.recipe.optimizer.get("weight_decay", 0.0)
@@ -263,10 +270,23 @@ def optimizers(session: Session, given: Arrays) -> None:
         return
     _measure_decay(session)
     if session.decay_moved:
-        for side, recipe in ((session.a, a), (session.b, b)):
-            if recipe.optimizer.pop("decay_form", None):
-                recipe.optimizer["weight_decay"] = 0.0
-                side.ask("change_optimizer", constant="weight_decay", value=0.0)
+        moved = [
+            (side, recipe.optimizer["weight_decay"])
+            for side, recipe in ((session.a, a), (session.b, b))
+            if recipe.optimizer.pop("decay_form", None)
+        ]
+        for recipe in (a, b):
+            recipe.optimizer["weight_decay"] = 0.0
+        for side, _ in moved:
+            side.ask("change_optimizer", constant="weight_decay", value=0.0)
+        try:
+            session.decay_moved = False
+            optimizers(session, given)
+        finally:
+            session.decay_moved = True
+            for side, value in moved:
+                side.ask("change_optimizer", constant="weight_decay", value=value)
+        return
     sets = _gradient_sets(session, given)
     of_a = _updates(session, session.a, sets, session.loaded_a)
     mapped = [session.to_b(one) for one in sets]
@@ -292,6 +312,8 @@ def optimizers(session: Session, given: Arrays) -> None:
     left = far() if settable else effect
     for constant, x, y in found:
         own, told = left, f"{left:.2g} apart with all else set alike"
+        if constant in _NEUTRAL and left > SAME:
+            own = _share(session, constant, left, sets, mapped)
         if constant in settable:
             put(constant, y)
             own = far()
@@ -303,9 +325,38 @@ def optimizers(session: Session, given: Arrays) -> None:
     if not found:
         told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
         kinds = a.optimizer["kind"], b.optimizer["kind"]
-        session.differences.append(
-            _of_optimizer(session, "what it computes", *kinds, effect, told)
-        )
+        session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
+
+
+# What makes two forms of an optimizer the same: without an epsilon its place does not matter.
+_NEUTRAL = {
+    "epsilon_form": ("epsilon", 1e-30),
+    "epsilon_in_root": ("epsilon", 1e-30),
+    "decay_form": ("weight_decay", 0.0),
+    "velocity_form": ("momentum", 0.0),
+}
+
+
+def _share(
+    session: Session, constant: str, left: float, sets: list[Arrays], mapped: list[Arrays]
+) -> float:
+    """How much of what is left goes away where the constant cannot matter."""
+    name, value = _NEUTRAL[constant]
+    a, b = session.listing_a.recipe.optimizer, session.listing_b.recipe.optimizer
+    both = [
+        side.ask("change_optimizer", constant=name, value=value)[0]
+        for side in (session.a, session.b)
+    ]
+    if not all(both):
+        return left
+    now = _far_steps(
+        session,
+        _updates(session, session.a, sets, session.loaded_a),
+        _updates(session, session.b, mapped, session.loaded_b),
+    )
+    for side in (session.a, session.b):  # B has A's value where they differ
+        side.ask("change_optimizer", constant=name, value=a.get(name, b.get(name)))
+    return max(left - now, 0.0) if now < left else 0.0
 
 
 def _measure_decay(session: Session) -> None:
@@ -318,9 +369,7 @@ def _measure_decay(session: Session) -> None:
         optimizer = listing.recipe.optimizer
         if optimizer["kind"] != "adam" or not optimizer.get("weight_decay"):
             continue
-        kernels = {
-            k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed
-        }
+        kernels = {k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed}
         zeros = {k: np.zeros_like(v) for k, v in loaded.items() if k not in listing.fixed}
         (after,) = session.steps(side, [zeros])
         moved = np.concatenate([(after[k] - v).ravel() for k, v in kernels.items()])
@@ -335,7 +384,12 @@ def _gradient_sets(session: Session, given: Arrays) -> list[Arrays]:
     """The gradients of a batch, smaller ones, larger ones, and the first again."""
     carried = {w.a for w in session.weights if w.a in given}
     first = {k: v for k, v in given.items() if k in carried}
-    return [first, {k: v * 0.3 for k, v in first.items()}, {k: v * -30.0 for k, v in first.items()}, first]
+    return [
+        first,
+        {k: v * 0.3 for k, v in first.items()},
+        {k: v * -30.0 for k, v in first.items()},
+        first,
+    ]
 
 
 def _updates(session: Session, side: Any, sets: list[Arrays], start: Arrays) -> list[Arrays]:
@@ -377,7 +431,9 @@ def _of_optimizer(
         ("A", session.listing_a, y, a.optimizer_where),
     ):
         kind = str(listing.recipe.optimizer["kind"])
-        line = lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
+        line = (
+            lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
+        )
         if line:
             align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))
     return Difference(
@@ -410,11 +466,12 @@ def steps(session: Session, count: int) -> None:
     if not count or not all(r.optimizer and r.loss for r in recipes):
         return
     shape = (min(count, 4), session.batch)
-    pictures = session.draw.random((*shape, *session.listing_a.input))
+    batches = [session.picture_pair() for _ in range(shape[0])]
+    for_a, for_b = (np.stack([pair[place] for pair in batches]) for place in (0, 1))
     labels = session.draw.integers(0, int(session.labels.max()) + 1, shape)
     masks = [session.masks() for _ in range(count)]
-    of_a, last_a = session.train(session.a, pictures, labels, [m[0] for m in masks])
-    of_b, last_b = session.train(session.b, pictures, labels, [m[1] for m in masks])
+    of_a, last_a = session.train(session.a, for_a, labels, [m[0] for m in masks])
+    of_b, last_b = session.train(session.b, for_b, labels, [m[1] for m in masks])
     known = any(
         d.effect > SAME and d.stage not in ("running statistics", "own weights", "a bare call")
         for d in session.differences

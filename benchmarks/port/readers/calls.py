@@ -44,7 +44,9 @@ class Calls:
         if id(made) in self._made and self._made[id(made)].where:
             return
         try:
-            self.put(made, [*inspect.signature(initialiser).bind_partial(*args, **kwargs).arguments])
+            self.put(
+                made, [*inspect.signature(initialiser).bind_partial(*args, **kwargs).arguments]
+            )
         except (TypeError, ValueError):  # the call fails by itself, with its own words
             self.put(made, list(kwargs))
 

@@ -196,7 +196,13 @@ class _Run:
         return x * (jnp.asarray(uniforms) >= layer.rate) / (1 - layer.rate)
 
     def _record(
-        self, name: str, layer: Any, meaning: Meaning, out: Any, inputs: list[Any], stated: list[str]
+        self,
+        name: str,
+        layer: Any,
+        meaning: Meaning,
+        out: Any,
+        inputs: list[Any],
+        stated: list[str],
     ) -> Any:
         number = str(len(self.operations))
         outs = list(out) if isinstance(out, list | tuple) else [out]
@@ -311,7 +317,9 @@ class FlaxProgram(Program):
         return run, out
 
     def weights(self) -> Arrays:
-        return {k: _canonical(np.array(self.variables[k].value), a) for k, a in self.layouts.items()}
+        return {
+            k: _canonical(np.array(self.variables[k].value), a) for k, a in self.layouts.items()
+        }
 
     def load(self, weights: Arrays) -> None:
         for key, value in weights.items():
@@ -358,9 +366,7 @@ class FlaxProgram(Program):
         loss, found = self._slope(pictures, labels, how)
         fixed = {key: self.weights()[key] for key in self.listing.fixed}
         self._back(kept)
-        mine = {
-            k: _canonical(np.array(found[k]), a) for k, a in self.layouts.items() if k in found
-        }
+        mine = {k: _canonical(np.array(found[k]), a) for k, a in self.layouts.items() if k in found}
         return Gradients(loss, 0.0, mine, fixed)
 
     def loss_on(

@@ -23,7 +23,9 @@ def two(value: Any) -> list[int]:
     return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
-def zeros(padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]) -> Any:
+def zeros(
+    padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]
+) -> Any:
     """Zeros before and after rows and columns, of any form of padding."""
     if padding == "VALID":
         return [[0, 0], [0, 0]]
@@ -68,7 +70,10 @@ def linear(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     constants = {"units": units, "bias": layer.bias is not None}
     made = (*axes[:-1], Axis((("C", units),)))
     return Meaning(
-        "dense", made, constants, {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(units))}
+        "dense",
+        made,
+        constants,
+        {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(units))},
     )
 
 
@@ -116,7 +121,9 @@ def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     over = tuple(d % len(given) for d in layer.broadcast_dims)
     if over not in ((), (1, 2)):
         return Meaning("unread:Dropout with broadcast_dims", axes)
-    return Meaning("dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"})
+    return Meaning(
+        "dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"}
+    )
 
 
 LAYERS: dict[str, Callable[[Any, Axes, Sequence[int], Any], Meaning]] = {
@@ -174,7 +181,9 @@ def _transpose(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: A
 def _over(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
         over = b.get("axis")
-        over = [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
+        over = (
+            [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
+        )
         places = {a % len(given) for a in over}
         kept = bool(b.get("keepdims"))
         left = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
 from typing import Any
 
@@ -26,12 +27,16 @@ def prepare() -> None:
     keras.config.set_dtype_policy("float64")
     keras.utils.set_random_seed(0)
     from keras.src import backend
+    from keras.src.backend.common import dtypes
     from keras.src.ops.operation import Operation as Made
 
-    for module in (ops, keras.src.ops, keras.src.ops.core, backend, backend.core):
+    engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
+    for module in (ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core):
         original = getattr(module, "cast", None)
         if original is not None:
             module.cast = _exact(original)
+    # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
 
 
@@ -101,7 +106,11 @@ class KerasProgram(Program):
     def run(self, pictures: Any, how: Pass) -> tuple[_Run, Any]:
         """A batch through the graph; gives what was seen and the output."""
         run = _Run(how)
-        x = ops.convert_to_tensor(pictures, "float64") if isinstance(pictures, np.ndarray) else pictures
+        x = (
+            ops.convert_to_tensor(pictures, "float64")
+            if isinstance(pictures, np.ndarray)
+            else pictures
+        )
         run.keep(x, PICTURES)
         out = self._graph(self.model, [x], run)
         if len(out) != 1:
@@ -226,9 +235,7 @@ class KerasProgram(Program):
         dropout = type(layer).__name__ in ("Dropout", "SpatialDropout2D")
 
         def call(swapped: dict[int, Any]) -> Any:
-            given, named = keras.tree.map_structure(
-                lambda x: swapped.get(id(x), x), (args, kwargs)
-            )
+            given, named = keras.tree.map_structure(lambda x: swapped.get(id(x), x), (args, kwargs))
             if dropout:
                 return self._dropped(layer, given[0], how, number)
             if getattr(layer, "_call_has_training_arg", False):
@@ -361,7 +368,10 @@ def _canonical(value: np.ndarray, depthwise: bool) -> np.ndarray:
 
 def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
     before, layer.padding = layer.padding, "valid"
-    cuts = [slice(max(0, -one), n - max(0, -other)) for (one, other), n in zip(padding, x.shape[1:3], strict=True)]
+    cuts = [
+        slice(max(0, -one), n - max(0, -other))
+        for (one, other), n in zip(padding, x.shape[1:3], strict=True)
+    ]
     zeros = [[max(0, n) for n in pair] for pair in padding]
     try:
         return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
@@ -413,5 +423,3 @@ class _Kept:
     def __exit__(self, *_: object) -> None:
         for variable, value in zip(self.model.variables, self.values, strict=True):
             variable.assign(value)
-
-

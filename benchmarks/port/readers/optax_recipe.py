@@ -110,7 +110,9 @@ class Training:
             made = _MADE.get(id(one))
             if made is None:
                 return [_Made("", None, {})]
-            return [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
+            return (
+                [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
+            )
 
         return flat(self.optimizer)
 
@@ -143,7 +145,9 @@ class Training:
         if any(made.function is None for made in chain):
             return False
         for made in chain:
-            if any(ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()):
+            if any(
+                ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()
+            ):
                 self.changes[constant] = value
                 return True
         return False
@@ -168,6 +172,7 @@ class Training:
         if schedule is not None:
             found.rates = {n: float(schedule(n)) for n in PROBED}
             constants["learning_rate"] = found.rates[0]
+            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
         kinds = {"momentum": 0.0, "nesterov": False}
         if constants["kind"] == "rmsprop":
             constants.pop("nesterov", None)
@@ -208,5 +213,3 @@ class Training:
         else:
             constants["kind"] = "unread:a transformation of its own"
         constants.setdefault("weight_decay", 0.0)
-
-

@@ -258,9 +258,7 @@ class TorchProgram(Program):
             recipe=self.training.recipe(self.model),
             bare="training" if self.bare else "inference",
             settings={
-                "products on a GPU": "TF32"
-                if torch.backends.cuda.matmul.allow_tf32
-                else "float32",
+                "products on a GPU": "TF32" if torch.backends.cuda.matmul.allow_tf32 else "float32",
                 "convolutions on a GPU": "TF32" if torch.backends.cudnn.allow_tf32 else "float32",
             },
             notes=notes,

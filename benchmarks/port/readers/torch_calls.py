@@ -81,8 +81,25 @@ SAME = {"contiguous", "clone", "detach", "alias", "type_as", "cuda", "cpu", "ide
 CASTS = {"to", "double", "float", "half", "bfloat16", "type"}
 DATA = {"__bool__", "item", "tolist", "__int__", "__float__", "__index__", "numpy", "nonzero"}
 QUESTIONS = {
-    *("size", "dim", "stride", "numel", "is_contiguous", "__len__", "is_floating_point", "ndimension"),
-    *("requires_grad_", "__repr__", "__hash__", "retain_grad", "__format__", "get_device", "register_hook"),
+    *(
+        "size",
+        "dim",
+        "stride",
+        "numel",
+        "is_contiguous",
+        "__len__",
+        "is_floating_point",
+        "ndimension",
+    ),
+    *(
+        "requires_grad_",
+        "__repr__",
+        "__hash__",
+        "retain_grad",
+        "__format__",
+        "get_device",
+        "register_hook",
+    ),
     *("is_complex", "element_size", "untyped_storage", "data_ptr", "is_same_size", "has_names"),
 }
 
@@ -232,9 +249,7 @@ def _adaptive(kind: str) -> Callable[..., Meaning]:
         constants: dict[str, Any] = {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
         if not even:
             constants = {"parts": list(made)}
-        return Meaning(
-            kind if even else f"adaptive_{kind}", labelled("NCHW", out.shape), constants
-        )
+        return Meaning(kind if even else f"adaptive_{kind}", labelled("NCHW", out.shape), constants)
 
     return meaning
 
