@@ -9,7 +9,6 @@ import os
 import platform
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -21,6 +20,7 @@ import psutil
 NODES = ("n1", "n2")
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _START_SECONDS = 60.0
+_QUIET = 10  # looks in which nothing of a dead node is found
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 _CONF = """\
@@ -122,14 +122,17 @@ class Cluster:
 
     def kill(self, node: str) -> None:
         """The node loses its power: slurmd and all that it has started die at once."""
-        daemon = psutil.Process(self._processes[node].pid)
-        for process in [daemon, *self._steps(node)]:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGSTOP)  # nobody tells the controller
-        for process in [daemon, *self._steps(node)]:
-            for one in [process, *_below(process)]:
+        daemon = self._processes[node]
+        daemon.kill()
+        daemon.wait()
+        quiet = 0
+        while quiet < _QUIET:  # a step that has just begun does not say yet whose it is
+            found = list(self._started_by(node))
+            for process in found:
                 with contextlib.suppress(psutil.Error):
-                    one.kill()
+                    process.kill()
+            quiet = 0 if found else quiet + 1
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """End all daemons, and what is left of their jobs."""
@@ -140,18 +143,16 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def _steps(self, node: str) -> Iterator[psutil.Process]:
-        """Each slurmstepd of a node: they leave their slurmd."""
+    def _started_by(self, node: str) -> Iterator[psutil.Process]:
+        """What runs on a node: each slurmstepd, which leaves its slurmd, and what is below it."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.name() != "slurmstepd":  # its title has overwritten its environment
-                    continue
-                for one in _below(process):
-                    found = one.environ()
-                    mine = found.get("SLURM_CONF") == self.environment["SLURM_CONF"]
-                    if mine and found.get("SLURMD_NODENAME") == node:
-                        yield process
-                        break
+                found = process.environ()
+                mine = found.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                if mine and found.get("SLURMD_NODENAME") == node:
+                    # the title of a slurmstepd has overwritten its environment
+                    yield from (one for one in process.parents() if one.name() == "slurmstepd")
+                    yield process
 
     def _begin(self, name: str, *command: str) -> None:
         with (self.directory / f"{name}.out").open("wb") as output:
@@ -170,12 +171,6 @@ class Cluster:
             if ended or time.monotonic() > deadline:
                 raise RuntimeError(f"Slurm does not start ({ended}): see {self.directory}")
             time.sleep(0.2)
-
-
-def _below(process: psutil.Process) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        return process.children(recursive=True)
-    return []
 
 
 def _free_ports(count: int) -> list[int]:
