@@ -36,6 +36,7 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
+EXECUTORS = ("local", "slurm")
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
 AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
@@ -233,6 +234,7 @@ def parser() -> cli.Parser:
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
+    _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
     where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
@@ -254,6 +256,45 @@ def parser() -> cli.Parser:
     where.add_argument("--no-report", action="store_true", help="write no report page")
     add_forms(where)
     return made
+
+
+def _add_cluster(to: argparse._ActionsContainer) -> None:
+    to.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default=EXECUTORS[0],
+        help="local (default): here, one run after another; slurm: a job on a node alone for each "
+        "block, that is for all frameworks of one seed or repeat",
+    )
+    to.add_argument(
+        "--executor-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of sbatch, as in partition=gpu or gres=gpu:1; python=PATH: the interpreter "
+        "on the nodes",
+    )
+    to.add_argument(
+        "--max-jobs", type=cli.positive, metavar="N", help="blocks that may run at once"
+    )
+    to.add_argument(
+        "--detach", action="store_true", help="queue the blocks and return; --attach waits for them"
+    )
+    to.add_argument(
+        "--attach",
+        nargs="?",
+        const="",
+        metavar="SESSION",
+        help="wait for the blocks that an earlier call has queued from this store; Ctrl-C cancels "
+        "them",
+    )
+    to.add_argument(
+        "--write-blocks",
+        type=Path,
+        metavar="DIR",
+        help="run nothing, write a file for each block there: python -m benchmarks.block FILE runs "
+        "it on any machine that shares the store",
+    )
 
 
 def _named(options: argparse.Namespace) -> Suite:
