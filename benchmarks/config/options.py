@@ -79,8 +79,13 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
+        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
+        "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
+        "sum of their weights, as PyTorch does",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
         "validation_loss; fields: monitor patience min_delta restore_best, as in "
         "patience=4,min_delta=1e-4,restore_best=true",

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.config.suite import readable
+from frameworks.spec import losses
+from frameworks.spec.losses import Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
@@ -36,6 +38,16 @@ def optimizer(text: str) -> Optimizer:
     if name not in OPTIMIZERS:
         raise SpecificationError(unknown("optimizer", name, OPTIMIZERS))
     return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
+
+
+def loss(text: str) -> Loss:
+    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
+
+    Raises:
+        SpecificationError: an unknown loss or field, or a bad value.
+    """
+    name, *settings = _parts(text) or [""]
+    return _with_fields(losses.kind_of(name, "--loss"), settings, f"loss '{name}'")  # type: ignore[return-value]
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -101,6 +113,7 @@ def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | N
 # What is written for a field of the suite, and how it is read.
 READERS: dict[str, Callable[[Any], Any]] = {
     "optimizer": optimizer,
+    "loss": loss,
     "early_stopping": early_stopping,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,

@@ -64,6 +64,7 @@ PROJECT: Defaults = {
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "recipe.class_weight_mean": "images",
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -104,6 +105,7 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "recipe.class_weight_mean": "weights",
     },
     "flax": {
         **PROJECT,
@@ -151,7 +153,12 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
-    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate")),
+    # optax has no class weights
+    "flax": frozenset(
+        field
+        for field in PROJECT
+        if field.endswith(".learning_rate") or field == "recipe.class_weight_mean"
+    ),
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -184,5 +191,9 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer filled in from `defaults`."""
-    return msgspec.structs.replace(recipe, optimizer=stated(recipe.optimizer, defaults))
+    """The recipe with every unstated field of it and its optimizer filled in from `defaults`."""
+    changes: dict[str, Any] = {"optimizer": stated(recipe.optimizer, defaults)}
+    mean = "recipe.class_weight_mean"
+    if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
+        changes["class_weight_mean"] = defaults[mean]
+    return msgspec.structs.replace(recipe, **changes)

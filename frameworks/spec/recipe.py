@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from frameworks.spec import losses
+from frameworks.spec.losses import CrossEntropy, Loss, MeanSquaredError
 from frameworks.spec.reading import SpecificationError, check_fields
 from results.vocabulary import unknown
 
@@ -156,20 +158,26 @@ CALLBACKS: dict[str, type[_Callback]] = {
 }
 
 
+ClassWeightMean = Literal["images", "weights"]
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
-    plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
+    """How to train. What is made small is the `loss`, averaged over the batch, plus
+    `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
-    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
+    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
+    images, as PyTorch has it (no number where all of these are 0).
     """
 
     optimizer: Optimizer = Adam()
+    loss: Loss = CrossEntropy()
     batch_size: int = 64
     epochs: int = 10
     partial_batch: Literal["keep", "drop"] = "keep"
     class_weights: tuple[float, ...] | None = None
+    class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
@@ -182,18 +190,26 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
         _check(self.optimizer)
-        _check_class_weights(self.class_weights)
+        losses.check_loss(self.loss)
+        _check_class_weights(self)
         _check_callbacks(self)
 
     def extras(self) -> list[str]:
         """What the recipe has besides optimizer, batches and epochs, in a word each."""
         words = {
+            losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
         }
         return [word for word, part in words.items() if part is not None]
+
+
+def trains_plainly(recipe: Recipe) -> bool:
+    """Whether the loss is what every backend has: softmax cross-entropy without smoothing, its mean
+    over the images."""
+    return recipe.loss == CrossEntropy() and recipe.class_weight_mean != "weights"
 
 
 def from_table(table: Any, origin: str) -> Recipe:
@@ -217,8 +233,11 @@ def from_table(table: Any, origin: str) -> Recipe:
     settings = {key: value for key, value in optimizer.items() if key != "name"}
     check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
     check_fields(table, Recipe, origin)
+    table = {**table, "optimizer": {**settings, "name": name}}
+    if "loss" in table:
+        table["loss"] = losses.from_value(table["loss"], origin)
     try:
-        return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
+        return msgspec.convert(table, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
 
@@ -242,9 +261,19 @@ def _check(optimizer: Optimizer) -> None:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
 
 
-def _check_class_weights(weights: tuple[float, ...] | None) -> None:
+def _check_class_weights(recipe: Recipe) -> None:
+    weights = recipe.class_weights
     if weights is None:
+        if recipe.class_weight_mean is not None:
+            raise SpecificationError(
+                "recipe: class_weight_mean says what weighted losses are divided by, and there are "
+                'no class_weights; state them, as numbers or "balanced", or leave it out.'
+            )
         return
+    if losses.targets_of(recipe.loss) == "votes":
+        raise SpecificationError(
+            "recipe: class_weights are of classes, and the loss is of votes; leave them out."
+        )
     if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
         raise SpecificationError(
             "recipe: class_weights must be finite and not negative, and not all 0."
@@ -253,6 +282,14 @@ def _check_class_weights(weights: tuple[float, ...] | None) -> None:
 
 def _check_callbacks(recipe: Recipe) -> None:
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
+    for name in CALLBACKS:
+        callback = getattr(recipe, name)
+        squares = isinstance(recipe.loss, MeanSquaredError)
+        if squares and getattr(callback, "monitor", "") == "validation_cross_entropy":
+            raise SpecificationError(
+                f"recipe: {name}.monitor is validation_cross_entropy, and loss "
+                "mean_squared_error has none; use validation_loss."
+            )
     for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
         if callback is None:
             continue
