@@ -94,8 +94,13 @@ _OPTIONS = {
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
+        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
+        "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
+        "sum of their weights, as PyTorch does",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
         "validation_loss; fields: monitor patience min_delta restore_best, as in "
         "patience=4,min_delta=1e-4,restore_best=true",

@@ -11,7 +11,9 @@ import msgspec
 from benchmarks.config.suite import readable
 from datasets.drawn.settings import Augment
 from datasets.drawn.text import from_text
+from frameworks.spec import losses
 from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
@@ -81,6 +83,16 @@ def clipping(text: str) -> Clipping | None:
     if name not in CLIPPINGS:
         raise SpecificationError(f"--clipping: {unknown_part('clipping', name, [*CLIPPINGS, OFF])}")
     return _with_fields(CLIPPINGS[name], settings, f"clipping '{name}'")  # type: ignore[return-value]
+
+
+def loss(text: str) -> Loss:
+    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
+
+    Raises:
+        SpecificationError: an unknown loss or field, or a bad value.
+    """
+    name, *settings = _parts(text) or [""]
+    return _with_fields(losses.kind_of(name, "--loss"), settings, f"loss '{name}'")  # type: ignore[return-value]
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -163,6 +175,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "schedule": schedule,
     "warm_up": warm_up,
     "clipping": clipping,
+    "loss": loss,
     "early_stopping": early_stopping,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference
-from benchmarks.port.normal import Normal, normal
+from benchmarks.port.normal import normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.wire import Side
 

@@ -29,7 +29,8 @@ from benchmarks.worker.resume import CheckpointError, Resume
 from benchmarks.worker.selfcheck import SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
-from frameworks.backend import Backend, framework, process_peak_memory
+from frameworks.backend import Backend, framework
+from frameworks.memory import process_peak_memory
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 

@@ -69,6 +69,7 @@ PROJECT: Defaults = {
     "polynomial.end_rate": 1e-4,
     "norm.epsilon": 0.0,
     "global_norm.epsilon": 0.0,
+    "recipe.class_weight_mean": "images",
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -114,6 +115,7 @@ NATIVE: Mapping[str, Defaults] = {
         "polynomial.end_rate": 0.0,
         "norm.epsilon": 1e-6,
         "global_norm.epsilon": 1e-6,
+        "recipe.class_weight_mean": "weights",
     },
     "flax": {
         **PROJECT,
@@ -165,6 +167,12 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "torch": frozenset(),
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
     | {"cosine_restarts.length_factor", "polynomial.end_rate"},
+    # optax has no class weights
+    "flax": frozenset(
+        field
+        for field in PROJECT
+        if field.endswith(".learning_rate") or field == "recipe.class_weight_mean"
+    ),
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -205,3 +213,9 @@ def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
         if (part := getattr(recipe, name)) is not None
     }
     return msgspec.structs.replace(recipe, **filled)
+    """The recipe with every unstated field of it and its optimizer filled in from `defaults`."""
+    changes: dict[str, Any] = {"optimizer": stated(recipe.optimizer, defaults)}
+    mean = "recipe.class_weight_mean"
+    if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
+        changes["class_weight_mean"] = defaults[mean]
+    return msgspec.structs.replace(recipe, **changes)

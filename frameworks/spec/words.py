@@ -48,6 +48,16 @@ _HERE = {
     "kaiming_normal": "is he_normal (fan in) or he_normal_fan_out here",
     "xavier_uniform": "is glorot_uniform here",
     "xavier_normal": "is glorot_normal here",
+    "categoricalcrossentropy": "is cross_entropy here",
+    "sparsecategoricalcrossentropy": "is cross_entropy here",
+    "crossentropyloss": "is cross_entropy here",
+    "nllloss": "is cross_entropy here: the network gives logits",
+    "binarycrossentropy": "is binary_cross_entropy here",
+    "bceloss": "is binary_cross_entropy here: the network gives logits",
+    "bcewithlogitsloss": "is binary_cross_entropy here",
+    "bce": "is binary_cross_entropy here",
+    "mse": "is mean_squared_error here",
+    "mseloss": "is mean_squared_error here",
 }
 _BY_NORM = 'is clipping = {name = "norm", limit = ..} of the recipe (--clipping norm,limit=..)'
 _BY_ALL = (
@@ -119,8 +129,10 @@ _PARTS_HERE = {
     "clipgradvalue": "value",
     "constant": "a recipe without a schedule",
 }
-_SOFTMAX = (
-    "the output layer gives logits; the softmax is part of the loss. Leave the activation out"
+PART_OF_THE_LOSS = (
+    "the output layer gives logits; the softmax is part of the loss, as a sigmoid is. Leave the "
+    "activation out, and state the recipe's loss: cross_entropy (softmax), binary_cross_entropy "
+    '(sigmoid), or mean_squared_error with outputs = "sigmoid"'
 )
 
 
@@ -147,7 +159,7 @@ def unknown_part(what: str, name: str, known: Collection[str]) -> str:
 def known_words(field: str, value: str, known: Collection[str]) -> str:
     """What to write in place of a word that a field can't be, and the words that it can."""
     if field in ("activation", "function") and value in ("softmax", "log_softmax"):
-        return f" ({_SOFTMAX})"
+        return f" ({PART_OF_THE_LOSS})"
     number = "a number or " if field in ("filters", "units", "groups", "padding") else ""
     return f"{known_word(value, known)}; known: {number}{', '.join(known)}"
 

@@ -51,7 +51,7 @@ class _Watch(TorchFunctionMode):
         resolved = resolve_name(func) or getattr(func, "__name__", str(func))
         name = calls.name_of(resolved)
         inputs = self._inputs([*args, *kwargs.values()])
-        if not inputs or resolved.endswith(".__get__") and name not in ("mT", "T"):
+        if not inputs or (resolved.endswith(".__get__") and name not in ("mT", "T")):
             return func(*args, **kwargs)
         if name in calls.QUESTIONS:
             return func(*args, **kwargs)

@@ -402,10 +402,7 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
         )
     },
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
-    **{
-        name: _flatten
-        for name in ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel")
-    },
+    **dict.fromkeys(("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"), _flatten),
     "permute": _permute,
     "transpose": _permute,
     "cat": _cat,
