@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,10 +21,12 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.batches import Batch
+from frameworks.memory import process_peak_memory as process_peak_memory
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
+from frameworks.spec.schedules import by_step
 from frameworks.spec.weights import Weights
 from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
 
@@ -138,6 +139,30 @@ class Backend(ABC):
     @abstractmethod
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """As `train_epoch`, each step at its own learning rate; the last one's holds afterwards.
+
+        By default it is so many epochs of one batch. A subclass may do it in one go.
+
+        Args:
+            rates: float64 (steps,), above 0.
+        """
+        loss = right = images = 0.0
+        for batch, rate in zip(epoch, rates, strict=True):
+            self.set_learning_rate(float(rate))
+            result = self.train_epoch([batch])
+            loss += result.loss * len(batch)
+            right += result.accuracy * len(batch)
+            images += len(batch)
+        return EpochResult(loss / images, right / images)
+
+    def train_at(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """Train on the batches in order at the rates of the recipe's schedule, a rate a step."""
+        if by_step(self.recipe):
+            return self.train_scheduled(epoch, rates)
+        self.set_learning_rate(float(rates[0]))
+        return self.train_epoch(epoch)
 
     # ---- for the ladder
 
@@ -293,23 +318,6 @@ def _loaded(target: str) -> type[Backend]:
     if not issubclass(found, Backend):  # from when a backend was whatever had the methods
         return type(name, (found, Backend), {})
     return found
-
-
-def process_peak_memory() -> tuple[int, str]:
-    """Peak resident set of this process in bytes, for devices without an allocator to ask.
-
-    Linux: VmHWM of /proc/self/status (proc_pid_status(5)). The ru_maxrss of getrusage survives an
-    exec there, so that a small process reports the peak of the one that started it.
-    """
-    if sys.platform == "linux":
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024, "process resident set"
-    import resource  # Windows has none
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 
 
 # glibc hands a large tensor's memory back when it is freed, and the next one's pages are zeroed one

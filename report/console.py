@@ -29,13 +29,14 @@ class Summary:
 
         from rich.text import Text
 
-        from results.table import clean, show, width_of
+        from results.names import in_line
+        from results.table import show, width_of
         from results.terminal import Terminal
 
         console = Terminal(width=width_of(sys.stdout), highlight=False)
         show(*self.tables, console=console)
         for text, style in self.notes:
-            console.print(Text(clean(text), style=style))
+            console.print(Text(in_line(text), style=style))
 
 
 def summary(frames: Frames) -> Summary:

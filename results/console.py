@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from results.names import in_line
 from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
-from results.table import Cell, Column, Table, clean, width_of
+from results.table import Cell, Column, Table, width_of
 from results.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -99,12 +100,12 @@ def print_run(run: "pd.Series", console: Console | None = None) -> None:
     for column in RUN_COLUMNS + DERIVED_COLUMNS:
         value = run[column.name]
         if isinstance(value, tuple):
-            shown = clean(", ".join(map(str, value)))
+            shown = in_line(", ".join(map(str, value)))
         elif _missing(value):
             shown = ""
         elif column.json:
             shown = json.dumps(json.loads(value), indent=1)
         else:
-            shown = clean(value)
+            shown = in_line(value)
         drawn.add_row(column.name, Text(shown), column.meaning)
     (console or Terminal(width=width_of(sys.stdout))).print(drawn)

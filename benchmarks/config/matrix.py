@@ -94,6 +94,7 @@ def matrix(
                     validation_fraction=suite.validation_fraction,
                     by=suite.split_by,
                     test_copies=suite.test_copies,
+                    taken_from=suite.split_from,
                 ),
                 seed=seed,
                 device=devices.get(name, "cpu"),
@@ -114,9 +115,16 @@ def matrix(
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)
-        blocks.append(block)
+        blocks.append(_as_block(block))
     kinds = len(blocks) // (suite.processes * len(suite.seeds))
     return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
+
+
+def _as_block(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs under the name of their block, a hash of what they are."""
+    content = "".join(sorted({run.run_id for run in runs}))
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return [replace(run, block=name) for run in runs]
 
 
 def _add_control(block: list[PlannedRun], turn: int) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from datasets.drawn.settings import Augment
+from frameworks.spec import architecture
+from frameworks.spec.clipping import Clipping
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
     MONITORS,
@@ -21,6 +23,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
 from results.vocabulary import (
     AskedDevice,
@@ -55,6 +58,9 @@ _WORDS = [
     for word in get_args(words)
 ]
 
+# Endings of networks and data sets that are paths, whatever else is in the name.
+_FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
+
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to run. Lists are combined into a matrix.
@@ -69,6 +75,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
     one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
+    `split_from` names the dataset of a published split ("": a split of ours); `skip_bad` pictures
+    of a source of another form may be left out.
 
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
@@ -98,6 +106,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     label_key: str = "ans"
     group_key: str | None = None
     label_map: str = ""
+    split_from: str = ""
+    skip_bad: int = 0
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
@@ -119,6 +129,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
     augment: Augment | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
@@ -205,6 +218,12 @@ def check(suite: Suite, *, origin: str) -> None:
     for seed in suite.seeds:
         require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
     require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(suite.skip_bad >= 0, "skip_bad", f"is {suite.skip_bad}; must not be negative.")
+    require(
+        not (suite.split_from and suite.split_by == "copy"),
+        "split_from",
+        "is of galaxies, and split_by 'copy' deals copies; use split_by galaxy.",
+    )
     require(0 < suite.fraction <= 1, "fraction", f"is {suite.fraction}; above 0, and at most 1.")
     crop, crops = suite.crop_size, suite.augmentation == "crops40"
     require(crop is None or crop >= 1, "crop_size", f"is {crop}; must be at least 1.")
@@ -281,6 +300,9 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         early_stopping=suite.early_stopping,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,
+        schedule=suite.schedule,
+        warm_up=suite.warm_up,
+        clipping=suite.clipping,
         augment=suite.augment,
     )
 
@@ -301,11 +323,14 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
     """The suite with the paths of architectures and data sets as from `directory`; names stay."""
 
     def resolved(name: str) -> str:
-        is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
+        is_path = "/" in name or Path(name).suffix in _FILES
         return str(directory / name) if is_path else name
 
+    shipped = architecture.public()
     return msgspec.structs.replace(
         suite,
-        architectures=tuple(resolved(name) for name in suite.architectures),
+        architectures=tuple(
+            name if name in shipped else resolved(name) for name in suite.architectures
+        ),
         dataset=resolved(suite.dataset),
     )

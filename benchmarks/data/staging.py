@@ -18,7 +18,7 @@ from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
 from datasets.drawn.settings import check_fits
-from datasets.splits import Split, of_copies, per_class_counts
+from datasets.splits import Split, crossing, of_copies, per_class_counts
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ class StagedData:
 
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
-    copies: what is made of each. whole: where the recipe draws crops, the pictures that they are
-    taken from, of which images are the middle.
+    copies: what is made of each. votes: float32 (n, k), where the galaxies have votes, else None.
+    whole: where the recipe draws crops, the pictures that they are taken from, of which images are
+    the middle.
     """
 
     images: Images
@@ -43,6 +44,7 @@ class StagedData:
     split: Split
     galaxies: np.ndarray
     copies: Copies
+    votes: np.ndarray | None = None
     whole: Images | None = None
 
     def index(self, rows: np.ndarray) -> np.ndarray:
@@ -56,7 +58,8 @@ class Galaxies:
     """What the parent knows of the staged data.
 
     class_counts: galaxies of each class. counts: images in train, validation and test, by the name
-    of the class. notes: sentences on what was made of the galaxies.
+    of the class. notes: sentences on what was made of the galaxies. left_out: what a conversion
+    left out, or "".
     """
 
     directory: Path
@@ -67,6 +70,7 @@ class Galaxies:
     counts: dict[str, tuple[int, ...]]
     source: str
     notes: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def load(suite: Suite) -> Dataset:
@@ -88,6 +92,8 @@ def load(suite: Suite) -> Dataset:
         label_key=suite.label_key,
         group_key=suite.group_key,
         label_map=suite.label_map,
+        split_from=suite.split_from,
+        skip_bad=suite.skip_bad,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -124,9 +130,12 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         seed=suite.split_seed,
         groups=dataset.groups,
         mixed=dataset.twins,
+        parts=dataset.parts,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
+    if dataset.votes is not None:
+        arrays["votes"] = dataset.votes
     try:
         directory.mkdir(parents=True)
         for name, array in (arrays | split.parts()).items():
@@ -169,6 +178,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         counts=counts,
         source=dataset.source,
         notes=_notes(dataset, suite, copies),
+        left_out=dataset.left_out,
     )
 
 
@@ -184,6 +194,13 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
             f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
             f"test look at {tested}."
         )
+    if dataset.parts is not None:
+        notes.append(f"The published split of '{suite.split_from}'.")
+        copies_apart = 0 if dataset.groups is None else crossing(dataset.groups, dataset.parts)
+        if copies_apart:
+            notes.append(
+                f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
+            )
     if suite.augment is not None:
         notes.append(
             "Training pictures are drawn anew in each epoch (augment); validation and test look at "
@@ -222,8 +239,10 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
     if view.cropped_from and copies.count == 1:
         top, left = (base.shape[1] - view.height) // 2, (base.shape[2] - view.width) // 2
         whole, images = base, base[:, top : top + view.height, left : left + view.width]
+    voted = directory / "votes.npy"
+    votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
     labels = np.repeat(labels, copies.count)
-    return StagedData(images, labels, Split(*parts), galaxies, copies, whole)
+    return StagedData(images, labels, Split(*parts), galaxies, copies, votes, whole)
 
 
 def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:

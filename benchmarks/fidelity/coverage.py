@@ -22,11 +22,19 @@ from datasets.drawn.settings import Augment
 from frameworks.backend import Runtime
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv, Dense, MaxPool, load
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.graph import every_layer
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
+from frameworks.spec.schedules import SCHEDULES, WarmUp
 
 Reached = tuple[str, str]  # field, value
+_PARTS: dict[str, type] = {
+    **SCHEDULES,
+    "warm_up": WarmUp,
+    **CLIPPINGS,
+    "augment": Augment,
+}  # of a recipe, besides its optimizer
 
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
@@ -83,7 +91,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
 def known() -> list[Reached]:
     """Every field and each of its values, from the types."""
     found: list[Reached] = []
-    for tag, kind in (LAYER_TYPES | OPTIMIZERS | {"augment": Augment}).items():
+    for tag, kind in (LAYER_TYPES | OPTIMIZERS | _PARTS).items():
         hints = get_type_hints(kind)
         for field in msgspec.structs.fields(kind):
             if field.name != "name":
@@ -153,10 +161,10 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 
 def _of_case(case: Case) -> Iterator[Reached]:
-    parts: list[Any] = [*every_layer(case.architecture.layers), case.recipe.optimizer]
-    if case.recipe.augment is not None:
-        parts.append(case.recipe.augment)
-    for part in parts:
+    recipe = case.recipe
+    parts = (recipe.optimizer, recipe.schedule, recipe.warm_up, recipe.clipping, recipe.augment)
+    stated = [part for part in parts if part is not None]
+    for part in (*every_layer(case.architecture.layers), *stated):
         tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
         for field in msgspec.structs.fields(part):
             name = f"{tag}.{field.name}"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.cases import ladder, lifecycle
+from benchmarks.fidelity.cases import ladder, lifecycle, recipes
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.options import CLASSES, DEFAULT, FULL, FULL_STEPS, STEPS, parser
@@ -52,7 +52,7 @@ def parts(
         made.append(Part("lifecycles", _small(options)))
     if "R3" in asked:
         alone = ladder.optimizers_alone(options.precision, steps(options, "R3"))
-        made.append(Part("optimizers", alone))
+        made.append(Part("optimizers", [*alone, *recipes.alone(options.precision)]))
     made = [dataclasses.replace(one, cases=_computed(one.cases, options)) for one in made]
     made += [
         Part(
@@ -75,7 +75,9 @@ def asked_of(name: str, case: Case) -> bool:
         return True
     column = framework(name).defaults
     refused = CANNOT.get(column, {})
-    for part in (*every_layer(case.architecture.layers), case.recipe.optimizer):
+    recipe = case.recipe
+    parts = [one for one in (recipe.optimizer, recipe.schedule, recipe.clipping) if one is not None]
+    for part in (*every_layer(case.architecture.layers), *parts):
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
             other = form in _FORMS and value not in (None, PROJECT[form])
@@ -159,7 +161,7 @@ def _small(options: argparse.Namespace) -> list[Case]:
     """The small lifecycles of the precisions asked for."""
     made: list[Case] = []
     if "float64" in options.precision:
-        made += [*lifecycle.lifecycles(), *lifecycle.special()]
+        made += [*lifecycle.lifecycles(), *recipes.lives(), *lifecycle.special()]
     if "float32" in options.precision:
         made += lifecycle.float32()
     if options.full:

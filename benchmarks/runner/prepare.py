@@ -16,7 +16,7 @@ from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
 from benchmarks.data.statistics import statistics
-from benchmarks.runner.check import Checked, check
+from benchmarks.runner.check import Checked, Elsewhere, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
 from frameworks.spec.reading import SpecificationError
@@ -54,6 +54,7 @@ class Preparing:
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+        elsewhere: the nodes that run them, if not this machine.
     """
 
     store: Store
@@ -62,6 +63,7 @@ class Preparing:
     resume: bool = False
     dry_run: bool = False
     python: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
 
     def prepare(self, asked: Asked) -> Prepared:
         """Prepare one suite.
@@ -69,7 +71,7 @@ class Preparing:
         Raises:
             ValueError, OSError: what is asked for cannot be run; the message says what to do.
         """
-        checked = check(asked.suite, named=self.named, python=self.python)
+        checked = check(asked.suite, named=self.named, python=self.python, elsewhere=self.elsewhere)
         if not self.dry_run:
             self.store.check_writable()
         galaxies = self.views.galaxies(asked.suite)
@@ -84,7 +86,7 @@ class Preparing:
             galaxies=galaxies,
             session=self.session,
             estimator=self.estimator,
-            notes=checked.notes,
+            notes=[*checked.notes, *(note for run in runs for note in run.notes)],
         )
 
     @cached_property

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun
-from benchmarks.data.staging import Galaxies
 from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
@@ -19,12 +18,24 @@ from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
 
 
+class Classes(Protocol):
+    """What a row says of the galaxies besides the run's configuration."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By label."""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Galaxies of each class."""
+
+
 def run_row(
     run: PlannedRun,
     outcome: Outcome,
     *,
     session: Session,
-    galaxies: Galaxies,
+    galaxies: Classes,
     execution_id: str,
     started_at: datetime,
 ) -> dict[str, Any]:
@@ -38,6 +49,10 @@ def run_row(
         "execution_id": execution_id,
         "session_id": session.session_id,
         "started_at": started_at,
+        "node": session.node or None,
+        "engine": session.engine,
+        "job_id": session.job_id,
+        "block": run.block or None,
         "experiment": run.part_of.name if run.part_of else None,
         "scale": run.part_of.scale if run.part_of else None,
         "framework": config.framework,
@@ -88,6 +103,8 @@ def run_row(
         **best_epochs(outcome.epochs),
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
+    if galaxies.left_out:
+        row["extra"]["galaxies_left_out"] = galaxies.left_out
     if (checked := session.parity.of(config)) is not None:
         row["parity_checked"] = checked.passed
     if config.device == "cpu":  # frameworks say no more than "cpu"

@@ -124,7 +124,7 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        self_check(backend, data, tested, keeping.agreement, clock)
+        self_check(backend, data, tested, keeping.agreement, clock, training.steps)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})

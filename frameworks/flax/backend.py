@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -50,7 +50,8 @@ class FlaxBackend(Backend):
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
-        self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
+        made = optimizers.make(recipe.optimizer, recipe.clipping)
+        self.optimizer = nnx.Optimizer(self.model, made, wrt=nnx.Param)
         self.class_weights = (
             None if recipe.class_weights is None else jnp.asarray(recipe.class_weights, self.dtype)
         )
@@ -70,6 +71,16 @@ class FlaxBackend(Backend):
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return _fit(self.model, self.optimizer, epoch, self.class_weights)
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        one_by_one = zip(epoch, rates, strict=True)
+        return _fit(self.model, self.optimizer, self._at(one_by_one), self.class_weights)
+
+    def _at(self, steps: Iterable[tuple[Batch, float]]) -> Iterator[Batch]:
+        """The batches, each once the rate is its own."""
+        for batch, rate in steps:
+            self.set_learning_rate(float(rate))
+            yield batch
 
     def set_learning_rate(self, learning_rate: float) -> None:
         optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
@@ -179,7 +190,7 @@ class FlaxBackend(Backend):
 def _fit(
     model: GalaxyNet,
     optimizer: nnx.Optimizer,
-    epoch: Sequence[Batch],
+    epoch: Iterable[Batch],
     class_weights: Array | None,
 ) -> EpochResult:
     model.train()

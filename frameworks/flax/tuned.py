@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -16,7 +16,8 @@ from jax import Array, lax
 
 from datasets.batches import Batch
 from frameworks.backend import EpochResult
-from frameworks.feed import Chunk, FedBackend, means
+from frameworks.feed import RATE, Chunk, FedBackend, means
+from frameworks.flax import optimizers
 from frameworks.flax.backend import FlaxBackend, loss_function, project
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
@@ -46,7 +47,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             if "convolution" not in self.without:
                 options = jax_convolution.compiler_options()
         self._run_steps = jax.jit(
-            run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
+            run_steps, static_argnums=(0, 7), donate_argnums=1, compiler_options=options
         )
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -132,7 +133,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         steps, _, what, masks = chunk
         known = self._counted and steps == len(jax.tree.leaves(what)[0])
         number = None if known else steps
-        return self._run_steps(graph, state, self._data, number, what, masks, self.class_weights)
+        data = self._data, number, what, masks
+        return self._run_steps(graph, state, *data, self.class_weights, self._set_rate)
+
+    def _set_rate(self, optimizer: nnx.Optimizer, rate: Array) -> None:
+        optimizers.set_learning_rate(optimizer, self.recipe.optimizer, rate)
 
 
 def run_steps(
@@ -143,6 +148,7 @@ def run_steps(
     what: Any,
     masks: Mapping[str, Array],
     class_weights: Array | None,
+    set_learning_rate: Callable[[nnx.Optimizer, Array], None],
 ) -> tuple[Any, tuple[Array, Array]]:
     """`steps` training steps, or of all places; the new state, and losses and right answers
     (places,).
@@ -158,6 +164,8 @@ def run_steps(
             part if isinstance(part, tuple) else jax.tree.map(lambda array: array[part], data)
         )
         model, optimizer = nnx.merge(graph, state)
+        if RATE in keep:
+            set_learning_rate(optimizer, keep.pop(RATE))
         compute = nnx.value_and_grad(loss_function, has_aux=True)
         (loss, logits), gradients = compute(model, images, labels, keep, class_weights)
         optimizer.update(model, gradients)

@@ -65,6 +65,11 @@ PROJECT: Defaults = {
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "cosine.after_end": "stay",
+    "cosine_restarts.length_factor": 2.0,
+    "polynomial.end_rate": 1e-4,
+    "norm.epsilon": 0.0,
+    "global_norm.epsilon": 0.0,
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -105,6 +110,11 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "cosine.after_end": "rise",
+        "cosine_restarts.length_factor": 1.0,
+        "polynomial.end_rate": 0.0,
+        "norm.epsilon": 1e-6,
+        "global_norm.epsilon": 1e-6,
     },
     "flax": {
         **PROJECT,
@@ -138,6 +148,8 @@ CANNOT: Mapping[str, Defaults] = {
         "group_norm.variance": "fast",
         "adagrad.epsilon_in_root": False,
         "rmsprop.epsilon_in_root": False,
+        "norm.epsilon": 1e-6,
+        "global_norm.epsilon": 1e-6,
     },
     "torch": {
         "batch_norm.variance": "fast",
@@ -152,7 +164,8 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
-    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate")),
+    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
+    | {"cosine_restarts.length_factor", "polynomial.end_rate"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -187,5 +200,11 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer filled in from `defaults`."""
-    return msgspec.structs.replace(recipe, optimizer=stated(recipe.optimizer, defaults))
+    """The recipe with every unstated field of its optimizer, schedule and clipping filled in
+    from `defaults`."""
+    filled = {
+        name: stated(part, defaults)
+        for name in ("optimizer", "schedule", "clipping")
+        if (part := getattr(recipe, name)) is not None
+    }
+    return msgspec.structs.replace(recipe, **filled)

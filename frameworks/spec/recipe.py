@@ -6,13 +6,18 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from datasets.drawn.settings import Augment
+from frameworks.spec import clipping as clippings
+from frameworks.spec import schedules
+from frameworks.spec.clipping import CLIPPINGS, Clipping
 from frameworks.spec.reading import SpecificationError, check_fields
-from results.vocabulary import unknown
+from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
+from frameworks.spec.words import unknown_part
 
 
 class _Optimizer(
@@ -136,13 +141,15 @@ class EarlyStopping(_Callback, frozen=True, kw_only=True):
 class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
     """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
     without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
-    again (keras/src/callbacks/reduce_lr_on_plateau.py)."""
+    again (keras/src/callbacks/reduce_lr_on_plateau.py). With `relative` the `min_delta` is a share
+    of the best score, as PyTorch's threshold is by default."""
 
     factor: float = 0.1
     patience: int = 10
     min_delta: float = 1e-4
     cooldown: int = 0
     min_learning_rate: float = 0.0
+    relative: bool = False
 
 
 class KeepBest(_Callback, frozen=True, kw_only=True):
@@ -165,8 +172,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
     per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights). `augment` is what is
-    drawn for each galaxy in each epoch (`datasets.drawn`).
+    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+
+    `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
+    holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
@@ -177,6 +187,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
@@ -189,6 +202,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _check(self.optimizer)
         _check_class_weights(self.class_weights)
         _check_callbacks(self)
+        schedules.check(self)
+        clippings.check(self.clipping)
 
     def extras(self) -> list[str]:
         """What the recipe has besides optimizer, batches and epochs, in a word each."""
@@ -197,6 +212,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
+            "schedule": self.schedule,
+            "warm-up": self.warm_up,
+            "clipped": self.clipping,
             "augmented": self.augment,
         }
         return [word for word, part in words.items() if part is not None]
@@ -205,31 +223,40 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 def from_table(table: Any, origin: str) -> Recipe:
     """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
 
-    `optimizer` is a name, or a table with the `name` and what is stated of it.
+    `optimizer` and `schedule` are a name, or a table with the `name` and what is stated of it.
 
     Raises:
         SpecificationError: the message names `origin` and the field.
     """
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    optimizer = table.get("optimizer", {"name": "adam"})
-    if isinstance(optimizer, str):
-        optimizer = {"name": optimizer}
-    if not isinstance(optimizer, dict):
-        raise SpecificationError(f"{origin}: field 'optimizer': expected a name or a table.")
-    name = str(optimizer.get("name", ""))
-    if name not in OPTIMIZERS:
-        raise SpecificationError(f"{origin}: {unknown('optimizer', name, OPTIMIZERS)}")
-    settings = {key: value for key, value in optimizer.items() if key != "name"}
-    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
+    given = {"optimizer": _named("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)}
+    for part, kinds in (("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
+        if table.get(part) is not None:
+            given[part] = _named(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
     for part, kind in TABLES.items():
         if isinstance(table.get(part), dict):
             check_fields(table[part], kind, f"{origin}, '{part}'")
     try:
-        return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
+        return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
+
+
+def _named(
+    what: str, given: Any, kinds: Mapping[str, type[msgspec.Struct]], origin: str
+) -> dict[str, Any]:
+    """The table of a part that has a name: of a name alone too."""
+    table = {"name": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        raise SpecificationError(f"{origin}: field '{what}': expected a name or a table.")
+    name = str(table.get("name", ""))
+    if name not in kinds:
+        raise SpecificationError(f"{origin}: {unknown_part(what, name, kinds)}")
+    settings = {key: value for key, value in table.items() if key != "name"}
+    check_fields(settings, kinds[name], f"{origin}, {what} '{name}'")
+    return {**settings, "name": name}
 
 
 def _check(optimizer: Optimizer) -> None:

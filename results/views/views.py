@@ -119,7 +119,7 @@ class View:
         run = self.first
         name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
         size = f"{run['image_height']}×{run['image_width']} pixels"
-        channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
+        channels = "channel " * run["channels"].isdigit() + run["channels"]
         words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 

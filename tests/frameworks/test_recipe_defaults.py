@@ -12,17 +12,19 @@ from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adadelta, Adagrad, Adam, AdamW, Recipe, RMSprop
+from frameworks.spec.schedules import SCHEDULES
 
 COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
+OPTIONAL |= {"cosine.length", "polynomial.length", "one_cycle.length"}
 
 
 def unstated_fields() -> set[str]:
     """`tag.field` of everything that is None unless stated."""
     return {
         f"{tag}.{field.name}"
-        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS}.items()
+        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES}.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None
     }

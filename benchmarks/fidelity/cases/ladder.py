@@ -135,7 +135,7 @@ def make(
     `shape` (height, width, channels) is given."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
-    spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
+    spec = (DYADIC | FORMS)[optimizer] if isinstance(optimizer, str) else optimizer
     shape = shape or ((size, size, 3) if size else smallest_input(architecture))
     recipe = fill_recipe(
         Recipe(

@@ -213,13 +213,13 @@ _FORMS: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
 
 def lifecycles() -> list[Case]:
     """R5d in float64: a training from its first call to its last, of every optimizer."""
-    return [_life(*life) for life in (*_LIVES, *_FORMS)]
+    return [life(*one) for one in (*_LIVES, *_FORMS)]
 
 
 def float32() -> list[Case]:
     """R0 to R2, weights put in and R5d in float32, on a network without kinks."""
     measures = ("structure", "forward", "gradients", "restored", "lifecycle")
-    return [_life("adam", DIM, (8, 9, 3), {"measure": measures, "pictures": "noise"}, "float32")]
+    return [life("adam", DIM, (8, 9, 3), {"measure": measures, "pictures": "noise"}, "float32")]
 
 
 def special() -> list[Case]:
@@ -276,14 +276,17 @@ def of_network(
     )
 
 
-def _life(
+def life(
     optimizer: str,
     network: Architecture,
     shape: tuple[int, int, int],
     fields: dict[str, Any],
     precision: Any = "float64",
 ) -> Case:
+    """A lifecycle of an optimizer of DYADIC or FORMS; of the fields `weighted` says whether the
+    classes have weights, `label` what the case is named besides."""
     fields = dict(fields)
+    label = "-".join(["life", *filter(None, [fields.pop("label", "")]), optimizer])
     weights = CLASS_WEIGHTS if fields.pop("weighted", False) else None
     spec = with_epsilon((DYADIC | FORMS)[optimizer])
     options: dict[str, Any] = {"pictures": "noise", "images": _SHORT, "measure": ("lifecycle",)}
@@ -293,7 +296,7 @@ def _life(
         network,
         at_rate(spec, _RATE),
         precision,
-        label=f"life-{optimizer}",
+        label=label,
         shape=shape,
         class_weights=weights,
         test_images=_TEST,

@@ -191,7 +191,7 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
         False,
     ),
     ("step_lost_at_chunk", "a step lost at every boundary of 32", "R5d", _LONG, False),
-    ("part_of_a_batch_dropped", "the smaller last batch left out", "R5d", _LONG, False),
+    ("part_of_a_batch_dropped", "the smaller last batch left out", "R5d", _LONG, True),
     (
         "streamed_in_reverse",
         "streamed batches taken from the end",
