@@ -118,7 +118,8 @@ RUN_COLUMNS = _columns(
     (
         "augmentation_hash",
         "string",
-        "hash of the copies' definition and of the first batch's bytes",
+        "hash of the copies' definition and of the first batch's bytes; of pictures drawn anew, "
+        "of the first batches of the first and the last epoch",
     ),
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),

@@ -53,6 +53,8 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "normalize.mean": [],
+    "normalize.deviation": [],
     "residual.activation": "linear",
     "residual.shortcut": [],
 }
