@@ -21,11 +21,12 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.batches import Batch
-from frameworks.memory import process_peak_memory
+from frameworks.memory import process_peak_memory as process_peak_memory
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe, trains_plainly
+from frameworks.spec.schedules import by_step
 from frameworks.spec.weights import Weights
 from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
 
@@ -147,6 +148,30 @@ class Backend(ABC):
     @abstractmethod
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """As `train_epoch`, each step at its own learning rate; the last one's holds afterwards.
+
+        By default it is so many epochs of one batch. A subclass may do it in one go.
+
+        Args:
+            rates: float64 (steps,), above 0.
+        """
+        loss = right = images = 0.0
+        for batch, rate in zip(epoch, rates, strict=True):
+            self.set_learning_rate(float(rate))
+            result = self.train_epoch([batch])
+            loss += result.loss * len(batch)
+            right += result.accuracy * len(batch)
+            images += len(batch)
+        return EpochResult(loss / images, right / images)
+
+    def train_at(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """Train on the batches in order at the rates of the recipe's schedule, a rate a step."""
+        if by_step(self.recipe):
+            return self.train_scheduled(epoch, rates)
+        self.set_learning_rate(float(rates[0]))
+        return self.train_epoch(epoch)
 
     # ---- for the ladder
 

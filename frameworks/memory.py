@@ -1,4 +1,4 @@
-"""The memory that a process takes."""
+"""Memory that a process has taken, where a framework has no allocator to ask."""
 
 from __future__ import annotations
 

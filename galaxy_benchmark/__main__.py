@@ -17,6 +17,7 @@ MODULES = {
     "track": ("benchmarks.track", "did speed or memory change since last time?"),
     "micro": ("benchmarks.micro", "a framework's step beside a bare loop of it"),
     "limits": ("benchmarks.limits", "the machine's peak speeds"),
+    "gpu": ("benchmarks.gpu", "all that is to be measured on a GPU, in nine minutes"),
     "results": ("results", "show, export, merge and pack stored runs"),
     "report": ("report", "figures, tables and one page of stored runs"),
     "datasets": ("datasets", "make and check files of galaxies"),

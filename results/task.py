@@ -31,6 +31,7 @@ ABSENT: Mapping[str, Any] = {
     "data.votes_sha256": "",
     "split.by": "galaxy",
     "split.test_copies": "centre",
+    "split.taken_from": "",
     "recipe.partial_batch": "keep",
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,

@@ -10,7 +10,8 @@ from results.table import Column, Table
 
 
 def _networks() -> dict[str, str]:
-    return {name: architecture.load(name).title for name in architecture.available()}
+    names = [*architecture.available(), *architecture.public()]
+    return {name: architecture.load(name).title for name in names}
 
 
 def _datasets() -> dict[str, str]:

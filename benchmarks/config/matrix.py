@@ -89,6 +89,7 @@ def matrix(
                     validation_fraction=suite.validation_fraction,
                     by=suite.split_by,
                     test_copies=suite.test_copies,
+                    taken_from=suite.split_from,
                 ),
                 seed=seed,
                 device=devices.get(name, "cpu"),
@@ -141,10 +142,12 @@ def _check_size(config: RunConfig) -> None:
         if not whole:
             raise
         serves = next((s for s in range(crop + 1, whole - 1) if _fits(config, s)), None)
-        remedy = f"a crop_size of {serves} or more serves" if serves else "no crop_size serves"
+        field, instead = "crop_size", "augmentation dihedral crops nothing"
+        if config.data.augmentation == "none":
+            field, instead = "crop", "an augment without crop trains on the whole pictures"
+        remedy = f"a {field} of {serves} or more serves" if serves else f"no {field} serves"
         raise SpecificationError(
-            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; "
-            "augmentation dihedral crops nothing."
+            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; {instead}."
         ) from error
 
 

@@ -85,7 +85,8 @@ class SplitSettings(_Part, frozen=True):
     """How the galaxies are split: the test set first, then validation from what is left.
 
     by: "copy" deals every augmented copy by itself, so that copies of one galaxy are trained and
-    tested on; test_copies: those that validation and test look at.
+    tested on; test_copies: those that validation and test look at. taken_from: where a published
+    split stands in the file, "" where it is ours.
     """
 
     seed: int
@@ -93,6 +94,7 @@ class SplitSettings(_Part, frozen=True):
     validation_fraction: float
     by: SplitBy = "galaxy"
     test_copies: TestCopies = "centre"
+    taken_from: str = ""
 
 
 class RunConfig(_Part, frozen=True):

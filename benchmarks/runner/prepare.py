@@ -83,7 +83,7 @@ class Preparing:
             galaxies=galaxies,
             session=self.session,
             estimator=self.estimator,
-            notes=checked.notes,
+            notes=[*checked.notes, *(note for run in runs for note in run.notes)],
         )
 
     @cached_property

@@ -91,8 +91,9 @@ def run(
         backend = backend_class(network, config.recipe, config.runtime(), initial)
         backend.synchronize()
     with clock.measure("stage", backend):
-        if isinstance(data.images, np.ndarray):  # a view is streamed
-            backend.stage(data.images, data.labels)
+        is_drawn = config.recipe.augment is not None
+        if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
+            backend.stage(data.images, data.targets(config.recipe.loss))
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
     if config.recipe.epochs:
@@ -105,13 +106,16 @@ def run(
 
     # the counters of a run that was broken off are not those of all its epochs
     meter = nvml.Meter() if config.device == "cuda" and resume.state is None else None
-    validation = Part(data, data.split.validation, config.recipe.batch_size)
+    recipe = config.recipe
+    validation = Part(data, data.split.validation, recipe.batch_size, recipe.loss)
     training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
     resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
-    if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
+    if waited is None and is_drawn:
+        waited = training.drawn_wait_seconds
+    if waited is not None and resume.state is None:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None
     if len(data.split.test):
@@ -121,7 +125,7 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        self_check(backend, data, tested, keeping.agreement, clock)
+        self_check(backend, data, tested, keeping.agreement, clock, training.steps)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -53,7 +53,8 @@ class FlaxBackend(Backend):
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
-        self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
+        made = optimizers.make(recipe.optimizer, recipe.clipping)
+        self.optimizer = nnx.Optimizer(self.model, made, wrt=nnx.Param)
         self.batch_loss = BatchLoss.of(recipe)
 
     def parameters(self) -> int:
@@ -71,6 +72,16 @@ class FlaxBackend(Backend):
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return _fit(self.model, self.optimizer, epoch, self.batch_loss)
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        one_by_one = zip(epoch, rates, strict=True)
+        return _fit(self.model, self.optimizer, self._at(one_by_one), self.batch_loss)
+
+    def _at(self, steps: Iterable[tuple[Batch, float]]) -> Iterator[Batch]:
+        """The batches, each once the rate is its own."""
+        for batch, rate in steps:
+            self.set_learning_rate(float(rate))
+            yield batch
 
     def set_learning_rate(self, learning_rate: float) -> None:
         optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
@@ -180,7 +191,7 @@ class FlaxBackend(Backend):
 def _fit(
     model: GalaxyNet,
     optimizer: nnx.Optimizer,
-    epoch: Sequence[Batch],
+    epoch: Iterable[Batch],
     batch_loss: BatchLoss,
 ) -> EpochResult:
     model.train()

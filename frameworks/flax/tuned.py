@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -16,7 +16,8 @@ from jax import Array, lax
 
 from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
-from frameworks.feed import Chunk, FedBackend, means
+from frameworks.feed import RATE, Chunk, FedBackend, means
+from frameworks.flax import optimizers
 from frameworks.flax.backend import FlaxBackend, loss_function, project
 from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
@@ -48,7 +49,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             if "convolution" not in self.without:
                 options = jax_convolution.compiler_options()
         self._run_steps = jax.jit(
-            run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
+            run_steps, static_argnums=(0, 7), donate_argnums=1, compiler_options=options
         )
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -135,7 +136,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         steps, _, what, masks = chunk
         known = self._counted and steps == len(jax.tree.leaves(what)[0])
         number = None if known else steps
-        return self._run_steps(graph, state, self._data, number, what, masks, self.batch_loss)
+        data = self._data, number, what, masks
+        return self._run_steps(graph, state, *data, self.batch_loss, self._set_rate)
+
+    def _set_rate(self, optimizer: nnx.Optimizer, rate: Array) -> None:
+        optimizers.set_learning_rate(optimizer, self.recipe.optimizer, rate)
 
 
 def run_steps(
@@ -146,6 +151,7 @@ def run_steps(
     what: Any,
     masks: Mapping[str, Array],
     batch_loss: BatchLoss,
+    set_learning_rate: Callable[[nnx.Optimizer, Array], None],
 ) -> tuple[Any, tuple[Array, Array]]:
     """`steps` training steps, or of all places; the new state, and losses and right answers
     (places,).
@@ -161,6 +167,8 @@ def run_steps(
             part if isinstance(part, tuple) else jax.tree.map(lambda array: array[part], data)
         )
         model, optimizer = nnx.merge(graph, state)
+        if RATE in keep:
+            set_learning_rate(optimizer, keep.pop(RATE))
         compute = nnx.value_and_grad(loss_function, has_aux=True)
         (loss, logits), gradients = compute(model, images, labels, keep, batch_loss)
         optimizer.update(model, gradients)

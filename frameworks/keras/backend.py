@@ -36,7 +36,7 @@ class KerasBackend(Backend):
         engines.configure(runtime)
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
-        self.optimizer = optimizers.make(recipe.optimizer)
+        self.optimizer = optimizers.make(recipe.optimizer, recipe.clipping)
         self.loss = losses.BatchLoss(recipe)
         trainer = self.model.trainer
         trainer.compile(
@@ -72,9 +72,13 @@ class KerasBackend(Backend):
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return self._fit(epoch)
 
-    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, [_Rates(self, rates)])
+
+    def _fit(self, epoch: Sequence[Batch], callbacks: Sequence[Any] = ()) -> EpochResult:
         batches = self.engine.fed(_Batches(epoch, self.recipe))
-        history = self.model.trainer.fit(batches, shuffle=False, verbose=0).history
+        fit = self.model.trainer.fit
+        history = fit(batches, shuffle=False, verbose=0, callbacks=list(callbacks)).history
         return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -225,6 +229,19 @@ class _Batches(keras.utils.PyDataset):
         inputs = {IMAGES: batch.images, **batch.masks}
         weights = losses.sample_weights(self.recipe, batch.labels)
         return (inputs, batch.labels) if weights is None else (inputs, batch.labels, weights)
+
+
+class _Rates(keras.callbacks.Callback):
+    """The learning rate of each step, set ahead of it."""
+
+    def __init__(self, backend: KerasBackend, rates: np.ndarray) -> None:
+        super().__init__()
+        self.backend, self.rates = backend, rates
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if hasattr(self.model, "jax_state_sync"):  # where fit keeps the variables to itself
+            self.model.jax_state_sync()
+        self.backend.set_learning_rate(float(self.rates[batch]))
 
 
 class _Pictures(keras.utils.PyDataset):

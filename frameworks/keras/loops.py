@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,12 @@ class DeviceChunk:
 
 
 class _Loop:
-    """What the loops share. A loop keeps the model's variables between `training` and its end."""
+    """What the loops share. A loop keeps the model's variables between `training` and its end.
+
+    set_rate: changes the learning rate from the next step on, in a compiled step too.
+    """
+
+    set_rate: Callable[[Any], None]
 
     def __init__(
         self, model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
@@ -142,6 +147,8 @@ class TensorFlowLoop(_Loop):
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         import tensorflow as tf
 
+        if feed.RATE in masks:
+            self.set_rate(tf.cast(masks.pop(feed.RATE), keras.config.floatx()))
         model = self.model.trainer
         with tf.GradientTape() as tape:
             logits = model({IMAGES: images, **masks}, training=True)
@@ -199,6 +206,8 @@ class TorchLoop(_Loop):
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         import torch
 
+        if feed.RATE in masks:
+            self.set_rate(masks.pop(feed.RATE))
         model = self.model.trainer
         logits = model({IMAGES: images, **masks}, training=True)
         loss = self.loss(labels, logits) + sum(model.losses)
@@ -318,6 +327,8 @@ class JaxLoop(_Loop):
         import jax
 
         trainable, rest, slots = state
+        if feed.RATE in masks:
+            slots = self._at_rate(slots, masks.pop(feed.RATE))
 
         def compute(trainable: Any) -> Any:
             logits, rest_after, losses = self.model.trainer.stateless_call(
@@ -330,6 +341,13 @@ class JaxLoop(_Loop):
         right = self.loss.right(labels, logits)
         after = [list(trainable), list(rest), list(slots)]
         return jax.tree.map(lambda new, old: new.astype(old.dtype), after, state), loss, right
+
+    def _at_rate(self, slots: Any, rate: Any) -> Any:
+        """The optimizer's variables once the rate is set."""
+        variables = self.optimizer.variables
+        with keras.StatelessScope(list(zip(variables, slots, strict=True))) as scope:
+            self.set_rate(rate)
+        return [scope.get_current_value(one) for one in variables]
 
 
 def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import Chunk, FedBackend, means
-from frameworks.keras import loops
+from frameworks.keras import loops, optimizers
 from frameworks.keras.backend import KerasBackend
 from frameworks.spec.losses import answers
 
@@ -34,6 +34,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         self.loop = loops.make(
             self.model, self.optimizer, self.loss, self.runtime, fast_layers=fast_layers
         )
+        self.loop.set_rate = self._set_rate
 
     def free_bytes(self) -> int:
         return self.loop.free_bytes()
@@ -59,6 +60,9 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         return super().settings() | self.loop.settings()
 
     # ---- inside
+
+    def _set_rate(self, rate: Any) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, rate)
 
     def _run(self, chunks: Any) -> EpochResult:
         """Train on chunks; losses and right answers are read when all is dispatched."""

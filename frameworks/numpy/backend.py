@@ -85,8 +85,15 @@ class NumpyReference(Backend):
         }
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return self._fit(epoch, np.full(len(epoch), self.learning_rate))
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, rates)
+
+    def _fit(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         loss, right, answers, images = 0.0, 0, 0, 0
-        for batch in epoch:
+        for batch, rate in zip(epoch, rates, strict=True):
+            self.learning_rate = float(rate)
             forward = self._forward(batch.images, training=True, masks=batch.masks)
             result = self._backward(forward, batch.labels)
             self._take_running_statistics(forward)
@@ -135,8 +142,8 @@ class NumpyReference(Backend):
 
     def apply_gradients(self, gradients: Weights) -> None:
         self.step += 1
-        for key in self.network.trainable_keys:
-            gradient = np.asarray(gradients[key], dtype=self.dtype)
+        own = {k: np.asarray(gradients[k], self.dtype) for k in self.network.trainable_keys}
+        for key, gradient in optimizers.clipped(self.recipe.clipping, own).items():
             self.weights[key], self.slots[key] = optimizers.update(
                 self.recipe.optimizer,
                 self.weights[key],

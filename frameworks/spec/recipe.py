@@ -6,14 +6,19 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
 
-from frameworks.spec import losses
-from frameworks.spec.losses import CrossEntropy, Loss, MeanSquaredError
+from datasets.drawn.settings import Augment
+from frameworks.spec import clipping as clippings
+from frameworks.spec import losses, schedules
+from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
 from frameworks.spec.reading import SpecificationError, check_fields
-from results.vocabulary import unknown
+from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
+from frameworks.spec.words import unknown_part
 
 
 class _Optimizer(
@@ -156,6 +161,8 @@ CALLBACKS: dict[str, type[_Callback]] = {
     "reduce_on_plateau": ReduceOnPlateau,
     "keep_best": KeepBest,
 }
+# The tables of a recipe that a file states by their fields, besides the optimizer.
+TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
 ClassWeightMean = Literal["images", "weights"]
@@ -169,6 +176,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
     divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
     images, as PyTorch has it (no number where all of these are 0).
+
+    `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
+    holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
@@ -181,6 +192,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -193,6 +208,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         losses.check_loss(self.loss)
         _check_class_weights(self)
         _check_callbacks(self)
+        schedules.check(self)
+        clippings.check(self.clipping)
 
     def extras(self) -> list[str]:
         """What the recipe has besides optimizer, batches and epochs, in a word each."""
@@ -202,6 +219,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
+            "schedule": self.schedule,
+            "warm-up": self.warm_up,
+            "clipped": self.clipping,
+            "augmented": self.augment,
         }
         return [word for word, part in words.items() if part is not None]
 
@@ -215,31 +236,46 @@ def trains_plainly(recipe: Recipe) -> bool:
 def from_table(table: Any, origin: str) -> Recipe:
     """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
 
-    `optimizer` is a name, or a table with the `name` and what is stated of it.
+    `optimizer`, `loss` and `schedule` are a name, or a table with the `name` and what is stated.
 
     Raises:
         SpecificationError: the message names `origin` and the field.
     """
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    optimizer = table.get("optimizer", {"name": "adam"})
-    if isinstance(optimizer, str):
-        optimizer = {"name": optimizer}
-    if not isinstance(optimizer, dict):
-        raise SpecificationError(f"{origin}: field 'optimizer': expected a name or a table.")
-    name = str(optimizer.get("name", ""))
-    if name not in OPTIMIZERS:
-        raise SpecificationError(f"{origin}: {unknown('optimizer', name, OPTIMIZERS)}")
-    settings = {key: value for key, value in optimizer.items() if key != "name"}
-    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
+    given = {
+        "optimizer": named_part("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)
+    }
+    for part, kinds in (("loss", LOSSES), ("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
+        if table.get(part) is not None:
+            given[part] = named_part(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
-    table = {**table, "optimizer": {**settings, "name": name}}
-    if "loss" in table:
-        table["loss"] = losses.from_value(table["loss"], origin)
+    for part, kind in TABLES.items():
+        if isinstance(table.get(part), dict):
+            check_fields(table[part], kind, f"{origin}, '{part}'")
     try:
-        return msgspec.convert(table, Recipe)
+        return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
+
+
+def named_part(
+    what: str, given: Any, kinds: Mapping[str, type[msgspec.Struct]], origin: str
+) -> dict[str, Any]:
+    """The table of a part that has a name: of a name alone too.
+
+    Raises:
+        SpecificationError: an unknown name or field; the message says what it is called here.
+    """
+    table = {"name": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        raise SpecificationError(f"{origin}: field '{what}': expected a name or a table.")
+    name = str(table.get("name", ""))
+    if name not in kinds:
+        raise SpecificationError(f"{origin}: {unknown_part(what, name, kinds)}")
+    settings = {key: value for key, value in table.items() if key != "name"}
+    check_fields(settings, kinds[name], f"{origin}, {what} '{name}'")
+    return {**settings, "name": name}
 
 
 def _check(optimizer: Optimizer) -> None:

@@ -74,13 +74,18 @@ class TorchBackend(Backend):
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return self._fit(epoch)
 
-    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, rates)
+
+    def _fit(self, epoch: Sequence[Batch], rates: np.ndarray | None = None) -> EpochResult:
         self.model.train()
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
         loader = DataLoader(_Batches(epoch), batch_size=None)
-        for images, labels, masks in loader:
+        for step, (images, labels, masks) in enumerate(loader):
+            if rates is not None:
+                self.set_learning_rate(float(rates[step]))
             images, labels, masks = self._to_device(images, labels, masks)
             self.optimizer.zero_grad()
             with self._autocast():
@@ -232,8 +237,13 @@ class TorchBackend(Backend):
 
     def _step(self) -> None:
         """One optimizer step with the gradients in place, and the max-norm projection."""
-        self.optimizer.step()
+        self._update()
         self.optimizer.param_groups[0]["count"] += 1
+
+    def _update(self) -> None:
+        """The same, not counted."""
+        optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
+        self.optimizer.step()
         self._project()
 
     @torch.no_grad()

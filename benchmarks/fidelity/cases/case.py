@@ -14,7 +14,9 @@ from benchmarks.fidelity.cases import starts
 from benchmarks.fidelity.cases.starts import Start
 from datasets import batches, demo
 from datasets.augment import COUNTS, AugmentedImages, copies_of
+from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.backend import Runtime
+from frameworks.spec import schedules
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.losses import outputs, targets_of
@@ -207,7 +209,15 @@ class Material:
             order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
         )
         masks = None if self.case.native else self.masks
+        if recipe.augment is not None:
+            drawing = Drawing(recipe.augment, self.case.seed, np.arange(len(labels)))
+            drawn = DrawnImages(images, drawing, number, cut)
+            return batches.Epoch(drawn, labels, cut, number, masks)
         return batches.Epoch(images, labels, cut, number, masks)
+
+    def rates(self, number: int) -> np.ndarray:
+        """The learning rate of each step of an epoch, by the recipe's schedule, float64."""
+        return schedules.rates(self.case.recipe, len(self.epoch(1)), number)
 
     def step_batches(self) -> list[tuple[int, int]]:
         """(epoch, step in it) of each training step of the case."""

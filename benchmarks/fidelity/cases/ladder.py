@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
+from datasets.drawn.settings import Augment
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import Architecture, load, parse
 from frameworks.spec.defaults import fill_architecture, fill_recipe
@@ -131,13 +132,14 @@ def make(
     class_weights: tuple[float, ...] | None = None,
     class_weight_mean: ClassWeightMean | None = None,
     partial_batch: Literal["keep", "drop"] = "keep",
+    augment: Augment | None = None,
     **fields: object,
 ) -> Case:
     """A case with everything stated; the input is the smallest that fits unless a `size` or a
     `shape` (height, width, channels) is given."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
-    spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
+    spec = (DYADIC | FORMS)[optimizer] if isinstance(optimizer, str) else optimizer
     shape = shape or ((size, size, 3) if size else smallest_input(architecture))
     recipe = fill_recipe(
         Recipe(
@@ -147,6 +149,7 @@ def make(
             class_weights=class_weights,
             class_weight_mean=class_weight_mean,
             partial_batch=partial_batch,
+            augment=augment,
         )
     )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]

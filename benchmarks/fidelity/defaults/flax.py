@@ -56,7 +56,10 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     allowed = "the device's default" if precision is None else precision
+    polynomial = inspect.signature(optax.polynomial_schedule).parameters["end_value"].default
     return {
+        "cosine_restarts.length_factor": "required",  # each part is given its own length
+        "polynomial.end_rate": "required" if polynomial is inspect.Parameter.empty else polynomial,
         "batch_norm.epsilon": nnx.BatchNorm(1, rngs=nnx.Rngs(0)).epsilon,
         "batches.shuffled": None,  # no loader of its own
         "batches.partial": None,

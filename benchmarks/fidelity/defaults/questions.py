@@ -281,10 +281,13 @@ def _clipping(probe: ModuleType) -> dict[str, Answer]:
     added = float(2e-6 * 1e-6 / small[0] - 2e-6)  # limit / (norm + added) * norm
     return {
         "clip_by_norm.of": "all tensors together" if together < 1.01 else "each tensor",
-        "clip_by_norm.epsilon": 0.0 if abs(added) < 1e-8 else float(f"{added:.2g}"),
+        **dict.fromkeys(
+            ("norm.epsilon", "global_norm.epsilon"),
+            0.0 if abs(added) < 1e-8 else float(f"{added:.2g}"),
+        ),
     }
 
 
 def _cosine(probe: ModuleType) -> dict[str, Answer]:
     rises = probe.cosine(10, 15) > 0.1
-    return {"cosine_decay.past_its_end": "rises again" if rises else "stays at 0"}
+    return {"cosine.after_end": "rise" if rises else "stay"}

@@ -50,7 +50,14 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     rows = TensorDataset(torch.arange(64))
     ((first,),) = DataLoader(rows, batch_size=64)
+    schedules = torch.optim.lr_scheduler
+    restarts = inspect.signature(schedules.CosineAnnealingWarmRestarts).parameters
+    last = schedules.PolynomialLR(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 1)
+    last.optimizer.step()
+    last.step()
     return {
+        "cosine_restarts.length_factor": float(restarts["T_mult"].default),
+        "polynomial.end_rate": float(last.get_last_lr()[0]),
         "batch_norm.epsilon": nn.BatchNorm1d(1).eps,
         "batches.shuffled": first.tolist() != list(range(64)),
         "batches.partial": "keep" if len(DataLoader(rows, batch_size=60)) == 2 else "drop",

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings, identity
 from benchmarks.config.suite import Suite
+from datasets.drawn.settings import Augment
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.losses import LOSSES
-from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, Recipe
+from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
+from frameworks.spec.schedules import SCHEDULES, WarmUp
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
@@ -49,9 +52,14 @@ ALWAYS_WRITTEN |= {
 ALWAYS_WRITTEN[Recipe] |= {"loss"}
 ALWAYS_WRITTEN |= {kind: {"targets", "outputs"} for kind in LOSSES.values()}
 ONCE_FOR_ALL = {"recipe.class_weight_mean"}  # filled in since; all runs before it did so
+for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
+    ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
+# Its defaults are never written.
+ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}
 ALWAYS_WRITTEN[CALLBACKS["reduce_on_plateau"]] |= {"factor", "cooldown", "min_learning_rate"}
 NEEDED: dict[str, Any] = {"filters": 4, "kernel": 3, "units": 5, "size": 2, "rate": 0.5}
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
+NEEDED |= {"length": 3, "limit": 1.0, "every": 2, "at": (3,), "factor": 0.5}  # of a recipe's parts
 NEEDED["layers"] = (BatchNorm(name="norm"),)
 PARTS: dict[str, type[msgspec.Struct]] = {
     "": RunConfig,
@@ -62,7 +70,10 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     **{f"optimizer {name}": kind for name, kind in OPTIMIZERS.items()},
     **{f"loss {name}": kind for name, kind in LOSSES.items()},
     **{f"layer {name}": kind for name, kind in LAYER_TYPES.items()},
-    **{f"callback {name}": kind for name, kind in CALLBACKS.items()},
+    **{f"schedule {name}": kind for name, kind in SCHEDULES.items()},
+    **{f"clipping {name}": kind for name, kind in CLIPPINGS.items()},
+    "warm_up": WarmUp,
+    **{f"callback {name}": kind for name, kind in TABLES.items()},
 }
 
 
@@ -87,8 +98,11 @@ def part(name: str) -> msgspec.Struct:
     needed = {field.name: NEEDED[field.name] for field in fields if field.required}
     if name == "optimizer sgd":
         needed["momentum"] = 0.9  # without one there is no nesterov
+    if kind is Augment:
+        needed |= {"flip": "horizontal", "quarter_turns": True}  # one that draws nothing is refused
     made = kind(**needed)
-    return defaults.stated(made) if name.startswith("optimizer") else made
+    filled = name.startswith(("optimizer", "schedule", "clipping"))
+    return defaults.stated(made) if filled else made
 
 
 def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
@@ -100,8 +114,8 @@ def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
     elif kind == "optimizer":
         given = msgspec.structs.replace(config.recipe, optimizer=changed)
         config = msgspec.structs.replace(config, recipe=given)
-    elif kind == "loss":
-        given = msgspec.structs.replace(config.recipe, loss=changed)
+    elif kind in ("schedule", "clipping", "warm_up", "loss"):
+        given = msgspec.structs.replace(config.recipe, **{kind: changed})
         config = msgspec.structs.replace(config, recipe=given)
     elif kind == "callback":
         recipe = msgspec.structs.replace(config.recipe, **{which: changed})
@@ -137,23 +151,30 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
     elif kind is int:
         yield (value if isinstance(value, int) else 0) + 3
     elif kind is float:
-        yield 0.25 if value != 0.25 else 0.5
+        above = isinstance(value, float) and value > 1  # of which some may not be less
+        yield value + 0.25 if above else 0.25 if value != 0.25 else 0.5
     elif kind is str:
         yield f"{value}x"
     elif get_origin(kind) is tuple and get_args(kind) == (float, ...):
         yield (1.0, 2.0)
+    elif kind == tuple[int, ...]:
+        yield (*value, 17)
+    elif kind == tuple[float, float]:
+        yield (0.5, 2.0)
     elif get_origin(kind) is tuple and value:
         yield value[1:]
     elif get_origin(kind) is tuple and Ellipsis in get_args(kind) and kind != tuple[float, ...]:
         yield NEEDED["layers"]
+    elif kind is Augment and value is None:
+        yield Augment(flip="both")
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
         if isinstance(value, kind):
             name = fields[0].name
             hints = get_type_hints(kind)
             yield msgspec.structs.replace(value, **{name: other(getattr(value, name), hints[name])})
-        elif not any(field.required for field in fields):
-            yield kind()
+        else:
+            yield kind(**{field.name: NEEDED[field.name] for field in fields if field.required})
 
 
 FIELDS = [

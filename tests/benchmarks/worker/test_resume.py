@@ -179,6 +179,7 @@ threads = 1
 SECTIONS = {
     "plateau": "[reduce_on_plateau]\nfactor = 0.5\npatience = 1\nmin_delta = 0.2\ncooldown = 1\n",
     "early stopping": "[early_stopping]\npatience = 3\nmin_delta = 0.3\nrestore_best = true\n",
+    "schedule": '[schedule]\nname = "cosine"\nper = "step"\n[warm_up]\nlength = 5\nper = "step"\n',
     "keep best": '[keep_best]\nmonitor = "validation_accuracy"\n',
 }
 
@@ -196,7 +197,7 @@ def test_what_validation_decides_goes_on(work, monkeypatch, name: str) -> None:
     assert extra(resumed)["resumed_from_epoch"] == 2
     for column in ("epochs_trained", "tested_epoch", "test_loss"):
         assert whole[column] == resumed[column]
-    if name == "plateau":
+    if name in ("plateau", "schedule"):
         assert len(set(curve("whole", whole["run_id"])["learning_rate"])) > 1
     if name == "early stopping":
         assert whole["epochs_trained"] < 8
