@@ -88,15 +88,15 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
+        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
         f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
         "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
-        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
-        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
-        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "

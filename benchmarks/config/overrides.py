@@ -11,9 +11,8 @@ import msgspec
 from benchmarks.config.suite import readable
 from datasets.drawn.settings import Augment
 from datasets.drawn.text import from_text
-from frameworks.spec import losses
 from frameworks.spec.clipping import CLIPPINGS, Clipping
-from frameworks.spec.losses import Loss
+from frameworks.spec.losses import LOSSES, Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
@@ -43,6 +42,18 @@ def optimizer(text: str) -> Optimizer:
     if name not in OPTIMIZERS:
         raise SpecificationError(unknown_part("optimizer", name, OPTIMIZERS))
     return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
+
+
+def loss(text: str) -> Loss:
+    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
+
+    Raises:
+        SpecificationError: an unknown loss or field, or a bad value.
+    """
+    name, *settings = _parts(text) or [""]
+    if name not in LOSSES:
+        raise SpecificationError(f"--loss: {unknown_part('loss', name, LOSSES)}")
+    return _with_fields(LOSSES[name], settings, f"loss '{name}'")  # type: ignore[return-value]
 
 
 def schedule(text: str) -> Schedule | None:
@@ -83,16 +94,6 @@ def clipping(text: str) -> Clipping | None:
     if name not in CLIPPINGS:
         raise SpecificationError(f"--clipping: {unknown_part('clipping', name, [*CLIPPINGS, OFF])}")
     return _with_fields(CLIPPINGS[name], settings, f"clipping '{name}'")  # type: ignore[return-value]
-
-
-def loss(text: str) -> Loss:
-    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
-
-    Raises:
-        SpecificationError: an unknown loss or field, or a bad value.
-    """
-    name, *settings = _parts(text) or [""]
-    return _with_fields(losses.kind_of(name, "--loss"), settings, f"loss '{name}'")  # type: ignore[return-value]
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -172,10 +173,10 @@ def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | N
 # What is written for a field of the suite, and how it is read.
 READERS: dict[str, Callable[[Any], Any]] = {
     "optimizer": optimizer,
+    "loss": loss,
     "schedule": schedule,
     "warm_up": warm_up,
     "clipping": clipping,
-    "loss": loss,
     "early_stopping": early_stopping,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,

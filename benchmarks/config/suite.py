@@ -24,6 +24,7 @@ from frameworks.spec.recipe import (
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    named_part,
 )
 from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
@@ -196,7 +197,7 @@ def convert(table: dict[str, Any], *, origin: str) -> Suite:
         if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):
             table[key] = [table[key]]
     if "loss" in table:
-        table["loss"] = losses.from_value(table["loss"], origin)
+        table["loss"] = named_part("loss", table["loss"], losses.LOSSES, origin)
     try:
         suite = msgspec.convert(table, Suite)
     except (msgspec.ValidationError, SpecificationError) as error:

@@ -164,9 +164,8 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 def _of_case(case: Case) -> Iterator[Reached]:
     recipe = case.recipe
-    parts: tuple[Any, ...] = (recipe.optimizer, recipe.loss, recipe.schedule, recipe.warm_up)
-    parts += (recipe.clipping, recipe.augment)
-    stated = [part for part in parts if part is not None]
+    parts = (recipe.optimizer, recipe.schedule, recipe.warm_up, recipe.clipping, recipe.augment)
+    stated = [part for part in (*parts, recipe.loss) if part is not None]
     for part in (*every_layer(case.architecture.layers), *stated):
         tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
         for field in msgspec.structs.fields(part):

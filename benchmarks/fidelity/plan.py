@@ -164,8 +164,7 @@ def _small(options: argparse.Namespace) -> list[Case]:
     """The small lifecycles of the precisions asked for."""
     made: list[Case] = []
     if "float64" in options.precision:
-        made += [*lifecycle.lifecycles(), *recipes.lives(), *lifecycle.special()]
-        made += heads.heads()
+        made += [*lifecycle.lifecycles(), *recipes.lives(), *lifecycle.special(), *heads.heads()]
     if "float32" in options.precision:
         made += [*lifecycle.float32(), *heads.float32()]
     if options.full:

@@ -65,12 +65,12 @@ PROJECT: Defaults = {
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "recipe.class_weight_mean": "images",
     "cosine.after_end": "stay",
     "cosine_restarts.length_factor": 2.0,
     "polynomial.end_rate": 1e-4,
     "norm.epsilon": 0.0,
     "global_norm.epsilon": 0.0,
-    "recipe.class_weight_mean": "images",
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -111,12 +111,12 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "recipe.class_weight_mean": "weights",
         "cosine.after_end": "rise",
         "cosine_restarts.length_factor": 1.0,
         "polynomial.end_rate": 0.0,
         "norm.epsilon": 1e-6,
         "global_norm.epsilon": 1e-6,
-        "recipe.class_weight_mean": "weights",
     },
     "flax": {
         **PROJECT,
@@ -166,14 +166,9 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
-    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
-    | {"cosine_restarts.length_factor", "polynomial.end_rate"},
     # optax has no class weights
-    "flax": frozenset(
-        field
-        for field in PROJECT
-        if field.endswith(".learning_rate") or field == "recipe.class_weight_mean"
-    ),
+    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
+    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -208,17 +203,14 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer, schedule and clipping filled in
+    """The recipe with every unstated field of it, its optimizer, schedule and clipping filled in
     from `defaults`."""
-    filled = {
+    filled: dict[str, Any] = {
         name: stated(part, defaults)
         for name in ("optimizer", "schedule", "clipping")
         if (part := getattr(recipe, name)) is not None
     }
-    return msgspec.structs.replace(recipe, **filled)
-    """The recipe with every unstated field of it and its optimizer filled in from `defaults`."""
-    changes: dict[str, Any] = {"optimizer": stated(recipe.optimizer, defaults)}
     mean = "recipe.class_weight_mean"
     if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
-        changes["class_weight_mean"] = defaults[mean]
-    return msgspec.structs.replace(recipe, **changes)
+        filled["class_weight_mean"] = defaults[mean]
+    return msgspec.structs.replace(recipe, **filled)

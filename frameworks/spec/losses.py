@@ -7,13 +7,12 @@ The formulas are written out in `frameworks.numpy.losses`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from frameworks.spec.reading import SpecificationError, check_fields
-from frameworks.spec.words import known_word
+from frameworks.spec.reading import SpecificationError
 
 Targets = Literal["labels", "one_hot", "votes"]
 
@@ -150,38 +149,6 @@ def check_votes(loss: Loss, votes: np.ndarray, origin: str) -> None:
         f"{origin}: 'votes' of {len(rows)} of {len(votes)} galaxies cannot be trained towards: row "
         f"{rows[0]}, column {column} is {votes[rows[0], column]:g}, which {rule}{remedy}."
     )
-
-
-def from_value(value: Any, origin: str) -> dict[str, Any]:
-    """The table of a loss, as TOML gives it: a name, or a table with the `name` and more.
-
-    Raises:
-        SpecificationError: an unknown loss or field; the message names `origin`, with what the
-            loss of another framework is called here.
-    """
-    if isinstance(value, str):
-        value = {"name": value}
-    if not isinstance(value, dict):
-        raise SpecificationError(f"{origin}: field 'loss': expected a name or a table.")
-    name = str(value.get("name", ""))
-    kind = kind_of(name, f"{origin}: field 'loss'")
-    settings = {key: one for key, one in value.items() if key != "name"}
-    check_fields(settings, kind, f"{origin}, loss '{name}'")
-    return {**settings, "name": name}
-
-
-def kind_of(name: str, origin: str) -> type[_Loss]:
-    """The loss of a name.
-
-    Raises:
-        SpecificationError: there is none.
-    """
-    if name not in LOSSES:
-        known = ", ".join(LOSSES)
-        raise SpecificationError(
-            f"{origin}: unknown loss '{name}'{known_word(name, LOSSES)}. Known: {known}."
-        )
-    return LOSSES[name]
 
 
 def check_loss(loss: Loss) -> None:

@@ -15,7 +15,7 @@ from datasets.drawn.settings import Augment
 from frameworks.spec import clipping as clippings
 from frameworks.spec import losses, schedules
 from frameworks.spec.clipping import CLIPPINGS, Clipping
-from frameworks.spec.losses import CrossEntropy, Loss, MeanSquaredError
+from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
@@ -175,15 +175,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
-    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
+    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
+    images, as PyTorch has it (no number where all of these are 0).
 
     `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
-    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
-    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
-    images, as PyTorch has it (no number where all of these are 0).
     """
 
     optimizer: Optimizer = Adam()
@@ -240,17 +238,19 @@ def trains_plainly(recipe: Recipe) -> bool:
 def from_table(table: Any, origin: str) -> Recipe:
     """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
 
-    `optimizer` and `schedule` are a name, or a table with the `name` and what is stated of it.
+    `optimizer`, `loss` and `schedule` are a name, or a table with the `name` and what is stated.
 
     Raises:
         SpecificationError: the message names `origin` and the field.
     """
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    given = {"optimizer": _named("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)}
-    for part, kinds in (("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
+    given = {
+        "optimizer": named_part("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)
+    }
+    for part, kinds in (("loss", LOSSES), ("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
         if table.get(part) is not None:
-            given[part] = _named(part, table[part], kinds, origin)
+            given[part] = named_part(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
     for part, kind in TABLES.items():
         if isinstance(table.get(part), dict):
@@ -263,10 +263,14 @@ def from_table(table: Any, origin: str) -> Recipe:
         raise SpecificationError(f"{origin}: {error}") from error
 
 
-def _named(
+def named_part(
     what: str, given: Any, kinds: Mapping[str, type[msgspec.Struct]], origin: str
 ) -> dict[str, Any]:
-    """The table of a part that has a name: of a name alone too."""
+    """The table of a part that has a name: of a name alone too.
+
+    Raises:
+        SpecificationError: an unknown name or field; the message says what it is called here.
+    """
     table = {"name": given} if isinstance(given, str) else given
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: field '{what}': expected a name or a table.")

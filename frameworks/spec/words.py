@@ -48,16 +48,6 @@ _HERE = {
     "kaiming_normal": "is he_normal (fan in) or he_normal_fan_out here",
     "xavier_uniform": "is glorot_uniform here",
     "xavier_normal": "is glorot_normal here",
-    "categoricalcrossentropy": "is cross_entropy here",
-    "sparsecategoricalcrossentropy": "is cross_entropy here",
-    "crossentropyloss": "is cross_entropy here",
-    "nllloss": "is cross_entropy here: the network gives logits",
-    "binarycrossentropy": "is binary_cross_entropy here",
-    "bceloss": "is binary_cross_entropy here: the network gives logits",
-    "bcewithlogitsloss": "is binary_cross_entropy here",
-    "bce": "is binary_cross_entropy here",
-    "mse": "is mean_squared_error here",
-    "mseloss": "is mean_squared_error here",
 }
 _BY_NORM = 'is clipping = {name = "norm", limit = ..} of the recipe (--clipping norm,limit=..)'
 _BY_ALL = (
@@ -98,7 +88,7 @@ _FIELDS_HERE = {
     "final_div_factor": "is end_divisor here",
     "warmup_steps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
 }
-# Of optimizers and schedules, by what the frameworks call them, without underscores.
+# Of optimizers, schedules and losses, by what the frameworks call them, without underscores.
 _PARTS_HERE = {
     "steplr": "step",
     "multisteplr": "multi_step",
@@ -128,6 +118,15 @@ _PARTS_HERE = {
     "clipvalue": "value",
     "clipgradvalue": "value",
     "constant": "a recipe without a schedule",
+    **dict.fromkeys(
+        ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "crossentropyloss", "nllloss"),
+        "cross_entropy, of the logits,",
+    ),
+    **dict.fromkeys(
+        ("binarycrossentropy", "bceloss", "bcewithlogitsloss", "bce"),
+        "binary_cross_entropy, of the logits,",
+    ),
+    **dict.fromkeys(("mse", "mseloss"), "mean_squared_error"),
 }
 PART_OF_THE_LOSS = (
     "the output layer gives logits; the softmax is part of the loss, as a sigmoid is. Leave the "
@@ -150,7 +149,7 @@ def known_field(name: str, known: Collection[str]) -> str:
 
 
 def unknown_part(what: str, name: str, known: Collection[str]) -> str:
-    """The message for a name of no optimizer or schedule."""
+    """The message for a name of no optimizer, schedule or loss."""
     if here := _PARTS_HERE.get(_squeezed(name)):
         return f"unknown {what} '{name}' ('{name}' is {here} here). Known: {', '.join(known)}."
     return unknown(what, name, known)

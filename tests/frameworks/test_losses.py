@@ -213,9 +213,9 @@ def test_a_loss_is_a_name_or_a_table(table: Any, loss: Loss) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"loss": "mse"}, r"mine: field 'loss': unknown loss 'mse' \('mse' is mean_squared_error"),
-        ({"loss": "BCEWithLogitsLoss"}, "is binary_cross_entropy here"),
-        ({"loss": "categorical_crossentropy"}, "is cross_entropy here"),
+        ({"loss": "mse"}, r"mine: unknown loss 'mse' \('mse' is mean_squared_error here\)"),
+        ({"loss": "BCEWithLogitsLoss"}, "is binary_cross_entropy, of the logits, here"),
+        ({"loss": "categorical_crossentropy"}, "is cross_entropy, of the logits, here"),
         ({"loss": "cross_entropi"}, "did you mean 'cross_entropy'.*Known: cross_entropy, bin"),
         ({"loss": 3}, "field 'loss': expected a name or a table"),
         ({"loss": {"label_smoothing": 0.1}}, "unknown loss ''"),

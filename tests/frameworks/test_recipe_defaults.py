@@ -7,6 +7,7 @@ import pytest
 
 from frameworks.spec import architecture
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
@@ -25,7 +26,7 @@ def unstated_fields() -> set[str]:
     """`tag.field` of everything that is None unless stated."""
     return {
         f"{tag}.{field.name}"
-        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES}.items()
+        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES, **CLIPPINGS}.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None
     }

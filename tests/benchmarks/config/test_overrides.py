@@ -72,7 +72,7 @@ def test_callbacks() -> None:
         ("reduce_on_plateau", "monitor=validation_lss", "did you mean 'validation_loss'"),
         ("keep_best", "validation_acuracy", "did you mean 'validation_accuracy'"),
         ("loss", "cross_entropi", "--loss: unknown loss .*did you mean 'cross_entropy'"),
-        ("loss", "bce", "'bce' is binary_cross_entropy here"),
+        ("loss", "bce", "'bce' is binary_cross_entropy, of the"),
         ("loss", "cross_entropy,label_smooth=0.1", "did you mean 'label_smoothing'"),
         ("loss", "mean_squared_error,outputs=sigmod", "field 'outputs': Invalid enum value"),
         ("loss", "", "--loss: unknown loss ''"),

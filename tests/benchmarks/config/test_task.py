@@ -48,14 +48,14 @@ ALWAYS_WRITTEN |= {
 ALWAYS_WRITTEN |= {
     kind: {"monitor", "min_delta", "patience", "restore_best"} for kind in CALLBACKS.values()
 }
-for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
-    ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
-# Its defaults are never written.
-ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}
 # stored runs have no loss at all; the fields of the others are in every configuration with one
 ALWAYS_WRITTEN[Recipe] |= {"loss"}
 ALWAYS_WRITTEN |= {kind: {"targets", "outputs"} for kind in LOSSES.values()}
 ONCE_FOR_ALL = {"recipe.class_weight_mean"}  # filled in since; all runs before it did so
+for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
+    ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
+# Its defaults are never written.
+ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}
 ALWAYS_WRITTEN[CALLBACKS["reduce_on_plateau"]] |= {"factor", "cooldown", "min_learning_rate"}
 NEEDED: dict[str, Any] = {"filters": 4, "kernel": 3, "units": 5, "size": 2, "rate": 0.5}
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
@@ -114,10 +114,8 @@ def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
     elif kind == "optimizer":
         given = msgspec.structs.replace(config.recipe, optimizer=changed)
         config = msgspec.structs.replace(config, recipe=given)
-    elif kind in ("schedule", "clipping", "warm_up"):
+    elif kind in ("schedule", "clipping", "warm_up", "loss"):
         given = msgspec.structs.replace(config.recipe, **{kind: changed})
-    elif kind == "loss":
-        given = msgspec.structs.replace(config.recipe, loss=changed)
         config = msgspec.structs.replace(config, recipe=given)
     elif kind == "callback":
         recipe = msgspec.structs.replace(config.recipe, **{which: changed})
