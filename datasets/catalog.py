@@ -280,6 +280,8 @@ def _load_demo(
         channels=picking.channels,
         sha256=content_sha256(images, native),
         groups=None,
+        votes=demo.votes(native, seed)[view.rows][chosen],
+        vote_names=demo.VOTE_NAMES,
         source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
         "them say nothing about real galaxies.",
         rows=part,

@@ -26,8 +26,16 @@ PER_THOUSAND = (150, 175, 165, 65, 115, 35, 90, 85, 65, 55)
 _OLD = np.array([1.32, 1.02, 0.66])
 _YOUNG = np.array([0.94, 1.0, 1.06])
 
+# What the volunteers are asked of each galaxy, and who of labels.GALAXY10 truly is it.
+VOTE_NAMES = ("smooth", "round", "edge-on", "bulge", "spiral", "tightly wound")
+VOLUNTEERS = 40
+_SAID = np.zeros((len(PER_THOUSAND), len(VOTE_NAMES)), bool)
+for _place, _classes in enumerate(((1, 2, 3), (1,), (4, 5, 6), (0, 4, 5), (7, 8, 9), (7,))):
+    _SAID[_classes, _place] = True
+
 _STREAM = 0x64656D6F  # "demo": keeps these draws apart from other uses of the same seed
 _ORDER_ROW = 2**32 - 1
+_VOTE_ROWS = 2**31  # ahead of the rows of votes
 
 
 class _Draw:
@@ -263,6 +271,22 @@ def class_counts(n: int) -> np.ndarray:
     by_remainder = np.argsort(-(share % 1000), kind="stable")
     counts[by_remainder[: n - counts.sum()]] += 1
     return counts
+
+
+def votes(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Shares of 40 volunteers who say of each galaxy what `VOTE_NAMES` has: float32 (n, 6).
+
+    The same for the same (labels, seed) everywhere, and no function of the pictures beyond the
+    class: one in ten is wrong. One galaxy in ten is seen otherwise by half of them.
+    """
+    said = np.where(_SAID[labels], 0.9, 0.1)
+    shares = np.empty(said.shape, np.float32)
+    for row, chances in enumerate(said):
+        draw = _Draw(seed, _VOTE_ROWS + row)
+        hard = draw.uniforms(chances.shape) < 0.1
+        votes_cast = draw.uniforms((VOLUNTEERS, *chances.shape)) < np.where(hard, 0.5, chances)
+        shares[row] = votes_cast.sum(axis=0) / VOLUNTEERS
+    return shares
 
 
 def generate(n: int = 1000, seed: int = 0, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
