@@ -24,8 +24,8 @@ from benchmarks.runner.row import run_row
 from benchmarks.runner.session import Tally
 from benchmarks.system import machine
 from results.given import GIVEN
-from results.store import Store
 from results.names import in_line
+from results.store import Store
 from results.views.words import count
 
 _SHORTEST, _LONGEST = 1.0, 10.0  # seconds between two looks
