@@ -56,9 +56,11 @@ def planned_blocks(
 
 
 def _from_anywhere(one: Prepared) -> Suite:
-    """The suite with its file of galaxies named so that any node finds it."""
+    """The suite with its file or folder of galaxies named so that any node finds it."""
+    from datasets.catalog import NAMES
+
     path = Path(one.suite.dataset)
-    if not path.is_file():
+    if one.suite.dataset in NAMES or not path.exists():
         return one.suite
     return msgspec.structs.replace(one.suite, dataset=str(path.resolve()))
 
