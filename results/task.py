@@ -48,6 +48,7 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "dropout.per": "value",
     "residual.activation": "linear",
     "residual.shortcut": [],
 }
