@@ -1,7 +1,7 @@
 """Structure and outputs: the operations side by side, in inference and in training mode.
 
-Each operation of B is also run on what A's operation read, so that one fault does not hide the next.
-A constant that differs is to blame when B, computing with A's value, gives A's output.
+Each operation of B is also run on what A's operation read, so that one fault does not hide the
+next. A constant that differs is to blame when B, computing with A's value, gives A's output.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ LATER = {
     *("kernel_constraint", "bias_constraint", "depthwise_regularizer", "depthwise_constraint"),
     *("variance", "kernel_initializer", "bias_initializer", "precision"),
 }
-_FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not other numbers
+_FORM = {
+    "filters",
+    "units",
+    "kernel",
+    "bias",
+    "scale",
+    "center",
+}  # other weights, not other numbers
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -63,9 +70,7 @@ def _measure(
         if row.pair.a is None or row.pair.b is None:
             continue
         value = a[row.pair.a.id]
-        apart_alone = (
-            apart(value, alone[row.pair.b.id]) if row.pair.b.id in alone else None
-        )
+        apart_alone = apart(value, alone[row.pair.b.id]) if row.pair.b.id in alone else None
         if training:
             row.alone_training = apart_alone
         else:
@@ -133,9 +138,7 @@ def _alone(session: Session, pair: Pair, stage: Stage, masks: tuple[Arrays, Arra
     return apart(a[pair.a.id], alone[pair.b.id]) if pair.b.id in alone else float("inf")
 
 
-def _missing(
-    session: Session, pair: Pair, runs: dict[bool, tuple[Arrays, Arrays]]
-) -> None:
+def _missing(session: Session, pair: Pair, runs: dict[bool, tuple[Arrays, Arrays]]) -> None:
     one = pair.a or pair.b
     assert one is not None
     values = [runs[training][0 if pair.a else 1] for training in (False, True)]
@@ -228,7 +231,7 @@ def _named(one: Operation) -> str:
 def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> None:
     """How far the outputs are apart with all that could be set alike."""
     for training in (False, True):
-        of_a, of_b = (masks if training else ({}, {}))
+        of_a, of_b = masks if training else ({}, {})
         a, _ = session.forward(session.a, training, of_a, {})
         b, _ = session.forward(session.b, training, of_b, {})
         out_a, out_b = a[session.normal_a.output], b[session.normal_b.output]

@@ -71,9 +71,7 @@ def named(label: str) -> tuple[str, str]:
     if not colon or not name.isidentifier():
         if Path(label).suffix == ".py":
             raise PortError(f"{label}: say which model of the file: {label}:make")
-        raise PortError(
-            f"{label}: neither file.py:name, nor a .keras file, nor a network in TOML"
-        )
+        raise PortError(f"{label}: neither file.py:name, nor a .keras file, nor a network in TOML")
     if not Path(path).is_file():
         raise PortError(f"{path}: there is no such file")
     return path, name

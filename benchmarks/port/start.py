@@ -29,10 +29,7 @@ def pictures(session: Session) -> None:
     effect = apart(*seen)
     session.measured["pictures"] = effect
     if effect <= SAME:
-        if session.normal_a.operations[0].kind != session.normal_b.operations[0].kind:
-            session.differences = [
-                d for d in session.differences if not _of_scale(d)
-            ]
+        session.take_own_pictures()
         return
     shown = [f"{x.min():.4g} to {x.max():.4g}" for x in seen]
     ratio = float(np.abs(seen[0]).max() / np.abs(seen[1]).max())
@@ -51,10 +48,6 @@ def pictures(session: Session) -> None:
     )
 
 
-def _of_scale(one: Difference) -> bool:
-    return one.constant in ("missing layer", "extra layer") and "rescale" in (one.a + one.b)
-
-
 def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
     """Whether the programs start with the same weights, or else with weights of the same kind."""
     kernels = [w for w in session.weights if w.role in _KERNELS and np.ptp(of_a[w.a]) > 0]
@@ -63,7 +56,9 @@ def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> No
         _carried(session, of_a, of_b, equal)
         return
     if given:
-        session.notes.append("weights are loaded, as --given-weights says; the first were not compared")
+        session.notes.append(
+            "weights are loaded, as --given-weights says; the first were not compared"
+        )
         return
     for role, word in (("kernel", "kernels"), ("bias", "biases")):
         _drawn(session, of_a, of_b, role, word)
@@ -113,13 +108,16 @@ def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -
         smallest = min(spread_x, spread_y)
         # the standard error of a spread is 1 / sqrt(2 n) at most, of a normal distribution
         apart_by = float("inf") if not smallest else largest / smallest - 1
-        forms = [float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))]
+        forms = [
+            float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))
+        ]
         other_form = len(x) >= 500 and (forms[0] < 1.8) != (forms[1] < 1.8)
         if apart_by <= 6 / (2 * max(1, len(x))) ** 0.5 and not other_form:
             continue
         told = [_told(v, f) for v, f in zip((spread_x, spread_y), forms, strict=True)]
         initial = [
-            (p.constants.get(f"{role}_initializer", "") if p else "") for p in (one.pair.a, one.pair.b)
+            (p.constants.get(f"{role}_initializer", "") if p else "")
+            for p in (one.pair.a, one.pair.b)
         ]
         session.differences.append(
             Difference(
@@ -148,8 +146,8 @@ def bare_call(session: Session, counted: bool) -> None:
     modes = session.listing_a.bare, session.listing_b.bare
     if modes[0] == modes[1]:
         return
-    arrays = {"pictures": session.pictures}
-    out_a, out_b = (side.ask("bare", arrays)[1]["out"] for side in (session.a, session.b))
+    out_a = session.a.ask("bare", {"pictures": session.pictures})[1]["out"]
+    out_b = session.b.ask("bare", {"pictures": session.pictures_b})[1]["out"]
     effect = apart(out_a, out_b)
     if effect <= SAME:
         return
@@ -181,13 +179,16 @@ def schedules(session: Session) -> None:
     of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
     if not (of_a or of_b):
         return
+    session.notes.append(
+        "steps were taken at the first rate of a schedule; the rates by step apart"
+    )
     start = [
         float(one.recipe.optimizer.get("learning_rate", 0.0))
         for one in (session.listing_a, session.listing_b)
     ]
     for step in sorted({*of_a, *of_b}):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
-        if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
+        if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
             continue
         session.differences.append(
             Difference(
@@ -213,8 +214,10 @@ def reported(session: Session) -> None:
         return
     mean, plain = float(np.average(losses, weights=sizes)), float(losses.mean())
     told = [
-        "each batch counts as one" if abs(s["loss"] - plain) < 1e-9
-        else "each picture counts as one" if abs(s["loss"] - mean) < 1e-9
+        "each batch counts as one"
+        if abs(s["loss"] - plain) < 1e-9
+        else "each picture counts as one"
+        if abs(s["loss"] - mean) < 1e-9
         else f"{s['loss']:.6g} of 1, 2 and 7"
         for s in (said_a, said_b)
     ]

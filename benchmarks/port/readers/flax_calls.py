@@ -23,7 +23,9 @@ def two(value: Any) -> list[int]:
     return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
-def zeros(padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]) -> Any:
+def zeros(
+    padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]
+) -> Any:
     """Zeros before and after rows and columns, of any form of padding."""
     if padding == "VALID":
         return [[0, 0], [0, 0]]
@@ -68,7 +70,10 @@ def linear(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     constants = {"units": units, "bias": layer.bias is not None}
     made = (*axes[:-1], Axis((("C", units),)))
     return Meaning(
-        "dense", made, constants, {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(units))}
+        "dense",
+        made,
+        constants,
+        {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(units))},
     )
 
 
@@ -84,7 +89,7 @@ def batch_norm(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meanin
         "running_variance": "biased",
         "variance": "fast" if layer.use_fast_variance else "two_pass",
     }
-    features = (axes[-1],)
+    features: Axes = (axes[-1],)
     parameters = {
         "gamma": (layer.scale, features),
         "beta": (layer.bias, features),
@@ -104,7 +109,7 @@ def _norm(kind: str) -> Callable[..., Meaning]:
             over = layer.reduction_axes
             over = [over] if isinstance(over, int) else list(over)
             constants["axes"] = sorted(axes[a].label for a in over)
-        features = (axes[-1],)
+        features: Axes = (axes[-1],)
         parameters = {"gamma": (layer.scale, features), "beta": (layer.bias, features)}
         return Meaning(kind, axes, constants, parameters)
 
@@ -116,7 +121,9 @@ def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     over = tuple(d % len(given) for d in layer.broadcast_dims)
     if over not in ((), (1, 2)):
         return Meaning("unread:Dropout with broadcast_dims", axes)
-    return Meaning("dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"})
+    return Meaning(
+        "dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"}
+    )
 
 
 LAYERS: dict[str, Callable[[Any, Axes, Sequence[int], Any], Meaning]] = {
@@ -174,7 +181,9 @@ def _transpose(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: A
 def _over(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
         over = b.get("axis")
-        over = [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
+        over = (
+            [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
+        )
         places = {a % len(given) for a in over}
         kept = bool(b.get("keepdims"))
         left = tuple(
@@ -220,7 +229,7 @@ def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out:
 
 
 def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    width = b.get("pad_width")
+    width: Any = b.get("pad_width")
     plain = b.get("mode", "constant") == "constant" and isinstance(width, list | tuple)
     if not plain or len(given) != 4 or any(map(any, (width[0], width[3]))):
         return Meaning("unread:pad", labelled("NHWC", out.shape))
@@ -234,7 +243,7 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "swish": _activation("silu"),
     "max_pool": _pool("max_pool"),
     "avg_pool": _pool("average_pool"),
-    **{name: _reshape for name in ("reshape", "ravel", "squeeze", "expand_dims", "flatten")},
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
     "transpose": _transpose,
     "mean": _over("average_pool"),
     "max": _over("max_pool"),

@@ -125,9 +125,7 @@ def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[
 
 
 def _pool(kind: str) -> _Meaning:
-    def meaning(
-        layer: Any, given: Sequence[int], made: Sequence[int]
-    ) -> tuple[str, Constants]:
+    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         size = _pair(layer.pool_size)
         padding = _zeros(layer, given, size, [1, 1])
         constants = {"size": size, "stride": _pair(layer.strides), "padding": padding}
@@ -139,9 +137,7 @@ def _pool(kind: str) -> _Meaning:
 
 
 def _whole(kind: str) -> _Meaning:
-    def meaning(
-        layer: Any, given: Sequence[int], made: Sequence[int]
-    ) -> tuple[str, Constants]:
+    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         size = [int(n) for n in given[1:3]]
         return kind, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
 
@@ -166,8 +162,14 @@ def activation(function: Any) -> tuple[str, Constants]:
     name = getattr(function, "__name__", type(function).__name__)
     if name == "<lambda>" or not getattr(function, "__module__", "").startswith("keras"):
         return f"unread:{name}", {}
-    found: Constants = {"function": {"swish": "silu", "hard_sigmoid": "hardsigmoid"}.get(name, name)}
-    defaults = {"leaky_relu": ("slope", 0.2), "elu": ("alpha", 1.0), "gelu": ("approximate", "none")}
+    found: Constants = {
+        "function": {"swish": "silu", "hard_sigmoid": "hardsigmoid"}.get(name, name)
+    }
+    defaults = {
+        "leaky_relu": ("slope", 0.2),
+        "elu": ("alpha", 1.0),
+        "gelu": ("approximate", "none"),
+    }
     if name in defaults:
         found[defaults[name][0]] = defaults[name][1]
     if name in ("softmax", "log_softmax"):

@@ -39,7 +39,7 @@ _LOSSES = {
 
 @dataclass
 class _Made:
-    """A call of optax that made a transformation: by it the same can be made with other constants."""
+    """A call of optax that made a transformation; the same is made with other constants by it."""
 
     name: str
     function: Any
@@ -80,8 +80,8 @@ def _noting(original: Any, name: str) -> Any:
 class Training:
     """What a program trains with; each part may be None.
 
-    loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer, or
-    a function without arguments that makes one.
+    loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
+    or a function without arguments that makes one.
     """
 
     def __init__(self, loss: Any, optimizer: Any, schedule: Any = None) -> None:
@@ -110,7 +110,9 @@ class Training:
             made = _MADE.get(id(one))
             if made is None:
                 return [_Made("", None, {})]
-            return [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
+            return (
+                [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
+            )
 
         return flat(self.optimizer)
 
@@ -143,7 +145,9 @@ class Training:
         if any(made.function is None for made in chain):
             return False
         for made in chain:
-            if any(ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()):
+            if any(
+                ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()
+            ):
                 self.changes[constant] = value
                 return True
         return False
@@ -168,6 +172,7 @@ class Training:
         if schedule is not None:
             found.rates = {n: float(schedule(n)) for n in PROBED}
             constants["learning_rate"] = found.rates[0]
+            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
         kinds = {"momentum": 0.0, "nesterov": False}
         if constants["kind"] == "rmsprop":
             constants.pop("nesterov", None)
@@ -208,5 +213,3 @@ class Training:
         else:
             constants["kind"] = "unread:a transformation of its own"
         constants.setdefault("weight_decay", 0.0)
-
-

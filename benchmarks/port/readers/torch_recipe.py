@@ -104,7 +104,12 @@ class Training:
         found["class_weights"] = None if weights is None else weights.tolist()
         if isinstance(loss, nn.CrossEntropyLoss):
             smoothing = float(loss.label_smoothing)
-            return {"kind": "cross_entropy", "takes": "logits", "label_smoothing": smoothing, **found}
+            return {
+                "kind": "cross_entropy",
+                "takes": "logits",
+                "label_smoothing": smoothing,
+                **found,
+            }
         if isinstance(loss, nn.NLLLoss):
             logs = {"takes": "log_probabilities", "label_smoothing": 0.0}
             return {"kind": "cross_entropy", **logs, **found}
@@ -133,7 +138,10 @@ class Training:
                 for group in made.param_groups:
                     for p in group["params"]:
                         value = group["initial_accumulator_value"]
-                        made.state[p] = {"step": torch.tensor(0.0), "sum": torch.full_like(p, value)}
+                        made.state[p] = {
+                            "step": torch.tensor(0.0),
+                            "sum": torch.full_like(p, value),
+                        }
             for group, given in zip(made.param_groups, self._initial, strict=True):
                 group.update({k: v for k, v in given.items() if k != "params"})
         else:

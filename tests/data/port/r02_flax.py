@@ -11,7 +11,9 @@ class Net(nnx.Module):
         self.out = nnx.Linear(8, 4, kernel_init=start, rngs=rngs)
         for layer, fan in ((self.hidden, 48), (self.out, 8)):
             key = rngs.params()
-            layer.bias.value = jax.random.uniform(key, layer.bias.value.shape, minval=-1) * fan**-0.5
+            layer.bias.value = (
+                jax.random.uniform(key, layer.bias.value.shape, minval=-1) * fan**-0.5
+            )
 
     def __call__(self, x):
         x = nnx.tanh(self.hidden(x.reshape(x.shape[0], -1)))

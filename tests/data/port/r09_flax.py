@@ -5,9 +5,7 @@ from flax import nnx
 class Net(nnx.Module):
     def __init__(self):
         rngs, start = nnx.Rngs(0), nnx.initializers.glorot_uniform()
-        self.conv = nnx.Conv(
-            3, 4, (4, 4), strides=2, padding="VALID", kernel_init=start, rngs=rngs
-        )
+        self.conv = nnx.Conv(3, 4, (4, 4), strides=2, padding="VALID", kernel_init=start, rngs=rngs)
         self.out = nnx.Linear(64, 5, kernel_init=start, rngs=rngs)
 
     def __call__(self, x):
