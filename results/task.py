@@ -53,6 +53,7 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "dropout.per": "value",
     "normalize.mean": [],
     "normalize.deviation": [],
     "residual.activation": "linear",

@@ -206,9 +206,21 @@ class GroupNorm(_Layer, frozen=True, tag="group_norm", kw_only=True):
 
 
 class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
-    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
+    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate).
+
+    What is dropped is each value by itself, whole channels of a picture (Tompson et al. 2015), or
+    all of a picture: at the end of a residual block's layers that is stochastic depth (Huang et al.
+    2016). A row of units has a channel for each.
+    """
 
     rate: float
+    per: Literal["value", "channel", "picture"] = "value"
+
+    def mask_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the mask for an input of this shape, both without the batch axis."""
+        if self.per == "picture":
+            return (1,) * len(source)
+        return (1, 1, source[-1]) if self.per == "channel" and len(source) == 3 else source
 
 
 class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):

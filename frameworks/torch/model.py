@@ -62,6 +62,19 @@ class MaskedDropout(nn.Module):
         return x * mask.to(x.dtype) * self.scale
 
 
+class PictureDropout(nn.Module):
+    """Inverted dropout of whole pictures, or rows of units."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)
+
+
 class _BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
     """The running variance takes the biased batch variance, as in Keras and Flax.
 
@@ -179,7 +192,7 @@ class GalaxyNet(nn.Module):
         if mask.dim() == 4:
             return mask.permute(0, 3, 1, 2)
         image = flattened_image(self.network, name)
-        if image is None:
+        if image is None or mask.shape[1] == 1:
             return mask
         return mask.reshape(-1, *image).permute(0, 3, 1, 2).flatten(1)
 
@@ -208,13 +221,20 @@ def _module(layer: NetworkLayer, source: Shape, native_dropout: bool) -> nn.Modu
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source)
         case Dropout():
-            return nn.Dropout(layer.rate) if native_dropout else MaskedDropout(layer.rate)
+            return _dropout(layer, source) if native_dropout else MaskedDropout(layer.rate)
         case Flatten():
             return nn.Flatten()
         case Normalize():
             return Normalization(layer)
     assert isinstance(layer, Activation)
     return _Function(layer)
+
+
+def _dropout(layer: Dropout, source: Shape) -> nn.Module:
+    if layer.per == "picture":
+        return PictureDropout(layer.rate)
+    by_channel = layer.per == "channel" and len(source) == 3
+    return nn.Dropout2d(layer.rate) if by_channel else nn.Dropout(layer.rate)
 
 
 class _Function(nn.Module):
