@@ -31,7 +31,7 @@ GIVEN = (
     Given("parameters", "parameter count"),
     Given("split_hash", "split"),
     Given("order_hash", "batch order"),
-    Given(AUGMENTATION, "augmented copies", there_is_always=False),
+    Given(AUGMENTATION, "augmented pictures", there_is_always=False),
     Given("weights_hash", "initial weights", matched=True),
     Given("masks_hash", "dropout masks", matched=True, there_is_always=False),
 )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.runconfig import RunConfig
+from frameworks.spec import schedules
 from frameworks.spec.defaults import AGREED, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -99,8 +100,17 @@ class PlannedRun:
     @cached_property
     def steps(self) -> int:
         """Optimizer steps in all."""
-        per_epoch = -(-self.images_per_epoch // self.config.recipe.batch_size)
-        return per_epoch * self.config.recipe.epochs
+        return self.steps_per_epoch * self.config.recipe.epochs
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one epoch."""
+        return -(-self.images_per_epoch // self.config.recipe.batch_size)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What is to be said of its learning rates, a sentence each."""
+        return schedules.notes(self.config.recipe, self.steps_per_epoch)
 
     @cached_property
     def flops(self) -> int:

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
 
 _FIELDS = (
     *("dataset", "labels", "channels", "image_key", "label_key", "group_key"),
-    *("label_map", "image_size", "demo_images"),
-    *("fraction", "augmentation", "crop_size", "split_seed", "split_by", "test_copies"),
+    *("label_map", "split_from", "skip_bad", "image_size", "demo_images"),
+    *(
+        "loss",
+        "fraction",
+        "augmentation",
+        "crop_size",
+        "augment",
+        "split_seed",
+        "split_by",
+        "test_copies",
+    ),
     *("test_fraction", "validation_fraction"),
 )
 

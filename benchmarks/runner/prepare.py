@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
+from benchmarks.data.statistics import statistics
 from benchmarks.runner.check import Checked, Elsewhere, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
@@ -85,7 +86,7 @@ class Preparing:
             galaxies=galaxies,
             session=self.session,
             estimator=self.estimator,
-            notes=checked.notes,
+            notes=[*checked.notes, *(note for run in runs for note in run.notes)],
         )
 
     @cached_property
@@ -116,6 +117,7 @@ def plan(
         missing=checked.missing,
         interpreters=checked.interpreters,
         train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
+        statistics=partial(statistics, galaxies),
     )
     return [replace(run, part_of=part_of) for run in runs]
 
