@@ -60,4 +60,4 @@ class _Later(ModuleType):
 def postpone() -> None:
     """Have the compiler loaded when something compiles; nothing where it is loaded already."""
     if NAME not in sys.modules:
-        sys.modules[NAME] = torch._dynamo = _Later()  # type: ignore[assignment]
+        sys.modules[NAME] = torch._dynamo = _Later()
