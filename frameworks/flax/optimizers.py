@@ -7,6 +7,8 @@ every other hyper-parameter is a constant of the compiled step, in double precis
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +18,7 @@ from flax import nnx
 from jax import Array
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 
 # canonical slot -> field of the state of the optax transformation that keeps it
 SLOTS: dict[str, dict[str, str]] = {
@@ -45,15 +48,44 @@ def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransf
     return optax.GradientTransformation(init, update)
 
 
-def make(spec: recipes.Optimizer) -> optax.GradientTransformation:
+def clip(clipping: Clipping) -> optax.GradientTransformation:
+    """Gradients held within the limit, by optax' own where it has such."""
+    limit = clipping.limit
+    if isinstance(clipping, ByValue):
+        return optax.clip(limit)
+    epsilon, together = clipping.epsilon, isinstance(clipping, ByGlobalNorm)
+    assert epsilon is not None
+    if together and not epsilon:
+        return optax.clip_by_global_norm(limit)
+
+    def factor(part: optax.Updates) -> Array:
+        return limit / jnp.maximum(optax.tree.norm(part) + epsilon, limit)
+
+    def held(gradients: optax.Updates, parameters: Any = None) -> optax.Updates:
+        if together:
+            return optax.tree.scale(factor(gradients), gradients)
+        return jax.tree.map(lambda gradient: gradient * factor(gradient), gradients)
+
+    return optax.stateless(held)
+
+
+def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> optax.GradientTransformation:
     """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`."""
     if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.epsilon_form == "hat":
-        return _adjustable(_adam_with_epsilon(spec), spec.rate, epsilon=_hat(spec))
-    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate)
+        return _adjustable(_adam_with_epsilon(spec), spec.rate, clipping, epsilon=_hat(spec))
+    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate, clipping)
 
 
-def _adjustable(factory: Any, learning_rate: float, **schedules: Any) -> Any:
-    return optax.inject_hyperparams(factory)(learning_rate=learning_rate, **schedules)
+def _adjustable(
+    factory: Any, learning_rate: float, clipping: Clipping | None, **schedules: Any
+) -> Any:
+    @functools.wraps(factory)  # whose arguments optax looks at
+    def held(**values: Any) -> optax.GradientTransformation:
+        assert clipping is not None
+        return optax.chain(clip(clipping), factory(**values))
+
+    made = factory if clipping is None else held
+    return optax.inject_hyperparams(made)(learning_rate=learning_rate, **schedules)
 
 
 def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransformation:
@@ -113,17 +145,19 @@ def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
     return optimizer.opt_state.hyperparams["learning_rate"]
 
 
-def set_learning_rate(optimizer: nnx.Optimizer, spec: recipes.Optimizer, rate: float) -> None:
-    """Change the learning rate from the next step on.
+def set_learning_rate(
+    optimizer: nnx.Optimizer, spec: recipes.Optimizer, rate: float | Array
+) -> None:
+    """Change the learning rate from the next step on, in a compiled step too.
 
     Optax keeps the rate outside the velocity. With "rate_inside", V = rate * v: going on from V
     under a new rate is going on from v * old / new.
     """
     current = learning_rate(optimizer)
     if isinstance(spec, recipes.SGD) and spec.momentum and spec.velocity_form == "rate_inside":
-        ratio = float(current[...]) / rate
+        ratio = current[...] / rate
         for velocity in jax.tree.leaves(slot(optimizer, "trace"), is_leaf=_is_variable):
-            velocity.set_value(velocity[...] * ratio)
+            velocity.set_value((velocity[...] * ratio).astype(velocity.dtype))
     current.set_value(jnp.asarray(rate, current.dtype))
 
 
@@ -136,8 +170,16 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:
     """What the optimizer remembers of every parameter under one of optax' fields."""
-    parts = optimizer.opt_state.inner_state
-    return next(getattr(part, field) for part in parts if hasattr(part, field))
+    return next(_having(optimizer.opt_state.inner_state, field))
+
+
+def _having(state: Any, field: str) -> Iterator[nnx.State]:
+    """What the parts of a chain, and the chains in it, have under a field."""
+    for part in state:
+        if hasattr(part, field):
+            yield getattr(part, field)
+        elif isinstance(part, Sequence):
+            yield from _having(part, field)
 
 
 def set_step(optimizer: nnx.Optimizer, step: int) -> None:

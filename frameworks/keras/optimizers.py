@@ -14,6 +14,7 @@ from keras import ops
 
 from frameworks.keras.activations import constant
 from frameworks.spec import recipe as recipes
+from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> attribute of the Keras optimizer, a list in the order of its variables
@@ -78,17 +79,33 @@ def _paper(kind: type) -> type:
     return type(f"Paper{kind.__name__}", (_PaperForm, type(kind())), {})
 
 
-def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
+def clip(clipping: Clipping | None) -> dict[str, Any]:
+    """The options of an optimizer that hold the gradients within the limit.
+
+    Raises:
+        SpecificationError: an epsilon, which Keras does not add to a norm.
+    """
+    if clipping is None:
+        return {}
+    if isinstance(clipping, ByValue):
+        return {"clipvalue": clipping.limit}
+    if clipping.epsilon:
+        raise SpecificationError(
+            f"clipping '{clipping.__struct_config__.tag}': Keras adds no epsilon to a norm; state "
+            "epsilon = 0."
+        )
+    name = "global_clipnorm" if isinstance(clipping, ByGlobalNorm) else "clipnorm"
+    return {name: clipping.limit}
+
+
+def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe whose fields are all stated."""
     lr = spec.rate
+    options = clip(clipping)
     if isinstance(spec, recipes.SGD):
-        return keras.optimizers.SGD(lr, momentum=spec.momentum, nesterov=spec.nesterov)
+        return keras.optimizers.SGD(lr, momentum=spec.momentum, nesterov=spec.nesterov, **options)
     if isinstance(spec, recipes.Adam | recipes.AdamW):
-        options: dict[str, Any] = {
-            "beta_1": spec.beta_1,
-            "beta_2": spec.beta_2,
-            "epsilon": spec.epsilon,
-        }
+        options |= {"beta_1": spec.beta_1, "beta_2": spec.beta_2, "epsilon": spec.epsilon}
         paper = spec.epsilon_form == "paper"
         if isinstance(spec, recipes.AdamW):
             # a NumPy scalar: Keras casts it, and a Python float would pass through float32
@@ -98,7 +115,7 @@ def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
         kind = keras.optimizers.Adam
         return (_paper(kind) if paper else kind)(lr, **options)
     if isinstance(spec, recipes.Adadelta):
-        return keras.optimizers.Adadelta(lr, rho=spec.rho, epsilon=spec.epsilon)
+        return keras.optimizers.Adadelta(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
     if not spec.epsilon_in_root:
         raise SpecificationError(
             f"optimizer '{spec.__struct_config__.tag}': Keras adds epsilon under the root; "
@@ -106,23 +123,26 @@ def make(spec: recipes.Optimizer) -> keras.optimizers.Optimizer:
         )
     if isinstance(spec, recipes.Adagrad):
         return keras.optimizers.Adagrad(
-            lr, initial_accumulator_value=spec.initial_accumulator, epsilon=spec.epsilon
+            lr,
+            initial_accumulator_value=spec.initial_accumulator,
+            epsilon=spec.epsilon,
+            **options,
         )
-    return keras.optimizers.RMSprop(lr, rho=spec.rho, epsilon=spec.epsilon)
+    return keras.optimizers.RMSprop(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
 
 
 def set_learning_rate(
-    optimizer: keras.optimizers.Optimizer, spec: recipes.Optimizer, rate: float
+    optimizer: keras.optimizers.Optimizer, spec: recipes.Optimizer, rate: Any
 ) -> None:
-    """Change the learning rate from the next step on.
+    """Change the learning rate from the next step on; the rate may be a tensor of a compiled step.
 
     Keras keeps the rate inside the velocity. With "rate_outside", V = -rate * v: going on from v
     under a new rate is going on from V * new / old.
     """
     if isinstance(spec, recipes.SGD) and spec.momentum and spec.velocity_form == "rate_outside":
-        old = float(ops.convert_to_numpy(optimizer.learning_rate))
+        ratio = rate / ops.convert_to_tensor(optimizer.learning_rate)
         for velocity in optimizer.momentums:
-            velocity.assign(ops.multiply(velocity, ops.cast(rate / old, velocity.dtype)))
+            velocity.assign(ops.multiply(velocity, ops.cast(ratio, velocity.dtype)))
     optimizer.learning_rate.assign(rate)
 
 

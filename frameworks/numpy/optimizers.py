@@ -8,14 +8,37 @@ dtype of w, except the powers of beta and the scalars made of them, which are Py
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from frameworks.backend import MAX_NORM_EPSILON
+from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 Slots = dict[str, np.ndarray]
+
+
+def clipped(clipping: Clipping | None, gradients: Mapping[str, np.ndarray]) -> Slots:
+    """The gradients held within the limit.
+
+    value: min(max(g, -l), l). norm, global_norm: g * l / max(n + e, l), n the norm of the tensor or
+    of all; with e = 0 Keras' and optax', with 1e-6 torch/nn/utils/clip_grad.py.
+    """
+    if clipping is None:
+        return dict(gradients)
+    limit = clipping.limit
+    if isinstance(clipping, ByValue):
+        return {key: np.clip(array, -limit, limit) for key, array in gradients.items()}
+    assert clipping.epsilon is not None
+    norms = {key: float(np.sqrt(np.sum(array**2))) for key, array in gradients.items()}
+    if isinstance(clipping, ByGlobalNorm):
+        norms = dict.fromkeys(norms, math.sqrt(math.fsum(norm**2 for norm in norms.values())))
+    return {
+        key: array * (limit / max(norms[key] + clipping.epsilon, limit))
+        for key, array in gradients.items()
+    }
 
 
 def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:

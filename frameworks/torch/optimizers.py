@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 
 # canonical slot -> PyTorch's name in `optimizer.state[parameter]`
 SLOTS: dict[str, dict[str, str]] = {
@@ -143,6 +144,28 @@ def make(
     if spec.epsilon_in_root:
         return RMSpropInRoot(parameters, lr, spec.rho, spec.epsilon)
     return torch.optim.RMSprop(parameters, lr=lr, alpha=spec.rho, eps=spec.epsilon)
+
+
+_PYTORCH_S = 1e-6  # what clip_grad_norm_ adds to the norm
+
+
+@torch.no_grad()
+def clip(parameters: list[torch.nn.Parameter], clipping: Clipping | None) -> None:
+    """Hold the gradients in place within the limit, by PyTorch's own where it has the epsilon."""
+    if clipping is None:
+        return
+    if isinstance(clipping, ByValue):
+        torch.nn.utils.clip_grad_value_(parameters, clipping.limit)
+        return
+    together = isinstance(clipping, ByGlobalNorm)
+    for group in [parameters] if together else [[one] for one in parameters]:
+        if clipping.epsilon == _PYTORCH_S:
+            torch.nn.utils.clip_grad_norm_(group, clipping.limit)
+            continue
+        gradients = [one.grad for one in group if one.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        factor = clipping.limit / (norm + (clipping.epsilon or 0.0)).clamp(min=clipping.limit)
+        torch._foreach_mul_(gradients, factor)
 
 
 def set_learning_rate(

@@ -56,7 +56,10 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     allowed = "the device's default" if precision is None else precision
+    polynomial = inspect.signature(optax.polynomial_schedule).parameters["end_value"].default
     return {
+        "cosine_restarts.length_factor": "required",  # each part is given its own length
+        "polynomial.end_rate": "required" if polynomial is inspect.Parameter.empty else polynomial,
         "batch_norm.epsilon": nnx.BatchNorm(1, rngs=nnx.Rngs(0)).epsilon,
         "batches.shuffled": None,  # no loader of its own
         "batches.partial": None,
@@ -150,6 +153,10 @@ def flatten(x: np.ndarray) -> np.ndarray:
 def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The cross-entropy of integer labels, with its default arguments."""
     return np.array(optax.softmax_cross_entropy_with_integer_labels(values, labels))
+
+
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
+    """Optax has no class weights: users multiply, and take a mean of their own."""
 
 
 def descend(

@@ -42,6 +42,7 @@ def answers(probe: ModuleType) -> dict[str, Answer]:
     found |= _shapes(probe)
     found |= _kinks(probe)
     found |= _loss(probe)
+    found |= _class_weights(probe)
     for name in OPTIMIZERS:
         found |= _optimizer(probe, name)
     return found | _decay_of_adam(probe) | _clipping(probe) | _cosine(probe)
@@ -198,6 +199,20 @@ def _loss(probe: ModuleType) -> dict[str, Answer]:
     }
 
 
+def _class_weights(probe: ModuleType) -> dict[str, Answer]:
+    """What the sum of weighted losses is divided by."""
+    values = np.array([[2.0, 1.0], [0.5, 1.0], [1.0, -1.0]], np.float32)
+    labels, weights = np.array([0, 1, 1]), np.array([1.0, 4.0], np.float32)
+    found = probe.weighted_mean(values, labels, weights)
+    if found is None:
+        return {"recipe.class_weight_mean": "required"}
+    each = np.log(np.exp(values).sum(axis=1)) - values[np.arange(3), labels]
+    total = float((weights[labels] * each).sum())
+    forms = {"images": total / 3, "weights": total / float(weights[labels].sum())}
+    named = [name for name, expected in forms.items() if abs(found / expected - 1) < 1e-4]
+    return {"recipe.class_weight_mean": named[0] if named else _UNKNOWN}
+
+
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     """The arguments as stated, and the form of the update recognised by its steps."""
     kind = OPTIMIZERS[name]
@@ -266,10 +281,13 @@ def _clipping(probe: ModuleType) -> dict[str, Answer]:
     added = float(2e-6 * 1e-6 / small[0] - 2e-6)  # limit / (norm + added) * norm
     return {
         "clip_by_norm.of": "all tensors together" if together < 1.01 else "each tensor",
-        "clip_by_norm.epsilon": 0.0 if abs(added) < 1e-8 else float(f"{added:.2g}"),
+        **dict.fromkeys(
+            ("norm.epsilon", "global_norm.epsilon"),
+            0.0 if abs(added) < 1e-8 else float(f"{added:.2g}"),
+        ),
     }
 
 
 def _cosine(probe: ModuleType) -> dict[str, Answer]:
     rises = probe.cosine(10, 15) > 0.1
-    return {"cosine_decay.past_its_end": "rises again" if rises else "stays at 0"}
+    return {"cosine.after_end": "rise" if rises else "stay"}

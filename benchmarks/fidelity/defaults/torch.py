@@ -50,7 +50,14 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     rows = TensorDataset(torch.arange(64))
     ((first,),) = DataLoader(rows, batch_size=64)
+    schedules = torch.optim.lr_scheduler
+    restarts = inspect.signature(schedules.CosineAnnealingWarmRestarts).parameters
+    last = schedules.PolynomialLR(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 1)
+    last.optimizer.step()
+    last.step()
     return {
+        "cosine_restarts.length_factor": float(restarts["T_mult"].default),
+        "polynomial.end_rate": float(last.get_last_lr()[0]),
         "batch_norm.epsilon": nn.BatchNorm1d(1).eps,
         "batches.shuffled": first.tolist() != list(range(64)),
         "batches.partial": "keep" if len(DataLoader(rows, batch_size=60)) == 2 else "drop",
@@ -140,6 +147,12 @@ def flatten(x: np.ndarray) -> np.ndarray:
 def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The cross-entropy of integer labels, with its default arguments."""
     return nn.CrossEntropyLoss()(torch.from_numpy(values), torch.from_numpy(labels)).numpy()
+
+
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The cross-entropy of integer labels whose images are weighted by class."""
+    loss = nn.CrossEntropyLoss(weight=torch.from_numpy(weights))
+    return float(loss(torch.from_numpy(values), torch.from_numpy(labels)))
 
 
 def descend(
