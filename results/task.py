@@ -33,6 +33,7 @@ ABSENT: Mapping[str, Any] = {
     "deterministic": False,
     "feed": "auto",
     "warmup_epochs": 0,
+    "initial_weights": "",
     "conv.stride": 1,
     "conv.padding": "valid",
     "conv.activation": "linear",
@@ -46,6 +47,8 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "recipe.optimizer.amsgrad": False,
+    "recipe.optimizer.centered": False,
     "residual.activation": "linear",
     "residual.shortcut": [],
 }

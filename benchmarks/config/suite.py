@@ -76,6 +76,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
 
+    `initial_weights` is a file that the weights are filled from, as far as it has them
+    (`frameworks.spec.given_weights`).
+
     `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
     "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
     counts.
@@ -121,6 +124,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    initial_weights: str | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -296,8 +300,10 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
         is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
         return str(directory / name) if is_path else name
 
+    given = suite.initial_weights
     return msgspec.structs.replace(
         suite,
+        initial_weights=given and str(directory / given),
         architectures=tuple(resolved(name) for name in suite.architectures),
         dataset=resolved(suite.dataset),
     )
