@@ -99,16 +99,19 @@ def asked(
 
 def described(suite: Suite, class_names: Sequence[str]) -> dict[str, Any]:
     """What a model tells of its galaxies: the classes, and how to load the same ones again."""
+    from datasets.catalog import NAMES
+
     data: dict[str, Any] = {
         name: getattr(suite, name)
         for name in (
             *("labels", "channels", "image_key", "label_key", "label_map"),
-            *("image_size", "demo_images"),
+            *("image_size", "demo_images", "skip_bad"),
         )
-        if getattr(suite, name) not in (None, "")
+        if getattr(suite, name) not in (None, "", 0)
     }
     path = Path(suite.dataset)
-    data["dataset"] = str(path.resolve()) if path.is_file() else suite.dataset
+    named = suite.dataset in NAMES
+    data["dataset"] = suite.dataset if named or not path.exists() else str(path.resolve())
     return {"class_names": list(class_names), "data": data}
 
 

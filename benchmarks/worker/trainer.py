@@ -21,6 +21,7 @@ from benchmarks.worker.evaluate import evaluate
 from benchmarks.worker.selfcheck import arrived
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend
 from frameworks.spec.schedules import rates, scheduled
 from frameworks.spec.weights import Weights
@@ -33,7 +34,9 @@ class Training:
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
-    warm-up epochs, whose rows have no time. turns: before every epoch, others may have theirs.
+    warm-up epochs, whose rows have no time. drawn_wait_seconds: what the framework waited for
+    pictures as drawn, where it asks for them itself. turns: before every epoch, others may have
+    theirs.
     """
 
     config: RunConfig
@@ -49,6 +52,8 @@ class Training:
     control: Control = field(init=False)
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
+    _batches: int = field(init=False, default=0)  # of an epoch
+    drawn_wait_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
@@ -110,6 +115,11 @@ class Training:
             "tested_epoch": self.control.best_epoch or self.done,
         }
 
+    @property
+    def steps(self) -> int:
+        """Batches trained on since the first epoch; 0 where this process trained no epoch."""
+        return self.done * self._batches
+
     def facts(self) -> dict[str, Any]:
         """`epochs`, and in `extra` the times that are of no epoch."""
         extra: dict[str, Any] = {}
@@ -139,6 +149,9 @@ class Training:
         if by_step is not None:
             self.control.learning_rate = float(by_step[-1])
         _check_order(epoch)
+        self._batches = len(epoch)
+        if isinstance(epoch.images, DrawnImages):
+            self.drawn_wait_seconds += epoch.images.waited_seconds
         seconds = clock.seconds["train"] - before
         if warming_up:
             self.warmup_seconds.append(seconds)
@@ -162,6 +175,8 @@ class Training:
             "loss": score.loss,
             "cross_entropy": score.cross_entropy,
             "accuracy": score.accuracy,
+            "rmse": score.rmse,
+            "auc": score.auc,
             "learning_rate": self.control.learning_rate,
         }
         return [row]

@@ -17,6 +17,7 @@ import msgspec
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import changed
 from frameworks.spec.layers import applies
+from frameworks.spec.normalization import STAND_IN, normalized_by
 from frameworks.spec.recipe import Recipe
 
 Defaults = Mapping[str, Any]
@@ -72,6 +73,7 @@ PROJECT: Defaults = {
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "recipe.class_weight_mean": "images",
     "cosine.after_end": "stay",
     "cosine_restarts.length_factor": 2.0,
     "polynomial.end_rate": 1e-4,
@@ -123,6 +125,7 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "recipe.class_weight_mean": "weights",
         "cosine.after_end": "rise",
         "cosine_restarts.length_factor": 1.0,
         "polynomial.end_rate": 0.0,
@@ -186,9 +189,10 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
+    # optax has no class weights
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
     | {"sgd.decay_form", "adam.decay_form"}  # as it is chained
-    | {"cosine_restarts.length_factor", "polynomial.end_rate"},
+    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -215,17 +219,22 @@ def stated(part: S, defaults: Defaults = PROJECT) -> S:
 
 
 def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
-    """The architecture with every unstated field of every layer filled in from `defaults`."""
+    """The architecture with every unstated field of every layer filled in from `defaults`; one that
+    normalises by galaxies, and has none here, with `normalization.STAND_IN`."""
+    architecture = normalized_by(architecture, STAND_IN)
     layers = changed(architecture.layers, lambda layer: stated(layer, defaults))
     return msgspec.structs.replace(architecture, layers=layers)
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer, schedule and clipping filled in
+    """The recipe with every unstated field of it, its optimizer, schedule and clipping filled in
     from `defaults`."""
-    filled = {
+    filled: dict[str, Any] = {
         name: stated(part, defaults)
         for name in ("optimizer", "schedule", "clipping")
         if (part := getattr(recipe, name)) is not None
     }
+    mean = "recipe.class_weight_mean"
+    if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
+        filled["class_weight_mean"] = defaults[mean]
     return msgspec.structs.replace(recipe, **filled)

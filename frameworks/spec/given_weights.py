@@ -205,8 +205,8 @@ def fill(given: Given, network: Network) -> Filled:
         names = _some(tuple(module.name for module in given.modules))
         raise SpecificationError(
             f"initial_weights: nothing in {given.path} fills {network.architecture.name}: its "
-            f"layers are {names}, the network's {_some(tuple(shapes))}. Names have to fit, or kinds "
-            "and shapes."
+            f"layers are {names}, the network's {_some(tuple(shapes))}. Names have to fit, or "
+            "kinds and shapes."
         )
     left = tuple(key for key in network.weight_shapes if key not in weights)
     return Filled(weights, left, tuple(unused))

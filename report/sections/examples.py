@@ -33,7 +33,7 @@ def galaxies(frames: Frames) -> Section | None:
                 caption=f"The first galaxy kept of each class. Data: {shown}, "
                 f"{examples.label_view} labels, "
                 f"{examples.images.shape[1]}×{examples.images.shape[2]} pixels, "
-                f"{'rgb' if examples.channels == 'rgb' else 'channel ' + examples.channels}.",
+                f"{'channel ' * examples.channels.isdigit() + examples.channels}.",
                 reading="The demo galaxies are drawn by formulas with random sizes, angles, noise "
                 "and neighbours; they only resemble the classes that they are named after."
                 if demo

@@ -16,17 +16,19 @@ _DECODED = 100_000  # times its size at the most is what a column decodes to: zs
 
 
 @contextmanager
-def opened(path: Path, what: str) -> Iterator[pq.ParquetFile]:
+def opened(path: Path, what: str, buffer: int = 0) -> Iterator[pq.ParquetFile]:
     """A Parquet file, open for reading, whose footer agrees with the file.
 
     Args:
         what: the file is to be, with its article.
+        buffer: bytes of a column that are read at once; 0 reads all of a group of rows.
 
     Raises:
         FileError: whatever is wrong with it, here and inside the block.
     """
     size = regular(path, what)
-    with reading(path, what), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    settings = {"page_checksum_verification": True, "buffer_size": buffer, "pre_buffer": not buffer}
+    with reading(path, what), pq.ParquetFile(path, **settings) as file:
         _check_footer(file.metadata, size)
         yield file
 

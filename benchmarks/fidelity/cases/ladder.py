@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
+from datasets.drawn.settings import Augment
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import Architecture, load, parse
 from frameworks.spec.defaults import fill_architecture, fill_recipe
@@ -26,9 +27,10 @@ from frameworks.spec.layers import (
     Residual,
     function_of,
 )
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import Optimizer, Recipe
+from frameworks.spec.recipe import ClassWeightMean, Optimizer, Recipe
 from results.vocabulary import Precision
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
@@ -82,6 +84,7 @@ FORMS |= {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 _ALONE = 200  # steps of R3
+_PLAIN = CrossEntropy()
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
 
 
@@ -150,8 +153,11 @@ def make(
     shape: tuple[int, int, int] | None = None,
     batch_size: int = 8,
     classes: int = 10,
+    loss: Loss = _PLAIN,
     class_weights: tuple[float, ...] | None = None,
+    class_weight_mean: ClassWeightMean | None = None,
     partial_batch: Literal["keep", "drop"] = "keep",
+    augment: Augment | None = None,
     **fields: object,
 ) -> Case:
     """A case with everything stated; the input is the smallest that fits unless a `size` or a
@@ -163,9 +169,12 @@ def make(
     recipe = fill_recipe(
         Recipe(
             optimizer=spec,
+            loss=loss,
             batch_size=batch_size,
             class_weights=class_weights,
+            class_weight_mean=class_weight_mean,
             partial_batch=partial_batch,
+            augment=augment,
         )
     )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]

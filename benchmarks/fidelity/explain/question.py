@@ -13,7 +13,7 @@ import msgspec
 from benchmarks.fidelity.cases.ladder import smallest_input
 from benchmarks.fidelity.explain import scope
 from frameworks.backend import framework
-from frameworks.spec.architecture import DIRECTORY, Architecture, Layer, Told, load_with_recipe
+from frameworks.spec.architecture import Architecture, Layer, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
@@ -125,8 +125,6 @@ def ask(
             optimizer, or a bad recipe.
     """
     architecture, told = load_with_recipe(name_or_path)
-    path = Path(name_or_path)
-    path = path if path.suffix == ".toml" else DIRECTORY / f"{name_or_path}.toml"
     return Question(
         architecture,
         _recipe(told, optimizer, learning_rate, batch_size),
@@ -135,7 +133,7 @@ def ask(
         tuple(frameworks),
         symptom,
         device,
-        stated_fields(read_table(path, "architecture"), architecture),
+        stated_fields(read_table(path_of(name_or_path), "architecture"), architecture),
     )
 
 

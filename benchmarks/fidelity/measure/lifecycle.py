@@ -131,8 +131,8 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
 
 
 def _make_ready(material: Material, backend: Backend) -> None:
-    """As a run does before its first epoch; a view of copies is never staged."""
-    if material.case.augmentation == "none":
+    """As a run does before its first epoch; a view of copies is never staged, nor what is drawn."""
+    if material.case.augmentation == "none" and material.case.recipe.augment is None:
         backend.stage(*material.data)
     backend.compile(material.epoch(1))
 

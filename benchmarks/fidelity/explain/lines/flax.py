@@ -13,6 +13,7 @@ from frameworks.spec.recipe import (
     Adamax,
     AdamW,
     Optimizer,
+    Recipe,
     RMSprop,
     decay,
 )
@@ -87,6 +88,14 @@ norm = jnp.sqrt(jnp.sum(w**2, axis={axes}, keepdims=True))
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * jnp.sum({placed.layer.name}.kernel[...] ** 2)"
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weights = jnp.array({list(recipe.class_weights or ())})[labels]"
+    losses = "optax.softmax_cross_entropy_with_integer_labels(logits, labels)"
+    by = "weights.sum()" if recipe.class_weight_mean == "weights" else "len(labels)"
+    return f"{weights}\nloss = (weights * {losses}).sum() / {by}"
 
 
 def optimizer(spec: Optimizer) -> str:

@@ -14,6 +14,7 @@ from frameworks.spec.recipe import (
     Adamax,
     AdamW,
     Optimizer,
+    Recipe,
     RMSprop,
     decay,
 )
@@ -95,6 +96,15 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return weighted(placed, "l2")
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weights = np.array({list(recipe.class_weights or ())})[labels]"
+    if recipe.class_weight_mean == "weights":
+        weights += "\nweights = weights / weights.mean()"
+    loss = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+    return f"{weights}\nloss = {loss}(labels, logits, sample_weight=weights)"
 
 
 def optimizer(spec: Optimizer) -> str:

@@ -13,6 +13,7 @@ from frameworks.spec.recipe import (
     Adamax,
     AdamW,
     Optimizer,
+    Recipe,
     RMSprop,
     decay,
 )
@@ -103,6 +104,14 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * {placed.layer.name}.weight.square().sum()"
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weight=torch.tensor({list(recipe.class_weights or ())})"
+    if recipe.class_weight_mean == "weights":
+        return f"loss = F.cross_entropy(logits, labels, {weights})"
+    return f'loss = F.cross_entropy(logits, labels, {weights}, reduction="sum") / len(labels)'
 
 
 def optimizer(spec: Optimizer) -> str:

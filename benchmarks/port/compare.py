@@ -1,0 +1,207 @@
+"""The comparison of two programs from end to end; what was found is kept when a stage fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from benchmarks.port import optimizer, outputs, start, training
+from benchmarks.port.difference import SAME, Difference
+from benchmarks.port.operation import Listing, PortError
+from benchmarks.port.outputs import Row
+from benchmarks.port.programs import Source
+from benchmarks.port.session import Session
+from benchmarks.port.wire import Side
+
+EQUAL, DIFFERENT, UNKNOWN = 0, 1, 4  # exit statuses
+
+
+class Options(msgspec.Struct, kw_only=True):
+    """How to compare.
+
+    steps: whole training steps. size: of a picture, [] where a program says it.
+    seen: "training", or "outputs" where a bare call of the models is what differs.
+    device: where the programs run; "cuda" counts settings that act on a GPU alone.
+    given_weights: the programs load weights, so that the first ones do not matter.
+    """
+
+    steps: int = 8
+    batch: int = 6
+    seed: int = 0
+    size: list[int] = []
+    seen: str = "training"
+    device: str = "cpu"
+    given_weights: bool = False
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """What came out.
+
+    status: EQUAL, DIFFERENT or UNKNOWN. verdict: one line.
+    differences: in the order of their effect. without: those that nothing measured shows.
+    measured: how far apart what was compared is. stopped: why a stage could not be run, or "".
+    """
+
+    status: int
+    verdict: str
+    differences: list[Difference]
+    without: list[Difference]
+    rows: list[Row]
+    measured: dict[str, float]
+    mapping: dict[str, str]
+    unread: list[str]
+    notes: list[str]
+    stopped: str
+    listings: tuple[Listing, Listing]
+
+
+def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: Options) -> Found:
+    """Read both programs and compare them.
+
+    Raises:
+        PortError: a program cannot be read, so that nothing was found.
+    """
+    listings = _open(sides, sources, options.size)
+    session = Session(*sides, listings, batch=options.batch, seed=options.seed)
+    own = session.own()
+    rows: list[Row] = []
+    stopped = ""
+    given = {}
+
+    def outputs_now() -> None:
+        session.carry(own[0])
+        rows.extend(outputs.compare(session))
+
+    def gradients_now() -> None:
+        if listings[0].recipe.loss and listings[1].recipe.loss:
+            given.update(training.gradients(session))
+
+    def optimizers_now() -> None:
+        first = given or {
+            k: v * 0.01 for k, v in session.loaded_a.items() if k not in listings[0].fixed
+        }
+        optimizer.optimizers(session, first)
+
+    stages: list[Callable[[], None]] = [
+        lambda: start.pictures(session),
+        outputs_now,
+        lambda: start.own_weights(session, *own, options.given_weights),
+        lambda: start.bare_call(session, options.seen == "outputs"),
+        lambda: training.losses(session),
+        gradients_now,
+        optimizers_now,
+        lambda: start.schedules(session),
+        lambda: training.steps(session, options.steps),
+        lambda: start.reported(session),
+        lambda: start.settings(session, options.device),
+    ]
+    for stage in stages:
+        try:
+            stage()
+        except PortError as error:
+            stopped = stopped or str(error)
+            if stage is outputs_now:
+                break
+    return _found(session, rows, stopped, listings, options)
+
+
+def _open(
+    sides: tuple[Side, Side], sources: tuple[Source, Source], size: list[int]
+) -> tuple[Listing, Listing]:
+    """Read both, the one first that says how large its pictures are."""
+    listings: list[Listing | None] = [None, None]
+    order = sorted((0, 1), key=lambda n: not sides[n].framework.startswith("keras"))
+    for place in order:
+        listings[place] = sides[place].open(sources[place], size)
+        made = listings[place]
+        assert made is not None
+        size = size or made.input
+        last = next(o for o in made.operations if o.id == made.output)
+        for source in sources:
+            source.classes = int(last.shape[-1])
+    assert listings[0] is not None
+    assert listings[1] is not None
+    return listings[0], listings[1]
+
+
+_ORDER = {
+    stage: place
+    for place, stage in enumerate(
+        (
+            *("own weights", "a bare call", "pictures", "outputs", "training mode", "loss"),
+            *("gradients", "running statistics", "optimizer", "schedule", "steps"),
+            *("reported loss", "start", "on a GPU"),
+        )
+    )
+}
+
+
+def _rank(one: Difference) -> tuple[int, float]:
+    """By stage, then by effect; initial kernels stay ahead of biases."""
+    return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
+
+
+def _found(
+    session: Session,
+    rows: list[Row],
+    stopped: str,
+    listings: tuple[Listing, Listing],
+    options: Options,
+) -> Found:
+    real = [d for d in session.differences if d.effect > SAME]
+    without = [d for d in session.differences if d.effect <= SAME]
+    first = min(real, key=lambda d: _ORDER[d.stage], default=None)
+    ranked = sorted(real, key=_rank)
+    status, verdict = _verdict(session, ranked, first, stopped, options)
+    return Found(
+        status=status,
+        verdict=verdict,
+        differences=ranked,
+        without=without,
+        rows=rows,
+        measured=session.measured,
+        mapping={w.a: w.b for w in session.weights},
+        unread=session.unread,
+        notes=[*listings[0].notes, *listings[1].notes, *session.notes],
+        stopped=stopped,
+        listings=listings,
+    )
+
+
+def _verdict(
+    session: Session,
+    ranked: list[Difference],
+    first: Difference | None,
+    stopped: str,
+    options: Options,
+) -> tuple[int, str]:
+    if ranked:
+        main = ranked[0]
+        more = f"; {len(ranked) - 1} more" if len(ranked) > 1 else ""
+        early = _ORDER["outputs"], _ORDER["training mode"]
+        if _ORDER[main.stage] > early[1]:
+            both = [session.measured[k] for k in ("outputs", "outputs in training mode")]
+            if max(both) <= SAME:
+                return (
+                    DIFFERENT,
+                    f"equal in their outputs to {max(both):.0e}, but for {main}{more}",
+                )
+        return DIFFERENT, f"differ first in {main}{more}"
+    if stopped:
+        return UNKNOWN, f"could not be told: {stopped.splitlines()[0]}"
+    compared = {k: v for k, v in session.measured.items() if v == v}
+    worst = max(compared.values(), default=float("inf"))
+    if not compared or worst > 1e-6:
+        largest = max(compared, key=lambda k: compared[k]) if compared else "nothing"
+        return UNKNOWN, f"could not be told: {largest} {worst:.1e} apart, and no cause was found"
+    lost = [n for n in session.notes if "cannot be carried" in n]
+    if lost:
+        return UNKNOWN, f"could not be told: {lost[0]}"
+    through = f" through {options.steps} steps" if _trained(session) else ""
+    what = through or (" in outputs and gradients" if "gradients" in compared else " in outputs")
+    return EQUAL, f"equal to {worst:.0e}{what}"
+
+
+def _trained(session: Session) -> bool:
+    return any(name.startswith("weights after") for name in session.measured)

@@ -1,0 +1,102 @@
+"""What two programs do differently: where, which constant, how much, and how to align it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+Stage = Literal[
+    "own weights",
+    "a bare call",
+    "pictures",
+    "outputs",
+    "training mode",
+    "loss",
+    "gradients",
+    "running statistics",
+    "optimizer",
+    "schedule",
+    "steps",
+    "reported loss",
+    "start",
+    "on a GPU",
+]
+SAME = 1e-9  # norm-wise, in float64: rounding stays below 1e-12, the smallest planted fault is 1e-7
+
+
+class Difference(msgspec.Struct, kw_only=True):
+    """One difference.
+
+    stage: where it first shows. place: layer or part, as the programs call it.
+    constant: which one. a, b: its values, in words.
+    effect: how far apart that stage is because of it, norm-wise; 0 where nothing was seen to move.
+    shown: "" or how it was shown that this is to blame.
+    stated: who states it: both, A, B, or neither: left to the frameworks' defaults.
+    where: lines of both programs. align: what to write to make them alike.
+    """
+
+    stage: Stage
+    place: str
+    constant: str
+    a: str
+    b: str
+    effect: float
+    shown: str = ""
+    stated: str = ""
+    where: list[str] = []
+    align: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.constant} ({self.a} in A, {self.b} in B)"
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """max|one - other| / max|one|, whatever the shapes; infinite where the sizes differ."""
+    if one.size != other.size or not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return float("inf")
+    largest = float(np.max(np.abs(one), initial=0.0))
+    difference = float(np.max(np.abs(one.reshape(-1) - other.reshape(-1)), initial=0.0))
+    return difference / largest if largest else (0.0 if difference == 0 else float("inf"))
+
+
+def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The constants whose values differ; a number counts as equal within 1e-9 of itself."""
+    for name in [*a, *(k for k in b if k not in a)]:
+        if not same(a.get(name), b.get(name)):
+            yield name, a.get(name), b.get(name)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two constants have the same value."""
+    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
+        return bool(one == other)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return abs(one - other) <= 1e-7 * max(abs(one), abs(other))
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def words(value: Any) -> str:
+    """A constant as people write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    if isinstance(value, list | tuple):
+        flat = [words(v) for v in value]
+        if len(flat) == 2 and flat[0] == flat[1] and not isinstance(value[0], list | tuple):
+            return flat[0]
+        return f"({', '.join(flat)})"
+    return str(value)
+
+
+def who_states(constant: str, a: list[str], b: list[str]) -> str:
+    """Which of the programs states a constant."""
+    found = [name for name, stated in (("A", a), ("B", b)) if constant in stated]
+    return {0: "neither", 1: "".join(found), 2: "both"}[len(found)]

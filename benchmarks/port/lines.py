@@ -1,0 +1,131 @@
+"""The line that gives a constant a value, in each framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.port.difference import words
+
+_TORCH = {
+    "epsilon": "eps",
+    "rate": "p",
+    "slope": "negative_slope",
+    "size": "kernel_size",
+    "kernel": "kernel_size",
+    "filters": "out_channels",
+    "units": "out_features",
+    "count_padding": "count_include_pad",
+}
+_KERAS = {
+    "stride": "strides",
+    "dilation": "dilation_rate",
+    "size": "pool_size",
+    "kernel": "kernel_size",
+    "slope": "negative_slope",
+    "bias": "use_bias",
+}
+_FLAX = {
+    "stride": "strides",
+    "dilation": "kernel_dilation",
+    "size": "window_shape",
+    "kernel": "kernel_size",
+    "filters": "out_features",
+    "units": "out_features",
+    "slope": "negative_slope",
+    "bias": "use_bias",
+    "groups": "feature_group_count",
+}
+_NAMES = {
+    ("torch", "conv"): "nn.Conv2d",
+    ("torch", "dense"): "nn.Linear",
+    ("torch", "batch_norm"): "nn.BatchNorm2d",
+    ("torch", "layer_norm"): "nn.LayerNorm",
+    ("torch", "group_norm"): "nn.GroupNorm",
+    ("torch", "max_pool"): "nn.MaxPool2d",
+    ("torch", "average_pool"): "nn.AvgPool2d",
+    ("torch", "dropout"): "nn.Dropout",
+    ("keras", "conv"): "layers.Conv2D",
+    ("keras", "dense"): "layers.Dense",
+    ("keras", "batch_norm"): "layers.BatchNormalization",
+    ("keras", "layer_norm"): "layers.LayerNormalization",
+    ("keras", "group_norm"): "layers.GroupNormalization",
+    ("keras", "max_pool"): "layers.MaxPooling2D",
+    ("keras", "average_pool"): "layers.AveragePooling2D",
+    ("keras", "dropout"): "layers.Dropout",
+    ("jax", "conv"): "nnx.Conv",
+    ("jax", "dense"): "nnx.Linear",
+    ("jax", "batch_norm"): "nnx.BatchNorm",
+    ("jax", "layer_norm"): "nnx.LayerNorm",
+    ("jax", "group_norm"): "nnx.GroupNorm",
+    ("jax", "dropout"): "nnx.Dropout",
+    ("jax", "max_pool"): "nnx.max_pool",
+    ("jax", "average_pool"): "nnx.avg_pool",
+}
+_OPTIMIZER = {
+    "torch": {
+        **{"learning_rate": "lr", "epsilon": "eps", "rho": "alpha"},
+        "initial_accumulator": "initial_accumulator_value",
+    },
+    "keras": {"initial_accumulator": "initial_accumulator_value"},
+    "jax": {
+        **{"beta_1": "b1", "beta_2": "b2", "epsilon": "eps", "rho": "decay"},
+        "initial_accumulator": "initial_accumulator_value",
+    },
+}
+
+
+def layer(framework: str, kind: str, constant: str, value: Any) -> str:
+    """The argument that gives a constant of a layer this value; "" where none does."""
+    framework = framework.partition("@")[0]
+    name = _NAMES.get((framework, kind), "")
+    if constant == "padding" and kind == "conv":
+        return _padding(framework, name, value)
+    if constant == "function":
+        return f"the activation {value}"
+    if not name or constant in ("running_variance", "axes", "padding", "per", "scale", "center"):
+        return ""
+    if framework == "torch" and kind == "batch_norm" and constant == "momentum":
+        value = 1 - value  # PyTorch's is the weight of the new value
+    own = {"torch": _TORCH, "keras": _KERAS, "jax": _FLAX}[framework].get(constant, constant)
+    return f"{name}(..., {own}={_python(value)})"
+
+
+def _padding(framework: str, name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return ""
+    (top, bottom), (left, right) = value
+    if framework == "torch":
+        if top == bottom and left == right:
+            return f"{name}(..., padding={_python([top, left])})"
+        return f"F.pad(x, ({left}, {right}, {top}, {bottom})) ahead of {name}(..., padding=0)"
+    if framework == "keras":
+        if not any((top, bottom, left, right)):
+            return f'{name}(..., padding="valid")'
+        around = f"(({top}, {bottom}), ({left}, {right}))"
+        return f'layers.ZeroPadding2D({around}) ahead of {name}(..., padding="valid")'
+    return f"{name}(..., padding=(({top}, {bottom}), ({left}, {right})))"
+
+
+def optimizer(framework: str, kind: str, constant: str, value: Any) -> str:
+    """The argument that gives a constant of an optimizer this value; "" where none does."""
+    framework = framework.partition("@")[0]
+    if constant in ("clipping", "clipping_limit", "kind", "epsilon_form", "velocity_form"):
+        return ""
+    if constant in ("epsilon_in_root", "decay_form"):
+        return ""
+    own = _OPTIMIZER[framework].get(constant, constant)
+    if framework == "torch" and kind == "adadelta" and constant == "rho":
+        own = "rho"
+    if framework == "torch" and constant in ("beta_1", "beta_2"):
+        place = "(b1, ...)" if constant == "beta_1" else "(..., b2)"
+        return f"betas={place} with {words(value)}"
+    return f"{own}={_python(value)}"
+
+
+def _python(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        flat = [_python(v) for v in value]
+        return flat[0] if len(set(flat)) == 1 else f"({', '.join(flat)})"
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return str(value)

@@ -1,0 +1,101 @@
+"""The user's file: imported in the program's own process, and what is named in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks.port.operation import PortError
+from benchmarks.port.programs import PARTS, Source
+from benchmarks.port.readers.calls import CALLS
+from results.vocabulary import near_miss
+
+_FRAMES = 4  # of the user's own, shown
+
+
+def module(path: str) -> ModuleType:
+    """A file as a module, run anew; its folder can be imported from.
+
+    Raises:
+        PortError: it raises; the message has the user's own frames.
+    """
+    file = Path(path).resolve()
+    if file.parent not in CALLS.folders:
+        CALLS.folders.append(file.parent)
+        sys.path.insert(0, str(file.parent))
+    name = f"_ported_{file.stem}_{len(sys.modules)}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made
+    try:
+        spec.loader.exec_module(made)
+    except (Exception, SystemExit) as error:
+        raise failure(error, f"importing {path}") from error
+    return made
+
+
+def failure(error: BaseException, during: str) -> PortError:
+    """A user's exception as one message: what was running, and their own frames."""
+    if isinstance(error, PortError):
+        return error
+    mine = [
+        f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve().parent in CALLS.folders
+    ]
+    said = " ".join(str(error).split())[:400]
+    told = f"{type(error).__name__} while {during}: {said}"
+    if isinstance(error, ModuleNotFoundError):
+        told += "; install it for this interpreter, or name another one with --python"
+    return PortError("\n  ".join([told, *mine[-_FRAMES:]]))
+
+
+def parts(source: Source) -> dict[str, Any]:
+    """The model and what it is trained with, by part; a part that is not there is left out."""
+    own = module(source.path)
+    found: dict[str, Any] = {"model": made(own, source.name, source.path)}
+    for part in PARTS:
+        if part in source.parts:
+            path, name = source.parts[part]
+            home = own if Path(path).resolve() == Path(source.path).resolve() else module(path)
+            found[part] = attribute(home, name, path)
+        elif hasattr(own, part) and not isinstance(getattr(own, part), ModuleType):
+            found[part] = getattr(own, part)
+    return found
+
+
+def attribute(home: ModuleType, name: str, path: str) -> Any:
+    """What a module calls `name`."""
+    if not hasattr(home, name):
+        known = [k for k in vars(home) if not k.startswith("_")]
+        raise PortError(f"{path} has no '{name}'{near_miss(name, known)}")
+    return getattr(home, name)
+
+
+def made(home: ModuleType, name: str, path: str) -> Any:
+    """A model: the object of that name, or what the function or class of that name makes."""
+    found = attribute(home, name, path)
+    if inspect.isclass(found) or inspect.isfunction(found):
+        needed = [
+            p.name
+            for p in inspect.signature(found).parameters.values()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        if needed:
+            shown = ", ".join(needed)
+            raise PortError(
+                f"{path}: '{name}' needs arguments ({shown}); write a function without any, such "
+                f"as def make(): return {name}(...), and name that: {path}:make"
+            )
+        try:
+            return found()
+        except Exception as error:
+            raise failure(error, f"making the model with {name}()") from error
+    return found

@@ -1,0 +1,177 @@
+"""A listing in a form in which two programs can be compared: what says the same looks the same.
+
+Left out is what moves no number in canonical layout (a permutation, a flatten, a dropout of rate
+0); zeros that stand ahead of a convolution are its padding; a softmax ahead of a loss that takes
+probabilities belongs to the loss. The order is that of a walk from the output, so that it does not
+matter which branch a program writes first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from benchmarks.port.operation import PICTURES, Listing, Operation
+
+_SILENT = {"layout", "squeeze", "flatten"}
+_COMMUTES = {"add", "multiply"}
+_FOLDED = {"probabilities": ("softmax", "sigmoid"), "log_probabilities": ("log_softmax",)}
+
+
+class Normal(msgspec.Struct, kw_only=True):
+    """The operations that matter, in canonical order.
+
+    pads: zeros of the pad that was joined to an operation, by its id.
+    folded: the function that belongs to the loss (softmax, sigmoid, log_softmax), or "".
+    output: id of the last operation ahead of it.
+    """
+
+    operations: list[Operation]
+    pads: dict[str, Any]
+    folded: str
+    output: str
+
+    def by_id(self, number: str) -> Operation:
+        """An operation by its id."""
+        return next(one for one in self.operations if one.id == number)
+
+
+def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
+    """The comparable form of a listing.
+
+    Args:
+        scaled_ahead: leave out a scale of the pictures, which was compared with the other
+            program's preprocessing.
+    """
+    by_id = {
+        one.id: msgspec.convert(msgspec.to_builtins(one), Operation) for one in listing.operations
+    }
+    output, folded = listing.output, ""
+    last = by_id.get(output)
+    takes = str(listing.recipe.loss.get("takes", ""))
+    while last is not None and last.kind in _SILENT:
+        output, last = last.sources[0], by_id.get(last.sources[0])
+    if last is not None and last.constants.get("function") in _FOLDED.get(takes, ()):
+        folded, output = str(last.constants["function"]), last.sources[0]
+    alias: dict[str, str] = {}
+
+    def real(number: str) -> str:
+        while number in alias:
+            number = alias[number]
+        return number
+
+    for one in by_id.values():
+        if _is_silent(one):
+            alias[one.id] = one.sources[0]
+    for one in by_id.values():
+        one.sources = [real(s) for s in one.sources]
+        one.shape = [n for n in one.shape if n != 1] or [1]
+    pads = _joined_pads(by_id, alias)
+    _joined_scales(by_id, alias)
+    for one in by_id.values():
+        if scaled_ahead and one.kind == "rescale" and one.sources == [PICTURES]:
+            alias[one.id] = PICTURES
+    for one in by_id.values():
+        one.sources = [real(s) for s in one.sources]
+        _whole_pool(one)
+    order: list[Operation] = []
+    _walk(real(output), by_id, order, set())
+    return Normal(operations=order, pads=pads, folded=folded, output=real(output))
+
+
+def _is_silent(one: Operation) -> bool:
+    constants = one.constants
+    return (
+        one.kind in _SILENT
+        or (one.kind == "activation" and constants.get("function") == "linear")
+        or (one.kind == "dropout" and constants.get("rate") == 0)
+        or (one.kind == "rescale" and (constants["scale"], constants["offset"]) == (1.0, 0.0))
+        or (one.kind == "pad" and not any(map(any, constants["padding"])))
+    )
+
+
+def _readers(by_id: dict[str, Operation], number: str) -> list[Operation]:
+    return [one for one in by_id.values() if number in one.sources]
+
+
+def _joined_pads(by_id: dict[str, Operation], alias: dict[str, str]) -> dict[str, Any]:
+    """Join pads of zeros to the convolution, of -inf to the max-pool, that alone reads them."""
+    found = {}
+    pools = {0.0: "conv", float("-inf"): "max_pool"}
+    for pad in [one for one in by_id.values() if one.kind == "pad"]:
+        readers = _readers(by_id, pad.id)
+        if len(readers) != 1 or readers[0].kind != pools.get(pad.constants["value"]):
+            continue
+        (reader,) = readers
+        zeros = reader.constants["padding"]
+        if isinstance(zeros, str):
+            continue
+        reader.constants["padding"] = [
+            [a + c for a, c in zip(one, other, strict=True)]
+            for one, other in zip(zeros, pad.constants["padding"], strict=True)
+        ]
+        if "padding" not in reader.stated:
+            reader.stated.append("padding")
+        found[reader.id] = pad.constants["padding"]
+        reader.sources = list(pad.sources)
+        alias[pad.id] = pad.sources[0]
+    return found
+
+
+def _joined_scales(by_id: dict[str, Operation], alias: dict[str, str]) -> None:
+    """Join a scale to the scale that alone reads it: x / 255 - 0.5 is one."""
+    for one in list(by_id.values()):
+        if one.kind != "rescale" or one.id in alias:
+            continue
+        (source,) = one.sources
+        first = by_id.get(source)
+        while first is not None and first.kind == "rescale" and len(_readers(by_id, first.id)) == 1:
+            scale, offset = one.constants["scale"], one.constants["offset"]
+            one.constants["offset"] = first.constants["offset"] * scale + offset
+            one.constants["scale"] = first.constants["scale"] * scale
+            one.sources = list(first.sources)
+            alias[first.id] = first.sources[0]
+            first = by_id.get(one.sources[0])
+
+
+def _whole_pool(one: Operation) -> None:
+    """A pool with one window has no stride."""
+    if one.kind in ("average_pool", "max_pool") and len(one.shape) == 1:
+        one.constants["stride"] = one.constants.get("size")
+
+
+def _walk(number: str, by_id: dict[str, Operation], order: list[Operation], seen: set[str]) -> None:
+    """The operations that `number` needs, each after those it reads, without recursion."""
+    size: dict[str, tuple[int, str]] = {}
+    stack = [(number, False)]
+    while stack:
+        now, done = stack.pop()
+        one = by_id.get(now)
+        if one is None or (now in seen and not done):
+            continue
+        if done:
+            below = [size.get(s, (0, "")) for s in one.sources]
+            if one.kind in _COMMUTES:
+                below.sort()
+            size[now] = (1 + sum(n for n, _ in below), one.kind + str(len(below)))
+            continue
+        seen.add(now)
+        stack.append((now, True))
+        stack += [(source, False) for source in one.sources]
+    placed: set[str] = set()
+    stack = [(number, False)]
+    while stack:
+        now, done = stack.pop()
+        one = by_id.get(now)
+        if one is None or now in placed:
+            continue
+        if done:
+            placed.add(now)
+            order.append(one)
+            continue
+        stack.append((now, True))
+        sources = list(one.sources)
+        if one.kind in _COMMUTES:
+            sources.sort(key=lambda s: size.get(s, (0, "")), reverse=True)
+        stack += [(source, False) for source in reversed(sources)]

@@ -1,0 +1,99 @@
+"""The options of `python -m benchmarks.port`."""
+
+from __future__ import annotations
+
+from results import cli
+from results.cli import natural, positive
+
+EPILOG = """\
+A and B: file.py:name (a model, or a function without arguments that makes one), a .keras file, or a
+network in TOML. Beside a model its file may have: loss, optimizer, schedule, clip, preprocess,
+epoch_loss (docs/port.md says what each may be); the options below name others.
+
+Each program runs in a process of its own. Exit status: 0 equal, 1 different, 2 bad input, 4 could
+not be told.
+
+examples:
+  python -m benchmarks.port mine_keras.py:make mine_torch.py:Net
+  python -m benchmarks.port trained.keras port.py:Net --input 69 69 3 --details
+  python -m benchmarks.port unam port.py:Net --input 69 69 3 --json
+"""
+
+
+def parser() -> cli.Parser:
+    """The command line."""
+    line = cli.parser(
+        "benchmarks.port",
+        "Two programs of your own: do they train the same, and if not, why?",
+        epilog=EPILOG,
+    )
+    line.add_argument("a", metavar="A", help="the first program")
+    line.add_argument("b", metavar="B", help="the second one, a port of it")
+    line.add_argument(
+        "--input",
+        nargs="+",
+        type=positive,
+        default=[],
+        metavar="N",
+        help="a picture's height, width and channels (default: as a Keras model says)",
+    )
+    line.add_argument(
+        "--frameworks",
+        nargs=2,
+        default=["", ""],
+        metavar=("FA", "FB"),
+        help="of A and B: keras keras@torch keras@jax torch jax (default: what the file imports)",
+    )
+    for part in ("loss", "optimizer", "schedule", "clip", "preprocess"):
+        line.add_argument(
+            f"--{part}",
+            nargs=2,
+            metavar=("PA", "PB"),
+            help=f"file.py:name of the {part} of A and of B; - for what its file or model has",
+        )
+    line.add_argument(
+        "--python",
+        nargs=2,
+        default=["", ""],
+        metavar=("PYA", "PYB"),
+        help="interpreters of A and B; - for this one",
+    )
+    line.add_argument(
+        "--steps", type=natural, default=8, metavar="K", help="whole training steps (default 8)"
+    )
+    line.add_argument(
+        "--batch-size", type=positive, default=6, metavar="N", help="pictures (default 6)"
+    )
+    line.add_argument(
+        "--seed", type=natural, default=0, metavar="N", help="of pictures and weights (default 0)"
+    )
+    line.add_argument(
+        "--seen",
+        choices=("training", "outputs"),
+        default="training",
+        help="what differs: trainings (default), or outputs of a bare call of the models",
+    )
+    line.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where the programs run: cuda counts settings that only a GPU shows; all is computed "
+        "on the CPU",
+    )
+    line.add_argument(
+        "--given-weights",
+        action="store_true",
+        help="the programs load weights: do not compare those that they draw",
+    )
+    line.add_argument(
+        "--details", action="store_true", help="every layer side by side, and the weights' mapping"
+    )
+    line.add_argument("--json", action="store_true", help="all of it as JSON")
+    line.add_argument(
+        "--timeout",
+        type=cli.seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="for one answer of a program (default 600)",
+    )
+    return line

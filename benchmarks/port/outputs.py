@@ -1,0 +1,241 @@
+"""Structure and outputs: the operations side by side, in inference and in training mode.
+
+Each operation of B is also run on what A's operation read, so that one fault does not hide the
+next. A constant that differs is to blame when B, computing with A's value, gives A's output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.port import lines
+from benchmarks.port.align import Pair
+from benchmarks.port.difference import SAME, Difference, Stage, apart, unlike, who_states, words
+from benchmarks.port.operation import PICTURES, Operation
+from benchmarks.port.session import Arrays, Session
+
+# Constants that no output shows: they act on the loss, the weights or the running statistics.
+LATER = {
+    *("momentum", "running_variance", "kernel_regularizer", "bias_regularizer"),
+    *("kernel_constraint", "bias_constraint", "depthwise_regularizer", "depthwise_constraint"),
+    *("variance", "kernel_initializer", "bias_initializer", "precision"),
+}
+_FORM = {
+    "filters",
+    "units",
+    "kernel",
+    "bias",
+    "scale",
+    "center",
+}  # other weights, not other numbers
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One line of the side-by-side listing, with what was measured.
+
+    through: how far the outputs are apart; alone: the same of B's operation on A's inputs. None
+    where it could not be compared.
+    """
+
+    pair: Pair
+    through: float | None = None
+    alone: float | None = None
+    alone_training: float | None = None
+
+
+def compare(session: Session) -> list[Row]:
+    """Measure both modes, and put every difference into the session."""
+    rows = [Row(pair=pair) for pair in session.pairs]
+    masks = session.masks()
+    runs = {training: _measure(session, rows, training, masks) for training in (False, True)}
+    for row in rows:
+        _judge(session, row, runs, masks)
+    for one in session.listing_a.operations + session.listing_b.operations:
+        if one.unread:
+            session.unread.append(_named(one))
+    _again(session, rows, masks)
+    return rows
+
+
+def _measure(
+    session: Session, rows: list[Row], training: bool, masks: tuple[Arrays, Arrays]
+) -> tuple[Arrays, Arrays]:
+    a, _ = session.forward(session.a, training, masks[0] if training else {}, {})
+    inputs = session.inputs_for_b(a)
+    b, alone = session.forward(session.b, training, masks[1] if training else {}, inputs)
+    for row in rows:
+        if row.pair.a is None or row.pair.b is None:
+            continue
+        value = a[row.pair.a.id]
+        apart_alone = apart(value, alone[row.pair.b.id]) if row.pair.b.id in alone else None
+        if training:
+            row.alone_training = apart_alone
+        else:
+            row.through, row.alone = apart(value, b[row.pair.b.id]), apart_alone
+    return a, b
+
+
+def _judge(
+    session: Session,
+    row: Row,
+    runs: dict[bool, tuple[Arrays, Arrays]],
+    masks: tuple[Arrays, Arrays],
+) -> None:
+    pair = row.pair
+    if pair.a is None or pair.b is None:
+        _missing(session, pair, runs)
+        return
+    found = [(c, x, y) for c, x, y in unlike(pair.a.constants, pair.b.constants) if c not in LATER]
+    if pair.a.kind != pair.b.kind:
+        found = [("kind", pair.a.kind, pair.b.kind)]
+    worst = max(row.alone or 0.0, row.alone_training or 0.0)
+    stage: Stage = "outputs" if (row.alone or 0.0) > SAME else "training mode"
+    if pair.a.kind == "dropout":
+        stage = "training mode"
+    for constant, x, y in found:
+        effect, shown = worst, ""
+        if constant in _FORM and row.alone is None:
+            effect = float("inf")
+        elif constant != "kind" and worst > SAME and session.change(pair.b, constant, x):
+            left = _alone(session, pair, stage, masks)
+            if left <= SAME:
+                shown = f"with A's value B gives A's output to {left:.0e}"
+                pair.b.constants[constant] = x
+            elif left < worst:
+                shown = f"with A's value {left:.1e} is left of {worst:.1e}"
+            if left > SAME and len(found) == 1:
+                session.change(pair.b, constant, y)
+        session.differences.append(_difference(session, pair, constant, x, y, effect, shown, stage))
+    if not found and worst > SAME:
+        session.differences.append(
+            Difference(
+                stage=stage,
+                place=_place(pair),
+                constant="what it computes",
+                a=pair.a.kind,
+                b=pair.b.kind,
+                effect=worst,
+                where=[pair.a.where, pair.b.where],
+                shown="on the same inputs, with the same weights and no constant that differs",
+            )
+        )
+
+
+def _alone(session: Session, pair: Pair, stage: Stage, masks: tuple[Arrays, Arrays]) -> float:
+    """How far B's operation is from A's, on A's inputs, now."""
+    assert pair.a is not None
+    assert pair.b is not None
+    training = stage == "training mode"
+    a, _ = session.forward(session.a, training, masks[0] if training else {}, {})
+    inputs = {pair.b.id: session.inputs_for_b(a)[pair.b.id]}
+    try:
+        _, alone = session.forward(session.b, training, masks[1] if training else {}, inputs)
+    except ValueError:  # A's stride leaves too little for the next layer
+        return float("inf")
+    return apart(a[pair.a.id], alone[pair.b.id]) if pair.b.id in alone else float("inf")
+
+
+def _missing(session: Session, pair: Pair, runs: dict[bool, tuple[Arrays, Arrays]]) -> None:
+    one = pair.a or pair.b
+    assert one is not None
+    values = [runs[training][0 if pair.a else 1] for training in (False, True)]
+    effects = [_moves(session, one, value) for value in values]
+    stage: Stage = "outputs" if effects[0] > SAME else "training mode"
+    there, here = ("A", "B") if pair.a else ("B", "A")
+    what = _what(one)
+    session.differences.append(
+        Difference(
+            stage=stage,
+            place=one.name or one.kind,
+            constant="missing layer" if pair.a else "extra layer",
+            a=what if pair.a else "none",
+            b="none" if pair.a else what,
+            effect=max(effects),
+            where=[one.where if pair.a else "", one.where if pair.b else ""],
+            align=[f"in {here}: add {what} {_after(session, one)}, or leave it out of {there}"],
+        )
+    )
+
+
+def _after(session: Session, one: Operation) -> str:
+    sources = [s for s in one.sources if s != PICTURES]
+    listing = (
+        session.normal_a if any(o is one for o in session.normal_a.operations) else session.normal_b
+    )
+    return f"after {listing.by_id(sources[0]).name}" if sources else "ahead of the first layer"
+
+
+def _moves(session: Session, one: Operation, values: Arrays) -> float:
+    """How far an operation takes its output from its input; infinite where the sizes differ."""
+    source = one.sources[0]
+    before = session.pictures if source == PICTURES else values[source]
+    return apart(before, values[one.id])
+
+
+def _what(one: Operation) -> str:
+    if one.kind == "activation":
+        return str(one.constants["function"])
+    shown = [f"{k} {words(v)}" for k, v in one.constants.items() if k in ("rate", "units", "size")]
+    return " ".join([one.kind.removeprefix("unread:").replace("_", " "), *shown])
+
+
+def _difference(
+    session: Session,
+    pair: Pair,
+    constant: str,
+    x: Any,
+    y: Any,
+    effect: float,
+    shown: str,
+    stage: Stage,
+) -> Difference:
+    assert pair.a is not None
+    assert pair.b is not None
+    align = []
+    for name, listing, value, other in (
+        ("B", session.listing_b, x, pair.b),
+        ("A", session.listing_a, y, pair.a),
+    ):
+        line = lines.layer(listing.framework, other.kind, constant, value)
+        if line:
+            align.append(f"in {name}: {line}" + (f" ({other.where})" if other.where else ""))
+    return Difference(
+        stage=stage,
+        place=_place(pair),
+        constant=constant,
+        a=words(x),
+        b=words(y),
+        effect=effect,
+        shown=shown,
+        stated=who_states(constant, pair.a.stated, pair.b.stated),
+        where=[pair.a.where, pair.b.where],
+        align=align[:2],
+    )
+
+
+def _place(pair: Pair) -> str:
+    assert pair.a is not None
+    assert pair.b is not None
+    same = pair.a.name == pair.b.name
+    return pair.a.name if same else f"{pair.a.name} / {pair.b.name}"
+
+
+def _named(one: Operation) -> str:
+    where = f" ({one.where})" if one.where else ""
+    return f"{one.kind.removeprefix('unread:')} in {one.name}{where}"
+
+
+def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> None:
+    """How far the outputs are apart with all that could be set alike."""
+    for training in (False, True):
+        of_a, of_b = masks if training else ({}, {})
+        a, _ = session.forward(session.a, training, of_a, {})
+        b, _ = session.forward(session.b, training, of_b, {})
+        out_a, out_b = a[session.normal_a.output], b[session.normal_b.output]
+        name = "outputs in training mode" if training else "outputs"
+        session.measured[name] = apart(out_a, out_b)
+        if not training:
+            session.outputs = np.asarray(out_a)

@@ -1,0 +1,38 @@
+"""Pictures on their way into a model: what a program's own `preprocess` makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.port.operation import PortError
+
+
+def through(function: Any, raw: np.ndarray) -> np.ndarray:
+    """The pictures after a function of the user's, float64 (batch, height, width, channels).
+
+    Args:
+        function: of one picture, or of a batch.
+        raw: uint8 (batch, height, width, channels).
+
+    Raises:
+        PortError: it takes neither, or gives other shapes.
+    """
+    try:
+        made = np.stack([_plain(function(one)) for one in raw])
+    except Exception:
+        made = _plain(function(raw))
+    if made.shape != raw.shape and made.ndim == 4:
+        made = made.transpose(0, 2, 3, 1)  # channels first
+    if made.shape != raw.shape:
+        raise PortError(
+            f"preprocess makes {made.shape} of pictures {raw.shape}; it may scale them and put "
+            "channels first, and no more"
+        )
+    return made.astype(np.float64)
+
+
+def _plain(value: Any) -> np.ndarray:
+    detach = getattr(value, "detach", None)
+    return np.asarray(detach() if detach else value)

@@ -1,0 +1,109 @@
+"""What the user names: `file.py:name`, a `.keras` file or a TOML; and which framework it is of."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.port.operation import PortError
+from results.vocabulary import unknown
+
+FRAMEWORKS = ("keras", "keras@torch", "keras@jax", "torch", "jax")
+# Names that are looked for beside the model, in its file, unless an option names others.
+PARTS = ("loss", "optimizer", "schedule", "clip", "preprocess", "epoch_loss")
+_IMPORTS = {
+    **{"keras": "keras", "tensorflow": "keras", "torch": "torch", "torchvision": "torch"},
+    **{"flax": "jax", "jax": "jax", "optax": "jax"},
+}
+
+
+class Source(msgspec.Struct, kw_only=True):
+    """One of the two programs.
+
+    label: what the user typed. path: the file; "" for a shipped network.
+    name: of the model in it; "" for a file that is a model itself.
+    classes: of a network in TOML, which does not say it.
+    parts: by part (loss, optimizer, ...) the file and name that an option gives.
+    """
+
+    label: str
+    path: str
+    name: str
+    framework: str
+    classes: int = 10
+    parts: dict[str, tuple[str, str]] = {}
+
+
+def source(label: str, framework: str = "") -> Source:
+    """What a word of the command line names.
+
+    Args:
+        framework: of FRAMEWORKS; "" to see it from the file.
+
+    Raises:
+        PortError: no such file, or no framework can be seen in it.
+    """
+    if framework and framework not in FRAMEWORKS:
+        raise PortError(unknown("framework", framework, FRAMEWORKS))
+    if label.endswith((".keras", ".toml")) or "." not in label:
+        path = Path(label)
+        if label.endswith(".keras") and not path.is_file():
+            raise PortError(f"{label}: there is no such file")
+        toml = not label.endswith(".keras")
+        return Source(
+            label=label, path=label, name="", framework=framework or ("torch" if toml else "keras")
+        )
+    path_text, name = named(label)
+    found = framework or _framework(Path(path_text))
+    return Source(label=label, path=path_text, name=name, framework=found)
+
+
+def named(label: str) -> tuple[str, str]:
+    """File and name of `file.py:name`.
+
+    Raises:
+        PortError: it is written otherwise, or the file is not there.
+    """
+    path, colon, name = label.rpartition(":")
+    if not colon or not name.isidentifier():
+        if Path(label).suffix == ".py":
+            raise PortError(f"{label}: say which model of the file: {label}:make")
+        raise PortError(f"{label}: neither file.py:name, nor a .keras file, nor a network in TOML")
+    if not Path(path).is_file():
+        raise PortError(f"{path}: there is no such file")
+    return path, name
+
+
+def _framework(path: Path) -> str:
+    """The framework that a file imports, the first of several."""
+    for name in _imported(path):
+        if name in _IMPORTS:
+            return _IMPORTS[name]
+    raise PortError(
+        f"{path}: imports none of keras, torch and flax; name the framework of each program with "
+        "--frameworks"
+    )
+
+
+def _imported(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise PortError(f"{path}{where}: not a program in Python: {error}") from error
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name.partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module.partition(".")[0])
+    return found
+
+
+def as_wire(one: Source) -> dict[str, Any]:
+    """A source as it goes to the program's process."""
+    made: dict[str, Any] = msgspec.to_builtins(one)
+    return made

@@ -1,0 +1,87 @@
+"""Who made an object, with which arguments stated, and where: noted while the user's file runs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+
+class Made(msgspec.Struct):
+    """stated: arguments that the program gave by name or place. where: file and line."""
+
+    stated: list[str]
+    where: str
+
+
+class Calls:
+    """The objects that were made while user code ran.
+
+    Objects are told apart by their identity, so those made are kept alive or are held weakly.
+    """
+
+    def __init__(self) -> None:
+        self.folders: list[Path] = []  # of the user's files
+        self._made: dict[int, Made] = {}
+        self._alive: list[Any] = []
+
+    def of(self, made: object) -> Made:
+        """How an object was made; nothing stated where that was not seen."""
+        return self._made.get(id(made), Made([], ""))
+
+    def note(self, made: object, initialiser: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Keep what a call stated.
+
+        Args:
+            initialiser: the `__init__`, or the function, whose arguments they are.
+        """
+        if id(made) in self._made and self._made[id(made)].where:
+            return
+        try:
+            self.put(
+                made, [*inspect.signature(initialiser).bind_partial(*args, **kwargs).arguments]
+            )
+        except (TypeError, ValueError):  # the call fails by itself, with its own words
+            self.put(made, list(kwargs))
+
+    def put(self, made: object, stated: list[str]) -> None:
+        """Keep that an object was made here with these arguments stated."""
+        self._made[id(made)] = Made([name for name in stated if name != "self"], self.where())
+        try:
+            weakref.finalize(made, self._made.pop, id(made), None)
+        except TypeError:
+            self._alive.append(made)
+
+    def where(self, frame: FrameType | None = None) -> str:
+        """File and line of the innermost frame in the user's own files; "" without one."""
+        frame = frame or sys._getframe(1)
+        while frame is not None:
+            path = Path(frame.f_code.co_filename)
+            if any(folder == path.parent for folder in self.folders):
+                return f"{path.name}:{frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
+    def watch_new(self, kinds: Iterable[type]) -> None:
+        """Note every object of these classes and of those below them."""
+        for kind in kinds:
+            kind.__new__ = self._noting(kind.__new__)  # type: ignore[method-assign]
+
+    def _noting(self, original: Callable[..., Any]) -> Any:
+        plain = original is object.__new__
+
+        def make(cls: type, *args: Any, **kwargs: Any) -> Any:
+            made = object.__new__(cls) if plain else original(cls, *args, **kwargs)
+            self.note(made, cls.__init__, (made, *args), kwargs)  # type: ignore[misc]
+            return made
+
+        return staticmethod(make)
+
+
+CALLS = Calls()

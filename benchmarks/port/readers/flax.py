@@ -1,0 +1,237 @@
+"""A Flax NNX module as operations, run eagerly, with every call of the library seen."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from benchmarks.port.axes import Axes, canonical, labelled
+from benchmarks.port.operation import Listing, PortError
+from benchmarks.port.readers import optax_recipe
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
+from benchmarks.port.readers.flax_watch import Watching, install
+from benchmarks.port.readers.optax_recipe import Training
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+
+_MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
+
+
+def prepare() -> None:
+    """Before the user's file is imported: calls are watched, and who makes what is noted."""
+    install()
+    optax_recipe.install()
+    CALLS.watch_new([nnx.Module])
+
+
+class FlaxProgram(Program):
+    """An NNX module, read on pictures of one size."""
+
+    def __init__(self, model: nnx.Module, size: list[int], training: Training) -> None:
+        self.model, self.training = model, training
+        self.changes: dict[str, dict[str, Any]] = {}
+        self.recording = True
+        self.names: dict[int, str] = {}
+        self.keys: dict[int, str] = {}
+        self.variables: dict[str, Any] = {}
+        for path, node in nnx.iter_graph(model):
+            name = ".".join(map(str, path))
+            if isinstance(node, nnx.Variable):
+                if isinstance(node, nnx.Param | nnx.BatchStat):
+                    self.keys[id(node)], self.variables[name] = name, node
+                    if jnp.issubdtype(node.value.dtype, jnp.floating):
+                        node.value = node.value.astype(jnp.float64)
+            else:
+                self.names[id(node)] = name
+        self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
+        parameters = inspect.signature(type(model).__call__).parameters
+        self.mode = next((m for m in (*_MODES, "deterministic") if m in parameters), "")
+        self.bare = self._bare()
+        run, out = self._run(self.model, np.random.default_rng(0).random((2, *size)), Pass())
+        if id(out) not in run.known:
+            run.unseen(out, str(len(run.operations) - 1), "the output")
+        self.layouts = run.layouts
+        carried = {key for one in run.operations for key in one.parameters.values()}
+        precision = jax.config.values["jax_default_matmul_precision"]
+        products = {"highest": "float32", "float32": "float32"}.get(str(precision), "TF32")
+        own = {str(getattr(m, "precision", None)) for m in _modules(model)} - {"None"}
+        if own and all("HIGHEST" in p.upper() for p in own):
+            products = "float32"
+        self.listing = Listing(
+            framework="jax",
+            operations=run.operations,
+            output=run.known[id(out)][0],
+            input=size,
+            parameters={k: list(v.shape) for k, v in self.weights().items()},
+            fixed=[k for k in self.layouts if k not in self.trained],
+            recipe=training.recipe(),
+            bare=self.bare,
+            settings={"products on a GPU": products, "convolutions on a GPU": products},
+            notes=[
+                f"{key}: no operation that is read uses it; it cannot be carried across"
+                for key in self.trained
+                if key not in carried
+            ],
+        )
+
+    def _bare(self) -> str:
+        flags = [
+            bool(getattr(m, name))
+            for m in _modules(self.model)
+            for name in ("use_running_average", "deterministic")
+            if getattr(m, name, None) is not None
+        ]
+        return "inference" if all(flags) else "training"
+
+    def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[Run, Any]:
+        (model.train if how.training else model.eval)()
+        axes = labelled("NHWC" if pictures.ndim == 4 else "NC", pictures.shape)
+        x = jnp.asarray(pictures, jnp.float64)
+        named = {}
+        if self.mode:
+            named[self.mode] = how.training != (self.mode == "deterministic")
+        run = Run(self, x, axes, how)
+        before, Watching.run = Watching.run, run
+        try:
+            out = model(x, **named)
+        finally:
+            Watching.run = before
+        if not isinstance(out, jax.Array):
+            raise PortError(f"the model gives a {type(out).__name__}, not one array")
+        return run, out
+
+    def weights(self) -> Arrays:
+        return {
+            k: _canonical(np.array(self.variables[k].value), a) for k, a in self.layouts.items()
+        }
+
+    def load(self, weights: Arrays) -> None:
+        for key, value in weights.items():
+            self.variables[key].value = jnp.asarray(_native(value, self.layouts[key]))
+
+    def _kept(self) -> dict[str, Any]:
+        return {key: v.value for key, v in self.variables.items()}
+
+    def _back(self, kept: dict[str, Any]) -> None:
+        for key, value in kept.items():
+            self.variables[key].value = value
+
+    def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
+        kept = self._kept()
+        run, out = self._run(self.model, pictures, how)
+        if id(out) not in run.known:
+            run.unseen(out, str(len(run.operations) - 1), "the output")
+        self._back(kept)
+        axes = dict(run.known.values())
+        return Outputs(run.values, {k: canonical(v, axes[k]) for k, v in run.alone.items()})
+
+    def call_bare(self, pictures: np.ndarray) -> np.ndarray:
+        return self.forward(pictures, Pass(training=self.bare == "training")).values[
+            self.listing.output
+        ]
+
+    def _slope(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[float, Any]:
+        """The loss, and the gradients by name; running statistics have moved afterwards."""
+
+        def loss_of(model: Any) -> Any:
+            _, out = self._run(model, pictures, how)
+            return self.training.loss_of(out, labels)
+
+        self.recording = False
+        try:
+            loss, found = nnx.value_and_grad(loss_of)(self.model)
+        finally:
+            self.recording = True
+        flat = {".".join(map(str, k)): v for k, v in nnx.to_flat_state(found)}
+        return float(loss), {k: getattr(v, "value", v) for k, v in flat.items()}
+
+    def gradients(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> Gradients:
+        kept = self._kept()
+        loss, found = self._slope(pictures, labels, how)
+        fixed = {key: self.weights()[key] for key in self.listing.fixed}
+        self._back(kept)
+        mine = {k: _canonical(np.array(found[k]), a) for k, a in self.layouts.items() if k in found}
+        return Gradients(loss, 0.0, mine, fixed)
+
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        function = getattr(jax.nn, through) if through else lambda x: x
+
+        def loss_of(x: Any) -> Any:
+            return self.training.loss_of(function(x), labels)
+
+        loss, slope = jax.value_and_grad(loss_of)(jnp.asarray(outputs, jnp.float64))
+        return float(loss), np.array(slope)
+
+    def steps(self, gradients: list[Arrays]) -> list[Arrays]:
+        kept, after = self._kept(), []
+        stepper = self.training.fresh({k: self.variables[k].value for k in self.trained})
+        for given in gradients:
+            made = {k: jnp.asarray(_native(v, self.layouts[k])) for k, v in given.items()}
+            values = {k: self.variables[k].value for k in self.trained}
+            whole = {k: made.get(k, jnp.zeros_like(v)) for k, v in values.items()}
+            self._back(stepper(whole, values))
+            now = self.weights()
+            after.append({key: now[key] for key in given})
+        self._back(kept)
+        return after
+
+    def train(
+        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+    ) -> tuple[list[float], Arrays]:
+        kept, losses = self._kept(), []
+        stepper = self.training.fresh({k: self.variables[k].value for k in self.trained})
+        for number, how in enumerate(passes):
+            place = number % len(pictures)
+            loss, found = self._slope(pictures[place], labels[place], how)
+            losses.append(loss)
+            values = {k: self.variables[k].value for k in self.trained}
+            self._back(stepper({k: found[k] for k in self.trained}, values))
+        last = self.weights()
+        self._back(kept)
+        return losses, last
+
+    def change(self, operation: str, constant: str, value: Any) -> bool:
+        one = self.listing.operations[int(operation)]
+        known = {*FLAGS, *ARGUMENTS, ("activation", "function")}
+        if (one.kind, constant) not in known:
+            return False
+        if one.kind in ("max_pool", "average_pool") and one.name not in ("max_pool", "avg_pool"):
+            return False
+        self.changes.setdefault(operation, {})[constant] = value
+        return True
+
+    def change_optimizer(self, constant: str, value: Any) -> bool:
+        return self.training.change(constant, value)
+
+
+def _modules(model: Any) -> list[Any]:
+    return [node for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
+
+
+def _orders(axes: Axes) -> list[tuple[int, np.ndarray]]:
+    found = []
+    for place, axis in enumerate(axes):
+        own = axis.atoms[:1] and axis.atoms[0][0] in "OI"
+        order = None if own or len(axes) == 4 else axis.order()
+        if order is not None:
+            found.append((place, order))
+    return found
+
+
+def _canonical(value: np.ndarray, axes: Axes) -> np.ndarray:
+    for place, order in _orders(axes):
+        value = np.take(value, order, axis=place)
+    return value
+
+
+def _native(value: np.ndarray, axes: Axes) -> np.ndarray:
+    for place, order in _orders(axes):
+        value = np.take(value, np.argsort(order), axis=place)
+    return value

@@ -1,0 +1,287 @@
+"""What a call of Flax or jax.numpy means: its operation in words of all frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.port.axes import Axes, Axis, labelled, reshaped, same_padding, unknown
+from benchmarks.port.readers.meaning import Meaning
+
+_ACTIVATIONS = (
+    *("relu", "tanh", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "softplus", "relu6"),
+    *("softmax", "log_softmax", "hard_swish", "hard_sigmoid"),
+)
+_WORDS = {"hard_swish": "hardswish", "hard_sigmoid": "hardsigmoid", "swish": "silu"}
+_PARAMETERS = {"leaky_relu": ("slope", "negative_slope", 0.01), "elu": ("alpha", "alpha", 1.0)}
+
+
+def two(value: Any) -> list[int]:
+    """(rows, columns) of what Flax takes for both."""
+    if value is None:
+        return [1, 1]
+    return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
+
+
+def zeros(
+    padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]
+) -> Any:
+    """Zeros before and after rows and columns, of any form of padding."""
+    if padding == "VALID":
+        return [[0, 0], [0, 0]]
+    if padding == "SAME":
+        sides = zip(given, kernel, stride, d, strict=True)
+        return [list(same_padding(n, k, s, one)) for n, k, s, one in sides]
+    if isinstance(padding, str):
+        return f"unread: {padding}"
+    pair = [padding] * 2 if isinstance(padding, int) else list(padding)
+    return [[p, p] if isinstance(p, int) else list(map(int, p)) for p in pair]
+
+
+def conv(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+    """nnx.Conv over pictures."""
+    kernel, stride = two(layer.kernel_size), two(layer.strides)
+    dilation = two(layer.kernel_dilation)
+    constants = {
+        "filters": int(layer.out_features),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": zeros(layer.padding, given[1:3], kernel, stride, dilation),
+        "dilation": dilation,
+        "groups": int(layer.feature_group_count),
+        "bias": layer.bias is not None,
+    }
+    if len(kernel) != 2 or two(layer.input_dilation) != [1, 1] or layer.mask is not None:
+        return Meaning("unread:Conv of its own kind", labelled("NHWC", out.shape))
+    layout = labelled("HWIO", layer.kernel.value.shape)
+    parameters = {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(layer.out_features))}
+    return Meaning("conv", labelled("NHWC", out.shape), constants, parameters)
+
+
+def one(size: int) -> Axes:
+    """The axes of a vector over channels."""
+    return (Axis((("C", int(size)),)),)
+
+
+def linear(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+    """nnx.Linear."""
+    units = int(layer.out_features)
+    layout = (axes[-1], Axis((("O", units),)))
+    constants = {"units": units, "bias": layer.bias is not None}
+    made = (*axes[:-1], Axis((("C", units),)))
+    return Meaning(
+        "dense",
+        made,
+        constants,
+        {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(units))},
+    )
+
+
+def batch_norm(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+    """nnx.BatchNorm over the last axis."""
+    if layer.axis not in (-1, len(given) - 1):
+        return Meaning("unread:BatchNorm over another axis", axes)
+    constants = {
+        "epsilon": float(layer.epsilon),
+        "momentum": float(layer.momentum),
+        "scale": layer.scale is not None,
+        "center": layer.bias is not None,
+        "running_variance": "biased",
+        "variance": "fast" if layer.use_fast_variance else "two_pass",
+    }
+    features: Axes = (axes[-1],)
+    parameters = {
+        "gamma": (layer.scale, features),
+        "beta": (layer.bias, features),
+        "moving_mean": (layer.mean, features),
+        "moving_variance": (layer.var, features),
+    }
+    return Meaning("batch_norm", axes, constants, parameters)
+
+
+def _norm(kind: str) -> Callable[..., Meaning]:
+    def meaning(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+        constants: dict[str, Any] = {"epsilon": float(layer.epsilon)}
+        constants |= {"scale": layer.scale is not None, "center": layer.bias is not None}
+        if kind == "group_norm":
+            constants["groups"] = int(layer.num_groups)
+        else:
+            over = layer.reduction_axes
+            over = [over] if isinstance(over, int) else list(over)
+            constants["axes"] = sorted(axes[a].label for a in over)
+        features: Axes = (axes[-1],)
+        parameters = {"gamma": (layer.scale, features), "beta": (layer.bias, features)}
+        return Meaning(kind, axes, constants, parameters)
+
+    return meaning
+
+
+def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+    """nnx.Dropout; over whole channels where rows and columns are broadcast."""
+    over = tuple(d % len(given) for d in layer.broadcast_dims)
+    if over not in ((), (1, 2)):
+        return Meaning("unread:Dropout with broadcast_dims", axes)
+    return Meaning(
+        "dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"}
+    )
+
+
+LAYERS: dict[str, Callable[[Any, Axes, Sequence[int], Any], Meaning]] = {
+    "Conv": conv,
+    "Linear": linear,
+    "BatchNorm": batch_norm,
+    "LayerNorm": _norm("layer_norm"),
+    "GroupNorm": _norm("group_norm"),
+    "Dropout": dropout,
+}
+
+
+def _pool(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+        size, stride = two(b["window_shape"]), two(b.get("strides"))
+        padding = zeros(b.get("padding", "VALID"), given[1:3], size, stride, [1, 1])
+        constants: dict[str, Any] = {"size": size, "stride": stride, "padding": padding}
+        if kind == "average_pool" and any(map(any, padding)):
+            constants["count_padding"] = bool(b.get("count_include_pad", True))
+        return Meaning(kind, labelled("NHWC", out.shape), constants)
+
+    return meaning
+
+
+def _activation(name: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+        found: dict[str, Any] = {"function": _WORDS.get(name, name)}
+        if name in _PARAMETERS:
+            ours, theirs, default = _PARAMETERS[name]
+            found[ours] = float(b.get(theirs, default))
+        if name == "gelu":
+            found["approximate"] = "tanh" if b.get("approximate", True) else "none"
+        if name in ("softmax", "log_softmax"):
+            found["axis"] = axes[0][b.get("axis", -1)].label or "C"
+        return Meaning("activation", axes[0], found)
+
+    return meaning
+
+
+def _reshape(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    made = reshaped(axes[0], out.shape)
+    if made is None:
+        return Meaning("reshape", unknown(out.shape), {"shape": list(out.shape[1:])})
+    large = [[a for a in axis.atoms if a[1] > 1] for axis in made]
+    before = [[a for a in axis.atoms if a[1] > 1] for axis in axes[0]]
+    merges = any(len(a) > 1 for a in large) and not any(len(a) > 1 for a in before)
+    return Meaning("flatten" if merges else "squeeze", made)
+
+
+def _transpose(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    places = b.get("axes") or tuple(reversed(range(len(given))))
+    return Meaning("layout", tuple(axes[0][p] for p in places))
+
+
+def _over(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+        over = b.get("axis")
+        over = (
+            [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
+        )
+        places = {a % len(given) for a in over}
+        kept = bool(b.get("keepdims"))
+        left = tuple(
+            Axis(((a.label or "?", 1),)) if i in places else a
+            for i, a in enumerate(axes[0])
+            if kept or i not in places
+        )
+        labels = sorted(axes[0][p].label for p in places)
+        if labels == ["H", "W"]:
+            by_label = {a.label: n for a, n in zip(axes[0], given, strict=True)}
+            size = [int(by_label["H"]), int(by_label["W"])]
+            return Meaning(kind, left, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]})
+        return Meaning("mean" if kind == "average_pool" else "max", left, {"axes": labels})
+
+    return meaning
+
+
+def _arithmetic(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+        if len(axes) > 1:
+            longer = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
+            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), longer)
+        numbers = [v for v in b.values() if isinstance(v, int | float)]
+        if len(numbers) != 1:
+            return Meaning(f"unread:{kind} with an array", axes[0])
+        value = float(numbers[0])
+        scale = {"mul": value, "div": 1 / value if value else 0.0}.get(kind, 1.0)
+        offset = {"add": value, "sub": -value}.get(kind, 0.0)
+        return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
+
+    return meaning
+
+
+def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    place = b.get("axis", 0) % len(axes[0])
+    label = axes[0][place].label
+    if len(axes[0]) == 4 or all(a[place].label == "C" for a in axes):
+        joined = Axis(((label or "?", int(out.shape[place])),))
+    else:
+        joined = Axis((), tuple(a[place] for a in axes))
+    made = (*axes[0][:place], joined, *axes[0][place + 1 :])
+    return Meaning("concatenate", made, {"axis": label or "C"})
+
+
+def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    width: Any = b.get("pad_width")
+    plain = b.get("mode", "constant") == "constant" and isinstance(width, list | tuple)
+    if not plain or len(given) != 4 or any(map(any, (width[0], width[3]))):
+        return Meaning("unread:pad", labelled("NHWC", out.shape))
+    value = float(b.get("constant_values", 0.0))
+    constants = {"padding": [list(width[1]), list(width[2])], "value": value}
+    return Meaning("pad", labelled("NHWC", out.shape), constants)
+
+
+FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], Meaning]] = {
+    **{name: _activation(name) for name in _ACTIVATIONS},
+    "swish": _activation("silu"),
+    "max_pool": _pool("max_pool"),
+    "avg_pool": _pool("average_pool"),
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
+    "transpose": _transpose,
+    "mean": _over("average_pool"),
+    "max": _over("max_pool"),
+    "concatenate": _concatenate,
+    "pad": _pad,
+    **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+}
+ARGUMENTS = {
+    "max_pool": ("x", "window_shape", "strides", "padding"),
+    "avg_pool": ("x", "window_shape", "strides", "padding", "count_include_pad"),
+    "leaky_relu": ("x", "negative_slope"),
+    "elu": ("x", "alpha"),
+    "gelu": ("x", "approximate"),
+    "softmax": ("x", "axis"),
+    "log_softmax": ("x", "axis"),
+    "mean": ("x", "axis"),
+    "max": ("x", "axis"),
+    "concatenate": ("arrays", "axis"),
+    "pad": ("x", "pad_width", "mode"),
+}
+OPERATORS = {
+    **{"__add__": "add", "__radd__": "add", "__mul__": "mul", "__rmul__": "mul"},
+    **{"__sub__": "sub", "__truediv__": "div"},
+}
+# Names that are watched besides, and read by no one.
+OTHERS = (
+    *("matmul", "dot", "einsum", "where", "maximum", "minimum", "exp", "log", "sqrt", "square"),
+    *("sum", "abs", "clip", "split", "stack", "repeat", "tile", "min", "var", "std"),
+)
+UNREAD_OPERATORS = ("__rsub__", "__rtruediv__", "__pow__", "__neg__", "__matmul__", "__getitem__")
+DATA = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist")
+
+
+def bound(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name; those without a name by their place."""
+    names = ARGUMENTS.get(name, ())
+    if name == "transpose" and len(args) > 1:
+        first = args[1]
+        return {"x": args[0], "axes": tuple(first if isinstance(first, list | tuple) else args[1:])}
+    found = {names[i] if i < len(names) else str(i): v for i, v in enumerate(args)}
+    return {**found, **kwargs}

@@ -1,0 +1,95 @@
+"""Every call of Flax, jax.nn and jax.numpy, seen as it happens.
+
+The libraries' functions, layers and array operators are wrapped once, before the user's file is
+imported.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen, nnx
+
+from benchmarks.port.operation import PortError
+from benchmarks.port.readers import flax_calls as calls
+from benchmarks.port.readers.calls import CALLS
+
+
+class Watching:
+    """The run under way; calls inside of another call are that one's own."""
+
+    run: Any = None
+    depth = 0
+
+
+def install() -> None:
+    """Wrap everything that is watched."""
+    for home in (nnx, linen, jax.nn, jnp):
+        for name in (*calls.FUNCTIONS, *calls.OTHERS):
+            if callable(getattr(home, name, None)):
+                setattr(home, name, _watched(getattr(home, name), name))
+    for name in calls.LAYERS:
+        kind = getattr(nnx, name)
+        kind.__call__ = _watched_layer(kind.__call__, name)
+    concrete = type(jnp.zeros(1))
+    for kind in (concrete, jax.core.Tracer):
+        for name in ("reshape", "ravel", "transpose", "mean", "max", "squeeze", "flatten"):
+            if hasattr(kind, name):
+                setattr(kind, name, _watched(getattr(kind, name), name))
+        for name in (*calls.OPERATORS, *calls.UNREAD_OPERATORS):
+            if hasattr(kind, name):
+                word = calls.OPERATORS.get(name, name.strip("_"))
+                setattr(kind, name, _watched(getattr(kind, name), word))
+    for name in calls.DATA:
+        setattr(concrete, name, _refused(getattr(concrete, name), name))
+
+
+def _watched(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        run = Watching.run
+        if run is None or Watching.depth:
+            return original(*args, **kwargs)
+        return run.function(name, original, args, kwargs)
+
+    return call
+
+
+def _watched_layer(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        run = Watching.run
+        if run is None or Watching.depth:
+            return original(layer, *args, **kwargs)
+        return run.layer(name, layer, original, args, kwargs)
+
+    return call
+
+
+def _refused(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if Watching.run is not None and not Watching.depth:
+            raise PortError(
+                f"{CALLS.where() or 'the model'}: the program looks at the values of an array "
+                f"({name}), so that its way may depend on the data, and one run would not show the "
+                "others; take the branch out of the call",
+                status=4,
+            )
+        return original(*args, **kwargs)
+
+    return call
+
+
+class inside:  # noqa: N801
+    """Inside, calls are not watched."""
+
+    def __enter__(self) -> None:
+        Watching.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        Watching.depth -= 1

@@ -1,0 +1,394 @@
+"""A Keras model as operations: its graph, layer by layer, with fused activations taken apart."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
+from benchmarks.port.readers import keras_layers as layers
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.keras_engines import gradients_of, slope_of
+from benchmarks.port.readers.keras_model import functional, settings
+from benchmarks.port.readers.keras_recipe import Training
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+
+
+def prepare() -> None:
+    """Before the user's file is imported: float64 throughout, and who makes what is noted.
+
+    `ops.cast` of a number of Python passes through float32 on TensorFlow; here it does not.
+    """
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    keras.utils.set_random_seed(0)
+    from keras.src import backend
+    from keras.src.backend.common import dtypes
+    from keras.src.ops.operation import Operation as Made
+
+    engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
+    homes: list[Any] = [ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core]
+    for module in homes:
+        original = getattr(module, "cast", None)
+        if original is not None:
+            module.cast = _exact(original)
+    # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _exact(original: Any) -> Any:
+    def cast(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, int | float) and not isinstance(x, bool):
+            return ops.convert_to_tensor(x, dtype)
+        return original(x, dtype, *args, **kwargs)
+
+    return cast
+
+
+class _Run:
+    """One batch on its way."""
+
+    def __init__(self, how: Pass) -> None:
+        self.how = how
+        self.known: dict[int, str] = {}
+        self.alive: list[Any] = []
+        self.operations: list[Operation] = []
+        self.values: Arrays = {}
+        self.alone: Arrays = {}
+
+    def keep(self, tensor: Any, number: str) -> None:
+        self.known[id(tensor)] = number
+        self.alive.append(tensor)
+
+
+def array(tensor: Any) -> np.ndarray:
+    """A tensor of any engine in NumPy."""
+    return np.array(ops.convert_to_numpy(ops.stop_gradient(tensor)))
+
+
+class KerasProgram(Program):
+    """A functional or sequential model, or one that becomes functional when called once."""
+
+    def __init__(self, model: keras.Model, size: list[int], training: Training) -> None:
+        self.model = functional(model, size)
+        self.training = training
+        self.changes: dict[str, dict[str, Any]] = {}
+        self.variables: dict[str, tuple[Any, bool]] = {}  # and whether a kernel is depthwise
+        self.recording = True  # not while an engine traces
+        run, _ = self.run(np.random.default_rng(0).random((2, *size)), Pass())
+        paths = {v.path: v for v in self.model.weights if "seed_generator" not in v.path}
+        carried = {key for one in run.operations for key in one.parameters.values()}
+        trained = {v.path for v in self.model.trainable_variables}
+        engine = keras.backend.backend()
+        self.listing = Listing(
+            framework="keras" if engine == "tensorflow" else f"keras@{engine}",
+            operations=run.operations,
+            output=run.known[id(run.alive[-1])],
+            input=size,
+            parameters={k: list(v.shape) for k, v in self.weights().items()},
+            fixed=sorted(set(self.variables) - trained),
+            recipe=training.recipe(),
+            bare="inference",
+            settings=settings(engine),
+            notes=[
+                f"{path}: no operation that is read uses it; it cannot be carried across"
+                for path in sorted(paths)
+                if path not in carried
+            ],
+        )
+
+    # ---- running
+
+    def run(self, pictures: Any, how: Pass) -> tuple[_Run, Any]:
+        """A batch through the graph; gives what was seen and the output."""
+        run = _Run(how)
+        x = (
+            ops.convert_to_tensor(pictures, "float64")
+            if isinstance(pictures, np.ndarray)
+            else pictures
+        )
+        run.keep(x, PICTURES)
+        out = self._graph(self.model, [x], run)
+        if len(out) != 1:
+            raise PortError("the model has several outputs; give one that has the one to compare")
+        run.alive.append(out[0])
+        return run, out[0]
+
+    def _graph(self, model: Any, inputs: list[Any], run: _Run) -> list[Any]:
+        model = getattr(model, "_functional", None) or model
+        tensors = {id(k): value for k, value in zip(model.inputs, inputs, strict=True)}
+        for depth in sorted(model._nodes_by_depth, reverse=True):
+            for node in model._nodes_by_depth[depth]:
+                if not node.operation or node.is_input:
+                    continue
+                args, kwargs = node.arguments.fill_in(tensors)
+                outs = self._called(node.operation, args, kwargs, run)
+                for symbol, value in zip(node.outputs, outs, strict=True):
+                    tensors[id(symbol)] = value
+        return [tensors[id(k)] for k in model.outputs]
+
+    def _called(self, layer: Any, args: Any, kwargs: Any, run: _Run) -> list[Any]:
+        if isinstance(layer, keras.Model):
+            return self._graph(layer, keras.tree.flatten(args), run)
+        inputs = [x for x in keras.tree.flatten([args, kwargs]) if id(x) in run.known]
+        name = type(layer).__name__
+        if name == "Lambda":
+            raise PortError(
+                f"layer '{layer.name}' is a Lambda: what its function does cannot be read from a "
+                "model; write it as layers, or as a layer of its own with a name",
+                status=4,
+            )
+        if name in layers.NOTHING and len(inputs) == 1:
+            return [inputs[0]]
+        number = str(len(run.operations))
+        changes = self.changes.get(number, {})
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise PortError(
+                f"layer '{layer.name}' is channels_first; only channels_last is read", status=4
+            )
+        fused = getattr(layer, "activation", None) if name not in ("Activation",) else None
+        if fused is not None and name in layers.MEANINGS:
+            layer.activation = keras.activations.linear
+        try:
+            out = self._made(layer, args, kwargs, inputs, run, number, changes)
+        finally:
+            if fused is not None:
+                layer.activation = fused
+        if fused is None or name not in layers.MEANINGS or fused is keras.activations.linear:
+            return out
+        return [self._activated(layer, fused, out[0], run)]
+
+    def _made(
+        self,
+        layer: Any,
+        args: Any,
+        kwargs: Any,
+        inputs: list[Any],
+        run: _Run,
+        number: str,
+        changes: dict[str, Any],
+    ) -> list[Any]:
+        call = self._call(layer, args, kwargs, run.how, number, changes)
+        if number in run.how.inputs and self.recording:
+            self._by_itself(layer, call, inputs, run, number)
+        outs = keras.tree.flatten(call({}))
+        self._record(layer, layer, outs, inputs, run)
+        return outs
+
+    def _activated(self, layer: Any, function: Any, x: Any, run: _Run) -> Any:
+        number = str(len(run.operations))
+        other = self.changes.get(number, {}).get("function")
+        call = keras.activations.get(other) if other else function
+        if number in run.how.inputs and self.recording:
+            given = ops.convert_to_tensor(run.how.inputs[number][0], "float64")
+            if tuple(given.shape) == tuple(x.shape):
+                run.alone[number] = array(call(given))
+        out = call(x)
+        self._record(layer, function, [out], [x], run)
+        return out
+
+    def _record(self, layer: Any, made: Any, outs: list[Any], inputs: list[Any], run: _Run) -> None:
+        number, name = str(len(run.operations)), type(layer).__name__
+        given = tuple(inputs[0].shape) if inputs else ()
+        if made is not layer:
+            kind, constants = layers.activation(made)
+        elif name in layers.MEANINGS and len(outs) == 1:
+            kind, constants = layers.MEANINGS[name](layer, given, tuple(outs[0].shape))
+        else:
+            kind, constants = f"unread:{name}", {}
+        how = CALLS.of(layer)
+        run.operations.append(
+            Operation(
+                id=number,
+                kind=kind,
+                name=layer.name,
+                sources=[run.known[id(x)] for x in inputs],
+                constants=constants,
+                stated=[c for c in constants if layers.STATED.get(c, c) in how.stated],
+                where=how.where,
+                shape=[int(n) for n in outs[0].shape[1:]],
+                parameters=self._weights(layer, kind) if made is layer else {},
+            )
+        )
+        if self.recording:
+            run.values[number] = array(outs[0])
+        for x in outs:
+            run.keep(x, number)
+
+    def _weights(self, layer: Any, kind: str) -> dict[str, str]:
+        found = {}
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        for role, part in layers.PARTS.get(kind, {}).items():
+            variable = getattr(layer, part, None)
+            if variable is not None:
+                self.variables[variable.path] = (variable, depthwise and role == "kernel")
+                found[role] = variable.path
+        return found
+
+    def _call(
+        self, layer: Any, args: Any, kwargs: Any, how: Pass, number: str, changes: dict[str, Any]
+    ) -> Any:
+        dropout = type(layer).__name__ in ("Dropout", "SpatialDropout2D")
+
+        def call(swapped: dict[int, Any]) -> Any:
+            given, named = keras.tree.map_structure(lambda x: swapped.get(id(x), x), (args, kwargs))
+            if dropout:
+                return self._dropped(layer, given[0], how, number)
+            if getattr(layer, "_call_has_training_arg", False):
+                named = {**named, "training": how.training}
+            if "padding" in changes:
+                return _padded(layer, given[0], changes["padding"], named)
+            return layer(*given, **named)
+
+        return call
+
+    def _dropped(self, layer: Any, x: Any, how: Pass, number: str) -> Any:
+        if not how.training:
+            return x * 1.0
+        rate = float(layer.rate)
+        uniforms = how.uniforms.get(number)
+        if uniforms is None:
+            shape = tuple(x.shape)
+            if type(layer).__name__ == "SpatialDropout2D":
+                shape = (shape[0], 1, 1, shape[3])
+            uniforms = np.random.default_rng(int(number)).random(shape)
+        keep = ops.convert_to_tensor((uniforms >= rate).astype(np.float64), "float64")
+        return x * keep * ops.convert_to_tensor(1 / (1 - rate), "float64")
+
+    def _by_itself(self, layer: Any, call: Any, inputs: list[Any], run: _Run, number: str) -> None:
+        given = run.how.inputs[number]
+        same = [tuple(x.shape) == g.shape for x, g in zip(inputs, given, strict=False)]
+        if len(given) != len(inputs) or not all(same):
+            return
+        before = [(v, array(v)) for v in getattr(layer, "non_trainable_variables", [])]
+        swapped = {
+            id(x): ops.convert_to_tensor(g, "float64") for x, g in zip(inputs, given, strict=True)
+        }
+        run.alone[number] = array(keras.tree.flatten(call(swapped))[0])
+        for variable, value in before:
+            variable.assign(value)
+
+    # ---- what the other side asks
+
+    def weights(self) -> Arrays:
+        return {key: _canonical(array(v), d) for key, (v, d) in self.variables.items()}
+
+    def load(self, weights: Arrays) -> None:
+        for key, value in weights.items():
+            variable, depthwise = self.variables[key]
+            variable.assign(value.reshape(variable.shape) if depthwise else value)
+
+    def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
+        with _Kept(self):
+            run, _ = self.run(pictures, how)
+        return Outputs(run.values, run.alone)
+
+    def call_bare(self, pictures: np.ndarray) -> np.ndarray:
+        with _Kept(self):
+            run, _ = self.run(pictures, Pass())
+        return run.values[self.listing.output]
+
+    def gradients(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> Gradients:
+        with _Kept(self):
+            loss, extra, found = gradients_of(self, pictures, labels, how)
+            fixed = {key: self.weights()[key] for key in self.listing.fixed}
+        gradients = {k: _canonical(v, self.variables[k][1]) for k, v in found.items()}
+        return Gradients(loss, extra, gradients, fixed)
+
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        return slope_of(self.training, outputs, labels, through)
+
+    def trainable(self) -> list[Any]:
+        """The trained variables, in the model's order."""
+        return [v for v in self.model.trainable_variables if v.path in self.variables]
+
+    def steps(self, gradients: list[Arrays]) -> list[Arrays]:
+        after = []
+        with _Kept(self):
+            optimizer = self.training.fresh()
+            variables = self.trainable()
+            optimizer.build(variables)
+            for given in gradients:
+                values = [
+                    ops.convert_to_tensor(given[v.path].reshape(v.shape), "float64")
+                    for v in variables
+                ]
+                self._apply(optimizer, values, variables)
+                now = self.weights()
+                after.append({key: now[key] for key in given})
+        return after
+
+    @staticmethod
+    def _apply(optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
+        optimizer.apply(gradients, variables)
+
+    def train(
+        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+    ) -> tuple[list[float], Arrays]:
+        losses = []
+        with _Kept(self):
+            optimizer = self.training.fresh()
+            variables = self.trainable()
+            optimizer.build(variables)
+            for number, how in enumerate(passes):
+                place = number % len(pictures)
+                loss, _, found = gradients_of(self, pictures[place], labels[place], how)
+                losses.append(loss)
+                values = [ops.convert_to_tensor(found[v.path], "float64") for v in variables]
+                self._apply(optimizer, values, variables)
+            return losses, self.weights()
+
+    def change(self, operation: str, constant: str, value: Any) -> bool:
+        one = self.listing.operations[int(operation)]
+        if (one.kind, constant) in (("conv", "padding"), ("activation", "function")):
+            if constant == "function" and one.constants.get("function") == "softmax":
+                return False
+            self.changes.setdefault(operation, {})[constant] = value
+            return True
+        attribute = layers.CHANGES.get((one.kind, constant))
+        layer = next((x for x in self.model._flatten_layers() if x.name == one.name), None)
+        if attribute is None or layer is None or not hasattr(layer, attribute):
+            return False
+        setattr(layer, attribute, tuple(value) if isinstance(value, list) else value)
+        return True
+
+    def change_optimizer(self, constant: str, value: Any) -> bool:
+        return self.training.change(constant, value)
+
+
+def _canonical(value: np.ndarray, depthwise: bool) -> np.ndarray:
+    return value.reshape(*value.shape[:2], 1, -1) if depthwise else value
+
+
+def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
+    before, layer.padding = layer.padding, "valid"
+    cuts = [
+        slice(max(0, -one), n - max(0, -other))
+        for (one, other), n in zip(padding, x.shape[1:3], strict=True)
+    ]
+    zeros = [[max(0, n) for n in pair] for pair in padding]
+    try:
+        return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
+    finally:
+        layer.padding = before
+
+
+class _Kept:
+    """Inside, weights and running statistics may change; they are put back."""
+
+    def __init__(self, program: KerasProgram) -> None:
+        self.model = program.model
+
+    def __enter__(self) -> None:
+        self.values = [array(v) for v in self.model.variables]
+
+    def __exit__(self, *_: object) -> None:
+        for variable, value in zip(self.model.variables, self.values, strict=True):
+            variable.assign(value)

@@ -1,0 +1,160 @@
+"""Loss, optimizer and schedule of a Keras program."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.port.operation import PortError, Recipe
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.program import targets
+
+PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_KINDS = {
+    **{"AdamW": "adam", "Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "Adagrad": "adagrad"},
+    **{"Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam"},
+}
+_CONSTANTS = {  # Keras' name to ours
+    **{k: k for k in ("epsilon", "beta_1", "beta_2", "amsgrad", "momentum", "nesterov", "rho")},
+    **{k: k for k in ("centered", "weight_decay")},
+    "initial_accumulator_value": "initial_accumulator",
+}
+_OURS = {ours: theirs for theirs, ours in _CONSTANTS.items()}
+_CLIPPING = {
+    "clipnorm": "norm of each tensor",
+    "global_clipnorm": "norm of all gradients",
+    "clipvalue": "each value",
+}
+
+
+def _first(schedule: Any) -> float:
+    """The rate of the first step, as stated where it is: a schedule gives it in float32."""
+    computed = float(schedule(0))
+    stated = getattr(schedule, "initial_learning_rate", computed)
+    near = abs(float(stated) - computed) <= 1e-6 * abs(computed)
+    return float(stated) if near else computed
+
+
+class Training:
+    """What a program trains with; each part may be None.
+
+    loss: a loss, its name, or a function of (truth, outputs). optimizer: one, or its name.
+    """
+
+    def __init__(self, loss: Any, optimizer: Any) -> None:
+        if inspect.isclass(loss):
+            loss = loss()
+        self.loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+        if optimizer is not None and not isinstance(optimizer, keras.optimizers.Optimizer):
+            optimizer = keras.optimizers.get(optimizer() if callable(optimizer) else optimizer)
+        self.optimizer = optimizer
+        self.changes: dict[str, Any] = {}
+
+    def loss_of(self, out: Any, labels: np.ndarray) -> Any:
+        """The loss of a batch; what gives one number for each picture is averaged."""
+        name = self._name()
+        one_hot = "sparse" not in name and "binary" not in name
+        form = "sparse" if "sparse" in name else "one_hot" if one_hot else "binary"
+        truth = ops.convert_to_tensor(targets(labels, tuple(out.shape), form))
+        found = self.loss(truth, out)
+        return ops.mean(found) if len(found.shape) else found
+
+    def _name(self) -> str:
+        fn = getattr(self.loss, "fn", self.loss)
+        return str(getattr(fn, "__name__", type(fn).__name__)).lower()
+
+    def _loss(self) -> dict[str, Any]:
+        if self.loss is None:
+            return {}
+        name, config = self._name(), {}
+        if isinstance(self.loss, keras.losses.Loss):
+            config = {**self.loss.get_config(), **getattr(self.loss, "_fn_kwargs", {})}
+            fn = getattr(self.loss, "fn", None)
+            module = getattr(fn, "__module__", type(self.loss).__module__)
+        else:
+            module = getattr(self.loss, "__module__", "")
+        reduction = {"sum_over_batch_size": "mean", "auto": "mean"}
+        found = {
+            "reduction": reduction.get(*[config.get("reduction", "mean")] * 2),
+            "class_weights": None,
+        }
+        if not module.startswith("keras"):
+            return {"kind": f"unread:{name}"}
+        if name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+            takes = "logits" if config.get("from_logits") else "probabilities"
+            smoothing = float(config.get("label_smoothing", 0.0))
+            return {"kind": "cross_entropy", "takes": takes, "label_smoothing": smoothing, **found}
+        if name == "binary_crossentropy":
+            takes = "logits" if config.get("from_logits") else "probabilities"
+            return {"kind": "binary_cross_entropy", "takes": takes, **found}
+        if name in ("mean_squared_error", "mean_absolute_error"):
+            return {"kind": name, **found}
+        return {"kind": f"unread:{name}"}
+
+    def fresh(self) -> Any:
+        """The optimizer without any state."""
+        if self.optimizer is None:
+            raise PortError("the program has no optimizer; name one with --optimizer", status=4)
+        config = self.optimizer.get_config()
+        schedule = self.optimizer._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            config["learning_rate"] = _first(schedule)  # rates by step are compared apart
+        made = type(self.optimizer).from_config({**config, **self.changes})
+        for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+            if hasattr(self.optimizer, name):
+                setattr(made, name, getattr(self.optimizer, name))
+        return made
+
+    def change(self, constant: str, value: Any) -> bool:
+        """Set a constant of the optimizer; False where it has none of that name."""
+        name = "learning_rate" if constant == "learning_rate" else _OURS.get(constant)
+        if name is None or name not in self.optimizer.get_config():
+            return False
+        self.changes[name] = value
+        return True
+
+    def recipe(self) -> Recipe:
+        """What was found, in the words of all frameworks."""
+        made = CALLS.of(self.loss)
+        found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
+        if self.optimizer is None:
+            return found
+        how, optimizer = CALLS.of(self.optimizer), self.optimizer
+        config = optimizer.get_config()
+        name = next(  # of the user's own class its nearest one of Keras
+            c.__name__ for c in type(optimizer).__mro__ if c.__module__.startswith("keras")
+        )
+        kind = _KINDS.get(name, f"unread:{type(optimizer).__name__}")
+        constants: dict[str, Any] = {"kind": kind}
+        constants |= {
+            ours: config[theirs] for theirs, ours in _CONSTANTS.items() if theirs in config
+        }
+        if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            schedule = optimizer._learning_rate
+            found.rates = {n: float(schedule(n)) for n in PROBED}
+            constants["learning_rate"] = found.rates[0] = _first(schedule)
+        else:
+            constants["learning_rate"] = float(config["learning_rate"])
+        if kind == "adam":
+            constants["epsilon_form"] = "hat"
+        if kind in ("rmsprop", "adagrad"):
+            constants["epsilon_in_root"] = True
+        if kind in ("sgd", "rmsprop") and constants.get("momentum"):
+            constants["velocity_form"] = "rate_inside"
+        constants["weight_decay"] = float(config.get("weight_decay") or 0.0)
+        if constants["weight_decay"]:
+            constants["decay_form"] = "decoupled"
+        for option, word in _CLIPPING.items():
+            if config.get(option):
+                constants |= {"clipping": word, "clipping_limit": float(config[option])}
+        found.optimizer = {k: float(v) if type(v) is int else v for k, v in constants.items()}
+        stated = {_CONSTANTS.get(s, s) for s in how.stated} | (
+            {"clipping"} if set(_CLIPPING) & set(how.stated) else set()
+        )
+        found.optimizer_stated = sorted(stated & set(found.optimizer))
+        found.optimizer_where = how.where
+        return found

@@ -1,0 +1,21 @@
+"""What a call of a library means, before it is an operation of the listing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.port.axes import Axes
+
+
+@dataclass
+class Meaning:
+    """kind and constants of an operation, the axes of its output, and its weights by role.
+
+    parameters: role to (tensor, axes); the axes say how the tensor is turned to canonical order.
+    """
+
+    kind: str
+    axes: Axes | None
+    constants: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, tuple[Any, Axes]] = field(default_factory=dict)

@@ -1,0 +1,81 @@
+"""A Keras program from its file, or from a `.keras` file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from benchmarks.port.operation import PortError
+from benchmarks.port.programs import Source
+from benchmarks.port.readers.keras import KerasProgram
+from benchmarks.port.readers.keras_recipe import Training
+from benchmarks.port.readers.program import Program
+
+
+def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
+    """The program; `size` is of a picture, (height, width, channels), or [] to take the model's.
+
+    Raises:
+        PortError: it is no model, or nothing says how large its pictures are.
+    """
+    model = parts["model"] if source.name else _saved(source.path)
+    if not isinstance(model, keras.Model):
+        raise PortError(
+            f"{source.label} is a {type(model).__name__}, not a keras.Model or a function that "
+            "makes one"
+        )
+    loss, optimizer = parts.get("loss"), parts.get("optimizer")
+    if loss is None and getattr(model, "compiled", False):
+        loss = model.loss
+    if optimizer is None and getattr(model, "compiled", False):
+        optimizer = model.optimizer
+    if isinstance(loss, list | tuple | dict):
+        raise PortError(f"{source.label}: several losses; give one with --loss", status=4)
+    own = _size(model)
+    if own and size and own != size:
+        raise PortError(
+            f"{source.label} takes pictures of {own}, not {size}; give the --input that both take"
+        )
+    if not (own or size):
+        raise PortError(
+            f"{source.label}: the model does not say how large its pictures are; give "
+            "--input HEIGHT WIDTH CHANNELS"
+        )
+    return KerasProgram(model, own or size, Training(loss, optimizer))
+
+
+def _size(model: Any) -> list[int]:
+    try:
+        shape = model.input_shape[1:]
+    except (AttributeError, ValueError):
+        return []
+    return [int(n) for n in shape] if all(shape) else []
+
+
+def _saved(path: str) -> Any:
+    """A `.keras` file in float64: its configuration with another dtype, and its weights."""
+    try:
+        model = keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise PortError(f"{path}: Keras cannot load it: {said}") from error
+    config = _retyped(keras.saving.serialize_keras_object(model))
+    made = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    made.set_weights(model.get_weights())
+    if getattr(model, "compiled", False):
+        made.compile(
+            optimizer=type(model.optimizer).from_config(model.optimizer.get_config()),
+            loss=model.loss,
+        )
+    return made
+
+
+def _retyped(config: Any) -> Any:
+    """A configuration with float64 wherever it has a float type."""
+    if isinstance(config, dict):
+        return {key: _retyped(value) for key, value in config.items() if key != "compile_config"}
+    if isinstance(config, list | tuple):
+        return [_retyped(value) for value in config]
+    floats = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+    return "float64" if isinstance(config, str) and config in floats else config

@@ -1,0 +1,102 @@
+"""A network in TOML as a PyTorch program: what `benchmarks.run` trains, on scaled pictures."""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from benchmarks.port.operation import PortError
+from benchmarks.port.programs import Source
+from benchmarks.port.readers.torch import TorchProgram
+from benchmarks.port.readers.torch_recipe import Training
+from frameworks.spec.architecture import load_with_recipe
+from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.graph import PICTURES
+from frameworks.spec.layers import BatchNorm, Conv, Dense
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.torch import optimizers
+from frameworks.torch.model import GalaxyNet, initialise
+
+
+class _Scaled(nn.Module):
+    """The network without its scaling: pictures as a user's program takes them."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.net = GalaxyNet(network, native_dropout=True)
+        initialise(self.net)
+        for layer in network.layers:
+            if f"layer_{layer.name}" not in self.net.layers:
+                continue
+            module = self.net.layers[f"layer_{layer.name}"]
+            if isinstance(layer, BatchNorm):
+                told = {"batch_norm": {"running_variance": layer.running_variance}}
+                module.constants_of_port = told  # type: ignore[assignment]
+            if isinstance(layer, Conv | Dense):
+                found = {}
+                if layer.l2:
+                    found["kernel_regularizer"] = f"L2(l2={layer.l2})"
+                if layer.max_norm is not None:
+                    found["kernel_constraint"] = f"MaxNorm(max_value={layer.max_norm})"
+                kind = "conv" if isinstance(layer, Conv) else "dense"
+                module.constants_of_port = {kind: found}  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = {PICTURES: x}
+        for layer in self.net.network.layers:
+            first, *others = (outputs[s] for s in self.net.network.sources[layer.name])
+            x = first + others[0] if others else self.net._applied(layer.name, first, None)
+            if layer.name in self.net.functions:
+                x = self.net.functions[layer.name](x)
+            outputs[layer.name] = x
+        return outputs[self.net.network.output]
+
+    def regularizer(self) -> Tensor:
+        """The L2 terms of the loss."""
+        total = torch.zeros(())
+        for layer in self.net.network.layers:
+            if isinstance(layer, Conv | Dense) and layer.l2:
+                kernel = self.net.layers[f"layer_{layer.name}"].weight
+                total = total + layer.l2 * (kernel**2).sum()  # type: ignore[operator]
+        return total
+
+
+def network(source: Source, size: list[int]) -> TorchProgram:
+    """The network of a file or of a shipped name, with its [recipe] if it states an optimizer.
+
+    Raises:
+        PortError: the file is no network, or no size is known.
+    """
+    if not size:
+        raise PortError(
+            f"{source.label}: a network in TOML does not say how large its pictures are; give "
+            "--input HEIGHT WIDTH CHANNELS"
+        )
+    try:
+        architecture, told = load_with_recipe(source.path)
+        height, width, channels = size
+        net = Network(fill_architecture(architecture), (height, width, channels), source.classes)
+        model = _Scaled(net)
+    except SpecificationError as error:
+        raise PortError(str(error)) from error
+    loss = nn.CrossEntropyLoss()
+    training = Training(loss, None, regularizer=model.regularizer)
+    if "optimizer" in told.fields:
+        spec = fill_recipe(told.recipe).optimizer
+        constants = msgspec.to_builtins(spec)
+        kind = constants.pop("name")
+        known = {"kind": "adam" if kind == "adamw" else kind, "weight_decay": 0.0, **constants}
+        if known["weight_decay"]:
+            known["decay_form"] = "decoupled"
+        if kind in ("adam", "adamw"):
+            known["amsgrad"] = False
+        if kind == "sgd" and not known["momentum"]:
+            del known["velocity_form"]
+
+        def make(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+            return optimizers.make(spec, parameters)
+
+        training = Training(loss, make, regularizer=model.regularizer, known=known)
+    return TorchProgram(model, size, training)

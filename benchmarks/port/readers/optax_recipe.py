@@ -1,0 +1,215 @@
+"""Loss, optimizer and schedule of a JAX program: what optax's functions were called with."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.port.operation import PortError, Recipe
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.program import targets
+
+PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_KINDS = {
+    **{"adam": "adam", "adamw": "adam", "sgd": "sgd", "rmsprop": "rmsprop", "adagrad": "adagrad"},
+    **{"adadelta": "adadelta", "nadam": "nadam", "adamax": "adamax"},
+}
+_CLIPPING = {
+    "clip_by_global_norm": ("norm of all gradients", "max_norm"),
+    "clip": ("each value", "max_delta"),
+}
+_WATCHED = (*_KINDS, *_CLIPPING, "chain", "add_decayed_weights", "amsgrad")
+_NAMES = {  # optax's name to ours
+    **{"learning_rate": "learning_rate", "b1": "beta_1", "b2": "beta_2", "eps": "epsilon"},
+    **{"momentum": "momentum", "nesterov": "nesterov", "decay": "rho", "rho": "rho"},
+    **{"eps_in_sqrt": "epsilon_in_root", "centered": "centered", "weight_decay": "weight_decay"},
+    "initial_accumulator_value": "initial_accumulator",
+}
+_LOSSES = {
+    "softmax_cross_entropy_with_integer_labels": ("cross_entropy", "sparse"),
+    "softmax_cross_entropy": ("cross_entropy", "one_hot"),
+}
+
+
+@dataclass
+class _Made:
+    """A call of optax that made a transformation; the same is made with other constants by it."""
+
+    name: str
+    function: Any
+    arguments: dict[str, Any]
+    parts: tuple[Any, ...] = ()
+    stated: list[str] = field(default_factory=list)
+
+
+_MADE: dict[int, _Made] = {}
+_ALIVE: list[Any] = []
+
+
+def install() -> None:
+    """Note the calls of optax from now on."""
+    for name in _WATCHED:
+        if hasattr(optax, name):
+            setattr(optax, name, _noting(getattr(optax, name), name))
+
+
+def _noting(original: Any, name: str) -> Any:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        _ALIVE.append(made)
+        if name == "chain":
+            _MADE[id(made)] = _Made(name, original, {}, args)
+        else:
+            bound = inspect.signature(original).bind(*args, **kwargs)
+            stated = list(bound.arguments)
+            bound.apply_defaults()
+            _MADE[id(made)] = _Made(name, original, dict(bound.arguments), (), stated)
+            CALLS.put(made, stated)
+        return made
+
+    return call
+
+
+class Training:
+    """What a program trains with; each part may be None.
+
+    loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
+    or a function without arguments that makes one.
+    """
+
+    def __init__(self, loss: Any, optimizer: Any, schedule: Any = None) -> None:
+        self.loss, self.schedule = loss, schedule
+        if optimizer is not None and not hasattr(optimizer, "update"):
+            optimizer = optimizer()
+        optimizer = getattr(optimizer, "tx", optimizer)
+        self.optimizer = optimizer
+        self.changes: dict[str, Any] = {}
+
+    def loss_of(self, out: Any, labels: np.ndarray) -> Any:
+        """The loss of a batch; what gives one number for each picture is averaged."""
+        known = _LOSSES.get(getattr(self.loss, "__name__", ""), ("", ""))[1]
+        forms = [known] if known else ["sparse", "one_hot", "binary"]
+        for place, form in enumerate(forms):
+            try:
+                found = self.loss(out, jnp.asarray(targets(labels, tuple(out.shape), form)))
+                return found.mean() if found.ndim else found
+            except (ValueError, TypeError, AssertionError):
+                if place == len(forms) - 1:
+                    raise
+        raise AssertionError
+
+    def _chain(self) -> list[_Made]:
+        def flat(one: Any) -> list[_Made]:
+            made = _MADE.get(id(one))
+            if made is None:
+                return [_Made("", None, {})]
+            return (
+                [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
+            )
+
+        return flat(self.optimizer)
+
+    def fresh(self, parameters: dict[str, Any]) -> Any:
+        """A function (gradients, parameters) to the next parameters, by a fresh optimizer."""
+        if self.optimizer is None:
+            raise PortError("the program has no optimizer; name one with --optimizer", status=4)
+        optimizer = self.optimizer
+        if self.changes:
+            parts = []
+            for made in self._chain():
+                given = dict(made.arguments)
+                for theirs, ours in _NAMES.items():
+                    if theirs in given and ours in self.changes:
+                        given[theirs] = self.changes[ours]
+                parts.append(made.function(**given))
+            optimizer = optax.chain(*parts)
+        state = [optimizer.init(parameters)]
+
+        def step(gradients: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+            updates, state[0] = optimizer.update(gradients, state[0], values)
+            made: dict[str, Any] = optax.apply_updates(values, updates)
+            return made
+
+        return step
+
+    def change(self, constant: str, value: Any) -> bool:
+        """Set a constant of the optimizer; False where it has none of that name."""
+        chain = self._chain()
+        if any(made.function is None for made in chain):
+            return False
+        for made in chain:
+            if any(
+                ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()
+            ):
+                self.changes[constant] = value
+                return True
+        return False
+
+    def recipe(self) -> Recipe:
+        """What was found, in the words of all frameworks."""
+        found = Recipe()
+        if self.loss is not None:
+            name = getattr(self.loss, "__name__", type(self.loss).__name__)
+            kind, _ = _LOSSES.get(name, (f"unread:{name}", ""))
+            found.loss = {"kind": kind}
+            if kind == "cross_entropy":
+                found.loss |= {"takes": "logits", "label_smoothing": 0.0, "reduction": "mean"}
+                found.loss["class_weights"] = None
+        if self.optimizer is None:
+            return found
+        constants: dict[str, Any] = {"kind": "", "weight_decay": 0.0}
+        for made in self._chain():
+            self._read(made, constants, found)
+        rate = constants.get("learning_rate")
+        schedule = self.schedule or (rate if callable(rate) else None)
+        if schedule is not None:
+            found.rates = {n: float(schedule(n)) for n in PROBED}
+            constants["learning_rate"] = found.rates[0]
+            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
+        kinds = {"momentum": 0.0, "nesterov": False}
+        if constants["kind"] == "rmsprop":
+            constants.pop("nesterov", None)
+            constants["momentum"] = constants.get("momentum") or 0.0
+        if constants["kind"] == "sgd":
+            constants |= {k: constants.get(k) or v for k, v in kinds.items()}
+            if constants["momentum"]:
+                constants["velocity_form"] = "rate_outside"
+        found.optimizer = {k: float(v) if type(v) is int else v for k, v in constants.items()}
+        found.optimizer_stated = sorted(set(found.optimizer_stated) & set(found.optimizer))
+        found.optimizer_where = CALLS.of(self.optimizer).where
+        return found
+
+    @staticmethod
+    def _read(made: _Made, constants: dict[str, Any], found: Recipe) -> None:
+        stated = [_NAMES.get(s, s) for s in made.stated]
+        if made.name in _CLIPPING:
+            word, argument = _CLIPPING[made.name]
+            constants |= {"clipping": word, "clipping_limit": float(made.arguments[argument])}
+            found.optimizer_stated.append("clipping")
+        elif made.name == "add_decayed_weights":
+            before = not constants["kind"]
+            constants["weight_decay"] = float(made.arguments["weight_decay"])
+            constants["decay_form"] = "coupled" if before else "after the step"
+            found.optimizer_stated.append("weight_decay")
+        elif made.name in _KINDS:
+            constants["kind"] = _KINDS[made.name]
+            constants |= {_NAMES[k]: v for k, v in made.arguments.items() if k in _NAMES}
+            if made.name == "adamw":
+                constants["decay_form"] = "decoupled"
+            if _KINDS[made.name] == "adam":
+                constants |= {"epsilon_form": "paper", "amsgrad": False}
+                if made.name == "adam":
+                    constants.pop("nesterov", None)
+            if made.name == "adagrad":
+                constants["epsilon_in_root"] = True
+            found.optimizer_stated += stated
+        else:
+            constants["kind"] = "unread:a transformation of its own"
+        constants.setdefault("weight_decay", 0.0)

@@ -1,0 +1,125 @@
+"""What every reader offers of a program: to list it, run it, change a constant and run it again."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.port.operation import Listing
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Pass:
+    """What happens to a batch on its way through a program.
+
+    training: training or inference mode.
+    uniforms: by dropout operation, numbers in [0, 1) of the shape of its mask: what is below the
+        rate is dropped.
+    inputs: by operation, the other program's inputs; it is run on them as well, by itself.
+    """
+
+    training: bool = False
+    uniforms: Arrays = field(default_factory=dict)
+    inputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+@dataclass
+class Outputs:
+    """values: every operation's output, canonical. alone: the same of the other one's inputs."""
+
+    values: Arrays
+    alone: Arrays
+
+
+@dataclass
+class Gradients:
+    """Of one batch in training mode: the loss as it is minimised, the part of it that the model
+    adds itself (regularizers), each weight's gradient, and the running statistics afterwards."""
+
+    loss: float
+    regularizer: float
+    gradients: Arrays
+    statistics: Arrays
+
+
+class Program(abc.ABC):
+    """A user's model with its recipe, in float64 and in canonical layout (`operation`)."""
+
+    listing: Listing
+
+    @abc.abstractmethod
+    def weights(self) -> Arrays:
+        """Every weight and running statistic by the program's own name."""
+
+    @abc.abstractmethod
+    def load(self, weights: Arrays) -> None:
+        """Set those weights; others are left."""
+
+    @abc.abstractmethod
+    def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
+        """Run a batch; running statistics are as before afterwards."""
+
+    @abc.abstractmethod
+    def call_bare(self, pictures: np.ndarray) -> np.ndarray:
+        """The outputs when the model is called as it was handed over."""
+
+    @abc.abstractmethod
+    def gradients(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> Gradients:
+        """Loss and gradients; weights and running statistics are as before afterwards."""
+
+    @abc.abstractmethod
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        """The loss of given outputs of the model, and its gradient by them.
+
+        Args:
+            through: the function that the model applies to them last: softmax, sigmoid,
+                log_softmax, or "".
+        """
+
+    @abc.abstractmethod
+    def steps(self, gradients: list[Arrays]) -> list[Arrays]:
+        """The trained weights after each step of a fresh optimizer that is given these gradients;
+        the weights are as before afterwards."""
+
+    @abc.abstractmethod
+    def train(
+        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+    ) -> tuple[list[float], Arrays]:
+        """Losses of so many steps of a fresh optimizer on batches taken in turn, and the weights
+        afterwards; the weights are as before afterwards.
+
+        Args:
+            pictures: (batches, batch, ...), as are the labels.
+        """
+
+    @abc.abstractmethod
+    def change(self, operation: str, constant: str, value: Any) -> bool:
+        """Compute with another constant from now on; False where that cannot be done."""
+
+    @abc.abstractmethod
+    def change_optimizer(self, constant: str, value: Any) -> bool:
+        """The same of the optimizer."""
+
+
+def targets(labels: np.ndarray, shape: tuple[int, ...], form: str) -> np.ndarray:
+    """What a loss takes as the truth, for generated class labels.
+
+    Args:
+        labels: int64 (batch,).
+        shape: of the model's output.
+        form: sparse (labels), one_hot (float64, as the output), or binary (0 and 1, as the output).
+    """
+    if form == "sparse":
+        return labels
+    if form == "one_hot":
+        return np.eye(shape[-1])[labels]
+    count = int(np.prod(shape[1:]))
+    marks = (labels[:, None] + np.arange(count)) % 2
+    return marks.reshape(shape).astype(np.float64)

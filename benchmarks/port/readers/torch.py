@@ -1,0 +1,270 @@
+"""A PyTorch module as operations: run as it is, with every call of the library seen as it happens.
+
+Nothing is exported or traced symbolically, so `x.view(int(x.size(0)), -1)`, functions of
+`torch.nn.functional` and modules are read alike (`torch.overrides.TorchFunctionMode`). A program
+whose way depends on the data is refused: one run would not show the others.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.port.axes import Axes, canonical, labelled, native
+from benchmarks.port.operation import Listing, Operation, PortError
+from benchmarks.port.readers.calls import CALLS, Made
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+from benchmarks.port.readers.torch_recipe import Training
+from benchmarks.port.readers.torch_watch import Watch
+
+
+def prepare() -> None:
+    """Before the user's file is imported: float64, and who makes what is noted."""
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
+
+
+class TorchProgram(Program):
+    """A module, read on pictures of one size."""
+
+    def __init__(self, model: nn.Module, size: list[int], training: Training) -> None:
+        self.model = model.double()
+        self.training = training
+        self.changes: dict[str, dict[str, Any]] = {}
+        self.bare = model.training
+        self.names = {id(m): name for name, m in model.named_modules()}
+        self._stack: list[nn.Module] = []
+        for module in model.modules():
+            if not any(True for _ in module.children()):
+                module.register_forward_pre_hook(lambda m, _: self._stack.append(m))
+                module.register_forward_hook(self._left, always_call=True)
+        named = [*model.named_parameters(), *model.named_buffers()]
+        self.keys = {id(tensor): name for name, tensor in named}
+        self.tensors = dict(named)
+        self.trained = [name for name, p in model.named_parameters() if p.requires_grad]
+        self._choose_layout(size)
+        self._list(size)
+
+    def _left(self, *_: Any) -> None:
+        if self._stack:
+            self._stack.pop()
+
+    def module_now(self) -> tuple[nn.Module | None, Made]:
+        """The innermost module under way, and how it was made."""
+        if not self._stack:
+            return None, Made([], "")
+        return self._stack[-1], CALLS.of(self._stack[-1])
+
+    def _choose_layout(self, size: list[int]) -> None:
+        """Whether the module takes (batch, channels, height, width) or pictures as they are."""
+        pictures = np.random.default_rng(0).random((2, *size))
+        errors = []
+        for labels in ("NCHW", "NHWC") if len(size) == 3 else ("NC",):
+            self.input_axes = labelled(labels, (2, *_by_label(size, labels)))
+            try:
+                self._run(pictures, Pass())
+                return
+            except RuntimeError as error:
+                self._stack.clear()
+                errors.append(error)
+        raise errors[0]
+
+    def _list(self, size: list[int]) -> None:
+        watch, out = self._run(np.random.default_rng(0).random((2, *size)), Pass())
+        self.layouts = watch.layouts
+        if id(out) not in watch.known:
+            raise PortError(
+                "the model's output is not made of its pictures by calls of PyTorch that can be "
+                "seen; return the tensor of forward itself",
+                status=4,
+            )
+        fixed = [name for name in self.tensors if name not in self.trained]
+        carried = {key for one in watch.operations for key in one.parameters.values()}
+        notes = [
+            f"{key}: used in two places with its rows in two orders; it cannot be carried across"
+            for key in sorted(watch.clashes)
+        ]
+        notes += [
+            f"{key}: no operation that is read uses it; it cannot be carried across"
+            for key in self.trained
+            if key not in carried
+        ]
+        self.listing = Listing(
+            framework="torch",
+            operations=watch.operations,
+            output=watch.known[id(out)][0],
+            input=size,
+            parameters={k: list(v.shape) for k, v in self.weights().items()},
+            fixed=[key for key in fixed if key in self.layouts],
+            recipe=self.training.recipe(self.model),
+            bare="training" if self.bare else "inference",
+            settings={
+                "products on a GPU": "TF32" if torch.backends.cuda.matmul.allow_tf32 else "float32",
+                "convolutions on a GPU": "TF32" if torch.backends.cudnn.allow_tf32 else "float32",
+            },
+            notes=notes,
+        )
+
+    def _run(self, pictures: np.ndarray, how: Pass) -> tuple[Watch, Tensor]:
+        self.model.train(how.training)
+        x = torch.from_numpy(native(np.asarray(pictures, np.float64), self._axes(len(pictures))))
+        watch = Watch(self, x, self._axes(len(pictures)), how)
+        with watch:
+            out = self.model(x)
+        if not isinstance(out, Tensor):
+            raise PortError(
+                f"the model gives a {type(out).__name__}, not one tensor; wrap it in a module that "
+                "returns the one to compare"
+            )
+        return watch, out
+
+    def _axes(self, batch: int) -> Axes:
+        labels = "".join(axis.atoms[0][0] for axis in self.input_axes)
+        return labelled(labels, [batch, *(axis.size for axis in self.input_axes[1:])])
+
+    def weights(self) -> Arrays:
+        return {
+            key: self._canonical(key, self.tensors[key].detach().numpy()) for key in self.layouts
+        }
+
+    def _canonical(self, key: str, value: np.ndarray) -> np.ndarray:
+        axes, value = self.layouts[key], value.copy()
+        for place, axis in enumerate(axes):
+            order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
+            value = value if order is None else np.take(value, order, axis=place)
+        if value.ndim == 4:
+            return np.ascontiguousarray(value.transpose(2, 3, 1, 0))
+        return np.ascontiguousarray(value.T if value.ndim == 2 else value)
+
+    def _native(self, key: str, value: np.ndarray) -> np.ndarray:
+        value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+        for place, axis in enumerate(self.layouts[key]):
+            order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
+            value = value if order is None else np.take(value, np.argsort(order), axis=place)
+        return np.ascontiguousarray(value)
+
+    def load(self, weights: Arrays) -> None:
+        with torch.no_grad():
+            for key, value in weights.items():
+                self.tensors[key].copy_(torch.from_numpy(self._native(key, value)))
+
+    def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
+        with _Kept(self.model), torch.no_grad():
+            watch, _ = self._run(pictures, how)
+        axes = dict(watch.known.values())
+        alone = {k: canonical(v, axes[k]) for k, v in watch.alone.items() if k in axes}
+        return Outputs(watch.values, alone)
+
+    def call_bare(self, pictures: np.ndarray) -> np.ndarray:
+        with _Kept(self.model), torch.no_grad():
+            watch, out = self._run(pictures, Pass(training=self.bare))
+        return watch.values[watch.known[id(out)][0]]
+
+    def gradients(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> Gradients:
+        with _Kept(self.model):
+            loss, extra = self._backward(pictures, labels, how)
+            found = {
+                key: self._canonical(key, self._gradient(key))
+                for key in self.layouts
+                if key in self.trained
+            }
+            fixed = {key: self.weights()[key] for key in self.layouts if key not in self.trained}
+        return Gradients(loss, extra, found, fixed)
+
+    def _gradient(self, key: str) -> np.ndarray:
+        gradient = self.tensors[key].grad
+        return (torch.zeros_like(self.tensors[key]) if gradient is None else gradient).numpy()
+
+    def _backward(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[float, float]:
+        self.model.zero_grad()
+        _, out = self._run(pictures, how)
+        loss = self.training.loss_of(out, labels)
+        extra = self.training.regularizer() if self.training.regularizer else torch.zeros(())
+        (loss + extra).backward()
+        return float((loss + extra).detach()), float(extra.detach())
+
+    def loss_on(
+        self, outputs: np.ndarray, labels: np.ndarray, through: str
+    ) -> tuple[float, np.ndarray]:
+        x = torch.from_numpy(np.array(outputs, np.float64)).requires_grad_()
+        functions = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}
+        out = torch.sigmoid(x) if through == "sigmoid" else x
+        if through in functions:
+            out = functions[through](x, 1)
+        loss = self.training.loss_of(out, labels)
+        loss.backward()
+        return float(loss.detach()), x.grad.numpy()  # type: ignore[union-attr]
+
+    def steps(self, gradients: list[Arrays]) -> list[Arrays]:
+        after = []
+        with _Kept(self.model):
+            optimizer = self.training.fresh(self.model)
+            for given in gradients:
+                for key in self.trained:
+                    if key in given:
+                        value = torch.from_numpy(self._native(key, given[key]))
+                        self.tensors[key].grad = value
+                self.training.step(optimizer, self.model)
+                now = self.weights()
+                after.append({key: now[key] for key in given})
+        return after
+
+    def train(
+        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+    ) -> tuple[list[float], Arrays]:
+        losses = []
+        with _Kept(self.model):
+            optimizer = self.training.fresh(self.model)
+            for number, how in enumerate(passes):
+                place = number % len(pictures)
+                losses.append(self._backward(pictures[place], labels[place], how)[0])
+                self.training.step(optimizer, self.model)
+            return losses, self.weights()
+
+    def change(self, operation: str, constant: str, value: Any) -> bool:
+        one = self.listing.operations[int(operation)]
+        if (one.kind, constant) not in calls_that_change(one):
+            return False
+        self.changes.setdefault(operation, {})[constant] = value
+        return True
+
+    def change_optimizer(self, constant: str, value: Any) -> bool:
+        return self.training.change(constant, value)
+
+
+def calls_that_change(one: Operation) -> set[tuple[str, str]]:
+    """The constants of an operation that can be set."""
+    from benchmarks.port.readers.torch_change import CHANGES
+
+    return {(one.kind, c) for kind, c in CHANGES if kind == one.kind}
+
+
+def _by_label(size: list[int], labels: str) -> list[int]:
+    if len(size) != 3:
+        return size
+    found = dict(zip("HWC", size, strict=True))
+    return [found[label] for label in labels[1:]]
+
+
+class _Kept:
+    """Inside, weights, running statistics and the mode may change; they are put back."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __enter__(self) -> None:
+        self.state = copy.deepcopy(self.model.state_dict())
+        self.mode = self.model.training
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            own = self.model.state_dict()
+            for name, value in self.state.items():
+                own[name].copy_(value)
+        self.model.train(self.mode)
+        self.model.zero_grad()

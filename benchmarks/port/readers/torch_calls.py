@@ -1,0 +1,327 @@
+"""What a call of PyTorch means: its operation, and how a constant of it is set to another value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.port.axes import Axes, Axis, labelled, reshaped, unknown
+from benchmarks.port.readers.meaning import Meaning
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "softplus": functional.softplus,
+    "selu": functional.selu,
+    "elu": functional.elu,
+    "relu6": functional.relu6,
+    "hardswish": functional.hardswish,
+    "hardsigmoid": functional.hardsigmoid,
+    "mish": functional.mish,
+    "leaky_relu": functional.leaky_relu,
+    "softmax": lambda x: functional.softmax(x, 1),
+    "linear": lambda x: x,
+}
+
+
+def two(value: Any) -> tuple[int, int]:
+    """(rows, columns) of what PyTorch takes for both."""
+    pair = tuple(int(v) for v in value) if isinstance(value, list | tuple) else (int(value),) * 2
+    return (pair[0], pair[-1])
+
+
+def _conv(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    weight, stride, dilation = b["weight"], two(b.get("stride", 1)), two(b.get("dilation", 1))
+    kernel, padding = tuple(weight.shape[2:]), b.get("padding", 0)
+    if padding == "same":
+        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        pad = [[t // 2, t - t // 2] for t in total]
+    else:
+        pad = [[p, p] for p in (two(padding) if padding != "valid" else (0, 0))]
+    constants = {
+        "filters": weight.shape[0],
+        "kernel": list(kernel),
+        "stride": list(stride),
+        "padding": pad,
+        "dilation": list(dilation),
+        "groups": int(b.get("groups", 1)),
+        "bias": b.get("bias") is not None,
+    }
+    layout = tuple(Axis(((label, n),)) for label, n in zip("OIHW", weight.shape, strict=True))
+    parameters = {"kernel": (weight, layout), "bias": (b.get("bias"), _one(weight.shape[0]))}
+    return Meaning("conv", labelled("NCHW", out.shape), constants, parameters)
+
+
+def _conv_transpose(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    weight = b["weight"]
+    constants = {
+        "filters": out.shape[1],
+        "kernel": list(weight.shape[2:]),
+        "stride": list(two(b.get("stride", 1))),
+        "padding": list(two(b.get("padding", 0))),
+        "output_padding": list(two(b.get("output_padding", 0))),
+        "dilation": list(two(b.get("dilation", 1))),
+        "groups": int(b.get("groups", 1)),
+        "bias": b.get("bias") is not None,
+    }
+    layout = tuple(Axis(((label, n),)) for label, n in zip("OIHW", weight.shape, strict=True))
+    parameters = {"kernel": (weight, layout), "bias": (b.get("bias"), _one(out.shape[1]))}
+    return Meaning("conv_transpose", labelled("NCHW", out.shape), constants, parameters)
+
+
+def _one(size: int) -> Axes:
+    return (Axis((("C", int(size)),)),)
+
+
+def _dense(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    weight = b["weight"]
+    units = weight.shape[0]
+    layout = (Axis((("O", units),)), axes[0][-1])
+    made = (*axes[0][:-1], Axis((("C", units),)))
+    constants = {"units": units, "bias": b.get("bias") is not None}
+    return Meaning(
+        "dense",
+        made,
+        constants,
+        {"kernel": (weight, layout), "bias": (b.get("bias"), _one(units))},
+    )
+
+
+def _batch_norm(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    momentum = b.get("momentum", 0.1)
+    constants = {
+        "epsilon": b.get("eps", 1e-5),
+        "momentum": None if momentum is None else 1 - momentum,
+        "scale": b.get("weight") is not None,
+        "center": b.get("bias") is not None,
+        "running_variance": "unbiased",
+    }
+    features: Axes = (axes[0][1],)
+    parameters = {
+        "gamma": (b.get("weight"), features),
+        "beta": (b.get("bias"), features),
+        "moving_mean": (b.get("running_mean"), features),
+        "moving_variance": (b.get("running_var"), features),
+    }
+    return Meaning("batch_norm", axes[0], constants, parameters)
+
+
+def _norm(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        constants: dict[str, Any] = {"epsilon": b.get("eps", 1e-5)}
+        constants |= {"scale": b.get("weight") is not None, "center": b.get("bias") is not None}
+        if kind == "group_norm":
+            constants["groups"] = int(b["num_groups"])
+            features = axes[0][1:2]
+        else:
+            count = len(tuple(b["normalized_shape"]))
+            features = axes[0][-count:]
+            constants["axes"] = sorted(axis.label for axis in features)
+        parameters = {"gamma": (b.get("weight"), features), "beta": (b.get("bias"), features)}
+        return Meaning(kind, axes[0], constants, parameters)
+
+    return meaning
+
+
+def _pool(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        size = two(b["kernel_size"])
+        stride = two(b["stride"] if b.get("stride") not in (None, (), []) else size)
+        before = two(b.get("padding", 0))
+        pad = []
+        for i in (0, 1):  # ceil_mode lets the last window reach over the end
+            reach = (out.shape[2 + i] - 1) * stride[i] + size[i]
+            after = reach - b["input"].shape[2 + i] - before[i]
+            pad.append([before[i], max(after, before[i]) if b.get("ceil_mode") else before[i]])
+        constants: dict[str, Any] = {"size": list(size), "stride": list(stride), "padding": pad}
+        if kind == "average_pool" and any(map(any, pad)):
+            constants["count_padding"] = bool(b.get("count_include_pad", True))
+        if kind == "max_pool" and two(b.get("dilation", 1)) != (1, 1):
+            constants["dilation"] = list(two(b["dilation"]))
+        return Meaning(kind, labelled("NCHW", out.shape), constants)
+
+    return meaning
+
+
+def _adaptive(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        given, made = b["input"].shape[2:], out.shape[2:]
+        size = [int(n // m) for n, m in zip(given, made, strict=True)]
+        even = all(n % m == 0 for n, m in zip(given, made, strict=True))
+        constants: dict[str, Any] = {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
+        if not even:
+            constants = {"parts": list(made)}
+        return Meaning(kind if even else f"adaptive_{kind}", labelled("NCHW", out.shape), constants)
+
+    return meaning
+
+
+def _over(kind: str) -> Callable[..., Meaning]:
+    """A mean or maximum over rows and columns."""
+
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        given = b.get("dim", b.get("axis"))
+        dims = [given] if isinstance(given, int) else list(given or range(len(axes[0])))
+        labels = [axes[0][d].label for d in dims]
+        kept = bool(b.get("keepdim", b.get("keepdims", False)))
+        places = {d % len(axes[0]) for d in dims}
+        left = tuple(
+            Axis(((a.label or "?", 1),)) if i in places else a
+            for i, a in enumerate(axes[0])
+            if kept or i not in places
+        )
+        if sorted(labels) == ["H", "W"]:
+            shape = b["input"].shape
+            size = [int(shape[[a.label for a in axes[0]].index(x)]) for x in "HW"]
+            constants = {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
+            return Meaning(kind, left, constants)
+        name = "mean" if kind == "average_pool" else "max"
+        return Meaning(name, left, {"axes": sorted(labels)})
+
+    return meaning
+
+
+def _activation(name: str, *constants: tuple[str, str, Any]) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        found = {"function": name, **{ours: b.get(theirs, d) for ours, theirs, d in constants}}
+        if name in ("softmax", "log_softmax"):
+            place = b.get("dim")
+            place = 1 if place is None else place
+            found["axis"] = axes[0][place].label or "C"
+        return Meaning("activation", axes[0], found)
+
+    return meaning
+
+
+def _prelu(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    weight = b["weight"]
+    return Meaning("prelu", axes[0], {}, {"alpha": (weight, _one(weight.shape[0]))})
+
+
+def _dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value"})
+
+
+def _dropout2d(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "channel"})
+
+
+def _arithmetic(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        if len(axes) > 1:
+            one = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
+            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one)
+        numbers = [v for v in b.values() if isinstance(v, int | float)]
+        if len(numbers) != 1:  # a tensor of the program's own, such as a mean of the pictures
+            return Meaning(f"unread:{kind} with a tensor", axes[0])
+        value = float(numbers[0])
+        scale = {"mul": value, "div": 1 / value if value else 0.0}.get(kind, 1.0)
+        offset = {"add": value, "sub": -value}.get(kind, 0.0)
+        return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
+
+    return meaning
+
+
+def _flatten(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    made = reshaped(axes[0], out.shape)
+    if made is None:
+        return Meaning("reshape", unknown(out.shape), {"shape": list(out.shape[1:])})
+    merges = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in made)
+    before = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in axes[0])
+    return Meaning("flatten" if merges and not before else "squeeze", made)
+
+
+def _permute(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    count = len(axes[0])
+    if "dim0" in b:
+        places = list(range(count))
+        one, other = b["dim0"] % count, b["dim1"] % count
+        places[one], places[other] = other, one
+    else:
+        places = [d % count for d in b["dims"]]
+    return Meaning("layout", tuple(axes[0][p] for p in places))
+
+
+def _cat(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    place = b.get("dim", b.get("axis", 0)) % len(axes[0])
+    atoms = [a[place] for a in axes]
+    if all(axis.label == "C" and not axis.parts for axis in atoms) or len(axes[0]) == 4:
+        joined = Axis(((axes[0][place].label or "?", out.shape[place]),))
+    else:
+        joined = Axis((), tuple(atoms))
+    made = (*axes[0][:place], joined, *axes[0][place + 1 :])
+    return Meaning("concatenate", made, {"axis": axes[0][place].label or "C"})
+
+
+def _pad(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    sides = list(b["pad"])
+    labels = [axis.label for axis in axes[0]]
+    found = {labels[-1 - i]: sides[2 * i : 2 * i + 2] for i in range(len(sides) // 2)}
+    mode, value = b.get("mode", "constant"), b.get("value") or 0.0
+    pad = [list(found.get("H", [0, 0])), list(found.get("W", [0, 0]))]
+    if mode != "constant" or set(found) - {"H", "W"}:
+        return Meaning(f"unread:pad {mode}", labelled("NCHW", out.shape))
+    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
+    return Meaning("pad", resized, {"padding": pad, "value": float(value)})
+
+
+def _interpolate(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    given = b["input"].shape[2:]
+    factor = [m / n for n, m in zip(given, out.shape[2:], strict=True)]
+    constants = {"factor": factor, "method": b.get("mode", "nearest")}
+    if constants["method"] != "nearest":
+        constants["align_corners"] = bool(b.get("align_corners"))
+    return Meaning("resize", labelled("NCHW", out.shape), constants)
+
+
+MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
+    "conv2d": _conv,
+    "conv_transpose2d": _conv_transpose,
+    "linear": _dense,
+    "batch_norm": _batch_norm,
+    "layer_norm": _norm("layer_norm"),
+    "group_norm": _norm("group_norm"),
+    "max_pool2d": _pool("max_pool"),
+    "avg_pool2d": _pool("average_pool"),
+    "adaptive_avg_pool2d": _adaptive("average_pool"),
+    "adaptive_max_pool2d": _adaptive("max_pool"),
+    "mean": _over("average_pool"),
+    "amax": _over("max_pool"),
+    "prelu": _prelu,
+    "dropout": _dropout,
+    "dropout2d": _dropout2d,
+    "leaky_relu": _activation("leaky_relu", ("slope", "negative_slope", 0.01)),
+    "elu": _activation("elu", ("alpha", "alpha", 1.0)),
+    "gelu": _activation("gelu", ("approximate", "approximate", "none")),
+    "softplus": _activation("softplus"),
+    "softmax": _activation("softmax"),
+    "log_softmax": _activation("log_softmax"),
+    **{
+        name: _activation(name)
+        for name in (
+            *("relu", "tanh", "sigmoid", "silu", "selu", "relu6", "hardswish", "hardsigmoid"),
+            "mish",
+        )
+    },
+    **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+    **dict.fromkeys(
+        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"), _flatten
+    ),
+    "permute": _permute,
+    "transpose": _permute,
+    "cat": _cat,
+    "pad": _pad,
+    "interpolate": _interpolate,
+}
+# The argument behind each constant, where the program states it.
+STATED = {
+    **{"epsilon": "eps", "momentum": "momentum", "rate": "p", "slope": "negative_slope"},
+    **{"size": "kernel_size", "count_padding": "count_include_pad"},
+}

@@ -1,0 +1,226 @@
+"""Two programs under comparison: the same weights, masks and pictures go to both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.port.align import Pair, Weight, aligned, weights
+from benchmarks.port.difference import Difference
+from benchmarks.port.normal import normal
+from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
+from benchmarks.port.wire import Side
+
+Arrays = dict[str, np.ndarray]
+
+
+class Session:
+    """What is known of the pair so far.
+
+    differences and notes: what was found; it is kept when a later stage cannot be run.
+    """
+
+    def __init__(
+        self, a: Side, b: Side, listings: tuple[Listing, Listing], *, batch: int = 6, seed: int = 0
+    ) -> None:
+        self.a, self.b = a, b
+        self.listing_a, self.listing_b = listings
+        if self.listing_a.input != self.listing_b.input:
+            raise PortError(
+                f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
+                "both the same --input"
+            )
+        self.normal_a, self.normal_b = map(normal, listings)
+        self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
+        self.weights: list[Weight] = weights(self.pairs)
+        self.differences: list[Difference] = []
+        self.notes: list[str] = []
+        self.measured: dict[str, float] = {}
+        self.unread: list[str] = []
+        self.loaded_a: Arrays = {}
+        self.loaded_b: Arrays = {}
+        self.outputs = np.zeros((batch, 1))
+        self.tiny: set[str] = set()  # weights whose gradient is rounding alone
+        self.decay_moved = False  # between the loss of one program and the optimizer of the other
+        self.draw = np.random.default_rng(seed)
+        self.batch = batch
+        self.own_pictures = False  # each program's own preprocessing of the same ones
+        self.pictures, self.pictures_b = self.picture_pair()
+        classes = max(2, int(np.prod(self.normal_a.operations[-1].shape)))
+        self.labels = self.draw.integers(0, classes, batch)
+
+    def picture_pair(self) -> tuple[np.ndarray, np.ndarray]:
+        """A batch for A and the same one for B."""
+        if not self.own_pictures:
+            made = self.draw.random((self.batch, *self.listing_a.input))
+            return made, made
+        raw = self.draw.integers(0, 256, (self.batch, *self.listing_a.input), np.uint8)
+        both = [
+            side.ask("preprocess", {"pictures": raw})[1]["pictures"] for side in (self.a, self.b)
+        ]
+        return both[0], both[1]
+
+    def take_own_pictures(self) -> None:
+        """Both programs scale alike, each where it does: in its model or ahead of it."""
+        self.own_pictures = True
+        self.pictures, self.pictures_b = self.picture_pair()
+        self.normal_a = normal(self.listing_a, scaled_ahead=True)
+        self.normal_b = normal(self.listing_b, scaled_ahead=True)
+        self.pairs = aligned(self.normal_a, self.normal_b)
+        self.weights = weights(self.pairs)
+
+    # ---- weights
+
+    def own(self) -> tuple[Arrays, Arrays]:
+        """The weights with which both programs start."""
+        return self.a.ask("weights")[1], self.b.ask("weights")[1]
+
+    def carry(self, own: Arrays) -> None:
+        """Load the same weights into both: A's kernels, and drawn numbers where an initial value
+        (a bias of 0, a variance of 1) would hide what is done with it."""
+        made: Arrays = {}
+        for one in self.weights:
+            value = own[one.a]
+            made[one.a] = self._drawn(one.role, value)
+        self.loaded_a = made
+        self.loaded_b = {one.b: made[one.a] for one in self.weights if self._fits(one)}
+        self.a.ask("load", made)
+        self.b.ask("load", self.loaded_b)
+
+    def _fits(self, one: Weight) -> bool:
+        return self.listing_a.parameters[one.a] == self.listing_b.parameters[one.b]
+
+    def _drawn(self, role: str, value: np.ndarray) -> np.ndarray:
+        if role in ("gamma", "moving_variance"):
+            return self.draw.uniform(0.5, 1.5, value.shape)
+        if role in ("bias", "beta", "moving_mean", "alpha"):
+            return self.draw.normal(0.0, 0.1, value.shape)
+        if np.ptp(value) == 0:
+            fan = max(1, int(np.prod(value.shape[:-1])))
+            return self.draw.normal(0.0, fan**-0.5, value.shape)
+        return value
+
+    def to_b(self, arrays: Arrays) -> Arrays:
+        """Arrays by A's names of weights, by B's."""
+        return {one.b: arrays[one.a] for one in self.weights if one.a in arrays and self._fits(one)}
+
+    # ---- passes
+
+    def masks(self) -> tuple[Arrays, Arrays]:
+        """Uniform numbers for every dropout, the same ones for those that correspond."""
+        of_a: Arrays = {}
+        of_b: Arrays = {}
+        for pair in self.pairs:
+            one, other = pair.a, pair.b
+            if one is not None and one.kind == "dropout":
+                shape = self._mask_shape(one, self.listing_a)
+                of_a[one.id] = self.draw.random((self.batch, *shape))
+            if other is not None and other.kind == "dropout":
+                shape = self._mask_shape(other, self.listing_b)
+                drawn = of_a[one.id] if one is not None and one.id in of_a else None
+                if drawn is None or drawn[0].size != np.prod(shape):
+                    drawn = self.draw.random((self.batch, *shape))
+                of_b[other.id] = drawn.reshape(self.batch, *shape)
+        return of_a, of_b
+
+    @staticmethod
+    def _mask_shape(one: Operation, listing: Listing) -> list[int]:
+        shape = _listed(listing, one.id)
+        return [1, 1, shape[-1]] if one.constants.get("per") == "channel" else shape
+
+    def forward(
+        self, side: Side, training: bool, masks: Arrays, inputs: dict[str, list[np.ndarray]]
+    ) -> tuple[Arrays, Arrays]:
+        """Outputs of all operations, and of those that were given other inputs."""
+        arrays = {"pictures": self._for(side), **_named("uniform", masks)}
+        for number, values in inputs.items():
+            arrays |= {f"input:{number}:{place}": v for place, v in enumerate(values)}
+        _, found = side.ask("forward", arrays, training=training)
+        alone = {k.removeprefix("alone:"): v for k, v in found.items() if k.startswith("alone:")}
+        return {k: v for k, v in found.items() if not k.startswith("alone:")}, alone
+
+    def inputs_for_b(self, values: Arrays) -> dict[str, list[np.ndarray]]:
+        """What A's operations read, in the shape in which B's read it."""
+        found: dict[str, list[np.ndarray]] = {}
+        for pair in self.pairs:
+            if pair.a is None or pair.b is None or len(pair.a.sources) != len(pair.b.sources):
+                continue
+            read = next(o for o in self.listing_b.operations if o.id == pair.b.id).sources
+            zeros = self.normal_b.pads.get(pair.b.id)
+            given = []
+            for mine, theirs in zip(pair.a.sources, read, strict=True):
+                value = self._read_by(pair.a.id, mine, values)
+                if PICTURES in (mine, theirs):
+                    value = self.pictures_b if theirs == PICTURES else value
+                shape = _listed(self.listing_b, theirs)
+                if zeros:
+                    fill = -np.inf if pair.b.kind == "max_pool" else 0.0
+                    around = [(0, 0), *map(tuple, zeros), (0, 0)]
+                    value = np.pad(value, around, constant_values=fill)
+                if value[0].size != np.prod(shape):
+                    break
+                given.append(value.reshape(len(value), *shape))
+            else:
+                found[pair.b.id] = given
+        return found
+
+    def _for(self, side: Side) -> np.ndarray:
+        return self.pictures if side is self.a else self.pictures_b
+
+    def _read_by(self, number: str, source: str, values: Arrays) -> np.ndarray:
+        """What an operation of A reads, also where a scale ahead of it was left out."""
+        if source != PICTURES:
+            return values[source]
+        (listed,) = next(o.sources for o in self.listing_a.operations if o.id == number)[:1]
+        return values.get(listed, self.pictures)
+
+    def gradients(self, side: Side, masks: Arrays) -> tuple[dict[str, float], Arrays, Arrays]:
+        """Loss in words, gradients, and the running statistics after one batch."""
+        arrays = {"pictures": self._for(side), "labels": self.labels, **_named("uniform", masks)}
+        said, found = side.ask("gradients", arrays, training=True)
+        gradients = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("gradient:")}
+        after = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("after:")}
+        return said, gradients, after
+
+    def steps(self, side: Side, gradients: list[Arrays]) -> list[Arrays]:
+        """Weights after each of so many steps of the optimizer on given gradients."""
+        arrays = {f"{n}:{k}": v for n, one in enumerate(gradients) for k, v in one.items()}
+        _, found = side.ask("steps", arrays, count=len(gradients))
+        after: list[Arrays] = [{} for _ in gradients]
+        for key, value in found.items():
+            number, _, name = key.partition(":")
+            after[int(number)][name] = value
+        return after
+
+    def train(
+        self, side: Side, pictures: np.ndarray, labels: np.ndarray, masks: list[Arrays]
+    ) -> tuple[list[float], Arrays]:
+        """Losses and the last weights of so many whole steps."""
+        arrays: Arrays = {"pictures": pictures, "labels": labels}
+        for number, one in enumerate(masks):
+            arrays |= {f"{number}:uniform:{k}": v for k, v in one.items()}
+        said, found = side.ask("train", arrays, count=len(masks))
+        return said["losses"], found
+
+    def change(self, operation: Operation, constant: str, value: Any) -> bool:
+        """Have B compute with A's constant from now on."""
+        zeros = self.normal_b.pads.get(operation.id)
+        if constant == "padding" and zeros:  # which stand ahead of it and stay
+            value = [
+                [v - z for v, z in zip(one, other, strict=True)]
+                for one, other in zip(value, zeros, strict=True)
+            ]
+        words = {"operation": operation.id, "constant": constant, "value": value}
+        return bool(self.b.ask("change", **words)[0])
+
+
+def _listed(listing: Listing, number: str) -> list[int]:
+    """The shape in which a program has an output; that of the normal form has no axes of size 1."""
+    if number == PICTURES:
+        return listing.input
+    return next(o.shape for o in listing.operations if o.id == number)
+
+
+def _named(kind: str, arrays: Arrays) -> Arrays:
+    return {f"{kind}:{key}": value for key, value in arrays.items()}

@@ -1,0 +1,185 @@
+"""A program's own process: `python -m benchmarks.port.side FRAMEWORK PIPE SCRATCH`.
+
+Reads requests from the pipe, one line of JSON each, and answers on the channel of events.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.port import loading, pictures
+from benchmarks.port.operation import PortError
+from benchmarks.port.programs import Source
+from benchmarks.port.readers.program import Pass, Program
+from benchmarks.process.channel import Channel
+from results.door.arrays import archive
+
+Arrays = dict[str, np.ndarray]
+_DOING = {
+    "open": "reading the program",
+    "forward": "running the model on a batch",
+    "gradients": "computing loss and gradients",
+    "steps": "running the optimizer on given gradients",
+    "train": "training on a few batches",
+}
+
+
+def main(framework: str, pipe: str, scratch: str) -> None:
+    """Answer until the parent is gone."""
+    channel = Channel()
+    warnings.simplefilter("ignore")  # the user's program warns as it likes
+    server = _Server(framework, Path(scratch))
+    with open(pipe, encoding="utf-8") as requests:
+        for line in requests:
+            channel.send("facts", values={"answer": server.answer(json.loads(line))})
+
+
+class _Server:
+    def __init__(self, framework: str, scratch: Path) -> None:
+        self.framework, self.scratch = framework, scratch
+        self.program: Program | None = None
+        self._prepared = False
+        self.parts: dict[str, Any] = {}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        what = request["do"]
+        given: Arrays = {}
+        if "arrays" in request:
+            found = archive(Path(request["arrays"]), "a request")
+            given = {key.replace("|", "/"): value for key, value in found.items()}
+        try:
+            words, arrays = getattr(self, f"_{what}")(request, given)
+        except PortError as error:
+            return {"refused": str(error), "status": error.status}
+        except Exception as error:  # whatever the user's program raises
+            if os.environ.get("PORT_DEBUG"):
+                raise
+            told = loading.failure(error, _DOING.get(what, what))
+            return {"refused": str(told), "status": 4}
+        if not arrays:
+            return {"words": words}
+        path = self.scratch / f"answer{request['number']}.npz"
+        safe = {key.replace("/", "|"): value for key, value in arrays.items()}
+        np.savez(path, **safe)
+        return {"words": words, "arrays": str(path)}
+
+    @property
+    def _now(self) -> Program:
+        if self.program is None:
+            raise PortError("no program is open")
+        return self.program
+
+    def _open(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
+        source = msgspec.convert(request["source"], Source)
+        if not self._prepared:
+            _prepare(self.framework)
+            self._prepared = True
+        self.parts = loading.parts(source) if source.name else {}
+        self.program = _read(self.framework, source, self.parts, request["size"])
+        return msgspec.to_builtins(self.program.listing), {}
+
+    def _weights(self, *_: Any) -> tuple[Any, Arrays]:
+        return None, self._now.weights()
+
+    def _load(self, _: Any, given: Arrays) -> tuple[Any, Arrays]:
+        self._now.load(given)
+        return None, {}
+
+    def _forward(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        made = self._now.forward(given["pictures"], _pass(request, given))
+        alone = {f"alone:{k}": v for k, v in made.alone.items()}
+        return None, {**made.values, **alone}
+
+    def _bare(self, _: Any, given: Arrays) -> tuple[Any, Arrays]:
+        return None, {"out": self._now.call_bare(given["pictures"])}
+
+    def _loss_on(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        loss, slope = self._now.loss_on(given["outputs"], given["labels"], request["through"])
+        return {"loss": loss}, {"gradient": slope}
+
+    def _preprocess(self, _: Any, given: Arrays) -> tuple[Any, Arrays]:
+        function = self.parts.get("preprocess")
+        if function is None:
+            return False, {"pictures": given["pictures"].astype(np.float64)}
+        return True, {"pictures": pictures.through(function, given["pictures"])}
+
+    def _evaluate(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        function = self.parts.get("epoch_loss")
+        losses, sizes = list(map(float, given["losses"])), list(map(int, given["sizes"]))
+        if function is not None:
+            return {"own": True, "loss": float(function(losses, sizes))}, {}
+        return {"own": False, "loss": float(np.average(losses, weights=sizes))}, {}
+
+    def _gradients(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        how = _pass(request, given)
+        made = self._now.gradients(given["pictures"], given["labels"], how)
+        arrays = {f"gradient:{k}": v for k, v in made.gradients.items()}
+        arrays |= {f"after:{k}": v for k, v in made.statistics.items()}
+        return {"loss": made.loss, "regularizer": made.regularizer}, arrays
+
+    def _steps(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        count = request["count"]
+        gradients: list[Arrays] = [{} for _ in range(count)]
+        for key, value in given.items():
+            number, _, name = key.partition(":")
+            gradients[int(number)][name] = value
+        after = self._now.steps(gradients)
+        return None, {f"{n}:{k}": v for n, one in enumerate(after) for k, v in one.items()}
+
+    def _train(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
+        passes = []
+        for number in range(request["count"]):
+            start = f"{number}:uniform:"
+            uniforms = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
+            passes.append(Pass(training=True, uniforms=uniforms))
+        losses, weights = self._now.train(given["pictures"], given["labels"], passes)
+        return {"losses": losses}, weights
+
+    def _change(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
+        words = request["operation"], request["constant"], request["value"]
+        return self._now.change(*words), {}
+
+    def _change_optimizer(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
+        return self._now.change_optimizer(request["constant"], request["value"]), {}
+
+
+def _pass(request: dict[str, Any], given: Arrays) -> Pass:
+    uniforms: Arrays = {}
+    inputs: dict[str, dict[int, np.ndarray]] = {}
+    for key, value in given.items():
+        kind, _, name = key.partition(":")
+        if kind == "uniform":
+            uniforms[name] = value
+        elif kind == "input":
+            operation, place = name.split(":")
+            inputs.setdefault(operation, {})[int(place)] = value
+    ordered = {k: [v[i] for i in sorted(v)] for k, v in inputs.items()}
+    return Pass(training=request.get("training", False), uniforms=uniforms, inputs=ordered)
+
+
+def _prepare(framework: str) -> None:
+    importlib.import_module(f"benchmarks.port.readers.{_reader(framework)}").prepare()
+
+
+def _read(framework: str, source: Source, parts: dict[str, Any], size: list[int]) -> Program:
+    opening = importlib.import_module(f"benchmarks.port.readers.open_{_reader(framework)}")
+    made: Program = opening.read(source, parts, size)
+    return made
+
+
+def _reader(framework: str) -> str:
+    kind = framework.partition("@")[0]
+    return "flax" if kind == "jax" else kind
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,263 @@
+"""What stands around a training: pictures, own weights, how the model is handed over, the rate's
+schedule, the reported loss, and settings that act on a GPU alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.port.difference import SAME, Difference, apart, words
+from benchmarks.port.session import Arrays, Session
+
+_CARRIED = 1e-6  # weights that went through a file in float32
+_KERNELS = ("kernel",)
+
+
+def pictures(session: Session) -> None:
+    """What both programs' own preprocessing makes of the same pictures."""
+    raw = session.draw.integers(0, 256, (4, *session.listing_a.input), np.uint8)
+    said_a, of_a = session.a.ask("preprocess", {"pictures": raw})
+    said_b, of_b = session.b.ask("preprocess", {"pictures": raw})
+    if not (said_a or said_b):
+        return
+    seen = []
+    for made, one in ((of_a, session.normal_a), (of_b, session.normal_b)):
+        first = one.operations[0]
+        scale, offset = 1.0, 0.0
+        if first.kind == "rescale":
+            scale, offset = first.constants["scale"], first.constants["offset"]
+        seen.append(made["pictures"] * scale + offset)
+    effect = apart(*seen)
+    session.measured["pictures"] = effect
+    if effect <= SAME:
+        session.take_own_pictures()
+        return
+    shown = [f"{x.min():.4g} to {x.max():.4g}" for x in seen]
+    ratio = float(np.abs(seen[0]).max() / np.abs(seen[1]).max())
+    factor = apart(seen[0], seen[1] * ratio) <= SAME
+    session.differences.append(
+        Difference(
+            stage="pictures",
+            place="pictures",
+            constant="scale of the pixels" if factor else "preprocessing",
+            a=shown[0],
+            b=shown[1],
+            effect=effect,
+            shown=f"A's are {ratio:.6g} times B's" if factor else "of the same pictures",
+            align=["divide the pictures by 255 in both programs, or in neither"] if factor else [],
+        )
+    )
+
+
+def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
+    """Whether the programs start with the same weights, or else with weights of the same kind."""
+    kernels = [w for w in session.weights if w.role in _KERNELS and np.ptp(of_a[w.a]) > 0]
+    equal = {w.a: apart(of_a[w.a], of_b[w.b]) <= _CARRIED for w in session.weights}
+    if any(equal[w.a] for w in kernels):
+        _carried(session, of_a, of_b, equal)
+        return
+    if given:
+        session.notes.append(
+            "weights are loaded, as --given-weights says; the first were not compared"
+        )
+        return
+    for role, word in (("kernel", "kernels"), ("bias", "biases")):
+        _drawn(session, of_a, of_b, role, word)
+
+
+def _carried(session: Session, of_a: Arrays, of_b: Arrays, equal: dict[str, bool]) -> None:
+    session.notes.append("the programs start with the same weights, as far as the list says not")
+    for one in session.weights:
+        if equal[one.a]:
+            continue
+        x, y = of_a[one.a], of_b[one.b]
+        moved = x.size == y.size and apart(np.sort(x.ravel()), np.sort(y.ravel())) <= _CARRIED
+        constant, shown, align = "values", "", []
+        if moved and one.role == "kernel" and one.pair.a is not None and one.pair.a.kind == "dense":
+            constant = "order of the flattened picture"
+            shown = "the same numbers, with the rows in another order"
+            align = [
+                "reorder the rows: w.reshape(height, width, channels, out).transpose(2, 0, 1, 3)"
+                ".reshape(-1, out).T is PyTorch's"
+            ]
+        elif moved:
+            shown = "the same numbers in another order"
+        session.differences.append(
+            Difference(
+                stage="own weights",
+                place=f"{one.pair.name}",
+                constant=constant,
+                a=f"{one.a} {list(x.shape)}",
+                b=f"{one.b} {list(y.shape)}",
+                effect=apart(x, y),
+                shown=shown,
+                align=align,
+            )
+        )
+
+
+def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -> None:
+    """Compare the spread and the form of drawn weights, layer by layer."""
+    for one in session.weights:
+        if one.role != role:
+            continue
+        x, y = of_a[one.a].ravel(), of_b[one.b].ravel()
+        spread_x, spread_y = (float(np.sqrt(np.mean(v**2))) for v in (x, y))
+        if spread_x == spread_y == 0:
+            continue
+        largest = max(spread_x, spread_y)
+        smallest = min(spread_x, spread_y)
+        # the standard error of a spread is 1 / sqrt(2 n) at most, of a normal distribution
+        apart_by = float("inf") if not smallest else largest / smallest - 1
+        forms = [
+            float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))
+        ]
+        other_form = len(x) >= 500 and (forms[0] < 1.8) != (forms[1] < 1.8)
+        if apart_by <= 6 / (2 * max(1, len(x))) ** 0.5 and not other_form:
+            continue
+        told = [_told(v, f) for v, f in zip((spread_x, spread_y), forms, strict=True)]
+        initial = [
+            (p.constants.get(f"{role}_initializer", "") if p else "")
+            for p in (one.pair.a, one.pair.b)
+        ]
+        session.differences.append(
+            Difference(
+                stage="start",
+                place=one.pair.name,
+                constant=f"initial {word}",
+                a=" ".join(filter(None, [str(initial[0]), told[0]])),
+                b=" ".join(filter(None, [str(initial[1]), told[1]])),
+                effect=apart_by if np.isfinite(apart_by) else 1.0,
+                shown=f"of {len(x)} numbers that each program drew",
+                where=[p.where if p else "" for p in (one.pair.a, one.pair.b)],
+            )
+        )
+        return
+
+
+def _told(spread: float, form: float) -> str:
+    if not spread:
+        return "zeros"
+    kind = "uniform" if form < 1.8 else "bell-shaped"
+    return f"{kind}, spread {spread:.3g}"
+
+
+def bare_call(session: Session, counted: bool) -> None:
+    """Outputs when the models are called as they were handed over."""
+    modes = session.listing_a.bare, session.listing_b.bare
+    if modes[0] == modes[1]:
+        return
+    out_a = session.a.ask("bare", {"pictures": session.pictures})[1]["out"]
+    out_b = session.b.ask("bare", {"pictures": session.pictures_b})[1]["out"]
+    effect = apart(out_a, out_b)
+    if effect <= SAME:
+        return
+    kinds = {p.a.kind for p in session.pairs if p.a} & {"batch_norm", "dropout"}
+    place = " and ".join(sorted(k.replace("_", " ") for k in kinds)) or "model"
+    told = (
+        f"called as they are handed over, A is in {modes[0]} mode and B in {modes[1]} mode; the "
+        f"outputs are {effect:.2g} apart"
+    )
+    if not counted:
+        session.notes.append(told)
+        return
+    session.differences.append(
+        Difference(
+            stage="a bare call",
+            place=place,
+            constant="mode",
+            a=modes[0],
+            b=modes[1],
+            effect=effect,
+            shown=told,
+            align=["call model.eval() in PyTorch, or model(x, training=True) in Keras"],
+        )
+    )
+
+
+def schedules(session: Session) -> None:
+    """The learning rate by step."""
+    of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
+    if not (of_a or of_b):
+        return
+    session.notes.append(
+        "steps were taken at the first rate of a schedule; the rates by step apart"
+    )
+    start = [
+        float(one.recipe.optimizer.get("learning_rate", 0.0))
+        for one in (session.listing_a, session.listing_b)
+    ]
+    for step in sorted({*of_a, *of_b}):
+        x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
+        if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
+            continue
+        session.differences.append(
+            Difference(
+                stage="schedule",
+                place="schedule",
+                constant="learning rate by step",
+                a=f"{x:.6g} at step {step}" if of_a else f"{x:.6g}, constant",
+                b=f"{y:.6g} at step {step}" if of_b else f"{y:.6g}, constant",
+                effect=abs(x - y) / max(abs(x), abs(y)),
+                shown=f"the schedules part at step {step} at the latest, counting each call of a "
+                "schedule as a step; where a program calls it once an epoch, its steps are epochs",
+            )
+        )
+        return
+
+
+def reported(session: Session) -> None:
+    """How the loss of an epoch is made of its batches' losses."""
+    losses, sizes = np.array([1.0, 2.0, 7.0]), np.array([32.0, 32.0, 4.0])
+    arrays = {"losses": losses, "sizes": sizes}
+    said_a, said_b = (side.ask("evaluate", arrays)[0] for side in (session.a, session.b))
+    if not (said_a["own"] or said_b["own"]) or abs(said_a["loss"] - said_b["loss"]) <= SAME:
+        return
+    mean, plain = float(np.average(losses, weights=sizes)), float(losses.mean())
+    told = [
+        "each batch counts as one"
+        if abs(s["loss"] - plain) < 1e-9
+        else "each picture counts as one"
+        if abs(s["loss"] - mean) < 1e-9
+        else f"{s['loss']:.6g} of 1, 2 and 7"
+        for s in (said_a, said_b)
+    ]
+    session.differences.append(
+        Difference(
+            stage="reported loss",
+            place="reported loss of an epoch",
+            constant="mean over batches",
+            a=told[0],
+            b=told[1],
+            effect=abs(said_a["loss"] - said_b["loss"]) / mean,
+            shown=f"batches of 32, 32 and 4 with losses 1, 2 and 7 give {said_a['loss']:.5g} in A "
+            f"and {said_b['loss']:.5g} in B",
+        )
+    )
+
+
+def settings(session: Session, device: str) -> None:
+    """Precision of products, which no CPU shows."""
+    of_a, of_b = session.listing_a.settings, session.listing_b.settings
+    for name in sorted({*of_a, *of_b}):
+        x, y = of_a.get(name, ""), of_b.get(name, "")
+        if not x or not y or x == y:
+            continue
+        if device != "cuda":
+            session.notes.append(f"{name} would be in {x} in A, in {y} in B; not so on this CPU")
+            continue
+        session.differences.append(
+            Difference(
+                stage="on a GPU",
+                place=name,
+                constant="precision",
+                a=words(x),
+                b=words(y),
+                effect=1e-3,
+                shown="read from the programs' settings and not measured here: TF32 keeps 10 bits "
+                "of the mantissa, about 1e-3",
+                align=[
+                    "jax.default_matmul_precision('highest'); torch.backends.cudnn.allow_tf32 = "
+                    "False; tf.config.experimental.enable_tensor_float_32_execution(False)"
+                ],
+            )
+        )
