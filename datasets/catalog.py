@@ -130,7 +130,8 @@ def load(
         name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
         labels: how to group the labels, one of ``labels.VIEWS``.
         channels: "rgb" for all three, or (n, h, w, 1): "grey", or one of them, "0", "1" or "2".
-        image_size: scale square pictures down to this many pixels, by area averaging.
+        image_size: scale square pictures down to this many pixels, by area averaging; "demo" is
+            generated at any size.
         image_key, label_key: the file's datasets of pictures and of class numbers.
         group_key: the file's dataset of group numbers; by default "groups", if it has that.
         class_names: names by label, instead of the file's own or "class 0", "class 1"...
@@ -261,9 +262,12 @@ def _part(
 def _load_demo(
     labels: str, picking: Picking, n: int, seed: int, fraction: tuple[float, int]
 ) -> Dataset:
-    picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
+    size = demo.SIZE
+    if picking.image_size is not None and picking.image_size > size:  # generated, not scaled up
+        size = picking.image_size
+    picking.check((n, size, size, 3), DEMO)
     view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
-    images, native = demo.generate(n, seed)
+    images, native = demo.generate(n, seed, size)
     view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
     part = _part(view, None, *fraction)
     chosen = slice(None) if part is None else part
@@ -276,6 +280,8 @@ def _load_demo(
         channels=picking.channels,
         sha256=content_sha256(images, native),
         groups=None,
+        votes=demo.votes(native, seed)[view.rows][chosen],
+        vote_names=demo.VOTE_NAMES,
         source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
         "them say nothing about real galaxies.",
         rows=part,

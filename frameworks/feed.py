@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from datasets.batches import Batch, Epoch
+from datasets.batches import Batch, Epoch, compact
 from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend, EpochResult
 from frameworks.spec.reading import SpecificationError
@@ -41,7 +41,8 @@ class Chunk:
     """Training steps of equal batch size, stacked on a first axis of `length` places.
 
     The first `steps` places are used. rows: int32 (length, batch) of the staged data set; or else
-    images: uint8 (length, batch, height, width, channels) and labels: int32 (length, batch).
+    images: uint8 (length, batch, height, width, channels) and labels: as `Batch` has them,
+    (length, batch) or (length, batch, outputs).
     masks: uint8 (length, batch, *shape) by dropout layer; and of a schedule that changes the
     learning rate from step to step the rates, float64 (length,), as `RATE`.
     """
@@ -260,18 +261,21 @@ def _with_rates(made: Iterable[Chunk], rates: np.ndarray) -> Iterator[Chunk]:
 
 
 def means(
-    found: Iterable[tuple[np.ndarray, np.ndarray]], counts: Iterable[tuple[int, int]]
+    found: Iterable[tuple[np.ndarray, np.ndarray]],
+    counts: Iterable[tuple[int, int]],
+    answers: int = 1,
 ) -> EpochResult:
     """Means over images from (losses, right answers) and (steps, batch size) of each chunk.
 
     Losses and right answers have a place for every step of a chunk; the first `steps` count.
+    answers: to each image (`frameworks.spec.losses.answers`).
     """
     loss = right = images = 0.0
     for (losses, correct), (steps, size) in zip(found, counts, strict=True):
         loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
         right += float(np.sum(correct[:steps]))
         images += steps * size
-    return EpochResult(loss / images, right / images)
+    return EpochResult(loss / images, right / (images * answers))
 
 
 def _sizes(epoch: Sequence[Batch]) -> list[int]:
@@ -311,5 +315,5 @@ def _stack(made: Sequence[_Step], size: int, places: int, staged: bool) -> Chunk
     else:
         batches = [step[1] for step in padded if step[1] is not None]
         images = np.stack([batch.images for batch in batches])
-        labels = np.stack([np.asarray(batch.labels, np.int32) for batch in batches])
+        labels = np.stack([compact(batch.labels) for batch in batches])
     return Chunk(len(made), size, rows, images, labels, masks)

@@ -9,6 +9,7 @@ from results.views.columns import json_object
 _SHIPPED = ("demo", "galaxy10", "galaxy10-decals")
 # Fields of the stored configuration that are an option of the main command of the same meaning,
 # with the value that need not be said.
+_USUAL_LOSS = ({"name": "cross_entropy"}, {"name": "cross_entropy", "label_smoothing": 0.0})
 _OPTIONS = (
     ("data.labels", "labels", "native"),
     ("data.channels", "channels", "rgb"),
@@ -24,6 +25,7 @@ _OPTIONS = (
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),
     ("recipe.batch_size", "batch-size", None),
+    ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("parity", "parity", "matched"),
     ("tuning", "tuning", "idiomatic"),
     ("precision", "precision", "float32"),
@@ -95,6 +97,9 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
         found = _at(config, f"recipe.{part}")
         if isinstance(found, dict) and "name" in found:
             yield f"--{part}={_fields(found, str(found['name']))}"
+    loss = _at(config, "recipe.loss")
+    if isinstance(loss, dict) and loss not in _USUAL_LOSS:
+        yield f"--loss={_fields(loss, str(loss.get('name')))}"
     weights = _at(config, "recipe.class_weights")
     if isinstance(weights, list):
         yield from ("--class-weights", *map(str, weights))

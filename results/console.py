@@ -22,11 +22,14 @@ _SETTINGS = (
 _FIGURES = (
     ("test_accuracy", "test acc.", ".4f", 0),
     ("test_cross_entropy", "cross-entropy", ".4f", 5),
+    ("test_rmse", "RMSE", ".4f", 5),
+    ("test_auc", "AUC", ".4f", 5),
     ("epoch_seconds_median", "epoch s", ".3g", 0),
     ("images_per_second", "img/s", ".0f", 4),
     ("compile_seconds", "compile s", ".1f", 6),
     ("peak_memory_bytes", "peak MiB", ".0f", 6),
 )
+_OF_SOME = ("test_rmse", "test_auc")  # that most heads have not
 
 
 def runs_table(runs: "pd.DataFrame") -> Table:
@@ -39,11 +42,12 @@ def runs_table(runs: "pd.DataFrame") -> Table:
     names = ["framework", "architecture", "seed", *varying]
     ranks = {"framework": 0, "architecture": 0, "seed": 0}
     known = {name: runs[name].iloc[0] for name in same if not _missing(runs[name].iloc[0])}
+    figures = [one for one in _FIGURES if one[0] not in _OF_SOME or runs[one[0]].notna().any()]
     table = Table(
         [
             Column("run", rank=3, key="run_id"),
             *(Column(name, rank=ranks.get(name, 2)) for name in names),
-            *(Column(head, rank, right=True, key=name) for name, head, _, rank in _FIGURES),
+            *(Column(head, rank, right=True, key=name) for name, head, _, rank in figures),
             Column("status"),
             Column("why", prose=True, key="reason"),
         ],
@@ -56,7 +60,7 @@ def runs_table(runs: "pd.DataFrame") -> Table:
         table.add(
             Cell(str(run["run_id"])[:8], run["run_id"]),
             *(Cell("" if _missing(run[name]) else str(run[name]), run[name]) for name in names),
-            *(_figure(run[name], name, form) for name, _, form, _ in _FIGURES),
+            *(_figure(run[name], name, form) for name, _, form, _ in figures),
             Cell(str(run["status"]), style=style),
             Cell(reason, style=style),
         )

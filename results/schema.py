@@ -88,11 +88,24 @@ RUN_COLUMNS = _columns(
     ("batch_size", "int64", "images in one optimizer step"),
     ("optimizer", "string", "name of the optimizer"),
     ("learning_rate", "double", "initial learning rate"),
+    ("loss", "string", "what is made small: cross_entropy (null too), binary_cross_entropy, ..."),
+    ("outputs", "int64", "numbers that the network ends in; null: one for each class"),
     ("recipe", "json", "optimizer, loss, schedule, stopping: every default spelled out"),
     ("config", "json", "the whole configuration of the run"),
-    ("test_accuracy", "double", "share of test images whose predicted class is the label"),
-    ("test_loss", "double", "mean test loss in nats, with the L2 terms, as Keras reports it"),
+    (
+        "test_accuracy",
+        "double",
+        "share of test images whose predicted class is the label; of votes, of those on the right "
+        "side of one half",
+    ),
+    (
+        "test_loss",
+        "double",
+        "mean test loss, with the L2 terms, as Keras reports it; in nats, or squares of votes",
+    ),
     ("test_cross_entropy", "double", "mean test cross-entropy in nats, without L2 terms"),
+    ("test_rmse", "double", "root mean squared error of the test set's votes; null without votes"),
+    ("test_auc", "double", "area under the ROC curve of sigmoid outputs, their mean; else null"),
     ("best_validation_accuracy", "double", "highest validation accuracy of any epoch >= 1"),
     ("best_validation_epoch", "int64", "the epoch it was reached in"),
     ("lowest_validation_loss_epoch", "int64", "epoch >= 1 with the lowest validation loss"),
@@ -162,8 +175,10 @@ EPOCH_COLUMNS = _columns(
     ("epoch", "int64", "0 is before training"),
     ("split", "string", "train or validation"),
     ("loss", "double", "mean loss in nats, with the L2 terms; of train with its class weights"),
-    ("cross_entropy", "double", "mean cross-entropy in nats"),
-    ("accuracy", "double", "share of images classified as labelled"),
+    ("cross_entropy", "double", "mean cross-entropy in nats; null of squared errors"),
+    ("rmse", "double", "root mean squared error of the votes; null without votes"),
+    ("auc", "double", "area under the ROC curve of sigmoid outputs, their mean; else null"),
+    ("accuracy", "double", "share of images classified as labelled, or of votes on their side"),
     ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),
     ("learning_rate", "double", "learning rate of this epoch, of its last step where it changes"),
 )
@@ -176,8 +191,9 @@ PREDICTION_COLUMNS = _columns(
         "row of the galaxy in the data set, plus 2**32 x the augmented copy's number",
     ),
     ("label", "int64", "the class it is labelled as"),
-    ("predicted", "int64", "the class of highest probability"),
-    ("probabilities", "list<float>", "by class"),
+    ("predicted", "int64", "the class of highest probability; -1 where the outputs are votes"),
+    ("probabilities", "list<float>", "by class; of votes what the network gives of each"),
+    ("votes", "list<float>", "the votes that these are of; null without"),
 )
 
 # Every epoch and prediction row carries these two as well, taken from its run.

@@ -17,6 +17,7 @@ from datasets.batches import split_into_batches
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.losses import outputs
 from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
@@ -54,10 +55,11 @@ def matrix(
             normalises by them.
 
     Raises:
-        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
-            weights that do not fit the classes; callbacks without a validation set.
+        SpecificationError: an unknown architecture, or one that does not fit the pictures; a loss
+            or class weights that do not fit the labels; callbacks without a validation set.
         ValueError: a batch size larger than the training set.
     """
+    outputs(suite.loss, data.classes, data.votes)
     architectures = [load(name) for name in suite.architectures]
     asking = statistics is not None and any(map(asks_galaxies, architectures))
     found = statistics() if statistics is not None and asking else STAND_IN

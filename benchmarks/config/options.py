@@ -61,7 +61,7 @@ _OPTIONS = {
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
         "channels": "C: rgb, grey, or one of 0 1 2",
-        "image_size": "PIXELS: resize to a square",
+        "image_size": "PIXELS: scale to a square, down; the demo galaxies are generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
         "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
@@ -88,6 +88,9 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
+        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
         f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
         "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
@@ -96,6 +99,8 @@ _OPTIONS = {
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
+        "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
+        "sum of their weights, as PyTorch does",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
         "validation_loss; fields: monitor patience min_delta restore_best, as in "
         "patience=4,min_delta=1e-4,restore_best=true",

@@ -12,6 +12,7 @@ from benchmarks.config.suite import readable
 from datasets.drawn.settings import Augment
 from datasets.drawn.text import from_text
 from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import LOSSES, Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
@@ -41,6 +42,18 @@ def optimizer(text: str) -> Optimizer:
     if name not in OPTIMIZERS:
         raise SpecificationError(unknown_part("optimizer", name, OPTIMIZERS))
     return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
+
+
+def loss(text: str) -> Loss:
+    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
+
+    Raises:
+        SpecificationError: an unknown loss or field, or a bad value.
+    """
+    name, *settings = _parts(text) or [""]
+    if name not in LOSSES:
+        raise SpecificationError(f"--loss: {unknown_part('loss', name, LOSSES)}")
+    return _with_fields(LOSSES[name], settings, f"loss '{name}'")  # type: ignore[return-value]
 
 
 def schedule(text: str) -> Schedule | None:
@@ -160,6 +173,7 @@ def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | N
 # What is written for a field of the suite, and how it is read.
 READERS: dict[str, Callable[[Any], Any]] = {
     "optimizer": optimizer,
+    "loss": loss,
     "schedule": schedule,
     "warm_up": warm_up,
     "clipping": clipping,

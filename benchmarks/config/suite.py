@@ -10,18 +10,21 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import architecture
+from frameworks.spec import architecture, losses
 from frameworks.spec.clipping import Clipping
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
     MONITORS,
     TABLES,
     Adam,
+    ClassWeightMean,
     EarlyStopping,
     KeepBest,
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    named_part,
 )
 from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
@@ -72,6 +75,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `deterministic` sets the frameworks' flags for it (see docs/method.md). `class_weights`
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
+
+    `loss` is the head of the network: what its outputs are held against, and how.
 
     `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
     one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
@@ -125,7 +130,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     epochs: int = 10
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
+    loss: Loss = CrossEntropy()
     class_weights: list[float] | Literal["balanced"] | None = None
+    class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
@@ -189,6 +196,8 @@ def convert(table: dict[str, Any], *, origin: str) -> Suite:
     for key, field in fields.items():
         if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):
             table[key] = [table[key]]
+    if "loss" in table:
+        table["loss"] = named_part("loss", table["loss"], losses.LOSSES, origin)
     try:
         suite = msgspec.convert(table, Suite)
     except (msgspec.ValidationError, SpecificationError) as error:
@@ -278,6 +287,17 @@ def check(suite: Suite, *, origin: str) -> None:
     rate = suite.optimizer.learning_rate
     open_or_good = rate is None or 0 < rate < float("inf")
     require(open_or_good, "learning_rate", f"is {rate}; must be positive.")
+    told = suite.class_weights is not None or suite.class_weight_mean is None
+    require(
+        told,
+        "class_weight_mean",
+        "says what weighted losses are divided by, and there are no class_weights; state them, as "
+        'numbers or "balanced", or leave it out.',
+    )
+    balanced = suite.class_weights == "balanced" and losses.targets_of(suite.loss) == "votes"
+    require(
+        not balanced, "class_weights", "are of classes, and the loss is of votes; take them out."
+    )
     try:
         recipe(suite, batch_size=1)
     except SpecificationError as error:
@@ -294,9 +314,11 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         class_weights = suite.class_weights
     return Recipe(
         optimizer=suite.optimizer,
+        loss=suite.loss,
         batch_size=batch_size,
         epochs=suite.epochs,
         class_weights=None if class_weights is None else tuple(class_weights),
+        class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
         early_stopping=suite.early_stopping,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 _FIELDS = (
     *("dataset", "labels", "channels", "image_key", "label_key", "group_key"),
     *("label_map", "split_from", "skip_bad", "image_size", "demo_images"),
-    *("fraction", "augmentation", "crop_size", "augment", "split_seed", "split_by", "test_copies"),
+    *(
+        "loss",
+        "fraction",
+        "augmentation",
+        "crop_size",
+        "augment",
+        "split_seed",
+        "split_by",
+        "test_copies",
+    ),
     *("test_fraction", "validation_fraction"),
 )
 

@@ -15,6 +15,7 @@ from benchmarks.system import machine
 from datasets.batches import Epoch, Images, MaskSpec, epoch_order, order_sha256, split_into_batches
 from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import weights as canonical
+from frameworks.spec.losses import Loss
 from frameworks.spec.network import Network
 
 SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be looked at
@@ -55,7 +56,8 @@ class Feed:
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch (from 1)."""
         batches = self.batches(number)
-        return Epoch(self._images(number, batches), self.data.labels, batches, number, self.masks)
+        targets = self.data.targets(self.config.recipe.loss)
+        return Epoch(self._images(number, batches), targets, batches, number, self.masks)
 
     def _images(self, number: int, batches: list[np.ndarray]) -> Images:
         """The pictures that an epoch is trained on."""
@@ -94,14 +96,17 @@ class Feed:
 
 
 class Part:
-    """Images and labels of the validation or test set; may have none.
+    """Images and labels of the validation or test set, and the targets of a loss; may have none.
 
     The images are gathered once; but of a view slice by slice whenever they are looked at, where
     they are more than `SLICE_BYTES`.
     """
 
-    def __init__(self, data: StagedData, rows: np.ndarray, batch_size: int) -> None:
+    def __init__(
+        self, data: StagedData, rows: np.ndarray, batch_size: int, loss: Loss | None = None
+    ) -> None:
         self.labels = data.labels[rows]
+        self.targets = self.labels if loss is None else data.targets(loss)[rows]
         self._images, self._rows = data.images, rows
         batch_bytes = batch_size * int(np.prod(data.images.shape[1:]))
         self._length = max(1, SLICE_BYTES // batch_bytes) * batch_size

@@ -6,6 +6,7 @@ the same bytes and none spends time on decoding.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
 from datasets.drawn.settings import check_fits
 from datasets.splits import Split, crossing, of_copies, per_class_counts
+from frameworks.spec.losses import Loss, check_votes, targets_of
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class StagedData:
 
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
-    copies: what is made of each. votes: float32 (n, k), where the galaxies have votes, else None.
+    copies: what is made of each. votes: float32 (n, k), where a loss of votes trains
+    towards them, else None.
     whole: where the recipe draws crops, the pictures that they are taken from, of which images are
     the middle.
     """
@@ -46,6 +49,13 @@ class StagedData:
     copies: Copies
     votes: np.ndarray | None = None
     whole: Images | None = None
+
+    def targets(self, loss: Loss) -> np.ndarray:
+        """What a loss trains towards: labels int64 (n,), or votes float32 (n, k)."""
+        if targets_of(loss) != "votes":
+            return self.labels
+        assert self.votes is not None
+        return self.votes
 
     def index(self, rows: np.ndarray) -> np.ndarray:
         """What `predictions.index` records of these rows: int64."""
@@ -106,7 +116,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
 
     Raises:
         ValueError: the fractions cannot be had of these classes, or the copies or what is drawn
-            not of these pictures.
+            not of these pictures, or votes cannot be trained towards.
         OSError: the scratch directory is full or cannot be written.
     """
     _, height, width, image_channels = dataset.images.shape
@@ -134,7 +144,9 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
-    if dataset.votes is not None:
+    voted = targets_of(suite.loss) == "votes"
+    if dataset.votes is not None and voted:
+        check_votes(suite.loss, dataset.votes, dataset.name)
         arrays["votes"] = dataset.votes
     try:
         directory.mkdir(parents=True)
@@ -171,6 +183,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             fraction=suite.fraction,
             augmentation=suite.augmentation,
             cropped_from=min(height, width) if crop else 0,
+            votes=arrays["votes"].shape[1] if "votes" in arrays else 0,
+            votes_sha256=_sha256(arrays["votes"]) if "votes" in arrays else "",
         ),
         sizes=SplitSizes(len(split.train), len(split.validation), len(split.test)),
         class_names=tuple(dataset.class_names),
@@ -180,6 +194,10 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         notes=_notes(dataset, suite, copies),
         left_out=dataset.left_out,
     )
+
+
+def _sha256(votes: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(votes, "<f4").tobytes()).hexdigest()
 
 
 def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv, Dense, Ma
 from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.graph import every_layer
+from frameworks.spec.losses import LOSSES, targets_of
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
 from frameworks.spec.schedules import SCHEDULES, WarmUp
 
@@ -56,6 +57,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("recipe.reduce_on_plateau", ""): f"{_HARNESS}; a change of rate is R3, R5a and R5d",
     **{(f"view.{name}", ""): _HARNESS for name in _OF_THE_DATA},
     ("view.fraction", ""): _HARNESS,
+    ("view.votes_sha256", ""): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
 
@@ -91,7 +93,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
 def known() -> list[Reached]:
     """Every field and each of its values, from the types."""
     found: list[Reached] = []
-    for tag, kind in (LAYER_TYPES | OPTIMIZERS | _PARTS).items():
+    for tag, kind in (LAYER_TYPES | OPTIMIZERS | LOSSES | _PARTS).items():
         hints = get_type_hints(kind)
         for field in msgspec.structs.fields(kind):
             if field.name != "name":
@@ -163,7 +165,7 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 def _of_case(case: Case) -> Iterator[Reached]:
     recipe = case.recipe
     parts = (recipe.optimizer, recipe.schedule, recipe.warm_up, recipe.clipping, recipe.augment)
-    stated = [part for part in parts if part is not None]
+    stated = [part for part in (*parts, recipe.loss) if part is not None]
     for part in (*every_layer(case.architecture.layers), *stated):
         tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
         for field in msgspec.structs.fields(part):
@@ -178,6 +180,7 @@ def _of_case(case: Case) -> Iterator[Reached]:
     yield "view.shape", "square" if height == width else "not square"
     yield "view.image_channels", str(channels)
     yield "view.classes", "a number"
+    yield "view.votes", "another" if targets_of(case.recipe.loss) == "votes" else "0"
     yield "view.augmentation", case.augmentation
     yield from (("situation", name) for name, holds in _SITUATIONS.items() if holds(case))
     yield "view.cropped_from", "another" if case.augmentation == "crops40" else "0"

@@ -78,10 +78,12 @@ def all_equal(groups: Iterable[Group]) -> bool:
     from results.stats.vocabulary import EQUAL
 
     return all(
-        test is not None and test.verdict == EQUAL
+        found.accuracy is not None
+        and all(
+            test is None or test.verdict == EQUAL for test in (found.accuracy, found.cross_entropy)
+        )
         for group in groups
         for found in group.outcomes
-        for test in (found.accuracy, found.cross_entropy)
     )
 
 

@@ -1,7 +1,7 @@
 """A listing in a form in which two programs can be compared: what says the same looks the same.
 
-Left out is what moves no number in canonical layout (a permutation, a flatten, a dropout of rate 0);
-zeros that stand ahead of a convolution are its padding; a softmax ahead of a loss that takes
+Left out is what moves no number in canonical layout (a permutation, a flatten, a dropout of rate
+0); zeros that stand ahead of a convolution are its padding; a softmax ahead of a loss that takes
 probabilities belongs to the loss. The order is that of a walk from the output, so that it does not
 matter which branch a program writes first.
 """

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference
-from benchmarks.port.normal import Normal, normal
+from benchmarks.port.normal import normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.wire import Side
 
@@ -28,8 +28,8 @@ class Session:
         self.listing_a, self.listing_b = listings
         if self.listing_a.input != self.listing_b.input:
             raise PortError(
-                f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give both "
-                "the same --input"
+                f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
+                "both the same --input"
             )
         self.normal_a, self.normal_b = map(normal, listings)
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)

@@ -13,6 +13,7 @@ from benchmarks.config.plan import PlannedRun
 from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
+from frameworks.spec.losses import name_of
 from frameworks.spec.roofline import least_seconds
 from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
@@ -90,6 +91,8 @@ def run_row(
         "batch_size": config.recipe.batch_size,
         "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
         "learning_rate": config.recipe.optimizer.rate,
+        "loss": name_of(config.recipe.loss),
+        "outputs": run.network.classes,
         "recipe": msgspec.to_builtins(config.recipe),
         "config": msgspec.to_builtins(config),
         "wall_seconds": outcome.wall_seconds,
@@ -176,6 +179,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
         return []
     with outcome.predictions.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
+        votes = file.get("votes")
     return [
         {
             "split": "test",
@@ -183,6 +187,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
             "label": int(columns["label"][row]),
             "predicted": int(columns["predicted"][row]),
             "probabilities": columns["probabilities"][row],
+            "votes": None if votes is None else votes[row],
         }
         for row in range(len(columns["index"]))
     ]

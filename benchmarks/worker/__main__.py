@@ -29,7 +29,8 @@ from benchmarks.worker.resume import CheckpointError, Resume
 from benchmarks.worker.selfcheck import SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
-from frameworks.backend import Backend, framework, process_peak_memory
+from frameworks.backend import Backend, framework
+from frameworks.memory import process_peak_memory
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 
@@ -92,7 +93,7 @@ def run(
     with clock.measure("stage", backend):
         is_drawn = config.recipe.augment is not None
         if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
-            backend.stage(data.images, data.labels)
+            backend.stage(data.images, data.targets(config.recipe.loss))
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
     if config.recipe.epochs:
@@ -106,7 +107,8 @@ def run(
     # the counters of a run that was broken off are not those of all its epochs
     resumed = resume.state is not None
     meter = nvml.Meter() if config.device == "cuda" and not resumed else None
-    validation = Part(data, data.split.validation, config.recipe.batch_size)
+    recipe = config.recipe
+    validation = Part(data, data.split.validation, recipe.batch_size, recipe.loss)
     training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
     resume.restore(training)
     training.run()

@@ -175,6 +175,8 @@ class Training:
             "loss": score.loss,
             "cross_entropy": score.cross_entropy,
             "accuracy": score.accuracy,
+            "rmse": score.rmse,
+            "auc": score.auc,
             "learning_rate": self.control.learning_rate,
         }
         return [row]

@@ -14,14 +14,16 @@ from flax import nnx
 from flax.nnx import Variable
 from jax import Array, lax
 
-from datasets.batches import Batch
+from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend, means
 from frameworks.flax import optimizers
 from frameworks.flax.backend import FlaxBackend, loss_function, project
+from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
 from frameworks.spec.layers import Conv, MaxPool, pair
+from frameworks.spec.losses import answers
 
 
 class TunedFlaxBackend(FedBackend, FlaxBackend):
@@ -51,7 +53,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         )
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        arrays = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        arrays = jax.device_put((images, compact(labels)), self.device)
         self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
 
     def compile(self, epoch: Sequence[Batch]) -> None:
@@ -76,7 +78,8 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             counts.append(chunk[:2])
         for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
             variable.set_value(value)
-        return means(jax.device_get(results), counts)
+        each = answers(self.recipe.loss, self.network.classes)
+        return means(jax.device_get(results), counts, each)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         self._commit()
@@ -134,7 +137,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         known = self._counted and steps == len(jax.tree.leaves(what)[0])
         number = None if known else steps
         data = self._data, number, what, masks
-        return self._run_steps(graph, state, *data, self.class_weights, self._set_rate)
+        return self._run_steps(graph, state, *data, self.batch_loss, self._set_rate)
 
     def _set_rate(self, optimizer: nnx.Optimizer, rate: Array) -> None:
         optimizers.set_learning_rate(optimizer, self.recipe.optimizer, rate)
@@ -147,7 +150,7 @@ def run_steps(
     steps: int | None,
     what: Any,
     masks: Mapping[str, Array],
-    class_weights: Array | None,
+    batch_loss: BatchLoss,
     set_learning_rate: Callable[[nnx.Optimizer, Array], None],
 ) -> tuple[Any, tuple[Array, Array]]:
     """`steps` training steps, or of all places; the new state, and losses and right answers
@@ -167,10 +170,10 @@ def run_steps(
         if RATE in keep:
             set_learning_rate(optimizer, keep.pop(RATE))
         compute = nnx.value_and_grad(loss_function, has_aux=True)
-        (loss, logits), gradients = compute(model, images, labels, keep, class_weights)
+        (loss, logits), gradients = compute(model, images, labels, keep, batch_loss)
         optimizer.update(model, gradients)
         project(model)
-        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        right = batch_loss.right(logits, labels)
         state = nnx.state((model, optimizer))
         return state, losses.at[number].set(loss), correct.at[number].set(right)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,24 @@ import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import Backend, EpochResult, Gradients
-from frameworks.keras import engines, export, optimizers
+from frameworks.keras import engines, export, losses, optimizers
 from frameworks.keras.model import (
     IMAGES,
     GalaxyNet,
     StagedBatchNormalization,
-    constant,
     variable_of,
 )
 from frameworks.spec import weights as canonical
+from frameworks.spec.losses import Loss, targets_of
 from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
 
 
 class KerasBackend(Backend):
     """Keras, `fit`."""
+
+    every_loss = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -34,16 +37,19 @@ class KerasBackend(Backend):
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
         self.optimizer = optimizers.make(recipe.optimizer, recipe.clipping)
-        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.loss = _class_weighted(cross_entropy, recipe.class_weights)
+        self.loss = losses.BatchLoss(recipe)
         trainer = self.model.trainer
-        trainer.compile(optimizer=self.optimizer, loss=cross_entropy, metrics=["accuracy"])
+        trainer.compile(
+            optimizer=self.optimizer,
+            loss=losses.of(recipe.loss),
+            metrics=[losses.accuracy(recipe.loss)],
+        )
         self.optimizer.build(trainer.trainable_variables)
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
         if self.engine.first_fit_draws and runtime.native_dropout:
             with self._unchanged():
-                self._fit([_blank(network)])
+                self._fit([_blank(network, recipe.loss)])
 
     def parameters(self) -> int:
         return self.model.predictor.count_params()
@@ -70,7 +76,7 @@ class KerasBackend(Backend):
         return self._fit(epoch, [_Rates(self, rates)])
 
     def _fit(self, epoch: Sequence[Batch], callbacks: Sequence[Any] = ()) -> EpochResult:
-        batches = self.engine.fed(_Batches(epoch, self.recipe.class_weights))
+        batches = self.engine.fed(_Batches(epoch, self.recipe))
         fit = self.model.trainer.fit
         history = fit(batches, shuffle=False, verbose=0, callbacks=list(callbacks)).history
         return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
@@ -208,16 +214,12 @@ class KerasBackend(Backend):
 class _Batches(keras.utils.PyDataset):
     """The batches of an epoch as Keras reads them; class weights as weights of the samples.
 
-    It is what `fit(class_weight=)` makes of them, but that does so in float32 on TensorFlow.
-    Keras' loss is then sum(weight * loss) / batch size; metrics stay unweighted.
+    Metrics stay unweighted.
     """
 
-    def __init__(self, epoch: Sequence[Batch], class_weights: Sequence[float] | None) -> None:
+    def __init__(self, epoch: Sequence[Batch], recipe: Recipe) -> None:
         super().__init__()
-        self.epoch = epoch
-        self.weights = (
-            None if class_weights is None else np.asarray(class_weights, keras.config.floatx())
-        )
+        self.epoch, self.recipe = epoch, recipe
 
     def __len__(self) -> int:
         return len(self.epoch)
@@ -225,9 +227,8 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, step: int) -> tuple[Any, ...]:
         batch = self.epoch[step]
         inputs = {IMAGES: batch.images, **batch.masks}
-        if self.weights is None:
-            return inputs, batch.labels
-        return inputs, batch.labels, self.weights[batch.labels]
+        weights = losses.sample_weights(self.recipe, batch.labels)
+        return (inputs, batch.labels) if weights is None else (inputs, batch.labels, weights)
 
 
 class _Rates(keras.callbacks.Callback):
@@ -257,24 +258,11 @@ class _Pictures(keras.utils.PyDataset):
         return (self.batches[step],)
 
 
-def _class_weighted(
-    loss: keras.losses.Loss, class_weights: Sequence[float] | None
-) -> Callable[[Any, Any], Any]:
-    """The loss of (labels, logits), with each image weighted by its class where there are weights;
-    the mean is over the images, as in `fit`."""
-    if class_weights is None:
-        return loss
-    weights = constant(class_weights, keras.config.floatx())
-
-    def weighted(labels: Any, logits: Any) -> Any:
-        return loss(labels, logits, sample_weight=keras.ops.take(weights, labels, axis=0))
-
-    return weighted
-
-
-def _blank(network: Network) -> Batch:
+def _blank(network: Network, loss: Loss) -> Batch:
     """One black picture."""
-    return Batch(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int32))
+    voted = targets_of(loss) == "votes"
+    targets = np.zeros((1, network.classes), np.float32) if voted else np.zeros(1, np.int32)
+    return Batch(np.zeros((1, *network.input_shape), np.uint8), targets)
 
 
 def _inputs(batch: Batch) -> dict[str, Any]:

@@ -156,8 +156,7 @@ class TensorFlowLoop(_Loop):
         weights = model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in weights])
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        answers = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return loss, tf.reduce_sum(tf.cast(answers == labels, tf.int32))
+        return loss, self.loss.right(labels, logits)
 
 
 class TorchLoop(_Loop):
@@ -216,7 +215,7 @@ class TorchLoop(_Loop):
         gradients = torch.autograd.grad(loss, [variable.value for variable in weights])
         with torch.no_grad():
             self.optimizer.apply(list(gradients), weights)
-            return loss.detach(), (logits.argmax(1) == labels).sum()
+            return loss.detach(), self.loss.right(labels, logits)
 
 
 class JaxLoop(_Loop):
@@ -326,7 +325,6 @@ class JaxLoop(_Loop):
 
     def _one(self, state: Any, images: Any, labels: Any, masks: Any) -> tuple[Any, Any, Any]:
         import jax
-        import jax.numpy as jnp
 
         trainable, rest, slots = state
         if feed.RATE in masks:
@@ -340,7 +338,7 @@ class JaxLoop(_Loop):
 
         (loss, (logits, rest)), gradients = jax.value_and_grad(compute, has_aux=True)(trainable)
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
-        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        right = self.loss.right(labels, logits)
         after = [list(trainable), list(rest), list(slots)]
         return jax.tree.map(lambda new, old: new.astype(old.dtype), after, state), loss, right
 

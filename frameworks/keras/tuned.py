@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.batches import Batch
+from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import Chunk, FedBackend, means
 from frameworks.keras import loops, optimizers
 from frameworks.keras.backend import KerasBackend
+from frameworks.spec.losses import answers
 
 
 class TunedKerasBackend(FedBackend, KerasBackend):
@@ -39,7 +40,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         return self.loop.free_bytes()
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.loop.stage(images, np.asarray(labels, np.int32))
+        self.loop.stage(images, compact(labels))
 
     def to_device(self, chunk: Chunk) -> loops.DeviceChunk:
         return self.loop.to_device(chunk)
@@ -72,4 +73,5 @@ class TunedKerasBackend(FedBackend, KerasBackend):
                 found.append(self.loop.run(chunk))
                 counts.append((chunk.steps, chunk.batch_size))
         read = self.loop.read
-        return means([(read(losses), read(correct)) for losses, correct in found], counts)
+        read_all = [(read(losses), read(correct)) for losses, correct in found]
+        return means(read_all, counts, answers(self.recipe.loss, self.network.classes))

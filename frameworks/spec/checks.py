@@ -29,6 +29,7 @@ from frameworks.spec.layers import (
     pair,
 )
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.words import PART_OF_THE_LOSS
 
 _PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
 MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
@@ -184,7 +185,7 @@ def _check_output(layers: Sequence[Layer], origin: str) -> None:
         fail("filters", "the classes are pictures; end with a global pool or a flatten.")
     if output is not None and function_of(output) != "linear":
         fail = _Failure(output, str(of_classes[-1]), origin)
-        fail("activation", "the output layer gives logits; the softmax is part of the loss.")
+        fail("activation", f"{PART_OF_THE_LOSS}.")
 
 
 def _sides(padding: Any) -> list[tuple[int, int]]:

@@ -65,6 +65,7 @@ PROJECT: Defaults = {
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "recipe.class_weight_mean": "images",
     "cosine.after_end": "stay",
     "cosine_restarts.length_factor": 2.0,
     "polynomial.end_rate": 1e-4,
@@ -110,6 +111,7 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "recipe.class_weight_mean": "weights",
         "cosine.after_end": "rise",
         "cosine_restarts.length_factor": 1.0,
         "polynomial.end_rate": 0.0,
@@ -164,8 +166,9 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
+    # optax has no class weights
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
-    | {"cosine_restarts.length_factor", "polynomial.end_rate"},
+    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -200,11 +203,14 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer, schedule and clipping filled in
+    """The recipe with every unstated field of it, its optimizer, schedule and clipping filled in
     from `defaults`."""
-    filled = {
+    filled: dict[str, Any] = {
         name: stated(part, defaults)
         for name in ("optimizer", "schedule", "clipping")
         if (part := getattr(recipe, name)) is not None
     }
+    mean = "recipe.class_weight_mean"
+    if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
+        filled["class_weight_mean"] = defaults[mean]
     return msgspec.structs.replace(recipe, **filled)

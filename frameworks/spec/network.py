@@ -1,4 +1,4 @@
-"""A network is an architecture bound to an input size and a number of classes.
+"""A network is an architecture bound to an input size and a number of outputs.
 
 Pure Python: shapes, parameters, operations and elements touched, without any framework; the bytes
 of a training step are in `roofline`.
@@ -76,15 +76,16 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture for images of `input_shape` (height, width, channels) and `classes`."""
+    """An architecture for images of `input_shape` (height, width, channels) and `classes`, the
+    number of its outputs (`frameworks.spec.losses.outputs`)."""
 
     architecture: Architecture
     input_shape: tuple[int, int, int]
     classes: int
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise SpecificationError(f"a classifier needs at least 2 classes, got {self.classes}.")
+        if self.classes < 1:
+            raise SpecificationError(f"a network needs at least 1 output, got {self.classes}.")
         if min(self.input_shape) < 1:
             size = "x".join(map(str, self.input_shape))
             raise SpecificationError(f"pictures of {size} (height, width, channels) are empty.")

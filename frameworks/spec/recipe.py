@@ -13,8 +13,9 @@ import msgspec
 
 from datasets.drawn.settings import Augment
 from frameworks.spec import clipping as clippings
-from frameworks.spec import schedules
+from frameworks.spec import losses, schedules
 from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
@@ -166,13 +167,17 @@ CALLBACKS: dict[str, type[_Callback]] = {
 TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
+ClassWeightMean = Literal["images", "weights"]
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
-    plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
+    """How to train. What is made small is the `loss`, averaged over the batch, plus
+    `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
-    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
+    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
+    images, as PyTorch has it (no number where all of these are 0).
 
     `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
@@ -180,10 +185,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     optimizer: Optimizer = Adam()
+    loss: Loss = CrossEntropy()
     batch_size: int = 64
     epochs: int = 10
     partial_batch: Literal["keep", "drop"] = "keep"
     class_weights: tuple[float, ...] | None = None
+    class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
@@ -200,7 +207,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
         _check(self.optimizer)
-        _check_class_weights(self.class_weights)
+        losses.check_loss(self.loss)
+        _check_class_weights(self)
         _check_callbacks(self)
         schedules.check(self)
         clippings.check(self.clipping)
@@ -208,6 +216,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def extras(self) -> list[str]:
         """What the recipe has besides optimizer, batches and epochs, in a word each."""
         words = {
+            losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
@@ -220,34 +229,48 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return [word for word, part in words.items() if part is not None]
 
 
+def trains_plainly(recipe: Recipe) -> bool:
+    """Whether the loss is what every backend has: softmax cross-entropy without smoothing, its mean
+    over the images."""
+    return recipe.loss == CrossEntropy() and recipe.class_weight_mean != "weights"
+
+
 def from_table(table: Any, origin: str) -> Recipe:
     """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
 
-    `optimizer` and `schedule` are a name, or a table with the `name` and what is stated of it.
+    `optimizer`, `loss` and `schedule` are a name, or a table with the `name` and what is stated.
 
     Raises:
         SpecificationError: the message names `origin` and the field.
     """
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    given = {"optimizer": _named("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)}
-    for part, kinds in (("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
+    given = {
+        "optimizer": named_part("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)
+    }
+    for part, kinds in (("loss", LOSSES), ("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
         if table.get(part) is not None:
-            given[part] = _named(part, table[part], kinds, origin)
+            given[part] = named_part(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
     for part, kind in TABLES.items():
         if isinstance(table.get(part), dict):
             check_fields(table[part], kind, f"{origin}, '{part}'")
+    if "loss" in table:
+        given["loss"] = losses.from_value(table["loss"], origin)
     try:
         return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
 
 
-def _named(
+def named_part(
     what: str, given: Any, kinds: Mapping[str, type[msgspec.Struct]], origin: str
 ) -> dict[str, Any]:
-    """The table of a part that has a name: of a name alone too."""
+    """The table of a part that has a name: of a name alone too.
+
+    Raises:
+        SpecificationError: an unknown name or field; the message says what it is called here.
+    """
     table = {"name": given} if isinstance(given, str) else given
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: field '{what}': expected a name or a table.")
@@ -278,9 +301,19 @@ def _check(optimizer: Optimizer) -> None:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
 
 
-def _check_class_weights(weights: tuple[float, ...] | None) -> None:
+def _check_class_weights(recipe: Recipe) -> None:
+    weights = recipe.class_weights
     if weights is None:
+        if recipe.class_weight_mean is not None:
+            raise SpecificationError(
+                "recipe: class_weight_mean says what weighted losses are divided by, and there are "
+                'no class_weights; state them, as numbers or "balanced", or leave it out.'
+            )
         return
+    if losses.targets_of(recipe.loss) == "votes":
+        raise SpecificationError(
+            "recipe: class_weights are of classes, and the loss is of votes; leave them out."
+        )
     if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
         raise SpecificationError(
             "recipe: class_weights must be finite and not negative, and not all 0."
@@ -289,6 +322,14 @@ def _check_class_weights(weights: tuple[float, ...] | None) -> None:
 
 def _check_callbacks(recipe: Recipe) -> None:
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
+    for name in CALLBACKS:
+        callback = getattr(recipe, name)
+        squares = isinstance(recipe.loss, MeanSquaredError)
+        if squares and getattr(callback, "monitor", "") == "validation_cross_entropy":
+            raise SpecificationError(
+                f"recipe: {name}.monitor is validation_cross_entropy, and loss "
+                "mean_squared_error has none; use validation_loss."
+            )
     for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
         if callback is None:
             continue

@@ -88,7 +88,7 @@ _FIELDS_HERE = {
     "final_div_factor": "is end_divisor here",
     "warmup_steps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
 }
-# Of optimizers and schedules, by what the frameworks call them, without underscores.
+# Of optimizers, schedules and losses, by what the frameworks call them, without underscores.
 _PARTS_HERE = {
     "steplr": "step",
     "multisteplr": "multi_step",
@@ -118,9 +118,20 @@ _PARTS_HERE = {
     "clipvalue": "value",
     "clipgradvalue": "value",
     "constant": "a recipe without a schedule",
+    **dict.fromkeys(
+        ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "crossentropyloss", "nllloss"),
+        "cross_entropy, of the logits,",
+    ),
+    **dict.fromkeys(
+        ("binarycrossentropy", "bceloss", "bcewithlogitsloss", "bce"),
+        "binary_cross_entropy, of the logits,",
+    ),
+    **dict.fromkeys(("mse", "mseloss"), "mean_squared_error"),
 }
-_SOFTMAX = (
-    "the output layer gives logits; the softmax is part of the loss. Leave the activation out"
+PART_OF_THE_LOSS = (
+    "the output layer gives logits; the softmax is part of the loss, as a sigmoid is. Leave the "
+    "activation out, and state the recipe's loss: cross_entropy (softmax), binary_cross_entropy "
+    '(sigmoid), or mean_squared_error with outputs = "sigmoid"'
 )
 
 
@@ -138,7 +149,7 @@ def known_field(name: str, known: Collection[str]) -> str:
 
 
 def unknown_part(what: str, name: str, known: Collection[str]) -> str:
-    """The message for a name of no optimizer or schedule."""
+    """The message for a name of no optimizer, schedule or loss."""
     if here := _PARTS_HERE.get(_squeezed(name)):
         return f"unknown {what} '{name}' ('{name}' is {here} here). Known: {', '.join(known)}."
     return unknown(what, name, known)
@@ -147,7 +158,7 @@ def unknown_part(what: str, name: str, known: Collection[str]) -> str:
 def known_words(field: str, value: str, known: Collection[str]) -> str:
     """What to write in place of a word that a field can't be, and the words that it can."""
     if field in ("activation", "function") and value in ("softmax", "log_softmax"):
-        return f" ({_SOFTMAX})"
+        return f" ({PART_OF_THE_LOSS})"
     number = "a number or " if field in ("filters", "units", "groups", "padding") else ""
     return f"{known_word(value, known)}; known: {number}{', '.join(known)}"
 

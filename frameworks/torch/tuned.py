@@ -212,16 +212,16 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             correct += graph.correct
             graph.total_loss.zero_()
             graph.correct.zero_()
-        return EpochResult(total_loss.item() / count, correct.item() / count)
+        return EpochResult(total_loss.item() / count, correct.item() / (count * self.answers))
 
     def _loss_and_right(
         self, images: Tensor, labels: Tensor, masks: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The mean loss of the batch, and how many of its images are classified as they should."""
+        """The mean loss of the batch, and how many of its answers are right."""
         with self._autocast():
             logits = self.model(images, masks)
             loss = self._loss(logits, labels)
-        return loss, (logits.detach().argmax(1) == labels).sum()
+        return loss, self.batch_loss.right(logits.detach(), labels)
 
     def _gather(self, what: Any) -> tuple[Tensor, Tensor]:
         """Images uint8 (batch, height, width, channels) and labels of a step, on the device, from
@@ -249,7 +249,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         return tensor.to(self.device, non_blocking=True)
 
     def _labels(self, labels: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(labels, np.int64)).to(self.device)
+        dtype = np.float32 if labels.dtype.kind == "f" else np.int64
+        return torch.from_numpy(np.asarray(labels, dtype)).to(self.device)
 
     def _tensor(self, key: str, array: np.ndarray) -> Tensor:
         """In the layout of the parameters: a fused optimizer walks them side by side in memory."""

@@ -54,6 +54,11 @@ class Panel:
         """Frameworks with a finished run, in the order used everywhere."""
         return ordered(self.ok["framework"])
 
+    @property
+    def voted(self) -> bool:
+        """Whether the outputs are votes: then no class is named, rightly or wrongly."""
+        return self.settings.get("recipe.loss.targets") == "votes"
+
     @cached_property
     def checks(self) -> list[Check]:
         """Whether split, order, weights and masks were the same for all."""

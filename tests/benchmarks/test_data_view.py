@@ -20,6 +20,7 @@ from benchmarks.worker.timer import Clock
 from datasets.augment import AugmentedImages
 from datasets.catalog import Dataset
 from datasets.splits import per_class_counts, stratified
+from frameworks.spec.losses import CrossEntropy, MeanSquaredError
 from results.schema import COPY
 from results.store import Store
 from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
@@ -83,7 +84,11 @@ def test_the_index_of_a_copy_tells_galaxy_and_copy(tmp_path) -> None:
 def test_votes_go_with_every_copy_of_their_galaxy(tmp_path) -> None:
     votes = np.random.default_rng(1).dirichlet((1, 1), GALAXIES).astype(np.float32)
     data = dataset(votes=votes, vote_names=("smooth", "disk"))
-    _, found = staged(tmp_path, Suite(augmentation="dihedral"), data)
+    suite = Suite(augmentation="dihedral", loss=MeanSquaredError())
+    galaxies, found = staged(tmp_path, suite, data)
+    assert (galaxies.view.votes, len(galaxies.view.votes_sha256)) == (2, 64)
+    assert found.targets(suite.loss) is found.votes
+    assert found.targets(CrossEntropy()) is found.labels
     np.testing.assert_array_equal(found.votes, np.repeat(votes, 8, axis=0))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from frameworks.spec import architecture
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
@@ -16,6 +17,7 @@ from frameworks.spec.schedules import SCHEDULES
 
 COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks
+WITH_WEIGHTS = {"recipe.class_weight_mean"}  # filled in where the recipe has class weights
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
 OPTIONAL |= {"cosine.length", "polynomial.length", "one_cycle.length"}
 
@@ -24,7 +26,7 @@ def unstated_fields() -> set[str]:
     """`tag.field` of everything that is None unless stated."""
     return {
         f"{tag}.{field.name}"
-        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES}.items()
+        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES, **CLIPPINGS}.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None
     }
@@ -35,7 +37,7 @@ def unstated_fields() -> set[str]:
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_each_column_states_every_field_that_differs_and_no_other(column):
-    assert set(COLUMNS[column]) == unstated_fields() - OPTIONAL
+    assert set(COLUMNS[column]) == unstated_fields() - OPTIONAL | WITH_WEIGHTS
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -64,6 +66,17 @@ def test_a_filled_recipe_states_everything(optimizer, column):
     fields = recipe.optimizer.__struct_fields__
     assert None not in [getattr(recipe.optimizer, field) for field in fields]
     assert recipe.epochs == 3
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_what_weighted_losses_are_divided_by_is_filled_in_where_there_are_weights(column):
+    expected = "weights" if column == "torch" else "images"
+    weighted = Recipe(class_weights=(1.0, 2.0))
+    assert fill_recipe(weighted, COLUMNS[column]).class_weight_mean == expected
+    assert fill_recipe(Recipe(), COLUMNS[column]).class_weight_mean is None
+    for mean in ("images", "weights"):
+        stated_one = msgspec.structs.replace(weighted, class_weight_mean=mean)
+        assert fill_recipe(stated_one, COLUMNS[column]).class_weight_mean == mean
 
 
 def test_stating_a_field_wins_over_any_default():

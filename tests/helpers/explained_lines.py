@@ -24,13 +24,14 @@ from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import SYMPTOMS, Placed, Question
 from frameworks.backend import framework
 from frameworks.numpy import layers as reference
+from frameworks.numpy import losses
 from frameworks.numpy import optimizers as formulas
-from frameworks.numpy.backend import cross_entropy
 from frameworks.spec.architecture import Architecture, parse
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.recipe import (
     OPTIMIZERS,
     SGD,
+    Adam,
     EarlyStopping,
     KeepBest,
     Recipe,
@@ -80,6 +81,9 @@ def questions(name: str) -> Iterator[Question]:
         for kind in OPTIMIZERS.values():
             made = SGD(momentum=0.5, nesterov=not number) if kind is SGD else kind()
             recipe = Recipe(optimizer=made, batch_size=8, reduce_on_plateau=plateau, **more)
+            if not number and kind in (SGD, Adam):
+                mean = "weights" if kind is SGD else "images"
+                recipe = msgspec.structs.replace(recipe, class_weight_mean=mean)
             yield asked(SMALL, fill_recipe(recipe, column), (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
         yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
@@ -271,9 +275,9 @@ def betas(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 
 def loss(adapter: Adapter, code: str, place: Any, question: Question) -> None:
-    weights = question.recipe.class_weights if "[1" in code or "(1" in code else None
     space = adapter.run(code, logits=adapter.vector(_LOGITS), labels=adapter.vector(_LABELS))
-    close(adapter.output(space["loss"]), cross_entropy(_LOGITS.astype(float), _LABELS, weights)[0])
+    recipe = question.filled if "weight" in code else Recipe()
+    close(adapter.output(space["loss"]), losses.mean(recipe, _LOGITS.astype(float), _LABELS)[0])
 
 
 def order(adapter: Adapter, code: str, place: Any, question: Question) -> None:
@@ -328,7 +332,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"flatten": layer_without_weights, "held": held, "l2": l2},
     **{"optimizer": optimizer, "new_rate": new_rate, "mode of a bare call": mode},
     **{"dropout masks": masks, "bias correction in float32": betas, "loss.takes": loss},
-    **{"loss of a softmax layer": loss, "loss.class_weights": loss, "batches.shuffled": order},
+    **{"loss of a softmax layer": loss, "weighted_loss": loss, "batches.shuffled": order},
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping},

@@ -19,6 +19,7 @@ from frameworks.backend import Runtime
 from frameworks.spec import schedules
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.losses import outputs, targets_of
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.vocabulary import Augmentation, Device, Feed, Precision, Tuning
@@ -36,7 +37,7 @@ Measurement = Literal[
     "compile",
 ]
 Pictures = Literal["demo", "noise", "two_levels"]  # or the path of a file
-_PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
+_PICTURES, _STREAM, _VOTES = 11, 12, 13  # random streams of their own, apart from order and masks
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,6 +47,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     random bytes, "two_levels" for black and white pixels at random, or the path of an .npz file
     with `images` uint8 (n, height, width, channels) and `labels` (n,).
     augmentation: training and test pictures are a view of copies, made on demand and never staged.
+    classes: of the labels; where the loss is of votes, how many of these each galaxy has, made up.
     start: the weights to begin with. "initial"; "lived" are those that `starts.lived` makes, as
     after a long training; "even" has a first kernel under which different patches tie.
     measure: what to compute. steps: training steps taken one by one; the learning rate is
@@ -113,7 +115,9 @@ class Material:
     @cached_property
     def network(self) -> Network:
         """The architecture bound to the case's input."""
-        return Network(self.case.architecture, self.case.input_shape, self.case.classes)
+        case = self.case
+        count = outputs(case.recipe.loss, case.classes, votes=case.classes)
+        return Network(case.architecture, case.input_shape, count)
 
     @cached_property
     def weights(self) -> canonical.Weights:
@@ -146,11 +150,12 @@ class Material:
 
     @cached_property
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """(images uint8 (n, height, width, channels), labels int64 (n,)); with an augmentation the
-        images are a view that makes copies."""
+        """(images uint8 (n, height, width, channels), labels int64 (n,), or votes float32
+        (n, classes)); with an augmentation the images are a view that makes copies."""
         case = self.case
         if case.augmentation == "none":
-            return self._pictures(case.images, case.input_shape)
+            images, labels = self._pictures(case.images, case.input_shape)
+            return images, self._targets(labels)
         height, width, channels = case.input_shape
         spare = 2 if case.augmentation == "crops40" else 0
         count = COUNTS[case.augmentation]
@@ -159,7 +164,15 @@ class Material:
         crop = height if spare else None
         copies = copies_of(*whole[:2], case.augmentation, crop)
         view = AugmentedImages(images, copies)
-        return view, np.repeat(labels, count)  # type: ignore[return-value]
+        return view, np.repeat(self._targets(labels), count, axis=0)  # type: ignore[return-value]
+
+    def _targets(self, labels: np.ndarray) -> np.ndarray:
+        """The labels, or where the loss is of votes the shares of 40 volunteers."""
+        if targets_of(self.case.recipe.loss) != "votes":
+            return labels
+        generator = np.random.Generator(np.random.Philox(key=[self.case.seed, _VOTES]))
+        votes = generator.integers(0, 41, (len(labels), self.case.classes)) / 40
+        return votes.astype(np.float32)
 
     def _pictures(self, count: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Pictures of a shape, and their labels."""

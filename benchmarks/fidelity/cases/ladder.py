@@ -27,9 +27,10 @@ from frameworks.spec.layers import (
     Residual,
     function_of,
 )
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import Optimizer, Recipe
+from frameworks.spec.recipe import ClassWeightMean, Optimizer, Recipe
 from results.vocabulary import Precision
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
@@ -58,6 +59,7 @@ FORMS: dict[str, Optimizer] = {
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 _ALONE = 200  # steps of R3
+_PLAIN = CrossEntropy()
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
 
 
@@ -126,7 +128,9 @@ def make(
     shape: tuple[int, int, int] | None = None,
     batch_size: int = 8,
     classes: int = 10,
+    loss: Loss = _PLAIN,
     class_weights: tuple[float, ...] | None = None,
+    class_weight_mean: ClassWeightMean | None = None,
     partial_batch: Literal["keep", "drop"] = "keep",
     augment: Augment | None = None,
     **fields: object,
@@ -140,8 +144,10 @@ def make(
     recipe = fill_recipe(
         Recipe(
             optimizer=spec,
+            loss=loss,
             batch_size=batch_size,
             class_weights=class_weights,
+            class_weight_mean=class_weight_mean,
             partial_batch=partial_batch,
             augment=augment,
         )

@@ -143,6 +143,12 @@ def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(keras.losses.SparseCategoricalCrossentropy()(labels, values))
 
 
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The cross-entropy of integer labels whose images are weighted by class, as `fit` does it."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return float(loss(labels, values, sample_weight=weights[labels]))
+
+
 def descend(
     optimizer: str,
     options: Mapping[str, Any],

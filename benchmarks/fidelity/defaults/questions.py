@@ -42,6 +42,7 @@ def answers(probe: ModuleType) -> dict[str, Answer]:
     found |= _shapes(probe)
     found |= _kinks(probe)
     found |= _loss(probe)
+    found |= _class_weights(probe)
     for name in OPTIMIZERS:
         found |= _optimizer(probe, name)
     return found | _decay_of_adam(probe) | _clipping(probe) | _cosine(probe)
@@ -196,6 +197,20 @@ def _loss(probe: ModuleType) -> dict[str, Answer]:
         "loss.largest": "unbounded" if largest > 500 else round(largest, 3),
         "loss.of_a_batch": "one by one" if several.ndim else "mean" if close else "sum",
     }
+
+
+def _class_weights(probe: ModuleType) -> dict[str, Answer]:
+    """What the sum of weighted losses is divided by."""
+    values = np.array([[2.0, 1.0], [0.5, 1.0], [1.0, -1.0]], np.float32)
+    labels, weights = np.array([0, 1, 1]), np.array([1.0, 4.0], np.float32)
+    found = probe.weighted_mean(values, labels, weights)
+    if found is None:
+        return {"recipe.class_weight_mean": "required"}
+    each = np.log(np.exp(values).sum(axis=1)) - values[np.arange(3), labels]
+    total = float((weights[labels] * each).sum())
+    forms = {"images": total / 3, "weights": total / float(weights[labels].sum())}
+    named = [name for name, expected in forms.items() if abs(found / expected - 1) < 1e-4]
+    return {"recipe.class_weight_mean": named[0] if named else _UNKNOWN}
 
 
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:

@@ -149,6 +149,12 @@ def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return nn.CrossEntropyLoss()(torch.from_numpy(values), torch.from_numpy(labels)).numpy()
 
 
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The cross-entropy of integer labels whose images are weighted by class."""
+    loss = nn.CrossEntropyLoss(weight=torch.from_numpy(weights))
+    return float(loss(torch.from_numpy(values), torch.from_numpy(labels)))
+
+
 def descend(
     optimizer: str,
     options: Mapping[str, Any],

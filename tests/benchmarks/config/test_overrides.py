@@ -52,7 +52,7 @@ def test_callbacks() -> None:
     assert overrides.class_weights(["balanced"]) == "balanced"
     assert overrides.class_weights(["1", "0.5"]) == [1.0, 0.5]
     for name, read in overrides.READERS.items():
-        if name != "optimizer":
+        if name not in ("optimizer", "loss"):
             assert read(["none"] if name == "class_weights" else "none") is None
 
 
@@ -71,6 +71,11 @@ def test_callbacks() -> None:
         ("reduce_on_plateau", "factr=3", "--reduce-on-plateau: .*did you mean 'factor'"),
         ("reduce_on_plateau", "monitor=validation_lss", "did you mean 'validation_loss'"),
         ("keep_best", "validation_acuracy", "did you mean 'validation_accuracy'"),
+        ("loss", "cross_entropi", "--loss: unknown loss .*did you mean 'cross_entropy'"),
+        ("loss", "bce", "'bce' is binary_cross_entropy, of the"),
+        ("loss", "cross_entropy,label_smooth=0.1", "did you mean 'label_smoothing'"),
+        ("loss", "mean_squared_error,outputs=sigmod", "field 'outputs': Invalid enum value"),
+        ("loss", "", "--loss: unknown loss ''"),
         ("class_weights", ["balancd"], "--class-weights: .*did you mean 'balanced'"),
         ("class_weights", ["1", "balanced"], "'balanced' is not a number"),
     ],

@@ -18,6 +18,7 @@ from datasets.drawn.settings import Augment
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
 from frameworks.spec.clipping import CLIPPINGS
+from frameworks.spec.losses import LOSSES
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
 from frameworks.spec.schedules import SCHEDULES, WarmUp
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
@@ -47,6 +48,10 @@ ALWAYS_WRITTEN |= {
 ALWAYS_WRITTEN |= {
     kind: {"monitor", "min_delta", "patience", "restore_best"} for kind in CALLBACKS.values()
 }
+# stored runs have no loss at all; the fields of the others are in every configuration with one
+ALWAYS_WRITTEN[Recipe] |= {"loss"}
+ALWAYS_WRITTEN |= {kind: {"targets", "outputs"} for kind in LOSSES.values()}
+ONCE_FOR_ALL = {"recipe.class_weight_mean"}  # filled in since; all runs before it did so
 for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
     ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
 # Its defaults are never written.
@@ -63,6 +68,7 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "recipe": Recipe,
     "architecture": Architecture,
     **{f"optimizer {name}": kind for name, kind in OPTIMIZERS.items()},
+    **{f"loss {name}": kind for name, kind in LOSSES.items()},
     **{f"layer {name}": kind for name, kind in LAYER_TYPES.items()},
     **{f"schedule {name}": kind for name, kind in SCHEDULES.items()},
     **{f"clipping {name}": kind for name, kind in CLIPPINGS.items()},
@@ -82,6 +88,9 @@ def part(name: str) -> msgspec.Struct:
     config = planned()
     if not name:
         return config
+    if name == "recipe":
+        changes = {"class_weights": (1.0, 3.0), "class_weight_mean": "images"}
+        return msgspec.structs.replace(config.recipe, **changes)
     if name in config.__struct_fields__:
         return getattr(config, name)
     kind = PARTS[name]
@@ -105,7 +114,7 @@ def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
     elif kind == "optimizer":
         given = msgspec.structs.replace(config.recipe, optimizer=changed)
         config = msgspec.structs.replace(config, recipe=given)
-    elif kind in ("schedule", "clipping", "warm_up"):
+    elif kind in ("schedule", "clipping", "warm_up", "loss"):
         given = msgspec.structs.replace(config.recipe, **{kind: changed})
         config = msgspec.structs.replace(config, recipe=given)
     elif kind == "callback":
@@ -190,7 +199,7 @@ def test_every_field_is_of_the_task_or_is_left_out_for_a_reason(name: str, field
     [
         (name, field)
         for name, field in FIELDS
-        if name.partition(" ")[0] in ("optimizer", "layer", "callback")
+        if name.partition(" ")[0] in ("optimizer", "layer", "callback", "loss")
         # a layer's name is no part of `architecture_hash`
         and (name.partition(" ")[0], field) != ("layer", "name")
     ],
@@ -240,6 +249,29 @@ def test_the_rate_of_optimizers_that_all_default_alike_is_one_task_stated_or_lef
         }
 
 
+def test_class_weights_under_native_parity_are_one_task_and_each_framework_s_own_mean() -> None:
+    suite = Suite(frameworks=FRAMEWORKS, parity=("native",), class_weights=[1.0] * 10)
+    runs = plan(suite)
+    means = {run.config.framework: run.config.recipe.class_weight_mean for run in runs}
+    assert means == {name: "weights" if name == "torch" else "images" for name in FRAMEWORKS}
+    assert len({run.task_id for run in runs}) == 1
+    stated = plan(msgspec.structs.replace(suite, class_weight_mean="images"))
+    assert {run.config.recipe.class_weight_mean for run in stated} == {"images"}
+    assert not {run.task_id for run in stated} & {run.task_id for run in runs}
+
+
+def test_a_mean_over_the_images_keeps_hash_and_task_of_stored_runs() -> None:
+    """A run stored before it could be stated divided by the images, also under native parity."""
+    for parity in ("matched", "native"):
+        suite = Suite(frameworks=("torch",), parity=(parity,), class_weights=[2.0] * 10)
+        (run,) = plan(msgspec.structs.replace(suite, class_weight_mean="images"))
+        assert "class_weight_mean" not in identity(run.config.recipe)
+        assert "loss" not in identity(run.config.recipe)
+        tree = msgspec.to_builtins(run.config)
+        del tree["recipe"]["class_weight_mean"], tree["recipe"]["loss"]
+        assert task_id(stored(tree, run.architecture_hash, run.cell_id)) == run.task_id
+
+
 def test_what_is_left_out_is_the_list() -> None:
     assert set(LEFT_OUT) == NOT_THE_TASK
 
@@ -248,9 +280,8 @@ def test_what_is_left_out_is_the_list() -> None:
 def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(name: str) -> None:
     """Else the runs that were stored before it are of another task."""
     kind, _, which = name.partition(" ")
-    path = {"": "", "optimizer": "recipe.optimizer.", "layer": f"{which}."}.get(
-        kind, f"recipe.{which}." if which else f"{name}."
-    )
+    paths = {"": "", "optimizer": "recipe.optimizer.", "loss": "recipe.loss."}
+    path = (paths | {"layer": f"{which}."}).get(kind, f"recipe.{which}." if which else f"{name}.")
     written = ALWAYS_WRITTEN.get(PARTS[name], set()) | {"name"} | STRIPPED | NOT_THE_TASK
     absent = {
         f"{path}{field.name}": field.default
@@ -260,7 +291,9 @@ def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(nam
     listed = {key: list(one) if isinstance(one, tuple) else one for key, one in absent.items()}
     assert listed == {key: ABSENT[key] for key in listed if key in ABSENT}
     mine = {key for key in ABSENT if key.rpartition(".")[0] == path.removesuffix(".")}
-    assert set(absent) == mine
+    if kind == "loss":  # the name of the one that there was, and fields that others have too
+        mine = {f"{path}{field.name}" for field in msgspec.structs.fields(PARTS[name])} & mine
+    assert set(absent) == mine - ONCE_FOR_ALL
 
 
 @pytest.mark.parametrize("parity", ["matched", "native"])

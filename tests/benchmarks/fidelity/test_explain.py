@@ -294,7 +294,7 @@ def test_a_softmax_with_the_wrong_label_does_as_is_said_on_each_engine(name, exp
 
 
 def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
-    names = ["loss.class_weights", "early_stopping.patience", "weights to end with"]
+    names = ["recipe.class_weight_mean", "early_stopping.patience", "weights to end with"]
     names += ["reduce_on_plateau.min_delta", "reduce_on_plateau.patience"]
     plain = found(ask("c1", symptom="training"))
     assert {plain[name].matters for name in names} == {"no"}
@@ -305,7 +305,7 @@ def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
     )
     base = ask("c1")
     asked = found(Question(base.architecture, recipe, base.input_shape, 2))
-    assert asked["loss.class_weights"].effect.times == pytest.approx(1.5)
+    assert asked["recipe.class_weight_mean"].effect.times == pytest.approx(1.5)
     assert "patience=3)" in lines(asked["early_stopping.patience"], "jax")[0]
     assert "patience=2, cooldown=1" in lines(asked["reduce_on_plateau.patience"], "torch")[0]
     assert {asked[name].matters for name in names[:2]} == {"yes"}

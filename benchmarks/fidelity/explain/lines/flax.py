@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
 
 _KERNELS = {"torch_uniform": 'variance_scaling(1 / 3, "fan_in", "uniform")'}
 
@@ -77,6 +77,14 @@ norm = jnp.sqrt(jnp.sum(w**2, axis={axes}, keepdims=True))
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * jnp.sum({placed.layer.name}.kernel[...] ** 2)"
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weights = jnp.array({list(recipe.class_weights or ())})[labels]"
+    losses = "optax.softmax_cross_entropy_with_integer_labels(logits, labels)"
+    by = "weights.sum()" if recipe.class_weight_mean == "weights" else "len(labels)"
+    return f"{weights}\nloss = (weights * {losses}).sum() / {by}"
 
 
 def optimizer(spec: Optimizer) -> str:

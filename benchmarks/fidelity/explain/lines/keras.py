@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
 
 _KERNELS = {"torch_uniform": 'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")'}
 
@@ -83,6 +83,15 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return weighted(placed, "l2")
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weights = np.array({list(recipe.class_weights or ())})[labels]"
+    if recipe.class_weight_mean == "weights":
+        weights += "\nweights = weights / weights.mean()"
+    loss = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+    return f"{weights}\nloss = {loss}(labels, logits, sample_weight=weights)"
 
 
 def optimizer(spec: Optimizer) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.layers import Conv, pair
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
 from frameworks.spec.shapes import same_padding
 
 _TRUNCATED = 0.87962566  # standard deviation of a normal cut off at twice its own
@@ -93,6 +93,14 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * {placed.layer.name}.weight.square().sum()"
+
+
+def weighted_loss(recipe: Recipe) -> str:
+    """Cross-entropy with class weights, divided as stated."""
+    weights = f"weight=torch.tensor({list(recipe.class_weights or ())})"
+    if recipe.class_weight_mean == "weights":
+        return f"loss = F.cross_entropy(logits, labels, {weights})"
+    return f'loss = F.cross_entropy(logits, labels, {weights}, reduction="sum") / len(labels)'
 
 
 def optimizer(spec: Optimizer) -> str:
