@@ -48,6 +48,7 @@ def planned_blocks(
                     seconds=tuple(one.estimator.estimate(run).seconds for run in runs),
                     class_names=one.galaxies.class_names,
                     class_counts=one.galaxies.class_counts,
+                    left_out=one.galaxies.left_out,
                     keeping=kept,
                 )
             )

@@ -61,7 +61,7 @@ _OPTIONS = {
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
         "channels": "C: rgb, grey, or one of 0 1 2",
-        "image_size": "PIXELS: scale to a square, down; the demo galaxies are generated at any size",
+        "image_size": "PIXELS: scale to a square, down; demo galaxies are generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
         "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "

@@ -255,8 +255,6 @@ def from_table(table: Any, origin: str) -> Recipe:
     for part, kind in TABLES.items():
         if isinstance(table.get(part), dict):
             check_fields(table[part], kind, f"{origin}, '{part}'")
-    if "loss" in table:
-        given["loss"] = losses.from_value(table["loss"], origin)
     try:
         return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
