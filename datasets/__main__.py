@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.convert.recipes import RECIPES
+from datasets.convert.recipes import RECIPES, recipe_of
 from results import cli
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def parser() -> cli.Parser:
     command = commands.add_parser("convert", help=text, description=text, epilog=_FORMS)
     command.add_argument("source", type=Path, metavar="SOURCE", help="see below")
     command.add_argument("made", type=Path, nargs="?", metavar="OUT.h5", help="as --output")
-    command.add_argument("--recipe", choices=RECIPES, metavar="NAME", help=f"of a folder: {names}")
+    command.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        metavar="NAME",
+        help=f"of a folder, which is known by its files: {names}",
+    )
     command.add_argument(
         "--output", type=Path, metavar="FILE.h5", help="default: the recipe's name, here"
     )
@@ -168,6 +173,9 @@ def _augment(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     output = options.output or options.made
+    if options.recipe is None and options.source.exists():
+        known = recipe_of(options.source)
+        options.recipe = known.name if known else None
     if options.recipe is not None:
         from datasets.convert.convert import convert
 

@@ -13,7 +13,7 @@ from datasets import demo
 from datasets.convert.cached import cached
 from datasets.convert.form import Asked
 from datasets.convert.opening import is_source
-from datasets.convert.recipes import RECIPES
+from datasets.convert.recipes import RECIPES, recipe_of
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
 from datasets.inspection import check_blank, twins
@@ -130,7 +130,8 @@ def load(
         name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
         labels: how to group the labels, one of ``labels.VIEWS``.
         channels: "rgb" for all three, or (n, h, w, 1): "grey", or one of them, "0", "1" or "2".
-        image_size: scale square pictures down to this many pixels, by area averaging.
+        image_size: scale square pictures down to this many pixels, by area averaging; "demo" is
+            generated at any size.
         image_key, label_key: the file's datasets of pictures and of class numbers.
         group_key: the file's dataset of group numbers; by default "groups", if it has that.
         class_names: names by label, instead of the file's own or "class 0", "class 1"...
@@ -227,7 +228,7 @@ def load(
             grouped_by = [t_type] if view.by_t_type and t_type is not None else []
             sha256 = seen.sha256(native, *grouped_by)
     return Dataset(
-        name=known or (source_path or path).stem,
+        name=known or _name(source_path or path),
         images=images,
         labels=view.labels[chosen],
         class_names=view.class_names,
@@ -261,9 +262,12 @@ def _part(
 def _load_demo(
     labels: str, picking: Picking, n: int, seed: int, fraction: tuple[float, int]
 ) -> Dataset:
-    picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
+    size = demo.SIZE
+    if picking.image_size is not None and picking.image_size > size:  # generated, not scaled up
+        size = picking.image_size
+    picking.check((n, size, size, 3), DEMO)
     view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
-    images, native = demo.generate(n, seed)
+    images, native = demo.generate(n, seed, size)
     view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
     part = _part(view, None, *fraction)
     chosen = slice(None) if part is None else part
@@ -293,6 +297,12 @@ def _how_to_get(path: Path) -> str:
         if path.name == data.file.filename:
             return f"; --dataset {name} downloads it"
     return ""
+
+
+def _name(path: Path) -> str:
+    """The stem of a file or folder; of the public files of a recipe, that of what it makes."""
+    recipe = recipe_of(path)
+    return path.stem if recipe is None else Path(recipe.filename).stem
 
 
 def _as_path(name: str) -> Path:

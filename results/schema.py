@@ -11,7 +11,8 @@ COPY = 2**32  # what the copy's number is multiplied by in `predictions.index`
 
 NETWORK_CHECK = "network_check"  # key of `extra`: what the check of the network in float64 found
 
-STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
+# lost: infrastructure broke it (a node died, a job was cancelled), which is no fault of a framework
+STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped", "lost")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ RUN_COLUMNS = _columns(
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),
+    ("node", "string", "name of the machine that it ran on; null: not recorded"),
+    ("engine", "string", "what started it: local, slurm, or block (by its file)"),
+    ("job_id", "string", "the engine's number of the job that it was part of"),
+    ("block", "string", "hash of the runs that go together on one node, in one session"),
     ("experiment", "string", "the published experiment that this is a run of; null when none"),
     ("scale", "double", "share of its data and epochs; 1 is all of them, null without experiment"),
     ("framework", "string", "keras (on TensorFlow), keras@torch, torch, jax, torch@2.12, ..."),
@@ -70,7 +75,7 @@ RUN_COLUMNS = _columns(
     ("device", "string", "cpu or cuda"),
     ("device_name", "string", "model of the processor or GPU"),
     ("threads", "int64", "threads that the framework was given"),
-    ("status", "string", "ok, diverged, oom, timeout, error or skipped"),
+    ("status", "string", "ok, diverged, oom, timeout, error, skipped or lost"),
     ("reason", "string", "why, when the status is not ok"),
     ("parameters", "int64", "trainable and other parameters of the network"),
     ("train_images", "int64", "images trained on in one epoch"),
@@ -126,7 +131,8 @@ RUN_COLUMNS = _columns(
     (
         "augmentation_hash",
         "string",
-        "hash of the copies' definition and of the first batch's bytes",
+        "hash of the copies' definition and of the first batch's bytes; of pictures drawn anew, "
+        "of the first batches of the first and the last epoch",
     ),
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),

@@ -33,6 +33,7 @@ ABSENT: Mapping[str, Any] = {
     "split.test_copies": "centre",
     "split.taken_from": "",
     "recipe.partial_batch": "keep",
+    "recipe.reduce_on_plateau.relative": False,
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,
     "recipe.class_weight_mean": "images",
@@ -52,6 +53,8 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "normalize.mean": [],
+    "normalize.deviation": [],
     "residual.activation": "linear",
     "residual.shortcut": [],
 }

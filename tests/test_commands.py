@@ -22,6 +22,7 @@ INTERNAL = {
     "benchmarks.limits.measure",
     "benchmarks.micro.contest",
     "benchmarks.models.maps_worker",
+    "benchmarks.port.side",
     "benchmarks.process.child",
     "benchmarks.process.probe",
     "benchmarks.process.interpreters",

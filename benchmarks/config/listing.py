@@ -17,7 +17,7 @@ def _networks() -> dict[str, str]:
 def _datasets() -> dict[str, str]:
     from datasets.catalog import DEMO, PUBLISHED
 
-    own = {DEMO: "galaxies generated here", "FILE.h5": "pictures and labels of your own"}
+    own = {DEMO: "galaxies generated here", "FILE or FOLDER": "pictures and labels of your own"}
     return {name: published.source for name, published in PUBLISHED.items()} | own
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -18,6 +18,7 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.losses import outputs
+from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
 from results.vocabulary import Device
@@ -35,6 +36,7 @@ def matrix(
     missing: Mapping[str, str] | None = None,
     interpreters: Mapping[str, str] | None = None,
     train_counts: Mapping[str, int] | None = None,
+    statistics: Callable[[], Statistics] | None = None,
 ) -> list[PlannedRun]:
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
@@ -49,6 +51,8 @@ def matrix(
         missing: frameworks that cannot be run here, with the reason; their runs are marked.
         interpreters: of frameworks that do not run in this one.
         train_counts: training images by the name of the class, for balanced class weights.
+        statistics: gives mean and deviation of the training galaxies; asked only where a network
+            normalises by them.
 
     Raises:
         SpecificationError: an unknown architecture, or one that does not fit the pictures; a loss
@@ -57,6 +61,8 @@ def matrix(
     """
     outputs(suite.loss, data.classes, data.votes)
     architectures = [load(name) for name in suite.architectures]
+    asking = statistics is not None and any(map(asks_galaxies, architectures))
+    found = statistics() if statistics is not None and asking else STAND_IN
     natives = {name: framework(name).native for name in suite.frameworks}
     made = recipes(
         suite,
@@ -76,11 +82,12 @@ def matrix(
         made,
     ):
         block = []
+        normalized = normalized_by(architecture, found)
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
             config = RunConfig(
                 framework=name,
-                architecture=_stripped(fill_architecture(architecture, defaults)),
+                architecture=_stripped(fill_architecture(normalized, defaults)),
                 recipe=fill_recipe(given, defaults),
                 data=data,
                 split=SplitSettings(
@@ -110,9 +117,16 @@ def matrix(
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)
-        blocks.append(block)
+        blocks.append(_as_block(block))
     kinds = len(blocks) // (suite.processes * len(suite.seeds))
     return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
+
+
+def _as_block(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs under the name of their block, a hash of what they are."""
+    content = "".join(sorted({run.run_id for run in runs}))
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return [replace(run, block=name) for run in runs]
 
 
 def _add_control(block: list[PlannedRun], turn: int) -> None:

@@ -36,6 +36,7 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
+EXECUTORS = ("local", "slurm")
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
 AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
@@ -60,7 +61,7 @@ _OPTIONS = {
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
         "channels": "C: rgb, grey, or one of 0 1 2",
-        "image_size": "PIXELS: resize to a square",
+        "image_size": "PIXELS: scale to a square, down; demo galaxies are generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
         "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
@@ -105,7 +106,7 @@ _OPTIONS = {
         "patience=4,min_delta=1e-4,restore_best=true",
         "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
         "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
-        "min_learning_rate",
+        "min_learning_rate relative (min_delta is a share of the best, as PyTorch's threshold)",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
         "(default the first); none takes away what a suite says, here and in the three above",
         "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
@@ -238,6 +239,7 @@ def parser() -> cli.Parser:
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
+    _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
     where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
@@ -259,6 +261,45 @@ def parser() -> cli.Parser:
     where.add_argument("--no-report", action="store_true", help="write no report page")
     add_forms(where)
     return made
+
+
+def _add_cluster(to: argparse._ActionsContainer) -> None:
+    to.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default=EXECUTORS[0],
+        help="local (default): here, one run after another; slurm: a job on a node alone for each "
+        "block, that is for all frameworks of one seed or repeat",
+    )
+    to.add_argument(
+        "--executor-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of sbatch, as in partition=gpu or gres=gpu:1; python=PATH: the interpreter "
+        "on the nodes",
+    )
+    to.add_argument(
+        "--max-jobs", type=cli.positive, metavar="N", help="blocks that may run at once"
+    )
+    to.add_argument(
+        "--detach", action="store_true", help="queue the blocks and return; --attach waits for them"
+    )
+    to.add_argument(
+        "--attach",
+        nargs="?",
+        const="",
+        metavar="SESSION",
+        help="wait for the blocks that an earlier call has queued from this store; Ctrl-C cancels "
+        "them",
+    )
+    to.add_argument(
+        "--write-blocks",
+        type=Path,
+        metavar="DIR",
+        help="run nothing, write a file for each block there: python -m benchmarks.block FILE runs "
+        "it on any machine that shares the store",
+    )
 
 
 def _named(options: argparse.Namespace) -> Suite:

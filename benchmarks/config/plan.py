@@ -49,7 +49,8 @@ class PlannedRun:
     architecture_hash: of the layers as given, before defaults were filled in, which under native
     parity differ between frameworks; skip: why it cannot be run here, when it cannot; python: the
     interpreter that runs it, by default this one; part_of: its experiment, if it is of one;
-    asked: the recipe as given, before a framework's own defaults were filled in.
+    asked: the recipe as given, before a framework's own defaults were filled in; block: hash of the
+    runs that go together on one node, all frameworks of one seed or repeat.
     """
 
     config: RunConfig
@@ -59,6 +60,7 @@ class PlannedRun:
     python: str = ""
     part_of: PartOf | None = None
     asked: Recipe | None = None
+    block: str = ""
 
     def label(self) -> str:
         """A short name for messages."""

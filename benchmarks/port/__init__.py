@@ -1,1 +1,1 @@
-"""Two programs of the user's own: do they train the same, and if not, where do they part and why?"""
+"""Two programs of the user's own: do they train the same, and if not, where do they part?"""

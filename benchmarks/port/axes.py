@@ -31,7 +31,7 @@ class Axis:
 
     @property
     def label(self) -> str:
-        """The label of the one atom larger than one; "" where there are several or none is known."""
+        """The label of the one atom larger than one; "" where there are several."""
         large = [label for label, size in self.atoms if size > 1] or [a for a, _ in self.atoms[:1]]
         return large[0] if len(large) == 1 and not self.parts else ""
 
@@ -91,9 +91,8 @@ def _places(axes: Axes) -> list[int]:
     """The axes in canonical order; as they are where one has no single label."""
     labels = [axis.label for axis in axes]
     if len(axes) != 4 or sorted(labels) != sorted("NHWC"):
-        if sorted(labels) == sorted("NHWC"[: len(axes)]) or set(labels) <= set("NHWC") - {""}:
-            if len(set(labels)) == len(labels):
-                return sorted(range(len(axes)), key=lambda i: _RANK[labels[i]])
+        if set(labels) <= set("NHWC") and len(set(labels)) == len(labels):
+            return sorted(range(len(axes)), key=lambda i: _RANK[labels[i]])
         return list(range(len(axes)))
     return sorted(range(4), key=lambda i: _RANK[labels[i]])
 

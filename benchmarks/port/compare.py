@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.port import outputs, start, training
+from benchmarks.port import optimizer, outputs, start, training
 from benchmarks.port.difference import SAME, Difference
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.outputs import Row
@@ -81,12 +81,12 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
         first = given or {
             k: v * 0.01 for k, v in session.loaded_a.items() if k not in listings[0].fixed
         }
-        training.optimizers(session, first)
+        optimizer.optimizers(session, first)
 
     stages: list[Callable[[], None]] = [
+        lambda: start.pictures(session),
         outputs_now,
         lambda: start.own_weights(session, *own, options.given_weights),
-        lambda: start.pictures(session),
         lambda: start.bare_call(session, options.seen == "outputs"),
         lambda: training.losses(session),
         gradients_now,
@@ -137,6 +137,11 @@ _ORDER = {
 }
 
 
+def _rank(one: Difference) -> tuple[int, float]:
+    """By stage, then by effect; initial kernels stay ahead of biases."""
+    return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
+
+
 def _found(
     session: Session,
     rows: list[Row],
@@ -147,7 +152,7 @@ def _found(
     real = [d for d in session.differences if d.effect > SAME]
     without = [d for d in session.differences if d.effect <= SAME]
     first = min(real, key=lambda d: _ORDER[d.stage], default=None)
-    ranked = sorted(real, key=lambda d: (_ORDER[d.stage], -min(d.effect, 1e9)))
+    ranked = sorted(real, key=_rank)
     status, verdict = _verdict(session, ranked, first, stopped, options)
     return Found(
         status=status,
@@ -176,11 +181,11 @@ def _verdict(
         more = f"; {len(ranked) - 1} more" if len(ranked) > 1 else ""
         early = _ORDER["outputs"], _ORDER["training mode"]
         if _ORDER[main.stage] > early[1]:
-            compared = [session.measured[k] for k in ("outputs", "outputs in training mode")]
-            if max(compared) <= SAME:
+            both = [session.measured[k] for k in ("outputs", "outputs in training mode")]
+            if max(both) <= SAME:
                 return (
                     DIFFERENT,
-                    f"equal in their outputs to {max(compared):.0e}, but for {main}{more}",
+                    f"equal in their outputs to {max(both):.0e}, but for {main}{more}",
                 )
         return DIFFERENT, f"differ first in {main}{more}"
     if stopped:

@@ -42,7 +42,7 @@ def module(path: str) -> ModuleType:
 
 
 def failure(error: BaseException, during: str) -> PortError:
-    """A user's exception as one message: what was running, and their own frames of the traceback."""
+    """A user's exception as one message: what was running, and their own frames."""
     if isinstance(error, PortError):
         return error
     mine = [
@@ -91,8 +91,8 @@ def made(home: ModuleType, name: str, path: str) -> Any:
         if needed:
             shown = ", ".join(needed)
             raise PortError(
-                f"{path}: '{name}' needs arguments ({shown}); write a function without any, such as "
-                f"def make(): return {name}(...), and name that: {path}:make"
+                f"{path}: '{name}' needs arguments ({shown}); write a function without any, such "
+                f"as def make(): return {name}(...), and name that: {path}:make"
             )
         try:
             return found()

@@ -1,7 +1,7 @@
 """A listing in a form in which two programs can be compared: what says the same looks the same.
 
-Left out is what moves no number in canonical layout (a permutation, a flatten, a dropout of rate 0);
-zeros that stand ahead of a convolution are its padding; a softmax ahead of a loss that takes
+Left out is what moves no number in canonical layout (a permutation, a flatten, a dropout of rate
+0); zeros that stand ahead of a convolution are its padding; a softmax ahead of a loss that takes
 probabilities belongs to the loss. The order is that of a walk from the output, so that it does not
 matter which branch a program writes first.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.port.operation import Listing, Operation
+from benchmarks.port.operation import PICTURES, Listing, Operation
 
 _SILENT = {"layout", "squeeze", "flatten"}
 _COMMUTES = {"add", "multiply"}
@@ -37,8 +37,13 @@ class Normal(msgspec.Struct, kw_only=True):
         return next(one for one in self.operations if one.id == number)
 
 
-def normal(listing: Listing) -> Normal:
-    """The comparable form of a listing."""
+def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
+    """The comparable form of a listing.
+
+    Args:
+        scaled_ahead: leave out a scale of the pictures, which was compared with the other
+            program's preprocessing.
+    """
     by_id = {
         one.id: msgspec.convert(msgspec.to_builtins(one), Operation) for one in listing.operations
     }
@@ -64,6 +69,9 @@ def normal(listing: Listing) -> Normal:
         one.shape = [n for n in one.shape if n != 1] or [1]
     pads = _joined_pads(by_id, alias)
     _joined_scales(by_id, alias)
+    for one in by_id.values():
+        if scaled_ahead and one.kind == "rescale" and one.sources == [PICTURES]:
+            alias[one.id] = PICTURES
     for one in by_id.values():
         one.sources = [real(s) for s in one.sources]
         _whole_pool(one)

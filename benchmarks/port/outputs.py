@@ -1,7 +1,7 @@
 """Structure and outputs: the operations side by side, in inference and in training mode.
 
-Each operation of B is also run on what A's operation read, so that one fault does not hide the next.
-A constant that differs is to blame when B, computing with A's value, gives A's output.
+Each operation of B is also run on what A's operation read, so that one fault does not hide the
+next. A constant that differs is to blame when B, computing with A's value, gives A's output.
 """
 
 from __future__ import annotations

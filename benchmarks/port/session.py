@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference
-from benchmarks.port.normal import Normal, normal
+from benchmarks.port.normal import normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.wire import Side
 
@@ -28,8 +28,8 @@ class Session:
         self.listing_a, self.listing_b = listings
         if self.listing_a.input != self.listing_b.input:
             raise PortError(
-                f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give both "
-                "the same --input"
+                f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
+                "both the same --input"
             )
         self.normal_a, self.normal_b = map(normal, listings)
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
@@ -45,9 +45,30 @@ class Session:
         self.decay_moved = False  # between the loss of one program and the optimizer of the other
         self.draw = np.random.default_rng(seed)
         self.batch = batch
-        self.pictures = self.draw.random((batch, *self.listing_a.input))
+        self.own_pictures = False  # each program's own preprocessing of the same ones
+        self.pictures, self.pictures_b = self.picture_pair()
         classes = max(2, int(np.prod(self.normal_a.operations[-1].shape)))
         self.labels = self.draw.integers(0, classes, batch)
+
+    def picture_pair(self) -> tuple[np.ndarray, np.ndarray]:
+        """A batch for A and the same one for B."""
+        if not self.own_pictures:
+            made = self.draw.random((self.batch, *self.listing_a.input))
+            return made, made
+        raw = self.draw.integers(0, 256, (self.batch, *self.listing_a.input), np.uint8)
+        both = [
+            side.ask("preprocess", {"pictures": raw})[1]["pictures"] for side in (self.a, self.b)
+        ]
+        return both[0], both[1]
+
+    def take_own_pictures(self) -> None:
+        """Both programs scale alike, each where it does: in its model or ahead of it."""
+        self.own_pictures = True
+        self.pictures, self.pictures_b = self.picture_pair()
+        self.normal_a = normal(self.listing_a, scaled_ahead=True)
+        self.normal_b = normal(self.listing_b, scaled_ahead=True)
+        self.pairs = aligned(self.normal_a, self.normal_b)
+        self.weights = weights(self.pairs)
 
     # ---- weights
 
@@ -112,7 +133,7 @@ class Session:
         self, side: Side, training: bool, masks: Arrays, inputs: dict[str, list[np.ndarray]]
     ) -> tuple[Arrays, Arrays]:
         """Outputs of all operations, and of those that were given other inputs."""
-        arrays = {"pictures": self.pictures, **_named("uniform", masks)}
+        arrays = {"pictures": self._for(side), **_named("uniform", masks)}
         for number, values in inputs.items():
             arrays |= {f"input:{number}:{place}": v for place, v in enumerate(values)}
         _, found = side.ask("forward", arrays, training=training)
@@ -129,7 +150,9 @@ class Session:
             zeros = self.normal_b.pads.get(pair.b.id)
             given = []
             for mine, theirs in zip(pair.a.sources, read, strict=True):
-                value = self.pictures if mine == PICTURES else values[mine]
+                value = self._read_by(pair.a.id, mine, values)
+                if PICTURES in (mine, theirs):
+                    value = self.pictures_b if theirs == PICTURES else value
                 shape = _listed(self.listing_b, theirs)
                 if zeros:
                     fill = -np.inf if pair.b.kind == "max_pool" else 0.0
@@ -142,9 +165,19 @@ class Session:
                 found[pair.b.id] = given
         return found
 
+    def _for(self, side: Side) -> np.ndarray:
+        return self.pictures if side is self.a else self.pictures_b
+
+    def _read_by(self, number: str, source: str, values: Arrays) -> np.ndarray:
+        """What an operation of A reads, also where a scale ahead of it was left out."""
+        if source != PICTURES:
+            return values[source]
+        (listed,) = next(o.sources for o in self.listing_a.operations if o.id == number)[:1]
+        return values.get(listed, self.pictures)
+
     def gradients(self, side: Side, masks: Arrays) -> tuple[dict[str, float], Arrays, Arrays]:
         """Loss in words, gradients, and the running statistics after one batch."""
-        arrays = {"pictures": self.pictures, "labels": self.labels, **_named("uniform", masks)}
+        arrays = {"pictures": self._for(side), "labels": self.labels, **_named("uniform", masks)}
         said, found = side.ask("gradients", arrays, training=True)
         gradients = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("gradient:")}
         after = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("after:")}

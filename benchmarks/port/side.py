@@ -5,6 +5,7 @@ Reads requests from the pipe, one line of JSON each, and answers on the channel 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -68,7 +69,7 @@ class _Server:
             return {"words": words}
         path = self.scratch / f"answer{request['number']}.npz"
         safe = {key.replace("/", "|"): value for key, value in arrays.items()}
-        np.savez(path, **safe)  # type: ignore[arg-type]
+        np.savez(path, **safe)
         return {"words": words, "arrays": str(path)}
 
     @property
@@ -152,7 +153,8 @@ class _Server:
 
 
 def _pass(request: dict[str, Any], given: Arrays) -> Pass:
-    uniforms, inputs = {}, {}
+    uniforms: Arrays = {}
+    inputs: dict[str, dict[int, np.ndarray]] = {}
     for key, value in given.items():
         kind, _, name = key.partition(":")
         if kind == "uniform":
@@ -165,23 +167,18 @@ def _pass(request: dict[str, Any], given: Arrays) -> Pass:
 
 
 def _prepare(framework: str) -> None:
-    if framework == "torch":
-        from benchmarks.port.readers import torch as reader
-    elif framework.startswith("keras"):
-        from benchmarks.port.readers import keras as reader  # type: ignore[no-redef]
-    else:
-        from benchmarks.port.readers import flax as reader  # type: ignore[no-redef]
-    reader.prepare()
+    importlib.import_module(f"benchmarks.port.readers.{_reader(framework)}").prepare()
 
 
 def _read(framework: str, source: Source, parts: dict[str, Any], size: list[int]) -> Program:
-    if framework == "torch":
-        from benchmarks.port.readers.open_torch import read
-    elif framework.startswith("keras"):
-        from benchmarks.port.readers.open_keras import read  # type: ignore[assignment]
-    else:
-        from benchmarks.port.readers.open_flax import read  # type: ignore[assignment]
-    return read(source, parts, size)
+    opening = importlib.import_module(f"benchmarks.port.readers.open_{_reader(framework)}")
+    made: Program = opening.read(source, parts, size)
+    return made
+
+
+def _reader(framework: str) -> str:
+    kind = framework.partition("@")[0]
+    return "flax" if kind == "jax" else kind
 
 
 if __name__ == "__main__":

@@ -29,8 +29,7 @@ def pictures(session: Session) -> None:
     effect = apart(*seen)
     session.measured["pictures"] = effect
     if effect <= SAME:
-        if session.normal_a.operations[0].kind != session.normal_b.operations[0].kind:
-            session.differences = [d for d in session.differences if not _of_scale(d)]
+        session.take_own_pictures()
         return
     shown = [f"{x.min():.4g} to {x.max():.4g}" for x in seen]
     ratio = float(np.abs(seen[0]).max() / np.abs(seen[1]).max())
@@ -47,10 +46,6 @@ def pictures(session: Session) -> None:
             align=["divide the pictures by 255 in both programs, or in neither"] if factor else [],
         )
     )
-
-
-def _of_scale(one: Difference) -> bool:
-    return one.constant in ("missing layer", "extra layer") and "rescale" in (one.a + one.b)
 
 
 def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
@@ -151,8 +146,8 @@ def bare_call(session: Session, counted: bool) -> None:
     modes = session.listing_a.bare, session.listing_b.bare
     if modes[0] == modes[1]:
         return
-    arrays = {"pictures": session.pictures}
-    out_a, out_b = (side.ask("bare", arrays)[1]["out"] for side in (session.a, session.b))
+    out_a = session.a.ask("bare", {"pictures": session.pictures})[1]["out"]
+    out_b = session.b.ask("bare", {"pictures": session.pictures_b})[1]["out"]
     effect = apart(out_a, out_b)
     if effect <= SAME:
         return
@@ -184,13 +179,16 @@ def schedules(session: Session) -> None:
     of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
     if not (of_a or of_b):
         return
+    session.notes.append(
+        "steps were taken at the first rate of a schedule; the rates by step apart"
+    )
     start = [
         float(one.recipe.optimizer.get("learning_rate", 0.0))
         for one in (session.listing_a, session.listing_b)
     ]
     for step in sorted({*of_a, *of_b}):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
-        if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
+        if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
             continue
         session.differences.append(
             Difference(

@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmarks.port import lines
 from benchmarks.port.difference import SAME, Difference, apart, unlike, who_states, words
-from benchmarks.port.outputs import LATER
 from benchmarks.port.session import Arrays, Session
 
 _TINY = 1e-10  # of the largest gradient: a bias ahead of a batch norm has one of rounding alone
@@ -38,9 +37,7 @@ def losses(session: Session) -> None:
         session.measured[f"loss {name}".strip()] = effect
         if effect <= SAME:
             continue
-        constants = [
-            u for u in unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b))
-        ]
+        constants = list(unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b)))
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
         measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
         if not constants:
@@ -89,7 +86,10 @@ def gradients(session: Session) -> Arrays:
     worst = max(far.values(), default=0.0)
     session.measured["gradients"] = worst
     alike = session.measured["outputs in training mode"] <= SAME
-    explained = any(d.stage in ("loss",) and d.effect > SAME for d in session.differences)
+    explained = any(
+        d.stage == "loss" and d.effect > SAME and "regularizer" not in d.constant
+        for d in session.differences
+    )
     if worst > SAME and alike and not explained:
         decay_a, decay_b = (
             s.recipe.optimizer.get("weight_decay", 0.0)
@@ -165,8 +165,8 @@ def _regularizers(session: Session, said_a: dict[str, float], said_b: dict[str, 
                     a=words(x),
                     b=words(y),
                     effect=_relative(said_a["loss"], said_b["loss"]),
-                    shown=f"{said_a['regularizer']:.6g} of A's loss and {said_b['regularizer']:.6g} "
-                    "of B's is regularizer",
+                    shown=f"{said_a['regularizer']:.6g} of A's loss is regularizer, "
+                    f"{said_b['regularizer']:.6g} of B's",
                     stated=who_states(constant, pair.a.stated, pair.b.stated),
                     where=[pair.a.where, pair.b.where],
                 )
@@ -256,172 +256,18 @@ def _variances(session: Session, pair: Any, after_a: Arrays, after_b: Arrays) ->
         )
 
 
-def optimizers(session: Session, given: Arrays) -> None:
-    """Steps given the same gradients; which constant is to blame is shown by setting all others
-    alike, and by setting it alike as well."""
-    a, b = session.listing_a.recipe, session.listing_b.recipe
-    if not a.optimizer or not b.optimizer:
-        if a.optimizer or b.optimizer:
-            name = "A" if a.optimizer else "B"
-            session.notes.append(f"only {name} has an optimizer; none was compared")
-        return
-    _measure_decay(session)
-    if session.decay_moved:
-        for side, recipe in ((session.a, a), (session.b, b)):
-            if recipe.optimizer.pop("decay_form", None):
-                recipe.optimizer["weight_decay"] = 0.0
-                side.ask("change_optimizer", constant="weight_decay", value=0.0)
-    sets = _gradient_sets(session, given)
-    of_a = _updates(session, session.a, sets, session.loaded_a)
-    mapped = [session.to_b(one) for one in sets]
-
-    def far() -> float:
-        return _far_steps(session, of_a, _updates(session, session.b, mapped, session.loaded_b))
-
-    def put(constant: str, value: Any) -> bool:
-        return bool(session.b.ask("change_optimizer", constant=constant, value=value)[0])
-
-    of_b = _updates(session, session.b, mapped, session.loaded_b)
-    effect = _far_steps(session, of_a, of_b)
-    session.measured["optimizer's steps given the same gradients"] = effect
-    found = list(unlike(a.optimizer, b.optimizer))
-    if effect <= SAME:
-        _without_effect(session, found)
-        return
-    if any(name == "kind" for name, _, _ in found):
-        found = [one for one in found if one[0] == "kind"]
-    ratio = _norm(of_b[0]) / _norm(of_a[0]) if _norm(of_a[0]) else float("inf")
-    first = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
-    settable = [c for c, x, _ in found if c != "kind" and x is not None and put(c, x)]
-    left = far() if settable else effect
-    for constant, x, y in found:
-        own, told = left, f"{left:.2g} apart with all else set alike"
-        if constant in settable:
-            put(constant, y)
-            own = far()
-            put(constant, x)
-            told = f"by this alone the steps are {own:.2g} apart"
-            told += f"; with A's value {left:.0e}" if left <= SAME else f", else {left:.2g}"
-        shown = "; ".join(filter(None, [first, told]))
-        session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
-    if not found:
-        told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
-        kinds = a.optimizer["kind"], b.optimizer["kind"]
-        session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
-
-
-def _measure_decay(session: Session) -> None:
-    """Whether Adam's decay is coupled, as it acts: without a gradient a decoupled one moves a weight
-    by a share of itself, a coupled one all weights by the learning rate."""
-    for side, listing, loaded in (
-        (session.a, session.listing_a, session.loaded_a),
-        (session.b, session.listing_b, session.loaded_b),
-    ):
-        optimizer = listing.recipe.optimizer
-        if optimizer["kind"] != "adam" or not optimizer.get("weight_decay"):
-            continue
-        kernels = {k: v for k, v in loaded.items() if v.ndim > 1 and k not in listing.fixed}
-        zeros = {k: np.zeros_like(v) for k, v in loaded.items() if k not in listing.fixed}
-        (after,) = session.steps(side, [zeros])
-        moved = np.concatenate([(after[k] - v).ravel() for k, v in kernels.items()])
-        value = np.concatenate([v.ravel() for v in kernels.values()])
-        big = np.abs(value) > 1e-3
-        share = moved[big] / value[big]
-        decoupled = bool(np.ptp(share) <= 1e-6 * abs(share).max())
-        optimizer["decay_form"] = "decoupled" if decoupled else "coupled"
-
-
-def _gradient_sets(session: Session, given: Arrays) -> list[Arrays]:
-    """The gradients of a batch, smaller ones, larger ones, and the first again."""
-    carried = {w.a for w in session.weights if w.a in given}
-    first = {k: v for k, v in given.items() if k in carried}
-    return [
-        first,
-        {k: v * 0.3 for k, v in first.items()},
-        {k: v * -30.0 for k, v in first.items()},
-        first,
-    ]
-
-
-def _updates(session: Session, side: Any, sets: list[Arrays], start: Arrays) -> list[Arrays]:
-    after = session.steps(side, sets)
-    found, before = [], start
-    for now in after:
-        found.append({k: v - before[k] for k, v in now.items()})
-        before = now
-    return found
-
-
-def _far_steps(session: Session, of_a: list[Arrays], of_b: list[Arrays]) -> float:
-    worst = 0.0
-    for one, other in zip(of_a, of_b, strict=True):
-        whole = [
-            (one[w.a].ravel(), other[w.b].ravel())
-            for w in session.weights
-            if w.a in one and w.b in other
-        ]
-        if whole:
-            worst = max(
-                worst,
-                apart(np.concatenate([x for x, _ in whole]), np.concatenate([y for _, y in whole])),
-            )
-    return worst
-
-
-def _norm(arrays: Arrays) -> float:
-    return float(sum(float((v**2).sum()) for v in arrays.values()) ** 0.5)
-
-
-def _of_optimizer(
-    session: Session, constant: str, x: Any, y: Any, effect: float, shown: str
-) -> Difference:
-    a, b = session.listing_a.recipe, session.listing_b.recipe
-    align = []
-    for name, listing, value, where in (
-        ("B", session.listing_b, x, b.optimizer_where),
-        ("A", session.listing_a, y, a.optimizer_where),
-    ):
-        kind = str(listing.recipe.optimizer["kind"])
-        line = (
-            lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
-        )
-        if line:
-            align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))
-    return Difference(
-        stage="optimizer",
-        place="optimizer",
-        constant=constant,
-        a=words(x),
-        b=words(y),
-        effect=effect,
-        shown=shown,
-        stated=who_states(constant, a.optimizer_stated, b.optimizer_stated),
-        where=[a.optimizer_where, b.optimizer_where],
-        align=align,
-    )
-
-
-def _without_effect(session: Session, found: list[tuple[str, Any, Any]]) -> None:
-    for constant, x, y in found:
-        if constant in LATER:
-            continue
-        session.notes.append(
-            f"optimizer: {constant} is {words(x)} in A and {words(y)} in B; it moved none of the "
-            "four steps that were tried"
-        )
-
-
 def steps(session: Session, count: int) -> None:
     """Whole steps on the same batches with the same masks."""
     recipes = session.listing_a.recipe, session.listing_b.recipe
     if not count or not all(r.optimizer and r.loss for r in recipes):
         return
     shape = (min(count, 4), session.batch)
-    pictures = session.draw.random((*shape, *session.listing_a.input))
+    batches = [session.picture_pair() for _ in range(shape[0])]
+    for_a, for_b = (np.stack([pair[place] for pair in batches]) for place in (0, 1))
     labels = session.draw.integers(0, int(session.labels.max()) + 1, shape)
     masks = [session.masks() for _ in range(count)]
-    of_a, last_a = session.train(session.a, pictures, labels, [m[0] for m in masks])
-    of_b, last_b = session.train(session.b, pictures, labels, [m[1] for m in masks])
+    of_a, last_a = session.train(session.a, for_a, labels, [m[0] for m in masks])
+    of_b, last_b = session.train(session.b, for_b, labels, [m[1] for m in masks])
     known = any(
         d.effect > SAME and d.stage not in ("running statistics", "own weights", "a bare call")
         for d in session.differences

@@ -62,7 +62,7 @@ class Side:
     def open(self, source: Source, size: list[int]) -> Listing:
         """Read a program; `size` is that of a picture, [] where the program says it itself."""
         found, _ = self._ask("open", source=as_wire(source), size=size)
-        return msgspec.convert(found, Listing)
+        return msgspec.convert(found, Listing, strict=False)  # JSON's keys are text
 
     def ask(self, what: str, arrays: Arrays | None = None, **words: Any) -> tuple[Any, Arrays]:
         """The answer to a request, in words and in arrays.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +15,8 @@ from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
-from benchmarks.runner.check import Checked, check
+from benchmarks.data.statistics import statistics
+from benchmarks.runner.check import Checked, Elsewhere, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
 from frameworks.spec.reading import SpecificationError
@@ -53,6 +54,7 @@ class Preparing:
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+        elsewhere: the nodes that run them, if not this machine.
     """
 
     store: Store
@@ -61,6 +63,7 @@ class Preparing:
     resume: bool = False
     dry_run: bool = False
     python: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
 
     def prepare(self, asked: Asked) -> Prepared:
         """Prepare one suite.
@@ -68,7 +71,7 @@ class Preparing:
         Raises:
             ValueError, OSError: what is asked for cannot be run; the message says what to do.
         """
-        checked = check(asked.suite, named=self.named, python=self.python)
+        checked = check(asked.suite, named=self.named, python=self.python, elsewhere=self.elsewhere)
         if not self.dry_run:
             self.store.check_writable()
         galaxies = self.views.galaxies(asked.suite)
@@ -114,6 +117,7 @@ def plan(
         missing=checked.missing,
         interpreters=checked.interpreters,
         train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
+        statistics=partial(statistics, galaxies),
     )
     return [replace(run, part_of=part_of) for run in runs]
 

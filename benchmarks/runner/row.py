@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun
-from benchmarks.data.staging import Galaxies
 from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
@@ -20,12 +19,28 @@ from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
 
 
+class Classes(Protocol):
+    """What a row says of the galaxies besides the run's configuration."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By label."""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Galaxies of each class."""
+
+    @property
+    def left_out(self) -> str:
+        """What a conversion left out of the source, or ""."""
+
+
 def run_row(
     run: PlannedRun,
     outcome: Outcome,
     *,
     session: Session,
-    galaxies: Galaxies,
+    galaxies: Classes,
     execution_id: str,
     started_at: datetime,
 ) -> dict[str, Any]:
@@ -39,6 +54,10 @@ def run_row(
         "execution_id": execution_id,
         "session_id": session.session_id,
         "started_at": started_at,
+        "node": session.node or None,
+        "engine": session.engine,
+        "job_id": session.job_id,
+        "block": run.block or None,
         "experiment": run.part_of.name if run.part_of else None,
         "scale": run.part_of.scale if run.part_of else None,
         "framework": config.framework,

@@ -105,7 +105,8 @@ def run(
     channel.send("facts", values={"extra": extra})
 
     # the counters of a run that was broken off are not those of all its epochs
-    meter = nvml.Meter() if config.device == "cuda" and resume.state is None else None
+    resumed = resume.state is not None
+    meter = nvml.Meter() if config.device == "cuda" and not resumed else None
     recipe = config.recipe
     validation = Part(data, data.split.validation, recipe.batch_size, recipe.loss)
     training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
@@ -115,7 +116,7 @@ def run(
     waited = backend.host_wait_seconds
     if waited is None and is_drawn:
         waited = training.drawn_wait_seconds
-    if waited is not None and resume.state is None:  # of all epochs
+    if waited is not None and not resumed:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None
     if len(data.split.test):

@@ -85,6 +85,9 @@ class Bad:
         """Raise ValueError where more are bad than are tolerated; the message has the remedies."""
         if len(self) <= allowed:
             return
-        helps = [_REMEDIES[kind] for kind in self._found if kind in _REMEDIES]
-        helps.append(f"leave them out with --skip-bad {len(self)}")
+        helps = [*self.remedies(), f"leave them out with --skip-bad {len(self)}"]
         raise ValueError(f"{where}: {self.words()}; {', or '.join(helps)}")
+
+    def remedies(self) -> list[str]:
+        """What helps against each kind, beside leaving it out."""
+        return [_REMEDIES[kind] for kind in self._found if kind in _REMEDIES]

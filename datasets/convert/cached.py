@@ -7,8 +7,9 @@ import os
 from dataclasses import astuple
 from pathlib import Path
 
-from datasets.convert.convert import decoder
+from datasets.convert.convert import convert, decoder
 from datasets.convert.form import Asked
+from datasets.convert.recipes import recipe_of
 from datasets.convert.stream import convert_source
 from datasets.download import cache_directory, file_sha256
 from results.door import folders
@@ -19,6 +20,8 @@ _FORMAT = 1  # of what is made of a source: another number has all sources conve
 
 def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """The file of galaxies made of a source; made now, unless it is in the cache.
+
+    The public files of a recipe become what the recipe makes of them.
 
     It is looked for by the bytes of the source's files, their names, and what was asked for: a
     source that changes is converted anew, one that moves is not.
@@ -36,13 +39,17 @@ def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = 
     directory.mkdir(parents=True, exist_ok=True)
     print(f"{path}: converted once, into {made}", flush=True)
     try:
-        converted = convert_source(path, made, asked)
+        recipe = recipe_of(path)
+        if recipe is not None:
+            told = convert(recipe, path, made)
+        else:
+            told = convert_source(path, made, asked).words()
     except FileExistsError:  # another process was quicker
         return made
     except ValueError as error:
-        told = f"{error} (options of: python -m datasets convert {path} OUT.h5)"
-        raise ValueError(told) from error
-    print(converted.words().partition("\n")[0].partition(": ")[2], flush=True)
+        message = f"{error} (options of: python -m datasets convert {path} OUT.h5)"
+        raise ValueError(message) from error
+    print(told.removeprefix(f"{made}: "), flush=True)
     return made
 
 

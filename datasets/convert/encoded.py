@@ -71,7 +71,9 @@ class EncodedPictures:
             sizes[row] = name, fitted
             grey &= header.grey
         if not sizes:
-            raise ValueError(f"not one picture can be taken: {bad.words() or 'there is none'}")
+            helps = "; ".join(["", *bad.remedies()])
+            told = bad.words() or "there is none"
+            raise ValueError(f"not one picture can be taken: {told}{helps}")
         ((height, width), _), *_ = Counter(size for _, size in sizes.values()).most_common(1)
         for row, (name, size) in sizes.items():
             if size != (height, width):

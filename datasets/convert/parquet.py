@@ -43,8 +43,8 @@ def open_parquet(path: Path, asked: Asked) -> Form:
     where = str(path)
     with tables.opened(files[0], _WHAT) as first:
         schema = first.schema_arrow
-        picture, label = _columns(schema, asked, where)
-        names = _class_names(schema, label)
+    picture, label = _columns(schema, asked, where)
+    names = _class_names(schema, label)
     wanted = [name for name in (label, asked.group_key, asked.split_from) if name]
     bad = Bad()
     table, counts = _read(files, wanted, where)
@@ -78,8 +78,10 @@ def _read(files: Sequence[Path], wanted: Sequence[str], where: str) -> tuple[pa.
     found, counts = [], []
     for file in files:
         with tables.opened(file, _WHAT) as opened:
-            for name in wanted:
-                _check_there(name, opened.schema_arrow.names, "label-key", str(file))
+            known = opened.schema_arrow.names
+        for name in wanted:
+            _check_there(name, known, "label-key", str(file))
+        with tables.opened(file, _WHAT) as opened:
             found.append(opened.read(columns=list(wanted), use_threads=False))
             counts.append(opened.metadata.num_rows)
     with reading(where, _WHAT, "its files must have columns of one type"):
@@ -170,7 +172,8 @@ def _binary(kind: pa.DataType) -> bool:
 
 def _may_be_labels(kind: pa.DataType) -> bool:
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return texts or pa.types.is_integer(kind) or pa.types.is_dictionary(kind)
+    counted = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return texts or counted or pa.types.is_dictionary(kind)
 
 
 def _labels(column: pa.ChunkedArray) -> np.ndarray:

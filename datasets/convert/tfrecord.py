@@ -82,9 +82,7 @@ def _tensorflow(path: Path) -> Any:
 def _examples(tensorflow: Any, files: Sequence[Path]) -> Iterator[Any]:
     """Every record as a `tf.train.Example`."""
     for file in files:
-        regular(file, _WHAT)
-        with reading(file, _WHAT), file.open("rb") as start:
-            packed = "GZIP" if start.read(2) == b"\x1f\x8b" else ""
+        packed = "GZIP" if _is_packed(file) else ""
         records = iter(tensorflow.data.TFRecordDataset(str(file), packed))
         while True:
             with reading(file, "records of tf.train.Example", "get it again"):
@@ -93,6 +91,25 @@ def _examples(tensorflow: Any, files: Sequence[Path]) -> Iterator[Any]:
                     break
                 example = tensorflow.train.Example.FromString(record.numpy())
             yield example
+
+
+def _is_packed(file: Path) -> bool:
+    """Whether a file is packed by gzip; one that is not has whole records.
+
+    Raises:
+        FileError: its end is missing.
+    """
+    size = regular(file, _WHAT)
+    with reading(file, _WHAT, "get it again"), file.open("rb") as stream:
+        if stream.read(2) == b"\x1f\x8b":
+            return True
+        place = 0
+        while place < size:  # 8 bytes of length, 4 of its checksum, the record, 4 of its checksum
+            stream.seek(place)
+            place += 16 + int.from_bytes(stream.read(8), "little")
+        if place != size:
+            raise ValueError("its end is missing, or it is damaged")
+    return False
 
 
 def _chosen(

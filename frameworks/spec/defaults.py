@@ -17,6 +17,7 @@ import msgspec
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import changed
 from frameworks.spec.layers import applies
+from frameworks.spec.normalization import STAND_IN, normalized_by
 from frameworks.spec.recipe import Recipe
 
 Defaults = Mapping[str, Any]
@@ -194,7 +195,9 @@ def stated(part: S, defaults: Defaults = PROJECT) -> S:
 
 
 def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
-    """The architecture with every unstated field of every layer filled in from `defaults`."""
+    """The architecture with every unstated field of every layer filled in from `defaults`; one that
+    normalises by galaxies, and has none here, with `normalization.STAND_IN`."""
+    architecture = normalized_by(architecture, STAND_IN)
     layers = changed(architecture.layers, lambda layer: stated(layer, defaults))
     return msgspec.structs.replace(architecture, layers=layers)
 

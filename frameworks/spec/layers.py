@@ -224,11 +224,12 @@ class Activation(_Activated, frozen=True, tag="activation", kw_only=True):
 class Normalize(_Layer, frozen=True, tag="normalize", kw_only=True):
     """(x - mean) / deviation of each channel, of pictures whose values lie between 0 and 1.
 
-    The first layer of a network or none. mean = 0 and deviation = 1/255 undo the scaling.
+    The first layer of a network or none. mean = 0 and deviation = 1/255 undo the scaling. Left out,
+    both are those of the training galaxies, which `frameworks.spec.normalization` fills in.
     """
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
 
 class Add(_Layer, frozen=True, tag="add", kw_only=True):

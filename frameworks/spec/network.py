@@ -193,7 +193,7 @@ class Network:
                     f"{self._where(node)}: filters = {layer.filters} do not divide into "
                     f"groups = {groups}."
                 )
-        if isinstance(layer, Normalize) and len(layer.mean) not in (1, channels):
+        if isinstance(layer, Normalize) and len(layer.mean) not in (0, 1, channels):
             raise SpecificationError(
                 f"{self._where(node)}: mean has {len(layer.mean)} values; the pictures have "
                 f"{channels} channels."

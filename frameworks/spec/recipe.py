@@ -142,13 +142,15 @@ class EarlyStopping(_Callback, frozen=True, kw_only=True):
 class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
     """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
     without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
-    again (keras/src/callbacks/reduce_lr_on_plateau.py)."""
+    again (keras/src/callbacks/reduce_lr_on_plateau.py). With `relative` the `min_delta` is a share
+    of the best score, as PyTorch's threshold is by default."""
 
     factor: float = 0.1
     patience: int = 10
     min_delta: float = 1e-4
     cooldown: int = 0
     min_learning_rate: float = 0.0
+    relative: bool = False
 
 
 class KeepBest(_Callback, frozen=True, kw_only=True):

@@ -105,7 +105,8 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     """The rows that count: one for each run_id, machine_id and experiment, in the table's order.
 
     That is the latest that ended ok, and where none did, the latest: a rerun that fails does not
-    hide what was measured before it, nor one machine's run another's.
+    hide what was measured before it, nor one machine's run another's. One that was lost has no
+    machine: it counts only where the run was never made.
 
     Args:
         table: with the columns `LATEST_BY`.
@@ -118,6 +119,11 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     experiments, _ = codes(table["experiment"])
     keys = runs * (machines.max(initial=0) + 1) + machines
     keys = keys * (experiments.max(initial=0) + 1) + experiments
+    lost = statuses == (names.index("lost") if "lost" in names else -1)
+    if lost.any():
+        anywhere = runs * (experiments.max(initial=0) + 1) + experiments
+        made = np.isin(anywhere, anywhere[~lost])
+        ascending = ascending[~(lost & made)[ascending]]
     _, best = np.unique(keys[ascending][::-1], return_index=True)
     return np.sort(ascending[::-1][best])
 

@@ -115,7 +115,8 @@ class Cell:
     @cached_property
     def host_wait_share(self) -> float:
         """Of the training time, what the host waited for the feed's next chunk: median over the
-        processes; NaN where it was not counted (idiomatic, or resumed)."""
+        processes; NaN where it was not counted (idiomatic without drawn
+        pictures, or resumed)."""
         shares = [
             extra["host_wait_seconds"] / seconds
             for extra, seconds in zip(self._extras, self.runs["train_seconds"], strict=False)

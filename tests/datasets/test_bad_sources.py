@@ -291,6 +291,16 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
         (),
         "holds Python objects",
     ),
+    "a column of no pictures": (
+        sources.parquet,
+        ("--image-key", "label"),
+        r"hub\.parquet: column 'label' is int64; pictures are bytes",
+    ),
+    "a wrong column": (
+        sources.parquet,
+        ("--label-key", "labels"),
+        r"hub\.parquet: no column 'labels' \(--label-key\) \(did you mean 'label'\?\)",
+    ),
     "several pictures": (
         lambda path: saved(path / "s.npz", a=IMAGES, b=IMAGES, y=LABELS),
         (),

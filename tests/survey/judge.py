@@ -25,8 +25,7 @@ from tests.survey.forms import Form, taken
 DATA = Path(__file__).parents[2] / "docs" / "evidence" / "data"
 FACTS = DATA / "survey.toml"
 JUDGED = DATA / "survey.csv"
-# Fields of a suite that say how pictures are read; of the others that a row states all train.
-_READING = ("channels", "image_size")
+_NAMED = ("optimizer", "loss", "schedule", "clipping", "precision")  # told with their values
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,7 +133,7 @@ def _stated(
                 break
         else:
             name = value.get("name") if isinstance(value, dict) else value
-            named = isinstance(name, str) and key in ("optimizer", "loss", "schedule", "precision")
+            named = isinstance(name, str) and key in _NAMED
             refused.append(f"{key} {name}" if named else key)
     return accepted, refused
 

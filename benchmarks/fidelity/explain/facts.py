@@ -10,6 +10,7 @@ from benchmarks.fidelity.explain.question import Question
 from frameworks.spec.recipe import AdamW, ReduceOnPlateau
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
+_NO_SHARE = "  # a difference: Keras has no share of the best"
 # What an optimizer's decay constant is called.
 _RHO = {"rmsprop": {"torch": "alpha", "flax": "decay"}}
 
@@ -44,7 +45,10 @@ def facts(question: Question) -> dict[str, Any]:
         "patience_or_1": max(patience, 1),
         "patience_less_1": max(patience - 1, 0),
         "plateau": plateau,
-        "min_delta_above_0": plateau.min_delta or _ABOVE_0,
+        "threshold_mode": "rel" if plateau.relative else "abs",
+        "rtol": (plateau.min_delta or _ABOVE_0) * plateau.relative,
+        "atol": (plateau.min_delta or _ABOVE_0) * (not plateau.relative),
+        "keras_has_no_share": _NO_SHARE * plateau.relative,
         "plateau_patience_or_1": max(plateau.patience, 1),
         "plateau_patience_less_1": max(plateau.patience - 1, 0),
         "cooldown_less_1": max(plateau.cooldown - 1, 0),

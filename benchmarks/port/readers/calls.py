@@ -65,20 +65,20 @@ class Calls:
             path = Path(frame.f_code.co_filename)
             if any(folder == path.parent for folder in self.folders):
                 return f"{path.name}:{frame.f_lineno}"
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return ""
 
     def watch_new(self, kinds: Iterable[type]) -> None:
         """Note every object of these classes and of those below them."""
         for kind in kinds:
-            kind.__new__ = self._noting(kind.__new__)  # type: ignore[method-assign, assignment]
+            kind.__new__ = self._noting(kind.__new__)  # type: ignore[method-assign]
 
     def _noting(self, original: Callable[..., Any]) -> Any:
         plain = original is object.__new__
 
         def make(cls: type, *args: Any, **kwargs: Any) -> Any:
             made = object.__new__(cls) if plain else original(cls, *args, **kwargs)
-            self.note(made, cls.__init__, (made, *args), kwargs)
+            self.note(made, cls.__init__, (made, *args), kwargs)  # type: ignore[misc]
             return made
 
         return staticmethod(make)

@@ -89,7 +89,7 @@ def batch_norm(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meanin
         "running_variance": "biased",
         "variance": "fast" if layer.use_fast_variance else "two_pass",
     }
-    features = (axes[-1],)
+    features: Axes = (axes[-1],)
     parameters = {
         "gamma": (layer.scale, features),
         "beta": (layer.bias, features),
@@ -109,7 +109,7 @@ def _norm(kind: str) -> Callable[..., Meaning]:
             over = layer.reduction_axes
             over = [over] if isinstance(over, int) else list(over)
             constants["axes"] = sorted(axes[a].label for a in over)
-        features = (axes[-1],)
+        features: Axes = (axes[-1],)
         parameters = {"gamma": (layer.scale, features), "beta": (layer.bias, features)}
         return Meaning(kind, axes, constants, parameters)
 
@@ -229,7 +229,7 @@ def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out:
 
 
 def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    width = b.get("pad_width")
+    width: Any = b.get("pad_width")
     plain = b.get("mode", "constant") == "constant" and isinstance(width, list | tuple)
     if not plain or len(given) != 4 or any(map(any, (width[0], width[3]))):
         return Meaning("unread:pad", labelled("NHWC", out.shape))
@@ -243,7 +243,7 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "swish": _activation("silu"),
     "max_pool": _pool("max_pool"),
     "avg_pool": _pool("average_pool"),
-    **{name: _reshape for name in ("reshape", "ravel", "squeeze", "expand_dims", "flatten")},
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
     "transpose": _transpose,
     "mean": _over("average_pool"),
     "max": _over("max_pool"),

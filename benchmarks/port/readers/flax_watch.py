@@ -1,5 +1,8 @@
-"""Every call of Flax, jax.nn and jax.numpy, seen as it happens: the libraries' functions, layers and
-array operators are wrapped once, before the user's file is imported."""
+"""Every call of Flax, jax.nn and jax.numpy, seen as it happens.
+
+The libraries' functions, layers and array operators are wrapped once, before the user's file is
+imported.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+import importlib
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
+from benchmarks.port.readers.keras_model import functional, settings
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
 
@@ -26,12 +27,17 @@ def prepare() -> None:
     keras.config.set_dtype_policy("float64")
     keras.utils.set_random_seed(0)
     from keras.src import backend
+    from keras.src.backend.common import dtypes
     from keras.src.ops.operation import Operation as Made
 
-    for module in (ops, keras.src.ops, keras.src.ops.core, backend, backend.core):
+    engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
+    homes: list[Any] = [ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core]
+    for module in homes:
         original = getattr(module, "cast", None)
         if original is not None:
             module.cast = _exact(original)
+    # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
 
 
@@ -69,7 +75,7 @@ class KerasProgram(Program):
     """A functional or sequential model, or one that becomes functional when called once."""
 
     def __init__(self, model: keras.Model, size: list[int], training: Training) -> None:
-        self.model = _functional(model, size)
+        self.model = functional(model, size)
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.variables: dict[str, tuple[Any, bool]] = {}  # and whether a kernel is depthwise
@@ -88,7 +94,7 @@ class KerasProgram(Program):
             fixed=sorted(set(self.variables) - trained),
             recipe=training.recipe(),
             bare="inference",
-            settings=_settings(engine),
+            settings=settings(engine),
             notes=[
                 f"{path}: no operation that is read uses it; it cannot be carried across"
                 for path in sorted(paths)
@@ -372,38 +378,6 @@ def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
         return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
     finally:
         layer.padding = before
-
-
-def _functional(model: Any, size: list[int]) -> Any:
-    if isinstance(model, keras.Sequential):
-        if not model.built:
-            model.build((None, *size))
-        return model
-    if hasattr(model, "_nodes_by_depth"):
-        return model
-    x = keras.Input(tuple(size))
-    try:
-        return keras.Model(x, model.call(x))
-    except Exception as error:
-        where = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
-        raise PortError(
-            f"the model is a class of its own, and calling it once gives no graph of layers "
-            f"({where}); write it with keras.Input and keras.Model, or without branches on data",
-            status=4,
-        ) from error
-
-
-def _settings(engine: str) -> dict[str, str]:
-    if engine == "tensorflow":
-        import tensorflow as tf
-
-        on = tf.config.experimental.tensor_float_32_execution_enabled()
-        word = "TF32" if on else "float32"
-    elif engine == "jax":
-        word = "TF32"
-    else:
-        return {"products on a GPU": "float32", "convolutions on a GPU": "TF32"}
-    return {"products on a GPU": word, "convolutions on a GPU": word}
 
 
 class _Kept:

@@ -31,6 +31,14 @@ _CLIPPING = {
 }
 
 
+def _first(schedule: Any) -> float:
+    """The rate of the first step, as stated where it is: a schedule gives it in float32."""
+    computed = float(schedule(0))
+    stated = getattr(schedule, "initial_learning_rate", computed)
+    near = abs(float(stated) - computed) <= 1e-6 * abs(computed)
+    return float(stated) if near else computed
+
+
 class Training:
     """What a program trains with; each part may be None.
 
@@ -91,7 +99,11 @@ class Training:
         """The optimizer without any state."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
-        made = type(self.optimizer).from_config({**self.optimizer.get_config(), **self.changes})
+        config = self.optimizer.get_config()
+        schedule = self.optimizer._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            config["learning_rate"] = _first(schedule)  # rates by step are compared apart
+        made = type(self.optimizer).from_config({**config, **self.changes})
         for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
             if hasattr(self.optimizer, name):
                 setattr(made, name, getattr(self.optimizer, name))
@@ -124,7 +136,7 @@ class Training:
         if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             schedule = optimizer._learning_rate
             found.rates = {n: float(schedule(n)) for n in PROBED}
-            constants["learning_rate"] = found.rates[0]
+            constants["learning_rate"] = found.rates[0] = _first(schedule)
         else:
             constants["learning_rate"] = float(config["learning_rate"])
         if kind == "adam":

@@ -39,7 +39,7 @@ _LOSSES = {
 
 @dataclass
 class _Made:
-    """A call of optax that made a transformation: by it the same can be made with other constants."""
+    """A call of optax that made a transformation; the same is made with other constants by it."""
 
     name: str
     function: Any
@@ -80,8 +80,8 @@ def _noting(original: Any, name: str) -> Any:
 class Training:
     """What a program trains with; each part may be None.
 
-    loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer, or
-    a function without arguments that makes one.
+    loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
+    or a function without arguments that makes one.
     """
 
     def __init__(self, loss: Any, optimizer: Any, schedule: Any = None) -> None:
@@ -172,6 +172,7 @@ class Training:
         if schedule is not None:
             found.rates = {n: float(schedule(n)) for n in PROBED}
             constants["learning_rate"] = found.rates[0]
+            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
         kinds = {"momentum": 0.0, "nesterov": False}
         if constants["kind"] == "rmsprop":
             constants.pop("nesterov", None)

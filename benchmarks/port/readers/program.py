@@ -1,4 +1,4 @@
-"""What every reader offers of a program: to list it, run it, change one constant and run it again."""
+"""What every reader offers of a program: to list it, run it, change a constant and run it again."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Outputs:
 
 @dataclass
 class Gradients:
-    """Of one batch in training mode: the loss as it is minimised, the part of it that the model adds
-    itself (regularizers), the gradient of each weight, and the running statistics afterwards."""
+    """Of one batch in training mode: the loss as it is minimised, the part of it that the model
+    adds itself (regularizers), each weight's gradient, and the running statistics afterwards."""
 
     loss: float
     regularizer: float

@@ -1,5 +1,5 @@
-"""Seventeen public reports of ports that train otherwise, as pairs of programs: the cause is what is
-named first, and the corrected pair is called equal."""
+"""Public reports of ports that train otherwise, as pairs of programs: the cause is named first, and
+the corrected pair is called equal."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -213,6 +213,17 @@ def broken(monkeypatch, at: int = 3) -> Path:
     return directory
 
 
+@pytest.mark.parametrize("framework", ["fake", pytest.param("torch", marks=pytest.mark.slow)])
+def test_what_is_drawn_goes_on(work, monkeypatch, framework: str) -> None:
+    drawn = ["--augment", "flip,rotation=180,zoom=0.9:1.1,noise=0.05"]
+    drawn += ["--architectures", "linear.toml"] if framework == "fake" else []
+    check(monkeypatch, framework, ("matched",), *drawn)
+    whole, resumed = rows("whole"), rows("broken")
+    assert whole[0]["augmentation_hash"] == resumed[0]["augmentation_hash"]
+    assert "host_wait_seconds" in extra(whole[0])
+    assert "host_wait_seconds" not in extra(resumed[0])  # of a part of the epochs alone
+
+
 def test_times_and_rows_are_those_of_all_epochs(work, monkeypatch) -> None:
     directory = broken(monkeypatch)
     before = from_bytes((directory / NEWEST).read_bytes(), "").facts

@@ -1,4 +1,4 @@
-"""Starts PyTorch's weights as Keras does, so that pairs differ in nothing but what they are about."""
+"""Starts PyTorch's weights as Keras does, so that pairs differ in what they are about alone."""
 
 from torch import nn
 

@@ -1,0 +1,228 @@
+"""One run of a Flax program: what each call that is watched means, and its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unknown
+from benchmarks.port.operation import PICTURES, Operation
+from benchmarks.port.readers import flax_calls as calls
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.flax_watch import inside
+from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.program import Arrays, Pass
+
+FLAGS = {  # the constant of a layer to its attribute
+    **{("batch_norm", c): c for c in ("epsilon", "momentum")},
+    ("layer_norm", "epsilon"): "epsilon",
+    ("group_norm", "epsilon"): "epsilon",
+    ("conv", "stride"): "strides",
+    ("conv", "padding"): "padding",
+    ("dropout", "rate"): "rate",
+}
+ARGUMENTS = {
+    ("max_pool", "size"): "window_shape",
+    ("max_pool", "stride"): "strides",
+    ("max_pool", "padding"): "padding",
+    ("average_pool", "size"): "window_shape",
+    ("average_pool", "stride"): "strides",
+    ("average_pool", "count_padding"): "count_include_pad",
+    ("activation", "slope"): "negative_slope",
+    ("activation", "alpha"): "alpha",
+}
+_STATED = {
+    **{"kernel": "kernel_size", "stride": "strides", "filters": "out_features"},
+    **{"units": "out_features", "bias": "use_bias", "size": "window_shape"},
+    **{"slope": "negative_slope", "groups": "feature_group_count", "dilation": "kernel_dilation"},
+}
+
+
+class Run:
+    """One batch on its way; `function` and `layer` are called for every call that is watched."""
+
+    def __init__(self, program: Any, x: Any, axes: Axes, how: Pass) -> None:
+        self.program, self.how = program, how
+        self.known: dict[int, tuple[str, Axes]] = {id(x): (PICTURES, axes)}
+        self.alive: list[Any] = [x]
+        self.operations: list[Operation] = []
+        self.values: Arrays = {}
+        self.alone: Arrays = {}
+        self.layouts: dict[str, Axes] = {}
+
+    def function(self, name: str, original: Any, args: Any, kwargs: Any) -> Any:
+        inputs = self._inputs([*args, *kwargs.values()], name)
+        if not inputs:
+            with inside():
+                return original(*args, **kwargs)
+        number = str(len(self.operations))
+        changes = self.program.changes.get(number, {})
+        b = calls.bound(name, args, kwargs)
+
+        def call(swapped: dict[int, Any]) -> Any:
+            def own(v: Any) -> Any:
+                if isinstance(v, list | tuple) and any(id(x) in swapped for x in v):
+                    return type(v)(own(x) for x in v)
+                return swapped.get(id(v), v)
+
+            if "function" in changes:
+                return getattr(jax.nn, changes["function"])(own(args[0]))
+            named = {k: own(v) for k, v in kwargs.items()}
+            rest = [own(v) for v in args]
+            for constant, value in changes.items():
+                argument = ARGUMENTS[self._kind(number), constant]
+                names = calls.ARGUMENTS.get(name, ())
+                if argument in names and names.index(argument) < len(rest):
+                    rest = rest[: names.index(argument)]
+                    named |= {n: b[n] for n in names[len(rest) :] if n in b and n not in named}
+                named[argument] = tuple(map(tuple, value)) if constant == "padding" else value
+            return original(*rest, **named)
+
+        given, before = tuple(inputs[0].shape), [self.known[id(x)] for x in inputs]
+        with inside():
+            self._by_itself(number, call, inputs, before)
+            out = call({})
+        if name in calls.FUNCTIONS and not isinstance(out, list | tuple):
+            meaning = calls.FUNCTIONS[name](b, [axes for _, axes in before], given, out)
+        else:
+            meaning = Meaning(f"unread:{name}", None)
+        stated = [c for c in meaning.constants if _STATED.get(c, c) in b]
+        return self._record(name, None, meaning, out, inputs, stated)
+
+    def layer(self, name: str, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
+        inputs = self._inputs(args[:1], name)
+        number = str(len(self.operations))
+        for constant, value in self.program.changes.get(number, {}).items():
+            padded = constant == "padding" and not isinstance(value, str)
+            made = tuple(map(tuple, value)) if padded else value
+            setattr(layer, FLAGS[self._kind(number), constant], made)
+
+        def call(swapped: dict[int, Any]) -> Any:
+            x = swapped.get(id(args[0]), args[0])
+            if name == "Dropout":
+                return self._dropped(number, layer, x, kwargs)
+            return original(layer, x, *args[1:], **kwargs)
+
+        before = [self.known[id(x)] for x in inputs]
+        with inside():
+            if number in self.how.inputs and name == "BatchNorm":
+                kept = layer.mean.value, layer.var.value
+                self._by_itself(number, call, inputs, before)
+                layer.mean.value, layer.var.value = kept
+            else:
+                self._by_itself(number, call, inputs, before)
+            out = call({})
+        meaning = calls.LAYERS[name](layer, before[0][1], args[0].shape, out)
+        made = CALLS.of(layer)
+        stated = [c for c in meaning.constants if _STATED.get(c, c) in made.stated]
+        return self._record(name, layer, meaning, out, inputs, stated)
+
+    def _kind(self, number: str) -> str:
+        return self.program.listing.operations[int(number)].kind
+
+    def _inputs(self, values: Any, name: str) -> list[Any]:
+        flat: list[Any] = []
+        for value in values:
+            flat += value if isinstance(value, list | tuple) else [value]
+        arrays = [x for x in flat if isinstance(x, jax.Array)]
+        if arrays and not any(id(x) in self.known for x in arrays):
+            if not any(x.ndim > 0 and x.shape[0] == self.alive[0].shape[0] for x in arrays):
+                return []  # constants of the program
+            for x in arrays:  # made by a call that is not watched
+                last = str(len(self.operations) - 1) if self.operations else PICTURES
+                self.unseen(x, last, name)
+        return [x for x in arrays if id(x) in self.known]
+
+    def unseen(self, x: Any, source: str, ahead_of: str) -> None:
+        number = str(len(self.operations))
+        self.operations.append(
+            Operation(
+                id=number,
+                kind="unread:a call that is not watched",
+                name=f"ahead of {ahead_of}",
+                sources=[source],
+                where=CALLS.where(),
+                shape=list(x.shape[1:]),
+            )
+        )
+        labels = {4: "NHWC", 2: "NC"}.get(x.ndim)
+        axes = labelled(labels, x.shape) if labels else unknown(x.shape)
+        if self.program.recording:
+            self.values[number] = np.array(x)
+        self.known[id(x)] = (number, axes)
+        self.alive.append(x)
+
+    def _by_itself(self, number: str, call: Any, inputs: list[Any], before: Any) -> None:
+        given = self.how.inputs.get(number)
+        if given is None or not self.program.recording or len(given) != len(inputs):
+            return
+        swapped = {}
+        for x, (_, axes), value in zip(inputs, before, given, strict=True):
+            made = native(value, axes)
+            if made.shape != x.shape:
+                return
+            swapped[id(x)] = jnp.asarray(made)
+        self.alone[number] = np.array(call(swapped))
+
+    def _dropped(self, number: str, layer: Any, x: Any, kwargs: dict[str, Any]) -> Any:
+        still = kwargs.get("deterministic")
+        still = layer.deterministic if still is None else still
+        if still or not layer.rate:
+            return x * 1.0
+        axes = self.known[id(x)][1] if id(x) in self.known else None
+        shape = list(x.shape)
+        for place in layer.broadcast_dims:
+            shape[place] = 1
+        uniforms = self.how.uniforms.get(number)
+        if uniforms is None:
+            uniforms = np.random.default_rng(int(number)).random(shape)
+        elif axes is not None:
+            uniforms = native(uniforms, axes)
+        return x * (jnp.asarray(uniforms) >= layer.rate) / (1 - layer.rate)
+
+    def _record(
+        self,
+        name: str,
+        layer: Any,
+        meaning: Meaning,
+        out: Any,
+        inputs: list[Any],
+        stated: list[str],
+    ) -> Any:
+        number = str(len(self.operations))
+        outs = list(out) if isinstance(out, list | tuple) else [out]
+        if meaning.axes is None:
+            same = outs[0].shape == inputs[0].shape
+            meaning.axes = self.known[id(inputs[0])][1] if same else unknown(outs[0].shape)
+        where = CALLS.of(layer).where if layer is not None else ""
+        self.operations.append(
+            Operation(
+                id=number,
+                kind=meaning.kind,
+                name=self.program.names.get(id(layer), "") or name,
+                sources=[self.known[id(x)][0] for x in inputs],
+                constants=meaning.constants,
+                stated=stated,
+                where=where or CALLS.where(),
+                shape=spread(outs[0].shape, meaning.axes)[1:],
+                parameters=self._weights(meaning),
+            )
+        )
+        if self.program.recording:
+            self.values[number] = canonical(np.array(outs[0]), meaning.axes)
+        for place, x in enumerate(outs):
+            self.known[id(x)] = (number, meaning.axes if place == 0 else unknown(x.shape))
+            self.alive.append(x)
+        return out
+
+    def _weights(self, meaning: Meaning) -> dict[str, str]:
+        found = {}
+        for role, (variable, axes) in meaning.parameters.items():
+            key = self.program.keys.get(id(variable)) if variable is not None else None
+            if key is not None:
+                found[role] = key
+                self.layouts[key] = axes
+        return found

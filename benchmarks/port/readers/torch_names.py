@@ -1,0 +1,99 @@
+"""The functions of PyTorch by name: their arguments, their spellings, and what is no operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+# Names of the arguments by place, of those functions whose arguments matter.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "conv_transpose2d": (
+        *("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    ),
+    "linear": ("input", "weight", "bias"),
+    "batch_norm": (
+        *("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    ),
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+    "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
+    "max_pool2d": _POOL,
+    "max_pool2d_with_indices": _POOL,
+    "avg_pool2d": (
+        *("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+        "divisor_override",
+    ),
+    "adaptive_avg_pool2d": ("input", "output_size"),
+    "adaptive_max_pool2d": ("input", "output_size", "return_indices"),
+    "dropout": ("input", "p", "training", "inplace"),
+    "dropout2d": ("input", "p", "training", "inplace"),
+    "leaky_relu": ("input", "negative_slope", "inplace"),
+    "elu": ("input", "alpha", "inplace"),
+    "gelu": ("input",),
+    "softmax": ("input", "dim"),
+    "log_softmax": ("input", "dim"),
+    "prelu": ("input", "weight"),
+    "pad": ("input", "pad", "mode", "value"),
+    "cat": ("tensors", "dim"),
+    "flatten": ("input", "start_dim", "end_dim"),
+    "permute": ("input", "dims"),
+    "transpose": ("input", "dim0", "dim1"),
+    "mean": ("input", "dim", "keepdim"),
+    "amax": ("input", "dim", "keepdim"),
+    "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
+    "hardtanh": ("input", "min_val", "max_val", "inplace"),
+    "softplus": ("input", "beta", "threshold"),
+}
+_NAMES = {
+    **{"relu_": "relu", "conv_transpose2d": "conv_transpose2d", "concat": "cat"},
+    **{"concatenate": "cat", "__add__": "add", "__iadd__": "add", "add_": "add", "__radd__": "add"},
+    **{"__mul__": "mul", "__imul__": "mul", "mul_": "mul", "__rmul__": "mul", "multiply": "mul"},
+    **{"__sub__": "sub", "sub_": "sub", "subtract": "sub", "div_": "div", "true_divide": "div"},
+    **{"__truediv__": "div", "swapaxes": "transpose", "tanh_": "tanh", "sigmoid_": "sigmoid"},
+    **{"silu_": "silu", "feature_dropout": "dropout2d", "dropout_": "dropout", "divide": "div"},
+}
+SAME = {"contiguous", "clone", "detach", "alias", "type_as", "cuda", "cpu", "identity", "positive"}
+CASTS = {"to", "double", "float", "half", "bfloat16", "type"}
+DATA = {"__bool__", "item", "tolist", "__int__", "__float__", "__index__", "numpy", "nonzero"}
+QUESTIONS = {
+    *(
+        "size",
+        "dim",
+        "stride",
+        "numel",
+        "is_contiguous",
+        "__len__",
+        "is_floating_point",
+        "ndimension",
+    ),
+    *(
+        "requires_grad_",
+        "__repr__",
+        "__hash__",
+        "retain_grad",
+        "__format__",
+        "get_device",
+        "register_hook",
+    ),
+    *("is_complex", "element_size", "untyped_storage", "data_ptr", "is_same_size", "has_names"),
+}
+
+
+def name_of(resolved: str) -> str:
+    """The function's own name, one for all its spellings: "torch.Tensor.add_" is add."""
+    short = resolved.removesuffix(".__get__").rpartition(".")[2]
+    return _NAMES.get(short, short)
+
+
+def bound(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name; those without a name by their place, "0", "1"."""
+    names = ARGUMENTS.get(name, ())
+    if name == "permute" and len(args) > 2:
+        args = (args[0], tuple(args[1:]))
+    found: dict[str, Any] = {}
+    for place, value in enumerate(args):
+        found[names[place] if place < len(names) else str(place)] = value
+    for key, value in kwargs.items():
+        found["input" if key in ("self", "x") else key] = value
+    return found

@@ -1,0 +1,172 @@
+"""The calls of one run of a PyTorch program, seen as they happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from benchmarks.port.axes import Axes, canonical, native, spread, unknown
+from benchmarks.port.operation import PICTURES, Operation, PortError
+from benchmarks.port.readers import torch_calls as calls
+from benchmarks.port.readers import torch_names as names
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.program import Arrays, Pass
+from benchmarks.port.readers.torch_change import changed
+
+
+class Watch(TorchFunctionMode):
+    """Sees the calls of one run."""
+
+    def __init__(self, program: Any, x: Tensor, axes: Axes, how: Pass) -> None:
+        super().__init__()
+        self.program, self.how = program, how
+        self.known: dict[int, tuple[str, Axes]] = {id(x): (PICTURES, axes)}
+        self.alive: list[Any] = [x]
+        self.operations: list[Operation] = []
+        self.values: Arrays = {}
+        self.alone: Arrays = {}
+        self.layouts: dict[str, Axes] = {}
+        self.clashes: set[str] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        resolved = resolve_name(func) or getattr(func, "__name__", str(func))
+        name = names.name_of(resolved)
+        inputs = self._inputs([*args, *kwargs.values()])
+        question = resolved.endswith(".__get__") and name not in ("mT", "T")
+        if not inputs or question:
+            return func(*args, **kwargs)
+        if name in names.QUESTIONS:
+            return func(*args, **kwargs)
+        if name in names.DATA:
+            raise PortError(
+                f"{CALLS.where() or 'the model'}: the program looks at the values of a tensor "
+                f"({name}), so that its way may depend on the data, and one run would not show the "
+                "others; take the branch out of forward, or give the part before and the part "
+                "after it one by one",
+                status=4,
+            )
+        if name in names.CASTS and torch.is_floating_point(inputs[0]):
+            return inputs[0]  # all is float64 here
+        before = [self.known[id(x)] for x in inputs]
+        if name in names.SAME and len(inputs) == 1:
+            out = func(*args, **kwargs)
+            self.known[id(out)] = before[0]
+            self.alive.append(out)
+            return out
+        return self._operation(func, name, args, kwargs, inputs, before)
+
+    def _inputs(self, values: list[Any]) -> list[Tensor]:
+        flat: list[Any] = []
+        for value in values:
+            flat += value if isinstance(value, list | tuple) else [value]
+        return [x for x in flat if isinstance(x, Tensor) and id(x) in self.known]
+
+    def _operation(
+        self,
+        func: Any,
+        name: str,
+        args: Any,
+        kwargs: Any,
+        inputs: list[Tensor],
+        before: list[tuple[str, Axes]],
+    ) -> Any:
+        number = str(len(self.operations))
+        arguments = names.bound(name, args, kwargs)
+        call = changed(name, func, args, kwargs, arguments, self.program.changes.get(number, {}))
+        if name in ("dropout", "dropout2d"):
+            call = self._dropout(number, arguments, before[0][1], name == "dropout2d")
+        if number in self.how.inputs:
+            self._by_itself(number, call, inputs, before)
+        sizes = [tuple(x.shape) for x in inputs]
+        out = call({})
+        module, made = self.program.module_now()
+        outs = [out] if isinstance(out, Tensor) else [t for t in out if isinstance(t, Tensor)]
+        meaning = None
+        if name in calls.MEANINGS and len(outs) == 1:
+            shapes = arguments | {"input": torch.empty(sizes[0], device="meta")}
+            meaning = calls.MEANINGS[name](shapes, [axes for _, axes in before], outs[0])
+        if meaning is None or meaning.axes is None:
+            one = before[0][1] if sizes[0] == tuple(outs[0].shape) else unknown(outs[0].shape)
+            meaning = Meaning(f"unread:{name}", one)
+        axes = meaning.axes or unknown(outs[0].shape)
+        meaning.constants |= getattr(module, "constants_of_port", {}).get(meaning.kind, {})
+        layer = made.where and type(module).__module__.startswith("torch.nn")
+        sure = self._stated(name, made.stated) if layer else list(arguments)
+        self.operations.append(
+            Operation(
+                id=number,
+                kind=meaning.kind,
+                name=(self.program.names.get(id(module), "") if module is not None else "") or name,
+                sources=[source for source, _ in before],
+                constants=meaning.constants,
+                stated=[c for c in meaning.constants if calls.STATED.get(c, c) in sure],
+                where=made.where if layer else CALLS.where(),
+                shape=spread(outs[0].shape, axes)[1:],
+                parameters=self._weights(meaning),
+            )
+        )
+        self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
+        for place, x in enumerate(outs):
+            self.known[id(x)] = (number, axes if place == 0 else unknown(x.shape))
+            self.alive.append(x)
+        return out
+
+    @staticmethod
+    def _stated(name: str, stated: list[str]) -> list[str]:
+        """A layer's stated arguments, as the function names them."""
+        own = {"out_channels": "filters", "out_features": "units", "kernel_size": "kernel"}
+        return [*stated, *(own[s] for s in stated if s in own)]
+
+    def _weights(self, meaning: Meaning) -> dict[str, str]:
+        found = {}
+        for role, (tensor, axes) in meaning.parameters.items():
+            if tensor is None:
+                continue
+            key = self.program.keys.get(id(tensor))
+            if key is None:
+                meaning.kind = f"unread:{meaning.kind} with a computed {role}"
+                continue
+            found[role] = key
+            if key in self.layouts and self.layouts[key] != axes:
+                self.clashes.add(key)
+            self.layouts[key] = axes
+        return found
+
+    def _by_itself(self, number: str, call: Any, inputs: list[Tensor], before: Any) -> None:
+        given = self.how.inputs[number]
+        if len(given) != len(inputs):
+            return
+        swapped = {}
+        for x, (_, axes), value in zip(inputs, before, given, strict=True):
+            made = torch.from_numpy(native(value, axes))
+            if made.shape != x.shape:
+                return
+            swapped[id(x)] = made
+        with torch.no_grad():
+            out = call(swapped)
+        if isinstance(out, Tensor):
+            self.alone[number] = out.detach().numpy().copy()
+
+    def _dropout(self, number: str, arguments: dict[str, Any], axes: Axes, whole: bool) -> Any:
+        rate, on = float(arguments.get("p", 0.5)), bool(arguments.get("training", True))
+        rate = self.program.changes.get(number, {}).get("rate", rate)
+        x = arguments["input"]
+
+        def call(swapped: dict[int, Tensor]) -> Tensor:
+            value = swapped.get(id(x), x)
+            if not on:
+                return value * 1.0
+            shape = (*x.shape[:2], 1, 1) if whole and x.dim() == 4 else x.shape
+            uniforms = self.how.uniforms.get(number)
+            if uniforms is None:
+                uniforms = np.random.default_rng(int(number)).random(spread(shape, axes))
+            keep = torch.from_numpy(native(uniforms, axes)) >= rate
+            return value * keep / (1 - rate)
+
+        return call
