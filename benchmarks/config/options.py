@@ -97,6 +97,8 @@ _OPTIONS = {
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
+        "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
