@@ -2,9 +2,9 @@
 
 Pictures of 69x69x3 bytes, or of another size, in the ten classes of Galaxy10, from Sersic
 profiles, edge-on discs with bulges and logarithmic spirals, blurred, with sky noise, stars and
-neighbours, and stretched as SDSS colour pictures are. Neighbouring classes overlap in shape, size, brightness
-and colour, so that none is told apart by a single number. They are for trying the harness out:
-an accuracy on them says nothing about real galaxies.
+neighbours, and stretched as SDSS colour pictures are. Neighbouring classes overlap in shape, size,
+brightness and colour, so that none is told apart by a single number. They are for trying the
+harness out: an accuracy on them says nothing about real galaxies.
 
 Every image is a pure function of (seed, its row, its class, its size): uniform doubles of a Philox
 stream of its own, whose bits NumPy keeps fixed, and arithmetic in double precision.

@@ -24,8 +24,8 @@ from benchmarks.runner.row import run_row
 from benchmarks.runner.session import Tally
 from benchmarks.system import machine
 from results.given import GIVEN
+from results.names import in_line
 from results.store import Store
-from results.table import clean
 from results.views.words import count
 
 _SHORTEST, _LONGEST = 1.0, 10.0  # seconds between two looks
@@ -146,7 +146,7 @@ class Watch:
         }
         where = f" | {row['node']}" if row["node"] else ""
         told = ending(outcome, run.config.recipe.epochs)
-        self.tell(f"[{len(self.tally.rows)}/{self._total}] {clean(run.label())}{where} | {told}")
+        self.tell(f"[{len(self.tally.rows)}/{self._total}] {in_line(run.label())}{where} | {told}")
 
     def _settle(self, one: Queued) -> None:
         """What a job that has ended left undone is lost."""
@@ -179,7 +179,7 @@ class Watch:
             )
         lines = [line for line in lines if line.strip()]
         told = [line for line in lines if line.startswith(_ERROR)] or lines
-        return clean(told[-1].removeprefix(_ERROR)) if told else ""
+        return in_line(told[-1].removeprefix(_ERROR)) if told else ""
 
 
 def lost_row(

@@ -30,6 +30,10 @@ class Classes(Protocol):
     def class_counts(self) -> tuple[int, ...]:
         """Galaxies of each class."""
 
+    @property
+    def left_out(self) -> str:
+        """What a conversion of them left out, or ""."""
+
 
 def run_row(
     run: PlannedRun,

@@ -308,8 +308,17 @@ def counts_classes(layer: _Layer) -> bool:
     return bool(outputs == "classes")
 
 
+_OF_ANOTHER = {
+    "decay_form": "weight_decay",
+    "amsgrad_form": "amsgrad",
+    "momentum_form": "momentum",
+}
+
+
 def applies(layer: msgspec.Struct, field: str) -> bool:
-    """A field that frameworks default differently is one that this layer uses."""
+    """A field that frameworks default differently is one that this layer, or optimizer, uses."""
+    if field in _OF_ANOTHER:
+        return bool(getattr(layer, _OF_ANOTHER[field]))
     if isinstance(layer, _Activated) and field in PARAMETER_OF:
         return function_of(layer) == PARAMETER_OF[field]
     if field == "count_padding":

@@ -90,6 +90,18 @@ _FIELDS_HERE = {
     "pct_start": "is rise here",
     "div_factor": "is start_divisor here",
     "final_div_factor": "is end_divisor here",
+    **dict.fromkeys(("clipnorm", "clip_norm"), _BY_NORM),
+    **dict.fromkeys(("global_clipnorm", "clip_grad_norm_", "clip_grad_norm"), _BY_ALL),
+    **dict.fromkeys(("clipvalue", "clip_value", "clip_grad_value_"), _BY_VALUE),
+    "nesterov": "belongs to sgd, with a momentum",
+    "amsgrad": "belongs to adam and adamw",
+    "weight_decay": "belongs to adamw, and to sgd and adam",
+    "centered": "belongs to rmsprop",
+    "momentum": "belongs to sgd and rmsprop; of adam it is beta_1",
+    "decoupled_weight_decay": 'is decay_form = "decoupled" here',
+    "exclude_from_weight_decay": "is not offered: the decay is of every weight",
+    "use_ema": "is not offered: no average of the weights is kept",
+    "gradient_accumulation_steps": "is not offered; a larger batch_size is the same step",
     "warmup_steps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
 }
 # Of optimizers, schedules and losses, by what the frameworks call them, without underscores.

@@ -64,6 +64,7 @@ class Question:
 
     def __post_init__(self) -> None:
         scope.check(self.architecture.layers)
+        scope.check_loss(self.recipe.loss)
         for name in self.frameworks:
             if name not in FRAMEWORKS:
                 raise SpecificationError(f"--explain: {unknown('framework', name, FRAMEWORKS)}")

@@ -36,9 +36,16 @@ def prepare() -> None:
         original = getattr(module, "cast", None)
         if original is not None:
             module.cast = _exact(original)
+    if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
+        engine.nn.leaky_relu = _leaky_relu
     # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    x = ops.convert_to_tensor(x)
+    return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
 
 
 def _exact(original: Any) -> Any:
