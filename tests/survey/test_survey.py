@@ -11,7 +11,7 @@ from frameworks.spec import architecture
 from tests.survey import __main__ as command
 from tests.survey.judge import JUDGED, Judged, _stated, judged, rows
 
-# What no layer list holds: attention (15, 49), squeeze-and-excitation (42), pools side by side (46).
+# What no layer list holds: attention (15, 49), squeeze-and-excitation (42), pools together (46).
 INEXACT = {15, 42, 46, 49}
 
 
