@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 
 help:                  ## this list
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/installed: requirements.txt constraints.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv .venv
@@ -19,6 +19,12 @@ test: .venv/installed  ## the default tests
 slow: .venv/installed  ## the long tests
 	$(BIN)/python -m pytest -m slow
 
+gpu: .venv/installed   ## all that is to be measured on a GPU: nine minutes, resumable, in gpu-out/
+	$(BIN)/python -m benchmarks.gpu --output gpu-out
+
+gpu-rehearsal: .venv/installed  ## the same steps on a CPU with tiny sizes, in gpu-rehearsal/
+	$(BIN)/python -m benchmarks.gpu --rehearsal --output gpu-rehearsal
+
 lint: .venv/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,4 +38,4 @@ format: .venv/installed ## rewrite the code in the project's style
 clean:                 ## remove the environment and caches, not results
 	rm -rf .venv .tox .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help demo test slow lint format clean
+.PHONY: help demo test slow gpu gpu-rehearsal lint format clean

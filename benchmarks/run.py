@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,8 +24,10 @@ from results import cli, writer
 from results.forms import data_alone, tell
 
 if TYPE_CHECKING:
+    from benchmarks.cluster.slurm import Slurm
     from benchmarks.data.cache import OneView
     from benchmarks.runner.prepare import Prepared
+    from benchmarks.runner.session import Tally
     from results.store import Store
 
 OK, RUN_FAILED = cli.OK, 1
@@ -49,6 +51,8 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     if options.list:
         tell([listed(options.list)], options.form, out)
         return OK
+    if options.attach is not None:
+        return _attached(options, out)
     from benchmarks.config.request import asked_for, first_line
 
     asked = asked_for(options)
@@ -60,18 +64,26 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     from results.store import Store
     from results.writer import scratch_directory
 
+    scheduler = _scheduler(options)
+    blocks = scheduler is not None or options.write_blocks is not None
     store = Store(options.store)
+    threads = max(one.suite.threads for one in asked)
     with scratch_directory() as scratch:
         views = OneView(scratch, None if options.dry_run else store)
         preparing = Preparing(
             store,
             views,
             named=options.frameworks is not None,
-            resume=options.resume,
+            resume=options.resume and not blocks,
             dry_run=options.dry_run,
             python=options.python,
+            elsewhere=None if scheduler is None else scheduler.nodes(threads),
         )
         prepared = prepare_each(asked, preparing)
+        if blocks and options.resume:
+            from benchmarks.cluster.plan import without_whole
+
+            prepared = without_whole(prepared, store)
         if len(asked) > 1 or options.experiments:
             announce_each(asked, prepared)
         announce(prepared)
@@ -88,6 +100,8 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
             machine_id=prepared[0].session.machine_id,
             self_check=not options.no_self_check,
         )
+        if blocks:
+            return _run_blocks(prepared, store, keeping, scheduler, options, out)
         return _run_all(prepared, views, store, scratch, keeping, options, out)
 
 
@@ -105,7 +119,7 @@ def _run_all(
     from benchmarks.runner.preflight import opened
     from benchmarks.runner.progress import Tracker, progress_for
     from benchmarks.runner.session import Tally, check_checkpoints, execute
-    from results.given import disagreements, stored
+    from results.given import stored
 
     for one in prepared:
         check_checkpoints(one.runs, keeping)
@@ -139,7 +153,9 @@ def _run_all(
                 progress=progress,
                 tally=tally,
                 first=len(tally.rows) + 1,
-                keeping=msgspec.structs.replace(keeping, about=about),
+                keeping=msgspec.structs.replace(
+                    keeping, about=about, initial_weights=one.suite.initial_weights or ""
+                ),
             )
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
@@ -149,13 +165,101 @@ def _run_all(
     finally:
         progress.close()
 
-    store.tidy()
     done = {run.run_id for one in prepared for run in one.done}
     earlier = stored(store, done, prepared[0].session.machine_id)
+    asked = done | {run.run_id for one in prepared for run in one.runs}
+    return _ended(tally, earlier, asked, store, options, out)
+
+
+def _scheduler(options: argparse.Namespace) -> Slurm | None:
+    """The scheduler that the options ask for, looked at; None where the runs are made here.
+
+    Raises:
+        ValueError: there is none here, or an option is of another executor.
+    """
+    if options.executor == "local":
+        for name in ("executor_option", "max_jobs", "detach"):
+            if getattr(options, name):
+                raise ValueError(f"--{name.replace('_', '-')} is of --executor slurm; name it, too")
+        return None
+    if options.write_blocks is not None:
+        raise ValueError("--write-blocks and --executor: name one of the two")
+    from benchmarks.cluster.session import options_of
+    from benchmarks.cluster.slurm import Slurm
+
+    scheduler = Slurm(options_of(options.executor_option))
+    scheduler.check()
+    return scheduler
+
+
+def _run_blocks(
+    prepared: list[Prepared],
+    store: Store,
+    keeping: Keeping,
+    scheduler: Slurm | None,
+    options: argparse.Namespace,
+    out: IO[str],
+) -> int:
+    """Write the blocks; with a scheduler, queue them and wait for their rows."""
+    from benchmarks.cluster.plan import planned_blocks, write_blocks
+    from benchmarks.cluster.session import submit, watched
+    from benchmarks.runner.session import Tally
+    from results.given import stored
+
+    blocks = planned_blocks(prepared, keeping, engine="block", store=store)
+    if scheduler is None:
+        write_blocks(blocks, options.write_blocks)
+        print(f"{len(blocks)} blocks in {options.write_blocks}")
+        return OK
+    tally = Tally()
+    if blocks:
+        session = prepared[0].session.session_id
+        blocks = [msgspec.structs.replace(one, engine=options.executor) for one in blocks]
+        directory = submit(blocks, store, scheduler, most=options.max_jobs or 0)
+        attach = f"python -m benchmarks.run --attach {session} --store {options.store}"
+        print(f"session {session}: {len(blocks)} blocks are queued; {attach}", flush=True)
+        if options.detach:
+            return OK
+        watched(directory, store, tally)
+    done = {run.run_id for one in prepared for run in one.done}
+    asked = done | {run.run_id for one in prepared for run in one.runs}
+    return _ended(tally, stored(store, done, None), asked, store, options, out)
+
+
+def _attached(options: argparse.Namespace, out: IO[str]) -> int:
+    """Wait for the blocks that an earlier call has queued, and end as it would have."""
+    from benchmarks.cluster.session import attached, watched
+    from benchmarks.runner.session import Tally
+    from results.store import Store
+
+    store = Store(options.store)
+    tally = Tally()
+    blocks = watched(attached(store, options.attach), store, tally)
+    asked = {run.run_id for block in blocks for run in block.runs}
+    return _ended(tally, [], asked, store, options, out)
+
+
+def _ended(
+    tally: Tally,
+    earlier: list[dict[str, Any]],
+    asked: set[str],
+    store: Store,
+    options: argparse.Namespace,
+    out: IO[str],
+) -> int:
+    """Show what came of a session; returns the exit status.
+
+    Args:
+        earlier: rows that were in the store before, and belong to what was asked for.
+        asked: the run_ids of all.
+    """
+    from results.given import disagreements
+
+    store.tidy()
     if options.write_ids is not None:
         ids = [row["execution_id"] for row in (*earlier, *tally.rows)]
         writer.write(options.write_ids, "".join(f"{one}\n" for one in ids))
-    _show_results(prepared, store, options, out)
+    _show_results(asked, store, options, out)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
         print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
@@ -165,9 +269,7 @@ def _run_all(
     return RUN_FAILED if failed or different else OK
 
 
-def _show_results(
-    prepared: list[Prepared], store: Store, options: argparse.Namespace, out: IO[str]
-) -> None:
+def _show_results(asked: set[str], store: Store, options: argparse.Namespace, out: IO[str]) -> None:
     """Say and print what this call was about, and write the report of the store."""
     from report.console import summary
     from results.forms import write_rows
@@ -177,7 +279,6 @@ def _show_results(
     from results.views.views import Frames
 
     runs = store.runs()
-    asked = {run.run_id for one in prepared for run in (*one.runs, *one.done)}
     climbed = findings.read(store.path)
     frames = Frames.of_runs(runs, climbed).only(asked)
     made = summary(frames)

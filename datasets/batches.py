@@ -39,7 +39,8 @@ class Images(Protocol):
 class Batch:
     """One training batch.
 
-    images: uint8 (batch, height, width, channels); labels: int32 (batch,);
+    images: uint8 (batch, height, width, channels); labels: int32 (batch,), or where votes are
+    trained towards float32 (batch, outputs);
     masks: uint8 of 0 (dropped) and 1, (batch, *shape) by dropout layer; empty when the framework
     draws its own.
     """
@@ -50,6 +51,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def compact(labels: np.ndarray) -> np.ndarray:
+    """Labels as batches and devices hold them: int32 (n,); votes float32 (n, outputs)."""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ class Epoch(Sequence[Batch]):
     """The batches of one epoch, gathered when asked for.
 
     images: uint8 (n, height, width, channels) of the whole data set, an array or a view of one;
-    labels: int (n,);
+    labels: int (n,), or votes float (n, outputs);
     indices: the batches as arrays of rows; masks: None where the framework draws its own.
     served: the steps asked for so far, in order, so that what a framework did can be checked.
     """
@@ -134,7 +141,7 @@ class Epoch(Sequence[Batch]):
         rows = self.indices[step]
         self.served.append(step)
         masks = self.masks.draw(len(rows), self.number, step) if self.masks else {}
-        return Batch(self.images[rows], self.labels[rows].astype(np.int32), masks)
+        return Batch(self.images[rows], compact(self.labels[rows]), masks)
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[step] for step in range(len(self)))

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from datasets import demo
-from datasets.convert.recipes import RECIPES
+from datasets.convert.cached import cached
+from datasets.convert.form import Asked
+from datasets.convert.opening import is_source
+from datasets.convert.recipes import RECIPES, recipe_of
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
 from datasets.inspection import check_blank, twins
@@ -67,7 +70,7 @@ class Dataset:
 
     name: "demo", "galaxy10", "galaxy10-decals", or the file's stem. images: uint8
     (n, height, width, channels). labels: int64 (n,), 0..len(class_names)-1, as ``label_view``
-    (one of labels.VIEWS) groups them. channels: "rgb", "0", "1" or "2". sha256: of a published
+    (one of labels.VIEWS) groups them. channels: one of CHANNELS. sha256: of a published
     file; of any other, and of the demo, of its pictures and labels as loaded, all of them
     (`content_sha256`). groups: int64 (n,) or None: images of one group belong to one galaxy and
     never cross a split. source: a sentence on where it comes from.
@@ -75,6 +78,10 @@ class Dataset:
     them was asked for. note: sentences on labels and pictures that a user should know, or "".
     twins: groups are made, or made larger, by pictures of one galaxy that were found.
     file_sha256: of the file's bytes, by which earlier versions knew a file; "" of the demo.
+    votes: float32 (n, k), the shares of votes that each galaxy had, as the file has them, or None;
+    vote_names: k names of what was voted on. They are no part of ``sha256``.
+    parts: int8 (n,), the published part of each as an index into `form.PARTS`, or None where none
+    was asked for. left_out: what a conversion left out of the source, or "".
     """
 
     name: str
@@ -90,6 +97,10 @@ class Dataset:
     note: str = ""
     twins: bool = False
     file_sha256: str = ""
+    votes: np.ndarray | None = field(default=None, repr=False)
+    vote_names: tuple[str, ...] = ()
+    parts: np.ndarray | None = field(default=None, repr=False)
+    left_out: str = ""
 
 
 def load(
@@ -103,25 +114,32 @@ def load(
     group_key: str | None = None,
     class_names: Sequence[str] | None = None,
     label_map: str = "",
+    split_from: str = "",
+    skip_bad: int = 0,
     cache_dir: str | os.PathLike[str] | None = None,
     fraction: float = 1.0,
     fraction_seed: int = 0,
     demo_images: int = 1000,
     demo_seed: int = 0,
 ) -> Dataset:
-    """Load a data set by name, or an HDF5 file by its path.
+    """Load a data set by name, or an HDF5 file, or a source of another form, by its path.
+
+    A source of another form (`convert.opening`) is converted once into the cache.
 
     Args:
         name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
         labels: how to group the labels, one of ``labels.VIEWS``.
-        channels: "rgb" for all three, or one of them: "0", "1", "2" -> (n, h, w, 1).
-        image_size: scale square pictures down to this many pixels, by area averaging.
+        channels: "rgb" for all three, or (n, h, w, 1): "grey", or one of them, "0", "1" or "2".
+        image_size: scale square pictures down to this many pixels, by area averaging; "demo" is
+            generated at any size.
         image_key, label_key: the file's datasets of pictures and of class numbers.
         group_key: the file's dataset of group numbers; by default "groups", if it has that.
         class_names: names by label, instead of the file's own or "class 0", "class 1"...
         label_map: which classes the groups of "4way" and "3way" are made of, where the file is not
             known to be Galaxy10 SDSS: "galaxy10", or "E=1,2,3 S0=4,5,6 Sp=7,8,9 Irr=0".
-        cache_dir: where downloads are kept, instead of the user's cache directory.
+        split_from: the file's dataset (or column) of the published split: train, validation, test.
+        skip_bad: pictures of a source of another form that may be left out.
+        cache_dir: where downloads and conversions are kept, instead of the user's cache directory.
         fraction, fraction_seed: take a part of the galaxies, of every class its share and at least
             three (`splits.part_of`); only these are held in memory.
         demo_images, demo_seed: how many galaxies "demo" generates, and from which seed.
@@ -144,12 +162,24 @@ def load(
     name = os.fspath(name_or_path)
     if name == DEMO:
         return _load_demo(labels, picking, demo_images, demo_seed, (fraction, fraction_seed))
+    source_path: Path | None = None
     if name in PUBLISHED:
         path = fetch(PUBLISHED[name].file, cache_dir=cache_dir)
         sha256 = PUBLISHED[name].file.sha256  # checked by fetch
     else:
         path = _as_path(name)
         sha256 = ""
+        if path.exists() and is_source(path):
+            asked = Asked(
+                image_key="" if image_key == "images" else image_key,
+                label_key="" if label_key == "ans" else label_key,
+                group_key=group_key or "",
+                split_from="" if split_from == "split" else split_from,
+                skip_bad=skip_bad,
+            )
+            source_path, path = path, cached(path, asked, cache_dir)
+            image_key, label_key, group_key = "images", "ans", None
+            split_from = split_from and "split"
 
     with open_galaxies(path, _how_to_get(path)) as file:
         native = file.labels(label_key)
@@ -188,12 +218,17 @@ def load(
         if part is not None:
             keep[view.rows[part]] = True
             images, _ = file.images(image_key, keep, picking)
+        parts = None
+        if split_from:
+            parts = file.parts(split_from, len(native))[view.rows][chosen]
+        left_out = file.left_out()
+        votes, vote_names = file.votes(len(native)) or (None, ())
         source = PUBLISHED[known].source if known else file.source()
         if not known:  # what was read, whatever file it was packed in
             grouped_by = [t_type] if view.by_t_type and t_type is not None else []
             sha256 = seen.sha256(native, *grouped_by)
     return Dataset(
-        name=known or path.stem,
+        name=known or _name(source_path or path),
         images=images,
         labels=view.labels[chosen],
         class_names=view.class_names,
@@ -203,9 +238,15 @@ def load(
         groups=None if groups is None else groups[chosen],
         source=source or f"The file {path.name}.",
         rows=part,
-        note=" ".join(filter(None, [view.note, blank, twice])),
+        note=" ".join(
+            filter(None, [view.note, blank, twice, left_out and f"Left out: {left_out}."])
+        ),
         twins=found_twice,
         file_sha256=of_file,
+        votes=None if votes is None else votes[view.rows][chosen],
+        vote_names=vote_names,
+        parts=parts,
+        left_out=left_out,
     )
 
 
@@ -221,9 +262,12 @@ def _part(
 def _load_demo(
     labels: str, picking: Picking, n: int, seed: int, fraction: tuple[float, int]
 ) -> Dataset:
-    picking.check((n, demo.SIZE, demo.SIZE, 3), DEMO)
+    size = demo.SIZE
+    if picking.image_size is not None and picking.image_size > size:  # generated, not scaled up
+        size = picking.image_size
+    picking.check((n, size, size, 3), DEMO)
     view_labels(np.zeros(1, np.int64), labels, class_names=GALAXY10, where=DEMO)
-    images, native = demo.generate(n, seed)
+    images, native = demo.generate(n, seed, size)
     view = view_labels(native, labels, class_names=GALAXY10, where=DEMO)
     part = _part(view, None, *fraction)
     chosen = slice(None) if part is None else part
@@ -236,6 +280,8 @@ def _load_demo(
         channels=picking.channels,
         sha256=content_sha256(images, native),
         groups=None,
+        votes=demo.votes(native, seed)[view.rows][chosen],
+        vote_names=demo.VOTE_NAMES,
         source=f"Generated demo galaxies ({n} from seed {seed}), not observed ones: accuracies on "
         "them say nothing about real galaxies.",
         rows=part,
@@ -251,6 +297,12 @@ def _how_to_get(path: Path) -> str:
         if path.name == data.file.filename:
             return f"; --dataset {name} downloads it"
     return ""
+
+
+def _name(path: Path) -> str:
+    """The stem of a file or folder; of the public files of a recipe, that of what it makes."""
+    recipe = recipe_of(path)
+    return path.stem if recipe is None else Path(recipe.filename).stem
 
 
 def _as_path(name: str) -> Path:

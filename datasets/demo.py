@@ -1,13 +1,13 @@
 """Generated galaxies in the layout of Galaxy10 SDSS: the data set that needs no download.
 
-Pictures of 69x69x3 bytes in the ten classes of Galaxy10, from Sersic profiles, edge-on discs
-with bulges and logarithmic spirals, blurred, with sky noise, stars and neighbours, and
-stretched as SDSS colour pictures are. Neighbouring classes overlap in shape, size, brightness
-and colour, so that none is told apart by a single number. They are for trying the harness out:
-an accuracy on them says nothing about real galaxies.
+Pictures of 69x69x3 bytes, or of another size, in the ten classes of Galaxy10, from Sersic
+profiles, edge-on discs with bulges and logarithmic spirals, blurred, with sky noise, stars and
+neighbours, and stretched as SDSS colour pictures are. Neighbouring classes overlap in shape, size,
+brightness and colour, so that none is told apart by a single number. They are for trying the
+harness out: an accuracy on them says nothing about real galaxies.
 
-Every image is a pure function of (seed, its row, its class): uniform doubles of a Philox stream
-of its own, whose bits NumPy keeps fixed, and arithmetic in double precision.
+Every image is a pure function of (seed, its row, its class, its size): uniform doubles of a Philox
+stream of its own, whose bits NumPy keeps fixed, and arithmetic in double precision.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SIZE = 69
+LEAST_SIZE, MOST_SIZE = 8, 4096  # pixels
 MINIMUM = 10
 
 # Images of each class per 1000. Ordered about as Galaxy10's own frequencies are, but flattened, so
@@ -25,16 +26,24 @@ PER_THOUSAND = (150, 175, 165, 65, 115, 35, 90, 85, 65, 55)
 _OLD = np.array([1.32, 1.02, 0.66])
 _YOUNG = np.array([0.94, 1.0, 1.06])
 
+# What the volunteers are asked of each galaxy, and who of labels.GALAXY10 truly is it.
+VOTE_NAMES = ("smooth", "round", "edge-on", "bulge", "spiral", "tightly wound")
+VOLUNTEERS = 40
+_SAID = np.zeros((len(PER_THOUSAND), len(VOTE_NAMES)), bool)
+for _place, _classes in enumerate(((1, 2, 3), (1,), (4, 5, 6), (0, 4, 5), (7, 8, 9), (7,))):
+    _SAID[_classes, _place] = True
+
 _STREAM = 0x64656D6F  # "demo": keeps these draws apart from other uses of the same seed
 _ORDER_ROW = 2**32 - 1
-
-_AXIS = np.arange(SIZE) - (SIZE - 1) / 2
+_VOTE_ROWS = 2**31  # ahead of the rows of votes
 
 
 class _Draw:
     """Random numbers from uniform doubles alone: NumPy promises no more to stay the same."""
 
-    def __init__(self, seed: int, row: int) -> None:
+    def __init__(self, seed: int, row: int, size: int = SIZE) -> None:
+        # Of the pixels, in 69ths of the picture's side: a larger picture shows the same, finer.
+        self.axis = (np.arange(size) - (size - 1) / 2) * (SIZE / size)
         key = np.array([seed, (_STREAM << 32) | row], dtype=np.uint64)
         self._generator = np.random.Generator(np.random.Philox(key=key))
 
@@ -65,8 +74,8 @@ class _Frame:
     y: np.ndarray
 
     @classmethod
-    def at(cls, centre_x: float, centre_y: float, angle: float) -> "_Frame":
-        right, up = _AXIS[None, :] - centre_x, _AXIS[:, None] - centre_y
+    def at(cls, axis: np.ndarray, centre_x: float, centre_y: float, angle: float) -> "_Frame":
+        right, up = axis[None, :] - centre_x, axis[:, None] - centre_y
         cos, sin = np.cos(angle), np.sin(angle)
         return cls(right * cos + up * sin, up * cos - right * sin)
 
@@ -104,19 +113,20 @@ def _disc_with_bulge(
     return disc, bulge * _sersic(frame.radius(bulge_axis_ratio), 0.25 * size, 1.5)
 
 
-def _spot(x: float, y: float, width: float) -> np.ndarray:
-    """A Gaussian of height 1 at a place in the picture: (SIZE, SIZE)."""
+def _spot(axis: np.ndarray, x: float, y: float, width: float) -> np.ndarray:
+    """A Gaussian of height 1 at a place in the picture: (size, size)."""
     return np.outer(
-        np.exp(-0.5 * ((_AXIS - y) / width) ** 2), np.exp(-0.5 * ((_AXIS - x) / width) ** 2)
+        np.exp(-0.5 * ((axis - y) / width) ** 2), np.exp(-0.5 * ((axis - x) / width) ** 2)
     )
 
 
 def _knots(draw: _Draw, reach: float, number: int) -> np.ndarray:
-    """Star-forming regions strewn around the centre, to be dimmed by the disc: (SIZE, SIZE)."""
-    light = np.zeros((SIZE, SIZE))
+    """Star-forming regions strewn around the centre, to be dimmed by the disc: (size, size)."""
+    light = np.zeros((len(draw.axis), len(draw.axis)))
     for _ in range(number):
         distance, angle = reach * np.sqrt(draw.uniform(0, 1)), draw.uniform(0, 2 * np.pi)
-        spot = _spot(distance * np.cos(angle), distance * np.sin(angle), draw.uniform(1.0, 2.2))
+        x, y = distance * np.cos(angle), distance * np.sin(angle)
+        spot = _spot(draw.axis, x, y, draw.uniform(1.0, 2.2))
         light += draw.logarithmic(0.7, 3.5) * spot
     return light
 
@@ -175,8 +185,10 @@ def _spiral(draw: _Draw, frame: _Frame, size: float, winding: str) -> np.ndarray
 
 
 def _galaxy(draw: _Draw, label: int) -> np.ndarray:
-    """Light of a galaxy of a class (index into labels.GALAXY10): (SIZE, SIZE, 3)."""
-    frame = _Frame.at(draw.uniform(-3, 3), draw.uniform(-3, 3), draw.uniform(0, 2 * np.pi))
+    """Light of a galaxy of a class (index into labels.GALAXY10): (size, size, 3)."""
+    frame = _Frame.at(
+        draw.axis, draw.uniform(-3, 3), draw.uniform(-3, 3), draw.uniform(0, 2 * np.pi)
+    )
     size = draw.logarithmic(8.0, 12.5)
     if label == 0:
         return _plain_disc(draw, frame, size)
@@ -189,31 +201,33 @@ def _galaxy(draw: _Draw, label: int) -> np.ndarray:
 
 
 def _others(draw: _Draw) -> np.ndarray:
-    """Field stars and neighbouring galaxies: (SIZE, SIZE, 3)."""
-    light = np.zeros((SIZE, SIZE, 3))
+    """Field stars and neighbouring galaxies: (size, size, 3)."""
+    light = np.zeros((len(draw.axis), len(draw.axis), 3))
     for _ in range(draw.whole(0, 4)):
         distance, angle = draw.uniform(16, 44), draw.uniform(0, 2 * np.pi)
         x, y = distance * np.cos(angle), distance * np.sin(angle)
         if draw.uniform(0, 1) < 0.65:
-            star = draw.logarithmic(0.5, 12.0) * _spot(x, y, 1.0)
+            star = draw.logarithmic(0.5, 12.0) * _spot(draw.axis, x, y, 1.0)
             light += _coloured(star, draw.uniform(-0.6, 1.8))
         else:
-            radius = _Frame.at(x, y, draw.uniform(0, np.pi)).radius(draw.uniform(0.3, 1.0))
+            radius = _Frame.at(draw.axis, x, y, draw.uniform(0, np.pi)).radius(
+                draw.uniform(0.3, 1.0)
+            )
             profile = draw.logarithmic(0.3, 1.5) * _sersic(radius, draw.uniform(1.5, 4.0), 1.0)
             light += _coloured(profile, draw.uniform(0, 0.9))
     return light
 
 
 def _blurred(light: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (SIZE, SIZE, 3), cut at three sigma, the border repeated outwards."""
-    reach = int(np.ceil(3 * sigma))
+    """Gaussian blur of (size, size, 3), cut at three sigma, the border repeated outwards."""
+    size, reach = len(light), int(np.ceil(3 * sigma))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     taps /= taps.sum()
     # Sums of shifted pictures rather than a product of matrices: that would start BLAS threads
     # for a millisecond's work, and they fight over a busy machine's cores.
     padded = np.pad(light, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    across = sum(tap * padded[:, shift : shift + SIZE] for shift, tap in enumerate(taps))
-    return sum(tap * across[shift : shift + SIZE] for shift, tap in enumerate(taps))
+    across = sum(tap * padded[:, shift : shift + size] for shift, tap in enumerate(taps))
+    return sum(tap * across[shift : shift + size] for shift, tap in enumerate(taps))
 
 
 def _stretched(light: np.ndarray) -> np.ndarray:
@@ -225,8 +239,8 @@ def _stretched(light: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
 
 
-def _image(seed: int, row: int, label: int) -> np.ndarray:
-    draw = _Draw(seed, row)
+def _image(seed: int, row: int, label: int, size: int) -> np.ndarray:
+    draw = _Draw(seed, row, size)
     galaxy = _galaxy(draw, label)
     # The same range of brightness for each class: the eye, and the stretch, weigh light by
     # about its square root.
@@ -234,9 +248,9 @@ def _image(seed: int, row: int, label: int) -> np.ndarray:
     # Dust and redshift redden a galaxy of any class.
     galaxy *= (_YOUNG / _OLD) ** draw.uniform(-0.4, 0.6)
     light = galaxy + _others(draw)
-    seeing = draw.logarithmic(0.7, 1.6)
+    seeing = draw.logarithmic(0.7, 1.6) * (size / SIZE)
     light = _blurred(light, seeing)
-    noise = _blurred(draw.normal((SIZE, SIZE, 3)), 0.7 * seeing)
+    noise = _blurred(draw.normal((size, size, 3)), 0.7 * seeing)
     noise *= draw.logarithmic(0.015, 0.06) / noise.std()
     return _stretched(light + noise)
 
@@ -259,18 +273,37 @@ def class_counts(n: int) -> np.ndarray:
     return counts
 
 
-def generate(n: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Generate ``n`` galaxies: images uint8 (n, 69, 69, 3) and labels int64 (n,), shuffled.
+def votes(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Shares of 40 volunteers who say of each galaxy what `VOTE_NAMES` has: float32 (n, 6).
 
-    The same for the same (n, seed) everywhere. Raises ValueError for n below 10 or a seed
-    outside 0..2**63-1.
+    The same for the same (labels, seed) everywhere, and no function of the pictures beyond the
+    class: one in ten is wrong. One galaxy in ten is seen otherwise by half of them.
     """
+    said = np.where(_SAID[labels], 0.9, 0.1)
+    shares = np.empty(said.shape, np.float32)
+    for row, chances in enumerate(said):
+        draw = _Draw(seed, _VOTE_ROWS + row)
+        hard = draw.uniforms(chances.shape) < 0.1
+        votes_cast = draw.uniforms((VOLUNTEERS, *chances.shape)) < np.where(hard, 0.5, chances)
+        shares[row] = votes_cast.sum(axis=0) / VOLUNTEERS
+    return shares
+
+
+def generate(n: int = 1000, seed: int = 0, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """Generate ``n`` galaxies: images uint8 (n, size, size, 3) and labels int64 (n,), shuffled.
+
+    The same for the same (n, seed, size) everywhere; of another size it is the same galaxies, in
+    pixels of another size and other noise. Raises ValueError for n below 10, a seed outside
+    0..2**63-1, or a size below 8 or above 4096.
+    """
+    if not LEAST_SIZE <= size <= MOST_SIZE:
+        raise ValueError(f"demo: size {size} is not in {LEAST_SIZE}..{MOST_SIZE} pixels")
     if not 0 <= seed < 2**63:
         raise ValueError(f"demo: seed {seed} is not in 0..2**63-1")
     counts = class_counts(n)
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     labels = labels[np.argsort(_Draw(seed, _ORDER_ROW).uniforms(n), kind="stable")]
-    images = np.empty((n, SIZE, SIZE, 3), dtype=np.uint8)
+    images = np.empty((n, size, size, 3), dtype=np.uint8)
     for row, label in enumerate(labels):
-        images[row] = _image(seed, row, int(label))
+        images[row] = _image(seed, row, int(label), size)
     return images, labels

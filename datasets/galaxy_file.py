@@ -13,17 +13,23 @@ import numpy as np
 
 from datasets import advice
 from datasets.inspection import Seen
+from datasets.open_file import OpenFile
 from datasets.resize import box_downscale
+from datasets.splits import PART_WORDS, PARTS
 from results.door import hdf5
 from results.vocabulary import near_miss, unknown
 
 if TYPE_CHECKING:
     import h5py
 
-CHANNELS = ("rgb", "0", "1", "2")
+CHANNELS = ("rgb", "grey", "0", "1", "2")
+# Shares of red, green and blue in grey, of 65,536: ITU-R 601, as Pillow has them, and with it
+# torchvision's Grayscale and Keras' color_mode="grayscale".
+_GREY = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 MOST_CLASSES = 10_000
 _BLOCK_BYTES = 1 << 24
+_PARTS_ARE = "the parts are train, validation and test"
 _NAMED = 12  # datasets, or files, that a message names
 
 
@@ -39,7 +45,7 @@ class Picking:
         height, width, depth = shape[1:]
         if self.channels not in CHANNELS:
             raise ValueError(f"channels: {unknown('channel', self.channels, CHANNELS)}")
-        wanted = 3 if self.channels == "rgb" else int(self.channels) + 1
+        wanted = int(self.channels) + 1 if self.channels.isdigit() else 3
         if wanted > depth:
             raise ValueError(
                 f"{where}: channels {self.channels!r} of one-channel pictures; use channels '0'"
@@ -59,7 +65,9 @@ class Picking:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, c) to what was asked for, contiguous."""
-        if self.channels != "rgb":
+        if self.channels == "grey":
+            images = ((images[..., :3] @ _GREY + 32768) >> 16).astype(np.uint8)[..., None]
+        elif self.channels != "rgb":
             channel = int(self.channels)
             images = images[..., channel : channel + 1]
         if self.image_size is not None:
@@ -78,12 +86,8 @@ def content_sha256(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-class GalaxyFile:
+class GalaxyFile(OpenFile):
     """An open file of galaxies. All methods raise ValueError or OSError naming the file."""
-
-    def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path = path
-        self._file = file
 
     def labels(self, key: str) -> np.ndarray:
         """Labels as int64 (n,): whole numbers of 0 or more, of two classes at least."""
@@ -183,6 +187,42 @@ class GalaxyFile:
         ra, dec = (self.read(one).astype(np.float64) for one in found)
         return ra, dec
 
+    def parts(self, key: str, rows: int) -> np.ndarray:
+        """The published part of each picture, int8 (rows,), as an index into `splits.PARTS`."""
+        values = self.read(self._dataset(key, "split_from"))
+        if values.shape != (rows,) or values.dtype.kind not in "SUO":
+            raise self._wrong(
+                key, f"is {values.dtype} {values.shape}; it must be words ({rows},): {_PARTS_ARE}"
+            )
+        texts = [
+            one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)
+            for one in values.tolist()
+        ]
+        found = np.array([_part(text) for text in texts], dtype=np.int8)
+        if len(odd := np.flatnonzero(found < 0)):
+            raise self._wrong(key, f"has '{texts[odd[0]]}' in row {odd[0]}; {_PARTS_ARE}")
+        return found
+
+    def votes(self, rows: int) -> tuple[np.ndarray, tuple[str, ...]] | None:
+        """Shares of votes, float32 (rows, k), and the k names of what was voted on.
+
+        Of a dataset ``votes`` of floats (rows, k), and its attribute ``vote_names`` ("vote 0", ...
+        without one); None where there is none of this form.
+        """
+        dataset = hdf5.dataset(self._file, "votes", self.path)
+        if dataset is None or dataset.dtype.kind != "f" or dataset.ndim != 2:
+            return None
+        if len(dataset) != rows or not dataset.shape[1]:
+            return None
+        names = self.vote_names("votes")
+        if names and len(set(names)) != dataset.shape[1]:
+            raise self._wrong(
+                "votes",
+                f"has {dataset.shape[1]} columns, and {len(set(names))} different 'vote_names'",
+            )
+        numbered = (f"vote {number}" for number in range(dataset.shape[1]))
+        return self.read(dataset).astype(np.float32), tuple(names or numbered)
+
     def images(self, key: str, keep: np.ndarray, picking: Picking) -> tuple[np.ndarray, Seen]:
         """Pictures of the rows where ``keep`` (bool (n,)) holds: uint8 (kept, h, w, c); and what
         was seen of all.
@@ -242,13 +282,6 @@ class GalaxyFile:
             stop = min(start + rows, dataset.shape[0])
             yield start, self.read(dataset, slice(start, stop))
 
-    def source(self) -> str | None:
-        """The file's own word on where it comes from (attribute ``source`` or ``citation``)."""
-        for name in ("source", "citation"):
-            if isinstance(text := hdf5.attribute(self._file, name, self.path), str):
-                return text
-        return None
-
     def own_class_names(self, label_key: str) -> tuple[str, ...] | None:
         """The file's own names of the classes by label, None where it has none."""
         labels = self._dataset(label_key, "label_key")
@@ -260,45 +293,11 @@ class GalaxyFile:
             values = None if kept is None else self.read(kept)
         if values is None:
             return None
-        values = np.asarray(values)
-        if values.ndim != 1 or not all(isinstance(value, bytes | str) for value in values):
-            raise self._wrong("class_names", "is not a list of names")
-        return tuple(
-            value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-            for value in values.tolist()
-        )
-
-    def has(self, key: str) -> bool:
-        """Whether there is a dataset of this name."""
-        return hdf5.dataset(self._file, key, self.path) is not None
-
-    def values(self, key: str, argument: str) -> np.ndarray:
-        """All values of a dataset, as the file has them; ``argument`` is what named it."""
-        return self.read(self._dataset(key, argument))
-
-    def read(self, dataset: h5py.Dataset, rows: slice | tuple = ()) -> np.ndarray:
-        """Values of a dataset; the message of a damaged file names it."""
-        return hdf5.values(dataset, self.path, rows)
+        return self._names(values, "class_names")
 
     @property
     def _convert(self) -> str:
         return f"python -m datasets convert {self.path} {self.path.stem}-converted.h5"
-
-    def _dataset(self, key: str, argument: str) -> h5py.Dataset:
-        found = hdf5.dataset(self._file, key, self.path)
-        if found is not None:
-            return found
-        present = hdf5.present(self._file, self.path)
-        shown = list(present.values())
-        more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-        option = f"--{argument.replace('_', '-')}"
-        raise ValueError(
-            f"{self.path}: no dataset {key!r} ({argument}){near_miss(key, present)}; it has "
-            f"{', '.join(shown[:_NAMED]) or 'none at all'}{more}; name another with {option}"
-        )
-
-    def _wrong(self, key: str, what: str) -> ValueError:
-        return ValueError(f"{self.path}: {key!r} {what}")
 
     @staticmethod
     def _transposed(shape: tuple[int, ...]) -> str:
@@ -307,6 +306,11 @@ class GalaxyFile:
         if len(shape) == 4 and shape[3] == 4:
             return "; leave the fourth channel (alpha) out: x[..., :3]"
         return ""
+
+
+def _part(text: str) -> int:
+    word = PART_WORDS.get(text.strip().lower())
+    return -1 if word is None else PARTS.index(word)
 
 
 @contextmanager

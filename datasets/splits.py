@@ -10,6 +10,13 @@ import numpy as np
 
 # Streams: no split shares random numbers with orders (1), masks (2), weights (3), or with a part.
 _SPLIT, _PART = 4, 5
+PARTS = ("train", "validation", "test")
+# What people call the parts of a published split.
+PART_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
 _LEAST = 3  # of a class: one to train on, one to validate and one to test
 
 
@@ -96,6 +103,47 @@ def stratified(
     return split
 
 
+def published(
+    labels: np.ndarray,
+    parts: np.ndarray,
+    *,
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+    mixed: bool = False,
+) -> Split:
+    """The split that came with the data. A part that it lacks is dealt from its training part.
+
+    Copies of one galaxy that were published in two parts stay there.
+
+    Args:
+        parts: integers (n,), an index into `PARTS` for each image.
+        labels, test_fraction, validation_fraction, seed, groups, mixed: as `stratified` takes them,
+            of the training part.
+
+    Raises:
+        ValueError: nothing is for training; or as `stratified`.
+    """
+    rows = [np.flatnonzero(parts == number).astype(np.int64) for number in range(len(PARTS))]
+    train, validation, test = rows
+    if not len(train):
+        raise ValueError("split_from: the published split has nothing for training")
+    dealt = stratified(
+        np.asarray(labels)[train],
+        test_fraction=0 if len(test) else test_fraction,
+        validation_fraction=0 if len(validation) else validation_fraction,
+        seed=seed,
+        groups=None if groups is None else np.asarray(groups)[train],
+        mixed=mixed,
+    )
+    return Split(
+        train=train[dealt.train],
+        validation=validation if len(validation) else train[dealt.validation],
+        test=test if len(test) else train[dealt.test],
+    )
+
+
 def of_copies(
     labels: np.ndarray,
     copies: int,
@@ -107,11 +155,13 @@ def of_copies(
     seed: int = 0,
     groups: np.ndarray | None = None,
     mixed: bool = False,
+    parts: np.ndarray | None = None,
 ) -> Split:
     """Split a data set that has so many copies of each galaxy, by its rows (see `augment`).
 
     Args:
         labels, groups, mixed: of the galaxies, as `stratified` takes them.
+        parts: the published split of the galaxies, as `published` takes it; by galaxy alone.
         by: "galaxy" keeps all copies of a galaxy, and of a group, in one part. "copy" deals each
             copy by itself, by class and without regard to groups: what is tested was trained on
             in another crop or turned. Published accuracies were had that way; no other use is
@@ -134,7 +184,18 @@ def of_copies(
         turned = (np.arange(copies) > 0).astype(np.int64)
         split = deal((np.asarray(labels)[:, None] * 2 + turned).reshape(-1))
     else:
-        split = deal(labels, groups=groups, mixed=mixed)
+        if parts is None:
+            split = deal(labels, groups=groups, mixed=mixed)
+        else:
+            split = published(
+                labels,
+                parts,
+                test_fraction=test_fraction,
+                validation_fraction=validation_fraction,
+                seed=seed,
+                groups=groups,
+                mixed=mixed,
+            )
         split = Split(*(_all_copies(rows, copies) for rows in split.parts().values()))
     if test_copies == "all" or copies == 1:
         return split
@@ -216,6 +277,15 @@ def _ranks(unit_labels: np.ndarray, sizes: np.ndarray, seed: int, stream: int) -
 def check_groups(labels: np.ndarray, groups: np.ndarray | None) -> None:
     """Raise ValueError where a group of images (n,) has labels (n,) of two classes."""
     _units(labels, groups, mixed=False)
+
+
+def crossing(groups: np.ndarray, parts: np.ndarray) -> int:
+    """How many pictures are of a group, (n,), that has pictures in several parts, (n,)."""
+    _, of_row = np.unique(groups, return_inverse=True)
+    low, high = np.full(of_row.max() + 1, len(PARTS)), np.full(of_row.max() + 1, -1)
+    np.minimum.at(low, of_row, parts)
+    np.maximum.at(high, of_row, parts)
+    return int((low < high)[of_row].sum())
 
 
 def _units(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,10 +21,12 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.batches import Batch
+from frameworks.memory import process_peak_memory as process_peak_memory
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import Recipe
+from frameworks.spec.recipe import Recipe, trains_plainly
+from frameworks.spec.schedules import by_step
 from frameworks.spec.weights import Weights
 from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
 
@@ -58,7 +59,8 @@ class Runtime:
 class EpochResult:
     """Means over the images of one epoch, as training saw them (dropout on, weights moving).
 
-    loss includes the L2 terms and the class weights; accuracy is not weighted.
+    loss includes the L2 terms, the class weights and the label smoothing; accuracy, the share of
+    answers that are right (`frameworks.numpy.losses.right`), is not weighted.
     """
 
     loss: float
@@ -67,7 +69,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Loss (with L2), logits (batch, classes) and gradient of every trainable weight."""
+    """Loss (with L2), logits (batch, outputs) and gradient of every trainable weight."""
 
     loss: float
     logits: np.ndarray
@@ -81,18 +83,26 @@ class Backend(ABC):
     `apply_gradients` and `activations`. `docs/add-a-framework.md` walks through an example.
 
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
-    left out, to see what each gains. host_wait_seconds: of the training so far, what the host
-    waited for data; None where nobody counts it.
+    left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
+    else softmax cross-entropy without smoothing is all that it is asked. host_wait_seconds: what
+    the host waited for data in training so far; None where nobody counts it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
+    every_loss: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
 
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
     ) -> None:
-        """Build the network on the device, with these weights or with the framework's own."""
+        """Build the network on the device, with these weights or with the framework's own.
+
+        Raises:
+            SpecificationError: the backend does not train with the recipe's loss.
+        """
+        if not (self.every_loss or trains_plainly(recipe)):
+            raise self._lacks(f"loss but plain cross_entropy ({recipe.loss})", "the recipe")
         self.network, self.recipe, self.runtime = network, recipe, runtime
         self.build(draw=weights is None)
         if weights is not None:
@@ -139,6 +149,30 @@ class Backend(ABC):
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
 
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """As `train_epoch`, each step at its own learning rate; the last one's holds afterwards.
+
+        By default it is so many epochs of one batch. A subclass may do it in one go.
+
+        Args:
+            rates: float64 (steps,), above 0.
+        """
+        loss = right = images = 0.0
+        for batch, rate in zip(epoch, rates, strict=True):
+            self.set_learning_rate(float(rate))
+            result = self.train_epoch([batch])
+            loss += result.loss * len(batch)
+            right += result.accuracy * len(batch)
+            images += len(batch)
+        return EpochResult(loss / images, right / images)
+
+    def train_at(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        """Train on the batches in order at the rates of the recipe's schedule, a rate a step."""
+        if by_step(self.recipe):
+            return self.train_scheduled(epoch, rates)
+        self.set_learning_rate(float(rates[0]))
+        return self.train_epoch(epoch)
+
     # ---- for the ladder
 
     def gradients(self, batch: Batch) -> Gradients:
@@ -153,8 +187,8 @@ class Backend(ABC):
         """Output of every layer by name, canonical layout; nothing changes."""
         raise self._lacks("activations")
 
-    def _lacks(self, method: str) -> SpecificationError:
-        return SpecificationError(f"{type(self).__name__} has no {method}; the ladder needs it.")
+    def _lacks(self, method: str, who: str = "the ladder") -> SpecificationError:
+        return SpecificationError(f"{type(self).__name__} has no {method}; {who} needs it.")
 
     # ---- with a default
 
@@ -167,7 +201,8 @@ class Backend(ABC):
         return self.runtime.device
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,).
+        """Put the data where training reads it: uint8 (n, height, width, channels), int (n,), or
+        votes float32 (n, outputs).
 
         Called before training with the very array that its epochs are batches of, so that a
         backend may gather these itself, by `Epoch.indices`. Not called where an epoch's images are
@@ -293,23 +328,6 @@ def _loaded(target: str) -> type[Backend]:
     if not issubclass(found, Backend):  # from when a backend was whatever had the methods
         return type(name, (found, Backend), {})
     return found
-
-
-def process_peak_memory() -> tuple[int, str]:
-    """Peak resident set of this process in bytes, for devices without an allocator to ask.
-
-    Linux: VmHWM of /proc/self/status (proc_pid_status(5)). The ru_maxrss of getrusage survives an
-    exec there, so that a small process reports the peak of the one that started it.
-    """
-    if sys.platform == "linux":
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024, "process resident set"
-    import resource  # Windows has none
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024), "process resident set"
 
 
 # glibc hands a large tensor's memory back when it is freed, and the next one's pages are zeroed one

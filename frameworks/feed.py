@@ -13,20 +13,24 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from datasets.batches import Batch, Epoch
+from datasets.batches import Batch, Epoch, compact
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend, EpochResult
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.schedules import by_step
 from results.vocabulary import Feed
 
 STAGED_SHARE = 0.5  # of the device's free memory that a staged data set may take
 CHUNK_STEPS = 32  # per dispatch, where one dispatch can be many steps
+DRAWN_STEPS = 8  # of pictures that are drawn: the first chunk of an epoch is waited for
 CHUNK_BYTES = 64 << 20  # of masks and streamed pictures in a chunk
 AHEAD = 2  # chunks made ready before they are asked for
+RATE = "learning rate"  # among a chunk's masks, of a schedule by step; no layer has such a name
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -37,8 +41,10 @@ class Chunk:
     """Training steps of equal batch size, stacked on a first axis of `length` places.
 
     The first `steps` places are used. rows: int32 (length, batch) of the staged data set; or else
-    images: uint8 (length, batch, height, width, channels) and labels: int32 (length, batch).
-    masks: uint8 (length, batch, *shape) by dropout layer.
+    images: uint8 (length, batch, height, width, channels) and labels: as `Batch` has them,
+    (length, batch) or (length, batch, outputs).
+    masks: uint8 (length, batch, *shape) by dropout layer; and of a schedule that changes the
+    learning rate from step to step the rates, float64 (length,), as `RATE`.
     """
 
     steps: int
@@ -187,6 +193,7 @@ class FedBackend(Backend):
 
     host_wait_seconds: float = 0.0
     _host_images: np.ndarray | None = None  # of the staged data set
+    _rates: np.ndarray | None = None  # of the steps of the epoch under way
 
     def build(self, *, draw: bool) -> None:
         super().build(draw=draw)
@@ -214,7 +221,22 @@ class FedBackend(Backend):
     def chunks(self, epoch: Sequence[Batch], *, only_first: bool = False) -> Iterator[Chunk]:
         """The chunks of an epoch, by row where it is of the staged data set."""
         by_row = is_of(epoch, self._host_images)
-        return chunks(epoch, staged=by_row, length=self._length, only_first=only_first)
+        drawn = isinstance(epoch, Epoch) and isinstance(epoch.images, DrawnImages)
+        length = min(self._length, DRAWN_STEPS) if drawn else self._length
+        made = chunks(epoch, staged=by_row, length=length, only_first=only_first)
+        if not by_step(self.recipe):
+            return made
+        usual = np.full(len(epoch), self.recipe.optimizer.rate)
+        return _with_rates(made, usual if self._rates is None else self._rates)
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        self._rates = np.asarray(rates, np.float64)
+        try:
+            result = self.train_epoch(epoch)
+        finally:
+            self._rates = None
+        self.set_learning_rate(float(rates[-1]))  # where a loop had it by itself
+        return result
 
     def fed(self, epoch: Sequence[Batch]) -> Iterator[Any]:
         """The chunks of an epoch on the device, made ready ahead."""
@@ -228,19 +250,32 @@ class FedBackend(Backend):
         self.host_wait_seconds += seconds
 
 
+def _with_rates(made: Iterable[Chunk], rates: np.ndarray) -> Iterator[Chunk]:
+    """The chunks with the rates of their steps; places left over repeat the last."""
+    start = 0
+    for chunk in made:
+        mine = rates[start : start + chunk.steps]
+        padded = np.pad(mine, (0, chunk.shape[0] - chunk.steps), mode="edge")
+        yield replace(chunk, masks={**chunk.masks, RATE: padded})
+        start += chunk.steps
+
+
 def means(
-    found: Iterable[tuple[np.ndarray, np.ndarray]], counts: Iterable[tuple[int, int]]
+    found: Iterable[tuple[np.ndarray, np.ndarray]],
+    counts: Iterable[tuple[int, int]],
+    answers: int = 1,
 ) -> EpochResult:
     """Means over images from (losses, right answers) and (steps, batch size) of each chunk.
 
     Losses and right answers have a place for every step of a chunk; the first `steps` count.
+    answers: to each image (`frameworks.spec.losses.answers`).
     """
     loss = right = images = 0.0
     for (losses, correct), (steps, size) in zip(found, counts, strict=True):
         loss += float(np.sum(losses[:steps], dtype=np.float64)) * size
         right += float(np.sum(correct[:steps]))
         images += steps * size
-    return EpochResult(loss / images, right / images)
+    return EpochResult(loss / images, right / (images * answers))
 
 
 def _sizes(epoch: Sequence[Batch]) -> list[int]:
@@ -280,5 +315,5 @@ def _stack(made: Sequence[_Step], size: int, places: int, staged: bool) -> Chunk
     else:
         batches = [step[1] for step in padded if step[1] is not None]
         images = np.stack([batch.images for batch in batches])
-        labels = np.stack([np.asarray(batch.labels, np.int32) for batch in batches])
+        labels = np.stack([compact(batch.labels) for batch in batches])
     return Chunk(len(made), size, rows, images, labels, masks)

@@ -1,42 +1,127 @@
-"""Losses, accuracy and probabilities from logits, in float64, the same for every framework."""
+"""Losses, scores and probabilities from logits, in float64, the same for every framework."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
+from frameworks.numpy import losses
 from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    is_single,
+    targets_of,
+)
 from frameworks.spec.network import Network
 from frameworks.spec.weights import Weights
 
 
 @dataclass(frozen=True)
 class Score:
-    """Means over images. `loss` is the cross-entropy (nats) with the L2 terms, as trained on, but
-    for class weights: these are of the training alone, as in Keras."""
+    """Means over images.
+
+    loss: with the L2 terms and the label smoothing, as trained on, but for class weights: these are
+    of the training alone, as in Keras. cross_entropy: without either, nats, of a sigmoid's outputs
+    their mean; None of squared errors. accuracy: share of the answers that are right (of votes,
+    those on the right side of one half). rmse: of votes alone. auc: of sigmoids, the mean over the
+    outputs that have galaxies on both sides of one half; None where none has.
+    """
 
     loss: float
-    cross_entropy: float
+    cross_entropy: float | None
     accuracy: float
+    rmse: float | None = None
+    auc: float | None = None
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Logarithm of the class probabilities (n, classes), float64, for logits of any size."""
-    logits = np.asarray(logits, dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the caller looks for
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return losses.log_softmax(np.asarray(logits, dtype=np.float64))
 
 
-def score(logits: np.ndarray, labels: np.ndarray, l2: float) -> Score:
-    """Score logits (n, classes) against labels (n,) with the L2 terms `l2`.
+def score(logits: np.ndarray, targets: np.ndarray, l2: float, loss: Loss | None = None) -> Score:
+    """Score logits (n, outputs) against targets with the L2 terms `l2`.
 
     Not finite where the logits are not.
+
+    Args:
+        targets: labels (n,), or votes (n, outputs).
+        loss: by default softmax cross-entropy.
     """
-    cross_entropy = float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
-    accuracy = float((logits.argmax(axis=1) == labels).mean())
-    return Score(cross_entropy + l2, cross_entropy, accuracy)
+    loss = CrossEntropy() if loss is None else loss
+    logits = np.asarray(logits, dtype=np.float64)
+    value = float(losses.of_images(loss, logits, targets)[0].mean())
+    accuracy = float(losses.right(loss, logits, targets).mean())
+    rows = losses.rows_of(loss, targets, logits.shape[1], logits.dtype)
+    squares = isinstance(loss, MeanSquaredError)
+    voted = targets_of(loss) == "votes"
+    return Score(
+        value + l2,
+        None if squares else float(entropies(loss, logits, targets).mean()),
+        accuracy,
+        rmse(losses.given(loss, logits), rows) if voted else None,
+        auc(logits, rows > 0.5) if isinstance(loss, BinaryCrossEntropy) else None,
+    )
+
+
+def entropies(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The cross-entropy of each image (n,), nats, without label smoothing."""
+    assert not isinstance(loss, MeanSquaredError)
+    plain = msgspec.structs.replace(loss, label_smoothing=0.0)
+    return losses.of_images(plain, np.asarray(logits, dtype=np.float64), targets)[0]
+
+
+def probabilities(loss: Loss, logits: np.ndarray) -> np.ndarray:
+    """What a network says of each class (n, classes), or of each vote (n, outputs), float64; of a
+    single output the shares of both classes."""
+    found = losses.given(loss, np.asarray(logits, dtype=np.float64))
+    return np.concatenate([1 - found, found], axis=1) if is_single(loss) else found
+
+
+def predicted(loss: Loss, logits: np.ndarray) -> np.ndarray:
+    """The class said of each image, int64 (n,); -1 where the outputs are votes."""
+    if targets_of(loss) == "votes":
+        return np.full(len(logits), -1, np.int64)
+    if is_single(loss):
+        return (np.asarray(logits)[:, 0] > 0).astype(np.int64)
+    return np.asarray(logits).argmax(axis=1)
+
+
+def rmse(given: np.ndarray, votes: np.ndarray) -> float:
+    """Root of the mean squared difference over images and outputs (Kaggle's of Galaxy Zoo)."""
+    return float(np.sqrt(np.square(given - votes).mean()))
+
+
+def auc(scores: np.ndarray, sides: np.ndarray) -> float | None:
+    """Area under the receiver operating characteristic: the chance that a galaxy on the upper side
+    is given more than one on the lower, ties counting half (Mann & Whitney 1947).
+
+    Args:
+        scores: (n, outputs). sides: bool (n, outputs).
+    Returns:
+        The mean over outputs with galaxies on both sides; None where there is none, NaN where a
+        score is no number.
+    """
+    found = [_area(one, side) for one, side in zip(scores.T, sides.T, strict=True)]
+    areas = [area for area in found if area is not None]
+    return float(np.mean(areas)) if areas else None
+
+
+def _area(scores: np.ndarray, sides: np.ndarray) -> float | None:
+    above = int(sides.sum())
+    below = len(sides) - above
+    if not above or not below:
+        return None
+    if not np.isfinite(scores).all():
+        return float("nan")
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # the mean rank of equals
+    return float((ranks[places][sides].sum() - above * (above + 1) / 2) / (above * below))
 
 
 def has_l2(network: Network) -> bool:

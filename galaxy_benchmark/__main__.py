@@ -13,11 +13,13 @@ from galaxy_benchmark import ROOT, environment
 
 MODULES = {
     "run": ("benchmarks.run", "train a matrix of runs, then draw the report"),
+    "block": ("benchmarks.block", "run one block of a planned session, on any node"),
     "fidelity": ("benchmarks.fidelity", "do the frameworks train the same network?"),
     "port": ("benchmarks.port", "two programs of your own: do they train the same?"),
     "track": ("benchmarks.track", "did speed or memory change since last time?"),
     "micro": ("benchmarks.micro", "a framework's step beside a bare loop of it"),
     "limits": ("benchmarks.limits", "the machine's peak speeds"),
+    "gpu": ("benchmarks.gpu", "all that is to be measured on a GPU, in nine minutes"),
     "results": ("results", "show, export, merge and pack stored runs"),
     "report": ("report", "figures, tables and one page of stored runs"),
     "datasets": ("datasets", "make and check files of galaxies"),

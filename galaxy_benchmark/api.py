@@ -97,6 +97,10 @@ class Store(stored.Store):
             )
         predictions = self.predictions(latest=True, probabilities=False)
         mine = predictions[predictions["execution_id"].isin(runs["execution_id"])]
+        if len(mine) and (mine["predicted"] < 0).all():
+            raise ValueError(
+                "these runs give votes, which no class is read off; there is no confusion"
+            )
         names = list(classes[0])
         return pd.DataFrame(
             confusion(mine, len(names)).counts,

@@ -45,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=(1, 2),
         help="of --figures: as wide as one or two columns of a journal (default: for a screen)",
     )
+    parser.add_argument(
+        "--gpu",
+        type=Path,
+        metavar="DIR",
+        help="also a section of what python -m benchmarks.gpu measured there",
+    )
     parser.set_defaults(draw=_page)
     commands = parser.add_subparsers(title="instead of the page", metavar="COMMAND")
     for one in (figure, feature_maps, serve):
@@ -57,7 +63,9 @@ def _page(options: argparse.Namespace) -> None:
     from report import page
 
     figures = options.figures or options.columns is not None
-    written = page.write(Store(options.store), options.output, figures, options.columns)
+    written = page.write(
+        Store(options.store), options.output, figures, options.columns, options.gpu
+    )
     print(f"{written.page}: the report")
     if written.figures:
         print(f"{written.figures[0].parent}: {len(written.figures)} files of figures")

@@ -9,6 +9,7 @@ from results.views.columns import json_object
 _SHIPPED = ("demo", "galaxy10", "galaxy10-decals")
 # Fields of the stored configuration that are an option of the main command of the same meaning,
 # with the value that need not be said.
+_USUAL_LOSS = ({"name": "cross_entropy"}, {"name": "cross_entropy", "label_smoothing": 0.0})
 _OPTIONS = (
     ("data.labels", "labels", "native"),
     ("data.channels", "channels", "rgb"),
@@ -19,10 +20,12 @@ _OPTIONS = (
     ("split.seed", "split-seed", 0),
     ("split.by", "split-by", "galaxy"),
     ("split.test_copies", "test-copies", "centre"),
+    ("split.taken_from", "split-from", ""),
     ("split.test_fraction", "test-fraction", 0.2),
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),
     ("recipe.batch_size", "batch-size", None),
+    ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("parity", "parity", "matched"),
     ("tuning", "tuning", "idiomatic"),
     ("precision", "precision", "float32"),
@@ -31,7 +34,8 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "reduce_on_plateau")
+_PARTS = ("early_stopping", "reduce_on_plateau", "warm_up", "augment")
+_NAMED = ("optimizer", "schedule", "clipping")
 
 
 def command(run: Mapping[str, Any]) -> str:
@@ -70,6 +74,8 @@ def remark(run: Mapping[str, Any]) -> str:
         weights := _at(config, "recipe.class_weights"), list
     ):
         found.append(f"Class weights are written out for {len(weights)} classes.")
+    if config.get("initial_weights"):
+        found.append("It started from a file of weights: give it to --initial-weights.")
     if run.get("commit"):
         found.append(f"It was run at commit {str(run['commit'])[:12]}.")
     return " ".join(found)
@@ -89,9 +95,13 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
         value = _at(config, path)
         if value is not None and value != usual:
             yield f"--{option}={value}"
-    optimizer = _at(config, "recipe.optimizer")
-    if isinstance(optimizer, dict) and "name" in optimizer:
-        yield f"--optimizer={_fields(optimizer, str(optimizer['name']))}"
+    for part in _NAMED:
+        found = _at(config, f"recipe.{part}")
+        if isinstance(found, dict) and "name" in found:
+            yield f"--{part}={_fields(found, str(found['name']))}"
+    loss = _at(config, "recipe.loss")
+    if isinstance(loss, dict) and loss not in _USUAL_LOSS:
+        yield f"--loss={_fields(loss, str(loss.get('name')))}"
     weights = _at(config, "recipe.class_weights")
     if isinstance(weights, list):
         yield from ("--class-weights", *map(str, weights))
@@ -107,7 +117,9 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
 def _fields(values: Mapping[str, Any], name: str = "") -> str:
     words = [name] if name else []
     for field, value in values.items():
-        if field != "name" and value is not None:
+        if field not in ("name", "type") and value is not None:
+            if isinstance(value, list):
+                value = (" " if name else ":").join(map(str, value))
             words.append(f"{field}={str(value).lower() if isinstance(value, bool) else value}")
     return ",".join(words)
 

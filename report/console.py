@@ -29,13 +29,14 @@ class Summary:
 
         from rich.text import Text
 
-        from results.table import clean, show, width_of
+        from results.names import in_line
+        from results.table import show, width_of
         from results.terminal import Terminal
 
         console = Terminal(width=width_of(sys.stdout), highlight=False)
         show(*self.tables, console=console)
         for text, style in self.notes:
-            console.print(Text(clean(text), style=style))
+            console.print(Text(in_line(text), style=style))
 
 
 def summary(frames: Frames) -> Summary:
@@ -78,6 +79,11 @@ def _table(view: View, frames: Frames) -> Table:
         for framework in panel.frameworks
     }
     accuracy = "test acc. (DEMO)" if view.demo else "test acc."
+    scores = {
+        key: name
+        for key, name in (("test_rmse", "RMSE"), ("test_auc", "AUC"))
+        if key in view.runs and view.runs[key].notna().any()
+    }
     table = Table(
         [
             Column("network"),
@@ -86,6 +92,7 @@ def _table(view: View, frames: Frames) -> Table:
             Column(accuracy, right=True, key="test_accuracy"),
             Column("over seeds", rank=2, right=True),
             Column("cross-entropy", rank=4, right=True, key="test_cross_entropy"),
+            *(Column(name, rank=4, right=True, key=key) for key, name in scores.items()),
             Column(f"epoch s{brackets(seconds.values())}", right=True, key="epoch_seconds"),
             Column("ratio", right=True, key="time_ratio"),
             Column("img/s", rank=1, right=True, key="images_per_second"),
@@ -118,6 +125,7 @@ def _table(view: View, frames: Frames) -> Table:
                 Cell(with_interval(reached, 3), reached.value, fixed(reached.value, 3)),
                 spread(accuracies, 3) if len(accuracies) > 1 else NONE,
                 Cell(fixed(entropy, 3), entropy),
+                *(Cell(fixed(value, 4), value) for value in (_known(ok[s].mean()) for s in scores)),
                 Cell(with_interval(took), took.value, significant(took.value)),
                 Cell(fixed(took.value / least, 2), took.value / least),
                 Cell(significant(speed), speed),

@@ -70,6 +70,7 @@ def write(
     output: str | os.PathLike[str],
     figures: bool = False,
     columns: int | None = None,
+    gpu: Path | None = None,
 ) -> Written:
     """Write the page of a store, whole or not at all: a failure leaves the one before.
 
@@ -78,13 +79,19 @@ def write(
         output: a directory, created if need be; its index.html is replaced.
         figures: also write every figure for papers, to the directory `figures` in it.
         columns: their width, 1 or 2 columns of a journal; None: for a screen.
+        gpu: a folder of `python -m benchmarks.gpu`, for a section of its own.
 
     Raises:
         FileNotFoundError: there is no such store.
+        FileError: the folder holds no such measurement.
         OSError: the directory cannot be written.
     """
     frames = load(store)
     sections = build(frames)
+    if gpu is not None:
+        from report.sections.gpu import measured
+
+        sections.append(measured(gpu))
     content = render(frames, sections)
     directory = Path(output)
     page = directory / "index.html"

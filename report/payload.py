@@ -64,6 +64,8 @@ FIELDS = (
         why="its fastest to slowest epoch",
     ),
     _field("test_cross_entropy", "cross-entropy", listed=True, number=True, axis=True),
+    _field("test_rmse", "RMSE of votes", number=True, axis=True),
+    _field("test_auc", "AUC", number=True, axis=True),
     _field("images_per_second", "images/s", listed=True, number=True, axis=True),
     _field("compile_seconds", "compile, s", listed=True, number=True, axis=True),
     _field("wall_seconds", "whole run, s", number=True, axis=True),

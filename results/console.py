@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from results.names import in_line
 from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
-from results.table import Cell, Column, Table, clean, width_of
+from results.table import Cell, Column, Table, width_of
 from results.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ _SETTINGS = (
 _FIGURES = (
     ("test_accuracy", "test acc.", ".4f", 0),
     ("test_cross_entropy", "cross-entropy", ".4f", 5),
+    ("test_rmse", "RMSE", ".4f", 5),
+    ("test_auc", "AUC", ".4f", 5),
     ("epoch_seconds_median", "epoch s", ".3g", 0),
     ("images_per_second", "img/s", ".0f", 4),
     ("compile_seconds", "compile s", ".1f", 6),
     ("peak_memory_bytes", "peak MiB", ".0f", 6),
 )
+_OF_SOME = ("test_rmse", "test_auc")  # that most heads have not
 
 
 def runs_table(runs: "pd.DataFrame") -> Table:
@@ -38,11 +42,12 @@ def runs_table(runs: "pd.DataFrame") -> Table:
     names = ["framework", "architecture", "seed", *varying]
     ranks = {"framework": 0, "architecture": 0, "seed": 0}
     known = {name: runs[name].iloc[0] for name in same if not _missing(runs[name].iloc[0])}
+    figures = [one for one in _FIGURES if one[0] not in _OF_SOME or runs[one[0]].notna().any()]
     table = Table(
         [
             Column("run", rank=3, key="run_id"),
             *(Column(name, rank=ranks.get(name, 2)) for name in names),
-            *(Column(head, rank, right=True, key=name) for name, head, _, rank in _FIGURES),
+            *(Column(head, rank, right=True, key=name) for name, head, _, rank in figures),
             Column("status"),
             Column("why", prose=True, key="reason"),
         ],
@@ -55,7 +60,7 @@ def runs_table(runs: "pd.DataFrame") -> Table:
         table.add(
             Cell(str(run["run_id"])[:8], run["run_id"]),
             *(Cell("" if _missing(run[name]) else str(run[name]), run[name]) for name in names),
-            *(_figure(run[name], name, form) for name, _, form, _ in _FIGURES),
+            *(_figure(run[name], name, form) for name, _, form, _ in figures),
             Cell(str(run["status"]), style=style),
             Cell(reason, style=style),
         )
@@ -99,12 +104,12 @@ def print_run(run: "pd.Series", console: Console | None = None) -> None:
     for column in RUN_COLUMNS + DERIVED_COLUMNS:
         value = run[column.name]
         if isinstance(value, tuple):
-            shown = clean(", ".join(map(str, value)))
+            shown = in_line(", ".join(map(str, value)))
         elif _missing(value):
             shown = ""
         elif column.json:
             shown = json.dumps(json.loads(value), indent=1)
         else:
-            shown = clean(value)
+            shown = in_line(value)
         drawn.add_row(column.name, Text(shown), column.meaning)
     (console or Terminal(width=width_of(sys.stdout))).print(drawn)

@@ -8,7 +8,8 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import IO
+from math import isfinite
+from typing import IO, Any
 
 from results.table import Table, show
 
@@ -62,3 +63,12 @@ def tell(tables: Sequence[Table], form: str, out: IO[str]) -> None:
         write_rows(tables, form, out)
     else:
         show(*tables)
+
+
+def finite(value: Any) -> Any:
+    """A value for JSON, with None for what it has no number for."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

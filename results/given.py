@@ -31,7 +31,7 @@ GIVEN = (
     Given("parameters", "parameter count"),
     Given("split_hash", "split"),
     Given("order_hash", "batch order"),
-    Given(AUGMENTATION, "augmented copies", there_is_always=False),
+    Given(AUGMENTATION, "augmented pictures", there_is_always=False),
     Given("weights_hash", "initial weights", matched=True),
     Given("masks_hash", "dropout masks", matched=True, there_is_always=False),
 )
@@ -134,8 +134,11 @@ def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
     return found
 
 
-def stored(store: "Store", run_ids: Collection[str], machine_id: str) -> list[dict[str, Any]]:
-    """The latest stored execution with status ok of each of the runs, on this machine.
+def stored(
+    store: "Store", run_ids: Collection[str], machine_id: str | None
+) -> list[dict[str, Any]]:
+    """The latest stored execution with status ok of each of the runs, on this machine or, of None,
+    on any.
 
     Only the columns that `disagreements` looks at; what is null is None.
     """
@@ -145,7 +148,9 @@ def stored(store: "Store", run_ids: Collection[str], machine_id: str) -> list[di
     columns += ["architecture", "seed", "repeat", "parity", *(given.column for given in GIVEN)]
     frame = store.runs(columns=columns)
     asked = frame["run_id"].isin(run_ids)
-    frame = frame[asked & (frame["status"] == "ok") & (frame["machine_id"] == machine_id)]
+    frame = frame[asked & (frame["status"] == "ok")]
+    if machine_id is not None:
+        frame = frame[frame["machine_id"] == machine_id]
     frame = frame.drop_duplicates("run_id", keep="last").astype(object)
     rows = frame.where(frame.notna(), None).to_dict("records")
     return [{str(column): value for column, value in row.items()} for row in rows]

@@ -71,8 +71,8 @@ def printable(text: object) -> str:
 
 
 def in_line(text: object) -> str:
-    """The same for a place that has one line, such as the cell of a table."""
-    return printable(re.sub(r"[\t\r\n]+", " ", str(text)))
+    """The same for a place that has one line: white space of any length is one space."""
+    return printable(" ".join(str(text).split()))
 
 
 def for_page(text: object) -> str:

@@ -11,7 +11,8 @@ COPY = 2**32  # what the copy's number is multiplied by in `predictions.index`
 
 NETWORK_CHECK = "network_check"  # key of `extra`: what the check of the network in float64 found
 
-STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped")
+# lost: infrastructure broke it (a node died, a job was cancelled), which is no fault of a framework
+STATUSES = ("ok", "diverged", "oom", "timeout", "error", "skipped", "lost")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ RUN_COLUMNS = _columns(
     ("execution_id", "string", "unique to this execution"),
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),
+    ("node", "string", "name of the machine that it ran on; null: not recorded"),
+    ("engine", "string", "what started it: local, slurm, or block (by its file)"),
+    ("job_id", "string", "the engine's number of the job that it was part of"),
+    ("block", "string", "hash of the runs that go together on one node, in one session"),
     ("experiment", "string", "the published experiment that this is a run of; null when none"),
     ("scale", "double", "share of its data and epochs; 1 is all of them, null without experiment"),
     ("framework", "string", "keras (on TensorFlow), keras@torch, torch, jax, torch@2.12, ..."),
@@ -70,7 +75,7 @@ RUN_COLUMNS = _columns(
     ("device", "string", "cpu or cuda"),
     ("device_name", "string", "model of the processor or GPU"),
     ("threads", "int64", "threads that the framework was given"),
-    ("status", "string", "ok, diverged, oom, timeout, error or skipped"),
+    ("status", "string", "ok, diverged, oom, timeout, error, skipped or lost"),
     ("reason", "string", "why, when the status is not ok"),
     ("parameters", "int64", "trainable and other parameters of the network"),
     ("train_images", "int64", "images trained on in one epoch"),
@@ -83,11 +88,24 @@ RUN_COLUMNS = _columns(
     ("batch_size", "int64", "images in one optimizer step"),
     ("optimizer", "string", "name of the optimizer"),
     ("learning_rate", "double", "initial learning rate"),
+    ("loss", "string", "what is made small: cross_entropy (null too), binary_cross_entropy, ..."),
+    ("outputs", "int64", "numbers that the network ends in; null: one for each class"),
     ("recipe", "json", "optimizer, loss, schedule, stopping: every default spelled out"),
     ("config", "json", "the whole configuration of the run"),
-    ("test_accuracy", "double", "share of test images whose predicted class is the label"),
-    ("test_loss", "double", "mean test loss in nats, with the L2 terms, as Keras reports it"),
+    (
+        "test_accuracy",
+        "double",
+        "share of test images whose predicted class is the label; of votes, of those on the right "
+        "side of one half",
+    ),
+    (
+        "test_loss",
+        "double",
+        "mean test loss, with the L2 terms, as Keras reports it; in nats, or squares of votes",
+    ),
     ("test_cross_entropy", "double", "mean test cross-entropy in nats, without L2 terms"),
+    ("test_rmse", "double", "root mean squared error of the test set's votes; null without votes"),
+    ("test_auc", "double", "area under the ROC curve of sigmoid outputs, their mean; else null"),
     ("best_validation_accuracy", "double", "highest validation accuracy of any epoch >= 1"),
     ("best_validation_epoch", "int64", "the epoch it was reached in"),
     ("lowest_validation_loss_epoch", "int64", "epoch >= 1 with the lowest validation loss"),
@@ -113,7 +131,8 @@ RUN_COLUMNS = _columns(
     (
         "augmentation_hash",
         "string",
-        "hash of the copies' definition and of the first batch's bytes",
+        "hash of the copies' definition and of the first batch's bytes; of pictures drawn anew, "
+        "of the first batches of the first and the last epoch",
     ),
     ("weights_hash", "string", "hash of the initial weights"),
     ("masks_hash", "string", "hash of the dropout masks"),
@@ -156,10 +175,12 @@ EPOCH_COLUMNS = _columns(
     ("epoch", "int64", "0 is before training"),
     ("split", "string", "train or validation"),
     ("loss", "double", "mean loss in nats, with the L2 terms; of train with its class weights"),
-    ("cross_entropy", "double", "mean cross-entropy in nats"),
-    ("accuracy", "double", "share of images classified as labelled"),
+    ("cross_entropy", "double", "mean cross-entropy in nats; null of squared errors"),
+    ("rmse", "double", "root mean squared error of the votes; null without votes"),
+    ("auc", "double", "area under the ROC curve of sigmoid outputs, their mean; else null"),
+    ("accuracy", "double", "share of images classified as labelled, or of votes on their side"),
     ("epoch_seconds", "double", "seconds of this training epoch; null for validation and epoch 0"),
-    ("learning_rate", "double", "learning rate of this epoch"),
+    ("learning_rate", "double", "learning rate of this epoch, of its last step where it changes"),
 )
 
 PREDICTION_COLUMNS = _columns(
@@ -170,8 +191,9 @@ PREDICTION_COLUMNS = _columns(
         "row of the galaxy in the data set, plus 2**32 x the augmented copy's number",
     ),
     ("label", "int64", "the class it is labelled as"),
-    ("predicted", "int64", "the class of highest probability"),
-    ("probabilities", "list<float>", "by class"),
+    ("predicted", "int64", "the class of highest probability; -1 where the outputs are votes"),
+    ("probabilities", "list<float>", "by class; of votes what the network gives of each"),
+    ("votes", "list<float>", "the votes that these are of; null without"),
 )
 
 # Every epoch and prediction row carries these two as well, taken from its run.

@@ -10,7 +10,7 @@ import os
 import re
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_STORE", "DamagedFileWarning", "Store", "StoreError"]
 
 DEFAULT_STORE = Path("runs")
+_OWN = "run-"  # begins the name of a file of one execution
 MANY_FILES = 300  # each costs a reader about a millisecond
 
 
@@ -96,7 +97,7 @@ class Store:
         execution = str(run["execution_id"])
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", execution):
             raise ValueError(f"runs: execution_id {execution!r} does not make a file name")
-        path = self.path / f"run-{execution}.parquet"
+        path = self._file(execution)
         if path.exists():
             raise ValueError(f"runs: execution_id {execution!r} is already stored in {path}")
         with whole_file(path, self.path) as file:
@@ -304,6 +305,29 @@ class Store:
             if status == "ok" and machine_id in (None, machine)
         }
 
+    def rows(
+        self, executions: Collection[str], columns: Iterable[str], packed: bool = True
+    ) -> dict[str, dict[str, Any]]:
+        """Those of these executions that are stored here, by execution_id, without reading others.
+
+        Args:
+            columns: of `runs`, not the derived ones.
+            packed: look in packed files, too; quicker without, where they cannot be there yet.
+        """
+        from results.parquet.reading import read_columns
+
+        names = list(dict.fromkeys(["execution_id", *columns]))
+        found: dict[str, dict[str, Any]] = {}
+        for one in executions:
+            with contextlib.suppress(FileError):  # not there, or packed since
+                found[one] = read_columns(self._file(one), names).to_pylist()[0]
+        left = set(executions) - found.keys()
+        for _, table in self._tables(names, packed=True) if left and packed else ():
+            found |= {
+                row["execution_id"]: row for row in table.to_pylist() if row["execution_id"] in left
+            }
+        return found
+
     def files(self) -> list[Path]:
         """The store's files, without leftovers of killed writers; none if it is not there yet.
 
@@ -326,13 +350,16 @@ class Store:
             if name.endswith(".parquet") and not name.startswith(".")
         ]
 
+    def _file(self, execution: str) -> Path:
+        return self.path / f"{_OWN}{execution}.parquet"
+
     def _read(self, columns: list[str], latest: bool) -> "pa.Table":
         from results.parquet.reading import combined
 
         return combined([table for _, table in self._tables(columns)], columns, latest)
 
-    def _tables(self, columns: list[str]) -> "list[tuple[Path, pa.Table]]":
-        """These columns of each readable file; damaged files are warned of.
+    def _tables(self, columns: list[str], packed: bool = False) -> "list[tuple[Path, pa.Table]]":
+        """These columns of each readable file, or of the packed ones; damaged files are warned of.
 
         Raises:
             NewerVersionError: a file of a newer schema: to leave its runs out would mislead.
@@ -343,6 +370,8 @@ class Store:
             tables: list[tuple[Path, pa.Table]] = []
             skipped: list[FileError] = []
             for path in self.files():
+                if packed and path.name.startswith(_OWN):
+                    continue
                 try:
                     tables.append((path, read_columns(path, columns)))
                 except FileError as error:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from results.names import in_line
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -90,15 +92,6 @@ class Table:
         ]
 
 
-def clean(text: object) -> str:
-    """A user's text for a terminal: no line breaks, no control characters."""
-    words = " ".join(str(text).split())
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "replace").decode("ascii")
-        for one in words
-    )
-
-
 def elided(text: str, width: int) -> str:
     """The text in at most so many cells of a terminal, with its middle left out."""
     from rich.cells import cell_len, set_cell_size
@@ -121,7 +114,7 @@ def lines(table: Table, width: int) -> list[Text]:
     printed as a paragraph for each row.
     """
     rows = [[_cell(one) for one in row] for row in table.rows]
-    found = _wrapped(Cell(clean(table.title), style="bold"), width, indent=0)
+    found = _wrapped(Cell(in_line(table.title), style="bold"), width, indent=0)
     layout = _laid_out(table, rows, width)
     if layout is None:
         return found + _paragraphs(table, rows, width)
@@ -172,7 +165,7 @@ def _value(cell: Cell | str) -> Any:
 
 def _cell(cell: Cell | str) -> Cell:
     made = Cell(cell) if isinstance(cell, str) else cell
-    return Cell(clean(made.text), made.value, clean(made.short), made.style)
+    return Cell(in_line(made.text), made.value, in_line(made.short), made.style)
 
 
 @dataclass(frozen=True)

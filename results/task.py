@@ -27,12 +27,20 @@ ABSENT: Mapping[str, Any] = {
     "data.twins": False,
     "data.augmentation": "none",
     "data.cropped_from": 0,
+    "data.votes": 0,
+    "data.votes_sha256": "",
     "split.by": "galaxy",
     "split.test_copies": "centre",
+    "split.taken_from": "",
     "recipe.partial_batch": "keep",
+    "recipe.reduce_on_plateau.relative": False,
+    "recipe.loss.name": "cross_entropy",
+    "recipe.loss.label_smoothing": 0.0,
+    "recipe.class_weight_mean": "images",
     "deterministic": False,
     "feed": "auto",
     "warmup_epochs": 0,
+    "initial_weights": "",
     "conv.stride": 1,
     "conv.padding": "valid",
     "conv.activation": "linear",
@@ -46,6 +54,11 @@ ABSENT: Mapping[str, Any] = {
     "max_pool.padding": "valid",
     "average_pool.padding": "valid",
     "batch_norm.gamma_initializer": "ones",
+    "dropout.per": "value",
+    "recipe.optimizer.amsgrad": False,
+    "recipe.optimizer.centered": False,
+    "normalize.mean": [],
+    "normalize.deviation": [],
     "residual.activation": "linear",
     "residual.shortcut": [],
 }
@@ -53,6 +66,8 @@ ABSENT: Mapping[str, Any] = {
 # native parity the rest of a stored configuration is the framework's; whether a user had stated it
 # is not known any more.
 _NEVER_NATIVE = frozenset({"name", "learning_rate", "beta_1", "beta_2", "momentum", "nesterov"})
+
+_MEAN = "class_weight_mean"
 
 Settings = Mapping[str, Any]
 OF_STORED = ("config", "architecture_hash", "cell_id")  # the columns that `stored` takes
@@ -72,6 +87,8 @@ def settings(config: Mapping[str, Any], architecture_hash: str) -> dict[str, Any
     tree = {name: value for name, value in config.items() if name not in NOT_THE_TASK}
     if tree.get("parity") == "native" and isinstance(tree.get("architecture"), Mapping):
         tree["architecture"] = {"name": tree["architecture"].get("name"), "hash": architecture_hash}
+    if tree.get("parity") == "native" and isinstance(tree.get("recipe"), Mapping):
+        tree["recipe"] = _with_own_mean(tree["recipe"])
     values = flat(tree)
     types = {name.removesuffix("type"): values[name] for name in values if name.endswith(".type")}
 
@@ -102,8 +119,19 @@ def stored(config: Any, architecture_hash: Any, cell_id: Any) -> dict[str, Any]:
         optimizer = recipe.get("optimizer")
         if isinstance(optimizer, Mapping):
             optimizer = {name: optimizer[name] for name in optimizer if name in _NEVER_NATIVE}
-        tree = {**tree, "recipe": {**recipe, "optimizer": optimizer}}
+        recipe = {**recipe, "optimizer": optimizer}
+        if _MEAN in recipe:
+            recipe[_MEAN] = None
+        tree = {**tree, "recipe": recipe}
     return settings(tree, architecture_hash if isinstance(architecture_hash, str) else "")
+
+
+def _with_own_mean(recipe: Settings) -> Settings:
+    """A native recipe, whose weighted losses are divided by what each framework divides by where
+    it leaves that open. Runs stored before it could be stated divided by the images, all of them.
+    """
+    left_open = _MEAN in recipe and recipe[_MEAN] is None and recipe.get("class_weights")
+    return {**recipe, _MEAN: "each framework's own"} if left_open else recipe
 
 
 def task_id(of: Settings) -> str:

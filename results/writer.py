@@ -125,6 +125,37 @@ def scratch_directory() -> Iterator[Path]:
         yield path
 
 
+@contextlib.contextmanager
+def locked(
+    path: str | os.PathLike[str], *, alone: bool = True, wait: bool = True
+) -> Iterator[bool]:
+    """Hold a lock (flock) on a file, made if need be; gives whether it is held.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    Args:
+        path: the file; its directory is there.
+        alone: nobody else may hold it; otherwise others who do not ask to be alone may, too.
+        wait: until it can be had.
+
+    Raises:
+        OSError: the file cannot be made, or its file system has no locks.
+    """
+    import fcntl  # POSIX alone has it; `cli` says so on Windows
+
+    kind = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, kind)
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)
+
+
 def clean(directory: str | os.PathLike[str], nested: bool = False) -> None:
     """Remove what killed writers left in a directory; those that live keep theirs.
 

@@ -10,13 +10,14 @@ from results.table import Column, Table
 
 
 def _networks() -> dict[str, str]:
-    return {name: architecture.load(name).title for name in architecture.available()}
+    names = [*architecture.available(), *architecture.public()]
+    return {name: architecture.load(name).title for name in names}
 
 
 def _datasets() -> dict[str, str]:
     from datasets.catalog import DEMO, PUBLISHED
 
-    own = {DEMO: "galaxies generated here", "FILE.h5": "pictures and labels of your own"}
+    own = {DEMO: "galaxies generated here", "FILE or FOLDER": "pictures and labels of your own"}
     return {name: published.source for name, published in PUBLISHED.items()} | own
 
 

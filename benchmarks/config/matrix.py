@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,8 +16,11 @@ from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
+from frameworks.spec import given_weights
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.losses import outputs
+from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import CALLBACKS, Recipe
 from results.vocabulary import Device
@@ -34,6 +38,7 @@ def matrix(
     missing: Mapping[str, str] | None = None,
     interpreters: Mapping[str, str] | None = None,
     train_counts: Mapping[str, int] | None = None,
+    statistics: Callable[[], Statistics] | None = None,
 ) -> list[PlannedRun]:
     """Every run of a suite, each once, frameworks and tunings interleaved block by block.
 
@@ -48,13 +53,18 @@ def matrix(
         missing: frameworks that cannot be run here, with the reason; their runs are marked.
         interpreters: of frameworks that do not run in this one.
         train_counts: training images by the name of the class, for balanced class weights.
+        statistics: gives mean and deviation of the training galaxies; asked only where a network
+            normalises by them.
 
     Raises:
-        SpecificationError: an unknown architecture, or one that does not fit the pictures; class
-            weights that do not fit the classes; callbacks without a validation set.
+        SpecificationError: an unknown architecture, or one that does not fit the pictures; a loss
+            or class weights that do not fit the labels; callbacks without a validation set.
         ValueError: a batch size larger than the training set.
     """
+    outputs(suite.loss, data.classes, data.votes)
     architectures = [load(name) for name in suite.architectures]
+    asking = statistics is not None and any(map(asks_galaxies, architectures))
+    found = statistics() if statistics is not None and asking else STAND_IN
     natives = {name: framework(name).native for name in suite.frameworks}
     made = recipes(
         suite,
@@ -64,6 +74,9 @@ def matrix(
     )
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
+    given_sha256 = ""
+    if suite.initial_weights is not None:
+        given_sha256 = given_weights.read(Path(suite.initial_weights)).sha256
     blocks = []
     for repeat, seed, architecture, parity, precision, given in product(
         range(suite.processes),
@@ -74,11 +87,12 @@ def matrix(
         made,
     ):
         block = []
+        normalized = normalized_by(architecture, found)
         for tuning, name in product(suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
             config = RunConfig(
                 framework=name,
-                architecture=_stripped(fill_architecture(architecture, defaults)),
+                architecture=_stripped(fill_architecture(normalized, defaults)),
                 recipe=fill_recipe(given, defaults),
                 data=data,
                 split=SplitSettings(
@@ -87,6 +101,7 @@ def matrix(
                     validation_fraction=suite.validation_fraction,
                     by=suite.split_by,
                     test_copies=suite.test_copies,
+                    taken_from=suite.split_from,
                 ),
                 seed=seed,
                 device=devices.get(name, "cpu"),
@@ -99,6 +114,7 @@ def matrix(
                 nudge_draw=repeat if suite.nudge_repeats else 0,
                 feed=suite.feed,
                 warmup_epochs=suite.warmup_epochs,
+                initial_weights=given_sha256,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
@@ -107,9 +123,16 @@ def matrix(
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
         _check_size(block[0].config)
-        blocks.append(block)
+        blocks.append(_as_block(block))
     kinds = len(blocks) // (suite.processes * len(suite.seeds))
     return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
+
+
+def _as_block(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs under the name of their block, a hash of what they are."""
+    content = "".join(sorted({run.run_id for run in runs}))
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return [replace(run, block=name) for run in runs]
 
 
 def _add_control(block: list[PlannedRun], turn: int) -> None:
@@ -139,10 +162,12 @@ def _check_size(config: RunConfig) -> None:
         if not whole:
             raise
         serves = next((s for s in range(crop + 1, whole - 1) if _fits(config, s)), None)
-        remedy = f"a crop_size of {serves} or more serves" if serves else "no crop_size serves"
+        field, instead = "crop_size", "augmentation dihedral crops nothing"
+        if config.data.augmentation == "none":
+            field, instead = "crop", "an augment without crop trains on the whole pictures"
+        remedy = f"a {field} of {serves} or more serves" if serves else f"no {field} serves"
         raise SpecificationError(
-            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; "
-            "augmentation dihedral crops nothing."
+            f"{error} These are crops of {crop} from {whole}x{whole} pixels: {remedy}; {instead}."
         ) from error
 
 

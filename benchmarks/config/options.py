@@ -15,10 +15,12 @@ from benchmarks.config.artifacts import CHECKPOINT_SECONDS
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
 from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
+from datasets.drawn.settings import Augment
 from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import MONITORS
+from frameworks.spec.schedules import SCHEDULES
 from results import cli
 from results.forms import add_forms
 
@@ -34,7 +36,10 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
+EXECUTORS = ("local", "slurm")
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
+
+AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
 
 # By group, the fields of a suite that are options: "METAVAR: help".
 _OPTIONS = {
@@ -52,16 +57,20 @@ _OPTIONS = {
         "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
-        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, or an HDF5 file",
+        "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
+        "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
-        "channels": "C: rgb, or one of 0 1 2",
-        "image_size": "PIXELS: resize to a square",
+        "channels": "C: rgb, grey, or one of 0 1 2",
+        "image_size": "PIXELS: scale down to a square; the demo is generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
         "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
         "galaxy, and stay in one part of the split (default: groups, if there is one)",
         "label_map": "MAP: the classes that labels 4way and 3way group, as in 'E=1,2 S0=3 Sp=4,5 "
         "Irr=0'; galaxy10: those of Galaxy10 SDSS",
+        "split_from": "KEY: the file's dataset or column of the published split: train, "
+        "validation, test; a part that is not there is dealt from train (default: a split of ours)",
+        "skip_bad": "N: leave out up to N pictures of a source that cannot be taken",
         "demo_images": "N: galaxies to generate",
         "fraction": "F: a part of the galaxies, by class",
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
@@ -79,16 +88,32 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
+        "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
+        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
+        "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
+        f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
+        "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
+        "schedule, or as in length=500,per=step; none takes away what a suite says",
+        "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
+        "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
+        "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
+        "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
+        "sum of their weights, as PyTorch does",
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
         "validation_loss; fields: monitor patience min_delta restore_best, as in "
         "patience=4,min_delta=1e-4,restore_best=true",
         "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
         "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
-        "min_learning_rate",
+        "min_learning_rate relative (min_delta is a share of the best, as PyTorch's threshold)",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
         "(default the first); none takes away what a suite says, here and in the three above",
+        "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
+        "seed, epoch and galaxy, as in flip,rotation=180,shift=0.1,zoom=0.9:1.1; fields: "
+        f"{' '.join(AUGMENTS)}; none takes it away (docs/data.md)",
     },
     "how to run": {
         "device": "D: auto cpu cuda",
@@ -113,7 +138,7 @@ _TYPES: dict[str, Any] = {
 _MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
-    "architectures": architecture.available,
+    "architectures": lambda: [*architecture.available(), *architecture.public()],
     "frameworks": lambda: _TEXTS["frameworks"].split()[1:],
 }
 
@@ -134,7 +159,7 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
         settings |= {"nargs": "?", "const": ""}
     action = to.add_argument(f"--{field.replace('_', '-')}", **settings | changed)
     if field in _COMPLETED:
-        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined,no-untyped-call]
+        action.completer = lambda **_: _COMPLETED[field]()  # type: ignore[attr-defined]
 
 
 def _typed(kind: Any) -> dict[str, Any]:
@@ -216,6 +241,7 @@ def parser() -> cli.Parser:
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
+    _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
     where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
@@ -237,6 +263,45 @@ def parser() -> cli.Parser:
     where.add_argument("--no-report", action="store_true", help="write no report page")
     add_forms(where)
     return made
+
+
+def _add_cluster(to: argparse._ActionsContainer) -> None:
+    to.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default=EXECUTORS[0],
+        help="local (default): here, one run after another; slurm: a job on a node alone for each "
+        "block, that is for all frameworks of one seed or repeat",
+    )
+    to.add_argument(
+        "--executor-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of sbatch, as in partition=gpu or gres=gpu:1; python=PATH: the interpreter "
+        "on the nodes",
+    )
+    to.add_argument(
+        "--max-jobs", type=cli.positive, metavar="N", help="blocks that may run at once"
+    )
+    to.add_argument(
+        "--detach", action="store_true", help="queue the blocks and return; --attach waits for them"
+    )
+    to.add_argument(
+        "--attach",
+        nargs="?",
+        const="",
+        metavar="SESSION",
+        help="wait for the blocks that an earlier call has queued from this store; Ctrl-C cancels "
+        "them",
+    )
+    to.add_argument(
+        "--write-blocks",
+        type=Path,
+        metavar="DIR",
+        help="run nothing, write a file for each block there: python -m benchmarks.block FILE runs "
+        "it on any machine that shares the store",
+    )
 
 
 def _named(options: argparse.Namespace) -> Suite:

@@ -9,6 +9,10 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchmarks.config.suite import readable
+from datasets.drawn.settings import Augment
+from datasets.drawn.text import from_text
+from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import LOSSES, Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
     MONITORS,
@@ -18,6 +22,8 @@ from frameworks.spec.recipe import (
     Optimizer,
     ReduceOnPlateau,
 )
+from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
+from frameworks.spec.words import known_field, unknown_part
 from results import cli
 from results.vocabulary import near_miss, unknown
 
@@ -34,8 +40,60 @@ def optimizer(text: str) -> Optimizer:
     """
     name, *settings = _parts(text)
     if name not in OPTIMIZERS:
-        raise SpecificationError(unknown("optimizer", name, OPTIMIZERS))
+        raise SpecificationError(unknown_part("optimizer", name, OPTIMIZERS))
     return _with_fields(OPTIMIZERS[name], settings, f"optimizer '{name}'")  # type: ignore[return-value]
+
+
+def loss(text: str) -> Loss:
+    """`cross_entropy`, or with fields: `binary_cross_entropy,targets=votes`.
+
+    Raises:
+        SpecificationError: an unknown loss or field, or a bad value.
+    """
+    name, *settings = _parts(text) or [""]
+    if name not in LOSSES:
+        raise SpecificationError(f"--loss: {unknown_part('loss', name, LOSSES)}")
+    return _with_fields(LOSSES[name], settings, f"loss '{name}'")  # type: ignore[return-value]
+
+
+def schedule(text: str) -> Schedule | None:
+    """`cosine`, or with fields: `multi_step,at=30 60,factor=0.1`; `none`.
+
+    Raises:
+        SpecificationError: an unknown schedule or field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    name, *settings = _parts(text) or [""]
+    if name not in SCHEDULES:
+        raise SpecificationError(f"--schedule: {unknown_part('schedule', name, [*SCHEDULES, OFF])}")
+    return _with_fields(SCHEDULES[name], settings, f"schedule '{name}'")  # type: ignore[return-value]
+
+
+def warm_up(text: str) -> WarmUp | None:
+    """`5` for five epochs, or fields: `length=500,per=step`; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    settings = _parts(f"length={text}" if text.isascii() and text.isdigit() else text)
+    return _with_fields(WarmUp, settings, "--warm-up")
+
+
+def clipping(text: str) -> Clipping | None:
+    """`global_norm,limit=1`; `none`.
+
+    Raises:
+        SpecificationError: an unknown way to clip or field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    name, *settings = _parts(text) or [""]
+    if name not in CLIPPINGS:
+        raise SpecificationError(f"--clipping: {unknown_part('clipping', name, [*CLIPPINGS, OFF])}")
+    return _with_fields(CLIPPINGS[name], settings, f"clipping '{name}'")  # type: ignore[return-value]
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -76,6 +134,20 @@ def keep_best(text: str) -> KeepBest | None:
     return KeepBest(monitor=text) if text else KeepBest()
 
 
+def augment(text: str) -> Augment | None:
+    """Fields, `rotation=180,flip,zoom=0.9:1.1`; `flip` alone is both, `quarter_turns` true; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise SpecificationError(f"--augment: {error}") from error
+
+
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
     """`balanced`, a number for each class, or `none`.
 
@@ -101,9 +173,14 @@ def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | N
 # What is written for a field of the suite, and how it is read.
 READERS: dict[str, Callable[[Any], Any]] = {
     "optimizer": optimizer,
+    "loss": loss,
+    "schedule": schedule,
+    "warm_up": warm_up,
+    "clipping": clipping,
     "early_stopping": early_stopping,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,
+    "augment": augment,
     "class_weights": class_weights,
 }
 
@@ -115,15 +192,21 @@ def _parts(text: str) -> list[str]:
 def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part:
     """A struct with the fields that `field=value` settings state."""
     known = [field.name for field in msgspec.structs.fields(kind)]
-    table: dict[str, str] = {}
+    table: dict[str, str | list[str]] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or key not in known:
+        if not equals:
             raise SpecificationError(
                 f"{what}: '{setting}' is not field=value"
                 f"{near_miss(key, known)}. Known fields: {', '.join(known)}."
             )
-        table[key] = value
+        if key not in known:
+            raise SpecificationError(
+                f"{what}: unknown field '{key}'{known_field(key, known)}. "
+                f"Known fields: {', '.join(known)}."
+            )
+        # numbers of a list are apart by blanks: commas separate fields
+        table[key] = value.split() if key == "at" else value
     try:
         return msgspec.convert(table, kind, strict=False)
     except msgspec.ValidationError as error:

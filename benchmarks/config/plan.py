@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.runconfig import RunConfig
+from frameworks.spec import schedules
 from frameworks.spec.defaults import AGREED, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -48,7 +49,8 @@ class PlannedRun:
     architecture_hash: of the layers as given, before defaults were filled in, which under native
     parity differ between frameworks; skip: why it cannot be run here, when it cannot; python: the
     interpreter that runs it, by default this one; part_of: its experiment, if it is of one;
-    asked: the recipe as given, before a framework's own defaults were filled in.
+    asked: the recipe as given, before a framework's own defaults were filled in; block: hash of the
+    runs that go together on one node, all frameworks of one seed or repeat.
     """
 
     config: RunConfig
@@ -58,6 +60,7 @@ class PlannedRun:
     python: str = ""
     part_of: PartOf | None = None
     asked: Recipe | None = None
+    block: str = ""
 
     def label(self) -> str:
         """A short name for messages."""
@@ -97,8 +100,17 @@ class PlannedRun:
     @cached_property
     def steps(self) -> int:
         """Optimizer steps in all."""
-        per_epoch = -(-self.images_per_epoch // self.config.recipe.batch_size)
-        return per_epoch * self.config.recipe.epochs
+        return self.steps_per_epoch * self.config.recipe.epochs
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one epoch."""
+        return -(-self.images_per_epoch // self.config.recipe.batch_size)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What is to be said of its learning rates, a sentence each."""
+        return schedules.notes(self.config.recipe, self.steps_per_epoch)
 
     @cached_property
     def flops(self) -> int:

@@ -14,7 +14,7 @@ from benchmarks.config.options import requested
 from benchmarks.config.plan import PartOf
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
-from results.table import clean
+from results.names import in_line
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def first_line(asked: Sequence[Asked]) -> str:
     suite = asked[0].suite
     networks = ", ".join(Path(name).stem for name in suite.architectures)
     what = f"{networks} in {', '.join(suite.frameworks)} on {Path(suite.dataset).stem} galaxies"
-    return clean(f"{what}: preparing galaxies and runs")
+    return in_line(f"{what}: preparing galaxies and runs")
 
 
 def _experiment(name: str, options: argparse.Namespace) -> Asked:

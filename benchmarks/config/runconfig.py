@@ -14,6 +14,7 @@ import msgspec
 
 from frameworks.backend import Runtime
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.losses import outputs
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.task import WHICH_RUN
@@ -37,6 +38,7 @@ _DEFAULT_ONCE = {
     "adagrad.learning_rate": 1e-3,
     "sgd.learning_rate": 1e-2,
     "rmsprop.learning_rate": 1e-3,
+    "recipe.class_weight_mean": "images",  # what all runs computed before it could be stated
 }
 
 
@@ -52,6 +54,7 @@ class DataView(_Part, frozen=True):
     found, by their pixels or coordinates, and stay in one part of the split.
     fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
     crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
+    votes: of a loss of votes, how many each galaxy has, else 0; votes_sha256 is theirs.
     """
 
     dataset: str
@@ -69,6 +72,8 @@ class DataView(_Part, frozen=True):
     fraction: float = 1.0
     augmentation: Augmentation = "none"
     cropped_from: int = 0
+    votes: int = 0
+    votes_sha256: str = ""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -80,7 +85,8 @@ class SplitSettings(_Part, frozen=True):
     """How the galaxies are split: the test set first, then validation from what is left.
 
     by: "copy" deals every augmented copy by itself, so that copies of one galaxy are trained and
-    tested on; test_copies: those that validation and test look at.
+    tested on; test_copies: those that validation and test look at. taken_from: where a published
+    split stands in the file, "" where it is ours.
     """
 
     seed: int
@@ -88,6 +94,7 @@ class SplitSettings(_Part, frozen=True):
     validation_fraction: float
     by: SplitBy = "galaxy"
     test_copies: TestCopies = "centre"
+    taken_from: str = ""
 
 
 class RunConfig(_Part, frozen=True):
@@ -117,6 +124,7 @@ class RunConfig(_Part, frozen=True):
     control: bool = False
     feed: Feed = "auto"
     warmup_epochs: int = 0
+    initial_weights: str = ""  # SHA-256 of the file that they are filled from
 
     @property
     def run_id(self) -> str:
@@ -130,8 +138,13 @@ class RunConfig(_Part, frozen=True):
         return _hash({key: parts[key] for key in parts if key not in WHICH_RUN})
 
     def network(self) -> Network:
-        """The architecture bound to this view of the data."""
-        return Network(self.architecture, self.data.input_shape, self.data.classes)
+        """The architecture bound to this view of the data, with the outputs that its loss needs.
+
+        Raises:
+            SpecificationError: the pictures are too small, or the loss does not fit the labels.
+        """
+        count = outputs(self.recipe.loss, self.data.classes, self.data.votes)
+        return Network(self.architecture, self.data.input_shape, count)
 
     def runtime(self) -> Runtime:
         """What the backend is told of where and how to compute."""
@@ -159,6 +172,7 @@ class RunConfig(_Part, frozen=True):
                 ("deterministic" if self.deterministic else "", ""),
                 ("" if self.feed == "auto" else self.feed, ""),
                 *((words, "") for words in self.recipe.extras()),
+                ("given weights" if self.initial_weights else "", ""),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual
@@ -177,7 +191,8 @@ def identity(part: msgspec.Struct) -> dict[str, Any]:
         tree[str(part.__struct_config__.tag_field)] = tag
     for name, default in _defaults(type(part)):
         value = getattr(part, name)
-        if value == _DEFAULT_ONCE.get(f"{tag}.{name}", msgspec.UNSET):
+        owner = tag or type(part).__name__.lower()
+        if value == _DEFAULT_ONCE.get(f"{owner}.{name}", msgspec.UNSET):
             continue
         if default is msgspec.NODEFAULT or value != default:
             tree[name] = _builtin(value)

@@ -9,17 +9,24 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
+from frameworks.spec import architecture, losses
+from frameworks.spec.clipping import Clipping
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
-    CALLBACKS,
     MONITORS,
+    TABLES,
     Adam,
+    ClassWeightMean,
     EarlyStopping,
     KeepBest,
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    named_part,
 )
+from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
 from results.vocabulary import (
     AskedDevice,
@@ -54,6 +61,9 @@ _WORDS = [
     for word in get_args(words)
 ]
 
+# Endings of networks and data sets that are paths, whatever else is in the name.
+_FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
+
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to run. Lists are combined into a matrix.
@@ -66,13 +76,22 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
     `compute_class_weight`).
 
+    `loss` is the head of the network: what its outputs are held against, and how.
+
     `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
     one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
+    `split_from` names the dataset of a published split ("": a split of ours); `skip_bad` pictures
+    of a source of another form may be left out.
 
     `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
     `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
+
+    `initial_weights` is a file that the weights are filled from, as far as it has them
+    (`frameworks.spec.given_weights`).
+
+    `augment` draws changes of every training picture anew in each epoch (`datasets.drawn`).
 
     `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
     "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
@@ -95,6 +114,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     label_key: str = "ans"
     group_key: str | None = None
     label_map: str = ""
+    split_from: str = ""
+    skip_bad: int = 0
     image_size: int | None = None
     demo_images: int | None = None
     fraction: float = 1.0
@@ -112,10 +133,17 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     epochs: int = 10
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
+    loss: Loss = CrossEntropy()
     class_weights: list[float] | Literal["balanced"] | None = None
+    class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
+    initial_weights: str | None = None
+    augment: Augment | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -172,6 +200,8 @@ def convert(table: dict[str, Any], *, origin: str) -> Suite:
     for key, field in fields.items():
         if key in table and isinstance(field.default, tuple) and not isinstance(table[key], list):
             table[key] = [table[key]]
+    if "loss" in table:
+        table["loss"] = named_part("loss", table["loss"], losses.LOSSES, origin)
     try:
         suite = msgspec.convert(table, Suite)
     except (msgspec.ValidationError, SpecificationError) as error:
@@ -201,6 +231,12 @@ def check(suite: Suite, *, origin: str) -> None:
     for seed in suite.seeds:
         require(0 <= seed < 2**63, "seeds", f"has {seed}; a seed is in 0..2**63-1.")
     require(0 <= suite.split_seed < 2**63, "split_seed", "must be in 0..2**63-1.")
+    require(suite.skip_bad >= 0, "skip_bad", f"is {suite.skip_bad}; must not be negative.")
+    require(
+        not (suite.split_from and suite.split_by == "copy"),
+        "split_from",
+        "is of galaxies, and split_by 'copy' deals copies; use split_by galaxy.",
+    )
     require(0 < suite.fraction <= 1, "fraction", f"is {suite.fraction}; above 0, and at most 1.")
     crop, crops = suite.crop_size, suite.augmentation == "crops40"
     require(crop is None or crop >= 1, "crop_size", f"is {crop}; must be at least 1.")
@@ -235,6 +271,17 @@ def check(suite: Suite, *, origin: str) -> None:
         f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
         "for; use feed streamed.",
     )
+    drawn = suite.augment
+    require(
+        suite.feed != "staged" or drawn is None,
+        "feed",
+        "is 'staged', and augment draws pictures as they are asked for; use feed streamed.",
+    )
+    require(
+        no_copies or drawn is None or not drawn.crop,
+        "augment",
+        f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
+    )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
@@ -244,6 +291,17 @@ def check(suite: Suite, *, origin: str) -> None:
     rate = suite.optimizer.learning_rate
     open_or_good = rate is None or 0 < rate < float("inf")
     require(open_or_good, "learning_rate", f"is {rate}; must be positive.")
+    told = suite.class_weights is not None or suite.class_weight_mean is None
+    require(
+        told,
+        "class_weight_mean",
+        "says what weighted losses are divided by, and there are no class_weights; state them, as "
+        'numbers or "balanced", or leave it out.',
+    )
+    balanced = suite.class_weights == "balanced" and losses.targets_of(suite.loss) == "votes"
+    require(
+        not balanced, "class_weights", "are of classes, and the loss is of votes; take them out."
+    )
     try:
         recipe(suite, batch_size=1)
     except SpecificationError as error:
@@ -260,12 +318,18 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         class_weights = suite.class_weights
     return Recipe(
         optimizer=suite.optimizer,
+        loss=suite.loss,
         batch_size=batch_size,
         epochs=suite.epochs,
         class_weights=None if class_weights is None else tuple(class_weights),
+        class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
         early_stopping=suite.early_stopping,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,
+        schedule=suite.schedule,
+        warm_up=suite.warm_up,
+        clipping=suite.clipping,
+        augment=suite.augment,
     )
 
 
@@ -275,8 +339,8 @@ def readable(message: str) -> str:
     field = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
         reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
-    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in CALLBACKS:
-        known = [part.name for part in msgspec.structs.fields(CALLBACKS[field])]
+    elif (match := re.search(r"unknown field `(.*)`", reason)) and field in TABLES:
+        known = [part.name for part in msgspec.structs.fields(TABLES[field])]
         reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"
     return f"field '{field}': {reason}" if field else reason
 
@@ -285,11 +349,15 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
     """The suite with the paths of architectures and data sets as from `directory`; names stay."""
 
     def resolved(name: str) -> str:
-        is_path = "/" in name or Path(name).suffix in (".toml", ".h5", ".hdf5")
+        is_path = "/" in name or Path(name).suffix in _FILES
         return str(directory / name) if is_path else name
 
+    given, shipped = suite.initial_weights, architecture.public()
     return msgspec.structs.replace(
         suite,
-        architectures=tuple(resolved(name) for name in suite.architectures),
+        initial_weights=given and str(directory / given),
+        architectures=tuple(
+            name if name in shipped else resolved(name) for name in suite.architectures
+        ),
         dataset=resolved(suite.dataset),
     )

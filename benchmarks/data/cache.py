@@ -13,13 +13,26 @@ from benchmarks.data.staging import Galaxies
 if TYPE_CHECKING:
     from results.store import Store
 
-# What decides the pictures, the labels and the split.
 _FIELDS = (
     *("dataset", "labels", "channels", "image_key", "label_key", "group_key"),
-    *("label_map", "image_size", "demo_images"),
-    *("fraction", "augmentation", "crop_size", "split_seed", "split_by", "test_copies"),
+    *("label_map", "split_from", "skip_bad", "image_size", "demo_images"),
+    *(
+        "loss",
+        "fraction",
+        "augmentation",
+        "crop_size",
+        "augment",
+        "split_seed",
+        "split_by",
+        "test_copies",
+    ),
     *("test_fraction", "validation_fraction"),
 )
+
+
+def view_key(suite: Suite) -> tuple[object, ...]:
+    """What decides the suite's pictures, labels and split, as plain values."""
+    return tuple(getattr(suite, name) for name in _FIELDS)
 
 
 class OneView:
@@ -42,7 +55,7 @@ class OneView:
         Raises:
             ValueError, OSError: as `staging.load` and `staging.stage`.
         """
-        key = tuple(getattr(suite, name) for name in _FIELDS)
+        key = view_key(suite)
         if self._galaxies is not None and key == self._key:
             return self._galaxies
         directory = self.scratch / "data"

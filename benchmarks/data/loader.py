@@ -11,8 +11,11 @@ import numpy as np
 
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
-from datasets.batches import Epoch, MaskSpec, epoch_order, order_sha256, split_into_batches
+from benchmarks.system import machine
+from datasets.batches import Epoch, Images, MaskSpec, epoch_order, order_sha256, split_into_batches
+from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import weights as canonical
+from frameworks.spec.losses import Loss
 from frameworks.spec.network import Network
 
 SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be looked at
@@ -20,7 +23,10 @@ SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be look
 
 @dataclass
 class Feed:
-    """The epochs of a run: batch order, and masks where the harness draws them."""
+    """The epochs of a run: batch order, pictures as drawn, and masks where the harness draws them.
+
+    drawing: what the recipe draws for each picture; None where it draws nothing.
+    """
 
     config: RunConfig
     network: Network
@@ -33,6 +39,11 @@ class Feed:
             if matched and self.network.dropout_shapes
             else None
         )
+        augment = self.config.recipe.augment
+        self.drawing = None
+        if augment is not None:
+            galaxies = self.data.index(np.arange(len(self.data.labels)))
+            self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads())
 
     def batches(self, number: int) -> list[np.ndarray]:
         """Rows of each batch of an epoch (from 1)."""
@@ -44,13 +55,27 @@ class Feed:
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch (from 1)."""
-        images, labels = self.data.images, self.data.labels
-        return Epoch(images, labels, self.batches(number), number, self.masks)
+        batches = self.batches(number)
+        targets = self.data.targets(self.config.recipe.loss)
+        return Epoch(self._images(number, batches), targets, batches, number, self.masks)
+
+    def _images(self, number: int, batches: list[np.ndarray]) -> Images:
+        """The pictures that an epoch is trained on."""
+        if self.drawing is None:
+            return self.data.images
+        whole = self.data.images if self.data.whole is None else self.data.whole
+        return DrawnImages(whole, self.drawing, number, batches)
+
+    def _threads(self) -> int:
+        """Threads that make pictures: as many as the run may use."""
+        usable = len(machine.usable_cpus())
+        return min(usable, self.config.threads or usable)
 
     def facts(self) -> dict[str, Any]:
         """Hashes of split, of the order of every epoch, and of the masks of the first step.
 
-        Of augmented copies also what they are and what the first batch was, byte by byte.
+        Of augmented copies also what they are and what the first batch was, byte by byte; of drawn
+        pictures what the first batch of the first and of the last epoch was.
         """
         numbers = range(1, self.config.recipe.epochs + 1)
         facts: dict[str, Any] = {
@@ -60,22 +85,28 @@ class Feed:
         if self.masks is not None:
             first = len(self.batches(1)[0])
             facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
-        if self.data.copies.count > 1:
+        if self.data.copies.count > 1 or self.drawing is not None:
             digest = hashlib.sha256(self.data.copies.sha256().encode())
-            digest.update(self.epoch(1)[0].images.tobytes())
+            looked_at = (1,) if self.drawing is None else sorted({1, max(numbers, default=1)})
+            for number in looked_at:
+                rows = self.batches(number)[0]
+                digest.update(self._images(number, [])[rows].tobytes())
             facts["augmentation_hash"] = digest.hexdigest()
         return facts
 
 
 class Part:
-    """Images and labels of the validation or test set; may have none.
+    """Images and labels of the validation or test set, and the targets of a loss; may have none.
 
     The images are gathered once; but of a view slice by slice whenever they are looked at, where
     they are more than `SLICE_BYTES`.
     """
 
-    def __init__(self, data: StagedData, rows: np.ndarray, batch_size: int) -> None:
+    def __init__(
+        self, data: StagedData, rows: np.ndarray, batch_size: int, loss: Loss | None = None
+    ) -> None:
         self.labels = data.labels[rows]
+        self.targets = self.labels if loss is None else data.targets(loss)[rows]
         self._images, self._rows = data.images, rows
         batch_bytes = batch_size * int(np.prod(data.images.shape[1:]))
         self._length = max(1, SLICE_BYTES // batch_bytes) * batch_size

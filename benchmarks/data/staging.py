@@ -6,6 +6,7 @@ the same bytes and none spends time on decoding.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
-from datasets.splits import Split, of_copies, per_class_counts
+from datasets.drawn.settings import check_fits
+from datasets.splits import Split, crossing, of_copies, per_class_counts
+from frameworks.spec.losses import Loss, check_votes, targets_of
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -33,7 +36,10 @@ class StagedData:
 
     With augmentation there are rows for every copy of a galaxy, and images is a view that makes
     them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
-    copies: what is made of each.
+    copies: what is made of each. votes: float32 (n, k), where a loss of votes trains
+    towards them, else None.
+    whole: where the recipe draws crops, the pictures that they are taken from, of which images are
+    the middle.
     """
 
     images: Images
@@ -41,6 +47,15 @@ class StagedData:
     split: Split
     galaxies: np.ndarray
     copies: Copies
+    votes: np.ndarray | None = None
+    whole: Images | None = None
+
+    def targets(self, loss: Loss) -> np.ndarray:
+        """What a loss trains towards: labels int64 (n,), or votes float32 (n, k)."""
+        if targets_of(loss) != "votes":
+            return self.labels
+        assert self.votes is not None
+        return self.votes
 
     def index(self, rows: np.ndarray) -> np.ndarray:
         """What `predictions.index` records of these rows: int64."""
@@ -53,7 +68,8 @@ class Galaxies:
     """What the parent knows of the staged data.
 
     class_counts: galaxies of each class. counts: images in train, validation and test, by the name
-    of the class. notes: sentences on what was made of the galaxies.
+    of the class. notes: sentences on what was made of the galaxies. left_out: what a conversion
+    left out, or "".
     """
 
     directory: Path
@@ -64,6 +80,7 @@ class Galaxies:
     counts: dict[str, tuple[int, ...]]
     source: str
     notes: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def load(suite: Suite) -> Dataset:
@@ -85,6 +102,8 @@ def load(suite: Suite) -> Dataset:
         label_key=suite.label_key,
         group_key=suite.group_key,
         label_map=suite.label_map,
+        split_from=suite.split_from,
+        skip_bad=suite.skip_bad,
         image_size=suite.image_size,
         fraction=suite.fraction,
         fraction_seed=suite.split_seed,
@@ -96,8 +115,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     """Split the data set and write it where the workers read it: each galaxy once.
 
     Raises:
-        ValueError: the fractions cannot be had of these classes, or the copies not of these
-            pictures.
+        ValueError: the fractions cannot be had of these classes, or the copies or what is drawn
+            not of these pictures, or votes cannot be trained towards.
         OSError: the scratch directory is full or cannot be written.
     """
     _, height, width, image_channels = dataset.images.shape
@@ -107,6 +126,10 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             "split_by: is 'copy', and there are no copies; use augmentation crops40 or dihedral, "
             "or a file with 'groups'"
         )
+    drawn_crop = 0
+    if suite.augment is not None:
+        drawn_crop = suite.augment.crop
+        check_fits(suite.augment, height, width)
     split = of_copies(
         dataset.labels,
         copies.count,
@@ -117,9 +140,14 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         seed=suite.split_seed,
         groups=dataset.groups,
         mixed=dataset.twins,
+        parts=dataset.parts,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
     arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
+    voted = targets_of(suite.loss) == "votes"
+    if dataset.votes is not None and voted:
+        check_votes(suite.loss, dataset.votes, dataset.name)
+        arrays["votes"] = dataset.votes
     try:
         directory.mkdir(parents=True)
         for name, array in (arrays | split.parts()).items():
@@ -130,6 +158,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             f"{directory.parent}: {error.strerror or error}; set TMPDIR to a directory with room"
         ) from error
 
+    crop = copies.crop if copies.cropped else drawn_crop
     classes = len(dataset.class_names)
     per_part = split.counts(np.repeat(dataset.labels, copies.count), classes)
     counts = {
@@ -143,8 +172,8 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             sha256=dataset.sha256,
             labels=dataset.label_view,
             channels=dataset.channels,
-            height=copies.crop if copies.cropped else height,
-            width=copies.crop if copies.cropped else width,
+            height=crop or height,
+            width=crop or width,
             image_channels=image_channels,
             classes=classes,
             image_key=suite.image_key,
@@ -153,7 +182,9 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             twins=dataset.twins,
             fraction=suite.fraction,
             augmentation=suite.augmentation,
-            cropped_from=copies.side if copies.cropped else 0,
+            cropped_from=min(height, width) if crop else 0,
+            votes=arrays["votes"].shape[1] if "votes" in arrays else 0,
+            votes_sha256=_sha256(arrays["votes"]) if "votes" in arrays else "",
         ),
         sizes=SplitSizes(len(split.train), len(split.validation), len(split.test)),
         class_names=tuple(dataset.class_names),
@@ -161,7 +192,12 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         counts=counts,
         source=dataset.source,
         notes=_notes(dataset, suite, copies),
+        left_out=dataset.left_out,
     )
+
+
+def _sha256(votes: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(votes, "<f4").tobytes()).hexdigest()
 
 
 def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
@@ -175,6 +211,18 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
         notes.append(
             f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
             f"test look at {tested}."
+        )
+    if dataset.parts is not None:
+        notes.append(f"The published split of '{suite.split_from}'.")
+        copies_apart = 0 if dataset.groups is None else crossing(dataset.groups, dataset.parts)
+        if copies_apart:
+            notes.append(
+                f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
+            )
+    if suite.augment is not None:
+        notes.append(
+            "Training pictures are drawn anew in each epoch (augment); validation and test look at "
+            + ("the middle of each picture." if suite.augment.crop else "the pictures themselves.")
         )
     if suite.split_by == "copy":
         notes.append(
@@ -202,10 +250,17 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
         np.load(directory / f"{name}.npy")
         for name in ("labels", "galaxies", "train", "validation", "test")
     )
-    crop = view.height if view.cropped_from else None
-    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, crop)
-    images = base if copies.count == 1 else AugmentedImages(base, copies)
-    return StagedData(images, np.repeat(labels, copies.count), Split(*parts), galaxies, copies)
+    of_copies_alone = view.height if view.augmentation == "crops40" else None
+    copies = copies_of(base.shape[1], base.shape[2], view.augmentation, of_copies_alone)
+    images: Images = base if copies.count == 1 else AugmentedImages(base, copies)
+    whole = None
+    if view.cropped_from and copies.count == 1:
+        top, left = (base.shape[1] - view.height) // 2, (base.shape[2] - view.width) // 2
+        whole, images = base, base[:, top : top + view.height, left : left + view.width]
+    voted = directory / "votes.npy"
+    votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
+    labels = np.repeat(labels, copies.count)
+    return StagedData(images, labels, Split(*parts), galaxies, copies, votes, whole)
 
 
 def save_examples(dataset: Dataset, store: Store, *, per_class: int = 4) -> None:

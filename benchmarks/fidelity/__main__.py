@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.fidelity.options import parser, stated
 from results import cli
+from results.forms import finite
 from results.writer import scratch_directory, write
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def _other(options: argparse.Namespace) -> int:
         from results.store import Store
 
         groups = outcome.outcome(Store(options.store), options.margin / 100)
+        if options.output:
+            write(options.output, json.dumps(finite(outcome.told(groups)), indent=1) + "\n")
         outcome.render(groups)
         status |= int(not outcome.all_equal(groups))
     if options.mutants:

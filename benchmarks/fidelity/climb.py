@@ -29,10 +29,11 @@ from benchmarks.process import device, interpreters
 from benchmarks.system import machine
 from frameworks.backend import without_version
 from frameworks.spec.architecture import load
+from results.forms import finite
 from results.names import beneath
 from results.parquet import findings as kept
 from results.store import Store
-from results.writer import scratch_directory
+from results.writer import scratch_directory, write
 
 Climbed = tuple[list[Finding], list[noise.Curve]]
 
@@ -80,6 +81,8 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
                 held = sum(one.status == "passed" for one in found)
                 console.tell(f"{part.name}: {held} of {len(found)} comparisons hold; in {path}")
                 findings += found
+            if options.output:
+                write(options.output, json.dumps(_told(findings, options), indent=1) + "\n")
     _say(findings, options)
     return int(any(finding.status != "passed" for finding in findings))
 
@@ -168,13 +171,7 @@ def _say(findings: Sequence[Finding], options: argparse.Namespace) -> None:
     names: list[str] = options.frameworks
     verdicts, rungs = verdict.verdicts(findings, names), verdict.rungs(findings)
     if options.json:
-        said = {
-            "verdicts": [dataclasses.asdict(one) for one in verdicts],
-            "rungs": [dataclasses.asdict(one) for one in rungs],
-            "not_asked": _not_asked(options),
-            "findings": [dataclasses.asdict(one) for one in findings],
-        }
-        json.dump(_finite(said), sys.stdout, indent=1)
+        json.dump(_told(findings, options), sys.stdout, indent=1)
         print()
         return
     if options.details or options.verbose:
@@ -183,13 +180,16 @@ def _say(findings: Sequence[Finding], options: argparse.Namespace) -> None:
     console.answer(verdicts, rungs, _not_asked(options), failures)
 
 
-def _finite(value: Any) -> Any:
-    """With None for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+def _told(findings: Sequence[Finding], options: argparse.Namespace) -> Any:
+    """The answer and every finding, for programs."""
+    verdicts = verdict.verdicts(findings, options.frameworks)
+    said = {
+        "verdicts": [dataclasses.asdict(one) for one in verdicts],
+        "rungs": [dataclasses.asdict(one) for one in verdict.rungs(findings)],
+        "not_asked": _not_asked(options),
+        "findings": [dataclasses.asdict(one) for one in findings],
+    }
+    return finite(said)
 
 
 def _not_asked(options: argparse.Namespace) -> str:

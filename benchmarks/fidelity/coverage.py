@@ -18,14 +18,24 @@ import msgspec
 from benchmarks.config.runconfig import DataView
 from benchmarks.fidelity import plan
 from benchmarks.fidelity.cases.case import Case
+from datasets.drawn.settings import Augment
 from frameworks.backend import Runtime
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv, Dense, MaxPool, load
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.graph import every_layer
+from frameworks.spec.losses import LOSSES, targets_of
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
+from frameworks.spec.schedules import SCHEDULES, WarmUp
 
 Reached = tuple[str, str]  # field, value
+_PARTS: dict[str, type] = {
+    **SCHEDULES,
+    "warm_up": WarmUp,
+    **CLIPPINGS,
+    "augment": Augment,
+}  # of a recipe, besides its optimizer
 
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
@@ -40,12 +50,14 @@ ELSEWHERE: dict[Reached, str] = {
     ("runtime.threads", "0"): "rounding alone: R5c changes the threads",
     # at zero a max-pool behind it is decided by rounding
     ("batch_norm.gamma_initializer", "zeros"): "drawn by NumPy for all: tests/frameworks",
+    ("augment.crop", "another"): f"{_HARNESS}; a view of another size is crops40",
     ("recipe.epochs", ""): _HARNESS,
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.keep_best", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.reduce_on_plateau", ""): f"{_HARNESS}; a change of rate is R3, R5a and R5d",
     **{(f"view.{name}", ""): _HARNESS for name in _OF_THE_DATA},
     ("view.fraction", ""): _HARNESS,
+    ("view.votes_sha256", ""): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
 
@@ -81,7 +93,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
 def known() -> list[Reached]:
     """Every field and each of its values, from the types."""
     found: list[Reached] = []
-    for tag, kind in (LAYER_TYPES | OPTIMIZERS).items():
+    for tag, kind in (LAYER_TYPES | OPTIMIZERS | LOSSES | _PARTS).items():
         hints = get_type_hints(kind)
         for field in msgspec.structs.fields(kind):
             if field.name != "name":
@@ -151,8 +163,11 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 
 def _of_case(case: Case) -> Iterator[Reached]:
-    for part in (*every_layer(case.architecture.layers), case.recipe.optimizer):
-        tag, hints = part.__struct_config__.tag, get_type_hints(type(part))
+    recipe = case.recipe
+    parts = (recipe.optimizer, recipe.schedule, recipe.warm_up, recipe.clipping, recipe.augment)
+    stated = [part for part in (*parts, recipe.loss) if part is not None]
+    for part in (*every_layer(case.architecture.layers), *stated):
+        tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
         for field in msgspec.structs.fields(part):
             name = f"{tag}.{field.name}"
             value = getattr(part, field.name)
@@ -165,6 +180,7 @@ def _of_case(case: Case) -> Iterator[Reached]:
     yield "view.shape", "square" if height == width else "not square"
     yield "view.image_channels", str(channels)
     yield "view.classes", "a number"
+    yield "view.votes", "another" if targets_of(case.recipe.loss) == "votes" else "0"
     yield "view.augmentation", case.augmentation
     yield from (("situation", name) for name, holds in _SITUATIONS.items() if holds(case))
     yield "view.cropped_from", "another" if case.augmentation == "crops40" else "0"

@@ -66,6 +66,12 @@ def parser() -> cli.Parser:
     )
     line.add_argument("--json", action="store_true", help="the verdict and every finding as JSON")
     line.add_argument(
+        "--output",
+        type=cli.path,
+        metavar="FILE.json",
+        help="the same in a file, anew after each network; with --outcome, what R6 found",
+    )
+    line.add_argument(
         "--details", action="store_true", help="a table of the figures, and every failure"
     )
     line.add_argument(

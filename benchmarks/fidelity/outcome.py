@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from results.stats.equivalence import Equivalence
     from results.store import Store
     from results.studies.outcome import Outcome
+
+_NUMBERS = ("mean", "low", "high", "margin")  # of a test
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,29 @@ def all_equal(groups: Iterable[Group]) -> bool:
     from results.stats.vocabulary import EQUAL
 
     return all(
-        test is not None and test.verdict == EQUAL
+        found.accuracy is not None
+        and all(
+            test is None or test.verdict == EQUAL for test in (found.accuracy, found.cross_entropy)
+        )
         for group in groups
         for found in group.outcomes
-        for test in (found.accuracy, found.cross_entropy)
     )
+
+
+def told(groups: Iterable[Group]) -> list[dict[str, Any]]:
+    """A row for each pair and measure, for programs; one that was not compared says why."""
+    rows = []
+    for group in groups:
+        for found in group.outcomes:
+            pair = {"group": group.name, "a": found.a, "b": found.b, "seeds": len(found.seeds)}
+            if found.refusal:
+                rows.append(pair | {"verdict": "not compared", "reason": found.refusal})
+            tests = {"accuracy": found.accuracy, "cross_entropy": found.cross_entropy}
+            for measure, test in tests.items():
+                if test is not None:
+                    numbers = {name: getattr(test, name) for name in _NUMBERS}
+                    rows.append(pair | {"measure": measure, "verdict": test.verdict} | numbers)
+    return rows
 
 
 def render(groups: Iterable[Group], console: Console | None = None) -> None:

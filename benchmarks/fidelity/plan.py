@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.cases import ladder, lifecycle
+from benchmarks.fidelity.cases import heads, ladder, lifecycle, recipes
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.options import CLASSES, DEFAULT, FULL, FULL_STEPS, STEPS, parser
@@ -22,6 +22,7 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.defaults import CANNOT, PROJECT
 from frameworks.spec.graph import every_layer
+from frameworks.spec.recipe import trains_plainly
 from results.vocabulary import Precision, Tuning, unknown
 
 SMALL = ("optimizers", "lifecycles")  # the parts that are the same for every network
@@ -52,7 +53,7 @@ def parts(
         made.append(Part("lifecycles", _small(options)))
     if "R3" in asked:
         alone = ladder.optimizers_alone(options.precision, steps(options, "R3"))
-        made.append(Part("optimizers", alone))
+        made.append(Part("optimizers", [*alone, *recipes.alone(options.precision)]))
     made = [dataclasses.replace(one, cases=_computed(one.cases, options)) for one in made]
     made += [
         Part(
@@ -74,8 +75,12 @@ def asked_of(name: str, case: Case) -> bool:
     if name == REFERENCE:
         return True
     column = framework(name).defaults
+    if not column and not trains_plainly(case.recipe):
+        return False
     refused = CANNOT.get(column, {})
-    for part in (*every_layer(case.architecture.layers), case.recipe.optimizer):
+    recipe = case.recipe
+    parts = [one for one in (recipe.optimizer, recipe.schedule, recipe.clipping) if one is not None]
+    for part in (*every_layer(case.architecture.layers), *parts):
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
             other = form in _FORMS and value not in (None, PROJECT[form])
@@ -159,9 +164,9 @@ def _small(options: argparse.Namespace) -> list[Case]:
     """The small lifecycles of the precisions asked for."""
     made: list[Case] = []
     if "float64" in options.precision:
-        made += [*lifecycle.lifecycles(), *lifecycle.special()]
+        made += [*lifecycle.lifecycles(), *recipes.lives(), *lifecycle.special(), *heads.heads()]
     if "float32" in options.precision:
-        made += lifecycle.float32()
+        made += [*lifecycle.float32(), *heads.float32()]
     if options.full:
         made.append(msgspec.structs.replace(made[0], name=f"{made[0].name}-deterministic"))
         made[-1] = msgspec.structs.replace(made[-1], deterministic=True)

@@ -19,18 +19,25 @@ from results.forms import add_forms, data_alone, write_rows
 from results.vocabulary import Device, Precision
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    parser = cli.parser(
+def parser() -> cli.Parser:
+    """The command line."""
+    line = cli.parser(
         "benchmarks.limits",
         "Measure matrix products and copying at their best: what no training exceeds.",
     )
-    add(parser, "device", default="auto")
-    add(parser, "precision", default=list(get_args(Precision)))
-    add(parser, "threads", type=cli.natural, default=0)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="every sample, as JSON")
-    add_forms(parser)
-    return cli.run(partial(_limits, parser.parse_args(arguments)))
+    add(line, "device", default="auto")
+    add(line, "precision", default=list(get_args(Precision)))
+    add(line, "threads", type=cli.natural, default=0)
+    line.add_argument(
+        "--output", type=Path, metavar="FILE", help="every sample and the rates, as JSON"
+    )
+    add_forms(line)
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return cli.run(partial(_limits, parser().parse_args(arguments)))
 
 
 def _limits(options: argparse.Namespace) -> int:
@@ -60,7 +67,8 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
         tell=lambda text: print(text, flush=True),
     )
     if options.output:
-        writer.write(options.output, msgspec.json.format(msgspec.json.encode(limits)))
+        content = msgspec.to_builtins(limits) | {"best": limits.rates()}
+        writer.write(options.output, msgspec.json.format(msgspec.json.encode(content)))
     if options.form:
         write_rows([limits_table(limits)], options.form, out)
     else:

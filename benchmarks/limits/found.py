@@ -62,6 +62,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
                 found[sample.library] = sample
         return list(found.values())
 
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Operations or bytes per second by what was measured and library, at its best size."""
+        return {
+            what: {sample.library: sample.rate for sample in self.best_by_library(what)}
+            for what in dict.fromkeys(sample.what for sample in self.samples)
+        }
+
     def peak(self, precision: str) -> float | None:
         """Operations per second of matrix products in a precision; None if not measured."""
         best = self.best(precision)

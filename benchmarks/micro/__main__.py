@@ -13,7 +13,14 @@ from math import isfinite
 from typing import IO, Any
 
 from benchmarks.config.options import add
-from benchmarks.micro.options import ARCHITECTURES, FRAMEWORKS, PRECISIONS, add_number
+from benchmarks.micro.options import (
+    ARCHITECTURES,
+    BARE,
+    FRAMEWORKS,
+    OPTIONAL,
+    PRECISIONS,
+    add_number,
+)
 from benchmarks.micro.options import parser as common
 from results import cli, writer
 from results.forms import add_forms, data_alone, write_rows
@@ -42,7 +49,13 @@ def parser() -> cli.Parser:
         "take turns.",
     )
     add(line, "frameworks", choices=FRAMEWORKS, default=FRAMEWORKS[:3])
-    add(line, "architectures", choices=ARCHITECTURES, default=ARCHITECTURES, help="unam c2")
+    add(
+        line,
+        "architectures",
+        choices=ARCHITECTURES,
+        default=BARE,
+        help="unam c2 (default), and resnet18, which has no bare loops",
+    )
     add(line, "batch_size", default=[64])
     line.add_argument(
         "--steps",
@@ -66,6 +79,20 @@ def parser() -> cli.Parser:
         metavar="N",
         help="processes made ready side by side; they are timed a block each in turn, the others "
         "idle (default 1; as many as memory holds save time where compiling takes long)",
+    )
+    line.add_argument(
+        "--without",
+        nargs="+",
+        choices=OPTIONAL,
+        default=[],
+        metavar="NAME",
+        help=f"contestants to leave out, with the ratios that need them: {' '.join(OPTIONAL)}",
+    )
+    line.add_argument(
+        "--compiled",
+        type=cli.path,
+        metavar="DIR",
+        help="keep there what JAX has compiled, for the next process: no compilation is timed",
     )
     line.add_argument(
         "--epoch-images",
@@ -115,27 +142,27 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
     origin = provenance("benchmarks.micro", arguments)
     done: list[dict[str, Any]] = []
     failed: dict[Cell, str] = {}
-    for turn in range(options.processes):
-        cells = [
-            Cell(architecture, name, precision, batch_size)
-            for precision in options.precision
-            for batch_size in options.batch_size
-            for architecture in options.architectures
-            for name in turned(list(options.frameworks), turn)
-        ]
-        there = [cell for cell in cells if cell not in failed]
-        for start in range(0, len(there), options.together):
-            group = there[start : start + options.together]
-            told = ", ".join(map(str, group))
-            print(f"process {turn + 1} of {options.processes}: {told}", file=sys.stderr, flush=True)
-            for cell, (result, reason) in zip(group, _timed(group, turn, options), strict=True):
-                if result is None:
-                    failed[cell] = reason
-                else:
-                    done.append(result)
-            if options.output:  # after each: what is cut short leaves what it had
-                text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
-                writer.write(options.output, text)
+    waiting = [
+        (turn, Cell(architecture, name, precision, batch_size))
+        for turn in range(options.processes)
+        for precision in options.precision
+        for batch_size in options.batch_size
+        for architecture in options.architectures
+        for name in turned(list(options.frameworks), turn)
+    ]
+    while waiting:
+        group, waiting = waiting[: options.together], waiting[options.together :]
+        told = ", ".join(f"{cell} process {turn + 1}" for turn, cell in group)
+        print(f"of {options.processes} processes each: {told}", file=sys.stderr, flush=True)
+        for (_, cell), (result, reason) in zip(group, _timed(group, options), strict=True):
+            if result is None:
+                failed[cell] = reason
+            else:
+                done.append(result)
+        waiting = [(turn, cell) for turn, cell in waiting if cell not in failed]
+        if options.output:  # after each: what is cut short leaves what it had
+            text = json.dumps(origin | _content(done, failed), indent=1) + "\n"
+            writer.write(options.output, text)
     _show(done, options.form, out)
     for cell, why in failed.items():
         print(f"failed: {cell}: {why}", file=sys.stderr)
@@ -214,13 +241,13 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _timed(
-    group: Sequence[Cell], turn: int, options: argparse.Namespace
+    group: Sequence[tuple[int, Cell]], options: argparse.Namespace
 ) -> list[tuple[dict[str, Any] | None, str]]:
     """What the process of each cell found, or None and the reason."""
     from benchmarks.micro.inside import Job, run_together
 
     jobs = []
-    for cell in group:
+    for turn, cell in group:
         settings = {
             "framework": cell.framework,
             "architecture": cell.architecture,
@@ -233,10 +260,15 @@ def _timed(
             "precision": cell.precision,
             "epoch_images": options.epoch_images,
             "turn": turn,
+            "without": options.without,
         }
         jobs.append(Job(["benchmarks.micro.contest", json.dumps(settings)], cell.framework))
     return run_together(
-        jobs, device=options.device, threads=options.threads, timeout=options.timeout
+        jobs,
+        device=options.device,
+        threads=options.threads,
+        timeout=options.timeout,
+        compiled=options.compiled,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from benchmarks.micro.bare.networks import NETWORKS
 from benchmarks.micro.process_wide import settings_now
 from benchmarks.process.channel import Channel
 from benchmarks.process.environment import recorded
@@ -46,6 +47,8 @@ BARE = {
 }
 NO_BEST = "no bare loop has been written for Keras on this engine"
 FIT_STEPS = 30  # of an epoch in which tf.data's tuner, left on, and the start of `fit` are small
+NO_BARE = "no bare loop has been written for this network"
+LEFT_OUT = "--without names it"
 TOO_SHORT_TO_FIT = f"an epoch of a few steps is mostly its start; --steps {FIT_STEPS} or more"
 # The library whose matrix product is the framework's own (`benchmarks.limits`).
 LIBRARY = {
@@ -64,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     steps: training steps of each contestant in a block; epoch_images: of the contestant "epoch", 0
     for twice the steps and half a batch; turn: which process it is, for the order of contestants,
-    which is drawn anew for every block.
+    which is drawn anew for every block. without: contestants to leave out.
     """
 
     framework: str
@@ -79,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     epoch_images: int = 0
     turn: int = 0
     seed: int = 0
+    without: tuple[str, ...] = ()
 
     @property
     def images_of_epoch(self) -> int:
@@ -128,8 +132,14 @@ class Contest:
         self.network = Network(architecture, shape[1:], 10)
         self.weights = canonical.initial(self.network, settings.seed)
         self.dropout = dropout
-        self.bare = BARE[settings.framework]
-        self.absent = {} if "best" in self.bare else {"best": NO_BEST}
+        written = settings.architecture in NETWORKS
+        self.bare = BARE[settings.framework] if written else {}
+        known = {"idiomatic", "again", *self.bare}
+        self.absent = {name: LEFT_OUT for name in settings.without if name in known}
+        if "best" not in self.bare:
+            self.absent["best"] = NO_BEST if written else NO_BARE
+        if not written:
+            self.absent["tutorial"] = NO_BARE
         if "fit" in self.bare and settings.steps < FIT_STEPS:
             self.absent["fit"] = TOO_SHORT_TO_FIT
         self.backends: dict[str, Backend] = {}
@@ -139,8 +149,9 @@ class Contest:
     def names(self) -> list[str]:
         """The contestants; backends first: they set the threads, which some frameworks take up
         only once, and the precision of Keras' engines."""
-        bare = [name for name in self.bare if name not in self.absent]
-        return ["idiomatic", "tuned", "again", "one_step", "epoch", *bare, "peak", "copy"]
+        backends = ["idiomatic", "tuned", "again", "one_step", "epoch"]
+        names = [*backends, *self.bare, "peak", "copy"]
+        return [name for name in names if name not in self.absent]
 
     def call(self, name: str) -> Contestant:
         """The contestant, made ready."""
@@ -266,7 +277,6 @@ def run(settings: Settings) -> dict[str, Any]:
             start = time.perf_counter()
             calls[name]()
             seconds[name].append(time.perf_counter() - start)
-    tunings = ("idiomatic", "tuned")
     return {
         "settings": msgspec.to_builtins(settings),
         "seconds": seconds,
@@ -275,7 +285,7 @@ def run(settings: Settings) -> dict[str, Any]:
         "training_flops": contest.network.flops(training=True),
         "peak_flops": 2 * PEAK_SIDES[settings.device] ** 3,
         "copied_bytes": 2 * COPY_BYTES[settings.device],
-        "backends": {name: contest.backends[name].settings() for name in tunings},
+        "backends": {name: one.settings() for name, one in contest.backends.items()},
         "device_name": contest.backends["tuned"].device_name(),
         "cpus": len(machine.usable_cpus()),
         "load": machine.load(),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
     from benchmarks.process.alternate import Process
+
+_LEAST_SECONDS = 0.5  # to look whether one is ready that had all the time of those before
 
 
 def check(
@@ -52,13 +56,20 @@ Result = tuple[dict[str, Any] | None, str]  # what a job told, or None and why n
 
 
 def run_together(
-    jobs: Sequence[Job], *, device: str, threads: int, timeout: float = 0.0
+    jobs: Sequence[Job],
+    *,
+    device: str,
+    threads: int,
+    timeout: float = 0.0,
+    compiled: Path | None = None,
 ) -> list[Result]:
     """All made ready side by side, each on `threads` CPUs, then timed one at a time: a block each
     in turn (`benchmarks.process.turns`), while the others wait and do nothing.
 
     Args:
-        timeout: seconds until each must be ready, and for each block; 0 is never.
+        timeout: seconds until all must be ready, and for each block; 0 is never.
+        compiled: a directory where JAX keeps what it compiles, for jobs that time no compilation;
+            none by default.
     """
     from benchmarks.process.alternate import Process, alternate
     from benchmarks.process.environment import environment
@@ -76,6 +87,8 @@ def run_together(
                 scratch=scratch,
                 tuning=job.tuning,
             )
+            if compiled:
+                variables["JAX_COMPILATION_CACHE_DIR"] = str(compiled.resolve())
             module, *arguments = job.command
             # XLA takes its threads from the affinity alone
             start = partial(Child, module, arguments, threads=threads, after=number * threads)
@@ -83,7 +96,13 @@ def run_together(
             stack.callback(process.close)
             process.go()
             started.append(process)
-        alternate([process for process in started if process.wait(timeout)], timeout)
+        deadline = time.monotonic() + timeout
+        ready = []
+        for process in started:  # side by side: they have the same time
+            left = max(_LEAST_SECONDS, round(deadline - time.monotonic(), 1)) if timeout else 0.0
+            if process.wait(left):
+                ready.append(process)
+        alternate(ready, timeout)
         return [_result(process) for process in started]
 
 

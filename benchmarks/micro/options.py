@@ -9,7 +9,9 @@ from results import cli
 from results.vocabulary import Device
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
-ARCHITECTURES = ("unam", "c2")  # `bare.networks`
+BARE = ("unam", "c2")  # `bare.networks`
+ARCHITECTURES = (*BARE, "resnet18")
+OPTIONAL = ("idiomatic", "tutorial", "fit", "best", "again")  # contestants that may be left out
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 

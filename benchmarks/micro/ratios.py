@@ -31,6 +31,9 @@ _CELL = ("framework", "architecture", "precision")
 NEEDING = {
     "best": ("tuned / best bare", "epoch / bare steps", "best bare achieved / peak"),
     "fit": ("idiomatic / untouched fit",),
+    "tutorial": ("idiomatic / bare tutorial",),
+    "idiomatic": ("idiomatic / bare tutorial", "tuned / idiomatic"),
+    "again": (AGAIN,),
 }
 
 

@@ -207,6 +207,7 @@ def _write(
     """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
     import numpy as np
 
+    from frameworks import metrics
     from frameworks.spec.graph import nodes
     from frameworks.spec.layers import Conv
 
@@ -225,11 +226,12 @@ def _write(
         arrays |= {f"maps/{name}/{layer}": found[f"own/{layer}"] for layer in layers}
         equal[name] = {layer: found[f"equal/{layer}"] for layer in layers}
         classes = model.about.class_names
-        predicted = int(found["logits"].argmax())
+        loss = model.about.config.recipe.loss
+        predicted = int(metrics.predicted(loss, found["logits"][None])[0])
         told[name] = {
             "tested_epoch": model.about.tested_epoch,
             "epochs_trained": model.about.epochs_trained,
-            "predicted": classes[predicted] if classes else f"class {predicted}",
+            "predicted": _named(predicted, classes),
             "run_id": model.about.run_id,
         }
     reference = first.about.config.framework
@@ -263,6 +265,13 @@ def difference(maps: np.ndarray, others: np.ndarray) -> float:
     """Largest difference of two arrays relative to the largest value of the second."""
     largest = float(abs(others).max())
     return float(abs(maps - others).max()) / largest if largest else float(abs(maps).max())
+
+
+def _named(predicted: int, classes: Sequence[str]) -> str:
+    """A class's name, or its number; of a network of votes none is said."""
+    if predicted < 0:
+        return "votes"
+    return classes[predicted] if classes else f"class {predicted}"
 
 
 def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ reads. Nothing of it is pickled.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,9 @@ class SavedModel:
         config = self.about.config
         layers = changed(config.architecture.layers, _of_every_framework)
         architecture = msgspec.structs.replace(config.architecture, layers=layers)
-        network = Network(architecture, config.data.input_shape, config.data.classes)
-        recipe = fill_recipe(Recipe(batch_size=config.recipe.batch_size), PROJECT)
+        network = replace(self.network, architecture=architecture)
+        own = Recipe(batch_size=config.recipe.batch_size, loss=config.recipe.loss)
+        recipe = fill_recipe(own, PROJECT)
         made = framework(name or config.framework).backend()
         return made(network, recipe, runtime or Runtime(), self.weights())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,8 @@ from benchmarks.process.spawn import ask
 from benchmarks.system import machine
 from results.vocabulary import Device
 
+# Frameworks that have been tried on this GPU: a command that starts others need not pay for each.
+TRIED = "BENCHMARK_TRIED_ON_GPU"
 _PROBE_SECONDS = 180.0
 _AMPERE = [8, 0]  # the first compute capability with TF32
 
@@ -28,7 +31,7 @@ def resolve(
     """The device of each framework, and a sentence for each that "auto" leaves on the CPU.
 
     With a GPU at hand each framework is tried on it, in a process of its own: a CPU build of a
-    framework cannot use it.
+    framework cannot use it. Those that `TRIED` names have been.
 
     Args:
         asked: "auto", "cpu" or "cuda".
@@ -82,6 +85,8 @@ def check_precision(
 
 def _probe(name: str, python: str) -> str:
     """Why a framework cannot use the GPU; empty when it can."""
+    if not python and name in os.environ.get(TRIED, "").split():
+        return ""
     _, reason = ask(
         "benchmarks.process.probe",
         [name],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.config.runconfig import DataView
 from benchmarks.data.staging import Galaxies
 from benchmarks.runner.progress import clock
 from results.table import Cell, Column, Table, show
@@ -35,12 +36,16 @@ def announce(prepared: Sequence[Prepared]) -> None:
         print(f"already in the store: {run.label()}")
 
 
+def _votes(view: DataView) -> str:
+    return f", {view.votes} votes each" if view.votes else ""
+
+
 def _announce_galaxies(galaxies: Galaxies) -> None:
     view = galaxies.view
     print(
         f"{view.dataset}: {sum(galaxies.class_counts):,} galaxies of "
         f"{view.height}x{view.width}x{view.image_channels}, {view.classes} classes "
-        f"({view.labels} labels). {galaxies.source}"
+        f"({view.labels} labels){_votes(view)}. {galaxies.source}"
     )
     sizes = galaxies.sizes
     numbers = [Column(name, right=True) for name in ("train", "validation", "test")]
@@ -127,7 +132,7 @@ def announce_each(asked: Sequence[Asked], prepared: Sequence[Prepared]) -> None:
         print(f"{one.part_of.label()}: {one.title}")
         print(
             f"    {view.dataset}: {view.height}x{view.width}x{view.image_channels}, "
-            f"{view.classes} classes ({view.labels} labels); {sizes.train:,} train, "
+            f"{view.classes} classes ({view.labels} labels){_votes(view)}; {sizes.train:,} train, "
             f"{sizes.validation:,} validation, {sizes.test:,} test; {len(ready.runs)} runs"
         )
         for name, (was, now) in one.part_of.declared["changed"].items():

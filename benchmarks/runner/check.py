@@ -11,7 +11,7 @@ from benchmarks.process import device, interpreters
 from benchmarks.process.slowdown import VARIABLE, injected
 from benchmarks.system import machine
 from frameworks.spec.architecture import load
-from results.vocabulary import Device
+from results.vocabulary import AskedDevice, Device
 
 
 def _threads(asked: int) -> int:
@@ -19,6 +19,24 @@ def _threads(asked: int) -> int:
     if asked > usable:
         raise ValueError(f"--threads {asked}: this process may use {usable} CPUs; ask for fewer.")
     return asked or usable
+
+
+def _device_of(asked: AskedDevice, nodes: Elsewhere) -> Device:
+    if asked == "cuda" and not nodes.gpu:
+        raise ValueError(
+            "--device cuda: no GPU is asked for; add --executor-option gres=gpu:1, or what your "
+            "cluster calls it."
+        )
+    return "cuda" if nodes.gpu and asked != "cpu" else "cpu"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The nodes that runs are made on, in place of this machine: CPUs of one, and whether it lends
+    the runs a GPU."""
+
+    cpus: int
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,12 +54,19 @@ class Checked:
     notes: Sequence[str]
 
 
-def check(suite: Suite, *, named: bool, python: Sequence[str] = ()) -> Checked:
-    """Check that a suite can run on this machine, without reading its galaxies.
+def check(
+    suite: Suite,
+    *,
+    named: bool,
+    python: Sequence[str] = (),
+    elsewhere: Elsewhere | None = None,
+) -> Checked:
+    """Check that a suite can run, on this machine or elsewhere, without reading its galaxies.
 
     Args:
         named: the user named the frameworks, not the suite: all must be installed.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+        elsewhere: nodes, whose devices are not asked: each block does so on its own.
 
     Raises:
         ValueError: the suite cannot run here; the message says what to do.
@@ -53,10 +78,13 @@ def check(suite: Suite, *, named: bool, python: Sequence[str] = ()) -> Checked:
     missing = interpreters.missing(name for name in suite.frameworks if name not in pythons)
     if missing and (named or len(missing) == len(set(suite.frameworks))):
         raise interpreters.InterpreterError(interpreters.how_to_install(missing))
-    threads = _threads(suite.threads)
     installed = [name for name in suite.frameworks if name not in missing]
-    gpus = machine.gpus()
-    devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=pythons)
+    if elsewhere is None:
+        threads, gpus = _threads(suite.threads), machine.gpus()
+        devices, notes = device.resolve(suite.device, installed, gpus=gpus, interpreters=pythons)
+    else:
+        threads, gpus, notes = suite.threads or elsewhere.cpus, [], []
+        devices = dict.fromkeys(installed, _device_of(suite.device, elsewhere))
     if share := injected():
         notes.append(f"{VARIABLE} is set: every epoch takes {share:.0%} longer, on purpose")
     if left_open := rate_note(suite):

@@ -17,7 +17,8 @@ from benchmarks.system import machine
 class Session:
     """What all runs of one call of the command share; limits and parity where they were asked for.
 
-    limits: of each device that is computed on.
+    limits: of each device that is computed on. node: the name of this machine; engine: what started
+    the runs on it, under its number of the job.
     """
 
     session_id: str
@@ -28,16 +29,24 @@ class Session:
     limits: Mapping[str, Limits] = field(default_factory=dict)
     parity: ParityChecks = field(default_factory=ParityChecks)
     networks: NetworkChecks = field(default_factory=NetworkChecks)
+    node: str = ""
+    engine: str = "local"
+    job_id: str | None = None
 
 
-def describe_session() -> Session:
-    """This machine and this checkout, under a new session id."""
+def describe_session(
+    session_id: str = "", engine: str = "local", job_id: str | None = None
+) -> Session:
+    """This machine and this checkout, under a new session id where none is given."""
     description = machine.describe()
     commit, dirty = machine.commit()
     return Session(
-        session_id=uuid.uuid4().hex[:12],
+        session_id=session_id or uuid.uuid4().hex[:12],
         machine=description,
         machine_id=machine.machine_id(description),
         commit=commit,
         dirty=dirty,
+        node=machine.node(),
+        engine=engine,
+        job_id=job_id,
     )

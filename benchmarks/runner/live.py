@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from benchmarks.process.launch import Event, Outcome
 from benchmarks.runner.progress import Progress, Tracker
 from results import live
+from results.forms import finite
 
 _EVERY_SECONDS = 1.0
 _NEXT = 10
@@ -28,7 +28,7 @@ class ToldProgress:
         self._shown, self._tracker, self._store, self._session = shown, tracker, store, session
         self._curves: list[dict[str, Any]] = []
         self._done: list[dict[str, Any]] = []
-        self._told = -math.inf
+        self._told = float("-inf")
 
     def note(self, text: str) -> None:
         self._shown.note(text)
@@ -55,8 +55,8 @@ class ToldProgress:
                 "label": self._tracker.run.label(),
                 "status": outcome.status,
                 "reason": outcome.reason,
-                "accuracy": _finite(outcome.facts.get("test_accuracy")),
-                "seconds": _finite(outcome.wall_seconds),
+                "accuracy": finite(outcome.facts.get("test_accuracy")),
+                "seconds": finite(outcome.wall_seconds),
             }
         )
         self._shown.ended(outcome)
@@ -81,14 +81,10 @@ class ToldProgress:
             "phase": tracker.phase,
             "epoch": tracker.epoch,
             "epochs": tracker.run.config.recipe.epochs,
-            "images_per_second": _finite(tracker.images_per_second()),
-            "seconds_left": _finite(tracker.seconds_left()),
-            "curves": [{k: _finite(v) for k, v in row.items()} for row in self._curves],
+            "images_per_second": finite(tracker.images_per_second()),
+            "seconds_left": finite(tracker.seconds_left()),
+            "curves": finite(self._curves),
             "done": self._done[-50:],
             "next": [run.label() for run in tracker.runs[tracker.number :][:_NEXT]],
         }
         live.tell(self._store, self._session, state)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

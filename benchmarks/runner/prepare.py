@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,9 +16,11 @@ from benchmarks.config.request import Asked
 from benchmarks.config.suite import Suite
 from benchmarks.data.cache import OneView
 from benchmarks.data.staging import Galaxies
-from benchmarks.runner.check import Checked, check
+from benchmarks.data.statistics import statistics
+from benchmarks.runner.check import Checked, Elsewhere, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
+from frameworks.spec import given_weights
 from frameworks.spec.reading import SpecificationError
 from results import cli
 
@@ -53,6 +56,7 @@ class Preparing:
         resume: leave out what the store holds of this machine with status ok.
         dry_run: write nothing to the store.
         python: `NAME=PATH`, interpreters of frameworks that do not run in this one.
+        elsewhere: the nodes that run them, if not this machine.
     """
 
     store: Store
@@ -61,6 +65,7 @@ class Preparing:
     resume: bool = False
     dry_run: bool = False
     python: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
 
     def prepare(self, asked: Asked) -> Prepared:
         """Prepare one suite.
@@ -68,7 +73,7 @@ class Preparing:
         Raises:
             ValueError, OSError: what is asked for cannot be run; the message says what to do.
         """
-        checked = check(asked.suite, named=self.named, python=self.python)
+        checked = check(asked.suite, named=self.named, python=self.python, elsewhere=self.elsewhere)
         if not self.dry_run:
             self.store.check_writable()
         galaxies = self.views.galaxies(asked.suite)
@@ -83,7 +88,11 @@ class Preparing:
             galaxies=galaxies,
             session=self.session,
             estimator=self.estimator,
-            notes=checked.notes,
+            notes=[
+                *checked.notes,
+                *(note for run in runs for note in run.notes),
+                *_accounts(suite, runs),
+            ],
         )
 
     @cached_property
@@ -114,8 +123,22 @@ def plan(
         missing=checked.missing,
         interpreters=checked.interpreters,
         train_counts={name: counts[0] for name, counts in galaxies.counts.items()},
+        statistics=partial(statistics, galaxies),
     )
     return [replace(run, part_of=part_of) for run in runs]
+
+
+def _accounts(suite: Suite, runs: Sequence[PlannedRun]) -> list[str]:
+    """What a file of weights fills of each network, a sentence each.
+
+    Raises:
+        SpecificationError: it fills nothing of one.
+    """
+    if suite.initial_weights is None:
+        return []
+    given = given_weights.read(Path(suite.initial_weights))
+    networks = {run.config.architecture.name: run.network for run in runs}
+    return [given_weights.fill(given, one).sentence(given, one) for one in networks.values()]
 
 
 def fitted(asked: Asked, images: int) -> Suite:

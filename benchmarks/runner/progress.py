@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol
 from benchmarks.config.plan import PlannedRun
 from benchmarks.process.launch import Event, Outcome
 from benchmarks.runner.estimate import Estimator, rate_key
-from results.table import clean
+from results.names import in_line
 
 QUIET_SECONDS = 15.0  # after which a log says that the run is alive
 _LINES_PER_RUN = 20  # at most about so many epochs of a run are told in a log
@@ -181,7 +181,7 @@ class PlainProgress:
 
     def note(self, text: str) -> None:
         self._told = time.perf_counter()
-        print(clean(text), file=self._stream, flush=True)
+        print(in_line(text), file=self._stream, flush=True)
 
     def started(self) -> None:
         left = clock(self._tracker.seconds_left())
@@ -236,7 +236,7 @@ class LiveProgress:
         self._bars.start()
 
     def note(self, text: str) -> None:
-        self._bars.console.print(clean(text), markup=False, soft_wrap=True)
+        self._bars.console.print(in_line(text), markup=False, soft_wrap=True)
 
     def started(self) -> None:
         total = max(1, self._tracker.run.config.recipe.epochs)
@@ -259,7 +259,7 @@ class LiveProgress:
 
     def _draw(self) -> None:
         tracker = self._tracker
-        state = f"{clean(tracker.headline())} | {tracker.phase} {tracker.elapsed()} | "
+        state = f"{in_line(tracker.headline())} | {tracker.phase} {tracker.elapsed()} | "
         self._bars.update(self._runs, completed=tracker.number - 1, state=state + tracker.pace())
         reached = tracker.epoch + tracker.within_epoch()
         self._bars.update(self._epochs, completed=reached, state=tracker.scores())

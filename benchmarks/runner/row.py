@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from benchmarks.config.plan import PlannedRun
-from benchmarks.data.staging import Galaxies
 from benchmarks.limits.found import Limits
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.context import Session
+from frameworks.spec.losses import name_of
 from frameworks.spec.roofline import least_seconds
 from results.schema import NETWORK_CHECK
 from results.studies.reported import IN_EXTRA
+
+
+class Classes(Protocol):
+    """What a row says of the galaxies besides the run's configuration."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By label."""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Galaxies of each class."""
+
+    @property
+    def left_out(self) -> str:
+        """What a conversion of them left out, or ""."""
 
 
 def run_row(
@@ -24,7 +40,7 @@ def run_row(
     outcome: Outcome,
     *,
     session: Session,
-    galaxies: Galaxies,
+    galaxies: Classes,
     execution_id: str,
     started_at: datetime,
 ) -> dict[str, Any]:
@@ -38,6 +54,10 @@ def run_row(
         "execution_id": execution_id,
         "session_id": session.session_id,
         "started_at": started_at,
+        "node": session.node or None,
+        "engine": session.engine,
+        "job_id": session.job_id,
+        "block": run.block or None,
         "experiment": run.part_of.name if run.part_of else None,
         "scale": run.part_of.scale if run.part_of else None,
         "framework": config.framework,
@@ -75,6 +95,8 @@ def run_row(
         "batch_size": config.recipe.batch_size,
         "optimizer": str(config.recipe.optimizer.__struct_config__.tag),
         "learning_rate": config.recipe.optimizer.rate,
+        "loss": name_of(config.recipe.loss),
+        "outputs": run.network.classes,
         "recipe": msgspec.to_builtins(config.recipe),
         "config": msgspec.to_builtins(config),
         "wall_seconds": outcome.wall_seconds,
@@ -88,6 +110,8 @@ def run_row(
         **best_epochs(outcome.epochs),
     }
     row["extra"] = {**outcome.facts.get("extra", {}), **opening(run, session)}
+    if galaxies.left_out:
+        row["extra"]["galaxies_left_out"] = galaxies.left_out
     if (checked := session.parity.of(config)) is not None:
         row["parity_checked"] = checked.passed
     if config.device == "cpu":  # frameworks say no more than "cpu"
@@ -159,6 +183,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
         return []
     with outcome.predictions.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         columns = {name: file[name] for name in ("index", "label", "predicted", "probabilities")}
+        votes = file.get("votes")
     return [
         {
             "split": "test",
@@ -166,6 +191,7 @@ def prediction_rows(outcome: Outcome) -> list[dict[str, Any]]:
             "label": int(columns["label"][row]),
             "predicted": int(columns["predicted"][row]),
             "probabilities": columns["probabilities"][row],
+            "votes": None if votes is None else votes[row],
         }
         for row in range(len(columns["index"]))
     ]

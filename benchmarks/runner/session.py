@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,11 @@ class Tally:
         return [row for row in self.rows if row["status"] not in ("ok", "skipped")]
 
 
+def execution_id(run: PlannedRun) -> str:
+    """A new one, which begins with the run's hash."""
+    return f"{run.run_id}-{uuid.uuid4().hex[:8]}"
+
+
 def check_checkpoints(runs: Sequence[PlannedRun], keeping: Keeping) -> None:
     """Raise NewerVersionError where a run would go on from what a newer version has written."""
     for run in runs if keeping.resume else ():
@@ -62,6 +67,7 @@ def execute(
     tally: Tally,
     first: int = 1,
     keeping: Keeping | None = None,
+    executions: Mapping[str, str] | None = None,
 ) -> None:
     """Run all, in order, and store each; a run that fails is a row, and the others go on.
 
@@ -71,6 +77,7 @@ def execute(
         first: the tracker's number of the first of these runs.
         keeping: the session's checkpoints and models; none by default. A run's checkpoints are
             removed when it has ended ok and is stored.
+        executions: the execution_id of each run_id; new ones by default.
 
     Raises:
         OSError: the store cannot be written any more; what was stored before stays.
@@ -80,8 +87,8 @@ def execute(
         tracker.start(number)
         progress.started()
         started_at = datetime.now(UTC)
-        execution_id = f"{run.run_id}-{uuid.uuid4().hex[:8]}"
-        directory = scratch / execution_id
+        execution = (executions or {}).get(run.run_id) or execution_id(run)
+        directory = scratch / execution
         load_before = machine.load()
         kept = (keeping or Keeping()).of(run.run_id, run.task_id, directory_name(run.config))
         if kept.self_check:
@@ -113,7 +120,7 @@ def execute(
             outcome,
             session=session,
             galaxies=galaxies,
-            execution_id=execution_id,
+            execution_id=execution,
             started_at=started_at,
         )
         if row["status"] == "oom":

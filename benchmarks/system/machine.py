@@ -55,6 +55,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def node() -> str:
+    """The name of this machine: the scheduler's where there is one, else the host's."""
+    return os.environ.get("SLURMD_NODENAME") or platform.node()
+
+
 def machine_id(description: dict[str, Any]) -> str:
     """Hash of what makes this machine another than the next, 16 hexadecimal digits."""
     stable: dict[str, Any] = {name: description.get(name) for name in _STABLE}

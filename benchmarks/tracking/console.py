@@ -12,8 +12,9 @@ from benchmarks.tracking.compare import Judged
 from benchmarks.tracking.metrics import Metric
 from benchmarks.tracking.options import TO_OUTPUT
 from results.forms import write_rows
+from results.names import in_line
 from results.stats.vocabulary import CHANGES, ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED
-from results.table import Cell, Column, Table, clean, show, width_of
+from results.table import Cell, Column, Table, show, width_of
 from results.views.words import count
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def print_verdicts(judged: Sequence[Judged], console: Console | None = None) -> 
             "between sessions, what sessions differ by.",
             soft_wrap=not out.is_terminal,
         )
-    out.print(clean(sentence(judged)), markup=False, soft_wrap=not out.is_terminal)
+    out.print(in_line(sentence(judged)), markup=False, soft_wrap=not out.is_terminal)
 
 
 def tell_verdicts(judged: Sequence[Judged], options: argparse.Namespace, out: IO[str]) -> None:
@@ -126,7 +127,7 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
             out.print(
                 Text.assemble(
                     (f"{'worse' if worse else 'better'}: ", "red" if worse else "green"),
-                    f"{clean(trend.series.label)}, {metric.title} {step.found.before:.4g} -> "
+                    f"{in_line(trend.series.label)}, {metric.title} {step.found.before:.4g} -> "
                     f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}; drift "
                     f"floor {step.found.floor:.1%}), first run {step.execution} of "
                     f"{point.started_at:%Y-%m-%d %H:%M}; "

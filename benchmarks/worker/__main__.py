@@ -29,9 +29,12 @@ from benchmarks.worker.resume import CheckpointError, Resume
 from benchmarks.worker.selfcheck import SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
-from frameworks.backend import Backend, framework, process_peak_memory
+from frameworks.backend import Backend, framework
+from frameworks.memory import process_peak_memory
+from frameworks.spec import given_weights
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
 
 
 def main(arguments: list[str]) -> None:
@@ -83,15 +86,22 @@ def run(
     with clock.measure("import"):
         backend_class = framework(config.framework).backend(config.tuning)
     initial = None
+    filled: canonical.Weights = {}
+    if config.initial_weights:
+        filled = given(config, network, keeping.initial_weights)
     if config.parity == "matched":
-        drawn = canonical.initial(network, config.seed)
+        drawn = canonical.initial(network, config.seed) | filled
         initial = canonical.nudged(network, drawn, config.nudge_draw)
     with clock.measure("build"):
         backend = backend_class(network, config.recipe, config.runtime(), initial)
+        if filled and initial is None:  # over those that the framework drew
+            initial = backend.get_weights() | filled
+            backend.set_weights(initial)
         backend.synchronize()
     with clock.measure("stage", backend):
-        if isinstance(data.images, np.ndarray):  # a view is streamed
-            backend.stage(data.images, data.labels)
+        is_drawn = config.recipe.augment is not None
+        if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
+            backend.stage(data.images, data.targets(config.recipe.loss))
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
     if config.recipe.epochs:
@@ -103,14 +113,18 @@ def run(
     channel.send("facts", values={"extra": extra})
 
     # the counters of a run that was broken off are not those of all its epochs
-    meter = nvml.Meter() if config.device == "cuda" and resume.state is None else None
-    validation = Part(data, data.split.validation, config.recipe.batch_size)
+    resumed = resume.state is not None
+    meter = nvml.Meter() if config.device == "cuda" and not resumed else None
+    recipe = config.recipe
+    validation = Part(data, data.split.validation, recipe.batch_size, recipe.loss)
     training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
     resume.restore(training)
     training.run()
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
-    if waited is not None and resume.state is None:  # tuned backends count it; of all epochs
+    if waited is None and is_drawn:
+        waited = training.drawn_wait_seconds
+    if waited is not None and not resumed:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None
     if len(data.split.test):
@@ -120,10 +134,22 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        self_check(backend, data, tested, keeping.agreement, clock)
+        self_check(backend, data, tested, keeping.agreement, clock, training.steps)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})
+
+
+def given(config: RunConfig, network: Network, path: str) -> canonical.Weights:
+    """The weights that a file fills.
+
+    Raises:
+        SpecificationError: it is not the file that was planned with.
+    """
+    found = given_weights.read(Path(path))
+    if found.sha256 != config.initial_weights:
+        raise SpecificationError(f"initial_weights: {path} was changed since the run was planned.")
+    return given_weights.fill(found, network).weights
 
 
 def _initial_facts(
@@ -141,7 +167,7 @@ def _initial_facts(
         )
     built = {key: array.astype(np.float32) for key, array in backend.get_weights().items()}
     for key in initial or {}:
-        if not np.array_equal(built[key], initial[key]):  # type: ignore[index]
+        if not np.array_equal(built[key], initial[key].astype(np.float32)):  # type: ignore[index]
             raise RuntimeError(f"the initial weights did not arrive: {key} differs")
     return {
         "parameters": backend.parameters(),

@@ -24,16 +24,22 @@ class _Best:
     min_delta: float = 0.0
     value: float | None = None
     waited: int = 0
+    relative: bool = False
 
     def improved(self, scores: Mapping[str, float]) -> bool:
         """Whether the score is better by more than `min_delta`; if so it is the best now."""
         score = scores[self.monitor.removeprefix(_PREFIX)]
-        sign = 1 if self.monitor == "validation_accuracy" else -1
-        # as Keras has it: the delta is taken off the score, not compared with the difference
-        better = self.value is None or sign * score - self.min_delta > sign * self.value
+        better = self.value is None or self._beats(score, self.value)
         if better:
             self.value = score
         return better
+
+    def _beats(self, score: float, best: float) -> bool:
+        sign = 1 if self.monitor == "validation_accuracy" else -1
+        if self.relative:  # as PyTorch has it
+            return sign * score > sign * best * (1 + sign * self.min_delta)
+        # as Keras has it: the delta is taken off the score, not compared with the difference
+        return sign * score - self.min_delta > sign * best
 
 
 @dataclass
@@ -57,7 +63,9 @@ class Control:
         if (stopping := recipe.early_stopping) is not None:
             self._scores["stopping"] = _Best(stopping.monitor, stopping.min_delta)
         if (plateau := recipe.reduce_on_plateau) is not None:
-            self._scores["plateau"] = _Best(plateau.monitor, plateau.min_delta)
+            self._scores["plateau"] = _Best(
+                plateau.monitor, plateau.min_delta, relative=plateau.relative
+            )
         if (keep := recipe.keep_best) is not None:
             self._scores["keep"] = _Best(keep.monitor)
 

@@ -13,6 +13,7 @@ from benchmarks.process.failures import DivergedError
 from benchmarks.worker.timer import Clock
 from frameworks import metrics
 from frameworks.backend import Backend
+from frameworks.spec.losses import targets_of
 
 
 def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> np.ndarray:
@@ -24,27 +25,34 @@ def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) ->
     Raises:
         DivergedError: the loss is not finite.
     """
-    test = Part(data, data.split.test, backend.recipe.batch_size)
+    loss = backend.recipe.loss
+    test = Part(data, data.split.test, backend.recipe.batch_size, loss)
     logits, score = evaluate(backend, test, clock)
     if not math.isfinite(score.loss):
         raise DivergedError(f"the test loss is {score.loss}")
-    log_probabilities = metrics.log_softmax(logits)
+    voted = {"votes": test.targets} if targets_of(loss) == "votes" else {}
     np.savez(
         predictions,
         index=data.index(data.split.test),
         label=test.labels,
-        predicted=logits.argmax(axis=1),
-        probabilities=np.exp(log_probabilities).astype(np.float32),
+        predicted=metrics.predicted(loss, logits),
+        probabilities=metrics.probabilities(loss, logits).astype(np.float32),
+        **voted,
     )
-    of_images = log_probabilities[np.arange(len(test.labels)), test.labels]
+    extra = {}
+    if score.cross_entropy is not None:
+        # between images: how far another test set of as many would lie
+        of_images = metrics.entropies(loss, logits, test.targets)
+        extra["test_cross_entropy_deviation"] = float(of_images.std())
     clock.channel.send(
         "facts",
         values={
             "test_accuracy": score.accuracy,
             "test_loss": score.loss,
             "test_cross_entropy": score.cross_entropy,
-            # between images: how far another test set of as many would lie
-            "extra": {"test_cross_entropy_deviation": float(of_images.std())},
+            "test_rmse": score.rmse,
+            "test_auc": score.auc,
+            "extra": extra,
         },
     )
     return logits
@@ -59,4 +67,4 @@ def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, me
     logits = np.concatenate(found)
     network = backend.network
     l2 = metrics.l2_terms(network, backend.get_weights()) if metrics.has_l2(network) else 0.0
-    return logits, metrics.score(logits, part.labels, l2)
+    return logits, metrics.score(logits, part.targets, l2, backend.recipe.loss)

@@ -2,7 +2,8 @@
 
 A handful of test galaxies are asked in another order, of a fresh model that was given the weights
 read back, in batches of another size, singly, and of the float64 reference. All have to agree
-with the test's own logits within rounding. It is cheap, and outside of every timed window.
+with the test's own logits within rounding. The optimizer has to have counted every batch. It is
+cheap, and outside of every timed window.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def self_check(
     tested: np.ndarray | None,
     agreement: Agreement,
     clock: Clock,
+    steps: int = 0,
 ) -> None:
     """Check a trained run and send `self_checked`: true, or none where memory ran out.
 
@@ -48,13 +50,17 @@ def self_check(
         backend: as the test left it.
         tested: the test's logits (n, classes), in the order of the test set; None without one.
         agreement: how far two answers may lie apart.
+        steps: batches trained on, the optimizer's count of which is compared; 0 where unknown.
 
     Raises:
         SelfCheckError: a check failed; `self_checked` is false.
     """
     with clock.measure(PHASE):
         try:
-            failures = list(_failures(_Asked.of(backend, data, tested), agreement))
+            failures = [
+                *_other_steps(backend, steps),
+                *_failures(_Asked.of(backend, data, tested), agreement),
+            ]
         except Exception as error:  # whatever a framework raises when it is asked again
             status, reason = classify(error, "the self-check")
             if status == "oom":  # training had room for itself, and ended well
@@ -116,6 +122,13 @@ def telling(count: int, batch_size: int) -> np.ndarray:
     evenly = np.linspace(0, count - 1, MOST).astype(np.int64)
     found = dict.fromkeys(place for place in (*edges, *evenly.tolist()) if 0 <= place < count)
     return np.array(list(found)[:MOST], dtype=np.int64)
+
+
+def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
+    """The optimizer's count of steps, where it is not the number of batches trained on."""
+    taken = int(backend.get_optimizer_state().get("step", steps)) if steps else 0
+    if taken != steps:
+        yield f"steps: the optimizer counts {taken:,} steps, and was given {steps:,} batches"
 
 
 def _failures(asked: _Asked, agreement: Agreement) -> Iterator[str]:

@@ -21,7 +21,9 @@ from benchmarks.worker.evaluate import evaluate
 from benchmarks.worker.selfcheck import arrived
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend
+from frameworks.spec.schedules import rates, scheduled
 from frameworks.spec.weights import Weights
 
 
@@ -32,7 +34,9 @@ class Training:
     done: epochs finished. control: what the validation scores have decided so far. best_weights:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
-    warm-up epochs, whose rows have no time. turns: before every epoch, others may have theirs.
+    warm-up epochs, whose rows have no time. drawn_wait_seconds: what the framework waited for
+    pictures as drawn, where it asks for them itself. turns: before every epoch, others may have
+    theirs.
     """
 
     config: RunConfig
@@ -48,9 +52,14 @@ class Training:
     control: Control = field(init=False)
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
+    _batches: int = field(init=False, default=0)  # of an epoch
+    drawn_wait_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
+        if scheduled(self.config.recipe):
+            first = rates(self.config.recipe, len(self.feed.epoch(1)), 1)[0]
+            self.control.learning_rate = float(first)
         if self.control.needs_validation and not len(self.validation):
             raise ValueError(
                 "the recipe decides by validation scores (early_stopping, reduce_on_plateau, "
@@ -106,6 +115,11 @@ class Training:
             "tested_epoch": self.control.best_epoch or self.done,
         }
 
+    @property
+    def steps(self) -> int:
+        """Batches trained on since the first epoch; 0 where this process trained no epoch."""
+        return self.done * self._batches
+
     def facts(self) -> dict[str, Any]:
         """`epochs`, and in `extra` the times that are of no epoch."""
         extra: dict[str, Any] = {}
@@ -118,6 +132,8 @@ class Training:
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""
         epoch, clock = self.feed.epoch(number), self.clock
+        recipe = self.config.recipe
+        by_step = rates(recipe, len(epoch), number) if scheduled(recipe) else None
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
         self.backend.synchronize()
@@ -125,9 +141,17 @@ class Training:
         counted = contextlib.nullcontext() if warming_up else gpu.counted()
         with counted, clock.measure("train", self.backend):
             start = time.perf_counter()
-            result = self.backend.train_epoch(epoch)
+            if by_step is None:
+                result = self.backend.train_epoch(epoch)
+            else:
+                result = self.backend.train_at(epoch, by_step)
             slow_down(time.perf_counter() - start)
+        if by_step is not None:
+            self.control.learning_rate = float(by_step[-1])
         _check_order(epoch)
+        self._batches = len(epoch)
+        if isinstance(epoch.images, DrawnImages):
+            self.drawn_wait_seconds += epoch.images.waited_seconds
         seconds = clock.seconds["train"] - before
         if warming_up:
             self.warmup_seconds.append(seconds)
@@ -151,6 +175,8 @@ class Training:
             "loss": score.loss,
             "cross_entropy": score.cross_entropy,
             "accuracy": score.accuracy,
+            "rmse": score.rmse,
+            "auc": score.auc,
             "learning_rate": self.control.learning_rate,
         }
         return [row]

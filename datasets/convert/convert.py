@@ -72,13 +72,15 @@ class Recipe:
     """How public files become a file of galaxies.
 
     name: of the recipe. filename: of the file it makes. source: where the galaxies come from, and
-    whom to cite. remedy: where to get the public files. read: the galaxies of a folder or zip file.
+    whom to cite. remedy: where to get the public files. known_by: the name of a file that they
+    alone have. read: the galaxies of a folder or zip file.
     """
 
     name: str
     filename: str
     source: str
     remedy: str
+    known_by: str
     read: Callable[[Path], Galaxies]
     published: Published
 

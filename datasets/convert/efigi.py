@@ -87,6 +87,7 @@ EFIGI = Recipe(
     source="EFIGI: Baillard et al. 2011, A&A 532, A74; pictures of the Sloan Digital Sky Survey. "
     "Ten groups of Hubble T types.",
     remedy=_REMEDY,
+    known_by=ATTRIBUTES,
     read=read,
     published=Published(
         sha256="effbdec17d97a78981485345bdb458e3bd4dc0f90c227988056a3da2746a2a93",

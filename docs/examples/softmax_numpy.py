@@ -12,8 +12,7 @@ import numpy as np
 
 from datasets.batches import Batch
 from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients
-from frameworks.numpy import optimizers
-from frameworks.numpy.backend import cross_entropy
+from frameworks.numpy import losses, optimizers
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Dense, Flatten
 from frameworks.spec.reading import SpecificationError
@@ -21,7 +20,9 @@ from frameworks.spec.weights import Weights
 
 
 class Softmax(Backend):
-    """Logits are pixels @ kernel + bias; the loss is the mean cross-entropy."""
+    """Logits are pixels @ kernel + bias; the loss is the recipe's."""
+
+    every_loss = True
 
     def build(self, *, draw: bool) -> None:
         match self.network.layers:
@@ -46,7 +47,8 @@ class Softmax(Backend):
             found = self.gradients(batch)
             self.apply_gradients(found.gradients)
             loss += found.loss * len(batch)
-            right += float((found.logits.argmax(axis=1) == batch.labels).sum())
+            answers = losses.right(self.recipe.loss, found.logits, batch.labels)
+            right += float(answers.mean()) * len(batch)
             images += len(batch)
         return EpochResult(loss / images, right / images)
 
@@ -77,7 +79,7 @@ class Softmax(Backend):
 
     def gradients(self, batch: Batch) -> Gradients:
         logits = self.predict(batch.images)
-        loss, by_logits = cross_entropy(logits, batch.labels, self.recipe.class_weights)
+        loss, by_logits = losses.mean(self.recipe, logits, batch.labels)
         kernel = self._pixels(batch.images).T @ by_logits
         gradients = {f"{self.name}/kernel": kernel, f"{self.name}/bias": by_logits.sum(axis=0)}
         return Gradients(loss, logits, gradients)

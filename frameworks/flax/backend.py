@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
@@ -16,6 +15,7 @@ from jax.typing import ArrayLike
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients
 from frameworks.flax import optimizers
+from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import (
     GalaxyNet,
     random_state,
@@ -26,6 +26,7 @@ from frameworks.flax.model import (
 from frameworks.jax.settings import configure
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.losses import answers
 from frameworks.spec.weights import Weights
 
 Masks = Mapping[str, ArrayLike]
@@ -37,6 +38,8 @@ class FlaxBackend(Backend):
     A step is one dispatch and nothing is read back before the epoch's end. Layers keep their state
     in objects whose arrays JAX never changes in place, so a clone is a snapshot that costs nothing.
     """
+
+    every_loss = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -50,10 +53,9 @@ class FlaxBackend(Backend):
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
-        self.optimizer = nnx.Optimizer(self.model, optimizers.make(recipe.optimizer), wrt=nnx.Param)
-        self.class_weights = (
-            None if recipe.class_weights is None else jnp.asarray(recipe.class_weights, self.dtype)
-        )
+        made = optimizers.make(recipe.optimizer, recipe.clipping)
+        self.optimizer = nnx.Optimizer(self.model, made, wrt=nnx.Param)
+        self.batch_loss = BatchLoss.of(recipe)
 
     def parameters(self) -> int:
         state = nnx.state(self.model, nnx.Any(nnx.Param, nnx.BatchStat))
@@ -65,11 +67,21 @@ class FlaxBackend(Backend):
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction, on a clone, compile the functions."""
         model, optimizer = nnx.clone((self.model, self.optimizer))
-        _fit(model, optimizer, distinct_sizes(epoch), self.class_weights)
+        _fit(model, optimizer, distinct_sizes(epoch), self.batch_loss)
         self.predict(epoch[0].images)
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        return _fit(self.model, self.optimizer, epoch, self.class_weights)
+        return _fit(self.model, self.optimizer, epoch, self.batch_loss)
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        one_by_one = zip(epoch, rates, strict=True)
+        return _fit(self.model, self.optimizer, self._at(one_by_one), self.batch_loss)
+
+    def _at(self, steps: Iterable[tuple[Batch, float]]) -> Iterator[Batch]:
+        """The batches, each once the rate is its own."""
+        for batch, rate in steps:
+            self.set_learning_rate(float(rate))
+            yield batch
 
     def set_learning_rate(self, learning_rate: float) -> None:
         optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
@@ -89,7 +101,7 @@ class FlaxBackend(Backend):
         model = nnx.clone(self.model)
         model.train()
         (loss, logits), state = gradient_step(
-            model, batch.images, batch.labels, batch.masks, self.class_weights
+            model, batch.images, batch.labels, batch.masks, self.batch_loss
         )
         gradients = {
             key: np.array(state_entry(state, key)[...]) for key in self.network.trainable_keys
@@ -179,18 +191,19 @@ class FlaxBackend(Backend):
 def _fit(
     model: GalaxyNet,
     optimizer: nnx.Optimizer,
-    epoch: Sequence[Batch],
-    class_weights: Array | None,
+    epoch: Iterable[Batch],
+    batch_loss: BatchLoss,
 ) -> EpochResult:
     model.train()
     results, counts = [], []
     for batch in epoch:
         data = batch.images, batch.labels, batch.masks
-        results.append(train_step(model, optimizer, *data, class_weights))
+        results.append(train_step(model, optimizer, *data, batch_loss))
         counts.append(len(batch))
     losses, correct = np.asarray(jax.device_get(results), np.float64).T  # waits for the device
     images = sum(counts)
-    return EpochResult(float(losses @ counts) / images, float(correct.sum()) / images)
+    each = answers(batch_loss.loss, model.network.classes)
+    return EpochResult(float(losses @ counts) / images, float(correct.sum()) / (images * each))
 
 
 def loss_function(
@@ -198,14 +211,11 @@ def loss_function(
     images: ArrayLike,
     labels: ArrayLike,
     masks: Masks,
-    class_weights: Array | None,
+    batch_loss: BatchLoss,
 ) -> tuple[Array, Array]:
-    """Mean cross-entropy of the batch, over its images, plus the L2 terms, and the logits."""
+    """The recipe's loss of the batch plus the L2 terms, and the logits."""
     logits = model(images, masks)
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    if class_weights is not None:
-        losses = losses * class_weights[labels]
-    loss = losses.mean()
+    loss = batch_loss(logits, labels)
     for layer in model.network.layers:
         if isinstance(layer, Conv | Dense) and layer.l2:
             kernel = variable_of(model, f"{layer.name}/kernel")[...]
@@ -234,13 +244,13 @@ def train_step(
     images: ArrayLike,
     labels: ArrayLike,
     masks: Masks,
-    class_weights: Array | None,
+    batch_loss: BatchLoss,
 ) -> tuple[Array, Array]:
     """One step in place; the loss and the number of right answers stay on the device."""
-    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks, class_weights)
+    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks, batch_loss)
     optimizer.update(model, gradients)
     project(model)
-    return loss, jnp.sum(jnp.argmax(logits, axis=1) == labels)
+    return loss, batch_loss.right(logits, labels)
 
 
 @nnx.jit
@@ -256,10 +266,10 @@ def gradient_step(
     images: ArrayLike,
     labels: ArrayLike,
     masks: Masks,
-    class_weights: Array | None,
+    batch_loss: BatchLoss,
 ) -> tuple:
     """The first half of `train_step`: (loss, logits), gradients."""
-    return _value_and_gradients(model, images, labels, masks, class_weights)
+    return _value_and_gradients(model, images, labels, masks, batch_loss)
 
 
 @nnx.jit

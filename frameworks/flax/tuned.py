@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -14,13 +14,16 @@ from flax import nnx
 from flax.nnx import Variable
 from jax import Array, lax
 
-from datasets.batches import Batch
+from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
-from frameworks.feed import Chunk, FedBackend, means
+from frameworks.feed import RATE, Chunk, FedBackend, means
+from frameworks.flax import optimizers
 from frameworks.flax.backend import FlaxBackend, loss_function, project
+from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
 from frameworks.spec.layers import Conv, MaxPool, pair
+from frameworks.spec.losses import answers
 
 
 class TunedFlaxBackend(FedBackend, FlaxBackend):
@@ -46,11 +49,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             if "convolution" not in self.without:
                 options = jax_convolution.compiler_options()
         self._run_steps = jax.jit(
-            run_steps, static_argnums=0, donate_argnums=1, compiler_options=options
+            run_steps, static_argnums=(0, 7), donate_argnums=1, compiler_options=options
         )
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        arrays = jax.device_put((images, np.asarray(labels, np.int32)), self.device)
+        arrays = jax.device_put((images, compact(labels)), self.device)
         self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
 
     def compile(self, epoch: Sequence[Batch]) -> None:
@@ -75,7 +78,8 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             counts.append(chunk[:2])
         for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
             variable.set_value(value)
-        return means(jax.device_get(results), counts)
+        each = answers(self.recipe.loss, self.network.classes)
+        return means(jax.device_get(results), counts, each)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         self._commit()
@@ -132,7 +136,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         steps, _, what, masks = chunk
         known = self._counted and steps == len(jax.tree.leaves(what)[0])
         number = None if known else steps
-        return self._run_steps(graph, state, self._data, number, what, masks, self.class_weights)
+        data = self._data, number, what, masks
+        return self._run_steps(graph, state, *data, self.batch_loss, self._set_rate)
+
+    def _set_rate(self, optimizer: nnx.Optimizer, rate: Array) -> None:
+        optimizers.set_learning_rate(optimizer, self.recipe.optimizer, rate)
 
 
 def run_steps(
@@ -142,7 +150,8 @@ def run_steps(
     steps: int | None,
     what: Any,
     masks: Mapping[str, Array],
-    class_weights: Array | None,
+    batch_loss: BatchLoss,
+    set_learning_rate: Callable[[nnx.Optimizer, Array], None],
 ) -> tuple[Any, tuple[Array, Array]]:
     """`steps` training steps, or of all places; the new state, and losses and right answers
     (places,).
@@ -158,11 +167,13 @@ def run_steps(
             part if isinstance(part, tuple) else jax.tree.map(lambda array: array[part], data)
         )
         model, optimizer = nnx.merge(graph, state)
+        if RATE in keep:
+            set_learning_rate(optimizer, keep.pop(RATE))
         compute = nnx.value_and_grad(loss_function, has_aux=True)
-        (loss, logits), gradients = compute(model, images, labels, keep, class_weights)
+        (loss, logits), gradients = compute(model, images, labels, keep, batch_loss)
         optimizer.update(model, gradients)
         project(model)
-        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        right = batch_loss.right(logits, labels)
         state = nnx.state((model, optimizer))
         return state, losses.at[number].set(loss), correct.at[number].set(right)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,38 +12,44 @@ import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import Backend, EpochResult, Gradients
-from frameworks.keras import engines, export, optimizers
+from frameworks.keras import engines, export, losses, optimizers
 from frameworks.keras.model import (
     IMAGES,
     GalaxyNet,
     StagedBatchNormalization,
-    constant,
     variable_of,
 )
 from frameworks.spec import weights as canonical
+from frameworks.spec.losses import Loss, targets_of
 from frameworks.spec.network import Network
+from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
 
 
 class KerasBackend(Backend):
     """Keras, `fit`."""
 
+    every_loss = True
+
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
         engines.configure(runtime)
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
-        self.optimizer = optimizers.make(recipe.optimizer)
-        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.loss = _class_weighted(cross_entropy, recipe.class_weights)
+        self.optimizer = optimizers.make(recipe.optimizer, recipe.clipping)
+        self.loss = losses.BatchLoss(recipe)
         trainer = self.model.trainer
-        trainer.compile(optimizer=self.optimizer, loss=cross_entropy, metrics=["accuracy"])
+        trainer.compile(
+            optimizer=self.optimizer,
+            loss=losses.of(recipe.loss),
+            metrics=[losses.accuracy(recipe.loss)],
+        )
         self.optimizer.build(trainer.trainable_variables)
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
         if self.engine.first_fit_draws and runtime.native_dropout:
             with self._unchanged():
-                self._fit([_blank(network)])
+                self._fit([_blank(network, recipe.loss)])
 
     def parameters(self) -> int:
         return self.model.predictor.count_params()
@@ -66,9 +72,13 @@ class KerasBackend(Backend):
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return self._fit(epoch)
 
-    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
-        batches = self.engine.fed(_Batches(epoch, self.recipe.class_weights))
-        history = self.model.trainer.fit(batches, shuffle=False, verbose=0).history
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, [_Rates(self, rates)])
+
+    def _fit(self, epoch: Sequence[Batch], callbacks: Sequence[Any] = ()) -> EpochResult:
+        batches = self.engine.fed(_Batches(epoch, self.recipe))
+        fit = self.model.trainer.fit
+        history = fit(batches, shuffle=False, verbose=0, callbacks=list(callbacks)).history
         return EpochResult(float(history["loss"][0]), float(history["accuracy"][0]))
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -128,15 +138,16 @@ class KerasBackend(Backend):
             "learning_rate": rate,
         }
         for slot, key, variable in self._slots():
-            factor = optimizers.velocity_factor(self.recipe.optimizer, float(rate))
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, float(rate))
             state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.optimizer.iterations.assign(state["step"])
         self.optimizer.learning_rate.assign(state["learning_rate"])
-        factor = optimizers.velocity_factor(self.recipe.optimizer, float(state["learning_rate"]))
+        rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, rate)
             variable.assign(state[f"{slot}/{key}"] / factor)
 
     def get_random_state(self) -> dict[str, np.ndarray]:
@@ -204,16 +215,12 @@ class KerasBackend(Backend):
 class _Batches(keras.utils.PyDataset):
     """The batches of an epoch as Keras reads them; class weights as weights of the samples.
 
-    It is what `fit(class_weight=)` makes of them, but that does so in float32 on TensorFlow.
-    Keras' loss is then sum(weight * loss) / batch size; metrics stay unweighted.
+    Metrics stay unweighted.
     """
 
-    def __init__(self, epoch: Sequence[Batch], class_weights: Sequence[float] | None) -> None:
+    def __init__(self, epoch: Sequence[Batch], recipe: Recipe) -> None:
         super().__init__()
-        self.epoch = epoch
-        self.weights = (
-            None if class_weights is None else np.asarray(class_weights, keras.config.floatx())
-        )
+        self.epoch, self.recipe = epoch, recipe
 
     def __len__(self) -> int:
         return len(self.epoch)
@@ -221,9 +228,21 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, step: int) -> tuple[Any, ...]:
         batch = self.epoch[step]
         inputs = {IMAGES: batch.images, **batch.masks}
-        if self.weights is None:
-            return inputs, batch.labels
-        return inputs, batch.labels, self.weights[batch.labels]
+        weights = losses.sample_weights(self.recipe, batch.labels)
+        return (inputs, batch.labels) if weights is None else (inputs, batch.labels, weights)
+
+
+class _Rates(keras.callbacks.Callback):
+    """The learning rate of each step, set ahead of it."""
+
+    def __init__(self, backend: KerasBackend, rates: np.ndarray) -> None:
+        super().__init__()
+        self.backend, self.rates = backend, rates
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if hasattr(self.model, "jax_state_sync"):  # where fit keeps the variables to itself
+            self.model.jax_state_sync()
+        self.backend.set_learning_rate(float(self.rates[batch]))
 
 
 class _Pictures(keras.utils.PyDataset):
@@ -240,24 +259,11 @@ class _Pictures(keras.utils.PyDataset):
         return (self.batches[step],)
 
 
-def _class_weighted(
-    loss: keras.losses.Loss, class_weights: Sequence[float] | None
-) -> Callable[[Any, Any], Any]:
-    """The loss of (labels, logits), with each image weighted by its class where there are weights;
-    the mean is over the images, as in `fit`."""
-    if class_weights is None:
-        return loss
-    weights = constant(class_weights, keras.config.floatx())
-
-    def weighted(labels: Any, logits: Any) -> Any:
-        return loss(labels, logits, sample_weight=keras.ops.take(weights, labels, axis=0))
-
-    return weighted
-
-
-def _blank(network: Network) -> Batch:
+def _blank(network: Network, loss: Loss) -> Batch:
     """One black picture."""
-    return Batch(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int32))
+    voted = targets_of(loss) == "votes"
+    targets = np.zeros((1, network.classes), np.float32) if voted else np.zeros(1, np.int32)
+    return Batch(np.zeros((1, *network.input_shape), np.uint8), targets)
 
 
 def _inputs(batch: Batch) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import dtypes
 
-from frameworks.backend import Runtime, process_peak_memory
+from frameworks.backend import Runtime
+from frameworks.memory import process_peak_memory
 from frameworks.spec.reading import SpecificationError
 
 POLICIES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,12 @@ class DeviceChunk:
 
 
 class _Loop:
-    """What the loops share. A loop keeps the model's variables between `training` and its end."""
+    """What the loops share. A loop keeps the model's variables between `training` and its end.
+
+    set_rate: changes the learning rate from the next step on, in a compiled step too.
+    """
+
+    set_rate: Callable[[Any], None]
 
     def __init__(
         self, model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
@@ -142,6 +147,8 @@ class TensorFlowLoop(_Loop):
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         import tensorflow as tf
 
+        if feed.RATE in masks:
+            self.set_rate(tf.cast(masks.pop(feed.RATE), keras.config.floatx()))
         model = self.model.trainer
         with tf.GradientTape() as tape:
             logits = model({IMAGES: images, **masks}, training=True)
@@ -149,8 +156,7 @@ class TensorFlowLoop(_Loop):
         weights = model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in weights])
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        answers = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return loss, tf.reduce_sum(tf.cast(answers == labels, tf.int32))
+        return loss, self.loss.right(labels, logits)
 
 
 class TorchLoop(_Loop):
@@ -200,6 +206,8 @@ class TorchLoop(_Loop):
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         import torch
 
+        if feed.RATE in masks:
+            self.set_rate(masks.pop(feed.RATE))
         model = self.model.trainer
         logits = model({IMAGES: images, **masks}, training=True)
         loss = self.loss(labels, logits) + sum(model.losses)
@@ -207,7 +215,7 @@ class TorchLoop(_Loop):
         gradients = torch.autograd.grad(loss, [variable.value for variable in weights])
         with torch.no_grad():
             self.optimizer.apply(list(gradients), weights)
-            return loss.detach(), (logits.argmax(1) == labels).sum()
+            return loss.detach(), self.loss.right(labels, logits)
 
 
 class JaxLoop(_Loop):
@@ -317,9 +325,10 @@ class JaxLoop(_Loop):
 
     def _one(self, state: Any, images: Any, labels: Any, masks: Any) -> tuple[Any, Any, Any]:
         import jax
-        import jax.numpy as jnp
 
         trainable, rest, slots = state
+        if feed.RATE in masks:
+            slots = self._at_rate(slots, masks.pop(feed.RATE))
 
         def compute(trainable: Any) -> Any:
             logits, rest_after, losses = self.model.trainer.stateless_call(
@@ -329,9 +338,16 @@ class JaxLoop(_Loop):
 
         (loss, (logits, rest)), gradients = jax.value_and_grad(compute, has_aux=True)(trainable)
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
-        right = jnp.sum(jnp.argmax(logits, axis=1) == labels).astype(jnp.int32)
+        right = self.loss.right(labels, logits)
         after = [list(trainable), list(rest), list(slots)]
         return jax.tree.map(lambda new, old: new.astype(old.dtype), after, state), loss, right
+
+    def _at_rate(self, slots: Any, rate: Any) -> Any:
+        """The optimizer's variables once the rate is set."""
+        variables = self.optimizer.variables
+        with keras.StatelessScope(list(zip(variables, slots, strict=True))) as scope:
+            self.set_rate(rate)
+        return [scope.get_current_value(one) for one in variables]
 
 
 def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:

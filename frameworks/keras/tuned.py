@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.batches import Batch
+from datasets.batches import Batch, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import Chunk, FedBackend, means
-from frameworks.keras import loops
+from frameworks.keras import loops, optimizers
 from frameworks.keras.backend import KerasBackend
+from frameworks.spec.losses import answers
 
 
 class TunedKerasBackend(FedBackend, KerasBackend):
@@ -33,12 +34,13 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         self.loop = loops.make(
             self.model, self.optimizer, self.loss, self.runtime, fast_layers=fast_layers
         )
+        self.loop.set_rate = self._set_rate
 
     def free_bytes(self) -> int:
         return self.loop.free_bytes()
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.loop.stage(images, np.asarray(labels, np.int32))
+        self.loop.stage(images, compact(labels))
 
     def to_device(self, chunk: Chunk) -> loops.DeviceChunk:
         return self.loop.to_device(chunk)
@@ -59,6 +61,9 @@ class TunedKerasBackend(FedBackend, KerasBackend):
 
     # ---- inside
 
+    def _set_rate(self, rate: Any) -> None:
+        optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, rate)
+
     def _run(self, chunks: Any) -> EpochResult:
         """Train on chunks; losses and right answers are read when all is dispatched."""
         found: list[tuple[Any, Any]] = []
@@ -68,4 +73,5 @@ class TunedKerasBackend(FedBackend, KerasBackend):
                 found.append(self.loop.run(chunk))
                 counts.append((chunk.steps, chunk.batch_size))
         read = self.loop.read
-        return means([(read(losses), read(correct)) for losses, correct in found], counts)
+        read_all = [(read(losses), read(correct)) for losses, correct in found]
+        return means(read_all, counts, answers(self.recipe.loss, self.network.classes))

@@ -16,7 +16,7 @@ import numpy as np
 
 from datasets.batches import Batch
 from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Runtime
-from frameworks.numpy import layers, optimizers, pools
+from frameworks.numpy import layers, losses, optimizers, pools
 from frameworks.spec import weights as canonical
 from frameworks.spec.defaults import fill_architecture
 from frameworks.spec.graph import PICTURES
@@ -63,6 +63,8 @@ class NumpyReference(Backend):
             a batch norm or of the optimizer that is not stated.
     """
 
+    every_loss = True
+
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
         _check(network, recipe, runtime)
@@ -83,16 +85,24 @@ class NumpyReference(Backend):
         }
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        loss, correct, images = 0.0, 0, 0
-        for batch in epoch:
+        return self._fit(epoch, np.full(len(epoch), self.learning_rate))
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, rates)
+
+    def _fit(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        loss, right, answers, images = 0.0, 0, 0, 0
+        for batch, rate in zip(epoch, rates, strict=True):
+            self.learning_rate = float(rate)
             forward = self._forward(batch.images, training=True, masks=batch.masks)
             result = self._backward(forward, batch.labels)
             self._take_running_statistics(forward)
             self.apply_gradients(result.gradients)
             loss += result.loss * len(batch)
-            correct += int((result.logits.argmax(axis=1) == batch.labels).sum())
+            found = losses.right(self.recipe.loss, result.logits, batch.labels)
+            right, answers = right + int(found.sum()), answers + found.size
             images += len(batch)
-        return EpochResult(loss / images, correct / images)
+        return EpochResult(loss / images, right / answers)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -132,8 +142,8 @@ class NumpyReference(Backend):
 
     def apply_gradients(self, gradients: Weights) -> None:
         self.step += 1
-        for key in self.network.trainable_keys:
-            gradient = np.asarray(gradients[key], dtype=self.dtype)
+        own = {k: np.asarray(gradients[k], self.dtype) for k in self.network.trainable_keys}
+        for key, gradient in optimizers.clipped(self.recipe.clipping, own).items():
             self.weights[key], self.slots[key] = optimizers.update(
                 self.recipe.optimizer,
                 self.weights[key],
@@ -168,20 +178,22 @@ class NumpyReference(Backend):
             "step": np.asarray(self.step, dtype=np.int64),
             "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
         }
-        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
-            state |= {f"{slot}/{key}": array * factor for slot, array in slots.items()}
+            state |= {f"{slot}/{key}": array * self._factor(slot) for slot, array in slots.items()}
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
         self.learning_rate = float(state["learning_rate"])
-        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
             for slot in slots:
-                slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
+                given = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
+                slots[slot] = given / self._factor(slot)
 
     # ---- inside
+
+    def _factor(self, slot: str) -> float:
+        return optimizers.slot_factor(self.recipe.optimizer, slot, self.learning_rate)
 
     def _forward(
         self,
@@ -210,8 +222,8 @@ class NumpyReference(Backend):
         return Forward(applied)
 
     def _backward(self, forward: Forward, labels: np.ndarray) -> Gradients:
-        """Loss and gradients: cross-entropy from the logits, averaged over the batch, plus L2."""
-        loss, slope = cross_entropy(forward.logits, labels, self.recipe.class_weights)
+        """Loss and gradients: the recipe's loss of the logits, averaged over the batch, plus L2."""
+        loss, slope = losses.mean(self.recipe, forward.logits, labels)
         gradients: Weights = {}
         slopes = {self.network.output: slope}
         for name, applied in reversed(forward.applied.items()):
@@ -260,27 +272,6 @@ class NumpyReference(Backend):
             for key, array in self.weights.items()
             if key.startswith(prefix)
         }
-
-
-def cross_entropy(
-    logits: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None
-) -> tuple[float, np.ndarray]:
-    """Softmax cross-entropy of logits (batch, classes), averaged over the batch, and its gradient.
-
-    loss = mean(w * (log(sum(exp(z))) - z[label]));
-    dloss/dz = w * (softmax(z) - onehot(label)) / batch; w = class_weights[label], or 1.
-    """
-    rows = np.arange(len(labels))
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    totals = exponentials.sum(axis=1, keepdims=True)
-    losses = np.log(totals[:, 0]) - shifted[rows, labels]
-    gradient = exponentials / totals
-    gradient[rows, labels] -= 1
-    if class_weights is not None:
-        weights = np.asarray(class_weights, logits.dtype)[labels]
-        losses, gradient = weights * losses, weights[:, None] * gradient
-    return float(np.mean(losses)), gradient / len(labels)
 
 
 def recorded_kinks(

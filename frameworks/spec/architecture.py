@@ -76,11 +76,14 @@ __all__ = [
     "from_table",
     "load",
     "parse",
+    "path_of",
+    "public",
 ]
 
 MOST_LAYERS = 10_000
 MOST_DEPTH = 16  # blocks within blocks
 DIRECTORY = Path(__file__).parents[1] / "architectures"
+PUBLIC = "public/"  # ahead of the name, and the folder
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,7 +118,7 @@ class Architecture(
 _JOINED_LATER = frozenset(
     {
         *("negative_slope", "alpha", "approximate", "bias", "dilation", "groups"),
-        *("count_padding", "gamma_initializer"),
+        *("count_padding", "gamma_initializer", "per"),
     }
 )
 
@@ -138,8 +141,33 @@ def _hashed(layer: Layer) -> dict[str, Any]:
 
 
 def available() -> list[str]:
-    """Names of the architectures that ship with the project."""
+    """Names of the architectures that ship with the project, but those of `public`."""
     return sorted(path.stem for path in DIRECTORY.glob("*.toml"))
+
+
+def public() -> list[str]:
+    """Names of the shipped architectures that are those of public repositories: `public/NAME`."""
+    return sorted(f"{PUBLIC}{path.stem}" for path in (DIRECTORY / PUBLIC).glob("*.toml"))
+
+
+def path_of(name_or_path: str | Path) -> Path:
+    """The file of a shipped name, or the path itself.
+
+    Raises:
+        SpecificationError: there is no such name.
+    """
+    text = str(name_or_path)
+    if text.endswith(".toml") or ("/" in text and not text.startswith(PUBLIC)):
+        return Path(text)
+    path = DIRECTORY / f"{text}.toml"
+    if not path.exists():
+        known = [*available(), *public()]
+        raise SpecificationError(
+            f"unknown architecture '{text}'{near_miss(text, known)}. "
+            f"Known: {', '.join(available())}, {PUBLIC}... (benchmarks.run --list networks); or "
+            "give the path of a .toml file."
+        )
+    return path
 
 
 def load(name_or_path: str | Path) -> Architecture:
@@ -165,13 +193,7 @@ def load_with_recipe(name_or_path: str | Path) -> tuple[Architecture, Told]:
     Raises:
         SpecificationError: as `load`, or a bad recipe.
     """
-    text = str(name_or_path)
-    path = Path(text) if text.endswith(".toml") or "/" in text else DIRECTORY / f"{text}.toml"
-    if path.parent == DIRECTORY and not path.exists():
-        raise SpecificationError(
-            f"unknown architecture '{text}'{near_miss(text, available())}. "
-            f"Known: {', '.join(available())}; or give the path of a .toml file."
-        )
+    path = path_of(name_or_path)
     table = read_table(path, "architecture")
     given = table.pop("recipe", {})
     architecture = from_table(table, origin=str(path), default_name=path.stem)

@@ -12,6 +12,7 @@ from frameworks.spec.layers import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
     AveragePool,
+    BatchNorm,
     Conv,
     Dense,
     Dropout,
@@ -28,6 +29,7 @@ from frameworks.spec.layers import (
     pair,
 )
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.words import PART_OF_THE_LOSS
 
 _PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
 MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
@@ -157,14 +159,19 @@ def _check_order(layer: Layer, fail: _Failure, flat: bool, *, first: bool, insid
 
 def _check_output(layers: Sequence[Layer], origin: str) -> None:
     """The network ends in a dense layer of the classes, or in a convolution of them that a global
-    pool (or a flatten) ends."""
+    pool (or a flatten) ends; a batch norm and an activation function may stand between the two."""
     of_classes = [place for place, layer in enumerate(layers, start=1) if counts_classes(layer)]
     for place in of_classes[:-1]:
         field = "units" if isinstance(layers[place - 1], Dense) else "filters"
         fail = _Failure(layers[place - 1], str(place), origin)
         fail(field, "'classes' belongs to the last layer alone.")
     after = layers[of_classes[-1] :] if of_classes else ()
-    ends = all(isinstance(one, GlobalAveragePool | GlobalMaxPool | Flatten) for one in after)
+    output = layers[of_classes[-1] - 1] if of_classes else None
+    ends = all(
+        isinstance(one, GlobalAveragePool | GlobalMaxPool | Flatten)
+        or (isinstance(output, Conv) and isinstance(one, BatchNorm | Activation))
+        for one in after
+    )
     place = len(layers)
     fail = _Failure(layers[-1], str(place), origin)
     if not of_classes or not ends:
@@ -173,12 +180,12 @@ def _check_output(layers: Sequence[Layer], origin: str) -> None:
             given = layers[-1].units
             fail("units", f"is {given}; {remedy}: the data set says how many there are.")
         fail("type", f'{remedy} (or a conv with filters = "classes", then a global pool).')
-    output = layers[of_classes[-1] - 1]
-    if isinstance(output, Conv) and not after:
-        fail("filters", "the classes are pictures; end with a global pool or a flatten.")
-    if function_of(output) != "linear":
+    if isinstance(output, Conv) and (not after or isinstance(layers[-1], BatchNorm | Activation)):
         fail = _Failure(output, str(of_classes[-1]), origin)
-        fail("activation", "the output layer gives logits; the softmax is part of the loss.")
+        fail("filters", "the classes are pictures; end with a global pool or a flatten.")
+    if output is not None and function_of(output) != "linear":
+        fail = _Failure(output, str(of_classes[-1]), origin)
+        fail("activation", f"{PART_OF_THE_LOSS}.")
 
 
 def _sides(padding: Any) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ import msgspec
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import changed
 from frameworks.spec.layers import applies
+from frameworks.spec.normalization import STAND_IN, normalized_by
 from frameworks.spec.recipe import Recipe
 
 Defaults = Mapping[str, Any]
@@ -60,10 +61,24 @@ PROJECT: Defaults = {
     "adagrad.epsilon_in_root": True,
     "sgd.learning_rate": 1e-2,
     "sgd.velocity_form": "rate_outside",
+    "sgd.decay_form": "coupled",
+    "adam.decay_form": "coupled",
+    "adam.amsgrad_form": "raw",
+    "adamw.amsgrad_form": "raw",
+    "adamax.learning_rate": 1e-3,
+    "adamax.epsilon": 1e-7,
+    "adamax.epsilon_in_norm": True,
+    "rmsprop.momentum_form": "rate_outside",
     "rmsprop.learning_rate": 1e-3,
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
     "rmsprop.epsilon_in_root": True,
+    "recipe.class_weight_mean": "images",
+    "cosine.after_end": "stay",
+    "cosine_restarts.length_factor": 2.0,
+    "polynomial.end_rate": 1e-4,
+    "norm.epsilon": 0.0,
+    "global_norm.epsilon": 0.0,
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -76,6 +91,10 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon_form": "hat",
         "adamw.epsilon_form": "hat",
         "sgd.velocity_form": "rate_inside",
+        "sgd.decay_form": "decoupled",
+        "adam.decay_form": "decoupled",
+        "adamax.epsilon_in_norm": False,
+        "rmsprop.momentum_form": "rate_inside",
     },
     "torch": {
         **PROJECT,
@@ -92,6 +111,8 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon": 1e-8,
         "adamw.epsilon": 1e-8,
         "adamw.weight_decay": 0.01,
+        "adamax.learning_rate": 2e-3,
+        "adamax.epsilon": 1e-8,
         "adadelta.learning_rate": 1.0,
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
@@ -104,6 +125,12 @@ NATIVE: Mapping[str, Defaults] = {
         "rmsprop.rho": 0.99,
         "rmsprop.epsilon": 1e-8,
         "rmsprop.epsilon_in_root": False,
+        "recipe.class_weight_mean": "weights",
+        "cosine.after_end": "rise",
+        "cosine_restarts.length_factor": 1.0,
+        "polynomial.end_rate": 0.0,
+        "norm.epsilon": 1e-6,
+        "global_norm.epsilon": 1e-6,
     },
     "flax": {
         **PROJECT,
@@ -122,6 +149,10 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon": 1e-8,
         "adamw.epsilon": 1e-8,
         "adamw.weight_decay": 1e-4,
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
+        "adamax.epsilon": 1e-8,
+        "rmsprop.momentum_form": "rate_inside",
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
         "rmsprop.epsilon": 1e-8,
@@ -137,13 +168,20 @@ CANNOT: Mapping[str, Defaults] = {
         "group_norm.variance": "fast",
         "adagrad.epsilon_in_root": False,
         "rmsprop.epsilon_in_root": False,
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
+        "norm.epsilon": 1e-6,
+        "global_norm.epsilon": 1e-6,
     },
     "torch": {
         "batch_norm.variance": "fast",
         "layer_norm.variance": "fast",
         "group_norm.variance": "fast",
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
+        "adamax.epsilon_in_norm": False,
     },
-    "flax": {},
+    "flax": {"adamax.epsilon_in_norm": False},
 }
 
 # Of the fields above, those that a framework has no default of, and asks for: left open, they are
@@ -151,7 +189,10 @@ CANNOT: Mapping[str, Defaults] = {
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
     "torch": frozenset(),
-    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate")),
+    # optax has no class weights
+    "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
+    | {"sgd.decay_form", "adam.decay_form"}  # as it is chained
+    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -178,11 +219,22 @@ def stated(part: S, defaults: Defaults = PROJECT) -> S:
 
 
 def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) -> Architecture:
-    """The architecture with every unstated field of every layer filled in from `defaults`."""
+    """The architecture with every unstated field of every layer filled in from `defaults`; one that
+    normalises by galaxies, and has none here, with `normalization.STAND_IN`."""
+    architecture = normalized_by(architecture, STAND_IN)
     layers = changed(architecture.layers, lambda layer: stated(layer, defaults))
     return msgspec.structs.replace(architecture, layers=layers)
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of its optimizer filled in from `defaults`."""
-    return msgspec.structs.replace(recipe, optimizer=stated(recipe.optimizer, defaults))
+    """The recipe with every unstated field of it, its optimizer, schedule and clipping filled in
+    from `defaults`."""
+    filled: dict[str, Any] = {
+        name: stated(part, defaults)
+        for name in ("optimizer", "schedule", "clipping")
+        if (part := getattr(recipe, name)) is not None
+    }
+    mean = "recipe.class_weight_mean"
+    if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
+        filled["class_weight_mean"] = defaults[mean]
+    return msgspec.structs.replace(recipe, **filled)

@@ -206,9 +206,21 @@ class GroupNorm(_Layer, frozen=True, tag="group_norm", kw_only=True):
 
 
 class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
-    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
+    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate).
+
+    What is dropped is each value by itself, whole channels of a picture (Tompson et al. 2015), or
+    all of a picture: at the end of a residual block's layers that is stochastic depth (Huang et al.
+    2016). A row of units has a channel for each.
+    """
 
     rate: float
+    per: Literal["value", "channel", "picture"] = "value"
+
+    def mask_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the mask for an input of this shape, both without the batch axis."""
+        if self.per == "picture":
+            return (1,) * len(source)
+        return (1, 1, source[-1]) if self.per == "channel" and len(source) == 3 else source
 
 
 class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
@@ -224,11 +236,12 @@ class Activation(_Activated, frozen=True, tag="activation", kw_only=True):
 class Normalize(_Layer, frozen=True, tag="normalize", kw_only=True):
     """(x - mean) / deviation of each channel, of pictures whose values lie between 0 and 1.
 
-    The first layer of a network or none. mean = 0 and deviation = 1/255 undo the scaling.
+    The first layer of a network or none. mean = 0 and deviation = 1/255 undo the scaling. Left out,
+    both are those of the training galaxies, which `frameworks.spec.normalization` fills in.
     """
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
 
 class Add(_Layer, frozen=True, tag="add", kw_only=True):
@@ -295,8 +308,17 @@ def counts_classes(layer: _Layer) -> bool:
     return bool(outputs == "classes")
 
 
+_OF_ANOTHER = {
+    "decay_form": "weight_decay",
+    "amsgrad_form": "amsgrad",
+    "momentum_form": "momentum",
+}
+
+
 def applies(layer: msgspec.Struct, field: str) -> bool:
-    """A field that frameworks default differently is one that this layer uses."""
+    """A field that frameworks default differently is one that this layer, or optimizer, uses."""
+    if field in _OF_ANOTHER:
+        return bool(getattr(layer, _OF_ANOTHER[field]))
     if isinstance(layer, _Activated) and field in PARAMETER_OF:
         return function_of(layer) == PARAMETER_OF[field]
     if field == "count_padding":

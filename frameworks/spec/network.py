@@ -1,4 +1,4 @@
-"""A network is an architecture bound to an input size and a number of classes.
+"""A network is an architecture bound to an input size and a number of outputs.
 
 Pure Python: shapes, parameters, operations and elements touched, without any framework; the bytes
 of a training step are in `roofline`.
@@ -76,15 +76,16 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture for images of `input_shape` (height, width, channels) and `classes`."""
+    """An architecture for images of `input_shape` (height, width, channels) and `classes`, the
+    number of its outputs (`frameworks.spec.losses.outputs`)."""
 
     architecture: Architecture
     input_shape: tuple[int, int, int]
     classes: int
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise SpecificationError(f"a classifier needs at least 2 classes, got {self.classes}.")
+        if self.classes < 1:
+            raise SpecificationError(f"a network needs at least 1 output, got {self.classes}.")
         if min(self.input_shape) < 1:
             size = "x".join(map(str, self.input_shape))
             raise SpecificationError(f"pictures of {size} (height, width, channels) are empty.")
@@ -192,7 +193,7 @@ class Network:
                     f"{self._where(node)}: filters = {layer.filters} do not divide into "
                     f"groups = {groups}."
                 )
-        if isinstance(layer, Normalize) and len(layer.mean) not in (1, channels):
+        if isinstance(layer, Normalize) and len(layer.mean) not in (0, 1, channels):
             raise SpecificationError(
                 f"{self._where(node)}: mean has {len(layer.mean)} values; the pictures have "
                 f"{channels} channels."
@@ -231,7 +232,7 @@ class Network:
     def dropout_shapes(self) -> dict[str, Shape]:
         """Shape of the mask of each dropout layer by name, canonical, without the batch axis."""
         return {
-            layer.name: self.input_shapes[layer.name]
+            layer.name: layer.mask_shape(self.input_shapes[layer.name])
             for layer in self.layers
             if isinstance(layer, Dropout)
         }

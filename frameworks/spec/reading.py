@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from frameworks.spec.words import known_field
 from results.door import documents
 from results.door.refusal import FileError
-from results.vocabulary import near_miss
 
 
 class SpecificationError(ValueError):
@@ -50,6 +50,6 @@ def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: st
     for key in table:
         if key not in known:
             raise SpecificationError(
-                f"{where}: unknown field '{key}'{near_miss(key, known)}. "
+                f"{where}: unknown field '{key}'{known_field(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )

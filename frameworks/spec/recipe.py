@@ -6,109 +6,34 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets.drawn.settings import Augment
+from frameworks.spec import clipping as clippings
+from frameworks.spec import losses, schedules
+from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
+from frameworks.spec.optimizers import OPTIMIZERS as OPTIMIZERS
+from frameworks.spec.optimizers import SGD as SGD
+from frameworks.spec.optimizers import Adadelta as Adadelta
+from frameworks.spec.optimizers import Adagrad as Adagrad
+from frameworks.spec.optimizers import Adam as Adam
+from frameworks.spec.optimizers import Adamax as Adamax
+from frameworks.spec.optimizers import AdamW as AdamW
+from frameworks.spec.optimizers import AmsgradForm as AmsgradForm
+from frameworks.spec.optimizers import DecayForm as DecayForm
+from frameworks.spec.optimizers import EpsilonForm as EpsilonForm
+from frameworks.spec.optimizers import Optimizer as Optimizer
+from frameworks.spec.optimizers import RMSprop as RMSprop
+from frameworks.spec.optimizers import VelocityForm as VelocityForm
+from frameworks.spec.optimizers import decay as decay
+from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
-from results.vocabulary import unknown
-
-
-class _Optimizer(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
-):
-    """What every optimizer has. A rate left open is the project's or the framework's own default
-    (`frameworks.spec.defaults`)."""
-
-    learning_rate: float | None = None
-
-    @property
-    def rate(self) -> float:
-        """The learning rate.
-
-        Raises:
-            SpecificationError: it is left open; `frameworks.spec.defaults.fill_recipe` fills it in.
-        """
-        if self.learning_rate is None:
-            raise SpecificationError(
-                f"optimizer '{self.__struct_config__.tag}': field 'learning_rate' is left open; "
-                "fill it in with frameworks.spec.defaults.fill_recipe."
-            )
-        return self.learning_rate
-
-
-EpsilonForm = Literal["paper", "hat"]
-VelocityForm = Literal["rate_outside", "rate_inside"]
-
-
-class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
-    """Kingma & Ba 2015.
-
-    `epsilon_form` "paper" is algorithm 1: epsilon is added to the bias-corrected root; "hat" is
-    the form at the end of their section 2, which Keras uses: epsilon is added before correction.
-    """
-
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float | None = None
-    epsilon_form: EpsilonForm | None = None
-
-
-class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
-    """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` of all."""
-
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float | None = None
-    epsilon_form: EpsilonForm | None = None
-    weight_decay: float | None = None
-
-
-class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
-    """Zeiler 2012, with a learning rate."""
-
-    rho: float | None = None
-    epsilon: float | None = None
-
-
-class Adagrad(_Optimizer, frozen=True, tag="adagrad", kw_only=True):
-    """Duchi, Hazan & Singer 2011. `epsilon_in_root` adds epsilon under the square root."""
-
-    initial_accumulator: float | None = None
-    epsilon: float | None = None
-    epsilon_in_root: bool | None = None
-
-
-class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
-    """Gradient descent, with momentum or Nesterov momentum.
-
-    `velocity_form` says whether the learning rate multiplies the velocity when it is applied
-    ("rate_outside") or when it is accumulated ("rate_inside"); they part when the rate changes.
-    """
-
-    momentum: float = 0.0
-    nesterov: bool = False
-    velocity_form: VelocityForm | None = None
-
-
-class RMSprop(_Optimizer, frozen=True, tag="rmsprop", kw_only=True):
-    """Tieleman & Hinton 2012. `epsilon_in_root` adds epsilon under the square root."""
-
-    rho: float | None = None
-    epsilon: float | None = None
-    epsilon_in_root: bool | None = None
-
-
-Optimizer = Adam | AdamW | Adadelta | Adagrad | SGD | RMSprop
-OPTIMIZERS: dict[str, type[_Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "adadelta": Adadelta,
-    "adagrad": Adagrad,
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-}
-
+from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
+from frameworks.spec.words import unknown_part
 
 Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
@@ -135,13 +60,15 @@ class EarlyStopping(_Callback, frozen=True, kw_only=True):
 class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
     """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
     without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
-    again (keras/src/callbacks/reduce_lr_on_plateau.py)."""
+    again (keras/src/callbacks/reduce_lr_on_plateau.py). With `relative` the `min_delta` is a share
+    of the best score, as PyTorch's threshold is by default."""
 
     factor: float = 0.1
     patience: int = 10
     min_delta: float = 1e-4
     cooldown: int = 0
     min_learning_rate: float = 0.0
+    relative: bool = False
 
 
 class KeepBest(_Callback, frozen=True, kw_only=True):
@@ -154,25 +81,41 @@ CALLBACKS: dict[str, type[_Callback]] = {
     "reduce_on_plateau": ReduceOnPlateau,
     "keep_best": KeepBest,
 }
+# The tables of a recipe that a file states by their fields, besides the optimizer.
+TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
+
+
+ClassWeightMean = Literal["images", "weights"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to train. The loss is softmax cross-entropy of the logits, averaged over the batch,
-    plus `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
+    """How to train. What is made small is the `loss`, averaged over the batch, plus
+    `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
-    per class, multiply the cross-entropy of the images of a class; the mean is over the number of
-    images, as Keras has it (PyTorch's own divides by the sum of the weights).
+    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
+    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
+    images, as PyTorch has it (no number where all of these are 0).
+
+    `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
+    holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
+    loss: Loss = CrossEntropy()
     batch_size: int = 64
     epochs: int = 10
     partial_batch: Literal["keep", "drop"] = "keep"
     class_weights: tuple[float, ...] | None = None
+    class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
+    schedule: Schedule | None = None
+    warm_up: WarmUp | None = None
+    clipping: Clipping | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -182,45 +125,77 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
         _check(self.optimizer)
-        _check_class_weights(self.class_weights)
+        losses.check_loss(self.loss)
+        _check_class_weights(self)
         _check_callbacks(self)
+        schedules.check(self)
+        clippings.check(self.clipping)
 
     def extras(self) -> list[str]:
         """What the recipe has besides optimizer, batches and epochs, in a word each."""
         words = {
+            losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
+            "schedule": self.schedule,
+            "warm-up": self.warm_up,
+            "clipped": self.clipping,
+            "augmented": self.augment,
         }
         return [word for word, part in words.items() if part is not None]
+
+
+def trains_plainly(recipe: Recipe) -> bool:
+    """Whether the loss is what every backend has: softmax cross-entropy without smoothing, its mean
+    over the images."""
+    return recipe.loss == CrossEntropy() and recipe.class_weight_mean != "weights"
 
 
 def from_table(table: Any, origin: str) -> Recipe:
     """Validate a [recipe] table, as TOML gives it; `origin` names it in messages.
 
-    `optimizer` is a name, or a table with the `name` and what is stated of it.
+    `optimizer`, `loss` and `schedule` are a name, or a table with the `name` and what is stated.
 
     Raises:
         SpecificationError: the message names `origin` and the field.
     """
     if not isinstance(table, dict):
         raise SpecificationError(f"{origin}: expected a table, got {type(table).__name__}.")
-    optimizer = table.get("optimizer", {"name": "adam"})
-    if isinstance(optimizer, str):
-        optimizer = {"name": optimizer}
-    if not isinstance(optimizer, dict):
-        raise SpecificationError(f"{origin}: field 'optimizer': expected a name or a table.")
-    name = str(optimizer.get("name", ""))
-    if name not in OPTIMIZERS:
-        raise SpecificationError(f"{origin}: {unknown('optimizer', name, OPTIMIZERS)}")
-    settings = {key: value for key, value in optimizer.items() if key != "name"}
-    check_fields(settings, OPTIMIZERS[name], f"{origin}, optimizer '{name}'")
+    given = {
+        "optimizer": named_part("optimizer", table.get("optimizer", "adam"), OPTIMIZERS, origin)
+    }
+    for part, kinds in (("loss", LOSSES), ("schedule", SCHEDULES), ("clipping", CLIPPINGS)):
+        if table.get(part) is not None:
+            given[part] = named_part(part, table[part], kinds, origin)
     check_fields(table, Recipe, origin)
+    for part, kind in TABLES.items():
+        if isinstance(table.get(part), dict):
+            check_fields(table[part], kind, f"{origin}, '{part}'")
     try:
-        return msgspec.convert({**table, "optimizer": {**settings, "name": name}}, Recipe)
+        return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
         raise SpecificationError(f"{origin}: {error}") from error
+
+
+def named_part(
+    what: str, given: Any, kinds: Mapping[str, type[msgspec.Struct]], origin: str
+) -> dict[str, Any]:
+    """The table of a part that has a name: of a name alone too.
+
+    Raises:
+        SpecificationError: an unknown name or field; the message says what it is called here.
+    """
+    table = {"name": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        raise SpecificationError(f"{origin}: field '{what}': expected a name or a table.")
+    name = str(table.get("name", ""))
+    if name not in kinds:
+        raise SpecificationError(f"{origin}: {unknown_part(what, name, kinds)}")
+    settings = {key: value for key, value in table.items() if key != "name"}
+    check_fields(settings, kinds[name], f"{origin}, {what} '{name}'")
+    return {**settings, "name": name}
 
 
 def _check(optimizer: Optimizer) -> None:
@@ -242,9 +217,19 @@ def _check(optimizer: Optimizer) -> None:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
 
 
-def _check_class_weights(weights: tuple[float, ...] | None) -> None:
+def _check_class_weights(recipe: Recipe) -> None:
+    weights = recipe.class_weights
     if weights is None:
+        if recipe.class_weight_mean is not None:
+            raise SpecificationError(
+                "recipe: class_weight_mean says what weighted losses are divided by, and there are "
+                'no class_weights; state them, as numbers or "balanced", or leave it out.'
+            )
         return
+    if losses.targets_of(recipe.loss) == "votes":
+        raise SpecificationError(
+            "recipe: class_weights are of classes, and the loss is of votes; leave them out."
+        )
     if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
         raise SpecificationError(
             "recipe: class_weights must be finite and not negative, and not all 0."
@@ -253,6 +238,14 @@ def _check_class_weights(weights: tuple[float, ...] | None) -> None:
 
 def _check_callbacks(recipe: Recipe) -> None:
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
+    for name in CALLBACKS:
+        callback = getattr(recipe, name)
+        squares = isinstance(recipe.loss, MeanSquaredError)
+        if squares and getattr(callback, "monitor", "") == "validation_cross_entropy":
+            raise SpecificationError(
+                f"recipe: {name}.monitor is validation_cross_entropy, and loss "
+                "mean_squared_error has none; use validation_loss."
+            )
     for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
         if callback is None:
             continue

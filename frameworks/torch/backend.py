@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.losses import answers
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
-from frameworks.torch import optimizers
+from frameworks.torch import later, optimizers
+from frameworks.torch.losses import BatchLoss
 from frameworks.torch.model import (
     GalaxyNet,
     from_canonical,
@@ -29,10 +30,13 @@ from frameworks.torch.model import (
     to_canonical,
 )
 
+later.postpone()
+
 
 class TorchBackend(Backend):
     """PyTorch, eager."""
 
+    every_loss = True
     model_class = GalaxyNet
     fused_optimizer = False
 
@@ -52,11 +56,8 @@ class TorchBackend(Backend):
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
-        self.class_weights = (
-            None
-            if recipe.class_weights is None
-            else torch.tensor(recipe.class_weights, dtype=self.dtype, device=self.device)
-        )
+        self.batch_loss = BatchLoss(recipe, self.dtype, self.device)
+        self.answers = answers(recipe.loss, network.classes)
 
     def parameters(self) -> int:
         kept = self.model.state_dict().values()  # without buffers that hold constants
@@ -75,13 +76,18 @@ class TorchBackend(Backend):
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
         return self._fit(epoch)
 
-    def _fit(self, epoch: Sequence[Batch]) -> EpochResult:
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, rates)
+
+    def _fit(self, epoch: Sequence[Batch], rates: np.ndarray | None = None) -> EpochResult:
         self.model.train()
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
         loader = DataLoader(_Batches(epoch), batch_size=None)
-        for images, labels, masks in loader:
+        for step, (images, labels, masks) in enumerate(loader):
+            if rates is not None:
+                self.set_learning_rate(float(rates[step]))
             images, labels, masks = self._to_device(images, labels, masks)
             self.optimizer.zero_grad()
             with self._autocast():
@@ -90,9 +96,9 @@ class TorchBackend(Backend):
             loss.backward()
             self._step()
             total_loss += loss.detach() * len(labels)
-            correct += (logits.argmax(1) == labels).sum()
+            correct += self.batch_loss.right(logits, labels)
             count += len(labels)
-        return EpochResult(total_loss.item() / count, correct.item() / count)
+        return EpochResult(total_loss.item() / count, correct.item() / (count * self.answers))
 
     def set_learning_rate(self, learning_rate: float) -> None:
         optimizers.set_learning_rate(self.optimizer, self.recipe.optimizer, learning_rate)
@@ -223,19 +229,8 @@ class TorchBackend(Backend):
         return self.device.type == "cuda"
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of the batch plus the L2 terms.
-
-        Of a class-weighted one PyTorch's own mean divides by the sum of the weights of the batch;
-        the project's, as Keras', by the number of images.
-        """
-        logits = logits.to(self.dtype)
-        if self.class_weights is None:
-            loss = functional.cross_entropy(logits, labels)
-        else:
-            summed = functional.cross_entropy(
-                logits, labels, weight=self.class_weights, reduction="sum"
-            )
-            loss = summed / len(labels)
+        """The recipe's loss of the batch plus the L2 terms."""
+        loss = self.batch_loss(logits, labels)
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
                 kernel = tensor_of(self.model, f"{layer.name}/kernel")
@@ -244,8 +239,13 @@ class TorchBackend(Backend):
 
     def _step(self) -> None:
         """One optimizer step with the gradients in place, and the max-norm projection."""
-        self.optimizer.step()
+        self._update()
         self.optimizer.param_groups[0]["count"] += 1
+
+    def _update(self) -> None:
+        """The same, not counted."""
+        optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
+        self.optimizer.step()
         self._project()
 
     @torch.no_grad()
@@ -266,7 +266,8 @@ class TorchBackend(Backend):
     def _to_device(self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]) -> tuple:
         masks = {name: mask.to(self.device, non_blocking=True) for name, mask in masks.items()}
         images = images.to(self.device, non_blocking=True)
-        return images, labels.to(self.device, torch.int64, non_blocking=True), masks
+        dtype = labels.dtype if labels.is_floating_point() else torch.int64
+        return images, labels.to(self.device, dtype, non_blocking=True), masks
 
     def _tensor(self, key: str, array: np.ndarray) -> Tensor:
         """A canonical array as a tensor of PyTorch's layout, on the device, in the run's dtype."""
@@ -324,5 +325,6 @@ def configure(runtime: Runtime) -> None:
     allowed = "tf32" if runtime.precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = allowed
     torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(runtime.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != runtime.deterministic:
+        torch.use_deterministic_algorithms(runtime.deterministic)  # imports PyTorch's compiler
     torch.backends.cudnn.benchmark = False  # its choice of a kernel differs from call to call

@@ -35,12 +35,12 @@ class StepGraph:
         gather: Gather,
         forward: Forward,
         optimizer: torch.optim.Optimizer,
-        project: Callable[[], None],
+        update: Callable[[], None],
     ) -> None:
         self._what = tuple(one.clone() for one in _flat(what))
         self._masks = {name: mask.clone() for name, mask in masks.items()}
         self._gather, self._forward = gather, forward
-        self._optimizer, self._project = optimizer, project
+        self._optimizer, self._update = optimizer, update
         device = self._what[0].device
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         self.total_loss = torch.zeros((), dtype=torch.float64, device=device)
@@ -56,7 +56,7 @@ class StepGraph:
             gather=self._gather,
             forward=self._forward,
             optimizer=self._optimizer,
-            project=self._project,
+            update=self._update,
         )
 
     def warm_up(self) -> None:
@@ -99,8 +99,7 @@ class StepGraph:
         self._optimizer.zero_grad()
         loss, right = self._forward(images, labels, masks)
         loss.backward()
-        self._optimizer.step()
-        self._project()
+        self._update()
         self.total_loss += loss.detach() * len(labels)
         self.correct += right
         self._counter += 1

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from datasets.batches import Batch
 from frameworks.backend import EpochResult
-from frameworks.feed import Chunk, FedBackend
+from frameworks.feed import RATE, Chunk, FedBackend
+from frameworks.spec.schedules import by_step
 from frameworks.torch.backend import TorchBackend
 from frameworks.torch.graph import StepGraph
 from frameworks.torch.tuned_model import TunedGalaxyNet
@@ -34,7 +35,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
-        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW)",
+        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step)",
     }
     model_class = TunedGalaxyNet
 
@@ -98,8 +99,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     @property
     def _capturable(self) -> bool:
-        """Whether the optimizer's step may be recorded in a CUDA graph."""
-        return bool(self.optimizer.defaults.get("capturable"))
+        """Whether the optimizer's step may be recorded in a CUDA graph, with its rate."""
+        return bool(self.optimizer.defaults.get("capturable")) and not by_step(self.recipe)
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
         """Forward and backward pass by inductor, each as a CUDA graph with `graphs`; eager, with
@@ -148,7 +149,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             gather=self._gather,
             forward=self._forward,
             optimizer=self.optimizer,
-            project=self._project,
+            update=self._update,
         )
 
     def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
@@ -195,6 +196,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
                 continue
             for step in range(steps):
                 keep = {name: mask[step] for name, mask in masks.items()}
+                if RATE in keep:
+                    self.set_learning_rate(float(keep.pop(RATE)))
                 images, labels = self._gather(_at(what, step))
                 if self._on_gpu:
                     torch.compiler.cudagraph_mark_step_begin()
@@ -209,16 +212,16 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             correct += graph.correct
             graph.total_loss.zero_()
             graph.correct.zero_()
-        return EpochResult(total_loss.item() / count, correct.item() / count)
+        return EpochResult(total_loss.item() / count, correct.item() / (count * self.answers))
 
     def _loss_and_right(
         self, images: Tensor, labels: Tensor, masks: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The mean loss of the batch, and how many of its images are classified as they should."""
+        """The mean loss of the batch, and how many of its answers are right."""
         with self._autocast():
             logits = self.model(images, masks)
             loss = self._loss(logits, labels)
-        return loss, (logits.detach().argmax(1) == labels).sum()
+        return loss, self.batch_loss.right(logits.detach(), labels)
 
     def _gather(self, what: Any) -> tuple[Tensor, Tensor]:
         """Images uint8 (batch, height, width, channels) and labels of a step, on the device, from
@@ -230,7 +233,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         return images.index_select(0, what), labels.index_select(0, what)
 
     def to_device(self, chunk: Chunk) -> _Chunk:
-        masks = {name: self._send(mask) for name, mask in chunk.masks.items()}
+        masks: dict[str, Any] = {n: self._send(m) for n, m in chunk.masks.items() if n != RATE}
+        masks |= {RATE: chunk.masks[RATE]} if RATE in chunk.masks else {}  # the host sets it
         if chunk.rows is not None:
             return chunk.steps, chunk.batch_size, self._send(chunk.rows), masks
         assert chunk.images is not None
@@ -245,7 +249,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         return tensor.to(self.device, non_blocking=True)
 
     def _labels(self, labels: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(labels, np.int64)).to(self.device)
+        dtype = np.float32 if labels.dtype.kind == "f" else np.int64
+        return torch.from_numpy(np.asarray(labels, dtype)).to(self.device)
 
     def _tensor(self, key: str, array: np.ndarray) -> Tensor:
         """In the layout of the parameters: a fused optimizer walks them side by side in memory."""

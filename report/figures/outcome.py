@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from report.figures import style
-from report.sections.outcome import COLOURS, MEASURES, test_of
+from report.sections.outcome import COLOURS, measured, test_of
 from results.stats.equivalence import Equivalence
 from results.stats.vocabulary import UNDECIDED
 from results.studies.outcome import Outcome
@@ -17,14 +17,17 @@ from results.views.views import View
 def outcome_figure(view: View, compared: list[tuple[str, Outcome]]) -> Figure:
     """A row for each pair, a panel for each measure: seeds, mean and interval over the margin."""
     made = style.figure(8.6, 1.35 + 0.42 * len(compared))
-    panels = made.subplots(1, len(MEASURES), sharey=True)
-    for axes, (name, unit, scale, _, margin) in zip(panels, MEASURES, strict=True):
+    measures = measured(compared)
+    panels = made.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    for axes, (name, unit, scale, _, margin) in zip(panels, measures, strict=True):
         axes.axvspan(-scale * margin, scale * margin, color=style.FAINT, alpha=0.6, lw=0)
         axes.axvline(0, color=style.MUTED, linewidth=0.7)
         reach = 1.5 * scale * margin
         for place, (_, outcome) in enumerate(compared):
             values = [scale * value for value in getattr(outcome, f"{name}_differences")]
             test = test_of(outcome, name)
+            if test is None:
+                continue
             _draw(axes, place, values, test, scale)
             reach = max(reach, *(1.1 * abs(value) for value in values))
         limit = max(reach, min(12 * scale * margin, _widest(compared, name, scale)))
@@ -70,4 +73,4 @@ def _draw(axes: Axes, place: int, values: list[float], test: Equivalence, scale:
 
 def _widest(compared: list[tuple[str, Outcome]], name: str, scale: float) -> float:
     tests = [test_of(outcome, name) for _, outcome in compared]
-    return 1.1 * scale * max(max(abs(test.low), abs(test.high)) for test in tests)
+    return 1.1 * scale * max(max(abs(one.low), abs(one.high)) for one in tests if one)

@@ -101,12 +101,13 @@ def class_names(view: View) -> list[str]:
 
 
 def of_panel(panel: Panel, predictions: pd.DataFrame, classes: int) -> dict[str, Confusion]:
-    """The confusion of each framework that has predictions."""
+    """The confusion of each framework that has predictions of classes, not of votes."""
     found = {}
     for framework in panel.frameworks:
         mine = predictions[
             predictions["execution_id"].isin(panel.of(framework)["execution_id"])
             & (predictions["split"] == "test")
+            & (predictions["predicted"] >= 0)
         ]
         if len(mine):
             found[framework] = confusion(mine, classes)

@@ -134,7 +134,9 @@ def _guess(panel: Panel) -> tuple[Rule, ...]:
 
 
 def majority(panel: Panel) -> float | None:
-    """The share of the most common class; None where it is not known."""
+    """The share of the most common class; None where it is not known, or votes are given."""
+    if panel.voted:
+        return None
     counts = panel.ok["class_counts"].iloc[0]
     return max(counts) / sum(counts) if counts and sum(counts) else None
 

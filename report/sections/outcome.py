@@ -76,10 +76,12 @@ def outcome_chart(view: View, compared: list[tuple[str, Outcome]]) -> Chart:
         f"{name}: {view.looks[one.a].name} less {view.looks[one.b].name}" for name, one in compared
     ]
     panels = []
-    for name, unit, scale, _, margin in MEASURES:
+    for name, unit, scale, _, margin in measured(compared):
         series = []
         for place, (_, outcome) in enumerate(compared):
             test = test_of(outcome, name)
+            if test is None:
+                continue
             values = [scale * value for value in getattr(outcome, f"{name}_differences")]
             if len(values) <= _MOST_SEEDS:
                 series.append(
@@ -127,9 +129,15 @@ def _outcomes(view: View, frames: Frames) -> list[tuple[str, Outcome]]:
     ]
 
 
-def test_of(outcome: Outcome, name: str) -> Equivalence:
+def measured(compared: list[tuple[str, Outcome]]) -> list[tuple[str, str, float, int, float]]:
+    """Those of `MEASURES` that any pair has: of squared errors there is no cross-entropy."""
+    return [one for one in MEASURES if any(test_of(outcome, one[0]) for _, outcome in compared)]
+
+
+def test_of(outcome: Outcome, name: str) -> Equivalence | None:
+    """The test of a measure, where there is one."""
     found = getattr(outcome, name)
-    assert isinstance(found, Equivalence)
+    assert found is None or isinstance(found, Equivalence)
     return found
 
 
@@ -139,6 +147,8 @@ def verdict_table(view: View, compared: list[tuple[str, Outcome]]) -> Table:
     for panel, outcome in compared:
         for name, unit, scale, decimals, margin in MEASURES:
             test = test_of(outcome, name)
+            if test is None:
+                continue
             interval = Interval(scale * test.mean, scale * test.low, scale * test.high)
             low, high = (scale * bound for bound in getattr(outcome, f"{name}_bootstrap"))
             bootstrap = f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"

@@ -95,7 +95,7 @@ def _matrix_picture(frames: Frames, trial: Trial, framework: str, number: int) -
     if predictions.empty or ok["class_names"].iloc[0] is None:
         return None
     mine = predictions[predictions["execution_id"].isin(ok["execution_id"])]
-    mine = mine[mine["split"] == "test"]
+    mine = mine[(mine["split"] == "test") & (mine["predicted"] >= 0)]
     if mine.empty:
         return None
     found = confusion(mine, int(ok["classes"].iloc[0]))

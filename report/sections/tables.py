@@ -86,6 +86,11 @@ def results_table(view: View, frames: Frames) -> Table:
         _row(view, panel, name, time, frames.predictions)
         for (panel, name), time in zip(cells, seconds, strict=True)
     ]
+    scores = _further_scores(view)
+    rows = [
+        [*row, *(fixed(float(panel.of(name)[column].mean()), 4) for column in scores)]
+        for row, (panel, name) in zip(rows, cells, strict=True)
+    ]
     endings = [ending(panel.of(name)) for panel, name in cells]
     if any(endings):
         rows = [[*row, end or NONE] for row, end in zip(rows, endings, strict=True)]
@@ -109,10 +114,11 @@ def results_table(view: View, frames: Frames) -> Table:
             "compile, s",
             "peak, MiB",
             "GFLOP/s",
+            *scores.values(),
             *(["training ended"] if any(endings) else []),
         ],
         rows,
-        "llrrrrrrrrrr" + ("l" if any(endings) else ""),
+        "llrrrrrrrrrr" + "r" * len(scores) + ("l" if any(endings) else ""),
         caption=f"{demo}Data: {view.data}; {view.settings}; {view.machine}. Test accuracy: mean "
         "over runs, with Wilson's interval for the number of distinct test galaxies; "
         "“over seeds” is the lowest and highest run. Cross-entropy (nats, without L2 terms): mean "
@@ -120,9 +126,30 @@ def results_table(view: View, frames: Frames) -> Table:
         f"images/s follows from it. {interval_words(view)} Compile: median. Peak memory: "
         "highest of the runs"
         + (f" ({' / '.join(kinds)})" if kinds else "")
-        + ". GFLOP/s: images/s times the operations of one training image, forward and backward.",
+        + ". GFLOP/s: images/s times the operations of one training image, forward and backward."
+        + "".join(_SCORES[column][1] for column in scores),
         grouped=True,
     )
+
+
+# Scores of heads other than softmax: how they are named, and what is said of them.
+_SCORES = {
+    "test_rmse": (
+        "RMSE",
+        " RMSE: root mean squared error of the votes, mean over runs; the accuracy is the share of "
+        "votes on the right side of one half.",
+    ),
+    "test_auc": ("AUC", " AUC: area under the ROC curve, mean over outputs and runs."),
+}
+
+
+def _further_scores(view: View) -> dict[str, str]:
+    """The scores that a finished run of the view has, by column, as they are named."""
+    return {
+        column: name
+        for column, (name, _) in _SCORES.items()
+        if column in view.runs and view.runs[column].notna().any()
+    }
 
 
 def _row(

@@ -1,9 +1,12 @@
-"""Arrays of a NumPy archive (`.npz`): nothing is unpickled, and no size is believed unchecked."""
+"""Arrays of NumPy (`.npz`, `.npy`): nothing is unpickled, and no size is believed unchecked."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +14,8 @@ import numpy as np
 
 from results.door.refusal import reading, regular
 
+_BLOCK_BYTES = 1 << 22
+_TURNED = 1 << 30  # bytes of an array by columns, which is read whole
 _DEFLATE = 1032  # times its size at the most is what deflate unpacks to (zlib's technical details)
 
 
@@ -38,38 +43,144 @@ def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(file) as members:
         for member in members.infolist():
+            _check_member(member, size)
             name = member.filename.removesuffix(".npy")
-            if member.compress_size > size or member.file_size > _DEFLATE * member.compress_size:
-                raise ValueError(f"'{name}' says that it is larger than the file can hold")
             with members.open(member) as stream:
                 found[name] = _array(stream, member.file_size, name)
     return found
 
 
-def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
+@dataclass(frozen=True)
+class Stored:
+    """An array in a file, of which no more than a block is in memory at once.
+
+    path: of the file. member: of an archive, "" of a `.npy`. size: bytes that it has unpacked.
+    """
+
+    path: Path
+    member: str
+    size: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    by_column: bool
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The first row of each block, and its values.
+
+        Raises:
+            FileError: the file is damaged; or an array by columns is too large to be turned.
+        """
+        name = self.member or self.path.name
+        if self.by_column and len(self.shape) > 1:
+            with reading(self.path, "an array", "save it by rows: np.ascontiguousarray(x)"):
+                if self.size > _TURNED:
+                    raise ValueError(f"'{name}' lies by columns, and has {self.size:,} bytes")
+                with self._opened() as stream:
+                    yield 0, _array(stream, self.size, name)
+            return
+        row = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        rows = max(1, _BLOCK_BYTES // max(1, row))
+        with reading(self.path, "an array"), self._opened() as stream:
+            _header(stream, name)
+            for start in range(0, self.shape[0], rows):
+                count = min(rows, self.shape[0] - start)
+                values = _filled(stream, count * int(np.prod(self.shape[1:])), self.dtype, name)
+                yield start, values.reshape(count, *self.shape[1:])
+
+    def values(self) -> np.ndarray:
+        """All of it.
+
+        Raises:
+            FileError: the file is damaged.
+        """
+        with reading(self.path, "an array"), self._opened() as stream:
+            return _array(stream, self.size, self.member or self.path.name)
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        if not self.member:
+            with self.path.open("rb") as file:
+                yield file
+            return
+        with zipfile.ZipFile(self.path) as members, members.open(self.member) as stream:
+            yield stream
+
+
+def stored(path: Path, what: str) -> dict[str, Stored]:
+    """The arrays of a `.npz` or `.npy` file by name, none of them read.
+
+    Args:
+        what: the file is to be, with its article.
+
+    Raises:
+        FileError: it cannot be read, or an array is not of the size that the file says.
+    """
+    size = regular(path, what)
+    with reading(path, what):
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return {path.stem: _stored(file, path, "", size)}
+        found: dict[str, Stored] = {}
+        with zipfile.ZipFile(path) as members:
+            for member in members.infolist():
+                _check_member(member, size)
+                with members.open(member) as stream:
+                    name = member.filename.removesuffix(".npy")
+                    found[name] = _stored(stream, path, member.filename, member.file_size)
+        return found
+
+
+def _stored(stream: IO[bytes], path: Path, member: str, size: int) -> Stored:
+    shape, by_column, dtype = _header(stream, member or path.name)
+    _size(shape, dtype, size - stream.tell(), member or path.name)
+    return Stored(path, member, size, shape, dtype, by_column)
+
+
+def _check_member(member: zipfile.ZipInfo, size: int) -> None:
+    if member.compress_size > size or member.file_size > _DEFLATE * member.compress_size:
+        name = member.filename.removesuffix(".npy")
+        raise ValueError(f"'{name}' says that it is larger than the file can hold")
+
+
+def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
-        shape, by_column, dtype = np.lib.format.read_array_header_1_0(stream)
+        found = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
-        shape, by_column, dtype = np.lib.format.read_array_header_2_0(stream)
+        found = np.lib.format.read_array_header_2_0(stream)
     else:
         raise ValueError(f"'{name}' is of an unknown format {version}")
-    if dtype.hasobject:
+    if found[2].hasobject:
         raise ValueError(f"'{name}' holds Python objects, not numbers")
+    return found
+
+
+def _size(shape: tuple[int, ...], dtype: np.dtype, left: int, name: str) -> int:
+    """How many values there are, which must be what the rest of the file holds."""
     count = 1
     for side in shape:
         if side < 0:
             raise ValueError(f"'{name}' has the shape {shape}")
         count *= side
-    header = stream.tell()
-    if count * dtype.itemsize != size - header:
-        raise ValueError(f"'{name}' has the shape {shape}, which its {size - header} bytes are not")
+    if count * dtype.itemsize != left:
+        raise ValueError(f"'{name}' has the shape {shape}, which its {left} bytes are not")
+    return count
+
+
+def _filled(stream: IO[bytes], count: int, dtype: np.dtype, name: str) -> np.ndarray:
     values = np.empty(count, dtype=dtype)
     rest = values.view(np.uint8) if values.nbytes else np.empty(0, np.uint8)
     while rest.size:
         if not (read := stream.readinto(rest)):  # type: ignore[attr-defined]
             raise ValueError(f"'{name}' ends too early")
         rest = rest[read:]
+    return values
+
+
+def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
+    shape, by_column, dtype = _header(stream, name)
+    count = _size(shape, dtype, size - stream.tell(), name)
+    values = _filled(stream, count, dtype, name)
     if stream.read(1):
         raise ValueError(f"'{name}' goes on after its end")
     return values.reshape(shape, order="F" if by_column else "C")

@@ -82,18 +82,21 @@ def epochs_frame(table: pa.Table, coded: bool = False) -> pd.DataFrame:
     return _exploded(table, EPOCHS, EPOCH_COLUMNS, coded)
 
 
+_LISTS = ("probabilities", "votes")  # of the predictions: most of their bytes
+
+
 def prediction_parts(probabilities: bool) -> list[str]:
     """The file columns that `predictions_frame` needs."""
     if probabilities:
         return [PREDICTIONS]
-    fields = [column.name for column in PREDICTION_COLUMNS if column.name != "probabilities"]
+    fields = [column.name for column in PREDICTION_COLUMNS if column.name not in _LISTS]
     return [f"{PREDICTIONS}.list.element.{name}" for name in fields]
 
 
 def predictions_frame(table: pa.Table, probabilities: bool, coded: bool = False) -> pd.DataFrame:
-    """A row per execution and test image; `probabilities` is a float32 array by class; `coded`:
-    with categorical keys."""
-    columns = [c for c in PREDICTION_COLUMNS if probabilities or c.name != "probabilities"]
+    """A row per execution and test image; with `probabilities` these and the votes, float32
+    arrays; `coded`: with categorical keys."""
+    columns = [c for c in PREDICTION_COLUMNS if probabilities or c.name not in _LISTS]
     return _exploded(table, PREDICTIONS, columns, coded)
 
 

@@ -1,6 +1,7 @@
 """Columns of many Parquet files, as one Arrow table of distinct executions."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
         version = int((schema.metadata or {}).get(b"schema_version", b"1"))
         check_format(version, SCHEMA_VERSION, path)
         wanted = list(dict.fromkeys([*columns, *REQUIRED["runs"]]))
-        table = parquet.columns(file, _wanted(wanted), path)
+        table = parquet.columns(file, _wanted(tuple(wanted)), path)
     for name in REQUIRED["runs"]:
         if table[name].null_count:
             raise FileError(f"{path}: column '{name}' is null in {table[name].null_count} rows")
@@ -55,7 +56,8 @@ def _names(columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(column.partition(".")[0] for column in columns))
 
 
-def _wanted(columns: Sequence[str]) -> list[tuple[str, pa.Field]]:
+@lru_cache(maxsize=64)  # a store has many files, and all are asked for the same
+def _wanted(columns: tuple[str, ...]) -> list[tuple[str, pa.Field]]:
     """Each column with the type it is to have: of a list of rows, with the fields asked for."""
     parts: dict[str, list[str]] = {}
     for column in columns:
@@ -105,7 +107,8 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     """The rows that count: one for each run_id, machine_id and experiment, in the table's order.
 
     That is the latest that ended ok, and where none did, the latest: a rerun that fails does not
-    hide what was measured before it, nor one machine's run another's.
+    hide what was measured before it, nor one machine's run another's. One that was lost has no
+    machine: it counts only where the run was never made.
 
     Args:
         table: with the columns `LATEST_BY`.
@@ -118,6 +121,11 @@ def latest_rows(table: pa.Table) -> npt.NDArray[np.int64]:
     experiments, _ = codes(table["experiment"])
     keys = runs * (machines.max(initial=0) + 1) + machines
     keys = keys * (experiments.max(initial=0) + 1) + experiments
+    lost = statuses == (names.index("lost") if "lost" in names else -1)
+    if lost.any():
+        anywhere = runs * (experiments.max(initial=0) + 1) + experiments
+        made = np.isin(anywhere, anywhere[~lost])
+        ascending = ascending[~(lost & made)[ascending]]
     _, best = np.unique(keys[ascending][::-1], return_index=True)
     return np.sort(ascending[::-1][best])
 

@@ -76,7 +76,7 @@ def refused(runs: pd.DataFrame, declared: Declared) -> tuple[str, ...]:
     reasons += changed_fields(declared)
     if first["precision"] in _COARSE and first["precision"] not in declared.precision:
         reasons.append(f"computed in {first['precision']}, not {' or '.join(declared.precision)}")
-    for status in ("diverged", "oom", "timeout", "error", "skipped"):
+    for status in ("diverged", "oom", "timeout", "error", "skipped", "lost"):
         seeds = sorted(set(runs.loc[runs["status"] == status, "seed"].dropna()))
         if seeds:
             reasons.append(f"{status}: seed {', '.join(map(str, seeds))}")

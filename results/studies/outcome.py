@@ -77,7 +77,8 @@ class Outcome:
         diverged_alone: seeds in which one of the two diverged and the other did not. The rest are
             no fair sample of either then, and no verdict is EQUAL.
         accuracy: of the share of test images classified rightly.
-        cross_entropy: of the mean test cross-entropy, nats, without L2 terms.
+        cross_entropy: of the mean test cross-entropy, nats, without L2 terms; None of squared
+            errors.
         accuracy_bootstrap, cross_entropy_bootstrap: 90 % BCa intervals, NaN below 5 pairs.
         variance_ratio, variance_p: Brown and Forsythe's, of the test accuracies; NaN below 5 pairs.
     """
@@ -124,6 +125,7 @@ def between(
     if len(predictions):
         ids = set(mine["execution_id"])
         wanted = predictions["execution_id"].isin(ids) & (predictions["split"] == "test")
+        wanted &= predictions["predicted"] >= 0  # of votes no class is named
         predictions = predictions[wanted]
     return [
         _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin, details)
@@ -145,7 +147,7 @@ def _pair(
         seed=runs["seed"].fillna(0).astype("int64"),
         repeat=runs["repeat"].fillna(0).astype("int64"),
     )
-    finished = keyed[keyed["status"] == "ok"].dropna(subset=scores)
+    finished = keyed[keyed["status"] == "ok"].dropna(subset=scores[:1])
     one, other = (finished[finished["framework"] == name] for name in (a, b))
     both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
@@ -164,7 +166,8 @@ def _pair(
         else (nan, nan)
     )
     by_accuracy = bootstrap_interval(accuracy) if details else (nan, nan)
-    by_entropy = bootstrap_interval(cross_entropy) if details else (nan, nan)
+    squares = bool(np.isnan(cross_entropy).all())  # a loss that is no entropy
+    by_entropy = bootstrap_interval(cross_entropy) if details and not squares else (nan, nan)
     given = both["execution_id_a"].tolist() + both["execution_id_b"].tolist()
     names = runs["class_names"].iloc[0] if "class_names" in runs else None
     # Controls are any finished repeats of a paired seed, also where the other has fewer.
@@ -177,11 +180,11 @@ def _pair(
         left_out,
         alone,
         _among(alone, equivalence(accuracy, accuracy_margin)),
-        _among(alone, equivalence(cross_entropy, cross_entropy_margin)),
+        None if squares else _among(alone, equivalence(cross_entropy, cross_entropy_margin)),
         by_accuracy,
         by_entropy,
         tuple(accuracy.tolist()),
-        tuple(cross_entropy.tolist()),
+        () if squares else tuple(cross_entropy.tolist()),
         _recalls(finished[finished["execution_id"].isin(given)], predictions, a, names),
         _churn(repeats, predictions, a),
         ratio,

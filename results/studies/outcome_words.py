@@ -18,11 +18,10 @@ def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
     if outcome.refusal:
         return [f"{a} and {b} are not compared: {outcome.refusal}.", *_lost(outcome)]
     assert outcome.accuracy is not None
-    assert outcome.cross_entropy is not None
-    found = [
-        _measure(f"Test accuracy of {a} less {b}", outcome.accuracy, 100, 2, "points"),
-        _measure(f"Test cross-entropy of {a} less {b}", outcome.cross_entropy, 1, 4, "nats"),
-    ]
+    found = [_measure(f"Test accuracy of {a} less {b}", outcome.accuracy, 100, 2, "points")]
+    if outcome.cross_entropy is not None:
+        what = f"Test cross-entropy of {a} less {b}"
+        found.append(_measure(what, outcome.cross_entropy, 1, 4, "nats"))
     found += _recalls(outcome)
     if outcome.churn is not None:
         found.append(_churn(outcome))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from results.table import clean, width_of
+from results.names import in_line
+from results.table import width_of
 from results.views.answers import Answer
 
 
@@ -17,7 +18,7 @@ def print_answers(answers: Sequence[Answer]) -> None:
 
     console = Terminal(width=width_of(sys.stdout), highlight=False)
     for answer in answers:
-        about = f" ({clean(answer.about)})" if answer.about else ""
-        line = Text.assemble((f"{answer.question}{about}", "bold"), " ", clean(answer.sentence))
+        about = f" ({in_line(answer.about)})" if answer.about else ""
+        line = Text.assemble((f"{answer.question}{about}", "bold"), " ", in_line(answer.sentence))
         console.print(line)
     console.print()

@@ -22,6 +22,8 @@ _FORMS = {
     "recipe.epochs": "{} epochs",
     "recipe.optimizer.name": "{}",
     "recipe.optimizer.learning_rate": "rate {}",
+    "recipe.loss.name": "{}",
+    "recipe.loss.label_smoothing": "label smoothing {}",
     "architecture.layers": "layers {:.6}",
     "data.fraction": "fraction {}",
     "data.augmentation": "{}",

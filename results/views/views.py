@@ -54,6 +54,11 @@ class Panel:
         """Frameworks with a finished run, in the order used everywhere."""
         return ordered(self.ok["framework"])
 
+    @property
+    def voted(self) -> bool:
+        """Whether the outputs are votes: then no class is named, rightly or wrongly."""
+        return self.settings.get("recipe.loss.targets") == "votes"
+
     @cached_property
     def checks(self) -> list[Check]:
         """Whether split, order, weights and masks were the same for all."""
@@ -119,7 +124,7 @@ class View:
         run = self.first
         name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
         size = f"{run['image_height']}×{run['image_width']} pixels"
-        channels = "rgb" if run["channels"] == "rgb" else f"channel {run['channels']}"
+        channels = "channel " * run["channels"].isdigit() + run["channels"]
         words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 

@@ -20,6 +20,7 @@ from benchmarks.worker.timer import Clock
 from datasets.augment import AugmentedImages
 from datasets.catalog import Dataset
 from datasets.splits import per_class_counts, stratified
+from frameworks.spec.losses import CrossEntropy, MeanSquaredError
 from results.schema import COPY
 from results.store import Store
 from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
@@ -80,6 +81,17 @@ def test_the_index_of_a_copy_tells_galaxy_and_copy(tmp_path) -> None:
     np.testing.assert_array_equal(index // COPY, found.split.test % 8)
 
 
+def test_votes_go_with_every_copy_of_their_galaxy(tmp_path) -> None:
+    votes = np.random.default_rng(1).dirichlet((1, 1), GALAXIES).astype(np.float32)
+    data = dataset(votes=votes, vote_names=("smooth", "disk"))
+    suite = Suite(augmentation="dihedral", loss=MeanSquaredError())
+    galaxies, found = staged(tmp_path, suite, data)
+    assert (galaxies.view.votes, len(galaxies.view.votes_sha256)) == (2, 64)
+    assert found.targets(suite.loss) is found.votes
+    assert found.targets(CrossEntropy()) is found.labels
+    np.testing.assert_array_equal(found.votes, np.repeat(votes, 8, axis=0))
+
+
 def test_without_copies_all_is_as_before(tmp_path) -> None:
     data = dataset()
     galaxies, found = staged(tmp_path, Suite(), data)
@@ -88,6 +100,7 @@ def test_without_copies_all_is_as_before(tmp_path) -> None:
     assert found.split.sha256() == stratified(data.labels).sha256()
     np.testing.assert_array_equal(found.index(found.split.test), found.split.test)
     assert galaxies.notes == ()
+    assert found.votes is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ FRAMEWORKS = os.environ.get(
 # alexnet_valid is among the slow tests: it needs pictures of 130 pixels; the deep networks have no
 # layer that the small ones of the lifecycles lack; the network of the quick
 # run has no layer that others lack, and every quick run checks it
-APART = ("alexnet_valid", "demo", "resnet18", "resnet50", "vgg11")
+APART = (
+    *("alexnet_valid", "demo", "resnet18", "resnet34", "resnet50", "resnet101", "vgg11"),
+    *("vgg16_bn", "xception", "convnext_like", "efficientnet_like"),
+)
 ARCHITECTURES = [name for name in architecture.available() if name not in APART]
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}  # heads; of the other networks 10
 # A seed whose batch has no unit within rounding of a kink, as `settled` finds it; else 0.

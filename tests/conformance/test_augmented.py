@@ -1,6 +1,7 @@
-"""Augmented copies in whole runs: every backend is given the same, and has the reference's
-losses."""
+"""Augmentation in whole runs, copies and what is drawn: every backend is given the same, and has
+the reference's losses."""
 
+import json
 import tempfile
 
 import pytest
@@ -36,6 +37,8 @@ units = "classes"
 """
 DATA = ["--dataset", "demo", "--demo-images", "40", "--labels", "4way", "--image-size", "26"]
 COPIES = ["--augmentation", "crops40", "--test-copies", "all", "--fraction", "0.5"]
+DRAWN = ["--demo-images", "80"]
+DRAWN += ["--augment", "flip,rotation=180,zoom=0.9:1.1,shift=0.1,crop=24,brightness=0.1,noise=0.02"]
 RUN = [
     "--epochs",
     "1",
@@ -50,28 +53,48 @@ RUN = [
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """The runs of every backend, idiomatic, and tuned where there is such; with their epochs."""
+def ran(tmp_path, monkeypatch):
+    """A function that gives the runs of every backend, idiomatic, and tuned where there is such,
+    with their epochs."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(NETWORK)
-    command = [*DATA, *COPIES, *RUN, "--architectures", "small.toml", "--device", "cpu"]
-    for tuning, names in {"idiomatic": NAMES, "tuned": TUNED}.items():
-        if names:
-            assert main([*command, "--tuning", tuning, "--frameworks", *names]) == 0
-    store = Store("runs")
-    return store.runs(), store.epochs()
+
+    def run(augmented):
+        command = [*DATA, *augmented, *RUN, "--architectures", "small.toml", "--device", "cpu"]
+        for tuning, names in {"idiomatic": NAMES, "tuned": TUNED}.items():
+            if names:
+                assert main([*command, "--tuning", tuning, "--frameworks", *names]) == 0
+        store = Store("runs")
+        return store.runs(), store.epochs()
+
+    return run
 
 
-def test_every_backend_is_given_the_same_copies_and_loses_the_same(runs) -> None:
-    table, epochs = runs
+def test_every_backend_is_given_the_same_copies_and_loses_the_same(ran) -> None:
+    table, epochs = ran(COPIES)
+    check(table, epochs)
+    assert table["train_images"].min() % 40 == table["test_images"].min() % 40 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_every_backend_is_given_the_same_drawn_pictures_and_loses_the_same(ran) -> None:
+    table, epochs = ran(DRAWN)
+    check(table, epochs)
+    waited = [json.loads(extra)["host_wait_seconds"] for extra in table["extra"]]
+    assert min(waited) > 0
+    assert (table["image_height"] == 24).all()
+
+
+def check(table, epochs) -> None:
+    """That all ran, on the same pictures, to the same losses."""
     assert len(table) == len(NAMES) + len(TUNED)
     assert set(table["status"]) == {"ok"}
     for column in ("split_hash", "order_hash", "augmentation_hash", "weights_hash", "masks_hash"):
         assert table[column].notna().all()
         assert table[column].nunique() == 1, column
-    assert table["train_images"].min() % 40 == table["test_images"].min() % 40 == 0
     losses = epochs.groupby(["epoch", "split"])["loss"]
     assert (losses.count() == len(table)).all()
     assert len(losses) == 3

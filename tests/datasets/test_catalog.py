@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from datasets import catalog, demo, galaxy_file
 from datasets.download import DownloadError, RemoteFile, fetch
@@ -95,10 +96,23 @@ def test_one_channel_of_three(write: Callable[..., Path], channel: str) -> None:
     assert data.channels == channel
 
 
+def test_grey_is_that_of_pillow(write: Callable[..., Path]) -> None:
+    images = np.random.default_rng(7).integers(0, 256, (len(IMAGES), 40, 40, 3), dtype=np.uint8)
+    images[0, :2, 0] = [[255, 255, 255], [0, 0, 0]]
+    data = catalog.load(write(images=images), channels="grey")
+    expected = [np.asarray(Image.fromarray(picture).convert("L")) for picture in images]
+    np.testing.assert_array_equal(data.images[..., 0], expected)
+    assert data.images.shape[3] == 1
+    small = catalog.load(write(images=images), channels="grey", image_size=20)
+    assert small.images.shape == (len(IMAGES), 20, 20, 1)
+
+
 @pytest.mark.parametrize("images", [IMAGES[..., 0], IMAGES[..., :1]])
 def test_grey_pictures_have_channel_0(write: Callable[..., Path], images: np.ndarray) -> None:
     path = write(images=images)
     np.testing.assert_array_equal(catalog.load(path, channels="0").images, IMAGES[..., :1])
+    with pytest.raises(ValueError, match=r"channels 'grey' of one-channel pictures; use .*'0'"):
+        catalog.load(path, channels="grey")
     with pytest.raises(ValueError, match=r"mine.h5: channels 'rgb' of one-channel pictures"):
         catalog.load(path)
 
@@ -352,7 +366,7 @@ def test_a_group_in_place_of_a_dataset_is_not_taken(write: Callable[..., Path]) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, 0, 1, 2"),
+        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, grey, 0, 1, 2"),
         ({"labels": "5way"}, "labels: unknown view '5way'"),
     ],
 )

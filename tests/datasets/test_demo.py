@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from datasets import demo
+from datasets import catalog, demo
 from datasets.labels import GALAXY10
 
 
@@ -138,3 +138,25 @@ def test_a_small_cnn_beats_the_linear_model_clearly_and_no_class_is_hopeless() -
     assert accuracy > _ridge_accuracy(train, test) + 0.1
     assert min(recall) > 0.1
     assert accuracy < 0.95
+
+
+def test_a_larger_picture_shows_the_same_galaxies_finer() -> None:
+    usual, labels = demo.generate(30, seed=4)
+    large, same = demo.generate(30, seed=4, size=3 * demo.SIZE)
+    np.testing.assert_array_equal(labels, same)
+    assert large.shape == (30, 207, 207, 3)
+    averaged = large.reshape(30, 69, 3, 69, 3, 3).mean(axis=(2, 4))
+    for one, other in zip(usual, averaged, strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.9
+    for size in (7, 5000):
+        with pytest.raises(ValueError, match=f"demo: size {size} is not in 8..4096 pixels"):
+            demo.generate(10, 0, size)
+
+
+def test_the_demo_has_any_picture_size() -> None:
+    large = catalog.load("demo", demo_images=20, image_size=100)
+    assert large.images.shape == (20, 100, 100, 3)
+    np.testing.assert_array_equal(large.images, demo.generate(20, 0, 100)[0])
+    small = catalog.load("demo", demo_images=20, image_size=30)
+    assert small.images.shape == (20, 30, 30, 3)
+    assert small.sha256 == catalog.load("demo", demo_images=20).sha256 != large.sha256

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -21,7 +23,8 @@ type = "flatten"
 type = "dense"
 units = "classes"
 """
-PUBLISHED = [(name, count) for name in architecture.available() for count in load(name).published]
+SHIPPED = [*architecture.available(), *architecture.public()]
+PUBLISHED = [(name, count) for name in SHIPPED for count in load(name).published]
 
 
 def read(text: str, output: str = OUTPUT) -> architecture.Architecture:
@@ -55,6 +58,19 @@ def test_every_shipped_file_states_its_source_and_a_published_count(name):
     assert spec.title
     assert spec.source
     assert spec.published
+
+
+@pytest.mark.parametrize("name", architecture.public())
+def test_every_public_network_names_its_repository_and_file(name):
+    spec = load(name)
+    assert f"public/{spec.name}" == name
+    assert spec.title
+    assert re.match(r"github\.com/[\w-]+/[\w.-]+, \S", spec.source)
+
+
+def test_no_two_public_networks_are_one_layer_list():
+    hashes = [load(name).sha256() for name in SHIPPED]
+    assert len(set(hashes)) == len(hashes)
 
 
 @pytest.mark.parametrize(("name", "count"), PUBLISHED)
@@ -274,6 +290,9 @@ def test_unknown_names_suggest_the_near_miss_whatever_their_case():
         with pytest.raises(SpecificationError, match=f"did you mean '{right}'") as caught:
             load(wrong)
         assert "Known: alexnet, " in str(caught.value)
+    for wrong in ("public/avid0", "avid00", "public/AVID00"):
+        with pytest.raises(SpecificationError, match="did you mean 'public/avid00'"):
+            load(wrong)
     with pytest.raises(SpecificationError, match=r"unknown architecture 'mobile'\. Known: "):
         load("mobile")
 

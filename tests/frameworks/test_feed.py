@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from datasets.batches import Batch, Epoch, MaskSpec, split_into_batches
+from datasets.drawn.images import Drawing, DrawnImages
+from datasets.drawn.pixels import augmented
+from datasets.drawn.settings import Augment
 from frameworks import feed
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
 
 IMAGES = np.arange(23 * 2 * 2 * 1, dtype=np.uint8).reshape(23, 2, 2, 1)
 LABELS = np.arange(23)
@@ -75,6 +79,22 @@ def test_only_epochs_of_the_staged_arrays_are_gathered_by_row():
     assert not feed.is_of(epoch(), IMAGES.copy())
     assert not feed.is_of(epoch(), None)
     assert not feed.is_of([Batch(IMAGES[:4], LABELS[:4])], IMAGES)
+
+
+def test_drawn_pictures_come_in_short_chunks_and_never_by_row():
+    batches = split_into_batches(np.arange(20) % 7, 1)
+    drawing = Drawing(Augment(flip="both"), 1, np.arange(23))
+    drawn = Epoch(DrawnImages(IMAGES, drawing, 2, batches), LABELS, batches, 2)
+    fed = SimpleNamespace(_host_images=IMAGES, _length=feed.CHUNK_STEPS, recipe=Recipe())
+    found = list(feed.FedBackend.chunks(fed, drawn))
+    assert [chunk.steps for chunk in found] == [8, 8, 4]
+    assert {chunk.rows is None for chunk in found} == {True}
+    served = np.concatenate([chunk.images[: chunk.steps, 0] for chunk in found])
+    rows = np.concatenate(batches)
+    expected = augmented(IMAGES[rows], rows, drawing.settings, 1, 2)
+    np.testing.assert_array_equal(served, expected)
+    ready = list(feed.FedBackend.chunks(fed, drawn, only_first=True))
+    assert {chunk.shape for chunk in ready} == {chunk.shape for chunk in found}
 
 
 def test_what_does_not_fit_is_not_staged():

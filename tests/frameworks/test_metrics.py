@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax, softmax
 
 from frameworks import metrics
 from frameworks.spec.architecture import parse
+from frameworks.spec.losses import BinaryCrossEntropy, MeanSquaredError
 from frameworks.spec.network import Network
 
 LAYERS = """
@@ -43,6 +47,55 @@ def test_large_logits_do_not_overflow() -> None:
 def test_logits_that_are_no_numbers_give_a_loss_that_is_none(value: float) -> None:
     logits = np.array([[value, 0.0, 1.0]])
     assert not np.isfinite(metrics.score(logits, np.array([1]), 0.0).loss)
+
+
+def test_scores_of_a_single_output_are_those_of_two_classes() -> None:
+    random = np.random.default_rng(1)
+    logits, labels = random.normal(0, 2, (40, 1)), random.integers(0, 2, 40)
+    smoothed = BinaryCrossEntropy(label_smoothing=0.1)
+    found = metrics.score(logits, labels, 0.25, smoothed)
+    both = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    same = metrics.score(both, labels, 0.0)
+    assert found.cross_entropy == pytest.approx(same.cross_entropy, rel=1e-13)
+    assert found.accuracy == same.accuracy
+    assert found.loss > 0.25
+    assert found.loss != pytest.approx(found.cross_entropy + 0.25, rel=1e-6)
+    assert found.rmse is None
+    shares = metrics.probabilities(smoothed, logits)
+    np.testing.assert_allclose(shares, softmax(both, axis=1), rtol=1e-13)
+    np.testing.assert_array_equal(metrics.predicted(smoothed, logits), shares.argmax(axis=1))
+
+
+@given(
+    arrays(np.int64, st.tuples(st.integers(1, 25), st.integers(1, 3)), elements=st.integers(0, 4)),
+    st.randoms(use_true_random=False),
+)
+def test_the_area_is_the_share_of_pairs_in_order(scores, random) -> None:
+    sides = np.array([[random.random() < 0.5 for _ in row] for row in scores])
+    areas = []
+    for one, side in zip(scores.T, sides.T, strict=True):
+        pairs = [
+            1.0 if above > below else 0.5 if above == below else 0.0
+            for above in one[side]
+            for below in one[~side]
+        ]
+        if pairs:
+            areas.append(sum(pairs) / len(pairs))
+    found = metrics.auc(scores.astype(float), sides)
+    assert found == (pytest.approx(np.mean(areas)) if areas else None)
+
+
+def test_scores_of_votes() -> None:
+    votes = np.array([[0.0, 1.0], [0.5, 0.25]], np.float32)
+    logits = np.array([[-1.0, 1.0], [0.75, 0.0]])
+    found = metrics.score(logits, votes, 0.0, MeanSquaredError())
+    assert found.rmse == pytest.approx(np.sqrt((1 + 0 + 0.0625 + 0.0625) / 4))
+    assert found.loss == pytest.approx(found.rmse**2)
+    assert (found.cross_entropy, found.auc, found.accuracy) == (None, None, 0.75)
+    assert metrics.predicted(MeanSquaredError(), logits).tolist() == [-1, -1]
+    several = metrics.score(logits, votes, 0.0, BinaryCrossEntropy(targets="votes"))
+    assert several.auc == 1.0  # of the second vote; the first is on one side alone
+    assert several.cross_entropy == several.loss
 
 
 def test_l2_terms_are_those_of_the_layers_that_state_them() -> None:

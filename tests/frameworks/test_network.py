@@ -117,8 +117,8 @@ def test_out_of_pixels_at_the_very_layer():
 
 
 def test_impossible_data_is_refused():
-    with pytest.raises(SpecificationError, match="at least 2 classes, got 1"):
-        network(Flatten(), classes=1)
+    with pytest.raises(SpecificationError, match="at least 1 output, got 0"):
+        network(Flatten(), classes=0)
     with pytest.raises(SpecificationError, match=r"pictures of 6x6x0 .* are empty"):
         network(Flatten(), input_shape=(6, 6, 0))
 

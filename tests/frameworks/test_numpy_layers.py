@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import special
 
 from frameworks.numpy import layers
-from frameworks.numpy.backend import cross_entropy
 from frameworks.spec.architecture import Activation, AveragePool, BatchNorm, Conv, MaxPool
 
 
@@ -135,36 +134,3 @@ def test_batch_norm_and_its_running_statistics(variance, running):
     assert not inference.running
     normal = (x - parts["moving_mean"]) / np.sqrt(parts["moving_variance"] + 0.01)
     np.testing.assert_allclose(inference.output, parts["gamma"] * normal + parts["beta"])
-
-
-def test_cross_entropy_is_the_log_softmax_of_the_label():
-    logits = np.random.default_rng(0).normal(0, 3, (5, 4))
-    labels = np.array([0, 3, 2, 2, 1])
-    loss, gradient = cross_entropy(logits, labels)
-    log_probabilities = special.log_softmax(logits, axis=1)
-    assert loss == pytest.approx(-log_probabilities[np.arange(5), labels].mean(), rel=1e-14)
-    expected = (special.softmax(logits, axis=1) - np.eye(4)[labels]) / 5
-    np.testing.assert_allclose(gradient, expected, atol=1e-16)
-
-
-def test_class_weights_multiply_and_the_mean_is_over_the_images():
-    logits = np.random.default_rng(0).normal(0, 3, (5, 4))
-    labels, weights = np.array([0, 3, 2, 2, 1]), (0.5, 0.0, 3.0, 1.0)
-    loss, gradient = cross_entropy(logits, labels, weights)
-    each = [cross_entropy(logits[[row]], labels[[row]])[0] for row in range(5)]
-    of_each = np.array([weights[label] for label in labels])
-    assert loss == pytest.approx((of_each * each).sum() / 5, rel=1e-14)
-    for place in np.ndindex(*logits.shape):
-        moved = np.array(logits)
-        moved[place] += 1e-6
-        above = cross_entropy(moved, labels, weights)[0]
-        moved[place] -= 2e-6
-        slope = (above - cross_entropy(moved, labels, weights)[0]) / 2e-6
-        assert gradient[place] == pytest.approx(slope, abs=1e-8)
-    assert cross_entropy(logits, labels, (1, 1, 1, 1))[0] == cross_entropy(logits, labels)[0]
-
-
-def test_cross_entropy_of_large_logits_is_neither_clipped_nor_infinite():
-    loss, gradient = cross_entropy(np.array([[1000.0, 0.0]]), np.array([1]))
-    assert loss == 1000
-    np.testing.assert_array_equal(gradient, [[1, -1]])

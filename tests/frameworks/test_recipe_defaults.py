@@ -7,22 +7,27 @@ import pytest
 
 from frameworks.spec import architecture
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adadelta, Adagrad, Adam, AdamW, Recipe, RMSprop
+from frameworks.spec.schedules import SCHEDULES
 
 COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks
+WITH_WEIGHTS = {"recipe.class_weight_mean"}  # filled in where the recipe has class weights
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
+OPTIONAL |= {"sgd.weight_decay", "adam.weight_decay", "rmsprop.momentum"}
+OPTIONAL |= {"cosine.length", "polynomial.length", "one_cycle.length"}
 
 
 def unstated_fields() -> set[str]:
     """`tag.field` of everything that is None unless stated."""
     return {
         f"{tag}.{field.name}"
-        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS}.items()
+        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES, **CLIPPINGS}.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None
     }
@@ -33,7 +38,7 @@ def unstated_fields() -> set[str]:
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_each_column_states_every_field_that_differs_and_no_other(column):
-    assert set(COLUMNS[column]) == unstated_fields() - OPTIONAL
+    assert set(COLUMNS[column]) == unstated_fields() - OPTIONAL | WITH_WEIGHTS
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -59,9 +64,25 @@ def test_a_filled_architecture_states_everything_and_keeps_what_was_stated(name,
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_filled_recipe_states_everything(optimizer, column):
     recipe = fill_recipe(Recipe(optimizer=OPTIMIZERS[optimizer](), epochs=3), COLUMNS[column])
-    fields = recipe.optimizer.__struct_fields__
-    assert None not in [getattr(recipe.optimizer, field) for field in fields]
+    made = recipe.optimizer
+    left = [field for field in made.__struct_fields__ if getattr(made, field) is None]
+    assert all(f"{optimizer}.{one}" in OPTIONAL or not applies(made, one) for one in left)
+    if optimizer in ("adam", "sgd"):
+        decayed = msgspec.structs.replace(made, weight_decay=0.1)
+        filled = fill_recipe(Recipe(optimizer=decayed), COLUMNS[column]).optimizer
+        assert filled.decay_form == COLUMNS[column][f"{optimizer}.decay_form"]
     assert recipe.epochs == 3
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_what_weighted_losses_are_divided_by_is_filled_in_where_there_are_weights(column):
+    expected = "weights" if column == "torch" else "images"
+    weighted = Recipe(class_weights=(1.0, 2.0))
+    assert fill_recipe(weighted, COLUMNS[column]).class_weight_mean == expected
+    assert fill_recipe(Recipe(), COLUMNS[column]).class_weight_mean is None
+    for mean in ("images", "weights"):
+        stated_one = msgspec.structs.replace(weighted, class_weight_mean=mean)
+        assert fill_recipe(stated_one, COLUMNS[column]).class_weight_mean == mean
 
 
 def test_stating_a_field_wins_over_any_default():

@@ -107,6 +107,18 @@ def test_an_output_of_a_convolution_has_a_pixel_a_class() -> None:
     assert Network(flat, (3, 3, 3), 5).output == "flatten1"
 
 
+def test_a_norm_and_a_function_may_stand_between_the_classes_and_their_pool() -> None:
+    classes = '{type = "conv", filters = "classes", kernel = 1}, {type = "batch_norm"}'
+    head = read(classes, '{type = "activation", function = "relu"}, {type = "global_max_pool"}')
+    network = Network(head, (8, 8, 3), 5)
+    assert network.output_shapes[network.output] == (5,)
+    assert network.dead_biases == ("conv1/bias",)
+    with pytest.raises(SpecificationError, match=r"layer 1 \(conv\), .*end with a global pool"):
+        read(classes, '{type = "activation", function = "relu"}')
+    with pytest.raises(SpecificationError, match="the last layer must be a dense layer"):
+        read(OUTPUT, '{type = "activation", function = "relu"}')
+
+
 def test_a_block_is_opened_into_layers_with_sources() -> None:
     network = Network(fill_architecture(VOCABULARY["blocks"]), (16, 18, 3), 4)
     assert network.sources["conv1"] == (PICTURES,)

@@ -29,7 +29,7 @@ from frameworks.spec import architecture, weights
 from results.door.documents import json_file
 from results.parquet import examples, findings
 from results.store import Store
-from tests.fuzz import damage
+from tests.fuzz import damage, sources
 from tests.helpers.factory import synthetic_run
 
 LINES = 10  # of a refusal at the most
@@ -201,6 +201,10 @@ READERS = {
     reader.name: reader
     for reader in (
         Reader("galaxies", _galaxies, _odd_galaxies, catalog.load, "my.h5"),
+        Reader("npz", sources.arrays, damage.of_bytes, sources.convert, "my.npz"),
+        Reader("hub", sources.hub, _odd_table, sources.convert, "my.parquet"),
+        Reader("folders", sources.class_folders, damage.of_bytes, sources.convert, "my.zip"),
+        Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
         Reader("store", _table, _odd_table, _read_store, "run-x.parquet"),
         Reader("weights", _arrays, damage.of_bytes, weights.load, "weights.npz"),
         Reader(

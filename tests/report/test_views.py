@@ -138,9 +138,9 @@ def test_copies_and_parts_of_the_galaxies_are_kept_apart_and_named() -> None:
 
 def test_copies_are_checked_where_there_are_some() -> None:
     plain = checks(pd.DataFrame([run_of(), run_of("torch")]), "matched")
-    assert "augmented copies" not in {check.what for check in plain}
+    assert "augmented pictures" not in {check.what for check in plain}
     given = [run_of(augmentation_hash="a"), run_of("torch", augmentation_hash="b")]
-    assert "augmented copies (seed 0)" in refusal(checks(pd.DataFrame(given), "native"))
+    assert "augmented pictures (seed 0)" in refusal(checks(pd.DataFrame(given), "native"))
 
 
 def native_config(framework: str, *, rate: float = 1e-3, filters: int = 8) -> dict:

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from results.forms import data_alone, write_rows
-from results.table import Cell, Column, Table, clean, elided, lines, show
+from results.names import in_line
+from results.table import Cell, Column, Table, elided, lines, show
 
 
 def made(network: str = "unam", rows: int = 3) -> Table:
@@ -100,7 +101,7 @@ def test_markup_is_printed_and_not_obeyed() -> None:
 def test_elided_names_keep_both_ends() -> None:
     assert elided("a" * 10 + "z" * 10, 9) == "aaaa…zzzz"
     assert elided("short", 9) == "short"
-    assert clean("a\x1b[31m\u202eb\n c") == "a\\x1b[31m\\u202eb c"
+    assert in_line("a\x1b[31m\u202eb\n c") == "a\\x1b[31m\\u202eb c"
 
 
 def test_programs_read_values_and_not_text() -> None:

@@ -14,9 +14,12 @@ from benchmarks.fidelity.cases import starts
 from benchmarks.fidelity.cases.starts import Start
 from datasets import batches, demo
 from datasets.augment import COUNTS, AugmentedImages, copies_of
+from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.backend import Runtime
+from frameworks.spec import schedules
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.losses import outputs, targets_of
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from results.vocabulary import Augmentation, Device, Feed, Precision, Tuning
@@ -34,7 +37,7 @@ Measurement = Literal[
     "compile",
 ]
 Pictures = Literal["demo", "noise", "two_levels"]  # or the path of a file
-_PICTURES, _STREAM = 11, 12  # random streams of their own, apart from order and masks
+_PICTURES, _STREAM, _VOTES = 11, 12, 13  # random streams of their own, apart from order and masks
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,6 +47,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     random bytes, "two_levels" for black and white pixels at random, or the path of an .npz file
     with `images` uint8 (n, height, width, channels) and `labels` (n,).
     augmentation: training and test pictures are a view of copies, made on demand and never staged.
+    classes: of the labels; where the loss is of votes, how many of these each galaxy has, made up.
     start: the weights to begin with. "initial"; "lived" are those that `starts.lived` makes, as
     after a long training; "even" has a first kernel under which different patches tie.
     measure: what to compute. steps: training steps taken one by one; the learning rate is
@@ -111,7 +115,9 @@ class Material:
     @cached_property
     def network(self) -> Network:
         """The architecture bound to the case's input."""
-        return Network(self.case.architecture, self.case.input_shape, self.case.classes)
+        case = self.case
+        count = outputs(case.recipe.loss, case.classes, votes=case.classes)
+        return Network(case.architecture, case.input_shape, count)
 
     @cached_property
     def weights(self) -> canonical.Weights:
@@ -144,11 +150,12 @@ class Material:
 
     @cached_property
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """(images uint8 (n, height, width, channels), labels int64 (n,)); with an augmentation the
-        images are a view that makes copies."""
+        """(images uint8 (n, height, width, channels), labels int64 (n,), or votes float32
+        (n, classes)); with an augmentation the images are a view that makes copies."""
         case = self.case
         if case.augmentation == "none":
-            return self._pictures(case.images, case.input_shape)
+            images, labels = self._pictures(case.images, case.input_shape)
+            return images, self._targets(labels)
         height, width, channels = case.input_shape
         spare = 2 if case.augmentation == "crops40" else 0
         count = COUNTS[case.augmentation]
@@ -157,7 +164,15 @@ class Material:
         crop = height if spare else None
         copies = copies_of(*whole[:2], case.augmentation, crop)
         view = AugmentedImages(images, copies)
-        return view, np.repeat(labels, count)  # type: ignore[return-value]
+        return view, np.repeat(self._targets(labels), count, axis=0)  # type: ignore[return-value]
+
+    def _targets(self, labels: np.ndarray) -> np.ndarray:
+        """The labels, or where the loss is of votes the shares of 40 volunteers."""
+        if targets_of(self.case.recipe.loss) != "votes":
+            return labels
+        generator = np.random.Generator(np.random.Philox(key=[self.case.seed, _VOTES]))
+        votes = generator.integers(0, 41, (len(labels), self.case.classes)) / 40
+        return votes.astype(np.float32)
 
     def _pictures(self, count: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Pictures of a shape, and their labels."""
@@ -186,7 +201,7 @@ class Material:
         )
 
     def epoch(self, number: int) -> batches.Epoch:
-        """The batches of one epoch, counted from 1."""
+        """The batches of one epoch, counted from 1; of drawn crops the pictures have the size."""
         images, labels = self.data
         order = batches.epoch_order(self.train_indices, self.case.seed, number)
         recipe = self.case.recipe
@@ -194,7 +209,16 @@ class Material:
             order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
         )
         masks = None if self.case.native else self.masks
+        augment = None if recipe.augment is None else recipe.augment.uncropped
+        if augment is not None:
+            drawing = Drawing(augment, self.case.seed, np.arange(len(labels)))
+            drawn = DrawnImages(images, drawing, number, cut)
+            return batches.Epoch(drawn, labels, cut, number, masks)
         return batches.Epoch(images, labels, cut, number, masks)
+
+    def rates(self, number: int) -> np.ndarray:
+        """The learning rate of each step of an epoch, by the recipe's schedule, float64."""
+        return schedules.rates(self.case.recipe, len(self.epoch(1)), number)
 
     def step_batches(self) -> list[tuple[int, int]]:
         """(epoch, step in it) of each training step of the case."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
+from datasets.drawn.settings import Augment
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import Architecture, load, parse
 from frameworks.spec.defaults import fill_architecture, fill_recipe
@@ -26,9 +27,10 @@ from frameworks.spec.layers import (
     Residual,
     function_of,
 )
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import Optimizer, Recipe
+from frameworks.spec.recipe import ClassWeightMean, Optimizer, Recipe
 from results.vocabulary import Precision
 
 # Numbers that binary floating point holds exactly: all frameworks then compute with the same ones.
@@ -36,6 +38,9 @@ DYADIC: dict[str, Optimizer] = {
     "adam": recipes.Adam(learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27),
     "adamw": recipes.AdamW(
         learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27, weight_decay=2**-4
+    ),
+    "adamax": recipes.Adamax(
+        learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27
     ),
     "adadelta": recipes.Adadelta(learning_rate=2**-1, rho=29 / 32, epsilon=2**-20),
     "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
@@ -54,9 +59,32 @@ FORMS: dict[str, Optimizer] = {
     )
     for name in names
 }
+# With what an optimizer may have besides, in each form.
+FORMS |= {
+    f"{name}_{word}": msgspec.structs.replace((DYADIC | FORMS)[name], **fields)
+    for name, word, fields in (
+        ("adam", "coupled", {"weight_decay": 2**-4, "decay_form": "coupled"}),
+        ("adam_hat", "decoupled", {"weight_decay": 2**-4, "decay_form": "decoupled"}),
+        ("momentum", "coupled", {"weight_decay": 2**-3, "decay_form": "coupled"}),
+        ("nesterov", "decoupled", {"weight_decay": 2**-3, "decay_form": "decoupled"}),
+        ("adam", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
+        ("adamw_hat", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
+        ("adam", "corrected", {"amsgrad": True, "amsgrad_form": "corrected"}),
+        ("adamw", "corrected", {"amsgrad": True, "amsgrad_form": "corrected"}),
+        ("adamax", "outside", {"epsilon_in_norm": False}),
+        ("rmsprop", "centered", {"centered": True}),
+        ("rmsprop", "momentum", {"momentum": 29 / 32, "momentum_form": "rate_outside"}),
+        (
+            "rmsprop_outside",
+            "inside",
+            {"centered": True, "momentum": 0.5, "momentum_form": "rate_inside"},
+        ),
+    )
+}
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 _ALONE = 200  # steps of R3
+_PLAIN = CrossEntropy()
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
 
 
@@ -125,22 +153,28 @@ def make(
     shape: tuple[int, int, int] | None = None,
     batch_size: int = 8,
     classes: int = 10,
+    loss: Loss = _PLAIN,
     class_weights: tuple[float, ...] | None = None,
+    class_weight_mean: ClassWeightMean | None = None,
     partial_batch: Literal["keep", "drop"] = "keep",
+    augment: Augment | None = None,
     **fields: object,
 ) -> Case:
     """A case with everything stated; the input is the smallest that fits unless a `size` or a
     `shape` (height, width, channels) is given."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
-    spec = DYADIC[optimizer] if isinstance(optimizer, str) else optimizer
+    spec = (DYADIC | FORMS)[optimizer] if isinstance(optimizer, str) else optimizer
     shape = shape or ((size, size, 3) if size else smallest_input(architecture))
     recipe = fill_recipe(
         Recipe(
             optimizer=spec,
+            loss=loss,
             batch_size=batch_size,
             class_weights=class_weights,
+            class_weight_mean=class_weight_mean,
             partial_batch=partial_batch,
+            augment=augment,
         )
     )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]

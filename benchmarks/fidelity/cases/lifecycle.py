@@ -20,6 +20,7 @@ from benchmarks.fidelity.cases.ladder import (
     with_epsilon,
 )
 from benchmarks.fidelity.cases.vocabulary import VOCABULARY
+from datasets.drawn.settings import Augment
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import (
     Activation,
@@ -161,6 +162,15 @@ NARROW = _network(_NARROW, "narrow")
 MASKED = _network(_MASKED, "masked")
 FUNCTIONS = _functions()
 
+# Drawn anew in each epoch, every field between them; the last is of square pictures.
+_DRAWN = Augment(
+    flip="both", shear=10, zoom=(0.9, 1.2), rotation=180, shift=0.1, contrast=0.2, brightness=0.2
+)
+_DRAWN_SHARP = Augment(flip="vertical", shift=0.2, noise=0.05, edge="constant")
+_DRAWN_SQUARE = Augment(
+    flip="horizontal", quarter_turns=True, rotation=20, interpolation="nearest", edge="nearest"
+)
+
 # What each optimizer's lifecycle has besides: an optimizer and a situation stand in one case, so
 # that eight cases reach all of them. (optimizer, network, (height, width, channels), fields)
 _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ...] = (
@@ -177,12 +187,22 @@ _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
         (10, 13, 1),
         {"feed": "streamed", "images": _LONG, "weighted": True},
     ),
-    ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop"}),
-    ("adagrad", NORMED, (9, 12, 4), {}),
+    ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop", "augment": _DRAWN_SHARP}),
+    ("adagrad", NORMED, (9, 12, 4), {"augment": Augment(zoom=(0.5, 0.8), rotation=45)}),
     ("sgd", NORMED, (9, 9, 3), {"augmentation": "crops40"}),
     ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5, "seed": 1}),
-    ("nesterov", NORMED, (10, 10, 2), {"augmentation": "dihedral", "weighted": True}),
-    ("rmsprop", NORMED, (9, 11, 4), {"feed": "streamed", "partial_batch": "drop"}),
+    (
+        "nesterov",
+        NORMED,
+        (10, 10, 2),
+        {"augmentation": "dihedral", "weighted": True, "augment": _DRAWN_SQUARE},
+    ),
+    (
+        "rmsprop",
+        NORMED,
+        (9, 11, 4),
+        {"feed": "streamed", "partial_batch": "drop", "augment": _DRAWN},
+    ),
 )
 # In the forms that native parity trains with and that not every framework has.
 _FORMS: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ...] = (
@@ -193,13 +213,13 @@ _FORMS: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
 
 def lifecycles() -> list[Case]:
     """R5d in float64: a training from its first call to its last, of every optimizer."""
-    return [_life(*life) for life in (*_LIVES, *_FORMS)]
+    return [life(*one) for one in (*_LIVES, *_FORMS)]
 
 
 def float32() -> list[Case]:
     """R0 to R2, weights put in and R5d in float32, on a network without kinks."""
     measures = ("structure", "forward", "gradients", "restored", "lifecycle")
-    return [_life("adam", DIM, (8, 9, 3), {"measure": measures, "pictures": "noise"}, "float32")]
+    return [life("adam", DIM, (8, 9, 3), {"measure": measures, "pictures": "noise"}, "float32")]
 
 
 def special() -> list[Case]:
@@ -256,14 +276,17 @@ def of_network(
     )
 
 
-def _life(
+def life(
     optimizer: str,
     network: Architecture,
     shape: tuple[int, int, int],
     fields: dict[str, Any],
     precision: Any = "float64",
 ) -> Case:
+    """A lifecycle of an optimizer of DYADIC or FORMS; of the fields `weighted` says whether the
+    classes have weights, `label` what the case is named besides."""
     fields = dict(fields)
+    label = "-".join(["life", *filter(None, [fields.pop("label", "")]), optimizer])
     weights = CLASS_WEIGHTS if fields.pop("weighted", False) else None
     spec = with_epsilon((DYADIC | FORMS)[optimizer])
     options: dict[str, Any] = {"pictures": "noise", "images": _SHORT, "measure": ("lifecycle",)}
@@ -273,7 +296,7 @@ def _life(
         network,
         at_rate(spec, _RATE),
         precision,
-        label=f"life-{optimizer}",
+        label=label,
         shape=shape,
         class_weights=weights,
         test_images=_TEST,

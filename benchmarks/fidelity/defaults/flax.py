@@ -21,6 +21,7 @@ VERSIONS = {"flax": flax.__version__, "optax": optax.__version__, "jax": jax.__v
 OPTIMIZERS: dict[str, Any] = {
     "adam": optax.adam,
     "adamw": optax.adamw,
+    "adamax": optax.adamax,
     "adadelta": optax.adadelta,
     "adagrad": optax.adagrad,
     "sgd": optax.sgd,
@@ -56,7 +57,10 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     allowed = "the device's default" if precision is None else precision
+    polynomial = inspect.signature(optax.polynomial_schedule).parameters["end_value"].default
     return {
+        "cosine_restarts.length_factor": "required",  # each part is given its own length
+        "polynomial.end_rate": "required" if polynomial is inspect.Parameter.empty else polynomial,
         "batch_norm.epsilon": nnx.BatchNorm(1, rngs=nnx.Rngs(0)).epsilon,
         "batches.shuffled": None,  # no loader of its own
         "batches.partial": None,
@@ -152,6 +156,10 @@ def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(optax.softmax_cross_entropy_with_integer_labels(values, labels))
 
 
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
+    """Optax has no class weights: users multiply, and take a mean of their own."""
+
+
 def descend(
     optimizer: str,
     options: Mapping[str, Any],
@@ -159,10 +167,11 @@ def descend(
     rates: Sequence[float | None],
 ) -> list[float]:
     """One weight, 1 at first, after each step; a rate of None leaves the default."""
-    arguments = {NAMES[name]: value for name, value in options.items()}
+    kind = optax.amsgrad if options.get("amsgrad") else OPTIMIZERS[optimizer]
+    arguments = {NAMES[name]: value for name, value in options.items() if name in NAMES}
     if rates[0] is not None:
         arguments["learning_rate"] = lambda count: jnp.asarray(rates)[count]
-    made = OPTIMIZERS[optimizer](**arguments)
+    made = kind(**arguments)
     weight = jnp.ones(1)
     state = made.init(weight)
     trace = []

@@ -17,6 +17,7 @@ VERSIONS = {"keras": keras.__version__, "tensorflow": tf.__version__}
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
+    "adamax": keras.optimizers.Adamax,
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
     "sgd": keras.optimizers.SGD,
@@ -49,7 +50,12 @@ def stated() -> dict[str, Any]:
     fit = inspect.signature(keras.Model.fit).parameters
     steps = _Steps()
     model.fit(np.zeros((5, 2)), np.zeros(5), batch_size=2, verbose=0, callbacks=[steps])
+    schedules = keras.optimizers.schedules
+    restarts = inspect.signature(schedules.CosineDecayRestarts).parameters
+    polynomial = inspect.signature(schedules.PolynomialDecay).parameters
     return {
+        "cosine_restarts.length_factor": restarts["t_mul"].default,
+        "polynomial.end_rate": polynomial["end_learning_rate"].default,
         "batch_norm.epsilon": keras.layers.BatchNormalization().epsilon,
         "batches.shuffled": fit["shuffle"].default,
         "batches.partial": "keep" if steps.count == 3 else "drop",
@@ -136,6 +142,12 @@ def flatten(x: np.ndarray) -> np.ndarray:
 def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The cross-entropy of integer labels, with its default arguments."""
     return np.array(keras.losses.SparseCategoricalCrossentropy()(labels, values))
+
+
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The cross-entropy of integer labels whose images are weighted by class, as `fit` does it."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return float(loss(labels, values, sample_weight=weights[labels]))
 
 
 def descend(

@@ -18,6 +18,7 @@ VERSIONS = {"torch": torch.__version__.partition("+")[0]}
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
     "adadelta": torch.optim.Adadelta,
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
@@ -50,7 +51,14 @@ def stated() -> dict[str, Any]:
     """Settings that are stated and need no measuring."""
     rows = TensorDataset(torch.arange(64))
     ((first,),) = DataLoader(rows, batch_size=64)
+    schedules = torch.optim.lr_scheduler
+    restarts = inspect.signature(schedules.CosineAnnealingWarmRestarts).parameters
+    last = schedules.PolynomialLR(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 1)
+    last.optimizer.step()
+    last.step()
     return {
+        "cosine_restarts.length_factor": float(restarts["T_mult"].default),
+        "polynomial.end_rate": float(last.get_last_lr()[0]),
         "batch_norm.epsilon": nn.BatchNorm1d(1).eps,
         "batches.shuffled": first.tolist() != list(range(64)),
         "batches.partial": "keep" if len(DataLoader(rows, batch_size=60)) == 2 else "drop",
@@ -142,6 +150,12 @@ def cross_entropy(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return nn.CrossEntropyLoss()(torch.from_numpy(values), torch.from_numpy(labels)).numpy()
 
 
+def weighted_mean(values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The cross-entropy of integer labels whose images are weighted by class."""
+    loss = nn.CrossEntropyLoss(weight=torch.from_numpy(weights))
+    return float(loss(torch.from_numpy(values), torch.from_numpy(labels)))
+
+
 def descend(
     optimizer: str,
     options: Mapping[str, Any],
@@ -149,7 +163,9 @@ def descend(
     rates: Sequence[float | None],
 ) -> list[float]:
     """One weight, 1 at first, after each step; a rate of None leaves the default."""
-    arguments = {NAMES[name]: value for name, value in options.items()}
+    arguments = {NAMES[name]: value for name, value in options.items() if name in NAMES}
+    if "beta_2" in options:
+        arguments["betas"] = (0.9, options["beta_2"])
     if rates[0] is not None:
         arguments["lr"] = rates[0]
     weight = nn.Parameter(torch.tensor([1.0]))

@@ -167,13 +167,13 @@ def _difference(
     parts = asked.placed(*entry.layers) if entry.layers else [None]
     told: list[tuple[Placed | None, dict[str, Any]]]
     if field in PROJECT:
-        told = [(part, _told(field, attribute, entry, asked, part)) for part in parts]
+        told = [(part, _told(field, entry, asked, part)) for part in parts]
         wants = [name for name in asked.frameworks if field in REQUIRED[asked.kind(name)]]
         apart = [(part, values) for part, values in told if len(set(values.values())) > 1]
-        none = _why_none(parts, [_given(asked, part, attribute) for part in parts])
+        none = _why_none(parts, [_given(asked, part, field) for part in parts])
         if wants and none == _ALIKE:
             none = f"{TITLES[wants[0]]} asks for one, and is given the project's here"
-        stated = any(_given(asked, part, attribute) is not None for part in parts)
+        stated = any(_given(asked, part, field) is not None for part in parts)
     else:
         has, none = _HAS.get(field, (lambda asked, part: True, ""))
         values = {name: _of(entry.native, asked, name) for name in asked.frameworks}
@@ -188,11 +188,11 @@ def _difference(
     return Difference(
         field,
         verdict,
-        reason or _who(asked, parts, attribute, field) + _why(entry, asked).format_map(known),
+        reason or _who(asked, parts, field) + _why(entry, asked).format_map(known),
         {TITLES[name]: _word(value) for name, value in (told[0][1] if told else {}).items()},
         effect,
         entry.size,
-        _measured(entry, asked, apart, attribute),
+        _measured(entry, asked, apart, field),
         _lines(entry, asked, known, [part for part, _ in told]) if needed else (),
         entry.lines if isinstance(entry.lines, str) else "",
     )
@@ -204,15 +204,15 @@ def _why(entry: _Entry, asked: Question) -> str:
     return "; ".join([entry.why, *filter(None, about)])
 
 
-def _given(asked: Question, part: Placed | None, attribute: str) -> Any:
-    return getattr(asked.given(part.layer.name) if part else asked.recipe.optimizer, attribute)
+def _given(asked: Question, part: Placed | None, field: str) -> Any:
+    tag, _, attribute = field.partition(".")
+    of_all = asked.recipe if tag == "recipe" else asked.recipe.optimizer
+    return getattr(asked.given(part.layer.name) if part else of_all, attribute)
 
 
-def _told(
-    field: str, attribute: str, entry: _Entry, asked: Question, part: Placed | None
-) -> dict[str, Any]:
+def _told(field: str, entry: _Entry, asked: Question, part: Placed | None) -> dict[str, Any]:
     """What each framework has for a field, in the project's sense, told the words as they stand."""
-    given = _given(asked, part, attribute)
+    given = _given(asked, part, field)
     values = {}
     for name in asked.frameworks:
         kind = asked.kind(name)
@@ -254,12 +254,12 @@ def _unmet(entry: _Entry, known: Mapping[str, Any]) -> str:
     return next((reason for fact, reason in entry.needs.items() if not known[fact]), "")
 
 
-def _who(asked: Question, parts: Sequence[Placed | None], attribute: str, field: str) -> str:
+def _who(asked: Question, parts: Sequence[Placed | None], field: str) -> str:
     """Who leaves a field open, and who states what."""
     if field not in PROJECT:
         return ""
     given = {
-        part.layer.name if part else "the recipe": _given(asked, part, attribute) for part in parts
+        part.layer.name if part else "the recipe": _given(asked, part, field) for part in parts
     }
     left = [name for name, value in given.items() if value is None]
     said = [f"{name} states {_word(value)}" for name, value in given.items() if value is not None]
@@ -286,9 +286,9 @@ def _largest(
     return largest
 
 
-def _measured(entry: _Entry, asked: Question, apart: Any, attribute: str) -> str:
+def _measured(entry: _Entry, asked: Question, apart: Any, field: str) -> str:
     """What R7 measured, of these frameworks and of a field that is left open."""
-    if not entry.measured or any(_given(asked, part, attribute) is not None for part, _ in apart):
+    if not entry.measured or any(_given(asked, part, field) is not None for part, _ in apart):
         return ""
     kinds = {asked.kind(name) for name in asked.frameworks}
     return str(entry.measured["words"]) if set(entry.measured["kinds"]) <= kinds else ""
@@ -304,7 +304,8 @@ def _lines(
             if isinstance(entry.lines, str) and entry.lines:
                 function, _, show = entry.lines.partition(":")
                 write = getattr(_WRITERS[asked.kind(name)], function)
-                told: Any = part or asked.filled.optimizer
+                whole = function == "weighted_loss"
+                told: Any = part or (asked.filled if whole else asked.filled.optimizer)
                 code = write(told, show) if show else write(told)
             else:
                 layer = msgspec.structs.asdict(part.layer) if part else {}

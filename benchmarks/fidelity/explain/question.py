@@ -13,7 +13,7 @@ import msgspec
 from benchmarks.fidelity.cases.ladder import smallest_input
 from benchmarks.fidelity.explain import scope
 from frameworks.backend import framework
-from frameworks.spec.architecture import DIRECTORY, Architecture, Layer, Told, load_with_recipe
+from frameworks.spec.architecture import Architecture, Layer, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
@@ -64,6 +64,7 @@ class Question:
 
     def __post_init__(self) -> None:
         scope.check(self.architecture.layers)
+        scope.check_loss(self.recipe.loss)
         for name in self.frameworks:
             if name not in FRAMEWORKS:
                 raise SpecificationError(f"--explain: {unknown('framework', name, FRAMEWORKS)}")
@@ -125,8 +126,6 @@ def ask(
             optimizer, or a bad recipe.
     """
     architecture, told = load_with_recipe(name_or_path)
-    path = Path(name_or_path)
-    path = path if path.suffix == ".toml" else DIRECTORY / f"{name_or_path}.toml"
     return Question(
         architecture,
         _recipe(told, optimizer, learning_rate, batch_size),
@@ -135,7 +134,7 @@ def ask(
         tuple(frameworks),
         symptom,
         device,
-        stated_fields(read_table(path, "architecture"), architecture),
+        stated_fields(read_table(path_of(name_or_path), "architecture"), architecture),
     )
 
 

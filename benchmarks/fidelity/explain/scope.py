@@ -1,9 +1,10 @@
-"""What `--explain` has lines for: the layers and values that it can say how to align."""
+"""What `--explain` has lines for: the layers, values and losses that it can say how to align."""
 
 from __future__ import annotations
 
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import Layer, Normalize, Residual, function_of
+from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.reading import SpecificationError
 
 _LAYERS = frozenset(
@@ -40,6 +41,15 @@ def check(layers: tuple[Layer, ...]) -> None:
         for field in _NUMBERS:
             if not isinstance(getattr(layer, field, None), int | None):
                 _refuse(layer, f"{field} = {getattr(layer, field)}")
+
+
+def check_loss(loss: Loss) -> None:
+    """Raise SpecificationError for a loss that there are no lines for."""
+    if loss != CrossEntropy():
+        raise SpecificationError(
+            f"--explain has no lines yet for {loss}, but for plain cross_entropy. The climb asks "
+            "every loss: run without --explain."
+        )
 
 
 def _refuse(layer: Layer, what: str) -> None:

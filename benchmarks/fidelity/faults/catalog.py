@@ -191,7 +191,7 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
         False,
     ),
     ("step_lost_at_chunk", "a step lost at every boundary of 32", "R5d", _LONG, False),
-    ("part_of_a_batch_dropped", "the smaller last batch left out", "R5d", _LONG, False),
+    ("part_of_a_batch_dropped", "the smaller last batch left out", "R5d", _LONG, True),
     (
         "streamed_in_reverse",
         "streamed batches taken from the end",
@@ -207,6 +207,14 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
         False,
     ),
     ("one_copy_of_each", "augmented copies all the same", "R5d", _WEIGHTED, False),
+    (
+        "drawn_once",
+        "every epoch's pictures as drawn in the first",
+        "R5d",
+        ("normed-life-rmsprop-",),
+        False,
+    ),
+    ("not_drawn", "pictures trained on as they are", "R5d", ("normed-life-adagrad-",), False),
     ("own_masks_again", "dropout seeded anew for every call", "R4", ("masked-own-",), False),
     (
         "class_weights_lost_with_norm",

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from datasets.batches import Batch, Epoch
+from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend, EpochResult
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.graph import changed
@@ -238,10 +239,21 @@ def _large_cut(backend: Any, epoch: Epoch, before: int) -> Epoch:
 
 
 def _one_copy(backend: Any, epoch: Epoch, before: int) -> Epoch:
-    copies = getattr(epoch.images, "copies", None)
+    images = epoch.images.base if isinstance(epoch.images, DrawnImages) else epoch.images
+    copies = getattr(images, "copies", None)
     if copies is None:
         return epoch
     return replace(epoch, indices=[rows // copies.count * copies.count for rows in epoch.indices])
+
+
+def _drawn_once(backend: Any, epoch: Epoch, before: int) -> Epoch:
+    if not isinstance(epoch.images, DrawnImages):
+        return epoch
+    return replace(epoch, images=DrawnImages(epoch.images.base, epoch.images.drawing, 1))
+
+
+def _not_drawn(backend: Any, epoch: Epoch, before: int) -> Epoch:
+    return replace(epoch, images=getattr(epoch.images, "base", epoch.images))
 
 
 def _shifted(backend: Any, epoch: Epoch, before: int) -> Epoch:
@@ -345,6 +357,8 @@ FAULTS: dict[str, Fault] = {
     "streamed_in_reverse": _training(_streamed_reversed),
     "large_batches_cut": _training(_large_cut),
     "one_copy_of_each": _training(_one_copy),
+    "drawn_once": _training(_drawn_once),
+    "not_drawn": _training(_not_drawn),
     "own_masks_again": _masks_again,
     "class_weights_lost_with_norm": _asked(_unweighted),
     "hat_taken_for_paper": _optimizer_form("epsilon_form", "paper"),

@@ -19,6 +19,7 @@ from frameworks.spec.network import Network
 from frameworks.spec.shapes import Shape
 from frameworks.spec.weights import Weights
 from frameworks.torch import backend as torch_backend
+from frameworks.torch import losses as torch_losses
 from frameworks.torch import model as torch_model
 from frameworks.torch import optimizers as torch_optimizers
 from frameworks.torch.backend import TorchBackend
@@ -260,7 +261,7 @@ def logits_scaled() -> Fault:
 
 
 def _cross_entropy(loss: Callable[..., Tensor]) -> Fault:
-    return patch.object(torch_backend, "functional", SimpleNamespace(cross_entropy=loss))
+    return patch.object(torch_losses, "functional", SimpleNamespace(cross_entropy=loss))
 
 
 def loss_summed() -> Fault:

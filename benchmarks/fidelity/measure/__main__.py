@@ -17,11 +17,12 @@ import numpy as np
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
 from benchmarks.fidelity.measure import lifecycle
-from benchmarks.fidelity.measure.build import Arrays, Builder, build, optimizer_state
+from benchmarks.fidelity.measure.build import Arrays, Builder, build, optimizer_state, train
 from benchmarks.process.channel import Channel
 from datasets import batches
 from frameworks.backend import Backend, framework
 from frameworks.spec import weights as canonical
+from frameworks.spec.schedules import scheduled
 from results.names import beneath
 
 REFERENCE = "numpy"
@@ -112,7 +113,7 @@ def _gradients(material: Material, backend: Backend) -> Arrays:
 def _optimizer(material: Material, backend: Backend) -> Arrays:
     case, arrays = material.case, Arrays()
     for step in range(case.steps):
-        _change_rate(case, backend, step)
+        _change_rate(material, backend, step)
         backend.apply_gradients(material.gradient_stream(step))
         if _is_recorded(case, step):
             for key, value in backend.get_weights().items():
@@ -127,7 +128,7 @@ def _steps(material: Material, backend: Backend) -> Arrays:
     for step, (number, position) in enumerate(material.step_batches()):
         if number != epoch.number:
             epoch = material.epoch(number)
-        _change_rate(case, backend, step)
+        _change_rate(material, backend, step)
         losses.append(backend.train_epoch([epoch[position]]).loss)
         if _is_recorded(case, step):
             for key, value in backend.get_weights().items():
@@ -144,14 +145,18 @@ def _epoch(material: Material, backend: Backend) -> Arrays:
     backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
     epoch = material.epoch(1)
     backend.compile(epoch)
-    result = backend.train_epoch(epoch)
+    result = train(material, backend, 1)
     arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
     means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}
     return arrays | {name: np.asarray(value) for name, value in means.items()}
 
 
-def _change_rate(case: Case, backend: Backend, step: int) -> None:
-    if case.rate_change and step == case.rate_change:
+def _change_rate(material: Material, backend: Backend, step: int) -> None:
+    case = material.case
+    if scheduled(case.recipe):
+        number, place = divmod(step, len(material.epoch(1)))
+        backend.set_learning_rate(float(material.rates(number + 1)[place]))
+    elif case.rate_change and step == case.rate_change:
         backend.set_learning_rate(case.recipe.optimizer.rate * case.rate_factor)
 
 

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from benchmarks.fidelity.cases.case import Case, Material
-from frameworks.backend import Backend
+from frameworks.backend import Backend, EpochResult
 from frameworks.numpy.backend import NumpyReference
+from frameworks.spec.schedules import scheduled
 from frameworks.spec.weights import Weights
 
 Arrays = dict[str, np.ndarray]
@@ -63,6 +64,14 @@ def build(
     if isinstance(backend, NumpyReference) and case.stored:
         backend.stored = np.dtype(case.stored)
     return backend
+
+
+def train(material: Material, backend: Backend, number: int) -> EpochResult:
+    """Train one epoch, counted from 1, at the rates of the case's schedule if it has one."""
+    epoch = material.epoch(number)
+    if scheduled(material.case.recipe):
+        return backend.train_at(epoch, material.rates(number))
+    return backend.train_epoch(epoch)
 
 
 def optimizer_state(backend: Backend) -> Arrays:

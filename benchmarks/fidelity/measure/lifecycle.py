@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.measure.build import Arrays, build, optimizer_state
+from benchmarks.fidelity.measure.build import train as train_epoch
 from frameworks.backend import Backend
 from frameworks.spec.weights import Weights
 
@@ -51,19 +52,21 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     Of a case that is `renewed`: fresh: the weights after the second epoch in a new backend;
     resumed: that one's third epoch.
 
+    Of a case with a schedule the rates are the schedule's.
+
     Of those that train `loss`, `accuracy`, `weight/KEY` and `state/...` (`optimizer_state`); of all
     but `sure` `logits` of the test pictures, of which there is no whole number of batches.
     """
     case = material.case
     test = np.ascontiguousarray(material.data[0][len(material.train_indices) :])
     arrays = Arrays()
-    slower = case.recipe.optimizer.rate * case.rate_factor
+    slower = case.recipe.optimizer.rate * case.rate_factor  # a schedule has its own
 
     def keep(stage: str, found: Mapping[str, np.ndarray]) -> None:
         arrays.update({f"lifecycle/{stage}/{name}": array for name, array in found.items()})
 
     def train(stage: str, one: Backend, number: int) -> Weights:
-        result = one.train_epoch(material.epoch(number))
+        result = train_epoch(material, one, number)
         weights = one.get_weights()
         keep(stage, {"loss": np.asarray(result.loss), "accuracy": np.asarray(result.accuracy)})
         keep(stage, {f"weight/{key}": array for key, array in weights.items()})
@@ -128,8 +131,8 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
 
 
 def _make_ready(material: Material, backend: Backend) -> None:
-    """As a run does before its first epoch; a view of copies is never staged."""
-    if material.case.augmentation == "none":
+    """As a run does before its first epoch; a view of copies is never staged, nor what is drawn."""
+    if material.case.augmentation == "none" and material.case.recipe.augment is None:
         backend.stage(*material.data)
     backend.compile(material.epoch(1))
 

@@ -91,7 +91,7 @@ def asked(config: RunConfig) -> Asked:
         name="",
         architecture=config.architecture,
         input_shape=smallest_input(config.architecture, config.data.image_channels),
-        classes=config.data.classes,
+        classes=config.data.votes or config.data.classes,
         recipe=recipe,
         precision=config.precision,
         device=config.device,

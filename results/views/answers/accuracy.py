@@ -35,7 +35,7 @@ def same_accuracy(view: View, panel: Panel) -> Answer | None:
     if not means:
         return None
     reached = f"Test accuracy{' (DEMO)' if view.demo else ''} is {spread(means, 3)}"
-    majority = _majority(panel.ok)
+    majority = None if panel.voted else _majority(panel.ok)
     reached += f"; always naming the most common class gives {majority:.3f}." if majority else "."
     if len(panel.frameworks) < 2:
         return Answer("What accuracy?", "one framework", reached, "results")

@@ -155,7 +155,8 @@ def test_an_architecture_that_does_not_fit_names_the_layer() -> None:
 
 
 def test_crops_that_an_architecture_does_not_fit_name_the_crop_that_serves() -> None:
-    small = msgspec.structs.replace(VIEW, height=12, width=12, cropped_from=69)
+    crops = msgspec.structs.replace(VIEW, augmentation="crops40", cropped_from=69)
+    small = msgspec.structs.replace(crops, height=12, width=12)
     with pytest.raises(SpecificationError, match="crop_size of 24 or more serves") as caught:
         plan(Suite(frameworks=("torch",)), view=small)
     assert "runs out of pixels at layer" in str(caught.value)
@@ -163,3 +164,6 @@ def test_crops_that_an_architecture_does_not_fit_name_the_crop_that_serves() -> 
     hopeless = msgspec.structs.replace(small, cropped_from=20)
     with pytest.raises(SpecificationError, match="no crop_size serves; augmentation dihedral"):
         plan(Suite(frameworks=("torch",)), view=hopeless)
+    drawn = msgspec.structs.replace(small, augmentation="none")
+    with pytest.raises(SpecificationError, match="a crop of 24 or more serves; an augment without"):
+        plan(Suite(frameworks=("torch",)), view=drawn)

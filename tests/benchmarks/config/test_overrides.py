@@ -5,8 +5,10 @@ import pytest
 from benchmarks.config import overrides
 from benchmarks.config.request import requested
 from benchmarks.run import parser
+from frameworks.spec.clipping import ByGlobalNorm, ByValue
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
+from frameworks.spec.schedules import Cosine, MultiStep, Polynomial, WarmUp
 
 
 def test_an_optimizer() -> None:
@@ -18,9 +20,37 @@ def test_an_optimizer() -> None:
         ("sgd,momntum=0.9", "did you mean 'momentum'"),
         ("sgd,momentum=fast", "field 'momentum'"),
         ("sgd,momentum", "not field=value"),
+        ("adam,clipnorm=1", "'clipnorm' is clipping = .*--clipping norm,limit=.."),
+        ("sgd,clip_grad_norm_=1", "--clipping global_norm,limit=.."),
+        ("adam,nesterov=true", "'nesterov' belongs to sgd, with a momentum"),
+        ("sgd,amsgrad=true", "'amsgrad' belongs to adam and adamw"),
+        ("adagrad,weight_decay=0.1", "'weight_decay' belongs to adamw, and to sgd and adam"),
+        ("sgd,lr=0.1", "unknown field 'lr' .'lr' is learning_rate here"),
     ):
         with pytest.raises(SpecificationError, match=message):
             overrides.optimizer(text)
+
+
+def test_weight_decay_and_clipping() -> None:
+    assert overrides.optimizer("adam,weight_decay=1e-4") == Adam(weight_decay=1e-4)
+    assert overrides.optimizer("adam,amsgrad=true") == Adam(amsgrad=True)
+    assert overrides.clipping("global_norm,limit=1") == ByGlobalNorm(limit=1.0)
+    assert asked("--clipping", "value,limit=0.5").clipping == ByValue(limit=0.5)
+    with pytest.raises(SpecificationError, match=r"^command line: clipping.limit is 0"):
+        asked("--clipping", "norm,limit=0")
+
+
+def test_schedules() -> None:
+    assert overrides.schedule("cosine") == Cosine()
+    assert overrides.schedule("multi_step,at=3 6,factor=0.5,per=step") == MultiStep(
+        at=(3, 6), factor=0.5, per="step"
+    )
+    assert overrides.warm_up("5") == WarmUp(length=5)
+    assert overrides.warm_up("length=500,per=step") == WarmUp(length=500, per="step")
+    suite = asked("--schedule", "polynomial,end_rate=0", "--warm-up", "2")
+    assert (suite.schedule, suite.warm_up) == (Polynomial(end_rate=0.0), WarmUp(length=2))
+    with pytest.raises(SpecificationError, match=r"^command line: schedule.every is 0"):
+        asked("--schedule", "step,every=0")
 
 
 def test_callbacks() -> None:
@@ -37,13 +67,20 @@ def test_callbacks() -> None:
     assert overrides.class_weights(["balanced"]) == "balanced"
     assert overrides.class_weights(["1", "0.5"]) == [1.0, 0.5]
     for name, read in overrides.READERS.items():
-        if name != "optimizer":
+        if name not in ("optimizer", "loss"):
             assert read(["none"] if name == "class_weights" else "none") is None
 
 
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
+        ("schedule", "cosin", "--schedule: .*did you mean 'cosine'"),
+        ("schedule", "OneCycleLR", "--schedule: .*'OneCycleLR' is one_cycle here"),
+        ("schedule", "step,gamma=0.5", "'gamma' is factor here"),
+        ("schedule", "step", "missing required field `every`"),
+        ("clipping", "clip_grad_norm_,limit=1", "'clip_grad_norm_' is global_norm here"),
+        ("clipping", "norm", "missing required field `limit`"),
+        ("warm_up", "lenght=3", "--warm-up: .*did you mean 'length'"),
         ("early_stopping", "patiense=3", "--early-stopping: .*did you mean 'patience'"),
         ("early_stopping", "patience=soon", "--early-stopping: field 'patience'"),
         ("early_stopping", "-3", "'-3' is not field=value"),
@@ -51,6 +88,11 @@ def test_callbacks() -> None:
         ("reduce_on_plateau", "factr=3", "--reduce-on-plateau: .*did you mean 'factor'"),
         ("reduce_on_plateau", "monitor=validation_lss", "did you mean 'validation_loss'"),
         ("keep_best", "validation_acuracy", "did you mean 'validation_accuracy'"),
+        ("loss", "cross_entropi", "--loss: unknown loss .*did you mean 'cross_entropy'"),
+        ("loss", "bce", "'bce' is binary_cross_entropy, of the"),
+        ("loss", "cross_entropy,label_smooth=0.1", "did you mean 'label_smoothing'"),
+        ("loss", "mean_squared_error,outputs=sigmod", "field 'outputs': Invalid enum value"),
+        ("loss", "", "--loss: unknown loss ''"),
         ("class_weights", ["balancd"], "--class-weights: .*did you mean 'balanced'"),
         ("class_weights", ["1", "balanced"], "'balanced' is not a number"),
     ],

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.config.matrix import rate_note
 from benchmarks.config.options import parser, requested
 from benchmarks.config.suite import Suite
+from datasets.drawn.settings import Augment
 from frameworks.spec.architecture import load, load_with_recipe
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adadelta, Adam, EarlyStopping
@@ -46,6 +47,15 @@ def test_the_main_command_trains_by_the_recipe_of_the_file(written):
     usual = asked("--architectures", written("batch_size = 3"))
     assert (usual.optimizer, usual.batch_size) == (Adam(), (3,))
     assert usual.epochs == asked("--architectures", "c1").epochs  # left open: the suite's
+
+
+def test_what_a_file_draws_is_drawn(written):
+    path = written("augment = {flip = 'both', rotation = 180, zoom = [0.9, 1.1]}")
+    assert asked("--architectures", path).augment == Augment(
+        flip="both", rotation=180, zoom=(0.9, 1.1)
+    )
+    assert asked("--architectures", path, "--augment", "none").augment is None
+    assert asked("--architectures", path, "--augment", "crop=9").augment == Augment(crop=9)
 
 
 def test_an_option_goes_before_the_file(written):

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings, identity
 from benchmarks.config.suite import Suite
+from datasets.drawn.settings import Augment
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
-from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, Recipe
+from frameworks.spec.clipping import CLIPPINGS
+from frameworks.spec.losses import LOSSES
+from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
+from frameworks.spec.schedules import SCHEDULES, WarmUp
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
@@ -44,9 +48,18 @@ ALWAYS_WRITTEN |= {
 ALWAYS_WRITTEN |= {
     kind: {"monitor", "min_delta", "patience", "restore_best"} for kind in CALLBACKS.values()
 }
+# stored runs have no loss at all; the fields of the others are in every configuration with one
+ALWAYS_WRITTEN[Recipe] |= {"loss"}
+ALWAYS_WRITTEN |= {kind: {"targets", "outputs"} for kind in LOSSES.values()}
+ONCE_FOR_ALL = {"recipe.class_weight_mean"}  # filled in since; all runs before it did so
+for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
+    ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
+# Its defaults are never written.
+ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}
 ALWAYS_WRITTEN[CALLBACKS["reduce_on_plateau"]] |= {"factor", "cooldown", "min_learning_rate"}
 NEEDED: dict[str, Any] = {"filters": 4, "kernel": 3, "units": 5, "size": 2, "rate": 0.5}
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
+NEEDED |= {"length": 3, "limit": 1.0, "every": 2, "at": (3,), "factor": 0.5}  # of a recipe's parts
 NEEDED["layers"] = (BatchNorm(name="norm"),)
 PARTS: dict[str, type[msgspec.Struct]] = {
     "": RunConfig,
@@ -55,8 +68,12 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "recipe": Recipe,
     "architecture": Architecture,
     **{f"optimizer {name}": kind for name, kind in OPTIMIZERS.items()},
+    **{f"loss {name}": kind for name, kind in LOSSES.items()},
     **{f"layer {name}": kind for name, kind in LAYER_TYPES.items()},
-    **{f"callback {name}": kind for name, kind in CALLBACKS.items()},
+    **{f"schedule {name}": kind for name, kind in SCHEDULES.items()},
+    **{f"clipping {name}": kind for name, kind in CLIPPINGS.items()},
+    "warm_up": WarmUp,
+    **{f"callback {name}": kind for name, kind in TABLES.items()},
 }
 
 
@@ -71,6 +88,9 @@ def part(name: str) -> msgspec.Struct:
     config = planned()
     if not name:
         return config
+    if name == "recipe":
+        changes = {"class_weights": (1.0, 3.0), "class_weight_mean": "images"}
+        return msgspec.structs.replace(config.recipe, **changes)
     if name in config.__struct_fields__:
         return getattr(config, name)
     kind = PARTS[name]
@@ -78,8 +98,11 @@ def part(name: str) -> msgspec.Struct:
     needed = {field.name: NEEDED[field.name] for field in fields if field.required}
     if name == "optimizer sgd":
         needed["momentum"] = 0.9  # without one there is no nesterov
+    if kind is Augment:
+        needed |= {"flip": "horizontal", "quarter_turns": True}  # one that draws nothing is refused
     made = kind(**needed)
-    return defaults.stated(made) if name.startswith("optimizer") else made
+    filled = name.startswith(("optimizer", "schedule", "clipping"))
+    return defaults.stated(made) if filled else made
 
 
 def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
@@ -90,6 +113,9 @@ def with_part(name: str, changed: Any, parity: str = "matched") -> PlannedRun:
         config = changed
     elif kind == "optimizer":
         given = msgspec.structs.replace(config.recipe, optimizer=changed)
+        config = msgspec.structs.replace(config, recipe=given)
+    elif kind in ("schedule", "clipping", "warm_up", "loss"):
+        given = msgspec.structs.replace(config.recipe, **{kind: changed})
         config = msgspec.structs.replace(config, recipe=given)
     elif kind == "callback":
         recipe = msgspec.structs.replace(config.recipe, **{which: changed})
@@ -125,23 +151,30 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
     elif kind is int:
         yield (value if isinstance(value, int) else 0) + 3
     elif kind is float:
-        yield 0.25 if value != 0.25 else 0.5
+        above = isinstance(value, float) and value > 1  # of which some may not be less
+        yield value + 0.25 if above else 0.25 if value != 0.25 else 0.5
     elif kind is str:
         yield f"{value}x"
     elif get_origin(kind) is tuple and get_args(kind) == (float, ...):
         yield (1.0, 2.0)
+    elif kind == tuple[int, ...]:
+        yield (*value, 17)
+    elif kind == tuple[float, float]:
+        yield (0.5, 2.0)
     elif get_origin(kind) is tuple and value:
         yield value[1:]
     elif get_origin(kind) is tuple and Ellipsis in get_args(kind) and kind != tuple[float, ...]:
         yield NEEDED["layers"]
+    elif kind is Augment and value is None:
+        yield Augment(flip="both")
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
         if isinstance(value, kind):
             name = fields[0].name
             hints = get_type_hints(kind)
             yield msgspec.structs.replace(value, **{name: other(getattr(value, name), hints[name])})
-        elif not any(field.required for field in fields):
-            yield kind()
+        else:
+            yield kind(**{field.name: NEEDED[field.name] for field in fields if field.required})
 
 
 FIELDS = [
@@ -166,7 +199,7 @@ def test_every_field_is_of_the_task_or_is_left_out_for_a_reason(name: str, field
     [
         (name, field)
         for name, field in FIELDS
-        if name.partition(" ")[0] in ("optimizer", "layer", "callback")
+        if name.partition(" ")[0] in ("optimizer", "layer", "callback", "loss")
         # a layer's name is no part of `architecture_hash`
         and (name.partition(" ")[0], field) != ("layer", "name")
     ],
@@ -185,6 +218,8 @@ def test_of_an_optimizer_the_fields_without_a_default_of_a_framework_s_own_are_n
         for field in msgspec.structs.fields(kind)
     }
     never = {field.partition(".")[2] for field in fields - set(defaults.PROJECT)}
+    # of no optimizer that was stored without a task
+    never -= {"weight_decay", "amsgrad", "centered"}
     # the rate could not be left open when runs were stored without a task
     assert never | {"name", "learning_rate"} == _NEVER_NATIVE
 
@@ -199,7 +234,8 @@ def test_a_rate_left_open_under_native_parity_is_one_task_and_each_framework_s_o
     assert not {run.task_id for run in stated} & {run.task_id for run in runs}
 
 
-@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+# Adamax joined when the rate could be left open already
+@pytest.mark.parametrize("kind", [kind for name, kind in OPTIMIZERS.items() if name != "adamax"])
 def test_a_rate_that_was_a_default_keeps_the_hash_of_stored_runs(kind) -> None:
     recipe = defaults.fill_recipe(Recipe(optimizer=kind()))
     assert "learning_rate" not in identity(recipe.optimizer)
@@ -216,6 +252,29 @@ def test_the_rate_of_optimizers_that_all_default_alike_is_one_task_stated_or_lef
         }
 
 
+def test_class_weights_under_native_parity_are_one_task_and_each_framework_s_own_mean() -> None:
+    suite = Suite(frameworks=FRAMEWORKS, parity=("native",), class_weights=[1.0] * 10)
+    runs = plan(suite)
+    means = {run.config.framework: run.config.recipe.class_weight_mean for run in runs}
+    assert means == {name: "weights" if name == "torch" else "images" for name in FRAMEWORKS}
+    assert len({run.task_id for run in runs}) == 1
+    stated = plan(msgspec.structs.replace(suite, class_weight_mean="images"))
+    assert {run.config.recipe.class_weight_mean for run in stated} == {"images"}
+    assert not {run.task_id for run in stated} & {run.task_id for run in runs}
+
+
+def test_a_mean_over_the_images_keeps_hash_and_task_of_stored_runs() -> None:
+    """A run stored before it could be stated divided by the images, also under native parity."""
+    for parity in ("matched", "native"):
+        suite = Suite(frameworks=("torch",), parity=(parity,), class_weights=[2.0] * 10)
+        (run,) = plan(msgspec.structs.replace(suite, class_weight_mean="images"))
+        assert "class_weight_mean" not in identity(run.config.recipe)
+        assert "loss" not in identity(run.config.recipe)
+        tree = msgspec.to_builtins(run.config)
+        del tree["recipe"]["class_weight_mean"], tree["recipe"]["loss"]
+        assert task_id(stored(tree, run.architecture_hash, run.cell_id)) == run.task_id
+
+
 def test_what_is_left_out_is_the_list() -> None:
     assert set(LEFT_OUT) == NOT_THE_TASK
 
@@ -224,9 +283,8 @@ def test_what_is_left_out_is_the_list() -> None:
 def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(name: str) -> None:
     """Else the runs that were stored before it are of another task."""
     kind, _, which = name.partition(" ")
-    path = {"": "", "optimizer": "recipe.optimizer.", "layer": f"{which}."}.get(
-        kind, f"recipe.{which}." if which else f"{name}."
-    )
+    paths = {"": "", "optimizer": "recipe.optimizer.", "loss": "recipe.loss."}
+    path = (paths | {"layer": f"{which}."}).get(kind, f"recipe.{which}." if which else f"{name}.")
     written = ALWAYS_WRITTEN.get(PARTS[name], set()) | {"name"} | STRIPPED | NOT_THE_TASK
     absent = {
         f"{path}{field.name}": field.default
@@ -236,7 +294,11 @@ def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(nam
     listed = {key: list(one) if isinstance(one, tuple) else one for key, one in absent.items()}
     assert listed == {key: ABSENT[key] for key in listed if key in ABSENT}
     mine = {key for key in ABSENT if key.rpartition(".")[0] == path.removesuffix(".")}
-    assert set(absent) == mine
+    if kind == "optimizer":  # all optimizers have one name there
+        mine &= set(absent)
+    if kind == "loss":  # the name of the one that there was, and fields that others have too
+        mine = {f"{path}{field.name}" for field in msgspec.structs.fields(PARTS[name])} & mine
+    assert set(absent) == mine - ONCE_FOR_ALL
 
 
 @pytest.mark.parametrize("parity", ["matched", "native"])

@@ -15,6 +15,7 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import from_table
 from frameworks.spec.defaults import NATIVE, PROJECT
 from frameworks.spec.layers import PARAMETER_OF
+from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import SpecificationError, parse_table
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adam, EarlyStopping, Recipe, ReduceOnPlateau
 from frameworks.spec.recipe import from_table as recipe_from_table
@@ -294,7 +295,7 @@ def test_a_softmax_with_the_wrong_label_does_as_is_said_on_each_engine(name, exp
 
 
 def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
-    names = ["loss.class_weights", "early_stopping.patience", "weights to end with"]
+    names = ["recipe.class_weight_mean", "early_stopping.patience", "weights to end with"]
     names += ["reduce_on_plateau.min_delta", "reduce_on_plateau.patience"]
     plain = found(ask("c1", symptom="training"))
     assert {plain[name].matters for name in names} == {"no"}
@@ -305,10 +306,17 @@ def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
     )
     base = ask("c1")
     asked = found(Question(base.architecture, recipe, base.input_shape, 2))
-    assert asked["loss.class_weights"].effect.times == pytest.approx(1.5)
+    assert asked["recipe.class_weight_mean"].effect.times == pytest.approx(1.5)
     assert "patience=3)" in lines(asked["early_stopping.patience"], "jax")[0]
     assert "patience=2, cooldown=1" in lines(asked["reduce_on_plateau.patience"], "torch")[0]
     assert {asked[name].matters for name in names[:2]} == {"yes"}
+
+
+def test_a_loss_without_lines_is_said_to_have_none():
+    base = ask("c1")
+    recipe = Recipe(loss=CrossEntropy(label_smoothing=0.1))
+    with pytest.raises(SpecificationError, match="no lines yet for CrossEntropy"):
+        Question(base.architecture, recipe, base.input_shape, 10)
 
 
 def test_options_go_before_the_file_s_recipe(tmp_path, capsys):

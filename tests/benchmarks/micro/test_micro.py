@@ -214,12 +214,23 @@ def test_keras_fit_untouched_needs_an_epoch_of_some_length():
     assert "fit" not in long.absent
 
 
+def test_contestants_can_be_left_out_and_a_network_needs_no_bare_loops():
+    common = {"framework": "torch", "batch_size": 1, "steps": 2}
+    few = Contest(Settings(architecture="c2", size=46, without=("idiomatic", "tutorial"), **common))
+    assert few.names == ["tuned", "again", "one_step", "epoch", "best", "peak", "copy"]
+    assert set(few.absent) == {"idiomatic", "tutorial"}  # `fit` is none of PyTorch's
+    bare = Contest(Settings(architecture="resnet18", size=33, **common))
+    assert bare.names == ["idiomatic", "tuned", "again", "one_step", "epoch", "peak", "copy"]
+    assert "for this network" in bare.absent["best"]
+
+
 @pytest.fixture(scope="module")
 def yardstick(tmp_path_factory):
-    """The file of a short run of PyTorch with an epoch of 41 images, on one CPU."""
+    """The file of a short run of PyTorch with an epoch of 41 images, each process on one CPU; both
+    made ready side by side."""
     output = tmp_path_factory.mktemp("micro") / "micro.json"
     arguments = "--frameworks torch --architectures c2 --size 46 --batch-size 4 --steps 2"
-    arguments += " --processes 2 --threads 1 --epoch-images 41"
+    arguments += " --processes 2 --threads 1 --epoch-images 41 --together 2"
     assert command.main([*arguments.split(), "--output", str(output)]) == 0
     return json.loads(output.read_text())
 

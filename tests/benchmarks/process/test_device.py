@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.process.device import DeviceError, check_precision, resolve
+from benchmarks.process.device import TRIED, DeviceError, check_precision, resolve
 from tests.helpers import fake_backend
 
 GPU = {"name": "H100", "memory_gib": 80, "compute_capability": [9, 0], "driver": "570.1"}
@@ -32,6 +32,13 @@ def test_a_framework_that_cannot_use_the_gpu_stays_on_the_cpu_and_it_is_told() -
 def test_a_gpu_that_is_insisted_on_must_be_usable_by_all() -> None:
     with pytest.raises(DeviceError, match="fake-cpu-only cannot use the GPU here"):
         resolve("cuda", ["fake", "fake-cpu-only"], gpus=[GPU])
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_framework_that_has_been_tried_is_not_tried_again(monkeypatch) -> None:
+    monkeypatch.setenv(TRIED, "fake-cpu-only")
+    devices, notes = resolve("cuda", ["fake-cpu-only"], gpus=[GPU])
+    assert (devices, notes) == ({"fake-cpu-only": "cuda"}, [])
 
 
 def test_a_gpu_is_left_alone_when_the_cpu_is_asked_for() -> None:

@@ -179,6 +179,7 @@ threads = 1
 SECTIONS = {
     "plateau": "[reduce_on_plateau]\nfactor = 0.5\npatience = 1\nmin_delta = 0.2\ncooldown = 1\n",
     "early stopping": "[early_stopping]\npatience = 3\nmin_delta = 0.3\nrestore_best = true\n",
+    "schedule": '[schedule]\nname = "cosine"\nper = "step"\n[warm_up]\nlength = 5\nper = "step"\n',
     "keep best": '[keep_best]\nmonitor = "validation_accuracy"\n',
 }
 
@@ -196,7 +197,7 @@ def test_what_validation_decides_goes_on(work, monkeypatch, name: str) -> None:
     assert extra(resumed)["resumed_from_epoch"] == 2
     for column in ("epochs_trained", "tested_epoch", "test_loss"):
         assert whole[column] == resumed[column]
-    if name == "plateau":
+    if name in ("plateau", "schedule"):
         assert len(set(curve("whole", whole["run_id"])["learning_rate"])) > 1
     if name == "early stopping":
         assert whole["epochs_trained"] < 8
@@ -210,6 +211,17 @@ def broken(monkeypatch, at: int = 3) -> Path:
     broken_off.break_off(monkeypatch, "")
     (directory,) = Path("broken/checkpoints").iterdir()
     return directory
+
+
+@pytest.mark.parametrize("framework", ["fake", pytest.param("torch", marks=pytest.mark.slow)])
+def test_what_is_drawn_goes_on(work, monkeypatch, framework: str) -> None:
+    drawn = ["--augment", "flip,rotation=180,zoom=0.9:1.1,noise=0.05"]
+    drawn += ["--architectures", "linear.toml"] if framework == "fake" else []
+    check(monkeypatch, framework, ("matched",), *drawn)
+    whole, resumed = rows("whole"), rows("broken")
+    assert whole[0]["augmentation_hash"] == resumed[0]["augmentation_hash"]
+    assert "host_wait_seconds" in extra(whole[0])
+    assert "host_wait_seconds" not in extra(resumed[0])  # of a part of the epochs alone
 
 
 def test_times_and_rows_are_those_of_all_epochs(work, monkeypatch) -> None:

@@ -50,14 +50,18 @@ def trained(kind: type[Backend], data: StagedData) -> tuple[Backend, np.ndarray]
 
 
 def checked(
-    backend: Backend, data: StagedData, tested: np.ndarray | None, agreement: Agreement = FLOAT32
+    backend: Backend,
+    data: StagedData,
+    tested: np.ndarray | None,
+    agreement: Agreement = FLOAT32,
+    steps: int = 0,
 ) -> dict[str, Any]:
     """The facts that the check sends, its phase's seconds among them."""
     facts: dict[str, Any] = {}
     channel = SimpleNamespace(send=lambda event, **content: facts.update(content.get("values", {})))
     clock = Clock(channel)  # type: ignore[arg-type]
     try:
-        self_check(backend, data, tested, agreement, clock)
+        self_check(backend, data, tested, agreement, clock, steps)
     finally:
         facts |= clock.facts()
     return facts
@@ -90,6 +94,14 @@ def test_a_fault_fails_the_run_by_the_names_of_checks(data, fault, names) -> Non
     for name in names:
         assert f"{name}: " in said
     assert "--no-self-check" in said
+
+
+def test_steps_that_the_optimizer_did_not_count_fail_the_run(data) -> None:
+    backend, tested = trained(NumpyReference, data)
+    steps = len(data.split.train) // RECIPE.batch_size
+    assert checked(backend, data, tested, steps=steps)["self_checked"] is True
+    with pytest.raises(SelfCheckError, match=r"steps: the optimizer counts 3 steps, .* 4 batches"):
+        checked(backend, data, tested, steps=steps + 1)
 
 
 def test_every_fault_of_the_helpers_is_tried() -> None:

@@ -23,6 +23,7 @@ from datasets.splits import Split
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import weights as canonical
 from frameworks.spec.recipe import SGD, EarlyStopping, KeepBest, Recipe, ReduceOnPlateau
+from frameworks.spec.schedules import Exponential, MultiStep, WarmUp
 
 CLASSES, SIDE = 3, 6
 EPOCHS = 12
@@ -198,3 +199,32 @@ def test_the_loss_of_training_is_weighted_by_class_and_validation_is_not(made) -
         factor = 2 if row["split"] == "train" else 1
         assert other["loss"] == pytest.approx(factor * row["loss"], rel=1e-12)
         assert other["accuracy"] == row["accuracy"]
+
+
+def test_the_rate_of_every_epoch_is_the_schedule_s_and_is_recorded(made) -> None:
+    training, rows = made(schedule=Exponential(factor=0.5), warm_up=WarmUp(length=2))
+    training.run()
+    shared = [HASTY.rate * factor for factor in (1 / 3, 2 / 3, 1, 0.5, 0.25)]
+    of_training = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    assert of_training[:5] == pytest.approx(shared)
+    assert [row["learning_rate"] for row in rows if row["split"] == "validation"] == [
+        of_training[0],
+        *of_training,
+    ]
+    assert training.backend.learning_rate == of_training[-1]
+
+
+def test_a_rate_by_step_is_recorded_as_it_was_at_the_end_of_the_epoch(made) -> None:
+    """Four steps an epoch, of which the second halves the rate from the third on."""
+    changed, rows = made(epochs=2, schedule=MultiStep(at=(2,), factor=0.5, per="step"))
+    changed.run()
+    assert [row["learning_rate"] for row in rows if row["epoch"]] == [HASTY.rate / 2] * 4
+    assert rows[0]["learning_rate"] == HASTY.rate
+    plain, _ = made(epochs=2)
+    epoch = plain.feed.epoch(1)
+    for batch, rate in zip(epoch, (1, 1, 0.5, 0.5), strict=True):
+        plain.backend.set_learning_rate(HASTY.rate * rate)
+        plain.backend.train_epoch([batch])
+    plain.backend.train_epoch(plain.feed.epoch(2))
+    for key, array in plain.backend.get_weights().items():
+        np.testing.assert_array_equal(changed.backend.get_weights()[key], array)

@@ -1,0 +1,126 @@
+"""The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.cases.ladder import SMALL, make
+from benchmarks.fidelity.cases.lifecycle import NORMED, life
+from frameworks.spec import clipping, schedules
+from frameworks.spec.defaults import fill_recipe
+from results.vocabulary import Precision
+
+_STEPS = 40
+# By the name of a case: what its recipe states, and the optimizer of `ladder.DYADIC` or `FORMS`.
+# Of twelve epochs of two steps; the numbers are exact in binary, but for cosines.
+PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "step": ("momentum", {"schedule": schedules.Step(every=3, factor=0.5)}),
+    "multi-step": (
+        "momentum_inside",
+        {"schedule": schedules.MultiStep(at=(5, 9, 14), factor=0.25, per="step")},
+    ),
+    "exponential": ("nesterov", {"schedule": schedules.Exponential(factor=0.5, every=4)}),
+    "cosine": (
+        "adam",
+        {
+            "schedule": schedules.Cosine(length=16, per="step", after_end="stay"),
+            "warm_up": schedules.WarmUp(length=4, per="step", start_factor=0.0),
+        },
+    ),
+    "cosine-rising": (
+        "momentum",
+        {"schedule": schedules.Cosine(length=5, end_rate=2**-12, after_end="rise")},
+    ),
+    "cosine-restarts": (
+        "nesterov_inside",
+        {
+            "schedule": schedules.CosineRestarts(
+                length=3, length_factor=2.0, rate_factor=0.5, end_rate=2**-12
+            ),
+            "warm_up": schedules.WarmUp(length=2, start_factor=0.25),
+        },
+    ),
+    "polynomial": (
+        "momentum",
+        {"schedule": schedules.Polynomial(power=2.0, end_rate=0.0, per="step")},
+    ),
+    "one-cycle": ("momentum", {"schedule": schedules.OneCycle(length=18)}),
+    "one-cycle-epochs": ("sgd", {"schedule": schedules.OneCycle(per="epoch")}),
+    "step-by-step": ("adagrad", {"schedule": schedules.Step(every=7, per="step")}),
+    "multi-step-epochs": ("momentum", {"schedule": schedules.MultiStep(at=(4, 9))}),
+    "exponential-by-step": (
+        "momentum",
+        {"schedule": schedules.Exponential(factor=15 / 16, per="step")},
+    ),
+    "cosine-whole": ("sgd", {"schedule": schedules.Cosine(after_end="stay")}),
+    "cosine-restarts-by-step": (
+        "adamw",
+        {"schedule": schedules.CosineRestarts(length=5, length_factor=1.0, per="step")},
+    ),
+    "polynomial-epochs": (
+        "adadelta",
+        {"schedule": schedules.Polynomial(length=7, end_rate=2**-12)},
+    ),
+    "clipped-value": ("momentum", {"clipping": clipping.ByValue(limit=2**-4)}),
+    "clipped-norm": ("nesterov", {"clipping": clipping.ByNorm(limit=2**-1, epsilon=0.0)}),
+    "clipped-global-norm": ("sgd", {"clipping": clipping.ByGlobalNorm(limit=1.0, epsilon=0.0)}),
+    # with PyTorch's epsilon, which Keras lacks
+    "clipped-norm-added": ("sgd", {"clipping": clipping.ByNorm(limit=2**-4, epsilon=1e-6)}),
+    "clipped-global-norm-added": (
+        "momentum",
+        {"clipping": clipping.ByGlobalNorm(limit=2**-4, epsilon=1e-6)},
+    ),
+    "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
+}
+# By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
+# that the other lifecycles lack.
+_LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
+    ("multi-step", "momentum_inside", (11, 9, 1)),
+    ("cosine", "momentum", (9, 10, 3)),
+    ("cosine-restarts", "adamw", (9, 9, 2)),
+    ("clipped-global-norm", "momentum_coupled", (10, 9, 1)),
+    ("clipped-norm", "adam_amsgrad", (9, 11, 2)),
+    ("plain", "adamax", (9, 10, 1)),
+    ("plain", "rmsprop_momentum", (9, 9, 2)),
+)
+
+
+def with_recipe(case: Case, **changes: Any) -> Case:
+    """The case with these fields of its recipe, filled in."""
+    recipe = fill_recipe(msgspec.structs.replace(case.recipe, **changes))
+    return msgspec.structs.replace(case, recipe=recipe)
+
+
+def alone(precisions: Iterable[Precision]) -> list[Case]:
+    """R3: every part on made-up gradients."""
+    return [
+        with_recipe(
+            make(
+                SMALL,
+                optimizer,
+                precision,
+                label=f"alone-{name}",
+                size=8,
+                images=16,
+                measure=("optimizer",),
+                steps=_STEPS,
+                record_every=10,
+            ),
+            epochs=12,
+            **parts,
+        )
+        for precision in precisions
+        for name, (optimizer, parts) in PARTS.items()
+    ]
+
+
+def lives() -> list[Case]:
+    """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
+    return [
+        with_recipe(life(optimizer, NORMED, shape, {"label": name}), **PARTS.get(name, ("", {}))[1])
+        for name, optimizer, shape in _LIVES
+    ]

@@ -1,0 +1,117 @@
+"""A folder or zip file of pictures: in a folder for each class, or with a table of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from datasets.convert import encoded, fits, table
+from datasets.convert.bad import NO_LABEL, TWICE, Bad
+from datasets.convert.encoded import EncodedPictures
+from datasets.convert.fitting import Fit
+from datasets.convert.form import Asked, Form, Rows, parts_of
+from datasets.splits import PART_WORDS
+from results.door.folders import Folder
+from results.vocabulary import near_miss
+
+TABLES = (".csv", ".tsv")
+
+
+def pictures_of(folder: Folder) -> list[str]:
+    """The names of its pictures."""
+    return [
+        name
+        for name in folder.names
+        if name.lower().endswith(encoded.ENDINGS) or fits.is_fits(name)
+    ]
+
+
+def open_folder(folder: Folder, asked: Asked) -> Form:
+    """The pictures of a folder, with labels by the folders they lie in, or by a table.
+
+    Raises:
+        ValueError, OSError: no pictures, no labels, or a table that does not fit them.
+    """
+    where = str(folder.path)
+    bad = Bad()
+    names = pictures_of(folder)
+    if not names:
+        raise ValueError(f"{where}: no pictures in it ({', '.join(encoded.ENDINGS[:6])}, ...)")
+    if any(map(fits.is_fits, names)):
+        fits.check_installed(where)
+    if found := _table(folder, asked):
+        rows, names = table.of_table(folder, found, names, asked, bad)
+    else:
+        rows = _by_folders(where, names, asked, bad)
+    for name in folder.twice:
+        bad.add(TWICE, name, names.index(name) if name in names else None)
+    pictures = EncodedPictures(_contents(folder, names, rows.names), _fit(asked), asked.stretch)
+    return Form(where, rows, pictures, bad)
+
+
+def _fit(asked: Asked) -> Fit:
+    return Fit(asked.crop, asked.size)
+
+
+def _contents(folder: Folder, names: Sequence[str], told: Sequence[str]) -> encoded.Contents:
+    def contents() -> Iterator[tuple[int, str, Callable[[], IO[bytes]] | None]]:
+        for row, (name, called) in enumerate(zip(names, told, strict=True)):
+            yield row, called, partial(folder.open, name)
+
+    return contents
+
+
+def _table(folder: Folder, asked: Asked) -> str:
+    """The table of labels, "" where folders are the classes."""
+    found = [name for name in folder.names if name.lower().endswith(TABLES)]
+    if asked.table:
+        wanted = [name for name in found if name == asked.table or Path(name).name == asked.table]
+        if not wanted:
+            hint = near_miss(asked.table, found)
+            has = ", ".join(found) or "none"
+            raise ValueError(f"{folder.path}: no table '{asked.table}'{hint}; it has {has}")
+        return wanted[0]
+    if len(found) > 1:
+        raise ValueError(
+            f"{folder.path}: {len(found)} tables in it ({', '.join(found[:5])}); name the one with "
+            "the labels with --table"
+        )
+    return found[0] if found else ""
+
+
+def _by_folders(where: str, names: Sequence[str], asked: Asked, bad: Bad) -> Rows:
+    """Labels by the folders that the pictures lie in, below those that all share."""
+    places = [name.split("/")[:-1] for name in names]
+    shared = _shared(places)
+    places = [place[shared:] for place in places]
+    tops = {place[0].lower() for place in places if place}
+    parts: np.ndarray | None = None
+    if tops and tops <= set(PART_WORDS) and all(map(len, places)):
+        parts = parts_of([place[0] for place in places], names, bad)
+        places = [place[1:] for place in places]
+    if not any(places):
+        raise ValueError(
+            f"{where}: {len(names):,} pictures without labels: put those of each class into a "
+            "folder of its own, or a table (.csv) with the name and the class of each beside them"
+        )
+    for row, place in enumerate(places):
+        if not place:
+            bad.add(NO_LABEL, names[row], row)
+    labels = np.array(["/".join(place) for place in places], dtype=object)
+    done = [f"{len(names):,} pictures in folders of classes"]
+    if parts is not None:
+        done.append("the published split kept as 'split'")
+    return Rows(names, labels, parts=parts, done=done)
+
+
+def _shared(places: Sequence[Sequence[str]]) -> int:
+    """How many folders, from the first on, are the same for all."""
+    shortest = min(places, key=len)
+    differing = (
+        depth for depth, name in enumerate(shortest) if any(one[depth] != name for one in places)
+    )
+    return next(differing, len(shortest))

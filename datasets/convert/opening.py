@@ -1,0 +1,86 @@
+"""Which form a source is of, by what it is: a folder, or a file by its ending and first bytes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from datasets.convert import fits, tfrecord
+from datasets.convert.folder import TABLES, open_folder, pictures_of
+from datasets.convert.form import Asked, Form
+from datasets.convert.hdf5 import open_hdf5
+from datasets.convert.numpy_files import ENDINGS as NUMPY
+from datasets.convert.numpy_files import open_numpy
+from datasets.convert.parquet import ENDING as PARQUET
+from datasets.convert.parquet import open_parquet
+from results.door import folders
+from results.vocabulary import near_miss
+
+FORMS = (
+    "HDF5, .npz, .npy, .parquet, .tfrecord, a .csv with its pictures beside it, or a folder or "
+    "zip file of pictures"
+)
+
+
+def is_source(path: Path) -> bool:
+    """Whether a path is a source of another form than HDF5, to be converted before it is read."""
+    if path.is_dir():
+        return not any(path.glob("*.h5")) and not any(path.glob("*.hdf5"))
+    name = path.name.lower()
+    return name.endswith((*NUMPY, *TABLES, PARQUET, ".zip")) or tfrecord.is_tfrecord(name)
+
+
+@contextmanager
+def open_source(path: Path, asked: Asked) -> Iterator[Form]:
+    """The form that a source is of, open for reading.
+
+    Raises:
+        ValueError, OSError: no such source, of no known form, or wrong; the message names it.
+    """
+    if not path.exists():
+        beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise FileNotFoundError(f"{path}: no such file or folder{near_miss(path.name, beside)}")
+    name = path.name.lower()
+    if path.is_dir():
+        with _open_folder(path, asked) as form:
+            yield form
+    elif name.endswith(NUMPY):
+        yield open_numpy(path, asked)
+    elif name.endswith(PARQUET):
+        yield open_parquet(path, asked)
+    elif tfrecord.is_tfrecord(name):
+        yield tfrecord.open_tfrecord(path, asked)
+    elif name.endswith(TABLES):
+        with folders.opened(path.parent) as folder:
+            yield open_folder(folder, replace(asked, table=path.name))
+    elif name.endswith(".zip") or zipfile.is_zipfile(path):
+        with folders.opened(path) as folder:
+            yield open_folder(folder, asked)
+    elif fits.is_fits(name):
+        raise ValueError(f"{path}: one FITS file; name the folder that has them and their labels")
+    else:
+        with open_hdf5(path, asked) as form:
+            yield form
+
+
+@contextmanager
+def _open_folder(path: Path, asked: Asked) -> Iterator[Form]:
+    with folders.opened(path) as folder:
+        names = [name.lower() for name in folder.names]
+        if any(name.endswith(PARQUET) for name in names):
+            yield open_parquet(path, asked)
+        elif any(map(tfrecord.is_tfrecord, names)):
+            yield tfrecord.open_tfrecord(path, asked)
+        elif pictures_of(folder):
+            yield open_folder(folder, asked)
+        elif any(name.endswith(".npy") for name in names):
+            yield open_numpy(path, asked)
+        elif found := [name for name in folder.names if name.endswith((".h5", ".hdf5"))]:
+            raise IsADirectoryError(
+                f"{path}: a directory; name a file in it: {', '.join(found[:12])}"
+            )
+        else:
+            raise ValueError(f"{path}: neither pictures nor arrays in it; give {FORMS}")

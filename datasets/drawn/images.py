@@ -1,0 +1,110 @@
+"""The pictures of one epoch as drawn, made in threads before they are asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+
+from datasets.batches import Images
+from datasets.drawn.pixels import augmented
+from datasets.drawn.settings import Augment, check_fits
+
+AHEAD = 4  # batches made before they are asked for
+_LEAST = 8  # pictures that a thread is given
+
+
+class Drawing:
+    """What is drawn in a run, and the threads that make it.
+
+    Args:
+        settings: what is drawn.
+        seed: of the run.
+        galaxies: int (n,), the number of the galaxy in each row of the data set: what its draws
+            depend on.
+        threads: that make pictures; SciPy lets go of Python's lock meanwhile.
+    """
+
+    def __init__(
+        self, settings: Augment, seed: int, galaxies: np.ndarray, threads: int = 1
+    ) -> None:
+        self.settings, self.seed, self.galaxies = settings, seed, galaxies
+        self.threads = max(1, threads)
+
+    def pictures(self, images: Images, rows: np.ndarray, epoch: int) -> np.ndarray:
+        """The pictures of these rows in an epoch: uint8 (k, height, width, channels)."""
+        found = images[rows]
+        return augmented(found, self.galaxies[rows], self.settings, self.seed, epoch)
+
+    def submit(self, images: Images, rows: np.ndarray, epoch: int) -> list[Future[np.ndarray]]:
+        """`pictures`, in the threads: the parts of them in order."""
+        parts = min(self.threads, max(1, len(rows) // _LEAST))
+        return [
+            self._pool.submit(self.pictures, images, part, epoch)
+            for part in np.array_split(rows, parts)
+        ]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="draw")
+
+
+class DrawnImages:
+    """The pictures `base` as drawn in one epoch, as if they were one array of uint8 (n, h, w, c).
+
+    Indexed by an array of rows. Where the rows are one of the `batches`, that very array, the next
+    few batches are begun in threads; so whoever takes them in order seldom waits.
+
+    waited_seconds: what those who asked for pictures waited for them, all together.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(
+        self, base: Images, drawing: Drawing, epoch: int, batches: Sequence[np.ndarray] = ()
+    ) -> None:
+        """base: uint8 (n, height, width, channels), left as it is.
+
+        Raises:
+            ValueError: pictures that cannot be augmented so (`check_fits`).
+        """
+        count, height, width, channels = base.shape
+        settings = drawing.settings
+        check_fits(settings, height, width)
+        size = (settings.crop, settings.crop) if settings.crop else (height, width)
+        self.shape = (count, *size, channels)
+        self.base, self.drawing, self.epoch = base, drawing, epoch
+        self.waited_seconds = 0.0
+        self._batches = batches
+        self._places = {id(rows): place for place, rows in enumerate(batches)}
+        self._begun: dict[int, list[Future[np.ndarray]]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: those of the base."""
+        return self.base.nbytes
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The pictures of these rows as drawn, in their order: a new contiguous array."""
+        start = time.perf_counter()
+        place = self._places.get(id(rows))
+        if place is None:
+            made = self.drawing.pictures(self.base, np.asarray(rows), self.epoch)
+        else:
+            wanted = range(place, min(place + 1 + AHEAD, len(self._batches)))
+            self._begun = {step: self._parts(step) for step in wanted}
+            parts = [part.result() for part in self._begun.pop(place)]
+            made = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.waited_seconds += time.perf_counter() - start
+        return made
+
+    def _parts(self, step: int) -> list[Future[np.ndarray]]:
+        begun = self._begun.get(step)
+        return begun or self.drawing.submit(self.base, self._batches[step], self.epoch)

@@ -1,0 +1,103 @@
+"""Losses of logits and targets with their gradients, written out (siblings: torch, keras, flax).
+
+Of images: (batch,) of logits (batch, outputs) and targets, which are class numbers int (batch,) or
+votes float (batch, outputs). The mean over a batch is `mean`'s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from frameworks.numpy.activations import sigmoid
+from frameworks.spec.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    is_single,
+    middle,
+    targets_of,
+)
+from frameworks.spec.recipe import Recipe
+
+
+def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """The loss of a batch, weighted by class where the recipe says so, and its gradient.
+
+    sum(w * loss) / n, where w = class_weights[label], or 1, and n is the number of images, or
+    sum(w) with class_weight_mean "weights".
+
+    Args:
+        logits: (batch, outputs). targets: (batch,), or (batch, outputs).
+    """
+    losses, slopes = of_images(recipe.loss, logits, targets)
+    if recipe.class_weights is None:
+        return float(np.mean(losses)), slopes / len(losses)
+    weights = np.asarray(recipe.class_weights, logits.dtype)[targets]
+    if recipe.class_weight_mean == "weights":
+        with np.errstate(invalid="ignore"):  # without any weight there is no mean: NaN
+            weights = weights / weights.mean()
+    losses, slopes = weights * losses, weights[:, None] * slopes
+    return float(np.mean(losses)), slopes / len(losses)
+
+
+def of_images(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The loss of each image (batch,), and its gradient by the logits (batch, outputs)."""
+    towards = smoothed(loss, rows_of(loss, targets, logits.shape[1], logits.dtype))
+    if isinstance(loss, CrossEntropy):
+        log_shares = log_softmax(logits)
+        return -(towards * log_shares).sum(axis=1), np.exp(log_shares) - towards
+    outputs = logits.shape[1]
+    if isinstance(loss, BinaryCrossEntropy):
+        # log(1 + e^z) - t z, without overflow
+        losses = np.maximum(logits, 0) - towards * logits + np.log1p(np.exp(-np.abs(logits)))
+        return losses.mean(axis=1), (sigmoid(logits) - towards) / outputs
+    found = given(loss, logits)
+    by_logit = found * (1 - found) if loss.outputs == "sigmoid" else 1
+    slopes = 2 * (found - towards) * by_logit / outputs
+    return np.square(found - towards).mean(axis=1), slopes
+
+
+def rows_of(loss: Loss, targets: np.ndarray, outputs: int, dtype: np.dtype) -> np.ndarray:
+    """What each output is trained towards, before smoothing: (batch, outputs)."""
+    if targets_of(loss) == "votes":
+        return targets.astype(dtype)
+    if is_single(loss):
+        return targets[:, None].astype(dtype)
+    return (targets[:, None] == np.arange(outputs)).astype(dtype)
+
+
+def smoothed(loss: Loss, rows: np.ndarray) -> np.ndarray:
+    """Rows of targets moved by the label smoothing towards all classes alike, or one half."""
+    if isinstance(loss, MeanSquaredError):
+        return rows
+    alike = 2 if isinstance(loss, BinaryCrossEntropy) else rows.shape[1]
+    return rows * (1 - loss.label_smoothing) + loss.label_smoothing / alike
+
+
+def given(loss: Loss, logits: np.ndarray) -> np.ndarray:
+    """What the network says (batch, outputs): class probabilities, probabilities, or numbers."""
+    if isinstance(loss, CrossEntropy):
+        return np.exp(log_softmax(logits))
+    if isinstance(loss, MeanSquaredError) and loss.outputs == "linear":
+        return logits
+    return sigmoid(logits)
+
+
+def right(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Which answers are right, bool: (batch,) of class numbers, (batch, outputs) of votes.
+
+    The largest output is the class; of a single one, and of each vote, the sides of one half.
+    """
+    if targets_of(loss) == "votes":
+        return np.asarray((logits > middle(loss)) == (targets > 0.5))
+    if is_single(loss):
+        return np.asarray((logits[:, 0] > middle(loss)) == (targets == 1))
+    return np.asarray(logits.argmax(axis=1) == targets)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithm of the class probabilities (batch, classes), for logits of any size."""
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the caller looks for
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -1,0 +1,93 @@
+"""A folder, or a zip file of one: its files by their paths inside, read one at a time."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from results.door.refusal import FileError, reading
+
+_MOST_FILES = 10_000_000
+
+
+class Folder:
+    """The files of a folder or zip file.
+
+    path: of it. names: relative paths with `/`, sorted as text, without hidden files. twice: names
+    that a zip file has for several of its files, of which the last is read.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile | None = None) -> None:
+        self.path, self._archive = path, archive
+        found = list(_members(archive) if archive else _files(path))
+        self.names = sorted(set(found))
+        self.twice = sorted(name for name, count in Counter(found).items() if count > 1)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file of it; whatever the file system or the zip file raises comes through."""
+        if self._archive is not None:
+            return self._archive.open(name)
+        return (self.path / name).open("rb")
+
+    def content(self, name: str, most: int) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            FileError: it cannot be read, or has more than so many bytes.
+        """
+        with reading(f"{self.path}/{name}", "a file"), self.open(name) as file:
+            found = file.read(most + 1)
+        if len(found) > most:
+            raise FileError(f"{self.path}/{name}: has more than {most:,} bytes")
+        return found
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Folder]:
+    """A folder or zip file, open for reading.
+
+    Raises:
+        FileError: there is none, or the zip file is damaged.
+    """
+    if path.is_dir():
+        with reading(path, "a folder"):
+            folder = Folder(path)
+        yield folder
+        return
+    with reading(path, "a zip file", "get it again"):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        with reading(path, "a zip file", "get it again"):
+            folder = Folder(path, archive)
+        yield folder
+
+
+def _files(path: Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    count = 0
+    for directory, folders, files in os.walk(path, onerror=refuse):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        for name in files:
+            if not _hidden(name):
+                yield Path(directory, name).relative_to(path).as_posix()
+                count += 1
+                if count > _MOST_FILES:
+                    raise ValueError(f"it has more than {_MOST_FILES:,} files")
+
+
+def _members(archive: zipfile.ZipFile) -> Iterator[str]:
+    for member in archive.infolist():
+        name = member.filename
+        if not member.is_dir() and not any(map(_hidden, name.split("/"))):
+            yield name
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

@@ -1,0 +1,100 @@
+"""A real Slurm of two nodes on this machine: one dies, a job is cancelled, the rest is resumed."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.run import main
+from results.store import Store
+from tests.benchmarks.test_run_cli import command, in_process, work  # noqa: F401 (a fixture)
+from tests.helpers import slurm as real
+
+BLOCKS = 12
+WANTING = real.wanting()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WANTING), reason=WANTING)]
+
+
+@pytest.fixture
+def cluster(work, monkeypatch) -> Iterator[real.Cluster]:  # noqa: F811
+    with real.cluster(work / "slurm") as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def asked(*options: str, frameworks: tuple[str, ...]) -> list[str]:
+    seeds = [str(seed) for seed in range(BLOCKS)]
+    return command("--seeds", *seeds, *options, frameworks=frameworks)
+
+
+def next_job(cluster: real.Cluster, node: str, driver: subprocess.Popen[str]) -> str:
+    """A job that has just begun on the node."""
+    words = ("squeue", "--noheader", "--array", "--states=RUNNING", f"--nodelist={node}")
+    before = running = cluster.ask(*words, "--format=%i").strip()
+    while not running or running == before:
+        assert driver.poll() is None, driver.communicate()[0]
+        time.sleep(0.1)
+        running = cluster.ask(*words, "--format=%i").strip()
+    return running
+
+
+def told(store: str) -> list[pd.DataFrame]:
+    """All that came out of the finished runs, without where and when."""
+    read = Store(store)
+    runs = read.runs(latest=True).sort_values("run_id")
+    columns = ["run_id", "block", "status", "test_loss", "test_accuracy", "weights_hash"]
+    ids = runs.set_index("execution_id")["run_id"]
+    found = [runs[columns].reset_index(drop=True)]
+    for frame in (read.epochs(latest=True), read.predictions(latest=True)):
+        mine = frame.assign(run_id=frame["execution_id"].map(ids))
+        order = [name for name in ("run_id", "epoch", "split", "index") if name in mine]
+        mine = mine.drop(columns=["execution_id", "epoch_seconds"], errors="ignore")
+        if "probabilities" in mine:
+            mine["probabilities"] = [values.tobytes() for values in mine["probabilities"]]
+        found.append(mine.sort_values(order).reset_index(drop=True))
+    return found
+
+
+@pytest.mark.parametrize(
+    "frameworks",
+    [pytest.param(("fake", "fake-tuned"), marks=pytest.mark.extended), ("torch",)],
+    ids=["fakes", "torch"],
+)
+def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
+    cluster,
+    work,  # noqa: F811
+    frameworks: tuple[str, ...],
+) -> None:
+    far = ("--executor", "slurm")
+    driver = in_process(asked(*far, frameworks=frameworks), work)
+    dead = next_job(cluster, "n2", driver)
+    cluster.kill("n2")
+    cancelled = next_job(cluster, "n1", driver)
+    cluster.ask("scancel", cancelled)
+    out, _ = driver.communicate()
+    assert driver.returncode == 1, out
+
+    runs = Store("runs").runs()
+    lost = runs[runs["status"] == "lost"]
+    assert set(lost["job_id"]) == {dead, cancelled}
+    reasons = {str(row["job_id"]): row["reason"] for _, row in lost.iterrows()}
+    assert reasons[dead] == f"job {dead}: NODE_FAIL (NodeDown) on n2"
+    assert reasons[cancelled] == f"job {cancelled}: CANCELLED on n1"
+    whole = runs[~runs["block"].isin(set(lost["block"]))]
+    assert (whole["status"] == "ok").all()
+    assert (whole.groupby("block").size() == len(frameworks)).all()
+    assert not whole[["block", "node"]].drop_duplicates()["block"].duplicated().any()
+    assert whole["block"].nunique() == BLOCKS - 2
+    assert not list(Path("scratch").glob(".galaxy-benchmark-*")), "nothing is left in TMPDIR"
+
+    assert main(asked(*far, "--resume", frameworks=frameworks)) == 0
+    again = Store("runs").runs().iloc[len(runs) :]
+    assert set(again["block"]) == set(lost["block"])
+    assert len(again) == 2 * len(frameworks)
+    assert main(asked("--store", "local", frameworks=frameworks)) == 0
+    for here, there in zip(told("local"), told("runs"), strict=True):
+        pd.testing.assert_frame_equal(here, there, check_exact=True)

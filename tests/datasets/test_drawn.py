@@ -1,0 +1,268 @@
+"""Augmentation drawn anew: against a pixel-by-pixel reference, and what a draw depends on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.drawn.draws import PLACES, normals, uniforms
+from datasets.drawn.images import AHEAD, Drawing, DrawnImages
+from datasets.drawn.pixels import augmented, moves
+from datasets.drawn.settings import Augment, check_fits
+
+ALL = Augment(
+    flip="both",
+    quarter_turns=True,
+    shear=20,
+    zoom=(0.7, 1.4),
+    rotation=180,
+    shift=0.3,
+    crop=7,
+    contrast=0.5,
+    brightness=0.5,
+    noise=0.1,
+)
+PIXELS_LEFT = Augment(flip="both", quarter_turns=True, crop=7)
+
+
+def pictures(count: int, height: int = 9, width: int = 9, channels: int = 3) -> np.ndarray:
+    random = np.random.default_rng(count)
+    return random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+
+
+def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int):
+    """Where a pixel of the picture made comes from: every move undone, the last one first."""
+    number = dict(zip(PLACES, drawn.tolist(), strict=True))
+
+    def either_way(name: str) -> float:
+        return 2 * number[name] - 1
+
+    row, column = pixel
+    if settings.crop:
+        row += math.floor(number["crop_row"] * (height - settings.crop + 1))
+        column += math.floor(number["crop_column"] * (width - settings.crop + 1))
+    row -= height * settings.shift * either_way("shift_rows")
+    column -= width * settings.shift * either_way("shift_columns")
+    y, x = row - (height - 1) / 2, column - (width - 1) / 2
+    angle = math.radians(settings.rotation * either_way("rotation"))
+    y, x = math.cos(angle) * y + math.sin(angle) * x, -math.sin(angle) * y + math.cos(angle) * x
+    low, high = settings.zoom
+    zoom = low + (high - low) * number["zoom"]
+    y, x = y / zoom, x / zoom
+    x -= math.tan(math.radians(settings.shear * either_way("shear"))) * y
+    for _ in range(math.floor(4 * number["turn"]) if settings.quarter_turns else 0):
+        y, x = x, -y
+    if settings.flip in ("horizontal", "both") and number["flip_columns"] < 0.5:
+        x = -x
+    if settings.flip in ("vertical", "both") and number["flip_rows"] < 0.5:
+        y = -y
+    return y + (height - 1) / 2, x + (width - 1) / 2
+
+
+def at(picture: np.ndarray, row: int, column: int, edge: str) -> np.ndarray:
+    """The value of a pixel that may lie outside: float64 (channels,)."""
+    found = []
+    for place, length in ((row, picture.shape[0]), (column, picture.shape[1])):
+        if not 0 <= place < length and edge == "constant":
+            return np.zeros(picture.shape[2])
+        if edge == "nearest":
+            found.append(min(max(place, 0), length - 1))
+        else:
+            place %= 2 * length
+            found.append(place if place < length else 2 * length - 1 - place)
+    return picture[found[0], found[1]].astype(np.float64)
+
+
+def bilinear(picture: np.ndarray, row: float, column: float, edge: str) -> np.ndarray:
+    top, left = math.floor(row), math.floor(column)
+    down, right = row - top, column - left
+    return (
+        (1 - down) * (1 - right) * at(picture, top, left, edge)
+        + (1 - down) * right * at(picture, top, left + 1, edge)
+        + down * (1 - right) * at(picture, top + 1, left, edge)
+        + down * right * at(picture, top + 1, left + 1, edge)
+    )
+
+
+MOVED = st.builds(
+    Augment,
+    flip=st.sampled_from(["none", "horizontal", "vertical", "both"]),
+    shear=st.sampled_from([0, 10, 45]),
+    zoom=st.sampled_from([(1.0, 1.0), (0.5, 0.8), (1.1, 2.0)]),
+    rotation=st.floats(1, 180),
+    shift=st.sampled_from([0, 0.2, 1]),
+    crop=st.sampled_from([0, 4, 6]),
+    interpolation=st.sampled_from(["bilinear", "nearest"]),
+    edge=st.sampled_from(["reflect", "nearest", "constant"]),
+)
+
+
+@settings(max_examples=40)
+@given(MOVED, st.sampled_from([(6, 6), (6, 9)]), st.integers(0, 2**62), st.integers(1, 300))
+def test_every_pixel_comes_from_where_the_moves_say(augment, shape, seed, epoch) -> None:
+    base = pictures(2, *shape)
+    galaxies = np.array([5, 2**33 + 1])
+    made = augmented(base, galaxies, augment, seed, epoch)
+    for picture, result, drawn in zip(base, made, uniforms(seed, epoch, galaxies), strict=True):
+        for pixel in np.ndindex(result.shape[:2]):
+            row, column = source(augment, drawn, pixel, *shape)
+            if augment.interpolation == "bilinear":
+                expected = bilinear(picture, row, column, augment.edge)
+                assert np.abs(result[pixel] - expected).max() <= 0.5 + 1e-6
+            elif min(abs(row % 1 - 0.5), abs(column % 1 - 0.5)) > 1e-9:
+                nearest = at(picture, math.floor(row + 0.5), math.floor(column + 0.5), augment.edge)
+                np.testing.assert_array_equal(result[pixel], nearest)
+
+
+@given(st.integers(0, 1000), st.sampled_from(["none", "horizontal", "vertical", "both"]))
+def test_flips_and_quarter_turns_leave_the_pixels_as_they_are(seed, flip) -> None:
+    base, galaxies = pictures(5), np.arange(5)
+    exact = Augment(flip=flip, quarter_turns=True, crop=7)
+    interpolated = Augment(flip=flip, quarter_turns=True, crop=7, shear=1e-9)
+    assert not exact.resampled
+    assert interpolated.resampled
+    made = augmented(base, galaxies, exact, seed, 1)
+    np.testing.assert_array_equal(made, augmented(base, galaxies, interpolated, seed, 1))
+
+
+def test_values_are_those_of_the_formulas() -> None:
+    augment = Augment(contrast=0.4, brightness=0.3, noise=0.05)
+    base, galaxies = pictures(6), np.arange(6)
+    made = augmented(base, galaxies, augment, 3, 2)
+    for picture, result, galaxy in zip(base, made, galaxies.tolist(), strict=True):
+        (drawn,) = uniforms(3, 2, [galaxy])
+        contrast = 1 + 0.4 * (2 * drawn[PLACES["contrast"]] - 1)
+        brightness = 1 + 0.3 * (2 * drawn[PLACES["brightness"]] - 1)
+        mean = picture.mean()
+        expected = (mean + contrast * (picture - mean)) * brightness
+        expected = expected + 255 * 0.05 * normals(3, 2, galaxy, picture.shape)
+        assert np.abs(result - np.clip(expected, 0, 255)).max() <= 0.5 + 1e-3
+    assert (made == 255).any()
+    assert (made == 0).any()
+
+
+@given(st.permutations(list(range(8))), st.integers(1, 8), st.integers(0, 2**62))
+@settings(max_examples=20)
+def test_a_galaxy_s_draw_depends_on_no_other(order, count, seed) -> None:
+    base, galaxies = pictures(8), np.arange(8) * 7
+    rows = np.array(order[:count])
+    whole = augmented(base, galaxies, ALL, seed, 4)
+    np.testing.assert_array_equal(augmented(base[rows], galaxies[rows], ALL, seed, 4), whole[rows])
+
+
+def test_every_epoch_seed_and_galaxy_has_draws_of_its_own() -> None:
+    keys = [(seed, epoch, galaxy) for seed in (0, 1) for epoch in (1, 2) for galaxy in (0, 1)]
+    found = np.array([uniforms(seed, epoch, [galaxy])[0] for seed, epoch, galaxy in keys])
+    noise = np.array([normals(*key, (12,)) for key in keys])
+    both = np.concatenate([found.ravel(), noise.ravel()])
+    assert len(np.unique(both)) == len(both)
+
+
+def test_draws_are_uniform_and_of_each_place_by_itself() -> None:
+    found = uniforms(0, 1, np.arange(4000))
+    assert found.min() >= 0
+    assert found.max() < 1
+    counts = np.array([np.histogram(place, 10, (0, 1))[0] for place in found.T])
+    assert np.abs(counts - 400).max() < 5 * math.sqrt(400)
+    correlation = np.corrcoef(found.T) - np.eye(len(PLACES))
+    assert np.abs(correlation).max() < 5 / math.sqrt(4000)
+
+
+def test_the_stream_is_the_one_of_stored_runs() -> None:
+    """The first number of a galaxy, written down: a later version draws the same."""
+    words = np.random.Philox(key=[7, 21 << 32], counter=[0, 0, 5, 3]).random_raw(2)
+    assert uniforms(7, 3, [5])[0, :2].tolist() == [float(word >> 11) / 2**53 for word in words]
+    assert uniforms(7, 3, [5])[0, 0] == 0.8420645947542545
+
+
+def test_a_field_changes_no_draw_of_another() -> None:
+    drawn = uniforms(0, 1, np.arange(50))
+    alone, all_of_them = moves(PIXELS_LEFT, drawn, 9, 9), moves(ALL, drawn, 9, 9)
+    for name in ("flips", "turns", "corner"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(all_of_them, name))
+
+
+def test_all_that_can_be_drawn_is() -> None:
+    found = moves(ALL, uniforms(0, 1, np.arange(300)), 9, 9)
+    assert set(found.turns.tolist()) == {0, 1, 2, 3}
+    assert {tuple(flip) for flip in found.flips.tolist()} == {
+        (row, column) for row in (False, True) for column in (False, True)
+    }
+    assert {tuple(corner) for corner in found.corner.tolist()} == set(np.ndindex(3, 3))
+    area = 1 / np.abs(np.linalg.det(found.matrix))
+    assert 0.7**2 <= area.min() < 0.75**2
+    assert 1.35**2 < area.max() <= 1.4**2
+
+
+def served(threads: int, order) -> tuple[np.ndarray, DrawnImages]:
+    base, rows = pictures(70), [np.arange(k, min(k + 16, 70)) for k in range(0, 70, 16)]
+    images = DrawnImages(base, Drawing(ALL, 1, np.arange(70) + 3, threads), 2, rows)
+    made = {place: images[rows[place]] for place in order}
+    return np.concatenate([made[place] for place in range(5)]), images
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("order", [range(5), (4, 0, 1, 2, 3), (0, 0, 3, 1, 2, 4)])
+def test_batches_made_ahead_are_those_made_at_once(threads, order) -> None:
+    found, images = served(threads, order)
+    expected = augmented(pictures(70), np.arange(70) + 3, ALL, 1, 2)
+    np.testing.assert_array_equal(found, expected)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(images[np.array([9, 2])], expected[[9, 2]])
+    assert (images.shape, len(images)) == ((70, 7, 7, 3), 70)
+    assert images.nbytes == 70 * 9 * 9 * 3
+    assert images.waited_seconds > 0
+
+
+def test_the_next_batches_are_begun_and_no_more() -> None:
+    base, rows = pictures(90), [np.arange(k, k + 9) for k in range(0, 90, 9)]
+    images = DrawnImages(base, Drawing(ALL, 1, np.arange(90)), 1, rows)
+    images[rows[2]]
+    assert list(images._begun) == [3, 4, 5, 6][:AHEAD]
+    images[rows[8]]
+    assert list(images._begun) == [9]
+
+
+def test_what_a_thread_raises_is_raised_to_who_asks() -> None:
+    rows = [np.array([0, 99])]
+    images = DrawnImages(pictures(3), Drawing(ALL, 1, np.arange(3)), 1, rows)
+    with pytest.raises(IndexError):
+        images[rows[0]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "nothing is drawn; state a field, such as rotation = 180"),
+        ({"edge": "constant"}, "nothing is drawn"),
+        ({"rotation": 181}, "rotation is 181; degrees from 0 to 180"),
+        ({"rotation": math.nan}, "rotation is nan; degrees from 0 to 180"),
+        ({"shear": -1}, "shear is -1; degrees from 0 to 60"),
+        ({"shift": 2}, "shift is 2; a share from 0 to 1"),
+        ({"brightness": -0.1}, "brightness is -0.1; a share from 0 to 1"),
+        ({"zoom": (1.1, 0.9)}, "zoom is 1.1 to 0.9; two factors from 0.1 to 10, the lower first"),
+        ({"zoom": (0, 1)}, "zoom is 0 to 1; two factors"),
+        ({"crop": -1}, "crop is -1; pixels, or 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(fields, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Augment(**fields)
+
+
+def test_without_a_crop_the_rest_is_drawn_all_the_same() -> None:
+    assert Augment(crop=9).uncropped is None
+    assert Augment(crop=9, flip="both").uncropped == Augment(flip="both")
+    assert Augment(rotation=3).uncropped == Augment(rotation=3)
+
+
+def test_pictures_that_do_not_fit_are_refused() -> None:
+    check_fits(PIXELS_LEFT, 9, 9)
+    with pytest.raises(ValueError, match="must be square, and these are 9x8; use rotation = 180"):
+        check_fits(PIXELS_LEFT, 9, 8)
+    with pytest.raises(ValueError, match="crop is 7 pixels, and the pictures are 6x6; use at most"):
+        check_fits(PIXELS_LEFT, 6, 6)

@@ -1,0 +1,170 @@
+"""The same small galaxies in every form in which people hold theirs."""
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+COUNT, SIDE = 60, 12
+NAMES = ("elliptical", "irregular", "spiral")  # sorted, as class folders are
+LABELS = np.arange(COUNT) % 3
+_RANDOM = np.random.default_rng(11)
+IMAGES = _RANDOM.integers(0, 140, (COUNT, SIDE, SIDE, 3)).astype(np.uint8)
+IMAGES[..., 0] += (50 * LABELS[:, None, None]).astype(np.uint8)
+IMAGES[0, 0, 0] = (0, 255, 128)  # the whole range is there
+PARTS = np.where(np.arange(COUNT) % 5 == 0, "test", "train")
+BY_CLASS = np.argsort(LABELS, kind="stable")  # the order of pictures in class folders
+BY_PART = np.concatenate([np.flatnonzero(PARTS == "test"), np.flatnonzero(PARTS == "train")])
+
+
+def png(row: int, image: np.ndarray | None = None) -> bytes:
+    """A picture as the bytes of a file, without loss."""
+    file = io.BytesIO()
+    Image.fromarray(IMAGES[row] if image is None else image).save(file, "png")
+    return file.getvalue()
+
+
+def plain(path: Path) -> Path:
+    """A file of galaxies as the harness reads it, with its classes named."""
+    with h5py.File(path / "plain.h5", "w") as file:
+        file["images"], file["ans"] = IMAGES, LABELS
+        file.attrs["class_names"] = list(NAMES)
+    return path / "plain.h5"
+
+
+def hdf5(path: Path) -> Path:
+    with h5py.File(path / "other.h5", "w") as file:
+        file["data/pictures"] = IMAGES.transpose(0, 3, 1, 2) / np.float32(255)
+        file["data/kind"] = np.array(NAMES, dtype="S")[LABELS]
+    return path / "other.h5"
+
+
+def npz(path: Path) -> Path:
+    np.savez_compressed(path / "mine.npz", x=IMAGES, y=np.eye(3)[LABELS], class_names=NAMES)
+    return path / "mine.npz"
+
+
+def npz_parts(path: Path) -> Path:
+    train, test = PARTS == "train", PARTS == "test"
+    np.savez(
+        path / "parts.npz",
+        x_test=IMAGES[test],
+        y_test=LABELS[test][:, None],
+        x_train=IMAGES[train],
+        y_train=LABELS[train][:, None],
+    )
+    return path / "parts.npz"
+
+
+def npy(path: Path) -> Path:
+    folder = path / "arrays"
+    folder.mkdir()
+    np.save(folder / "images.npy", IMAGES.astype(np.uint16) * 257)
+    np.save(folder / "labels.npy", np.array(NAMES)[LABELS])
+    return folder / "images.npy"
+
+
+def parquet(path: Path) -> Path:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    pictures = pa.array([{"bytes": png(row), "path": None} for row in range(COUNT)], kind)
+    schema = pa.schema([("image", kind), ("label", pa.int64())])
+    feature = {"label": {"names": list(NAMES), "_type": "ClassLabel"}}
+    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": feature}})})
+    pq.write_table(pa.table([pictures, pa.array(LABELS)], schema=schema), path / "hub.parquet")
+    return path / "hub.parquet"
+
+
+def parquet_shards(path: Path) -> Path:
+    folder = path / "shards" / "data"
+    folder.mkdir(parents=True)
+    for part in ("test", "train"):
+        rows = np.flatnonzero(part == PARTS).tolist()
+        table = pa.table(
+            {"img": [png(row) for row in rows], "class": [NAMES[LABELS[row]] for row in rows]}
+        )
+        pq.write_table(table, folder / f"{part}-00000-of-00001.parquet")
+    return path / "shards"
+
+
+def class_folders(path: Path) -> Path:
+    for row in range(COUNT):
+        folder = path / "folders" / "galaxies" / NAMES[LABELS[row]]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{row:03}.png").write_bytes(png(row))
+    return path / "folders"
+
+
+def class_folders_zipped(path: Path) -> Path:
+    return Path(shutil.make_archive(str(path / "packed"), "zip", class_folders(path)))
+
+
+def split_folders(path: Path) -> Path:
+    for row in range(COUNT):
+        folder = path / "published" / PARTS[row] / NAMES[LABELS[row]]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{row:03}.png").write_bytes(png(row))
+    return path / "published"
+
+
+def table(path: Path, *, form: Callable[[int], str] | None = None, head: str = "") -> Path:
+    """Pictures in a folder below a table of their classes; form: a line of it, head: its first."""
+    folder = path / "survey"
+    (folder / "pictures").mkdir(parents=True)
+    for row in range(COUNT):
+        (folder / "pictures" / f"{1000 + row}.png").write_bytes(png(row))
+    line = form or (lambda row: f"{1000 + row},{NAMES[LABELS[row]]},{PARTS[row]}")
+    lines = [head or "id,label,split", *map(line, range(COUNT))]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def semicolons(path: Path) -> Path:
+    """The same as spreadsheets save it: semicolons, a byte-order mark, CRLF, names with endings."""
+    folder = table(path)
+    lines = [f"{1000 + row}.png;{NAMES[LABELS[row]]}" for row in range(COUNT)]
+    text = "\r\n".join(["picture;type", *lines])
+    (folder / "labels.csv").write_text(text, encoding="utf-8-sig", newline="")
+    return folder / "labels.csv"
+
+
+def votes(path: Path) -> Path:
+    """Galaxy Zoo's: a zip file with shares of votes on two questions."""
+    shares = np.full((COUNT, 3), 0.2)
+    shares[np.arange(COUNT), LABELS] = 0.6
+    head = (
+        "GalaxyID," + ",".join(f"Class1.{place + 1}" for place in range(3)) + ",Class2.1,Class2.2"
+    )
+    folder = table(
+        path,
+        head=head,
+        form=lambda row: f"{1000 + row},{','.join(map(str, shares[row]))},0.25,0.35",
+    )
+    with zipfile.ZipFile(path / "votes.zip", "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(path))
+    return path / "votes.zip"
+
+
+# By name: what makes it, the order its rows come in, whether it has a published split.
+FORMS: dict[str, tuple[Callable[[Path], Path], np.ndarray, bool]] = {
+    "hdf5": (hdf5, np.arange(COUNT), False),
+    "npz": (npz, np.arange(COUNT), False),
+    "npz of parts": (npz_parts, BY_PART, True),
+    "npy": (npy, np.arange(COUNT), False),
+    "parquet": (parquet, np.arange(COUNT), False),
+    "parquet shards": (parquet_shards, BY_PART, True),
+    "class folders": (class_folders, BY_CLASS, False),
+    "class folders, zipped": (class_folders_zipped, BY_CLASS, False),
+    "class folders of parts": (split_folders, np.lexsort((BY_CLASS * 0, LABELS, PARTS)), True),
+    "pictures and a table": (table, np.arange(COUNT), True),
+    "a spreadsheet's table": (semicolons, np.arange(COUNT), False),
+    "votes": (votes, np.arange(COUNT), False),
+}
