@@ -147,7 +147,9 @@ def torch_program(layers: list[Layer], **recipe: float) -> str:
             case "activation":
                 made = _TORCH_ACTIVATIONS[layer["function"]].format(**layer)
             case "max_pool" | "average_pool":
-                made = f"nn.{layer['kind'][:3].title()}Pool2d({layer['size']})".replace("Ave", "Avg")
+                made = f"nn.{layer['kind'][:3].title()}Pool2d({layer['size']})".replace(
+                    "Ave", "Avg"
+                )
                 size //= layer["size"]
             case "dropout":
                 made = f"nn.Dropout({layer['rate']})"

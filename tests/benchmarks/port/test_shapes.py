@@ -1,5 +1,7 @@
 """Shapes of real code are read, or refused by name."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.port.compare import EQUAL
@@ -62,9 +64,26 @@ def test_bad_programs_get_one_message(
 @pytest.mark.slow
 @pytest.mark.extended
 def test_bad_files_get_one_message(compared: Compared) -> None:
-    with pytest.raises(PortError, match="ModuleNotFoundError while importing .*no_such_package"):
+    with pytest.raises(PortError, match=r"ModuleNotFoundError while importing .*no_such_package"):
         compared("imports_nothing.py:make", "shapes_torch.py:LeNet", size=[8, 8, 3])
-    with pytest.raises(PortError, match="'lambda.*' is a Lambda: what its function does"):
+    with pytest.raises(PortError, match=r"'lambda.*' is a Lambda: what its function does"):
         compared("shapes_keras.py:with_lambda", "shapes_torch.py:LeNet")
-    with pytest.raises(PortError, match="takes pictures of .*28, 28, 1"):
+    with pytest.raises(PortError, match=r"takes pictures of .*28, 28, 1"):
         compared("shapes_keras.py:lenet", "shapes_torch.py:LeNet", size=[8, 8, 3])
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_a_network_in_toml_is_a_program(compared: Compared, tmp_path: Path) -> None:
+    layers = [
+        'type = "conv"\nfilters = 4\nkernel = 3\nactivation = "relu"',
+        'type = "global_max_pool"',
+        'type = "dense"\nunits = "classes"',
+    ]
+    text = "".join(f"[[layers]]\n{layer}\n" for layer in layers)
+    (tmp_path / "small.toml").write_text(
+        text.replace("kernel = 3", 'kernel = 3\npadding = "valid"')
+    )
+    found = compared("shapes_keras.py:subclassed", f"{tmp_path}/small.toml", size=[8, 8, 3])
+    assert found.status == EQUAL, (found.verdict, found.stopped)
+    assert found.measured["gradients"] < 1e-9
