@@ -327,14 +327,10 @@ class KerasProgram(Program):
                     ops.convert_to_tensor(given[v.path].reshape(v.shape), "float64")
                     for v in variables
                 ]
-                self._apply(optimizer, values, variables)
+                optimizer.apply(values, variables)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
         return after
-
-    @staticmethod
-    def _apply(optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
-        optimizer.apply(gradients, variables)
 
     def train(
         self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
@@ -349,7 +345,7 @@ class KerasProgram(Program):
                 loss, _, found = gradients_of(self, pictures[place], labels[place], how)
                 losses.append(loss)
                 values = [ops.convert_to_tensor(found[v.path], "float64") for v in variables]
-                self._apply(optimizer, values, variables)
+                optimizer.apply(values, variables)
             return losses, self.weights()
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
