@@ -22,58 +22,19 @@ import numpy as np
 
 from datasets.batches import Batch
 from frameworks.memory import process_peak_memory as process_peak_memory
+from frameworks.runtime import EpochResult as EpochResult
+from frameworks.runtime import Gradients as Gradients
+from frameworks.runtime import Runtime as Runtime
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe, trains_plainly
 from frameworks.spec.schedules import by_step
 from frameworks.spec.weights import Weights
-from results.vocabulary import Device, Feed, Precision, Tuning, near_miss
+from results.vocabulary import near_miss
 
 PIXEL_SCALE = 1 / 255  # pictures are multiplied by it, in the run's own dtype, in every framework
 MAX_NORM_EPSILON = 1e-7  # keras/src/constraints: MaxNorm divides by epsilon + norm
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Where and how a backend computes.
-
-    precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
-    precision, weights and loss in float32; "float64" is float64 throughout.
-    native_dropout: the framework draws its own dropout masks; else they come with each batch.
-    feed: of tuned backends, "staged" gathers batches on the device from a data set put there,
-    "streamed" sends it each batch, "auto" stages what fits.
-    """
-
-    device: Device = "cpu"
-    precision: Precision = "float32"
-    tuning: Tuning = "idiomatic"
-    native_dropout: bool = False
-    seed: int = 0
-    threads: int = 0
-    deterministic: bool = False
-    feed: Feed = "auto"
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """Means over the images of one epoch, as training saw them (dropout on, weights moving).
-
-    loss includes the L2 terms, the class weights and the label smoothing; accuracy, the share of
-    answers that are right (`frameworks.numpy.losses.right`), is not weighted.
-    """
-
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """Loss (with L2), logits (batch, outputs) and gradient of every trainable weight."""
-
-    loss: float
-    logits: np.ndarray
-    gradients: Weights
 
 
 class Backend(ABC):

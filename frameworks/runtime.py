@@ -1,0 +1,52 @@
+"""Where and how a backend computes, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from frameworks.spec.weights import Weights
+from results.vocabulary import Device, Feed, Precision, Tuning
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a backend computes.
+
+    precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
+    precision, weights and loss in float32; "float64" is float64 throughout.
+    native_dropout: the framework draws its own dropout masks; else they come with each batch.
+    feed: of tuned backends, "staged" gathers batches on the device from a data set put there,
+    "streamed" sends it each batch, "auto" stages what fits.
+    """
+
+    device: Device = "cpu"
+    precision: Precision = "float32"
+    tuning: Tuning = "idiomatic"
+    native_dropout: bool = False
+    seed: int = 0
+    threads: int = 0
+    deterministic: bool = False
+    feed: Feed = "auto"
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Means over the images of one epoch, as training saw them (dropout on, weights moving).
+
+    loss includes the L2 terms, the class weights and the label smoothing; accuracy, the share of
+    answers that are right (`frameworks.numpy.losses.right`), is not weighted.
+    """
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Loss (with L2), logits (batch, outputs) and gradient of every trainable weight."""
+
+    loss: float
+    logits: np.ndarray
+    gradients: Weights
