@@ -153,7 +153,9 @@ def _run_all(
                 progress=progress,
                 tally=tally,
                 first=len(tally.rows) + 1,
-                keeping=msgspec.structs.replace(keeping, about=about),
+                keeping=msgspec.structs.replace(
+                    keeping, about=about, initial_weights=one.suite.initial_weights or ""
+                ),
             )
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()

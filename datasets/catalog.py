@@ -12,7 +12,7 @@ import numpy as np
 from datasets import demo
 from datasets.convert.cached import cached
 from datasets.convert.form import Asked
-from datasets.convert.opening import is_source
+from datasets.convert.opening import has_other_keys, is_source
 from datasets.convert.recipes import RECIPES, recipe_of
 from datasets.download import RemoteFile, fetch, file_sha256
 from datasets.galaxy_file import Picking, content_sha256, open_galaxies
@@ -169,7 +169,7 @@ def load(
     else:
         path = _as_path(name)
         sha256 = ""
-        if path.exists() and is_source(path):
+        if path.exists() and (is_source(path) or has_other_keys(path, image_key, label_key)):
             asked = Asked(
                 image_key="" if image_key == "images" else image_key,
                 label_key="" if label_key == "ans" else label_key,

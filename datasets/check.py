@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from datasets.convert.form import Asked
-from datasets.convert.opening import is_source
+from datasets.convert.opening import has_other_keys, is_source
 from datasets.convert.stream import convert_source
 from datasets.galaxy_file import GalaxyFile, Picking, open_galaxies
 from datasets.inspection import Seen, check_blank, twins
@@ -57,7 +57,8 @@ def check(path: Path, asked: Asked) -> Report:
         ValueError, OSError: it cannot be opened at all.
     """
     report = Report()
-    if not is_source(path):
+    keys = asked.image_key or "images", asked.label_key or "ans"
+    if not (is_source(path) or has_other_keys(path, *keys)):
         _check_file(path, asked, report)
         return report
     with tempfile.TemporaryDirectory(prefix="galaxy-check-") as scratch:

@@ -74,6 +74,8 @@ def remark(run: Mapping[str, Any]) -> str:
         weights := _at(config, "recipe.class_weights"), list
     ):
         found.append(f"Class weights are written out for {len(weights)} classes.")
+    if config.get("initial_weights"):
+        found.append("It started from a file of weights: give it to --initial-weights.")
     if run.get("commit"):
         found.append(f"It was run at commit {str(run['commit'])[:12]}.")
     return " ".join(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from benchmarks.config.suite import Suite
 from benchmarks.runner.block import Block, blocks_of, save
 from benchmarks.runner.prepare import Prepared
 from benchmarks.runner.session import execution_id
+from datasets.catalog import NAMES
 from results.names import beneath
 from results.store import Store
 
@@ -56,11 +58,11 @@ def planned_blocks(
 
 
 def _from_anywhere(one: Prepared) -> Suite:
-    """The suite with its file of galaxies named so that any node finds it."""
-    path = Path(one.suite.dataset)
-    if not path.is_file():
+    """The suite with its file or folder of galaxies named so that any node finds it."""
+    name = one.suite.dataset
+    if name in NAMES:
         return one.suite
-    return msgspec.structs.replace(one.suite, dataset=str(path.resolve()))
+    return msgspec.structs.replace(one.suite, dataset=os.path.abspath(os.path.expanduser(name)))
 
 
 def path_of(directory: Path, number: int) -> Path:

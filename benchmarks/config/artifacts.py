@@ -39,6 +39,7 @@ class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     machine_id: of this machine, since a run is not continued on another.
     model: the directory that the trained model is written to, "" for none; about: what is told of
     it there besides the run's configuration (class names, and how the galaxies are loaded again).
+    initial_weights: the file that the weights are filled from, "" for none.
     self_check: whether a run proves itself after training; agreement: within what bounds.
     """
 
@@ -50,6 +51,7 @@ class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     about: dict[str, Any] = {}
     self_check: bool = False
     agreement: Agreement | None = None
+    initial_weights: str = ""
 
     def of(self, run_id: str, task_id: str, model: str) -> Keeping:
         """For one run, of what is for a session: directories below those named here."""

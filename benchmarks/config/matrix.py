@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
+from frameworks.spec import given_weights
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.losses import outputs
@@ -72,6 +74,9 @@ def matrix(
     )
     for batch_size in suite.batch_size:
         split_into_batches(np.arange(sizes.train), batch_size)
+    given_sha256 = ""
+    if suite.initial_weights is not None:
+        given_sha256 = given_weights.read(Path(suite.initial_weights)).sha256
     blocks = []
     for repeat, seed, architecture, parity, precision, given in product(
         range(suite.processes),
@@ -109,6 +114,7 @@ def matrix(
                 nudge_draw=repeat if suite.nudge_repeats else 0,
                 feed=suite.feed,
                 warmup_epochs=suite.warmup_epochs,
+                initial_weights=given_sha256,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")

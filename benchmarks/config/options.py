@@ -61,7 +61,7 @@ _OPTIONS = {
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
         "channels": "C: rgb, grey, or one of 0 1 2",
-        "image_size": "PIXELS: scale to a square, down; demo galaxies are generated at any size",
+        "image_size": "PIXELS: scale down to a square; the demo is generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",
         "group_key": "KEY: HDF5 dataset of numbers or names; pictures that share one are of one "
@@ -97,6 +97,8 @@ _OPTIONS = {
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
+        "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "

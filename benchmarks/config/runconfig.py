@@ -124,6 +124,7 @@ class RunConfig(_Part, frozen=True):
     control: bool = False
     feed: Feed = "auto"
     warmup_epochs: int = 0
+    initial_weights: str = ""  # SHA-256 of the file that they are filled from
 
     @property
     def run_id(self) -> str:
@@ -171,6 +172,7 @@ class RunConfig(_Part, frozen=True):
                 ("deterministic" if self.deterministic else "", ""),
                 ("" if self.feed == "auto" else self.feed, ""),
                 *((words, "") for words in self.recipe.extras()),
+                ("given weights" if self.initial_weights else "", ""),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual

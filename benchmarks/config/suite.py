@@ -88,6 +88,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
     `test_copies` is which of them validation and test look at.
 
+    `initial_weights` is a file that the weights are filled from, as far as it has them
+    (`frameworks.spec.given_weights`).
+
     `augment` draws changes of every training picture anew in each epoch (`datasets.drawn`).
 
     `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
@@ -139,6 +142,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    initial_weights: str | None = None
     augment: Augment | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
@@ -348,9 +352,10 @@ def relative_to(directory: Path, suite: Suite) -> Suite:
         is_path = "/" in name or Path(name).suffix in _FILES
         return str(directory / name) if is_path else name
 
-    shipped = architecture.public()
+    given, shipped = suite.initial_weights, architecture.public()
     return msgspec.structs.replace(
         suite,
+        initial_weights=given and str(directory / given),
         architectures=tuple(
             name if name in shipped else resolved(name) for name in suite.architectures
         ),

@@ -45,6 +45,7 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, tuple[int, ...]]
     source: str
     notes: tuple[str, ...]
+    left_out: str = ""
     files: dict[str, str]
 
 

@@ -103,7 +103,7 @@ def canonical(value: np.ndarray, axes: Axes) -> np.ndarray:
         order = axis.order()
         if order is not None:
             value = np.take(value, order, axis=place)
-    return np.ascontiguousarray(value.transpose(_places(axes)))
+    return np.array(value.transpose(_places(axes)), order="C")
 
 
 def native(value: np.ndarray, axes: Axes) -> np.ndarray:
@@ -113,7 +113,7 @@ def native(value: np.ndarray, axes: Axes) -> np.ndarray:
         order = axis.order()
         if order is not None:
             value = np.take(value, np.argsort(order), axis=place)
-    return np.ascontiguousarray(value)
+    return np.array(value, order="C")  # a copy: strides of axes of size 1 decide PyTorch's layout
 
 
 def spread(sizes: Sequence[int], axes: Axes) -> list[int]:

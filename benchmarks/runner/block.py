@@ -38,7 +38,7 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     name: of the block, a hash of its runs; number: from 1, in its session. store: an absolute path.
     executions: the execution_id that each run gets; seconds: what each was estimated to take, for
-    its time limit. class_counts: galaxies of each class. left_out: what a conversion left out.
+    its time limit. class_counts: galaxies of each class; left_out: by a conversion, in words.
     """
 
     format: int = FORMAT

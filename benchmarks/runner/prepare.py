@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ from benchmarks.data.statistics import statistics
 from benchmarks.runner.check import Checked, Elsewhere, check
 from benchmarks.runner.context import Session, describe_session
 from benchmarks.runner.estimate import Estimator
+from frameworks.spec import given_weights
 from frameworks.spec.reading import SpecificationError
 from results import cli
 
@@ -86,7 +88,11 @@ class Preparing:
             galaxies=galaxies,
             session=self.session,
             estimator=self.estimator,
-            notes=[*checked.notes, *(note for run in runs for note in run.notes)],
+            notes=[
+                *checked.notes,
+                *(note for run in runs for note in run.notes),
+                *_accounts(suite, runs),
+            ],
         )
 
     @cached_property
@@ -120,6 +126,19 @@ def plan(
         statistics=partial(statistics, galaxies),
     )
     return [replace(run, part_of=part_of) for run in runs]
+
+
+def _accounts(suite: Suite, runs: Sequence[PlannedRun]) -> list[str]:
+    """What a file of weights fills of each network, a sentence each.
+
+    Raises:
+        SpecificationError: it fills nothing of one.
+    """
+    if suite.initial_weights is None:
+        return []
+    given = given_weights.read(Path(suite.initial_weights))
+    networks = {run.config.architecture.name: run.network for run in runs}
+    return [given_weights.fill(given, one).sentence(given, one) for one in networks.values()]
 
 
 def fitted(asked: Asked, images: int) -> Suite:

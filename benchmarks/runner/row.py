@@ -32,7 +32,7 @@ class Classes(Protocol):
 
     @property
     def left_out(self) -> str:
-        """What a conversion left out of the source, or ""."""
+        """What a conversion of them left out, or ""."""
 
 
 def run_row(

@@ -19,7 +19,8 @@ METRICS = (
 )
 TO_OUTPUT = Path("-")  # of --json without a file
 GATED = ("epoch-time", "call-time")
-FORMATS = ("github", "bencher", "asv", "tensorboard")
+DIRECTORIES = ("asv", "tensorboard", "mlflow", "wandb")  # formats that are one
+FORMATS = ("github", "bencher", *DIRECTORIES)
 PROCESSES = 12  # of the selftest's table: see `python -m benchmarks.track selftest`
 
 _EPILOG = """\
@@ -134,7 +135,10 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=FORMATS, required=True)
     export.add_argument("--select", default="latest", metavar="SELECTION")
     export.add_argument(
-        "--output", type=Path, metavar="PATH", help="a file; of asv and tensorboard a directory"
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help=f"a file; of {' '.join(DIRECTORIES)} a directory",
     )
     _add_metric(export, GATED)
 

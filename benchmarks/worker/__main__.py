@@ -31,8 +31,10 @@ from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
 from frameworks.backend import Backend, framework
 from frameworks.memory import process_peak_memory
+from frameworks.spec import given_weights
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
 
 
 def main(arguments: list[str]) -> None:
@@ -84,11 +86,17 @@ def run(
     with clock.measure("import"):
         backend_class = framework(config.framework).backend(config.tuning)
     initial = None
+    filled: canonical.Weights = {}
+    if config.initial_weights:
+        filled = given(config, network, keeping.initial_weights)
     if config.parity == "matched":
-        drawn = canonical.initial(network, config.seed)
+        drawn = canonical.initial(network, config.seed) | filled
         initial = canonical.nudged(network, drawn, config.nudge_draw)
     with clock.measure("build"):
         backend = backend_class(network, config.recipe, config.runtime(), initial)
+        if filled and initial is None:  # over those that the framework drew
+            initial = backend.get_weights() | filled
+            backend.set_weights(initial)
         backend.synchronize()
     with clock.measure("stage", backend):
         is_drawn = config.recipe.augment is not None
@@ -132,6 +140,18 @@ def run(
         channel.send("facts", values={"extra": told})
 
 
+def given(config: RunConfig, network: Network, path: str) -> canonical.Weights:
+    """The weights that a file fills.
+
+    Raises:
+        SpecificationError: it is not the file that was planned with.
+    """
+    found = given_weights.read(Path(path))
+    if found.sha256 != config.initial_weights:
+        raise SpecificationError(f"initial_weights: {path} was changed since the run was planned.")
+    return given_weights.fill(found, network).weights
+
+
 def _initial_facts(
     backend: Backend, network: Network, initial: canonical.Weights | None
 ) -> dict[str, Any]:
@@ -147,7 +167,7 @@ def _initial_facts(
         )
     built = {key: array.astype(np.float32) for key, array in backend.get_weights().items()}
     for key in initial or {}:
-        if not np.array_equal(built[key], initial[key]):  # type: ignore[index]
+        if not np.array_equal(built[key], initial[key].astype(np.float32)):  # type: ignore[index]
             raise RuntimeError(f"the initial weights did not arrive: {key} differs")
     return {
         "parameters": backend.parameters(),

@@ -16,6 +16,7 @@ from datasets.convert.numpy_files import ENDINGS as NUMPY
 from datasets.convert.numpy_files import open_numpy
 from datasets.convert.parquet import ENDING as PARQUET
 from datasets.convert.parquet import open_parquet
+from datasets.galaxy_file import open_galaxies
 from results.door import folders
 from results.vocabulary import near_miss
 
@@ -31,6 +32,17 @@ def is_source(path: Path) -> bool:
         return not any(path.glob("*.h5")) and not any(path.glob("*.hdf5"))
     name = path.name.lower()
     return name.endswith((*NUMPY, *TABLES, PARQUET, ".zip")) or tfrecord.is_tfrecord(name)
+
+
+def has_other_keys(path: Path, image_key: str, label_key: str) -> bool:
+    """Whether an HDF5 file has neither `images` nor `ans`, and nobody named others."""
+    if (image_key, label_key) != ("images", "ans") or path.is_dir():
+        return False
+    try:
+        with open_galaxies(path) as file:
+            return bool(file.datasets()) and not (file.has("images") or file.has("ans"))
+    except (OSError, ValueError):  # whoever reads it says why
+        return False
 
 
 @contextmanager

@@ -77,6 +77,13 @@ class Augment(
             )
 
     @property
+    def uncropped(self) -> Augment | None:
+        """The same of pictures that have the crop's size already; None where nothing is left."""
+        if self.crop and not (self.resampled or self.turned or self.lit):
+            return None
+        return msgspec.structs.replace(self, crop=0)
+
+    @property
     def turned(self) -> bool:
         """Whether pictures are flipped or turned by quarters, which leaves pixels as they are."""
         return self.flip != "none" or self.quarter_turns

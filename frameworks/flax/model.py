@@ -198,8 +198,11 @@ def _module(
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source, **options)
         case Dropout():
+            mask = layer.mask_shape(source)
+            pairs = enumerate(zip(mask, source, strict=True), start=1)
+            shared = tuple(axis for axis, (size, whole) in pairs if size < whole)
             return (
-                nnx.Dropout(layer.rate, rngs=options["rngs"])
+                nnx.Dropout(layer.rate, broadcast_dims=shared, rngs=options["rngs"])
                 if native_dropout
                 else MaskedDropout(layer.rate)
             )

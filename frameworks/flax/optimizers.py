@@ -19,16 +19,19 @@ from jax import Array
 
 from frameworks.spec import recipe as recipes
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> field of the state of the optax transformation that keeps it
 SLOTS: dict[str, dict[str, str]] = {
     "adam": {"first_moment": "mu", "second_moment": "nu"},
     "adamw": {"first_moment": "mu", "second_moment": "nu"},
+    "adamax": {"first_moment": "mu", "largest_gradient": "nu"},
     "adadelta": {"mean_square": "e_g", "mean_square_update": "e_x"},
     "adagrad": {"accumulator": "sum_of_squares"},
     "sgd": {"velocity": "trace"},
-    "rmsprop": {"mean_square": "nu"},
+    "rmsprop": {"mean_square": "nu", "mean_gradient": "mu", "velocity": "trace"},
 }
+AMSGRAD = {"largest_second_moment": "nu_max"}
 
 
 def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransformation:
@@ -46,6 +49,26 @@ def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransf
         return scaled, optax.ScaleByRssState(sum_of_squares=squares)
 
     return optax.GradientTransformation(init, update)
+
+
+def scale_by_raw_amsgrad(b1: float, b2: float, eps: Any) -> optax.GradientTransformation:
+    """AMSGrad with the largest of the moments before their correction, as PyTorch and Keras have
+    it: optax.scale_by_amsgrad takes the largest of the corrected ones."""
+    own = optax.scale_by_amsgrad(b1, b2, eps)
+
+    def update(
+        updates: optax.Updates, state: Any, parameters: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        count = optax.safe_increment(state.count)
+        first = optax.tree.update_moment(updates, state.mu, b1, 1)
+        second = optax.tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
+        largest = jax.tree.map(jnp.maximum, state.nu_max, second)
+        first_hat = optax.tree.bias_correction(first, b1, count)
+        largest_hat = optax.tree.bias_correction(largest, b2, count)
+        scaled = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), first_hat, largest_hat)
+        return scaled, optax.ScaleByAmsgradState(count=count, mu=first, nu=second, nu_max=largest)
+
+    return optax.GradientTransformation(own.init, update)
 
 
 def clip(clipping: Clipping) -> optax.GradientTransformation:
@@ -90,10 +113,18 @@ def _adjustable(
 
 def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransformation:
     if isinstance(spec, recipes.SGD):
-        return optax.sgd(learning_rate, momentum=spec.momentum or None, nesterov=spec.nesterov)
+        trace = optax.trace(spec.momentum, spec.nesterov) if spec.momentum else optax.identity()
+        return _decayed(spec, trace, learning_rate)
     assert spec.epsilon is not None
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return _adam_with_epsilon(spec)(learning_rate, spec.epsilon)
+    if isinstance(spec, recipes.Adamax):
+        if not spec.epsilon_in_norm:
+            raise SpecificationError(
+                "optimizer 'adamax': optax adds epsilon ahead of the maximum; state "
+                "epsilon_in_norm = true."
+            )
+        return optax.adamax(learning_rate, spec.beta_1, spec.beta_2, spec.epsilon)
     if isinstance(spec, recipes.Adadelta):
         assert spec.rho is not None
         return optax.adadelta(learning_rate, rho=spec.rho, eps=spec.epsilon)
@@ -106,20 +137,35 @@ def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransfo
             optax.scale_by_learning_rate(learning_rate),
         )
     assert spec.rho is not None
-    return optax.rmsprop(
-        learning_rate, decay=spec.rho, eps=spec.epsilon, eps_in_sqrt=bool(spec.epsilon_in_root)
+    scale = optax.scale_by_stddev if spec.centered else optax.scale_by_rms
+    # optax.rmsprop has the rate ahead of the trace; here it is where SGD's is
+    return optax.chain(
+        scale(decay=spec.rho, eps=spec.epsilon, eps_in_sqrt=bool(spec.epsilon_in_root)),
+        optax.trace(spec.momentum) if spec.momentum else optax.identity(),
+        optax.scale_by_learning_rate(learning_rate),
     )
+
+
+def _decayed(
+    spec: recipes.Optimizer, scale: optax.GradientTransformation, learning_rate: Any
+) -> optax.GradientTransformation:
+    """Scaled gradients times the rate, with the weight decay joined to the gradient or to what is
+    scaled."""
+    share, form = recipes.decay(spec)
+    join = [optax.add_decayed_weights(share)] if share else []
+    ahead, after = (join, []) if form == "coupled" else ([], join)
+    return optax.chain(*ahead, scale, *after, optax.scale_by_learning_rate(learning_rate))
 
 
 def _adam_with_epsilon(spec: recipes.Adam | recipes.AdamW) -> Any:
     """Adam or AdamW as a function of the two values that may change from step to step."""
 
     def factory(learning_rate: Any, epsilon: Any) -> optax.GradientTransformation:
-        options = {"b1": spec.beta_1, "b2": spec.beta_2, "eps": epsilon}
-        if isinstance(spec, recipes.AdamW):
-            assert spec.weight_decay is not None
-            return optax.adamw(learning_rate, weight_decay=spec.weight_decay, **options)
-        return optax.adam(learning_rate, **options)
+        scale = optax.scale_by_adam
+        if spec.amsgrad:
+            raw = spec.amsgrad_form == "raw"
+            scale = scale_by_raw_amsgrad if raw else optax.scale_by_amsgrad
+        return _decayed(spec, scale(spec.beta_1, spec.beta_2, epsilon), learning_rate)
 
     return factory
 
@@ -154,7 +200,7 @@ def set_learning_rate(
     under a new rate is going on from v * old / new.
     """
     current = learning_rate(optimizer)
-    if isinstance(spec, recipes.SGD) and spec.momentum and spec.velocity_form == "rate_inside":
+    if recipes.velocity_form(spec) == "rate_inside":
         ratio = current[...] / rate
         for velocity in jax.tree.leaves(slot(optimizer, "trace"), is_leaf=_is_variable):
             velocity.set_value((velocity[...] * ratio).astype(velocity.dtype))
@@ -165,7 +211,16 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
     """Canonical slot names of an optimizer, and optax' fields; plain SGD has none."""
     if isinstance(spec, recipes.SGD) and not spec.momentum:
         return {}
-    return SLOTS[str(spec.__struct_config__.tag)]
+    found = dict(SLOTS[str(spec.__struct_config__.tag)])
+    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
+        found |= AMSGRAD
+    if isinstance(spec, recipes.RMSprop):
+        found = {
+            slot: own
+            for slot, own in found.items()
+            if {"mean_gradient": spec.centered, "velocity": spec.momentum}.get(slot, True)
+        }
+    return found
 
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:

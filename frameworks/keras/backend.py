@@ -138,15 +138,16 @@ class KerasBackend(Backend):
             "learning_rate": rate,
         }
         for slot, key, variable in self._slots():
-            factor = optimizers.velocity_factor(self.recipe.optimizer, float(rate))
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, float(rate))
             state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.optimizer.iterations.assign(state["step"])
         self.optimizer.learning_rate.assign(state["learning_rate"])
-        factor = optimizers.velocity_factor(self.recipe.optimizer, float(state["learning_rate"]))
+        rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, rate)
             variable.assign(state[f"{slot}/{key}"] / factor)
 
     def get_random_state(self) -> dict[str, np.ndarray]:

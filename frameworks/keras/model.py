@@ -183,6 +183,14 @@ class GalaxyNet:
         return {name: x for name, x in known.items() if name != PICTURES}
 
 
+def _dropout(layer: Dropout, source: Shape) -> keras.layers.Layer:
+    if layer.per == "channel" and len(source) == 3:
+        return keras.layers.SpatialDropout2D(layer.rate, name=layer.name)
+    mask = layer.mask_shape(source)
+    noise_shape = None if mask == source else (None, *mask)
+    return keras.layers.Dropout(layer.rate, noise_shape=noise_shape, name=layer.name)
+
+
 def zero_padding(layer: Conv, source: Shape) -> keras.layers.Layer | None:
     """What stands ahead of a convolution whose padding Keras has no word for."""
     zeros = zeros_around(layer, source)
@@ -214,7 +222,7 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
             return _picture_norm(layer)
         case Dropout():
             assert native_dropout
-            return keras.layers.Dropout(layer.rate, name=name)
+            return _dropout(layer, source)
         case Flatten():
             return keras.layers.Flatten(name=name)
         case Add():

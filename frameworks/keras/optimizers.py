@@ -21,14 +21,20 @@ from frameworks.spec.reading import SpecificationError
 SLOTS: dict[str, dict[str, str]] = {
     "adam": {"first_moment": "_momentums", "second_moment": "_velocities"},
     "adamw": {"first_moment": "_momentums", "second_moment": "_velocities"},
+    "adamax": {"first_moment": "_m", "largest_gradient": "_u"},
     "adadelta": {
         "mean_square": "_accumulated_grads",
         "mean_square_update": "_accumulated_delta_vars",
     },
     "adagrad": {"accumulator": "_accumulators"},
     "sgd": {"velocity": "momentums"},
-    "rmsprop": {"mean_square": "_velocities"},
+    "rmsprop": {
+        "mean_square": "_velocities",
+        "mean_gradient": "_average_gradients",
+        "velocity": "_momentums",
+    },
 }
+AMSGRAD = {"largest_second_moment": "_velocity_hats"}
 
 
 class _PaperForm:
@@ -50,6 +56,10 @@ class _PaperForm:
         v = self._velocities[self._get_variable_index(variable)]
         self.assign_add(m, (gradient - m) * (1 - beta_1))
         self.assign_add(v, (ops.square(gradient) - v) * (1 - beta_2))
+        if self.amsgrad:
+            largest = self._velocity_hats[self._get_variable_index(variable)]
+            self.assign(largest, ops.maximum(largest, v))
+            v = largest
         epsilon = constant(self.epsilon, dtype) * root
         self.assign_sub(variable, m * alpha / (ops.sqrt(v) + epsilon))
 
@@ -69,6 +79,46 @@ class _PaperForm:
         """1 - beta^t at this step, without the cancellation that costs float32 three digits."""
         step = ops.cast(self.iterations + 1, dtype)
         return -ops.expm1(step * constant(math.log(beta), dtype))
+
+
+class _Coupled:
+    """Mixin: weight decay joins the gradient, after it was clipped, as PyTorch has it."""
+
+    share = 0.0
+
+    def _backend_update_step(self: Any, gradients: Any, variables: Any, learning_rate: Any) -> None:
+        decayed = [
+            gradient + ops.multiply(ops.stop_gradient(variable.value), self.share)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        super()._backend_update_step(decayed, variables, learning_rate)  # type: ignore[misc]
+
+
+def _coupled(kind: type, share: float) -> type:
+    """The optimizer with coupled decay; a NumPy scalar: a Python float would pass through
+    float32."""
+    own = {"share": np.float64(share) if keras.config.floatx() == "float64" else share}
+    return type(f"Coupled{kind.__name__}", (_Coupled, type(kind())), own)
+
+
+class _EpsilonInNorm:
+    """Mixin: Adamax with epsilon added to the size of the gradient, as PyTorch and optax do."""
+
+    def _backend_update_step(self: Any, gradients: Any, variables: Any, learning_rate: Any) -> None:
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        dtype = variable.dtype
+        gradient, rate = ops.cast(gradient, dtype), ops.cast(learning_rate, dtype)
+        beta_1, beta_2 = constant(self.beta_1, dtype), constant(self.beta_2, dtype)
+        step = ops.cast(self.iterations + 1, dtype)
+        correction = -ops.expm1(step * constant(math.log(self.beta_1), dtype))
+        m, u = (slot[self._get_variable_index(variable)] for slot in (self._m, self._u))
+        self.assign_add(m, (gradient - m) * (1 - beta_1))
+        size = ops.abs(gradient) + constant(self.epsilon, dtype)
+        self.assign(u, ops.maximum(beta_2 * u, size))
+        self.assign_sub(variable, rate * m / (correction * u))
 
 
 def _paper(kind: type) -> type:
@@ -102,18 +152,36 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
     """The optimizer of a recipe whose fields are all stated."""
     lr = spec.rate
     options = clip(clipping)
+    share, form = recipes.decay(spec)
+    coupled = bool(share) and form == "coupled"
+    if share and not coupled:
+        # a NumPy scalar: Keras casts it, and a Python float would pass through float32
+        options["weight_decay"] = np.float64(share)
+    kind: Any
     if isinstance(spec, recipes.SGD):
-        return keras.optimizers.SGD(lr, momentum=spec.momentum, nesterov=spec.nesterov, **options)
+        kind = keras.optimizers.SGD
+        kind = _coupled(kind, share) if coupled else kind
+        return kind(lr, momentum=spec.momentum, nesterov=spec.nesterov, **options)
+    if isinstance(spec, recipes.Adamax):
+        kind = keras.optimizers.Adamax
+        if spec.epsilon_in_norm:
+            kind = type("AdamaxInNorm", (_EpsilonInNorm, type(kind())), {})
+        betas = {"beta_1": spec.beta_1, "beta_2": spec.beta_2}
+        return kind(lr, **betas, epsilon=spec.epsilon, **options)
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         options |= {"beta_1": spec.beta_1, "beta_2": spec.beta_2, "epsilon": spec.epsilon}
-        paper = spec.epsilon_form == "paper"
+        if spec.amsgrad:
+            if spec.amsgrad_form == "corrected":
+                raise SpecificationError(
+                    f"optimizer '{spec.__struct_config__.tag}': Keras takes the largest of the raw "
+                    'moments; state amsgrad_form = "raw".'
+                )
+            options["amsgrad"] = True
         if isinstance(spec, recipes.AdamW):
-            # a NumPy scalar: Keras casts it, and a Python float would pass through float32
-            options["weight_decay"] = np.float64(spec.weight_decay or 0.0)
-            kind = keras.optimizers.AdamW
-            return (_paper(kind) if paper else kind)(lr, **options)
-        kind = keras.optimizers.Adam
-        return (_paper(kind) if paper else kind)(lr, **options)
+            options.setdefault("weight_decay", np.float64(0.0))
+        kind = keras.optimizers.AdamW if isinstance(spec, recipes.AdamW) else keras.optimizers.Adam
+        kind = _paper(kind) if spec.epsilon_form == "paper" else kind
+        return (_coupled(kind, share) if coupled else kind)(lr, **options)
     if isinstance(spec, recipes.Adadelta):
         return keras.optimizers.Adadelta(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
     if not spec.epsilon_in_root:
@@ -128,6 +196,7 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
             epsilon=spec.epsilon,
             **options,
         )
+    options |= {"centered": spec.centered, "momentum": spec.momentum or 0.0}
     return keras.optimizers.RMSprop(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
 
 
@@ -139,9 +208,9 @@ def set_learning_rate(
     Keras keeps the rate inside the velocity. With "rate_outside", V = -rate * v: going on from v
     under a new rate is going on from V * new / old.
     """
-    if isinstance(spec, recipes.SGD) and spec.momentum and spec.velocity_form == "rate_outside":
+    if recipes.velocity_form(spec) == "rate_outside":
         ratio = rate / ops.convert_to_tensor(optimizer.learning_rate)
-        for velocity in optimizer.momentums:
+        for velocity in getattr(optimizer, slots(spec)["velocity"]):
             velocity.assign(ops.multiply(velocity, ops.cast(ratio, velocity.dtype)))
     optimizer.learning_rate.assign(rate)
 
@@ -150,9 +219,20 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
     """Canonical slot names of an optimizer, and Keras' attributes; plain SGD has none."""
     if isinstance(spec, recipes.SGD) and not spec.momentum:
         return {}
-    return SLOTS[str(spec.__struct_config__.tag)]
+    found = dict(SLOTS[str(spec.__struct_config__.tag)])
+    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
+        found |= AMSGRAD
+    if isinstance(spec, recipes.RMSprop):
+        found = {
+            slot: own
+            for slot, own in found.items()
+            if {"mean_gradient": spec.centered, "velocity": spec.momentum}.get(slot, True)
+        }
+    return found
 
 
-def velocity_factor(spec: recipes.Optimizer, rate: float) -> float:
-    """Canonical slot = factor * Keras' slot: its velocity carries the negative rate."""
-    return -1 / rate if isinstance(spec, recipes.SGD) else 1.0
+def slot_factor(spec: recipes.Optimizer, slot: str, rate: float) -> float:
+    """Canonical slot = factor * Keras' slot: its velocity carries the rate, SGD's the negative."""
+    if slot != "velocity":
+        return 1.0
+    return (-1 if isinstance(spec, recipes.SGD) else 1) / rate

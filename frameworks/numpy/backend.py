@@ -178,20 +178,22 @@ class NumpyReference(Backend):
             "step": np.asarray(self.step, dtype=np.int64),
             "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
         }
-        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
-            state |= {f"{slot}/{key}": array * factor for slot, array in slots.items()}
+            state |= {f"{slot}/{key}": array * self._factor(slot) for slot, array in slots.items()}
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
         self.learning_rate = float(state["learning_rate"])
-        factor = optimizers.slot_factor(self.recipe.optimizer, self.learning_rate)
         for key, slots in self.slots.items():
             for slot in slots:
-                slots[slot] = np.array(state[f"{slot}/{key}"], dtype=self.dtype) / factor
+                given = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
+                slots[slot] = given / self._factor(slot)
 
     # ---- inside
+
+    def _factor(self, slot: str) -> float:
+        return optimizers.slot_factor(self.recipe.optimizer, slot, self.learning_rate)
 
     def _forward(
         self,

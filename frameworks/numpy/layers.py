@@ -75,7 +75,7 @@ def apply(
     Args:
         x: input of the layer.
         parts: its weights by part (kernel, bias, gamma, ...), canonical layout, dtype of x.
-        mask: of a dropout layer in training, 0 (dropped) or 1, shape of x.
+        mask: of a dropout layer in training, 0 (dropped) or 1, of a shape that broadcasts to x's.
         kinks: use these pieces in place of those that x chooses (see `Applied.kinks`).
     """
     match layer:

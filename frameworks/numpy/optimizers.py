@@ -14,8 +14,20 @@ import numpy as np
 
 from frameworks.backend import MAX_NORM_EPSILON
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.layers import applies
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from frameworks.spec.recipe import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Optimizer,
+    RMSprop,
+    decay,
+    velocity_form,
+)
 
 Slots = dict[str, np.ndarray]
 
@@ -45,14 +57,20 @@ def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:
     """What an optimizer remembers of one weight before its first step: arrays of its shape."""
     if isinstance(optimizer, SGD):
         return {"velocity": np.zeros_like(weight)} if optimizer.momentum else {}
+    names: tuple[str, ...]
     if isinstance(optimizer, Adagrad):
         return {"accumulator": np.full_like(weight, optimizer.initial_accumulator)}
     if isinstance(optimizer, RMSprop):
-        return {"mean_square": np.zeros_like(weight)}
-    if isinstance(optimizer, Adadelta):
+        names = ("mean_square",)
+        names += ("mean_gradient",) if optimizer.centered else ()
+        names += ("velocity",) if optimizer.momentum else ()
+    elif isinstance(optimizer, Adadelta):
         names = ("mean_square", "mean_square_update")
+    elif isinstance(optimizer, Adamax):
+        names = ("first_moment", "largest_gradient")
     else:
         names = ("first_moment", "second_moment")
+        names += ("largest_second_moment",) if optimizer.amsgrad else ()
     return {name: np.zeros_like(weight) for name in names}
 
 
@@ -69,7 +87,12 @@ def update(
     Args:
         step: number of this step, 1 for the first.
     """
+    share, form = decay(optimizer)
+    if share and form == "coupled":
+        gradient = gradient + share * weight
     match optimizer:
+        case Adamax():
+            change, slots = _adamax(optimizer, gradient, slots, learning_rate, step)
         case Adam() | AdamW():
             change, slots = _adam(optimizer, gradient, slots, learning_rate, step)
         case Adadelta():
@@ -80,9 +103,8 @@ def update(
             change, slots = _sgd(optimizer, gradient, slots, learning_rate)
         case RMSprop():
             change, slots = _rmsprop(optimizer, gradient, slots, learning_rate)
-    if isinstance(optimizer, AdamW):
-        assert optimizer.weight_decay is not None
-        change = change + learning_rate * optimizer.weight_decay * weight
+    if share and form == "decoupled":
+        change = change + learning_rate * share * weight
     return weight - change, slots
 
 
@@ -97,19 +119,47 @@ def _adam(
     AdamW adds r * weight_decay * w to the change, w being the value before the step
     (Loshchilov & Hutter 2019, arXiv 1711.05101, alg. 2, with the decay times r as all three
     frameworks have it).
+    AMSGrad puts the largest v so far in v's place (Reddi et al. 2018, arXiv 1904.09237, alg. 2,
+    which corrects nothing): raw, before c2 (torch/optim/adam.py, keras/src/optimizers/adam.py), or
+    corrected, of v / c2 (optax.scale_by_amsgrad).
     """
     assert optimizer.epsilon is not None
     beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
     first = beta_1 * slots["first_moment"] + (1 - beta_1) * gradient
     second = beta_2 * slots["second_moment"] + (1 - beta_2) * gradient**2
     correction_1, correction_2 = 1 - beta_1**step, 1 - beta_2**step
+    slots_after = {"first_moment": first, "second_moment": second}
+    if optimizer.amsgrad:
+        corrected = optimizer.amsgrad_form == "corrected"
+        seen = second / correction_2 if corrected else second
+        largest = np.maximum(slots["largest_second_moment"], seen)
+        slots_after["largest_second_moment"] = largest
+        second = largest * correction_2 if corrected else largest
     if optimizer.epsilon_form == "hat":
         rate = learning_rate * math.sqrt(correction_2) / correction_1
         change = rate * first / (np.sqrt(second) + optimizer.epsilon)
     else:
         root = np.sqrt(second / correction_2)
         change = learning_rate * (first / correction_1) / (root + optimizer.epsilon)
-    return change, {"first_moment": first, "second_moment": second}
+    return change, slots_after
+
+
+def _adamax(
+    optimizer: Adamax, gradient: np.ndarray, slots: Slots, learning_rate: float, step: int
+) -> tuple[np.ndarray, Slots]:
+    """m = b1 m + (1 - b1) g;  u = max(b2 u, |g|);  w -= r (m / (1 - b1^t)) / u.
+
+    Kingma & Ba 2015 (arXiv 1412.6980), alg. 2. Epsilon is added to |g| (torch/optim/adamax.py,
+    optax.scale_by_adamax) or to u (keras/src/optimizers/adamax.py).
+    """
+    assert optimizer.epsilon is not None
+    beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+    first = beta_1 * slots["first_moment"] + (1 - beta_1) * gradient
+    inside = optimizer.epsilon if optimizer.epsilon_in_norm else 0.0
+    largest = np.maximum(beta_2 * slots["largest_gradient"], np.abs(gradient) + inside)
+    divisor = largest if optimizer.epsilon_in_norm else largest + optimizer.epsilon
+    change = learning_rate * (first / (1 - beta_1**step)) / divisor
+    return change, {"first_moment": first, "largest_gradient": largest}
 
 
 def _adadelta(
@@ -154,11 +204,23 @@ def _rmsprop(
 
     in root:  w -= r g / sqrt(s + e)     keras/src/optimizers/rmsprop.py, optax.scale_by_rms
     outside:  w -= r g / (sqrt(s) + e)   torch/optim/rmsprop.py
+    centered: s - m^2 in place of s, m = rho m + (1 - rho) g
+    momentum mu, with q = g / root: rate_outside: v = mu v + q;  w -= r v   torch/optim/rmsprop.py
+                                    rate_inside:  v = mu v + r q;  w -= v   Keras, optax
     """
-    assert optimizer.rho is not None
-    mean_square = optimizer.rho * slots["mean_square"] + (1 - optimizer.rho) * gradient**2
-    root = _root(mean_square, optimizer.epsilon, optimizer.epsilon_in_root)
-    return learning_rate * gradient / root, {"mean_square": mean_square}
+    rho = optimizer.rho
+    assert rho is not None
+    mean_square = rho * slots["mean_square"] + (1 - rho) * gradient**2
+    after, square = {"mean_square": mean_square}, mean_square
+    if optimizer.centered:
+        after["mean_gradient"] = rho * slots["mean_gradient"] + (1 - rho) * gradient
+        square = mean_square - after["mean_gradient"] ** 2
+    push = gradient / _root(square, optimizer.epsilon, optimizer.epsilon_in_root)
+    if not optimizer.momentum:
+        return learning_rate * push, after
+    inside = optimizer.momentum_form == "rate_inside"
+    velocity = optimizer.momentum * slots["velocity"] + (learning_rate * push if inside else push)
+    return velocity if inside else learning_rate * velocity, {**after, "velocity": velocity}
 
 
 def _sgd(
@@ -182,9 +244,9 @@ def _sgd(
     return change, {"velocity": velocity}
 
 
-def slot_factor(optimizer: Optimizer, learning_rate: float) -> float:
+def slot_factor(optimizer: Optimizer, slot: str, learning_rate: float) -> float:
     """What makes a slot canonical: the velocity of "rate_inside" is r times the canonical one."""
-    inside = isinstance(optimizer, SGD) and optimizer.velocity_form == "rate_inside"
+    inside = slot == "velocity" and velocity_form(optimizer) == "rate_inside"
     return 1 / learning_rate if inside else 1.0
 
 
@@ -210,7 +272,9 @@ def project_max_norm(kernel: np.ndarray, limit: float) -> np.ndarray:
 def require_stated(optimizer: Optimizer) -> None:
     """Raise SpecificationError when a field of the optimizer is not stated."""
     for field in optimizer.__struct_fields__:
-        if getattr(optimizer, field) is None:
+        open_for_good = field in ("weight_decay", "momentum") and not isinstance(optimizer, AdamW)
+        needed = applies(optimizer, field) and not open_for_good
+        if needed and getattr(optimizer, field) is None:
             raise SpecificationError(
                 f"optimizer '{optimizer.__struct_config__.tag}': field '{field}' is not stated; "
                 "fill it in with frameworks.spec.defaults.fill_recipe."

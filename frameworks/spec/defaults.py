@@ -61,6 +61,14 @@ PROJECT: Defaults = {
     "adagrad.epsilon_in_root": True,
     "sgd.learning_rate": 1e-2,
     "sgd.velocity_form": "rate_outside",
+    "sgd.decay_form": "coupled",
+    "adam.decay_form": "coupled",
+    "adam.amsgrad_form": "raw",
+    "adamw.amsgrad_form": "raw",
+    "adamax.learning_rate": 1e-3,
+    "adamax.epsilon": 1e-7,
+    "adamax.epsilon_in_norm": True,
+    "rmsprop.momentum_form": "rate_outside",
     "rmsprop.learning_rate": 1e-3,
     "rmsprop.rho": 0.9,
     "rmsprop.epsilon": 1e-7,
@@ -83,6 +91,10 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon_form": "hat",
         "adamw.epsilon_form": "hat",
         "sgd.velocity_form": "rate_inside",
+        "sgd.decay_form": "decoupled",
+        "adam.decay_form": "decoupled",
+        "adamax.epsilon_in_norm": False,
+        "rmsprop.momentum_form": "rate_inside",
     },
     "torch": {
         **PROJECT,
@@ -99,6 +111,8 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon": 1e-8,
         "adamw.epsilon": 1e-8,
         "adamw.weight_decay": 0.01,
+        "adamax.learning_rate": 2e-3,
+        "adamax.epsilon": 1e-8,
         "adadelta.learning_rate": 1.0,
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
@@ -135,6 +149,10 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.epsilon": 1e-8,
         "adamw.epsilon": 1e-8,
         "adamw.weight_decay": 1e-4,
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
+        "adamax.epsilon": 1e-8,
+        "rmsprop.momentum_form": "rate_inside",
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
         "rmsprop.epsilon": 1e-8,
@@ -150,6 +168,8 @@ CANNOT: Mapping[str, Defaults] = {
         "group_norm.variance": "fast",
         "adagrad.epsilon_in_root": False,
         "rmsprop.epsilon_in_root": False,
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
         "norm.epsilon": 1e-6,
         "global_norm.epsilon": 1e-6,
     },
@@ -157,8 +177,11 @@ CANNOT: Mapping[str, Defaults] = {
         "batch_norm.variance": "fast",
         "layer_norm.variance": "fast",
         "group_norm.variance": "fast",
+        "adam.amsgrad_form": "corrected",
+        "adamw.amsgrad_form": "corrected",
+        "adamax.epsilon_in_norm": False,
     },
-    "flax": {},
+    "flax": {"adamax.epsilon_in_norm": False},
 }
 
 # Of the fields above, those that a framework has no default of, and asks for: left open, they are
@@ -168,6 +191,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "torch": frozenset(),
     # optax has no class weights
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
+    | {"sgd.decay_form", "adam.decay_form"}  # as it is chained
     | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
 }
 

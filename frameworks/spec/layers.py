@@ -206,9 +206,21 @@ class GroupNorm(_Layer, frozen=True, tag="group_norm", kw_only=True):
 
 
 class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
-    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate)."""
+    """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate).
+
+    What is dropped is each value by itself, whole channels of a picture (Tompson et al. 2015), or
+    all of a picture: at the end of a residual block's layers that is stochastic depth (Huang et al.
+    2016). A row of units has a channel for each.
+    """
 
     rate: float
+    per: Literal["value", "channel", "picture"] = "value"
+
+    def mask_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the mask for an input of this shape, both without the batch axis."""
+        if self.per == "picture":
+            return (1,) * len(source)
+        return (1, 1, source[-1]) if self.per == "channel" and len(source) == 3 else source
 
 
 class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
@@ -296,8 +308,17 @@ def counts_classes(layer: _Layer) -> bool:
     return bool(outputs == "classes")
 
 
+_OF_ANOTHER = {
+    "decay_form": "weight_decay",
+    "amsgrad_form": "amsgrad",
+    "momentum_form": "momentum",
+}
+
+
 def applies(layer: msgspec.Struct, field: str) -> bool:
-    """A field that frameworks default differently is one that this layer uses."""
+    """A field that frameworks default differently is one that this layer, or optimizer, uses."""
+    if field in _OF_ANOTHER:
+        return bool(getattr(layer, _OF_ANOTHER[field]))
     if isinstance(layer, _Activated) and field in PARAMETER_OF:
         return function_of(layer) == PARAMETER_OF[field]
     if field == "count_padding":

@@ -232,7 +232,7 @@ class Network:
     def dropout_shapes(self) -> dict[str, Shape]:
         """Shape of the mask of each dropout layer by name, canonical, without the batch axis."""
         return {
-            layer.name: self.input_shapes[layer.name]
+            layer.name: layer.mask_shape(self.input_shapes[layer.name])
             for layer in self.layers
             if isinstance(layer, Dropout)
         }

@@ -16,106 +16,24 @@ from frameworks.spec import clipping as clippings
 from frameworks.spec import losses, schedules
 from frameworks.spec.clipping import CLIPPINGS, Clipping
 from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
+from frameworks.spec.optimizers import OPTIMIZERS as OPTIMIZERS
+from frameworks.spec.optimizers import SGD as SGD
+from frameworks.spec.optimizers import Adadelta as Adadelta
+from frameworks.spec.optimizers import Adagrad as Adagrad
+from frameworks.spec.optimizers import Adam as Adam
+from frameworks.spec.optimizers import Adamax as Adamax
+from frameworks.spec.optimizers import AdamW as AdamW
+from frameworks.spec.optimizers import AmsgradForm as AmsgradForm
+from frameworks.spec.optimizers import DecayForm as DecayForm
+from frameworks.spec.optimizers import EpsilonForm as EpsilonForm
+from frameworks.spec.optimizers import Optimizer as Optimizer
+from frameworks.spec.optimizers import RMSprop as RMSprop
+from frameworks.spec.optimizers import VelocityForm as VelocityForm
+from frameworks.spec.optimizers import decay as decay
+from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
-
-
-class _Optimizer(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
-):
-    """What every optimizer has. A rate left open is the project's or the framework's own default
-    (`frameworks.spec.defaults`)."""
-
-    learning_rate: float | None = None
-
-    @property
-    def rate(self) -> float:
-        """The learning rate.
-
-        Raises:
-            SpecificationError: it is left open; `frameworks.spec.defaults.fill_recipe` fills it in.
-        """
-        if self.learning_rate is None:
-            raise SpecificationError(
-                f"optimizer '{self.__struct_config__.tag}': field 'learning_rate' is left open; "
-                "fill it in with frameworks.spec.defaults.fill_recipe."
-            )
-        return self.learning_rate
-
-
-EpsilonForm = Literal["paper", "hat"]
-VelocityForm = Literal["rate_outside", "rate_inside"]
-
-
-class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
-    """Kingma & Ba 2015.
-
-    `epsilon_form` "paper" is algorithm 1: epsilon is added to the bias-corrected root; "hat" is
-    the form at the end of their section 2, which Keras uses: epsilon is added before correction.
-    """
-
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float | None = None
-    epsilon_form: EpsilonForm | None = None
-
-
-class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
-    """Loshchilov & Hutter 2019: Adam with decay `learning_rate * weight_decay * w` of all."""
-
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float | None = None
-    epsilon_form: EpsilonForm | None = None
-    weight_decay: float | None = None
-
-
-class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
-    """Zeiler 2012, with a learning rate."""
-
-    rho: float | None = None
-    epsilon: float | None = None
-
-
-class Adagrad(_Optimizer, frozen=True, tag="adagrad", kw_only=True):
-    """Duchi, Hazan & Singer 2011. `epsilon_in_root` adds epsilon under the square root."""
-
-    initial_accumulator: float | None = None
-    epsilon: float | None = None
-    epsilon_in_root: bool | None = None
-
-
-class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
-    """Gradient descent, with momentum or Nesterov momentum.
-
-    `velocity_form` says whether the learning rate multiplies the velocity when it is applied
-    ("rate_outside") or when it is accumulated ("rate_inside"); they part when the rate changes.
-    """
-
-    momentum: float = 0.0
-    nesterov: bool = False
-    velocity_form: VelocityForm | None = None
-
-
-class RMSprop(_Optimizer, frozen=True, tag="rmsprop", kw_only=True):
-    """Tieleman & Hinton 2012. `epsilon_in_root` adds epsilon under the square root."""
-
-    rho: float | None = None
-    epsilon: float | None = None
-    epsilon_in_root: bool | None = None
-
-
-Optimizer = Adam | AdamW | Adadelta | Adagrad | SGD | RMSprop
-OPTIMIZERS: dict[str, type[_Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "adadelta": Adadelta,
-    "adagrad": Adagrad,
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-}
-
 
 Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)

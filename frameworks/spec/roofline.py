@@ -90,11 +90,15 @@ def least_seconds(
 
 def slots(optimizer: Optimizer) -> int:
     """Numbers that the optimizer keeps for each weight."""
-    if isinstance(optimizer, recipes.Adam | recipes.AdamW | recipes.Adadelta):
+    if isinstance(optimizer, recipes.Adam | recipes.AdamW):
+        return 3 if optimizer.amsgrad else 2
+    if isinstance(optimizer, recipes.Adamax | recipes.Adadelta):
         return 2
     if isinstance(optimizer, recipes.SGD):
         return 1 if optimizer.momentum else 0
-    return 1  # RMSprop, Adagrad
+    if isinstance(optimizer, recipes.RMSprop):
+        return 1 + bool(optimizer.centered) + bool(optimizer.momentum)
+    return 1  # Adagrad
 
 
 def _forward(cost: LayerCost, batch_size: int, item: int) -> Work:

@@ -19,7 +19,7 @@ from frameworks.spec.architecture import Conv, Dense
 from frameworks.spec.losses import answers
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
-from frameworks.torch import optimizers
+from frameworks.torch import later, optimizers
 from frameworks.torch.losses import BatchLoss
 from frameworks.torch.model import (
     GalaxyNet,
@@ -29,6 +29,8 @@ from frameworks.torch.model import (
     tensor_of,
     to_canonical,
 )
+
+later.postpone()
 
 
 class TorchBackend(Backend):
@@ -323,5 +325,6 @@ def configure(runtime: Runtime) -> None:
     allowed = "tf32" if runtime.precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = allowed
     torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(runtime.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != runtime.deterministic:
+        torch.use_deterministic_algorithms(runtime.deterministic)  # imports PyTorch's compiler
     torch.backends.cudnn.benchmark = False  # its choice of a kernel differs from call to call

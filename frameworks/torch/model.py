@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from frameworks.backend import PIXEL_SCALE
+from frameworks.spec.flat_order import flat_order, flattened_image
+from frameworks.spec.flat_order import image_behind as image_behind
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import (
     Activation,
@@ -60,6 +61,19 @@ class MaskedDropout(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         return x * mask.to(x.dtype) * self.scale
+
+
+class PictureDropout(nn.Module):
+    """Inverted dropout of whole pictures, or rows of units."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)
 
 
 class _BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
@@ -179,7 +193,7 @@ class GalaxyNet(nn.Module):
         if mask.dim() == 4:
             return mask.permute(0, 3, 1, 2)
         image = flattened_image(self.network, name)
-        if image is None:
+        if image is None or mask.shape[1] == 1:
             return mask
         return mask.reshape(-1, *image).permute(0, 3, 1, 2).flatten(1)
 
@@ -208,13 +222,20 @@ def _module(layer: NetworkLayer, source: Shape, native_dropout: bool) -> nn.Modu
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source)
         case Dropout():
-            return nn.Dropout(layer.rate) if native_dropout else MaskedDropout(layer.rate)
+            return _dropout(layer, source) if native_dropout else MaskedDropout(layer.rate)
         case Flatten():
             return nn.Flatten()
         case Normalize():
             return Normalization(layer)
     assert isinstance(layer, Activation)
     return _Function(layer)
+
+
+def _dropout(layer: Dropout, source: Shape) -> nn.Module:
+    if layer.per == "picture":
+        return PictureDropout(layer.rate)
+    by_channel = layer.per == "channel" and len(source) == 3
+    return nn.Dropout2d(layer.rate) if by_channel else nn.Dropout(layer.rate)
 
 
 class _Function(nn.Module):
@@ -304,41 +325,10 @@ def _fan_out(draw: Callable[..., Any], weight: Tensor) -> None:
     draw(weight, mode="fan_out", nonlinearity="relu")
 
 
-def flattened_image(network: Network, name: str) -> Shape | None:
-    """(height, width, channels) behind the flat input of a layer, when its order still matters.
-
-    Flatten gives channel, row, column here and row, column, channel in the canonical layout; a
-    dense layer ends the difference.
-    """
-    return image_behind(network, network.sources[name][0])
-
-
-def image_behind(network: Network, source: str) -> Shape | None:
-    """`flattened_image` of whatever reads the output of layer `source`."""
-    while source != PICTURES:
-        layer = network.by_name[source]
-        if isinstance(layer, Flatten):
-            return network.input_shapes[source]
-        if isinstance(layer, Dense | GlobalAveragePool | GlobalMaxPool):
-            return None
-        (source, *_) = network.sources[source]
-    return None
-
-
 def tensor_of(model: GalaxyNet, key: str) -> Tensor:
     """The parameter or buffer behind a canonical key."""
     name, part = key.split("/")
     return getattr(model.layers[f"layer_{name}"], PARTS[part])
-
-
-def flat_order(network: Network, key: str) -> np.ndarray | None:
-    """PyTorch's index of each canonical position of a weight's flattened axis: int64 (n,)."""
-    name, part = key.split("/")
-    image = flattened_image(network, name)
-    if image is None or part == "bias":
-        return None
-    height, width, channels = image
-    return np.arange(math.prod(image)).reshape(channels, height, width).transpose(1, 2, 0).ravel()
 
 
 def to_canonical(network: Network, key: str, array: np.ndarray) -> np.ndarray:

@@ -13,16 +13,23 @@ from torch import Tensor
 
 from frameworks.spec import recipe as recipes
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> PyTorch's name in `optimizer.state[parameter]`
 SLOTS: dict[str, dict[str, str]] = {
     "adam": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
     "adamw": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    "adamax": {"first_moment": "exp_avg", "largest_gradient": "exp_inf"},
     "adadelta": {"mean_square": "square_avg", "mean_square_update": "acc_delta"},
     "adagrad": {"accumulator": "sum"},
     "sgd": {"velocity": "momentum_buffer"},
-    "rmsprop": {"mean_square": "square_avg"},
+    "rmsprop": {
+        "mean_square": "square_avg",
+        "mean_gradient": "grad_avg",
+        "velocity": "momentum_buffer",
+    },
 }
+AMSGRAD = {"largest_second_moment": "max_exp_avg_sq"}
 
 
 class _EpsilonInRoot(torch.optim.Optimizer):
@@ -44,8 +51,17 @@ class _EpsilonInRoot(torch.optim.Optimizer):
                 state["step"] += 1
                 accumulated = state[self.slot]
                 self.accumulate(accumulated, parameter.grad)
-                root = (accumulated + group["eps"]).sqrt_()
-                parameter.addcdiv_(parameter.grad, root, value=-group["lr"])
+                root = (self.under_root(accumulated, parameter) + group["eps"]).sqrt_()
+                self.move(parameter, root, group["lr"])
+
+    def under_root(self, accumulated: Tensor, parameter: Tensor) -> Tensor:
+        """What the root is taken of, but for epsilon."""
+        return accumulated
+
+    def move(self, parameter: Tensor, root: Tensor, rate: float) -> None:
+        """Change the parameter in place."""
+        assert parameter.grad is not None
+        parameter.addcdiv_(parameter.grad, root, value=-rate)
 
     def accumulate(self, accumulated: Tensor, gradient: Tensor) -> None:
         """Update the slot in place."""
@@ -57,12 +73,38 @@ class RMSpropInRoot(_EpsilonInRoot):
 
     slot = "square_avg"
 
-    def __init__(self, params: Iterable[Tensor], lr: float, alpha: float, eps: float) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        alpha: float,
+        eps: float,
+        *,
+        centered: bool = False,
+        momentum: float = 0.0,
+    ) -> None:
         super().__init__(params, {"lr": lr, "eps": eps})
-        self.alpha = alpha
+        self.alpha, self.centered, self.momentum = alpha, centered, momentum
 
     def accumulate(self, accumulated: Tensor, gradient: Tensor) -> None:
         accumulated.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
+
+    def under_root(self, accumulated: Tensor, parameter: Tensor) -> Tensor:
+        if not self.centered:
+            return accumulated
+        assert parameter.grad is not None
+        mean = self.state[parameter].setdefault("grad_avg", torch.zeros_like(parameter))
+        mean.lerp_(parameter.grad, 1 - self.alpha)
+        return accumulated.addcmul(mean, mean, value=-1)
+
+    def move(self, parameter: Tensor, root: Tensor, rate: float) -> None:
+        if not self.momentum:
+            super().move(parameter, root, rate)
+            return
+        assert parameter.grad is not None
+        buffer = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+        buffer.mul_(self.momentum).addcdiv_(parameter.grad, root)
+        parameter.add_(buffer, alpha=-rate)
 
 
 class AdagradInRoot(_EpsilonInRoot):
@@ -105,6 +147,20 @@ class AdamWEpsilonHat(AdamEpsilonHat):
     decoupled = True
 
 
+class DecoupledSGD(torch.optim.SGD):
+    """SGD whose weight decay is taken off the weights, as Keras has it."""
+
+    def __init__(self, params: Iterable[Tensor], *, share: float, **options: Any) -> None:
+        super().__init__(params, **options)
+        self.share = share
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            torch._foreach_mul_(group["params"], 1 - group["lr"] * self.share)
+        super().step()
+
+
 def make(
     spec: recipes.Optimizer, parameters: list[torch.nn.Parameter], *, fused: bool = False
 ) -> torch.optim.Optimizer:
@@ -113,21 +169,34 @@ def make(
     fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
     """
     lr = spec.rate
+    share, form = recipes.decay(spec)
     if isinstance(spec, recipes.SGD):
-        return torch.optim.SGD(parameters, lr=lr, momentum=spec.momentum, nesterov=spec.nesterov)
+        options: dict[str, Any] = {"lr": lr, "momentum": spec.momentum, "nesterov": spec.nesterov}
+        if share and form == "decoupled":
+            return DecoupledSGD(parameters, share=share, **options)
+        return torch.optim.SGD(parameters, weight_decay=share, **options)
     assert spec.epsilon is not None
+    if isinstance(spec, recipes.Adamax):
+        if not spec.epsilon_in_norm:
+            raise _lacks(spec, "epsilon_in_norm = true", "adds epsilon ahead of the maximum")
+        betas = (spec.beta_1, spec.beta_2)
+        return torch.optim.Adamax(parameters, lr=lr, betas=betas, eps=spec.epsilon)
     if isinstance(spec, recipes.Adam | recipes.AdamW):
-        options: dict[str, Any] = {
+        options = {
             "lr": lr,
             "betas": (spec.beta_1, spec.beta_2),
             "eps": spec.epsilon,
+            "weight_decay": share,
         }
+        if spec.amsgrad:
+            if spec.amsgrad_form == "corrected":
+                raise _lacks(spec, 'amsgrad_form = "raw"', "takes the largest of the raw moments")
+            options["amsgrad"] = True
         hat = spec.epsilon_form == "hat"
         if fused and not hat:
             options["fused"] = True
             options["capturable"] = parameters[0].is_cuda  # a CUDA graph may hold the step
-        if isinstance(spec, recipes.AdamW):
-            options["weight_decay"] = spec.weight_decay
+        if form == "decoupled":
             return (AdamWEpsilonHat if hat else torch.optim.AdamW)(parameters, **options)
         return (AdamEpsilonHat if hat else torch.optim.Adam)(parameters, **options)
     if isinstance(spec, recipes.Adadelta):
@@ -141,9 +210,15 @@ def make(
             parameters, lr=lr, eps=spec.epsilon, initial_accumulator_value=spec.initial_accumulator
         )
     assert spec.rho is not None
+    more: dict[str, Any] = {"centered": spec.centered, "momentum": spec.momentum or 0.0}
     if spec.epsilon_in_root:
-        return RMSpropInRoot(parameters, lr, spec.rho, spec.epsilon)
-    return torch.optim.RMSprop(parameters, lr=lr, alpha=spec.rho, eps=spec.epsilon)
+        return RMSpropInRoot(parameters, lr, spec.rho, spec.epsilon, **more)
+    return torch.optim.RMSprop(parameters, lr=lr, alpha=spec.rho, eps=spec.epsilon, **more)
+
+
+def _lacks(spec: recipes.Optimizer, remedy: str, does: str) -> SpecificationError:
+    tag = spec.__struct_config__.tag
+    return SpecificationError(f"optimizer '{tag}': PyTorch {does}; state {remedy}.")
 
 
 _PYTORCH_S = 1e-6  # what clip_grad_norm_ adds to the norm
@@ -176,7 +251,7 @@ def set_learning_rate(
     PyTorch keeps the rate outside the velocity. With "rate_inside", V = rate * v: going on from V
     under a new rate is going on from v * old / new.
     """
-    inside = isinstance(spec, recipes.SGD) and spec.velocity_form == "rate_inside"
+    inside = recipes.velocity_form(spec) == "rate_inside"
     for group in optimizer.param_groups:
         if inside:
             for parameter in group["params"]:
@@ -190,7 +265,17 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
     """Canonical slot names of an optimizer, and PyTorch's; plain SGD has none."""
     if isinstance(spec, recipes.SGD) and not spec.momentum:
         return {}
-    return SLOTS[str(spec.__struct_config__.tag)]
+    found = dict(SLOTS[str(spec.__struct_config__.tag)])
+    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
+        found |= AMSGRAD
+    if isinstance(spec, recipes.RMSprop):
+        found = found if spec.centered else _without(found, "mean_gradient")
+        found = found if spec.momentum else _without(found, "velocity")
+    return found
+
+
+def _without(slots: dict[str, str], name: str) -> dict[str, str]:
+    return {slot: own for slot, own in slots.items() if slot != name}
 
 
 def initial_slot_value(spec: recipes.Optimizer) -> float:

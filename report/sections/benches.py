@@ -8,6 +8,7 @@ import numpy as np
 from report.chart import Chart, Panel, Series, interval_mark
 from report.section import Heading, Picture, Section
 from report.sections import ratios
+from report.sections.nodes import nodes
 from results.stats.intervals import Interval, median_of_medians
 from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
@@ -36,6 +37,7 @@ def speeds(frames: Frames) -> Section | None:
         if (table := ratios.ratio_table(bench)) is not None:
             section.blocks.append(table)
         section.blocks.extend(ratios.noise(bench))
+        section.blocks.extend(nodes(bench))
         if len(bench.batch_sizes) > 1:
             section.blocks.append(_scaling(bench, slug))
         if any(cell.median("images_per_joule") > 0 for cell in bench.cells):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from report.chart import Tiles
 from report.section import Picture, Section
 from results.parquet.examples import Examples
+from results.views.columns import json_object
 from results.views.views import Frames
 
 
@@ -16,6 +17,8 @@ def galaxies(frames: Frames) -> Section | None:
     lead = "One galaxy of each class, with the pixels that the networks were given."
     if (frames.runs["augmentation"] != "none").any():
         lead += " Augmented runs were given crops of it, or turned and transposed copies."
+    if any(json_object(recipe).get("augment") for recipe in frames.runs["recipe"]):
+        lead += " Runs with `augment` were given it changed anew in each epoch."
     section = Section("examples", "What the networks looked at", lead)
     columns = ["dataset_sha256", "labels", "channels"]
     used = set(frames.runs[columns].itertuples(index=False, name=None))

@@ -50,14 +50,14 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
     names = list(dict.fromkeys(field.name for _, field in wanted))
     fields = {field.name: field for _, field in wanted}
     known = Counter(schema.names)  # once: Arrow makes the list anew each time it is asked
-    there = [name for name in names if name in known]
-    for name in there:
+    for name in names:
         if known[name] > 1:
             raise FileError(f"{path}: column '{name}' is there twice")
+    there = {name: schema.field(name).type for name in names if name in known}
     # Of a list of rows a part is decoded, where it is a list as we write them.
-    paths = [part for part, field in wanted if field.name in there and _as_ours(schema, field)] + [
-        name for name in there if not _as_ours(schema, fields[name])
-    ]
+    ours = {name for name, found in there.items() if _as_ours(found, fields[name].type)}
+    paths = [part for part, field in wanted if field.name in ours]
+    paths += [name for name in there if name not in ours]
     table = file.read(columns=paths, use_threads=False)
     arrays, held = [], set(table.column_names)
     for name in names:
@@ -76,10 +76,9 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
     return pa.Table.from_arrays(arrays, schema=pa.schema([fields[name] for name in names]))
 
 
-def _as_ours(schema: pa.Schema, field: pa.Field) -> bool:
+def _as_ours(found: pa.DataType, wanted: pa.DataType) -> bool:
     """Whether the file has a list as this project writes it, so that paths into it hold."""
-    found = schema.field(field.name).type
-    return not pa.types.is_nested(field.type) or (
+    return not pa.types.is_nested(wanted) or (
         pa.types.is_list(found) and found.value_field.name == "element"
     )
 

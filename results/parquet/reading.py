@@ -1,6 +1,7 @@
 """Columns of many Parquet files, as one Arrow table of distinct executions."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
         version = int((schema.metadata or {}).get(b"schema_version", b"1"))
         check_format(version, SCHEMA_VERSION, path)
         wanted = list(dict.fromkeys([*columns, *REQUIRED["runs"]]))
-        table = parquet.columns(file, _wanted(wanted), path)
+        table = parquet.columns(file, _wanted(tuple(wanted)), path)
     for name in REQUIRED["runs"]:
         if table[name].null_count:
             raise FileError(f"{path}: column '{name}' is null in {table[name].null_count} rows")
@@ -55,7 +56,8 @@ def _names(columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(column.partition(".")[0] for column in columns))
 
 
-def _wanted(columns: Sequence[str]) -> list[tuple[str, pa.Field]]:
+@lru_cache(maxsize=64)  # a store has many files, and all are asked for the same
+def _wanted(columns: tuple[str, ...]) -> list[tuple[str, pa.Field]]:
     """Each column with the type it is to have: of a list of rows, with the fields asked for."""
     parts: dict[str, list[str]] = {}
     for column in columns:

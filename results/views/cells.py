@@ -52,8 +52,19 @@ class Cell:
 
     @cached_property
     def seconds(self) -> dict[Hashable, float]:
-        """Median epoch seconds of each process, by block: session, seed and repeat."""
+        """Median epoch seconds of each process, by block: session, node, seed and repeat."""
         return _by_block(self.runs)
+
+    @cached_property
+    def seconds_by_node(self) -> dict[str, list[float]]:
+        """Median epoch seconds of each process by its node, where that is recorded."""
+        if "node" not in self.runs:
+            return {}
+        known = self.runs.dropna(subset=["node"]).sort_values("node")
+        return {
+            str(node): runs["epoch_seconds_median"].astype("float64").tolist()
+            for node, runs in known.groupby("node", sort=False)
+        }
 
     @cached_property
     def control_seconds(self) -> dict[Hashable, float]:
@@ -200,7 +211,8 @@ class Bench:
         several = any(len(set(cell.runs["repeat"].dropna())) > 1 for cell in self.cells)
         settings = {cell.settings for cell in self.cells}
         limited = any(cell.median("peak_share") > 0 for cell in self.cells)
-        return several or len(settings) > 1 or limited
+        nodes = any(len(cell.seconds_by_node) > 1 for cell in self.cells)
+        return several or len(settings) > 1 or limited or nodes
 
     def comparisons(self) -> Iterator[tuple[Cell, Cell, Comparison]]:
         """Pairs of frameworks in equal settings, then tuned against idiomatic in each framework."""
@@ -279,8 +291,8 @@ def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | No
 def _by_block(runs: pd.DataFrame) -> dict[Hashable, float]:
     if runs.empty:
         return {}
-    columns = ["session_id", "seed", "repeat"]
-    blocks = runs[columns].astype("str").itertuples(index=False, name=None)
+    columns = ["session_id", "node", "block", "seed", "repeat"]
+    blocks = runs.reindex(columns=columns).astype("str").itertuples(index=False, name=None)
     return dict(zip(blocks, runs["epoch_seconds_median"].astype("float64"), strict=True))
 
 

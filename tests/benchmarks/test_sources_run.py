@@ -50,10 +50,16 @@ def test_class_folders_are_trained_on(work: Path, capsys) -> None:  # noqa: F811
     round_trip("class folders", work, capsys)
 
 
+# Some of them a submission must hold: an array, a table, shards, votes.
+MUST = ("npy", "a spreadsheet's table", "parquet shards", "votes")
+
+
 @pytest.mark.slow
-@pytest.mark.extended
 @pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=[pytest.mark.extended] * (form in MUST)) for form in FORMS],
+)
 def test_every_form_is_trained_on(form: str, work: Path, capsys) -> None:  # noqa: F811
     round_trip(form, work, capsys)
 

@@ -254,6 +254,12 @@ def test_what_cannot_be_drawn_is_refused(fields, message) -> None:
         Augment(**fields)
 
 
+def test_without_a_crop_the_rest_is_drawn_all_the_same() -> None:
+    assert Augment(crop=9).uncropped is None
+    assert Augment(crop=9, flip="both").uncropped == Augment(flip="both")
+    assert Augment(rotation=3).uncropped == Augment(rotation=3)
+
+
 def test_pictures_that_do_not_fit_are_refused() -> None:
     check_fits(PIXELS_LEFT, 9, 9)
     with pytest.raises(ValueError, match="must be square, and these are 9x8; use rotation = 180"):

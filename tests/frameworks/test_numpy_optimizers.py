@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 
 from frameworks.numpy import optimizers
 from frameworks.spec.architecture import Conv, Dense, Flatten
+from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue
 from frameworks.spec.defaults import NATIVE, PROJECT, stated
-from frameworks.spec.recipe import OPTIMIZERS, SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
+from frameworks.spec.recipe import (
+    OPTIMIZERS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    RMSprop,
+    decay,
+)
 from tests.helpers.small_networks import network, reference
 
 STEPS, RATES = 40, (0.05, 0.005)  # the learning rate falls half way
@@ -33,21 +44,34 @@ def by_scalars(optimizer, weight: float, gradients: list[float]) -> list[float]:
         last = len(values) - 1
         return math.fsum(mu ** (last - i) * x for i, x in enumerate(values))
 
-    path, updates = [], []
+    path, updates, largest, joined = [], [], 0.0, []
     for t in range(1, len(gradients) + 1):
         rate = RATES[t > STEPS / 2]
-        seen, g = gradients[:t], gradients[t - 1]
+        share, form = decay(optimizer)
+        coupled = share if form == "coupled" else 0.0
+        joined.append(gradients[t - 1] + coupled * weight)
+        seen, g = joined, joined[-1]
         squares = [x * x for x in seen]
         match optimizer:
             case Adam() | AdamW():
                 m, v = average(seen, optimizer.beta_1), average(squares, optimizer.beta_2)
                 m_hat, v_hat = m / (1 - optimizer.beta_1**t), v / (1 - optimizer.beta_2**t)
+                if optimizer.amsgrad and optimizer.amsgrad_form == "corrected":
+                    largest = v_hat = max(largest, v_hat)
+                elif optimizer.amsgrad:
+                    largest = max(largest, v)
+                    v_hat = largest / (1 - optimizer.beta_2**t)
                 epsilon = optimizer.epsilon
                 if optimizer.epsilon_form == "hat":
                     epsilon /= math.sqrt(1 - optimizer.beta_2**t)
                 change = rate * m_hat / (math.sqrt(v_hat) + epsilon)
-                if isinstance(optimizer, AdamW):
-                    change += rate * optimizer.weight_decay * weight
+            case Adamax():
+                inside = optimizer.epsilon if optimizer.epsilon_in_norm else 0.0
+                sizes = [
+                    optimizer.beta_2 ** (t - 1 - i) * (abs(x) + inside) for i, x in enumerate(seen)
+                ]
+                m_hat = average(seen, optimizer.beta_1) / (1 - optimizer.beta_1**t)
+                change = rate * m_hat / (max(sizes) + optimizer.epsilon - inside)
             case Adadelta():
                 earlier = average([x * x for x in updates], optimizer.rho) if updates else 0.0
                 top = math.sqrt(earlier + optimizer.epsilon)
@@ -60,11 +84,17 @@ def by_scalars(optimizer, weight: float, gradients: list[float]) -> list[float]:
                     total = optimizer.initial_accumulator + math.fsum(squares)
                 else:
                     total = average(squares, optimizer.rho)
+                    if optimizer.centered:
+                        total -= average(seen, optimizer.rho) ** 2
                 if optimizer.epsilon_in_root:
                     root = math.sqrt(total + optimizer.epsilon)
                 else:
                     root = math.sqrt(total) + optimizer.epsilon
                 change = rate * g / root if g else 0.0
+                if isinstance(optimizer, RMSprop) and optimizer.momentum:
+                    updates.append(change if optimizer.momentum_form == "rate_inside" else g / root)
+                    outer = 1.0 if optimizer.momentum_form == "rate_inside" else rate
+                    change = outer * velocity(updates, optimizer.momentum)
             case SGD():
                 mu = optimizer.momentum
                 if optimizer.velocity_form == "rate_inside":
@@ -75,6 +105,8 @@ def by_scalars(optimizer, weight: float, gradients: list[float]) -> list[float]:
                 change = outer * velocity(pushes, mu)
                 if optimizer.nesterov:
                     change = outer * (pushes[-1] + mu * velocity(pushes, mu))
+        if form == "decoupled":
+            change += rate * share * weight
         weight -= change
         path.append(weight)
     return path
@@ -104,6 +136,45 @@ FORMS = {
     "momentum_inside": SGD(momentum=0.9, velocity_form="rate_inside"),
     "nesterov_outside": SGD(momentum=0.9, nesterov=True, velocity_form="rate_outside"),
     "nesterov_inside": SGD(momentum=0.9, nesterov=True, velocity_form="rate_inside"),
+    "adam_coupled": Adam(epsilon=1e-3, epsilon_form="hat", weight_decay=0.1, decay_form="coupled"),
+    "adam_decoupled": Adam(
+        epsilon=1e-3, epsilon_form="paper", weight_decay=0.1, decay_form="decoupled"
+    ),
+    "adam_amsgrad": Adam(
+        beta_2=0.5, epsilon=1e-3, epsilon_form="paper", amsgrad=True, amsgrad_form="raw"
+    ),
+    "adamw_corrected": AdamW(
+        beta_2=0.5,
+        epsilon=1e-3,
+        epsilon_form="paper",
+        weight_decay=0.1,
+        amsgrad=True,
+        amsgrad_form="corrected",
+    ),
+    "adamax_in_norm": Adamax(beta_2=0.5, epsilon=1e-2, epsilon_in_norm=True),
+    "adamax_outside": Adamax(beta_2=0.5, epsilon=1e-2, epsilon_in_norm=False),
+    "momentum_coupled": SGD(
+        momentum=0.9, velocity_form="rate_outside", weight_decay=0.1, decay_form="coupled"
+    ),
+    "nesterov_decoupled": SGD(
+        momentum=0.9,
+        nesterov=True,
+        velocity_form="rate_inside",
+        weight_decay=0.1,
+        decay_form="decoupled",
+    ),
+    "rmsprop_centered": RMSprop(rho=0.9, epsilon=0.01, epsilon_in_root=True, centered=True),
+    "rmsprop_momentum": RMSprop(
+        rho=0.9, epsilon=0.01, epsilon_in_root=True, momentum=0.5, momentum_form="rate_outside"
+    ),
+    "rmsprop_inside": RMSprop(
+        rho=0.9,
+        epsilon=0.01,
+        epsilon_in_root=False,
+        centered=True,
+        momentum=0.5,
+        momentum_form="rate_inside",
+    ),
     "rmsprop_in_root": RMSprop(rho=0.9, epsilon=0.01, epsilon_in_root=True),
     "rmsprop_outside": RMSprop(rho=0.9, epsilon=0.01, epsilon_in_root=False),
 }
@@ -201,6 +272,24 @@ def test_weight_decay_is_decoupled_from_the_gradient():
     np.testing.assert_allclose(path[:, 0], [2 * 0.975, 2 * 0.975**2], rtol=1e-14)
 
 
+@pytest.mark.parametrize("limit", [0.5, 4.0, 100.0])
+def test_clipping_holds_numbers_tensors_or_all_together(limit):
+    gradients = {"a": np.array([3.0, -4.0]), "b": np.array([[12.0]]), "c": np.zeros(2)}
+    by_value = optimizers.clipped(ByValue(limit=limit), gradients)
+    assert max(np.abs(one).max() for one in by_value.values()) == min(limit, 12.0)
+    for epsilon in (0.0, 0.25):
+        each = optimizers.clipped(ByNorm(limit=limit, epsilon=epsilon), gradients)
+        for key, norm in {"a": 5.0, "b": 12.0}.items():
+            expected = gradients[key] * min(1.0, limit / (norm + epsilon))
+            np.testing.assert_allclose(each[key], expected, rtol=1e-14)
+        whole = optimizers.clipped(ByGlobalNorm(limit=limit, epsilon=epsilon), gradients)
+        for key, gradient in gradients.items():
+            expected = gradient * min(1.0, limit / (13.0 + epsilon))
+            np.testing.assert_allclose(whole[key], expected, rtol=1e-14)
+        assert not each["c"].any()
+        assert not whole["c"].any()
+
+
 # ---- max-norm
 
 
@@ -274,6 +363,9 @@ def test_velocity_is_given_and_taken_without_the_learning_rate(form):
         (SGD(), set()),
         (SGD(momentum=0.5), {"velocity"}),
         (RMSprop(), {"mean_square"}),
+        (RMSprop(centered=True, momentum=0.5), {"mean_square", "mean_gradient", "velocity"}),
+        (Adam(amsgrad=True), {"first_moment", "second_moment", "largest_second_moment"}),
+        (Adamax(), {"first_moment", "largest_gradient"}),
     ],
 )
 def test_optimizer_state_has_the_slots_of_the_protocol(optimizer, slots):

@@ -19,6 +19,7 @@ COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks
 WITH_WEIGHTS = {"recipe.class_weight_mean"}  # filled in where the recipe has class weights
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
+OPTIONAL |= {"sgd.weight_decay", "adam.weight_decay", "rmsprop.momentum"}
 OPTIONAL |= {"cosine.length", "polynomial.length", "one_cycle.length"}
 
 
@@ -63,8 +64,13 @@ def test_a_filled_architecture_states_everything_and_keeps_what_was_stated(name,
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_filled_recipe_states_everything(optimizer, column):
     recipe = fill_recipe(Recipe(optimizer=OPTIMIZERS[optimizer](), epochs=3), COLUMNS[column])
-    fields = recipe.optimizer.__struct_fields__
-    assert None not in [getattr(recipe.optimizer, field) for field in fields]
+    made = recipe.optimizer
+    left = [field for field in made.__struct_fields__ if getattr(made, field) is None]
+    assert all(f"{optimizer}.{one}" in OPTIONAL or not applies(made, one) for one in left)
+    if optimizer in ("adam", "sgd"):
+        decayed = msgspec.structs.replace(made, weight_decay=0.1)
+        filled = fill_recipe(Recipe(optimizer=decayed), COLUMNS[column]).optimizer
+        assert filled.decay_form == COLUMNS[column][f"{optimizer}.decay_form"]
     assert recipe.epochs == 3
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.defaults.questions import initialiser
 from benchmarks.fidelity.explain.explain import explain
 from benchmarks.fidelity.explain.lines.keras import fan_in
@@ -27,7 +28,8 @@ from frameworks.numpy import layers as reference
 from frameworks.numpy import losses
 from frameworks.numpy import optimizers as formulas
 from frameworks.spec.architecture import Architecture, parse
-from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue
+from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.recipe import (
     OPTIMIZERS,
     SGD,
@@ -85,6 +87,12 @@ def questions(name: str) -> Iterator[Question]:
                 mean = "weights" if kind is SGD else "images"
                 recipe = msgspec.structs.replace(recipe, class_weight_mean=mean)
             yield asked(SMALL, fill_recipe(recipe, column), (name, other))
+    for spec in ladder.FORMS.values():
+        recipe = fill_recipe(Recipe(optimizer=spec, batch_size=8))
+        if _has(name, recipe.optimizer):
+            yield asked(SMALL, recipe, (name, other))
+    for clipping in (ByValue(limit=1.0), ByNorm(limit=1.0), ByGlobalNorm(limit=1.0)):
+        yield asked(SMALL, Recipe(clipping=clipping), (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
         yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
     for symptom in SYMPTOMS:
@@ -92,6 +100,13 @@ def questions(name: str) -> Iterator[Question]:
     if name.startswith("keras"):
         rivals = ("keras", "keras@jax") if name == "keras" else (name, "keras")
         yield asked(NETWORK, Recipe(), rivals)
+
+
+def _has(name: str, spec: Any) -> bool:
+    """Whether a framework has every form that an optimizer states."""
+    refused, tag = CANNOT[framework(name).defaults], spec.__struct_config__.tag
+    forms = ("amsgrad_form", "epsilon_in_norm")  # the others have lines where they are lacking
+    return all(refused.get(f"{tag}.{one}", ...) != getattr(spec, one, None) for one in forms)
 
 
 def asked(network: Architecture, recipe: Recipe, names: tuple[str, ...]) -> Question:
@@ -315,8 +330,13 @@ def pixels(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 
 def clipping(adapter: Adapter, code: str, place: Any, question: Question) -> None:
-    """The norm over all tensors of what is applied is the limit."""
-    assert abs(adapter.clipped(code) - 1) < 1e-5
+    """The norm over all tensors of what is applied: both tensors' own is 5 or more ahead."""
+    name = "global_norm"
+    if question.recipe.clipping is not None:
+        name = str(question.recipe.clipping.__struct_config__.tag)
+    numbers = 4 if adapter.kind != "torch" else 6  # of both tensors, none below the limit
+    expected = {"global_norm": 1.0, "norm": 2.0**0.5, "value": numbers**0.5}[name]
+    assert abs(adapter.clipped(code) - expected) < 1e-5
 
 
 def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:
@@ -335,7 +355,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"loss of a softmax layer": loss, "weighted_loss": loss, "batches.shuffled": order},
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
-    **{"memory taken at the start": memory, "clipping by norm": clipping},
+    **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
     **{"reduce_on_plateau.patience": runs, "weights to end with": runs},
 }

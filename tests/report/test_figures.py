@@ -285,6 +285,17 @@ def test_an_example_of_each_class_is_shown(frames: Frames) -> None:
     assert sum(bool(axes.images) for axes in draw(picture).axes) == len(CLASSES)
 
 
+@pytest.mark.parametrize("augment", [None, {"flip": "both"}])
+def test_examples_say_that_what_is_shown_is_changed_in_training(tmp_path: Path, augment) -> None:
+    run, epochs, predictions = synthetic_run(epochs=1)
+    store = Store(tmp_path / "runs")
+    store.append({**run, "recipe": {**run["recipe"], "augment": augment}}, epochs, predictions)
+    save_synthetic_examples(store)
+    section = examples.galaxies(Frames.load(store))
+    assert section is not None
+    assert ("changed anew in each epoch" in section.lead) == (augment is not None)
+
+
 def test_examples_of_other_data_are_left_out(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     store.append(*synthetic_run(epochs=1))

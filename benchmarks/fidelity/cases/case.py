@@ -201,7 +201,7 @@ class Material:
         )
 
     def epoch(self, number: int) -> batches.Epoch:
-        """The batches of one epoch, counted from 1."""
+        """The batches of one epoch, counted from 1; of drawn crops the pictures have the size."""
         images, labels = self.data
         order = batches.epoch_order(self.train_indices, self.case.seed, number)
         recipe = self.case.recipe
@@ -209,8 +209,9 @@ class Material:
             order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
         )
         masks = None if self.case.native else self.masks
-        if recipe.augment is not None:
-            drawing = Drawing(recipe.augment, self.case.seed, np.arange(len(labels)))
+        augment = None if recipe.augment is None else recipe.augment.uncropped
+        if augment is not None:
+            drawing = Drawing(augment, self.case.seed, np.arange(len(labels)))
             drawn = DrawnImages(images, drawing, number, cut)
             return batches.Epoch(drawn, labels, cut, number, masks)
         return batches.Epoch(images, labels, cut, number, masks)

@@ -39,6 +39,9 @@ DYADIC: dict[str, Optimizer] = {
     "adamw": recipes.AdamW(
         learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27, weight_decay=2**-4
     ),
+    "adamax": recipes.Adamax(
+        learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27
+    ),
     "adadelta": recipes.Adadelta(learning_rate=2**-1, rho=29 / 32, epsilon=2**-20),
     "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
     "sgd": recipes.SGD(learning_rate=2**-8),
@@ -55,6 +58,28 @@ FORMS: dict[str, Optimizer] = {
         ("outside", "epsilon_in_root", False, ("adagrad", "rmsprop")),
     )
     for name in names
+}
+# With what an optimizer may have besides, in each form.
+FORMS |= {
+    f"{name}_{word}": msgspec.structs.replace((DYADIC | FORMS)[name], **fields)
+    for name, word, fields in (
+        ("adam", "coupled", {"weight_decay": 2**-4, "decay_form": "coupled"}),
+        ("adam_hat", "decoupled", {"weight_decay": 2**-4, "decay_form": "decoupled"}),
+        ("momentum", "coupled", {"weight_decay": 2**-3, "decay_form": "coupled"}),
+        ("nesterov", "decoupled", {"weight_decay": 2**-3, "decay_form": "decoupled"}),
+        ("adam", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
+        ("adamw_hat", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
+        ("adam", "corrected", {"amsgrad": True, "amsgrad_form": "corrected"}),
+        ("adamw", "corrected", {"amsgrad": True, "amsgrad_form": "corrected"}),
+        ("adamax", "outside", {"epsilon_in_norm": False}),
+        ("rmsprop", "centered", {"centered": True}),
+        ("rmsprop", "momentum", {"momentum": 29 / 32, "momentum_form": "rate_outside"}),
+        (
+            "rmsprop_outside",
+            "inside",
+            {"centered": True, "momentum": 0.5, "momentum_form": "rate_inside"},
+        ),
+    )
 }
 # Of ten classes; from none at all to four times the usual; 0.3 is another number in float32.
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)

@@ -76,13 +76,16 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
-# By step, in one call an epoch, in the loops of every backend; and by epoch.
+# By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
+# that the other lifecycles lack.
 _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("multi-step", "momentum_inside", (11, 9, 1)),
     ("cosine", "momentum", (9, 10, 3)),
     ("cosine-restarts", "adamw", (9, 9, 2)),
-    ("clipped-global-norm", "momentum", (10, 9, 1)),
-    ("clipped-norm", "adam", (9, 11, 2)),
+    ("clipped-global-norm", "momentum_coupled", (10, 9, 1)),
+    ("clipped-norm", "adam_amsgrad", (9, 11, 2)),
+    ("plain", "adamax", (9, 10, 1)),
+    ("plain", "rmsprop_momentum", (9, 9, 2)),
 )
 
 
@@ -118,6 +121,6 @@ def alone(precisions: Iterable[Precision]) -> list[Case]:
 def lives() -> list[Case]:
     """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
     return [
-        with_recipe(life(optimizer, NORMED, shape, {"label": name}), **PARTS[name][1])
+        with_recipe(life(optimizer, NORMED, shape, {"label": name}), **PARTS.get(name, ("", {}))[1])
         for name, optimizer, shape in _LIVES
     ]

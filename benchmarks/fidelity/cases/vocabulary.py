@@ -82,9 +82,14 @@ _TEXTS = {
     {type = "conv", filters = "classes", kernel = 1},
     {type = "global_average_pool"},
     """,
-    # A norm and a function between the convolution of the classes and the pool that ends it.
+    # Dropout of channels and of whole pictures; a norm and a function between the convolution of
+    # the classes and the pool that ends it.
     "head": """
     {type = "conv", filters = 6, kernel = 3, stride = 2, padding = 1, activation = "silu"},
+    {type = "dropout", rate = 0.25, per = "channel"},
+    {type = "residual", layers = [
+      {type = "conv", filters = 6, kernel = 3, padding = 1, activation = "silu"},
+      {type = "dropout", rate = 0.25, per = "picture"}]},
     {type = "conv", filters = "classes", kernel = 3, padding = 1},
     {type = "batch_norm"},
     {type = "activation", function = "leaky_relu"},

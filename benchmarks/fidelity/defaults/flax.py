@@ -21,6 +21,7 @@ VERSIONS = {"flax": flax.__version__, "optax": optax.__version__, "jax": jax.__v
 OPTIMIZERS: dict[str, Any] = {
     "adam": optax.adam,
     "adamw": optax.adamw,
+    "adamax": optax.adamax,
     "adadelta": optax.adadelta,
     "adagrad": optax.adagrad,
     "sgd": optax.sgd,
@@ -166,10 +167,11 @@ def descend(
     rates: Sequence[float | None],
 ) -> list[float]:
     """One weight, 1 at first, after each step; a rate of None leaves the default."""
-    arguments = {NAMES[name]: value for name, value in options.items()}
+    kind = optax.amsgrad if options.get("amsgrad") else OPTIMIZERS[optimizer]
+    arguments = {NAMES[name]: value for name, value in options.items() if name in NAMES}
     if rates[0] is not None:
         arguments["learning_rate"] = lambda count: jnp.asarray(rates)[count]
-    made = OPTIMIZERS[optimizer](**arguments)
+    made = kind(**arguments)
     weight = jnp.ones(1)
     state = made.init(weight)
     trace = []

@@ -17,6 +17,7 @@ VERSIONS = {"keras": keras.__version__, "tensorflow": tf.__version__}
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
+    "adamax": keras.optimizers.Adamax,
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
     "sgd": keras.optimizers.SGD,

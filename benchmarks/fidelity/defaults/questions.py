@@ -16,14 +16,22 @@ import msgspec
 import numpy as np
 
 from frameworks.numpy import optimizers as formulas
-from frameworks.spec.recipe import OPTIMIZERS, Adagrad
+from frameworks.spec.recipe import OPTIMIZERS, Adagrad, Adam, Adamax, RMSprop
 
 Answer = str | float | bool | None
 
 FORMS: Mapping[str, tuple[Answer, ...]] = {
     "epsilon_form": ("paper", "hat"),
     "epsilon_in_root": (True, False),
+    "epsilon_in_norm": (True, False),
     "velocity_form": ("rate_outside", "rate_inside"),
+}
+# Asked by themselves: fields that an optimizer uses beside another, and these others.
+_APART = {
+    "adam": {"weight_decay", "decay_form", "amsgrad", "amsgrad_form"},
+    "adamw": {"amsgrad", "amsgrad_form"},
+    "sgd": {"weight_decay", "decay_form"},
+    "rmsprop": {"centered", "momentum", "momentum_form"},
 }
 FURTHER = {"adam": ("amsgrad",), "adamw": ("amsgrad",), "rmsprop": ("centered", "momentum")}
 _GRADIENTS = (0.5, -0.2, 0.05, 0.3)
@@ -45,7 +53,8 @@ def answers(probe: ModuleType) -> dict[str, Answer]:
     found |= _class_weights(probe)
     for name in OPTIMIZERS:
         found |= _optimizer(probe, name)
-    return found | _decay_of_adam(probe) | _clipping(probe) | _cosine(probe)
+    found |= _decay(probe) | _forms(probe, found)
+    return found | _clipping(probe) | _cosine(probe)
 
 
 def _initialisers(probe: ModuleType) -> dict[str, Answer]:
@@ -216,7 +225,8 @@ def _class_weights(probe: ModuleType) -> dict[str, Answer]:
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     """The arguments as stated, and the form of the update recognised by its steps."""
     kind = OPTIMIZERS[name]
-    fields = [field.name for field in msgspec.structs.fields(kind)]
+    apart = _APART.get(name, set())
+    fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in apart]
     stated = {field: probe.hyper_parameter(name, field) for field in fields if field not in FORMS}
     forms = [field for field in fields if field in FORMS]
     further = {field: probe.hyper_parameter(name, field) for field in FURTHER.get(name, ())}
@@ -225,6 +235,8 @@ def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     told: dict[str, Any] = {"epsilon": 0.1} if "epsilon" in fields else {"momentum": 0.75}
     if kind is Adagrad:
         told["initial_accumulator"] = 0.0
+    if kind is Adamax:
+        told["beta_2"] = 0.5  # else what was added ahead of the maximum stays in it
     numbers = {key: value for key, value in stated.items() if value != "required"}
     recognised = dict.fromkeys(forms, _UNKNOWN) | _recognise(probe, name, numbers | told, told)
     usual = _RATES if stated["learning_rate"] == "required" else (None,) * len(_RATES)
@@ -264,13 +276,47 @@ def _steps(spec: Any, rates: Sequence[float | None]) -> list[float]:
     return trace
 
 
-def _decay_of_adam(probe: ModuleType) -> dict[str, Answer]:
-    """Whether Adam's own `weight_decay` joins the gradient (then a step of about the rate)."""
-    try:
-        (after,) = probe.descend("adam", {"weight_decay": 0.1}, [0.0], [0.1])
-    except TypeError:
-        return {"adam.weight_decay": "no such argument"}
-    return {"adam.weight_decay": "coupled" if 1 - after > 0.05 else "decoupled"}
+def _decay(probe: ModuleType) -> dict[str, Answer]:
+    """Whether `weight_decay` joins the gradient: of Adam then a step of about the rate, of SGD with
+    momentum what is remembered."""
+    found: dict[str, Answer] = {}
+    asked: dict[str, dict[str, float]] = {"adam": {}, "sgd": {"momentum": 0.75}}
+    for name, more in asked.items():
+        try:
+            *_, after = probe.descend(name, {"weight_decay": 0.1, **more}, [0.0] * 2, [0.1] * 2)
+        except TypeError:
+            found[f"{name}.decay_form"] = "required"  # no such argument: as it is chained
+            continue
+        decoupled = abs(after - 0.99**2) < 1e-4
+        found[f"{name}.decay_form"] = "decoupled" if decoupled else "coupled"
+    return found
+
+
+def _forms(probe: ModuleType, known: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The forms of AMSGrad and of RMSprop's momentum, by the formula that gives the steps."""
+    adam: dict[str, Any] = {"epsilon_form": known["adam.epsilon_form"], "epsilon": 0.1}
+    rmsprop: dict[str, Any] = {"rho": known["rmsprop.rho"], "epsilon": 0.1}
+    rmsprop |= {"epsilon_in_root": known["rmsprop.epsilon_in_root"], "momentum": 0.75}
+    told = {"amsgrad": True, "epsilon": 0.1}
+    raw = _form(probe, "adam", told, Adam(**adam, amsgrad=True), "amsgrad_form", "raw", "corrected")
+    told = {"momentum": 0.75, "epsilon": 0.1}
+    inside = ("momentum_form", "rate_outside", "rate_inside")
+    return {
+        "adam.amsgrad_form": raw,
+        "adamw.amsgrad_form": raw,
+        "rmsprop.momentum_form": _form(probe, "rmsprop", told, RMSprop(**rmsprop), *inside),
+    }
+
+
+def _form(
+    probe: ModuleType, name: str, told: Mapping[str, Any], spec: Any, field: str, *forms: str
+) -> Answer:
+    shown = probe.descend(name, told, _GRADIENTS, _RATES)
+    for form in forms:
+        expected = _steps(msgspec.structs.replace(spec, **{field: form}), _RATES)
+        if np.allclose(shown, expected, rtol=0, atol=1e-4 * abs(1 - expected[0])):
+            return form
+    return _UNKNOWN
 
 
 def _clipping(probe: ModuleType) -> dict[str, Answer]:

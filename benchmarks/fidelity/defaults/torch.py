@@ -18,6 +18,7 @@ VERSIONS = {"torch": torch.__version__.partition("+")[0]}
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
     "adadelta": torch.optim.Adadelta,
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
@@ -162,7 +163,9 @@ def descend(
     rates: Sequence[float | None],
 ) -> list[float]:
     """One weight, 1 at first, after each step; a rate of None leaves the default."""
-    arguments = {NAMES[name]: value for name, value in options.items()}
+    arguments = {NAMES[name]: value for name, value in options.items() if name in NAMES}
+    if "beta_2" in options:
+        arguments["betas"] = (0.9, options["beta_2"])
     if rates[0] is not None:
         arguments["lr"] = rates[0]
     weight = nn.Parameter(torch.tensor([1.0]))

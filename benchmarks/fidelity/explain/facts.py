@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from benchmarks.fidelity.explain.question import Question
-from frameworks.spec.recipe import AdamW, ReduceOnPlateau
+from frameworks.spec.clipping import ByGlobalNorm, Clipping
+from frameworks.spec.recipe import AdamW, ReduceOnPlateau, decay
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
 _NO_SHARE = "  # a difference: Keras has no share of the best"
@@ -30,12 +31,19 @@ def facts(question: Question) -> dict[str, Any]:
         **msgspec.structs.asdict(recipe),
         **msgspec.structs.asdict(optimizer),
         "never": False,
+        "no_decay_stated": not decay(optimizer)[0],
+        "no_clipping_stated": recipe.clipping is None,
+        "amsgrad": getattr(optimizer, "amsgrad", False),
+        "weight_decay": decay(optimizer)[0],
+        "momentum": getattr(optimizer, "momentum", None),
+        "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
+        **_clipping(recipe.clipping),
+        "schedule_per": recipe.schedule.per if recipe.schedule else "epoch",
         "coupled": not decoupled,
         "decay_of_torch": "decoupled in AdamW" if decoupled else "it is added to the gradient",
         "optimizer": tag,
         "torch_rho": _RHO.get(tag, {}).get("torch", "rho"),
         "flax_rho": _RHO.get(tag, {}).get("flax", "rho"),
-        "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         "epsilon_factor": (1 - getattr(optimizer, "beta_2", 0)) ** -0.5,
         "whole": f"n // {recipe.batch_size} * {recipe.batch_size}"
         if recipe.partial_batch == "drop"
@@ -54,3 +62,30 @@ def facts(question: Question) -> dict[str, Any]:
         "cooldown_less_1": max(plateau.cooldown - 1, 0),
         "keeps_best": recipe.keep_best or (stopping and stopping.restore_best),
     }
+
+
+def _clipping(clipping: Clipping | None) -> dict[str, Any]:
+    """What the lines of clipping say; of none, an example."""
+    clipping = clipping or ByGlobalNorm(limit=1.0)
+    limit = f"{clipping.limit:g}"
+    parameters = "model.parameters()"
+    each = f"[nn.utils.clip_grad_norm_([p], {limit}) for p in {parameters}]"
+    scaled = f"g * jnp.minimum(1, {limit} / jnp.linalg.norm(g))"
+    by: dict[str, tuple[str, str, str, str]] = {
+        "value": (
+            *("each number", "clipvalue"),
+            *(f"nn.utils.clip_grad_value_({parameters}, {limit})", f"optax.clip({limit})"),
+        ),
+        "norm": (
+            *("the norm of each tensor", "clipnorm", each),
+            f"optax.stateless(lambda u, p: jax.tree.map(lambda g: {scaled}, u))",
+        ),
+        "global_norm": (
+            *("the norm of all tensors together", "global_clipnorm"),
+            f"norm = nn.utils.clip_grad_norm_({parameters}, {limit})",
+            f"optax.clip_by_global_norm({limit})",
+        ),
+    }
+    names = ("clip_words", "clip_keras", "clip_torch", "clip_flax")
+    found = dict(zip(names, by[str(clipping.__struct_config__.tag)], strict=True))
+    return {**found, "clip_limit": clipping.limit}

@@ -36,9 +36,16 @@ def prepare() -> None:
         original = getattr(module, "cast", None)
         if original is not None:
             module.cast = _exact(original)
+    if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
+        engine.nn.leaky_relu = _leaky_relu
     # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    x = ops.convert_to_tensor(x)
+    return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
 
 
 def _exact(original: Any) -> Any:
@@ -320,14 +327,10 @@ class KerasProgram(Program):
                     ops.convert_to_tensor(given[v.path].reshape(v.shape), "float64")
                     for v in variables
                 ]
-                self._apply(optimizer, values, variables)
+                optimizer.apply(values, variables)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
         return after
-
-    @staticmethod
-    def _apply(optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
-        optimizer.apply(gradients, variables)
 
     def train(
         self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
@@ -342,7 +345,7 @@ class KerasProgram(Program):
                 loss, _, found = gradients_of(self, pictures[place], labels[place], how)
                 losses.append(loss)
                 values = [ops.convert_to_tensor(found[v.path], "float64") for v in variables]
-                self._apply(optimizer, values, variables)
+                optimizer.apply(values, variables)
             return losses, self.weights()
 
     def change(self, operation: str, constant: str, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.tracking.exchange import curves
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
 from results.names import beneath
@@ -20,6 +22,8 @@ from results.writer import write
 
 if TYPE_CHECKING:
     from results.store import Store
+
+TRACKERS = ("tensorboard", "mlflow", "wandb")  # a module each, beside this one
 
 
 @dataclass(frozen=True)
@@ -50,25 +54,23 @@ def export(
 
     Args:
         form: `github` (github-action-benchmark), `bencher` (Bencher Metric Format), `asv`
-            (a results directory of airspeed velocity), `tensorboard` (event files of the curves).
-        output: a file, or for asv and tensorboard a directory; None is standard output.
+            (a results directory of airspeed velocity), or one of `TRACKERS` (the curves).
+        output: a file, or for asv and the trackers a directory; None is standard output.
 
     Raises:
         ValueError: nothing to export, a format that needs a directory, metrics of both directions
-            for a format that knows one per file, TensorBoard not installed.
+            for a format that knows one per file, a tracker not installed.
         OSError: the output cannot be written.
     """
-    if form in ("asv", "tensorboard") and output is None:
-        raise ValueError(f"--format {form} writes a directory: name it with --output")
-    if form == "tensorboard":
-        from benchmarks.tracking.exchange import tensorboard
-
-        return f"{tensorboard.export(history, rows, store, _path(output))} runs"
+    if form in TRACKERS:
+        directory = curves.directory_for(output, form)
+        tracker = importlib.import_module(f"benchmarks.tracking.exchange.{form}")
+        return f"{tracker.export(curves.of_selection(history, rows, store), directory)} runs"
     values = list(_values(history, rows, metrics))
     if not values:
         raise ValueError("no finished run of the selection has the metric asked for")
     if form == "asv":
-        return f"{asv(history, values, _path(output))} files"
+        return f"{asv(history, values, curves.directory_for(output, form))} files"
     content = github(values) if form == "github" else bencher(values)
     text = json.dumps(content, indent=1) + "\n"
     if output is None:
@@ -214,11 +216,6 @@ def _values(history: History, rows: Rows, metrics: Sequence[Metric]) -> Iterator
 
 def _identifier(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", text).strip("_")
-
-
-def _path(output: Path | None) -> Path:
-    assert output is not None
-    return output
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,26 +6,22 @@ one loads TensorFlow where it is installed, and no framework is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.tracking.history import History, Rows
+from benchmarks.tracking.exchange.curves import Curves, not_installed
 from results.names import beneath, file_name
 from results.writer import whole_file
 
-if TYPE_CHECKING:
-    from results.store import Store
 
-_CURVES = ("loss", "cross_entropy", "accuracy", "epoch_seconds", "learning_rate")
-
-
-def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
-    """Write the curves of these executions; returns how many had any.
+def export(found: Iterable[Curves], directory: Path) -> int:
+    """Write the curves; returns how many runs had any.
 
     Tags are `accuracy/train`, `loss/validation`, ...; the step is the epoch.
 
     Raises:
-        ValueError: TensorBoard is not installed, or no run of the selection has curves.
+        ValueError: TensorBoard is not installed.
         OSError: the directory cannot be written.
     """
     try:
@@ -33,30 +29,18 @@ def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
     except ImportError as error:
-        raise ValueError(
-            f"--format tensorboard needs TensorBoard ({error}). Install with: "
-            "python -m pip install -c constraints.txt tensorboard"
-        ) from error
-    wanted = dict(zip(history.values("execution_id", rows), rows.tolist(), strict=True))
-    epochs = store.epochs()
-    epochs = epochs[epochs["execution_id"].isin(list(wanted))]
-    if epochs.empty:
-        raise ValueError("no run of the selection has curves")
+        raise not_installed("tensorboard", "tensorboard", error) from error
     written = 0
-    for execution, curves in epochs.groupby("execution_id", sort=False):
-        row = wanted[str(execution)]
-        began = history.time(row).timestamp()
-        name = f"{history.value('framework', row)}-{history.value('architecture', row)}"
-        run = beneath(directory, f"{name}-{execution}")
-        path = run / file_name(f"events.out.tfevents.{began:.0f}.{execution}")
+    for one in found:
+        run = beneath(directory, f"{one.name}-{one.execution}")
+        path = run / file_name(f"events.out.tfevents.{one.began:.0f}.{one.execution}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as file:
                 writer = RecordWriter(file)
-                writer.write(
-                    Event(wall_time=began, file_version="brain.Event:2").SerializeToString()
-                )
-                for event in _events(curves, began, Event, Summary):
+                first = Event(wall_time=one.began, file_version="brain.Event:2")
+                writer.write(first.SerializeToString())
+                for event in _events(one, Event, Summary):
                     writer.write(event.SerializeToString())
         except OSError as error:
             raise OSError(f"cannot write {path}: {error.strerror or error}") from error
@@ -64,20 +48,8 @@ def export(history: History, rows: Rows, store: Store, directory: Path) -> int:
     return written
 
 
-def _events(curves: Any, began: float, event: Any, summary: Any) -> Any:
-    """An event for each epoch and split, with a scalar for each curve that has a value there.
-
-    Wall time grows by the seconds of the epochs trained.
-    """
-    elapsed = 0.0
-    for epoch in curves.sort_values(["epoch", "split"]).to_dict("records"):
-        seconds = epoch["epoch_seconds"]
-        elapsed += seconds if seconds == seconds else 0.0
-        scalars = [
-            summary.Value(tag=f"{name}/{epoch['split']}", simple_value=epoch[name])
-            for name in _CURVES
-            if epoch[name] == epoch[name]
-        ]
-        yield event(
-            wall_time=began + elapsed, step=int(epoch["epoch"]), summary=summary(value=scalars)
-        )
+def _events(one: Curves, event: Any, summary: Any) -> Any:
+    """An event for each epoch, with a scalar for each curve that has a value there."""
+    for number, elapsed, values in one.epochs:
+        scalars = [summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        yield event(wall_time=one.began + elapsed, step=number, summary=summary(value=scalars))

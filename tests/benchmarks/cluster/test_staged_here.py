@@ -1,5 +1,6 @@
 """Galaxies on a node: staged once, hashed, kept while a block uses them."""
 
+import dataclasses
 import os
 import tempfile
 import threading
@@ -42,6 +43,11 @@ def planned(tmp_path) -> Galaxies:
     return staging.stage(staging.load(SUITE), SUITE, tmp_path / "driver" / "data")
 
 
+def test_all_that_is_known_of_them_is_kept() -> None:
+    fields = {field.name for field in dataclasses.fields(Galaxies)}
+    assert {*node._FIELDS} == fields - {"directory"}
+
+
 def test_they_are_staged_once_for_all_blocks(planned, stagings) -> None:
     barrier = threading.Barrier(4)
 
@@ -54,7 +60,7 @@ def test_they_are_staged_once_for_all_blocks(planned, stagings) -> None:
         found = list(pool.map(block, range(4)))
     assert len(stagings) == 1
     assert len({str(one.directory) for one in found}) == 1
-    for name in ("view", "sizes", "class_names", "class_counts", "counts", "source", "notes"):
+    for name in node._FIELDS:
         assert getattr(found[0], name) == getattr(planned, name), name
     here, there = (load_staged(one.directory, one.view) for one in (found[0], planned))
     assert np.array_equal(here.images, there.images)

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.config import overrides
 from benchmarks.config.request import requested
 from benchmarks.run import parser
+from frameworks.spec.clipping import ByGlobalNorm, ByValue
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
 from frameworks.spec.schedules import Cosine, MultiStep, Polynomial, WarmUp
@@ -19,10 +20,24 @@ def test_an_optimizer() -> None:
         ("sgd,momntum=0.9", "did you mean 'momentum'"),
         ("sgd,momentum=fast", "field 'momentum'"),
         ("sgd,momentum", "not field=value"),
+        ("adam,clipnorm=1", "'clipnorm' is clipping = .*--clipping norm,limit=.."),
+        ("sgd,clip_grad_norm_=1", "--clipping global_norm,limit=.."),
+        ("adam,nesterov=true", "'nesterov' belongs to sgd, with a momentum"),
+        ("sgd,amsgrad=true", "'amsgrad' belongs to adam and adamw"),
+        ("adagrad,weight_decay=0.1", "'weight_decay' belongs to adamw, and to sgd and adam"),
         ("sgd,lr=0.1", "unknown field 'lr' .'lr' is learning_rate here"),
     ):
         with pytest.raises(SpecificationError, match=message):
             overrides.optimizer(text)
+
+
+def test_weight_decay_and_clipping() -> None:
+    assert overrides.optimizer("adam,weight_decay=1e-4") == Adam(weight_decay=1e-4)
+    assert overrides.optimizer("adam,amsgrad=true") == Adam(amsgrad=True)
+    assert overrides.clipping("global_norm,limit=1") == ByGlobalNorm(limit=1.0)
+    assert asked("--clipping", "value,limit=0.5").clipping == ByValue(limit=0.5)
+    with pytest.raises(SpecificationError, match=r"^command line: clipping.limit is 0"):
+        asked("--clipping", "norm,limit=0")
 
 
 def test_schedules() -> None:
@@ -63,6 +78,8 @@ def test_callbacks() -> None:
         ("schedule", "OneCycleLR", "--schedule: .*'OneCycleLR' is one_cycle here"),
         ("schedule", "step,gamma=0.5", "'gamma' is factor here"),
         ("schedule", "step", "missing required field `every`"),
+        ("clipping", "clip_grad_norm_,limit=1", "'clip_grad_norm_' is global_norm here"),
+        ("clipping", "norm", "missing required field `limit`"),
         ("warm_up", "lenght=3", "--warm-up: .*did you mean 'length'"),
         ("early_stopping", "patiense=3", "--early-stopping: .*did you mean 'patience'"),
         ("early_stopping", "patience=soon", "--early-stopping: field 'patience'"),

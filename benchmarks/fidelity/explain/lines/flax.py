@@ -5,7 +5,18 @@ from __future__ import annotations
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
+from frameworks.spec.recipe import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Optimizer,
+    Recipe,
+    RMSprop,
+    decay,
+)
 
 _KERNELS = {"torch_uniform": 'variance_scaling(1 / 3, "fan_in", "uniform")'}
 
@@ -94,18 +105,26 @@ def optimizer(spec: Optimizer) -> str:
             more = (
                 f", momentum={spec.momentum:g}, nesterov={spec.nesterov}" if spec.momentum else ""
             )
-            return f"optimizer = optax.sgd({spec.rate:g}{more})"
+            return _decayed(spec, f"optax.sgd({spec.rate:g}{more})")
+        case Adamax():
+            betas = f"b1={spec.beta_1:.10g}, b2={spec.beta_2:.10g}"
+            return f"optimizer = optax.adamax({spec.rate:g}, {betas}, eps={spec.epsilon:g})"
+        case Adam() | AdamW() if spec.amsgrad:
+            return _amsgrad(spec)
         case Adam() | AdamW():
             name = type(spec).__name__.lower()
             more = f"b1={spec.beta_1:.10g}, b2={spec.beta_2:.10g}"
             if isinstance(spec, AdamW):
                 more += f", weight_decay={spec.weight_decay:g}"
             if spec.epsilon_form == "paper":
-                return f"optimizer = optax.{name}({spec.rate:g}, {more}, eps={spec.epsilon:g})"
+                return _decayed(spec, f"optax.{name}({spec.rate:g}, {more}, eps={spec.epsilon:g})")
             root = f"jnp.sqrt(1 - {spec.beta_2:.10g} ** (count + 1))"
-            return f"""optimizer = optax.inject_hyperparams(optax.{name})(
+            return _decayed(
+                spec,
+                f"""optax.inject_hyperparams(optax.{name})(
     {spec.rate:g}, {more}, eps=lambda count: {spec.epsilon:g} / {root}
-)"""
+)""",
+            )
         case Adadelta():
             more = f"rho={spec.rho:.10g}, eps={spec.epsilon:g}"
             return f"optimizer = optax.adadelta({spec.rate:g}, {more})"
@@ -113,7 +132,17 @@ def optimizer(spec: Optimizer) -> str:
             more = (
                 f"decay={spec.rho:.10g}, eps={spec.epsilon:g}, eps_in_sqrt={spec.epsilon_in_root}"
             )
-            return f"optimizer = optax.rmsprop({spec.rate:g}, {more})"
+            more += f", centered={spec.centered}" if spec.centered else ""
+            if not spec.momentum:
+                return f"optimizer = optax.rmsprop({spec.rate:g}, {more})"
+            if spec.momentum_form == "rate_inside":
+                more += f", momentum={spec.momentum:.10g}"
+                return f"optimizer = optax.rmsprop({spec.rate:g}, {more})"
+            return f"""optimizer = optax.chain(
+    optax.rmsprop(1.0, {more}),
+    optax.trace({spec.momentum:.10g}),
+    optax.scale({spec.rate:g}),
+)"""
         case Adagrad():
             first, epsilon = f"{spec.initial_accumulator:g}", f"{spec.epsilon:g}"
             more = f"initial_accumulator_value={first}, eps={epsilon}"
@@ -125,6 +154,39 @@ def optimizer(spec: Optimizer) -> str:
 start = lambda parameters: jax.tree.map(lambda w: jnp.full_like(w, {first}), parameters)
 optimizer = optax.chain(
     optax.GradientTransformation(start, accumulate), optax.scale_by_learning_rate({spec.rate:g})
+)"""
+
+
+def _decayed(spec: Adam | AdamW | SGD, made: str) -> str:
+    """The optimizer with the weight decay that it has not by itself."""
+    share = 0.0 if isinstance(spec, AdamW) else spec.weight_decay or 0.0
+    if not share:
+        return f"optimizer = {made}"
+    if not isinstance(spec, AdamW) and spec.decay_form == "coupled":
+        return f"optimizer = optax.chain(optax.add_decayed_weights({share:g}), {made})"
+    taken = f"optax.add_decayed_weights(-{spec.rate * share:.10g})"
+    return f"optimizer = optax.chain({made}, {taken})  # after the rate"
+
+
+def _amsgrad(spec: Adam | AdamW) -> str:
+    """AMSGrad in the form stated, with its weight decay."""
+    share, form = decay(spec)
+    ahead = f"optax.add_decayed_weights({share:g}), " if share and form == "coupled" else ""
+    after = f"optax.add_decayed_weights({share:g}), " if share and form == "decoupled" else ""
+    b1, b2, epsilon = f"{spec.beta_1:.10g}", f"{spec.beta_2:.10g}", f"{spec.epsilon:g}"
+    place = epsilon if spec.epsilon_form == "paper" else f"{epsilon} / jnp.sqrt(1 - {b2}**t)"
+    seen = f"b / (1 - {b2}**t)" if spec.amsgrad_form == "corrected" else "b"
+    root = "c" if spec.amsgrad_form == "corrected" else f"c / (1 - {b2}**t)"
+    return f"""def scale(g, state, parameters=None):
+    t, m, v, largest = state[0] + 1, *state[1:]
+    m = jax.tree.map(lambda a, b: {b1} * a + (1 - {b1}) * b, m, g)
+    v = jax.tree.map(lambda a, b: {b2} * a + (1 - {b2}) * b**2, v, g)
+    largest = jax.tree.map(lambda c, b: jnp.maximum(c, {seen}), largest, v)
+    divide = lambda a, c: a / (1 - {b1}**t) / (jnp.sqrt({root}) + {place})
+    return jax.tree.map(divide, m, largest), (t, m, v, largest)
+start = lambda p: (0, *(jax.tree.map(jnp.zeros_like, p) for _ in range(3)))
+optimizer = optax.chain(
+    {ahead}optax.GradientTransformation(start, scale), {after}optax.scale(-{spec.rate:g})
 )"""
 
 

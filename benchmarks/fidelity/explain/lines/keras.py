@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
+from frameworks.spec.recipe import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Optimizer,
+    Recipe,
+    RMSprop,
+    decay,
+)
 
 _KERNELS = {"torch_uniform": 'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")'}
 
@@ -100,14 +113,36 @@ def optimizer(spec: Optimizer) -> str:
     match spec:
         case SGD():
             more = f"momentum={spec.momentum:g}, nesterov={spec.nesterov}"
-            return f"optimizer = keras.optimizers.SGD({rate}, {more})"
+            return _decayed(spec, "SGD", f"{rate}, {more}")
+        case Adamax():
+            more = f"beta_1={spec.beta_1:.10g}, beta_2={spec.beta_2:.10g}, epsilon={spec.epsilon:g}"
+            if not spec.epsilon_in_norm:
+                return f"optimizer = keras.optimizers.Adamax({rate}, {more})"
+            return f"""class InNormAdamax(keras.optimizers.Optimizer):
+    def build(self, variables):
+        super().build(variables)
+        self.m, self.u = self.add_optimizer_variables(variables, ["m", "u"])
+    def update_step(self, gradient, variable, learning_rate):
+        place, t = self._get_variable_index(variable), self.iterations + 1
+        m, u = self.m[place], self.u[place]
+        m.assign({spec.beta_1:.10g} * m + {1 - spec.beta_1:.10g} * gradient)
+        size = keras.ops.abs(gradient) + {spec.epsilon:g}
+        u.assign(keras.ops.maximum({spec.beta_2:.10g} * u, size))
+        corrected = m / (1 - keras.ops.power({spec.beta_1:.10g}, keras.ops.cast(t, m.dtype)))
+        variable.assign_sub(learning_rate * corrected / u)
+optimizer = InNormAdamax({rate})"""
         case Adam() | AdamW():
             name = type(spec).__name__
             betas = f"beta_1={spec.beta_1:.10g}, beta_2={spec.beta_2:.10g}"
-            decay = f", weight_decay={spec.weight_decay:g}" if isinstance(spec, AdamW) else ""
-            arguments = f"({rate}, {betas}, epsilon={spec.epsilon:g}{decay})"
+            more = f", weight_decay={spec.weight_decay:g}" if isinstance(spec, AdamW) else ""
+            more += ", amsgrad=True" if spec.amsgrad else ""
+            inner = f"{rate}, {betas}, epsilon={spec.epsilon:g}{more}"
             if spec.epsilon_form == "hat":
-                return f"optimizer = keras.optimizers.{name}{arguments}"
+                return _decayed(spec, name, inner)
+            arguments = f"({inner})"
+            if decay(spec)[0] and isinstance(spec, Adam):
+                paper = msgspec.structs.replace(spec, weight_decay=None)
+                return _decayed(spec, name, inner, optimizer(paper).rpartition("\noptimizer")[0])
             return f"""class Paper{name}(keras.optimizers.{name}):
     def update_step(self, gradient, variable, learning_rate):
         epsilon, t = self.epsilon, keras.ops.cast(self.iterations + 1, variable.dtype)
@@ -123,6 +158,8 @@ optimizer = Paper{name}{arguments}"""
             slot, step = "_accumulators", "s + gradient**2"
         case RMSprop():
             more, slot = f"rho={spec.rho:.10g}", "_velocities"
+            if spec.momentum or spec.centered:
+                return _rmsprop(spec, rate)
             step = f"{spec.rho:.10g} * s + {1 - (spec.rho or 0):.10g} * gradient**2"
     name, arguments = type(spec).__name__, f"({rate}, {more}, epsilon={spec.epsilon:g})"
     if spec.epsilon_in_root:
@@ -133,6 +170,54 @@ optimizer = Paper{name}{arguments}"""
         s.assign({step})
         variable.assign_sub(learning_rate * gradient / (keras.ops.sqrt(s) + self.epsilon))
 optimizer = Outside{name}{arguments}"""
+
+
+def _rmsprop(spec: RMSprop, rate: str) -> str:
+    """RMSprop with momentum or centred, in the form stated."""
+    momentum, epsilon = float(spec.momentum or 0), f"{spec.epsilon:g}"
+    more = f"rho={spec.rho:.10g}, momentum={momentum!r}, epsilon={epsilon}"
+    more += f", centered={spec.centered}"
+    inside = not momentum or spec.momentum_form == "rate_inside"
+    if spec.epsilon_in_root and inside:
+        return f"optimizer = keras.optimizers.RMSprop({rate}, {more})"
+    square = "s - m**2" if spec.centered else "s"
+    root = f"keras.ops.sqrt({square}) + {epsilon}"
+    if spec.epsilon_in_root:
+        root = f"keras.ops.sqrt({square} + {epsilon})"
+    before, after = ("learning_rate * ", "") if inside else ("", "learning_rate * ")
+    rest = f"{1 - (spec.rho or 0):.10g}"
+    return f"""class OtherRMSprop(keras.optimizers.Optimizer):
+    def build(self, variables):
+        super().build(variables)
+        self.slots = self.add_optimizer_variables(variables, ["s", "m", "v"])
+    def update_step(self, gradient, variable, learning_rate):
+        s, m, v = (slot[self._get_variable_index(variable)] for slot in self.slots)
+        s.assign({spec.rho:.10g} * s + {rest} * gradient**2)
+        m.assign({spec.rho:.10g} * m + {rest} * gradient)
+        v.assign({momentum!r} * v + {before}gradient / ({root}))
+        variable.assign_sub({after}v)
+optimizer = OtherRMSprop({rate})"""
+
+
+def _decayed(spec: Adam | AdamW | SGD, name: str, arguments: str, ahead: str = "") -> str:
+    """The optimizer with the weight decay stated.
+
+    ahead: the class that it is of, where it is not Keras' own.
+    """
+    share, form = decay(spec)
+    own = f"Paper{name}" if ahead else f"keras.optimizers.{name}"
+    first = f"{ahead}\n" if ahead else ""
+    if not share or isinstance(spec, AdamW):
+        return f"{first}optimizer = {own}({arguments})"
+    if form == "decoupled":
+        return f"{first}optimizer = {own}({arguments}, weight_decay={share:g})"
+    return f"""{first}class Coupled({own}):
+    def apply(self, gradients, variables=None):
+        if variables is None:
+            variables = self._trainable_variables
+        pairs = zip(gradients, variables)
+        super().apply([g + {share:g} * v for g, v in pairs], variables)
+optimizer = Coupled({arguments})"""
 
 
 def new_rate(spec: SGD) -> str:

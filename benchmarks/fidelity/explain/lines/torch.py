@@ -5,7 +5,18 @@ from __future__ import annotations
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.layers import Conv, pair
-from frameworks.spec.recipe import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, Recipe, RMSprop
+from frameworks.spec.recipe import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Optimizer,
+    Recipe,
+    RMSprop,
+    decay,
+)
 from frameworks.spec.shapes import same_padding
 
 _TRUNCATED = 0.87962566  # standard deviation of a normal cut off at twice its own
@@ -106,13 +117,29 @@ def weighted_loss(recipe: Recipe) -> str:
 def optimizer(spec: Optimizer) -> str:
     """The optimizer with every constant, in the form stated."""
     start = f"optimizer = torch.optim.{type(spec).__name__}(model.parameters(), lr={spec.rate:g}"
+    share, form = decay(spec)
+    coupled = f", weight_decay={share:g}" if share and form == "coupled" else ""
     match spec:
         case SGD():
-            return f"{start}, momentum={spec.momentum:g}, nesterov={spec.nesterov})"
-        case Adam() | AdamW():
-            decay = f", weight_decay={spec.weight_decay:g}" if isinstance(spec, AdamW) else ""
+            made = f"{start}, momentum={spec.momentum:g}, nesterov={spec.nesterov}{coupled})"
+            if coupled or not share:
+                return made
+            taken = f"p.mul_(1 - {spec.rate:g} * {share:g})"
+            return f"""{made}
+def take_off(o, *_):
+    with torch.no_grad():
+        [{taken} for p in o.param_groups[0]["params"]]
+optimizer.register_step_pre_hook(take_off)"""
+        case Adamax():
             betas = f"betas=({spec.beta_1:.10g}, {spec.beta_2:.10g})"
-            made = f"{start}, {betas}, eps={spec.epsilon:g}{decay})"
+            return f"{start}, {betas}, eps={spec.epsilon:g})"
+        case Adam() | AdamW():
+            more = f", weight_decay={share:g}" if share or isinstance(spec, AdamW) else ""
+            more += ", amsgrad=True" if spec.amsgrad else ""
+            if isinstance(spec, Adam) and share and form == "decoupled":
+                more += ", decoupled_weight_decay=True"
+            betas = f"betas=({spec.beta_1:.10g}, {spec.beta_2:.10g})"
+            made = f"{start}, {betas}, eps={spec.epsilon:g}{more})"
             if spec.epsilon_form == "paper":
                 return made
             epsilon = f"{spec.epsilon:g} / (1 - {spec.beta_2:.10g} ** next(steps)) ** 0.5"
@@ -130,6 +157,8 @@ optimizer.register_step_pre_hook(lambda o, *_: o.param_groups[0].update(eps={eps
             first, rest = "0.0", 1 - (spec.rho or 0)
             follow = f"s.mul_({spec.rho:.10g}).addcmul_(p.grad, p.grad, value={rest:.10g})"
             more = f"alpha={spec.rho:.10g}"
+            if spec.centered or spec.momentum:
+                return _rmsprop(spec, start)
     if not spec.epsilon_in_root:
         return f"{start}, {more}, eps={spec.epsilon:g})"
     name = type(spec).__name__
@@ -141,6 +170,26 @@ optimizer.register_step_pre_hook(lambda o, *_: o.param_groups[0].update(eps={eps
             {follow}
             p.sub_(self.param_groups[0]["lr"] * p.grad / (s + {spec.epsilon:g}).sqrt())
 optimizer = InRoot{name}(model.parameters(), {{"lr": {spec.rate:g}}})"""
+
+
+def _rmsprop(spec: RMSprop, start: str) -> str:
+    """RMSprop with momentum or centred, in the form stated."""
+    more = f"alpha={spec.rho:.10g}, centered={spec.centered}, momentum={spec.momentum or 0:.10g}"
+    if not spec.epsilon_in_root:
+        return f"{start}, {more}, eps={spec.epsilon:g})"
+    rest = f"{1 - (spec.rho or 0):.10g}"
+    middle = f"m.lerp_(p.grad, {rest})\n            " if spec.centered else ""
+    square = "s - m * m" if spec.centered else "s"
+    divided = f"p.grad / ({square} + {spec.epsilon:g}).sqrt()"
+    return f"""class InRootRMSprop(torch.optim.Optimizer):
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            s, m, v = (self.state[p].setdefault(k, torch.zeros_like(p)) for k in "smv")
+            s.lerp_(p.grad**2, {rest})
+            {middle}v.mul_({spec.momentum or 0:.10g}).add_({divided})
+            p.sub_(self.param_groups[0]["lr"] * v)
+optimizer = InRootRMSprop(model.parameters(), {{"lr": {spec.rate:g}}})"""
 
 
 def new_rate(spec: SGD) -> str:
