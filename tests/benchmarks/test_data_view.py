@@ -189,7 +189,7 @@ def test_a_part_is_looked_at_by_slices_of_whole_batches(tmp_path, monkeypatch) -
 
     class Watched(FakeBackend):
         def __init__(self) -> None:
-            self.network = network
+            self.network, self.recipe = network, config.recipe
 
         def predict(self, images: np.ndarray) -> np.ndarray:
             shown.append(len(images))
