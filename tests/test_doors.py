@@ -18,6 +18,7 @@ OPENS = re.compile(
 # What our own processes pass to one another in a scratch directory, what ships, what is written.
 OURS = {
     "benchmarks/data/staging.py",
+    "benchmarks/data/statistics.py",
     "benchmarks/fidelity/cases/case.py",
     "benchmarks/fidelity/defaults/live.py",
     "benchmarks/fidelity/measure/__main__.py",
@@ -30,7 +31,7 @@ OURS = {
     "datasets/convert/stream.py",
     "report/feature_maps.py",
 }
-# Where a path is made of a name that is ours, or that a rule beside it checks (a baseline's, an
+# Where a path is made of a name or number that is ours, or that a rule beside it checks (a baseline's, an
 # execution's), or that is looked for and not written (a shipped suite's).
 NAMED_IN = {
     "benchmarks/config/experiment.py",
@@ -39,6 +40,8 @@ NAMED_IN = {
     "benchmarks/fidelity/explain/question.py",
     "benchmarks/fidelity/kills/float32.py",
     "benchmarks/fidelity/parity/check.py",
+    "benchmarks/port/side.py",
+    "benchmarks/port/wire.py",
     "benchmarks/track.py",
     "benchmarks/tracking/selection.py",
     "datasets/download.py",
