@@ -31,8 +31,8 @@ OURS = {
     "datasets/convert/stream.py",
     "report/feature_maps.py",
 }
-# Where a path is made of a name or number that is ours, or that a rule beside it checks (a baseline's, an
-# execution's), or that is looked for and not written (a shipped suite's).
+# Where a path is made of a name or number that is ours, or that a rule beside it checks (a
+# baseline's, an execution's), or that is looked for and not written (a shipped suite's).
 NAMED_IN = {
     "benchmarks/config/experiment.py",
     "benchmarks/config/suite.py",
