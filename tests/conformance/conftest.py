@@ -9,7 +9,7 @@ import os
 import pytest
 
 from benchmarks.fidelity import plan
-from benchmarks.fidelity.cases import ladder, lifecycle
+from benchmarks.fidelity.cases import heads, ladder, lifecycle, recipes
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
 from frameworks.spec import architecture
@@ -79,9 +79,17 @@ def deep_cases():
     networks R0-R2 of `alexnet` alone, in float32 with ten classes."""
     whole = [*batch_cases([*SMALL, ladder.EVERYTHING]), *step_cases(), *training_cases()]
     whole += batch_cases(["alexnet"], ["float32"], (10,))
-    whole += [*lifecycle.lifecycles(), *optimizer_cases()]
+    whole += [*lifecycle.lifecycles(), *optimizer_cases(), *recipes.lives(), *heads.heads()]
     measured = {case.name for case in default_cases()}
     return [case for case in whole if case.name not in measured]
+
+
+def asked_in_depth(framework, case):
+    """Whether a submission holds it there: of Keras' other engines R0-R2 in float64 of each
+    network, and the trainings of every kind of layer. The rest of them is `slow`."""
+    named = not case.name.startswith(tuple(f"{name}-" for name in ARCHITECTURES))
+    batch = case.precision == "float64" and "-batch-" in case.name
+    return plan.asked_of(framework, case) and ("@" not in framework or named or batch)
 
 
 def training_cases(optimizers=tuple(ladder.DYADIC), names=("unam", "c2")):

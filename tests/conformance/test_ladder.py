@@ -16,6 +16,7 @@ from tests.conformance.conftest import (
     SMALL,
     USUAL,
     asked_by_default,
+    asked_in_depth,
     batch_cases,
     deep_cases,
     default_cases,
@@ -77,7 +78,7 @@ def test_no_framework_is_much_less_exact_than_the_others(traces):
 @pytest.mark.extended
 def test_every_network_all_the_way(tmp_path):
     cases = list(DEEP_CASES.values())
-    how = {"parallel": 2, "asked_of": plan.asked_of}
+    how = {"parallel": 2, "asked_of": asked_in_depth}
     found = collect([REFERENCE, *FRAMEWORKS], cases, tmp_path, **how)
     rest = [case for case in CASES.values() if not asked_by_default("@", case)]
     if ENGINES:
@@ -86,9 +87,23 @@ def test_every_network_all_the_way(tmp_path):
     for one, other in PAIRS:
         also = rest if {one, other} <= {REFERENCE, *ENGINES} else []
         for case in [*cases, *also]:
-            if plan.asked_of(one, case) and plan.asked_of(other, case):
+            if asked_in_depth(one, case) and asked_in_depth(other, case):
                 findings += judge_pair(Pair(case, found[one, case.name], found[other, case.name]))
     assert {finding.rung for finding in findings} == {"R0", "R1", "R2", "R3", "R4", "R5a", "R5d"}
+    assert not failures(findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ENGINES)
+def test_every_network_on_other_engines_of_keras(framework, tmp_path):
+    left = [case for case in DEEP_CASES.values() if not asked_in_depth(framework, case)]
+    found = collect([REFERENCE, framework], left, tmp_path, parallel=2, asked_of=plan.asked_of)
+    findings = []
+    for case in left:
+        if plan.asked_of(framework, case):
+            pair = Pair(case, found[framework, case.name], found[REFERENCE, case.name])
+            findings += judge_pair(pair)
+    assert findings
     assert not failures(findings)
 
 
