@@ -7,12 +7,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.port.options import parser
 from results import cli
 
 if TYPE_CHECKING:
+    from benchmarks.port.operation import Listing
     from benchmarks.port.programs import Source
 
 
@@ -53,11 +55,27 @@ def _asked(options: argparse.Namespace) -> int:
     except PortError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
+    if options.write:
+        for listing, label, side in zip(found.listings, labels, "ab", strict=True):
+            _write(listing, label, options.write.with_suffix(f".{side}.toml"))
     if options.json:
         sys.stdout.write(as_json(found, labels).decode() + "\n")
     else:
         print(text(found, labels, options.details))
     return found.status
+
+
+def _write(listing: Listing, label: str, path: Path) -> None:
+    """Write a program as data, or say why it cannot be; the comparison stands either way."""
+    from benchmarks.port.operation import PortError
+    from benchmarks.port.write import written
+    from results.writer import write
+
+    try:
+        write(path, written(listing, label))
+        print(f"{label} is written to {path}", file=sys.stderr)
+    except PortError as error:
+        print(f"not written: {error}", file=sys.stderr)
 
 
 def _source(options: argparse.Namespace, place: int) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from results import cli
 from results.cli import natural, positive
 
@@ -87,6 +89,12 @@ def parser() -> cli.Parser:
     )
     line.add_argument(
         "--details", action="store_true", help="every layer side by side, and the weights' mapping"
+    )
+    line.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE.toml",
+        help="write network and recipe of each side as data: FILE.a.toml and FILE.b.toml",
     )
     line.add_argument("--json", action="store_true", help="all of it as JSON")
     line.add_argument(

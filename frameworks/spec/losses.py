@@ -7,12 +7,15 @@ The formulas are written out in `frameworks.numpy.losses`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
 
 from frameworks.spec.reading import SpecificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 Targets = Literal["labels", "one_hot", "votes"]
 
@@ -128,6 +131,8 @@ def check_votes(loss: Loss, votes: np.ndarray, origin: str) -> None:
         votes: float (galaxies, outputs).
         origin: names the file in the message.
     """
+    import numpy as np  # `--help` reads this module and needs none
+
     bad = ~np.isfinite(votes)
     rule = "is not a number"
     bounded = isinstance(loss, BinaryCrossEntropy) or (

@@ -10,11 +10,12 @@ import math
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
-import numpy as np
 
 from frameworks.spec.reading import SpecificationError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from frameworks.spec.recipe import Recipe
 
 Per = Literal["epoch", "step"]
@@ -139,6 +140,8 @@ def rates(recipe: Recipe, steps_per_epoch: int, number: int) -> np.ndarray:
         number: the epoch, from 1. Beyond the recipe's last the schedule goes on as it is past its
             end.
     """
+    import numpy as np  # `--help` reads this module and needs none
+
     first = (number - 1) * steps_per_epoch
     if by_step(recipe):
         places, total = range(first, first + steps_per_epoch), recipe.epochs * steps_per_epoch

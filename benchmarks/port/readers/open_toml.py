@@ -14,8 +14,10 @@ from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import BatchNorm, Conv, Dense
+from frameworks.spec.losses import CrossEntropy, name_of
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
 from frameworks.torch import optimizers
 from frameworks.torch.model import GalaxyNet, initialise
 
@@ -63,6 +65,27 @@ class _Scaled(nn.Module):
         return total
 
 
+def _loss(recipe: Recipe, label: str) -> nn.Module:
+    """The loss of the recipe as PyTorch's own.
+
+    Raises:
+        PortError: its targets are not classes, or its mean over class weights is not PyTorch's.
+    """
+    if not isinstance(recipe.loss, CrossEntropy):
+        raise PortError(
+            f"{label}: of a network in TOML the loss cross_entropy is read, and not "
+            f"{name_of(recipe.loss)}; leave it out of the file to compare the rest"
+        )
+    weights = recipe.class_weights
+    if weights is not None and recipe.class_weight_mean != "weights":
+        raise PortError(
+            f"{label}: class weights divided by the number of images are not read; state "
+            'class_weight_mean = "weights" or leave them out'
+        )
+    given = None if weights is None else torch.tensor(weights)
+    return nn.CrossEntropyLoss(given, label_smoothing=recipe.loss.label_smoothing)
+
+
 def network(source: Source, size: list[int]) -> TorchProgram:
     """The network of a file or of a shipped name, with its [recipe] if it states an optimizer.
 
@@ -81,22 +104,30 @@ def network(source: Source, size: list[int]) -> TorchProgram:
         model = _Scaled(net)
     except SpecificationError as error:
         raise PortError(str(error)) from error
-    loss = nn.CrossEntropyLoss()
+    recipe = fill_recipe(told.recipe)
+    loss = _loss(recipe, source.label)
     training = Training(loss, None, regularizer=model.regularizer)
     if "optimizer" in told.fields:
-        spec = fill_recipe(told.recipe).optimizer
+        spec = recipe.optimizer
         constants = msgspec.to_builtins(spec)
         kind = constants.pop("name")
-        known = {"kind": "adam" if kind == "adamw" else kind, "weight_decay": 0.0, **constants}
-        if known["weight_decay"]:
-            known["decay_form"] = "decoupled"
-        if kind in ("adam", "adamw"):
-            known["amsgrad"] = False
-        if kind == "sgd" and not known["momentum"]:
-            del known["velocity_form"]
+        known = {"kind": "adam" if kind == "adamw" else kind, "decay_form": "decoupled"}
+        known |= {name: value for name, value in constants.items() if value is not None}
+        known["weight_decay"] = constants.get("weight_decay") or 0.0
+        unused = {"decay_form": "weight_decay", "amsgrad_form": "amsgrad"}
+        unused |= {"velocity_form": "momentum", "momentum_form": "momentum"}
+        for name, needed in unused.items():
+            if not known.get(needed):
+                known.pop(name, None)
+        if "momentum_form" in known:
+            known["velocity_form"] = known.pop("momentum_form")
 
         def make(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
             return optimizers.make(spec, parameters)
 
-        training = Training(loss, make, regularizer=model.regularizer, known=known)
+        def clip(parameters: list[nn.Parameter]) -> None:
+            optimizers.clip(parameters, recipe.clipping)
+
+        clipped = clip if recipe.clipping else None
+        training = Training(loss, make, clipped, regularizer=model.regularizer, known=known)
     return TorchProgram(model, size, training)
