@@ -109,9 +109,10 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
 def _open(
     sides: tuple[Side, Side], sources: tuple[Source, Source], size: list[int]
 ) -> tuple[Listing, Listing]:
-    """Read both, the one first that says how large its pictures are."""
+    """Read both, the one first that says how large its pictures are; networks in TOML, which leave
+    sizes and the number of classes open, after programs."""
     listings: list[Listing | None] = [None, None]
-    order = sorted((0, 1), key=lambda n: not sides[n].framework.startswith("keras"))
+    order = sorted((0, 1), key=lambda n: (sources[n].in_toml, "keras" not in sides[n].framework))
     for place in order:
         listings[place] = sides[place].open(sources[place], size)
         made = listings[place]

@@ -36,6 +36,11 @@ class Source(msgspec.Struct, kw_only=True):
     classes: int = 10
     parts: dict[str, tuple[str, str]] = {}
 
+    @property
+    def in_toml(self) -> bool:
+        """Whether it is a network in TOML, of a file or shipped."""
+        return not self.name and not self.path.endswith(".keras")
+
 
 def source(label: str, framework: str = "") -> Source:
     """What a word of the command line names.

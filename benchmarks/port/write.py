@@ -141,7 +141,7 @@ class _Network:
 
     def _layer(self, one: Operation) -> Iterator[Table]:
         given = self.shapes[one.sources[0]]
-        if one.kind == "dense" and len(given) > 1:
+        if len(given) > 1 and len(self.shapes[one.id]) == 1 and "pool" not in one.kind:
             yield {"type": "flatten"}
         made = self._table(one)
         if made is not None:

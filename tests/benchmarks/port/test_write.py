@@ -1,0 +1,130 @@
+"""A program as the product's own data: what has words is written, what has none is named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.port.compare import EQUAL
+from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
+from benchmarks.port.write import written
+from frameworks.spec.architecture import load_with_recipe
+from tests.benchmarks.port.conftest import Compared
+
+NONE = [[0, 0], [0, 0]]
+
+
+def operation(number: int, kind: str, sources: list[str], shape: list[int], **constants: Any):
+    return Operation(
+        id=str(number),
+        kind=kind,
+        name=f"{kind}_{number}",
+        sources=sources,
+        shape=shape,
+        constants=constants,
+    )
+
+
+def conv(number: int, source: str, filters: int, side: int, **constants: Any) -> Operation:
+    usual = {"kernel": [3, 3], "stride": [1, 1], "padding": [[1, 1], [1, 1]], "bias": True}
+    usual |= {"dilation": [1, 1], "groups": 1, "filters": filters}
+    return operation(number, "conv", [source], [side, side, filters], **usual | constants)
+
+
+def listing(*extra: Operation, output: str = "7", **parts: Any) -> Listing:
+    """8x8 pictures; conv, relu, a residual block, a pool, flatten and dense."""
+    relu = {"function": "relu"}
+    made = [
+        conv(0, PICTURES, 4, 8),
+        operation(1, "activation", ["0"], [8, 8, 4], **relu),
+        conv(2, "1", 4, 8, bias=False, kernel_regularizer="L2(l2=0.5)"),
+        operation(3, "add", ["2", "1"], [8, 8, 4]),
+        operation(4, "max_pool", ["3"], [4, 4, 4], size=[2, 2], stride=[2, 2], padding=NONE),
+        operation(5, "flatten", ["4"], [64]),
+        operation(6, "dropout", ["5"], [64], rate=0.25, per="value"),
+        operation(7, "dense", ["6"], [3], units=3, bias=True),
+        *extra,
+    ]
+    weights = {"a": [3, 3, 3, 4], "b": [4], "c": [3, 3, 4, 4], "d": [64, 3], "e": [3]}
+    usual: dict[str, Any] = {"parameters": weights, "fixed": [], "recipe": Recipe()}
+    return Listing(
+        framework="torch", operations=made, output=output, input=[8, 8, 3], **usual | parts
+    )
+
+
+def layers(text: str, directory: Path) -> list[str]:
+    """The types of the layers that a file of this text holds, blocks opened."""
+    path = directory / "written.toml"
+    path.write_text(text)
+    found = load_with_recipe(path)[0].layers
+    return [str(layer.__struct_config__.tag) for layer in found]
+
+
+def test_a_program_is_written_with_its_blocks(tmp_path: Path) -> None:
+    text = written(listing(), "net.py:Net")
+    kinds = ["conv", "activation", "residual", "max_pool", "flatten", "dropout", "dense"]
+    assert layers(text, tmp_path) == kinds
+    assert "l2 = 0.5" in text
+    assert 'title = "net.py:Net"' in text
+    assert "[recipe]" not in text
+
+
+def test_the_recipe_is_written_beside_it(tmp_path: Path) -> None:
+    recipe = Recipe(
+        loss={"kind": "cross_entropy", "label_smoothing": 0.1, "class_weights": [1.0, 2.0, 1.0]},
+        optimizer={
+            **{"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
+            **{"velocity_form": "rate_inside", "weight_decay": 1e-4, "decay_form": "coupled"},
+            **{"clipping": "norm of all gradients", "clipping_limit": 2.0},
+        },
+    )
+    path = tmp_path / "written.toml"
+    path.write_text(written(listing(recipe=recipe), "net.py:Net"))
+    told = load_with_recipe(path)[1].recipe
+    assert told.optimizer.rate == 0.1
+    assert (told.optimizer.weight_decay, told.optimizer.decay_form) == (1e-4, "coupled")
+    assert told.clipping.limit == 2.0
+    assert told.loss.label_smoothing == 0.1
+    assert told.class_weights == (1.0, 2.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"extra": [operation(8, "prelu", ["7"], [3])]}, r"prelu_8 \(prelu\)"),
+        ({"extra": [operation(8, "unread:cumsum", ["7"], [3])]}, r"unread_8|unread:cumsum"),
+        ({"extra": [operation(8, "activation", ["7"], [3], function="mish")]}, r"\(mish\)"),
+        ({"extra": [operation(8, "concatenate", ["7", "7"], [6])]}, "concatenate of 2 inputs"),
+    ],
+)
+def test_what_has_no_word_is_named(changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(PortError, match=named) as refused:
+        written(listing(*changed["extra"], output="8"), "net.py:Net")
+    assert refused.value.status == 4
+
+
+def test_a_recipe_without_words_is_named() -> None:
+    recipe = Recipe(
+        loss={"kind": "unread:focal"},
+        optimizer={"kind": "unread:Lion", "learning_rate": 1.0},
+        rates={0: 0.1, 100: 0.01},
+    )
+    with pytest.raises(PortError, match=r"optimizer Lion; the loss focal; a schedule"):
+        written(listing(recipe=recipe), "net.py:Net")
+
+
+def test_parameters_that_do_not_fit_are_told() -> None:
+    with pytest.raises(PortError, match=r"trains 8 parameters, and what was written 451"):
+        written(listing(parameters={"a": [8]}), "net.py:Net")
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_what_is_written_is_the_program(compared: Compared, tmp_path: Path) -> None:
+    found = compared("shapes_keras.py:residual", "shapes_torch.py:Residual")
+    path = tmp_path / "residual.toml"
+    path.write_text(written(found.listings[1], "shapes_torch.py:Residual"))
+    again = compared(
+        str(path), "shapes_torch.py:Residual", size=found.listings[1].input, given_weights=True
+    )
+    assert again.status == EQUAL, again.verdict
