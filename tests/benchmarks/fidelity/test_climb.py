@@ -119,7 +119,8 @@ def test_a_framework_is_asked_the_forms_that_it_has():
 def test_a_full_climb_asks_of_both_tunings_and_heads():
     made = [case for found in parts("--full").values() for case in found]
     assert {case.tuning for case in made} == {"idiomatic", "tuned"}
-    assert {case.classes for case in made} == {10, 4}
+    own = [case for case in made if not case.name.startswith("head-")]
+    assert {case.classes for case in own} == {10, 4}
     assert len({case.name for case in made}) == len(made)
     assert any(case.deterministic for case in made)
 
