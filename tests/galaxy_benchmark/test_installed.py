@@ -131,6 +131,7 @@ def test_extras_are_the_requirement_files(installed) -> None:
     assert found == {
         "": required("core"),
         **{name: required(name) for name in frameworks},
+        "fits": required("fits"),
         "all": required(*frameworks),
     }
     assert installed.metadata["Requires-Python"] == "<3.14,>=3.11"

@@ -305,7 +305,7 @@ def _asked(change: Callable[[Network, Recipe], tuple[Network, Recipe]]) -> Fault
 
 def _unweighted(network: Network, recipe: Recipe) -> tuple[Network, Recipe]:
     if any(isinstance(layer, BatchNorm) for layer in network.layers):
-        recipe = msgspec.structs.replace(recipe, class_weights=None)
+        recipe = msgspec.structs.replace(recipe, class_weights=None, class_weight_mean=None)
     return network, recipe
 
 
