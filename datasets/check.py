@@ -44,7 +44,10 @@ class Report:
         """The report, a line each."""
         count = len(self.wrong)
         end = "nothing is wrong" if not count else f"{count} thing{'s' * (count > 1)} wrong"
-        told = [*(f"wrong: {one}" for one in self.wrong), *(f"note: {one}" for one in self.notes)]
+        told = [
+            *(f"wrong: {one}" for one in self.wrong),
+            *(f"note: {one}" for one in dict.fromkeys(self.notes)),
+        ]
         return [f"{where}: {self.what or 'no galaxies'}", *told, f"{where}: {end}"]
 
 

@@ -37,7 +37,7 @@ def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = 
     if made.exists():
         return made
     directory.mkdir(parents=True, exist_ok=True)
-    print(f"{path}: converted once, into {made}", flush=True)
+    print(f"{path}: converting once, into {made}", flush=True)
     try:
         recipe = recipe_of(path)
         if recipe is not None:
