@@ -48,7 +48,7 @@ def test_a_source_is_a_data_set_converted_once(
     first = catalog.load(source, cache_dir=cache)
     assert first.name == source.stem
     assert first.sha256 == content_sha256(IMAGES[order], LABELS[order])
-    assert "converted once, into" in capsys.readouterr().out
+    assert "converting once, into" in capsys.readouterr().out
     (made,) = (cache / "converted").iterdir()
     written = made.stat().st_mtime_ns
     moved = source.rename(tmp_path / f"moved{source.suffix}")
