@@ -159,7 +159,7 @@ class Played(StepGraph):
     def like(self):
         what = self._what[0] if len(self._what) == 1 else self._what
         parts = {"gather": self._gather, "forward": self._forward}
-        parts |= {"optimizer": self._optimizer, "project": self._project}
+        parts |= {"optimizer": self._optimizer, "update": self._update}
         return Played(what, self._masks, **parts)
 
     def warm_up(self):
