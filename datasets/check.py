@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from datasets.galaxy_file import GalaxyFile, Picking, open_galaxies
 from datasets.inspection import Seen, check_blank, twins
 from datasets.splits import PARTS, check_groups, crossing
 from results.door import hdf5
+from results.writer import scratch_directory
 
 _FEW = 3  # galaxies of a class that give every part of a split one
 _ANY = 2**62
@@ -64,8 +64,8 @@ def check(path: Path, asked: Asked) -> Report:
     if not (is_source(path) or has_other_keys(path, *keys)):
         _check_file(path, asked, report)
         return report
-    with tempfile.TemporaryDirectory(prefix="galaxy-check-") as scratch:
-        made = Path(scratch) / "made.h5"
+    with scratch_directory() as scratch:
+        made = scratch / "made.h5"
         try:
             converted = convert_source(path, made, dataclasses.replace(asked, skip_bad=_ANY))
         except ValueError as error:

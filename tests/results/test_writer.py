@@ -196,6 +196,7 @@ WRITERS = {
     "benchmarks/tracking/selftest/real.py": "a line after another; it goes on where it broke off",
     "frameworks/flax/backend.py": _IN_SCRATCH,
     "frameworks/torch/backend.py": _IN_SCRATCH,
+    "frameworks/spec/given_weights.py": _IN_SCRATCH,
     "frameworks/spec/weights.py": _IN_SCRATCH,
     "galaxy_benchmark/api.py": _IN_SCRATCH,
 }
