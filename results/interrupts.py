@@ -46,6 +46,20 @@ def handle(handler):
     return before
 
 
+class Held:
+    """Signals wait for the end of a `with`, whose content must not be broken off in the middle."""
+
+    def __enter__(self):
+        self._noted: list[int] = []
+        self._before = handle(lambda number, _: self._noted.append(number))
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        for number in self._noted[:1]:
+            signal.raise_signal(number)
+
+
 def end(number: int, _: object = None) -> None:
     """End the process at once, as a signal's handler."""
     os.write(2, b"interrupted\n")

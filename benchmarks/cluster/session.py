@@ -17,6 +17,7 @@ from benchmarks.runner.block import Block, load
 from benchmarks.runner.estimate import Estimator
 from benchmarks.runner.session import Tally
 from results.door.documents import json_file
+from results.interrupts import Held
 from results.names import beneath, printable
 from results.store import Store
 from results.vocabulary import near_miss
@@ -48,27 +49,32 @@ def submit(blocks: Sequence[Block], store: Store, scheduler: Slurm, *, most: int
     """
     first = blocks[0]
     directory = store.path.resolve() / DIRECTORY / first.session_id
+    jobs: list[str] = []
     try:
         write_blocks(blocks, directory)
-        jobs = scheduler.submit(
-            directory,
-            len(blocks),
-            seconds=max(job_seconds(block) for block in blocks)
-            if all(job_seconds(block) for block in blocks)
-            else 0.0,
-            most=most,
-            name=f"galaxies-{first.session_id}",
+        with Held():  # else a job may be queued that nobody knows of
+            jobs = scheduler.submit(
+                directory,
+                len(blocks),
+                seconds=max(job_seconds(block) for block in blocks)
+                if all(job_seconds(block) for block in blocks)
+                else 0.0,
+                most=most,
+                name=f"galaxies-{first.session_id}",
+            )
+        session = Submitted(
+            session_id=first.session_id,
+            engine=first.engine,
+            options=dict(scheduler.options),
+            jobs=tuple(jobs),
         )
+        write(directory / _SESSION, msgspec.json.encode(session))
     except BaseException:
+        if jobs:
+            with suppress(SchedulerError):
+                scheduler.cancel(arrays(jobs))
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    session = Submitted(
-        session_id=first.session_id,
-        engine=first.engine,
-        options=dict(scheduler.options),
-        jobs=tuple(jobs),
-    )
-    write(directory / _SESSION, msgspec.json.encode(session))
     return directory
 
 
@@ -104,11 +110,11 @@ def watched(directory: Path, store: Store, tally: Tally) -> list[Block]:
     session = json_file(directory / _SESSION, Submitted, "a queued session")
     scheduler = Slurm(session.options)
     queued = []
-    for number, job in enumerate(session.jobs, start=1):
-        block = load(path_of(directory, number))
-        queued.append(Queued(block, job, beneath(directory, job, ending=".log")))
-    watch = Watch(queued, scheduler, store, lambda text: print(text, flush=True), tally)
     try:
+        for number, job in enumerate(session.jobs, start=1):
+            block = load(path_of(directory, number))
+            queued.append(Queued(block, job, beneath(directory, job, ending=".log")))
+        watch = Watch(queued, scheduler, store, lambda text: print(text, flush=True), tally)
         watch.until_all_ended()
     except BaseException:
         with suppress(SchedulerError):

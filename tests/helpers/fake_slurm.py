@@ -6,10 +6,13 @@ wants to go wrong it writes into the directory: `refuse` (sbatch fails with thes
 (the job of this number ends as NODE_FAIL, and does not run), `hide` (squeue fails so many times).
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +53,21 @@ def _option(words: list[str], name: str) -> str:
     return next((w.partition("=")[2] for w in words if w.startswith(f"--{name}=")), "")
 
 
+@contextlib.contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """No other command changes a job meanwhile."""
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _put(job: Path, text: str) -> None:
+    """Write a job's state so that nobody reads half of it."""
+    half = job.with_suffix(".half")
+    half.write_text(text)
+    half.replace(job)
+
+
 def _sbatch(state: Path, words: list[str]) -> int:
     if why := _told(state, "refuse"):
         print(f"sbatch: error: {why}", file=sys.stderr)
@@ -88,23 +106,25 @@ def _run(state: Path, words: list[str]) -> int:
         job = state / f"{array}_{number}.job"
         node = f"n{1 + number % 2}"
         if _told(state, "lose") == str(number):
-            job.write_text(f"NODE_FAIL|{node}|NodeDown")
-        if not job.read_text().startswith("PENDING"):
-            continue
-        job.write_text(f"RUNNING|{node}|None")
+            _put(job, f"NODE_FAIL|{node}|NodeDown")
         named = {"SLURM_ARRAY_JOB_ID": array, "SLURM_ARRAY_TASK_ID": str(number)}
         log = Path(output.replace("%A", array).replace("%a", str(number)))
-        with log.open("wb") as told:
-            process = subprocess.Popen(
-                ["/bin/sh", str(state / f"{array}.script")],
-                env=os.environ | named | {"SLURMD_NODENAME": node},
-                stdout=told,
-                stderr=told,
-            )
+        with _locked(state):
+            if not job.read_text().startswith("PENDING"):
+                continue
+            with log.open("wb") as told:
+                process = subprocess.Popen(
+                    ["/bin/sh", str(state / f"{array}.script")],
+                    env=os.environ | named | {"SLURMD_NODENAME": node},
+                    stdout=told,
+                    stderr=told,
+                )
             (state / f"{array}_{number}.pid").write_text(str(process.pid))
-            status = process.wait()
-        if job.read_text().startswith("RUNNING"):
-            job.write_text(f"{'FAILED' if status else 'COMPLETED'}|{node}|None")
+            _put(job, f"RUNNING|{node}|None")
+        status = process.wait()
+        with _locked(state):
+            if job.read_text().startswith("RUNNING"):
+                _put(job, f"{'FAILED' if status else 'COMPLETED'}|{node}|None")
     return 0
 
 
@@ -120,11 +140,12 @@ def _squeue(state: Path, words: list[str]) -> int:
 
 
 def _scancel(state: Path, words: list[str]) -> int:
-    for array in (word for word in words if not word.startswith("-")):
-        for job in [*state.glob(f"{array}_*.job"), *state.glob(f"{array}.job")]:
+    arrays = [word for word in words if not word.startswith("-")]
+    with _locked(state):
+        for job in [j for a in arrays for n in (f"{a}_*", a) for j in state.glob(f"{n}.job")]:
             word, node, _ = job.read_text().split("|")
             if word in ("PENDING", "RUNNING"):
-                job.write_text(f"CANCELLED|{node}|None")
+                _put(job, f"CANCELLED|{node}|None")
             if word == "RUNNING":
                 os.kill(int(job.with_suffix(".pid").read_text()), 15)
     return 0
