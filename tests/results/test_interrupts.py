@@ -162,3 +162,15 @@ sys.exit(cli.run(lambda: exec("os.kill(os.getpid(), signal.SIGINT)")))
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_a_signal_waits_for_the_end_of_what_is_held() -> None:
+    seen: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("signal"))
+    try:
+        with interrupts.Held():
+            signal.raise_signal(signal.SIGTERM)
+            seen.append("held")
+        assert seen == ["held", "signal"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
