@@ -24,7 +24,9 @@ def refused(name: str, field: str, value: object) -> bool:
     """Whether the framework refuses to be built with one field of its own defaults changed."""
     chosen = framework(name)
     defaults = {**NATIVE[chosen.defaults], field: value}
-    optimizer = OPTIMIZERS.get(field.split(".")[0], Adam)()
+    part, _, name_of_field = field.partition(".")
+    switched = {"amsgrad": True} if name_of_field == "amsgrad_form" else {}  # else it has no form
+    optimizer = OPTIMIZERS.get(part, Adam)(**switched)
     architecture = fill_architecture(Architecture(name="small", layers=LAYERS), defaults)
     network = Network(architecture, (4, 4, 3), 3)
     recipe = fill_recipe(Recipe(optimizer=optimizer, epochs=1, batch_size=2), defaults)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.system import machine
 
-_CHILD = "from frameworks.memory import process_peak_memory as peak; print(*peak())"
+_CHILD = "import numpy; from frameworks.memory import process_peak_memory as peak; print(*peak())"
 _PARENT = (
     "import subprocess, sys; held = b'x' * 300_000_000; "
     f"subprocess.run([sys.executable, '-c', {_CHILD!r}], check=True)"
