@@ -98,8 +98,8 @@ def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
 
 
 def with_epsilon(spec: Optimizer, epsilon: float = STEADY_EPSILON) -> Optimizer:
-    """The optimizer, but Adam and AdamW with this epsilon."""
-    if isinstance(spec, recipes.Adam | recipes.AdamW):
+    """The optimizer, but Adam, AdamW and Adamax with this epsilon."""
+    if isinstance(spec, recipes.Adam | recipes.AdamW | recipes.Adamax):
         return msgspec.structs.replace(spec, epsilon=epsilon)
     return spec
 
