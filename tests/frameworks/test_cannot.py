@@ -4,6 +4,7 @@ import pytest
 
 from frameworks.backend import Runtime, framework
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import CANNOT, NATIVE, fill_architecture, fill_recipe
 from frameworks.spec.layers import BatchNorm, Conv, Dense, Flatten, GroupNorm, LayerNorm
 from frameworks.spec.network import Network
@@ -29,7 +30,9 @@ def refused(name: str, field: str, value: object) -> bool:
     optimizer = OPTIMIZERS.get(part, Adam)(**switched)
     architecture = fill_architecture(Architecture(name="small", layers=LAYERS), defaults)
     network = Network(architecture, (4, 4, 3), 3)
-    recipe = fill_recipe(Recipe(optimizer=optimizer, epochs=1, batch_size=2), defaults)
+    clipping = CLIPPINGS[part](limit=1.0) if part in CLIPPINGS else None
+    stated = Recipe(optimizer=optimizer, clipping=clipping, epochs=1, batch_size=2)
+    recipe = fill_recipe(stated, defaults)
     try:
         chosen.backend()(network, recipe, Runtime(), None)
     except SpecificationError:
