@@ -9,7 +9,7 @@ from pathlib import Path
 
 from report import feature_maps, figure, serve
 from results import cli
-from results.store import DEFAULT_STORE, Store
+from results.store import Store
 
 DEFAULT_OUTPUT = Path("report-out")
 
@@ -20,13 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "report",
         "Write the report of a results store: one HTML page with every run in it.",
     )
-    parser.add_argument(
-        "--store",
-        type=Path,
-        default=DEFAULT_STORE,
-        metavar="DIR",
-        help="directory of the results (default: %(default)s)",
-    )
+    cli.add_store(parser)
     parser.add_argument(
         "--output",
         type=Path,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from results.store import DEFAULT_STORE, Store
+from results import cli
+from results.store import Store
 
 DEFAULT_OUTPUT = Path("report-out/figures")
 
@@ -20,13 +21,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     made.set_defaults(draw=draw)
     made.add_argument("names", nargs="*", metavar="NAME", help="as listed; or its beginning")
-    made.add_argument(
-        "--store",
-        type=Path,
-        default=DEFAULT_STORE,
-        metavar="DIR",
-        help="directory of the results (default: %(default)s)",
-    )
+    cli.add_store(made)
     made.add_argument(
         "--columns",
         type=int,

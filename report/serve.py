@@ -7,8 +7,8 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from results import live
-from results.store import DEFAULT_STORE, Store
+from results import cli, live
+from results.store import Store
 
 HOST = "127.0.0.1"  # this machine alone
 DEFAULT_PORT = 8765
@@ -24,13 +24,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "and the time left. Only this machine can look. Ctrl-C stops it.",
     )
     made.set_defaults(draw=draw)
-    made.add_argument(
-        "--store",
-        type=Path,
-        default=DEFAULT_STORE,
-        metavar="DIR",
-        help="directory of the results (default: %(default)s)",
-    )
+    cli.add_store(made)
     made.add_argument(
         "--port",
         type=int,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from results import cli
 from results.export import FORMATS, PAGE_COLUMNS
 from results.forms import add_forms
-from results.store import DEFAULT_STORE, Store
+from results.store import Store
 from results.vocabulary import near_miss
 from results.writer import write
 
@@ -36,15 +36,6 @@ def _parser() -> cli.Parser:
         added.set_defaults(command=run)
         return added
 
-    def add_store(to: argparse.ArgumentParser) -> None:
-        to.add_argument(
-            "--store",
-            type=Path,
-            default=DEFAULT_STORE,
-            metavar="DIR",
-            help="directory of the results (default: %(default)s)",
-        )
-
     def add_all(to: argparse.ArgumentParser) -> None:
         to.add_argument(
             "--all",
@@ -55,7 +46,7 @@ def _parser() -> cli.Parser:
     show = command("show", _show, "Print the runs as a table, or all that is known of one run.")
     show.add_argument("run", nargs="?", help="a run_id or execution_id, or its first letters")
     add_all(show)
-    add_store(show)
+    cli.add_store(show)
     add_forms(show)
 
     export = command("export", _export, "Write a frame as CSV, Parquet, Markdown or LaTeX.")
@@ -68,13 +59,13 @@ def _parser() -> cli.Parser:
     )
     export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     add_all(export)
-    add_store(export)
+    cli.add_store(export)
 
     merge = command("merge", _merge, "Take over the runs of other stores.")
     merge.add_argument("other", nargs="+", type=Path, metavar="OTHER")
-    add_store(merge)
+    cli.add_store(merge)
 
-    add_store(command("compact", _compact, "Pack the store's files into few."))
+    cli.add_store(command("compact", _compact, "Pack the store's files into few."))
     command("columns", _columns, "Print what each column means.")
     return parser
 

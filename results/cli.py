@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from results import interrupts
 from results.names import in_line, printable
 from results.parquet.files import damage_on_stderr
+from results.store import DEFAULT_STORE
 from results.vocabulary import near_miss
 
 OK, BAD_INPUT = 0, 2  # exit statuses
@@ -121,6 +122,17 @@ class _Version(argparse.Action):
 MOST = 10**6  # of what is counted: steps, processes, pixels
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def add_store(parser: argparse._ActionsContainer) -> None:
+    """Add --store, the directory of the results."""
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=DEFAULT_STORE,
+        metavar="DIR",
+        help="directory of the results (default: %(default)s)",
+    )
 
 
 def natural(text: str) -> int:

@@ -243,7 +243,7 @@ def parser() -> cli.Parser:
 
     _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
-    where.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
+    cli.add_store(where)
     where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
     where.add_argument(
         "--save-models",

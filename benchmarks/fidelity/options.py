@@ -140,7 +140,7 @@ def parser() -> cli.Parser:
         metavar="N",
         help="processes at a time, each of --threads (default: one a core, at most 4)",
     )
-    line.add_argument("--store", default="runs", metavar="DIR")
+    cli.add_store(line)
     add(
         line,
         "timeout",

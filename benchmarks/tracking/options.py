@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         added = (to or commands).add_parser(name, help=text, description=text)
         added.set_defaults(command=f"{prefix}{name}")
-        added.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR")
+        cli.add_store(added)
         return added
 
     history = command("history", "Print and draw the series of every cell, and the steps in them.")

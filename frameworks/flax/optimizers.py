@@ -23,15 +23,14 @@ from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> field of the state of the optax transformation that keeps it
 SLOTS: dict[str, dict[str, str]] = {
-    "adam": {"first_moment": "mu", "second_moment": "nu"},
-    "adamw": {"first_moment": "mu", "second_moment": "nu"},
+    "adam": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
+    "adamw": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
     "adamax": {"first_moment": "mu", "largest_gradient": "nu"},
     "adadelta": {"mean_square": "e_g", "mean_square_update": "e_x"},
     "adagrad": {"accumulator": "sum_of_squares"},
     "sgd": {"velocity": "trace"},
     "rmsprop": {"mean_square": "nu", "mean_gradient": "mu", "velocity": "trace"},
 }
-AMSGRAD = {"largest_second_moment": "nu_max"}
 
 
 def scale_by_rss_outside(initial: float, epsilon: float) -> optax.GradientTransformation:
@@ -208,19 +207,8 @@ def set_learning_rate(
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:
-    """Canonical slot names of an optimizer, and optax' fields; plain SGD has none."""
-    if isinstance(spec, recipes.SGD) and not spec.momentum:
-        return {}
-    found = dict(SLOTS[str(spec.__struct_config__.tag)])
-    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
-        found |= AMSGRAD
-    if isinstance(spec, recipes.RMSprop):
-        found = {
-            slot: own
-            for slot, own in found.items()
-            if {"mean_gradient": spec.centered, "velocity": spec.momentum}.get(slot, True)
-        }
-    return found
+    """Canonical slot names of an optimizer, and optax' fields."""
+    return recipes.kept_slots(spec, SLOTS)
 
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:

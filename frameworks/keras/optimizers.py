@@ -19,8 +19,16 @@ from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> attribute of the Keras optimizer, a list in the order of its variables
 SLOTS: dict[str, dict[str, str]] = {
-    "adam": {"first_moment": "_momentums", "second_moment": "_velocities"},
-    "adamw": {"first_moment": "_momentums", "second_moment": "_velocities"},
+    "adam": {
+        "first_moment": "_momentums",
+        "second_moment": "_velocities",
+        "largest_second_moment": "_velocity_hats",
+    },
+    "adamw": {
+        "first_moment": "_momentums",
+        "second_moment": "_velocities",
+        "largest_second_moment": "_velocity_hats",
+    },
     "adamax": {"first_moment": "_m", "largest_gradient": "_u"},
     "adadelta": {
         "mean_square": "_accumulated_grads",
@@ -34,7 +42,6 @@ SLOTS: dict[str, dict[str, str]] = {
         "velocity": "_momentums",
     },
 }
-AMSGRAD = {"largest_second_moment": "_velocity_hats"}
 
 
 class _PaperForm:
@@ -216,19 +223,8 @@ def set_learning_rate(
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:
-    """Canonical slot names of an optimizer, and Keras' attributes; plain SGD has none."""
-    if isinstance(spec, recipes.SGD) and not spec.momentum:
-        return {}
-    found = dict(SLOTS[str(spec.__struct_config__.tag)])
-    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
-        found |= AMSGRAD
-    if isinstance(spec, recipes.RMSprop):
-        found = {
-            slot: own
-            for slot, own in found.items()
-            if {"mean_gradient": spec.centered, "velocity": spec.momentum}.get(slot, True)
-        }
-    return found
+    """Canonical slot names of an optimizer, and Keras' attributes."""
+    return recipes.kept_slots(spec, SLOTS)
 
 
 def slot_factor(spec: recipes.Optimizer, slot: str, rate: float) -> float:

@@ -6,6 +6,7 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -144,6 +145,25 @@ OPTIMIZERS: dict[str, type[_Optimizer]] = {
     "sgd": SGD,
     "rmsprop": RMSprop,
 }
+
+
+def kept_slots(optimizer: Optimizer, own: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Slots that an optimizer keeps of each weight, by canonical name: plain SGD has none.
+
+    Args:
+        own: a framework's names: of each optimizer, by its name and by canonical slot.
+    """
+    absent = {
+        name
+        for name, switch in (
+            ("velocity", "momentum"),
+            ("mean_gradient", "centered"),
+            ("largest_second_moment", "amsgrad"),
+        )
+        if not getattr(optimizer, switch, True)
+    }
+    names = own[str(optimizer.__struct_config__.tag)]
+    return {slot: name for slot, name in names.items() if slot not in absent}
 
 
 def velocity_form(optimizer: Optimizer) -> VelocityForm | None:

@@ -17,8 +17,16 @@ from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> PyTorch's name in `optimizer.state[parameter]`
 SLOTS: dict[str, dict[str, str]] = {
-    "adam": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
-    "adamw": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    "adam": {
+        "first_moment": "exp_avg",
+        "second_moment": "exp_avg_sq",
+        "largest_second_moment": "max_exp_avg_sq",
+    },
+    "adamw": {
+        "first_moment": "exp_avg",
+        "second_moment": "exp_avg_sq",
+        "largest_second_moment": "max_exp_avg_sq",
+    },
     "adamax": {"first_moment": "exp_avg", "largest_gradient": "exp_inf"},
     "adadelta": {"mean_square": "square_avg", "mean_square_update": "acc_delta"},
     "adagrad": {"accumulator": "sum"},
@@ -29,7 +37,6 @@ SLOTS: dict[str, dict[str, str]] = {
         "velocity": "momentum_buffer",
     },
 }
-AMSGRAD = {"largest_second_moment": "max_exp_avg_sq"}
 
 
 class _EpsilonInRoot(torch.optim.Optimizer):
@@ -262,20 +269,8 @@ def set_learning_rate(
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:
-    """Canonical slot names of an optimizer, and PyTorch's; plain SGD has none."""
-    if isinstance(spec, recipes.SGD) and not spec.momentum:
-        return {}
-    found = dict(SLOTS[str(spec.__struct_config__.tag)])
-    if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.amsgrad:
-        found |= AMSGRAD
-    if isinstance(spec, recipes.RMSprop):
-        found = found if spec.centered else _without(found, "mean_gradient")
-        found = found if spec.momentum else _without(found, "velocity")
-    return found
-
-
-def _without(slots: dict[str, str], name: str) -> dict[str, str]:
-    return {slot: own for slot, own in slots.items() if slot != name}
+    """Canonical slot names of an optimizer, and PyTorch's."""
+    return recipes.kept_slots(spec, SLOTS)
 
 
 def initial_slot_value(spec: recipes.Optimizer) -> float:
