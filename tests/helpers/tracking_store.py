@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
+from benchmarks.track import main
 from results.stats.noise import NEEDED
 from results.store import Store
 from tests.helpers.factory import START, synthetic_run
@@ -61,3 +63,10 @@ def keep_sessions(store: Store, count: int = NEEDED, level: float = 5.0, **chang
     for number in range(count):
         seconds = around(level, 3, seed=100 + number)
         add_session(store, f"kept{number:02d}", seconds, day=number - count, **changes)
+
+
+def verdict(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """The exit status of benchmarks.track with these arguments, and what it printed."""
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err

@@ -4,84 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
 from report.figures.drawing import draw
-from report.section import Heading, Note, Picture, Table
+from report.section import Heading, Note, Picture
 from report.sections import published_figures, reproduction
 from report.sections.published import trials
 from results.schema import COPY
 from results.store import Store
 from results.studies.measured import measured, refused
-from results.studies.reported import Declared, Reported, Sizes
+from results.studies.reported import Reported
 from results.studies.reproduction import Ours
 from results.views.views import Frames
 from tests.helpers.factory import CLASSES, synthetic_run
-
-SHA = "a" * 64
-METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "lowest_validation_loss")
-
-
-def declared_of(name: str = "unam", **fields: Any) -> Declared:
-    reported = tuple(Reported(metric=metric, value=0.5, source="a notebook") for metric in METRICS)
-    usual: dict[str, Any] = {
-        "name": name,
-        "title": f"Title of {name}",
-        "source": "a notebook",
-        "dataset": "galaxy10",
-        "sha256": SHA,
-        "sizes": Sizes(train=1393, validation=348, test=400),
-        "reported": reported,
-        "traps": {"leak": "Copies crossed the split."},
-    }
-    return Declared(**(usual | fields))
-
-
-def run_of(
-    framework: str = "keras",
-    seed: int = 0,
-    *,
-    declared: Declared | None = None,
-    split_seed: int = 0,
-    **changes: Any,
-) -> tuple[dict, list[dict], list[dict]]:
-    """An invented execution of an experiment, as `Store.append` takes it."""
-    declared = declared or declared_of()
-    extra = {"experiment": msgspec.to_builtins(declared), "test_cross_entropy_deviation": 0.9}
-    fields = {
-        "dataset": "galaxy10",
-        "dataset_sha256": SHA,
-        "experiment": declared.name,
-        "scale": 1.0,
-        "extra": extra,
-    } | changes
-    run, epochs, predictions = synthetic_run(framework, "unam", seed, epochs=4, **fields)
-    run["config"] |= {"split": {"seed": split_seed}}
-    if split_seed:
-        run["split_hash"] = f"split {split_seed}" if run["status"] == "ok" else None
-    for column in ("run_id", "cell_id", "execution_id"):
-        mark = f"{declared.name}{fields['scale']:g}{fields['dataset_sha256'][:2]}{split_seed}"
-        mark += run["parity"] + run["precision"]
-        run[column] = f"{run[column]}-{mark}-{len(declared.changed)}"
-    return run, epochs, predictions
-
-
-def frames_of(tmp_path, *executions) -> Frames:
-    store = Store(tmp_path / "runs")
-    for execution in executions:
-        store.append(*execution)
-    return Frames.load(store)
-
-
-def three(**fields: Any) -> list:
-    return [run_of("keras", seed, **fields) for seed in range(3)]
-
-
-def tables(section) -> list[Table]:
-    return [block for block in section.blocks if isinstance(block, Table)]
-
+from tests.helpers.reproduced import declared_of, frames_of, run_of, tables, three
 
 # ---- our side of a figure
 
@@ -318,7 +255,12 @@ def test_native_parity_is_named_and_keeps_its_verdict(tmp_path) -> None:
     assert tables(section)[0].rows[0][-1] == "higher"
     drawn = published_figures.figures(frames)
     assert drawn is not None
-    loss, _ = draw(pictures(drawn)["unam-curves-1-keras"]).axes
+    curves = next(
+        block
+        for block in drawn.blocks
+        if isinstance(block, Picture) and block.name == "unam-curves-1-keras"
+    )
+    loss, _ = draw(curves).axes
     crosses = [line for line in loss.lines if line.get_marker() == "X"]
     assert len(crosses) == 1, "it is what the notebook trained, so its values are drawn"
     stated = declared_of(parity=("native",))
@@ -346,92 +288,3 @@ def test_an_experiment_without_figures_shows_what_came_out(tmp_path) -> None:
 
 
 # ---- the figures
-
-
-def four(**fields: Any) -> list:
-    return [
-        run_of("torch", seed, declared=declared_of(name), **fields)
-        for name in ("phys449_c1_3way", "phys449_c2_3way", "phys449_c1_4way", "phys449_c2_4way")
-        for seed in range(2)
-    ]
-
-
-def pictures(section) -> dict[str, Picture]:
-    return {block.name: block for block in section.blocks if isinstance(block, Picture)}
-
-
-def test_the_papers_figure_has_its_colours_and_lines(tmp_path) -> None:
-    section = published_figures.figures(frames_of(tmp_path, *four()))
-    assert section is not None
-    (picture,) = pictures(section).values()
-    axes = draw(picture).axes
-    assert [one.get_title("left") for one in axes] == [
-        *("3-way: accuracy", "3-way: loss", "4-way: accuracy", "4-way: loss")
-    ]
-    for one in axes:
-        drawn = [(line.get_color(), line.get_linestyle()) for line in one.lines]
-        assert drawn == [
-            *(("#d62728", "--"), ("#d62728", "-"), ("#ff7f0e", "--"), ("#ff7f0e", "-"))
-        ]
-    assert "SCALED" not in draw(picture).texts[0].get_text()
-
-
-def test_it_is_drawn_from_two_of_the_four_and_not_from_one(tmp_path) -> None:
-    two = four()[:4]
-    section = published_figures.figures(frames_of(tmp_path, *two))
-    assert section is not None
-    (picture,) = pictures(section).values()
-    assert [len(axes.lines) for axes in draw(picture).axes] == [4, 4, 0, 0]
-    assert published_figures.figures(frames_of(tmp_path / "b", *two[:2])) is None
-
-
-def test_scaled_and_full_runs_are_in_figures_of_their_own_and_say_so(tmp_path) -> None:
-    section = published_figures.figures(frames_of(tmp_path, *four(), *four(scale=0.1)))
-    assert section is not None
-    titles = [draw(one).texts[0].get_text() for one in pictures(section).values()]
-    assert len(titles) == 2
-    assert sum("SCALED x0.1" in title for title in titles) == 1
-
-
-def test_unams_figures_show_the_reported_points_where_they_apply(tmp_path) -> None:
-    reported = (
-        Reported(metric="validation_loss", value=1.2273, epoch=1),
-        Reported(metric="validation_loss", value=0.8434),
-        Reported(metric="train_accuracy", value=0.8625),
-    )
-    declared = declared_of(reported=reported)
-    full = frames_of(tmp_path, *three(declared=declared))
-    section = published_figures.figures(full)
-    assert section is not None
-    found = pictures(section)
-    assert set(found) == {"unam-curves-1-keras", "unam-confusion-1-keras"}
-    loss, accuracy = draw(found["unam-curves-1-keras"]).axes
-
-    def points(axes) -> list[tuple[float, float]]:
-        crosses = [line for line in axes.lines if line.get_marker() == "X"]
-        return [(float(x.get_xdata()[0]), float(x.get_ydata()[0])) for x in crosses]
-
-    assert points(loss) == [(1, 1.2273), (4, 0.8434)]
-    assert points(accuracy) == [(4, 0.8625)]
-    scaled = published_figures.figures(
-        frames_of(tmp_path / "b", *three(declared=declared, scale=0.1))
-    )
-    assert scaled is not None
-    for axes in draw(pictures(scaled)["unam-curves-1-keras"]).axes:
-        assert points(axes) == []
-
-
-def test_unams_matrix_has_the_true_class_on_x(tmp_path) -> None:
-    executions = three()
-    section = published_figures.figures(frames_of(tmp_path, *executions))
-    assert section is not None
-    left, right = draw(pictures(section)["unam-confusion-1-keras"]).axes
-    assert left.get_xlabel() == right.get_xlabel() == "true class"
-    assert left.get_ylabel() == "predicted class"
-    counts = np.zeros((10, 10))
-    for _, _, predictions in executions:
-        for row in predictions:
-            counts[row["predicted"], row["label"]] += 1
-    np.testing.assert_array_equal(left.images[0].get_array(), counts)
-    shares = 100 * counts / np.maximum(counts.sum(axis=0, keepdims=True), 1)
-    np.testing.assert_allclose(right.images[0].get_array(), shares)
