@@ -23,6 +23,7 @@ from results.store import Store
 from results.studies.reported import declared
 from results.views.views import Frames
 from tests.helpers import fake_backend
+from tests.helpers.refusals import refusal
 
 SMALL = """
 title = "A small one"
@@ -196,17 +197,7 @@ def test_bad_input_is_told_before_anything_runs(work, capsys, case: str) -> None
     with h5py.File(work / "few.h5", "w") as file:
         file["images"] = np.zeros((4, 6, 6, 3), np.uint8)
         file["ans"] = np.arange(4, dtype=np.uint8) % 2
-    try:
-        status = main(command(*options, names=tuple(names)))
-    except SystemExit as end:
-        status = end.code  # type: ignore[assignment]
-    output = capsys.readouterr()
-    assert status == 2
-    assert message in output.err
-    assert output.err.startswith("error: ")
-    assert "Traceback" not in output.err
-    assert len(output.err.splitlines()) <= 4
-    assert Store("runs").files() == []
+    assert message in refusal(main, command(*options, names=tuple(names)), capsys, lines=4)
 
 
 def test_scale_without_experiments_is_refused(work, capsys) -> None:
