@@ -1,4 +1,4 @@
-"""What was measured: samples by library, and the best of them."""
+"""Samples of each library's speed, and the best of them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         return self.peak(COPY)
 
     def summary(self, precision: str) -> dict[str, Any]:
-        """What a run's row keeps: each library's best with its spread, per second."""
+        """Each library's best sample for `precision` and for copying, as a run's row stores it.
+
+        Returns:
+            {what: {library: {size, median, range, samples}}}; median and range (lowest, highest)
+            in operations per second, of copying in bytes per second.
+        """
         return {
             what: {
                 sample.library: {

@@ -1,4 +1,4 @@
-"""How an operation is timed at one size, and which sizes are tried: the same for all libraries."""
+"""Timing of an operation at each size, the same for all libraries."""
 
 from __future__ import annotations
 
