@@ -1,7 +1,7 @@
-"""What a worker keeps beside its results, and where: not part of the run's configuration.
+"""Settings of the files that a worker writes beside its results: checkpoints and models.
 
-The launcher hands it over in a small file; nothing in it changes what a run computes, so that the
-identity of a run does not depend on it.
+The launcher passes them in a small file. They are no part of the run's configuration: nothing here
+changes what a run computes, so the run's identity does not depend on it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CHECKPOINTS = "checkpoints"  # in the store
 
 
 class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far two answers of one run may lie apart, for its self-check.
+    """Bounds within which two answers of one run agree, for its self-check.
 
-    bound: R1's, as a share of the largest logit. times_float32: where the weights amplify rounding
-    beyond it, the multiple of the reference's own error in float32.
+    bound: R1's, as a share of the largest logit. times_float32: a multiple of the reference's own
+    float32 error; it replaces `bound` where the weights amplify rounding further.
     """
 
     bound: float
@@ -72,7 +72,7 @@ def asked(
     machine_id: str,
     self_check: bool = False,
 ) -> Keeping:
-    """What a session keeps: checkpoints in the store, and models where `models` says.
+    """Settings of a session: checkpoints in the store, and models in the directory `models`.
 
     `about` is left for each suite of the session to fill in (see `described`).
 
@@ -98,7 +98,11 @@ def asked(
 
 
 def described(suite: Suite, class_names: Sequence[str]) -> dict[str, Any]:
-    """What a model tells of its galaxies: the classes, and how to load the same ones again."""
+    """Facts that a saved model states on its galaxies: class names, and how to load the same ones.
+
+    Returns:
+        `class_names`, and `data`: arguments of `datasets.catalog.load` with its `dataset`.
+    """
     from datasets.catalog import NAMES
 
     data: dict[str, Any] = {
@@ -130,7 +134,7 @@ def check_writable(directory: Path) -> None:
 
 
 def to_tell(event: Mapping[str, Any]) -> list[str]:
-    """What of a worker's event the user should see: resuming, damage, what could not be kept."""
+    """Lines for the user from a worker's event: a resumed run, damage, files not saved."""
     extra = event.get("values", {}).get("extra", {}) if event["event"] == "facts" else {}
     told = []
     if damage := extra.get("checkpoint_damage"):

@@ -72,7 +72,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return "" if figure.metric == "parameters" else self.not_comparable
 
     def declared(self, suite: Suite, sha256: str | None) -> Declared:
-        """What a run of `suite` carries: the figures, their traps, and what was changed.
+        """The experiment as a run of `suite` carries it: figures, their traps and changed fields.
 
         Args:
             suite: the experiment's, with the options in place of its fields.
@@ -102,7 +102,7 @@ def available() -> list[str]:
 
 
 def traps() -> dict[str, str]:
-    """What is known to mislead, by key: one or two sentences each."""
+    """Known causes of a misleading figure, by key: one or two sentences each."""
     return read_table(TRAPS, "traps")
 
 

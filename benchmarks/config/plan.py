@@ -109,7 +109,7 @@ class PlannedRun:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What is to be said of its learning rates, a sentence each."""
+        """Sentences on a schedule or a warm-up that does not end where the training does."""
         return schedules.notes(self.config.recipe, self.steps_per_epoch)
 
     @cached_property

@@ -27,7 +27,7 @@ class Asked:
 
 
 def asked_for(options: argparse.Namespace) -> list[Asked]:
-    """What the command is to run: a suite, or the experiments named.
+    """The suites to run, by the options: one suite, or one for each experiment that they name.
 
     Raises:
         SpecificationError: an unknown suite, experiment or optimizer, a bad value.

@@ -82,11 +82,11 @@ class DataView(_Part, frozen=True):
 
 
 class SplitSettings(_Part, frozen=True):
-    """How the galaxies are split: the test set first, then validation from what is left.
+    """Split of the galaxies: the test set is taken first, then validation from the rest.
 
-    by: "copy" deals every augmented copy by itself, so that copies of one galaxy are trained and
-    tested on; test_copies: those that validation and test look at. taken_from: where a published
-    split stands in the file, "" where it is ours.
+    by: "copy" deals every augmented copy by itself, so copies of one galaxy are both trained and
+    tested on. test_copies: the copies that validation and test look at. taken_from: where the file
+    keeps a published split, "" for a split of ours.
     """
 
     seed: int
@@ -147,7 +147,7 @@ class RunConfig(_Part, frozen=True):
         return Network(self.architecture, self.data.input_shape, count)
 
     def runtime(self) -> Runtime:
-        """What the backend is told of where and how to compute."""
+        """The backend's settings: device, precision, threads, seed and the like."""
         return Runtime(
             device=self.device,
             precision=self.precision,

@@ -66,41 +66,49 @@ _FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".cs
 
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to run. Lists are combined into a matrix.
+    """Settings of a set of runs. Lists are combined into a matrix.
 
-    `threads` 0 is all that the process may use; `timeout` is in seconds for each run, 0 is never,
-    None is by the run's estimate (`Estimator.time_limit`); `image_size` resizes pictures to so many
-    pixels a side; `processes` repeats every run in so many processes; with `nudge_repeats` each
-    starts with every weight moved to a neighbouring float32 (a control of rounding; R6);
-    `deterministic` sets the frameworks' flags for it (see docs/method.md). `class_weights`
-    "balanced" are n / (classes * n of the class) over the training images (scikit-learn's
-    `compute_class_weight`).
+    Galaxies:
 
-    `loss` is the head of the network: what its outputs are held against, and how.
+    - `labels` 4way and 3way group classes; `label_map` says which (`datasets.catalog.load`).
+    - `group_key`: the dataset that groups the pictures of one galaxy. None: "groups", if any.
+    - `split_from`: the dataset of a published split; "" for a split of ours.
+    - `skip_bad`: number of pictures of a source of another form that may be left out.
+    - `image_size`: pictures are resized to so many pixels a side.
+    - `fraction`: the part of the galaxies that is taken, by class.
+    - `augmentation`: makes copies of each galaxy (`datasets.augment`).
+    - `crop_size`: pixels a side of copies that are crops.
+    - `split_by`: the copies of a galaxy stay in one part, or each is dealt by itself (a leak, as
+      published).
+    - `test_copies`: the copies that validation and test look at.
+    - `augment`: changes of every training picture, drawn anew in each epoch (`datasets.drawn`).
 
-    `group_key` names the dataset of groups of one galaxy's pictures (None: "groups", if there is
-    one); `label_map` says which classes labels 4way and 3way group (`datasets.catalog.load`).
-    `split_from` names the dataset of a published split ("": a split of ours); `skip_bad` pictures
-    of a source of another form may be left out.
+    Training:
 
-    `fraction` takes a part of the galaxies, by class. `augmentation` makes copies of each (see
-    `datasets.augment`), of `crop_size` pixels a side where they are crops; `split_by` is whether
-    the copies of a galaxy stay in one part or are dealt each by itself (a leak, as published);
-    `test_copies` is which of them validation and test look at.
+    - `loss`: the network's head: what its outputs are compared with, and how.
+    - `class_weights`: "balanced" is n / (classes * n of the class) over the training images, as in
+      scikit-learn's `compute_class_weight`.
+    - `initial_weights`: a file that fills the weights it has (`frameworks.spec.given_weights`).
 
-    `initial_weights` is a file that the weights are filled from, as far as it has them
-    (`frameworks.spec.given_weights`).
+    Computing:
 
-    `augment` draws changes of every training picture anew in each epoch (`datasets.drawn`).
+    - `threads`: 0 is all that the process may use.
+    - `timeout`: seconds for each run; 0 is never, None follows the run's estimate
+      (`Estimator.time_limit`).
+    - `processes`: every run is repeated in so many processes.
+    - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (a
+      control of rounding; R6).
+    - `deterministic`: sets the frameworks' flags for it (docs/method.md).
+    - `feed`: how tuned backends get their batches: "staged" by row from a data set on the device,
+      "streamed" each from the host, "auto" staged where it fits.
 
-    `feed` is how tuned backends get their batches: "staged" by row from a data set on the device,
-    "streamed" each from the host, "auto" staged where it fits. Of the first `warmup_epochs` no time
-    counts.
+    Timing and checks:
 
-    For speeds that are to be compared: `control` runs one cell of every block twice (A/A pairs,
-    the noise floor), `limits` measures the machine's peaks first, `check_parity` asks every
-    configuration for its parity with the reference first. `check_network` asks less, in seconds:
-    whether the frameworks compute the same network in float64.
+    - `warmup_epochs`: number of first epochs whose time does not count.
+    - `control`: one cell of every block runs twice (A/A pairs, the noise floor).
+    - `limits`: the machine's peaks are measured first.
+    - `check_parity`: every configuration's parity with the reference is checked first.
+    - `check_network`: a check of seconds: do the frameworks compute the same network in float64?
     """
 
     name: str = ""
