@@ -1,4 +1,4 @@
-"""What a session prints before its first run: galaxies, machine, matrix, estimate."""
+"""Announcement before a session's first run: galaxies, machine, matrix, estimate."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def plan_tables(prepared: Sequence[Prepared]) -> list[Table]:
 
 
 def time_needed(prepared: Sequence[Prepared]) -> str:
-    """How many runs, and how long they will take, in a line."""
+    """One line with the number of runs and their estimated time."""
     checks = any(one.suite.check_parity or one.suite.check_network for one in prepared)
     more = ", checks before the first run and the page apart" if checks else ""
     return f"{_needed(prepared)} in all{more}"

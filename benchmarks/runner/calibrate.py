@@ -1,7 +1,7 @@
-"""How fast this machine is, by a short product: for the estimate before anything has run here.
+"""Speed of this machine from a short product, for the estimate before the first run.
 
-It takes a third of a second. The best that a machine ever showed is kept in the user's cache
-directory, so that one busy moment does not count.
+It takes a third of a second. The user's cache directory keeps the best speed that a machine ever
+showed, so that one busy moment does not count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOP = 400_000
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a machine does.
+    """Speed of a machine.
 
     flops: operations per second of a float32 matrix product, all CPUs together.
     loop_seconds: of a fixed loop in Python, by which imports and calls are scaled.
@@ -36,7 +36,7 @@ class Calibration:
 
     @property
     def sound(self) -> bool:
-        """Whether both are numbers above 0: the file may be anyone's."""
+        """True if both are finite numbers above 0; anyone may have edited the file."""
         return all(isfinite(one) and one > 0 for one in (self.flops, self.loop_seconds))
 
 

@@ -41,10 +41,10 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Checked:
-    """Where a suite's frameworks can run.
+    """Devices and interpreters of a suite's frameworks.
 
-    devices: by framework. missing: frameworks that are not installed, each with how to install it.
-    interpreters: of frameworks that do not run in this one. notes: sentences for the user.
+    devices: by framework. missing: how to install each framework that is not installed.
+    interpreters: those of frameworks that do not run in this one. notes: sentences for the user.
     """
 
     devices: dict[str, Device]

@@ -15,10 +15,11 @@ from benchmarks.system import machine
 
 @dataclass(frozen=True)
 class Session:
-    """What all runs of one call of the command share; limits and parity where they were asked for.
+    """State shared by all runs of one call of the command.
 
-    limits: of each device that is computed on. node: the name of this machine; engine: what started
-    the runs on it, under its number of the job.
+    limits: peak speeds by device, where asked for. parity, networks: results of the parity checks,
+    likewise. node: the name of this machine. engine: the program that starts the runs on it, such
+    as a scheduler; job_id: its number of the job.
     """
 
     session_id: str

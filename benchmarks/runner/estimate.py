@@ -1,4 +1,4 @@
-"""How long runs will take: from earlier runs of this machine, else from a stated guess."""
+"""Estimates of how long runs take, from earlier runs of this machine, else from a stated guess."""
 
 from __future__ import annotations
 
@@ -158,5 +158,5 @@ def _by_the_machine(run: PlannedRun, machine: Calibration) -> Estimate:
 
 
 def rate_key(config: RunConfig) -> tuple:
-    """What runs have in common that are equally fast."""
+    """Key of a configuration: runs that share it are equally fast."""
     return tuple(getattr(config, name) for name in _RATE_BY)

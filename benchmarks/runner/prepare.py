@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a session needs of one suite.
+    """One suite, ready to run.
 
-    `done` are runs that `--resume` leaves out; `notes` are sentences for the user. The galaxies are
-    on disk until the next suite's are (`OneView`).
+    `done` are runs that `--resume` leaves out; `notes` are sentences for the user. The galaxies
+    stay on disk until the next suite replaces them (`OneView`).
     """
 
     suite: Suite
@@ -47,8 +47,7 @@ class Prepared:
 
 @dataclass
 class Preparing:
-    """How the suites of one call become runs: each is checked, its galaxies loaded, its runs
-    planned.
+    """Preparation of the suites of one call: check each, load its galaxies, plan its runs.
 
     Args:
         views: stages the galaxies; of several suites, one after another.
@@ -102,7 +101,7 @@ class Preparing:
 
     @cached_property
     def estimator(self) -> Estimator:
-        """What is known of the speed of this machine."""
+        """Estimator of run times, from this machine's runs in the store."""
         return Estimator.from_store(self.store, self.session.machine_id)
 
 
@@ -129,7 +128,7 @@ def plan(
 
 
 def _accounts(suite: Suite, runs: Sequence[PlannedRun]) -> list[str]:
-    """What a file of weights fills of each network, a sentence each.
+    """Sentences, one for each network: which of its weights the given file fills.
 
     Raises:
         SpecificationError: it fills nothing of one.
@@ -204,7 +203,7 @@ def _named(names: list[str]) -> str:
 
 
 def _remedy(one: Asked, error: Exception) -> str:
-    """What would serve, where the message of the error cannot know it."""
+    """A sentence on what to run instead, where the error's own message cannot know it; else ""."""
     if one.part_of is None or isinstance(error, SpecificationError):
         return ""
     declared = one.part_of.declared

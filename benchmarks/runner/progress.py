@@ -19,7 +19,7 @@ _LINES_PER_RUN = 20  # at most about so many epochs of a run are told in a log
 
 @dataclass
 class Tracker:
-    """Where a session is: fed with the events of its runs."""
+    """Progress of a session, updated by the events of its runs."""
 
     runs: Sequence[PlannedRun]
     estimator: Estimator
@@ -64,7 +64,7 @@ class Tracker:
         return self.run.images_per_epoch / seconds if seconds else None
 
     def seconds_left(self) -> float:
-        """Of the session: from the pace of this run, and estimates of those to come."""
+        """Seconds left of the session: this run at its own pace, later runs as estimated."""
         now = time.perf_counter()
         epochs = self.run.config.recipe.epochs
         if self.epoch > self.first_epoch:
@@ -91,7 +91,7 @@ class Tracker:
         return seconds
 
     def within_epoch(self) -> float:
-        """How far the epoch under way has come, 0 to 1, by the time that the last one took."""
+        """Share of the current epoch that is done, 0 to 1, at the mean pace of earlier ones."""
         if self.phase == "start" or self.epoch <= self.first_epoch:
             return 0.0
         took = (self.epoch_ended - self.first_epoch_started) / (self.epoch - self.first_epoch)
@@ -103,7 +103,7 @@ class Tracker:
         return clock(time.perf_counter() - self.run_started)
 
     def headline(self) -> str:
-        """Which run of how many."""
+        """The run's number, the number of runs, and the run's label."""
         return f"[{self.number}/{len(self.runs)}] {self.run.label()}"
 
     def scores(self) -> str:
@@ -123,7 +123,7 @@ class Tracker:
 
 
 def _alike(run: PlannedRun, other: PlannedRun) -> bool:
-    """Whether two runs are of the same work by the same means: seeds of one cell, say."""
+    """True if two runs do the same work by the same means, such as two seeds of one cell."""
     work = (run.steps, run.flops) == (other.steps, other.flops)
     return work and rate_key(run.config) == rate_key(other.config)
 
@@ -136,7 +136,7 @@ def clock(seconds: float) -> str:
 
 
 def ending(outcome: Outcome, epochs: int) -> str:
-    """How a run that was to train so many epochs ended, in one line."""
+    """One line on how a run of `epochs` epochs ended: status, seconds, and accuracy or reason."""
     took = f"in {outcome.wall_seconds:.1f} s"
     if outcome.status == "ok":
         facts = outcome.facts
@@ -151,7 +151,7 @@ def ending(outcome: Outcome, epochs: int) -> str:
 
 
 class Progress(Protocol):
-    """How a session is shown."""
+    """Display of a session."""
 
     def note(self, text: str) -> None:
         """A line of its own."""

@@ -20,7 +20,7 @@ from results.studies.reported import IN_EXTRA
 
 
 class Classes(Protocol):
-    """What a row says of the galaxies besides the run's configuration."""
+    """Facts on the galaxies that a row stores besides the run's configuration."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ class Classes(Protocol):
 
     @property
     def left_out(self) -> str:
-        """What a conversion of them left out, or ""."""
+        """Galaxies that their conversion left out, in words, or ""."""
 
 
 def run_row(
@@ -142,7 +142,10 @@ def limit_columns(run: PlannedRun, limits: Limits | None) -> dict[str, Any]:
 
 
 def opening(run: PlannedRun, session: Session) -> dict[str, Any]:
-    """What was known before the first run, as far as it is this run's, for the column `extra`."""
+    """Results of the session's checks that belong to this run, for the column `extra`.
+
+    They are its experiment, the machine's limits, and its parity checks; each where there is one.
+    """
     found: dict[str, Any] = {}
     if run.part_of:
         found[IN_EXTRA] = dict(run.part_of.declared)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What a session has done so far, also when it is broken off."""
+    """Rows of a session's finished runs; complete up to an interruption."""
 
     rows: list[dict] = field(default_factory=list)
 
