@@ -1,6 +1,6 @@
-"""What a child process tells its parent: events, JSON lines on a pipe of their own.
+"""Events that a child process sends its parent: JSON lines on a pipe of their own.
 
-Not on stdout, where frameworks print. Each line is an object with an `event`:
+The pipe is not stdout, where frameworks print. Each line is an object with an `event`:
 
 ===========  =====================================================================================
 `phase`      a phase begins: `name`
@@ -83,7 +83,7 @@ class _Phase(msgspec.Struct, tag_field="event", tag="phase"):
 
 
 class _Extra(msgspec.Struct):
-    """What the harness reads of `extra`; the rest is the worker's affair."""
+    """Fields of `extra` that the harness reads; it passes the others on unread."""
 
     seconds_before_resuming: float = 0.0
     waited_for_turn_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Where each framework computes: asked of the machine, and of the framework, before any run."""
+"""Device of each framework, asked of the machine and of the framework before any run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AMPERE = [8, 0]  # the first compute capability with TF32
 
 
 class DeviceError(ValueError):
-    """What was asked for cannot be computed on this machine; the message says what can."""
+    """This machine cannot compute what was asked for; the message says what it can."""
 
 
 def resolve(

@@ -1,4 +1,4 @@
-"""How a run failed: its status and a reason in one line."""
+"""Status of a failed run, and the reason in one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def classify(error: BaseException, phase: str) -> tuple[str, str]:
 
 
 def looks_like_out_of_memory(text: str) -> bool:
-    """Whether a message or a log speaks of memory that ran out, in any framework's words."""
+    """True if a message or a log of any framework says that memory ran out."""
     return _OUT_OF_MEMORY.search(text) is not None
 
 

@@ -31,7 +31,7 @@ _ANSWER_SECONDS = 60.0
 
 
 class Answer(msgspec.Struct):
-    """What an interpreter has of a framework (`describe`)."""
+    """Packages and version of a framework in one interpreter (`describe`)."""
 
     missing: list[str]
     distribution: str
@@ -74,8 +74,9 @@ def parse(texts: Iterable[str], frameworks: Iterable[str]) -> dict[str, str]:
 
 
 def check(frameworks: Iterable[str], given: Mapping[str, str]) -> None:
-    """That every label has an interpreter with its framework, in its version; of `module:Class`,
-    that the class is there and is a backend.
+    """Check that every label has an interpreter with its framework, in the version asked for.
+
+    For a label `module:Class`, check that the class is there and is a backend.
 
     Args:
         frameworks: labels to run.
@@ -117,7 +118,7 @@ def missing(frameworks: Iterable[str]) -> dict[str, list[str]]:
 
 
 def how_to_install(missing: Mapping[str, Sequence[str]]) -> str:
-    """What is said of frameworks that are not installed, and the command that installs them."""
+    """A sentence that names the frameworks not installed, and the command that installs them."""
     lacking = "; ".join(f"{name} needs {', '.join(missing[name])}" for name in missing)
     packages = dict.fromkeys(package for packages in missing.values() for package in packages)
     return (
@@ -127,7 +128,7 @@ def how_to_install(missing: Mapping[str, Sequence[str]]) -> str:
 
 
 def check_here(frameworks: Iterable[str]) -> None:
-    """That this interpreter can run all of them.
+    """Check that this interpreter can run all of the frameworks.
 
     Raises:
         InterpreterError: the message names what is missing and how to get it.
@@ -139,8 +140,12 @@ def check_here(frameworks: Iterable[str]) -> None:
 
 
 def describe(label: str) -> dict[str, Any]:
-    """What this interpreter has of a framework: `missing`, `distribution`, `version`; `problem`
-    says why the class of a `module:Class` cannot be used."""
+    """Packages and version of a framework in this interpreter.
+
+    Returns:
+        `missing` packages, `distribution`, `version`, and `problem`: why the class of a
+        `module:Class` cannot be used, or "".
+    """
     asked = framework(label)
     lacking = asked.missing_packages()
     distribution = next(iter(asked.packages.values()), "")

@@ -23,13 +23,13 @@ _ALWAYS = ("parameters", "split_hash", "order_hash", "weights_hash")  # facts of
 
 @dataclass
 class Outcome:
-    """How a run ended, and what it told before that.
+    """Ending of a run, and what it reported before.
 
     status: ok, diverged, oom, timeout or error; `reason` says why when it is not ok.
     facts: columns of the run's row; epochs: rows of the epochs table.
-    predictions: the file with the test predictions; None when it did not come to them.
-    wall_seconds: from the start of the process to its end, and what went before of a resumed run's
-        training and evaluation.
+    predictions: the file with the test predictions; None if the run made none.
+    wall_seconds: from the start of the process to its end; of a resumed run, plus the time that its
+        training and evaluation took before.
     log: the end of what it printed, when it did not end well.
     """
 

@@ -181,7 +181,7 @@ class Child:
         return f", in {found[-1][2]} ({found[-1][0]}, line {found[-1][1]})" if found else ""
 
     def ending(self, phase: str = "") -> tuple[str, str]:
-        """How it ended that did not tell: its status (oom or error) and the reason."""
+        """Status (oom or error) and reason of a process that ended without telling them."""
         if self.rejected:
             return "error", self.rejected
         assert self.status is not None
@@ -204,7 +204,7 @@ class Child:
             self._kill_what_is_left()
 
     def _kill_what_is_left(self) -> None:
-        """What its first process did not end, because that was killed itself (`child.py`)."""
+        """Kill processes that the first one left because it was killed itself (`child.py`)."""
         import psutil
 
         left, deadline = True, time.monotonic() + _KILL_SECONDS
