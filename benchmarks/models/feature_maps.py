@@ -1,12 +1,12 @@
 # PYTHON_ARGCOMPLETE_OK
-"""What saved networks see in one galaxy: the output of every convolution, by framework.
+"""Feature maps of saved networks: every convolution's output for one galaxy, by framework.
 
     python -m benchmarks.models.feature_maps --models runs/models --galaxy 111 --output maps
 
-Each framework computes in a process of its own. For every network a file `NAME.npz` is written,
-from which `python -m report feature-maps` draws: arrays `picture`, `maps/FRAMEWORK/LAYER` (height,
-width, channels) of the framework's own trained weights, and `facts.json`. Every framework also
-computes the network of the first with its weights: what differs then is rounding alone.
+Each framework computes in a process of its own. The command writes a file `NAME.npz` for every
+network; `python -m report feature-maps` draws it. Its arrays are `picture`, `facts.json`, and
+`maps/FRAMEWORK/LAYER` (height, width, channels) of the framework's own trained weights. Every
+framework also computes the network of the first with its weights: the difference is rounding alone.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ def _named(predicted: int, classes: Sequence[str]) -> str:
 
 
 def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict[str, np.ndarray]:
-    """What `maps_worker` finds in the framework's own process.
+    """Arrays by name that `maps_worker` computes in the framework's own process.
 
     Raises:
         ValueError: it failed; the message says why.
@@ -321,7 +321,7 @@ def _property(model: SavedModel, what: str) -> str:
 
 
 def _key(about: Description) -> tuple:
-    """What models have in common that belong side by side: the task, and which run of it."""
+    """Key of models that belong side by side: the task, and the run of it."""
     import msgspec
 
     from results.task import WHICH_RUN, stored, task_id

@@ -40,8 +40,9 @@ class _Format(msgspec.Struct):
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What `model.json` says. native: the file of the framework's own format, "" where it has none.
+    """Content of `model.json`.
 
+    native: the file of the framework's own format, "" where it has none.
     task_id: as in the columns of `runs`, "" in a model of an earlier version.
     data: how the galaxies were loaded (arguments of `datasets.catalog.load`, with its `dataset`).
     """
