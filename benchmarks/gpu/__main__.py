@@ -132,10 +132,10 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _sizes(rehearsal: bool) -> Sizes:
-    """Of a rehearsal, or for the GPU that there is.
+    """Sizes of a rehearsal, or of a session on the first GPU.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no GPU.
     """
     if rehearsal:
         return REHEARSAL

@@ -172,7 +172,7 @@ class _Kept:
 
 
 def _told(step: Step, before: Told | None) -> Told:
-    """What is known of a step: done before, if with the same command."""
+    """The earlier record of a step if its command is the same; else a new one."""
     command = shlex.join(["python", *step.command])
     if before is not None and before.command == command:
         return before

@@ -52,11 +52,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: on a GPU, or of a rehearsal on a CPU.
+    """Amount of work of a session: on a GPU, or of a rehearsal on a CPU.
 
-    batches: those of the yardstick; the middle one is where the goals stand. epoch_images: of a
-    timed epoch. together: processes made ready side by side. patience: what the limits of time are
-    multiplied by.
+    batches: batch sizes of the yardstick; the goals are set for the middle one. epoch_images:
+    images of a timed epoch. together: processes made ready side by side. patience: factor on the
+    time limits.
     """
 
     device: str
