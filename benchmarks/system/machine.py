@@ -37,7 +37,7 @@ _DISTRIBUTIONS = (
 
 
 def describe() -> dict[str, Any]:
-    """What the machine is: processor, memory in GiB, GPUs, system, Python."""
+    """Description of the machine: processor, memory in GiB, GPUs, system, Python."""
     import psutil
 
     cpuinfo = _cpuinfo()
@@ -69,7 +69,10 @@ def machine_id(description: dict[str, Any]) -> str:
 
 
 def load() -> dict[str, Any]:
-    """What changes by the minute: load averages, clocks, and the states of the GPUs."""
+    """Load of the machine at this minute: load averages, CPU clocks in MHz, states of the GPUs.
+
+    Values that the machine does not tell are left out.
+    """
     state: dict[str, Any] = {}
     if hasattr(os, "getloadavg"):
         state["load_average"] = [round(value, 2) for value in os.getloadavg()]
@@ -166,9 +169,9 @@ def versions(distributions: Iterable[str] = _DISTRIBUTIONS) -> dict[str, str]:
 
 
 def killed_for_memory() -> int:
-    """How many processes the kernel has killed for want of memory since it started; 0 if unknown.
+    """Number of processes that the kernel has killed for want of memory since it started.
 
-    Compared before and after a run that was killed, it tells an out-of-memory kill from another.
+    0 if unknown. A rise during a run that was killed tells an out-of-memory kill from another.
     """
     counts = [0]
     for path, key in (("/proc/vmstat", "oom_kill"), ("/sys/fs/cgroup/memory.events", "oom_kill")):

@@ -48,7 +48,10 @@ def identity(nvml: Any, handle: Any) -> dict[str, Any]:
 
 
 def state(nvml: Any, handle: Any) -> dict[str, Any]:
-    """What changes by the second: clocks, temperature, power, throttling, memory, use."""
+    """State of a GPU at this second: clocks, temperature, power, throttling, memory, use.
+
+    Values that the GPU does not tell are left out.
+    """
 
     def throttling() -> list[str]:
         found = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
@@ -105,7 +108,10 @@ class Meter:
 
 
 class Training:
-    """What the GPU's own counters say of the training epochs; nothing without a meter."""
+    """Energy and state of the GPU over the training epochs, by its own counters.
+
+    Without a meter there are none.
+    """
 
     def __init__(self, meter: Meter | None) -> None:
         self._meter = meter
@@ -162,7 +168,7 @@ class _Driver:
 
 
 def _told(nvml: Any, ask: Callable[[], Any]) -> Any:
-    """What a GPU answers; None where it has no answer."""
+    """The GPU's answer; None where it has none."""
     try:
         return ask()
     except nvml.NVMLError:
