@@ -1,4 +1,4 @@
-"""What is run, and how it is timed."""
+"""Benchmark runs and their timing."""
 
 from results.interrupts import begin
 

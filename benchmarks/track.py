@@ -156,7 +156,7 @@ def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
 
 
 def _form(options: argparse.Namespace) -> str:
-    """What is to be alone on standard output, if anything."""
+    """The form, "json" or "csv", that alone goes to standard output; "" for none."""
     from benchmarks.tracking.options import TO_OUTPUT
 
     return "json" if options.json == TO_OUTPUT else "csv" if options.csv else ""
