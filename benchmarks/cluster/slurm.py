@@ -46,7 +46,7 @@ class SchedulerError(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """What the scheduler says of a job. `node` is empty until it has one."""
+    """State of a job, as the scheduler tells it. `node` is empty until it has one."""
 
     state: str
     reason: str = ""
@@ -54,12 +54,12 @@ class Job:
 
     @property
     def pending(self) -> bool:
-        """Whether it has not started."""
+        """True if it has not started."""
         return self.state in ("PENDING", "CONFIGURING")
 
     @property
     def ended(self) -> bool:
-        """Whether it will not run any more."""
+        """True if it will not run any more."""
         return self.state not in _OPEN
 
     def words(self) -> str:
@@ -188,7 +188,7 @@ class Slurm:
         )
 
     def states(self, jobs: Collection[str]) -> dict[str, Job]:
-        """What the scheduler says of these jobs; of one that it does not know any more, GONE.
+        """State of each of these jobs, by its number; GONE where the scheduler no longer knows it.
 
         squeue tells of a job for some minutes after its end (MinJobAge), also where a node died and
         there is no accounting database.
@@ -239,7 +239,7 @@ def _max_array() -> int:
 
 
 def _ask(command: str, *words: str, given: str = "") -> str:
-    """What a command of Slurm prints.
+    """Standard output of a command of Slurm.
 
     Raises:
         SchedulerError: it fails, or does not answer.

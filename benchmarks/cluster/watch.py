@@ -40,10 +40,10 @@ _COLUMNS = (
 
 
 class Scheduler(Protocol):
-    """What is asked of the scheduler while its jobs run."""
+    """The scheduler's answers while its jobs run."""
 
     def states(self, jobs: Sequence[str]) -> dict[str, Job]:
-        """What it says of each job."""
+        """The state of each job, by its number."""
 
 
 @dataclass
@@ -149,7 +149,11 @@ class Watch:
         self.tell(f"[{len(self.tally.rows)}/{self._total}] {in_line(run.label())}{where} | {told}")
 
     def _settle(self, one: Queued) -> None:
-        """What a job that has ended left undone is lost."""
+        """Store as `lost` the runs that an ended job left undone.
+
+        Raises:
+            SchedulerError: a job was given bad input before any run of the session was stored.
+        """
         os.listdir(self.store.path)  # has a shared file system look again
         self._collect(one, packed=True)
         if not one.left:
