@@ -30,7 +30,7 @@ from results.table import Column, Table, show
 
 @dataclass(frozen=True)
 class Cell:
-    """What a process times."""
+    """One process of a contest: network, framework, precision and batch size."""
 
     architecture: str
     framework: str
@@ -170,7 +170,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
 
 
 def _content(done: list[dict[str, Any]], failed: dict[Cell, str]) -> dict[str, Any]:
-    """What is kept of the contests so far."""
+    """Content of the output file, from the contests so far."""
     from benchmarks.micro.ratios import left_out, peaks, ratios
 
     return {
@@ -243,7 +243,7 @@ def _check_numbers(options: argparse.Namespace) -> None:
 def _timed(
     group: Sequence[tuple[int, Cell]], options: argparse.Namespace
 ) -> list[tuple[dict[str, Any] | None, str]]:
-    """What the process of each cell found, or None and the reason."""
+    """Result of each cell's process, or None and the reason."""
     from benchmarks.micro.inside import Job, run_together
 
     jobs = []

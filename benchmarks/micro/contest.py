@@ -63,11 +63,11 @@ COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is timed.
+    """Settings of a contest: the network, the machine's share, and the number of steps.
 
-    steps: training steps of each contestant in a block; epoch_images: of the contestant "epoch", 0
-    for twice the steps and half a batch; turn: which process it is, for the order of contestants,
-    which is drawn anew for every block. without: contestants to leave out.
+    steps: training steps of each contestant in a block. epoch_images: images of the contestant
+    "epoch"; 0 is twice the steps and half a batch. turn: number of the process; it decides the
+    order of contestants, which is drawn anew for every block. without: contestants to leave out.
     """
 
     framework: str

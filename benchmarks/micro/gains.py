@@ -1,10 +1,11 @@
 # PYTHON_ARGCOMPLETE_OK
-"""What each choice of a tuned backend gains: `python -m benchmarks.micro.gains`.
+"""Gain of each choice of a tuned backend: `python -m benchmarks.micro.gains`.
 
-The tuned backend as it is, and once without each of its choices, in interleaved blocks of one
-process per framework. A gain is the time without the choice over the time with it; its spread is
-over the blocks of that one process, and says nothing of another. What is set in the environment
-before a process starts is left out in processes of their own, in turn with as many that have it.
+The tuned backend runs as it is, and once without each of its choices, in interleaved blocks of one
+process per framework. A gain is the time without the choice over the time with it. Its spread is
+over the blocks of that one process, and says nothing of another. Settings of the environment, made
+before a process starts, are left out in processes of their own, in turn with as many that have
+them.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
 def _inside(
     name: str, arguments: list[str], options: argparse.Namespace, tuning: str = "tuned"
 ) -> dict[str, Any] | None:
-    """What `_measure` found in a process in the environment of a tuning; None where it failed."""
+    """Result of `_measure` from a process in the environment of a tuning; None where it failed."""
     return run_inside(
         "benchmarks.micro.gains",
         name,
@@ -158,7 +159,7 @@ def _pairs(
 
 
 def _environment(name: str, device: str) -> str:
-    """What the tuned backend has set besides; "" where nothing."""
+    """Environment variables that the tuned backend sets, as NAME=VALUE words; "" for none."""
     from frameworks.backend import framework
 
     variables = framework(name).tuned_environment if device == "cpu" else {}

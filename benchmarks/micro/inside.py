@@ -122,9 +122,9 @@ def run_inside(
     threads: int,
     tuning: str = "tuned",
 ) -> dict[str, Any] | None:
-    """What `python -m MODULE ARGUMENTS --inside FRAMEWORK` told.
+    """Result of `python -m MODULE ARGUMENTS --inside FRAMEWORK`.
 
-    None where it failed; the last line of its error output is told.
+    None where it failed; the last line of its error output is then printed on stderr.
     """
     job = Job([module, *arguments, "--inside", framework], framework, tuning)
     [(found, reason)] = run_together([job], device=device, threads=threads)

@@ -1,9 +1,9 @@
 # PYTHON_ARGCOMPLETE_OK
-"""How fast each framework's kernels are, layer by layer: `python -m benchmarks.micro.layers`.
+"""Speed of each framework's kernels, layer by layer: `python -m benchmarks.micro.layers`.
 
-Every convolution and dense layer of a network alone: forward pass, gradient of the input, gradient
-of the kernel, each beside a matrix product. What a whole training step reaches is bounded by what
-these reach; the rest of the step (pools, activations, batch norm, optimizer) counts no operations.
+Every convolution and dense layer of a network runs alone: forward pass, gradient of the input,
+gradient of the kernel, each beside a matrix product. These bound the speed of a whole training
+step; the rest of the step (pools, activations, batch norm, optimizer) counts no operations.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Work:
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """Which of PASSES a training step makes."""
+        """Those of PASSES that a training step makes."""
         return tuple(p for p in PASSES if not (self.first and p == "input gradient"))
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def settings_now() -> Callable[[], None]:
-    """What is set now; to call it sets it again.
+    """A function that restores the settings of this moment.
 
     PyTorch alone has settings in which contestants of a process differ: the idiomatic backend
     turns cuDNN's search for the fastest kernel off, the tuned one turns it on. Those of JAX, Keras

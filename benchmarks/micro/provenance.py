@@ -1,4 +1,4 @@
-"""Where a file of times comes from: the command, the commit, the machine, the versions."""
+"""Origin of a file of times: the command, the commit, the machine, the versions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 
 def provenance(module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What is kept with every time: without it a table cannot be told from an outdated one.
+    """Origin kept with every time; without it an outdated table looks like a new one.
 
-    commit is None where the code lies in no repository; dirty: files differ from the commit.
+    Returns:
+        `command`, `commit` (None outside a repository), `dirty` (files differ from the commit),
+        `machine`, `load` and `versions`.
     """
     from benchmarks.system import machine
 

@@ -182,7 +182,7 @@ def quantities(one: Mapping[str, Any], peak: float, bandwidth: float) -> dict[st
 
 
 def _least_seconds(setting: Mapping[str, Any], peak: float, bandwidth: float) -> float:
-    """Of a training step of the contest, with Adam."""
+    """Least seconds of a training step of the contest, with Adam, by the roofline."""
     network = Network(
         fill_architecture(load(setting["architecture"])), (setting["size"], setting["size"], 3), 10
     )
