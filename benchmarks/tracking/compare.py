@@ -195,7 +195,10 @@ def _partner(
 
 
 def _measured(history: History, rows: Rows, metric: Metric) -> bool:
-    """Whether runs of these rows should have had the metric: failed ones of the harness's own."""
+    """True if every run of these rows should have the metric, so that one without it failed.
+
+    That is the metric epoch-time, where no row was imported.
+    """
     return metric.name == "epoch-time" and not history.imported[rows].any()
 
 
@@ -238,8 +241,14 @@ def _judged(
 def _epoch_by_epoch(
     history: History, before: Rows, after: Rows, metric: Metric
 ) -> npt.NDArray[np.float64] | None:
-    """Of each pair of runs in turns, whose epochs follow each other, the median difference of
-    their epochs' logarithms; None where it is no matter of epochs, or a run has more of them."""
+    """Median difference of the logarithms of two runs' epochs, for each pair of runs in turns.
+
+    The sign is that of epoch seconds, after less before; it is reversed where larger is better.
+
+    Returns:
+        (pairs,); None if the metric is not one of epochs, or the two runs of a pair have different
+        numbers of epochs, or none.
+    """
     if metric.name not in OF_EPOCHS:
         return None
     pairs = [
@@ -253,7 +262,7 @@ def _epoch_by_epoch(
 
 
 def _failures(history: History, rows: Rows) -> str:
-    """How many of these runs failed and why the first did; empty when none did."""
+    """A sentence: how many of these runs failed, and why the first did; "" when none did."""
     statuses = history.values("status", rows)
     failed = [row for row, status in zip(rows, statuses, strict=True) if status in _FAILED]
     if not failed:

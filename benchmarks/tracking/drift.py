@@ -1,4 +1,4 @@
-"""What the sessions kept of a cell say of how much two sessions of one code differ."""
+"""Drift between two sessions of one code, from the sessions of a cell in the store."""
 
 from __future__ import annotations
 

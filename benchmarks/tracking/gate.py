@@ -45,7 +45,7 @@ class Side:
 
 
 def asked(options: argparse.Namespace) -> bool:
-    """Whether the options of `gate` name something to run."""
+    """True if the options of `gate` name something to run."""
     return any(
         (
             options.baseline_checkout,
@@ -106,10 +106,10 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
 
 
 def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
-    """What a gate on the spot is going to run, and how long it will take as far as is known.
+    """One line: the runs that a gate on the spot will make, and the time that they will take.
 
-    The galaxies are prepared once here to find that out, unless only a side's own interpreter can:
-    then the time is not told.
+    The galaxies are prepared once here to estimate the time. Where only a side's own interpreter
+    can prepare them, the line gives no time.
     """
     from benchmarks.config.request import Asked
     from benchmarks.data.cache import OneView

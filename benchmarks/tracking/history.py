@@ -161,7 +161,7 @@ class History:
         return integers(self._table["started_at"])
 
     def time(self, row: int) -> datetime:
-        """When an execution began."""
+        """Start of an execution, UTC."""
         return datetime.fromtimestamp(int(self.started[row]) / 1e6, UTC)
 
     @cached_property
@@ -247,7 +247,7 @@ class History:
         return sorted(told_apart, key=lambda one: (one.label, one.machine_id, one.cell_id))
 
     def label(self, row: int) -> str:
-        """What was run, in few words: framework, network, data, and what is not usual."""
+        """The run in few words: framework, network, data, and every setting that is not usual."""
         usual = {
             "labels": (None, "native"),
             "channels": (None, "rgb"),
@@ -310,7 +310,7 @@ def _commit(commit: str | None, dirty: bool) -> str:
 
 
 def changes(history: History, before: int, after: int) -> list[str]:
-    """What differs between two executions of a series: commit, versions, whether files differed."""
+    """Differences between two executions of a series, in words: commit, changed files, versions."""
     found = []
     commits = [
         _commit(history.value("commit", row), bool(history.value("dirty", row)))

@@ -1,4 +1,4 @@
-"""What two cells differ in: the fields that forbid a comparison until the user allows it."""
+"""Differences between two cells: the fields that forbid a comparison until the user allows it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def refusal(
 
 
 def same_framework(first: Series, second: Series) -> bool:
-    """Whether two cells are of one framework, whatever its version."""
+    """True if two cells are of one framework, in whatever version."""
     return without_version(first.framework) == without_version(second.framework)
 
 

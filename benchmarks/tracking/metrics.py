@@ -25,7 +25,7 @@ class Metric:
 
     @property
     def larger_is_better(self) -> bool:
-        """Whether a larger value is an improvement."""
+        """True if a larger value is an improvement."""
         return self.rule.larger_is_better
 
 

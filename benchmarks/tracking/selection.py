@@ -1,4 +1,4 @@
-"""Which executions are meant: by a baseline's name, a commit, a session, or fields."""
+"""Selection of executions: by a baseline's name, a commit, a session, or fields."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def directory_for(path: Path | None, form: str) -> Path:
 
 
 def not_installed(form: str, package: str, error: ImportError) -> ValueError:
-    """What is said where a tracker's own package is missing."""
+    """Error for a tracker whose own package is missing; it names the command that installs it."""
     return ValueError(
         f"--format {form} needs {package} ({error}). Install with: "
         f"python -m pip install -c constraints.txt {package}"

@@ -57,7 +57,7 @@ class _Commit(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """What of pytest-benchmark's JSON is read, to the last level."""
+    """Fields that are read of pytest-benchmark's JSON, to the last level."""
 
     benchmarks: tuple[_Benchmark, ...]
     datetime: str

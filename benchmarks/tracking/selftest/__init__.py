@@ -1,1 +1,1 @@
-"""How often history and gate are wrong, tried on made-up and on real runs."""
+"""Error rates of history and gate, tried on made-up and on real runs."""

@@ -1,8 +1,10 @@
-"""How the epoch times of processes vary on a machine: a model, its fit, and draws from it.
+"""Model of the noise in processes' epoch times on a machine: its fit, and draws from it.
 
-The logarithm of a process's median epoch time is taken as a level that wanders from process to
-process (drift of the machine), plus what is the process's own (its memory layout, its threads'
-placement), plus now and then a delay by something else that ran.
+The logarithm of a process's median epoch time is the sum of three parts:
+
+- a level that wanders from process to process (drift of the machine);
+- the process's own part (its memory layout, its threads' placement);
+- now and then a delay by something else that ran.
 """
 
 from dataclasses import dataclass

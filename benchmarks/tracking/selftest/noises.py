@@ -93,9 +93,10 @@ DIFFERENCES: dict[str, Callable[[int, np.random.Generator], Values]] = {
 
 @dataclass(frozen=True)
 class Rate:
-    """How often something was said in simulation.
+    """Rate of an answer in simulation.
 
-    most: the share that it may be said in, None where it has no goal; found: of `tries`.
+    found: number of `tries` with the answer. most: the goal, the largest share allowed; None where
+    there is no goal.
     """
 
     question: str
@@ -106,14 +107,14 @@ class Rate:
 
     @property
     def share(self) -> float:
-        """Of the tries."""
+        """Share of the tries."""
         return self.found / self.tries
 
     @property
     def met(self) -> bool:
-        """Whether the goal was reached, or missed by no more than chance; true without one.
+        """True if the goal was reached, or missed by no more than chance, or if there is none.
 
-        By chance: as many would be found in 5 % of simulations or more if the rate were the goal.
+        By chance: if the rate were the goal, 5 % of simulations or more would find as many.
         """
         if self.most is None or self.share <= self.most:
             return True
@@ -184,7 +185,10 @@ def _steps(
     points: int,
     tries: int,
 ) -> tuple[int, int]:
-    """How many series have a step: as they are, and with one in the middle, found there."""
+    """Numbers of series in which a step is found: without one, and with one in the middle.
+
+    The second counts only steps found within 2 points of the middle.
+    """
     random = np.random.default_rng([_SEED, points])
     middle = points // 2
     false = found = 0
@@ -203,7 +207,10 @@ def _gate(
     slowdown: float,
     verdict: str,
 ) -> int:
-    """How often a stored baseline gives this verdict; the last session kept is the baseline."""
+    """Number of tries in which a stored baseline gives this verdict.
+
+    The baseline is the last session kept.
+    """
     random = np.random.default_rng([_SEED, processes, round(1000 * slowdown)])
     said = 0
     for _ in range(tries):
@@ -216,7 +223,7 @@ def _gate(
 
 
 def _equal(draw: Callable[[int, np.random.Generator], Values], pairs: int, tries: int) -> int:
-    """How often pairs that differ by the margin in truth are called equal.
+    """Number of tries that call pairs equal whose true difference is the margin.
 
     The margin is wide enough that so many pairs are enough.
     """

@@ -1,7 +1,7 @@
-"""How the store and the commands do with a long history: measured, and printed.
+"""Times of the store and the commands on a long history: measured, and printed.
 
-The rows are invented (no network was trained): the shape of real ones, many commits, machines and
-versions. Predictions are few; they are not read by what is timed here, only packed.
+The rows are invented (no network was trained). They have the shape of real ones: many commits,
+machines and versions. Predictions are few: the code timed here packs them and does not read them.
 """
 
 from __future__ import annotations

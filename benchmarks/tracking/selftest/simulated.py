@@ -1,7 +1,7 @@
-"""How often the gate cries wolf, and how often it sleeps: simulated, or with real runs.
+"""Rates of the gate's false alarms and of slowdowns caught: simulated, or with real runs.
 
-A comparison of the code with itself, with itself made 10 % slower, and 5 % slower with twice as
-many processes, all interleaved; simulated, also of sessions apart, as `gate --baseline` has them.
+The code is compared with itself, with itself made 10 % slower, and 5 % slower with twice as many
+processes, all interleaved. Simulations also compare sessions apart, as `gate --baseline` does.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Case:
     kept: int | None = None
 
     def met(self, verdicts: Counter[str]) -> bool:
-        """Whether the goal was reached."""
+        """True if the share of regressed verdicts is within the goal."""
         share = verdicts[REGRESSED] / max(1, sum(verdicts.values()))
         return self.least <= share <= self.most
 
