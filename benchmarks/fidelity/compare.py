@@ -34,8 +34,11 @@ class FieldDifference:
 
 @dataclass(frozen=True)
 class Parting:
-    """Where the losses of one split part: the first epoch beyond each threshold (None: never), by
-    threshold, and the largest relative difference. `epochs`: how many were compared."""
+    """First epochs in which the losses of one split differ by more than each threshold.
+
+    first: the epoch by threshold, None: never. largest: the largest relative difference. epochs:
+    the number of epochs compared.
+    """
 
     split: str
     first: Mapping[float, int | None]
@@ -178,8 +181,10 @@ def _equal(a: Any, b: Any) -> bool | None:
 
 
 def _partings(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Parting]:
-    """Of each split, in the order of their names; epochs that both runs have are compared, but for
-    those in which the loss of neither is a number."""
+    """The parting of each split, in the order of their names.
+
+    Epochs that both runs have are compared, but for those in which neither loss is a number.
+    """
     both = a.merge(b, on=["split", "epoch"], suffixes=("_a", "_b")).sort_values("epoch")
     both = both.dropna(subset=["loss_a", "loss_b"], how="all")
     for split, rows in both.groupby("split"):

@@ -73,8 +73,10 @@ def outcome(store: Store, margin: float = 0.01, cross_entropy_margin: float = 0.
 
 
 def all_equal(groups: Iterable[Group]) -> bool:
-    """Whether every pair of frameworks is equal within the margins, by accuracy and cross-entropy
-    alike: not where one is different, undecided or refused."""
+    """True if every pair of frameworks is equal within the margins, by accuracy and cross-entropy.
+
+    False where a pair is different, undecided or refused.
+    """
     from results.stats.vocabulary import EQUAL
 
     return all(

@@ -1,4 +1,4 @@
-"""What a climb asks, from its options: parts, their cases, and who is asked each."""
+"""Plan of a climb, from its options: parts, their cases, and the frameworks that compute each."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def parts(
 
 
 def asked_of(name: str, case: Case) -> bool:
-    """Whether a framework has every form that a case states.
+    """True if a framework computes a case: it has every form that the case states.
 
-    One that declares no defaults of its own is asked the project's forms alone.
+    One that declares no defaults of its own computes the project's forms alone.
     """
     if name == REFERENCE:
         return True
@@ -96,7 +96,9 @@ _FORMS = {form for form, value in PROJECT.items() if isinstance(value, str | boo
 
 
 def shared(options: argparse.Namespace, scratch: Path | None) -> dict[str, Any]:
-    """What all cases of networks have in common: size, batch, threads, pictures.
+    """Settings that all cases of networks share: size, batch size, threads, pictures.
+
+    A file of pictures also decides the size and, in `options.classes`, the number of classes.
 
     Args:
         scratch: receives the pictures, where a file of them is asked for.
@@ -140,7 +142,7 @@ def classes(options: argparse.Namespace) -> list[int]:
 
 
 def tunings(options: argparse.Namespace) -> list[Tuning]:
-    """Which backends climb: those asked for; where the climb is full and none is named, both."""
+    """Tunings that climb: the one asked for; if none, idiomatic, or both in a full climb."""
     if options.tuning:
         return [options.tuning]
     return ["idiomatic", "tuned"] if options.full else ["idiomatic"]
@@ -228,7 +230,7 @@ _ONE_PRECISION = {"R5a": "float64", "R5b": "float32", "R5c": "float32"}
 
 
 def _has(options: argparse.Namespace, rung: str) -> bool:
-    """Whether a rung has something to do in the precisions asked for."""
+    """True if a rung has something to do in the precisions asked for."""
     if rung == "R5a":
         return "float64" in options.precision
     if rung == "R5d":

@@ -93,7 +93,7 @@ def not_switched(
 def factors(
     architecture: Architecture, recipe: Recipe, origin: Defaults, target: Defaults
 ) -> dict[str, tuple[str, ...]]:
-    """What differs between two sets of defaults and changes this network or recipe.
+    """Differences between two sets of defaults that change this network or recipe.
 
     Returns:
         The fields behind each factor, by its name, in the order of `defaults.PROJECT`.
@@ -206,7 +206,10 @@ def rows(
     traces: Mapping[tuple[str, str], Trace],
     labels: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """What each training came to; `early_difference` is against the end it started from."""
+    """One row for each training: its settings, status, accuracy and cross-entropy.
+
+    `early_difference` compares its losses with those of the end (origin or target) it started from.
+    """
     ends = {
         (variant.direction, case.seed): case.name
         for variant, case in made

@@ -93,7 +93,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def runtime(self) -> Runtime:
-        """What the backend is told of device, precision, threads and seed."""
+        """The backend's settings: device, precision, threads, seed and the like."""
         return Runtime(
             device=self.device,
             precision=self.precision,
@@ -108,7 +108,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Material:
-    """What a case is computed on, the same in every process: network, weights, batches."""
+    """Inputs of a case, the same in every process: network, weights, batches."""
 
     case: Case
 

@@ -89,10 +89,10 @@ STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are roundin
 
 
 def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
-    """Of DYADIC, but Adam and AdamW with an epsilon that rounding does not reach.
+    """The optimizer of DYADIC; Adam, AdamW and Adamax with an epsilon that rounding does not reach.
 
-    The difference of two equal trainings falls as 1 / epsilon (docs/fidelity.md): what is left is
-    what was computed. R3 tests the small epsilon, on gradients that are given.
+    The difference of two equal trainings falls as 1 / epsilon (docs/fidelity.md): the rest is a
+    real difference. R3 tests the small epsilon, on gradients that are given.
     """
     return with_epsilon(DYADIC[optimizer], epsilon)
 

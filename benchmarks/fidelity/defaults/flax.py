@@ -1,5 +1,4 @@
-"""What Flax NNX and optax do when told nothing (siblings: probe_keras, probe_torch; asked by
-`questions`).
+"""Probe of Flax NNX's and optax's own defaults (siblings: `keras`, `torch`; asked by `questions`).
 
 Runs in a process of its own.
 """

@@ -1,4 +1,4 @@
-"""What Keras does when told nothing (siblings: probe_torch, probe_flax; asked by `questions`).
+"""Probe of Keras's own defaults (siblings: `torch`, `flax`; asked by `questions`).
 
 Runs in a process of its own.
 """

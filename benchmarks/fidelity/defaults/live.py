@@ -127,7 +127,7 @@ def table(readings: Iterable[Reading] | None = None) -> list[Row]:
 
 
 def project_values() -> dict[str, Answer]:
-    """What the project uses under matched parity, by field."""
+    """The project's values under matched parity, by field."""
     values: dict[str, Answer] = {**_SETTLED, **PROJECT}
     for name, kind in OPTIMIZERS.items():
         for part in msgspec.structs.fields(kind):

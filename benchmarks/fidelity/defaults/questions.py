@@ -1,8 +1,8 @@
-"""What is asked of every framework left to its defaults, and how an answer is read.
+"""Questions to every framework left to its defaults, and how an answer is read.
 
-A probe (`keras`, `torch`, `flax` beside this file) does things with its framework; here it is
-recognised what it did. Names alone are not trusted: a hyper-parameter that is stated must also be
-what the framework's steps show, held against the formulas of `frameworks.numpy.optimizers`.
+A probe (`keras`, `torch`, `flax` beside this file) does things with its framework; this file
+recognises what it did. Names alone are not trusted: a hyper-parameter that is stated must also show
+in the framework's steps, compared with the formulas of `frameworks.numpy.optimizers`.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _loss(probe: ModuleType) -> dict[str, Answer]:
 
 
 def _class_weights(probe: ModuleType) -> dict[str, Answer]:
-    """What the sum of weighted losses is divided by."""
+    """Divisor of the sum of weighted losses: the number of images, or the sum of their weights."""
     values = np.array([[2.0, 1.0], [0.5, 1.0], [1.0, -1.0]], np.float32)
     labels, weights = np.array([0, 1, 1]), np.array([1.0, 4.0], np.float32)
     found = probe.weighted_mean(values, labels, weights)
@@ -277,8 +277,11 @@ def _steps(spec: Any, rates: Sequence[float | None]) -> list[float]:
 
 
 def _decay(probe: ModuleType) -> dict[str, Answer]:
-    """Whether `weight_decay` joins the gradient: of Adam then a step of about the rate, of SGD with
-    momentum what is remembered."""
+    """Form of `weight_decay` in Adam and SGD, from two steps without a gradient.
+
+    Decoupled decay multiplies the weight by the same share each time. Coupled decay joins the
+    gradient: Adam then makes a step of about the rate, and SGD's momentum remembers it.
+    """
     found: dict[str, Answer] = {}
     asked: dict[str, dict[str, float]] = {"adam": {}, "sgd": {"momentum": 0.75}}
     for name, more in asked.items():

@@ -1,4 +1,4 @@
-"""What PyTorch does when told nothing (siblings: probe_keras, probe_flax; asked by `questions`).
+"""Probe of PyTorch's own defaults (siblings: `keras`, `flax`; asked by `questions`).
 
 Runs in a process of its own.
 """

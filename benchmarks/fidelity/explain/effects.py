@@ -1,4 +1,4 @@
-"""How far apart a difference puts two frameworks, computed for the network and recipe at hand.
+"""Size of a difference between frameworks, computed for the network and recipe at hand.
 
 Each function takes the question, the part that it is about (a placed layer, or None) and what each
 framework does, by name, and returns an `Effect`. `times` puts all on one scale: 1 is no difference,
@@ -26,7 +26,7 @@ _SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these 
 
 
 class Effect(NamedTuple):
-    """How many times apart, and what that is of."""
+    """Factor between two frameworks, and the quantity that it is of in words."""
 
     times: float = 1.0
     words: str = ""
@@ -69,7 +69,7 @@ def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
 
 
 def bias_spread(question: Question, part: Placed, values: Values) -> Effect:
-    """What a drawn bias adds to a layer's output for inputs of variance 1."""
+    """Spread that a drawn bias adds to a layer's output for inputs of variance 1."""
     bound = fan_in(part) ** -0.5
     words = f"computed: the drawn biases are uniform within {bound:.3g}, the others 0"
     return Effect((1 + bound**2) ** 0.5, words)
@@ -104,9 +104,9 @@ def bessel(question: Question, part: Placed, values: Values) -> Effect:
 
 
 def _way(spec: Optimizer, factor: float) -> np.ndarray:
-    """Where weights are after steps on a fixed stream of gradients.
+    """Weights after steps on a fixed stream of gradients.
 
-    Half way the rate changes by `factor`; what the optimizer remembers stays as it is.
+    Half way the rate changes by `factor`; the optimizer's state stays as it is.
     """
     generator = np.random.default_rng(0)
     weight = np.zeros(len(_SCALES))
@@ -215,7 +215,7 @@ def clipped(question: Question, part: None, values: Values) -> Effect:
 
 
 def last_batch(question: Question, part: None, values: Values) -> Effect:
-    """How much more an image of a last batch of one counts."""
+    """Factor by which an image counts more in a last batch of one."""
     size = question.recipe.batch_size
     words = f"by formula: an image of a last batch of one counts {size} times, of two {size / 2:g}"
     return Effect(float(size), words)

@@ -211,7 +211,12 @@ def _given(asked: Question, part: Placed | None, field: str) -> Any:
 
 
 def _told(field: str, entry: _Entry, asked: Question, part: Placed | None) -> dict[str, Any]:
-    """What each framework has for a field, in the project's sense, told the words as they stand."""
+    """Each framework's value of a field, in the project's sense, if a user copies the stated value.
+
+    A framework whose convention is the complement has 1 - value. A framework keeps its own default
+    where the field is left open, where no framework has an argument for it (`form`), or where it
+    cannot do what is stated.
+    """
     given = _given(asked, part, field)
     values = {}
     for name in asked.frameworks:
@@ -239,7 +244,7 @@ def _why_none(parts: Sequence[Placed | None], given: Sequence[Any]) -> str:
 def _verdict(
     entry: _Entry, asked: Question, known: Mapping[str, Any], apart: bool, none: str
 ) -> tuple[Verdict, str]:
-    """Whether it matters, and why not."""
+    """The verdict on a difference; if it is no, also the reason."""
     if unmet := _unmet(entry, known):
         return "no", unmet
     if not apart:
@@ -255,7 +260,7 @@ def _unmet(entry: _Entry, known: Mapping[str, Any]) -> str:
 
 
 def _who(asked: Question, parts: Sequence[Placed | None], field: str) -> str:
-    """Who leaves a field open, and who states what."""
+    """The layers that leave a field open, and those that state a value, in words."""
     if field not in PROJECT:
         return ""
     given = {
@@ -287,7 +292,7 @@ def _largest(
 
 
 def _measured(entry: _Entry, asked: Question, apart: Any, field: str) -> str:
-    """What R7 measured, of these frameworks and of a field that is left open."""
+    """R7's measurement on these frameworks, in words; "" unless the field is left open."""
     if not entry.measured or any(_given(asked, part, field) is not None for part, _ in apart):
         return ""
     kinds = {asked.kind(name) for name in asked.frameworks}

@@ -65,7 +65,7 @@ def facts(question: Question) -> dict[str, Any]:
 
 
 def _clipping(clipping: Clipping | None) -> dict[str, Any]:
-    """What the lines of clipping say; of none, an example."""
+    """Words for the lines on clipping; without a clipping, those of an example."""
     clipping = clipping or ByGlobalNorm(limit=1.0)
     limit = f"{clipping.limit:g}"
     parameters = "model.parameters()"

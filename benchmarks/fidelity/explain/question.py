@@ -1,4 +1,4 @@
-"""What is asked of `--explain`: a network, its training, the frameworks, and what was seen."""
+"""Question to `--explain`: a network, its training, the frameworks, and the symptom."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Question:
-    """What is explained.
+    """A network, its training, the frameworks to compare, and the symptom to explain.
 
     Attributes:
         architecture, recipe: as they are stated; None is left open.

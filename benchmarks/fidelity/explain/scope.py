@@ -1,4 +1,4 @@
-"""What `--explain` has lines for: the layers, values and losses that it can say how to align."""
+"""Scope of `--explain`: the layers, values and losses that it has lines for."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Mutant:
 
     @property
     def command(self) -> str:
-        """What a user types, for a network of their own, that kills it."""
+        """Command that kills the mutant, as a user types it for a network of their own."""
         tuned = " --tuning tuned" if self.tuning == "tuned" else ""
         return (
             f"python -m benchmarks.fidelity --frameworks {self.framework} "

@@ -320,7 +320,7 @@ def _optimizer_form(field: str, value: Any) -> Fault:
 
 
 def _layers(**fields: Any) -> Fault:
-    """Of every layer that has the fields and states them."""
+    """Fault that sets `fields` of every layer that states them."""
 
     def change(network: Network, recipe: Recipe) -> tuple[Network, Recipe]:
         def mine(layer: Layer) -> Layer:

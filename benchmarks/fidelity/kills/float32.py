@@ -41,7 +41,7 @@ _OTHER = {"keras": "torch", "torch": "keras"}  # whom R5c holds a framework with
 
 @dataclass(frozen=True)
 class Float32Kill:
-    """What R5b and R5c say of a framework with a fault, or without one (`mutant` empty)."""
+    """R5b's and R5c's findings on a framework with a fault, or without one (`mutant` empty)."""
 
     mutant: str
     framework: str

@@ -25,7 +25,7 @@ RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d")
 
 @dataclass(frozen=True)
 class Kill:
-    """What the ladder says of one mutant, or of a framework without any (`mutant` empty).
+    """The ladder's result for one mutant, or for a framework without any (`mutant` empty).
 
     status: killed, survived or not run (also where the framework fails without it); without a
     mutant: passed, failed or not run.

@@ -24,10 +24,10 @@ from results.names import beneath, file_name
 
 @dataclass
 class Trace(Mapping[str, np.ndarray]):
-    """What one framework found for one case: arrays by name, read when asked for.
+    """Results of one framework for one case: arrays by name, read from the file when asked for.
 
-    `reason` says why there are none. sides: of its ReLUs and max-pools, by what was computed on
-    them, once the judge has found them (`flips`).
+    `reason` says why there are none. sides: those of its ReLUs and max-pools, by the name of the
+    computation; the judge fills them in once it has found them (`flips`).
     """
 
     framework: str
@@ -139,14 +139,14 @@ def collect(
 
 
 def _process(name: str, case: Case) -> tuple[Any, ...]:
-    """What the cases of one process have in common; the reference computes all of them alike."""
+    """Key of a process: its cases share these settings. The reference computes all alike."""
     if name == REFERENCE:
         return "float64", case.threads, "idiomatic", "cpu", False
     return case.precision, case.threads, case.tuning, case.device, case.deterministic
 
 
 def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
-    """What a `collect` into the directory left that was broken off."""
+    """Traces of the cases done by a `collect` into the directory that was interrupted."""
     found = {path.stem: path for path in directory.glob(f"{framework}-*/*.npz")}
     return {
         (framework, case.name): Trace(framework, case, found[file_name(case.name)])
@@ -185,7 +185,7 @@ def _telling(jobs: Sequence[Job], tell: Callable[[str], None] | None) -> Iterato
 
 
 def _done(directory: Path) -> int:
-    """How many cases a process has measured or failed in."""
+    """Number of cases that a process has measured or failed in."""
     left = [path.suffix for path in directory.glob("*")]
     return left.count(".npz") + left.count(".error")
 
@@ -242,8 +242,11 @@ def _ended(
 
 
 def _of_reference(case: Case) -> Case:
-    """What the oracle is asked: it computes in float64, always, and keeps the weights of any other
-    training in float32, as the frameworks do, whose rounding is no fault of theirs."""
+    """The case as the oracle computes it: always in float64.
+
+    Between steps it keeps the weights of a training in another precision in float32, as the
+    frameworks do: their rounding is no fault of theirs.
+    """
     stored = "" if case.precision == "float64" else "float32"
     plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
     return msgspec.structs.replace(case, **plain, deterministic=False, native=False)

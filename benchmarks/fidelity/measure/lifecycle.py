@@ -1,4 +1,4 @@
-"""What a run asks of a backend from its first call to its last, as one measurement.
+"""Lifecycle of a backend in a run, from its first call to its last, as one measurement.
 
 A run compiles, trains epoch after epoch in one call each, changes the rate in between, predicts the
 validation pictures by batches, puts the best weights back, and may go on in another process. Each
@@ -143,5 +143,5 @@ def _two_batches_and_a_half(material: Material) -> int:
 
 
 def _unequal(weights: Weights, given: Weights) -> bool:
-    """Whether weights that were read differ from those given, in the dtype that was read."""
+    """True if weights that were read differ from those given, in the dtype that was read."""
     return any((weights[key] != given[key].astype(weights[key].dtype)).any() for key in given)

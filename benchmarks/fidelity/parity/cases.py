@@ -1,4 +1,4 @@
-"""What a configuration is asked before its speed is measured, as cases of `benchmarks.fidelity`."""
+"""Questions to a configuration before its speed is measured, as cases of `benchmarks.fidelity`."""
 
 from __future__ import annotations
 
@@ -127,9 +127,10 @@ def for_the_oracle(case: Case) -> Case:
 
 
 def within_the_oracle(case: Case) -> bool:
-    """Whether the NumPy reference is given the case.
+    """True if the NumPy reference computes the case.
 
-    Float64 has no other to be held against, nor have layers and gradients, however large.
+    It computes every float64 case, and every one that measures gradients, however large: nothing
+    else can check these. Of the others it computes those of at most ORACLE_FLOPS a step.
     """
     if case.precision == "float64" or "gradients" in case.measure:
         return True
@@ -143,10 +144,13 @@ def plain_float64(case: Case) -> Case:
 
 
 def judge_timed(case: Case, trace: Trace, reference: Trace, what: str) -> list[Finding]:
-    """Whether an epoch in one call came to what the reference's came to.
+    """Findings on an epoch in one call, against the reference's.
 
-    Loss and accuracy over the epoch, and the weights over the way travelled with running
-    statistics beside them.
+    They are on the loss, the accuracy, the weights as a share of the way travelled, and the running
+    statistics.
+
+    Args:
+        what: the epoch in words; every metric's name begins with it.
     """
     pair = Pair(case, trace, reference)
     rung = "R5a" if case.precision == "float64" else "R5b"
@@ -182,7 +186,7 @@ class _Limits:
 
 
 def _limits(pair: Pair) -> _Limits:
-    """Of a whole epoch in one call, by precision; that of the loss is the rung's own."""
+    """Bounds on a whole epoch in one call, by precision; the rung itself bounds the loss."""
     precision = pair.case.precision
     if precision == "float64":
         return _Limits(pair.bound("R5a weights"), pair.bound("R5a weights"))

@@ -35,7 +35,7 @@ Key = tuple[str, str]  # framework, name of what it was asked
 
 @dataclass(frozen=True)
 class Checked:
-    """How one configuration fared: `failures` are the rungs that did not hold, in words."""
+    """Result of one configuration's check; `failures` are the rungs that did not hold, in words."""
 
     passed: bool
     failures: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def can_be_checked(config: RunConfig) -> bool:
 
 
 def key_of(config: RunConfig) -> Key:
-    """What the configurations have in common that one check is for."""
+    """Key of a check: one check serves all configurations that share it."""
     from benchmarks.fidelity.parity.cases import asked
 
     return config.framework, asked(config).name
@@ -98,7 +98,7 @@ def check(
 
 
 def _words(config: RunConfig) -> str:
-    """What is checked, for people."""
+    """The configuration in words: framework, network, tuning, precision, batch size."""
     return (
         f"{config.framework} {config.architecture.name}, {config.tuning}, {config.precision}, "
         f"batch {config.recipe.batch_size}"
@@ -106,7 +106,7 @@ def _words(config: RunConfig) -> str:
 
 
 def _settled(configs: Mapping[Key, RunConfig]) -> dict[Key, Asked]:
-    """What each is asked, its parts with a seed whose batch lies far from every kink."""
+    """Questions to each configuration; the seed of their parts keeps units far from any kink."""
     from benchmarks.fidelity.parity import cases as parity_cases
     from benchmarks.fidelity.rungs.settle import settled
 
@@ -123,7 +123,7 @@ def _settled(configs: Mapping[Key, RunConfig]) -> dict[Key, Asked]:
 
 
 class _Oracle:
-    """What the float64 NumPy reference finds, each case once for all that are asked it."""
+    """Results of the float64 NumPy reference, which computes each case once for all that ask it."""
 
     def __init__(
         self, asked: Iterable[Asked], directory: Path, tell: Callable[[str], None]

@@ -31,12 +31,12 @@ Key = tuple[str, str]  # framework, name of its first case
 
 @dataclass(frozen=True)
 class NetworkChecks:
-    """What was found, by framework and case: the value of `extra.parity` of a run's row."""
+    """Results by framework and case; each is the value of `extra.parity` of a run's row."""
 
     results: Mapping[Key, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, config: RunConfig) -> dict[str, Any] | None:
-        """What was found for a configuration; None when it was not checked."""
+        """The result for a configuration; None when it was not checked."""
         if not self.results or not can_be_checked(config):
             return None
         return self.results.get((config.framework, _cases(config)[0].name))
@@ -80,7 +80,7 @@ def _cases(config: RunConfig) -> tuple[Case, ...]:
 def _measured(
     cases: Sequence[Case], runs: Mapping[str, PlannedRun], directory: Path
 ) -> dict[str, dict[str, Any]]:
-    """What each framework came to, against the reference."""
+    """Summary of each framework's findings against the reference, by its name."""
     from benchmarks.fidelity.measure.__main__ import REFERENCE
     from benchmarks.fidelity.measure.collect import collect
     from benchmarks.fidelity.parity.cases import judge_timed

@@ -70,5 +70,5 @@ def agreement(config: RunConfig) -> Agreement:
 
 
 def normalises(network: Network) -> bool:
-    """Whether a batch norm is among its layers."""
+    """True if a batch norm is among its layers."""
     return any(isinstance(layer, BatchNorm) for layer in network.layers)

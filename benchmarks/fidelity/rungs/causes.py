@@ -1,4 +1,4 @@
-"""What usually is behind a failed rung, by where it failed first."""
+"""Usual causes of a failed rung, by the place where it failed first."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _unmeasured(traces: Traces) -> list[Trace]:
 
 
 def _collect(faults: Mapping[str, str], cases: Sequence[Case], folder: Path, **how: Any) -> Traces:
-    """Of each framework, with its fault; frameworks of one fault side by side."""
+    """Traces of each framework with its fault; frameworks of one fault run side by side."""
     traces: Traces = {}
     for fault in dict.fromkeys(faults.values()):
         alike = [name for name in faults if faults[name] == fault]

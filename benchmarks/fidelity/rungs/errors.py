@@ -24,7 +24,7 @@ def relative_l2(value: np.ndarray, reference: np.ndarray) -> float:
 
 
 def within(found: Iterable[tuple[str, float]], bound: float) -> bool:
-    """Whether every error of (where, error) is within the bound; NaN is not."""
+    """True if every error of (where, error) is within the bound; NaN is not."""
     return all(error <= bound for _, error in found)
 
 
@@ -47,7 +47,7 @@ def share_of_travel(
 
 
 def _distance(value: Tensors, other: Tensors, keys: Iterable[str]) -> float:
-    """Of all the tensors together, in float64."""
+    """L2 distance over all the tensors together, in float64."""
     return float(
         np.sqrt(sum(np.sum((np.float64(value[key]) - np.float64(other[key])) ** 2) for key in keys))
     )

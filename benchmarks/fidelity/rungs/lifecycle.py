@@ -118,7 +118,7 @@ def own_masks(pair: Pair) -> list[Finding]:
 
 
 def _apart(pair: Pair, number: int, step: Tensors) -> Found:
-    """How far a step's loss and weights are from the reference's under the same mask."""
+    """Errors of a step's loss and weights against the reference under the same mask."""
     material, case = pair.material, pair.case
     before, after = part(step, "before/"), part(step, "after/")
     plain = msgspec.structs.replace(case, precision="float64", native=False, device="cpu")

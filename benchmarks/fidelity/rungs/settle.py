@@ -38,7 +38,10 @@ def settled(case: Case, tries: int = 40) -> Case:
 
 @cache
 def _settled_seed(case: Case, tries: int) -> int:
-    """Of R0-R2 and of R4, which ask for the same batch."""
+    """The first seed whose batch no rounding flips; else the one that it flips least.
+
+    R0-R2 and R4 share the seed, for they ask for the same batch.
+    """
     best, fewest = case.seed, math.inf
     for seed in range(case.seed, case.seed + tries):
         flips = _flips_under_rounding(msgspec.structs.replace(case, seed=seed), fewest)

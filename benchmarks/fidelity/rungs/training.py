@@ -84,7 +84,10 @@ def epoch(pair: Pair) -> list[Finding]:
 def running_statistics(
     pair: Pair, rung: str, recorded: Iterable[Recorded], limit: float
 ) -> list[Finding]:
-    """Of every batch norm: the variance by its norm, the mean by the spread of its channels."""
+    """The worst finding on the running statistics of every batch norm; none without a batch norm.
+
+    The variance is judged by its norm, the mean by the spread of its channels.
+    """
     found: Found = []
     for where, steps, mine, other in recorded:
         for layer in pair.material.network.layers:

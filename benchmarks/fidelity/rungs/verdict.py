@@ -1,4 +1,4 @@
-"""What a climb came to, in sentences: one for each pair of frameworks, one line for each rung."""
+"""Verdict of a climb in sentences: one for each pair of frameworks, one line for each rung."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5b", "R5c")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of two frameworks, or of one and the reference.
+    """Agreement of two frameworks, or of one and the reference.
 
     held, asked: comparisons of the two, and of each with the reference. word: "the same" where all
     hold, "not the same" where one failed, else "not shown": something could not be run.
@@ -60,7 +60,7 @@ def rungs(findings: Sequence[Finding]) -> list[Rung]:
 
 
 def nearness(finding: Finding) -> float:
-    """How near to its bound a finding is, 1 at the bound; inf where it did not hold."""
+    """Value of a finding as a share of its bound: 1 at the bound; inf where it did not hold."""
     if finding.status != "passed" or not finding.value <= finding.bound:
         return float("inf")
     return finding.value / finding.bound if finding.bound else 0.0
