@@ -1,4 +1,4 @@
-"""From planned runs to blocks: their files, and which of them `--resume` leaves out."""
+"""Blocks of the planned runs: their files, and the blocks that `--resume` leaves out."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _Key = tuple[str | None, str | None, float | None]
 
 
 def _held(store: Store) -> dict[_Key, list[set[str]]]:
-    """By block and experiment, what ended ok in each session and on each node."""
+    """Runs that ended ok, by block and experiment: a set for each session and node."""
     names = ("block", "experiment", "scale", "session_id", "node", "run_id", "status")
     table = store.table(names)
     groups: dict[tuple, set[str]] = defaultdict(set)

@@ -54,7 +54,7 @@ class Keeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     initial_weights: str = ""
 
     def of(self, run_id: str, task_id: str, model: str) -> Keeping:
-        """For one run, of what is for a session: directories below those named here."""
+        """Settings of one run from those of its session: directories below those named here."""
         return msgspec.structs.replace(
             self,
             checkpoints=self.checkpoints and str(Path(self.checkpoints) / run_id),

@@ -149,7 +149,11 @@ def tunings(options: argparse.Namespace) -> list[Tuning]:
 
 
 def optimizers(options: argparse.Namespace) -> list[str]:
-    """Those asked for; Adam by default."""
+    """Names of the optimizers asked for; Adam by default.
+
+    Raises:
+        ValueError: there is no such optimizer.
+    """
     names: list[str] = options.optimizers or ["adam"]
     for name in names:
         if name not in ladder.DYADIC:
@@ -158,7 +162,7 @@ def optimizers(options: argparse.Namespace) -> list[str]:
 
 
 def rounding(options: argparse.Namespace) -> list[Precision]:
-    """Those asked for in which rounding decides how long two trainings stay together."""
+    """Precisions asked for in which rounding decides how long two trainings stay together."""
     return [precision for precision in options.precision if precision != "float64"]
 
 

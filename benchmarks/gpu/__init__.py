@@ -1,1 +1,1 @@
-"""All that is to be measured on a GPU, in one prepared command: `python -m benchmarks.gpu`."""
+"""All measurements on a GPU, in one prepared command: `python -m benchmarks.gpu`."""

@@ -176,7 +176,7 @@ def _opened(folder: Path, sizes: Sizes) -> Measurement:
 
 
 def _installed(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Those that are installed, and why the others are not asked."""
+    """The frameworks that are installed, and the reason why each other is left out."""
     from benchmarks.process.interpreters import how_to_install, missing
 
     lacking = missing(names)
@@ -185,7 +185,7 @@ def _installed(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _reaching(names: Sequence[str], device: str) -> tuple[list[str], dict[str, str]]:
-    """Those that can use the device, and why the others cannot; tried side by side."""
+    """The frameworks that can use the device, and why each other cannot; tried side by side."""
     from benchmarks.process.device import resolve
     from benchmarks.system import machine
 

@@ -1,4 +1,4 @@
-"""From the seconds of many processes to the ratios of the yardstick, with their spread."""
+"""Ratios of the yardstick with their spread, from the seconds of many processes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Ratio:
     values: tuple[float, ...]
 
     def row(self) -> dict[str, Any]:
-        """As a row of a table."""
+        """Row of a table."""
         return {
             "framework": self.framework,
             "architecture": self.architecture,

@@ -85,7 +85,7 @@ def environment(
 
 
 def recorded(variables: dict[str, str]) -> dict[str, str]:
-    """Those variables that can change a result or a speed; not where a machine keeps its files."""
+    """The variables that can change a result or a speed; not where a machine keeps its files."""
     return {
         key: variables[key]
         for key in sorted(variables)

@@ -142,7 +142,7 @@ def assumed_flops(config: RunConfig) -> float:
 
 
 def _by_the_machine(run: PlannedRun, machine: Calibration) -> Estimate:
-    """From the short product, for a run that nothing like it has been timed of."""
+    """Estimate by this machine's short product, for a run that resembles none timed here."""
     config = run.config
     start, step, share = _FRAMEWORKS.get(without_version(config.framework), _USUAL_FRAMEWORK)
     slower = machine.loop_seconds / _LOOP_SECONDS

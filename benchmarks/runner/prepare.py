@@ -1,4 +1,4 @@
-"""From what is asked for to planned runs: check, load the galaxies, plan."""
+"""Preparation of the runs asked for: check, load the galaxies, plan."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _RAN = (0, 1)  # statuses of the main command after which rows were stored
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: its code, its interpreter, what its environment has besides."""
+    """One side of a gate on the spot: code, interpreter, and additions to its environment."""
 
     name: str
     checkout: Path = machine.ROOT

@@ -147,7 +147,7 @@ class History:
         return [distinct[codes[int(row)]] for row in rows]
 
     def where(self, column: str, value: object) -> npt.NDArray[np.bool_]:
-        """(n,) which rows have this value."""
+        """(n,) mask of the rows that have this value."""
         codes, distinct = self.codes(column)
         if value not in distinct:
             return np.zeros(len(self), dtype=np.bool_)
@@ -166,7 +166,7 @@ class History:
 
     @cached_property
     def ok(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether each execution ended well."""
+        """(n,) mask of the executions that ended well."""
         return self.where("status", "ok")
 
     def epoch_seconds(self, row: int) -> npt.NDArray[np.float64]:

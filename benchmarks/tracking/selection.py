@@ -128,7 +128,11 @@ def _baseline(history: History, store: Store, name: str) -> Rows:
 
 
 def _field(history: History, field: str, value: str) -> np.ndarray:
-    """(n,) which rows have this value of a field."""
+    """(n,) mask of the rows that have this value of a field.
+
+    Raises:
+        ValueError: no such field, or letters that begin several commits.
+    """
     if field not in FIELDS:
         raise ValueError(unknown("field of a selection", field, FIELDS))
     codes, distinct = history.codes(FIELDS[field])

@@ -145,7 +145,7 @@ class Material:
 
     @property
     def _first_images(self) -> np.ndarray:
-        """As many as a batch."""
+        """The first images of the data, as many as a batch."""
         return self.data[0][: self.case.recipe.batch_size]
 
     @cached_property

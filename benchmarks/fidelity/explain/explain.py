@@ -199,7 +199,7 @@ def _difference(
 
 
 def _why(entry: _Entry, asked: Question) -> str:
-    """Why it matters, and what is to be said of the frameworks asked for."""
+    """The reason why a difference matters, and remarks on the frameworks asked for."""
     about = dict.fromkeys(_of(entry.about, asked, name) for name in asked.frameworks)
     return "; ".join([entry.why, *filter(None, about)])
 

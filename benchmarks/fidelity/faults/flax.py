@@ -75,7 +75,7 @@ def loss_clamped() -> Any:
 
 
 def decay_spares_norms() -> Any:
-    """With all that has one axis, as training scripts do."""
+    """Weight decay spares everything that has one axis, as in many training scripts."""
     adamw = optax.adamw
 
     def sparing(learning_rate: Any, **options: Any) -> Any:

@@ -90,7 +90,7 @@ def ties_shared() -> Fault:
 
 
 def batches_shuffled() -> Fault:
-    """With the PyDataset handed to `fit` as it is: of a tf.data.Dataset it shuffles nothing."""
+    """`fit` shuffles the PyDataset that it is handed; a tf.data.Dataset it would not shuffle."""
     fit = keras.Model.fit
 
     def shuffled(self: keras.Model, *arguments: Any, **options: Any) -> Any:

@@ -141,8 +141,7 @@ def bias_not_trained() -> Fault:
     step = TorchBackend._step
 
     def stepping(self: TorchBackend) -> None:
-        """As if the first layer's bias were not among the optimizer's parameters, where a batch
-        norm follows."""
+        """A step that leaves the first layer's bias as it was, where a batch norm follows."""
         if not isinstance(self.network.layers[1], BatchNorm):
             return step(self)
         bias = tensor_of(self.model, self.network.trainable_keys[1])
@@ -192,7 +191,7 @@ def tf32_rounding() -> Fault:
     linear, convolve = nn.Linear.forward, nn.Conv2d._conv_forward
 
     def rounded(x: Tensor) -> Tensor:
-        """To the nearest number of 10 explicit bits, float32 alone; the gradient passes."""
+        """The nearest number of 10 explicit bits, float32 alone; the gradient passes."""
         if x.dtype != torch.float32:
             return x
         bits = x.detach().view(torch.int32)
@@ -333,7 +332,7 @@ def max_norm_axis() -> Fault:
 
 
 def decay_spares_norms() -> Fault:
-    """With all that has one axis, as training scripts do."""
+    """Weight decay spares everything that has one axis, as in many training scripts."""
     make = torch_optimizers.make
 
     def making(spec: Any, parameters: Any, **options: Any) -> Any:

@@ -61,7 +61,7 @@ def _climb(tuning: Tuning) -> tuple[Case, ...]:
 
 
 def cases(mutant: Mutant) -> list[Case]:
-    """Those of the default climb that are to kill a mutant, without its fault."""
+    """Cases of the default climb that should kill a mutant, without its fault."""
     return [case for case in _climb(mutant.tuning) if case.name.startswith(mutant.put_through)]
 
 
@@ -159,7 +159,7 @@ def _not_run(findings: Iterable[Finding]) -> str:
 
 
 def _described(kill: Kill, findings: Sequence[Finding]) -> Kill:
-    """With the verdict of every rung, and the first that failed, else the first not run."""
+    """The kill with every rung's verdict, and the first that failed, else the first not run."""
     rungs: dict[str, str] = {}
     for rung in RUNGS:
         found = {f.status for f in findings if f.rung == rung}

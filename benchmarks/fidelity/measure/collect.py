@@ -199,7 +199,7 @@ def _measure(
     running: set[Child],
     done: Callable[[str, str], None] = lambda framework, case: None,
 ) -> Traces:
-    """In a process that is among the running while it lives."""
+    """Traces of the cases, computed in one process; it is among `running` while it lives."""
     asked = [_of_reference(case) for case in cases] if name == REFERENCE else cases
     directory.mkdir(parents=True, exist_ok=True)
     cases_file = directory / "cases.json"

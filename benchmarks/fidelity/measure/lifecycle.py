@@ -131,7 +131,10 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
 
 
 def _make_ready(material: Material, backend: Backend) -> None:
-    """As a run does before its first epoch; a view of copies is never staged, nor what is drawn."""
+    """Stage the data and compile, as a run does before its first epoch.
+
+    Copies of an augmentation and pictures drawn anew are never staged.
+    """
     if material.case.augmentation == "none" and material.case.recipe.augment is None:
         backend.stage(*material.data)
     backend.compile(material.epoch(1))

@@ -60,7 +60,7 @@ class Asked:
 
     @property
     def timed(self) -> list[tuple[Case, str]]:
-        """Those computed in the calls that are timed, in words."""
+        """Cases computed in the calls that are timed, each with its description."""
         height, width, _ = self.whole.input_shape
         size = self.whole.recipe.batch_size
         return [

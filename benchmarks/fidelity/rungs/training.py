@@ -154,8 +154,11 @@ def _losses(pair: Pair, rung: str, limit: float) -> Finding:
 
 
 def _predictions(pair: Pair, rung: str) -> list[Finding]:
-    """The test logits, by which inference after training is held (R1's is at the initial running
-    statistics, gamma and beta), and the share of images classified differently; NaN is unequal."""
+    """Findings on the test logits, and on the share of images classified differently.
+
+    The logits show inference after training; R1's are at the initial running statistics, gamma and
+    beta. NaN is unequal.
+    """
     if not pair.case.test_images:
         return []
     mine, other = pair.trace["predictions"], pair.other["predictions"]
@@ -189,5 +192,5 @@ def part(arrays: Tensors, prefix: str) -> Weights:
 
 
 def training_rung(pair: Pair) -> str:
-    """R5a in float64, R5b in others: whose bounds a training is held within."""
+    """The rung whose bounds a training is judged by: R5a in float64, R5b in others."""
     return "R5a" if pair.case.precision == "float64" else "R5b"

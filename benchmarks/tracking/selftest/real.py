@@ -144,7 +144,7 @@ class _Line(msgspec.Struct):
 
 
 def _without_nan(line: _Line) -> dict[str, object]:
-    """As plain data; what is NaN, which JSON has not, is left out and read as its default, NaN."""
+    """The line as plain data, without NaN, which JSON lacks; it is read back as the default."""
     plain: dict[str, Any] = msgspec.to_builtins(line)
     told = dataclasses.asdict(line.verdict)
     plain["verdict"] = {name: value for name, value in told.items() if value == value}
