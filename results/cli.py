@@ -1,4 +1,4 @@
-"""What all commands share: the parser, types of numbers, signals, the exit status, errors in words.
+"""Parts that all commands share: parser, number types, signals, exit status, error messages.
 
 It stands in `results`, which imports no other part of the project, so that `benchmarks`, `report`
 and `datasets` can use one implementation.

@@ -74,7 +74,7 @@ def _figure(value: Any, name: str, form: str) -> Cell:
 
 
 def _missing(value: Any) -> bool:
-    """Whether a scalar is null."""
+    """True if a scalar is null (None, NaN, NaT); False for a list or tuple."""
     import pandas as pd
 
     return bool(pd.isna(value)) if not isinstance(value, (list, tuple)) else False

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Given:
-    """What must be equal between the frameworks of a block, by the column that records it.
+    """An input that all frameworks of a block must share, by the column that records it.
 
-    matched: under matched parity alone; under native parity each framework draws its own.
-    there_is_always: null where a run has none of it, copies say, and not where it is not known.
+    Attributes:
+        column: of `runs`.
+        what: the input in words.
+        matched: True if only matched parity demands it. Under native parity each framework draws
+            its own.
+        there_is_always: False if null means that a run has none (copies, say); True if null means
+            that the value is unknown.
     """
 
     column: str
@@ -109,7 +114,7 @@ def refusal(found: list[Check]) -> str:
 
 
 def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Where runs that should have been given the same were not; empty when all is well.
+    """Runs of one block whose inputs differ although they should be equal; empty if all agree.
 
     Args:
         rows: stored runs of one machine, as dictionaries with the columns of `runs`.

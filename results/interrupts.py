@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to a command before and after `cli.run`.
+"""Ctrl-C, SIGTERM and SIGHUP outside `cli.run`: before a command begins and after it has ended.
 
 There is nothing to undo there: the process says so in one line and ends with 128 + signal. A signal
 that is ignored when the process starts (`nohup`, a shell's `&`) stays so.

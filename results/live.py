@@ -1,4 +1,4 @@
-"""What a session under way says of itself, in a file beside the runs, for `report serve`."""
+"""Status of running sessions, in files beside the runs, for `report serve`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def end(store: Path, session: str) -> None:
 
 
 def sessions(store: Path) -> list[dict[str, Any]]:
-    """What the sessions under way last said, the latest first.
+    """The last state of each running session, the latest first.
 
-    Each has `quiet_seconds`: how long ago that was. What cannot be read is left out.
+    `quiet_seconds` of each is the time since its last report. Unreadable files are left out.
     """
     found = []
     for path in (store / _FOLDER).glob("*.json"):

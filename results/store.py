@@ -35,7 +35,7 @@ MANY_FILES = 300  # each costs a reader about a millisecond
 
 @dataclass(frozen=True)
 class Latest:
-    """What `Store.latest_frames` reads; `history` is of every execution."""
+    """Result of `Store.latest_frames`; `history` covers every execution."""
 
     runs: "pd.DataFrame"
     epochs: "pd.DataFrame"

@@ -51,12 +51,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and what programs read.
+    """Cell of a table: its text, and its value for programs.
 
     Attributes:
-        text: as it is printed.
+        text: as printed.
         value: for JSON and CSV; by default the text.
-        short: instead of the text where the line is too short, without the interval say.
+        short: replaces the text where the line is too short, without the interval say.
         style: of rich, "red".
     """
 
@@ -170,7 +170,7 @@ def _cell(cell: Cell | str) -> Cell:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which columns stand on a row's line, how wide, and what stands below it or is left out."""
+    """Layout of a row: columns on its line with widths, columns below it, columns left out."""
 
     shown: list[int]
     sizes: list[int]

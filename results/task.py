@@ -1,4 +1,4 @@
-"""What is run, whoever runs it: `task_id`, by which everything pools, compares and groups.
+"""Task of a run: `task_id`, by which everything pools, compares and groups.
 
 Two runs of one task differ in their framework and in which of its runs they are (seed, repeat).
 The id is computed from the configuration as the column `config` of `runs` holds it, so that a run

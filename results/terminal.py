@@ -28,7 +28,7 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """What is printed; a `Text` of a user's words is made harmless here at the latest."""
+        """Yield the segments to print, with a user's words in a `Text` made harmless."""
         for segment in super().render(renderable, options):
             plain = segment.text if segment.control else printable(segment.text)
             yield segment if plain == segment.text else segment._replace(text=plain)

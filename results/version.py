@@ -1,4 +1,4 @@
-"""Which version of this project runs: of an installation that of its build, else the checkout's."""
+"""Version of this project: that of an installation's build, else the checkout's."""
 
 from __future__ import annotations
 

@@ -156,7 +156,14 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype, left: int, name: str) -> int:
-    """How many values there are, which must be what the rest of the file holds."""
+    """Return the number of values of an array of this shape.
+
+    Args:
+        left: bytes of the file after the header; they must be exactly these values.
+
+    Raises:
+        ValueError: a negative side, or another number of bytes.
+    """
     count = 1
     for side in shape:
         if side < 0:

@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be used, and its bytes where it can."""
+"""Errors about files that cannot be used, and the bytes of those that can."""
 
 from __future__ import annotations
 

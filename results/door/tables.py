@@ -77,7 +77,7 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
 
 
 def _as_ours(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether the file has a list as this project writes it, so that paths into it hold."""
+    """True if the file nests its lists as this project does: then column paths into them hold."""
     return not pa.types.is_nested(wanted) or (
         pa.types.is_list(found) and found.value_field.name == "element"
     )

@@ -1,4 +1,4 @@
-"""What the fidelity ladder found, kept beside the runs: a Parquet file for each part of a climb."""
+"""Results of the fidelity ladder, beside the runs: a Parquet file for each part of a climb."""
 
 from __future__ import annotations
 

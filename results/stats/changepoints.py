@@ -124,7 +124,7 @@ def _found(logs: Values, least: int, smallest: float, offset: int) -> dict[int, 
 
 
 def _surest(logs: Values, least: int) -> tuple[Places, Values, Values]:
-    """Of each place its surest window: place, difference of the levels, statistic; surest first."""
+    """The surest window at each place: (place, difference of levels, statistic), surest first."""
     place, before, after = _windows(logs.size, least)
     strength, size = _statistics(logs[None], place, before, after)
     order = np.argsort(-strength[0], kind="stable")
@@ -141,8 +141,11 @@ def largest_statistics(series: Values, least: int) -> Values:
 
 
 def limit_of(points: int, least: int) -> float:
-    """What the statistic is above in 3 % of random walks of so many points; less than
-    `FALSE_STEPS`, for the second look at what a first step leaves."""
+    """The limit of the statistic: 3 % of random walks of so many points exceed it.
+
+    The share is less than `FALSE_STEPS`, which leaves room for a second look at what a first step
+    leaves.
+    """
     shortest = max(size for size in _LIMITS if size <= least)
     known, limits = zip(*_LIMITS[shortest], strict=True)
     slope = (limits[-1] - limits[-2]) / np.log(known[-1] / known[-2])
@@ -212,7 +215,7 @@ def _bridges(sums: Values, parts: tuple[Values, ...], start: Places, end: Places
 
 
 def _stays(logs: Values, place: int) -> bool:
-    """Whether the series goes from one level to the other, and not there and back too often.
+    """True if the series moves from one level to the other and returns no more often than allowed.
 
     A few single points that stand out are no going back.
     """
@@ -227,17 +230,21 @@ def _stays(logs: Values, place: int) -> bool:
 
 
 def _changes(share: Values) -> int:
-    """How often a series changes sides, given as shares of the way from one level to the other."""
+    """Number of times that a series changes sides.
+
+    Args:
+        share: (n,) positions between the two levels: 0 is the first level, 1 the second.
+    """
     sides = share[(share > _BEYOND) | (share < 1 - _BEYOND)] > 0.5
     return int((np.diff(sides.astype(int)) != 0).sum())
 
 
 @lru_cache(maxsize=1024)
 def changes_allowed(points: int) -> int:
-    """How often a series may change between the two levels of a step, at least once.
+    """Number of changes allowed between the two levels of a step, at least 1.
 
-    A host of two speeds that keeps each for d points on average changes as seldom in at most
-    `FALSE_STEPS` of series; d is a part of the series, and at most 20 points.
+    Consider a host of two speeds that keeps each for d points on average. At most `FALSE_STEPS` of
+    its series change as seldom as this. d is a share of the series, and at most 20 points.
     """
     chance = 1 / min(max(points * _STAY, 1.0), _LONGEST_STAY)
     allowed, total = 0, (1 - chance) ** (points - 1)

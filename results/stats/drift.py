@@ -1,4 +1,4 @@
-"""How much two sessions of one code differ by themselves, and the verdict that allows for it."""
+"""Drift: the difference between sessions of one code, and the verdict that allows for it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ LAST = 50  # sessions: what a machine did long ago says little
 
 @dataclass(frozen=True)
 class Drift:
-    """How much the sessions of a baseline and of a candidate may differ by themselves.
+    """Expected difference between the sessions of a baseline and of a candidate of one code.
 
-    sessions: that tell it; floor: a share, NaN where they are too few.
+    Attributes:
+        sessions: number of sessions that the estimate uses.
+        floor: a share; NaN with too few sessions.
     """
 
     sessions: int
@@ -34,12 +36,12 @@ class Drift:
 
     @property
     def known(self) -> bool:
-        """Whether there are sessions enough."""
+        """True if there are enough sessions."""
         return not isnan(self.floor)
 
     @property
     def wanting(self) -> str:
-        """What would help where it is not known."""
+        """Reason for the missing floor, and the remedy."""
         return (
             f"measured in different sessions, and {self.sessions} sessions of this cell in the "
             f"store do not tell how much sessions differ by themselves: keep {NEEDED} or more "

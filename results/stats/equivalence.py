@@ -36,7 +36,7 @@ _SEED = 20210601
 
 @dataclass(frozen=True)
 class Equivalence:
-    """What paired differences say; everything but `n` is in the unit of the differences.
+    """Result of a paired comparison; all but `n` and the p values are in the differences' unit.
 
     Attributes:
         n: pairs.

@@ -38,7 +38,7 @@ class Interval:
 
     @property
     def name(self) -> str:
-        """What low and high are: "95 %" or "range of 3"; empty where there are none."""
+        """Kind of the interval: "95 %" or "range of 3"; empty if there is none."""
         if isnan(self.low):
             return ""
         return f"range of {self.n}" if self.is_range else "95 %"

@@ -68,7 +68,7 @@ def t_interval(mean: float, error: float, free: float, level: float = LEVEL) -> 
 
 
 def t_quantile(free: float, level: float = LEVEL) -> float:
-    """How many standard errors the interval reaches to either side."""
+    """Half-width of Student's interval in standard errors, for `free` degrees of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(free, (1 + level) / 2))

@@ -1,4 +1,4 @@
-"""How much machines of one kind differ: variance between nodes and within them.
+"""Variation among machines of one kind: variance between nodes and within them.
 
 One-way random effects on the logarithms of times, so that a deviation is a share. With n_i values
 of a nodes, N in all, the mean squares MSA between and MSE within give the estimates (analysis of

@@ -21,20 +21,20 @@ _JUMP = 1.5  # times the largest move: another as large may come, and of heavy t
 
 
 def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
-    """How far from 1 the ratio of two equal cells may lie, as a share: 0.02 for 2 %.
+    """The noise floor: the largest deviation from 1 of the ratio of two equal cells (0.02 for 2 %).
 
-    Of equal cells it is the end farther from 0 of the exact interval (or range) of the median of
-    their differences. Of others, noise is what is beyond their median, with either sign. The k-th
-    largest of n is then the (2k - 1)-th among n absolute values: the values and their mirror images
-    are twice as many. So the floor is that one, with k of `order_statistics`.
+    For equal cells it is the end farther from 0 of the exact interval (or range) of the median of
+    their differences. For others, noise is the distance from their median, with either sign. The
+    k-th largest of n is then the (2k - 1)-th among n absolute values: the values and their mirror
+    images are twice as many. So the floor is that one, with k of `order_statistics`.
 
     Args:
         differences: (n,) of logarithms, one a pair of processes; or the logarithms of one cell's n
             processes, times the root of 1 + n / m for a comparison with m others.
-        equal: whether they are of equal cells (A/A), so that a median off 0 is noise, too.
+        equal: True if the cells are equal (A/A): then a median off 0 is noise, too.
 
     Returns:
-        The floor; infinite for fewer than two, which say nothing of noise.
+        The floor; infinite with fewer than two differences.
     """
     values = np.asarray(differences, dtype=np.float64)
     found = median(values)
@@ -47,7 +47,7 @@ def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
 
 
 def drift_floor(medians: npt.ArrayLike, apart: int = 1) -> float:
-    """What two sessions of one code may differ by, from the medians of sessions in a row.
+    """The largest expected difference of two sessions of one code, from sessions in a row.
 
     A stored baseline was measured in another hour than the candidate, and the processes of one hour
     say nothing of that. The sessions kept in a history do. Successive ones are taken to differ

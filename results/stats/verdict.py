@@ -31,7 +31,7 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Rule:
-    """What counts as a change.
+    """Thresholds beyond which a difference counts as a change.
 
     Attributes:
         relative: share of the baseline beyond which a change counts, as in 0.03.
@@ -188,10 +188,11 @@ def _decide(
 
 
 def _worst(shift: Interval, floor: float, rule: Rule) -> float:
-    """How much worse the candidate may be, a log ratio: the bad end of the interval.
+    """The largest slowdown that the data allow, a log ratio: the bad end of the interval.
 
-    The interval is of these processes alone. What else is known of the noise, and the few processes
-    that have no interval, are in the noise floor: it counts on the bad side of the ratio as well.
+    "Slowdown" stands for any change for the worse. The interval covers these processes alone. The
+    noise floor covers the other noise, and the few processes that have no interval: it is added
+    on the bad side of the ratio.
     """
     sign = -1 if rule.larger_is_better else 1
     ends = [sign * end for end in (shift.low, shift.high) if not isnan(end)]

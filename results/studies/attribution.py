@@ -1,10 +1,10 @@
-"""How much of a difference each default is worth: pure functions of the trainings' scores.
+"""Attribution: each default's share of a difference, as pure functions of the trainings' scores.
 
 For one seed let A be the accuracy with the origin's defaults, B with the target's, A+k with default
-k of the target switched on in the origin, B-k with it switched off in the target. What k is worth
+k of the target switched on in the origin, B-k with it switched off in the target. The worth of k
 is the mean of (A+k) - A and B - (B-k): its share of B - A where it comes first, and where it comes
-last (the two ends of Shapley's average over all orders; Shapley 1953). What B - A is more than the
-sum of these is what the defaults do only together. Differences are taken within a seed; intervals
+last (the two ends of Shapley's average over all orders; Shapley 1953). The rest, B - A less the
+sum of these, is what the defaults do only together. Differences are taken within a seed; intervals
 are Student's over the seeds.
 """
 
@@ -25,9 +25,13 @@ EARLY_STEPS = 20  # training in float32 is chaotic soon after; what a default do
 
 @dataclass(frozen=True)
 class Factor:
-    """What one default is worth: on average, switched on first, switched off last.
+    """Worth of one default.
 
-    early: mean relative change of the loss over the first steps, mean of on and off.
+    Attributes:
+        worth: mean over both ways of switching.
+        on: switched on first.
+        off: switched off last.
+        early: mean relative change of the loss over the first steps, mean of on and off.
     """
 
     name: str
@@ -63,7 +67,7 @@ class Attribution:
 
     @property
     def rest(self) -> str:
-        """What `together` is of."""
+        """Label of `together`, with the defaults that could not be told apart."""
         untold = f", or by {' and '.join(self.untold)} (not told apart)" if self.untold else ""
         return f"only together{untold}"
 
@@ -124,7 +128,7 @@ def attribute(trainings: pd.DataFrame, measure: str = "accuracy") -> Attribution
 
 
 def _untold(trainings: pd.DataFrame, unknown: set[str]) -> list[str]:
-    """Of the defaults without a worth those that were switched; the others have no form here."""
+    """Defaults that were switched but have no worth; those never switched have no form here."""
     tried = trainings[trainings["factor"].isin(unknown) & (trainings["direction"] == "off")]
     return sorted(set(tried["factor"]))
 

@@ -1,4 +1,4 @@
-"""How many distinct galaxies are behind a mean over images: copies of one are not independent."""
+"""Number of distinct galaxies behind a mean over images: copies of one are not independent."""
 
 from __future__ import annotations
 

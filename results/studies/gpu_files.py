@@ -22,9 +22,12 @@ Status = Literal["not begun", "done", "broken off", "failed", "left out"]
 
 
 class Told(msgspec.Struct, kw_only=True):
-    """What became of a step.
+    """Outcome of a step.
 
-    reason: why it is not done. seconds: that it took. commit: of the code that ran it.
+    Attributes:
+        reason: why the step was not done; empty if it was.
+        seconds: time that it took.
+        commit: of the code that ran it.
     """
 
     name: str

@@ -60,7 +60,7 @@ def tables(folder: Path) -> list[GpuTable]:
 
 
 def lead(folder: Path) -> str:
-    """Where it was measured, in a sentence or two."""
+    """Processor, versions, commits and finished steps of a measurement, in a sentence or two."""
     found = gpu_files.read(folder)
     done = sum(step.status == DONE for step in found.steps)
     where = found.gpu or str(found.machine.get("cpu") or "an unknown processor")
@@ -123,9 +123,11 @@ def _ladder(folder: Path, name: str, title: str) -> GpuTable:
 
 @dataclass(frozen=True)
 class Speed:
-    """What the yardstick found of one framework, network, precision and batch size.
+    """Yardstick result for one framework, network, precision and batch size.
 
-    rates: images a second by contestant. ratios: by quantity, median with its range as text.
+    Attributes:
+        rates: images per second by contestant.
+        ratios: by quantity, the median with its range as text.
     """
 
     network: str

@@ -29,12 +29,13 @@ WIDEST_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Kind:
-    """What a figure is.
+    """Kind of figure: its bounds, unit and rounding.
 
     Attributes:
-        lowest, highest: values that it can have.
+        lowest, highest: bounds of its values.
         widest: half-width of the interval for another run, beyond which nothing is reproduced.
-        unit, in_unit: for words; what a value is multiplied by for them.
+        unit: in words.
+        in_unit: factor from a value to this unit.
         decimals: of a half-width in that unit.
     """
 
@@ -52,7 +53,7 @@ class Kind:
         return max(self.lowest, low), min(self.highest, high)
 
     def too_wide(self, half: float, blame: str, remedy: str) -> str:
-        """Why nothing counts as reproduced, in words."""
+        """Reason in words why nothing counts as reproduced: the interval is too wide."""
         shown, most = half * self.in_unit, self.widest * self.in_unit
         return f"{blame} ± {shown:.{self.decimals}f} {self.unit} (at most {most:.3g}){remedy}"
 

@@ -9,7 +9,7 @@ from results.studies.outcome import Outcome
 
 
 def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
-    """What was found, and what was not.
+    """Sentences on the outcome of a pair: differences found, and seeds that were left out.
 
     Args:
         names: of the frameworks, by their names in the store.
@@ -35,7 +35,7 @@ def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
 
 
 def _lost(outcome: Outcome) -> list[str]:
-    """Of the seeds that are not compared."""
+    """Sentences on the seeds that are not compared."""
     found = []
     if outcome.diverged_alone:
         seeds = ", ".join(map(str, outcome.diverged_alone))

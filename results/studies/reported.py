@@ -1,4 +1,4 @@
-"""What a published run reported, as data: of an experiment's file, and kept with its runs."""
+"""Figures of a published run, as data: from an experiment's file, and kept with its runs."""
 
 from __future__ import annotations
 

@@ -45,17 +45,17 @@ EXACT = ("parameters",)
 
 @dataclass(frozen=True)
 class Ours:
-    """What our runs of one framework gave for one figure.
+    """Values of one figure in our runs of one framework.
 
     Attributes:
         values: one for each seed.
-        galaxies: that each value is a mean over, each counted once however many copies of it there
-            are; None for what is no mean over galaxies.
-        deviation: standard deviation over images of what is averaged; for shares it follows from
-            the share.
-        refusals: why these runs are not the experiment, if they are not.
-        copies: images of each of the galaxies, on average.
-        epochs: trained at most.
+        galaxies: number behind each value's mean. A galaxy counts once, whatever its copies. None
+            if the figure is no mean over galaxies.
+        deviation: standard deviation over images of what is averaged; None for shares, where it
+            follows from the share.
+        refusals: reasons why these runs are not the experiment; empty if they are.
+        copies: images of each galaxy, on average.
+        epochs: largest number trained.
     """
 
     values: tuple[float, ...]
@@ -133,7 +133,7 @@ def image_luck(variance: float | None, ours: float | None, theirs: float | None)
 
 
 def prediction(values: Sequence[float], luck: float = 0.0) -> Interval:
-    """Where one more run, on other galaxies, is expected at 95 %; see the module.
+    """The 95 % interval for one more run on other galaxies; see the module.
 
     Args:
         values: one for each seed; with one alone there is no interval.

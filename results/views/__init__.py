@@ -1,1 +1,1 @@
-"""Which runs may be pooled, and what a pool is called."""
+"""Views: the runs that may be pooled, and the names of the pools."""

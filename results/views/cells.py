@@ -73,7 +73,7 @@ class Cell:
 
     @cached_property
     def noise(self) -> list[float]:
-        """What each block's A/A pair differs by, logarithms."""
+        """Log ratio of each block's A/A pair."""
         return log_ratios(self.control_seconds, self.seconds).tolist()
 
     @property
@@ -105,7 +105,7 @@ class Cell:
 
     @cached_property
     def failures(self) -> str:
-        """What of the parity check did not hold, in words."""
+        """Failures of the parity check, in words; empty if there are none."""
         found: dict[str, None] = {}
         for extra in self._extras:
             found |= dict.fromkeys(extra.get("parity_failures") or ())
@@ -113,8 +113,7 @@ class Cell:
 
     @cached_property
     def fallbacks(self) -> list[str]:
-        """What a tuned backend could not do and did otherwise, with its reason: torch.compile, a
-        CUDA graph."""
+        """Features that a tuned backend lacked (torch.compile, a CUDA graph), with the reason."""
         told = [
             str(value)
             for extra in self._extras
@@ -125,9 +124,11 @@ class Cell:
 
     @cached_property
     def host_wait_share(self) -> float:
-        """Of the training time, what the host waited for the feed's next chunk: median over the
-        processes; NaN where it was not counted (idiomatic without drawn
-        pictures, or resumed)."""
+        """Share of the training time that the host waited for the feed's next chunk.
+
+        Median over the processes. NaN if it was not counted (idiomatic without drawn pictures, or
+        resumed).
+        """
         shares = [
             extra["host_wait_seconds"] / seconds
             for extra, seconds in zip(self._extras, self.runs["train_seconds"], strict=False)
@@ -162,7 +163,7 @@ class Cell:
 
     @property
     def parity_words(self) -> str:
-        """What the parity column of a table says."""
+        """Text of a table's parity column."""
         return {True: "passed", False: "FAILED", None: "not checked"}[self.parity_checked]
 
 
@@ -176,12 +177,12 @@ class Bench:
 
     @property
     def conditions(self) -> str:
-        """What all cells have in common, in words."""
+        """Conditions common to all cells, in words."""
         return f"Data: {self.view.data}; {self.view.first['parity']} parity; {self.view.machine}"
 
     @cached_property
     def noise_floor(self) -> float:
-        """Of all its A/A pairs together; infinite without any."""
+        """Noise floor of all A/A pairs together; infinite without any."""
         return noise_floor([one for cell in self.controlled for one in cell.noise], equal=True)
 
     def floor_of(self, one: Cell, other: Cell) -> float:
@@ -207,7 +208,7 @@ class Bench:
 
     @property
     def telling(self) -> bool:
-        """Whether there is more to say than one process of each framework and seed can."""
+        """True with several repeats, settings or nodes, or with a known peak of the processor."""
         several = any(len(set(cell.runs["repeat"].dropna())) > 1 for cell in self.cells)
         settings = {cell.settings for cell in self.cells}
         limited = any(cell.median("peak_share") > 0 for cell in self.cells)

@@ -64,7 +64,7 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
 
 
 def brackets(intervals: Iterable[Interval]) -> str:
-    """What the brackets behind these times are, for the head of a column; empty without any."""
+    """Meaning of the brackets behind these times, for a column's head; empty if there are none."""
     shown = [one for one in intervals if one.name]
     ranges = [one.n for one in shown if one.is_range]
     text = f" (range of {_span(ranges)})" if ranges else ""
@@ -72,7 +72,7 @@ def brackets(intervals: Iterable[Interval]) -> str:
 
 
 def bars(processes: Iterable[int]) -> str:
-    """What the bars beside medians of so many processes each are."""
+    """Meaning of the bars beside medians of these numbers of processes."""
     counts = set(processes)
     few = [n for n in counts if 1 < n < ENOUGH]
     words = ["95 % interval"] if max(counts) >= ENOUGH else []
@@ -81,12 +81,12 @@ def bars(processes: Iterable[int]) -> str:
 
 
 def bar_words(view: View) -> str:
-    """What a bar beside a median of the view's processes is."""
+    """Meaning of a bar beside a median of the view's processes."""
     return bars(_processes(view))
 
 
 def interval_words(view: View) -> str:
-    """What the view's numbers of processes let the brackets of epoch times mean."""
+    """Meaning of the brackets behind epoch times, by the view's numbers of processes."""
     counts = _processes(view)
     words = []
     if 1 in counts:

@@ -1,4 +1,4 @@
-"""How each framework is named, ordered and drawn."""
+"""Name, order, colour and marker of each framework."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SPARE = (("#56B4E9", "P"), ("#000000", "X"), ("#B2A000", "*"), ("#8C6D31", "h")
 
 @dataclass(frozen=True)
 class Look:
-    """How a framework is named and drawn."""
+    """Name, colour and marker of a framework."""
 
     name: str
     colour: str

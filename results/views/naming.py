@@ -1,4 +1,4 @@
-"""How views and panels are named: with as much as it takes to tell them apart.
+"""Names of views and panels: as long as it takes to tell them apart.
 
 The candidates are the settings themselves (`results.task`), so that a field added to the
 configuration tells its runs apart without a word here.
@@ -42,7 +42,7 @@ def unusual(settings: Settings, names: Iterable[str] = _UNUSUAL) -> list[str]:
 
 
 def extras(settings: Settings) -> list[str]:
-    """What a recipe has besides optimizer, batches and epochs, in words, all that it states."""
+    """Parts that a recipe states besides optimizer, batches and epochs, in words."""
     found: dict[str, list[str]] = {}
     for name in sorted(settings, key=lambda name: name.split(".")[:2]):
         part, _, field = name.removeprefix("recipe.").partition(".")

@@ -1,4 +1,4 @@
-"""What may stand in one figure: runs grouped so that nothing unlike is pooled.
+"""Views and panels: runs grouped so that nothing unlike is pooled in one figure.
 
 A panel holds runs of one task (`results.task`) on one machine, which differ in framework, seed and
 repeat only. A view holds the panels that have in common all but network, recipe and split.
@@ -56,12 +56,12 @@ class Panel:
 
     @property
     def voted(self) -> bool:
-        """Whether the outputs are votes: then no class is named, rightly or wrongly."""
+        """True if the outputs are votes: then no class is named, rightly or wrongly."""
         return self.settings.get("recipe.loss.targets") == "votes"
 
     @cached_property
     def checks(self) -> list[Check]:
-        """Whether split, order, weights and masks were the same for all."""
+        """Checks that split, order, weights and masks were the same for all."""
         return checks(self.ok, self.parity)
 
     @cached_property
@@ -97,7 +97,7 @@ class View:
 
     @property
     def demo(self) -> bool:
-        """Whether the galaxies are generated ones."""
+        """True if the galaxies are generated ones."""
         return bool(self.first["dataset"] == "demo")
 
     @property
@@ -115,7 +115,7 @@ class View:
 
     @property
     def seeds(self) -> int:
-        """How many seeds have a finished run."""
+        """Number of seeds with a finished run."""
         return int(self.runs.loc[self.runs["status"] == "ok", "seed"].nunique())
 
     @property
@@ -144,7 +144,7 @@ class View:
         return f"{run['parity']} parity, {tuning}, {run['precision']}"
 
     def sizes(self, only: Panel | None = None) -> str:
-        """How many runs each median is over, in words; of one panel or of all."""
+        """Number of runs behind each median, in words; of one panel or of all."""
         return "n = " + mostly(
             {
                 f"{panel.name} {self.looks[name].name}": count(len(panel.of(name)), "run")
@@ -162,10 +162,11 @@ class View:
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report is drawn from: the latest execution of every run, and what fidelity found.
+    """Data of a report: the latest execution of every run, and the findings of the ladder.
 
-    controls: the second runs of A/A pairs, which are in no view. history: `HISTORY` of every
-    execution, also of those that a later one replaces.
+    Attributes:
+        controls: second runs of A/A pairs, which are in no view.
+        history: `HISTORY` of every execution, also of those that a later one replaces.
     """
 
     runs: pd.DataFrame
@@ -228,12 +229,12 @@ class Frames:
 
     @cached_property
     def looks(self) -> dict[str, Look]:
-        """How each framework of the store is named and drawn."""
+        """Name, colour and marker of each framework of the store."""
         return looks(self.runs["framework"])
 
     @cached_property
     def tasks(self) -> dict[str, Settings]:
-        """What was run, by task_id."""
+        """Settings of each task, by task_id."""
         distinct = self.runs[["task_id", *OF_STORED]].drop_duplicates("task_id")
         found: dict[str, dict[str, Any]] = {
             one: stored(*of) for one, *of in distinct.itertuples(index=False)
@@ -273,8 +274,10 @@ class Frames:
 
 
 def latest(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each run and machine the execution that counts, by time: the last that ended ok, or where
-    none did, the last."""
+    """The execution that counts of each run on each machine, sorted by time.
+
+    It is the last that ended ok, or the last if none did.
+    """
     rows = latest_rows(pa.Table.from_pandas(runs[LATEST_BY], preserve_index=False))
     return runs.iloc[rows].sort_values("started_at", kind="stable")
 
@@ -300,7 +303,7 @@ def _marked(title: str) -> str:
 
 
 def of_view(settings: Settings) -> dict[str, Any]:
-    """What the panels of a view have in common."""
+    """Settings that the panels of a view have in common."""
     return {
         name: value for name, value in settings.items() if name.partition(".")[0] not in _OF_PANELS
     }
@@ -341,6 +344,6 @@ def _grouped(runs: pd.DataFrame, columns: Iterable[str]) -> Iterable[pd.DataFram
 
 
 def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each framework the cell that was run last: an older definition is not mixed in."""
+    """Runs of each framework's latest cell: an older definition is not mixed in."""
     last = runs.sort_values("started_at").groupby("framework")["cell_id"].last()
     return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]

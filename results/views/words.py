@@ -10,7 +10,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def mostly(values: dict[str, str]) -> str:
-    """What most have first, then who differs, as in "3 runs each; c2 JAX: 2 runs"."""
+    """The commonest value first, then the exceptions, as in "3 runs each; c2 JAX: 2 runs"."""
     if not values:
         return ""
     (common, number), *_ = Counter(values.values()).most_common()

@@ -65,7 +65,7 @@ def _about(frames: Frames, view: View, panel: Panel) -> str:
 
 
 def _nothing(frames: Frames) -> Answer:
-    """Of a store without a finished run."""
+    """Answer for a store without a finished run."""
     runs = frames.runs
     if runs.empty:
         told = "No training run is in this store, so there is nothing to compare."

@@ -86,7 +86,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
 
 
 def _reach(one: Outcome) -> float:
-    """How far from 0 the difference may be, as far as is known."""
+    """Largest distance of the difference from 0, by its mean and its interval where it has one."""
     assert one.accuracy is not None
     ends = [abs(end) for end in (one.accuracy.mean, one.accuracy.low, one.accuracy.high)]
     return max(end for end in ends if end == end)
@@ -104,7 +104,7 @@ def _numbers(view: View, one: Outcome) -> str:
 
 
 def _shown(compared: list[Outcome]) -> bool:
-    """Whether the page has a section on the pairs."""
+    """True if the page has a section on the pairs."""
     return any(len(one.seeds) > 1 for one in compared)
 
 

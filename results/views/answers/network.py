@@ -56,8 +56,10 @@ def _computes(names: list[str]) -> str:
 
 
 def _checked(runs: pd.DataFrame) -> bool | None:
-    """Whether every run's configuration passed a check before the first run; None where one was
-    not checked."""
+    """True if every run's configuration passed a check before the first run, False if one failed.
+
+    None if a run was not checked.
+    """
     found = set(runs["parity_checked"].astype(object))
     found |= {one.get("passed") for one in _networks(runs)}
     if False in found:
@@ -88,7 +90,7 @@ def _bound(runs: pd.DataFrame) -> str:
 
 
 def _networks(runs: pd.DataFrame) -> list[dict]:
-    """What the check in float64 found, of each run that has it."""
+    """Results of the check in float64, of each run that has one."""
     return [one for extra in _extras(runs) if isinstance(one := extra.get(NETWORK_CHECK), dict)]
 
 
@@ -97,7 +99,11 @@ def _extras(runs: pd.DataFrame) -> list[dict]:
 
 
 def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer | None:
-    """What the last climb of this network found; None where no climb had it in all frameworks."""
+    """Answer of the last climb of this network that ran all frameworks.
+
+    If no single climb did, the findings of all climbs count. None if these lack a framework
+    or ran no rung.
+    """
     if findings.empty:
         return None
     network = str(panel.ok["architecture"].iloc[0])

@@ -1,4 +1,4 @@
-"""Which framework is faster? A ratio with its interval, or why nothing can be said."""
+"""Answer to "Which is faster?": a ratio with its interval, or why nothing can be said."""
 
 from __future__ import annotations
 
