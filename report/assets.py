@@ -49,7 +49,7 @@ def template(name: str, script: str, style: str, **values: Any) -> str:
 
 
 def _finalize(value: Any) -> Any:
-    """What steers a terminal or turns the direction of text is written out in a page too."""
+    """Return the value, with terminal and text-direction controls of a string written out."""
     return names.printable(value) if type(value) is str else value
 
 

@@ -1,4 +1,4 @@
-"""What weakens a comparison although every run ended well: mixed versions, a busy machine."""
+"""Cautions about runs that ended well: mixed versions, a busy machine."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a figure shows, as data: the page draws it in the browser, its caption and CSV are of it."""
+"""Data of a figure: the page draws it in the browser; its caption and CSV come from it."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -206,7 +206,7 @@ def _cell(value: float) -> float | str:
 
 
 def seen(shown: Shown) -> str:
-    """What a reader who cannot see the figure is told: each mark's value, the first dozen."""
+    """Description for a reader who cannot see the figure: the values of the first dozen marks."""
     if isinstance(shown, Tiles):
         return f"Pictures of {listed(list(shown.names))}." if shown.names else "No picture."
     if isinstance(shown, Grids):

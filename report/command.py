@@ -65,7 +65,7 @@ def command(run: Mapping[str, Any]) -> str:
 
 
 def remark(run: Mapping[str, Any]) -> str:
-    """What the command cannot say by itself; empty where it says all."""
+    """Facts about a run that its command does not give; empty if it gives all."""
     found = []
     if run.get("dataset") not in _SHIPPED and not run.get("experiment"):
         found.append("The galaxies are a file of your own: give its path.")

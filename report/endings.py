@@ -1,4 +1,4 @@
-"""Where trainings ended: the epochs trained, and the epoch whose weights were tested."""
+"""End of trainings: the epochs trained, and the epoch whose weights were tested."""
 
 import pandas as pd
 

@@ -102,7 +102,7 @@ def draw(options: argparse.Namespace) -> int:
 
 
 def read(path: Path) -> Maps:
-    """What `benchmarks.models.feature_maps` wrote; nothing is unpickled."""
+    """Read a file of `benchmarks.models.feature_maps`; nothing is unpickled."""
     import numpy as np
 
     with np.load(path, allow_pickle=False) as archive:
@@ -183,7 +183,7 @@ def figure(maps: Maps, layer: str) -> Figure:
 
 
 def caption(maps: Maps, layer: str) -> str:
-    """What a figure shows: data, network, training, scale, and how far equal weights are apart."""
+    """Caption of a figure: data, network, training, scale, and difference with equal weights."""
 
     facts = maps.facts
     drawn = looks(maps.of)

@@ -58,7 +58,13 @@ _SCRIPTS = ("vendor/uPlot.iife.min.js", "templates/charts.js", "templates/page.j
 
 @dataclass(frozen=True)
 class Written:
-    """What a report has written."""
+    """Files that a report has written.
+
+    Attributes:
+        page: the HTML file.
+        figures: files of the figures.
+        finished: False if no run of the store finished.
+    """
 
     page: Path
     figures: tuple[Path, ...] = ()
@@ -113,7 +119,7 @@ def write(
 
 
 def load(store: Store) -> Frames:
-    """What the page is drawn from; without rows for a directory that holds none.
+    """Read the frames of a page; they have no rows for a directory without runs.
 
     Raises:
         FileNotFoundError: there is no such directory.
@@ -201,7 +207,7 @@ def anchor(name: str) -> str:
 
 
 def summary(frames: Frames) -> str:
-    """What the store holds, in two sentences."""
+    """Contents of the store, in two sentences."""
     runs = frames.runs
     if runs.empty:
         if frames.findings.empty and frames.trainings.empty:

@@ -112,7 +112,7 @@ def packed(tree: Any) -> str:
 
 
 def unpacked(text: str) -> Any:
-    """What `packed` was given."""
+    """The value that `packed` was given."""
     return json.loads(gzip.decompress(base64.b64decode(text)))
 
 

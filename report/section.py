@@ -1,4 +1,4 @@
-"""What a section of the page is made of. A module contributes one by a function of the frames."""
+"""Parts of a section of the page. A module contributes a section by a function of the frames."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What each default is worth drawn for a paper."""
+"""Figure of each default's worth, for a paper."""
 
 from math import ceil, floor, log10
 

@@ -83,7 +83,7 @@ def _draw(axes: Axes, view: View, panel: Panel, epochs: pd.DataFrame, measure: s
 def _draw_tails(
     axes: Axes, found: list[tuple[pd.Series, bool]], look: Look, line: str, width: float
 ) -> None:
-    """What is left of each run where others have ended, thinner; a square where it stopped."""
+    """Draw each run that outlasts others as a thinner line, with a square where it stopped."""
     for tail, ended in found:
         if len(tail) > 1:
             axes.plot(tail.index, tail, line, color=look.colour, lw=0.5 * width, alpha=0.7)
@@ -94,7 +94,7 @@ def _draw_tails(
 
 
 def _draw_guess(axes: Axes, panel: Panel) -> None:
-    """What always naming the most common class would reach."""
+    """Draw the accuracy of always naming the most common class."""
     share = majority(panel)
     if share is None:
         return

@@ -1,4 +1,4 @@
-"""How figures look: colours that the colour-blind can tell apart, one for each framework."""
+"""Style of figures: a colour for each framework, which the colour-blind can tell apart."""
 
 import io
 import math

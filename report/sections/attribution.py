@@ -1,4 +1,4 @@
-"""Which native default is to blame: a ranked chart of what each is worth, and the rest."""
+"""Section on native defaults: a ranked chart of the worth of each, and the rest."""
 
 import pandas as pd
 
@@ -117,7 +117,7 @@ def worths(found: Attribution) -> list[tuple[str, Mean]]:
 
 
 def worth_table(found: Attribution, origin: str, target: str) -> Table:
-    """What is in the figure, in numbers."""
+    """Numbers of the figure, as a table."""
     rows = [
         [
             factor.name,

@@ -183,7 +183,7 @@ def _energy(bench: Bench, slug: str) -> Picture:
 
 
 def processes_words(bench: Bench) -> str:
-    """How many processes each cell has."""
+    """Number of processes of each cell, in words."""
     return (
         "n = "
         + mostly(
@@ -199,5 +199,5 @@ def processes_words(bench: Bench) -> str:
 
 
 def interval_words(bench: Bench) -> str:
-    """What the bars are."""
+    """Meaning of the bars, in words."""
     return bars(len(cell.runs) for cell in bench.cells)

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: matrices, the most confused pairs, recall by class."""
+"""Confusion of classes: matrices, the most confused pairs, recall by class."""
 
 from dataclasses import dataclass
 

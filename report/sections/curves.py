@@ -128,7 +128,7 @@ def _lines(view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> Iter
 
 
 def _guess(panel: Panel) -> tuple[Rule, ...]:
-    """What always naming the most common class would reach."""
+    """Rule at the accuracy of always naming the most common class; empty if that is unknown."""
     share = majority(panel)
     return () if share is None else (Rule("y", share, f"most common class: {share:.2f}"),)
 
@@ -205,7 +205,7 @@ def _caption(view: View) -> str:
 
 
 def turning_table(view: View, epochs: pd.DataFrame) -> Table:
-    """Where the validation loss of each run is lowest, by framework."""
+    """Epoch of the lowest validation loss, by framework."""
     rows = []
     for panel in view.panels:
         for framework in panel.frameworks:

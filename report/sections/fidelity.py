@@ -59,7 +59,7 @@ _RUNGS = {
 
 
 def ladder(frames: Frames) -> Section | None:
-    """What the ladder's climbs in the store last found; None when there were none."""
+    """Section on the ladder's latest findings in the store; None if there are none."""
     if frames.findings.empty:
         return None
     found = _latest(frames.findings)
@@ -106,8 +106,10 @@ def ladder(frames: Frames) -> Section | None:
 
 
 def _latest(findings: pd.DataFrame) -> pd.DataFrame:
-    """Of each rung, case and pair what was found last, with the versions and on the machine of the
-    latest climb: the ladder may be climbed in pieces."""
+    """Latest findings of each rung, case and pair: the ladder may be climbed in pieces.
+
+    Only findings with the versions and machine of the latest climb count.
+    """
     last = findings.sort_values("started_at").iloc[-1]
     alike = (findings["machine"] == last["machine"]) & (findings["versions"] == last["versions"])
     found = findings[alike]

@@ -1,4 +1,4 @@
-"""What a prepared measurement on a GPU found, from its files (`python -m benchmarks.gpu`)."""
+"""Section of a prepared measurement on a GPU, from its files (`python -m benchmarks.gpu`)."""
 
 from pathlib import Path
 

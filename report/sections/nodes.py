@@ -11,7 +11,7 @@ from results.views.words import count
 
 
 def nodes(bench: Bench) -> list[Block]:
-    """How many nodes, and a row for each cell that ran on several; nothing where all is of one."""
+    """Number of nodes, and a row for each cell that ran on several; empty if one node ran all."""
     names = {name for cell in bench.cells for name in cell.seconds_by_node}
     if len(names) < 2:
         return []

@@ -21,7 +21,7 @@ _IN_WORDS = {
 
 
 def same_experiment(frames: Frames) -> Section | None:
-    """Whether split, order, weights and masks were the same for all frameworks."""
+    """Section on equal inputs: split, order, weights and masks; None without a finished view."""
     section = Section(
         "same",
         "Was it the same experiment?",
@@ -201,7 +201,7 @@ def _commits(view: View) -> str:
 
 
 def _self_checked(view: View) -> str:
-    """How many runs checked their own predictions and weights; empty where none did."""
+    """Number of runs that checked their own predictions and weights; empty if none did."""
     checked = view.runs["self_checked"].fillna(False).sum()
     return f"{checked} of {len(view.runs)}" if checked else ""
 

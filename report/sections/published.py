@@ -45,12 +45,12 @@ class Trial:
 
     @property
     def condition(self) -> tuple[str, ...]:
-        """What has to be equal for two experiments to stand in one figure."""
+        """Key that must be equal for two experiments to stand in one figure."""
         return (*_where(self.runs.iloc[0]), as_text(of_view(self.task), _GROUPING), self.split_seed)
 
     @property
     def split_seed(self) -> str:
-        """Of the split that all of these runs have; empty where the rows do not say."""
+        """Seed of the split that all these runs have; empty if the rows do not say."""
         return str(self.task.get("split.seed", ""))
 
     @property

@@ -117,7 +117,7 @@ def _ratio_row(one: Cell, other: Cell, found: Comparison) -> list[str]:
 
 
 def noise(bench: Bench) -> list[Block]:
-    """What the A/A pairs showed."""
+    """Note on the noise floor, from the A/A pairs."""
     if not bench.controlled:
         return [
             Note(

@@ -134,7 +134,7 @@ def comparison_table(trial: Trial, frames: Frames) -> Table:
 
 
 def unreported_table(found: list[Trial], frames: Frames) -> Table:
-    """What came out of experiments of which no figure was published."""
+    """Results of experiments without a published figure."""
     rows = []
     for trial in found:
         for framework in trial.frameworks:

@@ -68,7 +68,7 @@ def throughput(frames: Frames) -> Section | None:
 
 
 def phases(frames: Frames) -> Section | None:
-    """Where the wall time of a run went, and compile time on its own."""
+    """Section on the phases of a run's wall time, and on compile time alone; None without views."""
     section = Section(
         "phases",
         "Where the time went",
