@@ -1,4 +1,4 @@
-"""What a backend is, and the registry of backends.
+"""Base class of backends, and their registry.
 
 A backend compiles a `Network` and a `Recipe` to one framework. Weights, gradients, optimizer state
 and activations cross its door as NumPy arrays in the canonical layout (see `weights`), and are
@@ -201,7 +201,7 @@ class Backend(ABC):
         return process_peak_memory()
 
     def settings(self) -> dict[str, str]:
-        """What the framework settled on by itself, once compiled: memory layout, compiler, ...
+        """Choices that the framework made by itself, once compiled: memory layout, compiler, ...
 
         Recorded with the run, for the reader.
         """
@@ -237,7 +237,7 @@ class Framework:
 
     @property
     def native(self) -> Defaults:
-        """What a straightforward port to the framework gets where a field is not stated."""
+        """Defaults of a straightforward port to the framework, for fields that are not stated."""
         return NATIVE[self.defaults] if self.defaults else PROJECT
 
     def backend(self, tuning: str = "idiomatic") -> type[Backend]:
@@ -345,7 +345,7 @@ def frameworks() -> dict[str, Framework]:
 
 
 def is_target(name: str) -> bool:
-    """Whether a framework is named by its class, as in `my_backend:Softmax`."""
+    """True if a framework is named by its class, as in `my_backend:Softmax`."""
     return ":" in name
 
 

@@ -1,4 +1,4 @@
-"""How far arrays are apart, norm-wise; NaN, infinity or unequal shapes anywhere give inf.
+"""Norm-wise distance of arrays; NaN, infinity or unequal shapes anywhere give inf.
 
 Elementwise relative error says nothing: logits near zero give 1e-3.
 """

@@ -1,8 +1,8 @@
-"""How tuned backends are fed: row numbers of a data set staged on the device, or whole batches.
+"""Feed of tuned backends: row numbers of a data set staged on the device, or whole batches.
 
-A chunk is several training steps. Chunks are made ready in a thread while the device computes, so
-that drawing dropout masks and gathering streamed batches cost no time of it; what the host waits
-for a chunk is counted. `FedBackend` is what the tuned backends share of it.
+A chunk is several training steps. A thread prepares chunks while the device computes: drawing
+dropout masks and gathering streamed batches then cost no device time. The time that the host waits
+for a chunk is counted. `FedBackend` is the part of a tuned backend that feeds it.
 """
 
 from __future__ import annotations
@@ -56,22 +56,22 @@ class Chunk:
 
     @property
     def shape(self) -> tuple[int, int, bool]:
-        """What a compiled function depends on: places, batch size, staged or not."""
+        """Key of a compiled function: places, batch size, staged or not."""
         arrays = [self.rows, self.images, *self.masks.values()]
         length = next((len(array) for array in arrays if array is not None), 0)
         return length, self.batch_size, self.rows is not None
 
 
 def fits(data_bytes: int, free_bytes: int) -> bool:
-    """Whether a data set may be staged where so many bytes are free."""
+    """True if a data set may be staged where so many bytes are free."""
     return data_bytes <= STAGED_SHARE * free_bytes
 
 
 def staged(asked: Feed, data_bytes: int, free_bytes: int) -> bool:
-    """Whether a data set is to be staged where so many bytes are free.
+    """True if a data set is to be staged where so many bytes are free.
 
     Raises:
-        SpecificationError: it is asked to be, and does not fit.
+        SpecificationError: feed "staged" is asked for, and the data set does not fit.
     """
     fitting = fits(data_bytes, free_bytes)
     if asked == "staged" and not fitting:
@@ -103,7 +103,7 @@ def gpu_free_bytes() -> int:
 
 
 def is_of(epoch: Sequence[Batch], images: np.ndarray | None) -> bool:
-    """Whether the epoch is batches of the staged data set, to be gathered by row number."""
+    """True if the epoch is batches of the staged data set, to be gathered by row number."""
     return images is not None and isinstance(epoch, Epoch) and epoch.images is images
 
 

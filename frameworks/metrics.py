@@ -77,8 +77,10 @@ def entropies(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray
 
 
 def probabilities(loss: Loss, logits: np.ndarray) -> np.ndarray:
-    """What a network says of each class (n, classes), or of each vote (n, outputs), float64; of a
-    single output the shares of both classes."""
+    """Probability of each class (n, classes) or of each vote (n, outputs), float64.
+
+    A single output gives the probabilities of both classes, (n, 2).
+    """
     found = losses.given(loss, np.asarray(logits, dtype=np.float64))
     return np.concatenate([1 - found, found], axis=1) if is_single(loss) else found
 
@@ -125,7 +127,7 @@ def _area(scores: np.ndarray, sides: np.ndarray) -> float | None:
 
 
 def has_l2(network: Network) -> bool:
-    """Whether any layer states an L2 term."""
+    """True if any layer states an L2 term."""
     return any(isinstance(layer, Conv | Dense) and layer.l2 for layer in network.layers)
 
 

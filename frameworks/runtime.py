@@ -1,4 +1,4 @@
-"""Where and how a backend computes, and what it gives back."""
+"""Runtime of a backend (device, precision, tuning), and the results that it gives back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from results.vocabulary import Device, Feed, Precision, Tuning
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a backend computes.
+    """Device, precision and way of a backend's computation.
 
-    precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
-    precision, weights and loss in float32; "float64" is float64 throughout.
-    native_dropout: the framework draws its own dropout masks; else they come with each batch.
-    feed: of tuned backends, "staged" gathers batches on the device from a data set put there,
-    "streamed" sends it each batch, "auto" stages what fits.
+    Attributes:
+        precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
+            precision, weights and loss in float32; "float64" is float64 throughout.
+        native_dropout: the framework draws its own dropout masks; else they come with each batch.
+        feed: for tuned backends. "staged" gathers batches on the device from a data set put there,
+            "streamed" sends it each batch, "auto" stages what fits.
     """
 
     device: Device = "cpu"

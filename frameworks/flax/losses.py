@@ -82,7 +82,7 @@ def _of_images(loss: Loss, logits: Array, targets: Array) -> Array:
 
 
 def _towards(loss: BinaryCrossEntropy | MeanSquaredError, logits: Array, targets: Array) -> Array:
-    """What each output is trained towards: (batch, outputs)."""
+    """Targets of the outputs: (batch, outputs), in the dtype of the logits."""
     if loss.targets == "one_hot":
         rows = jax.nn.one_hot(targets, logits.shape[1], dtype=logits.dtype)
     else:

@@ -212,12 +212,12 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
 
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:
-    """What the optimizer remembers of every parameter under one of optax' fields."""
+    """Optimizer state of every parameter under one of optax' fields."""
     return next(_having(optimizer.opt_state.inner_state, field))
 
 
 def _having(state: Any, field: str) -> Iterator[nnx.State]:
-    """What the parts of a chain, and the chains in it, have under a field."""
+    """Yield the states under a field, from the parts of a chain and from the chains in it."""
     for part in state:
         if hasattr(part, field):
             yield getattr(part, field)

@@ -109,8 +109,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
 
     @cached_property
     def _parts(self) -> tuple[nnx.GraphDef, Any, list[nnx.Variable]]:
-        """Of model and optimizer in training: what is compiled, and the structure and the variables
-        of what changes. Walking through them takes longer than some epochs' arithmetic on a GPU."""
+        """Graph to compile for training, and structure and variables of the state that changes.
+
+        They cover model and optimizer. Walking through both takes longer than some epochs'
+        arithmetic on a GPU.
+        """
         whole = self.model, self.optimizer
         self.model.train()
         graph, state = nnx.split(whole)

@@ -1,1 +1,1 @@
-"""What Flax and Keras on JAX share."""
+"""Parts that Flax and Keras on JAX share."""

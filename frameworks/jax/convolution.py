@@ -50,8 +50,10 @@ _OPTIONS = {
 
 @functools.cache
 def compiler_options() -> dict[str, str]:
-    """What `jax.jit` is to compile a training program with on a CPU; none where XLA does not know
-    them, which changes the speed alone."""
+    """Options of `jax.jit` for a training program on a CPU.
+
+    Empty if XLA does not know them; that changes the speed alone.
+    """
     try:
         jax.jit(lambda x: x, compiler_options=_OPTIONS).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
@@ -60,7 +62,7 @@ def compiler_options() -> dict[str, str]:
 
 
 def settings(network: Network, *, on_cpu: bool) -> dict[str, str]:
-    """What is recorded of a run."""
+    """Convolution and max-pool settings to record with a run."""
     if not on_cpu:
         return {"convolution": "XLA's", "max_pool": "XLA's"}
     own = own_pools(network)

@@ -20,7 +20,7 @@ def constant(value: Any, dtype: Any) -> Any:
 
 
 def function(layer: Activation | Conv | Dense) -> str | Callable[[Any], Any]:
-    """What `activation=` of a Keras layer takes: Keras' own word, or a function of the parameter.
+    """Value of `activation=` for a Keras layer: Keras' own word, or a function of one tensor.
 
     Keras' engines part at the slope of leaky_relu at zero, in softplus beyond 20 and in constants
     that pass through float32; these functions are written out.

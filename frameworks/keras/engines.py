@@ -1,4 +1,4 @@
-"""What Keras leaves to its engine: settings, gradients outside `fit`, synchronising, memory."""
+"""Engines of Keras, and their own tasks: settings, gradients outside `fit`, waiting, memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Engine:
 
     @staticmethod
     def fed(batches: keras.utils.PyDataset) -> Any:
-        """What `fit` and `predict` read the batches from."""
+        """Input of `fit` and `predict`, from the batches."""
         return batches
 
     @staticmethod
@@ -50,8 +50,10 @@ class _Engine:
 
     @staticmethod
     def call(model: keras.Model, inputs: Any, training: bool) -> Any:
-        """What a model gives; on JAX as one program, where a call by itself compiles each operation
-        for each shape."""
+        """Output of a model.
+
+        On JAX it runs as one program: a plain call compiles each operation for each shape.
+        """
         return model(inputs, training=training)
 
     @staticmethod
@@ -253,7 +255,7 @@ class JaxEngine(_Engine):
 
 
 def _values(model: keras.Model) -> tuple[list[Any], list[Any]]:
-    """Of the variables that are trained, and of the rest."""
+    """Values of the trained variables, and of the rest."""
     return (
         [variable.value for variable in model.trainable_variables],
         [variable.value for variable in model.non_trainable_variables],

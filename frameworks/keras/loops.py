@@ -30,7 +30,7 @@ class DeviceChunk:
 
 
 class _Loop:
-    """What the loops share. A loop keeps the model's variables between `training` and its end.
+    """Base of the loops. A loop keeps the model's variables between `training` and its end.
 
     set_rate: changes the learning rate from the next step on, in a compiled step too.
     """
@@ -73,7 +73,7 @@ class _Loop:
         return psutil.virtual_memory().available
 
     def programs(self, chunk: DeviceChunk) -> list[DeviceChunk]:
-        """Of a chunk of one step, those that make every program of its shape ready."""
+        """Chunks that compile every program of the shape of a chunk of one step."""
         return [chunk]
 
     @contextmanager
@@ -86,7 +86,7 @@ class _Loop:
         raise NotImplementedError
 
     def settings(self) -> dict[str, str]:
-        """What the loop settled on."""
+        """Choices that the loop made."""
         return {}
 
 
@@ -266,7 +266,7 @@ class JaxLoop(_Loop):
         self._state = None
 
     def programs(self, chunk: DeviceChunk) -> list[DeviceChunk]:
-        """Of one step, and where their number is known to the compiler of all places."""
+        """The chunk of one step, and one of all places if the compiler knows their number."""
         import jax
 
         places = len(jax.tree.leaves(chunk.what)[0])

@@ -129,7 +129,7 @@ def _weights(recipe: Recipe) -> np.ndarray | None:
 
 
 def _answers(loss: Loss, targets: Any, logits: Any) -> Any:
-    """Which answers are right, bool (batch,), or (batch, outputs) of votes."""
+    """True for right answers: bool (batch,), or (batch, outputs) of votes."""
     if targets_of(loss) == "votes":
         return ops.equal(logits > middle(loss), targets > 0.5)
     if is_single(loss):

@@ -192,7 +192,7 @@ def _dropout(layer: Dropout, source: Shape) -> keras.layers.Layer:
 
 
 def zero_padding(layer: Conv, source: Shape) -> keras.layers.Layer | None:
-    """What stands ahead of a convolution whose padding Keras has no word for."""
+    """Layer ahead of a convolution whose padding Keras has no word for; None if none is needed."""
     zeros = zeros_around(layer, source)
     if isinstance(layer.padding, str) or not any(map(any, zeros)):
         return None

@@ -59,7 +59,7 @@ def of_images(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> tuple[np.n
 
 
 def rows_of(loss: Loss, targets: np.ndarray, outputs: int, dtype: np.dtype) -> np.ndarray:
-    """What each output is trained towards, before smoothing: (batch, outputs)."""
+    """Targets of the outputs before smoothing: (batch, outputs)."""
     if targets_of(loss) == "votes":
         return targets.astype(dtype)
     if is_single(loss):
@@ -76,7 +76,7 @@ def smoothed(loss: Loss, rows: np.ndarray) -> np.ndarray:
 
 
 def given(loss: Loss, logits: np.ndarray) -> np.ndarray:
-    """What the network says (batch, outputs): class probabilities, probabilities, or numbers."""
+    """Answer of the network (batch, outputs): class probabilities, probabilities, or numbers."""
     if isinstance(loss, CrossEntropy):
         return np.exp(log_softmax(logits))
     if isinstance(loss, MeanSquaredError) and loss.outputs == "linear":
@@ -85,7 +85,7 @@ def given(loss: Loss, logits: np.ndarray) -> np.ndarray:
 
 
 def right(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Which answers are right, bool: (batch,) of class numbers, (batch, outputs) of votes.
+    """True for right answers: bool (batch,) of class numbers, or (batch, outputs) of votes.
 
     The largest output is the class; of a single one, and of each vote, the sides of one half.
     """

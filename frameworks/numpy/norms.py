@@ -68,7 +68,11 @@ def _variance(layer: BatchNorm, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def _correction(layer: BatchNorm, count: int) -> float:
-    """What the running variance takes of the biased one: 1, or n / (n - 1)."""
+    """Factor from the biased variance to the running one: 1, or n / (n - 1).
+
+    Raises:
+        SpecificationError: the unbiased variance of fewer than two values is asked for.
+    """
     if layer.running_variance == "biased":
         return 1.0
     if count < 2:

@@ -54,7 +54,7 @@ def clipped(clipping: Clipping | None, gradients: Mapping[str, np.ndarray]) -> S
 
 
 def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:
-    """What an optimizer remembers of one weight before its first step: arrays of its shape."""
+    """State of an optimizer for one weight before its first step: arrays of its shape, by slot."""
     if isinstance(optimizer, SGD):
         return {"velocity": np.zeros_like(weight)} if optimizer.momentum else {}
     names: tuple[str, ...]
@@ -245,7 +245,7 @@ def _sgd(
 
 
 def slot_factor(optimizer: Optimizer, slot: str, learning_rate: float) -> float:
-    """What makes a slot canonical: the velocity of "rate_inside" is r times the canonical one."""
+    """Factor that makes a slot canonical: a "rate_inside" velocity is r times the canonical one."""
     inside = slot == "velocity" and velocity_form(optimizer) == "rate_inside"
     return 1 / learning_rate if inside else 1.0
 

@@ -47,7 +47,7 @@ def maximum(
 
 
 def first_maxima(layer: MaxLayer, x: np.ndarray) -> np.ndarray:
-    """Where each window's maximum is, the first in row order where several are equal.
+    """Place of each window's maximum; the first in row order if several are equal.
 
     Returns:
         int64 (batch, rows, columns, channels) or, of a global pool, (batch, channels): row * width

@@ -181,7 +181,7 @@ def load(name_or_path: str | Path) -> Architecture:
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a file states of how its network is trained: the recipe, and which of its fields."""
+    """Training that a file states for its network: the recipe, and names of the stated fields."""
 
     recipe: Recipe = Recipe()
     fields: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What the types of a layer list alone cannot say: ranges, order, and what belongs together."""
+"""Checks of a layer list that its types cannot make: ranges, order, fields that belong together."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _check_parameters(layer: Layer, fail: _Failure) -> None:
 
 
 def _check_order(layer: Layer, fail: _Failure, flat: bool, *, first: bool, inside: bool) -> bool:
-    """Whether the output is flat; raises where a layer does not take what comes before it."""
+    """True if the output is flat; fails if a layer does not take the output before it."""
     if isinstance(layer, Normalize) and not first:
         fail("type", "normalises the pictures: it is the first layer or none.")
     if inside and counts_classes(layer):

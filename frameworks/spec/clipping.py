@@ -10,7 +10,7 @@ from frameworks.spec.reading import SpecificationError
 class _Clipping(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
 ):
-    """What every clipping has: how large a number or a norm may be."""
+    """Base of the clippings: the limit of a number or a norm."""
 
     limit: float
 

@@ -65,10 +65,12 @@ class Given:
 
 @dataclass(frozen=True)
 class Filled:
-    """What of a file fills a network.
+    """Weights of a network that a file fills.
 
-    weights: canonical, float32, of the keys that are filled. left: the keys that are not, and are
-    drawn as ever. unused: the file's layers that fill nothing, with the reason where it is known.
+    Attributes:
+        weights: canonical, float32, of the keys that are filled.
+        left: keys that are not filled; they are drawn as ever.
+        unused: the file's layers that fill nothing, with the reason if it is known.
     """
 
     weights: Weights
@@ -179,10 +181,13 @@ def _of_keras(found: bytes, path: Path) -> Iterator[Module]:
 
 
 def fill(given: Given, network: Network) -> Filled:
-    """What of the file fills the network.
+    """Fill the network from the file.
+
+    Returns:
+        The filled weights, and the names of those left and unused.
 
     Raises:
-        SpecificationError: nothing does, or an array has a number that is not finite.
+        SpecificationError: the file fills nothing, or an array has a number that is not finite.
     """
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, shape in network.weight_shapes.items():

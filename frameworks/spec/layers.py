@@ -53,7 +53,7 @@ class _Layer(
     tag_field="type",
     kw_only=True,
 ):
-    """What every layer has. `name` is made from the type and its count when not given."""
+    """Base of the layers. `name` is made from the type and its count when not given."""
 
     name: str = ""
 
@@ -71,7 +71,7 @@ class _Activated(_Layer, frozen=True, kw_only=True):
 
 
 class _Weighted(_Activated, frozen=True, kw_only=True):
-    """What layers with a kernel share."""
+    """Base of the layers with a kernel."""
 
     activation: ActivationName = "linear"
     l2: float = 0.0

@@ -23,7 +23,7 @@ Targets = Literal["labels", "one_hot", "votes"]
 class _Loss(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
 ):
-    """What every loss is: a mean over the images of a batch."""
+    """Base of the losses: a mean over the images of a batch."""
 
 
 class CrossEntropy(_Loss, frozen=True, tag="cross_entropy", kw_only=True):
@@ -73,12 +73,12 @@ def name_of(loss: Loss) -> str:
 
 
 def targets_of(loss: Loss) -> Targets:
-    """What an output is held against: a class number, a row of zeros and a one, or votes."""
+    """Kind of target that an output is compared with: class number, one-hot row, or votes."""
     return "labels" if isinstance(loss, CrossEntropy) else loss.targets
 
 
 def is_single(loss: Loss) -> bool:
-    """Whether the network has one output, for a yes or no."""
+    """True if the network has one output, for a yes or no."""
     return isinstance(loss, BinaryCrossEntropy) and loss.targets == "labels"
 
 

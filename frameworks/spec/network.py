@@ -53,7 +53,7 @@ _HANDS_ON = (
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one layer costs per image: operations (a multiply-add is 2) and elements touched.
+    """Cost of one layer per image: operations (a multiply-add is 2) and elements touched.
 
     `input_gradient_flops` is zero for the first layer with weights: nothing needs the gradient
     with respect to the picture.

@@ -14,12 +14,12 @@ STAND_IN: Statistics = ((0.25,), (0.25,))  # where a network is looked at withou
 
 
 def is_open(layer: Layer) -> bool:
-    """Whether a layer normalises by numbers that it does not state."""
+    """True if a layer normalises by numbers that it does not state."""
     return isinstance(layer, Normalize) and not layer.mean
 
 
 def asks_galaxies(architecture: Architecture) -> bool:
-    """Whether the network normalises by the training galaxies."""
+    """True if the network normalises by the training galaxies."""
     return any(is_open(layer) for layer in architecture.layers)
 
 

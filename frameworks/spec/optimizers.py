@@ -17,8 +17,10 @@ from frameworks.spec.reading import SpecificationError
 class _Optimizer(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name", kw_only=True
 ):
-    """What every optimizer has. A rate left open is the project's or the framework's own default
-    (`frameworks.spec.defaults`)."""
+    """Base of the optimizers.
+
+    A rate left open is the project's or the framework's own default (`frameworks.spec.defaults`).
+    """
 
     learning_rate: float | None = None
 
@@ -167,7 +169,7 @@ def kept_slots(optimizer: Optimizer, own: Mapping[str, Mapping[str, str]]) -> di
 
 
 def velocity_form(optimizer: Optimizer) -> VelocityForm | None:
-    """Where the rate is in what an optimizer with momentum accumulates; None without momentum."""
+    """Form of momentum, named after the place of the rate; None without momentum."""
     if isinstance(optimizer, SGD | RMSprop) and optimizer.momentum:
         sgd = isinstance(optimizer, SGD)
         form = optimizer.velocity_form if sgd else optimizer.momentum_form  # type: ignore[union-attr]

@@ -41,7 +41,7 @@ MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
 
 class _Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a validation score decides at the end of an epoch; the loss includes the L2 terms."""
+    """Base of decisions by a validation score after an epoch; the loss includes the L2 terms."""
 
     monitor: Monitor = "validation_loss"
 
@@ -90,17 +90,17 @@ ClassWeightMean = Literal["images", "weights"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to train. What is made small is the `loss`, averaged over the batch, plus
-    `l2 * sum(w ** 2)` for every kernel whose layer states an `l2`.
+    """Training of a network. It minimises `loss`, averaged over the batch, plus `l2 * sum(w ** 2)`
+    for every kernel whose layer states an `l2`.
 
     `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
-    per class, multiply the loss of the images of a class; `class_weight_mean` is what their sum is
-    divided by: the number of images, as Keras has it, or the sum of the weights of the batch's
+    per class, multiply the loss of the images of a class. `class_weight_mean` names the divisor of
+    their sum: the number of images, as Keras has it, or the sum of the weights of the batch's
     images, as PyTorch has it (no number where all of these are 0).
 
-    `schedule` and `warm_up` say the learning rate of each epoch or step (`schedules`). `clipping`
+    `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
-    `augment` is what is drawn for each galaxy in each epoch (`datasets.drawn`).
+    `augment` is drawn for each galaxy in each epoch (`datasets.drawn`).
     """
 
     optimizer: Optimizer = Adam()
@@ -133,7 +133,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         clippings.check(self.clipping)
 
     def extras(self) -> list[str]:
-        """What the recipe has besides optimizer, batches and epochs, in a word each."""
+        """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             "weighted": self.class_weights,
@@ -149,8 +149,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def trains_plainly(recipe: Recipe) -> bool:
-    """Whether the loss is what every backend has: softmax cross-entropy without smoothing, its mean
-    over the images."""
+    """True if every backend has the loss: the mean softmax cross-entropy, without smoothing.
+
+    The mean is over the images.
+    """
     return recipe.loss == CrossEntropy() and recipe.class_weight_mean != "weights"
 
 

@@ -26,7 +26,7 @@ SMALLEST = 2.0**-40  # of the optimizer's rate: no rate is less
 
 
 class _Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="name"):
-    """What every schedule has: the unit that it counts in."""
+    """Base of the schedules: the unit that they count in."""
 
     per: Per = "epoch"
 
@@ -123,12 +123,12 @@ class WarmUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def scheduled(recipe: Recipe) -> bool:
-    """Whether the recipe says the learning rate of each epoch or step."""
+    """True if the recipe states the learning rate of each epoch or step."""
     return recipe.schedule is not None or recipe.warm_up is not None
 
 
 def by_step(recipe: Recipe) -> bool:
-    """Whether the learning rate may change within an epoch."""
+    """True if the learning rate may change within an epoch."""
     return any(part.per == "step" for part in (recipe.schedule, recipe.warm_up) if part is not None)
 
 
@@ -228,10 +228,11 @@ def _stated(value: T | None, part: str, field: str) -> T:
 
 
 def notes(recipe: Recipe, steps_per_epoch: int) -> list[str]:
-    """What is to be said of a schedule that does not end where the training does, a sentence each.
+    """Notes on a schedule that does not end with the training, a sentence each.
 
     Args:
         recipe: with every field stated.
+        steps_per_epoch: of the training.
     """
     schedule, warm_up = recipe.schedule, recipe.warm_up
     per = next((part.per for part in (schedule, warm_up) if part is not None), "epoch")

@@ -1,4 +1,4 @@
-"""What a word of another framework is called here, for messages."""
+"""Names here of other frameworks' words, for messages."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def unknown_part(what: str, name: str, known: Collection[str]) -> str:
 
 
 def known_words(field: str, value: str, known: Collection[str]) -> str:
-    """What to write in place of a word that a field can't be, and the words that it can."""
+    """Remedy for an unknown word of a field: the word to write instead, and the known words."""
     if field in ("activation", "function") and value in ("softmax", "log_softmax"):
         return f" ({PART_OF_THE_LOSS})"
     number = "a number or " if field in ("filters", "units", "groups", "padding") else ""

@@ -103,7 +103,7 @@ def _given(loss: MeanSquaredError, logits: Tensor) -> Tensor:
 def _towards(
     loss: BinaryCrossEntropy | MeanSquaredError, logits: Tensor, targets: Tensor
 ) -> Tensor:
-    """What each output is trained towards: (batch, outputs)."""
+    """Targets of the outputs: (batch, outputs), in the dtype of the logits."""
     if loss.targets == "labels":
         targets = targets[:, None]
     elif loss.targets == "one_hot":

@@ -62,7 +62,7 @@ class _EpsilonInRoot(torch.optim.Optimizer):
                 self.move(parameter, root, group["lr"])
 
     def under_root(self, accumulated: Tensor, parameter: Tensor) -> Tensor:
-        """What the root is taken of, but for epsilon."""
+        """Number under the root, without epsilon."""
         return accumulated
 
     def move(self, parameter: Tensor, root: Tensor, rate: float) -> None:
@@ -274,7 +274,7 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
 
 
 def initial_slot_value(spec: recipes.Optimizer) -> float:
-    """What every slot holds before the first step."""
+    """Value of every slot before the first step."""
     if isinstance(spec, recipes.Adagrad):
         assert spec.initial_accumulator is not None
         return spec.initial_accumulator

@@ -99,7 +99,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     @property
     def _capturable(self) -> bool:
-        """Whether the optimizer's step may be recorded in a CUDA graph, with its rate."""
+        """True if a CUDA graph can record the optimizer's step with its rate."""
         return bool(self.optimizer.defaults.get("capturable")) and not by_step(self.recipe)
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
@@ -169,7 +169,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             self._capture(self._graphs)
 
     def _places(self) -> tuple[Any, ...]:
-        """Where data, weights and optimizer state are, and its rate: what a graph holds."""
+        """Rate, and addresses of data, weights and optimizer state: all that a graph holds."""
         state = [t for p in self.trainable for t in self.optimizer.state[p].values()]
         tensors = [*(self._data or ()), *self.model.state_dict().values(), *state]
         return (self.optimizer.param_groups[0]["lr"], *(one.data_ptr() for one in tensors))
@@ -271,7 +271,7 @@ def _at(what: Any, step: int) -> Any:
 
 
 def _key(what: Any, masks: Mapping[str, Tensor]) -> tuple[Any, ...]:
-    """What a recorded step depends on."""
+    """Shapes that a recorded step depends on."""
     arrays = [*(what if isinstance(what, tuple) else (what,)), *masks.values()]
     return tuple(array.shape for array in arrays)
 
