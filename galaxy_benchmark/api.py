@@ -151,10 +151,12 @@ class Store(stored.Store):
 
 @dataclass(frozen=True, repr=False)
 class Trained:
-    """What `train` gives back.
+    """Result of `train`.
 
-    runs: a row per run, the columns of `Store.runs`. epochs: its curves, a row per run, epoch and
-    split. store: where they are kept.
+    Attributes:
+        runs: a row per run, with the columns of `Store.runs`.
+        epochs: curves, a row per run, epoch and split.
+        store: that keeps them.
     """
 
     runs: "pd.DataFrame"
