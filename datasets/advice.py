@@ -16,7 +16,12 @@ _WHOLE_IN_FLOAT = 2**53  # beyond it a float64 has lost digits of a whole number
 
 @dataclass(frozen=True)
 class Conversion:
-    """How values become ours. code: in NumPy, of an array ``x``. apply: the same as a function."""
+    """Conversion of values to our form.
+
+    Attributes:
+        code: NumPy code for an array ``x``.
+        apply: the same as a function.
+    """
 
     code: str
     apply: Callable[[np.ndarray], np.ndarray]
@@ -24,7 +29,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Found:
-    """What values are, in words, and the conversion that is right for them; None without one."""
+    """Kind of values, in words, and the conversion that is right for them; None without one."""
 
     what: str
     conversion: Conversion | None = None
@@ -41,10 +46,10 @@ class Found:
 
 
 def of_pixels(low: float, high: float, dtype: np.dtype) -> Found:
-    """Of pixel values that are not uint8.
+    """Diagnose pixel values that are not uint8.
 
     Args:
-        low, high: the smallest and the largest value of all pictures; NaN where there is one.
+        low, high: the smallest and the largest value of all pictures; NaN if a value is NaN.
         dtype: of the values.
     """
     span = f"values from {low:g} to {high:g}"
@@ -76,7 +81,7 @@ def of_pixels(low: float, high: float, dtype: np.dtype) -> Found:
 
 
 def of_labels(values: np.ndarray) -> Found | None:
-    """Of labels that are no whole numbers from 0 on, (n,); None of those that are.
+    """Diagnose labels that are no whole numbers from 0 on, (n,); None for good labels.
 
     Args:
         values: as the file has them, of any shape and type.
@@ -109,7 +114,7 @@ def of_labels(values: np.ndarray) -> Found | None:
 
 
 def of_groups(values: np.ndarray) -> Found | None:
-    """Of group numbers (n,) that are floats; None of whole numbers and strings."""
+    """Diagnose group numbers (n,) that are floats; None for whole numbers and strings."""
     if values.dtype.kind != "f":
         return None
     whole = np.isfinite(values) & (values == np.round(values))

@@ -46,7 +46,7 @@ class Copies:
 
     @property
     def cropped(self) -> bool:
-        """Whether a copy is a part of the picture."""
+        """True if a copy is a part of the picture."""
         return self.augmentation == "crops40"
 
     def corner(self, copy: int) -> tuple[int, int]:

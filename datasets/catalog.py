@@ -66,22 +66,29 @@ _HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a run needs to know of the galaxies.
+    """Galaxies of a run: pictures, labels and their origin.
 
-    name: "demo", "galaxy10", "galaxy10-decals", or the file's stem. images: uint8
-    (n, height, width, channels). labels: int64 (n,), 0..len(class_names)-1, as ``label_view``
-    (one of labels.VIEWS) groups them. channels: one of CHANNELS. sha256: of a published
-    file; of any other, and of the demo, of its pictures and labels as loaded, all of them
-    (`content_sha256`). groups: int64 (n,) or None: images of one group belong to one galaxy and
-    never cross a split. source: a sentence on where it comes from.
-    rows: int64 (n,), which these are of all galaxies that the label view has, where only a part of
-    them was asked for. note: sentences on labels and pictures that a user should know, or "".
-    twins: groups are made, or made larger, by pictures of one galaxy that were found.
-    file_sha256: of the file's bytes, by which earlier versions knew a file; "" of the demo.
-    votes: float32 (n, k), the shares of votes that each galaxy had, as the file has them, or None;
-    vote_names: k names of what was voted on. They are no part of ``sha256``.
-    parts: int8 (n,), the published part of each as an index into `form.PARTS`, or None where none
-    was asked for. left_out: what a conversion left out of the source, or "".
+    Attributes:
+        name: "demo", "galaxy10", "galaxy10-decals", or the file's stem.
+        images: uint8 (n, height, width, channels).
+        labels: int64 (n,), 0..len(class_names)-1, as ``label_view`` groups them.
+        label_view: one of labels.VIEWS.
+        channels: one of CHANNELS.
+        sha256: of a published file. For any other file and the demo: of all pictures and labels as
+            loaded (`content_sha256`).
+        groups: int64 (n,) or None. Images of one group show one galaxy and never cross a split.
+        source: a sentence on the origin.
+        rows: int64 (n,), the rows of these galaxies among all of the label view, if only a part of
+            them was asked for.
+        note: sentences on labels and pictures that a user should know, or "".
+        twins: True if pictures of one galaxy were found, and made or enlarged groups.
+        file_sha256: of the file's bytes, by which earlier versions knew a file; "" for the demo.
+        votes: float32 (n, k), the shares of votes for each galaxy, as the file has them, or None.
+            They are no part of ``sha256``.
+        vote_names: k names of the questions that were voted on; no part of ``sha256``.
+        parts: int8 (n,), the published part of each galaxy as an index into `form.PARTS`, or None
+            if none was asked for.
+        left_out: galaxies of the source that a conversion left out, in words, or "".
     """
 
     name: str
@@ -289,7 +296,7 @@ def _load_demo(
 
 
 def _how_to_get(path: Path) -> str:
-    """How to get a file of a known name: the end of the message that it is missing."""
+    """Remedy for a missing file of a known name, as the end of a message; "" for other names."""
     for recipe in RECIPES.values():
         if path.name == recipe.filename:
             return f"; make it: {recipe.command} ({recipe.remedy})"

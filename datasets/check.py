@@ -26,14 +26,20 @@ T = TypeVar("T")
 
 @dataclass
 class Report:
-    """What a file is, in a sentence; what is wrong with it; and what a user should know."""
+    """Report on a file.
+
+    Attributes:
+        what: the file in a sentence.
+        wrong: its faults.
+        notes: facts that a user should know.
+    """
 
     what: str = ""
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def tried(self, step: Callable[[], T], where: Path) -> T | None:
-        """What a step gives; None where it raises ValueError, which is noted as wrong."""
+        """Result of a step; None if it raises ValueError, which is noted as wrong."""
         try:
             return step()
         except ValueError as error:
@@ -136,7 +142,7 @@ def _look(
     report: Report,
     path: Path,
 ) -> None:
-    """What the pixels and the places of the pictures tell."""
+    """Report the findings from the pixels and the places of the pictures."""
     everything = np.arange(len(labels))
     if groups is not None:
         report.tried(lambda: check_groups(labels, groups), path)

@@ -52,8 +52,11 @@ class DownloadError(OSError):
 
 
 def cache_directory(override: str | os.PathLike[str] | None = None) -> Path:
-    """Where downloads are kept: ``override``, else $GALAXY_BENCHMARK_CACHE, else the user's cache
-    directory of the operating system."""
+    """Folder of the downloads.
+
+    It is ``override``, else $GALAXY_BENCHMARK_CACHE, else the user's cache directory of the
+    operating system.
+    """
     chosen = override or os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()

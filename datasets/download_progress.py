@@ -1,4 +1,4 @@
-"""How far a download is: a bar on a terminal, a line every tenth in a log."""
+"""Progress of a download: a bar on a terminal, a line every tenth in a log."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _NAMED = 12  # datasets, or files, that a message names
 
 @dataclass(frozen=True)
 class Picking:
-    """Which channels of a picture, and in what size: the same for every picture of a run."""
+    """Channels of a picture and its size: the same for every picture of a run."""
 
     channels: str = "rgb"
     image_size: int | None = None
@@ -266,7 +266,7 @@ class GalaxyFile(OpenFile):
         return dataset
 
     def pixels(self, key: str) -> advice.Found:
-        """What the pixels of pictures that are not uint8 are, and the conversion right for them."""
+        """Kind of pixels of pictures that are not uint8, and the conversion right for them."""
         dataset = self.pictures(key)
         low, high = np.inf, -np.inf
         for _, block in self.blocks(dataset) if dataset.dtype.kind in "uif" else ():

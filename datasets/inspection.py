@@ -1,4 +1,4 @@
-"""What pictures turn out to be: blank, or the same galaxy twice. Nothing is read here."""
+"""Inspection of pictures: blank ones, and copies of one galaxy. Nothing is read here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ _NAMED = 4  # classes, or rows, that a sentence names
 
 
 class Seen:
-    """What is kept of every picture of a file while it is read block by block.
+    """Facts on every picture of a file, collected while it is read block by block.
 
-    blank: bool (n,). prints: bytes, 16 for each picture: equal pictures have equal prints.
+    Attributes:
+        blank: bool (n,), True for a picture that shows nothing.
+        prints: uint64 (n, 2), 16 bytes for each picture: equal pictures have equal prints.
+        highest: the largest value of all pictures.
     """
 
     def __init__(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""What the labels mean: class names of the known layouts, and their groupings.
+"""Meaning of the labels: class names of the known layouts, and their groupings.
 
 The groupings are data. A view of the labels is one of ``VIEWS``:
 
@@ -197,7 +197,7 @@ def _hubble_view(t_type: np.ndarray, *, drop_irregular: bool) -> LabelView:
 
 
 def _note(irregular: np.ndarray, dropped: bool) -> str:
-    """Which T types besides the irregulars' own the rule takes for such."""
+    """Sentence on T types besides the irregulars' own that count as Irr; "" if there are none."""
     others, counts = np.unique(irregular[irregular != _IRREGULAR], return_counts=True)
     if not len(others):
         return ""

@@ -42,7 +42,7 @@ class OpenFile:
         return found
 
     def has(self, key: str) -> bool:
-        """Whether there is a dataset of this name."""
+        """True if there is a dataset of this name."""
         return hdf5.dataset(self._file, key, self.path) is not None
 
     def values(self, key: str, argument: str) -> np.ndarray:
@@ -61,7 +61,7 @@ class OpenFile:
         return None
 
     def left_out(self) -> str:
-        """What the conversion that made the file left out, or ""."""
+        """Galaxies that the file's conversion left out, in words, or ""."""
         told = hdf5.attribute(self._file, "left_out", self.path)
         return told if isinstance(told, str) else ""
 

@@ -244,10 +244,13 @@ def _all_copies(galaxies: np.ndarray, copies: int) -> np.ndarray:
 
 
 def _shares(sizes: np.ndarray, fraction: float, *, spare: int) -> np.ndarray:
-    """Of ``sizes`` (classes,) things, how many of each class make up ``fraction``: int64.
+    """Number of things of each class that make up ``fraction``: int64 (classes,).
 
     Largest remainder (Hamilton's method), but at least one of each class that has two, and
     leaving ``spare`` of each class that has more than that.
+
+    Args:
+        sizes: (classes,) number of things of each class.
     """
     if fraction == 0:
         return np.zeros_like(sizes)
@@ -280,7 +283,12 @@ def check_groups(labels: np.ndarray, groups: np.ndarray | None) -> None:
 
 
 def crossing(groups: np.ndarray, parts: np.ndarray) -> int:
-    """How many pictures are of a group, (n,), that has pictures in several parts, (n,)."""
+    """Number of pictures whose group has pictures in several parts.
+
+    Args:
+        groups: (n,) group of each picture.
+        parts: (n,) part of each picture, an index into `PARTS`.
+    """
     _, of_row = np.unique(groups, return_inverse=True)
     low, high = np.full(of_row.max() + 1, len(PARTS)), np.full(of_row.max() + 1, -1)
     np.minimum.at(low, of_row, parts)
