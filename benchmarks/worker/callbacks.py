@@ -1,4 +1,4 @@
-"""What the validation score decides at the end of an epoch: learning rate, stopping, best weights.
+"""Decisions by the validation score after an epoch: learning rate, stopping, best weights.
 
 Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks. It is
 float64 throughout; Keras compares scores in float32 and keeps the rate in `floatx`, float32 unless
@@ -27,7 +27,7 @@ class _Best:
     relative: bool = False
 
     def improved(self, scores: Mapping[str, float]) -> bool:
-        """Whether the score is better by more than `min_delta`; if so it is the best now."""
+        """True if the score is better by more than `min_delta`; it is then the best now."""
         score = scores[self.monitor.removeprefix(_PREFIX)]
         better = self.value is None or self._beats(score, self.value)
         if better:
@@ -71,7 +71,7 @@ class Control:
 
     @property
     def needs_validation(self) -> bool:
-        """Whether anything is decided by validation scores."""
+        """True if validation scores decide anything."""
         return bool(self._scores)
 
     def validated(self, epoch: int, scores: Mapping[str, float]) -> None:

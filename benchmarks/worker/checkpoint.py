@@ -40,7 +40,7 @@ class DamagedError(ValueError):
 
 @dataclass(frozen=True)
 class State:
-    """Where a training stands: arrays by name, as in `weights/conv1/kernel`, and plain values."""
+    """State of a training: arrays by name, as in `weights/conv1/kernel`, and plain values."""
 
     arrays: Mapping[str, np.ndarray]
     facts: Mapping[str, Any]

@@ -151,7 +151,7 @@ class Resume:
             self._failures["checkpoint_error"] = f"{after}: {error.strerror or error}"
 
     def _identity(self) -> dict[str, Any]:
-        """What has to be the same for the result to be."""
+        """Identity of a run: facts that must be equal for an equal result."""
         packages = {*framework(self.config.framework).packages.values(), "jaxlib", "numpy"}
         versions = machine.versions(sorted(packages))
         versions.pop("python")  # draws and computes nothing here

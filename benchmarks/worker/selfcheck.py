@@ -113,7 +113,7 @@ class _Asked(msgspec.Struct):
 
 
 def telling(count: int, batch_size: int) -> np.ndarray:
-    """Which of `count` galaxies tell most of how they were predicted: at most `MOST`, int64.
+    """Places of the galaxies that tell most of how they were predicted: int64, at most `MOST`.
 
     The last (of the smaller last batch), those on both sides of the end of the first batch, the
     first; then the rest evenly.
@@ -154,10 +154,10 @@ def _failures(asked: _Asked, agreement: Agreement) -> Iterator[str]:
 
 
 class _Allowed:
-    """How far answers may lie from the test's: R1's bound, or more where the weights say so.
+    """Allowed distance of answers from the test's: R1's bound, or more if the weights need it.
 
-    R1's bound is of initial weights. Trained ones may amplify rounding beyond it. What they make of
-    it shows the reference in float32, which is only asked where an answer lies beyond the bound.
+    R1's bound holds for initial weights. Trained ones may amplify rounding beyond it. The reference
+    in float32 shows how much. It is asked only if an answer lies beyond the bound.
     """
 
     def __init__(self, asked: _Asked, agreement: Agreement) -> None:
@@ -176,7 +176,7 @@ class _Allowed:
 
     @property
     def amplified(self) -> float:
-        """What rounding alone may come to with these weights, in the run's precision."""
+        """Largest effect of rounding alone with these weights, in the run's precision."""
         if self._amplified is None:
             backend, images = self._asked.backend, self._asked.images[:2]
             weights = backend.get_weights()

@@ -109,7 +109,7 @@ class Training:
         self._tell(rows)
 
     def epochs(self) -> dict[str, int]:
-        """Where training ended: the epochs trained, and the epoch whose weights are tested."""
+        """End of training: the epochs trained, and the epoch whose weights are tested."""
         return {
             "epochs_trained": self.done,
             "tested_epoch": self.control.best_epoch or self.done,
@@ -200,10 +200,10 @@ class Training:
 
 
 def _check_order(epoch: Epoch) -> None:
-    """That the framework asked for every batch of the epoch in order: `order_hash` is the plan.
+    """Check that the framework asked for every batch of the epoch in order, as `order_hash` plans.
 
-    What it looked at before (Keras probes the first batches) was not trained on. A backend that
-    gathers by `epoch.indices` itself asks for none, and is taken at its word.
+    Requests before the last round (Keras probes the first batches) are not trained on. A backend
+    that gathers by `epoch.indices` itself asks for none, and is taken at its word.
 
     Raises:
         RuntimeError: it asked for others, or in another order.
