@@ -31,7 +31,7 @@ _FIELDS = (
 
 
 def view_key(suite: Suite) -> tuple[object, ...]:
-    """What decides the suite's pictures, labels and split, as plain values."""
+    """Settings that decide the suite's pictures, labels and split, as plain values."""
     return tuple(getattr(suite, name) for name in _FIELDS)
 
 

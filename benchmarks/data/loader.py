@@ -1,4 +1,4 @@
-"""What a run is fed: the batches of every epoch, and the images it is tried on."""
+"""Input of a run: the batches of every epoch, and the images for trials."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _MANIFEST, _DATA = "galaxies.json", "data"
 
 
 class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What `Galaxies` holds but for the directory, and the SHA-256 of each file."""
+    """Fields of `Galaxies` without the directory, and the SHA-256 of each file."""
 
     view: DataView
     sizes: SplitSizes
@@ -81,7 +81,7 @@ def staged_here(suite: Suite, view: DataView) -> Iterator[Galaxies]:
 
 
 def _kept(directory: Path) -> Galaxies | None:
-    """What an earlier block has staged; None where there is nothing, or not what was written."""
+    """Galaxies that an earlier block has staged; None if there are none, or if a file differs."""
     try:
         manifest = json_file(directory / _MANIFEST, _Manifest, "a list of staged galaxies")
         if _hashes(directory / _DATA) != manifest.files:

@@ -32,14 +32,16 @@ _PAGE_BYTES = 4096
 
 @dataclass(frozen=True)
 class StagedData:
-    """What a worker trains on: images uint8 (n, h, w, c), labels int64 (n,), and the split.
+    """Data that a worker trains on; with augmentation a row for every copy of a galaxy.
 
-    With augmentation there are rows for every copy of a galaxy, and images is a view that makes
-    them. galaxies: int64, the rows of the galaxies in the data set that they were taken from;
-    copies: what is made of each. votes: float32 (n, k), where a loss of votes trains
-    towards them, else None.
-    whole: where the recipe draws crops, the pictures that they are taken from, of which images are
-    the middle.
+    Attributes:
+        images: uint8 (n, h, w, c); with augmentation a view that makes the copies.
+        labels: int64 (n,).
+        split: rows of train, validation and test.
+        galaxies: int64, the rows of the galaxies in the data set that they were taken from.
+        copies: the copies made of each galaxy.
+        votes: float32 (n, k) if a loss of votes trains towards them, else None.
+        whole: the whole pictures if the recipe draws crops, else None; images are their middles.
     """
 
     images: Images
@@ -51,25 +53,27 @@ class StagedData:
     whole: Images | None = None
 
     def targets(self, loss: Loss) -> np.ndarray:
-        """What a loss trains towards: labels int64 (n,), or votes float32 (n, k)."""
+        """Targets of a loss: labels int64 (n,), or votes float32 (n, k)."""
         if targets_of(loss) != "votes":
             return self.labels
         assert self.votes is not None
         return self.votes
 
     def index(self, rows: np.ndarray) -> np.ndarray:
-        """What `predictions.index` records of these rows: int64."""
+        """Values of `predictions.index` for these rows: int64."""
         galaxy, copy = np.divmod(rows, self.copies.count)
         return self.galaxies[galaxy] + copy * COPY
 
 
 @dataclass(frozen=True)
 class Galaxies:
-    """What the parent knows of the staged data.
+    """Facts about the staged data that the parent knows.
 
-    class_counts: galaxies of each class. counts: images in train, validation and test, by the name
-    of the class. notes: sentences on what was made of the galaxies. left_out: what a conversion
-    left out, or "".
+    Attributes:
+        class_counts: galaxies of each class.
+        counts: images in train, validation and test, by the name of the class.
+        notes: sentences on what was made of the galaxies.
+        left_out: galaxies that a conversion left out, in words, or "".
     """
 
     directory: Path
@@ -201,7 +205,7 @@ def _sha256(votes: np.ndarray) -> str:
 
 
 def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
-    """What a user should know of these galaxies and of the copies made of them."""
+    """Notes for a user on these galaxies and the copies made of them."""
     notes = [dataset.note] if dataset.note else []
     if dataset.rows is not None:
         notes.append(f"A fraction of {suite.fraction:g} of the galaxies, by class.")
