@@ -26,7 +26,9 @@ from benchmarks.tracking.selection import _Baseline
 from benchmarks.worker.checkpoint import State, from_bytes, to_bytes
 from datasets import catalog
 from frameworks.spec import architecture, weights
+from results import cli
 from results.door.documents import json_file
+from results.names import printable
 from results.parquet import examples, findings
 from results.store import Store
 from tests.fuzz import damage, sources
@@ -322,7 +324,7 @@ def commanded(name: str, draw: random.Random) -> str:
             if end.code != 2:
                 return f"exit status {end.code}"
         except (ValueError, OSError) as error:
-            errors.write(str(error))
+            errors.write(printable(cli.message(error)))  # as every command prints it
         except Exception as error:
             return f"{type(error).__name__}: {error}"
     return _judged([errors.getvalue()], "")
