@@ -136,7 +136,8 @@ def load(
     Args:
         name_or_path: one of ``NAMES``; or a file, which is never looked for elsewhere.
         labels: how to group the labels, one of ``labels.VIEWS``.
-        channels: "rgb" for all three, or (n, h, w, 1): "grey", or one of them, "0", "1" or "2".
+        channels: "rgb" for all three, or (n, h, w, 1): "grey", their "mean", or one of them,
+            "0", "1" or "2".
         image_size: scale square pictures down to this many pixels, by area averaging; "demo" is
             generated at any size.
         image_key, label_key: the file's datasets of pictures and of class numbers.

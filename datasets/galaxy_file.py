@@ -22,10 +22,10 @@ from results.vocabulary import near_miss, unknown
 if TYPE_CHECKING:
     import h5py
 
-CHANNELS = ("rgb", "grey", "0", "1", "2")
+CHANNELS = ("rgb", "grey", "mean", "0", "1", "2")
 # Shares of red, green and blue in grey, of 65,536: ITU-R 601, as Pillow has them, and with it
 # torchvision's Grayscale and Keras' color_mode="grayscale".
-_GREY = np.array([19595, 38470, 7471], dtype=np.uint32)
+GREY = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 MOST_CLASSES = 10_000
 _BLOCK_BYTES = 1 << 24
@@ -66,7 +66,10 @@ class Picking:
     def apply(self, images: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, c) to what was asked for, contiguous."""
         if self.channels == "grey":
-            images = ((images[..., :3] @ _GREY + 32768) >> 16).astype(np.uint8)[..., None]
+            images = ((images[..., :3] @ GREY + 32768) >> 16).astype(np.uint8)[..., None]
+        elif self.channels == "mean":
+            sums = images[..., :3].sum(axis=3, dtype=np.uint16, keepdims=True)
+            images = ((2 * sums + 3) // 6).astype(np.uint8)
         elif self.channels != "rgb":
             channel = int(self.channels)
             images = images[..., channel : channel + 1]

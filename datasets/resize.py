@@ -1,4 +1,4 @@
-"""Downscaling by area averaging, exact to the last bit on any machine."""
+"""Pictures made smaller: by area averaging, exact to the last bit on any machine, or cropped."""
 
 import numpy as np
 
@@ -27,6 +27,36 @@ def box_downscale(images: np.ndarray, size: int) -> np.ndarray:
         sums = _sums_along(_sums_along(values, size, axis=1), size, axis=2)
         scaled[start : start + few] = (2 * sums + area) // (2 * area)
     return scaled
+
+
+class ScaledImages:
+    """The square pictures `base` scaled to `size` x `size` pixels, as if they were one array of
+    uint8 (n, size, size, c); scaled when they are asked for, by an array of rows."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, base: np.ndarray, size: int) -> None:
+        self.base = base
+        self.shape = (len(base), size, size, base.shape[3])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: those of the base."""
+        return self.base.nbytes
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The pictures of these rows, in their order: a new contiguous array."""
+        return box_downscale(self.base[rows], self.shape[1])
+
+
+def middle(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of pictures (n, h, w, c), height x width pixels of them: a view."""
+    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+    return images[:, top : top + height, left : left + width]
 
 
 def _sums_along(values: np.ndarray, size: int, axis: int) -> np.ndarray:

@@ -27,6 +27,7 @@ ABSENT: Mapping[str, Any] = {
     "data.twins": False,
     "data.augmentation": "none",
     "data.cropped_from": 0,
+    "data.scaled": False,
     "data.votes": 0,
     "data.votes_sha256": "",
     "split.by": "galaxy",

@@ -60,7 +60,7 @@ _OPTIONS = {
         "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
         "datasets convert` takes: a folder or zip file of pictures, .npz, .parquet, .csv, ...",
         "labels": "VIEW: native, 4way, 3way or hubble",
-        "channels": "C: rgb, grey, or one of 0 1 2",
+        "channels": "C: rgb, grey, mean, or one of 0 1 2",
         "image_size": "PIXELS: scale down to a square; the demo is generated at any size",
         "image_key": "KEY: HDF5 dataset of the pictures",
         "label_key": "KEY: HDF5 dataset of the labels",

@@ -53,7 +53,8 @@ class DataView(_Part, frozen=True):
     label_map: which classes were grouped, where a user said it. twins: pictures of one galaxy were
     found, by their pixels or coordinates, and stay in one part of the split.
     fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
-    crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0.
+    crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0; scaled:
+    what is drawn are parts scaled to one size, to which the tested pictures are scaled whole.
     votes: of a loss of votes, how many each galaxy has, else 0; votes_sha256 is theirs.
     """
 
@@ -72,6 +73,7 @@ class DataView(_Part, frozen=True):
     fraction: float = 1.0
     augmentation: Augmentation = "none"
     cropped_from: int = 0
+    scaled: bool = False
     votes: int = 0
     votes_sha256: str = ""
 

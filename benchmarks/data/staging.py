@@ -18,7 +18,8 @@ from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
-from datasets.drawn.settings import check_fits
+from datasets.drawn.settings import Augment, check_fits
+from datasets.resize import ScaledImages, middle
 from datasets.splits import Split, crossing, of_copies, per_class_counts
 from frameworks.spec.losses import Loss, check_votes, targets_of
 from results.schema import COPY
@@ -41,7 +42,8 @@ class StagedData:
         galaxies: int64, the rows of the galaxies in the data set that they were taken from.
         copies: the copies made of each galaxy.
         votes: float32 (n, k) if a loss of votes trains towards them, else None.
-        whole: the whole pictures if the recipe draws crops, else None; images are their middles.
+        whole: the whole pictures if the recipe draws crops, else None; images are their middles,
+            or all of them scaled.
     """
 
     images: Images
@@ -133,7 +135,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     drawn_crop = 0
     if suite.augment is not None:
         drawn_crop = suite.augment.crop
-        check_fits(suite.augment, height, width)
+        check_fits(suite.augment, height, width, image_channels)
     split = of_copies(
         dataset.labels,
         copies.count,
@@ -187,6 +189,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             fraction=suite.fraction,
             augmentation=suite.augmentation,
             cropped_from=min(height, width) if crop else 0,
+            scaled=suite.augment is not None and suite.augment.scales,
             votes=arrays["votes"].shape[1] if "votes" in arrays else 0,
             votes_sha256=_sha256(arrays["votes"]) if "votes" in arrays else "",
         ),
@@ -226,7 +229,7 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
     if suite.augment is not None:
         notes.append(
             "Training pictures are drawn anew in each epoch (augment); validation and test look at "
-            + ("the middle of each picture." if suite.augment.crop else "the pictures themselves.")
+            + f"{_tested(suite.augment)}."
         )
     if suite.split_by == "copy":
         notes.append(
@@ -241,6 +244,16 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
                 "has one; three would serve, as would labels that join it to another class."
             )
     return tuple(notes)
+
+
+def _tested(augment: Augment) -> str:
+    """What validation and test see, in words."""
+    if not augment.crop:
+        return "the pictures themselves"
+    size = f"{augment.crop}x{augment.crop} pixels"
+    return (
+        f"the whole pictures, scaled to {size}" if augment.scales else "the middle of each picture"
+    )
 
 
 def load_staged(directory: Path, view: DataView) -> StagedData:
@@ -259,8 +272,11 @@ def load_staged(directory: Path, view: DataView) -> StagedData:
     images: Images = base if copies.count == 1 else AugmentedImages(base, copies)
     whole = None
     if view.cropped_from and copies.count == 1:
-        top, left = (base.shape[1] - view.height) // 2, (base.shape[2] - view.width) // 2
-        whole, images = base, base[:, top : top + view.height, left : left + view.width]
+        whole = base
+        if view.scaled:
+            images = ScaledImages(base, view.height)
+        else:
+            images = middle(base, view.height, view.width)
     voted = directory / "votes.npy"
     votes = np.repeat(np.load(voted), copies.count, axis=0) if voted.exists() else None
     labels = np.repeat(labels, copies.count)

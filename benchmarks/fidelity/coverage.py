@@ -58,6 +58,7 @@ ELSEWHERE: dict[Reached, str] = {
     **{(f"view.{name}", ""): _HARNESS for name in _OF_THE_DATA},
     ("view.fraction", ""): _HARNESS,
     ("view.votes_sha256", ""): _HARNESS,
+    ("view.scaled", "True"): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
 
@@ -184,6 +185,7 @@ def _of_case(case: Case) -> Iterator[Reached]:
     yield "view.augmentation", case.augmentation
     yield from (("situation", name) for name, holds in _SITUATIONS.items() if holds(case))
     yield "view.cropped_from", "another" if case.augmentation == "crops40" else "0"
+    yield "view.scaled", "False"
 
 
 def _has(case: Case, kind: type, **fields: Any) -> bool:

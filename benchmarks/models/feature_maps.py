@@ -187,18 +187,22 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
 
 
 def _as_trained(picture: np.ndarray, config: RunConfig, data: Dataset) -> np.ndarray:
-    """The picture in the size that the network takes: of a larger one the middle (crops)."""
+    """The picture in the size that the network takes: of a larger one the middle (crops), or all of
+    it scaled."""
     import numpy as np
 
+    from datasets.resize import box_downscale, middle
+
     height, width, channels = config.data.input_shape
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    if min(top, left) < 0 or picture.shape[2] != channels:
+    if picture.shape[0] < height or picture.shape[1] < width or picture.shape[2] != channels:
         shape = "x".join(map(str, picture.shape))
         raise ValueError(
             f"{data.name} has pictures of {shape}, and the network was trained on "
             f"{height}x{width}x{channels}; name another data set with --dataset"
         )
-    return np.ascontiguousarray(picture[top : top + height, left : left + width])
+    if config.data.scaled and picture.shape[0] == picture.shape[1]:
+        return box_downscale(picture[None], height)[0]
+    return np.ascontiguousarray(middle(picture[None], height, width)[0])
 
 
 def _write(

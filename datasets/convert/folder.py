@@ -1,4 +1,5 @@
-"""A folder or zip file of pictures: in a folder for each class, or with a table of labels."""
+"""A folder or zip file of pictures, or of arrays of a picture each: in a folder for each class, or
+with a table of labels."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from datasets.convert import encoded, fits, table
 from datasets.convert.bad import NO_LABEL, TWICE, Bad
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
-from datasets.convert.form import Asked, Form, Rows, parts_of
+from datasets.convert.form import Asked, Form, Pictures, Rows, parts_of
+from datasets.convert.number_files import number_files, number_pictures
 from datasets.splits import PART_WORDS
 from results.door.folders import Folder
 from results.vocabulary import near_miss
@@ -39,6 +41,9 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
     where = str(folder.path)
     bad = Bad()
     names = pictures_of(folder)
+    of_numbers = not names
+    if of_numbers:
+        names = number_files(folder)
     if not names:
         raise ValueError(f"{where}: no pictures in it ({', '.join(encoded.ENDINGS[:6])}, ...)")
     if any(map(fits.is_fits, names)):
@@ -49,12 +54,19 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
         rows = _by_folders(where, names, asked, bad)
     for name in folder.twice:
         bad.add(TWICE, name, names.index(name) if name in names else None)
-    pictures = EncodedPictures(_contents(folder, names, rows.names), _fit(asked), asked.stretch)
+    fit = Fit(asked.crop, asked.size)
+    pictures: Pictures
+    if of_numbers:
+        pictures = number_pictures(folder, names, rows.names, fit, bad)
+        rows.done.append(f"{len(names):,} arrays of a picture each")
+    else:
+        pictures = EncodedPictures(_contents(folder, names, rows.names), fit, asked.stretch)
     return Form(where, rows, pictures, bad)
 
 
-def _fit(asked: Asked) -> Fit:
-    return Fit(asked.crop, asked.size)
+def labelled(folder: Folder) -> bool:
+    """Whether there is a table, or files lie in folders of their own: each may be a picture."""
+    return any(name.lower().endswith(TABLES) or "/" in name for name in folder.names)
 
 
 def _contents(folder: Folder, names: Sequence[str], told: Sequence[str]) -> encoded.Contents:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasets.convert import fits, tfrecord
-from datasets.convert.folder import TABLES, open_folder, pictures_of
+from datasets.convert.folder import TABLES, labelled, open_folder, pictures_of
 from datasets.convert.form import Asked, Form
 from datasets.convert.hdf5 import open_hdf5
+from datasets.convert.number_files import number_files
 from datasets.convert.numpy_files import ENDINGS as NUMPY
 from datasets.convert.numpy_files import open_numpy
 from datasets.convert.parquet import ENDING as PARQUET
@@ -86,7 +87,7 @@ def _open_folder(path: Path, asked: Asked) -> Iterator[Form]:
             yield open_parquet(path, asked)
         elif any(map(tfrecord.is_tfrecord, names)):
             yield tfrecord.open_tfrecord(path, asked)
-        elif pictures_of(folder):
+        elif pictures_of(folder) or (labelled(folder) and number_files(folder)):
             yield open_folder(folder, asked)
         elif any(name.endswith(".npy") for name in names):
             yield open_numpy(path, asked)

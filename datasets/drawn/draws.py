@@ -7,6 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 _NUMBERS, _NOISE = 21, 22  # streams: shared with no order, mask or weights
+TRIES = 10  # of a part that is to fit in the picture
+
+
+def _of_part(name: str) -> tuple[str, ...]:
+    """The numbers that a part is drawn by: areas, ratios, and its place."""
+    each = (f"{name}_{kind}_{place}" for kind in ("area", "ratio") for place in range(TRIES))
+    return (*each, f"{name}_row", f"{name}_column")
+
+
 # Where each number stands in a galaxy's stream. One that is added goes to the end: a field of the
 # settings then changes no draw of another.
 PLACES = {
@@ -16,6 +25,9 @@ PLACES = {
             *("flip_columns", "flip_rows", "turn", "shear", "zoom", "rotation"),
             *("shift_rows", "shift_columns", "crop_row", "crop_column"),
             *("contrast", "brightness"),
+            *("shrink_rows", "shrink_columns", "saturation", "hue", "erase"),
+            *_of_part("part"),
+            *_of_part("erased"),
         )
     )
 }

@@ -74,7 +74,7 @@ class DrawnImages:
         """
         count, height, width, channels = base.shape
         settings = drawing.settings
-        check_fits(settings, height, width)
+        check_fits(settings, height, width, channels)
         size = (settings.crop, settings.crop) if settings.crop else (height, width)
         self.shape = (count, *size, channels)
         self.base, self.drawing, self.epoch = base, drawing, epoch

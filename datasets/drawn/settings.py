@@ -11,8 +11,22 @@ Interpolation = Literal["bilinear", "nearest"]
 Edge = Literal["reflect", "nearest", "constant"]
 
 MOST_DEGREES = {"rotation": 180.0, "shear": 60.0}
-MOST_SHARE = {"shift": 1.0, "contrast": 1.0, "brightness": 1.0, "noise": 1.0}
-MOST_ZOOM = 10.0
+MOST_SHARE = {
+    **{"shift": 1.0, "contrast": 1.0, "brightness": 1.0, "saturation": 1.0, "hue": 0.5},
+    **{"noise": 1.0, "erase": 1.0},
+}
+# Of two numbers, the lower first: what they are, the least and the most, and two that serve.
+_FACTORS = "two factors", 0.1, 10.0, (0.9, 1.1)
+_SHARES = "two shares of the picture's area", 0.001, 1.0, (0.8, 1.0)
+RANGES: dict[str, tuple[str, float, float, tuple[float, float]]] = {
+    "zoom": _FACTORS,
+    "shrink": _FACTORS,
+    "area": _SHARES,
+    "ratio": ("two ratios of width to height", 0.1, 10.0, (0.75, 1.33)),
+    "erase_area": (*_SHARES[:3], (0.02, 0.33)),
+}
+# A field that says how another is done, and the fields of which one has to be stated for it.
+_NEEDS = {"ratio": ("area",), "crop_first": ("crop", "area"), "erase_area": ("erase",)}
 
 
 class Augment(
@@ -20,9 +34,9 @@ class Augment(
 ):
     """Changes drawn for a galaxy anew in every epoch of training. A field left out changes nothing.
 
-    They are made in the order of the fields. The first seven move pixels and are one mapping, so
-    that a picture is interpolated once. Angles, factors and shifts are uniform in their range;
-    a flip and a quarter turn are as likely as none.
+    They are made in the order of the fields. Those up to `crop_first` move pixels and are one
+    mapping, so that a picture is interpolated once. Angles, factors and shifts are uniform in their
+    range; a flip and a quarter turn are as likely as none.
 
     flip: mirrored left to right ("horizontal"), top to bottom, or each with probability 1/2.
     quarter_turns: turned by 0, 90, 180 or 270 degrees; square pictures only.
@@ -30,11 +44,27 @@ class Augment(
     zoom: (lowest, highest) factor; above 1 enlarges.
     rotation: degrees either way; 180 is any angle.
     shift: share of the side either way, along each axis; not by whole pixels.
+    shrink: (lowest, highest) factor by which height and width are divided, each by its own; below 1
+    enlarges. It is the `zoom_range` of Keras' ImageDataGenerator.
+    area: (least, most) share of the picture's area that is taken and scaled to the size of the
+    picture, or to `crop`; as torchvision's RandomResizedCrop: up to ten draws of an area and of a
+    ratio, until their part of whole pixels fits in the picture, then a place for it; of none that
+    fits, the largest part in the middle whose ratio is allowed. Nothing is smoothed first.
+    ratio: (least, most) width of that part over its height; its logarithm is uniform.
     crop: side in pixels of the square part that is taken at a random place, 0 for all of the
-    picture. Validation and test see the middle of that size.
+    picture; validation and test see the middle of that size. With `area`, side of what the part is
+    scaled to; validation and test see the whole picture, scaled to it by averaging.
+    crop_first: the part is taken before all other changes, which then know nothing outside of it.
     contrast: values move from or to the picture's mean by a factor of 1 - contrast to 1 + contrast.
     brightness: values are multiplied by 1 - brightness to 1 + brightness.
+    saturation: values move from or to the pixel's grey by a factor of 1 - saturation to
+    1 + saturation; colour pictures only.
+    hue: turned by so much of the circle of colours either way, at most 0.5; a pixel keeps its
+    largest and smallest value; colour pictures only.
     noise: deviation of Gaussian noise added to every value, as a share of 255.
+    erase: probability that a part is made black: as torchvision's RandomErasing, up to ten draws of
+    an area and of a ratio from 0.3 to 3.3, until the part is smaller than the picture.
+    erase_area: (least, most) share of the picture's area that is made black.
     interpolation: of moved pixels. edge: what lies outside of a picture: its mirror image
     ("reflect"), the value at its border ("nearest"), or black ("constant").
 
@@ -50,10 +80,18 @@ class Augment(
     zoom: tuple[float, float] = (1.0, 1.0)
     rotation: float = 0.0
     shift: float = 0.0
+    shrink: tuple[float, float] = (1.0, 1.0)
+    area: tuple[float, float] = (1.0, 1.0)
+    ratio: tuple[float, float] = (1.0, 1.0)
     crop: int = 0
+    crop_first: bool = False
     contrast: float = 0.0
     brightness: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
     noise: float = 0.0
+    erase: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.33)
     interpolation: Interpolation = "bilinear"
     edge: Edge = "reflect"
 
@@ -63,25 +101,36 @@ class Augment(
             if not 0 <= value <= most:
                 unit = "degrees" if name in MOST_DEGREES else "a share"
                 raise ValueError(f"{name} is {value:g}; {unit} from 0 to {most:g}.")
-        low, high = self.zoom
-        if not 1 / MOST_ZOOM <= low <= high <= MOST_ZOOM:
-            raise ValueError(
-                f"zoom is {low:g} to {high:g}; two factors from {1 / MOST_ZOOM:g} to "
-                f"{MOST_ZOOM:g}, the lower first, such as 0.9 and 1.1."
-            )
+        for name, (kind, least, largest, (fewer, more)) in RANGES.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= largest:
+                raise ValueError(
+                    f"{name} is {low:g} to {high:g}; {kind} from {least:g} to {largest:g}, the "
+                    f"lower first, such as {fewer:g} and {more:g}."
+                )
         if self.crop < 0:
             raise ValueError(f"crop is {self.crop}; pixels, or 0 for no crop.")
-        if not (self.resampled or self.turned or self.crop or self.lit):
+        for name, others in _NEEDS.items():
+            if self._states(name) and not any(self._states(other) for other in others):
+                raise ValueError(
+                    f"{name} is stated, and {' or '.join(others)} is not; state it too, or leave "
+                    f"{name} out."
+                )
+        if not (self.resampled or self.turned or self.crop or self.valued):
             raise ValueError(
                 "nothing is drawn; state a field, such as rotation = 180, or leave augment out."
             )
 
+    def _states(self, name: str) -> bool:
+        defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
+        return bool(getattr(self, name) != defaults[name])
+
     @property
     def uncropped(self) -> Augment | None:
         """The same of pictures that have the crop's size already; None where nothing is left."""
-        if self.crop and not (self.resampled or self.turned or self.lit):
+        if self.crop and not (self.resampled or self.turned or self.valued):
             return None
-        return msgspec.structs.replace(self, crop=0)
+        return msgspec.structs.replace(self, crop=0, crop_first=self.crop_first and self.resized)
 
     @property
     def turned(self) -> bool:
@@ -89,21 +138,38 @@ class Augment(
         return self.flip != "none" or self.quarter_turns
 
     @property
-    def resampled(self) -> bool:
-        """Whether pixels come to lie between those of the picture."""
-        return bool(self.shear or self.rotation or self.shift) or self.zoom != (1.0, 1.0)
+    def resized(self) -> bool:
+        """Whether a part is taken and scaled."""
+        return self.area != (1.0, 1.0)
 
     @property
-    def lit(self) -> bool:
+    def scales(self) -> bool:
+        """Whether parts are scaled to another size than the picture's."""
+        return self.resized and bool(self.crop)
+
+    @property
+    def resampled(self) -> bool:
+        """Whether pixels come to lie between those of the picture."""
+        scaled = (self.zoom, self.shrink, self.area) != ((1.0, 1.0),) * 3
+        return scaled or bool(self.shear or self.rotation or self.shift)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether red, green and blue are told apart."""
+        return bool(self.saturation or self.hue)
+
+    @property
+    def valued(self) -> bool:
         """Whether values are changed where they are."""
-        return bool(self.contrast or self.brightness or self.noise)
+        return self.coloured or bool(self.contrast or self.brightness or self.noise or self.erase)
 
 
-def check_fits(settings: Augment, height: int, width: int) -> None:
+def check_fits(settings: Augment, height: int, width: int, channels: int) -> None:
     """Whether pictures of height x width pixels can be augmented so.
 
     Raises:
-        ValueError: quarter turns of pictures that are not square, or a crop larger than they are.
+        ValueError: quarter turns of pictures that are not square, a crop larger than they are,
+            one size for pictures of two sides, or colours without red, green and blue.
     """
     if settings.quarter_turns and height != width:
         raise ValueError(
@@ -114,4 +180,15 @@ def check_fits(settings: Augment, height: int, width: int) -> None:
         raise ValueError(
             f"augment: crop is {settings.crop} pixels, and the pictures are {height}x{width}; use "
             f"at most {min(height, width)}"
+        )
+    if settings.scales and height != width:
+        raise ValueError(
+            f"augment: area with a crop scales square pictures, and these are {height}x{width}; "
+            f"leave crop out"
+        )
+    if settings.coloured and channels != 3:
+        name = "hue" if settings.hue else "saturation"
+        raise ValueError(
+            f"augment: {name} is of red, green and blue, and these pictures have {channels} "
+            f"channel{'s' * (channels > 1)}; use channels rgb, or contrast and brightness"
         )

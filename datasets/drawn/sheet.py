@@ -9,6 +9,7 @@ import numpy as np
 from datasets.catalog import load
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment, check_fits
+from datasets.resize import box_downscale, middle
 from results.writer import whole_file
 
 _GAP = 4  # pixels between pictures
@@ -41,13 +42,13 @@ def sheet(
 
     data = load(source, image_size=image_size)
     height, width, channels = data.images.shape[1:]
-    check_fits(settings, height, width)
+    check_fits(settings, height, width, channels)
     rows = _in_turn(data.labels)[:galaxies]
     numbers = rows if data.rows is None else data.rows[rows]
     pictures = data.images[rows]
     size = (settings.crop or height, settings.crop or width)
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    columns = [pictures[:, top : top + size[0], left : left + size[1]]]
+    tested = box_downscale(pictures, size[0]) if settings.scales else middle(pictures, *size)
+    columns = [tested]
     columns += [
         augmented(pictures, numbers, settings, seed, epoch) for epoch in range(1, epochs + 1)
     ]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
-from datasets.drawn.settings import Augment
+from datasets.drawn.settings import RANGES, Augment
 from results.vocabulary import near_miss
 
-_ALONE = {"flip": "both", "quarter_turns": "true"}  # what a field without a value is
+_ALONE = {
+    "flip": "both",
+    "quarter_turns": "true",
+    "crop_first": "true",
+}  # what a field without a value is
 
 
 def from_text(text: str) -> Augment:
-    """Settings from `field=value` parts; `flip` alone is both, `quarter_turns` true.
+    """Settings from `field=value` parts; `flip` alone is both, a yes or no alone is yes.
 
     Raises:
         ValueError: an unknown field, or a bad value; the message names it.
@@ -26,12 +30,13 @@ def from_text(text: str) -> Augment:
                 f"{', '.join(known)}."
             )
         table[name] = value if equals else _ALONE[name]
-        if isinstance(known[name].default, tuple):
+        if name in RANGES:
+            *_, (low, high) = RANGES[name]
             table[name] = value.split(":")
             if value.count(":") != 1:
                 raise ValueError(
-                    f"'{part}' is no two numbers; give the lowest and the highest factor, as in "
-                    f"{name}=0.9:1.1."
+                    f"'{part}' is no two numbers; give the lowest and the highest, as in "
+                    f"{name}={low:g}:{high:g}."
                 )
     try:
         return msgspec.convert(table, Augment, strict=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,29 @@ def archive_bytes(found: bytes, path: object, what: str, remedy: str = "") -> di
     """The same of bytes that are read already; `path` names them in the message."""
     with reading(str(path), what, remedy):
         return _arrays(io.BytesIO(found), len(found))
+
+
+def array(found: bytes, path: object, what: str) -> np.ndarray:
+    """The array that the bytes of a `.npy` file are; `path` names them in the message.
+
+    Raises:
+        FileError: they are none, or of another length than they say.
+    """
+    with reading(str(path), what):
+        return _array(io.BytesIO(found), len(found), "it")
+
+
+def header(
+    opened: Callable[[], IO[bytes]], path: object, what: str
+) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and type that the first bytes of a `.npy` file say, not checked against the rest.
+
+    Raises:
+        FileError: they say none.
+    """
+    with reading(str(path), what), opened() as stream:
+        shape, _, dtype = _header(stream, "it")
+        return shape, dtype
 
 
 def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from benchmarks.data.loader import Feed, Part
 from benchmarks.run import main
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment
+from datasets.resize import box_downscale
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import from_table
 from report.command import command as repeated
@@ -64,6 +65,19 @@ def test_the_middle_is_tested_and_the_whole_is_drawn_from(tmp_path) -> None:
         "middle of each picture"
         in staged(tmp_path / "b", Suite(augment=DRAWN), dataset(side=SIDE))[0].notes[-1]
     )
+
+
+def test_of_scaled_parts_the_whole_is_tested_in_their_size(tmp_path) -> None:
+    drawn = Augment(area=(0.5, 1), crop=14, crop_first=True, rotation=30)
+    feed = feed_of(tmp_path, augment=drawn)
+    view, data = feed.config.data, feed.data
+    assert (view.height, view.width, view.cropped_from, view.scaled) == (14, 14, SIDE, True)
+    (tested,) = Part(data, data.split.test, 16).slices()
+    whole = dataset(side=SIDE).images[data.split.test]
+    np.testing.assert_array_equal(tested, box_downscale(whole, 14))
+    assert feed.epoch(1)[0].images.shape[1:3] == (14, 14)
+    galaxies, _ = staged(tmp_path / "b", Suite(augment=drawn), dataset(side=SIDE))
+    assert "test look at the whole pictures, scaled to 14x14 pixels." in galaxies.notes[-1]
 
 
 def test_the_hash_is_of_settings_seed_and_pictures(tmp_path) -> None:

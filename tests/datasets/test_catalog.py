@@ -85,6 +85,13 @@ def test_grey_is_that_of_pillow(write: Callable[..., Path]) -> None:
     assert small.images.shape == (len(IMAGES), 20, 20, 1)
 
 
+def test_the_mean_of_the_channels_is_rounded(write: Callable[..., Path]) -> None:
+    images = np.random.default_rng(7).integers(0, 256, (len(IMAGES), 9, 9, 3), dtype=np.uint8)
+    images[0, :2, 0] = [[255, 255, 255], [0, 1, 0]]
+    data = catalog.load(write(images=images), channels="mean")
+    np.testing.assert_array_equal(data.images, np.rint(images.mean(axis=3))[..., None])
+
+
 @pytest.mark.parametrize("images", [IMAGES[..., 0], IMAGES[..., :1]])
 def test_grey_pictures_have_channel_0(write: Callable[..., Path], images: np.ndarray) -> None:
     path = write(images=images)

@@ -13,7 +13,7 @@ from tests.datasets.conftest import IMAGES, LABELS
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, grey, 0, 1, 2"),
+        ({"channels": "g"}, "channels: unknown channel 'g'. Known: rgb, grey, mean, 0, 1, 2"),
         ({"labels": "5way"}, "labels: unknown view '5way'"),
     ],
 )

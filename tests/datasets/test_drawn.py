@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.drawn.draws import PLACES, normals, uniforms
+from datasets.drawn.draws import PLACES, TRIES, normals, uniforms
 from datasets.drawn.images import AHEAD, Drawing, DrawnImages
-from datasets.drawn.pixels import augmented, moves
+from datasets.drawn.moves import moves, parts
+from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment, check_fits
 
 ALL = Augment(
@@ -24,7 +27,13 @@ ALL = Augment(
     crop=7,
     contrast=0.5,
     brightness=0.5,
+    shrink=(0.9, 1.2),
+    area=(0.3, 1.0),
+    ratio=(0.75, 1.33),
+    saturation=0.5,
+    hue=0.1,
     noise=0.1,
+    erase=0.5,
 )
 PIXELS_LEFT = Augment(flip="both", quarter_turns=True, crop=7)
 
@@ -34,6 +43,28 @@ def pictures(count: int, height: int = 9, width: int = 9, channels: int = 3) -> 
     return random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
 
 
+def taken(settings: Augment, number: dict[str, float], height: int, width: int):
+    """The part that is taken: torchvision's RandomResizedCrop, written out."""
+    if not settings.resized:
+        side, wide = (settings.crop or height), (settings.crop or width)
+        top = math.floor(number["crop_row"] * (height - side + 1))
+        return top, math.floor(number["crop_column"] * (width - wide + 1)), side, wide
+    (least, most), (low, high) = settings.area, settings.ratio
+    for place in range(TRIES):
+        area = height * width * (least + (most - least) * number[f"part_area_{place}"])
+        ratio = low * (high / low) ** number[f"part_ratio_{place}"]
+        tall, wide = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 0 < tall <= height and 0 < wide <= width:
+            top = math.floor(number["part_row"] * (height - tall + 1))
+            return top, math.floor(number["part_column"] * (width - wide + 1)), tall, wide
+    tall, wide = height, width
+    if width / height < low:
+        tall = round(width / low)
+    if width / height > high:
+        wide = round(height * high)
+    return (height - tall) // 2, (width - wide) // 2, tall, wide
+
+
 def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int):
     """Where a pixel of the picture made comes from: every move undone, the last one first."""
     number = dict(zip(PLACES, drawn.tolist(), strict=True))
@@ -41,13 +72,24 @@ def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int)
     def either_way(name: str) -> float:
         return 2 * number[name] - 1
 
+    top, left, tall, wide = taken(settings, number, height, width)
+    size = (settings.crop or height), (settings.crop or width)
+
+    def of_part(row: float, column: float) -> tuple[float, float]:
+        return (row + 0.5) * tall / size[0] - 0.5, (column + 0.5) * wide / size[1] - 0.5
+
     row, column = pixel
-    if settings.crop:
-        row += math.floor(number["crop_row"] * (height - settings.crop + 1))
-        column += math.floor(number["crop_column"] * (width - settings.crop + 1))
-    row -= height * settings.shift * either_way("shift_rows")
-    column -= width * settings.shift * either_way("shift_columns")
+    if settings.crop_first:
+        height, width = size
+    else:
+        row, column = of_part(row, column)
+        row, column = row + top, column + left
     y, x = row - (height - 1) / 2, column - (width - 1) / 2
+    low, high = settings.shrink
+    y *= low + (high - low) * number["shrink_rows"]
+    x *= low + (high - low) * number["shrink_columns"]
+    y -= height * settings.shift * either_way("shift_rows")
+    x -= width * settings.shift * either_way("shift_columns")
     angle = math.radians(settings.rotation * either_way("rotation"))
     y, x = math.cos(angle) * y + math.sin(angle) * x, -math.sin(angle) * y + math.cos(angle) * x
     low, high = settings.zoom
@@ -60,7 +102,8 @@ def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int)
         x = -x
     if settings.flip in ("vertical", "both") and number["flip_rows"] < 0.5:
         y = -y
-    return y + (height - 1) / 2, x + (width - 1) / 2
+    row, column = y + (height - 1) / 2, x + (width - 1) / 2
+    return of_part(row, column) if settings.crop_first else (row, column)
 
 
 def at(picture: np.ndarray, row: int, column: int, edge: str) -> np.ndarray:
@@ -95,19 +138,38 @@ MOVED = st.builds(
     zoom=st.sampled_from([(1.0, 1.0), (0.5, 0.8), (1.1, 2.0)]),
     rotation=st.floats(1, 180),
     shift=st.sampled_from([0, 0.2, 1]),
-    crop=st.sampled_from([0, 4, 6]),
+    shrink=st.sampled_from([(1.0, 1.0), (0.8, 1.3)]),
+    crop=st.sampled_from([4, 6]),
+    crop_first=st.booleans(),
     interpolation=st.sampled_from(["bilinear", "nearest"]),
     edge=st.sampled_from(["reflect", "nearest", "constant"]),
 )
+PARTS = st.sampled_from([((1.0, 1.0), (1.0, 1.0)), ((0.1, 1.0), (0.75, 1.33)), ((0.9, 1), (3, 4))])
 
 
 @settings(max_examples=40)
-@given(MOVED, st.sampled_from([(6, 6), (6, 9)]), st.integers(0, 2**62), st.integers(1, 300))
-def test_every_pixel_comes_from_where_the_moves_say(augment, shape, seed, epoch) -> None:
+@given(
+    MOVED,
+    PARTS,
+    st.booleans(),
+    st.sampled_from([(6, 6), (6, 9)]),
+    st.integers(0, 2**62),
+    st.integers(1, 300),
+)
+def test_every_pixel_comes_from_where_the_moves_say(
+    augment, part, whole, shape, seed, epoch
+) -> None:
+    area, ratio = part
+    augment = msgspec.structs.replace(augment, area=area, ratio=ratio)
+    augment = augment.uncropped if whole else augment
     base = pictures(2, *shape)
     galaxies = np.array([5, 2**33 + 1])
     made = augmented(base, galaxies, augment, seed, epoch)
     for picture, result, drawn in zip(base, made, uniforms(seed, epoch, galaxies), strict=True):
+        if augment.crop_first:
+            number = dict(zip(PLACES, drawn.tolist(), strict=True))
+            top, left, tall, wide = taken(augment, number, *shape)
+            picture = picture[top : top + tall, left : left + wide]
         for pixel in np.ndindex(result.shape[:2]):
             row, column = source(augment, drawn, pixel, *shape)
             if augment.interpolation == "bilinear":
@@ -143,6 +205,56 @@ def test_values_are_those_of_the_formulas() -> None:
         assert np.abs(result - np.clip(expected, 0, 255)).max() <= 0.5 + 1e-3
     assert (made == 255).any()
     assert (made == 0).any()
+
+
+@given(st.floats(0.01, 0.5), st.floats(0, 1), st.integers(0, 1000))
+@settings(max_examples=30)
+def test_hue_and_saturation_are_those_of_colorsys(hue, saturation, seed) -> None:
+    base = pictures(1, 5, 5)
+    base[0, 0] = 77  # grey has no hue
+    (drawn,) = uniforms(seed, 1, [0])
+    turn, factor = (2 * drawn[PLACES[name]] - 1 for name in ("hue", "saturation"))
+    turned = augmented(base, np.arange(1), Augment(hue=hue), seed, 1)
+    less = augmented(base, np.arange(1), Augment(saturation=saturation or 1), seed, 1)
+    factor = 1 + (saturation or 1) * factor
+    for pixel in np.ndindex(5, 5):
+        colour = base[0][pixel] / 255
+        angle, of_hue, value = colorsys.rgb_to_hsv(*colour)
+        expected = 255 * np.array(colorsys.hsv_to_rgb((angle + hue * turn) % 1, of_hue, value))
+        assert np.abs(turned[0][pixel] - expected).max() <= 0.5 + 1e-3
+        grey = 255 * colour @ [0.299, 0.587, 0.114]
+        expected = np.clip(grey + factor * (255 * colour - grey), 0, 255)
+        assert np.abs(less[0][pixel] - expected).max() <= 0.5 + 1e-2
+
+
+def test_a_share_of_the_pictures_has_a_black_part() -> None:
+    base = np.full((600, 10, 14, 2), 9, dtype=np.uint8)
+    drawn = Augment(erase=0.25, erase_area=(0.1, 0.2))
+    gone = (augmented(base, np.arange(600), drawn, 0, 1) == 0).all(axis=3)
+    erased = gone.reshape(600, -1).any(axis=1)
+    assert abs(erased.mean() - 0.25) < 4 * math.sqrt(0.25 * 0.75 / 600)
+    for part in gone[erased]:
+        rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+        assert part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert part.sum() == len(rows) * len(columns)
+        assert 0.07 < part.mean() < 0.25  # sides are whole pixels
+    assert gone[erased].any(axis=0).all()
+    assert parts("erased", uniforms(0, 1, [1]), (1, 1), (1, 1), (9, 9), spare=1)[1].tolist() == [
+        False
+    ]
+
+
+def test_parts_have_the_areas_and_the_ratios_asked_for() -> None:
+    drawn = uniforms(0, 1, np.arange(2000))
+    found, fits = parts("part", drawn, (0.25, 0.75), (0.5, 2), (300, 400))
+    assert fits.mean() > 0.99
+    top, left, tall, wide = found[fits].T
+    assert min(top.min(), left.min()) == 0
+    assert ((top + tall).max(), (left + wide).max()) == (300, 400)
+    assert ((tall * wide / 120000).min(), (tall * wide / 120000).max()) == pytest.approx(
+        (0.25, 0.75), abs=0.01
+    )
+    assert ((wide / tall).min(), (wide / tall).max()) == pytest.approx((0.5, 2), abs=0.03)
 
 
 @given(st.permutations(list(range(8))), st.integers(1, 8), st.integers(0, 2**62))
@@ -182,17 +294,24 @@ def test_the_stream_is_the_one_of_stored_runs() -> None:
 def test_a_field_changes_no_draw_of_another() -> None:
     drawn = uniforms(0, 1, np.arange(50))
     alone, all_of_them = moves(PIXELS_LEFT, drawn, 9, 9), moves(ALL, drawn, 9, 9)
-    for name in ("flips", "turns", "corner"):
+    for name in ("flips", "turns"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(all_of_them, name))
+    moved = msgspec.structs.replace(ALL, area=(1, 1), ratio=(1, 1))
+    np.testing.assert_array_equal(alone.part, moves(moved, drawn, 9, 9).part)
 
 
 def test_all_that_can_be_drawn_is() -> None:
-    found = moves(ALL, uniforms(0, 1, np.arange(300)), 9, 9)
+    drawn = uniforms(0, 1, np.arange(300))
+    found = moves(ALL, drawn, 9, 9)
     assert set(found.turns.tolist()) == {0, 1, 2, 3}
     assert {tuple(flip) for flip in found.flips.tolist()} == {
         (row, column) for row in (False, True) for column in (False, True)
     }
-    assert {tuple(corner) for corner in found.corner.tolist()} == set(np.ndindex(3, 3))
+    assert set(map(tuple, moves(PIXELS_LEFT, drawn, 9, 9).part.tolist())) == {
+        (*corner, 7, 7) for corner in np.ndindex(3, 3)
+    }
+    zoomed = Augment(rotation=180, zoom=(0.7, 1.4), shear=20)
+    found = moves(zoomed, drawn, 9, 9)
     area = 1 / np.abs(np.linalg.det(found.matrix))
     assert 0.7**2 <= area.min() < 0.75**2
     assert 1.35**2 < area.max() <= 1.4**2
@@ -247,6 +366,17 @@ def test_what_a_thread_raises_is_raised_to_who_asks() -> None:
         ({"zoom": (1.1, 0.9)}, "zoom is 1.1 to 0.9; two factors from 0.1 to 10, the lower first"),
         ({"zoom": (0, 1)}, "zoom is 0 to 1; two factors"),
         ({"crop": -1}, "crop is -1; pixels, or 0"),
+        ({"shrink": (2, 1)}, "shrink is 2 to 1; two factors from 0.1 to 10, the lower first, such"),
+        ({"area": (0, 1)}, "area is 0 to 1; two shares of the picture's area from 0.001 to 1"),
+        ({"area": (0.5, 1.5)}, "area is 0.5 to 1.5; two shares of .* such as 0.8 and 1"),
+        ({"area": (0.5, 1), "ratio": (1, 20)}, "ratio is 1 to 20; two ratios of width to height"),
+        ({"flip": "both", "ratio": (0.5, 2)}, "ratio is stated, and area is not; state it too"),
+        ({"flip": "both", "crop_first": True}, "crop_first is stated, and crop or area is not"),
+        ({"hue": 0.6}, "hue is 0.6; a share from 0 to 0.5"),
+        ({"saturation": 2}, "saturation is 2; a share from 0 to 1"),
+        ({"erase": 1.1}, "erase is 1.1; a share from 0 to 1"),
+        ({"erase": 1, "erase_area": (0, 1)}, "erase_area is 0 to 1; two shares .* as 0.02 and"),
+        ({"flip": "both", "erase_area": (0.1, 0.2)}, "erase_area is stated, and erase is not"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(fields, message) -> None:
@@ -258,11 +388,24 @@ def test_without_a_crop_the_rest_is_drawn_all_the_same() -> None:
     assert Augment(crop=9).uncropped is None
     assert Augment(crop=9, flip="both").uncropped == Augment(flip="both")
     assert Augment(rotation=3).uncropped == Augment(rotation=3)
+    assert Augment(crop=9, crop_first=True, hue=0.1).uncropped == Augment(hue=0.1)
+    part = Augment(crop=9, crop_first=True, area=(0.5, 1))
+    assert part.uncropped == Augment(crop_first=True, area=(0.5, 1))
 
 
 def test_pictures_that_do_not_fit_are_refused() -> None:
-    check_fits(PIXELS_LEFT, 9, 9)
+    check_fits(PIXELS_LEFT, 9, 9, 3)
     with pytest.raises(ValueError, match="must be square, and these are 9x8; use rotation = 180"):
-        check_fits(PIXELS_LEFT, 9, 8)
+        check_fits(PIXELS_LEFT, 9, 8, 3)
     with pytest.raises(ValueError, match="crop is 7 pixels, and the pictures are 6x6; use at most"):
-        check_fits(PIXELS_LEFT, 6, 6)
+        check_fits(PIXELS_LEFT, 6, 6, 3)
+    check_fits(Augment(area=(0.5, 1)), 9, 8, 3)
+    with pytest.raises(ValueError, match="area with a crop scales square pictures, and these are"):
+        check_fits(Augment(area=(0.5, 1), crop=7), 9, 8, 3)
+    check_fits(Augment(hue=0.1), 9, 9, 3)
+    with pytest.raises(
+        ValueError, match="hue is of red, green and blue, and these pictures have 4"
+    ):
+        check_fits(Augment(hue=0.1), 9, 9, 4)
+    with pytest.raises(ValueError, match=r"saturation is of .* have 1 channel; use channels rgb"):
+        check_fits(Augment(saturation=0.1), 9, 9, 1)

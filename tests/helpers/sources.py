@@ -126,6 +126,27 @@ def table(path: Path, *, form: Callable[[int], str] | None = None, head: str = "
     return folder
 
 
+def npy_folder(path: Path) -> Path:
+    """An array for each galaxy, named in a table."""
+    folder = path / "matrices"
+    (folder / "pictures").mkdir(parents=True)
+    for row, picture in enumerate(IMAGES):
+        np.save(folder / "pictures" / f"{1000 + row}.npy", picture / np.float32(255))
+    lines = [f"{1000 + row},{NAMES[label]}" for row, label in enumerate(LABELS)]
+    (folder / "labels.csv").write_text("\n".join(["id,label", *lines]), encoding="utf-8")
+    return folder
+
+
+def npy_classes(path: Path) -> Path:
+    """An array for each galaxy, in a folder for each class, in a zip file."""
+    with zipfile.ZipFile(path / "arrays.zip", "w") as archive:
+        for row, picture in enumerate(IMAGES):
+            file = io.BytesIO()
+            np.save(file, np.asfortranarray(picture))
+            archive.writestr(f"{NAMES[LABELS[row]]}/{row:03}.npy", file.getvalue())
+    return path / "arrays.zip"
+
+
 def semicolons(path: Path) -> Path:
     """The same as spreadsheets save it: semicolons, a byte-order mark, CRLF, names with endings."""
     folder = table(path)
@@ -159,6 +180,8 @@ FORMS: dict[str, tuple[Callable[[Path], Path], np.ndarray, bool]] = {
     "npz": (npz, np.arange(COUNT), False),
     "npz of parts": (npz_parts, BY_PART, True),
     "npy": (npy, np.arange(COUNT), False),
+    "an npy for each": (npy_folder, np.arange(COUNT), False),
+    "an npy for each, in class folders": (npy_classes, BY_CLASS, False),
     "parquet": (parquet, np.arange(COUNT), False),
     "parquet shards": (parquet_shards, BY_PART, True),
     "class folders": (class_folders, BY_CLASS, False),

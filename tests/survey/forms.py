@@ -50,16 +50,6 @@ def taken(form: Form) -> bool:
     return same and (form != "csv_votes" or made.votes is not None)
 
 
-def _npy_folder(path: Path) -> Path:
-    folder = path / "arrays"
-    folder.mkdir()
-    for row, picture in enumerate(sources.IMAGES):
-        np.save(folder / f"{1000 + row}.npy", picture)
-    lines = [f"{1000 + row},{sources.NAMES[label]}" for row, label in enumerate(sources.LABELS)]
-    (folder / "labels.csv").write_text("\n".join(["id,label", *lines]), encoding="utf-8")
-    return folder
-
-
 def _sqlite(path: Path) -> Path:
     folder = sources.table(path)
     (folder / "labels.csv").unlink()
@@ -78,6 +68,6 @@ _MAKE: dict[Form, Callable[[Path], Path]] = {
     "csv_labels": sources.table,
     "csv_votes": sources.votes,
     "npz": sources.npz,
-    "npy_folder": _npy_folder,
+    "npy_folder": sources.npy_folder,
     "sqlite": _sqlite,
 }

@@ -162,9 +162,15 @@ NARROW = _network(_NARROW, "narrow")
 MASKED = _network(_MASKED, "masked")
 FUNCTIONS = _functions()
 
-# Drawn anew in each epoch, every field between them; the last is of square pictures.
+# Drawn anew in each epoch, every field between them; the first is of colours, the last of square
+# pictures.
 _DRAWN = Augment(
-    flip="both", shear=10, zoom=(0.9, 1.2), rotation=180, shift=0.1, contrast=0.2, brightness=0.2
+    **{"flip": "both", "shear": 10, "zoom": (0.9, 1.2), "rotation": 180, "shift": 0.1},
+    **{"contrast": 0.2, "brightness": 0.2, "saturation": 0.5, "hue": 0.1},
+)
+_DRAWN_PARTS = Augment(
+    **{"zoom": (0.5, 0.8), "rotation": 45, "shrink": (0.8, 1.1), "area": (0.5, 1.0)},
+    **{"ratio": (0.75, 1.33), "crop_first": True, "erase": 0.3, "erase_area": (0.1, 0.3)},
 )
 _DRAWN_SHARP = Augment(flip="vertical", shift=0.2, noise=0.05, edge="constant")
 _DRAWN_SQUARE = Augment(
@@ -188,7 +194,7 @@ _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
         {"feed": "streamed", "images": _LONG, "weighted": True},
     ),
     ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop", "augment": _DRAWN_SHARP}),
-    ("adagrad", NORMED, (9, 12, 4), {"augment": Augment(zoom=(0.5, 0.8), rotation=45)}),
+    ("adagrad", NORMED, (9, 12, 4), {"augment": _DRAWN_PARTS}),
     ("sgd", NORMED, (9, 9, 3), {"augmentation": "crops40"}),
     ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5, "seed": 1}),
     (
@@ -200,7 +206,7 @@ _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
     (
         "rmsprop",
         NORMED,
-        (9, 11, 4),
+        (9, 11, 3),
         {"feed": "streamed", "partial_batch": "drop", "augment": _DRAWN},
     ),
 )

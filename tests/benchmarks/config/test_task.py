@@ -99,7 +99,8 @@ def part(name: str) -> msgspec.Struct:
     if name == "optimizer sgd":
         needed["momentum"] = 0.9  # without one there is no nesterov
     if kind is Augment:
-        needed |= {"flip": "horizontal", "quarter_turns": True}  # one that draws nothing is refused
+        # one that draws nothing is refused, and so is a field without the one that it is of
+        needed |= {"flip": "horizontal", "area": (0.1, 0.2), "erase": 0.5}
     made = kind(**needed)
     filled = name.startswith(("optimizer", "schedule", "clipping"))
     return defaults.stated(made) if filled else made
@@ -160,7 +161,7 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
     elif kind == tuple[int, ...]:
         yield (*value, 17)
     elif kind == tuple[float, float]:
-        yield (0.5, 2.0)
+        yield (0.5, 0.75)
     elif get_origin(kind) is tuple and value:
         yield value[1:]
     elif get_origin(kind) is tuple and Ellipsis in get_args(kind) and kind != tuple[float, ...]:
