@@ -217,6 +217,9 @@ class Framework:
     for the project's own;
     tuned: target of the class for `tuning="tuned"`, "" where there is none; tuned_environment:
     variables to set for it besides, on CPUs.
+    replicated: targets of the classes that train on several replicas (`Runtime.replicas`), by
+    tuning; a tuning without one trains on one replica alone. deals_unevenly: whether these deal
+    batches of any size, or such as the number of replicas divides.
     """
 
     name: str
@@ -226,6 +229,8 @@ class Framework:
     environment: Mapping[str, str] = field(default_factory=dict)
     tuned: str = ""
     tuned_environment: Mapping[str, str] = field(default_factory=dict)
+    replicated: Mapping[str, str] = field(default_factory=dict)
+    deals_unevenly: bool = False
 
     def missing_packages(self) -> list[str]:
         """Distributions that are not installed here, found without importing them."""
@@ -240,12 +245,13 @@ class Framework:
         """Defaults of a straightforward port to the framework, for fields that are not stated."""
         return NATIVE[self.defaults] if self.defaults else PROJECT
 
-    def backend(self, tuning: str = "idiomatic") -> type[Backend]:
-        """Import the framework and return its backend class of that tuning.
+    def backend(self, tuning: str = "idiomatic", replicas: int = 1) -> type[Backend]:
+        """Import the framework and return its backend class of that tuning, for so many replicas.
 
         Raises:
-            SpecificationError: no such tuning, the framework has no tuned backend, or what its
-                target names is none. What the module itself raises is raised here.
+            SpecificationError: no such tuning, the framework has no tuned backend or trains on one
+                replica alone, or what its target names is none. What the module itself raises is
+                raised here.
         """
         targets = {"idiomatic": self.target, "tuned": self.tuned}
         if tuning not in targets:
@@ -258,6 +264,12 @@ class Framework:
                 f"framework '{self.name}' has no tuned backend; use --tuning idiomatic, or name "
                 "one in its entry point (`tuned` of frameworks.backend.Framework)."
             )
+        if replicas > 1:
+            if tuning not in self.replicated:
+                raise SpecificationError(
+                    f"framework '{self.name}' with tuning {tuning} trains on one replica alone."
+                )
+            return _loaded(self.replicated[tuning])
         return _loaded(targets[tuning])
 
 
@@ -319,6 +331,8 @@ _BUILT_IN = (
         "torch",
         tuned="frameworks.torch.tuned:TunedTorchBackend",
         tuned_environment=_MEMORY_KEPT,
+        replicated={"idiomatic": "frameworks.torch.replicas:ReplicatedTorchBackend"},
+        deals_unevenly=True,
     ),
     Framework(
         "jax",
@@ -326,6 +340,10 @@ _BUILT_IN = (
         {"jax": "jax", "flax": "flax", "optax": "optax"},
         "flax",
         tuned="frameworks.flax.tuned:TunedFlaxBackend",
+        replicated={
+            "idiomatic": "frameworks.flax.replicas:ReplicatedFlaxBackend",
+            "tuned": "frameworks.flax.replicas:ReplicatedTunedFlaxBackend",
+        },
     ),
 )
 ENTRY_POINTS = "galaxy_training_benchmark.frameworks"

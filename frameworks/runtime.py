@@ -20,6 +20,8 @@ class Runtime:
         native_dropout: the framework draws its own dropout masks; else they come with each batch.
         feed: for tuned backends. "staged" gathers batches on the device from a data set put there,
             "streamed" sends it each batch, "auto" stages what fits.
+        replicas: data-parallel replicas of the network, each of which has its part of every batch.
+            The threads are theirs together.
     """
 
     device: Device = "cpu"
@@ -30,6 +32,7 @@ class Runtime:
     threads: int = 0
     deterministic: bool = False
     feed: Feed = "auto"
+    replicas: int = 1
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _OPTIONS = (
     ("precision", "precision", "float32"),
     ("device", "device", None),
     ("threads", "threads", None),
+    ("replicas", "replicas", 1),
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )

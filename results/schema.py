@@ -75,6 +75,7 @@ RUN_COLUMNS = _columns(
     ("device", "string", "cpu or cuda"),
     ("device_name", "string", "model of the processor or GPU"),
     ("threads", "int64", "threads that the framework was given"),
+    ("replicas", "int64", "data-parallel replicas that trained together; null: one"),
     ("status", "string", "ok, diverged, oom, timeout, error, skipped or lost"),
     ("reason", "string", "why, when the status is not ok"),
     ("parameters", "int64", "trainable and other parameters of the network"),

@@ -42,6 +42,7 @@ ABSENT: Mapping[str, Any] = {
     "feed": "auto",
     "warmup_epochs": 0,
     "initial_weights": "",
+    "replicas": 1,
     "conv.stride": 1,
     "conv.padding": "valid",
     "conv.activation": "linear",

@@ -25,7 +25,7 @@ FREE_FIELDS = (
     *("name", "description", "frameworks", "seeds", "processes", "nudge_repeats", "split_seed"),
     *("deterministic", "device", "threads", "timeout", "control", "limits", "check_parity"),
     "check_network",
-    *("parity", "tuning", "precision", "feed", "warmup_epochs"),
+    *("parity", "tuning", "precision", "feed", "warmup_epochs", "replicas"),
     "dataset",  # judged by the file's own hash
 )
 

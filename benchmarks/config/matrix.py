@@ -115,6 +115,7 @@ def matrix(
                 feed=suite.feed,
                 warmup_epochs=suite.warmup_epochs,
                 initial_weights=given_sha256,
+                replicas=suite.replicas,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")

@@ -118,6 +118,8 @@ _OPTIONS = {
     "how to run": {
         "device": "D: auto cpu cuda",
         "threads": "N: CPU threads (default: all)",
+        "replicas": "N: train each run on N data-parallel replicas of its network, which have the "
+        "threads together; a batch is dealt among them (docs/cluster.md)",
         "feed": "F: of tuned runs: staged (the data set on the device), streamed (each batch sent "
         "there), auto (default: staged where it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",
@@ -130,7 +132,7 @@ _OPTIONS = {
 _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.items()}
 # What the type of a field does not say.
 _TYPES: dict[str, Any] = {
-    **dict.fromkeys(("processes", "batch_size", "threads"), cli.positive),
+    **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
     **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,

@@ -127,6 +127,7 @@ class RunConfig(_Part, frozen=True):
     feed: Feed = "auto"
     warmup_epochs: int = 0
     initial_weights: str = ""  # SHA-256 of the file that they are filled from
+    replicas: int = 1  # each has its slice of every batch; `threads` are theirs together
 
     @property
     def run_id(self) -> str:
@@ -159,6 +160,7 @@ class RunConfig(_Part, frozen=True):
             threads=self.threads,
             deterministic=self.deterministic,
             feed=self.feed,
+            replicas=self.replicas,
         )
 
     def label(self) -> str:
@@ -175,6 +177,7 @@ class RunConfig(_Part, frozen=True):
                 ("" if self.feed == "auto" else self.feed, ""),
                 *((words, "") for words in self.recipe.extras()),
                 ("given weights" if self.initial_weights else "", ""),
+                (f"{self.replicas} replicas", "1 replicas"),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual

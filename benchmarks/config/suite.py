@@ -50,7 +50,7 @@ _LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tun
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
     **dict.fromkeys(("epochs", "warmup_epochs", "batch_size", "demo_images"), cli.MOST),
-    **{"processes": 10_000, "image_size": 16_384, "crop_size": 16_384},
+    **{"processes": 10_000, "replicas": 1024, "image_size": 16_384, "crop_size": 16_384},
 }
 _WORDS = [
     word
@@ -99,6 +99,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (a
       control of rounding; R6).
     - `deterministic`: sets the frameworks' flags for it (docs/method.md).
+    - `replicas`: each run trains on so many data-parallel replicas of its network, among which each
+      batch is dealt (`frameworks.replicas`).
     - `feed`: how tuned backends get their batches: "staged" by row from a data set on the device,
       "streamed" each from the host, "auto" staged where it fits.
 
@@ -157,6 +159,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     precision: tuple[Precision, ...] = ("float32",)
     device: AskedDevice = "auto"
     threads: int = 0
+    replicas: int = 1
     feed: Feed = "auto"
     warmup_epochs: int = 0
     timeout: float | None = None
@@ -291,6 +294,14 @@ def check(suite: Suite, *, origin: str) -> None:
         f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
     )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
+    require(suite.replicas >= 1, "replicas", f"is {suite.replicas}; must be at least 1.")
+    smallest = min(suite.batch_size, default=1)
+    require(
+        suite.replicas <= smallest,
+        "replicas",
+        f"is {suite.replicas}, and a batch of {smallest} has no image for each of them; ask for "
+        "fewer, or for a larger batch_size.",
+    )
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
     require(not nudged_natives, "nudge_repeats", "moves weights that the harness draws: matched.")

@@ -12,17 +12,18 @@ from results import cli
 from results.cli import natural, positive, share
 from results.vocabulary import Device
 
-RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5d", "R5b", "R5c")
+RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5d", "R5e", "R5b", "R5c")
 DEFAULT = RUNGS[:5]  # within 90 seconds on two cores: one network in two frameworks
-FULL = RUNGS[:6]
+FULL = RUNGS[:7]
 STEPS = {"R3": 50, "R5a": 10, "R5b": 200, "R5c": 50}
 FULL_STEPS = STEPS | {"R3": 200, "R5a": 64}
 CLASSES = (10, 4)  # heads: the first by default, all in a full climb
 
 EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
-R5a training in float64 step by step, R5d trainings from their first call to their last, R5b
-training without kinks in float32, tf32 or bfloat16, R5c training there beside its own noise. Every
+R5a training in float64 step by step, R5d trainings from their first call to their last, R5e
+training on several replicas against one, R5b training without kinks in float32, tf32 or bfloat16,
+R5c training there beside its own noise. Every
 framework is held against a float64 reference written in NumPy, and against each of the others; the
 bounds are in benchmarks/fidelity/rungs/bounds.py.
 
@@ -52,13 +53,13 @@ def parser() -> cli.Parser:
         nargs="+",
         choices=RUNGS,
         metavar="R",
-        help=f"which to climb: {' '.join(RUNGS)} (default the first five; R5a is one of "
-        "float64, R5b and R5c of all below it)",
+        help=f"which to climb: {' '.join(RUNGS)} (default the first five; R5a and R5e are "
+        "of float64, R5b and R5c of all below it)",
     )
     line.add_argument(
         "--full",
         action="store_true",
-        help="both tunings, heads of 10 and of 4 classes, R5b too, and longer trainings "
+        help="both tunings, heads of 10 and of 4 classes, R5e and R5b too, and longer trainings "
         "(200 steps in R3, 64 in R5a): minutes, not seconds",
     )
     line.add_argument(
@@ -101,7 +102,7 @@ def parser() -> cli.Parser:
         metavar="N",
         help="training steps (default "
         + ", ".join(f"{steps} in {rung}" for rung, steps in STEPS.items())
-        + "; R5d has lengths of its own)",
+        + "; R5d and R5e have lengths of their own)",
     )
     line.add_argument(
         "--adam-epsilon",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.cases import heads, ladder, lifecycle, recipes
+from benchmarks.fidelity.cases import heads, ladder, lifecycle, recipes, replicas
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.options import CLASSES, DEFAULT, FULL, FULL_STEPS, STEPS, parser
@@ -25,7 +25,7 @@ from frameworks.spec.graph import every_layer
 from frameworks.spec.recipe import trains_plainly
 from results.vocabulary import Precision, Tuning, unknown
 
-SMALL = ("optimizers", "lifecycles")  # the parts that are the same for every network
+SMALL = ("optimizers", "lifecycles", "replicas")  # the parts that are the same for every network
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ def parts(
     made: list[Part] = []
     if "R5d" in asked:
         made.append(Part("lifecycles", _small(options)))
+    if "R5e" in asked and "float64" in options.precision:
+        dealt = [
+            msgspec.structs.replace(case, threads=options.threads) for case in replicas.cases()
+        ]
+        made.append(Part("replicas", dealt, left_out=_on_one_replica(options)))
     if "R3" in asked:
         alone = ladder.optimizers_alone(options.precision, steps(options, "R3"))
         made.append(Part("optimizers", [*alone, *recipes.alone(options.precision)]))
@@ -74,6 +79,8 @@ def asked_of(name: str, case: Case) -> bool:
     """
     if name == REFERENCE:
         return True
+    if case.replicas > 1 and case.tuning not in framework(name).replicated:
+        return False
     column = framework(name).defaults
     if not column and not trains_plainly(case.recipe):
         return False
@@ -230,12 +237,12 @@ def _noise_cases(
 
 
 # Rungs of float64 and of what is below it; the precision named where it is left out.
-_ONE_PRECISION = {"R5a": "float64", "R5b": "float32", "R5c": "float32"}
+_ONE_PRECISION = {"R5a": "float64", "R5e": "float64", "R5b": "float32", "R5c": "float32"}
 
 
 def _has(options: argparse.Namespace, rung: str) -> bool:
     """True if a rung has something to do in the precisions asked for."""
-    if rung == "R5a":
+    if rung in ("R5a", "R5e"):
         return "float64" in options.precision
     if rung == "R5d":
         return bool({"float64", "float32"} & set(options.precision))
@@ -260,6 +267,27 @@ def _left_out(options: argparse.Namespace, network: Architecture) -> list[Findin
         for rung, precision in _ONE_PRECISION.items()
         if rung in rungs(options) and not _has(options, rung)
         for name in options.frameworks
+    ]
+
+
+def _on_one_replica(options: argparse.Namespace) -> list[Finding]:
+    """R5e, where it was asked for by name, of frameworks that train on one replica alone."""
+    return [
+        Finding(
+            "R5e",
+            f"replicas-{tuning}",
+            name,
+            REFERENCE,
+            "float64",
+            "",
+            np.nan,
+            np.nan,
+            "not run",
+            cause=f"{name} with tuning {tuning} trains on one replica alone",
+        )
+        for tuning in tunings(options)
+        for name in options.frameworks
+        if "R5e" in (options.rungs or []) and tuning not in framework(name).replicated
     ]
 
 

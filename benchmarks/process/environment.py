@@ -39,6 +39,7 @@ def environment(
     scratch: Path,
     deterministic: bool = False,
     tuning: str = "idiomatic",
+    replicas: int = 1,
 ) -> dict[str, str]:
     """Variables for a worker of this framework, to be set before it imports anything.
 
@@ -49,6 +50,7 @@ def environment(
         scratch: a directory of the run's own; a user's Keras settings are not read.
         deterministic: XLA reads from here whether its GPU kernels are to be.
         tuning: "tuned" for what the framework's tuned backend wants set besides.
+        replicas: JAX has a device for each, all on the CPU.
     """
     count = str(threads)
     path = [str(machine.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -73,15 +75,21 @@ def environment(
         variables |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
         if tuning == "tuned":
             variables |= framework(name).tuned_environment
+        if replicas > 1:
+            _add_flags(variables, f"--xla_force_host_platform_device_count={replicas}")
     else:
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         variables |= {"CUDA_VISIBLE_DEVICES": first, "JAX_PLATFORMS": "cuda"}
         variables |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as the driver counts them
         if deterministic:
-            flags = "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"
-            variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} {flags}".strip()
+            _add_flags(variables, "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0")
             variables["TF_DETERMINISTIC_OPS"] = "1"
     return variables | dict(framework(name).environment)
+
+
+def _add_flags(variables: dict[str, str], flags: str) -> None:
+    """Flags of XLA besides the user's own."""
+    variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} {flags}".strip()
 
 
 def recorded(variables: dict[str, str]) -> dict[str, str]:

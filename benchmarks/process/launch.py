@@ -79,6 +79,7 @@ def launch(
         scratch=directory,
         deterministic=config.deterministic,
         tuning=config.tuning,
+        replicas=config.replicas,
     )
     outcome = Outcome(facts={"extra": {"environment": recorded(variables)}})
     phase = "start"

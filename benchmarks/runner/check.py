@@ -9,6 +9,7 @@ from benchmarks.config.matrix import rate_note
 from benchmarks.config.suite import Suite
 from benchmarks.process import device, interpreters
 from benchmarks.process.slowdown import VARIABLE, injected
+from benchmarks.runner import replicas
 from benchmarks.system import machine
 from frameworks.spec.architecture import load
 from results.vocabulary import AskedDevice, Device
@@ -90,5 +91,7 @@ def check(
     if left_open := rate_note(suite):
         notes.append(left_open)
     device.check_precision(suite.precision, devices, gpus)
+    if suite.replicas > 1:
+        replicas.check(suite, devices)
     install = {name: interpreters.how_to_install({name: missing[name]}) for name in missing}
     return Checked(devices, threads, install, pythons, notes)

@@ -84,6 +84,7 @@ def run_row(
         "precision": config.precision,
         "device": config.device,
         "threads": config.threads,
+        "replicas": config.replicas,
         "status": outcome.status,
         "reason": outcome.reason,
         "parameters": run.network.parameters(),

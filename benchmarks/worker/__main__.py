@@ -84,7 +84,7 @@ def run(
     data = load_staged(data_directory, config.data)
     network = config.network()
     with clock.measure("import"):
-        backend_class = framework(config.framework).backend(config.tuning)
+        backend_class = framework(config.framework).backend(config.tuning, config.replicas)
     initial = None
     filled: canonical.Weights = {}
     if config.initial_weights:

@@ -67,15 +67,15 @@ class FlaxBackend(Backend):
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction, on a clone, compile the functions."""
         model, optimizer = nnx.clone((self.model, self.optimizer))
-        _fit(model, optimizer, distinct_sizes(epoch), self.batch_loss)
+        fit(model, optimizer, distinct_sizes(epoch), self.batch_loss)
         self.predict(epoch[0].images)
 
     def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
-        return _fit(self.model, self.optimizer, epoch, self.batch_loss)
+        return fit(self.model, self.optimizer, epoch, self.batch_loss)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         one_by_one = zip(epoch, rates, strict=True)
-        return _fit(self.model, self.optimizer, self._at(one_by_one), self.batch_loss)
+        return fit(self.model, self.optimizer, self._at(one_by_one), self.batch_loss)
 
     def _at(self, steps: Iterable[tuple[Batch, float]]) -> Iterator[Batch]:
         """The batches, each once the rate is its own."""
@@ -188,12 +188,13 @@ class FlaxBackend(Backend):
         return {"layout": "channels last", "compiled": "nnx.jit"}
 
 
-def _fit(
+def fit(
     model: GalaxyNet,
     optimizer: nnx.Optimizer,
     epoch: Iterable[Batch],
     batch_loss: BatchLoss,
 ) -> EpochResult:
+    """Train on the batches in order, in place; nothing is read back before the end."""
     model.train()
     results, counts = [], []
     for batch in epoch:

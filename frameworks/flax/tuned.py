@@ -53,7 +53,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         )
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        arrays = jax.device_put((images, compact(labels)), self.device)
+        arrays = jax.device_put((images, compact(labels)), self._place)
         self._data = jax.block_until_ready(arrays)  # else the copy ends in a later phase
 
     def compile(self, epoch: Sequence[Batch]) -> None:
@@ -105,7 +105,12 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         for variable in self._parts[2]:
             value = variable.get_value()
             if not value.committed:
-                variable.set_value(jax.device_put(value, self.device))
+                variable.set_value(jax.device_put(value, self._place))
+
+    @property
+    def _place(self) -> Any:
+        """Where the data set, weights and state are."""
+        return self.device
 
     @cached_property
     def _parts(self) -> tuple[nnx.GraphDef, Any, list[nnx.Variable]]:

@@ -28,3 +28,23 @@ def configure(runtime: Runtime) -> jax.Device:
         ) from error
     jax.config.update("jax_default_device", device)
     return device
+
+
+def replica_devices(runtime: Runtime) -> list[jax.Device]:
+    """A device for each replica; XLA reads from the environment how many the CPU is to be
+    (`XLA_FLAGS=--xla_force_host_platform_device_count=N`), which is the launcher's to set.
+
+    Raises:
+        SpecificationError: there are fewer, or they are GPUs.
+    """
+    if runtime.device != "cpu":
+        raise SpecificationError(
+            "JAX trains on several replicas on the CPU alone so far; use --device cpu."
+        )
+    devices = jax.devices("cpu")
+    if len(devices) < runtime.replicas:
+        raise SpecificationError(
+            f"{runtime.replicas} replicas need as many devices, and JAX has {len(devices)}; set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={runtime.replicas}."
+        )
+    return devices[: runtime.replicas]

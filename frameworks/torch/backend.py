@@ -118,7 +118,7 @@ class TorchBackend(Backend):
         with self._unchanged():
             self.model.train()
             self.optimizer.zero_grad()
-            images, labels, masks = self._to_device(*_tensors(batch))
+            images, labels, masks = self._to_device(*tensors(batch))
             with self._autocast():
                 logits = self.model(images, masks)
                 loss = self._loss(logits, labels)
@@ -140,7 +140,7 @@ class TorchBackend(Backend):
         record: dict[str, Tensor] = {}
         with self._unchanged(), torch.no_grad(), self._autocast():
             self.model.train(training)
-            images, _, masks = self._to_device(*_tensors(batch))
+            images, _, masks = self._to_device(*tensors(batch))
             self.model(images, masks, record)
         return {name: self._canonical_activation(name, x) for name, x in record.items()}
 
@@ -230,12 +230,16 @@ class TorchBackend(Backend):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The recipe's loss of the batch plus the L2 terms."""
-        loss = self.batch_loss(logits, labels)
+        loss = self._mean_loss(logits, labels)
         for layer in self.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
                 kernel = tensor_of(self.model, f"{layer.name}/kernel")
                 loss = loss + layer.l2 * kernel.square().sum()
         return loss
+
+    def _mean_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The recipe's loss of the batch."""
+        return self.batch_loss(logits, labels)
 
     def _step(self) -> None:
         """One optimizer step with the gradients in place, and the max-norm projection."""
@@ -308,10 +312,11 @@ class _Batches(Dataset):
         return len(self.epoch)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        return _tensors(self.epoch[step])
+        return tensors(self.epoch[step])
 
 
-def _tensors(batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def tensors(batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Images, labels and masks of a batch, over its own memory."""
     masks = {name: torch.from_numpy(mask) for name, mask in batch.masks.items()}
     return torch.from_numpy(batch.images), torch.from_numpy(batch.labels), masks
 

@@ -76,7 +76,7 @@ class PictureDropout(nn.Module):
         return x * functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)
 
 
-class _BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
+class BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
     """The running variance takes the biased batch variance, as in Keras and Flax.
 
     PyTorch takes the unbiased one, n / (n - 1) times larger. With momentum 1 it leaves the batch's
@@ -100,11 +100,11 @@ class _BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
         return output
 
 
-class BiasedBatchNorm2d(_BiasedRunningVariance, nn.BatchNorm2d):
+class BiasedBatchNorm2d(BiasedRunningVariance, nn.BatchNorm2d):
     """BatchNorm2d with the biased running variance."""
 
 
-class BiasedBatchNorm1d(_BiasedRunningVariance, nn.BatchNorm1d):
+class BiasedBatchNorm1d(BiasedRunningVariance, nn.BatchNorm1d):
     """BatchNorm1d with the biased running variance."""
 
 

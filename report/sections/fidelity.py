@@ -53,6 +53,7 @@ _RUNGS = {
     "R4": "one whole step",
     "R5a": "training, float64",
     "R5d": "training as runs do it",
+    "R5e": "several replicas and one",
     "R5b": "training, smooth network",
     "R5c": "training, beside its own noise",
 }

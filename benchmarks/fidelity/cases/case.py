@@ -35,6 +35,7 @@ Measurement = Literal[
     "lifecycle",
     "own_masks",
     "compile",
+    "replicas",
 ]
 Pictures = Literal["demo", "noise", "two_levels"]  # or the path of a file
 _PICTURES, _STREAM, _VOTES = 11, 12, 13  # random streams of their own, apart from order and masks
@@ -57,6 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight_noise: relative size of a random perturbation of the initial weights, drawn from
     `noise_seed`; `ulp`: the first weight of the first kernel is moved to the next float32
     (controls for R5c).
+    replicas: of a training on several, how many.
     native: the framework draws its own initial weights and dropout masks.
     stored: the reference computes in `precision` and rounds weights to this after every step.
     """
@@ -87,6 +89,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ulp: bool = False
     deterministic: bool = False
     feed: Feed = "auto"
+    replicas: int = 1
     native: bool = False
     mutant: str = ""
     stored: Literal["", "float32"] = ""
@@ -103,6 +106,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             threads=self.threads,
             deterministic=self.deterministic,
             feed=self.feed,
+            replicas=self.replicas,
         )
 
 

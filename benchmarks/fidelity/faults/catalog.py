@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import get_args
 from unittest.mock import patch
 
-from benchmarks.fidelity.faults import lifecycle
+from benchmarks.fidelity.faults import lifecycle, replicas
 from frameworks.backend import framework as framework_of
 from frameworks.spec.reading import SpecificationError
 from results.vocabulary import Tuning, unknown
 
 FAULTS = {"torch": "torch", "keras": "keras", "jax": "flax"}
+REPLICAS = "R5e"  # the rung that a climb has if it is asked for by name, or is full
 NETWORK = "unam"  # the user's, whose default climb is to kill every one
 
 
@@ -53,6 +54,7 @@ class Mutant:
     def command(self) -> str:
         """Command that kills the mutant, as a user types it for a network of their own."""
         tuned = " --tuning tuned" if self.tuning == "tuned" else ""
+        tuned += f" --rungs {REPLICAS}" if self.rung == REPLICAS else ""
         return (
             f"python -m benchmarks.fidelity --frameworks {self.framework} "
             f"--architectures {NETWORK}{tuned}"
@@ -67,6 +69,8 @@ _NARROW = ("narrow-",)
 _SHORT = ("normed-life-adadelta-",)
 _SURE = ("bait-sure-",)
 _WEIGHTED = ("normed-life-nesterov-",)
+_TWO = ("dealt-2replicas-",)
+_THREE = ("dealt-3replicas-",)
 _TORCH = [
     Mutant("channels_reversed", "torch", "pictures read as blue, green, red", "R1"),
     Mutant("pixels_over_256", "torch", "pixels divided by 256, not by 255", "R1"),
@@ -252,6 +256,16 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...], bool], ...] = (
 _CANNOT = {("biased_taken_for_unbiased", "keras")}
 
 
+# Of several replicas: fault, framework, mistake, cases.
+_REPLICAS = [
+    Mutant("wrapped_alone", "torch", "the model wrapped, and nothing else", "R5e", _TWO),
+    Mutant("norm_of_each_replica", "torch", "batch norm of each replica's images", "R5e", _TWO),
+    Mutant("l2_of_each_replica", "torch", "L2 summed over the replicas", "R5e", _THREE),
+    Mutant("mean_of_replica_means", "torch", "loss as the mean of replicas' means", "R5e", _TWO),
+    Mutant("remainder_dropped", "jax", "the rest of an uneven batch left out", "R5e", _TWO),
+]
+
+
 def _everywhere() -> Iterator[Mutant]:
     for fault, mistake, rung, cases, in_a_run in _EVERYWHERE:
         for name in FAULTS:
@@ -261,7 +275,7 @@ def _everywhere() -> Iterator[Mutant]:
                     yield Mutant(full, name, mistake, rung, cases, fault, tuning, in_a_run)
 
 
-MUTANTS = {mutant.name: mutant for mutant in [*_TORCH, *_KERAS, *_FLAX, *_everywhere()]}
+MUTANTS = {mutant.name: mutant for mutant in [*_TORCH, *_KERAS, *_FLAX, *_REPLICAS, *_everywhere()]}
 
 
 @contextmanager
@@ -282,10 +296,12 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
             f"mutant '{mutant}' is one of {one.framework}, not of {framework}."
         )
     fault = one.fault or one.name
-    if fault in lifecycle.FAULTS:
-        kind = framework_of(framework).backend(one.tuning)
+    of_replicas = fault in replicas.FAULTS
+    if of_replicas or fault in lifecycle.FAULTS:
+        kind = framework_of(framework).backend(one.tuning, 1 + of_replicas)
+        methods = (replicas if of_replicas else lifecycle).FAULTS[fault](kind)
         with ExitStack() as stack:
-            for name, method in lifecycle.FAULTS[fault](kind).items():
+            for name, method in methods.items():
                 stack.enter_context(patch.object(kind, name, method))
             yield
         return

@@ -125,7 +125,7 @@ def unbiased_variance() -> Fault:
 
 
 def running_mean_frozen() -> Fault:
-    kind = torch_model._BiasedRunningVariance
+    kind = torch_model.BiasedRunningVariance
     forward = kind.forward
 
     def forgetting(self: Any, x: Tensor) -> Tensor:
@@ -228,7 +228,7 @@ def ties_shared() -> Fault:
 
 
 def _batch_norm_in_inference(normalise: Callable[[Any, Tensor], Tensor]) -> Fault:
-    kind = torch_model._BiasedRunningVariance
+    kind = torch_model.BiasedRunningVariance
     forward = kind.forward
 
     def otherwise(self: Any, x: Tensor) -> Tensor:

@@ -11,16 +11,16 @@ import msgspec
 
 from benchmarks.fidelity import plan
 from benchmarks.fidelity.cases.case import Case
-from benchmarks.fidelity.faults.catalog import MUTANTS, NETWORK, Mutant
+from benchmarks.fidelity.faults.catalog import MUTANTS, NETWORK, REPLICAS, Mutant
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
-from benchmarks.fidelity.options import parser
+from benchmarks.fidelity.options import DEFAULT, parser
 from benchmarks.fidelity.rungs.finding import Finding, Pair
 from benchmarks.fidelity.rungs.judge import judge_pair
 from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
 
-RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d")
+RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d", "R5e")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class Kill:
 
 @cache
 def _climb(tuning: Tuning) -> tuple[Case, ...]:
-    """The small cases of a default climb, the same whatever network the user has."""
-    options = parser().parse_args(["--architectures", NETWORK, "--tuning", tuning])
+    """The small cases of a default climb and of R5e, the same whatever network the user has."""
+    rungs = ["--rungs", *DEFAULT, REPLICAS]
+    options = parser().parse_args(["--architectures", NETWORK, "--tuning", tuning, *rungs])
     parts = plan.parts(options, [], plan.shared(options, None))
     return tuple(case for part in parts for case in part.cases)
 

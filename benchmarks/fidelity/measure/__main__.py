@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,7 @@ from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
 from benchmarks.fidelity.measure import lifecycle
 from benchmarks.fidelity.measure.build import Arrays, Builder, build, optimizer_state, train
+from benchmarks.fidelity.measure.replicas import replicas
 from benchmarks.process.channel import Channel
 from datasets import batches
 from frameworks.backend import Backend, framework
@@ -29,7 +32,12 @@ REFERENCE = "numpy"
 ORACLE = "frameworks.numpy.backend:NumpyReference"
 
 
-def measure(case: Case, backend_class: type[Backend], builder: Builder | None = None) -> Arrays:
+def measure(
+    case: Case,
+    backend_class: type[Backend],
+    builder: Builder | None = None,
+    replicated: type[Backend] | None = None,
+) -> Arrays:
     """Everything the case asks for, by name, in the canonical layout.
 
     structure: `parameters`, `weights_hash`, `order_hash`, `masks_hash`, `dtype`.
@@ -45,10 +53,11 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
     restored, lifecycle, own_masks: see `lifecycle` beside this file.
     compile: `plain/KEY` and `compiled/KEY`, weights and optimizer state after an epoch of a
     backend that did not, and of one that did compile beforehand.
+    replicas: see `replicas` beside this file; `replicated` is the class that has several.
     """
     material = Material(case)
     backend = (builder or Builder()).backend(material, backend_class)
-    measurements = {
+    measurements: dict[str, Callable[[Material, Backend], Arrays]] = {
         "structure": _structure,
         "forward": _forward,
         "gradients": _gradients,
@@ -59,6 +68,7 @@ def measure(case: Case, backend_class: type[Backend], builder: Builder | None = 
         "lifecycle": lifecycle.lifecycle,
         "own_masks": lifecycle.own_masks,
         "compile": _compile,
+        "replicas": partial(replicas, replicated=replicated or backend_class),
     }
     arrays: Arrays = {}
     for name in case.measure:
@@ -175,7 +185,8 @@ def main(name: str, cases_file: str, output: str) -> int:
         target = beneath(Path(output), case.name)
         try:
             with mutated(case.mutant, name):
-                arrays = measure(case, one.backend(case.tuning), builder)
+                kinds = one.backend(case.tuning), one.backend(case.tuning, case.replicas)
+                arrays = measure(case, kinds[0], builder, kinds[1])
         except Exception as error:  # whatever a framework raises is the reason it was not run
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]

@@ -141,8 +141,9 @@ def collect(
 def _process(name: str, case: Case) -> tuple[Any, ...]:
     """Key of a process: its cases share these settings. The reference computes all alike."""
     if name == REFERENCE:
-        return "float64", case.threads, "idiomatic", "cpu", False
-    return case.precision, case.threads, case.tuning, case.device, case.deterministic
+        return "float64", case.threads, "idiomatic", "cpu", False, False
+    alike = case.precision, case.threads, case.tuning, case.device, case.deterministic
+    return *alike, case.replicas > 1
 
 
 def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
@@ -213,6 +214,7 @@ def _measure(
         scratch=directory,
         deterministic=first.deterministic,
         tuning=first.tuning,
+        replicas=max(case.replicas for case in cases),
     )
     own = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     compiled = Path(own, f"threads-{first.threads}") if own else directory / "compiled"
@@ -249,7 +251,7 @@ def _of_reference(case: Case) -> Case:
     """
     stored = "" if case.precision == "float64" else "float32"
     plain = {"precision": "float64", "device": "cpu", "tuning": "idiomatic", "stored": stored}
-    return msgspec.structs.replace(case, **plain, deterministic=False, native=False)
+    return msgspec.structs.replace(case, **plain, deterministic=False, native=False, replicas=1)
 
 
 def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:

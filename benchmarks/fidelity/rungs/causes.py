@@ -24,6 +24,8 @@ _BY_RUNG = {
     "R4": "the gradient, where R2 fails too; else the optimizer, a constraint on the weights, or "
     "running statistics: momentum convention, biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
+    "R5e": "replicas: batch norm over a replica's own images, L2 counted by each, a mean of their "
+    "means, or images left out of a batch that cannot be dealt evenly",
     "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
     "a step rounds the weights, or a rate (--rate) at which rounding grows",
 }
@@ -55,6 +57,8 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
         name = where.rsplit("/", 1)[-1]
         kinds = {layer.name: str(layer.__struct_config__.tag) for layer in network.layers}
         return _BY_KIND.get(kinds.get(name, ""), "")
+    if rung == "R5e":
+        return _BY_RUNG[rung]
     if where.startswith("epoch"):
         return _EPOCH
     if where == "predictions":

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces
-from benchmarks.fidelity.rungs import bounds, errors, flips, lifecycle
+from benchmarks.fidelity.rungs import bounds, errors, flips, lifecycle, replicas
 from benchmarks.fidelity.rungs.errors import Tensors
 from benchmarks.fidelity.rungs.finding import Finding, Pair, not_run
 from benchmarks.fidelity.rungs.training import (
@@ -56,6 +56,7 @@ def judge_pair(pair: Pair) -> list[Finding]:
         "restored": lifecycle.restored,
         "lifecycle": lifecycle.lifecycle,
         "own_masks": lifecycle.own_masks,
+        "replicas": replicas.replicas,
     }
     return [finding for name in pair.case.measure for finding in judges[name](pair)]
 
@@ -72,6 +73,7 @@ def _rungs_of(case: Case) -> list[str]:
         "restored": "R1",
         "lifecycle": lifecycle.RUNG,
         "own_masks": "R4",
+        "replicas": replicas.RUNG,
     }
     return [names[name] for name in case.measure]
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from benchmarks.fidelity.rungs.finding import Finding
 
 REFERENCE = "numpy"
-ORDER = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5b", "R5c")
+ORDER = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e", "R5b", "R5c")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,11 @@ def test_every_value_is_reached_or_said_to_be_asked_elsewhere(options) -> None:
     found = coverage.rows(options)
     assert [(row.field, row.value) for row in found if row.unproven] == []
     idle = {(row.field, row.value) for row in found if not row.elsewhere and not row.default}
-    assert idle == {("runtime.tuning", "tuned"), ("runtime.deterministic", "True")}
+    assert idle == {
+        ("runtime.tuning", "tuned"),
+        ("runtime.deterministic", "True"),
+        ("runtime.replicas", "another"),
+    }
 
 
 def test_what_is_asked_elsewhere_is_a_value_that_there_is() -> None:

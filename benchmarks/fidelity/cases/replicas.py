@@ -1,0 +1,61 @@
+"""The cases of R5e: trainings on several data-parallel replicas, which must come to what one does.
+
+Every condition of that is in them: batch norm of pictures and of rows, L2 of both kinds of kernel,
+dropout, a weighted mean, clipping by the norm of all gradients, and a last batch that cannot be
+dealt evenly, or is smaller than the replicas.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, make, with_epsilon
+from benchmarks.fidelity.cases.recipes import with_recipe
+from frameworks.spec import clipping
+from frameworks.spec.architecture import parse
+from frameworks.spec.losses import CrossEntropy
+
+_DEALT = """
+layers = [
+  {type = "conv", filters = 4, kernel = 3, activation = "silu", l2 = 0.0078},
+  {type = "batch_norm", momentum = 0.75},
+  {type = "max_pool", size = 2},
+  {type = "conv", filters = 6, kernel = 3, activation = "tanh"},
+  {type = "batch_norm"},
+  {type = "flatten"},
+  {type = "dropout", rate = 0.25},
+  {type = "dense", units = 6, activation = "tanh", l2 = 0.0078},
+  {type = "batch_norm"},
+  {type = "dense", units = "classes"},
+]
+"""
+DEALT = parse(_DEALT, origin="dealt", default_name="dealt")
+_BATCH = 12  # two and three replicas deal it evenly
+_TEST = 20
+EPOCHS = 2
+
+
+def cases() -> list[Case]:
+    """R5e in float64: two replicas and three."""
+    two = _case(2, left=7, class_weights=CLASS_WEIGHTS, class_weight_mean="weights")
+    three = _case(3, left=2, loss=CrossEntropy(label_smoothing=0.125))
+    clipped = clipping.ByGlobalNorm(limit=0.25, epsilon=0.0)
+    return [two, with_recipe(three, clipping=clipped)]
+
+
+def _case(replicas: int, *, left: int, **fields: object) -> Case:
+    """An epoch of two whole batches and one of `left` pictures."""
+    case = make(
+        DEALT,
+        with_epsilon(DYADIC["adam"]),
+        label=f"{replicas}replicas",
+        shape=(10, 11, 2),
+        batch_size=_BATCH,
+        images=2 * _BATCH + left + _TEST,
+        test_images=_TEST,
+        pictures="noise",
+        measure=("replicas",),
+        **fields,  # type: ignore[arg-type]
+    )
+    return msgspec.structs.replace(case, replicas=replicas)

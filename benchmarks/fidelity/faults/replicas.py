@@ -1,0 +1,77 @@
+"""Faults of a training on several replicas: what a user leaves out who only wraps the model.
+
+Each is the methods that a faulty backend has instead. PyTorch's other replicas are processes of
+their own, which get the fault from `follower`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from benchmarks.fidelity.faults.lifecycle import Fault, Methods
+from datasets.batches import Batch
+from frameworks.spec.layers import Conv, Dense
+
+
+def _norms_stay(self: Any) -> None:
+    """Batch norm over a replica's own images."""
+
+
+def _own_mean(self: Any, logits: Any, labels: Any) -> Any:
+    """The mean over a replica's own images, which are then averaged."""
+    return self.batch_loss(logits, labels) if len(labels) else logits.sum() * 0.0
+
+
+def _l2_of_each(self: Any, logits: Any, labels: Any) -> Any:
+    """The L2 terms of every replica, summed where they should be averaged."""
+    loss, count = self._mean_loss(logits, labels), self.replicas.count
+    for layer in self.network.layers:
+        if isinstance(layer, Conv | Dense) and layer.l2:
+            kernel = self.model.layers[f"layer_{layer.name}"].weight
+            loss = loss + count * layer.l2 * kernel.square().sum()
+    return loss
+
+
+def _remainder_dropped(kind: Any) -> Any:
+    """Of a batch that cannot be dealt evenly, what is left over is dropped."""
+    deal = kind._sharded
+
+    def dealt(self: Any, epoch: Sequence[Batch]) -> Iterator[Batch]:
+        count = self.sharding.count
+        return deal(self, [_cut(epoch[step], count) for step in range(len(epoch))])
+
+    return dealt
+
+
+def _cut(batch: Batch, count: int) -> Batch:
+    kept = max(len(batch) // count * count, 1)
+    masks = {name: mask[:kept] for name, mask in batch.masks.items()}
+    return Batch(batch.images[:kept], batch.labels[:kept], masks)
+
+
+_PROCESSES: dict[str, Methods] = {
+    "wrapped_alone": {"use_global_norms": _norms_stay, "_mean_loss": _own_mean},
+    "norm_of_each_replica": {"use_global_norms": _norms_stay},
+    "l2_of_each_replica": {"_loss": _l2_of_each},
+    "mean_of_replica_means": {"_mean_loss": _own_mean},
+}
+
+
+def follower(fault: str, *arguments: Any) -> Any:
+    """Another replica's backend of PyTorch, with the fault."""
+    from frameworks.torch.replicas import Follower
+
+    for name, method in _PROCESSES[fault].items():
+        setattr(Follower, name, method)
+    return Follower(*arguments)
+
+
+def _on_processes(fault: str) -> Fault:
+    others = staticmethod(partial(follower, fault))
+    return lambda kind: _PROCESSES[fault] | {"follower": others}
+
+
+FAULTS: dict[str, Fault] = {fault: _on_processes(fault) for fault in _PROCESSES}
+FAULTS["remainder_dropped"] = lambda kind: {"_sharded": _remainder_dropped(kind)}

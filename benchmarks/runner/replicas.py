@@ -1,0 +1,46 @@
+"""Whether a suite's frameworks can train on the replicas asked for, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.config.suite import Suite
+from frameworks.backend import framework, frameworks
+from results.vocabulary import Device
+
+
+def check(suite: Suite, devices: Mapping[str, Device]) -> None:
+    """Check each framework and tuning that is to run.
+
+    Args:
+        devices: where each framework computes.
+
+    Raises:
+        ValueError: one trains on one replica alone, would do so on a GPU, or deals no batch of
+            these sizes; the message says what to do.
+    """
+    asked = f"--replicas {suite.replicas}"
+    for name, device in devices.items():
+        known = framework(name)
+        if lacking := [tuning for tuning in suite.tuning if tuning not in known.replicated]:
+            raise ValueError(
+                f"{asked}: {name} with tuning {lacking[0]} trains on one replica alone; leave it "
+                f"out, or ask {_able()}."
+            )
+        if device != "cpu":
+            raise ValueError(
+                f"{asked}: replicas compute on the CPU alone so far, and {name} would compute on "
+                f"{device}; add --device cpu."
+            )
+        uneven = [size for size in suite.batch_size if size % suite.replicas]
+        if uneven and not known.deals_unevenly:
+            raise ValueError(
+                f"{asked}: {name} deals batches evenly, and {uneven[0]} images are not dealt "
+                f"evenly to {suite.replicas}; use a --batch-size that {suite.replicas} divides."
+            )
+
+
+def _able() -> str:
+    """The frameworks that train on several, with their tunings."""
+    able = [one for one in frameworks().values() if one.replicated]
+    return ", ".join(f"{one.name} ({' and '.join(one.replicated)})" for one in able)
