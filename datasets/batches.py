@@ -101,6 +101,57 @@ def split_into_batches(
     return batches if keep_partial or len(batches[-1]) == batch_size else batches[:-1]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The batches of one epoch, before their pictures are gathered.
+
+    rows: the batches, as arrays of rows. passes: for each the pass through the data that it is of,
+    from 1: the epoch's own number, unless epochs are counted in steps. runs: the most batches in a
+    row that any epoch has of a size, by size; None: as this one has them.
+    """
+
+    rows: list[np.ndarray]
+    passes: list[int]
+    runs: dict[int, int] | None = None
+
+
+def planned(
+    indices: np.ndarray,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    *,
+    keep_partial: bool = True,
+    steps: int | None = None,
+) -> Plan:
+    """The batches of an epoch (from 1): one pass through the training indices, or so many steps.
+
+    Counted in steps, an epoch goes on where the one before it ended. Each pass has an order of its
+    own, and its smaller batch where it ends, which may be within an epoch.
+
+    Raises:
+        ValueError: the batch is larger than the data.
+    """
+
+    def one_pass(number: int) -> list[np.ndarray]:
+        order = epoch_order(indices, seed, number)
+        return split_into_batches(order, batch_size, keep_partial=keep_partial)
+
+    if steps is None:
+        rows = one_pass(epoch)
+        return Plan(rows, [epoch] * len(rows))
+    whole, rest = divmod(len(indices), batch_size)
+    rest = rest if keep_partial else 0
+    finished, begin = divmod((epoch - 1) * steps, max(1, whole + (rest > 0)))
+    found: list[tuple[np.ndarray, int]] = []
+    while len(found) < begin + steps:
+        finished += 1
+        found += [(rows, finished) for rows in one_pass(finished)]
+    found = found[begin : begin + steps]
+    runs = {batch_size: min(steps, whole), rest: 1} if rest else {batch_size: steps}
+    return Plan([rows for rows, _ in found], [number for _, number in found], runs)
+
+
 def dropout_mask(
     shape: tuple[int, ...], rate: float, seed: int, layer: int, epoch: int, step: int
 ) -> np.ndarray:
@@ -124,6 +175,7 @@ class Epoch(Sequence[Batch]):
     labels: int (n,), or votes float (n, outputs);
     indices: the batches as arrays of rows; masks: None where the framework draws its own.
     served: the steps asked for so far, in order, so that what a framework did can be checked.
+    runs: as in `Plan`.
     """
 
     images: Images
@@ -132,6 +184,7 @@ class Epoch(Sequence[Batch]):
     number: int
     masks: MaskSpec | None = None
     served: list[int] = field(default_factory=list, compare=False, repr=False)
+    runs: Mapping[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -164,6 +217,7 @@ def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:
 
 
 def distinct_sizes(epoch: Sequence[Batch]) -> list[Batch]:
-    """One batch of each size in the epoch: the first, and the last when it is smaller."""
-    first, last = epoch[0], epoch[-1]
-    return [first] if len(first) == len(last) else [first, last]
+    """One batch of each size in the epoch, in order of their first."""
+    rows = epoch.indices if isinstance(epoch, Epoch) else epoch
+    places = {len(one): place for place, one in reversed(list(enumerate(rows)))}
+    return [epoch[place] for place in sorted(places.values())]

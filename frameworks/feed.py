@@ -118,12 +118,15 @@ def chunks(
     """
     start = 0
     sizes = _sizes(epoch)
+    runs = epoch.runs if isinstance(epoch, Epoch) else None
     while start < len(sizes):
         size = sizes[start]
         run = next((i for i in range(start, len(sizes)) if sizes[i] != size), len(sizes)) - start
         first = _step(epoch, start, staged) if run else None
         assert first is not None
-        places = min(length, run, max(1, CHUNK_BYTES // max(1, _bytes(first))))
+        # as many for a size in every epoch, so that none brings a program of its own
+        most = run if runs is None else runs[size]
+        places = min(length, most, max(1, CHUNK_BYTES // max(1, _bytes(first))))
         for begin in range(start, start + run, places):
             end = min(begin + places, start + run)
             steps = range(begin, begin + 1 if only_first else end)

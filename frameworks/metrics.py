@@ -94,6 +94,22 @@ def predicted(loss: Loss, logits: np.ndarray) -> np.ndarray:
     return np.asarray(logits).argmax(axis=1)
 
 
+def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """The mean over the classes of F1, 2 r / (t + p): r right, of t in the class and p said to be.
+
+    Of the classes that any image has or is said to have, as scikit-learn's `f1_score` with
+    `average="macro"` takes them.
+
+    Args:
+        labels, predicted: classes, int (n,).
+    """
+    classes = int(max(labels.max(), predicted.max())) + 1
+    of_class, said = (np.bincount(one, minlength=classes) for one in (labels, predicted))
+    right = np.bincount(labels[labels == predicted], minlength=classes)
+    there = of_class + said > 0
+    return float((2 * right[there] / (of_class + said)[there]).mean())
+
+
 def rmse(given: np.ndarray, votes: np.ndarray) -> float:
     """Root of the mean squared difference over images and outputs (Kaggle's of Galaxy Zoo)."""
     return float(np.sqrt(np.square(given - votes).mean()))

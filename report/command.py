@@ -24,6 +24,7 @@ _OPTIONS = (
     ("split.test_fraction", "test-fraction", 0.2),
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),
+    ("recipe.steps_per_epoch", "steps-per-epoch", None),
     ("recipe.batch_size", "batch-size", None),
     ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("parity", "parity", "matched"),
@@ -35,7 +36,7 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "reduce_on_plateau", "warm_up", "augment")
+_PARTS = ("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment")
 _NAMED = ("optimizer", "schedule", "clipping")
 
 

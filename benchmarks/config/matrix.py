@@ -18,11 +18,12 @@ from datasets.batches import split_into_batches
 from frameworks.backend import framework
 from frameworks.spec import given_weights
 from frameworks.spec.architecture import Architecture, load
+from frameworks.spec.callbacks import watching
 from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.losses import outputs
 from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import CALLBACKS, Recipe
+from frameworks.spec.recipe import Recipe
 from results.vocabulary import Device
 
 MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
@@ -221,7 +222,7 @@ def recipes(
         SpecificationError: class weights that do not fit the classes; callbacks without a
             validation set.
     """
-    deciding = [name for name in CALLBACKS if getattr(suite, name) is not None]
+    deciding = watching(suite, "validation")
     if deciding and not validation:
         raise SpecificationError(
             f"field '{deciding[0]}' decides by validation scores, and there is no validation set; "

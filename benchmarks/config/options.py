@@ -86,6 +86,7 @@ _OPTIONS = {
     },
     "training": {
         "epochs": "N: passes over the training galaxies",
+        "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
@@ -106,11 +107,15 @@ _OPTIONS = {
         "early_stopping": "PATIENCE|FIELD=VALUE,...: stop after so many epochs without a better "
         "validation_loss; fields: monitor patience min_delta restore_best, as in "
         "patience=4,min_delta=1e-4,restore_best=true",
+        "stop_at": "SCORE|FIELD=VALUE,...: stop as soon as the validation_loss is better than so "
+        "much, or as in monitor=training_loss,score=0.2",
+        "stop_when_worse": "EPOCHS|FIELD=VALUE,...: stop when the validation_loss is worse than in "
+        "each of so many epochs before (default 1), or as in epochs=2,first_epoch=4",
         "reduce_on_plateau": "FIELD=VALUE,...: lower the learning rate instead, as in "
         "factor=0.5,patience=5; fields: monitor factor patience min_delta cooldown "
         "min_learning_rate relative (min_delta is a share of the best, as PyTorch's threshold)",
         "keep_best": f"MONITOR: test with the weights of the best epoch, by {' '.join(MONITORS)} "
-        "(default the first); none takes away what a suite says, here and in the three above",
+        "(default the first); none takes away what a suite says, here and in those above",
         "augment": "FIELD=VALUE,...: change every training galaxy anew in each epoch, drawn from "
         "seed, epoch and galaxy, as in flip,rotation=180,shift=0.1,zoom=0.9:1.1; fields: "
         f"{' '.join(AUGMENTS)}; none takes it away (docs/data.md)",
@@ -133,11 +138,11 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 # What the type of a field does not say.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
-    **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
+    **dict.fromkeys(("image_size", "demo_images", "crop_size", "steps_per_epoch"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }
-_MAY_BE_EMPTY = ("reduce_on_plateau", "keep_best")
+_MAY_BE_EMPTY = ("stop_when_worse", "reduce_on_plateau", "keep_best")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
     "architectures": lambda: [*architecture.available(), *architecture.public()],

@@ -21,6 +21,8 @@ from frameworks.spec.recipe import (
     KeepBest,
     Optimizer,
     ReduceOnPlateau,
+    StopAt,
+    StopWhenWorse,
 )
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import known_field, unknown_part
@@ -110,6 +112,31 @@ def early_stopping(text: str) -> EarlyStopping | None:
     return _with_fields(EarlyStopping, settings, "--early-stopping")
 
 
+def stop_at(text: str) -> StopAt | None:
+    """`0.2` for a score of the validation loss, or fields: `monitor=training_loss,score=0.2`;
+    `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    settings = _parts(text if "=" in text else f"score={text}")
+    return _with_fields(StopAt, settings, "--stop-at")
+
+
+def stop_when_worse(text: str) -> StopWhenWorse | None:
+    """`2` for two epochs, or fields: `epochs=2,first_epoch=4`; nothing for one; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    settings = _parts(f"epochs={text}" if text.isascii() and text.isdigit() else text)
+    return _with_fields(StopWhenWorse, settings, "--stop-when-worse")
+
+
 def reduce_on_plateau(text: str) -> ReduceOnPlateau | None:
     """Fields, `patience=4,factor=0.5`; nothing for all defaults; `none`.
 
@@ -178,6 +205,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "warm_up": warm_up,
     "clipping": clipping,
     "early_stopping": early_stopping,
+    "stop_at": stop_at,
+    "stop_when_worse": stop_when_worse,
     "reduce_on_plateau": reduce_on_plateau,
     "keep_best": keep_best,
     "augment": augment,

@@ -92,10 +92,16 @@ class PlannedRun:
 
     @cached_property
     def images_per_epoch(self) -> int:
-        """Images trained on in one epoch: fewer than there are when partial batches are dropped."""
-        batch_size = self.config.recipe.batch_size
-        dropped = self.config.recipe.partial_batch == "drop"
-        return self.sizes.train // batch_size * batch_size if dropped else self.sizes.train
+        """Images trained on in one epoch: fewer than there are when partial batches are dropped;
+        of epochs that are counted in steps their mean, rounded down."""
+        recipe = self.config.recipe
+        whole, rest = divmod(self.sizes.train, recipe.batch_size)
+        in_pass = whole * recipe.batch_size + (0 if recipe.partial_batch == "drop" else rest)
+        if recipe.steps_per_epoch is None or not recipe.epochs:
+            return in_pass
+        steps = recipe.epochs * recipe.steps_per_epoch
+        passes, more = divmod(steps, -(-in_pass // recipe.batch_size))
+        return (passes * in_pass + more * recipe.batch_size) // recipe.epochs
 
     @cached_property
     def steps(self) -> int:
@@ -105,6 +111,8 @@ class PlannedRun:
     @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one epoch."""
+        if self.config.recipe.steps_per_epoch is not None:
+            return self.config.recipe.steps_per_epoch
         return -(-self.images_per_epoch // self.config.recipe.batch_size)
 
     @cached_property

@@ -24,6 +24,8 @@ from frameworks.spec.recipe import (
     Optimizer,
     Recipe,
     ReduceOnPlateau,
+    StopAt,
+    StopWhenWorse,
     named_part,
 )
 from frameworks.spec.schedules import Schedule, WarmUp
@@ -49,7 +51,9 @@ MOST_RUNS = 100_000  # of one matrix
 _LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tuning", "precision"),)
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
-    **dict.fromkeys(("epochs", "warmup_epochs", "batch_size", "demo_images"), cli.MOST),
+    **dict.fromkeys(
+        ("epochs", "steps_per_epoch", "warmup_epochs", "batch_size", "demo_images"), cli.MOST
+    ),
     **{"processes": 10_000, "replicas": 1024, "image_size": 16_384, "crop_size": 16_384},
 }
 _WORDS = [
@@ -141,12 +145,15 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     nudge_repeats: bool = False
     deterministic: bool = False
     epochs: int = 10
+    steps_per_epoch: int | None = None
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
     class_weights: list[float] | Literal["balanced"] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
+    stop_at: StopAt | None = None
+    stop_when_worse: StopWhenWorse | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
     schedule: Schedule | None = None
@@ -340,9 +347,12 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         loss=suite.loss,
         batch_size=batch_size,
         epochs=suite.epochs,
+        steps_per_epoch=suite.steps_per_epoch,
         class_weights=None if class_weights is None else tuple(class_weights),
         class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
         early_stopping=suite.early_stopping,
+        stop_at=suite.stop_at,
+        stop_when_worse=suite.stop_when_worse,
         reduce_on_plateau=suite.reduce_on_plateau,
         keep_best=suite.keep_best,
         schedule=suite.schedule,

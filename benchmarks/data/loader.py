@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
 from benchmarks.system import machine
-from datasets.batches import Epoch, Images, MaskSpec, epoch_order, order_sha256, split_into_batches
+from datasets.batches import Epoch, Images, MaskSpec, Plan, order_sha256, planned
 from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import weights as canonical
 from frameworks.spec.losses import Loss
@@ -45,26 +45,41 @@ class Feed:
             galaxies = self.data.index(np.arange(len(self.data.labels)))
             self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads())
 
-    def batches(self, number: int) -> list[np.ndarray]:
-        """Rows of each batch of an epoch (from 1)."""
-        recipe = self.config.recipe
-        order = epoch_order(self.data.split.train, self.config.seed, number)
-        return split_into_batches(
-            order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
-        )
+    def plan(self, number: int) -> Plan:
+        """The batches of an epoch (from 1)."""
+        return self._planned(number, self.config.recipe.steps_per_epoch)
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch (from 1)."""
-        batches = self.batches(number)
-        targets = self.data.targets(self.config.recipe.loss)
-        return Epoch(self._images(number, batches), targets, batches, number, self.masks)
+        return self._epoch(number, self.plan(number))
 
-    def _images(self, number: int, batches: list[np.ndarray]) -> Images:
+    def example(self) -> Epoch:
+        """An epoch that has batches of every size, to compile with: where epochs are counted in
+        steps the first pass, with the runs of the epochs."""
+        return self._epoch(1, replace(self._planned(1, None), runs=self.plan(1).runs))
+
+    def _planned(self, number: int, steps: int | None) -> Plan:
+        recipe = self.config.recipe
+        return planned(
+            self.data.split.train,
+            self.config.seed,
+            number,
+            recipe.batch_size,
+            keep_partial=recipe.partial_batch == "keep",
+            steps=steps,
+        )
+
+    def _epoch(self, number: int, plan: Plan) -> Epoch:
+        targets = self.data.targets(self.config.recipe.loss)
+        images = self._images(number, plan)
+        return Epoch(images, targets, plan.rows, number, self.masks, runs=plan.runs)
+
+    def _images(self, number: int, plan: Plan) -> Images:
         """The pictures that an epoch is trained on."""
         if self.drawing is None:
             return self.data.images
         whole = self.data.images if self.data.whole is None else self.data.whole
-        return DrawnImages(whole, self.drawing, number, batches)
+        return DrawnImages(whole, self.drawing, number, plan.rows, plan.passes)
 
     def _threads(self) -> int:
         """Threads that make pictures: as many as the run may use."""
@@ -80,17 +95,18 @@ class Feed:
         numbers = range(1, self.config.recipe.epochs + 1)
         facts: dict[str, Any] = {
             "split_hash": self.data.split.sha256(),
-            "order_hash": order_sha256([self.batches(number) for number in numbers]),
+            "order_hash": order_sha256([self.plan(number).rows for number in numbers]),
         }
         if self.masks is not None:
-            first = len(self.batches(1)[0])
+            first = len(self.plan(1).rows[0])
             facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
         if self.data.copies.count > 1 or self.drawing is not None:
             digest = hashlib.sha256(self.data.copies.sha256().encode())
             looked_at = (1,) if self.drawing is None else sorted({1, max(numbers, default=1)})
             for number in looked_at:
-                rows = self.batches(number)[0]
-                digest.update(self._images(number, [])[rows].tobytes())
+                plan = self.plan(number)
+                first_batch = Plan(plan.rows[:1], plan.passes[:1])
+                digest.update(self._images(number, first_batch)[plan.rows[0]].tobytes())
             facts["augmentation_hash"] = digest.hexdigest()
         return facts
 

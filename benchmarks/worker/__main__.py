@@ -106,7 +106,7 @@ def run(
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
     if config.recipe.epochs:
         with clock.measure("compile", backend):
-            backend.compile(feed.epoch(1))
+            backend.compile(feed.example())
     extra: dict[str, Any] = {"settings": backend.settings()}
     if share := injected():
         extra["injected_slowdown"] = share

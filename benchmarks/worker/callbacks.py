@@ -1,4 +1,4 @@
-"""Decisions by the validation score after an epoch: learning rate, stopping, best weights.
+"""Decisions by the scores after an epoch: learning rate, stopping, best weights.
 
 Arithmetic on plain numbers, the same for every framework, that follows Keras' callbacks. It is
 float64 throughout; Keras compares scores in float32 and keeps the rate in `floatx`, float32 unless
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from frameworks.spec.recipe import Monitor, Recipe
-
-_PREFIX = "validation_"
+from frameworks.spec.callbacks import Monitor, rises, watching
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.schedules import scheduled
 
 
 @dataclass
@@ -28,18 +28,22 @@ class _Best:
 
     def improved(self, scores: Mapping[str, float]) -> bool:
         """True if the score is better by more than `min_delta`; it is then the best now."""
-        score = scores[self.monitor.removeprefix(_PREFIX)]
+        score = scores[self.monitor]
         better = self.value is None or self._beats(score, self.value)
         if better:
             self.value = score
         return better
 
     def _beats(self, score: float, best: float) -> bool:
-        sign = 1 if self.monitor == "validation_accuracy" else -1
+        sign = _sign(self.monitor)
         if self.relative:  # as PyTorch has it
             return sign * score > sign * best * (1 + sign * self.min_delta)
         # as Keras has it: the delta is taken off the score, not compared with the difference
         return sign * score - self.min_delta > sign * best
+
+
+def _sign(monitor: Monitor) -> int:
+    return 1 if rises(monitor) else -1
 
 
 @dataclass
@@ -47,7 +51,8 @@ class Control:
     """The callbacks of a recipe, between two epochs.
 
     learning_rate: of the next epoch. stopped: training is over. best_epoch: the epoch whose weights
-    are to be kept for the end, 0 while there is none or where the last ones are wanted.
+    are to be kept for the end, 0 while there is none or where the last ones are wanted. scale: what
+    the rates of a schedule are multiplied by.
     """
 
     recipe: Recipe
@@ -55,6 +60,8 @@ class Control:
     stopped: bool = field(init=False, default=False)
     best_epoch: int = field(init=False, default=0)
     cooling: int = field(init=False, default=0)
+    scale: float = field(init=False, default=1.0)
+    _before: list[float] = field(init=False, default_factory=list)  # scores, the last one last
     _scores: dict[str, _Best] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,10 +79,15 @@ class Control:
     @property
     def needs_validation(self) -> bool:
         """True if validation scores decide anything."""
-        return bool(self._scores)
+        return bool(watching(self.recipe, "validation"))
 
-    def validated(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Take the scores of an epoch (from 1): `loss`, `cross_entropy` and `accuracy`.
+    @property
+    def decides(self) -> bool:
+        """True if scores decide anything."""
+        return bool(watching(self.recipe))
+
+    def scored(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Take the scores of an epoch (from 1), by the name of their monitor.
 
         Afterwards `learning_rate`, `stopped` and `best_epoch` hold; the weights of this moment are
         the ones to keep where `best_epoch` is `epoch`.
@@ -86,6 +98,10 @@ class Control:
             self._stop(epoch, scores)
         if "plateau" in self._scores:
             self._reduce(scores)
+        if (target := self.recipe.stop_at) is not None:
+            sign = _sign(target.monitor)
+            self.stopped |= sign * scores[target.monitor] > sign * target.score
+        self._stop_when_worse(epoch, scores)
 
     def state(self) -> dict[str, Any]:
         """All that changes, as plain values for a checkpoint."""
@@ -94,6 +110,8 @@ class Control:
             "stopped": self.stopped,
             "best_epoch": self.best_epoch,
             "cooling": self.cooling,
+            "scale": self.scale,
+            "before": self._before,
             "scores": {name: asdict(score) for name, score in self._scores.items()},
         }
 
@@ -101,6 +119,8 @@ class Control:
         """Go on from what `state` gave."""
         for name in ("learning_rate", "stopped", "best_epoch", "cooling"):
             setattr(self, name, state[name])
+        self.scale = state.get("scale", 1.0)  # of a checkpoint written before there was one
+        self._before = list(state.get("before", []))
         self._scores = {name: _Best(**score) for name, score in state["scores"].items()}
 
     def _stop(self, epoch: int, scores: Mapping[str, float]) -> None:
@@ -128,6 +148,19 @@ class Control:
             best.waited += 1
             if best.waited >= plateau.patience and self.learning_rate > plateau.min_learning_rate:
                 reduced = self.learning_rate * plateau.factor
-                self.learning_rate = max(reduced, plateau.min_learning_rate)
+                reduced = max(reduced, plateau.min_learning_rate)
+                if scheduled(self.recipe):
+                    self.scale *= reduced / self.learning_rate
+                self.learning_rate = reduced
                 self.cooling = plateau.cooldown
                 best.waited = 0
+
+    def _stop_when_worse(self, epoch: int, scores: Mapping[str, float]) -> None:
+        rule = self.recipe.stop_when_worse
+        if rule is None:
+            return
+        sign, score = _sign(rule.monitor), scores[rule.monitor]
+        worse = [sign * score < sign * one for one in self._before]
+        if epoch >= rule.first_epoch and len(worse) == rule.epochs and all(worse):
+            self.stopped = True
+        self._before = [*self._before, score][-rule.epochs :]

@@ -23,6 +23,8 @@ from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
 from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend
+from frameworks.metrics import macro_f1, predicted
+from frameworks.spec.callbacks import watching
 from frameworks.spec.schedules import rates, scheduled
 from frameworks.spec.weights import Weights
 
@@ -53,17 +55,21 @@ class Training:
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
     _batches: int = field(init=False, default=0)  # of an epoch
+    _scores: dict[str, Any] = field(init=False, default_factory=dict)  # of the last validation
     drawn_wait_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.control = Control(self.config.recipe)
+        recipe = self.config.recipe
+        self._watched = {getattr(recipe, name).monitor for name in watching(recipe)}
         if scheduled(self.config.recipe):
             first = rates(self.config.recipe, len(self.feed.epoch(1)), 1)[0]
             self.control.learning_rate = float(first)
-        if self.control.needs_validation and not len(self.validation):
+        by_validation = watching(recipe, "validation")
+        if by_validation and not len(self.validation):
             raise ValueError(
-                "the recipe decides by validation scores (early_stopping, reduce_on_plateau, "
-                "keep_best) and there is no validation set; use a validation_fraction above 0"
+                f"the recipe decides by validation scores ({', '.join(by_validation)}) and there "
+                "is no validation set; use a validation_fraction above 0"
             )
 
     def run(self) -> None:
@@ -133,7 +139,9 @@ class Training:
         """Train one epoch; its row."""
         epoch, clock = self.feed.epoch(number), self.clock
         recipe = self.config.recipe
-        by_step = rates(recipe, len(epoch), number) if scheduled(recipe) else None
+        by_step = None
+        if scheduled(recipe):
+            by_step = rates(recipe, len(epoch), number) * self.control.scale
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
         self.backend.synchronize()
@@ -168,7 +176,15 @@ class Training:
         """Try the network on the validation set; its row, none where there is no such set."""
         if not len(self.validation):
             return []
-        _, score = evaluate(self.backend, self.validation, self.clock)
+        logits, score = evaluate(self.backend, self.validation, self.clock)
+        self._scores = {
+            "validation_loss": score.loss,
+            "validation_cross_entropy": score.cross_entropy,
+            "validation_accuracy": score.accuracy,
+        }
+        if "validation_f1" in self._watched:
+            said = predicted(self.config.recipe.loss, logits)
+            self._scores["validation_f1"] = macro_f1(self.validation.labels, said)
         row = {
             "epoch": number,
             "split": "validation",
@@ -189,10 +205,11 @@ class Training:
 
     def _decide(self, rows: list[dict[str, Any]]) -> None:
         """Have the scores of the epoch just done decide on rate, stopping and best weights."""
-        if not self.control.needs_validation:
+        if not self.control.decides:
             return
         before = self.control.learning_rate
-        self.control.validated(self.done, rows[-1])
+        of_training = {f"training_{name}": rows[0][name] for name in ("loss", "accuracy")}
+        self.control.scored(self.done, self._scores | of_training)
         if self.control.best_epoch == self.done:
             self.best_weights = self.backend.get_weights()
         if self.control.learning_rate != before:

@@ -65,9 +65,15 @@ class DrawnImages:
     ndim = 4
 
     def __init__(
-        self, base: Images, drawing: Drawing, epoch: int, batches: Sequence[np.ndarray] = ()
+        self,
+        base: Images,
+        drawing: Drawing,
+        epoch: int,
+        batches: Sequence[np.ndarray] = (),
+        passes: Sequence[int] = (),
     ) -> None:
-        """base: uint8 (n, height, width, channels), left as it is.
+        """base: uint8 (n, height, width, channels), left as it is. passes: by batch, what its
+        pictures are drawn for in place of the epoch.
 
         Raises:
             ValueError: pictures that cannot be augmented so (`check_fits`).
@@ -79,7 +85,7 @@ class DrawnImages:
         self.shape = (count, *size, channels)
         self.base, self.drawing, self.epoch = base, drawing, epoch
         self.waited_seconds = 0.0
-        self._batches = batches
+        self._batches, self._passes = batches, passes or [epoch] * len(batches)
         self._places = {id(rows): place for place, rows in enumerate(batches)}
         self._begun: dict[int, list[Future[np.ndarray]]] = {}
 
@@ -107,4 +113,4 @@ class DrawnImages:
 
     def _parts(self, step: int) -> list[Future[np.ndarray]]:
         begun = self._begun.get(step)
-        return begun or self.drawing.submit(self.base, self._batches[step], self.epoch)
+        return begun or self.drawing.submit(self.base, self._batches[step], self._passes[step])

@@ -7,15 +7,23 @@ The update formulas are written out in `frameworks.numpy.optimizers`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
 from datasets.drawn.settings import Augment
+from frameworks.spec import callbacks, losses, schedules
 from frameworks.spec import clipping as clippings
-from frameworks.spec import losses, schedules
+from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
+from frameworks.spec.callbacks import MONITORS as MONITORS
+from frameworks.spec.callbacks import EarlyStopping as EarlyStopping
+from frameworks.spec.callbacks import KeepBest as KeepBest
+from frameworks.spec.callbacks import Monitor as Monitor
+from frameworks.spec.callbacks import ReduceOnPlateau as ReduceOnPlateau
+from frameworks.spec.callbacks import StopAt as StopAt
+from frameworks.spec.callbacks import StopWhenWorse as StopWhenWorse
 from frameworks.spec.clipping import CLIPPINGS, Clipping
-from frameworks.spec.losses import LOSSES, CrossEntropy, Loss, MeanSquaredError
+from frameworks.spec.losses import LOSSES, CrossEntropy, Loss
 from frameworks.spec.optimizers import OPTIMIZERS as OPTIMIZERS
 from frameworks.spec.optimizers import SGD as SGD
 from frameworks.spec.optimizers import Adadelta as Adadelta
@@ -36,52 +44,6 @@ from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
 
-Monitor = Literal["validation_loss", "validation_cross_entropy", "validation_accuracy"]
-MONITORS: tuple[Monitor, ...] = get_args(Monitor)
-
-
-class _Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of decisions by a validation score after an epoch; the loss includes the L2 terms."""
-
-    monitor: Monitor = "validation_loss"
-
-
-class EarlyStopping(_Callback, frozen=True, kw_only=True):
-    """Stop after `patience` epochs without an improvement by more than `min_delta`.
-
-    `restore_best` ends with the weights of the epoch of the last such improvement
-    (keras/src/callbacks/early_stopping.py).
-    """
-
-    min_delta: float = 0.0
-    patience: int = 0
-    restore_best: bool = False
-
-
-class ReduceOnPlateau(_Callback, frozen=True, kw_only=True):
-    """Multiply the learning rate by `factor`, down to `min_learning_rate`, after `patience` epochs
-    without an improvement by more than `min_delta`; then wait `cooldown` epochs before counting
-    again (keras/src/callbacks/reduce_lr_on_plateau.py). With `relative` the `min_delta` is a share
-    of the best score, as PyTorch's threshold is by default."""
-
-    factor: float = 0.1
-    patience: int = 10
-    min_delta: float = 1e-4
-    cooldown: int = 0
-    min_learning_rate: float = 0.0
-    relative: bool = False
-
-
-class KeepBest(_Callback, frozen=True, kw_only=True):
-    """Test with the weights of the epoch with the best score, not with the last ones (Keras'
-    ModelCheckpoint with `save_best_only`, and then loading what it saved)."""
-
-
-CALLBACKS: dict[str, type[_Callback]] = {
-    "early_stopping": EarlyStopping,
-    "reduce_on_plateau": ReduceOnPlateau,
-    "keep_best": KeepBest,
-}
 # The tables of a recipe that a file states by their fields, besides the optimizer.
 TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
@@ -93,7 +55,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Training of a network. It minimises `loss`, averaged over the batch, plus `l2 * sum(w ** 2)`
     for every kernel whose layer states an `l2`.
 
-    `partial_batch` keeps or drops the last, smaller batch of an epoch. `class_weights`, one number
+    An epoch is a pass through the training images, or so many `steps_per_epoch`: then the passes,
+    each in an order of its own, go on from epoch to epoch.
+    `partial_batch` keeps or drops the last, smaller batch of a pass. `class_weights`, one number
     per class, multiply the loss of the images of a class. `class_weight_mean` names the divisor of
     their sum: the number of images, as Keras has it, or the sum of the weights of the batch's
     images, as PyTorch has it (no number where all of these are 0).
@@ -107,10 +71,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     loss: Loss = CrossEntropy()
     batch_size: int = 64
     epochs: int = 10
+    steps_per_epoch: int | None = None
     partial_batch: Literal["keep", "drop"] = "keep"
     class_weights: tuple[float, ...] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
+    stop_at: StopAt | None = None
+    stop_when_worse: StopWhenWorse | None = None
     reduce_on_plateau: ReduceOnPlateau | None = None
     keep_best: KeepBest | None = None
     schedule: Schedule | None = None
@@ -125,10 +92,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
+        steps = self.steps_per_epoch
+        if steps is not None and steps < 1:
+            raise SpecificationError(
+                f"recipe: steps_per_epoch is {steps}; must be at least 1, or left out: one pass."
+            )
         _check(self.optimizer)
         losses.check_loss(self.loss)
         _check_class_weights(self)
-        _check_callbacks(self)
+        callbacks.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
 
@@ -136,8 +108,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
+            f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
+            "stops at": self.stop_at,
+            "stops when worse": self.stop_when_worse,
             "plateau": self.reduce_on_plateau,
             "best": self.keep_best,
             "schedule": self.schedule,
@@ -236,34 +211,4 @@ def _check_class_weights(recipe: Recipe) -> None:
     if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
         raise SpecificationError(
             "recipe: class_weights must be finite and not negative, and not all 0."
-        )
-
-
-def _check_callbacks(recipe: Recipe) -> None:
-    stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau
-    for name in CALLBACKS:
-        callback = getattr(recipe, name)
-        squares = isinstance(recipe.loss, MeanSquaredError)
-        if squares and getattr(callback, "monitor", "") == "validation_cross_entropy":
-            raise SpecificationError(
-                f"recipe: {name}.monitor is validation_cross_entropy, and loss "
-                "mean_squared_error has none; use validation_loss."
-            )
-    for name, callback in (("early_stopping", stopping), ("reduce_on_plateau", plateau)):
-        if callback is None:
-            continue
-        for field in ("patience", "cooldown", "min_delta", "min_learning_rate"):
-            value = getattr(callback, field, 0)
-            if not 0 <= value < float("inf"):
-                raise SpecificationError(
-                    f"recipe: {name}.{field} is {value}; must be finite and not negative."
-                )
-    if plateau is not None and not 0 < plateau.factor < 1:
-        raise SpecificationError(
-            f"recipe: reduce_on_plateau.factor is {plateau.factor}; must be in (0, 1)."
-        )
-    if stopping is not None and stopping.restore_best and recipe.keep_best is not None:
-        raise SpecificationError(
-            "recipe: early_stopping.restore_best and keep_best both say which weights to end "
-            "with; state one."
         )

@@ -276,11 +276,6 @@ def check(recipe: Recipe) -> None:
             f"recipe: warm_up.per is '{warm_up.per}', and schedule.per '{schedule.per}'; the "
             "schedule begins where the warm-up ends: count both in one unit."
         )
-    if (schedule or warm_up) and recipe.reduce_on_plateau is not None:
-        raise SpecificationError(
-            f"recipe: reduce_on_plateau and {'schedule' if schedule else 'warm_up'} both say what "
-            "the learning rate is; state one."
-        )
     if isinstance(schedule, MultiStep) and (
         not schedule.at or sorted(set(schedule.at)) != list(schedule.at)
     ):

@@ -163,7 +163,7 @@ def test_the_hash_is_of_what_is_served(tmp_path) -> None:
         feed = Feed(config, network, found)
         hashes.add(feed.facts().get("augmentation_hash"))
         batch = feed.epoch(1)[0]
-        np.testing.assert_array_equal(batch.images, found.images[feed.batches(1)[0]])
+        np.testing.assert_array_equal(batch.images, found.images[feed.plan(1).rows[0]])
     assert len(hashes) == 4
     assert None in hashes  # without copies nothing is recorded, as in earlier runs
 

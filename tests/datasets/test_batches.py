@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from datasets.batches import (
     dropout_mask,
     epoch_order,
     order_sha256,
+    planned,
     split_into_batches,
 )
 from frameworks.spec import weights
@@ -230,3 +232,34 @@ def test_these_orders_and_masks_are_kept_for_good():
     batches = [split_into_batches(epoch_order(np.arange(100), 0, n), 32) for n in range(2)]
     assert order_sha256(batches) == ORDER_HASH
     assert "".join(map(str, dropout_mask((32,), 0.5, 4, 1, 2, 3))) == MASK
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 12), st.booleans())
+def test_epochs_of_steps_are_the_passes_one_after_the_other(
+    count: int, batch_size: int, steps: int, keep: bool
+) -> None:
+    batch_size = min(batch_size, count)
+    indices, options = np.arange(count), {"keep_partial": keep}
+    passes = [planned(indices, 3, number, batch_size, **options) for number in range(1, 60)]
+    in_order = [rows for one in passes for rows in one.rows]
+    epochs = [
+        planned(indices, 3, number, batch_size, steps=steps, **options) for number in range(1, 5)
+    ]
+    found = [rows for one in epochs for rows in one.rows]
+    assert [len(one.rows) for one in epochs] == [steps] * 4
+    assert all(np.array_equal(a, b) for a, b in zip(found, in_order, strict=False))
+    numbers = [number for one in epochs for number in one.passes]
+    assert numbers == [number for one in passes for number in one.passes][: len(numbers)]
+    for one in epochs:
+        sizes = [len(rows) for rows in one.rows]
+        assert one.runs is not None
+        for size in set(sizes):
+            run = max(len(list(group)) for key, group in groupby(sizes) if key == size)
+            assert run <= one.runs[size]
+
+
+def test_an_epoch_of_one_pass_in_steps_is_that_epoch() -> None:
+    for number in (1, 2, 5):
+        plain, counted = (planned(np.arange(11), 0, number, 4, steps=n) for n in (None, 3))
+        assert order_sha256([plain.rows]) == order_sha256([counted.rows])
+        assert plain.passes == counted.passes == [number] * 3

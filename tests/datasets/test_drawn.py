@@ -346,6 +346,14 @@ def test_the_next_batches_are_begun_and_no_more() -> None:
     assert list(images._begun) == [9]
 
 
+def test_an_epoch_of_two_passes_draws_for_each() -> None:
+    base, rows = pictures(6), [np.arange(6), np.arange(6)]
+    images = DrawnImages(base, Drawing(ALL, 1, np.arange(6)), 1, rows, [3, 4])
+    for place, number in ((0, 3), (1, 4)):
+        expected = augmented(base, np.arange(6), ALL, 1, number)
+        np.testing.assert_array_equal(images[rows[place]], expected)
+
+
 def test_what_a_thread_raises_is_raised_to_who_asks() -> None:
     rows = [np.array([0, 99])]
     images = DrawnImages(pictures(3), Drawing(ALL, 1, np.arange(3)), 1, rows)

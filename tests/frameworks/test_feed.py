@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from datasets.batches import Batch, Epoch, MaskSpec, split_into_batches
+from datasets.batches import Batch, Epoch, MaskSpec, planned, split_into_batches
 from datasets.drawn.images import Drawing, DrawnImages
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment
@@ -158,3 +158,20 @@ def test_a_consumer_that_stops_early_stops_the_thread():
     assert next(feeder) == 0
     feeder.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "feed"]
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_epochs_of_steps_have_one_shape_of_chunk_for_each_batch_size(staged):
+    """A smaller batch may stand anywhere in them; no epoch brings a program of its own."""
+    shapes, found = set(), []
+    for number in range(1, 8):
+        plan = planned(np.arange(23), 0, number, 4, steps=4)
+        made = Epoch(IMAGES, LABELS, plan.rows, number, runs=plan.runs)
+        for chunk in feed.chunks(made, staged=staged):
+            shapes.add(chunk.shape)
+            found.append((chunk.steps, chunk.batch_size))
+    assert shapes == {(4, 4, staged), (1, 3, staged)}
+    assert sum(steps for steps, _ in found) == 7 * 4
+    first = Epoch(IMAGES, LABELS, planned(np.arange(23), 0, 1, 4).rows, 1, runs=plan.runs)
+    compiled = {chunk.shape for chunk in feed.chunks(first, staged=staged, only_first=True)}
+    assert compiled == shapes

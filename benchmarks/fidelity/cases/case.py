@@ -207,18 +207,21 @@ class Material:
     def epoch(self, number: int) -> batches.Epoch:
         """The batches of one epoch, counted from 1; of drawn crops the pictures have the size."""
         images, labels = self.data
-        order = batches.epoch_order(self.train_indices, self.case.seed, number)
         recipe = self.case.recipe
-        cut = batches.split_into_batches(
-            order, recipe.batch_size, keep_partial=recipe.partial_batch == "keep"
+        plan = batches.planned(
+            self.train_indices,
+            self.case.seed,
+            number,
+            recipe.batch_size,
+            keep_partial=recipe.partial_batch == "keep",
+            steps=recipe.steps_per_epoch,
         )
         masks = None if self.case.native else self.masks
         augment = None if recipe.augment is None else recipe.augment.uncropped
         if augment is not None:
             drawing = Drawing(augment, self.case.seed, np.arange(len(labels)))
-            drawn = DrawnImages(images, drawing, number, cut)
-            return batches.Epoch(drawn, labels, cut, number, masks)
-        return batches.Epoch(images, labels, cut, number, masks)
+            images = DrawnImages(images, drawing, number, plan.rows, plan.passes)
+        return batches.Epoch(images, labels, plan.rows, number, masks, runs=plan.runs)
 
     def rates(self, number: int) -> np.ndarray:
         """The learning rate of each step of an epoch, by the recipe's schedule, float64."""

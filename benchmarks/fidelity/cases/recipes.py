@@ -84,9 +84,16 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("cosine-restarts", "adamw", (9, 9, 2)),
     ("clipped-global-norm", "momentum_coupled", (10, 9, 1)),
     ("clipped-norm", "adam_amsgrad", (9, 11, 2)),
-    ("plain", "adamax", (9, 10, 1)),
+    ("steps-an-epoch", "adamax", (9, 10, 1)),
     ("plain", "rmsprop_momentum", (9, 9, 2)),
 )
+
+
+# What says nothing of a step alone.
+_OF_EPOCHS: Mapping[str, Mapping[str, Any]] = {
+    # of four batches a pass, the last smaller: it stands within every epoch
+    "steps-an-epoch": {"steps_per_epoch": 6},
+}
 
 
 def with_recipe(case: Case, **changes: Any) -> Case:
@@ -121,6 +128,9 @@ def alone(precisions: Iterable[Precision]) -> list[Case]:
 def lives() -> list[Case]:
     """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
     return [
-        with_recipe(life(optimizer, NORMED, shape, {"label": name}), **PARTS.get(name, ("", {}))[1])
+        with_recipe(
+            life(optimizer, NORMED, shape, {"label": name}),
+            **(PARTS.get(name, ("", {}))[1] | _OF_EPOCHS.get(name, {})),
+        )
         for name, optimizer, shape in _LIVES
     ]

@@ -57,7 +57,9 @@ for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are 
 # Its defaults are never written.
 ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}
 ALWAYS_WRITTEN[CALLBACKS["reduce_on_plateau"]] |= {"factor", "cooldown", "min_learning_rate"}
+ALWAYS_WRITTEN[CALLBACKS["stop_when_worse"]] |= {"epochs", "first_epoch"}
 NEEDED: dict[str, Any] = {"filters": 4, "kernel": 3, "units": 5, "size": 2, "rate": 0.5}
+NEEDED["score"] = 0.5
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
 NEEDED |= {"length": 3, "limit": 1.0, "every": 2, "at": (3,), "factor": 0.5}  # of a recipe's parts
 NEEDED["layers"] = (BatchNorm(name="norm"),)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.worker.callbacks import Control
+from frameworks.spec.callbacks import rises
 from frameworks.spec.recipe import (
     MONITORS,
     SGD,
@@ -18,7 +19,10 @@ from frameworks.spec.recipe import (
     Monitor,
     Recipe,
     ReduceOnPlateau,
+    StopAt,
+    StopWhenWorse,
 )
+from frameworks.spec.schedules import Step, rates
 
 # TensorFlow's, when its variables are read
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -28,7 +32,7 @@ OPTIMIZER = SGD(learning_rate=RATE)
 # Sixty-fourths: float32 holds every difference of them exactly, so that Keras sees what we see.
 SCORES = st.lists(st.integers(0, 24).map(lambda n: n / 64), min_size=1, max_size=30)
 DELTAS = st.integers(0, 4).map(lambda n: n / 64)
-MODES = {"validation_accuracy": "max"}
+MODES = {name: "max" for name in MONITORS if rises(name)}
 
 stoppings = st.builds(
     EarlyStopping,
@@ -77,8 +81,7 @@ class Model:
 
 def judged(monitor: Monitor, score: float) -> dict[str, float]:
     """Scores of an epoch in which the monitor alone says something."""
-    plain = {"loss": 1.0, "cross_entropy": 1.0, "accuracy": 0.5}
-    return plain | {monitor.removeprefix("validation_"): score}
+    return dict.fromkeys(MONITORS, 0.75) | {monitor: score}
 
 
 def in_keras(
@@ -104,7 +107,7 @@ def in_control(
     """The learning rate after each epoch until it is stopped, and the control at the end."""
     control, rates = Control(recipe), []
     for epoch, score in enumerate(scores, start=1):
-        control.validated(epoch, judged(monitor, score))
+        control.scored(epoch, judged(monitor, score))
         rates.append(control.learning_rate)
         if control.stopped:
             break
@@ -215,7 +218,7 @@ def test_the_line_that_aligns_optax_does(
     )
     weights = np.zeros(1, np.float32)
     state = transformation.init(weights)
-    sign = -1 if plateau.monitor == "validation_accuracy" else 1
+    sign = -1 if rises(plateau.monitor) else 1
     rates = []
     for score in scores:
         _, state = transformation.update(weights, state, value=sign * score)
@@ -232,7 +235,7 @@ def test_the_line_that_aligns_flax_does(stopping: EarlyStopping, scores: list[fl
     from flax.training.early_stopping import EarlyStopping as Helper
 
     helper = Helper(min_delta=stopping.min_delta, patience=max(stopping.patience - 1, 0))
-    sign = -1 if stopping.monitor == "validation_accuracy" else 1
+    sign = -1 if rises(stopping.monitor) else 1
     trained = 0
     for score in scores:
         helper = helper.update(sign * score)
@@ -254,7 +257,7 @@ def test_keeping_the_best_is_keras(monitor: Monitor, scores: list[float]) -> Non
         Recipe(optimizer=OPTIMIZER, keep_best=KeepBest(monitor=monitor)), monitor, scores
     )
     assert control.best_epoch == model.saved
-    best = max(scores) if monitor == "validation_accuracy" else min(scores)
+    best = max(scores) if rises(monitor) else min(scores)
     assert scores[control.best_epoch - 1] == best
     assert best not in scores[: control.best_epoch - 1], "the first of equals"
 
@@ -270,17 +273,22 @@ def test_going_on_from_the_state_is_never_having_stopped(
 ) -> None:
     kept = None if keep is None or stopping.restore_best else KeepBest(monitor=keep)
     recipe = Recipe(
-        optimizer=OPTIMIZER, early_stopping=stopping, reduce_on_plateau=plateau, keep_best=kept
+        optimizer=OPTIMIZER,
+        early_stopping=stopping,
+        reduce_on_plateau=plateau,
+        keep_best=kept,
+        stop_when_worse=StopWhenWorse(epochs=2),
+        schedule=Step(every=2) if broken % 2 else None,
     )
     whole, halves = Control(recipe), Control(recipe)
     for epoch, score in enumerate(scores, start=1):
-        found = {"loss": score, "cross_entropy": score, "accuracy": 1 - score}
-        whole.validated(epoch, found)
+        found = {name: 1 - score if rises(name) else score for name in MONITORS}
+        whole.scored(epoch, found)
         if epoch == broken:
             state = json.loads(json.dumps(halves.state()))
             halves = Control(recipe)
             halves.restore(state)
-        halves.validated(epoch, found)
+        halves.scored(epoch, found)
         assert halves.state() == whole.state()
 
 
@@ -297,8 +305,9 @@ def test_three_callbacks_may_watch_three_scores() -> None:
     rows = [(3.0, 2.0, 0.1), (2.0, 2.0, 0.9), (2.0, 1.5, 0.8), (2.5, 1.6, 0.9)]
     found = []
     for epoch, (loss, cross_entropy, accuracy) in enumerate(rows, start=1):
-        scores = {"loss": loss, "cross_entropy": cross_entropy, "accuracy": accuracy}
-        control.validated(epoch, scores)
+        scores = {"validation_loss": loss, "validation_cross_entropy": cross_entropy}
+        scores["validation_accuracy"] = accuracy
+        control.scored(epoch, scores)
         found.append((control.learning_rate, control.stopped, control.best_epoch))
     assert found == [(1.0, False, 1), (0.5, False, 2), (0.5, False, 2), (0.25, True, 2)]
 
@@ -306,3 +315,57 @@ def test_three_callbacks_may_watch_three_scores() -> None:
 def test_without_callbacks_no_validation_is_needed() -> None:
     assert not Control(Recipe(optimizer=OPTIMIZER)).needs_validation
     assert Control(Recipe(optimizer=OPTIMIZER, keep_best=KeepBest())).needs_validation
+    by_training = Recipe(optimizer=OPTIMIZER, stop_at=StopAt(monitor="training_loss", score=0.2))
+    assert not Control(by_training).needs_validation
+    assert Control(by_training).decides
+
+
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_it_stops_once_the_score_is_better(monitor: Monitor) -> None:
+    recipe = Recipe(optimizer=OPTIMIZER, stop_at=StopAt(monitor=monitor, score=0.5))
+    scores = [0.25, 0.5, 0.75, 0.5] if rises(monitor) else [0.75, 0.5, 0.25, 0.5]
+    assert len(in_control(recipe, monitor, scores)[0]) == 3
+
+
+@settings(deadline=None, max_examples=100)
+@given(SCORES, st.integers(1, 3), st.integers(1, 6))
+def test_it_stops_when_worse_than_each_epoch_before(
+    scores: list[float], epochs: int, first: int
+) -> None:
+    """As a loop writes it that keeps all scores: `loss > history[-2] and loss > history[-3]`."""
+    rule = StopWhenWorse(epochs=epochs, first_epoch=first)
+    mine = in_control(Recipe(optimizer=OPTIMIZER, stop_when_worse=rule), rule.monitor, scores)[0]
+    ends = (
+        epoch
+        for epoch in range(1, len(scores) + 1)
+        if epoch >= max(first, epochs + 1)
+        and all(scores[epoch - 1] > scores[epoch - 1 - back] for back in range(1, epochs + 1))
+    )
+    assert len(mine) == next(ends, len(scores))
+
+
+def test_a_plateau_beside_a_schedule_is_keras() -> None:
+    """Keras' LearningRateScheduler is given the rate of the epoch before, which the plateau may
+    have lowered."""
+    plateau = ReduceOnPlateau(patience=1, factor=0.5, min_delta=0.0, min_learning_rate=0.1)
+    recipe = Recipe(
+        optimizer=OPTIMIZER, reduce_on_plateau=plateau, schedule=Step(every=3, factor=0.5)
+    )
+    control, mine = Control(recipe), []
+    model, theirs = Model(), []
+    lowering = _plateau(plateau)
+    steps = keras.callbacks.LearningRateScheduler(
+        lambda epoch, rate: rate * 0.5 if epoch and epoch % 3 == 0 else rate
+    )
+    for callback in (steps, lowering):
+        callback.set_model(model)
+        callback.on_train_begin()
+    for epoch, score in enumerate([3.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5]):
+        steps.on_epoch_begin(epoch)
+        theirs.append(float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+        lowering.on_epoch_end(epoch, {"score": score})
+        control.learning_rate = rates(recipe, 1, epoch + 1)[0] * control.scale
+        mine.append(control.learning_rate)
+        control.scored(epoch + 1, judged("validation_loss", score))
+    assert mine == pytest.approx(theirs, rel=1e-6)
+    assert len(set(mine)) > 3

@@ -164,7 +164,7 @@ def test_the_rate_of_the_control_is_the_backends(made) -> None:
     for epoch in range(1, EPOCHS + 1):
         assert told[epoch] == control.learning_rate
         scores = next(r for r in rows if r["epoch"] == epoch and r["split"] == "validation")
-        control.validated(epoch, scores)
+        control.scored(epoch, {f"validation_{name}": scores[name] for name in scores})
         assert rates[epoch - 1] == control.learning_rate
     assert len(set(rates)) >= 3
     assert min(rates) >= 0.05
