@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def asked_of(name: str, case: Case) -> bool:
         return True
     if case.replicas > 1 and case.tuning not in framework(name).replicated:
         return False
-    column = framework(name).defaults
+    column = _defaults_of(name)
     if not column and not trains_plainly(case.recipe):
         return False
     refused = CANNOT.get(column, {})
@@ -94,6 +95,12 @@ def asked_of(name: str, case: Case) -> bool:
             if (other and not column) or (form in refused and value == refused[form]):
                 return False
     return True
+
+
+@cache
+def _defaults_of(name: str) -> str:
+    """The column of defaults that a framework has; to look for the framework takes a while."""
+    return framework(name).defaults
 
 
 # Fields that say which form of a computation is meant, not with which number.

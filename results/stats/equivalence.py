@@ -209,11 +209,11 @@ def bootstrap_interval(differences: npt.ArrayLike) -> tuple[float, float]:
 
     NaN where it means nothing: below FEWEST pairs, or no spread.
     """
-    from scipy.stats import bootstrap
-
     values = np.asarray(differences, dtype=np.float64)
     if values.size < FEWEST or not np.ptp(values):
         return float("nan"), float("nan")
+    from scipy.stats import bootstrap  # takes a second to import
+
     found = bootstrap(
         (values,),
         np.mean,
@@ -245,12 +245,12 @@ def brown_forsythe(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[float, float]:
     Brown and Forsythe (1974, JASA 69, 364): analysis of variance of the distances from the
     medians. NaN below FEWEST values each, or where neither has any spread.
     """
-    from scipy.stats import levene
-
     one, other = (np.asarray(values, dtype=np.float64) for values in (a, b))
     spread_a, spread_b = np.ptp(one) if one.size else 0.0, np.ptp(other) if other.size else 0.0
     if min(one.size, other.size) < FEWEST or not (spread_a or spread_b):
         return float("nan"), float("nan")
+    from scipy.stats import levene
+
     ratio = float(one.var(ddof=1) / other.var(ddof=1)) if spread_b else float("inf")
     return ratio, float(levene(one, other, center="median").pvalue)
 

@@ -127,6 +127,9 @@ def between(
         wanted = predictions["execution_id"].isin(ids) & (predictions["split"] == "test")
         wanted &= predictions["predicted"] >= 0  # of votes no class is named
         predictions = predictions[wanted]
+    mine = mine.assign(
+        seed=mine["seed"].fillna(0).astype("int64"), repeat=mine["repeat"].fillna(0).astype("int64")
+    )
     return [
         _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin, details)
         for a, b in combinations(frameworks, 2)
@@ -143,16 +146,13 @@ def _pair(
     details: bool,
 ) -> Outcome:
     scores = _SCORES
-    keyed = runs.assign(
-        seed=runs["seed"].fillna(0).astype("int64"),
-        repeat=runs["repeat"].fillna(0).astype("int64"),
-    )
-    finished = keyed[keyed["status"] == "ok"].dropna(subset=scores[:1])
+    mine = runs[runs["framework"].isin([a, b])]
+    finished = mine[(mine["status"] == "ok") & mine[scores[0]].notna()]
     one, other = (finished[finished["framework"] == name] for name in (a, b))
     both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
-    left_out = _left_out(keyed, finished, a, b, seeds)
-    alone = _diverged_alone(keyed, a, b)
+    left_out = _left_out(mine, finished, a, b, seeds)
+    alone = _diverged_alone(mine, a, b)
     if refusal := _refusal(both, str(runs["parity"].iloc[0])):
         return Outcome(a, b, seeds, refusal, left_out, alone)
     means = both.groupby("seed")[[f"{name}_{side}" for name in scores for side in "ab"]].mean()
@@ -171,7 +171,7 @@ def _pair(
     given = both["execution_id_a"].tolist() + both["execution_id_b"].tolist()
     names = runs["class_names"].iloc[0] if "class_names" in runs else None
     # Controls are any finished repeats of a paired seed, also where the other has fewer.
-    repeats = finished[finished["framework"].isin([a, b]) & finished["seed"].isin(seeds)]
+    repeats = finished[finished["seed"].isin(seeds)]
     return Outcome(
         a,
         b,
@@ -239,21 +239,25 @@ def _refusal(both: pd.DataFrame, parity: str) -> str:
     if both.empty:
         return "no seed has a finished run in both"
     parts = []
+    seeds = both["seed"].tolist()
     for given in GIVEN:
-        one, other = (
-            values.astype(object).where(values.notna(), None)
-            for values in (both[f"{given.column}_{side}"] for side in "ab")
-        )
-        known = one.notna() & other.notna()
-        if given.there_is_always and not known.all():
-            parts.append(f"{given.what} not recorded ({_seeds(both['seed'][~known])})")
-        unequal = (one != other) & (known if given.there_is_always else one.notna() | other.notna())
-        if unequal.any():
-            parts.append(f"{given.what} not the same ({_seeds(both['seed'][unequal])})")
+        sides = (both[f"{given.column}_{side}"] for side in "ab")
+        one, other = (values.to_numpy(object, na_value=None) for values in sides)
+        rows = list(zip(seeds, one, other, strict=True))
+        unknown = [seed for seed, *both_sides in rows if None in both_sides]
+        if given.there_is_always and unknown:
+            parts.append(f"{given.what} not recorded ({_seeds(unknown)})")
+        unequal = [
+            seed
+            for seed, mine, its in rows
+            if mine != its and not (given.there_is_always and (mine is None or its is None))
+        ]
+        if unequal:
+            parts.append(f"{given.what} not the same ({_seeds(unequal)})")
     return "; ".join(parts)
 
 
-def _seeds(seeds: pd.Series) -> str:
+def _seeds(seeds: Sequence[int]) -> str:
     distinct = sorted({int(seed) for seed in seeds})
     return f"seed{'s' if len(distinct) > 1 else ''} {', '.join(map(str, distinct))}"
 

@@ -4,7 +4,7 @@ A bench holds the cells of one network on one view of the data and one machine. 
 number names its tuning and precision, and ratios are taken of two cells that differ in one thing.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -233,13 +233,17 @@ class Bench:
         return compare(one.seconds, other.seconds, floor=floor, barred=barred)
 
 
-def benches(frames: Frames) -> list[Bench]:
-    """Every bench with finished runs, in the order of the views."""
+def benches(frames: Frames, asked: Collection[Panel] | None = None) -> list[Bench]:
+    """Every bench with finished runs, in the order of the views; or those alone that the panels
+    asked for have a cell in."""
+    keys = None if asked is None else {_key(panel) for panel in asked}
     found: dict[tuple, dict[tuple, Cell]] = {}
     named: dict[tuple, tuple[str, View]] = {}
     for view in frames.finished_views:
         for panel in view.panels:
             key = _key(panel)
+            if keys is not None and key not in keys:
+                continue
             mine = [
                 cell
                 for name in panel.frameworks
@@ -258,13 +262,14 @@ def benches(frames: Frames) -> list[Bench]:
 
 
 def _key(panel: Panel) -> tuple[str, ...]:
-    return (str(panel.ok["machine_id"].iloc[0]), as_text(panel.settings, but=_OF_CELLS))
+    return (str(panel.runs["machine_id"].iloc[0]), as_text(panel.settings, but=_OF_CELLS))
 
 
 def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | None:
     """The framework's cell of a panel; None where nothing was timed or it is not known of what."""
     runs = panel.of(framework)
-    runs = runs.dropna(subset=["batch_size", "train_images", "epoch_seconds_median"])
+    known = runs[["batch_size", "train_images", "epoch_seconds_median"]].notna().all(axis=1)
+    runs = runs if known.all() else runs[known]
     if runs.empty:
         return None
     run = runs.iloc[0]

@@ -345,5 +345,7 @@ def _grouped(runs: pd.DataFrame, columns: Iterable[str]) -> Iterable[pd.DataFram
 
 def _latest_cells(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs of each framework's latest cell: an older definition is not mixed in."""
-    last = runs.sort_values("started_at").groupby("framework")["cell_id"].last()
-    return runs[runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))]
+    told = runs[["framework", "cell_id", "started_at"]].sort_values("started_at")
+    last = told.groupby("framework")["cell_id"].last()
+    kept = runs["cell_id"].isna() | (runs["cell_id"] == runs["framework"].map(last))
+    return runs if kept.all() else runs[kept]

@@ -126,7 +126,8 @@ class Material:
     @cached_property
     def weights(self) -> canonical.Weights:
         """Weights to begin with: float32, perturbed as the case says (then float64 when it is)."""
-        weights = starts.of(self.network, self.case.seed, self.case.start, self._first_images)
+        case = self.case
+        weights = starts.of(self.network, case.seed, case.start, self._first_images)
         generator = np.random.Generator(np.random.Philox(key=[self.case.noise_seed, _STREAM]))
         if self.case.weight_noise:
             for key in self.network.trainable_keys:
@@ -145,9 +146,8 @@ class Material:
     @cached_property
     def lived(self) -> canonical.Weights:
         """Weights that are put into a backend: as after a long training, float32."""
-        return starts.lived(self.network, self.case.seed, self._first_images)
+        return starts.lived(self.network, self.case.seed, self._first_images())
 
-    @property
     def _first_images(self) -> np.ndarray:
         """The first images of the data, as many as a batch."""
         return self.data[0][: self.case.recipe.batch_size]

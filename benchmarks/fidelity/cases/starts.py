@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -29,14 +30,15 @@ _LIVED = {
 }
 
 
-def of(network: Network, seed: int, start: Start, images: np.ndarray) -> Weights:
+def of(network: Network, seed: int, start: Start, images: Callable[[], np.ndarray]) -> Weights:
     """Weights by key, float32, of one of the starts.
 
     Args:
-        images: uint8 (n, height, width, channels); what `lived` scales its logits by.
+        images: gives uint8 (n, height, width, channels), what `lived` scales its logits by. Called
+            for that start alone: to draw them takes longer than to draw the weights.
     """
     if start == "lived":
-        return lived(network, seed, images)
+        return lived(network, seed, images())
     weights = canonical.initial(network, seed)
     return even(network, weights) if start == "even" else weights
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ class Trace(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if self.path is None:
             raise KeyError(f"{self.framework}, {self.case.name}: not run: {self.reason}")
-        with np.load(self.path, allow_pickle=False) as archive:
-            return archive[name]
+        return _opened(self.path)[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read_names())
@@ -53,20 +53,30 @@ class Trace(Mapping[str, np.ndarray]):
         """The arrays whose names start with `prefix`, without it."""
         if self.path is None:
             return {}
-        with np.load(self.path, allow_pickle=False) as archive:
-            return {
-                name.removeprefix(prefix): archive[name]
-                for name in archive.files
-                if name.startswith(prefix)
-            }
+        archive = _opened(self.path)
+        return {
+            name.removeprefix(prefix): archive[name] for name in self if name.startswith(prefix)
+        }
 
     def _read_names(self) -> list[str]:
         if self._names is None:
             if self.path is None:
                 return []
-            with np.load(self.path, allow_pickle=False) as archive:
-                self._names = list(archive.files)
+            self._names = list(_opened(self.path).files)
         return self._names
+
+
+def _opened(path: Path) -> np.lib.npyio.NpzFile:
+    """The archive of a trace: opened once for all arrays that are asked of it in a row."""
+    found = path.stat()
+    return _archive(path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)  # both traces of a pair; each is an open file
+def _archive(path: Path, *_: int) -> np.lib.npyio.NpzFile:
+    """Opened anew where the file is another one; the least lately used one is closed."""
+    opened: np.lib.npyio.NpzFile = np.load(path, allow_pickle=False)
+    return opened
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name

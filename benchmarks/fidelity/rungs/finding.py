@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 
@@ -44,10 +44,10 @@ class Pair:
     trace: Trace
     other: Trace
 
-    @cached_property
+    @property
     def material(self) -> Material:
         """Network, weights and batches of the case."""
-        return Material(self.case)
+        return _material(self.case)
 
     def bound(self, rung: str) -> float:
         """The bound of a rung for this case."""
@@ -89,6 +89,12 @@ class Pair:
             cause,
             flips,
         )
+
+
+@lru_cache(maxsize=2)
+def _material(case: Case) -> Material:
+    """What the pairs of a case, judged one after the other, have in common."""
+    return Material(case)
 
 
 def not_run(pair: Pair, rung: str, reason: str) -> Finding:

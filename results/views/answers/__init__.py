@@ -36,7 +36,7 @@ def answers(frames: Frames, most: int = MOST) -> list[Answer]:
     panels = [(view, panel) for view in frames.finished_views for panel in view.panels]
     if not panels:
         return [_nothing(frames)]
-    benched = benches(frames)
+    benched = benches(frames, [panel for _, panel in panels[:most]])
     found: list[Answer] = []
     for ask in (
         lambda view, panel: same_network(frames, view, panel),
