@@ -152,19 +152,29 @@ def planned(
     return Plan([rows for rows, _ in found], [number for _, number in found], runs)
 
 
+def mask_key(seed: int, layer: int) -> tuple[int, int]:
+    """Philox' key for the masks of one layer, two numbers of 64 bits."""
+    return seed, (_MASK << 32) | layer
+
+
+def mask_threshold(rate: float) -> int:
+    """A place is kept where its 32 random bits are at least this number."""
+    return min(round(rate * 2**32), 2**32 - 1)
+
+
 def dropout_mask(
     shape: tuple[int, ...], rate: float, seed: int, layer: int, epoch: int, step: int
 ) -> np.ndarray:
     """Dropout mask of one layer and step: uint8, 1 with probability 1 - rate (to 2**-32).
 
     Counter-based (Philox, Salmon et al. 2011): key = (seed, layer), counter = (epoch, step), so
-    that any step can be drawn without those before it.
+    that any step can be drawn without those before it. `frameworks.torch.philox` and
+    `frameworks.jax.philox` draw the same bits on a device.
     """
     size = int(np.prod(shape))
-    bits = np.random.Philox(key=[seed, (_MASK << 32) | layer], counter=[0, 0, step, epoch])
+    bits = np.random.Philox(key=list(mask_key(seed, layer)), counter=[0, 0, step, epoch])
     words = bits.random_raw((size + 1) // 2).view(np.uint32)[:size]
-    threshold = np.uint32(min(round(rate * 2**32), 2**32 - 1))
-    return (words >= threshold).view(np.uint8).reshape(shape)
+    return (words >= np.uint32(mask_threshold(rate))).view(np.uint8).reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ for a chunk is counted. `FedBackend` is the part of a tuned backend that feeds i
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from datasets.batches import Batch, Epoch, compact
+from datasets.batches import Batch, Epoch, MaskSpec, compact
 from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend, EpochResult
 from frameworks.spec.reading import SpecificationError
@@ -37,6 +38,15 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True)
+class Draws:
+    """Dropout masks that the device draws, of the steps from `first` on."""
+
+    spec: MaskSpec
+    epoch: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Chunk:
     """Training steps of equal batch size, stacked on a first axis of `length` places.
 
@@ -45,6 +55,7 @@ class Chunk:
     (length, batch) or (length, batch, outputs).
     masks: uint8 (length, batch, *shape) by dropout layer; and of a schedule that changes the
     learning rate from step to step the rates, float64 (length,), as `RATE`.
+    draws: masks that are not among them, since the device draws them.
     """
 
     steps: int
@@ -53,6 +64,7 @@ class Chunk:
     images: np.ndarray | None
     labels: np.ndarray | None
     masks: dict[str, np.ndarray]
+    draws: Draws | None = None
 
     @property
     def shape(self) -> tuple[int, int, bool]:
@@ -192,9 +204,14 @@ class FedBackend(Backend):
 
     A subclass says how many bytes are free on the device, puts the data set there (`put`) and
     sends chunks there (`to_device`).
+
+    draws_masks: the device draws the dropout masks (`mask_drawer`), where they are drawn by epoch
+    and step; a step may be shorter than the host needs to draw them.
     """
 
+    draws_masks: bool = False
     host_wait_seconds: float = 0.0
+    _drawer: Any = None
     _host_images: np.ndarray | None = None  # of the staged data set
     _rates: np.ndarray | None = None  # of the steps of the epoch under way
 
@@ -226,7 +243,14 @@ class FedBackend(Backend):
         by_row = is_of(epoch, self._host_images)
         drawn = isinstance(epoch, Epoch) and isinstance(epoch.images, DrawnImages)
         length = min(self._length, DRAWN_STEPS) if drawn else self._length
+        spec = epoch.masks if self.draws_masks and isinstance(epoch, Epoch) else None
+        if spec is not None:
+            largest = max(_sizes(epoch), default=0) * sum(map(math.prod, spec.shapes.values()))
+            length = min(length, max(1, CHUNK_BYTES // max(1, largest)))
+            epoch = replace(epoch, masks=None)  # type: ignore[type-var]
         made = chunks(epoch, staged=by_row, length=length, only_first=only_first)
+        if spec is not None:
+            made = _with_draws(made, spec, epoch.number)  # type: ignore[attr-defined]
         if not by_step(self.recipe):
             return made
         usual = np.full(len(epoch), self.recipe.optimizer.rate)
@@ -245,9 +269,23 @@ class FedBackend(Backend):
         """The chunks of an epoch on the device, made ready ahead."""
         return ahead(self.chunks(epoch), self.to_device, self._waited)
 
+    def mask_drawer(self, spec: MaskSpec) -> Any:
+        """Of a backend that `draws_masks`: what draws them (`frameworks.jax.philox`)."""
+        raise NotImplementedError
+
+    def drawn(self, chunk: Chunk) -> dict[str, Any]:
+        """Masks of the chunk that the device draws, by layer, on the device."""
+        draws = chunk.draws
+        if draws is None:
+            return {}
+        if self._drawer is None or self._drawer.spec != draws.spec:
+            self._drawer = self.mask_drawer(draws.spec)
+        return self._drawer.draw(chunk.batch_size, draws.epoch, draws.first, chunk.shape[0])
+
     def settings(self) -> dict[str, str]:
         here = "streamed" if self._host_images is None else "on the device, uint8"
-        return super().settings() | {"data": here}
+        masks = {"masks": "drawn on the device"} if self.draws_masks else {}
+        return super().settings() | {"data": here} | masks
 
     def _waited(self, seconds: float) -> None:
         self.host_wait_seconds += seconds
@@ -260,6 +298,14 @@ def _with_rates(made: Iterable[Chunk], rates: np.ndarray) -> Iterator[Chunk]:
         mine = rates[start : start + chunk.steps]
         padded = np.pad(mine, (0, chunk.shape[0] - chunk.steps), mode="edge")
         yield replace(chunk, masks={**chunk.masks, RATE: padded})
+        start += chunk.steps
+
+
+def _with_draws(made: Iterable[Chunk], spec: MaskSpec, epoch: int) -> Iterator[Chunk]:
+    """The chunks with what their masks are drawn from."""
+    start = 0
+    for chunk in made:
+        yield replace(chunk, draws=Draws(spec, epoch, start))
         start += chunk.steps
 
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 HERE = {  # choices that do nothing on this device or engine are left out
     "keras": {"staged", "many_steps"},
-    "keras@torch": {"staged"},
+    "keras@torch": {"staged", "device_masks"},
 }
 ON_CPU_ALONE = {"convolution", "max_pool", "fast_layers"}
-ON_GPU_ALONE = {"compiled", "one_graph", "counted"}
+ON_GPU_ALONE = {"compiled", "one_graph", "counted", "device_masks"}
 ENVIRONMENT = "environment"  # what is set before the process starts
 
 

@@ -14,7 +14,7 @@ from flax import nnx
 from flax.nnx import Variable
 from jax import Array, lax
 
-from datasets.batches import Batch, compact
+from datasets.batches import Batch, MaskSpec, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend, means
 from frameworks.flax import optimizers
@@ -22,6 +22,7 @@ from frameworks.flax.backend import FlaxBackend, loss_function, project
 from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
+from frameworks.jax.philox import MaskDrawer
 from frameworks.spec.layers import Conv, MaxPool, pair
 from frameworks.spec.losses import answers
 
@@ -33,6 +34,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps a dispatch",
         "counted": "their number known to the compiler (GPU only)",
+        "device_masks": "dropout masks drawn on the device (GPU only)",
         "convolution": "our convolutions and their gradients (CPU only)",
         "max_pool": "our max-pool (CPU only)",
     }
@@ -43,6 +45,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         self._on_cpu = self.device.platform == "cpu"
         # a loop whose end it must ask for waits for the host at every step
         self._counted = not self._on_cpu and "counted" not in self.without
+        self.draws_masks = not self._on_cpu and "device_masks" not in self.without
         options = {}
         if self._on_cpu:
             _use_fast_layers(self.model, self.without)
@@ -137,8 +140,11 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
     def to_device(self, chunk: Chunk) -> tuple[int, int, Any, Any]:
         """(steps, batch size, rows or pictures and labels, masks) with the arrays on the device."""
         what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
-        arrays = jax.device_put((what, chunk.masks), self.device)
-        return (chunk.steps, chunk.batch_size, *arrays)
+        what, masks = jax.device_put((what, chunk.masks), self.device)
+        return chunk.steps, chunk.batch_size, what, masks | self.drawn(chunk)
+
+    def mask_drawer(self, spec: MaskSpec) -> MaskDrawer:
+        return MaskDrawer(spec, self.device)
 
     def _dispatch(self, graph: nnx.GraphDef, state: Any, chunk: tuple[int, int, Any, Any]) -> Any:
         steps, _, what, masks = chunk

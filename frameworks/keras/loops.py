@@ -1,96 +1,26 @@
-"""The training loop of each Keras engine: many steps over staged data, nothing read in between."""
+"""The training loops of Keras on TensorFlow and on JAX, and which loop an engine has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-import psutil
 
+from datasets.batches import MaskSpec
 from frameworks import feed
 from frameworks.backend import Runtime
+from frameworks.keras.loop import DeviceChunk, Loop
 from frameworks.keras.model import IMAGES, GalaxyNet
 from frameworks.spec.layers import Conv, MaxPool, pair
 from frameworks.spec.shapes import zeros_around
 
 
-@dataclass(frozen=True)
-class DeviceChunk:
-    """A `feed.Chunk` whose arrays are the engine's; what: rows, or (images, labels)."""
-
-    steps: int
-    batch_size: int
-    what: Any
-    masks: Mapping[str, Any]
-
-
-class _Loop:
-    """Base of the loops. A loop keeps the model's variables between `training` and its end.
-
-    set_rate: changes the learning rate from the next step on, in a compiled step too.
-    """
-
-    set_rate: Callable[[Any], None]
-
-    def __init__(
-        self, model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
-    ) -> None:
-        self.model, self.optimizer, self.loss, self.runtime = model, optimizer, loss, runtime
-        self.fast_layers = fast_layers  # where there are any
-        self.data: tuple[Any, Any] | None = None
-
-    def send(self, array: np.ndarray) -> Any:
-        """An array on the device."""
-        raise NotImplementedError
-
-    def read(self, value: Any) -> np.ndarray:
-        """An array back on the host; waits for it."""
-        return np.asarray(keras.ops.convert_to_numpy(value))
-
-    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Put the data set on the device."""
-        self.data = self.send(images), self.send(labels)
-
-    def to_device(self, chunk: feed.Chunk) -> DeviceChunk:
-        """A chunk with its arrays on the device."""
-        masks = {name: self.send(mask) for name, mask in chunk.masks.items()}
-        what: Any
-        if chunk.rows is not None:
-            what = self.send(chunk.rows)
-        else:
-            assert chunk.images is not None
-            assert chunk.labels is not None
-            what = self.send(chunk.images), self.send(chunk.labels)
-        return DeviceChunk(chunk.steps, chunk.batch_size, what, masks)
-
-    def free_bytes(self) -> int:
-        """Free memory of the device."""
-        return psutil.virtual_memory().available
-
-    def programs(self, chunk: DeviceChunk) -> list[DeviceChunk]:
-        """Chunks that compile every program of the shape of a chunk of one step."""
-        return [chunk]
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Around the chunks of an epoch."""
-        yield
-
-    def run(self, chunk: DeviceChunk) -> tuple[Any, Any]:
-        """Train on a chunk: losses and right answers, (places,), on the device."""
-        raise NotImplementedError
-
-    def settings(self) -> dict[str, str]:
-        """Choices that the loop made."""
-        return {}
-
-
-class TensorFlowLoop(_Loop):
+class TensorFlowLoop(Loop):
     """Steps in a loop inside one graph; XLA on a GPU only: on CPUs it is slower than oneDNN."""
 
     def __init__(self, *parts: Any, **options: Any) -> None:
@@ -159,66 +89,7 @@ class TensorFlowLoop(_Loop):
         return loss, self.loss.right(labels, logits)
 
 
-class TorchLoop(_Loop):
-    """Eager steps over tensors on the device; Keras hands cuDNN and oneDNN channels-last pictures.
-
-    Nothing is compiled: Keras' variables and optimizer break the graph at every step.
-    """
-
-    def send(self, array: np.ndarray) -> Any:
-        import torch
-
-        device = self.runtime.device
-        tensor = torch.from_numpy(np.array(array)) if device == "cpu" else torch.tensor(array)
-        return tensor.to(device, non_blocking=True)
-
-    def free_bytes(self) -> int:
-        import torch
-
-        if self.runtime.device == "cuda":
-            return torch.cuda.mem_get_info()[0]
-        return super().free_bytes()
-
-    def run(self, chunk: DeviceChunk) -> tuple[Any, Any]:
-        import torch
-
-        results = [self._one(*self._part(chunk, step)) for step in range(chunk.steps)]
-        losses, right = zip(*results, strict=True)
-        return torch.stack(losses), torch.stack(right)
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        self.model.trainer.train()
-        yield
-        self.model.trainer.eval()
-
-    def settings(self) -> dict[str, str]:
-        return {"compiled": "eager"}
-
-    def _part(self, chunk: DeviceChunk, step: int) -> tuple[Any, Any, dict[str, Any]]:
-        masks = {name: mask[step] for name, mask in chunk.masks.items()}
-        if isinstance(chunk.what, tuple):
-            return chunk.what[0][step], chunk.what[1][step], masks
-        assert self.data is not None
-        images, labels = (array.index_select(0, chunk.what[step]) for array in self.data)
-        return images, labels, masks
-
-    def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
-        import torch
-
-        if feed.RATE in masks:
-            self.set_rate(masks.pop(feed.RATE))
-        model = self.model.trainer
-        logits = model({IMAGES: images, **masks}, training=True)
-        loss = self.loss(labels, logits) + sum(model.losses)
-        weights = model.trainable_variables
-        gradients = torch.autograd.grad(loss, [variable.value for variable in weights])
-        with torch.no_grad():
-            self.optimizer.apply(list(gradients), weights)
-            return loss.detach(), self.loss.right(labels, logits)
-
-
-class JaxLoop(_Loop):
+class JaxLoop(Loop):
     """Steps in a loop inside one compiled function, state donated; on CPUs our convolutions."""
 
     def __init__(self, *parts: Any, **options: Any) -> None:
@@ -226,6 +97,7 @@ class JaxLoop(_Loop):
 
         super().__init__(*parts, **options)
         self.device = jax.devices(self.runtime.device)[0]
+        self.draws_masks = self.device.platform != "cpu"
         self.fast_layers &= self.device.platform == "cpu"
         options = _use_fast_layers(self.model) if self.fast_layers else {}
         self._counted = self.device.platform != "cpu"  # as in flax_tuned
@@ -236,6 +108,11 @@ class JaxLoop(_Loop):
         import jax
 
         return jax.device_put(array, self.device)
+
+    def mask_drawer(self, spec: MaskSpec) -> Any:
+        from frameworks.jax.philox import MaskDrawer
+
+        return MaskDrawer(spec, self.device)
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         import jax
@@ -383,16 +260,21 @@ def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:
     return convolution.compiler_options()
 
 
-_LOOPS: dict[str, type[_Loop]] = {
-    "tensorflow": TensorFlowLoop,
-    "torch": TorchLoop,
-    "jax": JaxLoop,
-}
+def _torch_loop() -> type[Loop]:
+    from frameworks.keras.loop_torch import TorchLoop  # other engines need no PyTorch
+
+    return TorchLoop
 
 
 def make(
     model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
-) -> _Loop:
+) -> Loop:
     """The loop of the engine that Keras runs on in this process."""
-    kind = _LOOPS[keras.backend.backend()]
-    return kind(model, optimizer, loss, runtime, fast_layers=fast_layers)
+    kinds: dict[str, Callable[[], type[Loop]]] = {
+        "tensorflow": lambda: TensorFlowLoop,
+        "torch": _torch_loop,
+        "jax": lambda: JaxLoop,
+    }
+    return kinds[keras.backend.backend()]()(
+        model, optimizer, loss, runtime, fast_layers=fast_layers
+    )

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.batches import Batch, compact
+from datasets.batches import Batch, MaskSpec, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import Chunk, FedBackend, means
 from frameworks.keras import loops, optimizers
@@ -26,6 +27,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps an execution (TensorFlow, JAX)",
         "fast_layers": "our convolution gradients and max-pool (JAX on CPUs)",
+        "device_masks": "dropout masks drawn on the device (PyTorch and JAX on GPUs)",
     }
 
     def build(self, *, draw: bool) -> None:
@@ -35,6 +37,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
             self.model, self.optimizer, self.loss, self.runtime, fast_layers=fast_layers
         )
         self.loop.set_rate = self._set_rate
+        self.draws_masks = self.loop.draws_masks and "device_masks" not in self.without
 
     def free_bytes(self) -> int:
         return self.loop.free_bytes()
@@ -43,7 +46,10 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         self.loop.stage(images, compact(labels))
 
     def to_device(self, chunk: Chunk) -> loops.DeviceChunk:
-        return self.loop.to_device(chunk)
+        return self.loop.to_device(chunk, partial(self.drawn, chunk))
+
+    def mask_drawer(self, spec: MaskSpec) -> Any:
+        return self.loop.mask_drawer(spec)
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction trace and compile the functions."""

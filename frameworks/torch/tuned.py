@@ -11,12 +11,13 @@ import psutil
 import torch
 from torch import Tensor
 
-from datasets.batches import Batch
+from datasets.batches import Batch, MaskSpec
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend
 from frameworks.spec.schedules import by_step
 from frameworks.torch.backend import TorchBackend
 from frameworks.torch.graph import StepGraph
+from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.tuned_model import TunedGalaxyNet
 
 # What a feed's chunk is on the device: steps, batch size, rows or (images, labels), masks.
@@ -36,6 +37,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
         "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step)",
+        "device_masks": "dropout masks drawn on the device (GPU only)",
     }
     model_class = TunedGalaxyNet
 
@@ -58,6 +60,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self._captured: tuple[Any, ...] = ()
         # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
         self._compiled = "eager"
+        self.draws_masks = self._on_gpu and "device_masks" not in self.without
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
         self._data = (_shared(images).to(self.device), self._labels(labels))
@@ -235,12 +238,16 @@ class TunedTorchBackend(FedBackend, TorchBackend):
     def to_device(self, chunk: Chunk) -> _Chunk:
         masks: dict[str, Any] = {n: self._send(m) for n, m in chunk.masks.items() if n != RATE}
         masks |= {RATE: chunk.masks[RATE]} if RATE in chunk.masks else {}  # the host sets it
+        masks |= self.drawn(chunk)
         if chunk.rows is not None:
             return chunk.steps, chunk.batch_size, self._send(chunk.rows), masks
         assert chunk.images is not None
         assert chunk.labels is not None
         pictures = self._send(chunk.images), self._labels(chunk.labels)
         return chunk.steps, chunk.batch_size, pictures, masks
+
+    def mask_drawer(self, spec: MaskSpec) -> MaskDrawer:
+        return MaskDrawer(spec, self.device)
 
     def _send(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)

@@ -68,6 +68,19 @@ def test_all_chunks_of_a_batch_size_have_one_shape():
     assert [chunk.steps for chunk in ready] == [1, 1]
 
 
+@pytest.mark.parametrize("limit", [feed.CHUNK_BYTES, 50])  # a step's masks are 4 x 5 bytes
+def test_a_device_that_draws_masks_is_told_of_which_steps(monkeypatch, limit):
+    monkeypatch.setattr(feed, "CHUNK_BYTES", limit)
+    fed = SimpleNamespace(_host_images=None, _length=3, draws_masks=True, recipe=Recipe())
+    streamed = epoch()
+    found = list(feed.FedBackend.chunks(fed, streamed))
+    assert not any(chunk.masks for chunk in found)
+    assert all(chunk.draws.spec is MASKS and chunk.draws.epoch == 2 for chunk in found)
+    first = [chunk.draws.first for chunk in found]
+    assert first == ([0, 2, 4, 5] if limit == 50 else [0, 3, 5])
+    assert streamed.served == list(range(6))
+
+
 def test_large_masks_shorten_the_chunks(monkeypatch):
     monkeypatch.setattr(feed, "CHUNK_BYTES", 50)  # a step's masks are 4 x 5 bytes
     found = list(feed.chunks(epoch(), staged=True))
@@ -85,7 +98,9 @@ def test_drawn_pictures_come_in_short_chunks_and_never_by_row():
     batches = split_into_batches(np.arange(20) % 7, 1)
     drawing = Drawing(Augment(flip="both"), 1, np.arange(23))
     drawn = Epoch(DrawnImages(IMAGES, drawing, 2, batches), LABELS, batches, 2)
-    fed = SimpleNamespace(_host_images=IMAGES, _length=feed.CHUNK_STEPS, recipe=Recipe())
+    fed = SimpleNamespace(
+        _host_images=IMAGES, _length=feed.CHUNK_STEPS, draws_masks=False, recipe=Recipe()
+    )
     found = list(feed.FedBackend.chunks(fed, drawn))
     assert [chunk.steps for chunk in found] == [8, 8, 4]
     assert {chunk.rows is None for chunk in found} == {True}

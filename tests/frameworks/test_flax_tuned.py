@@ -69,8 +69,17 @@ def test_staged_streamed_and_idiomatic_train_alike():
     assert staged.settings()["data"] != streamed.settings()["data"]
 
 
-def test_no_epoch_compiles_what_compile_made_ready():
+def test_masks_drawn_on_the_device_are_those_of_the_host():
+    on_host, on_device = backend(), backend()
+    on_device.draws_masks = True
+    assert not any(chunk.masks for chunk in on_device.chunks(epoch()))
+    assert on_host.train_epoch(epoch()) == on_device.train_epoch(epoch())
+
+
+@pytest.mark.parametrize("draws_masks", [False, True])
+def test_no_epoch_compiles_what_compile_made_ready(draws_masks):
     one = backend()
+    one.draws_masks = draws_masks
     one.stage(IMAGES, LABELS)
     one.compile(epoch())
     COMPILED.clear()

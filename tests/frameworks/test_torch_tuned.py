@@ -27,7 +27,7 @@ NET = network(
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (11, *NET.input_shape), dtype=np.uint8)
 LABELS = GENERATOR.integers(0, NET.classes, 11)
-ON_GPU = ("compiled", "one_graph")  # choices that a CPU does not have
+ON_GPU = ("compiled", "one_graph", "device_masks")  # choices that a CPU does not have
 
 
 def epoch():
@@ -79,6 +79,17 @@ def test_staged_streamed_and_idiomatic_train_alike():
         np.testing.assert_array_equal(value, streamed.get_weights()[key])
         np.testing.assert_allclose(value, expected[key], rtol=1e-7, atol=1e-9)
     assert staged.host_wait_seconds > 0
+
+
+@pytest.mark.parametrize("feed", ["staged", "streamed"])
+def test_masks_drawn_on_the_device_are_those_of_the_host(feed):
+    on_host, on_device = backend(feed=feed), backend(feed=feed)
+    on_device.draws_masks = True
+    for one in (on_host, on_device):
+        one.stage(IMAGES, LABELS)
+    assert not any(chunk.masks for chunk in on_device.chunks(epoch()))
+    assert on_device.settings()["masks"] == "drawn on the device"
+    assert on_host.train_epoch(epoch()) == on_device.train_epoch(epoch())
 
 
 def test_a_streamed_feed_can_be_asked_for_and_trains_alike():
