@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.port.options import parser
+from benchmarks.port.options import PARTS, parser
 from results import cli
 
 if TYPE_CHECKING:
+    from benchmarks.port.answer import Answer
     from benchmarks.port.operation import Listing
     from benchmarks.port.programs import Source
 
@@ -24,15 +26,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _asked(options: argparse.Namespace) -> int:
-    from benchmarks.port.compare import Options, compare
+    from benchmarks.port.answer import status
     from benchmarks.port.operation import PortError
     from benchmarks.port.show import as_json, text
+
+    _check(options)
+    try:
+        answers = _compared(options)
+    except PortError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    if options.write:
+        for number, answer in enumerate(answers):
+            _write(answer, options.write, first=number == 0, name="bc"[number])
+    if options.page:
+        from benchmarks.port.page import page
+        from results.writer import write
+
+        write(options.page, page(answers))
+        print(f"the page is {options.page}", file=sys.stderr)
+    if options.json:
+        sys.stdout.write(as_json(answers).decode() + "\n")
+    else:
+        print(text(answers, options.details))
+    return status(answers)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what the parser cannot see."""
+    if len(options.input) not in (0, 1, 3):
+        raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
+    count = len(_labels(options))
+    for name in (*PARTS, "frameworks", "python"):
+        given = getattr(options, name)
+        if given and len(given) != count:
+            raise ValueError(
+                f"--{name}: {len(given)} given for {count} programs; give one for each, in their "
+                "order, and - where there is none to give"
+            )
+
+
+def _labels(options: argparse.Namespace) -> list[str]:
+    return [one for one in (options.a, options.b, options.c) if one]
+
+
+def _compared(options: argparse.Namespace) -> list[Answer]:
+    """Compare the first program with each of the others.
+
+    Raises:
+        PortError: with two programs, why they could not be compared; of three, why none could.
+    """
+    from benchmarks.port.answer import Answer
+    from benchmarks.port.compare import Options, compare
+    from benchmarks.port.operation import PortError
     from benchmarks.port.wire import Side
     from results.writer import scratch_directory
 
-    if len(options.input) not in (0, 1, 3):
-        raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
-    labels = (options.a, options.b)
     how = Options(
         steps=options.steps,
         batch=options.batch_size,
@@ -42,30 +91,41 @@ def _asked(options: argparse.Namespace) -> int:
         device=options.device,
         given_weights=options.given_weights,
     )
-    try:
-        sources = (_source(options, 0), _source(options, 1))
-        pythons = ["" if p == "-" else p for p in options.python]
-        with scratch_directory() as scratch:
-            made = [
-                Side(s.framework, scratch / name, python=python, limit=options.timeout)
-                for s, name, python in zip(sources, "ab", pythons, strict=True)
-            ]
-            with made[0] as a, made[1] as b:
-                found = compare((a, b), sources, how)
-    except PortError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.status
-    if options.write:
-        for listing, label, side in zip(found.listings, labels, "ab", strict=True):
-            _write(listing, label, options.write.with_suffix(f".{side}.toml"))
-    if options.json:
-        sys.stdout.write(as_json(found, labels).decode() + "\n")
-    else:
-        print(text(found, labels, options.details))
-    return found.status
+    labels = _labels(options)
+    sources = [_source(options, place) for place in range(len(labels))]
+    pythons = ["" if p == "-" else p for p in options.python] or [""] * len(labels)
+    answers = []
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(scratch_directory())
+        first, *others = [
+            stack.enter_context(
+                Side(source.framework, scratch / name, python=python, limit=options.timeout)
+            )
+            for source, name, python in zip(sources, "abc", pythons, strict=False)
+        ]
+        for other, source in zip(others, sources[1:], strict=True):
+            pair = sources[0].label, source.label
+            try:
+                found = compare((first, other), (sources[0], source), how)
+                answers.append(Answer(labels=pair, found=found))
+            except PortError as error:
+                if len(others) == 1:
+                    raise
+                told = Answer(labels=pair, error=str(error), error_status=error.status)
+                answers.append(told)
+    return answers
 
 
-def _write(listing: Listing, label: str, path: Path) -> None:
+def _write(answer: Answer, path: Path, *, first: bool, name: str) -> None:
+    """Write the programs of a pair as data, the first one with the first pair."""
+    if answer.found is None:
+        return
+    for listing, label, side in zip(answer.found.listings, answer.labels, ("a", name), strict=True):
+        if side != "a" or first:
+            _write_one(listing, label, path.with_suffix(f".{side}.toml"))
+
+
+def _write_one(listing: Listing, label: str, path: Path) -> None:
     """Write a program as data, or say why it cannot be; the comparison stands either way."""
     from benchmarks.port.operation import PortError
     from benchmarks.port.write import written
@@ -81,8 +141,9 @@ def _write(listing: Listing, label: str, path: Path) -> None:
 def _source(options: argparse.Namespace, place: int) -> Source:
     from benchmarks.port.programs import named, source
 
-    made = source((options.a, options.b)[place], options.frameworks[place].strip("-"))
-    for part in ("loss", "optimizer", "schedule", "clip", "preprocess"):
+    framework = options.frameworks[place].strip("-") if options.frameworks else ""
+    made = source(_labels(options)[place], framework)
+    for part in PARTS:
         given = getattr(options, part)
         if given and given[place] != "-":
             made.parts[part] = named(given[place])

@@ -106,6 +106,23 @@ def _padding(framework: str, name: str, value: Any) -> str:
     return f"{name}(..., padding=(({top}, {bottom}), ({left}, {right})))"
 
 
+_CLIPPING = {
+    ("torch", "norm of all gradients"): "torch.nn.utils.clip_grad_norm_(parameters, {0})",
+    ("torch", "norm of each tensor"): "for p in parameters: torch.nn.utils.clip_grad_norm_(p, {0})",
+    ("torch", "each value"): "torch.nn.utils.clip_grad_value_(parameters, {0})",
+    ("keras", "norm of all gradients"): "global_clipnorm={0}",
+    ("keras", "norm of each tensor"): "clipnorm={0}",
+    ("keras", "each value"): "clipvalue={0}",
+    ("jax", "norm of all gradients"): "optax.chain(optax.clip_by_global_norm({0}), ...)",
+    ("jax", "each value"): "optax.chain(optax.clip({0}), ...)",
+}
+
+
+def clipping(framework: str, kind: str, limit: Any) -> str:
+    """What clips gradients this way; "" where a framework has no line for it."""
+    return _CLIPPING.get((framework.partition("@")[0], kind), "").format(_python(limit))
+
+
 def optimizer(framework: str, kind: str, constant: str, value: Any) -> str:
     """The argument that gives a constant of an optimizer this value; "" where none does."""
     framework = framework.partition("@")[0]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.port.operation import PortError
-from benchmarks.port.programs import PARTS, Source
+from benchmarks.port.programs import BESIDE, Source
 from benchmarks.port.readers.calls import CALLS
 from results.vocabulary import near_miss
 
@@ -61,7 +61,7 @@ def parts(source: Source) -> dict[str, Any]:
     """The model and what it is trained with, by part; a part that is not there is left out."""
     own = module(source.path)
     found: dict[str, Any] = {"model": made(own, source.name, source.path)}
-    for part in PARTS:
+    for part in BESIDE:
         if part in source.parts:
             path, name = source.parts[part]
             home = own if Path(path).resolve() == Path(source.path).resolve() else module(path)

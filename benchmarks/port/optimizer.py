@@ -43,9 +43,6 @@ def optimizers(session: Session, given: Arrays) -> None:
     of_a = _updates(session, session.a, sets, session.loaded_a)
     mapped = [session.to_b(one) for one in sets]
 
-    def far() -> float:
-        return _far_steps(session, of_a, _updates(session, session.b, mapped, session.loaded_b))
-
     def put(constant: str, value: Any) -> bool:
         return bool(session.b.ask("change_optimizer", constant=constant, value=value)[0])
 
@@ -61,22 +58,26 @@ def optimizers(session: Session, given: Arrays) -> None:
     if effect <= SAME:
         _without_effect(session, found)
         return
-    if any(name == "kind" for name, _, _ in found):
+    names = {name for name, _, _ in found}
+    if "kind" in names:
         found = [one for one in found if one[0] == "kind"]
+    elif "clipping" in names:  # limits of two kinds of clipping are not alike
+        found = [one for one in found if one[0] != "clipping_limit"]
     ratio = _norm(of_b[0]) / _norm(of_a[0]) if _norm(of_a[0]) else float("inf")
     first = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
     settable = [c for c, x, _ in found if c != "kind" and x is not None and put(c, x)]
-    left = far() if settable else effect
+    alike = _updates(session, session.b, mapped, session.loaded_b) if settable else of_b
+    left = _far_steps(session, of_a, alike)
     for constant, x, y in found:
         own, told = left, f"{left:.2g} apart with all else set alike"
         if constant in _NEUTRAL and left > SAME:
             own = _share(session, constant, left, sets, mapped)
         if constant in settable:
             put(constant, y)
-            own = far()
+            own = _moved(alike, _updates(session, session.b, mapped, session.loaded_b))
             put(constant, x)
             told = f"by this alone the steps are {own:.2g} apart"
-            told += f"; with A's value {left:.0e}" if left <= SAME else f", else {left:.2g}"
+            told += f"; with A's value {left:.0e}" if left <= SAME else ""
         shown = "; ".join(filter(None, [first, told]))
         session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
     if not found:
@@ -174,6 +175,17 @@ def _far_steps(session: Session, of_a: list[Arrays], of_b: list[Arrays]) -> floa
     return worst
 
 
+def _moved(before: list[Arrays], after: list[Arrays]) -> float:
+    """How far a constant takes the steps of one program; the largest of them."""
+    return max(
+        apart(_flat(one, one), _flat(other, one)) for one, other in zip(before, after, strict=True)
+    )
+
+
+def _flat(arrays: Arrays, order: Arrays) -> np.ndarray:
+    return np.concatenate([arrays[key].ravel() for key in order])
+
+
 def _norm(arrays: Arrays) -> float:
     return float(sum(float((v**2).sum()) for v in arrays.values()) ** 0.5)
 
@@ -183,14 +195,16 @@ def _of_optimizer(
 ) -> Difference:
     a, b = session.listing_a.recipe, session.listing_b.recipe
     align = []
-    for name, listing, value, where in (
-        ("B", session.listing_b, x, b.optimizer_where),
-        ("A", session.listing_a, y, a.optimizer_where),
+    for name, listing, value, given, where in (
+        ("B", session.listing_b, x, a, b.optimizer_where),
+        ("A", session.listing_a, y, b, a.optimizer_where),
     ):
-        kind = str(listing.recipe.optimizer["kind"])
-        line = (
-            lines.optimizer(listing.framework, kind, constant, value) if value is not None else ""
-        )
+        kind, line = str(listing.recipe.optimizer["kind"]), ""
+        if constant == "clipping":
+            limit = given.optimizer.get("clipping_limit")
+            line = lines.clipping(listing.framework, str(value), limit)
+        elif value is not None:
+            line = lines.optimizer(listing.framework, kind, constant, value)
         if line:
             align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))
     return Difference(

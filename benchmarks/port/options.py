@@ -18,8 +18,11 @@ not be told.
 examples:
   python -m benchmarks.port mine_keras.py:make mine_torch.py:Net
   python -m benchmarks.port trained.keras port.py:Net --input 69 69 3 --details
-  python -m benchmarks.port unam port.py:Net --input 69 69 3 --json
+  python -m benchmarks.port unam port.py:Net --input 69 69 3 --page answer.html
+  python -m benchmarks.port mine_keras.py:make mine_torch.py:Net mine_flax.py:Net
 """
+# What stands beside a model and has an option that names another.
+PARTS = ("loss", "optimizer", "schedule", "clip", "preprocess")
 
 
 def parser() -> cli.Parser:
@@ -31,6 +34,7 @@ def parser() -> cli.Parser:
     )
     line.add_argument("a", metavar="A", help="the first program")
     line.add_argument("b", metavar="B", help="the second one, a port of it")
+    line.add_argument("c", metavar="C", nargs="?", help="a third one, also compared with the first")
     line.add_argument(
         "--input",
         nargs="+",
@@ -41,24 +45,25 @@ def parser() -> cli.Parser:
     )
     line.add_argument(
         "--frameworks",
-        nargs=2,
-        default=["", ""],
-        metavar=("FA", "FB"),
-        help="of A and B: keras keras@torch keras@jax torch jax (default: what the file imports)",
+        nargs="+",
+        default=[],
+        metavar="F",
+        help="of each program: keras keras@torch keras@jax torch jax (default: what its file "
+        "imports)",
     )
-    for part in ("loss", "optimizer", "schedule", "clip", "preprocess"):
+    for part in PARTS:
         line.add_argument(
             f"--{part}",
-            nargs=2,
-            metavar=("PA", "PB"),
-            help=f"file.py:name of the {part} of A and of B; - for what its file or model has",
+            nargs="+",
+            metavar="P",
+            help=f"file.py:name of the {part} of each program; - for what its file or model has",
         )
     line.add_argument(
         "--python",
-        nargs=2,
-        default=["", ""],
-        metavar=("PYA", "PYB"),
-        help="interpreters of A and B; - for this one",
+        nargs="+",
+        default=[],
+        metavar="PY",
+        help="the interpreter of each program; - for this one",
     )
     line.add_argument(
         "--steps", type=natural, default=8, metavar="K", help="whole training steps (default 8)"
@@ -94,7 +99,13 @@ def parser() -> cli.Parser:
         "--write",
         type=Path,
         metavar="FILE.toml",
-        help="write network and recipe of each side as data: FILE.a.toml and FILE.b.toml",
+        help="write network and recipe of each program as data: FILE.a.toml, FILE.b.toml",
+    )
+    line.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.html",
+        help="write all of it as one page, with the layers side by side",
     )
     line.add_argument("--json", action="store_true", help="all of it as JSON")
     line.add_argument(

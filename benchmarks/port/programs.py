@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from benchmarks.port.operation import PortError
+from benchmarks.port.options import PARTS
 from results.vocabulary import unknown
 
 FRAMEWORKS = ("keras", "keras@torch", "keras@jax", "torch", "jax")
 # Names that are looked for beside the model, in its file, unless an option names others.
-PARTS = ("loss", "optimizer", "schedule", "clip", "preprocess", "epoch_loss")
+BESIDE = (*PARTS, "epoch_loss")
 _IMPORTS = {
     **{"keras": "keras", "tensorflow": "keras", "torch": "torch", "torchvision": "torch"},
     **{"flax": "jax", "jax": "jax", "optax": "jax"},

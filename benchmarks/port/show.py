@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from benchmarks.port.answer import Answer
 from benchmarks.port.compare import Found
 from benchmarks.port.difference import Difference, words
 from benchmarks.port.operation import Operation
@@ -14,9 +15,23 @@ from benchmarks.port.operation import Operation
 _WIDTH = 34
 
 
-def text(found: Found, sources: tuple[str, str], details: bool) -> str:
-    """The verdict first, then the differences, then what was measured."""
-    return "\n".join(_lines(found, sources, details))
+def text(answers: Sequence[Answer], details: bool) -> str:
+    """The verdict first, then the differences, then what was measured; of several pairs all
+    verdicts first."""
+    return "\n".join(_all_lines(answers, details))
+
+
+def _all_lines(answers: Sequence[Answer], details: bool) -> Iterator[str]:
+    if len(answers) > 1:
+        yield from (f"{one.labels[1]} against {one.labels[0]}: {one.verdict}" for one in answers)
+    for one in answers:
+        if len(answers) > 1:
+            yield ""
+            yield f"--- {one.labels[1]} against {one.labels[0]}"
+        if one.found is not None:
+            yield from _lines(one.found, one.labels, details)
+        elif len(answers) > 1:
+            yield one.verdict
 
 
 def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[str]:
@@ -56,13 +71,21 @@ def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[st
 def _difference(number: int, one: Difference) -> Iterator[str]:
     effect = "" if one.effect == float("inf") else f", {one.effect:.2g} apart"
     yield f"  {number}. {one} [{one.stage}{effect}]"
-    if one.shown:
-        yield f"     {one.shown}"
-    if one.stated and one.stated != "both":
-        left = {"neither": "both leave it", "A": "B leaves it", "B": "A leaves it"}[one.stated]
-        yield f"     {left} to the framework's default"
-    for line in one.align:
+    for line in filter(None, [one.shown, left_to(one.stated), *one.align]):
         yield f"     {line}"
+
+
+def left_to(stated: str) -> str:
+    """Which program leaves a constant to its framework's default; "" where none does."""
+    left = {"neither": "both leave it", "A": "B leaves it", "B": "A leaves it"}.get(stated)
+    return f"{left} to the framework's default" if left else ""
+
+
+def figure(value: float | None) -> str:
+    """A distance in two digits; "" where nothing was measured."""
+    if value is None:
+        return ""
+    return "not comparable" if value == float("inf") else f"{value:.1e}"
 
 
 def _side_by_side(found: Found) -> Iterator[str]:
@@ -80,11 +103,18 @@ def _cell(one: Operation | None) -> str:
     return f"{one.name} {kind} {words(one.shape)}"[:_WIDTH]
 
 
-def as_json(found: Found, sources: tuple[str, str]) -> bytes:
-    """All of it, for programs."""
-    table: dict[str, Any] = msgspec.to_builtins(found)
-    table["programs"] = dict(zip("ab", sources, strict=True))
-    return msgspec.json.format(msgspec.json.encode(_finite(table)))
+def as_json(answers: Sequence[Answer]) -> bytes:
+    """All of it, for programs; of several pairs a list of them."""
+    pairs = [_table(one) for one in answers]
+    found = pairs[0] if len(pairs) == 1 else {"pairs": pairs}
+    return msgspec.json.format(msgspec.json.encode(_finite(found)))
+
+
+def _table(one: Answer) -> dict[str, Any]:
+    programs = dict(zip("ab", one.labels, strict=True))
+    if one.found is None:
+        return {"status": one.status, "verdict": one.verdict, "programs": programs}
+    return {**msgspec.to_builtins(one.found), "programs": programs}
 
 
 def _finite(value: Any) -> Any:

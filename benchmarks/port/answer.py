@@ -1,0 +1,34 @@
+"""The answer for one pair of programs: what was found, or why it could not be compared."""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.port.compare import DIFFERENT, EQUAL, UNKNOWN, Found
+
+BAD_INPUT = 2
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """labels: of A and B, as the user typed them. found: None where `error` says why."""
+
+    labels: tuple[str, str]
+    found: Found | None = None
+    error: str = ""
+    error_status: int = BAD_INPUT
+
+    @property
+    def status(self) -> int:
+        """The exit status of this pair."""
+        return self.error_status if self.found is None else self.found.status
+
+    @property
+    def verdict(self) -> str:
+        """One line."""
+        return f"error: {self.error}" if self.found is None else self.found.verdict
+
+
+def status(answers: list[Answer]) -> int:
+    """The exit status of several: bad input, else different, else unknown, else equal."""
+    found = {one.status for one in answers}
+    return next(s for s in (BAD_INPUT, DIFFERENT, UNKNOWN, EQUAL) if s in found)
