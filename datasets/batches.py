@@ -7,7 +7,7 @@ as they are. Nothing here knows of frameworks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -228,6 +228,6 @@ def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:
 
 def distinct_sizes(epoch: Sequence[Batch]) -> list[Batch]:
     """One batch of each size in the epoch, in order of their first."""
-    rows = epoch.indices if isinstance(epoch, Epoch) else epoch
+    rows: Sequence[Sized] = epoch.indices if isinstance(epoch, Epoch) else epoch
     places = {len(one): place for place, one in reversed(list(enumerate(rows)))}
     return [epoch[place] for place in sorted(places.values())]

@@ -242,7 +242,7 @@ def _refusal(both: pd.DataFrame, parity: str) -> str:
     seeds = both["seed"].tolist()
     for given in GIVEN:
         sides = (both[f"{given.column}_{side}"] for side in "ab")
-        one, other = (values.to_numpy(object, na_value=None) for values in sides)
+        one, other = (values.astype(object).where(values.notna(), None) for values in sides)
         rows = list(zip(seeds, one, other, strict=True))
         unknown = [seed for seed, *both_sides in rows if None in both_sides]
         if given.there_is_always and unknown:

@@ -206,7 +206,8 @@ class Material:
 
     def epoch(self, number: int) -> batches.Epoch:
         """The batches of one epoch, counted from 1; of drawn crops the pictures have the size."""
-        images, labels = self.data
+        pictures, labels = self.data
+        images: batches.Images = pictures
         recipe = self.case.recipe
         plan = batches.planned(
             self.train_indices,

@@ -165,12 +165,25 @@ FUNCTIONS = _functions()
 # Drawn anew in each epoch, every field between them; the first is of colours, the last of square
 # pictures.
 _DRAWN = Augment(
-    **{"flip": "both", "shear": 10, "zoom": (0.9, 1.2), "rotation": 180, "shift": 0.1},
-    **{"contrast": 0.2, "brightness": 0.2, "saturation": 0.5, "hue": 0.1},
+    flip="both",
+    shear=10,
+    zoom=(0.9, 1.2),
+    rotation=180,
+    shift=0.1,
+    contrast=0.2,
+    brightness=0.2,
+    saturation=0.5,
+    hue=0.1,
 )
 _DRAWN_PARTS = Augment(
-    **{"zoom": (0.5, 0.8), "rotation": 45, "shrink": (0.8, 1.1), "area": (0.5, 1.0)},
-    **{"ratio": (0.75, 1.33), "crop_first": True, "erase": 0.3, "erase_area": (0.1, 0.3)},
+    zoom=(0.5, 0.8),
+    rotation=45,
+    shrink=(0.8, 1.1),
+    area=(0.5, 1.0),
+    ratio=(0.75, 1.33),
+    crop_first=True,
+    erase=0.3,
+    erase_area=(0.1, 0.3),
 )
 _DRAWN_SHARP = Augment(flip="vertical", shift=0.2, noise=0.05, edge="constant")
 _DRAWN_SQUARE = Augment(

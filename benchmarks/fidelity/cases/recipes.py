@@ -130,7 +130,8 @@ def lives() -> list[Case]:
     return [
         with_recipe(
             life(optimizer, NORMED, shape, {"label": name}),
-            **(PARTS.get(name, ("", {}))[1] | _OF_EPOCHS.get(name, {})),
+            **PARTS.get(name, ("", {}))[1],
+            **_OF_EPOCHS.get(name, {}),
         )
         for name, optimizer, shape in _LIVES
     ]
