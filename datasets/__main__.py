@@ -20,8 +20,9 @@ sources:
                                  grey, floats, 16 bits) and labels (numbers, names, one-hot)
   FILE.parquet, or a folder      encoded pictures and labels, as hubs of data sets have them
   FOLDER, FOLDER.zip             a folder for each class (below train/, test/: a published split);
-                                 or pictures and a .csv of their labels or votes (Galaxy Zoo)
-  TABLE.csv                      the same, with the pictures beside or below it
+                                 or pictures and a .csv of their labels or votes (Galaxy Zoo);
+                                 or a .npy file in place of each picture
+  TABLE.csv, TABLE.sqlite        the same, with the pictures beside or below it
   FITS cut-outs                  in such folders, with --stretch (needs astropy)
   FILE.tfrecord, or a folder     encoded pictures (needs TensorFlow)
 """

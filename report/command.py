@@ -17,6 +17,7 @@ _OPTIONS = (
     ("data.label_key", "label-key", "ans"),
     ("data.fraction", "fraction", 1.0),
     ("data.augmentation", "augmentation", "none"),
+    ("data.oversample", "oversample", ""),
     ("split.seed", "split-seed", 0),
     ("split.by", "split-by", "galaxy"),
     ("split.test_copies", "test-copies", "centre"),

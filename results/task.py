@@ -28,6 +28,7 @@ ABSENT: Mapping[str, Any] = {
     "data.augmentation": "none",
     "data.cropped_from": 0,
     "data.scaled": False,
+    "data.oversample": "",
     "data.votes": 0,
     "data.votes_sha256": "",
     "split.by": "galaxy",

@@ -76,6 +76,8 @@ _OPTIONS = {
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
         "and rotations",
         "crop_size": "PIXELS: of crops40 (default: 100 of 110)",
+        "oversample": "HOW: copy training galaxies until all classes are as large as the largest: "
+        "repeated, or changed once each, by fields of --augment, as in flip,rotation=20",
         "split_by": "UNIT: galaxy (default), or copy: the copies of one galaxy are trained and "
         "tested on (leak)",
         "test_copies": "C: centre (default): validate and test on the picture as it is; all: on "

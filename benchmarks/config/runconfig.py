@@ -55,6 +55,7 @@ class DataView(_Part, frozen=True):
     fraction: of its galaxies, by class. augmentation: the copies made of each; where those are
     crops, cropped_from is the side of the pictures they are taken from, in pixels, else 0; scaled:
     what is drawn are parts scaled to one size, to which the tested pictures are scaled whole.
+    oversample: copies of training galaxies that make the classes even, as the suite states it.
     votes: of a loss of votes, how many each galaxy has, else 0; votes_sha256 is theirs.
     """
 
@@ -74,6 +75,7 @@ class DataView(_Part, frozen=True):
     augmentation: Augmentation = "none"
     cropped_from: int = 0
     scaled: bool = False
+    oversample: str = ""
     votes: int = 0
     votes_sha256: str = ""
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from datasets import oversample
 from datasets.drawn.settings import Augment
 from frameworks.spec import architecture, losses
 from frameworks.spec.clipping import Clipping
@@ -82,6 +83,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `fraction`: the part of the galaxies that is taken, by class.
     - `augmentation`: makes copies of each galaxy (`datasets.augment`).
     - `crop_size`: pixels a side of copies that are crops.
+    - `oversample`: copies training galaxies until all classes are as large as the largest:
+      "repeated", or changed once by fields of `augment`, as in "flip,rotation=20".
     - `split_by`: the copies of a galaxy stay in one part, or each is dealt by itself (a leak, as
       published).
     - `test_copies`: the copies that validation and test look at.
@@ -135,6 +138,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fraction: float = 1.0
     augmentation: Augmentation = "none"
     crop_size: int | None = None
+    oversample: str = ""
     split_seed: int = 0
     split_by: SplitBy = "galaxy"
     test_copies: TestCopies = "centre"
@@ -264,6 +268,10 @@ def check(suite: Suite, *, origin: str) -> None:
         f"is {crop}, and nothing is cropped; use augmentation crops40, or image_size to resize.",
     )
     no_copies = suite.augmentation == "none"
+    try:
+        oversample.check(suite.oversample, suite.augmentation)
+    except ValueError as error:
+        require(False, "oversample", str(error))
     require(
         not (no_copies and suite.test_copies == "all"),
         "test_copies",

@@ -21,6 +21,7 @@ _FIELDS = (
         "fraction",
         "augmentation",
         "crop_size",
+        "oversample",
         "augment",
         "split_seed",
         "split_by",

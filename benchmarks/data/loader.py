@@ -89,8 +89,8 @@ class Feed:
     def facts(self) -> dict[str, Any]:
         """Hashes of split, of the order of every epoch, and of the masks of the first step.
 
-        Of augmented copies also what they are and what the first batch was, byte by byte; of drawn
-        pictures what the first batch of the first and of the last epoch was.
+        Of copies also what they are and what the first batch was, byte by byte; of drawn pictures
+        what the first batch of the first and of the last epoch was.
         """
         numbers = range(1, self.config.recipe.epochs + 1)
         facts: dict[str, Any] = {
@@ -100,7 +100,8 @@ class Feed:
         if self.masks is not None:
             first = len(self.plan(1).rows[0])
             facts["masks_hash"] = canonical.sha256(self.masks.draw(first, 1, 0))
-        if self.data.copies.count > 1 or self.drawing is not None:
+        copied = self.data.copies.count > 1 or self.config.data.oversample
+        if copied or self.drawing is not None:
             digest = hashlib.sha256(self.data.copies.sha256().encode())
             looked_at = (1,) if self.drawing is None else sorted({1, max(numbers, default=1)})
             for number in looked_at:

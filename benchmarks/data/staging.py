@@ -7,7 +7,8 @@ the same bytes and none spends time on decoding.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from benchmarks.config.plan import SplitSizes
 from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
+from datasets import oversample
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
 from datasets.drawn.settings import Augment, check_fits
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from results.store import Store
 
 _PAGE_BYTES = 4096
+_NONE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def load(suite: Suite) -> Dataset:
 
 
 def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
-    """Split the data set and write it where the workers read it: each galaxy once.
+    """Split the data set and write it where the workers read it: each galaxy once, and oversampled
+    copies behind them.
 
     Raises:
         ValueError: the fractions cannot be had of these classes, or the copies or what is drawn
@@ -149,15 +153,27 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         parts=dataset.parts,
     )
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
-    arrays = {"images": dataset.images, "labels": dataset.labels, "galaxies": rows}
+    extra, numbers = _NONE, _NONE
+    if suite.oversample:
+        if (settings := oversample.read(suite.oversample)) is not None:
+            check_fits(settings, height, width, image_channels, "oversample")
+        extra, numbers = oversample.copies(dataset.labels, split.train, suite.split_seed)
+    numbers = rows[extra] + numbers * COPY
+    labels = np.concatenate([dataset.labels, dataset.labels[extra]])
+    made = np.arange(len(dataset.labels), len(labels))
+    split = replace(split, train=np.concatenate([split.train, made]))
+    arrays = {"labels": labels, "galaxies": np.concatenate([rows, numbers])}
     voted = targets_of(suite.loss) == "votes"
     if dataset.votes is not None and voted:
         check_votes(suite.loss, dataset.votes, dataset.name)
-        arrays["votes"] = dataset.votes
+        arrays["votes"] = np.concatenate([dataset.votes, dataset.votes[extra]])
     try:
         directory.mkdir(parents=True)
         for name, array in (arrays | split.parts()).items():
             np.save(directory / f"{name}.npy", array)
+        how = suite.oversample or oversample.REPEATED
+        added = oversample.pictures(dataset.images, extra, numbers, how, suite.split_seed)
+        _write_pictures(directory / "images.npy", dataset.images, len(extra), added)
     except OSError as error:
         raise OSError(
             f"cannot write {dataset.images.nbytes / 1e6:,.0f} MB of galaxies for the workers to "
@@ -166,7 +182,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
 
     crop = copies.crop if copies.cropped else drawn_crop
     classes = len(dataset.class_names)
-    per_part = split.counts(np.repeat(dataset.labels, copies.count), classes)
+    per_part = split.counts(np.repeat(labels, copies.count), classes)
     counts = {
         name: tuple(int(images[label]) for images in per_part.values())
         for label, name in enumerate(dataset.class_names)
@@ -189,6 +205,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
             fraction=suite.fraction,
             augmentation=suite.augmentation,
             cropped_from=min(height, width) if crop else 0,
+            oversample=oversample.written(suite.oversample),
             scaled=suite.augment is not None and suite.augment.scales,
             votes=arrays["votes"].shape[1] if "votes" in arrays else 0,
             votes_sha256=_sha256(arrays["votes"]) if "votes" in arrays else "",
@@ -198,7 +215,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         class_counts=tuple(per_class_counts(dataset.labels, classes).tolist()),
         counts=counts,
         source=dataset.source,
-        notes=_notes(dataset, suite, copies),
+        notes=_notes(dataset, suite, copies, len(extra)),
         left_out=dataset.left_out,
     )
 
@@ -207,7 +224,24 @@ def _sha256(votes: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(votes, "<f4").tobytes()).hexdigest()
 
 
-def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
+def _write_pictures(
+    path: Path, images: np.ndarray, count: int, added: Iterable[np.ndarray]
+) -> None:
+    """The pictures, and behind them `count` that are added, some at a time."""
+    shape = (len(images) + count, *images.shape[1:])
+    if not count:
+        np.save(path, images)
+        return
+    kept = np.lib.format.open_memmap(path, mode="w+", dtype=images.dtype, shape=shape)
+    kept[: len(images)] = images
+    place = len(images)
+    for some in added:
+        kept[place : place + len(some)] = some
+        place += len(some)
+    kept.flush()
+
+
+def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[str, ...]:
     """Notes for a user on these galaxies and the copies made of them."""
     notes = [dataset.note] if dataset.note else []
     if dataset.rows is not None:
@@ -218,6 +252,12 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies) -> tuple[str, ...]:
         notes.append(
             f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
             f"test look at {tested}."
+        )
+    if suite.oversample:
+        how = "repeated" if suite.oversample == oversample.REPEATED else "each changed once"
+        notes.append(
+            f"Oversampled: {added:,} copies of training galaxies, {how}, so that every class has "
+            "as many as the largest; accuracies in training are of these."
         )
     if dataset.parts is not None:
         notes.append(f"The published split of '{suite.split_from}'.")

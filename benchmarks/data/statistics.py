@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.data.staging import Galaxies
 from datasets.augment import COUNTS
 from frameworks.spec.normalization import Statistics
+from results.schema import COPY
 
 _AT_A_TIME = 256  # galaxies
 _LEVELS = np.arange(256)
@@ -23,6 +24,7 @@ def statistics(galaxies: Galaxies) -> Statistics:
     images = np.load(galaxies.directory / "images.npy", mmap_mode="r")
     train = np.load(galaxies.directory / "train.npy")
     rows = np.unique(train // COUNTS[galaxies.view.augmentation])
+    rows = rows[np.load(galaxies.directory / "galaxies.npy")[rows] < COPY]  # oversampled copies
     channels = images.shape[3]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(rows), _AT_A_TIME):

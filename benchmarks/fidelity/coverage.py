@@ -61,6 +61,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("view.fraction", ""): _HARNESS,
     ("view.votes_sha256", ""): _HARNESS,
     ("view.scaled", "True"): _HARNESS,
+    ("view.oversample", ""): _HARNESS,
 }
 _CHANNELS = (1, 2, 3, 4)
 

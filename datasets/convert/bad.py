@@ -9,7 +9,7 @@ _NAMED = 5  # of each kind that a message names
 # What can be wrong, and what helps beside leaving it out.
 UNREADABLE = "not readable as a picture"
 OTHER_SIZE = "of another size"
-OTHER_TYPE = "of another type of numbers"
+OTHER_FORM = "of another shape or type"
 NOT_SQUARE = "not square"
 TOO_SMALL = "smaller than the crop"
 NOT_FINITE = "with values that are no numbers"
@@ -26,7 +26,7 @@ OTHER_PART = "of an unknown part of the split"
 _REMEDIES = {
     UNREADABLE: "get them again",
     OTHER_SIZE: "scale all with --size PIXELS, or cut all with --crop PIXELS",
-    OTHER_TYPE: "save all as one type, as in x.astype(np.uint8)",
+    OTHER_FORM: "save all in one shape, as one type",
     NOT_SQUARE: "cut all with --crop PIXELS",
     TOO_SMALL: "cut less",
     NO_PICTURE: "add the pictures",

@@ -8,6 +8,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from datasets.convert.convert import convert, decoder
+from datasets.convert.folder import TABLES
 from datasets.convert.form import Asked
 from datasets.convert.recipes import recipe_of
 from datasets.convert.stream import convert_source
@@ -56,7 +57,7 @@ def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = 
 def _content(path: Path) -> str:
     """A hash of the names and bytes of a source's files."""
     if not path.is_dir():
-        beside = path.suffix.lower() in (".csv", ".tsv", ".npy")
+        beside = path.suffix.lower() in (*TABLES, ".npy")
         return _content(path.parent) + path.name if beside else file_sha256(path)
     digest = hashlib.sha256()
     with folders.opened(path) as folder:

@@ -17,10 +17,11 @@ from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Pictures, Rows, parts_of
 from datasets.convert.number_files import number_files, number_pictures
 from datasets.splits import PART_WORDS
+from results.door import databases
 from results.door.folders import Folder
 from results.vocabulary import near_miss
 
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", *databases.ENDINGS)
 
 
 def pictures_of(folder: Folder) -> list[str]:

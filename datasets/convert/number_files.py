@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from datasets.convert.bad import OTHER_SIZE, OTHER_TYPE, UNREADABLE, Bad
+from datasets.convert.bad import OTHER_FORM, UNREADABLE, Bad
 from datasets.convert.fitting import Fit
 from datasets.convert.pixels import ArrayPictures
 from results.door import arrays
@@ -61,10 +61,8 @@ class _Files:
                 continue
             if not self.shape:
                 self.shape, self.dtype = (len(names), *shape), dtype
-            elif shape != self.shape[1:]:
-                self._skip(row, bad, OTHER_SIZE, told)
-            elif dtype != self.dtype:
-                self._skip(row, bad, OTHER_TYPE, told)
+            elif (shape, dtype) != (self.shape[1:], self.dtype):
+                self._skip(row, bad, OTHER_FORM, told)
         if not self.shape:
             raise ValueError(f"{folder.path}: none of its {len(names):,} .npy files is an array")
 

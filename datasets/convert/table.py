@@ -12,7 +12,7 @@ from datasets.convert import votes
 from datasets.convert.bad import AMBIGUOUS, NO_LABEL, NO_PICTURE, TWICE, Bad
 from datasets.convert.form import Asked, Rows, parts_of
 from datasets.splits import PART_WORDS
-from results.door import delimited
+from results.door import databases, delimited
 from results.door.folders import Folder
 from results.vocabulary import near_miss
 
@@ -45,7 +45,8 @@ def of_table(
         ValueError: columns that cannot be told apart; the message says with which option to.
     """
     where = f"{folder.path}/{name}"
-    found = delimited.delimited(folder.content(name, delimited.MOST), where)
+    read = databases.database if name.lower().endswith(databases.ENDINGS) else delimited.delimited
+    found = read(folder.content(name, delimited.MOST), where)
     columns = found.columns
     if not len(found):
         raise ValueError(f"{where}: has no row below the names of its columns")

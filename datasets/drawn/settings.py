@@ -164,8 +164,10 @@ class Augment(
         return self.coloured or bool(self.contrast or self.brightness or self.noise or self.erase)
 
 
-def check_fits(settings: Augment, height: int, width: int, channels: int) -> None:
-    """Whether pictures of height x width pixels can be augmented so.
+def check_fits(
+    settings: Augment, height: int, width: int, channels: int, field: str = "augment"
+) -> None:
+    """Whether pictures of height x width pixels can be augmented so; field: named in the message.
 
     Raises:
         ValueError: quarter turns of pictures that are not square, a crop larger than they are,
@@ -173,22 +175,22 @@ def check_fits(settings: Augment, height: int, width: int, channels: int) -> Non
     """
     if settings.quarter_turns and height != width:
         raise ValueError(
-            f"augment: quarter_turns turns pictures by 90 degrees, so they must be square, and "
+            f"{field}: quarter_turns turns pictures by 90 degrees, so they must be square, and "
             f"these are {height}x{width}; use rotation = 180, or flip"
         )
     if settings.crop > min(height, width):
         raise ValueError(
-            f"augment: crop is {settings.crop} pixels, and the pictures are {height}x{width}; use "
+            f"{field}: crop is {settings.crop} pixels, and the pictures are {height}x{width}; use "
             f"at most {min(height, width)}"
         )
     if settings.scales and height != width:
         raise ValueError(
-            f"augment: area with a crop scales square pictures, and these are {height}x{width}; "
+            f"{field}: area with a crop scales square pictures, and these are {height}x{width}; "
             f"leave crop out"
         )
     if settings.coloured and channels != 3:
         name = "hue" if settings.hue else "saturation"
         raise ValueError(
-            f"augment: {name} is of red, green and blue, and these pictures have {channels} "
+            f"{field}: {name} is of red, green and blue, and these pictures have {channels} "
             f"channel{'s' * (channels > 1)}; use channels rgb, or contrast and brightness"
         )

@@ -46,3 +46,15 @@ def from_text(text: str) -> Augment:
         raise ValueError(
             f"field '{field}': {reason}" if field != "$" and field else reason
         ) from error
+
+
+def to_text(settings: Augment) -> str:
+    """The fields that are stated, as `from_text` reads them."""
+
+    def value(found: object) -> str:
+        if isinstance(found, tuple):
+            return ":".join(map(repr, found))
+        return str(found).lower() if isinstance(found, bool) else str(found)
+
+    stated = msgspec.to_builtins(settings, builtin_types=(tuple,))
+    return ",".join(f"{name}={value(getattr(settings, name))}" for name in stated)

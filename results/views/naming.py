@@ -28,11 +28,12 @@ _FORMS = {
     "architecture.layers": "layers {:.6}",
     "data.fraction": "fraction {}",
     "data.augmentation": "{}",
+    "data.oversample": "oversampled, {}",
     "split.by": "split by {} (leak)",
     "split.test_copies": "tested on {} copies",
     "part_of": "{}",
 }
-OF_DATA = ("data.fraction", "data.augmentation")
+OF_DATA = ("data.fraction", "data.augmentation", "data.oversample")
 _UNUSUAL = (*OF_DATA, "split.by", "split.test_copies", "part_of")  # in every name that has them
 _USUAL_EXTRAS = ("batch_size", "epochs", "optimizer", "partial_batch")
 

@@ -1,7 +1,9 @@
 """What is wrong with a source is counted, its first five named, with a remedy that works."""
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -131,6 +133,14 @@ def unknown_labels(path: Path) -> Path:
     return path / "unknown.npz"
 
 
+def other_arrays(path: Path) -> Path:
+    folder = sources.npy_folder(path)
+    np.save(folder / "pictures" / "1003.npy", IMAGES[3])
+    np.save(folder / "pictures" / "1004.npy", IMAGES[4, :5] / np.float32(255))
+    (folder / "pictures" / "1005.npy").write_bytes(b"no array")
+    return folder
+
+
 # By name: the source, what is said of it, how many are left out of how many.
 BAD: dict[str, tuple[Callable[[Path], Path], str, int]] = {
     "pictures that do not open": (
@@ -178,6 +188,12 @@ BAD: dict[str, tuple[Callable[[Path], Path], str, int]] = {
         1,
     ),
     "values that are no numbers": (not_finite, "1 with values that are no numbers (row 7)", 1),
+    "arrays of another form": (
+        other_arrays,
+        "2 of another shape or type (pictures/1003.npy, pictures/1004.npy) and 1 not readable as "
+        "a picture (pictures/1005.npy)",
+        3,
+    ),
     "labels of -1": (unknown_labels, "20 without a label (row 1: -1, row 4: -1", 20),
 }
 
@@ -225,6 +241,17 @@ def strange(path: Path, text: str | bytes) -> Path:
     return folder
 
 
+def odd_database(path: Path, content: bytes | None) -> Path:
+    folder = sources.database(path)
+    if content is None:
+        (folder / "labels.sqlite").unlink()
+        with closing(sqlite3.connect(folder / "labels.sqlite")) as base:
+            base.executescript("create table a (x integer); create table b (x integer)")
+    else:
+        (folder / "labels.sqlite").write_bytes(content)
+    return folder
+
+
 WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "no header": (
         lambda path: strange(path, "\n".join(f"{row},1" for row in range(1000, 1060))),
@@ -242,6 +269,16 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
         "line 3 has 3 fields",
     ),
     "no text": (lambda path: strange(path, b"id,label\n\xff\xfe1000,1\n"), (), "not UTF-8"),
+    "no database": (
+        lambda path: odd_database(path, b"id,label\n1,2\n"),
+        (),
+        "cannot be read as an SQLite file: it does not begin as one",
+    ),
+    "a database of two tables": (
+        lambda path: odd_database(path, None),
+        (),
+        r"it has 2 tables \(a, b\), not one; save the table that is meant as CSV",
+    ),
     "an empty table": (lambda path: strange(path, "id,label\n"), (), "no row below the names"),
     "no names of pictures": (
         lambda path: strange(path, "id,label\nx,1\ny,2\n"),

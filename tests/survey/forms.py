@@ -6,7 +6,6 @@ A small one of each is read.
 from __future__ import annotations
 
 import io
-import sqlite3
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import cache
@@ -50,18 +49,6 @@ def taken(form: Form) -> bool:
     return same and (form != "csv_votes" or made.votes is not None)
 
 
-def _sqlite(path: Path) -> Path:
-    folder = sources.table(path)
-    (folder / "labels.csv").unlink()
-    base = sqlite3.connect(folder / "labels.sqlite")
-    base.execute("create table galaxies (id integer, label integer)")
-    rows = [(1000 + row, int(label)) for row, label in enumerate(sources.LABELS)]
-    base.executemany("insert into galaxies values (?, ?)", rows)
-    base.commit()
-    base.close()
-    return folder
-
-
 _MAKE: dict[Form, Callable[[Path], Path]] = {
     "hdf5": sources.plain,
     "class_folders": sources.class_folders,
@@ -69,5 +56,5 @@ _MAKE: dict[Form, Callable[[Path], Path]] = {
     "csv_votes": sources.votes,
     "npz": sources.npz,
     "npy_folder": sources.npy_folder,
-    "sqlite": _sqlite,
+    "sqlite": sources.database,
 }
