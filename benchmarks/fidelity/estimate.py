@@ -13,14 +13,14 @@ from benchmarks.fidelity.measure.lifecycle import TRAINED
 # a network ready and compile it for one shape, for one call of a step or an optimizer, and for
 # 1e9 operations. A framework that is not named is taken for Keras.
 _COSTS = {
-    REFERENCE: (2.0, 0.02, 0.002, 0.085),
-    "torch": (4.0, 0.1, 0.004, 0.08),
-    "keras": (7.0, 0.9, 0.2, 0.12),
+    REFERENCE: (1.0, 0.01, 0.001, 0.065),
+    "torch": (2.0, 0.02, 0.005, 0.07),
+    "keras": (6.0, 0.28, 0.05, 0.10),
     "jax": (3.0, 1.8, 0.02, 0.15),
 }
 _APPLIED = 0.1  # of a call: what a step of the optimizer alone takes
-_COMPILED = {"forward": 0.5, "gradients": 0.5, "restored": 1.0, "optimizer": 0.3, "steps": 1.0}
-_COMPILED |= {"epoch": 1.5, "lifecycle": 1.5, "own_masks": 0.5}
+_COMPILED = {"forward": 0.5, "gradients": 0.5, "restored": 1.0, "optimizer": 0.3, "steps": 2.5}
+_COMPILED |= {"epoch": 4.5, "lifecycle": 4.5, "own_masks": 0.5}
 
 
 def seconds(
