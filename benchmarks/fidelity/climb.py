@@ -121,7 +121,7 @@ def _climb_group(
     names: list[str] = options.frameworks
     how = {"timeout": options.timeout, "parallel": options.parallel}
     cases = [case for part in group for case in part.cases]
-    asked = {"asked_of": plan.asked_of, "done": progress.done}
+    asked = {"asked_of": plan.asked_of, "done": progress.done, "seconds": estimate.of_case}
     traces = collect([REFERENCE, *names], cases, folder, **how, **asked)  # type: ignore[arg-type]
     climbed = []
     for part in group:
@@ -202,6 +202,10 @@ def _not_asked(options: argparse.Namespace) -> str:
         for rung in plan.rungs(options)
         if rung in FULL_STEPS and plan.steps(options, rung) < FULL_STEPS[rung]
     ]
+    if "R3" in plan.rungs(options):
+        alone = plan.parts_alone(options)
+        others = [one for one in options.precision if one not in alone]
+        left += [f"R3 of schedules and clipping in {one}" for one in others]
     left += [
         f"{one} backends" for one in ("idiomatic", "tuned") if one not in plan.tunings(options)
     ]

@@ -59,8 +59,9 @@ def parser() -> cli.Parser:
     line.add_argument(
         "--full",
         action="store_true",
-        help="both tunings, heads of 10 and of 4 classes, R5e and R5b too, and longer trainings "
-        "(200 steps in R3, 64 in R5a): minutes, not seconds",
+        help="both tunings, heads of 10 and of 4 classes, R5e and R5b too, schedules and clipping "
+        "in every precision, and longer trainings (200 steps in R3, 64 in R5a): minutes, not "
+        "seconds",
     )
     line.add_argument(
         "--dry-run", action="store_true", help="what would be asked and about how long it takes"

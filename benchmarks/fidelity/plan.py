@@ -59,7 +59,7 @@ def parts(
         made.append(Part("replicas", dealt, left_out=_on_one_replica(options)))
     if "R3" in asked:
         alone = ladder.optimizers_alone(options.precision, steps(options, "R3"))
-        made.append(Part("optimizers", [*alone, *recipes.alone(options.precision)]))
+        made.append(Part("optimizers", [*alone, *recipes.alone(parts_alone(options))]))
     made = [dataclasses.replace(one, cases=_computed(one.cases, options)) for one in made]
     made += [
         Part(
@@ -153,6 +153,13 @@ def classes(options: argparse.Namespace) -> list[int]:
     """The heads that networks are given."""
     asked: list[int] = options.classes or list(CLASSES if options.full else CLASSES[:1])
     return asked
+
+
+def parts_alone(options: argparse.Namespace) -> list[Precision]:
+    """The precisions in which R3 asks schedules and clipping. Unless the climb is full float64
+    alone, where that is asked for: the same code computes them in every precision."""
+    asked: list[Precision] = options.precision
+    return asked if options.full or "float64" not in asked else ["float64"]
 
 
 def tunings(options: argparse.Namespace) -> list[Tuning]:

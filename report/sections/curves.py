@@ -148,8 +148,9 @@ def series(epochs: pd.DataFrame, runs: pd.DataFrame, split: str, measure: str) -
         Columns median, low, high, n; index epoch. A run that stopped early counts as long as it
         ran: from there on n is smaller.
     """
-    mine = epochs[epochs["execution_id"].isin(runs["execution_id"]) & (epochs["split"] == split)]
-    values = mine.dropna(subset=[measure]).groupby("epoch")[measure]
+    mine = epochs["execution_id"].isin(runs["execution_id"]) & (epochs["split"] == split)
+    known = epochs.loc[mine & epochs[measure].notna(), ["epoch", measure]]
+    values = known.groupby("epoch")[measure]
     return pd.DataFrame(
         {"median": values.median(), "low": values.min(), "high": values.max(), "n": values.size()}
     )
@@ -256,9 +257,8 @@ def turning(losses: pd.Series) -> tuple[int, float, float, int]:
 
 
 def _validation_losses(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[pd.Series]:
-    mine = epochs[
-        epochs["execution_id"].isin(runs["execution_id"])
-        & (epochs["split"] == "validation")
-        & (epochs["epoch"] >= 1)
-    ].dropna(subset=["loss"])
-    return [run.set_index("epoch")["loss"].sort_index() for _, run in mine.groupby("execution_id")]
+    mine = epochs["execution_id"].isin(runs["execution_id"]) & (epochs["split"] == "validation")
+    mine &= (epochs["epoch"] >= 1) & epochs["loss"].notna()
+    told = epochs.loc[mine, ["execution_id", "epoch", "loss"]].set_index("epoch")
+    by_run = told.groupby("execution_id", observed=True)["loss"]
+    return [losses.sort_index() for _, losses in by_run]

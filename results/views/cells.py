@@ -60,7 +60,8 @@ class Cell:
         """Median epoch seconds of each process by its node, where that is recorded."""
         if "node" not in self.runs:
             return {}
-        known = self.runs.dropna(subset=["node"]).sort_values("node")
+        known = self.runs[["node", "epoch_seconds_median"]].dropna(subset=["node"])
+        known = known.sort_values("node")
         return {
             str(node): runs["epoch_seconds_median"].astype("float64").tolist()
             for node, runs in known.groupby("node", sort=False)

@@ -19,13 +19,18 @@ def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.f
 
 def by_process(epochs: pd.DataFrame, runs: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
     """The same by execution_id."""
-    mine = epochs[epochs["execution_id"].isin(runs["execution_id"])]
-    mine = mine.dropna(subset=["epoch_seconds"]).sort_values("epoch", kind="stable")
+    codes, names = pd.factorize(epochs["execution_id"])
+    seconds = epochs["epoch_seconds"].to_numpy(np.float64, na_value=np.nan)
+    wanted = names.get_indexer(runs["execution_id"])
+    rows = np.flatnonzero(np.isin(codes, wanted[wanted >= 0]) & ~np.isnan(seconds))
+    rows = rows[np.argsort(epochs["epoch"].to_numpy()[rows], kind="stable")]
+    of_rows = codes[rows]
     found = {
-        str(name): times.to_numpy(dtype=np.float64)
-        for name, times in mine.groupby("execution_id")["epoch_seconds"]
+        str(name): seconds[rows[of_rows == place]]
+        for name, place in zip(runs["execution_id"], wanted, strict=True)
+        if place >= 0
     }
-    return {name: found[name] for name in runs["execution_id"] if name in found}
+    return {name: times for name, times in found.items() if len(times)}
 
 
 def epoch_time(runs: pd.DataFrame, epochs: pd.DataFrame) -> Interval:
@@ -49,7 +54,8 @@ def mean_accuracy(runs: pd.DataFrame, predictions: pd.DataFrame) -> Interval:
         predictions: rows of `Store.predictions`; where they hold none of these runs, the number of
             galaxies is that of the largest test set, as the runs' rows have it.
     """
-    in_rows = [galaxies.of_part(run, "test") for _, run in runs.iterrows()]
+    told = runs[[name for name in galaxies.READ if name in runs]]
+    in_rows = [galaxies.of_part(run, "test") for _, run in told.iterrows()]
     distinct = max((number for number in in_rows if number > 0), default=np.nan)  # NaN is not
     if not predictions.empty:
         mine = predictions[

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def _archive(path: Path, *_: int) -> np.lib.npyio.NpzFile:
 
 
 Traces = dict[tuple[str, str], Trace]  # by framework and case name
+Process = tuple[str, *tuple[Any, ...]]  # framework, and what the cases of one process have alike
 Job = tuple[str, list[Case], Path]  # framework, cases of one process, where it leaves its arrays
 # JAX compiles a program once for all cases of a process; with the user's own cache directory, once
 # for all that have its number of threads, of which the cache's key may not know.
@@ -101,6 +103,7 @@ def collect(
     tell: Callable[[str], None] | None = None,
     asked_of: Callable[[str, Case], bool] = lambda framework, case: True,
     done: Callable[[str, str], None] = lambda framework, case: None,
+    seconds: Callable[[str, Case], float] | None = None,
 ) -> Traces:
     """Every framework's trace of every case; one process per framework, precision, number of
     threads, tuning and device, deterministic or not.
@@ -115,19 +118,21 @@ def collect(
         tell: is told every minute how many there are already.
         asked_of: whether a framework is asked a case; one that is not has no trace of it.
         done: is told the framework and the name of each case that is done, from threads.
+        seconds: about how long a framework takes for a case. Where it is known, the cases of a
+            process that would outlast all the others are dealt to several, too.
     """
-    alike: dict[tuple[Any, ...], dict[str, list[Case]]] = {}
+    alike: dict[Process, list[Case]] = {}
     for name in frameworks:
         for case in cases:
             if asked_of(name, case):
-                alike.setdefault(_process(name, case), {}).setdefault(name, []).append(case)
-    hands = max(1, parallel // max(1, sum(map(len, alike.values()))))
+                alike.setdefault((name, *_process(name, case)), []).append(case)
+    hands = dealt(alike, parallel, seconds)
     jobs: list[Job] = [
-        (name, dealt, directory / "-".join(map(str, (name, *process, hand))))
-        for process in sorted(alike, reverse=True)  # float64 takes longest: not at the end, alone
-        for name, mine in alike[process].items()
-        for hand in range(hands)
-        if (dealt := mine[hand::hands])
+        (process[0], mine, directory / "-".join(map(str, (*process, hand))))
+        # float64 takes longest: not at the end, alone
+        for process in sorted(alike, key=lambda one: one[1:], reverse=True)
+        for hand in range(hands[process])
+        if (mine := alike[process][hand :: hands[process]])
     ]
     paths = interpreters or {}
 
@@ -146,6 +151,23 @@ def collect(
             _stop(futures, running)
             raise
     return {key: trace for traces in found for key, trace in traces.items()}
+
+
+def dealt(
+    alike: Mapping[Process, Sequence[Case]],
+    parallel: int,
+    seconds: Callable[[str, Case], float] | None,
+) -> dict[Process, int]:
+    """To how many processes the cases of each are dealt, so many running at a time."""
+    hands = max(1, parallel // max(1, len(alike)))
+    if seconds is None:
+        return dict.fromkeys(alike, hands)
+    takes = {one: sum(seconds(one[0], case) for case in cases) for one, cases in alike.items()}
+    share = sum(takes.values()) / parallel  # of each CPU, were all of them busy to the end
+    return {
+        one: max(hands, min(parallel, ceil(mine / share))) if share else hands
+        for one, mine in takes.items()
+    }
 
 
 def _process(name: str, case: Case) -> tuple[Any, ...]:

@@ -170,6 +170,26 @@ def test_cases_are_dealt_to_as_many_processes_as_there_are_hands(monkeypatch, tm
     assert [names for _, names, _ in asked] == [list("01234")] * 2
 
 
+def test_a_process_that_would_outlast_the_others_is_dealt_to_several():
+    alike = {("slow", "float64"): [ladder.make("c1")] * 6, ("fast", "float64"): []}
+    alike["fast", "float64"] = alike["slow", "float64"]
+    seconds = {"slow": 10.0, "fast": 1.0}
+    found = collect.dealt(alike, 2, lambda name, case: seconds[name])
+    assert found == {("slow", "float64"): 2, ("fast", "float64"): 1}
+    assert set(collect.dealt(alike, 2, None).values()) == {1}
+    assert set(collect.dealt(alike, 1, lambda name, case: seconds[name]).values()) == {1}
+
+
+def test_schedules_alone_are_asked_in_float64_unless_the_climb_is_full():
+    def asked(*options):
+        names = [one.name for one in parts("--rungs", "R3", *options)["optimizers"]]
+        return {name.split("-")[5] for name in names if "-alone-cosine-adam-" in name}
+
+    assert asked() == {"float64"}
+    assert asked("--full") == {"float64", "float32"}
+    assert asked("--precision", "float32") == {"float32"}
+
+
 def test_how_far_a_long_measurement_is_is_told(monkeypatch, tmp_path):
     heard = threading.Event()
 
