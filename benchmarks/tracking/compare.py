@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.identity import Configurations, refusal, same_framework
 from benchmarks.tracking.metrics import OF_EPOCHS, Metric
 from results.stats.drift import judge_apart
+from results.stats.looks import Look
 from results.stats.verdict import Verdict, judge
 from results.stats.vocabulary import (
     CHANGES,
@@ -38,11 +39,16 @@ _FAILED = ("error", "oom", "timeout", "diverged")
 
 @dataclass(frozen=True)
 class Judged:
-    """One cell and metric with its verdict. label: of the cell, and of both where they differ."""
+    """One cell and metric with its verdict.
+
+    label: of the cell, and of both where they differ. look: the one at which it was judged; None
+    for what is judged once.
+    """
 
     label: str
     metric: Metric
     verdict: Verdict
+    look: Look | None = None
 
 
 def exit_status(judged: Iterable[Judged]) -> int:
@@ -61,6 +67,8 @@ def json_text(judged: Sequence[Judged]) -> str:
             name: None if isinstance(value, float) and not isfinite(value) else value
             for name, value in asdict(one.verdict).items()
         }
+        if one.look is not None:
+            fields |= {"pairs": one.look.pairs, "planned_pairs": one.look.planned}
         rows.append({"cell": one.label, "metric": one.metric.name, **fields})
     return json.dumps(rows, indent=1) + "\n"
 
@@ -96,6 +104,7 @@ def compare(
     *,
     across: Collection[str] = (),
     interleaved: bool = False,
+    look: Look | None = None,
 ) -> list[Judged]:
     """A verdict for every cell of the baseline and every metric that it has values of.
 
@@ -104,6 +113,7 @@ def compare(
         across: fields of `identity.ACROSS` in which two cells may differ.
         interleaved: run i of a cell's baseline and run i of its candidate, in the order of time,
             were one block (a gate on the spot); otherwise pairs are those of one session.
+        look: of interleaved runs that are judged several times, which one this is.
 
     Raises:
         ValueError: a cell of the candidate would be a cell of the baseline but for its machine,
@@ -118,7 +128,8 @@ def compare(
             rows = before.rows if after is None else np.concatenate([before.rows, after.rows])
             if np.isnan(values[rows]).all() and not _measured(history, rows, metric):
                 continue  # a metric of other tools, or of none
-            found.append(_judged(history, values, before, after, metric, interleaved))
+            one = _judged(history, values, before, after, metric, interleaved, look)
+            found.append(replace(one, look=look))
     return found
 
 
@@ -209,6 +220,7 @@ def _judged(
     after: Series | None,
     metric: Metric,
     interleaved: bool,
+    look: Look | None,
 ) -> Judged:
     if after is None:
         verdict = Verdict(
@@ -225,8 +237,10 @@ def _judged(
     if blocks is not None:
         one, other = (values[rows] for rows in blocks)
         differences = _epoch_by_epoch(history, *blocks, metric) if interleaved else None
-        paired = judge(one, other, metric.rule, paired=True, differences=differences)
+        paired = judge(one, other, metric.rule, paired=True, differences=differences, look=look)
         return Judged(label, metric, paired)
+    if look is not None and not look.last:
+        return Judged(label, metric, Verdict(NO_DATA, "not every run has its partner"))
     rows = [series.rows[~np.isnan(values[series.rows])] for series in (before, after)]
     sessions = [history.values("session_id", side) for side in rows]
     before_and_after = values[rows[0]], values[rows[1]]

@@ -111,7 +111,21 @@ def sentence(judged: Sequence[Judged]) -> str:
         told += f" ({interval})" if interval else ""
     if len(mine) > 1:
         told += f", and {len(mine) - 1} more"
-    return f"{told}. {one.verdict.reason[:1].upper()}{one.verdict.reason[1:]}."
+    told += f". {one.verdict.reason[:1].upper()}{one.verdict.reason[1:]}."
+    return f"{told}{_decided_after(judged)}"
+
+
+def _decided_after(judged: Sequence[Judged]) -> str:
+    """A sentence: after how many pairs the looks decided; "" for what was judged once."""
+    taken = [one.look for one in judged if one.look is not None]
+    if not taken:
+        return ""
+    planned = max(look.planned for look in taken)
+    if any(one.verdict.verdict == NO_DATA for one in judged):
+        return f" All {planned} pairs were run."
+    pairs = sorted({look.pairs for look in taken})
+    counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else f"{pairs[0]}"
+    return f" Decided after {counts} of {planned} pairs."
 
 
 def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | None = None) -> None:

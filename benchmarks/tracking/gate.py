@@ -2,7 +2,7 @@
 
 Every run is a harness of its own in a process of its own: `python -m benchmarks.run` of that side's
 checkout, by that side's interpreter. Blocks go A B, B A, A B, ...; in a block both are there at
-once, and train an epoch each in turn.
+once, and train an epoch each in turn. A framework whose every cell is decided is not run further.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-
-import numpy as np
 
 from benchmarks.config.options import parser, requested
 from benchmarks.process.alternate import Process, alternate
@@ -66,10 +64,11 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
         ValueError: no checkout or interpreter of that name, or run options that cannot be run.
         StoreError: the store cannot be written.
     """
-    from benchmarks.tracking.compare import check_place, compare, exit_status
+    from benchmarks.tracking.compare import check_place, exit_status
     from benchmarks.tracking.console import tell_verdicts
-    from benchmarks.tracking.history import History
     from benchmarks.tracking.identity import check_across
+    from benchmarks.tracking.sequential import Sequential
+    from results.stats.looks import looks
     from results.store import Store
 
     check_across(options.across)
@@ -85,22 +84,23 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
     with scratch_directory() as scratch:
         stores = tuple(Store(scratch / side.name) for side in sides)
         print(announced(options.run, options.processes, store), flush=True)
+        verdicts = Sequential(
+            stores,
+            scratch / "both",
+            metrics,
+            () if options.all_processes else looks(options.processes),
+            options.processes,
+            options.across,
+        )
         try:
-            interleave(sides, stores, options.run, options.processes, report=print)
+            interleave(
+                sides, stores, options.run, options.processes, print, decided=verdicts.decided
+            )
         finally:
             for one in stores:
                 if one.path.is_dir():
                     store.merge(one)
-        executions = [set(one.table([])["execution_id"].to_pylist()) for one in stores]
-    history = History.read(store)
-    codes, names = history.codes("execution_id")
-    rows = [
-        np.flatnonzero(np.array([name in mine for name in names], dtype=np.bool_)[codes])
-        for mine in executions
-    ]
-    judged = compare(
-        history, rows[0], rows[1], metrics, store, across=options.across, interleaved=True
-    )
+    judged = verdicts.judged
     tell_verdicts(judged, options, out)
     return exit_status(judged)
 
@@ -118,7 +118,9 @@ def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
 
     options = parser().parse_args(list(run_options))
     suite = requested(options)
-    told = f"gate: {processes} processes of {', '.join(suite.frameworks)} on each of two sides"
+    told = (
+        f"gate: at most {processes} processes of {', '.join(suite.frameworks)} on each of two sides"
+    )
     try:
         with scratch_directory() as scratch:
             preparing = Preparing(store, OneView(scratch, None), dry_run=True)
@@ -127,7 +129,7 @@ def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
         return told
     once = sum(prepared.estimator.estimate(run).seconds for run in prepared.runs if not run.skip)
     once += HARNESS_SECONDS * len(suite.frameworks)
-    return f"{told}, two at a time in turns: about {clock(2 * processes * once)} in all"
+    return f"{told}, two at a time in turns: about {clock(2 * processes * once)} for all"
 
 
 def interleave(
@@ -136,6 +138,7 @@ def interleave(
     run_options: Sequence[str],
     processes: int,
     report: Callable[[str], None] = lambda line: None,
+    decided: Callable[[str, int], bool] = lambda framework, blocks: False,
 ) -> None:
     """Run every framework so many times on all sides, in turns, each side into its store.
 
@@ -144,6 +147,8 @@ def interleave(
         run_options: of `benchmarks.run`; its frameworks are run one after another.
         processes: runs of each side and framework.
         report: called with a line for each run of a block that is done.
+        decided: called with a framework and the number of its blocks when one is done; if it
+            returns True, the framework is not run again.
 
     Raises:
         ValueError: what is asked for cannot be run; the message is the harness's own.
@@ -156,22 +161,26 @@ def interleave(
             raise ValueError(f"--{name.replace('_', '-')} makes no sense in a run on the spot")
     from benchmarks.runner.progress import clock
 
-    frameworks = requested(options).frameworks
+    left = dict.fromkeys(requested(options).frameworks, processes)  # blocks of each
     common = _without_interpreters(run_options)
-    began, done, total = time.monotonic(), 0, processes * len(frameworks)
-    for block in range(processes):
-        for framework in frameworks:
+    began, done = time.monotonic(), 0
+    for block in range(1, processes + 1):
+        for framework in [name for name in left if left[name]]:
             own = [text for text in options.python if text.partition("=")[0] == framework]
             chosen = [*common, "--frameworks", framework]
             chosen += [word for text in own for word in ("--python", text)]
-            order = list(range(len(sides)))[:: 1 if block % 2 == 0 else -1]
+            order = list(range(len(sides)))[:: 1 if block % 2 else -1]
             for which, seconds in _block(sides, stores, chosen, order).items():
-                told = f"block {block + 1}/{processes} {framework} {sides[which].name}"
-                report(f"{told}: {seconds:.1f} s")
+                report(
+                    f"block {block}/{processes} {framework} {sides[which].name}: {seconds:.1f} s"
+                )
             done += 1
-            if done < total:
-                left = (time.monotonic() - began) / done * (total - done)
-                report(f"about {clock(left)} left")
+            left[framework] -= 1
+            if decided(framework, block) and left[framework]:
+                left[framework] = 0
+                report(f"{framework} is decided after {block} of {processes} pairs")
+            if coming := sum(left.values()):
+                report(f"about {clock((time.monotonic() - began) / done * coming)} left")
 
 
 def _block(

@@ -122,7 +122,13 @@ def parser() -> argparse.ArgumentParser:
         type=positive,
         default=PROCESSES,
         metavar="N",
-        help="runs of each side (default: %(default)s)",
+        help="runs of each side, at most: it ends as soon as every verdict is sure "
+        "(default: %(default)s)",
+    )
+    spot.add_argument(
+        "--all-processes",
+        action="store_true",
+        help="make all the runs, and judge once, after the last",
     )
     spot.add_argument(
         "run", nargs="*", metavar="-- RUN-OPTION", help="options of benchmarks.run: what to run"

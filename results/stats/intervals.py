@@ -8,7 +8,7 @@ of times is one over processes.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from math import isnan, nan, sqrt
+from math import comb, isnan, nan, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -70,18 +70,24 @@ def order_statistics(n: int) -> tuple[int, float]:
         place, below = place + 1, below + term
 
 
-def median(values: npt.ArrayLike, *, independent: bool = True) -> Interval:
+def median(
+    values: npt.ArrayLike, *, independent: bool = True, place: int | None = None
+) -> Interval:
     """The median of (n,) values with its exact interval, or their range below `ENOUGH`.
 
     Args:
         independent: False for the epochs or blocks of one process: they say how steady it was, not
             how another would fare, so that they have their range, however many.
+        place: of the interval's ends, where it is not that of `order_statistics`; at most n / 2.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     n = ordered.size
     if n < 2:
         return Interval(float(ordered[0]) if n else nan, n=n)
-    place, coverage = order_statistics(n) if independent else (1, nan)
+    if place is None:
+        place, coverage = order_statistics(n) if independent else (1, nan)
+    else:
+        coverage = 1 - 2 * sum(comb(n, fewer) for fewer in range(place)) / 2**n
     low, high = float(ordered[place - 1]), float(ordered[n - place])
     few = not coverage >= LEVEL
     return Interval(float(np.median(ordered)), low, high, few, n, coverage)

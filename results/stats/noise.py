@@ -20,7 +20,7 @@ _FEW = 5.0  # how much more for a spread that is estimated from few values
 _JUMP = 1.5  # times the largest move: another as large may come, and of heavy tails a larger one
 
 
-def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
+def noise_floor(differences: npt.ArrayLike, *, equal: bool, place: int | None = None) -> float:
     """The noise floor: the largest deviation from 1 of the ratio of two equal cells (0.02 for 2 %).
 
     For equal cells it is the end farther from 0 of the exact interval (or range) of the median of
@@ -32,17 +32,19 @@ def noise_floor(differences: npt.ArrayLike, *, equal: bool) -> float:
         differences: (n,) of logarithms, one a pair of processes; or the logarithms of one cell's n
             processes, times the root of 1 + n / m for a comparison with m others.
         equal: True if the cells are equal (A/A): then a median off 0 is noise, too.
+        place: k, where it is not that of `order_statistics`.
 
     Returns:
         The floor; infinite with fewer than two differences.
     """
     values = np.asarray(differences, dtype=np.float64)
-    found = median(values)
+    found = median(values, place=place)
     if not found.name:
         return inf
     if equal:
         return expm1(max(-found.low, found.high))
-    place, _ = order_statistics(values.size)
+    if place is None:
+        place, _ = order_statistics(values.size)
     return expm1(np.sort(np.abs(values - found.value))[1 - 2 * place])
 
 

@@ -7,13 +7,14 @@ only where the processes exclude a change for the worse of the size that `Rule.e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, exp, expm1, isinf, isnan, log, log1p, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from results.stats.intervals import Interval, difference_of_medians, median
+from results.stats.looks import Look
 from results.stats.noise import OF_A_SESSION, noise_floor
 from results.stats.ranks import mann_whitney, signed_rank, smallest_p
 from results.stats.vocabulary import (
@@ -95,6 +96,7 @@ def judge(
     differences: npt.ArrayLike | None = None,
     sessions: Sequence[object] | None = None,
     known_floor: float = 0.0,
+    look: Look | None = None,
 ) -> Verdict:
     """Compare processes of a baseline with processes of a candidate.
 
@@ -109,6 +111,9 @@ def judge(
             what the sessions' medians differ by belongs to the noise.
         known_floor: what is known of the noise from elsewhere, a share (`drift_floor`);
             the noise floor is at least that.
+        look: of pairs, which look of a group-sequential comparison this is. A look before the last
+            says "unchanged" only where no pair is missing and the ratio itself is within the
+            threshold: what leans to a change is looked at again.
 
     Raises:
         ValueError: paired samples of unequal length, or a value that is not finite.
@@ -127,10 +132,14 @@ def judge(
 
     logs = np.log(before), np.log(after)
     unpaired_p = mann_whitney(before, after)
+    if look is not None:
+        rule = replace(rule, alpha=look.alpha)
+    early = look if look is not None and not look.last else None
     if paired:
         of_pairs = logs[1] - logs[0] if differences is None else np.asarray(differences, np.float64)
-        found = median(of_pairs)
-        floor = noise_floor(of_pairs, equal=False)
+        place = None if look is None else look.place if n == look.pairs else 1
+        found = median(of_pairs, place=place)
+        floor = noise_floor(of_pairs, equal=False, place=place)
         p, test = _either(unpaired_p, signed_rank(of_pairs))
     else:
         found = difference_of_medians(*logs)
@@ -141,10 +150,12 @@ def judge(
     medians = float(np.median(before)), float(np.median(after))
     verdict, reason = _decide(ratio.value, medians[0], floor, p, rule)
     if verdict == UNCHANGED:
-        worse = _worst(found, floor, rule)
+        worse = _worst(found, floor, rule, 1.0 if look is None else look.widening)
         verdict, reason = _excluding(reason, worse, shift, medians[0], known_floor, max(n, m), rule)
+    if early and verdict == UNCHANGED and (n < early.pairs or _leaning(shift, rule)):
+        verdict, reason = NO_DATA, f"{expm1(shift):+.1%} so far, which a later look may show"
     least = _least_p(n, m, paired=paired)
-    if least >= rule.alpha:  # nothing else could have come out
+    if least >= rule.alpha and not early:  # nothing else could have come out
         needed = processes_needed(rule.alpha, paired=paired)
         verdict = NO_DATA
         reason = f"{n} and {m} processes cannot show a change at p < {rule.alpha:g}"
@@ -187,16 +198,24 @@ def _decide(
     return UNCHANGED, f"within the absolute threshold of {rule.absolute:g}"
 
 
-def _worst(shift: Interval, floor: float, rule: Rule) -> float:
+def _leaning(shift: float, rule: Rule) -> bool:
+    """True if the log ratio itself would be a change for the worse, if a test were sure."""
+    return (-shift if rule.larger_is_better else shift) > log1p(rule.relative)
+
+
+def _worst(shift: Interval, floor: float, rule: Rule, widening: float = 1.0) -> float:
     """The largest slowdown that the data allow, a log ratio: the bad end of the interval.
 
     "Slowdown" stands for any change for the worse. The interval covers these processes alone. The
     noise floor covers the other noise, and the few processes that have no interval: it is added
     on the bad side of the ratio.
+
+    Args:
+        widening: how much farther from the ratio than the interval, or the floor, it is taken.
     """
     sign = -1 if rule.larger_is_better else 1
-    ends = [sign * end for end in (shift.low, shift.high) if not isnan(end)]
-    return max([*ends, sign * shift.value + log1p(floor)])
+    ends = [sign * (end - shift.value) for end in (shift.low, shift.high) if not isnan(end)]
+    return sign * shift.value + widening * max([*ends, log1p(floor)])
 
 
 def _excluding(

@@ -201,7 +201,7 @@ def test_verdicts_are_the_five() -> None:
 
 def test_the_default_number_decides_most_comparisons_of_equals() -> None:
     (case,) = [case for case in cases(PROCESSES) if case.title == "A/A"]
-    found = [simulated(case, DEFAULT_NOISE, Rule(), number) for number in range(60)]
+    found = [simulated(case, DEFAULT_NOISE, Rule(), number)[0] for number in range(60)]
     assert found.count(UNCHANGED) >= 54
 
 
@@ -246,7 +246,7 @@ def test_one_true_change_does_not_hide_the_next() -> None:
 @pytest.mark.parametrize("case", [*cases(12), *cases_apart(12)], ids=lambda case: case.title)
 def test_the_goals_hold_in_simulation(case: Case) -> None:
     rule = Rule()
-    found = [simulated(case, DEFAULT_NOISE, rule, number) for number in range(200)]
+    found = [simulated(case, DEFAULT_NOISE, rule, number)[0] for number in range(200)]
     share = found.count(REGRESSED) / len(found)
     assert case.least <= share <= case.most
 

@@ -14,9 +14,11 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.tracking.selftest.spot import in_turns, judge_at
 from results.stats.changepoints import steps
 from results.stats.drift import Drift, judge_apart
 from results.stats.equivalence import equivalence
+from results.stats.looks import looks
 from results.stats.noise import NEEDED
 from results.stats.verdict import Rule
 from results.stats.vocabulary import EQUAL, REGRESSED, UNCHANGED
@@ -24,6 +26,7 @@ from results.stats.vocabulary import EQUAL, REGRESSED, UNCHANGED
 Values = npt.NDArray[np.float64]
 SPREAD = 0.03  # of a session's level, where it has one of its own
 OWN = 0.03  # of the processes of a session
+IN_TURNS = 0.01  # of processes in turns, each of which has a level of its own besides
 SLOWER = np.log(1.15)  # the second speed of a machine that has two
 POINTS = (30, 60)  # of a history
 STEP, SLOWDOWN = 0.15, 0.10
@@ -133,6 +136,7 @@ def rates(tries: int, processes: int) -> Iterator[Rate]:
             yield Rate(f"history of {points}: a step where none is", name, false, tries, 0.05)
             title = f"history of {points}: a step of {STEP:.0%} in its middle found"
             yield Rate(title, name, found, tries)
+        yield from _on_the_spot(name, draw, tries, processes)
         kept = f"gate, {NEEDED} sessions kept"
         title = f"{kept}: the same code {REGRESSED}"
         yield Rate(title, name, _gate(draw, tries, processes, 0.0, REGRESSED), tries, 0.01)
@@ -220,6 +224,40 @@ def _gate(
         found = judge_apart(times[-2], times[-1] * (1 + slowdown), Rule(), drift)
         said += found.verdict == verdict
     return said
+
+
+def _on_the_spot(
+    name: str,
+    draw: Callable[[int, np.random.Generator], Values],
+    tries: int,
+    processes: int,
+) -> Iterator[Rate]:
+    """The gate on the spot under one noise, at its looks and at once, from the same draws.
+
+    The noise is that of processes one after another: successive levels are those of the two sides
+    in turns. Both sides of a pair meet one level in truth, so that this is the harder case.
+    """
+    for slowdown, goals in (
+        (0.0, {REGRESSED: 0.01, UNCHANGED: None}),
+        (SLOWDOWN, {UNCHANGED: 0.0, REGRESSED: None}),
+    ):
+        random = np.random.default_rng([_SEED, processes, round(1000 * slowdown)])
+        pairs = [
+            in_turns(
+                np.exp(draw(2 * processes, random) + random.normal(0, IN_TURNS, 2 * processes)),
+                slowdown,
+            )
+            for _ in range(tries)
+        ]
+        code = f"{slowdown:.0%} slower" if slowdown else "the same code"
+        for way, taken in (("on the spot", looks(processes)), ("all processes", (None,))):
+            found = [judge_at(taken, one, Rule()) for one in pairs]
+            for verdict, most in goals.items():
+                said = sum(word == verdict for word, _ in found)
+                yield Rate(f"gate {way}: {code}, {verdict}", name, said, tries, most)
+            if way == "on the spot":
+                title = f"gate {way}: {code}, share of the runs that it took"
+                yield Rate(title, name, sum(count for _, count in found), processes * tries, 1.0)
 
 
 def _equal(draw: Callable[[int, np.random.Generator], Values], pairs: int, tries: int) -> int:

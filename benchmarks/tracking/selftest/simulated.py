@@ -1,7 +1,8 @@
 """Rates of the gate's false alarms and of slowdowns caught: simulated, or with real runs.
 
 The code is compared with itself, with itself made 10 % slower, and 5 % slower with twice as many
-processes, all interleaved. Simulations also compare sessions apart, as `gate --baseline` does.
+processes, all interleaved. Simulations do so at the gate's looks and, as --all-processes, at once;
+they also compare sessions apart, as `gate --baseline` does.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from benchmarks.tracking.metrics import Metric
 from benchmarks.tracking.selftest import noises
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.real import Kept, one_try
+from benchmarks.tracking.selftest.spot import in_turns, judge_at
 from results.stats.drift import Drift, judge_apart
-from results.stats.verdict import Rule, judge
+from results.stats.looks import looks
+from results.stats.verdict import Rule
 from results.stats.vocabulary import IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 
 # 30 idiomatic runs of this size on a 2-core virtual machine with other work on it gave 3.2 %
@@ -47,6 +50,7 @@ class Case:
     most, least: shares of comparisons that may, or must, be called regressed.
     kept: sessions in the history, the baseline's the last of them, where the candidate is measured
     in a session of its own; None where both are interleaved.
+    looks: whether interleaved pairs are judged at the looks of `results.stats.looks`, or once.
     """
 
     title: str
@@ -55,6 +59,7 @@ class Case:
     most: float = 1.0
     least: float = 0.0
     kept: int | None = None
+    looks: bool = True
 
     def met(self, verdicts: Counter[str]) -> bool:
         """True if the share of regressed verdicts is within the goal."""
@@ -76,6 +81,14 @@ def cases(processes: int) -> list[Case]:
         Case("A/A", 0.0, processes, most=0.01),
         Case("10 % slower", 0.10, processes, least=0.95),
         Case("5 % slower", 0.05, 2 * processes, least=0.75),
+    ]
+
+
+def cases_whole(processes: int) -> list[Case]:
+    """The rows of `gate --all-processes`, which looks once."""
+    return [
+        dataclasses.replace(case, title=f"{case.title}, all processes", looks=False)
+        for case in cases(processes)
     ]
 
 
@@ -114,7 +127,7 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
         )
         met &= _table(
             options.simulate,
-            [*cases(options.processes), *cases_apart(options.processes)],
+            [case for rows in SIMULATED for case in rows(options.processes)],
             lambda case, number: simulated(case, noise, rule, number),
         )
     if options.real:
@@ -125,24 +138,34 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
         met &= _table(
             options.real,
             cases(options.processes),
-            lambda case, number: kept.verdict(
-                case.title, number, lambda: one_try(run_options, options.processes, metrics[0])
+            lambda case, number: (
+                kept.verdict(
+                    case.title, number, lambda: one_try(run_options, options.processes, metrics[0])
+                ),
+                case.processes,
             ),
         )
     return 0 if met else 1
 
 
-def simulated(case: Case, noise: Noise, rule: Rule, number: int) -> str:
-    """The verdict on one simulated comparison: interleaved as on the spot, or of sessions apart."""
+SIMULATED = (cases, cases_whole, cases_apart)
+
+
+def simulated(case: Case, noise: Noise, rule: Rule, number: int) -> tuple[str, int]:
+    """The verdict on one simulated comparison, and the processes of each side that it took.
+
+    Interleaved as on the spot, or of sessions apart.
+    """
     random = np.random.default_rng([_SEED, number, case.processes, round(1000 * case.slowdown)])
     if case.kept is not None:
         sessions = noise.draw((case.kept + 1) * case.processes, random)
         sessions = sessions.reshape(-1, case.processes)
         drift = Drift.of(np.median(sessions[:-1], axis=1))
-        return judge_apart(sessions[-2], sessions[-1] * (1 + case.slowdown), rule, drift).verdict
-    times = noise.draw(2 * case.processes, random).reshape(-1, 2)
-    times[1::2] = times[1::2, ::-1]  # A B, B A, A B, ...
-    return judge(times[:, 0], times[:, 1] * (1 + case.slowdown), rule, paired=True).verdict
+        slower = sessions[-1] * (1 + case.slowdown)
+        return judge_apart(sessions[-2], slower, rule, drift).verdict, case.processes
+    times = in_turns(noise.draw(2 * case.processes, random), case.slowdown)
+    taken = looks(case.processes) if case.looks else (None,)
+    return judge_at(taken, times, rule)
 
 
 def _noise(options: argparse.Namespace, metric: Metric) -> Noise:
@@ -164,33 +187,43 @@ def _noise(options: argparse.Namespace, metric: Metric) -> Noise:
     return fit(values[longest.rows])
 
 
-def _table(tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], str]) -> bool:
-    """Run every case so many times and print the table; whether every goal was met."""
+def _table(
+    tries: int, rows: Sequence[Case], verdict: Callable[[Case, int], tuple[str, int]]
+) -> bool:
+    """Run every case so many times and print the table; whether every goal was met.
+
+    verdict: of a case and the number of a try, with the processes of each side that it took.
+    """
     from rich.table import Table
 
     from results.terminal import Terminal
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("comparison")
-    names = ("processes", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "")
+    names = ("processes", "taken", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "")
     for name in names:
         table.add_column(name, justify="right")
     found: dict[str, Counter[str]] = {case.title: Counter() for case in rows}
+    taken: Counter[str] = Counter()
     start = time.perf_counter()
     for number in range(tries):
         for case in rows:
-            found[case.title][verdict(case, number)] += 1
+            word, processes = verdict(case, number)
+            found[case.title][word] += 1
+            taken[case.title] += processes
     elapsed = time.perf_counter() - start
     for case in rows:
         mine = found[case.title]
         table.add_row(
             case.title,
             f"{case.processes}+{case.processes}",
+            f"{taken[case.title] / max(1, tries):.1f}",
             str(tries),
             *(str(mine[name]) for name in (REGRESSED, UNCHANGED, IMPROVED, NO_DATA)),
             case.goal,
             ("met" if case.met(mine) else "missed") if case.goal else "",
         )
     Terminal(width=140, highlight=False).print(table)
+    print("taken: processes of each side on average, after which it was decided")
     print(f"{elapsed:.0f} s")
     return all(case.met(found[case.title]) for case in rows)

@@ -12,11 +12,17 @@ import pytest
 from benchmarks.system import machine
 from benchmarks.track import main
 from benchmarks.tracking import gate
+from benchmarks.tracking.compare import json_text
+from benchmarks.tracking.console import sentence
 from benchmarks.tracking.gate import Side, interleave
+from benchmarks.tracking.metrics import metric
 from benchmarks.tracking.selftest import real, simulated
+from benchmarks.tracking.sequential import Sequential
+from results.stats.looks import looks
 from results.stats.verdict import Verdict
 from results.store import Store
 from tests.benchmarks.test_run_cli import command, work  # noqa: F401 - a fixture
+from tests.helpers.tracking_store import add_session
 
 
 def options(*more: str, frameworks: tuple[str, ...] = ("fake-slow",)) -> list[str]:
@@ -49,9 +55,58 @@ def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:  
     assert status == 3
     assert "2 and 2 processes cannot show a change" in out
     assert "2/2 pairs" in out
-    assert out.startswith("gate: 2 processes of fake on each of two sides, two at a time in turns")
-    assert out.splitlines()[-1].startswith("No verdict in 1 of 1 comparison: fake linear")
+    assert out.startswith(
+        "gate: at most 2 processes of fake on each of two sides, two at a time in turns"
+    )
+    last = out.splitlines()[-1]
+    assert last.startswith("No verdict in 1 of 1 comparison: fake linear")
+    assert last.endswith(" All 2 pairs were run.")
     assert len(Store("runs").runs()) == 4
+
+
+def test_what_is_decided_is_not_run_again(work, monkeypatch) -> None:  # noqa: F811
+    ran: list[str] = []
+
+    def block(sides, stores, run_options, order) -> dict[int, float]:
+        ran.append(run_options[-1])
+        return dict.fromkeys(order, 1.0)
+
+    monkeypatch.setattr(gate, "_block", block)
+    told: list[str] = []
+    interleave(
+        (Side("baseline"), Side("candidate")),
+        (None, None),
+        options(frameworks=("fake", "fake-slow")),
+        4,
+        told.append,
+        decided=lambda framework, blocks: framework == "fake" and blocks >= 2,
+    )
+    assert ran == ["fake", "fake-slow"] * 2 + ["fake-slow"] * 2
+    assert "fake is decided after 2 of 4 pairs" in told
+    assert sum(line.endswith(" left") for line in told) == 5
+
+
+def test_the_first_verdict_that_settles_a_cell_stands(store, capsys) -> None:
+    stores = Store("before"), Store("after")
+    watched = Sequential(stores, Path("both"), [metric("epoch-time")], looks(12), 12)
+    decided = []
+    for pairs in range(1, 13):
+        for which, one in enumerate(stores):
+            for framework, slower in (("torch", 1.0), ("keras", 1.1)):
+                seconds = 5.0 * slower**which * (1 + 0.004 * np.sin(7 * pairs + which))
+                add_session(one, f"{which}", [seconds], framework=framework, day=pairs)
+        decided.append([watched.decided(name, pairs) for name in ("torch", "keras")])
+    assert decided == [[False, False]] * 6 + [[True, False], [True, True]] + [
+        [pairs in (10, 12)] * 2 for pairs in range(9, 13)
+    ]
+    found = {one.label.split()[0]: one for one in watched.judged}
+    assert {name: one.verdict.verdict for name, one in found.items()} == {
+        "torch": "unchanged",
+        "keras": "regressed",
+    }
+    assert {name: one.look.pairs for name, one in found.items()} == {"torch": 7, "keras": 8}
+    assert sentence(watched.judged).endswith(" Decided after 7 to 8 of 12 pairs.")
+    assert json.loads(json_text(watched.judged))[0]["planned_pairs"] == 12
 
 
 def test_each_framework_has_its_own_interpreter(work) -> None:  # noqa: F811
@@ -110,9 +165,9 @@ def test_the_table_with_real_runs(work, capsys) -> None:  # noqa: F811
 def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:  # noqa: F811
     assert main(["selftest", "--simulate", "20"]) == 0
     out = capsys.readouterr().out
-    rows = [*simulated.cases(12), *simulated.cases_apart(12)]
+    rows = [case for made in simulated.SIMULATED for case in made(12)]
     assert all(case.title in out for case in rows)
-    assert len(re.findall(r"\bmet\b", out)) == sum(bool(case.goal) for case in rows) == 6
+    assert len(re.findall(r"\bmet\b", out)) == sum(bool(case.goal) for case in rows) == 9
     assert main(["selftest", "--simulate", "20", "--processes", "4"]) == 1
     assert "missed" in capsys.readouterr().out
 

@@ -46,7 +46,7 @@ def test_the_table_names_every_noise_and_the_worst(capsys, tmp_path, monkeypatch
     assert status in (0, 1)
     assert (status == 1) == ("missed: " in out)
     assert all(name in out for name in (*NOISES, *DIFFERENCES))
-    questions = 1 + 1 + 1 + 2 + 3
+    questions = 1 + 1 + 10 + 1 + 2 + 3
     assert out.count("worst") == questions
 
 
