@@ -10,8 +10,10 @@ from results.schema import COPY
 
 PARTS = ("train", "validation", "test")
 # The columns that `of_part` reads; a row of all of them takes long to make.
-READ = ("augmentation", "split_by", "test_copies", "class_counts")
-READ += tuple(f"{part}_images" for part in PARTS)
+READ = (
+    *("augmentation", "split_by", "test_copies", "class_counts"),
+    *(f"{part}_images" for part in PARTS),
+)
 
 
 def of_part(run: pd.Series, part: str) -> float:

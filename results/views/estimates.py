@@ -21,7 +21,7 @@ def by_process(epochs: pd.DataFrame, runs: pd.DataFrame) -> dict[str, npt.NDArra
     """The same by execution_id."""
     codes, names = pd.factorize(epochs["execution_id"])
     seconds = epochs["epoch_seconds"].to_numpy(np.float64, na_value=np.nan)
-    wanted = names.get_indexer(runs["execution_id"])
+    wanted = names.get_indexer(pd.Index(runs["execution_id"]))
     rows = np.flatnonzero(np.isin(codes, wanted[wanted >= 0]) & ~np.isnan(seconds))
     rows = rows[np.argsort(epochs["epoch"].to_numpy()[rows], kind="stable")]
     of_rows = codes[rows]
