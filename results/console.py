@@ -54,7 +54,8 @@ def runs_table(runs: "pd.DataFrame") -> Table:
         title=", ".join(f"{name} {value}" for name, value in known.items()),
         common={name: _plain(value) for name, value in known.items()},
     )
-    for run in runs.to_dict("records"):
+    shown = ["run_id", "status", "reason", *names, *(name for name, *_ in figures)]
+    for run in runs[shown].to_dict("records"):
         style = "" if run["status"] == "ok" else "red"
         reason = "" if style == "" or _missing(run["reason"]) else str(run["reason"])
         table.add(

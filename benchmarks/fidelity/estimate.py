@@ -16,7 +16,7 @@ _COSTS = {
     REFERENCE: (1.0, 0.01, 0.001, 0.065),
     "torch": (2.0, 0.02, 0.005, 0.07),
     "keras": (6.0, 0.28, 0.05, 0.10),
-    "jax": (3.0, 1.8, 0.02, 0.15),
+    "jax": (3.0, 0.75, 0.005, 0.15),
 }
 _APPLIED = 0.1  # of a call: what a step of the optimizer alone takes
 _COMPILED = {"forward": 0.5, "gradients": 0.5, "restored": 1.0, "optimizer": 0.3, "steps": 2.5}

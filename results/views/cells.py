@@ -273,7 +273,7 @@ def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | No
     runs = runs if known.all() else runs[known]
     if runs.empty:
         return None
-    run = runs.iloc[0]
+    run = runs[["machine_id", "tuning", "precision", "batch_size"]].iloc[0]
     controls = frames.controls
     if not controls.empty:
         mine = controls["cell_id"].isin(set(runs["cell_id"])) & (controls["status"] == "ok")

@@ -76,8 +76,11 @@ class Panel:
 
     @cached_property
     def _by_framework(self) -> dict[str, pd.DataFrame]:
-        ordered_runs = self.ok.sort_values(["seed", "repeat"])
-        return {str(name): runs for name, runs in ordered_runs.groupby("framework", sort=False)}
+        rows = self.ok[["framework", "seed", "repeat"]].reset_index(drop=True)
+        rows = rows.sort_values(["seed", "repeat"])
+        places = rows.index.to_numpy()
+        found = rows.groupby("framework").indices
+        return {str(name): self.ok.iloc[places[mine]] for name, mine in found.items()}
 
 
 @dataclass(frozen=True)
@@ -319,7 +322,8 @@ def _panels(runs: pd.DataFrame, tasks: Mapping[str, Settings]) -> Iterable[Panel
         return (str(group["architecture"].iloc[0]), *numbers, as_text(settings))
 
     groups.sort(key=order)
-    firsts = [group.iloc[0] for group in groups]
+    told = ["task_id", "experiment", "scale", "architecture"]
+    firsts = [group[told].iloc[0] for group in groups]
     settings = [tasks[first["task_id"]] for first in firsts]
     own = [{name: one[name] for name in one.keys() - of_view(one).keys()} for one in settings]
     for words, first in zip(own, firsts, strict=True):
