@@ -131,17 +131,27 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     """
     _, height, width, image_channels = dataset.images.shape
     copies = copies_of(height, width, suite.augmentation, suite.crop_size)
-    if suite.split_by == "copy" and copies.count == 1 and dataset.groups is None:
+    if suite.split_by == "copy" and copies.count == 1 and not _has_copies(dataset, suite):
         raise ValueError(
             "split_by: is 'copy', and there are no copies; use augmentation crops40 or dihedral, "
-            "or a file with 'groups'"
+            "oversample, or a file with 'groups'"
         )
     drawn_crop = 0
     if suite.augment is not None:
         drawn_crop = suite.augment.crop
         check_fits(suite.augment, height, width, image_channels)
+    rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
+    labels, by_copy = dataset.labels, suite.split_by == "copy"
+    added, numbers = _NONE, _NONE
+    if suite.oversample:
+        if (settings := oversample.read(suite.oversample).settings) is not None:
+            check_fits(settings, height, width, image_channels, "oversample")
+        if by_copy:
+            every = np.arange(len(labels))
+            added, numbers = oversample.copies(labels, every, suite.oversample, suite.split_seed)
+    labels = np.concatenate([labels, labels[added]])
     split = of_copies(
-        dataset.labels,
+        labels,
         copies.count,
         by=suite.split_by,
         test_copies=suite.test_copies,
@@ -152,28 +162,24 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         mixed=dataset.twins,
         parts=dataset.parts,
     )
-    rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
-    extra, numbers = _NONE, _NONE
-    if suite.oversample:
-        if (settings := oversample.read(suite.oversample)) is not None:
-            check_fits(settings, height, width, image_channels, "oversample")
-        extra, numbers = oversample.copies(dataset.labels, split.train, suite.split_seed)
-    numbers = rows[extra] + numbers * COPY
-    labels = np.concatenate([dataset.labels, dataset.labels[extra]])
-    made = np.arange(len(dataset.labels), len(labels))
-    split = replace(split, train=np.concatenate([split.train, made]))
+    if suite.oversample and not by_copy:
+        added, numbers = oversample.copies(labels, split.train, suite.oversample, suite.split_seed)
+        made = np.arange(len(labels), len(labels) + len(added))
+        split = replace(split, train=np.concatenate([split.train, made]))
+        labels = np.concatenate([labels, labels[added]])
+    numbers = rows[added] + numbers * COPY
     arrays = {"labels": labels, "galaxies": np.concatenate([rows, numbers])}
     voted = targets_of(suite.loss) == "votes"
     if dataset.votes is not None and voted:
         check_votes(suite.loss, dataset.votes, dataset.name)
-        arrays["votes"] = np.concatenate([dataset.votes, dataset.votes[extra]])
+        arrays["votes"] = np.concatenate([dataset.votes, dataset.votes[added]])
     try:
         directory.mkdir(parents=True)
         for name, array in (arrays | split.parts()).items():
             np.save(directory / f"{name}.npy", array)
         how = suite.oversample or oversample.REPEATED
-        added = oversample.pictures(dataset.images, extra, numbers, how, suite.split_seed)
-        _write_pictures(directory / "images.npy", dataset.images, len(extra), added)
+        made_of = oversample.pictures(dataset.images, added, numbers, how, suite.split_seed)
+        _write_pictures(directory / "images.npy", dataset.images, len(added), made_of)
     except OSError as error:
         raise OSError(
             f"cannot write {dataset.images.nbytes / 1e6:,.0f} MB of galaxies for the workers to "
@@ -215,9 +221,14 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         class_counts=tuple(per_class_counts(dataset.labels, classes).tolist()),
         counts=counts,
         source=dataset.source,
-        notes=_notes(dataset, suite, copies, len(extra)),
+        notes=_notes(dataset, suite, copies, len(added)),
         left_out=dataset.left_out,
     )
+
+
+def _has_copies(dataset: Dataset, suite: Suite) -> bool:
+    """Whether there are pictures of one galaxy, augmentation apart."""
+    return dataset.groups is not None or bool(suite.oversample)
 
 
 def _sha256(votes: np.ndarray) -> str:
@@ -254,10 +265,13 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
             f"test look at {tested}."
         )
     if suite.oversample:
-        how = "repeated" if suite.oversample == oversample.REPEATED else "each changed once"
+        found = oversample.read(suite.oversample)
+        how = "repeated" if found.settings is None else "each changed once"
+        of = "galaxies" if suite.split_by == "copy" else "training galaxies"
+        which = f"class {', '.join(map(str, found.classes))}" if found.classes else "every class"
         notes.append(
-            f"Oversampled: {added:,} copies of training galaxies, {how}, so that every class has "
-            "as many as the largest; accuracies in training are of these."
+            f"Oversampled: {added:,} copies of {of}, {how}, so that {which} has as many as the "
+            "largest; accuracies in training are of these."
         )
     if dataset.parts is not None:
         notes.append(f"The published split of '{suite.split_from}'.")

@@ -29,13 +29,16 @@ def of_part(run: pd.Series, part: str) -> float:
     """
     images = _number(run, f"{part}_images")
     galaxies = _galaxies(run)
-    if _is(run, "augmentation", "none") or math.isnan(galaxies):
+    if math.isnan(galaxies):
         return images
-    by_copy = _is(run, "split_by", "copy")
-    if _is(run, "test_copies", "all"):
-        copies = sum(_number(run, f"{one}_images") for one in PARTS) / galaxies
-        if by_copy:
-            return galaxies * (1 - (1 - images / (copies * galaxies)) ** copies)
+    by_copy, plain = _is(run, "split_by", "copy"), _is(run, "augmentation", "none")
+    copies = sum(_number(run, f"{one}_images") for one in PARTS) / galaxies
+    if plain and not copies > 1:  # nor oversampled
+        return images
+    all_copies = _is(run, "test_copies", "all")
+    if by_copy and (plain or all_copies):
+        return galaxies * (1 - (1 - images / (copies * galaxies)) ** copies)
+    if all_copies:
         return images / copies
     if part != "train":  # their centres alone
         return images

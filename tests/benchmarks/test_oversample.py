@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.config.suite import Suite, convert
@@ -16,6 +17,7 @@ from frameworks.spec.reading import SpecificationError
 from report.command import command as repeated
 from results.schema import COPY
 from results.store import Store
+from results.studies.galaxies import of_part
 from tests.benchmarks.test_data_view import GALAXIES, dataset, run_of, staged
 from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
 
@@ -26,7 +28,7 @@ CHANGED = Augment(flip="both", rotation=20)
 
 def test_every_class_comes_to_the_largest_evenly() -> None:
     labels, train = FEW, np.arange(0, GALAXIES, 2)
-    rows, numbers = oversample.copies(labels, train, 3)
+    rows, numbers = oversample.copies(labels, train, HOW, 3)
     assert set(rows) <= set(train.tolist())
     every = np.concatenate([train, rows])
     assert np.bincount(labels[every]).tolist() == [30, 30, 30]
@@ -36,10 +38,13 @@ def test_every_class_comes_to_the_largest_evenly() -> None:
     named = list(zip(rows.tolist(), numbers.tolist(), strict=True))
     assert len(set(named)) == len(named)
     assert numbers.min() == 1
-    again, other = oversample.copies(labels, train, 3), oversample.copies(labels, train, 4)
+    again, other = (
+        oversample.copies(labels, train, HOW, 3),
+        oversample.copies(labels, train, HOW, 4),
+    )
     np.testing.assert_array_equal(again[0], rows)
     assert (other[0] != rows).any()
-    assert len(oversample.copies(labels, np.arange(60), 0)[0]) == 0
+    assert len(oversample.copies(labels, np.arange(60), HOW, 0)[0]) == 0
 
 
 @pytest.mark.parametrize("how", [oversample.REPEATED, HOW])
@@ -50,7 +55,7 @@ def test_copies_are_trained_on_and_nothing_else_changes(tmp_path, how) -> None:
     galaxies, found = staged(tmp_path, suite, data)
     for part in ("validation", "test"):
         np.testing.assert_array_equal(getattr(found.split, part), getattr(plain.split, part))
-    rows, numbers = oversample.copies(FEW, plain.split.train, 5)
+    rows, numbers = oversample.copies(FEW, plain.split.train, how, 5)
     np.testing.assert_array_equal(
         found.split.train, [*plain.split.train, *range(GALAXIES, GALAXIES + len(rows))]
     )
@@ -84,7 +89,8 @@ def test_votes_go_with_the_copies_and_the_hash_has_them(tmp_path) -> None:
     )
     _, found = staged(tmp_path / "votes", suite, dataset(labels=FEW, votes=votes))
     assert found.votes is not None
-    rows, _ = oversample.copies(FEW, found.split.train[found.split.train < GALAXIES], 0)
+    trained = found.split.train[found.split.train < GALAXIES]
+    rows, _ = oversample.copies(FEW, trained, oversample.REPEATED, 0)
     np.testing.assert_array_equal(found.votes[GALAXIES:], votes[rows])
 
 
@@ -97,12 +103,46 @@ def test_every_copy_is_drawn_by_itself_in_each_epoch(tmp_path) -> None:
     assert len(np.unique(pictures.reshape(len(pictures), -1), axis=0)) == len(pictures)
 
 
+def test_some_classes_alone_are_copied() -> None:
+    assert oversample.written("repeated, classes=2:1:2") == "repeated,classes=1:2"
+    assert oversample.written("classes=2") == "repeated,classes=2"
+    assert oversample.written("classes=2,flip") == "flip=both,classes=2"
+    every = np.arange(GALAXIES)
+    rows, _ = oversample.copies(FEW, every, "repeated,classes=2", 0)
+    assert np.bincount(FEW[rows]).tolist() == [0, 0, 48]
+    with pytest.raises(ValueError, match="no galaxies of class 3 to copy; the classes are 0, 1, 2"):
+        oversample.copies(FEW, every, "repeated,classes=3", 0)
+
+
+def test_copies_made_before_the_split_are_dealt_like_galaxies(tmp_path) -> None:
+    """As published trainings did: a leak, and said to be one."""
+    data, suite = dataset(labels=FEW), Suite(oversample="repeated", split_by="copy")
+    galaxies, found = staged(tmp_path, suite, data)
+    every = np.concatenate(list(found.split.parts().values()))
+    assert np.sort(every).tolist() == list(range(180))
+    assert np.bincount(found.labels[found.split.test]).tolist() == [12, 12, 12]
+    seen = found.index(found.split.train) % COPY
+    assert np.isin(found.index(found.split.test) % COPY, seen).mean() > 0.4
+    assert galaxies.notes[-1].startswith("LEAK")
+    run = {"augmentation": "none", "split_by": "copy", "class_counts": [60, 18, 12]}
+    run |= {f"{part}_images": len(rows) for part, rows in found.split.parts().items()}
+    assert of_part(pd.Series(run), "test") < len(found.split.test)
+    run["split_by"] = "galaxy"
+    assert (
+        of_part(
+            pd.Series(run | {"train_images": 148, "test_images": 16, "validation_images": 16}),
+            "train",
+        )
+        == 58
+    )
+
+
 def test_a_run_records_how_and_can_be_repeated(work, capsys) -> None:  # noqa: F811
     assert main(command("--oversample", HOW, frameworks=("fake", "fake-gathers"))) == 0
     assert "copies of training galaxies, each changed once" in capsys.readouterr().out
     runs = Store("runs").runs()
     assert set(runs["status"]) == {"ok"}
-    assert runs["augmentation_hash"].nunique() == 1
+    assert len(set(runs["augmentation_hash"])) == 1
     run = runs.iloc[0].to_dict() | {"experiment": None, "scale": None}
     assert "--oversample=flip=both,rotation=20.0" in repeated(run)
 
@@ -112,6 +152,7 @@ def test_a_run_records_how_and_can_be_repeated(work, capsys) -> None:  # noqa: F
     [
         ({"oversample": "repeat"}, "field 'oversample': 'repeat' is not field=value"),
         ({"oversample": "rotation=200"}, "field 'oversample': rotation is 200; degrees from 0"),
+        ({"oversample": "classes=a"}, "field 'oversample': classes: numbers of classes, as in"),
         ({"oversample": "crop=9"}, "field 'oversample': crop: copies have the size of the pict"),
         (
             {"oversample": "repeated", "augmentation": "dihedral"},
