@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 HERE = {  # choices that do nothing on this device or engine are left out
     "keras": {"staged", "many_steps"},
-    "keras@torch": {"staged", "device_masks"},
+    "keras@torch": {"staged", "one_graph", "device_masks"},
+    "keras@jax": {"staged", "many_steps", "fast_layers", "device_masks"},
 }
 ON_CPU_ALONE = {"convolution", "max_pool", "fast_layers"}
 ON_GPU_ALONE = {"compiled", "one_graph", "counted", "device_masks"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +31,12 @@ class Loop:
     """Base of the loops. A loop keeps the model's variables between `training` and its end.
 
     set_rate: changes the learning rate from the next step on, in a compiled step too.
+    records: a step can be recorded (`record`), and gains by it.
     draws_masks: the device can draw dropout masks (`mask_drawer`), and gains by it.
     """
 
     set_rate: Callable[[Any], None]
+    records = False
     draws_masks = False
 
     def __init__(
@@ -80,13 +82,18 @@ class Loop:
         """Chunks that compile every program of the shape of a chunk of one step."""
         return [chunk]
 
+    def record(self, chunks: Iterable[DeviceChunk]) -> None:
+        """Record a step of the shape of each chunk, where the engine can; the caller restores what
+        that changes."""
+
     @contextmanager
     def training(self) -> Iterator[None]:
         """Around the chunks of an epoch."""
         yield
 
     def run(self, chunk: DeviceChunk) -> tuple[Any, Any]:
-        """Train on a chunk: losses and right answers, (places,), on the device."""
+        """Train on a chunk: losses and right answers, (places,), or their sums, (1,), on the
+        device."""
         raise NotImplementedError
 
     def settings(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,18 +13,29 @@ from datasets.batches import MaskSpec
 from frameworks import feed
 from frameworks.keras.loop import DeviceChunk, Loop
 from frameworks.keras.model import IMAGES
+from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
+from frameworks.torch.recordable import Recordable
 
 
 class TorchLoop(Loop):
-    """Eager steps over tensors on the device; Keras hands cuDNN and oneDNN channels-last pictures.
+    """Steps over tensors on the device; Keras hands cuDNN and oneDNN channels-last pictures.
 
-    Nothing is compiled: Keras' variables and optimizer break the graph at every step.
+    On a GPU a whole step is one CUDA graph; else it is eager. Nothing is compiled: Keras' variables
+    and optimizer break PyTorch's graph at every step.
     """
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
-        self.draws_masks = self.runtime.device == "cuda"
+        self.draws_masks = self.records = self.runtime.device == "cuda"
+        self._recordable = Recordable()
+        self._recorder = Recorder(
+            gather=self._gather,
+            train=self._one,
+            places=self._places,
+            capturing=self._capturing,
+        )
+        self._not_recorded = ""
 
     def mask_drawer(self, spec: MaskSpec) -> MaskDrawer:
         return MaskDrawer(spec, torch.device(self.runtime.device))
@@ -39,7 +50,17 @@ class TorchLoop(Loop):
             return torch.cuda.mem_get_info()[0]
         return super().free_bytes()
 
+    def record(self, chunks: Iterable[DeviceChunk]) -> None:
+        if self.records:
+            steps = ((chunk.what, chunk.masks) for chunk in chunks)
+            self._not_recorded = self._recorder.record(steps)
+
     def run(self, chunk: DeviceChunk) -> tuple[Any, Any]:
+        graph = self._recorder.of(chunk.what, chunk.masks)
+        if graph is not None:
+            graph.run(chunk.steps, chunk.what, chunk.masks)
+            total_loss, correct = graph.taken()
+            return total_loss[None] / chunk.batch_size, correct[None]
         results = [self._one(*self._part(chunk, step)) for step in range(chunk.steps)]
         losses, right = zip(*results, strict=True)
         return torch.stack(losses), torch.stack(right)
@@ -47,19 +68,39 @@ class TorchLoop(Loop):
     @contextmanager
     def training(self) -> Iterator[None]:
         self.model.trainer.train()
+        self._recorder.capture_if_moved()
         yield
         self.model.trainer.eval()
 
     def settings(self) -> dict[str, str]:
-        return {"compiled": "eager"}
+        graph = "a step in one CUDA graph" if self._recorder.graphs else self._not_recorded
+        return {"compiled": f"eager; {graph}" if graph else "eager"}
+
+    @contextmanager
+    def _capturing(self) -> Iterator[None]:
+        self.model.trainer.train()
+        with self._recordable:
+            yield
+
+    def _places(self) -> tuple[int, ...]:
+        """Addresses of data, weights and optimizer state, the rate among them."""
+        variables = [*self.model.trainer.variables, *self.optimizer.variables]
+        tensors = [*(self.data or ()), *(variable.value for variable in variables)]
+        return tuple(one.data_ptr() for one in tensors)
 
     def _part(self, chunk: DeviceChunk, step: int) -> tuple[Any, Any, dict[str, Any]]:
         masks = {name: mask[step] for name, mask in chunk.masks.items()}
-        if isinstance(chunk.what, tuple):
-            return chunk.what[0][step], chunk.what[1][step], masks
+        what = chunk.what
+        part = tuple(array[step] for array in what) if isinstance(what, tuple) else what[step]
+        return *self._gather(part), masks
+
+    def _gather(self, what: Any) -> tuple[Any, Any]:
+        """Images and labels of a step, from its rows or as they were sent."""
+        if isinstance(what, tuple):
+            return what[0], what[1]
         assert self.data is not None
-        images, labels = (array.index_select(0, chunk.what[step]) for array in self.data)
-        return images, labels, masks
+        images, labels = (array.index_select(0, what) for array in self.data)
+        return images, labels
 
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         if feed.RATE in masks:

@@ -76,7 +76,8 @@ class _PaperForm:
         """Keras' step for all variables at once, which it has on PyTorch."""
         epsilon, dtype = self.epsilon, variables[0].dtype
         root = ops.sqrt(self._correction(self.beta_2, dtype))
-        self.epsilon = constant(epsilon, dtype) * root
+        # one for each variable: of a single tensor PyTorch would wait for the number on the host
+        self.epsilon = [constant(epsilon, dtype) * root] * len(variables)
         try:
             super()._parallel_update_step(gradients, variables, learning_rate)  # type: ignore[misc]
         finally:
@@ -155,6 +156,16 @@ def clip(clipping: Clipping | None) -> dict[str, Any]:
     return {name: clipping.limit}
 
 
+def _decay(share: float) -> Any:
+    """The share as Keras' optimizers take it: a Python float would pass through float32.
+
+    A NumPy scalar, which Keras casts; on PyTorch a tensor, as a NumPy scalar times a variable reads
+    the variable back.
+    """
+    on_torch = keras.backend.backend() == "torch"
+    return constant(share, "float64") if on_torch else np.float64(share)
+
+
 def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe whose fields are all stated."""
     lr = spec.rate
@@ -162,8 +173,7 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
     share, form = recipes.decay(spec)
     coupled = bool(share) and form == "coupled"
     if share and not coupled:
-        # a NumPy scalar: Keras casts it, and a Python float would pass through float32
-        options["weight_decay"] = np.float64(share)
+        options["weight_decay"] = _decay(share)
     kind: Any
     if isinstance(spec, recipes.SGD):
         kind = keras.optimizers.SGD
@@ -185,7 +195,7 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
                 )
             options["amsgrad"] = True
         if isinstance(spec, recipes.AdamW):
-            options.setdefault("weight_decay", np.float64(0.0))
+            options.setdefault("weight_decay", _decay(0.0))
         kind = keras.optimizers.AdamW if isinstance(spec, recipes.AdamW) else keras.optimizers.Adam
         kind = _paper(kind) if spec.epsilon_form == "paper" else kind
         return (_coupled(kind, share) if coupled else kind)(lr, **options)

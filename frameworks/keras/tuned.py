@@ -27,6 +27,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps an execution (TensorFlow, JAX)",
         "fast_layers": "our convolution gradients and max-pool (JAX on CPUs)",
+        "one_graph": "a whole step in one CUDA graph (PyTorch on GPUs)",
         "device_masks": "dropout masks drawn on the device (PyTorch and JAX on GPUs)",
     }
 
@@ -37,6 +38,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
             self.model, self.optimizer, self.loss, self.runtime, fast_layers=fast_layers
         )
         self.loop.set_rate = self._set_rate
+        self.loop.records &= "one_graph" not in self.without
         self.draws_masks = self.loop.draws_masks and "device_masks" not in self.without
 
     def free_bytes(self) -> int:
@@ -52,10 +54,11 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         return self.loop.mask_drawer(spec)
 
     def compile(self, epoch: Sequence[Batch]) -> None:
-        """One step per batch size and one prediction trace and compile the functions."""
+        """One step per batch size and one prediction trace, compile or record the functions."""
         with self._unchanged():
             ready = map(self.to_device, self.chunks(epoch, only_first=True))
             self._run(one for chunk in ready for one in self.loop.programs(chunk))
+            self.loop.record(map(self.to_device, self.chunks(epoch, only_first=True)))
             self.predict(epoch[0].images)
         self.synchronize()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend
 from frameworks.spec.schedules import by_step
 from frameworks.torch.backend import TorchBackend
-from frameworks.torch.graph import StepGraph
+from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.tuned_model import TunedGalaxyNet
 
@@ -56,8 +57,12 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
         self._data: tuple[Tensor, Tensor] | None = None
         self._forward: Any = self._loss_and_right
-        self._graphs: dict[Any, StepGraph] = {}
-        self._captured: tuple[Any, ...] = ()
+        self._recorder = Recorder(
+            gather=self._gather,
+            train=self._train,
+            places=self._places,
+            capturing=self._capturing,
+        )
         # the CPU's inductor leaves the convolutions to oneDNN and gains nothing on the rest
         self._compiled = "eager"
         self.draws_masks = self._on_gpu and "device_masks" not in self.without
@@ -82,17 +87,18 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     def set_learning_rate(self, learning_rate: float) -> None:
         super().set_learning_rate(learning_rate)
-        self._capture_if_moved()
+        self._recorder.capture_if_moved()  # not in training, whose time it does not belong to
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         super().set_optimizer_state(state)
-        self._capture_if_moved()
+        self._recorder.capture_if_moved()  # not in training, whose time it does not belong to
 
     def settings(self) -> dict[str, str]:
         assert isinstance(self.model, TunedGalaxyNet)
+        graph = "; a step in one CUDA graph" if self._recorder.graphs else ""
         return super().settings() | {
             "layout": "channels last" if self._channels_last else "channels first",
-            "compiled": self._compiled + ("; a step in one CUDA graph" if self._graphs else ""),
+            "compiled": self._compiled + graph,
             "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
             "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
             "batch_norm": "own sums" if self._channels_last and not self._on_gpu else "PyTorch's",
@@ -126,50 +132,30 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             self._forward = self._loss_and_right
 
     def _record(self, epoch: Sequence[Batch]) -> None:
-        """A step of each batch size as a CUDA graph; one by one, with the reason, where it cannot
-        be recorded."""
-        graphs: dict[Any, StepGraph] = {}
-        self.model.train()
-        try:
-            with self._unchanged():
-                for chunk in self.chunks(epoch, only_first=True):
-                    _, _, what, masks = self.to_device(chunk)
-                    graphs[_key(what, masks)] = graph = self._step_graph(what, masks)
-                    graph.warm_up()
-            self._capture(self._graphs | graphs)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # of CUDA, or of what cannot be recorded
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            warnings.warn(f"no CUDA graph of a step: {reason}", stacklevel=2)
-            self._compiled += f"; no CUDA graph of a step: {reason}"
-            self._graphs = {}
+        """A step of each batch size as a CUDA graph."""
+        first = map(self.to_device, self.chunks(epoch, only_first=True))
+        steps = ((what, masks) for _, _, what, masks in first)
+        reason = self._recorder.record(steps, self._unchanged())
+        self._compiled += f"; {reason}" if reason else ""
 
-    def _step_graph(self, what: Any, masks: Mapping[str, Tensor]) -> StepGraph:
-        return StepGraph(
-            what,
-            masks,
-            gather=self._gather,
-            forward=self._forward,
-            optimizer=self.optimizer,
-            update=self._update,
-        )
-
-    def _capture(self, graphs: Mapping[Any, StepGraph]) -> None:
-        """Record the step of each anew, from where weights and optimizer state are now."""
+    @contextmanager
+    def _capturing(self) -> Iterator[None]:
         self.model.train()  # a rate is changed after an evaluation
         if not self.optimizer.param_groups[0]["count"]:  # state that the first step would make
             super().set_optimizer_state(self.get_optimizer_state())
-        pool = torch.cuda.graph_pool_handle()  # no two run at once, and nothing outlives a replay
-        self._graphs = {key: graph.like() for key, graph in graphs.items()}
-        for graph in self._graphs.values():
-            graph.capture(pool)
-        self._captured = self._places()
+        self.optimizer.zero_grad()
+        yield
+        self.optimizer.zero_grad()  # recorded gradients live on in the graph's own memory
 
-    def _capture_if_moved(self) -> None:
-        """Here and not in training, whose time a recording does not belong to."""
-        if self._graphs and self._places() != self._captured:
-            self._capture(self._graphs)
+    def _train(
+        self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """One step, not counted: its mean loss, and how many answers are right."""
+        self.optimizer.zero_grad()
+        loss, right = self._forward(images, labels, masks)
+        loss.backward()
+        self._update()
+        return loss.detach(), right
 
     def _places(self) -> tuple[Any, ...]:
         """Rate, and addresses of data, weights and optimizer state: all that a graph holds."""
@@ -189,10 +175,10 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
-        self._capture_if_moved()
+        self._recorder.capture_if_moved()
         for steps, size, what, masks in chunks:
             count += steps * size
-            graph = self._graphs.get(_key(what, masks))
+            graph = self._recorder.of(what, masks)
             if graph is not None:
                 graph.run(steps, what, masks)
                 self.optimizer.param_groups[0]["count"] += steps
@@ -204,17 +190,14 @@ class TunedTorchBackend(FedBackend, TorchBackend):
                 images, labels = self._gather(_at(what, step))
                 if self._on_gpu:
                     torch.compiler.cudagraph_mark_step_begin()
-                self.optimizer.zero_grad()
-                loss, right = self._forward(images, labels, keep)
-                loss.backward()
-                self._step()
-                total_loss += loss.detach() * size
+                loss, right = self._train(images, labels, keep)
+                self.optimizer.param_groups[0]["count"] += 1
+                total_loss += loss * size
                 correct += right
-        for graph in self._graphs.values():
-            total_loss += graph.total_loss
-            correct += graph.correct
-            graph.total_loss.zero_()
-            graph.correct.zero_()
+        for graph in self._recorder.graphs.values():
+            loss, right = graph.taken()
+            total_loss += loss
+            correct += right
         return EpochResult(total_loss.item() / count, correct.item() / (count * self.answers))
 
     def _loss_and_right(
@@ -275,12 +258,6 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 def _at(what: Any, step: int) -> Any:
     """A step's part of what a chunk has."""
     return (what[0][step], what[1][step]) if isinstance(what, tuple) else what[step]
-
-
-def _key(what: Any, masks: Mapping[str, Tensor]) -> tuple[Any, ...]:
-    """Shapes that a recorded step depends on."""
-    arrays = [*(what if isinstance(what, tuple) else (what,)), *masks.values()]
-    return tuple(array.shape for array in arrays)
 
 
 def _shared(array: np.ndarray) -> Tensor:

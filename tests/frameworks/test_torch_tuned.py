@@ -15,6 +15,7 @@ from frameworks.torch.backend import TorchBackend
 from frameworks.torch.graph import StepGraph
 from frameworks.torch.tuned import TunedTorchBackend
 from frameworks.torch.tuned_model import batch_norm
+from tests.helpers import cpu_graphs
 from tests.helpers.small_networks import network, random_weights
 
 NET = network(
@@ -155,46 +156,16 @@ def test_each_batch_size_is_compiled_for_itself(monkeypatch, graphs, mode):
     assert asked == [{"mode": mode, "dynamic": False}]
 
 
-class Played(StepGraph):
-    """A graph without a GPU: a replay computes the step again."""
-
-    def __init__(self, *arguments, **options):
-        cuda = torch.cuda.CUDAGraph
-        torch.cuda.CUDAGraph = lambda: self
-        try:
-            super().__init__(*arguments, **options)
-        finally:
-            torch.cuda.CUDAGraph = cuda
-        self.captures = 0
-
-    def like(self):
-        what = self._what[0] if len(self._what) == 1 else self._what
-        parts = {"gather": self._gather, "forward": self._forward}
-        parts |= {"optimizer": self._optimizer, "update": self._update}
-        return Played(what, self._masks, **parts)
-
-    def warm_up(self):
-        self._counter.zero_()
-        self._step()
-
-    def capture(self, pool):
-        self.captures += 1
-
-    def replay(self):
-        self._step()
-
-
 @pytest.mark.parametrize("feed", ["staged", "streamed"])
 def test_a_recorded_step_trains_as_one_that_is_launched(monkeypatch, feed):
     """All batches of an epoch, whole ones and the last, the optimizer's count, the sums."""
-    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    cpu_graphs.install(monkeypatch)
     launched, recorded = backend(feed=feed), backend(feed=feed)
     for one in (launched, recorded):
         if feed == "staged":
             one.stage(IMAGES, LABELS)
     recorded._record(epoch())
-    assert len(recorded._graphs) == 2  # four images, and the last three
+    assert len(recorded._recorder.graphs) == 2  # four images, and the last three
     for _ in range(2):
         expected, found = launched.train_epoch(epoch()), recorded.train_epoch(epoch())
         assert found.loss == pytest.approx(expected.loss, rel=1e-12)
@@ -207,32 +178,30 @@ def test_a_recorded_step_trains_as_one_that_is_launched(monkeypatch, feed):
 
 
 def test_a_step_is_recorded_anew_where_rate_state_or_data_moved(monkeypatch):
-    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    cpu_graphs.install(monkeypatch)
     one = backend()
     one.stage(IMAGES, LABELS)
     one._record(epoch())
-    first = dict(one._graphs)
+    first = dict(one._recorder.graphs)
     one.train_epoch(epoch())
-    assert one._graphs == first
+    assert one._recorder.graphs == first
     one.set_learning_rate(1e-4)
     one.train_epoch(epoch())
-    second = dict(one._graphs)
+    second = dict(one._recorder.graphs)
     assert not any(second[key] is first[key] for key in first)
     one.set_optimizer_state(one.get_optimizer_state())
     one.train_epoch(epoch())
-    third = dict(one._graphs)
+    third = dict(one._recorder.graphs)
     assert not any(third[key] is second[key] for key in second)
     one.stage(IMAGES.copy(), LABELS)
     one.train_epoch(epoch())
-    assert not any(one._graphs[key] is third[key] for key in third)
+    assert not any(one._recorder.graphs[key] is third[key] for key in third)
 
 
 def test_a_step_is_recorded_in_training_also_after_an_evaluation(monkeypatch):
-    monkeypatch.setattr("frameworks.torch.tuned.StepGraph", Played)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    cpu_graphs.install(monkeypatch)
     one, modes = backend(), []
-    monkeypatch.setattr(Played, "capture", lambda self, pool: modes.append(one.model.training))
+    monkeypatch.setattr(StepGraph, "capture", lambda self, pool: modes.append(one.model.training))
     one.stage(IMAGES, LABELS)
     one._record(epoch())
     for change in (
@@ -248,7 +217,7 @@ def test_a_step_that_cannot_be_recorded_is_launched_and_the_row_says_why(monkeyp
     def refused(*arguments, **options):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(TunedTorchBackend, "_step_graph", refused)
+    monkeypatch.setattr(StepGraph, "__init__", refused)
     one = backend()
     with pytest.warns(UserWarning, match="no CUDA graph of a step"):
         one._record(epoch())
