@@ -1,8 +1,8 @@
 """Looks of a group-sequential comparison: after which pairs, and how surely, it may decide.
 
 A comparison that is looked at several times errs more often than one that is looked at once, unless
-every look is surer. Both errors are bounded by construction, whatever the noise of pairs that are
-exchangeable under no change:
+every look is surer. For pairs that are independent of each other both errors are bounded by
+construction, whatever the distribution of the noise:
 
 - "changed": the looks' p values add up to the whole (Bonferroni). Those before the last take
   `EARLY` each, the last one what is left (Haybittle 1971, British J. Radiology 44, 793; Peto et al.
