@@ -20,6 +20,7 @@ from benchmarks.config.suite import Suite
 from datasets import oversample
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
+from datasets.drawn import copies as oversampling
 from datasets.drawn.settings import Augment, check_fits
 from datasets.resize import ScaledImages, middle
 from datasets.splits import Split, crossing, of_copies, per_class_counts
@@ -140,34 +141,11 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
     if suite.augment is not None:
         drawn_crop = suite.augment.crop
         check_fits(suite.augment, height, width, image_channels)
+    if suite.oversample and (once := oversample.read(suite.oversample).settings) is not None:
+        check_fits(once, height, width, image_channels, "oversample")
+    labels, split, added, copy_numbers = _dealt(dataset, suite, copies.count)
     rows = np.arange(len(dataset.labels)) if dataset.rows is None else dataset.rows
-    labels, by_copy = dataset.labels, suite.split_by == "copy"
-    added, numbers = _NONE, _NONE
-    if suite.oversample:
-        if (settings := oversample.read(suite.oversample).settings) is not None:
-            check_fits(settings, height, width, image_channels, "oversample")
-        if by_copy:
-            every = np.arange(len(labels))
-            added, numbers = oversample.copies(labels, every, suite.oversample, suite.split_seed)
-    labels = np.concatenate([labels, labels[added]])
-    split = of_copies(
-        labels,
-        copies.count,
-        by=suite.split_by,
-        test_copies=suite.test_copies,
-        test_fraction=suite.test_fraction,
-        validation_fraction=suite.validation_fraction,
-        seed=suite.split_seed,
-        groups=dataset.groups,
-        mixed=dataset.twins,
-        parts=dataset.parts,
-    )
-    if suite.oversample and not by_copy:
-        added, numbers = oversample.copies(labels, split.train, suite.oversample, suite.split_seed)
-        made = np.arange(len(labels), len(labels) + len(added))
-        split = replace(split, train=np.concatenate([split.train, made]))
-        labels = np.concatenate([labels, labels[added]])
-    numbers = rows[added] + numbers * COPY
+    numbers = rows[added] + copy_numbers * COPY
     arrays = {"labels": labels, "galaxies": np.concatenate([rows, numbers])}
     voted = targets_of(suite.loss) == "votes"
     if dataset.votes is not None and voted:
@@ -178,7 +156,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
         for name, array in (arrays | split.parts()).items():
             np.save(directory / f"{name}.npy", array)
         how = suite.oversample or oversample.REPEATED
-        made_of = oversample.pictures(dataset.images, added, numbers, how, suite.split_seed)
+        made_of = oversampling.pictures(dataset.images, added, numbers, how, suite.split_seed)
         _write_pictures(directory / "images.npy", dataset.images, len(added), made_of)
     except OSError as error:
         raise OSError(
@@ -233,6 +211,37 @@ def _has_copies(dataset: Dataset, suite: Suite) -> bool:
 
 def _sha256(votes: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(votes, "<f4").tobytes()).hexdigest()
+
+
+def _dealt(
+    dataset: Dataset, suite: Suite, copies: int
+) -> tuple[np.ndarray, Split, np.ndarray, np.ndarray]:
+    """The labels of all pictures and their split; and of oversampled copies, which are the last of
+    them, the rows that they are of and their numbers."""
+    labels, how, seed = dataset.labels, suite.oversample, suite.split_seed
+    added, numbers = _NONE, _NONE
+    first = bool(how) and suite.split_by == "copy"  # as published: copies, then the split
+    if first:
+        added, numbers = oversampling.copies(labels, np.arange(len(labels)), how, seed)
+        labels = np.concatenate([labels, labels[added]])
+    split = of_copies(
+        labels,
+        copies,
+        by=suite.split_by,
+        test_copies=suite.test_copies,
+        test_fraction=suite.test_fraction,
+        validation_fraction=suite.validation_fraction,
+        seed=seed,
+        groups=dataset.groups,
+        mixed=dataset.twins,
+        parts=dataset.parts,
+    )
+    if how and not first:
+        added, numbers = oversampling.copies(labels, split.train, how, seed)
+        made = np.arange(len(labels), len(labels) + len(added))
+        split = replace(split, train=np.concatenate([split.train, made]))
+        labels = np.concatenate([labels, labels[added]])
+    return labels, split, added, numbers
 
 
 def _write_pictures(

@@ -10,7 +10,7 @@ from datasets.drawn.settings import Augment
 from datasets.galaxy_file import GREY
 
 _ERASED_RATIO = (0.3, 3.3)  # width over height, as torchvision's RandomErasing
-_SECTORS = np.array([5, 3, 1], dtype=np.float32)  # of red, green and blue in the circle of colours
+_SECTORS = (5, 3, 1)  # of red, green and blue in the circle of colours
 
 
 def valued(
@@ -52,17 +52,22 @@ def _turned(values: np.ndarray, turn: float) -> np.ndarray:
 
     Value and saturation stay: a pixel keeps its largest and its smallest number.
     """
-    largest, smallest = values.max(axis=2), values.min(axis=2)
-    chroma = largest - smallest
-    red, green, blue = np.moveaxis(values, 2, 0)
-    over = np.where(chroma > 0, chroma, 1)
-    sixth = np.select(
-        [red == largest, green == largest],
-        [(green - blue) / over, (blue - red) / over + 2],
-        (red - green) / over + 4,
+    red, green, blue = np.ascontiguousarray(np.moveaxis(values, 2, 0))
+    largest = np.maximum(np.maximum(red, green), blue)
+    chroma = largest - np.minimum(np.minimum(red, green), blue)
+    over = np.maximum(chroma, np.float32(1e-30))
+    sixth = np.where(
+        red == largest,
+        (green - blue) / over,
+        np.where(green == largest, (blue - red) / over + 2, (red - green) / over + 4),
     )
-    place = (_SECTORS + (sixth + np.float32(6 * turn))[..., None]) % 6
-    return largest[..., None] - chroma[..., None] * np.clip(np.minimum(place, 4 - place), 0, 1)
+    sixth += np.float32(6 * turn)
+    made = np.empty_like(values)
+    for channel, sector in enumerate(_SECTORS):
+        place = sixth + np.float32(sector)
+        place -= 6 * np.floor(place / 6)
+        made[..., channel] = largest - chroma * np.clip(np.minimum(place, 4 - place), 0, 1)
+    return made
 
 
 def _erase(values: np.ndarray, settings: Augment, drawn: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from benchmarks.data.loader import Feed
 from benchmarks.data.statistics import statistics
 from benchmarks.run import main
 from datasets import oversample
+from datasets.drawn.copies import copies
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment
 from frameworks.spec.reading import SpecificationError
@@ -28,7 +29,7 @@ CHANGED = Augment(flip="both", rotation=20)
 
 def test_every_class_comes_to_the_largest_evenly() -> None:
     labels, train = FEW, np.arange(0, GALAXIES, 2)
-    rows, numbers = oversample.copies(labels, train, HOW, 3)
+    rows, numbers = copies(labels, train, HOW, 3)
     assert set(rows) <= set(train.tolist())
     every = np.concatenate([train, rows])
     assert np.bincount(labels[every]).tolist() == [30, 30, 30]
@@ -39,12 +40,12 @@ def test_every_class_comes_to_the_largest_evenly() -> None:
     assert len(set(named)) == len(named)
     assert numbers.min() == 1
     again, other = (
-        oversample.copies(labels, train, HOW, 3),
-        oversample.copies(labels, train, HOW, 4),
+        copies(labels, train, HOW, 3),
+        copies(labels, train, HOW, 4),
     )
     np.testing.assert_array_equal(again[0], rows)
     assert (other[0] != rows).any()
-    assert len(oversample.copies(labels, np.arange(60), HOW, 0)[0]) == 0
+    assert len(copies(labels, np.arange(60), HOW, 0)[0]) == 0
 
 
 @pytest.mark.parametrize("how", [oversample.REPEATED, HOW])
@@ -55,7 +56,7 @@ def test_copies_are_trained_on_and_nothing_else_changes(tmp_path, how) -> None:
     galaxies, found = staged(tmp_path, suite, data)
     for part in ("validation", "test"):
         np.testing.assert_array_equal(getattr(found.split, part), getattr(plain.split, part))
-    rows, numbers = oversample.copies(FEW, plain.split.train, how, 5)
+    rows, numbers = copies(FEW, plain.split.train, how, 5)
     np.testing.assert_array_equal(
         found.split.train, [*plain.split.train, *range(GALAXIES, GALAXIES + len(rows))]
     )
@@ -90,7 +91,7 @@ def test_votes_go_with_the_copies_and_the_hash_has_them(tmp_path) -> None:
     _, found = staged(tmp_path / "votes", suite, dataset(labels=FEW, votes=votes))
     assert found.votes is not None
     trained = found.split.train[found.split.train < GALAXIES]
-    rows, _ = oversample.copies(FEW, trained, oversample.REPEATED, 0)
+    rows, _ = copies(FEW, trained, oversample.REPEATED, 0)
     np.testing.assert_array_equal(found.votes[GALAXIES:], votes[rows])
 
 
@@ -108,10 +109,10 @@ def test_some_classes_alone_are_copied() -> None:
     assert oversample.written("classes=2") == "repeated,classes=2"
     assert oversample.written("classes=2,flip") == "flip=both,classes=2"
     every = np.arange(GALAXIES)
-    rows, _ = oversample.copies(FEW, every, "repeated,classes=2", 0)
+    rows, _ = copies(FEW, every, "repeated,classes=2", 0)
     assert np.bincount(FEW[rows]).tolist() == [0, 0, 48]
     with pytest.raises(ValueError, match="no galaxies of class 3 to copy; the classes are 0, 1, 2"):
-        oversample.copies(FEW, every, "repeated,classes=3", 0)
+        copies(FEW, every, "repeated,classes=3", 0)
 
 
 def test_copies_made_before_the_split_are_dealt_like_galaxies(tmp_path) -> None:

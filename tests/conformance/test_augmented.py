@@ -38,7 +38,12 @@ units = "classes"
 DATA = ["--dataset", "demo", "--demo-images", "40", "--labels", "4way", "--image-size", "26"]
 COPIES = ["--augmentation", "crops40", "--test-copies", "all", "--fraction", "0.5"]
 DRAWN = ["--demo-images", "80"]
-DRAWN += ["--augment", "flip,rotation=180,zoom=0.9:1.1,shift=0.1,crop=24,brightness=0.1,noise=0.02"]
+CHANGED = "flip,rotation=180,zoom=0.9:1.1,shift=0.1,brightness=0.1,noise=0.02,shrink=0.9:1.1"
+DRAWN += [
+    "--augment",
+    f"{CHANGED},area=0.7:1,ratio=0.8:1.2,crop=24,saturation=0.2,hue=0.1,erase=0.2",
+]
+DRAWN += ["--oversample", "flip,rotation=20"]
 RUN = [
     "--epochs",
     "1",

@@ -206,6 +206,8 @@ READERS = {
         Reader("npz", sources.arrays, damage.of_bytes, sources.convert, "my.npz"),
         Reader("hub", sources.hub, _odd_table, sources.convert, "my.parquet"),
         Reader("folders", sources.class_folders, damage.of_bytes, sources.convert, "my.zip"),
+        Reader("arrays", sources.number_files, damage.of_bytes, sources.convert, "arrays.zip"),
+        Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
         Reader("store", _table, _odd_table, _read_store, "run-x.parquet"),
         Reader("weights", _arrays, damage.of_bytes, weights.load, "weights.npz"),

@@ -41,6 +41,29 @@ def class_folders(path: Path) -> None:
             file.writestr(f"{'abc'[row % 3]}/{row}.png", sources.png(row))
 
 
+def number_files(path: Path) -> None:
+    """A zip file of arrays of a picture each, in class folders."""
+    sources.npy_classes(path.parent).rename(path)
+
+
+def database(path: Path) -> None:
+    """A zip file of pictures and an SQLite file of their labels."""
+    folder = sources.database(path.parent)
+    with zipfile.ZipFile(path, "w") as file:
+        for one in sorted(folder.rglob("*.*")):
+            file.write(one, one.relative_to(folder))
+
+
+def odd_database(content: bytes, draw: random.Random) -> bytes:
+    """The zip file with bytes of its SQLite file damaged."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            found = old.read(name)
+            new.writestr(name, damage.of_bytes(found, draw) if name.endswith(".sqlite") else found)
+    return made.getvalue()
+
+
 def voted(path: Path) -> None:
     """A zip file of pictures and a table of votes."""
     with zipfile.ZipFile(path, "w") as file:
