@@ -308,6 +308,9 @@ def _loaded(target: str) -> type[Backend]:
 _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
+_KERAS_REPLICATED = "frameworks.keras.replicas:ReplicatedKerasBackend"
+
+
 def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
     return Framework(
         name,
@@ -317,6 +320,7 @@ def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
         tuned="frameworks.keras.tuned:TunedKerasBackend",
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
+        replicated={"idiomatic": _KERAS_REPLICATED} if engine == "jax" else {},
     )
 
 

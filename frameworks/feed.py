@@ -129,7 +129,7 @@ def chunks(
         only_first: one chunk of one step for each batch size, to compile with.
     """
     start = 0
-    sizes = _sizes(epoch)
+    sizes = batch_sizes(epoch)
     runs = epoch.runs if isinstance(epoch, Epoch) else None
     while start < len(sizes):
         size = sizes[start]
@@ -327,7 +327,7 @@ def means(
     return EpochResult(loss / images, right / (images * answers))
 
 
-def _sizes(epoch: Sequence[Batch]) -> list[int]:
+def batch_sizes(epoch: Sequence[Batch]) -> list[int]:
     """Batch sizes of all steps, without making the batches where it can be helped."""
     if isinstance(epoch, Epoch):
         return [len(rows) for rows in epoch.indices]

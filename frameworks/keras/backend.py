@@ -73,7 +73,7 @@ class KerasBackend(Backend):
         return self._fit(epoch)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
-        return self._fit(epoch, [_Rates(self, rates)])
+        return self._fit(epoch, [Rates(self, rates)])
 
     def _fit(self, epoch: Sequence[Batch], callbacks: Sequence[Any] = ()) -> EpochResult:
         batches = self.engine.fed(_Batches(epoch, self.recipe))
@@ -232,7 +232,7 @@ class _Batches(keras.utils.PyDataset):
         return (inputs, batch.labels) if weights is None else (inputs, batch.labels, weights)
 
 
-class _Rates(keras.callbacks.Callback):
+class Rates(keras.callbacks.Callback):
     """The learning rate of each step, set ahead of it."""
 
     def __init__(self, backend: KerasBackend, rates: np.ndarray) -> None:

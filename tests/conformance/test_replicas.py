@@ -12,6 +12,7 @@ from benchmarks.fidelity.rungs.judge import judge
 from tests.conformance.conftest import FRAMEWORKS
 
 TWO, THREE = cases()
+LONG = (pytest.mark.slow, pytest.mark.extended)
 ABLE = [name for name in FRAMEWORKS if plan.asked_of(name, TWO)]
 
 
@@ -19,26 +20,27 @@ def apart(found):
     return [f"{f.framework} {f.metric} {f.value:.1e} {f.cause}" for f in found if f.value > f.bound]
 
 
-def climbed(asked, folder):
-    """Findings of the cases in each framework that has replicas."""
-    names = [REFERENCE, *ABLE]
-    traces = collect(names, asked, folder, parallel=2, asked_of=plan.asked_of)
-    return judge(traces, asked, ABLE)
+def climbed(asked, names, folder):
+    """Findings of the cases in these frameworks."""
+    how = {"parallel": 2, "asked_of": plan.asked_of}
+    return judge(collect([REFERENCE, *names], asked, folder, **how), asked, names)
 
 
-@pytest.mark.skipif(not ABLE, reason="no framework asked for has replicas")
-def test_two_replicas_compute_what_one_does(tmp_path):
-    found = climbed([TWO], tmp_path)
-    assert {one.framework for one in found} == set(ABLE)
+@pytest.mark.parametrize(
+    "framework",
+    [pytest.param(name, marks=LONG if "@" in name else ()) for name in ABLE],
+)
+def test_two_replicas_compute_what_one_does(framework, tmp_path):
+    found = climbed([TWO], [framework], tmp_path)
     assert {one.status for one in found} == {"passed"}, apart(found)
 
 
 @pytest.mark.slow
 @pytest.mark.extended
 @pytest.mark.skipif(not ABLE, reason="no framework asked for has replicas")
-def test_three_replicas_and_tuned_ones_too(tmp_path):
+def test_more_replicas_tuned_ones_and_one_framework_beside_another(tmp_path):
     tuned = [msgspec.structs.replace(c, name=f"{c.name}-tuned", tuning="tuned") for c in cases()]
-    found = climbed([THREE, *tuned], tmp_path)
+    found = climbed([TWO, THREE, *tuned], ABLE, tmp_path)
     assert {one.status for one in found} == {"passed"}, apart(found)
 
 

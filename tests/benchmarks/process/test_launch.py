@@ -287,6 +287,15 @@ def test_the_environment_is_set_for_threads_and_device(monkeypatch, tmp_path) ->
     assert "MALLOC_MMAP_MAX_" not in on_gpu
 
 
+def test_jax_has_a_device_for_each_replica_beside_the_flags_of_the_user(
+    monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--of-the-user")
+    variables = environment("jax", device="cpu", threads=2, scratch=tmp_path, replicas=2)
+    flags = "--of-the-user --xla_force_host_platform_device_count=2"
+    assert variables["XLA_FLAGS"] == recorded(variables)["XLA_FLAGS"] == flags
+
+
 @pytest.mark.parametrize("name", ["torch", "keras@torch", "jax", "keras"])
 def test_tuned_pytorch_keeps_freed_memory_on_a_cpu(name, monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)

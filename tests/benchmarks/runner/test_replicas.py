@@ -1,0 +1,55 @@
+"""`--replicas`: refused before anything starts, or one run that comes to what one replica does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.config.suite import Suite, convert
+from benchmarks.run import main
+from benchmarks.runner import replicas
+from frameworks.spec.reading import SpecificationError
+from results.store import Store
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "message"),
+    [
+        ({"frameworks": ("keras",)}, "cpu", "keras with tuning idiomatic trains on one replica"),
+        ({"frameworks": ("torch",), "tuning": ("tuned",)}, "cpu", "torch with tuning tuned trains"),
+        ({"frameworks": ("torch",)}, "cuda", "on the CPU alone so far, .* add --device cpu"),
+        ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images are not dealt evenly"),
+    ],
+)
+def test_what_cannot_train_on_replicas_is_refused(changes, device, message) -> None:
+    suite = Suite(replicas=2, **changes)
+    with pytest.raises(ValueError, match=rf"^--replicas 2: .*{message}"):
+        replicas.check(suite, {suite.frameworks[0]: device})
+
+
+def test_batches_of_any_size_are_dealt_where_the_framework_can() -> None:
+    replicas.check(Suite(replicas=2, frameworks=("torch",), batch_size=(9,)), {"torch": "cpu"})
+
+
+@pytest.mark.parametrize(("count", "message"), [(0, "at least 1"), (9, "a batch of 8 has no")])
+def test_there_is_an_image_for_each_replica(count, message) -> None:
+    with pytest.raises(SpecificationError, match=f"'replicas': is {count}.*{message}"):
+        convert({"replicas": count, "batch_size": [16, 8]}, origin="mine.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_run_of_two_replicas_has_a_row_of_its_own(framework, tmp_path: Path) -> None:
+    small = "--architectures demo --demo-images 60 --image-size 32 --batch-size 10 --epochs 2"
+    words = f"--frameworks {framework} {small} --seeds 0 --threads 1 --device cpu".split()
+    words += ["--store", str(tmp_path / "runs"), "--report", str(tmp_path / "report")]
+    for count in ("1", "2"):
+        assert main([*words, "--replicas", count]) == 0
+    rows = Store(tmp_path / "runs").runs()
+    assert rows["replicas"].tolist() == [1, 2]
+    assert rows["status"].tolist() == ["ok", "ok"]
+    assert rows["task_id"].nunique() == rows["cell_id"].nunique() == 2
+    assert rows["order_hash"].nunique() == rows["weights_hash"].nunique() == 1
+    assert "2 " in json.loads(rows["extra"][1])["settings"]["replicas"]
+    assert rows["test_loss"][1] == pytest.approx(rows["test_loss"][0], rel=1e-5)
