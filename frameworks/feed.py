@@ -229,7 +229,11 @@ class FedBackend(Backend):
 
     @abstractmethod
     def to_device(self, chunk: Chunk) -> Any:
-        """The chunk with its arrays on the device."""
+        """The chunk with its arrays on the device, or on their way there (`arrived`)."""
+
+    def arrived(self, chunk: Any) -> Any:
+        """What `to_device` gave, for the work that is given to the device from here on."""
+        return chunk
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
         """The data set to the device as uint8, unless it takes too much of its free memory."""
@@ -267,7 +271,12 @@ class FedBackend(Backend):
 
     def fed(self, epoch: Sequence[Batch]) -> Iterator[Any]:
         """The chunks of an epoch on the device, made ready ahead."""
-        return ahead(self.chunks(epoch), self.to_device, self._waited)
+        return map(self.arrived, ahead(self.chunks(epoch), self.to_device, self._waited))
+
+    def first_of_each_size(self, epoch: Sequence[Batch]) -> Iterator[Any]:
+        """A chunk of one step for each batch size, on the device."""
+        first = self.chunks(epoch, only_first=True)
+        return map(self.arrived, map(self.to_device, first))
 
     def mask_drawer(self, spec: MaskSpec) -> Any:
         """Of a backend that `draws_masks`: what draws them (`frameworks.jax.philox`)."""

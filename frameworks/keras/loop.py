@@ -63,7 +63,8 @@ class Loop:
         raise NotImplementedError
 
     def to_device(self, chunk: feed.Chunk, draw: Callable[[], Mapping[str, Any]]) -> Any:
-        """A chunk with its arrays, and the masks that are drawn there, on the device."""
+        """A chunk with its arrays, and the masks that are drawn there, on the device or on the way
+        (`arrived`)."""
         masks = {name: self.send(mask) for name, mask in chunk.masks.items()} | dict(draw())
         what: Any
         if chunk.rows is not None:
@@ -73,6 +74,10 @@ class Loop:
             assert chunk.labels is not None
             what = self.send(chunk.images), self.send(chunk.labels)
         return DeviceChunk(chunk.steps, chunk.batch_size, what, masks)
+
+    def arrived(self, chunk: Any) -> DeviceChunk:
+        """What `to_device` gave, for the work that is given to the device from here on."""
+        return chunk
 
     def free_bytes(self) -> int:
         """Free memory of the device."""

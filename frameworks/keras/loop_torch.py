@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from frameworks.keras.model import IMAGES
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.recordable import Recordable
+from frameworks.torch.transfer import Sent, sender
 
 
 class TorchLoop(Loop):
@@ -27,6 +28,8 @@ class TorchLoop(Loop):
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
+        self._device = torch.device(self.runtime.device)
+        self._sender = sender(self._device)
         self.draws_masks = self.records = self.runtime.device == "cuda"
         self._recordable = Recordable()
         self._recorder = Recorder(
@@ -38,12 +41,17 @@ class TorchLoop(Loop):
         self._not_recorded = ""
 
     def mask_drawer(self, spec: MaskSpec) -> MaskDrawer:
-        return MaskDrawer(spec, torch.device(self.runtime.device))
+        return MaskDrawer(spec, self._device)
 
     def send(self, array: np.ndarray) -> Any:
-        device = self.runtime.device
-        tensor = torch.from_numpy(np.array(array)) if device == "cpu" else torch.tensor(array)
-        return tensor.to(device, non_blocking=True)
+        return torch.from_numpy(np.array(array)).to(self._device)
+
+    def to_device(self, chunk: feed.Chunk, draw: Callable[[], Mapping[str, Any]]) -> Sent:
+        return self._sender.send(chunk, draw)
+
+    def arrived(self, chunk: Sent) -> DeviceChunk:
+        sent = self._sender.received(chunk)
+        return DeviceChunk(sent.steps, sent.batch_size, sent.what, sent.masks)
 
     def free_bytes(self) -> int:
         if self.runtime.device == "cuda":

@@ -47,8 +47,11 @@ class TunedKerasBackend(FedBackend, KerasBackend):
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
         self.loop.stage(images, compact(labels))
 
-    def to_device(self, chunk: Chunk) -> loops.DeviceChunk:
+    def to_device(self, chunk: Chunk) -> Any:
         return self.loop.to_device(chunk, partial(self.drawn, chunk))
+
+    def arrived(self, chunk: Any) -> loops.DeviceChunk:
+        return self.loop.arrived(chunk)
 
     def mask_drawer(self, spec: MaskSpec) -> Any:
         return self.loop.mask_drawer(spec)
@@ -56,9 +59,9 @@ class TunedKerasBackend(FedBackend, KerasBackend):
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step per batch size and one prediction trace, compile or record the functions."""
         with self._unchanged():
-            ready = map(self.to_device, self.chunks(epoch, only_first=True))
+            ready = self.first_of_each_size(epoch)
             self._run(one for chunk in ready for one in self.loop.programs(chunk))
-            self.loop.record(map(self.to_device, self.chunks(epoch, only_first=True)))
+            self.loop.record(self.first_of_each_size(epoch))
             self.predict(epoch[0].images)
         self.synchronize()
 

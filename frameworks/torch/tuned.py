@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,10 +20,8 @@ from frameworks.spec.schedules import by_step
 from frameworks.torch.backend import TorchBackend
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
+from frameworks.torch.transfer import Sent, sender
 from frameworks.torch.tuned_model import TunedGalaxyNet
-
-# What a feed's chunk is on the device: steps, batch size, rows or (images, labels), masks.
-_Chunk = tuple[int, int, Any, dict[str, Tensor]]
 
 
 class TunedTorchBackend(FedBackend, TorchBackend):
@@ -56,6 +55,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
         self._data: tuple[Tensor, Tensor] | None = None
+        # the host sets the rate of a step
+        self._sender = sender(self.device, label_type=np.int64, on_host=(RATE,))
         self._forward: Any = self._loss_and_right
         self._recorder = Recorder(
             gather=self._gather,
@@ -68,7 +69,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self.draws_masks = self._on_gpu and "device_masks" not in self.without
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self._data = (_shared(images).to(self.device), self._labels(labels))
+        held = self._sender.labels(labels)
+        self._data = _shared(images).to(self.device), torch.from_numpy(held).to(self.device)
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and
@@ -133,8 +135,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     def _record(self, epoch: Sequence[Batch]) -> None:
         """A step of each batch size as a CUDA graph."""
-        first = map(self.to_device, self.chunks(epoch, only_first=True))
-        steps = ((what, masks) for _, _, what, masks in first)
+        steps = ((chunk.what, chunk.masks) for chunk in self.first_of_each_size(epoch))
         reason = self._recorder.record(steps, self._unchanged())
         self._compiled += f"; {reason}" if reason else ""
 
@@ -167,16 +168,17 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         with self._unchanged():
             # thrice: CUDA graphs are warmed up, then recorded, then replayed
             for _ in range(3 if self._on_gpu else 1):
-                self._run(map(self.to_device, self.chunks(epoch, only_first=True)))
+                self._run(self.first_of_each_size(epoch))
             self.predict(epoch[0].images)
 
-    def _run(self, chunks: Any) -> EpochResult:
+    def _run(self, chunks: Iterable[Sent]) -> EpochResult:
         self.model.train()
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
         self._recorder.capture_if_moved()
-        for steps, size, what, masks in chunks:
+        for chunk in chunks:
+            steps, size, what, masks = chunk.steps, chunk.batch_size, chunk.what, chunk.masks
             count += steps * size
             graph = self._recorder.of(what, masks)
             if graph is not None:
@@ -218,29 +220,14 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         images, labels = self._data
         return images.index_select(0, what), labels.index_select(0, what)
 
-    def to_device(self, chunk: Chunk) -> _Chunk:
-        masks: dict[str, Any] = {n: self._send(m) for n, m in chunk.masks.items() if n != RATE}
-        masks |= {RATE: chunk.masks[RATE]} if RATE in chunk.masks else {}  # the host sets it
-        masks |= self.drawn(chunk)
-        if chunk.rows is not None:
-            return chunk.steps, chunk.batch_size, self._send(chunk.rows), masks
-        assert chunk.images is not None
-        assert chunk.labels is not None
-        pictures = self._send(chunk.images), self._labels(chunk.labels)
-        return chunk.steps, chunk.batch_size, pictures, masks
+    def to_device(self, chunk: Chunk) -> Sent:
+        return self._sender.send(chunk, partial(self.drawn, chunk))
+
+    def arrived(self, chunk: Sent) -> Sent:
+        return self._sender.received(chunk)
 
     def mask_drawer(self, spec: MaskSpec) -> MaskDrawer:
         return MaskDrawer(spec, self.device)
-
-    def _send(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self._on_gpu:
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
-
-    def _labels(self, labels: np.ndarray) -> Tensor:
-        dtype = np.float32 if labels.dtype.kind == "f" else np.int64
-        return torch.from_numpy(np.asarray(labels, dtype)).to(self.device)
 
     def _tensor(self, key: str, array: np.ndarray) -> Tensor:
         """In the layout of the parameters: a fused optimizer walks them side by side in memory."""
