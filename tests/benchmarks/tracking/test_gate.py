@@ -1,6 +1,7 @@
 """The gate that runs both sides itself: real harness processes, with fake frameworks."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import run
+from benchmarks.process import turns
 from benchmarks.system import machine
 from benchmarks.track import main
 from benchmarks.tracking import gate
@@ -62,6 +65,20 @@ def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:  
     assert last.startswith("No verdict in 1 of 1 comparison: fake linear")
     assert last.endswith(" All 2 pairs were run.")
     assert len(Store("runs").runs()) == 4
+
+
+def test_in_turns_the_rows_are_kept_and_nothing_is_tabled(work, monkeypatch, capsys) -> None:  # noqa: F811
+    go, give = os.pipe()
+    take, done = os.pipe()
+    os.close(give)  # every turn is its own
+    monkeypatch.setenv(turns.VARIABLE, f"{go},{done}")
+    assert run.main(command("--store", "runs")) == 0
+    for one in (go, take, done):
+        os.close(one)
+    assert len(Store("runs").runs()) == 1
+    out = capsys.readouterr().out
+    assert "preparing galaxies" in out
+    assert "What accuracy?" not in out
 
 
 def test_what_is_decided_is_not_run_again(work, monkeypatch) -> None:  # noqa: F811
