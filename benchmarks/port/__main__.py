@@ -16,6 +16,7 @@ from results import cli
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
+    from benchmarks.port.galaxies import Galaxies
     from benchmarks.port.operation import Listing
     from benchmarks.port.programs import Source
 
@@ -90,6 +91,8 @@ def _compared(options: argparse.Namespace) -> list[Answer]:
         seen=options.seen,
         device=options.device,
         given_weights=options.given_weights,
+        galaxies=_galaxies(options),
+        train=options.train,
     )
     labels = _labels(options)
     sources = [_source(options, place) for place in range(len(labels))]
@@ -114,6 +117,16 @@ def _compared(options: argparse.Namespace) -> list[Answer]:
                 told = Answer(labels=pair, error=str(error), error_status=error.status)
                 answers.append(told)
     return answers
+
+
+def _galaxies(options: argparse.Namespace) -> Galaxies | None:
+    if not options.dataset:
+        return None
+    from benchmarks.port.galaxies import galaxies
+    from datasets.catalog import load
+
+    size = options.input[0] if options.dataset == "demo" and options.input else None
+    return galaxies(load(options.dataset, channels=options.channels, image_size=size))
 
 
 def _write(answer: Answer, path: Path, *, first: bool, name: str) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.port import optimizer, outputs, start, training
-from benchmarks.port.difference import SAME, Difference
+from benchmarks.port import epochs, optimizer, outputs, start, training
+from benchmarks.port.difference import SAME, Difference, grouped
+from benchmarks.port.epochs import Trained
+from benchmarks.port.galaxies import Galaxies
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.outputs import Row
 from benchmarks.port.programs import Source
@@ -24,6 +26,7 @@ class Options(msgspec.Struct, kw_only=True):
     seen: "training", or "outputs" where a bare call of the models is what differs.
     device: where the programs run; "cuda" counts settings that act on a GPU alone.
     given_weights: the programs load weights, so that the first ones do not matter.
+    galaxies: None for generated pictures. train: epochs of training both, after all else.
     """
 
     steps: int = 8
@@ -33,6 +36,8 @@ class Options(msgspec.Struct, kw_only=True):
     seen: str = "training"
     device: str = "cpu"
     given_weights: bool = False
+    galaxies: Galaxies | None = None
+    train: int = 0
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -40,7 +45,8 @@ class Found(msgspec.Struct, kw_only=True):
 
     status: EQUAL, DIFFERENT or UNKNOWN. verdict: one line.
     differences: in the order of their effect. without: those that nothing measured shows.
-    measured: how far apart what was compared is. stopped: why a stage could not be run, or "".
+    measured: how far apart what was compared is.
+    trained: both for some epochs. stopped: why a stage could not be run, or "".
     """
 
     status: int
@@ -54,6 +60,7 @@ class Found(msgspec.Struct, kw_only=True):
     notes: list[str]
     stopped: str
     listings: tuple[Listing, Listing]
+    trained: Trained | None = None
 
 
 def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: Options) -> Found:
@@ -62,8 +69,13 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
     Raises:
         PortError: a program cannot be read, so that nothing was found.
     """
-    listings = _open(sides, sources, options.size)
-    session = Session(*sides, listings, batch=options.batch, seed=options.seed)
+    size = options.size
+    if options.galaxies is not None and not size:
+        size = list(options.galaxies.images.shape[1:])
+    listings = _open(sides, sources, size)
+    session = Session(
+        *sides, listings, batch=options.batch, seed=options.seed, given=options.galaxies
+    )
     own = session.own()
     rows: list[Row] = []
     stopped = ""
@@ -103,7 +115,15 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
             stopped = stopped or str(error)
             if stage is outputs_now:
                 break
-    return _found(session, rows, stopped, listings, options)
+    found = _found(session, rows, stopped, listings, options)
+    if options.train:
+        try:
+            # anew: of B some constants have A's value by now
+            again = _open(sides, sources, listings[0].input)
+            found.trained = epochs.trained(session, own[0], again, options.train)
+        except PortError as error:
+            found.stopped = found.stopped or str(error)
+    return found
 
 
 def _open(
@@ -179,7 +199,8 @@ def _verdict(
 ) -> tuple[int, str]:
     if ranked:
         main = ranked[0]
-        more = f"; {len(ranked) - 1} more" if len(ranked) > 1 else ""
+        others = len(grouped(ranked)) - 1
+        more = f"; {others} more" if others else ""
         early = _ORDER["outputs"], _ORDER["training mode"]
         if _ORDER[main.stage] > early[1]:
             both = [session.measured[k] for k in ("outputs", "outputs in training mode")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -51,6 +51,16 @@ class Difference(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.constant} ({self.a} in A, {self.b} in B)"
+
+
+def grouped(differences: Sequence[Difference]) -> list[tuple[Difference, list[str]]]:
+    """Differences with the places that have the same one in further layers."""
+    found: dict[tuple[str, ...], tuple[Difference, list[str]]] = {}
+    for one in differences:
+        first, places = found.setdefault((one.stage, one.constant, one.a, one.b), (one, []))
+        if one is not first:
+            places.append(one.place)
+    return list(found.values())
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation
 
 _SILENT = {"layout", "squeeze", "flatten"}
 _COMMUTES = {"add", "multiply"}
+_NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 _FOLDED = {"probabilities": ("softmax", "sigmoid"), "log_probabilities": ("log_softmax",)}
 
 
@@ -96,12 +97,14 @@ def _readers(by_id: dict[str, Operation], number: str) -> list[Operation]:
 
 
 def _joined_pads(by_id: dict[str, Operation], alias: dict[str, str]) -> dict[str, Any]:
-    """Join pads of zeros to the convolution, of -inf to the max-pool, that alone reads them."""
+    """Join pads of zeros to the convolution, of -inf to the max-pool, that alone reads them.
+
+    Zeros join a max-pool as well, of what is not negative.
+    """
     found = {}
-    pools = {0.0: "conv", float("-inf"): "max_pool"}
     for pad in [one for one in by_id.values() if one.kind == "pad"]:
         readers = _readers(by_id, pad.id)
-        if len(readers) != 1 or readers[0].kind != pools.get(pad.constants["value"]):
+        if len(readers) != 1 or not _joins(pad, readers[0], by_id):
             continue
         (reader,) = readers
         zeros = reader.constants["padding"]
@@ -117,6 +120,17 @@ def _joined_pads(by_id: dict[str, Operation], alias: dict[str, str]) -> dict[str
         reader.sources = list(pad.sources)
         alias[pad.id] = pad.sources[0]
     return found
+
+
+def _joins(pad: Operation, reader: Operation, by_id: dict[str, Operation]) -> bool:
+    """Whether what a pad adds is what the operation's own padding adds: to the largest of numbers
+    that are not negative, zeros are what -inf is."""
+    value = pad.constants["value"]
+    if reader.kind == "conv":
+        return bool(value == 0)
+    source = by_id.get(pad.sources[0])
+    positive = source is not None and source.constants.get("function") in _NOT_NEGATIVE
+    return reader.kind == "max_pool" and (value == float("-inf") or (value == 0 and positive))
 
 
 def _joined_scales(by_id: dict[str, Operation], alias: dict[str, str]) -> None:

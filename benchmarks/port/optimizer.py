@@ -58,6 +58,9 @@ def optimizers(session: Session, given: Arrays) -> None:
     if effect <= SAME:
         _without_effect(session, found)
         return
+    # at one rate both forms of a velocity take the same steps
+    _without_effect(session, [one for one in found if one[0] == "velocity_form"])
+    found = [one for one in found if one[0] != "velocity_form"]
     names = {name for name, _, _ in found}
     if "kind" in names:
         found = [one for one in found if one[0] == "kind"]
@@ -91,7 +94,6 @@ _NEUTRAL = {
     "epsilon_form": ("epsilon", 1e-30),
     "epsilon_in_root": ("epsilon", 1e-30),
     "decay_form": ("weight_decay", 0.0),
-    "velocity_form": ("momentum", 0.0),
 }
 
 

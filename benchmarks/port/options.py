@@ -72,6 +72,25 @@ def parser() -> cli.Parser:
         "--batch-size", type=positive, default=6, metavar="N", help="pictures (default 6)"
     )
     line.add_argument(
+        "--dataset",
+        metavar="NAME|FILE",
+        default="",
+        help="galaxies in place of generated pictures: demo, galaxy10, or a file",
+    )
+    line.add_argument(
+        "--channels",
+        default="rgb",
+        metavar="C",
+        help="of the galaxies: rgb, grey, 0, 1 or 2 (default rgb)",
+    )
+    line.add_argument(
+        "--train",
+        type=natural,
+        default=0,
+        metavar="EPOCHS",
+        help="also train both with their own steps on the same batches (default 0: no)",
+    )
+    line.add_argument(
         "--seed", type=natural, default=0, metavar="N", help="of pictures and weights (default 0)"
     )
     line.add_argument(

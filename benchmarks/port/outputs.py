@@ -23,14 +23,8 @@ LATER = {
     *("kernel_constraint", "bias_constraint", "depthwise_regularizer", "depthwise_constraint"),
     *("variance", "kernel_initializer", "bias_initializer", "precision"),
 }
-_FORM = {
-    "filters",
-    "units",
-    "kernel",
-    "bias",
-    "scale",
-    "center",
-}  # other weights, not other numbers
+_FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not numbers
+_STRUCTURE = ("missing layer", "extra layer")
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -100,7 +94,7 @@ def _judge(
         if constant in _FORM and row.alone is None:
             effect = float("inf")
         elif constant != "kind" and worst > SAME and session.change(pair.b, constant, x):
-            left = _alone(session, pair, stage, masks)
+            left = _alone(session, pair, stage, masks, runs)
             if left <= SAME:
                 shown = f"with A's value B gives A's output to {left:.0e}"
                 pair.b.constants[constant] = x
@@ -124,12 +118,18 @@ def _judge(
         )
 
 
-def _alone(session: Session, pair: Pair, stage: Stage, masks: tuple[Arrays, Arrays]) -> float:
+def _alone(
+    session: Session,
+    pair: Pair,
+    stage: Stage,
+    masks: tuple[Arrays, Arrays],
+    runs: dict[bool, tuple[Arrays, Arrays]],
+) -> float:
     """How far B's operation is from A's, on A's inputs, now."""
     assert pair.a is not None
     assert pair.b is not None
     training = stage == "training mode"
-    a, _ = session.forward(session.a, training, masks[0] if training else {}, {})
+    a, _ = runs[training]
     inputs = {pair.b.id: session.inputs_for_b(a)[pair.b.id]}
     try:
         _, alone = session.forward(session.b, training, masks[1] if training else {}, inputs)
@@ -150,7 +150,7 @@ def _missing(session: Session, pair: Pair, runs: dict[bool, tuple[Arrays, Arrays
         Difference(
             stage=stage,
             place=one.name or one.kind,
-            constant="missing layer" if pair.a else "extra layer",
+            constant=_STRUCTURE[0 if pair.a else 1],
             a=what if pair.a else "none",
             b="none" if pair.a else what,
             effect=max(effects),
@@ -239,3 +239,7 @@ def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> N
         session.measured[name] = apart(out_a, out_b)
         if not training:
             session.outputs = np.asarray(out_a)
+    if max(session.measured["outputs"], session.measured["outputs in training mode"]) <= SAME:
+        for one in session.differences:
+            if one.constant in _STRUCTURE:  # another layer makes up for it
+                one.effect, one.shown = 0.0, "the outputs are the same without it"

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.port.answer import Answer
 from benchmarks.port.compare import Found
-from benchmarks.port.difference import unlike, words
+from benchmarks.port.difference import grouped, unlike, words
 from benchmarks.port.operation import Listing, Operation
 from benchmarks.port.outputs import Row
-from benchmarks.port.show import figure, left_to
+from benchmarks.port.show import also, ends, figure, left_to, told
 from report.answer import render
 from report.section import Block, Note, Section, Table
 
@@ -57,6 +57,16 @@ def _sections(found: Found, labels: tuple[str, str]) -> Iterator[Section]:
         "masks in both.",
         [Table(["what", "apart"], [[k, figure(v)] for k, v in found.measured.items()], "lr")],
     )
+    if found.trained is not None:
+        one = found.trained
+        losses = zip(one.losses_a, one.losses_b, strict=True)
+        rows = [
+            [str(number), f"{a:.8g}", f"{b:.8g}", figure(abs(a - b))]
+            for number, (a, b) in enumerate(losses, start=1)
+        ]
+        table = Table(["epoch", "loss of A", "loss of B", "apart"], rows, "rrrr")
+        notes = [Note(f"{line}.") for line in ends(one)]
+        yield Section("trained", "Training", told(one), [table, *notes])
     yield Section(
         "programs",
         "The programs",
@@ -92,9 +102,11 @@ def _differences(found: Found) -> Iterator[Block]:
                     one.b,
                     one.stage,
                     figure(one.effect),
-                    "; ".join(filter(None, [one.shown, left_to(one.stated), *one.align])),
+                    "; ".join(
+                        filter(None, [also(places), one.shown, left_to(one.stated), *one.align])
+                    ),
                 ]
-                for number, one in enumerate(found.differences, start=1)
+                for number, (one, places) in enumerate(grouped(found.differences), start=1)
             ],
             "rlllllrl",
         )

@@ -8,6 +8,8 @@ import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference
+from benchmarks.port.galaxies import Galaxies, Pictures
+from benchmarks.port.masks import MaskShapes, uniforms
 from benchmarks.port.normal import normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.wire import Side
@@ -22,7 +24,14 @@ class Session:
     """
 
     def __init__(
-        self, a: Side, b: Side, listings: tuple[Listing, Listing], *, batch: int = 6, seed: int = 0
+        self,
+        a: Side,
+        b: Side,
+        listings: tuple[Listing, Listing],
+        *,
+        batch: int = 6,
+        seed: int = 0,
+        given: Galaxies | None = None,
     ) -> None:
         self.a, self.b = a, b
         self.listing_a, self.listing_b = listings
@@ -41,30 +50,31 @@ class Session:
         self.loaded_a: Arrays = {}
         self.loaded_b: Arrays = {}
         self.outputs = np.zeros((batch, 1))
+        self.unbiased: dict[str, list[tuple[str, int]]] = {}  # norms and batches, by program
         self.tiny: set[str] = set()  # weights whose gradient is rounding alone
         self.decay_moved = False  # between the loss of one program and the optimizer of the other
         self.draw = np.random.default_rng(seed)
         self.batch = batch
         self.own_pictures = False  # each program's own preprocessing of the same ones
-        self.pictures, self.pictures_b = self.picture_pair()
         classes = max(2, int(np.prod(self.normal_a.operations[-1].shape)))
-        self.labels = self.draw.integers(0, classes, batch)
+        self.source = Pictures(self.draw, self.listing_a.input, classes, given)
+        self.pictures, self.pictures_b, self.labels = self.picture_pair()
 
-    def picture_pair(self) -> tuple[np.ndarray, np.ndarray]:
-        """A batch for A and the same one for B."""
+    def picture_pair(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A batch for A, the same one for B, and their labels."""
         if not self.own_pictures:
-            made = self.draw.random((self.batch, *self.listing_a.input))
-            return made, made
-        raw = self.draw.integers(0, 256, (self.batch, *self.listing_a.input), np.uint8)
+            made, labels = self.source.scaled(self.batch)
+            return made, made, labels
+        raw, labels = self.source.raw(self.batch)
         both = [
             side.ask("preprocess", {"pictures": raw})[1]["pictures"] for side in (self.a, self.b)
         ]
-        return both[0], both[1]
+        return both[0], both[1], labels
 
     def take_own_pictures(self) -> None:
         """Both programs scale alike, each where it does: in its model or ahead of it."""
         self.own_pictures = True
-        self.pictures, self.pictures_b = self.picture_pair()
+        self.pictures, self.pictures_b, self.labels = self.picture_pair()
         self.normal_a = normal(self.listing_a, scaled_ahead=True)
         self.normal_b = normal(self.listing_b, scaled_ahead=True)
         self.pairs = aligned(self.normal_a, self.normal_b)
@@ -109,19 +119,19 @@ class Session:
 
     def masks(self) -> tuple[Arrays, Arrays]:
         """Uniform numbers for every dropout, the same ones for those that correspond."""
-        of_a: Arrays = {}
-        of_b: Arrays = {}
-        for pair in self.pairs:
+        shapes, seed = self.mask_shapes(), int(self.draw.integers(2**31))
+        return uniforms(shapes[0], self.batch, seed), uniforms(shapes[1], self.batch, seed)
+
+    def mask_shapes(self) -> tuple[MaskShapes, MaskShapes]:
+        """The number and shape of every dropout's mask; those that correspond share a number."""
+        of_a: MaskShapes = {}
+        of_b: MaskShapes = {}
+        for number, pair in enumerate(self.pairs):
             one, other = pair.a, pair.b
             if one is not None and one.kind == "dropout":
-                shape = self._mask_shape(one, self.listing_a)
-                of_a[one.id] = self.draw.random((self.batch, *shape))
+                of_a[one.id] = (number, self._mask_shape(one, self.listing_a))
             if other is not None and other.kind == "dropout":
-                shape = self._mask_shape(other, self.listing_b)
-                drawn = of_a[one.id] if one is not None and one.id in of_a else None
-                if drawn is None or drawn[0].size != np.prod(shape):
-                    drawn = self.draw.random((self.batch, *shape))
-                of_b[other.id] = drawn.reshape(self.batch, *shape)
+                of_b[other.id] = (number, self._mask_shape(other, self.listing_b))
         return of_a, of_b
 
     @staticmethod

@@ -9,10 +9,12 @@ import msgspec
 
 from benchmarks.port.answer import Answer
 from benchmarks.port.compare import Found
-from benchmarks.port.difference import Difference, words
+from benchmarks.port.difference import Difference, grouped, words
+from benchmarks.port.epochs import Trained
 from benchmarks.port.operation import Operation
 
 _WIDTH = 34
+_PLACES = 6  # further layers with the same difference, by name
 
 
 def text(answers: Sequence[Answer], details: bool) -> str:
@@ -42,8 +44,8 @@ def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[st
     if found.differences:
         yield ""
         yield "Different, what shows first at the top, the largest effect first:"
-        for number, one in enumerate(found.differences, start=1):
-            yield from _difference(number, one)
+        for number, (one, places) in enumerate(grouped(found.differences), start=1):
+            yield from _difference(number, one, places)
     if found.without:
         yield ""
         yield "Written differently, and nothing that was measured shows it:"
@@ -60,6 +62,9 @@ def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[st
     yield ""
     yield "Measured in float64, norm-wise, the same weights, pictures and dropout masks in both:"
     yield from (f"  {name}: {value:.1e}" for name, value in found.measured.items())
+    if found.trained is not None:
+        yield ""
+        yield from _trained(found.trained)
     if details:
         yield ""
         yield from _side_by_side(found)
@@ -68,11 +73,48 @@ def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[st
         yield from (f"  {one}  {other}" for one, other in found.mapping.items())
 
 
-def _difference(number: int, one: Difference) -> Iterator[str]:
+def _trained(one: Trained) -> Iterator[str]:
+    yield told(one)
+    yield "  epoch  loss of A     loss of B     apart"
+    for number, (a, b) in enumerate(zip(one.losses_a, one.losses_b, strict=True), start=1):
+        yield f"  {number:5}  {a:<12.8g}  {b:<12.8g}  {abs(a - b):.1e}"
+    yield from (f"  {line}" for line in ends(one))
+
+
+def told(one: Trained) -> str:
+    """How both programs were trained."""
+    return (
+        f"Trained for {len(one.losses_a)} epochs of {one.batches} batches of {one.batch}, each "
+        "with its own steps, from A's first weights, with the same batches and dropout masks:"
+    )
+
+
+def ends(one: Trained) -> list[str]:
+    """How the trainings ended, a sentence each."""
+    parted = "at no step" if one.parted is None else f"first at step {one.parted}"
+    return [
+        f"losses are more than 1e-6 apart {parted}",
+        f"weights afterwards: {one.weights:.1e} apart, most in {one.most}",
+        *([f"running statistics: {one.statistics:.1e} apart"] if one.statistics else []),
+        f"A took {one.seconds[0]:.1f} s and B {one.seconds[1]:.1f} s",
+        *one.notes,
+    ]
+
+
+def _difference(number: int, one: Difference, places: list[str]) -> Iterator[str]:
     effect = "" if one.effect == float("inf") else f", {one.effect:.2g} apart"
     yield f"  {number}. {one} [{one.stage}{effect}]"
-    for line in filter(None, [one.shown, left_to(one.stated), *one.align]):
+    for line in filter(None, [also(places), one.shown, left_to(one.stated), *one.align]):
         yield f"     {line}"
+
+
+def also(places: list[str]) -> str:
+    """The further layers with the same difference; "" of none."""
+    if not places:
+        return ""
+    shown = ", ".join(places[:_PLACES])
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    return f"the same in {shown}{more}"
 
 
 def left_to(stated: str) -> str:

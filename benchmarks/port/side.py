@@ -9,7 +9,9 @@ import importlib
 import json
 import os
 import sys
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.port import loading, pictures
+from benchmarks.port.masks import uniforms
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
 from benchmarks.port.readers.program import Pass, Program
@@ -136,13 +139,12 @@ class _Server:
         return None, {f"{n}:{k}": v for n, one in enumerate(after) for k, v in one.items()}
 
     def _train(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
-        passes = []
-        for number in range(request["count"]):
-            start = f"{number}:uniform:"
-            uniforms = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
-            passes.append(Pass(training=True, uniforms=uniforms))
-        losses, weights = self._now.train(given["pictures"], given["labels"], passes)
-        return {"losses": losses}, weights
+        started = time.monotonic()
+        passes = _passes(request, given)
+        pictures, labels = given["pictures"], given["labels"]
+        order = given.get("order", np.arange(request["count"]) % len(pictures))
+        losses, weights = self._now.train(pictures, labels, zip(order, passes, strict=True))
+        return {"losses": losses, "seconds": time.monotonic() - started}, weights
 
     def _change(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
         words = request["operation"], request["constant"], request["value"]
@@ -150,6 +152,18 @@ class _Server:
 
     def _change_optimizer(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
         return self._now.change_optimizer(request["constant"], request["value"]), {}
+
+
+def _passes(request: dict[str, Any], given: Arrays) -> Iterator[Pass]:
+    """One for each step, with the masks that were given or are drawn as it comes."""
+    for number in range(request["count"]):
+        if "masks" in request:
+            batch = given["labels"].shape[1]
+            found = uniforms(request["masks"], batch, request["seed"], number)
+        else:
+            start = f"{number}:uniform:"
+            found = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
+        yield Pass(training=True, uniforms=found)
 
 
 def _pass(request: dict[str, Any], given: Arrays) -> Pass:

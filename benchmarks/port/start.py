@@ -14,7 +14,7 @@ _KERNELS = ("kernel",)
 
 def pictures(session: Session) -> None:
     """What both programs' own preprocessing makes of the same pictures."""
-    raw = session.draw.integers(0, 256, (4, *session.listing_a.input), np.uint8)
+    raw, _ = session.source.raw(4)
     said_a, of_a = session.a.ask("preprocess", {"pictures": raw})
     said_b, of_b = session.b.ask("preprocess", {"pictures": raw})
     if not (said_a or said_b):

@@ -227,6 +227,7 @@ def _statistics(session: Session, after_a: Arrays, after_b: Arrays) -> None:
                 )
             )
         _variances(session, pair, after_a, after_b)
+    _tell_unbiased(session)
 
 
 def _far(one: Any, other: Any) -> bool:
@@ -250,9 +251,17 @@ def _variances(session: Session, pair: Any, after_a: Arrays, after_b: Arrays) ->
             batch[place] = batch[place] * ((size - 1) / size)
     if apart(batch[0], batch[1]) <= 1e-7:
         which = "A" if forms[0] == "unbiased" else "B"
+        session.unbiased.setdefault(which, []).append((pair.name, size))
+
+
+def _tell_unbiased(session: Session) -> None:
+    for which, norms in session.unbiased.items():
+        name, size = min(norms, key=lambda one: one[1])
+        where = name if len(norms) == 1 else f"{len(norms)} batch norms"
+        most = "" if len(norms) == 1 else f" in {name}, where it is most"
         session.notes.append(
-            f"{pair.name}: {which} keeps the unbiased variance of a batch, {size}/{size - 1} times "
-            "the other's; that is how its framework does it, and it shows in inference alone"
+            f"{where}: {which} keeps the unbiased variance of a batch, {size}/{size - 1} times "
+            f"the other's{most}; that is how its framework does it, and it shows in inference alone"
         )
 
 
@@ -261,10 +270,8 @@ def steps(session: Session, count: int) -> None:
     recipes = session.listing_a.recipe, session.listing_b.recipe
     if not count or not all(r.optimizer and r.loss for r in recipes):
         return
-    shape = (min(count, 4), session.batch)
-    batches = [session.picture_pair() for _ in range(shape[0])]
-    for_a, for_b = (np.stack([pair[place] for pair in batches]) for place in (0, 1))
-    labels = session.draw.integers(0, int(session.labels.max()) + 1, shape)
+    batches = [session.picture_pair() for _ in range(min(count, 4))]
+    for_a, for_b, labels = (np.stack([one[place] for one in batches]) for place in range(3))
     masks = [session.masks() for _ in range(count)]
     of_a, last_a = session.train(session.a, for_a, labels, [m[0] for m in masks])
     of_b, last_b = session.train(session.b, for_b, labels, [m[1] for m in masks])

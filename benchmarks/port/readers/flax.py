@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -183,12 +184,11 @@ class FlaxProgram(Program):
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         kept, losses = self._kept(), []
         stepper = self.training.fresh({k: self.variables[k].value for k in self.trained})
-        for number, how in enumerate(passes):
-            place = number % len(pictures)
+        for place, how in passes:
             loss, found = self._slope(pictures[place], labels[place], how)
             losses.append(loss)
             values = {k: self.variables[k].value for k in self.trained}

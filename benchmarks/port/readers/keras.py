@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -333,15 +334,14 @@ class KerasProgram(Program):
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self):
             optimizer = self.training.fresh()
             variables = self.trainable()
             optimizer.build(variables)
-            for number, how in enumerate(passes):
-                place = number % len(pictures)
+            for place, how in passes:
                 loss, _, found = gradients_of(self, pictures[place], labels[place], how)
                 losses.append(loss)
                 values = [ops.convert_to_tensor(found[v.path], "float64") for v in variables]

@@ -130,4 +130,4 @@ def network(source: Source, size: list[int]) -> TorchProgram:
 
         clipped = clip if recipe.clipping else None
         training = Training(loss, make, clipped, regularizer=model.regularizer, known=known)
-    return TorchProgram(model, size, training)
+    return TorchProgram(model, size, training, prefix="net.layers.layer_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,13 +91,14 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
-        """Losses of so many steps of a fresh optimizer on batches taken in turn, and the weights
-        afterwards; the weights are as before afterwards.
+        """Losses of the steps of a fresh optimizer, and the weights afterwards; the weights are
+        as before afterwards.
 
         Args:
             pictures: (batches, batch, ...), as are the labels.
+            passes: of each step, which batch it takes, and how.
         """
 
     @abc.abstractmethod

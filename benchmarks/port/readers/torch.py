@@ -8,6 +8,7 @@ whose way depends on the data is refused: one run would not show the others.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,15 @@ def prepare() -> None:
 class TorchProgram(Program):
     """A module, read on pictures of one size."""
 
-    def __init__(self, model: nn.Module, size: list[int], training: Training) -> None:
+    def __init__(
+        self, model: nn.Module, size: list[int], training: Training, *, prefix: str = ""
+    ) -> None:
+        """Read a module; `prefix` is left out of the names of layers."""
         self.model = model.double()
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.bare = model.training
-        self.names = {id(m): name for name, m in model.named_modules()}
+        self.names = {id(m): name.removeprefix(prefix) for name, m in model.named_modules()}
         self._stack: list[nn.Module] = []
         for module in model.modules():
             if not any(True for _ in module.children()):
@@ -215,13 +219,12 @@ class TorchProgram(Program):
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: list[Pass]
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self.model):
             optimizer = self.training.fresh(self.model)
-            for number, how in enumerate(passes):
-                place = number % len(pictures)
+            for place, how in passes:
                 losses.append(self._backward(pictures[place], labels[place], how)[0])
                 self.training.step(optimizer, self.model)
             return losses, self.weights()
