@@ -249,7 +249,7 @@ class FedBackend(Backend):
         length = min(self._length, DRAWN_STEPS) if drawn else self._length
         spec = epoch.masks if self.draws_masks and isinstance(epoch, Epoch) else None
         if spec is not None:
-            largest = max(_sizes(epoch), default=0) * sum(map(math.prod, spec.shapes.values()))
+            largest = max(batch_sizes(epoch), default=0) * sum(map(math.prod, spec.shapes.values()))
             length = min(length, max(1, CHUNK_BYTES // max(1, largest)))
             epoch = replace(epoch, masks=None)  # type: ignore[type-var]
         made = chunks(epoch, staged=by_row, length=length, only_first=only_first)
