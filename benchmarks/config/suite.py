@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from datasets import oversample
+from datasets.drawn import oversample
 from datasets.drawn.settings import Augment
 from frameworks.spec import architecture, losses
 from frameworks.spec.clipping import Clipping

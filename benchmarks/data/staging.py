@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.config.plan import SplitSizes
 from benchmarks.config.runconfig import DataView
 from benchmarks.config.suite import Suite
-from datasets import oversample
 from datasets.augment import AugmentedImages, Copies, copies_of
 from datasets.batches import Images
 from datasets.drawn import copies as oversampling
+from datasets.drawn import oversample
 from datasets.drawn.settings import Augment, check_fits
 from datasets.resize import ScaledImages, middle
 from datasets.splits import Split, crossing, of_copies, per_class_counts

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from datasets.drawn.oversample import read
 from datasets.drawn.pixels import augmented
-from datasets.oversample import read
 
 _STREAM = 23  # shared with no order, mask, weights or draws
 _ONCE = 0  # the epoch that the copies are drawn in: training has none of this number

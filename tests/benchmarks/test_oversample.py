@@ -10,7 +10,7 @@ from benchmarks.config.suite import Suite, convert
 from benchmarks.data.loader import Feed
 from benchmarks.data.statistics import statistics
 from benchmarks.run import main
-from datasets import oversample
+from datasets.drawn import oversample
 from datasets.drawn.copies import copies
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment
