@@ -11,7 +11,7 @@ from benchmarks.port.difference import SAME, Difference, grouped
 from benchmarks.port.epochs import Trained
 from benchmarks.port.galaxies import Galaxies
 from benchmarks.port.operation import Listing, PortError
-from benchmarks.port.outputs import Row
+from benchmarks.port.outputs import STRUCTURE, Row
 from benchmarks.port.programs import Source
 from benchmarks.port.session import Session
 from benchmarks.port.wire import Side
@@ -197,6 +197,9 @@ def _verdict(
     stopped: str,
     options: Options,
 ) -> tuple[int, str]:
+    lost = _lost(session)
+    if ranked and lost and session.unread and ranked[0].constant in STRUCTURE:
+        return UNKNOWN, f"could not be told: {lost[0]}; not read: {session.unread[0]}"
     if ranked:
         main = ranked[0]
         others = len(grouped(ranked)) - 1
@@ -217,12 +220,18 @@ def _verdict(
     if not compared or worst > 1e-6:
         largest = max(compared, key=lambda k: compared[k]) if compared else "nothing"
         return UNKNOWN, f"could not be told: {largest} {worst:.1e} apart, and no cause was found"
-    lost = [n for n in session.notes if "cannot be carried" in n]
     if lost:
         return UNKNOWN, f"could not be told: {lost[0]}"
     through = f" through {options.steps} steps" if _trained(session) else ""
     what = through or (" in outputs and gradients" if "gradients" in compared else " in outputs")
     return EQUAL, f"equal to {worst:.0e}{what}"
+
+
+def _lost(session: Session) -> list[str]:
+    """Notes on weights that were not carried; one that nothing uses does not count."""
+    notes = [*session.listing_a.notes, *session.listing_b.notes]
+    lost = [note for note in notes if "cannot be carried" in note]
+    return [note for note in lost if session.unread or "no operation" not in note]
 
 
 def _trained(session: Session) -> bool:

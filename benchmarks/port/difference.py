@@ -53,6 +53,37 @@ class Difference(msgspec.Struct, kw_only=True):
         return f"{self.place}: {self.constant} ({self.a} in A, {self.b} in B)"
 
 
+def of_constant(
+    stage: Stage,
+    place: str,
+    constant: str,
+    values: tuple[Any, Any],
+    effect: float,
+    *,
+    stated: tuple[list[str], list[str]],
+    where: tuple[str, str],
+    shown: str = "",
+    align: Sequence[str] = (),
+) -> Difference:
+    """A difference of one constant, with A's and B's of each pair in this order.
+
+    Args:
+        values: of the constant. stated: the constants that each program states. where: lines.
+    """
+    return Difference(
+        stage=stage,
+        place=place,
+        constant=constant,
+        a=words(values[0]),
+        b=words(values[1]),
+        effect=effect,
+        shown=shown,
+        stated=who_states(constant, *stated),
+        where=list(where),
+        align=list(align),
+    )
+
+
 def grouped(differences: Sequence[Difference]) -> list[tuple[Difference, list[str]]]:
     """Differences with the places that have the same one in further layers."""
     found: dict[tuple[str, ...], tuple[Difference, list[str]]] = {}

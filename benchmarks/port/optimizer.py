@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.port import lines
-from benchmarks.port.difference import SAME, Difference, apart, unlike, who_states, words
+from benchmarks.port.difference import SAME, Difference, apart, of_constant, unlike, words
 from benchmarks.port.session import Arrays, Session
 
 
@@ -209,16 +209,15 @@ def _of_optimizer(
             line = lines.optimizer(listing.framework, kind, constant, value)
         if line:
             align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))
-    return Difference(
-        stage="optimizer",
-        place="optimizer",
-        constant=constant,
-        a=words(x),
-        b=words(y),
-        effect=effect,
+    return of_constant(
+        "optimizer",
+        "optimizer",
+        constant,
+        (x, y),
+        effect,
         shown=shown,
-        stated=who_states(constant, a.optimizer_stated, b.optimizer_stated),
-        where=[a.optimizer_where, b.optimizer_where],
+        stated=(a.optimizer_stated, b.optimizer_stated),
+        where=(a.optimizer_where, b.optimizer_where),
         align=align,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.port import lines
 from benchmarks.port.align import Pair
-from benchmarks.port.difference import SAME, Difference, Stage, apart, unlike, who_states, words
+from benchmarks.port.difference import SAME, Difference, Stage, apart, of_constant, unlike, words
 from benchmarks.port.operation import PICTURES, Operation
 from benchmarks.port.session import Arrays, Session
 
@@ -24,7 +24,7 @@ LATER = {
     *("variance", "kernel_initializer", "bias_initializer", "precision"),
 }
 _FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not numbers
-_STRUCTURE = ("missing layer", "extra layer")
+STRUCTURE = ("missing layer", "extra layer")
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -150,7 +150,7 @@ def _missing(session: Session, pair: Pair, runs: dict[bool, tuple[Arrays, Arrays
         Difference(
             stage=stage,
             place=one.name or one.kind,
-            constant=_STRUCTURE[0 if pair.a else 1],
+            constant=STRUCTURE[0 if pair.a else 1],
             a=what if pair.a else "none",
             b="none" if pair.a else what,
             effect=max(effects),
@@ -179,7 +179,7 @@ def _what(one: Operation) -> str:
     if one.kind == "activation":
         return str(one.constants["function"])
     shown = [f"{k} {words(v)}" for k, v in one.constants.items() if k in ("rate", "units", "size")]
-    return " ".join([one.kind.removeprefix("unread:").replace("_", " "), *shown])
+    return " ".join([one.kind.removeprefix("unread:").replace("_", " ").strip(), *shown])
 
 
 def _difference(
@@ -202,17 +202,16 @@ def _difference(
         line = lines.layer(listing.framework, other.kind, constant, value)
         if line:
             align.append(f"in {name}: {line}" + (f" ({other.where})" if other.where else ""))
-    return Difference(
-        stage=stage,
-        place=_place(pair),
-        constant=constant,
-        a=words(x),
-        b=words(y),
-        effect=effect,
+    return of_constant(
+        stage,
+        _place(pair),
+        constant,
+        (x, y),
+        effect,
         shown=shown,
-        stated=who_states(constant, pair.a.stated, pair.b.stated),
-        where=[pair.a.where, pair.b.where],
-        align=align[:2],
+        stated=(pair.a.stated, pair.b.stated),
+        where=(pair.a.where, pair.b.where),
+        align=align,
     )
 
 
@@ -241,5 +240,5 @@ def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> N
             session.outputs = np.asarray(out_a)
     if max(session.measured["outputs"], session.measured["outputs in training mode"]) <= SAME:
         for one in session.differences:
-            if one.constant in _STRUCTURE:  # another layer makes up for it
+            if one.constant in STRUCTURE:  # another layer makes up for it
                 one.effect, one.shown = 0.0, "the outputs are the same without it"

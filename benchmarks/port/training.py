@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.port import lines
-from benchmarks.port.difference import SAME, Difference, apart, unlike, who_states, words
+from benchmarks.port.difference import (
+    SAME,
+    Difference,
+    apart,
+    of_constant,
+    unlike,
+    who_states,
+    words,
+)
 from benchmarks.port.session import Arrays, Session
 
 _TINY = 1e-10  # of the largest gradient: a bias ahead of a batch norm has one of rounding alone
@@ -48,16 +56,15 @@ def losses(session: Session) -> None:
                 )
         for constant, x, y in constants:
             session.differences.append(
-                Difference(
-                    stage="loss",
-                    place="loss",
-                    constant=constant,
-                    a=words(x),
-                    b=words(y),
-                    effect=effect,
+                of_constant(
+                    "loss",
+                    "loss",
+                    constant,
+                    (x, y),
+                    effect,
                     shown=measured,
-                    stated=who_states(constant, a.loss_stated, b.loss_stated),
-                    where=[a.loss_where, b.loss_where],
+                    stated=(a.loss_stated, b.loss_stated),
+                    where=(a.loss_where, b.loss_where),
                 )
             )
         break
@@ -158,17 +165,16 @@ def _regularizers(session: Session, said_a: dict[str, float], said_b: dict[str, 
                 continue
             found = True
             session.differences.append(
-                Difference(
-                    stage="loss",
-                    place=pair.name,
-                    constant=constant,
-                    a=words(x),
-                    b=words(y),
-                    effect=_relative(said_a["loss"], said_b["loss"]),
+                of_constant(
+                    "loss",
+                    pair.name,
+                    constant,
+                    (x, y),
+                    _relative(said_a["loss"], said_b["loss"]),
                     shown=f"{said_a['regularizer']:.6g} of A's loss is regularizer, "
                     f"{said_b['regularizer']:.6g} of B's",
-                    stated=who_states(constant, pair.a.stated, pair.b.stated),
-                    where=[pair.a.where, pair.b.where],
+                    stated=(pair.a.stated, pair.b.stated),
+                    where=(pair.a.where, pair.b.where),
                 )
             )
     if not found:

@@ -23,7 +23,7 @@ from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Pr
 _MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
 
 
-def prepare() -> None:
+def prepare(_: int) -> None:
     """Before the user's file is imported: calls are watched, and who makes what is noted."""
     install()
     optax_recipe.install()

@@ -7,7 +7,8 @@ imported.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -85,11 +86,11 @@ def _refused(original: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
-class inside:  # noqa: N801
+@contextmanager
+def inside() -> Iterator[None]:
     """Inside, calls are not watched."""
-
-    def __enter__(self) -> None:
-        Watching.depth += 1
-
-    def __exit__(self, *_: object) -> None:
+    Watching.depth += 1
+    try:
+        yield
+    finally:
         Watching.depth -= 1

@@ -19,14 +19,17 @@ from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
 
 
-def prepare() -> None:
+def prepare(seed: int) -> None:
     """Before the user's file is imported: float64 throughout, and who makes what is noted.
 
     `ops.cast` of a number of Python passes through float32 on TensorFlow; here it does not.
+
+    Args:
+        seed: of weights that the program draws without a seed of its own.
     """
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     from keras.src import backend
     from keras.src.backend.common import dtypes
     from keras.src.ops.operation import Operation as Made

@@ -20,10 +20,12 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
         PortError: it is no NNX module, or nothing says how large its pictures are.
     """
     model = parts["model"]
-    if isinstance(model, linen.Module):
+    if isinstance(model, linen.Module | nnx.bridge.ToNNX):
+        wrapped = "" if isinstance(model, linen.Module) else " in flax.nnx.bridge.ToNNX"
         raise PortError(
-            f"{source.label} is a module of flax.linen, which is not read; wrap it with "
-            "flax.nnx.bridge.ToNNX(...).lazy_init(...), or write it with flax.nnx",
+            f"{source.label} is a module of flax.linen{wrapped}, whose layers are not read; write "
+            "it with flax.nnx (nnx.Conv, nnx.Linear, nnx.BatchNorm, ...): its kernels have the "
+            "same shapes",
             status=4,
         )
     if not isinstance(model, nnx.Module):

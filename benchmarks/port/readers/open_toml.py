@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
-from benchmarks.port.readers.torch import TorchProgram
+from benchmarks.port.readers.torch import Constants, TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.defaults import fill_architecture, fill_recipe
@@ -19,7 +19,7 @@ from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.torch import optimizers
-from frameworks.torch.model import GalaxyNet, initialise
+from frameworks.torch.model import GalaxyNet, initialise, tensor_of
 
 
 class _Scaled(nn.Module):
@@ -29,21 +29,22 @@ class _Scaled(nn.Module):
         super().__init__()
         self.net = GalaxyNet(network, native_dropout=True)
         initialise(self.net)
+        self.constants: Constants = {}
         for layer in network.layers:
             if f"layer_{layer.name}" not in self.net.layers:
                 continue
             module = self.net.layers[f"layer_{layer.name}"]
             if isinstance(layer, BatchNorm):
-                told = {"batch_norm": {"running_variance": layer.running_variance}}
-                module.constants_of_port = told  # type: ignore[assignment]
+                told = {"running_variance": layer.running_variance}
+                self.constants[id(module)] = {"batch_norm": told}
             if isinstance(layer, Conv | Dense):
-                found = {}
+                found: dict[str, str] = {}
                 if layer.l2:
                     found["kernel_regularizer"] = f"L2(l2={layer.l2})"
                 if layer.max_norm is not None:
                     found["kernel_constraint"] = f"MaxNorm(max_value={layer.max_norm})"
                 kind = "conv" if isinstance(layer, Conv) else "dense"
-                module.constants_of_port = {kind: found}  # type: ignore[assignment]
+                self.constants[id(module)] = {kind: found}
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = {PICTURES: x}
@@ -60,8 +61,8 @@ class _Scaled(nn.Module):
         total = torch.zeros(())
         for layer in self.net.network.layers:
             if isinstance(layer, Conv | Dense) and layer.l2:
-                kernel = self.net.layers[f"layer_{layer.name}"].weight
-                total = total + layer.l2 * (kernel**2).sum()  # type: ignore[operator]
+                kernel = tensor_of(self.net, f"{layer.name}/kernel")
+                total = total + layer.l2 * (kernel**2).sum()
         return total
 
 
@@ -130,4 +131,6 @@ def network(source: Source, size: list[int]) -> TorchProgram:
 
         clipped = clip if recipe.clipping else None
         training = Training(loss, make, clipped, regularizer=model.regularizer, known=known)
-    return TorchProgram(model, size, training, prefix="net.layers.layer_")
+    return TorchProgram(
+        model, size, training, prefix="net.layers.layer_", constants=model.constants
+    )

@@ -22,11 +22,18 @@ from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Pr
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_watch import Watch
 
+# By id of a module and kind of its operation: what it computes with besides.
+Constants = dict[int, dict[str, dict[str, Any]]]
 
-def prepare() -> None:
-    """Before the user's file is imported: float64, and who makes what is noted."""
+
+def prepare(seed: int) -> None:
+    """Before the user's file is imported: float64, and who makes what is noted.
+
+    Args:
+        seed: of weights that the program draws without a seed of its own.
+    """
     torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
 
 
@@ -34,9 +41,22 @@ class TorchProgram(Program):
     """A module, read on pictures of one size."""
 
     def __init__(
-        self, model: nn.Module, size: list[int], training: Training, *, prefix: str = ""
+        self,
+        model: nn.Module,
+        size: list[int],
+        training: Training,
+        *,
+        prefix: str = "",
+        constants: Constants | None = None,
     ) -> None:
-        """Read a module; `prefix` is left out of the names of layers."""
+        """Read a module.
+
+        Args:
+            size: of a picture.
+            prefix: is left out of the names of layers.
+            constants: what the modules' own attributes do not say.
+        """
+        self.constants = constants or {}
         self.model = model.double()
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
@@ -202,7 +222,8 @@ class TorchProgram(Program):
             out = functions[through](x, 1)
         loss = self.training.loss_of(out, labels)
         loss.backward()
-        return float(loss.detach()), x.grad.numpy()  # type: ignore[union-attr]
+        assert x.grad is not None
+        return float(loss.detach()), x.grad.numpy()
 
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
         after = []

@@ -95,7 +95,7 @@ class Watch(TorchFunctionMode):
             one = before[0][1] if sizes[0] == tuple(outs[0].shape) else unknown(outs[0].shape)
             meaning = Meaning(f"unread:{name}", one)
         axes = meaning.axes or unknown(outs[0].shape)
-        meaning.constants |= getattr(module, "constants_of_port", {}).get(meaning.kind, {})
+        meaning.constants |= self.program.constants.get(id(module), {}).get(meaning.kind, {})
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
         self.operations.append(

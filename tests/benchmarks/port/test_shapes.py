@@ -63,6 +63,16 @@ def test_bad_programs_get_one_message(
 
 @pytest.mark.slow
 @pytest.mark.extended
+@pytest.mark.parametrize("name", ["Net", "wrapped"])
+def test_linen_is_refused_by_name(name: str, compared: Compared) -> None:
+    message = r"is a module of flax.linen.*, whose layers are not read; write it with flax.nnx"
+    with pytest.raises(PortError, match=message) as refused:
+        compared(f"linen_flax.py:{name}", "shapes_torch.py:Subclassed", size=[8, 8, 3])
+    assert refused.value.status == 4
+
+
+@pytest.mark.slow
+@pytest.mark.extended
 def test_bad_files_get_one_message(compared: Compared) -> None:
     with pytest.raises(PortError, match=r"ModuleNotFoundError while importing .*no_such_package"):
         compared("imports_nothing.py:make", "shapes_torch.py:LeNet", size=[8, 8, 3])
