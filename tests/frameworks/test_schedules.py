@@ -19,7 +19,7 @@ from torch.optim import lr_scheduler
 from frameworks.spec import schedules
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_recipe
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.recipe import SGD, Recipe, ReduceOnPlateau, from_table
+from frameworks.spec.recipe import SGD, Recipe, from_table
 from frameworks.spec.schedules import (
     SCHEDULES,
     SMALLEST,
@@ -278,10 +278,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"warm_up": WarmUp(length=3), "schedule": OneCycle()},
         "warm_up.per is 'epoch', and schedule.per",
-    ),
-    (
-        {"schedule": Cosine(), "reduce_on_plateau": ReduceOnPlateau()},
-        "reduce_on_plateau and schedule both say",
     ),
 ]
 

@@ -317,6 +317,7 @@ STARTERS = {
     "benchmarks/process/child.py": "the other end of it, whose fork runs the module",
     "benchmarks/system/machine.py": "sysctl, which answers in a moment and changes nothing",
     "benchmarks/cluster/slurm.py": "Slurm's commands, which answer in a moment or are given up",
+    "frameworks/torch/ranks.py": "replicas, below the harness; they end with their worker",
     "results/version.py": "git, which answers in a moment and changes nothing",
     "galaxy_benchmark/api.py": "the command, from a user's process that imports no harness",
     "report/feature_maps.py": "a command of ours on the user's own terminal; it imports no harness",
