@@ -27,6 +27,7 @@ INTERNAL = {
     "benchmarks.process.probe",
     "benchmarks.process.interpreters",
     "benchmarks.worker",
+    "frameworks.torch.ranks",
 }
 
 
