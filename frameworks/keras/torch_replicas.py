@@ -100,5 +100,5 @@ class ReplicatedKerasBackend(leader.Leader, _Replica):  # type: ignore[misc]
     follower = Follower
 
     def settings(self) -> dict[str, str]:
-        found = {"replicas": f"{self.replicas.count} processes, own loop (gloo)"}
+        found = {"replicas": f"{self.processes()}, own loop (gloo)"}
         return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}

@@ -143,6 +143,12 @@ class Leader(Replica):
         super().set_random_state(state)
         self._others.tell("set_random_state", dict(state))
 
+    def processes(self) -> str:
+        """The replicas in words, for the row."""
+        threads = self.runtime.threads
+        each = f"{threads} threads" if threads > 1 else "one thread"
+        return f"{self.replicas.count} processes of {each}"
+
     def peak_memory(self) -> tuple[int, str]:
         """Of all the replicas' processes together."""
         mine, kind = super().peak_memory()

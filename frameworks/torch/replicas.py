@@ -89,6 +89,5 @@ class ReplicatedTorchBackend(leader.Leader, _Replica):
     follower = Follower
 
     def settings(self) -> dict[str, str]:
-        count = self.replicas.count
-        found = {"replicas": f"{count} processes, DistributedDataParallel (gloo)"}
+        found = {"replicas": f"{self.processes()}, DistributedDataParallel (gloo)"}
         return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}
