@@ -308,10 +308,7 @@ def _loaded(target: str) -> type[Backend]:
 _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
-_KERAS_REPLICATED = "frameworks.keras.replicas:ReplicatedKerasBackend"
-
-
-def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
+def _keras(name: str, engine: str, packages: Mapping[str, str], replicas: str = "") -> Framework:
     return Framework(
         name,
         "frameworks.keras.backend:KerasBackend",
@@ -320,14 +317,15 @@ def _keras(name: str, engine: str, packages: Mapping[str, str]) -> Framework:
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
         tuned="frameworks.keras.tuned:TunedKerasBackend",
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
-        replicated={"idiomatic": _KERAS_REPLICATED} if engine == "jax" else {},
+        replicated={"idiomatic": f"frameworks.keras.{replicas}"} if replicas else {},
+        deals_unevenly=engine == "torch",
     )
 
 
 _BUILT_IN = (
     _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}),
-    _keras("keras@torch", "torch", {"torch": "torch"}),
-    _keras("keras@jax", "jax", {"jax": "jax"}),
+    _keras("keras@torch", "torch", {"torch": "torch"}, "torch_replicas:ReplicatedKerasBackend"),
+    _keras("keras@jax", "jax", {"jax": "jax"}, "replicas:ReplicatedKerasBackend"),
     Framework(
         "torch",
         "frameworks.torch.backend:TorchBackend",

@@ -97,7 +97,7 @@ class KerasBackend(Backend):
         labels = keras.ops.convert_to_tensor(batch.labels)
         with self._unchanged():
             loss, logits, gradients = self.engine.gradients(
-                self.model.trainer, _inputs(batch), labels, self._objective
+                self.model.trainer, inputs_of(batch), labels, self._objective
             )
         arrays = dict(zip(self.trainable, map(engines.to_numpy, gradients), strict=True))
         ordered = {key: arrays[key] for key in self.network.trainable_keys}
@@ -112,7 +112,7 @@ class KerasBackend(Backend):
         self.optimizer.apply(values, variables)
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
-        inputs = _inputs(batch) if training else {IMAGES: _inputs(batch)[IMAGES]}
+        inputs = inputs_of(batch) if training else {IMAGES: inputs_of(batch)[IMAGES]}
         with self._unchanged():
             outputs = self.engine.call(self.model.recorders[training], inputs, training)
         return {
@@ -266,7 +266,8 @@ def _blank(network: Network, loss: Loss) -> Batch:
     return Batch(np.zeros((1, *network.input_shape), np.uint8), targets)
 
 
-def _inputs(batch: Batch) -> dict[str, Any]:
+def inputs_of(batch: Batch) -> dict[str, Any]:
+    """Pictures and masks by the names of the model's inputs."""
     return {
         name: keras.ops.convert_to_tensor(array)
         for name, array in {IMAGES: batch.images, **batch.masks}.items()

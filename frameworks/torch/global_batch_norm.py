@@ -42,7 +42,7 @@ class Replicas:
         return total
 
 
-class _Sum(torch.autograd.Function):
+class SumOverReplicas(torch.autograd.Function):
     """The sum over the replicas. Each one's input is in all their outputs, so its gradient is the
     sum of all their gradients."""
 
@@ -78,13 +78,13 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         over = [axis for axis in range(x.dim()) if axis != 1]
         shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
         mine = torch.tensor([float(x.numel() // x.shape[1])], dtype=values.dtype)
-        sums = _Sum.apply(torch.cat([values.sum(over), mine]), self._replicas)
+        sums = SumOverReplicas.apply(torch.cat([values.sum(over), mine]), self._replicas)
         count = sums[-1].detach()
         if count < 2:
             raise ValueError("batch norm: more than one value per channel is needed in training")
         mean = sums[:-1] / count
         centred = values - mean.view(shape)
-        variance = _Sum.apply(centred.square().sum(over), self._replicas) / count
+        variance = SumOverReplicas.apply(centred.square().sum(over), self._replicas) / count
         self._keep(mean.detach(), variance.detach(), count)
         scaled = centred * (variance + self.eps).rsqrt().view(shape)
         return (scaled * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)

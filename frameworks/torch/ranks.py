@@ -61,6 +61,8 @@ class Followers:
     def group(self) -> Replicas:
         """The group of all, once they have all come."""
         with self.blamed():
+            for connection in self._connections:
+                connection.recv()  # it is there: a wait for one that never comes would be long
             return joined(self._store, 0, self.count)
 
     def tell(self, name: str, *arguments: Any) -> None:
@@ -141,6 +143,7 @@ def main(descriptor: str) -> None:
     try:
         rank, count, port = connection.recv()
         _, make, *parts = connection.recv()
+        connection.send(("answer", "there"))
         store = dist.TCPStore(_HOST, port, count, is_master=False)
         make(*parts, None, joined(store, rank, count)).serve(connection)
     except EOFError:

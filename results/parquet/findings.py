@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "climb_id": (pa.string(), "one call of the ladder"),
     "started_at": (pa.timestamp("us", tz="UTC"), "when it began"),
-    "rung": (pa.string(), "R0 to R5c"),
+    "rung": (pa.string(), "R0 to R5e"),
     "case": (pa.string(), "network, optimizer, classes and precision"),
     "architecture": (pa.string(), "the network"),
     "framework": (pa.string(), "what was measured"),

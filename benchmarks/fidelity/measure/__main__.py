@@ -185,8 +185,9 @@ def main(name: str, cases_file: str, output: str) -> int:
         target = beneath(Path(output), case.name)
         try:
             with mutated(case.mutant, name):
-                kinds = one.backend(case.tuning), one.backend(case.tuning, case.replicas)
-                arrays = measure(case, kinds[0], builder, kinds[1])
+                several = one.backend(case.tuning, case.replicas)
+                alone = one.backend(case.tuning) if "replicas" in case.measure else several
+                arrays = measure(case, alone, builder, several)
         except Exception as error:  # whatever a framework raises is the reason it was not run
             traceback.print_exc()
             reason = " ".join(str(error).split())[:500]

@@ -104,7 +104,7 @@ def asked(config: RunConfig) -> Asked:
         steps=1,
     )
     steady = msgspec.structs.replace(recipe, optimizer=steady_optimizer(recipe.optimizer))
-    timed = {"measure": ("epoch",), "steps": 0}
+    timed = {"measure": ("epoch",), "steps": 0, "replicas": config.replicas}
     epoch = msgspec.structs.replace(
         parts, recipe=steady, images=STEPS_IN_ONE_CALL * BATCH_SIZE + BATCH_SIZE // 2, **timed
     )
@@ -123,7 +123,8 @@ def for_the_oracle(case: Case) -> Case:
     plain = msgspec.structs.replace(
         case, name="", precision="float64", device="cpu", tuning="idiomatic", threads=1
     )
-    return _named(msgspec.structs.replace(plain, deterministic=False, feed="auto"), "oracle")
+    plain = msgspec.structs.replace(plain, deterministic=False, feed="auto", replicas=1)
+    return _named(plain, "oracle")
 
 
 def within_the_oracle(case: Case) -> bool:
@@ -139,7 +140,9 @@ def within_the_oracle(case: Case) -> bool:
 
 def plain_float64(case: Case) -> Case:
     """The case for the framework's own idiomatic backend in float64, on the same device."""
-    plain = msgspec.structs.replace(case, name="", precision="float64", tuning="idiomatic")
+    plain = msgspec.structs.replace(
+        case, name="", precision="float64", tuning="idiomatic", replicas=1
+    )
     return _named(plain, "float64")
 
 

@@ -94,6 +94,7 @@ def test_what_is_measured_of_an_epoch_is_staged_and_compiled_first(monkeypatch) 
     [
         *({"tuning": "tuned"}, {"precision": "float64"}, {"framework": "jax"}, {"device": "cuda"}),
         {"parity": "native"},
+        {"replicas": 2},
         {"recipe": fill_recipe(Recipe(batch_size=32))},
     ],
 )
@@ -122,6 +123,13 @@ def test_the_reference_computes_once_what_differs_in_how_alone() -> None:
     assert len({one.name for one in asked}) == 2, "by tuning"
     names = {cases.for_the_oracle(case).name for one in asked for case in one.cases}
     assert len(names) == 3
+
+
+def test_what_is_timed_is_asked_of_the_replicas_and_held_against_one() -> None:
+    asked = cases.asked(config(replicas=2))
+    assert [case.replicas for case in asked.cases] == [1, 2, 2]
+    held_against = [(cases.for_the_oracle(c), cases.plain_float64(c)) for c in asked.cases]
+    assert {case.replicas for both in held_against for case in both} == {1}
 
 
 def test_a_step_too_much_for_numpy_is_held_against_the_framework_s_own_float64() -> None:

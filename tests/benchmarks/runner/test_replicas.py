@@ -41,14 +41,18 @@ def test_there_is_an_image_for_each_replica(count, message) -> None:
 @pytest.mark.extended
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_a_run_of_two_replicas_has_a_row_of_its_own(framework, tmp_path: Path) -> None:
-    small = "--architectures demo --demo-images 60 --image-size 32 --batch-size 10 --epochs 2"
-    words = f"--frameworks {framework} {small} --seeds 0 --threads 1 --device cpu".split()
-    words += ["--store", str(tmp_path / "runs"), "--report", str(tmp_path / "report")]
+    (tmp_path / "mine.toml").write_text(
+        f'frameworks = "{framework}"\narchitectures = "demo"\ncheck_parity = true\nthreads = 1\n'
+        'demo_images = 60\nimage_size = 32\nbatch_size = 10\nepochs = 2\ndevice = "cpu"\n'
+    )
+    words = ["--suite", str(tmp_path / "mine.toml"), "--store", str(tmp_path / "runs")]
+    words += ["--report", str(tmp_path / "report")]
     for count in ("1", "2"):
         assert main([*words, "--replicas", count]) == 0
     rows = Store(tmp_path / "runs").runs()
     assert rows["replicas"].tolist() == [1, 2]
     assert rows["status"].tolist() == ["ok", "ok"]
+    assert rows["parity_checked"].tolist() == [True, True]
     assert rows["task_id"].nunique() == rows["cell_id"].nunique() == 2
     assert rows["order_hash"].nunique() == rows["weights_hash"].nunique() == 1
     assert "2 " in json.loads(rows["extra"][1])["settings"]["replicas"]

@@ -1,0 +1,155 @@
+"""How one replica leads the others, over PyTorch's processes: for PyTorch and Keras on it.
+
+The backend of several replicas is the first one's: it has the others do all that it does, and
+sends them their slices of every batch. A replica says how it trains on its slices (`fit_shards`).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from datasets.batches import Batch
+from frameworks.backend import Backend, EpochResult, Runtime
+from frameworks.replicas import Shard, shards, threads_of_each
+from frameworks.spec.network import Network
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.weights import Weights
+from frameworks.torch.global_batch_norm import Replicas
+from frameworks.torch.ranks import Followers
+
+
+class Replica(Backend):
+    """One of several replicas. Mix it in ahead of a framework's backend.
+
+    Args:
+        replicas: the group that it is of.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        runtime: Runtime,
+        weights: Weights | None,
+        replicas: Replicas,
+    ) -> None:
+        self.replicas = replicas
+        super().__init__(network, recipe, runtime, weights)
+
+    def fit_shards(self, mine: Iterable[Shard], rates: np.ndarray | None) -> EpochResult:
+        """Train on the slices of an epoch's batches, as all the other replicas do at once; the
+        means over the images of all."""
+        raise NotImplementedError
+
+
+class Follower(Replica):
+    """Another replica, which does as the first one says; `ranks` has its process."""
+
+    def serve(self, connection: Any) -> None:
+        """Do what the first replica says until it is gone."""
+        kept = ExitStack()
+        while True:
+            name, *arguments = connection.recv()
+            if name == "fit":
+                self.fit_shards(iter(connection.recv, None), *arguments)
+            elif name == "keep":
+                kept.enter_context(self._unchanged())  # type: ignore[attr-defined]
+            elif name == "restore":
+                kept.close()
+            elif name.startswith(("get_", "peak_")):
+                connection.send(("answer", getattr(self, name)()))
+            else:
+                getattr(self, name)(*arguments)
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        mine = f"replica{self.replicas.rank}."
+        own = {k.removeprefix(mine): v for k, v in state.items() if k.startswith(mine)}
+        super().set_random_state(own)
+
+
+class Leader(Replica):
+    """The first of several replicas.
+
+    follower: makes another replica's backend, in its process.
+    """
+
+    follower: ClassVar[Callable[..., Follower]]
+
+    def __init__(
+        self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None
+    ) -> None:
+        if runtime.device != "cpu":
+            raise SpecificationError(
+                "PyTorch trains on several replicas on the CPU alone so far; use --device cpu."
+            )
+        self._others = Followers(runtime.replicas)
+        weakref.finalize(self, self._others.close)
+        each = replace(runtime, threads=threads_of_each(runtime.threads, runtime.replicas))
+        self._others.tell("begin", self.follower, network, recipe, each)
+        super().__init__(network, recipe, each, weights, self._others.group())
+
+    def compile(self, epoch: Sequence[Batch]) -> None:
+        self._others.tell("keep")
+        super().compile(epoch)
+        self._others.tell("restore")
+
+    def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
+        return self._fit(epoch, rates)
+
+    def _fit(self, epoch: Sequence[Batch], rates: np.ndarray | None = None) -> EpochResult:
+        self._others.tell("fit", rates)
+        with self._others.blamed():
+            return self.fit_shards(self._dealt(epoch), rates)
+
+    def _dealt(self, epoch: Sequence[Batch]) -> Iterator[Shard]:
+        """This replica's slices; the others are sent theirs."""
+        for step in range(len(epoch)):
+            mine, *theirs = shards(epoch[step], self.recipe, self.replicas.count)
+            self._others.deal(theirs)
+            yield mine
+        self._others.deal([None] * (self.replicas.count - 1))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        if not self.replicas.active:  # in a training each has the rates
+            self._others.tell("set_learning_rate", learning_rate)
+        super().set_learning_rate(learning_rate)  # type: ignore[safe-super]
+
+    def set_weights(self, weights: Weights) -> None:
+        self._others.tell("set_weights", dict(weights))
+        super().set_weights(weights)  # type: ignore[safe-super]
+
+    def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._others.tell("set_optimizer_state", dict(state))
+        super().set_optimizer_state(state)  # type: ignore[safe-super]
+
+    def apply_gradients(self, gradients: Weights) -> None:
+        self._others.tell("apply_gradients", dict(gradients))
+        super().apply_gradients(gradients)
+
+    def get_random_state(self) -> dict[str, np.ndarray]:
+        found = dict(super().get_random_state())
+        for rank, state in enumerate(self._others.ask("get_random_state"), start=1):
+            found |= {f"replica{rank}.{name}": array for name, array in state.items()}
+        return found
+
+    def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
+        super().set_random_state(state)
+        self._others.tell("set_random_state", dict(state))
+
+    def processes(self) -> str:
+        """The replicas in words, for the row."""
+        threads = self.runtime.threads
+        each = f"{threads} threads" if threads > 1 else "one thread"
+        return f"{self.replicas.count} processes of {each}"
+
+    def peak_memory(self) -> tuple[int, str]:
+        """Of all the replicas' processes together."""
+        mine, kind = super().peak_memory()
+        return mine + sum(count for count, _ in self._others.ask("peak_memory")), kind
