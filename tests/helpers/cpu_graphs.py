@@ -20,6 +20,13 @@ _OF_THE_HOST = (
     _ATEN.nonzero.default,
 )
 
+_READ_OR_SENT = (
+    torch.Tensor.numpy,
+    torch.Tensor.__array__,
+    torch.Tensor.cpu,
+    torch.from_numpy,
+)
+
 
 class CPUGraph:
     """In place of `torch.cuda.CUDAGraph`."""
@@ -67,7 +74,7 @@ class _Unread(TorchFunctionMode):
     """Refuses what a GPU would wait for and a CPU hands over."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.cpu):
+        if func in _READ_OR_SENT:
             raise RuntimeError(f"operation not permitted when stream is capturing: {func}")
         return func(*args, **(kwargs or {}))
 
