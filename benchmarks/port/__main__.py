@@ -40,16 +40,16 @@ def _asked(options: argparse.Namespace) -> int:
     if options.write:
         for number, answer in enumerate(answers):
             _write(answer, options.write, first=number == 0, name="bc"[number])
+    if options.json:
+        sys.stdout.write(as_json(answers).decode() + "\n")
+    else:
+        print(text(answers, options.details), flush=True)
     if options.page:
         from benchmarks.port.page import page
         from results.writer import write
 
         write(options.page, page(answers))
         print(f"the page is {options.page}", file=sys.stderr)
-    if options.json:
-        sys.stdout.write(as_json(answers).decode() + "\n")
-    else:
-        print(text(answers, options.details))
     return status(answers)
 
 

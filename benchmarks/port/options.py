@@ -81,7 +81,7 @@ def parser() -> cli.Parser:
         "--channels",
         default="rgb",
         metavar="C",
-        help="of the galaxies: rgb, grey, 0, 1 or 2 (default rgb)",
+        help="of the galaxies: rgb, grey, mean, 0, 1 or 2 (default rgb)",
     )
     line.add_argument(
         "--train",

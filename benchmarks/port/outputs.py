@@ -6,6 +6,7 @@ next. A constant that differs is to blame when B, computing with A's value, give
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import msgspec
@@ -42,6 +43,7 @@ class Row(msgspec.Struct, kw_only=True):
 
 def compare(session: Session) -> list[Row]:
     """Measure both modes, and put every difference into the session."""
+    own = copy.deepcopy(session.pairs)  # of B some constants get A's value on the way
     rows = [Row(pair=pair) for pair in session.pairs]
     masks = session.masks()
     runs = {training: _measure(session, rows, training, masks) for training in (False, True)}
@@ -51,6 +53,8 @@ def compare(session: Session) -> list[Row]:
         if one.unread:
             session.unread.append(_named(one))
     _again(session, rows, masks)
+    for row, pair in zip(rows, own, strict=True):
+        row.pair = pair
     return rows
 
 

@@ -28,6 +28,9 @@ def test_their_c1_in_pytorch_has_a_norm_and_a_relu_too_many(compared: Compared) 
     others = {d.constant for d in found.differences} - {"extra layer"} - _DEFAULTS
     assert others == {"kind"}  # Adadelta against Adam
     assert not found.without
+    pairs = [(row.pair.a, row.pair.b) for row in found.rows]
+    norms = [(a, b) for a, b in pairs if a and b and a.kind == "batch_norm"]
+    assert [(a.constants["epsilon"], b.constants["epsilon"]) for a, b in norms] == [(1e-3, 1e-5)]
 
 
 def test_their_c2_in_pytorch_has_a_norm_too_many_and_its_dropout_elsewhere(
