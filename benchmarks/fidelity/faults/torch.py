@@ -14,9 +14,10 @@ from unittest.mock import patch
 import msgspec
 import numpy as np
 
-from frameworks.spec.architecture import BatchNorm, Conv, Dense
+from frameworks.spec.architecture import AveragePool, BatchNorm, Conv, Dense, MaxPool
+from frameworks.spec.layers import Zeros
 from frameworks.spec.network import Network
-from frameworks.spec.shapes import Shape
+from frameworks.spec.shapes import Shape, windows
 from frameworks.spec.weights import Weights
 from frameworks.torch import backend as torch_backend
 from frameworks.torch import losses as torch_losses
@@ -98,9 +99,15 @@ def flatten_order() -> Fault:
 
 
 def symmetric_padding() -> Fault:
-    return patch.object(
-        torch_model, "same_padding", lambda size, kernel, stride: (kernel // 2, kernel // 2)
-    )
+    right = torch_model.zeros_around
+
+    def around(layer: Conv | MaxPool | AveragePool, source: Shape) -> Zeros:
+        (rows, columns), steps = windows(layer)
+        if layer.padding != "same" or max(steps) == 1:
+            return right(layer, source)
+        return (rows // 2, rows // 2), (columns // 2, columns // 2)
+
+    return patch.object(torch_model, "zeros_around", around)
 
 
 def _batch_norm(change: Callable[[BatchNorm], Mapping[str, Any]]) -> Fault:
@@ -361,8 +368,10 @@ def coupled_decay() -> Fault:
 
 
 def rmsprop_epsilon() -> Fault:
-    def stock(parameters: Any, lr: float, alpha: float, eps: float) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps)
+    def stock(
+        parameters: Any, lr: float, alpha: float, eps: float, **more: Any
+    ) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, **more)
 
     return patch.object(torch_optimizers, "RMSpropInRoot", stock)
 
