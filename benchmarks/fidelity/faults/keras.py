@@ -53,8 +53,8 @@ def loss_clamped() -> Fault:
 def decay_spares_norms() -> Fault:
     make = keras_optimizers.make
 
-    def making(spec: Any) -> keras.optimizers.Optimizer:
-        made = make(spec)
+    def making(spec: Any, *options: Any) -> keras.optimizers.Optimizer:
+        made = make(spec, *options)
         if "weight_decay" in spec.__struct_fields__:
             made.exclude_from_weight_decay(var_names=["gamma", "beta"])
         return made

@@ -91,7 +91,8 @@ def part(name: str) -> msgspec.Struct:
     if not name:
         return config
     if name == "recipe":
-        changes = {"class_weights": (1.0, 3.0), "class_weight_mean": "images"}
+        changes: dict[str, Any] = {"class_weights": (1.0, 3.0), "class_weight_mean": "images"}
+        changes["frozen"] = ("conv1",)  # without one frozen_norm says nothing
         return msgspec.structs.replace(config.recipe, **changes)
     if name in config.__struct_fields__:
         return getattr(config, name)
@@ -160,6 +161,8 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
         yield f"{value}x"
     elif get_origin(kind) is tuple and get_args(kind) == (float, ...):
         yield (1.0, 2.0)
+    elif kind == dict[str, float]:
+        yield {"dense1": 0.5}
     elif kind == tuple[int, ...]:
         yield (*value, 17)
     elif kind == tuple[float, float]:
