@@ -12,35 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.drawn.draws import PLACES, TRIES, normals, uniforms
-from datasets.drawn.images import AHEAD, Drawing, DrawnImages
 from datasets.drawn.moves import moves, parts
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment, check_fits
+from tests.helpers.drawing import ALL, pictures
 
-ALL = Augment(
-    flip="both",
-    quarter_turns=True,
-    shear=20,
-    zoom=(0.7, 1.4),
-    rotation=180,
-    shift=0.3,
-    crop=7,
-    contrast=0.5,
-    brightness=0.5,
-    shrink=(0.9, 1.2),
-    area=(0.3, 1.0),
-    ratio=(0.75, 1.33),
-    saturation=0.5,
-    hue=0.1,
-    noise=0.1,
-    erase=0.5,
-)
 PIXELS_LEFT = Augment(flip="both", quarter_turns=True, crop=7)
-
-
-def pictures(count: int, height: int = 9, width: int = 9, channels: int = 3) -> np.ndarray:
-    random = np.random.default_rng(count)
-    return random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
 
 
 def taken(settings: Augment, number: dict[str, float], height: int, width: int):
@@ -315,50 +292,6 @@ def test_all_that_can_be_drawn_is() -> None:
     area = 1 / np.abs(np.linalg.det(found.matrix))
     assert 0.7**2 <= area.min() < 0.75**2
     assert 1.35**2 < area.max() <= 1.4**2
-
-
-def served(threads: int, order) -> tuple[np.ndarray, DrawnImages]:
-    base, rows = pictures(70), [np.arange(k, min(k + 16, 70)) for k in range(0, 70, 16)]
-    images = DrawnImages(base, Drawing(ALL, 1, np.arange(70) + 3, threads), 2, rows)
-    made = {place: images[rows[place]] for place in order}
-    return np.concatenate([made[place] for place in range(5)]), images
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("order", [range(5), (4, 0, 1, 2, 3), (0, 0, 3, 1, 2, 4)])
-def test_batches_made_ahead_are_those_made_at_once(threads, order) -> None:
-    found, images = served(threads, order)
-    expected = augmented(pictures(70), np.arange(70) + 3, ALL, 1, 2)
-    np.testing.assert_array_equal(found, expected)
-    assert found.flags.c_contiguous
-    np.testing.assert_array_equal(images[np.array([9, 2])], expected[[9, 2]])
-    assert (images.shape, len(images)) == ((70, 7, 7, 3), 70)
-    assert images.nbytes == 70 * 9 * 9 * 3
-    assert images.waited_seconds > 0
-
-
-def test_the_next_batches_are_begun_and_no_more() -> None:
-    base, rows = pictures(90), [np.arange(k, k + 9) for k in range(0, 90, 9)]
-    images = DrawnImages(base, Drawing(ALL, 1, np.arange(90)), 1, rows)
-    images[rows[2]]
-    assert list(images._begun) == [3, 4, 5, 6][:AHEAD]
-    images[rows[8]]
-    assert list(images._begun) == [9]
-
-
-def test_an_epoch_of_two_passes_draws_for_each() -> None:
-    base, rows = pictures(6), [np.arange(6), np.arange(6)]
-    images = DrawnImages(base, Drawing(ALL, 1, np.arange(6)), 1, rows, [3, 4])
-    for place, number in ((0, 3), (1, 4)):
-        expected = augmented(base, np.arange(6), ALL, 1, number)
-        np.testing.assert_array_equal(images[rows[place]], expected)
-
-
-def test_what_a_thread_raises_is_raised_to_who_asks() -> None:
-    rows = [np.array([0, 99])]
-    images = DrawnImages(pictures(3), Drawing(ALL, 1, np.arange(3)), 1, rows)
-    with pytest.raises(IndexError):
-        images[rows[0]]
 
 
 @pytest.mark.parametrize(

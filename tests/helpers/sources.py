@@ -15,6 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from datasets import catalog
+from datasets.__main__ import main
+
 COUNT, SIDE = 60, 12
 NAMES = ("elliptical", "irregular", "spiral")  # sorted, as class folders are
 LABELS = np.arange(COUNT) % 3
@@ -206,3 +209,10 @@ FORMS: dict[str, tuple[Callable[[Path], Path], np.ndarray, bool]] = {
     "a spreadsheet's table": (semicolons, np.arange(COUNT), False),
     "votes": (votes, np.arange(COUNT), False),
 }
+
+
+def taken(source: Path, tmp_path: Path, *options: str) -> catalog.Dataset:
+    """The galaxies of a source, converted with these options and loaded."""
+    output = tmp_path / "taken.h5"
+    assert main(["convert", str(source), str(output), *options]) == 0
+    return catalog.load(output)
