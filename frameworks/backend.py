@@ -26,6 +26,7 @@ from frameworks.runtime import EpochResult as EpochResult
 from frameworks.runtime import Gradients as Gradients
 from frameworks.runtime import Runtime as Runtime
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
+from frameworks.spec.frozen import bound, factors
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe, trains_plainly
@@ -45,12 +46,15 @@ class Backend(ABC):
 
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
-    else softmax cross-entropy without smoothing is all that it is asked. host_wait_seconds: what
-    the host waited for data in training so far; None where nobody counts it.
+    else softmax cross-entropy without smoothing is all that it is asked. layers_apart: it trains
+    with frozen layers (`network.frozen`) and with rates of single layers (`factors`, by key).
+    host_wait_seconds: what the host waited for data in training so far; None where nobody counts
+    it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
     every_loss: ClassVar[bool] = False
+    layers_apart: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
 
@@ -64,7 +68,10 @@ class Backend(ABC):
         """
         if not (self.every_loss or trains_plainly(recipe)):
             raise self._lacks(f"loss but plain cross_entropy ({recipe.loss})", "the recipe")
-        self.network, self.recipe, self.runtime = network, recipe, runtime
+        if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
+            raise self._lacks("frozen layers or layer_rates", "the recipe")
+        self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime
+        self.factors = factors(self.network, recipe)
         self.build(draw=weights is None)
         if weights is not None:
             self.set_weights(weights)

@@ -151,8 +151,7 @@ def l2_terms(network: Network, weights: Weights) -> float:
     """Sum of `l2 * sum(kernel ** 2)` over the layers that state an `l2`, in float64."""
     return float(
         sum(
-            layer.l2 * np.square(weights[f"{layer.name}/kernel"], dtype=np.float64).sum()
-            for layer in network.layers
-            if isinstance(layer, Conv | Dense) and layer.l2
+            l2 * np.square(weights[key], dtype=np.float64).sum()
+            for key, l2 in network.penalised.items()
         )
     )

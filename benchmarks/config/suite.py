@@ -21,6 +21,7 @@ from frameworks.spec.recipe import (
     Adam,
     ClassWeightMean,
     EarlyStopping,
+    FrozenNorm,
     KeepBest,
     Optimizer,
     Recipe,
@@ -93,6 +94,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Training:
 
     - `loss`: the network's head: what its outputs are compared with, and how.
+    - `frozen`, `frozen_norm`, `layer_rates`: layers that stay as they are, and what the learning
+      rate of others is multiplied by.
     - `class_weights`: "balanced" is n / (classes * n of the class) over the training images, as in
       scikit-learn's `compute_class_weight`.
     - `initial_weights`: a file that fills the weights it has (`frameworks.spec.given_weights`).
@@ -153,6 +156,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
+    frozen: list[str] | None = None
+    frozen_norm: FrozenNorm = "inference"
+    layer_rates: dict[str, float] | None = None
     class_weights: list[float] | Literal["balanced"] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
@@ -356,6 +362,9 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
         batch_size=batch_size,
         epochs=suite.epochs,
         steps_per_epoch=suite.steps_per_epoch,
+        frozen=tuple(suite.frozen or ()),
+        frozen_norm=suite.frozen_norm,
+        layer_rates=suite.layer_rates,
         class_weights=None if class_weights is None else tuple(class_weights),
         class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
         early_stopping=suite.early_stopping,

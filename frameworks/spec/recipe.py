@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import callbacks, losses, schedules
+from frameworks.spec import callbacks, frozen, losses, schedules
 from frameworks.spec import clipping as clippings
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
@@ -49,6 +49,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
 ClassWeightMean = Literal["images", "weights"]
+FrozenNorm = Literal["inference", "training"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,6 +63,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     their sum: the number of images, as Keras has it, or the sum of the weights of the batch's
     images, as PyTorch has it (no number where all of these are 0).
 
+    `frozen` names layers whose weights stay as they are: without gradient, weight decay, `l2` or
+    `max_norm`. Their batch norms compute as in "inference", as Keras' do, or as in "training", with
+    running statistics that go on, as PyTorch's do (`frozen_norm`). `layer_rates` are what the
+    learning rate of a layer is multiplied by, decoupled decay with it. A block's name is of all
+    layers in it.
+
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `augment` is drawn for each galaxy in each epoch (`datasets.drawn`).
@@ -73,6 +80,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     epochs: int = 10
     steps_per_epoch: int | None = None
     partial_batch: Literal["keep", "drop"] = "keep"
+    frozen: tuple[str, ...] = ()
+    frozen_norm: FrozenNorm = "inference"
+    layer_rates: dict[str, float] | None = None
     class_weights: tuple[float, ...] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
@@ -101,6 +111,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         losses.check_loss(self.loss)
         _check_class_weights(self)
         callbacks.check(self)
+        frozen.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
 
@@ -109,6 +120,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
+            "frozen": self.frozen or None,
+            "layer rates": self.layer_rates,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
             "stops at": self.stop_at,
