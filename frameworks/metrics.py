@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 
 from frameworks.numpy import losses
-from frameworks.spec.architecture import Conv, Dense
 from frameworks.spec.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -143,8 +142,8 @@ def _area(scores: np.ndarray, sides: np.ndarray) -> float | None:
 
 
 def has_l2(network: Network) -> bool:
-    """True if any layer states an L2 term."""
-    return any(isinstance(layer, Conv | Dense) and layer.l2 for layer in network.layers)
+    """True if any layer that is trained states an L2 term."""
+    return bool(network.penalised)
 
 
 def l2_terms(network: Network, weights: Weights) -> float:

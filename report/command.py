@@ -26,6 +26,7 @@ _OPTIONS = (
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),
     ("recipe.steps_per_epoch", "steps-per-epoch", None),
+    ("recipe.shuffle_window", "shuffle-window", None),
     ("recipe.batch_size", "batch-size", None),
     ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("recipe.frozen_norm", "frozen-norm", "inference"),

@@ -89,6 +89,7 @@ _OPTIONS = {
     "training": {
         "epochs": "N: passes over the training galaxies",
         "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
+        "shuffle_window": "N: shuffle within so many galaxies, as tf.data's shuffle(N) does",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
@@ -144,7 +145,8 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 # What the type of a field does not say.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
-    **dict.fromkeys(("image_size", "demo_images", "crop_size", "steps_per_epoch"), cli.positive),
+    **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
+    **dict.fromkeys(("steps_per_epoch", "shuffle_window"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }

@@ -153,6 +153,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     deterministic: bool = False
     epochs: int = 10
     steps_per_epoch: int | None = None
+    shuffle_window: int | None = None
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
@@ -356,27 +357,14 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
     """
     if isinstance(suite.class_weights, list):
         class_weights = suite.class_weights
-    return Recipe(
-        optimizer=suite.optimizer,
-        loss=suite.loss,
-        batch_size=batch_size,
-        epochs=suite.epochs,
-        steps_per_epoch=suite.steps_per_epoch,
-        frozen=tuple(suite.frozen or ()),
-        frozen_norm=suite.frozen_norm,
-        layer_rates=suite.layer_rates,
-        class_weights=None if class_weights is None else tuple(class_weights),
-        class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
-        early_stopping=suite.early_stopping,
-        stop_at=suite.stop_at,
-        stop_when_worse=suite.stop_when_worse,
-        reduce_on_plateau=suite.reduce_on_plateau,
-        keep_best=suite.keep_best,
-        schedule=suite.schedule,
-        warm_up=suite.warm_up,
-        clipping=suite.clipping,
-        augment=suite.augment,
-    )
+    alike = set(Recipe.__struct_fields__) & set(Suite.__struct_fields__)
+    stated: dict[str, Any] = {name: getattr(suite, name) for name in alike}
+    stated["batch_size"] = batch_size
+    stated["frozen"] = tuple(suite.frozen or ())
+    stated["class_weights"] = None if class_weights is None else tuple(class_weights)
+    if class_weights is None:
+        stated["class_weight_mean"] = None
+    return Recipe(**stated)
 
 
 def readable(message: str) -> str:

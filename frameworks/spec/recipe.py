@@ -57,7 +57,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     for every kernel whose layer states an `l2`.
 
     An epoch is a pass through the training images, or so many `steps_per_epoch`: then the passes,
-    each in an order of its own, go on from epoch to epoch.
+    each in an order of its own, go on from epoch to epoch. `shuffle_window` is how many galaxies
+    wait to be drawn from, in the order of the split, as in tf.data's shuffle: by default all.
     `partial_batch` keeps or drops the last, smaller batch of a pass. `class_weights`, one number
     per class, multiply the loss of the images of a class. `class_weight_mean` names the divisor of
     their sum: the number of images, as Keras has it, or the sum of the weights of the batch's
@@ -79,6 +80,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch_size: int = 64
     epochs: int = 10
     steps_per_epoch: int | None = None
+    shuffle_window: int | None = None
     partial_batch: Literal["keep", "drop"] = "keep"
     frozen: tuple[str, ...] = ()
     frozen_norm: FrozenNorm = "inference"
@@ -102,11 +104,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
-        steps = self.steps_per_epoch
-        if steps is not None and steps < 1:
-            raise SpecificationError(
-                f"recipe: steps_per_epoch is {steps}; must be at least 1, or left out: one pass."
-            )
+        for field, usual in (("steps_per_epoch", "one pass"), ("shuffle_window", "all")):
+            number = getattr(self, field)
+            if number is not None and number < 1:
+                raise SpecificationError(
+                    f"recipe: {field} is {number}; must be at least 1, or left out: {usual}."
+                )
         _check(self.optimizer)
         losses.check_loss(self.loss)
         _check_class_weights(self)
@@ -120,6 +123,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
+            f"shuffled within {self.shuffle_window}": self.shuffle_window,
             "frozen": self.frozen or None,
             "layer rates": self.layer_rates,
             "weighted": self.class_weights,

@@ -217,6 +217,7 @@ class Material:
             recipe.batch_size,
             keep_partial=recipe.partial_batch == "keep",
             steps=recipe.steps_per_epoch,
+            window=recipe.shuffle_window,
         )
         masks = None if self.case.native else self.masks
         augment = None if recipe.augment is None else recipe.augment.uncropped
