@@ -77,11 +77,25 @@ class MaskSpec:
         }
 
 
-def epoch_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """The training indices in the order of one epoch: a permutation, int64 (n,)."""
+def epoch_order(
+    indices: np.ndarray, seed: int, epoch: int, window: int | None = None
+) -> np.ndarray:
+    """The training indices in the order of one epoch: a permutation, int64 (n,).
+
+    window: galaxies that wait at a time, of which one is drawn and the next of `indices` takes its
+    place, as `tf.data.Dataset.shuffle(window)` has it; by default all.
+    """
     key = [seed, _ORDER]
     generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, epoch]))
-    return generator.permutation(np.asarray(indices, dtype=np.int64))
+    indices = np.asarray(indices, dtype=np.int64)
+    if window is None or window >= len(indices):
+        return generator.permutation(indices)
+    waiting, found = indices[:window].copy(), np.empty_like(indices)
+    through = len(indices) - window
+    for place, drawn in enumerate(generator.integers(window, size=through)):
+        found[place], waiting[drawn] = waiting[drawn], indices[window + place]
+    found[through:] = generator.permutation(waiting)
+    return found
 
 
 def split_into_batches(
@@ -123,6 +137,7 @@ def planned(
     *,
     keep_partial: bool = True,
     steps: int | None = None,
+    window: int | None = None,
 ) -> Plan:
     """The batches of an epoch (from 1): one pass through the training indices, or so many steps.
 
@@ -134,7 +149,7 @@ def planned(
     """
 
     def one_pass(number: int) -> list[np.ndarray]:
-        order = epoch_order(indices, seed, number)
+        order = epoch_order(indices, seed, number, window)
         return split_into_batches(order, batch_size, keep_partial=keep_partial)
 
     if steps is None:

@@ -26,6 +26,7 @@ from frameworks.runtime import EpochResult as EpochResult
 from frameworks.runtime import Gradients as Gradients
 from frameworks.runtime import Runtime as Runtime
 from frameworks.spec.defaults import NATIVE, PROJECT, Defaults
+from frameworks.spec.frozen import bound, factors
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe, trains_plainly
@@ -45,12 +46,14 @@ class Backend(ABC):
 
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
-    else softmax cross-entropy without smoothing is all that it is asked. host_wait_seconds: what
-    the host waited for data in training so far; None where nobody counts it.
+    else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
+    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). host_wait_seconds:
+    what the host waited for data in training so far; None where nobody counts it.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
     every_loss: ClassVar[bool] = False
+    layers_apart: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
 
@@ -64,7 +67,10 @@ class Backend(ABC):
         """
         if not (self.every_loss or trains_plainly(recipe)):
             raise self._lacks(f"loss but plain cross_entropy ({recipe.loss})", "the recipe")
-        self.network, self.recipe, self.runtime = network, recipe, runtime
+        if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
+            raise self._lacks("frozen layers or layer_rates", "the recipe")
+        self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime
+        self.factors = factors(self.network, recipe)
         self.build(draw=weights is None)
         if weights is not None:
             self.set_weights(weights)
@@ -72,8 +78,7 @@ class Backend(ABC):
     def build(self, *, draw: bool) -> None:
         """Make network and optimizer of `self.network` and `self.recipe`, as `self.runtime` says.
 
-        draw: no weights will be given. The framework then draws its own, from `runtime.seed`, by
-        its default initialisers.
+        draw: no weights will come; the framework draws its own, as is its way, from `runtime.seed`.
         """
 
     @abstractmethod
@@ -101,9 +106,7 @@ class Backend(ABC):
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
 
-        Slots: first_moment, second_moment (adam, adamw); velocity (sgd with momentum,
-        without the learning rate in either form); mean_square (rmsprop, adadelta);
-        mean_square_update (adadelta); accumulator (adagrad).
+        Slots are those of `frameworks.numpy.optimizers`; velocity is without the learning rate.
         """
 
     @abstractmethod
@@ -111,12 +114,9 @@ class Backend(ABC):
         """Load what `get_optimizer_state` gave."""
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
-        """As `train_epoch`, each step at its own learning rate; the last one's holds afterwards.
+        """As `train_epoch`, each step at its own rate, float64 (steps,); the last holds afterwards.
 
         By default it is so many epochs of one batch. A subclass may do it in one go.
-
-        Args:
-            rates: float64 (steps,), above 0.
         """
         loss = right = images = 0.0
         for batch, rate in zip(epoch, rates, strict=True):
@@ -286,8 +286,8 @@ def _loaded(target: str) -> type[Backend]:
             "installed packages."
         ) from error
     found = members.get(name)
-    classes = [key for key, value in members.items() if isinstance(value, type)]
     if not isinstance(found, type):
+        classes = [key for key, value in members.items() if isinstance(value, type)]
         raise SpecificationError(
             f"{target}: module '{module}' has no class '{name}'{near_miss(name, classes)}."
         )

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 
 from frameworks.numpy import losses
-from frameworks.spec.architecture import Conv, Dense
 from frameworks.spec.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -143,16 +142,15 @@ def _area(scores: np.ndarray, sides: np.ndarray) -> float | None:
 
 
 def has_l2(network: Network) -> bool:
-    """True if any layer states an L2 term."""
-    return any(isinstance(layer, Conv | Dense) and layer.l2 for layer in network.layers)
+    """True if any layer that is trained states an L2 term."""
+    return bool(network.penalised)
 
 
 def l2_terms(network: Network, weights: Weights) -> float:
     """Sum of `l2 * sum(kernel ** 2)` over the layers that state an `l2`, in float64."""
     return float(
         sum(
-            layer.l2 * np.square(weights[f"{layer.name}/kernel"], dtype=np.float64).sum()
-            for layer in network.layers
-            if isinstance(layer, Conv | Dense) and layer.l2
+            l2 * np.square(weights[key], dtype=np.float64).sum()
+            for key, l2 in network.penalised.items()
         )
     )

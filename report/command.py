@@ -26,8 +26,10 @@ _OPTIONS = (
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),
     ("recipe.steps_per_epoch", "steps-per-epoch", None),
+    ("recipe.shuffle_window", "shuffle-window", None),
     ("recipe.batch_size", "batch-size", None),
     ("recipe.class_weight_mean", "class-weight-mean", "images"),
+    ("recipe.frozen_norm", "frozen-norm", "inference"),
     ("parity", "parity", "matched"),
     ("tuning", "tuning", "idiomatic"),
     ("precision", "precision", "float32"),
@@ -105,6 +107,10 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
     loss = _at(config, "recipe.loss")
     if isinstance(loss, dict) and loss not in _USUAL_LOSS:
         yield f"--loss={_fields(loss, str(loss.get('name')))}"
+    if still := _at(config, "recipe.frozen"):
+        yield from ("--frozen", *still)
+    if rates := _at(config, "recipe.layer_rates"):
+        yield from ("--layer-rates", *(f"{name}={factor}" for name, factor in rates.items()))
     weights = _at(config, "recipe.class_weights")
     if isinstance(weights, list):
         yield from ("--class-weights", *map(str, weights))

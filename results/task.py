@@ -39,6 +39,8 @@ ABSENT: Mapping[str, Any] = {
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,
     "recipe.class_weight_mean": "images",
+    "recipe.frozen": [],
+    "recipe.frozen_norm": "inference",
     "deterministic": False,
     "feed": "auto",
     "warmup_epochs": 0,

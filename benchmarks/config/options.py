@@ -89,6 +89,7 @@ _OPTIONS = {
     "training": {
         "epochs": "N: passes over the training galaxies",
         "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
+        "shuffle_window": "N: shuffle within so many galaxies, as tf.data's shuffle(N) does",
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
@@ -102,6 +103,10 @@ _OPTIONS = {
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
         "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
         "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
+        "frozen": "LAYER: layers, or whole blocks, that training leaves as they are",
+        "frozen_norm": "M: the batch norms of frozen layers compute as in inference (Keras), or as "
+        "in training, their running statistics with them (PyTorch)",
+        "layer_rates": "LAYER=FACTOR: what the learning rate of a layer or block is multiplied by",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
@@ -140,7 +145,8 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 # What the type of a field does not say.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
-    **dict.fromkeys(("image_size", "demo_images", "crop_size", "steps_per_epoch"), cli.positive),
+    **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
+    **dict.fromkeys(("steps_per_epoch", "shuffle_window"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }
@@ -173,7 +179,7 @@ def add(to: argparse._ActionsContainer, field: str, **changed: Any) -> None:
 
 def _typed(kind: Any) -> dict[str, Any]:
     """The arguments of `add_argument` that follow from the type of a field."""
-    if get_origin(kind) in (tuple, list):
+    if get_origin(kind) in (tuple, list, dict):
         return {"nargs": "+", **_typed(get_args(kind)[0])}
     if get_origin(kind) is Literal:
         return {"choices": get_args(kind)}
@@ -382,6 +388,8 @@ def _with_recipe_of_file(suite: Suite, named: Sequence[str] | None) -> Suite:
         stated = {field: getattr(told.recipe, field) for field in told.fields - {"partial_batch"}}
         if "batch_size" in stated:
             stated["batch_size"] = (told.recipe.batch_size,)
+        if "frozen" in stated:
+            stated["frozen"] = list(told.recipe.frozen)
         if told.recipe.class_weights:
             stated["class_weights"] = list(told.recipe.class_weights)
         return msgspec.structs.replace(suite, **stated)

@@ -175,6 +175,31 @@ def augment(text: str) -> Augment | None:
         raise SpecificationError(f"--augment: {error}") from error
 
 
+def layer_rates(words: Sequence[str]) -> dict[str, float] | None:
+    """`residual7=0.1 residual8=0.1`: a factor for each layer; `none`.
+
+    Raises:
+        SpecificationError: something else.
+    """
+    if list(words) == [OFF]:
+        return None
+    found = {}
+    for word in words:
+        name, _, factor = word.partition("=")
+        try:
+            found[name] = cli.number(factor)
+        except argparse.ArgumentTypeError:
+            raise SpecificationError(
+                f"--layer-rates: '{word}' is not LAYER=FACTOR, as in residual8=0.1."
+            ) from None
+    return found
+
+
+def frozen(words: Sequence[str]) -> list[str] | None:
+    """Names of layers; `none`."""
+    return None if list(words) == [OFF] else list(words)
+
+
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
     """`balanced`, a number for each class, or `none`.
 
@@ -211,6 +236,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "keep_best": keep_best,
     "augment": augment,
     "class_weights": class_weights,
+    "frozen": frozen,
+    "layer_rates": layer_rates,
 }
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from frameworks.backend import Runtime
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.frozen import bound
 from frameworks.spec.losses import outputs
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -146,10 +147,11 @@ class RunConfig(_Part, frozen=True):
         """The architecture bound to this view of the data, with the outputs that its loss needs.
 
         Raises:
-            SpecificationError: the pictures are too small, or the loss does not fit the labels.
+            SpecificationError: the pictures are too small, the loss does not fit the labels, or a
+                layer that the recipe names is not there.
         """
         count = outputs(self.recipe.loss, self.data.classes, self.data.votes)
-        return Network(self.architecture, self.data.input_shape, count)
+        return bound(Network(self.architecture, self.data.input_shape, count), self.recipe)
 
     def runtime(self) -> Runtime:
         """The backend's settings: device, precision, threads, seed and the like."""

@@ -21,6 +21,7 @@ from frameworks.spec.recipe import (
     Adam,
     ClassWeightMean,
     EarlyStopping,
+    FrozenNorm,
     KeepBest,
     Optimizer,
     Recipe,
@@ -93,6 +94,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Training:
 
     - `loss`: the network's head: what its outputs are compared with, and how.
+    - `frozen`, `frozen_norm`, `layer_rates`: layers that stay as they are, and what the learning
+      rate of others is multiplied by.
     - `class_weights`: "balanced" is n / (classes * n of the class) over the training images, as in
       scikit-learn's `compute_class_weight`.
     - `initial_weights`: a file that fills the weights it has (`frameworks.spec.given_weights`).
@@ -150,9 +153,13 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     deterministic: bool = False
     epochs: int = 10
     steps_per_epoch: int | None = None
+    shuffle_window: int | None = None
     batch_size: tuple[int, ...] = (64,)
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
+    frozen: list[str] | None = None
+    frozen_norm: FrozenNorm = "inference"
+    layer_rates: dict[str, float] | None = None
     class_weights: list[float] | Literal["balanced"] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
@@ -350,24 +357,14 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
     """
     if isinstance(suite.class_weights, list):
         class_weights = suite.class_weights
-    return Recipe(
-        optimizer=suite.optimizer,
-        loss=suite.loss,
-        batch_size=batch_size,
-        epochs=suite.epochs,
-        steps_per_epoch=suite.steps_per_epoch,
-        class_weights=None if class_weights is None else tuple(class_weights),
-        class_weight_mean=suite.class_weight_mean if class_weights is not None else None,
-        early_stopping=suite.early_stopping,
-        stop_at=suite.stop_at,
-        stop_when_worse=suite.stop_when_worse,
-        reduce_on_plateau=suite.reduce_on_plateau,
-        keep_best=suite.keep_best,
-        schedule=suite.schedule,
-        warm_up=suite.warm_up,
-        clipping=suite.clipping,
-        augment=suite.augment,
-    )
+    alike = set(Recipe.__struct_fields__) & set(Suite.__struct_fields__)
+    stated: dict[str, Any] = {name: getattr(suite, name) for name in alike}
+    stated["batch_size"] = batch_size
+    stated["frozen"] = tuple(suite.frozen or ())
+    stated["class_weights"] = None if class_weights is None else tuple(class_weights)
+    if class_weights is None:
+        stated["class_weight_mean"] = None
+    return Recipe(**stated)
 
 
 def readable(message: str) -> str:

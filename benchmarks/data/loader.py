@@ -67,6 +67,7 @@ class Feed:
             recipe.batch_size,
             keep_partial=recipe.partial_batch == "keep",
             steps=steps,
+            window=recipe.shuffle_window,
         )
 
     def _epoch(self, number: int, plan: Plan) -> Epoch:

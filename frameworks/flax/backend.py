@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from frameworks.flax.model import (
 )
 from frameworks.jax.settings import configure
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.frozen import still_norms
 from frameworks.spec.losses import answers
 from frameworks.spec.weights import Weights
 
@@ -40,6 +41,7 @@ class FlaxBackend(Backend):
     """
 
     every_loss = True
+    layers_apart = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -53,8 +55,10 @@ class FlaxBackend(Backend):
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
-        made = optimizers.make(recipe.optimizer, recipe.clipping)
-        self.optimizer = nnx.Optimizer(self.model, made, wrt=nnx.Param)
+        self.model.still = still_norms(network, recipe)
+        rates = {key.split("/")[0]: factor for key, factor in self.factors.items()}
+        made = optimizers.make(recipe.optimizer, recipe.clipping, rates)
+        self.optimizer = nnx.Optimizer(self.model, made, wrt=self.model.trained)
         self.batch_loss = BatchLoss.of(recipe)
 
     def parameters(self) -> int:
@@ -109,7 +113,7 @@ class FlaxBackend(Backend):
         return Gradients(float(loss), np.array(logits), gradients)
 
     def apply_gradients(self, gradients: Weights) -> None:
-        state = nnx.clone(nnx.state(self.model, nnx.Param))
+        state = nnx.clone(nnx.state(self.model, self.model.trained))
         for key in self.network.trainable_keys:
             state_entry(state, key).set_value(self._own(gradients[key]))
         apply_step(self.model, self.optimizer, state)
@@ -217,25 +221,24 @@ def loss_function(
     """The recipe's loss of the batch plus the L2 terms, and the logits."""
     logits = model(images, masks)
     loss = batch_loss(logits, labels)
-    for layer in model.network.layers:
-        if isinstance(layer, Conv | Dense) and layer.l2:
-            kernel = variable_of(model, f"{layer.name}/kernel")[...]
-            loss = loss + layer.l2 * jnp.sum(jnp.square(kernel))
+    for key, l2 in model.network.penalised.items():
+        loss = loss + l2 * jnp.sum(jnp.square(variable_of(model, key)[...]))
     return loss, logits
 
 
 def project(model: GalaxyNet) -> None:
     """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights."""
-    for layer in model.network.layers:
-        if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
-            kernel = variable_of(model, f"{layer.name}/kernel")
-            axes = tuple(range(kernel.ndim - 1))
-            norm = jnp.sqrt(jnp.sum(jnp.square(kernel[...]), axis=axes, keepdims=True))
-            factor = jnp.minimum(norm, layer.max_norm) / (MAX_NORM_EPSILON + norm)
-            kernel[...] = kernel[...] * factor
+    for key, limit in model.network.limited.items():
+        kernel = variable_of(model, key)
+        axes = tuple(range(kernel.ndim - 1))
+        norm = jnp.sqrt(jnp.sum(jnp.square(kernel[...]), axis=axes, keepdims=True))
+        kernel[...] = kernel[...] * (jnp.minimum(norm, limit) / (MAX_NORM_EPSILON + norm))
 
 
-_value_and_gradients = nnx.value_and_grad(loss_function, has_aux=True)
+def value_and_gradients(model: GalaxyNet, *batch: Any) -> tuple:
+    """(loss, logits) of `loss_function`, and the gradients of what is trained."""
+    trained = nnx.DiffState(0, model.trained)
+    return nnx.value_and_grad(loss_function, argnums=trained, has_aux=True)(model, *batch)
 
 
 @nnx.jit
@@ -248,7 +251,7 @@ def train_step(
     batch_loss: BatchLoss,
 ) -> tuple[Array, Array]:
     """One step in place; the loss and the number of right answers stay on the device."""
-    (loss, logits), gradients = _value_and_gradients(model, images, labels, masks, batch_loss)
+    (loss, logits), gradients = value_and_gradients(model, images, labels, masks, batch_loss)
     optimizer.update(model, gradients)
     project(model)
     return loss, batch_loss.right(logits, labels)
@@ -270,7 +273,7 @@ def gradient_step(
     batch_loss: BatchLoss,
 ) -> tuple:
     """The first half of `train_step`: (loss, logits), gradients."""
-    return _value_and_gradients(model, images, labels, masks, batch_loss)
+    return value_and_gradients(model, images, labels, masks, batch_loss)
 
 
 @nnx.jit

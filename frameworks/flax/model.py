@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -112,6 +113,17 @@ class FullPrecisionGroupNorm(nnx.GroupNorm):
         return super().__call__(x, *arguments, **options).astype(x.dtype)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Filter of the parameters whose layer is not frozen."""
+
+    frozen: frozenset[str]
+
+    def __call__(self, path: tuple[Any, ...], value: Any) -> bool:
+        is_parameter = nnx.filterlib.to_predicate(nnx.Param)(path, value)
+        return is_parameter and not self.frozen.intersection(map(str, path))
+
+
 class GalaxyNet(nnx.Module):
     """A network; submodules are named after its layers.
 
@@ -131,6 +143,8 @@ class GalaxyNet(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         self.network = network
+        self.trained = Trained(network.frozen) if network.frozen else nnx.Param
+        self.still: frozenset[str] = frozenset()  # batch norms that always compute as in inference
         self.param_dtype = param_dtype
         make = partial(
             _module,
@@ -145,6 +159,12 @@ class GalaxyNet(nnx.Module):
                 if not isinstance(layer, Add)
             }
         )
+
+    def train(self, **attributes: Any) -> None:
+        super().train(**attributes)
+        for name in self.still:
+            norm: Any = self.layers[name]
+            norm.use_running_average = True
 
     def __call__(
         self,

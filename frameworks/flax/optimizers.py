@@ -8,7 +8,7 @@ every other hyper-parameter is a constant of the compiled step, in double precis
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -91,22 +91,48 @@ def clip(clipping: Clipping) -> optax.GradientTransformation:
     return optax.stateless(held)
 
 
-def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> optax.GradientTransformation:
-    """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`."""
+def make(
+    spec: recipes.Optimizer,
+    clipping: Clipping | None = None,
+    layer_rates: Mapping[str, float] | None = None,
+) -> optax.GradientTransformation:
+    """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`.
+
+    layer_rates: what the rate of a layer's weights is multiplied by, by the layer's name.
+    """
+    ahead = [] if clipping is None else [clip(clipping)]
+    own = layer_rates if layer_rates and set(layer_rates.values()) != {1.0} else None
+    behind = [] if own is None else [scale_by_layer(own)]
+    around = ahead, behind
     if isinstance(spec, recipes.Adam | recipes.AdamW) and spec.epsilon_form == "hat":
-        return _adjustable(_adam_with_epsilon(spec), spec.rate, clipping, epsilon=_hat(spec))
-    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate, clipping)
+        return _adjustable(_adam_with_epsilon(spec), spec.rate, around, epsilon=_hat(spec))
+    return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate, around)
+
+
+def scale_by_layer(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    """The updates of each layer times its factor."""
+
+    def own(place: tuple[Any, ...], update: Array) -> Array:
+        names = (str(getattr(key, "key", key)) for key in place)
+        return update * next(factors[name] for name in names if name in factors)
+
+    def scaled(updates: optax.Updates, parameters: Any = None) -> optax.Updates:
+        return jax.tree_util.tree_map_with_path(own, updates)
+
+    return optax.stateless(scaled)
 
 
 def _adjustable(
-    factory: Any, learning_rate: float, clipping: Clipping | None, **schedules: Any
+    factory: Any, learning_rate: float, around: tuple[list[Any], list[Any]], **schedules: Any
 ) -> Any:
+    """The optimizer that a factory makes, with the transformations ahead of it and behind."""
+    ahead, behind = around
+
     @functools.wraps(factory)  # whose arguments optax looks at
     def held(**values: Any) -> optax.GradientTransformation:
-        assert clipping is not None
-        return optax.chain(clip(clipping), factory(**values))
+        return optax.chain(*ahead, factory(**values), *behind)
 
-    made = factory if clipping is None else held
+    made = held if ahead or behind else factory
     return optax.inject_hyperparams(made)(learning_rate=learning_rate, **schedules)
 
 

@@ -18,7 +18,7 @@ from datasets.batches import Batch, MaskSpec, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend, means
 from frameworks.flax import optimizers
-from frameworks.flax.backend import FlaxBackend, loss_function, project
+from frameworks.flax.backend import FlaxBackend, project, value_and_gradients
 from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
@@ -183,8 +183,7 @@ def run_steps(
         model, optimizer = nnx.merge(graph, state)
         if RATE in keep:
             set_learning_rate(optimizer, keep.pop(RATE))
-        compute = nnx.value_and_grad(loss_function, has_aux=True)
-        (loss, logits), gradients = compute(model, images, labels, keep, batch_loss)
+        (loss, logits), gradients = value_and_gradients(model, images, labels, keep, batch_loss)
         optimizer.update(model, gradients)
         project(model)
         right = batch_loss.right(logits, labels)

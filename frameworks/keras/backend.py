@@ -17,9 +17,11 @@ from frameworks.keras.model import (
     IMAGES,
     GalaxyNet,
     StagedBatchNormalization,
+    freeze,
     variable_of,
 )
 from frameworks.spec import weights as canonical
+from frameworks.spec.frozen import still_norms
 from frameworks.spec.losses import Loss, targets_of
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -30,23 +32,27 @@ class KerasBackend(Backend):
     """Keras, `fit`."""
 
     every_loss = True
+    layers_apart = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
         engines.configure(runtime)
         self.engine = engines.engine()
         self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
-        self.optimizer = optimizers.make(recipe.optimizer, recipe.clipping)
-        self.loss = losses.BatchLoss(recipe)
+        freeze(self.model, still_norms(network, recipe))
         trainer = self.model.trainer
+        keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
+        self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
+        own = optimizers.make(recipe.optimizer, recipe.clipping)
+        rates = [self.factors[key] for key in self.trainable]
+        self.optimizer = optimizers.with_layer_rates(own, rates)
+        self.loss = losses.BatchLoss(recipe)
         trainer.compile(
             optimizer=self.optimizer,
             loss=losses.of(recipe.loss),
             metrics=[losses.accuracy(recipe.loss)],
         )
         self.optimizer.build(trainer.trainable_variables)
-        keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
-        self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
         if self.engine.first_fit_draws and runtime.native_dropout:
             with self._unchanged():
                 self._fit([_blank(network, recipe.loss)])
@@ -138,7 +144,8 @@ class KerasBackend(Backend):
             "learning_rate": rate,
         }
         for slot, key, variable in self._slots():
-            factor = optimizers.slot_factor(self.recipe.optimizer, slot, float(rate))
+            own = float(rate) * self.factors[key]
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
             state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
         return state
 
@@ -147,7 +154,8 @@ class KerasBackend(Backend):
         self.optimizer.learning_rate.assign(state["learning_rate"])
         rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
-            factor = optimizers.slot_factor(self.recipe.optimizer, slot, rate)
+            own = rate * self.factors[key]
+            factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
             variable.assign(state[f"{slot}/{key}"] / factor)
 
     def get_random_state(self) -> dict[str, np.ndarray]:

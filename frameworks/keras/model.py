@@ -304,6 +304,21 @@ def _batch_norm(layer: BatchNorm, native: bool) -> keras.layers.Layer:
     )
 
 
+def freeze(model: GalaxyNet, still: frozenset[str]) -> None:
+    """Take the frozen layers of the network out of what is trained.
+
+    still: batch norms that compute as in inference from here on, as Keras' frozen ones do. Of the
+    others the weights alone are frozen.
+    """
+    for name in model.network.frozen:
+        layer = model.layers[name]
+        if name in still or not isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+        else:
+            for variable in layer.trainable_variables:
+                variable.trainable = False
+
+
 def variable_of(model: GalaxyNet, key: str) -> keras.Variable:
     """The variable behind a canonical key; Keras' names and layouts are the canonical ones."""
     name, part = key.split("/")

@@ -6,6 +6,7 @@ Keras' own wherever they can express the recipe; Adam in the paper's form is a s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -215,6 +216,45 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
         )
     options |= {"centered": spec.centered, "momentum": spec.momentum or 0.0}
     return keras.optimizers.RMSprop(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
+
+
+class _LayerRates:
+    """Mixin: the step of each group of variables at its own share of the rate.
+
+    places: the groups, as places among the trainable variables, by factor.
+    """
+
+    places: Mapping[float, Sequence[int]]
+
+    def _backend_update_step(self: Any, gradients: Any, variables: Any, learning_rate: Any) -> None:
+        for factor, places in self.places.items():
+            those = [variables[place] for place in places]
+            own = [gradients[place] for place in places]
+            rate = ops.convert_to_tensor(learning_rate)
+            rate = ops.multiply(rate, constant(factor, rate.dtype))
+            super()._backend_update_step(own, those, rate)  # type: ignore[misc]
+
+    def _apply_weight_decay(self: Any, variables: Any) -> None:
+        share = self.weight_decay
+        for factor, places in self.places.items() if share is not None else ():
+            self.weight_decay = share * factor
+            super()._apply_weight_decay([variables[place] for place in places])  # type: ignore[misc]
+        self.weight_decay = share
+
+
+def with_layer_rates(
+    optimizer: keras.optimizers.Optimizer, factors: Sequence[float]
+) -> keras.optimizers.Optimizer:
+    """The optimizer, which multiplies the rate of each trainable variable by its factor."""
+    if set(factors) == {1.0}:
+        return optimizer
+    places: dict[float, list[int]] = {}
+    for place, factor in enumerate(factors):
+        places.setdefault(factor, []).append(place)
+    kind = type(f"LayerRates{type(optimizer).__name__}", (_LayerRates, type(optimizer)), {})
+    kind.places = places  # type: ignore[attr-defined]
+    object.__setattr__(optimizer, "__class__", kind)
+    return optimizer
 
 
 def set_learning_rate(

@@ -19,13 +19,12 @@ from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Run
 from frameworks.numpy import layers, losses, optimizers, pools
 from frameworks.spec import weights as canonical
 from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.frozen import still_norms
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import (
     AdaptiveMaxPool,
     Add,
     BatchNorm,
-    Conv,
-    Dense,
     GlobalMaxPool,
     MaxPool,
     applies,
@@ -64,6 +63,7 @@ class NumpyReference(Backend):
     """
 
     every_loss = True
+    layers_apart = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -76,6 +76,7 @@ class NumpyReference(Backend):
             )
             self.set_weights(canonical.initial(stated, runtime.seed))
         self.learning_rate = recipe.optimizer.rate
+        self._still = still_norms(network, recipe)
         self.step = 0
         self.slots = {
             key: optimizers.initial_slots(
@@ -149,14 +150,12 @@ class NumpyReference(Backend):
                 self.weights[key],
                 gradient,
                 self.slots[key],
-                self.learning_rate,
+                self.learning_rate * self.factors[key],
                 self.step,
             )
-        for layer in self.network.layers:
-            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
-                key = f"{layer.name}/kernel"
-                kernel = self.weights[key].astype(self.stored or self.dtype)
-                self.weights[key] = optimizers.project_max_norm(kernel, layer.max_norm)
+        for key, limit in self.network.limited.items():
+            kernel = self.weights[key].astype(self.stored or self.dtype)
+            self.weights[key] = optimizers.project_max_norm(kernel, limit)
         for key in self.network.trainable_keys:
             self.weights[key] = self._as_stored(self.weights[key])
 
@@ -179,7 +178,9 @@ class NumpyReference(Backend):
             "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
         }
         for key, slots in self.slots.items():
-            state |= {f"{slot}/{key}": array * self._factor(slot) for slot, array in slots.items()}
+            state |= {
+                f"{slot}/{key}": array * self._factor(slot, key) for slot, array in slots.items()
+            }
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -188,12 +189,13 @@ class NumpyReference(Backend):
         for key, slots in self.slots.items():
             for slot in slots:
                 given = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
-                slots[slot] = given / self._factor(slot)
+                slots[slot] = given / self._factor(slot, key)
 
     # ---- inside
 
-    def _factor(self, slot: str) -> float:
-        return optimizers.slot_factor(self.recipe.optimizer, slot, self.learning_rate)
+    def _factor(self, slot: str, key: str) -> float:
+        rate = self.learning_rate * self.factors[key]
+        return optimizers.slot_factor(self.recipe.optimizer, slot, rate)
 
     def _forward(
         self,
@@ -214,7 +216,7 @@ class NumpyReference(Backend):
                     layer,
                     first,
                     self._parts(layer.name),
-                    training=training,
+                    training=training and layer.name not in self._still,
                     mask=(masks or {}).get(layer.name),
                     kinks=(kinks or {}).get(layer.name),
                 )
@@ -237,20 +239,18 @@ class NumpyReference(Backend):
                 dx = applied.backward(dy)
                 for source in sources:  # a sum hands the same on to both
                     slopes[source] = slopes[source] + dx if source in slopes else dx
-        for layer in self.network.layers:
-            if isinstance(layer, Conv | Dense) and layer.l2:
-                key = f"{layer.name}/kernel"
-                loss += layer.l2 * float(np.sum(self.weights[key] ** 2))
-                gradients[key] = gradients[key] + 2 * layer.l2 * self.weights[key]
+        for key, l2 in self.network.penalised.items():
+            loss += l2 * float(np.sum(self.weights[key] ** 2))
+            gradients[key] = gradients[key] + 2 * l2 * self.weights[key]
         ordered = {key: gradients[key] for key in self.network.trainable_keys}
         return Gradients(loss, forward.logits, ordered)
 
     @cached_property
     def _with_weights(self) -> frozenset[str]:
-        """Names of the layers with weights, and of those that read from such: a gradient is wanted
-        of their outputs."""
+        """Names of the layers with weights to train, and of those that read from such: a gradient
+        is wanted of their outputs."""
         found: set[str] = set()
-        own = {key.split("/")[0] for key in self.network.weight_shapes}
+        own = {key.split("/")[0] for key in self.network.trainable_keys}
         for name, sources in self.network.sources.items():
             if name in own or found.intersection(sources):
                 found.add(name)

@@ -77,11 +77,15 @@ class LayerCost:
 @dataclass(frozen=True)
 class Network:
     """An architecture for images of `input_shape` (height, width, channels) and `classes`, the
-    number of its outputs (`frameworks.spec.losses.outputs`)."""
+    number of its outputs (`frameworks.spec.losses.outputs`).
+
+    frozen: names of layers that training leaves as they are (`frameworks.spec.frozen`).
+    """
 
     architecture: Architecture
     input_shape: tuple[int, int, int]
     classes: int
+    frozen: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.classes < 1:
@@ -226,7 +230,31 @@ class Network:
     @cached_property
     def trainable_keys(self) -> tuple[str, ...]:
         """Keys of the weights that gradients change, in layer order."""
-        return tuple(key for key in self.weight_shapes if "/moving_" not in key)
+        return tuple(
+            key
+            for key in self.weight_shapes
+            if "/moving_" not in key and key.split("/")[0] not in self.frozen
+        )
+
+    @cached_property
+    def penalised(self) -> dict[str, float]:
+        """The `l2` of each kernel that is trained, by key."""
+        return {
+            f"{layer.name}/kernel": layer.l2
+            for layer in self.layers
+            if isinstance(layer, Conv | Dense) and layer.l2 and layer.name not in self.frozen
+        }
+
+    @cached_property
+    def limited(self) -> dict[str, float]:
+        """The `max_norm` of each kernel that is trained, by key."""
+        return {
+            f"{layer.name}/kernel": layer.max_norm
+            for layer in self.layers
+            if isinstance(layer, Conv | Dense)
+            and layer.max_norm is not None
+            and layer.name not in self.frozen
+        }
 
     @cached_property
     def dropout_shapes(self) -> dict[str, Shape]:
@@ -301,10 +329,11 @@ class Network:
                 forward = 2 * math.prod(target) * window
             elif isinstance(layer, Dense):
                 forward = 2 * source[0] * target[0]
+            trained = layer.name not in self.frozen
             if isinstance(layer, Conv | Dense):
-                weight_gradient = forward
+                weight_gradient = forward if trained else 0
                 input_gradient = 0 if first_weights else forward
-            if weights:
+            if weights and trained:
                 first_weights = False
             costs.append(
                 LayerCost(

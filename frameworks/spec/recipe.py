@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import callbacks, losses, schedules
+from frameworks.spec import callbacks, frozen, losses, schedules
 from frameworks.spec import clipping as clippings
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
@@ -49,6 +49,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
 
 
 ClassWeightMean = Literal["images", "weights"]
+FrozenNorm = Literal["inference", "training"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,11 +57,18 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     for every kernel whose layer states an `l2`.
 
     An epoch is a pass through the training images, or so many `steps_per_epoch`: then the passes,
-    each in an order of its own, go on from epoch to epoch.
+    each in an order of its own, go on from epoch to epoch. `shuffle_window` is how many galaxies
+    wait to be drawn from, in the order of the split, as in tf.data's shuffle: by default all.
     `partial_batch` keeps or drops the last, smaller batch of a pass. `class_weights`, one number
     per class, multiply the loss of the images of a class. `class_weight_mean` names the divisor of
     their sum: the number of images, as Keras has it, or the sum of the weights of the batch's
     images, as PyTorch has it (no number where all of these are 0).
+
+    `frozen` names layers whose weights stay as they are: without gradient, weight decay, `l2` or
+    `max_norm`. Their batch norms compute as in "inference", as Keras' do, or as in "training", with
+    running statistics that go on, as PyTorch's do (`frozen_norm`). `layer_rates` are what the
+    learning rate of a layer is multiplied by, decoupled decay with it. A block's name is of all
+    layers in it.
 
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
@@ -72,7 +80,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch_size: int = 64
     epochs: int = 10
     steps_per_epoch: int | None = None
+    shuffle_window: int | None = None
     partial_batch: Literal["keep", "drop"] = "keep"
+    frozen: tuple[str, ...] = ()
+    frozen_norm: FrozenNorm = "inference"
+    layer_rates: dict[str, float] | None = None
     class_weights: tuple[float, ...] | None = None
     class_weight_mean: ClassWeightMean | None = None
     early_stopping: EarlyStopping | None = None
@@ -92,15 +104,17 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
-        steps = self.steps_per_epoch
-        if steps is not None and steps < 1:
-            raise SpecificationError(
-                f"recipe: steps_per_epoch is {steps}; must be at least 1, or left out: one pass."
-            )
+        for field, usual in (("steps_per_epoch", "one pass"), ("shuffle_window", "all")):
+            number = getattr(self, field)
+            if number is not None and number < 1:
+                raise SpecificationError(
+                    f"recipe: {field} is {number}; must be at least 1, or left out: {usual}."
+                )
         _check(self.optimizer)
         losses.check_loss(self.loss)
         _check_class_weights(self)
         callbacks.check(self)
+        frozen.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
 
@@ -109,6 +123,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
+            f"shuffled within {self.shuffle_window}": self.shuffle_window,
+            "frozen": self.frozen or None,
+            "layer rates": self.layer_rates,
             "weighted": self.class_weights,
             "stopping": self.early_stopping,
             "stops at": self.stop_at,

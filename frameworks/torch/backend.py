@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
 from frameworks.spec import weights as canonical
-from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.frozen import still_norms
 from frameworks.spec.losses import answers
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
@@ -37,6 +37,7 @@ class TorchBackend(Backend):
     """PyTorch, eager."""
 
     every_loss = True
+    layers_apart = True
     model_class = GalaxyNet
     fused_optimizer = False
 
@@ -50,9 +51,13 @@ class TorchBackend(Backend):
         initialise(model)
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
+        for name in network.frozen:
+            self.model.layers[f"layer_{name}"].requires_grad_(False)
+        self.model.still = still_norms(network, recipe)
         self.optimizer = optimizers.make(
             recipe.optimizer,
             self.trainable,  # type: ignore[arg-type]
+            factors=[self.factors[key] for key in network.trainable_keys],
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
@@ -162,7 +167,7 @@ class TorchBackend(Backend):
         spec, group = self.recipe.optimizer, self.optimizer.param_groups[0]
         state: dict[str, np.ndarray] = {
             "step": np.asarray(group["count"], dtype=np.int64),
-            "learning_rate": np.asarray(group["lr"]),
+            "learning_rate": np.asarray(optimizers.rate_of(self.optimizer)),
         }
         for slot, name in optimizers.slots(spec).items():
             for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
@@ -176,7 +181,8 @@ class TorchBackend(Backend):
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         names = optimizers.slots(self.recipe.optimizer)
         group = self.optimizer.param_groups[0]
-        group["lr"], group["count"] = float(state["learning_rate"]), int(state["step"])
+        group["count"] = int(state["step"])
+        optimizers.put_rate(self.optimizer, float(state["learning_rate"]))
         for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
             entry = self.optimizer.state[parameter]
             on = self.device if group.get("fused") else "cpu"  # where PyTorch counts the steps
@@ -231,10 +237,8 @@ class TorchBackend(Backend):
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The recipe's loss of the batch plus the L2 terms."""
         loss = self._mean_loss(logits, labels)
-        for layer in self.network.layers:
-            if isinstance(layer, Conv | Dense) and layer.l2:
-                kernel = tensor_of(self.model, f"{layer.name}/kernel")
-                loss = loss + layer.l2 * kernel.square().sum()
+        for key, l2 in self.network.penalised.items():
+            loss = loss + l2 * tensor_of(self.model, key).square().sum()
         return loss
 
     def _mean_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -255,12 +259,11 @@ class TorchBackend(Backend):
     @torch.no_grad()
     def _project(self) -> None:
         """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights."""
-        for layer in self.network.layers:
-            if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
-                kernel = tensor_of(self.model, f"{layer.name}/kernel")
-                axes = tuple(range(1, kernel.dim()))
-                norm = kernel.square().sum(dim=axes, keepdim=True).sqrt()
-                kernel.mul_(norm.clamp(max=layer.max_norm) / (MAX_NORM_EPSILON + norm))
+        for key, limit in self.network.limited.items():
+            kernel = tensor_of(self.model, key)
+            axes = tuple(range(1, kernel.dim()))
+            norm = kernel.square().sum(dim=axes, keepdim=True).sqrt()
+            kernel.mul_(norm.clamp(max=limit) / (MAX_NORM_EPSILON + norm))
 
     def _autocast(self) -> AbstractContextManager:
         if self.runtime.precision == "bfloat16":

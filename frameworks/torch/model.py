@@ -141,6 +141,7 @@ class GalaxyNet(nn.Module):
     def __init__(self, network: Network, *, native_dropout: bool) -> None:
         super().__init__()
         self.network = network
+        self.still: frozenset[str] = frozenset()  # batch norms that always compute as in inference
         self.layers = nn.ModuleDict(
             {
                 f"layer_{layer.name}": _module(
@@ -155,6 +156,12 @@ class GalaxyNet(nn.Module):
             for layer in network.layers
             if isinstance(layer, Conv | Dense) and function_of(layer) != "linear"
         }
+
+    def train(self, mode: bool = True) -> GalaxyNet:
+        super().train(mode)
+        for name in self.still:
+            self.layers[f"layer_{name}"].eval()
+        return self
 
     def forward(
         self,

@@ -5,7 +5,7 @@ PyTorch's own wherever they can express the recipe; two small ones put epsilon u
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ class RMSpropInRoot(_EpsilonInRoot):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float,
         alpha: float,
         eps: float,
@@ -119,7 +119,7 @@ class AdagradInRoot(_EpsilonInRoot):
 
     slot = "sum"
 
-    def __init__(self, params: Iterable[Tensor], lr: float, initial: float, eps: float) -> None:
+    def __init__(self, params: Iterable[Any], lr: float, initial: float, eps: float) -> None:
         super().__init__(params, {"lr": lr, "eps": eps})
         self.initial = initial
 
@@ -136,7 +136,7 @@ class AdamEpsilonHat(torch.optim.Adam):
 
     decoupled = False
 
-    def __init__(self, params: Iterable[Tensor], *, eps: float, **options: Any) -> None:
+    def __init__(self, params: Iterable[Any], *, eps: float, **options: Any) -> None:
         super().__init__(params, eps=eps, decoupled_weight_decay=self.decoupled, **options)
         self.epsilon_hat = eps
 
@@ -157,7 +157,7 @@ class AdamWEpsilonHat(AdamEpsilonHat):
 class DecoupledSGD(torch.optim.SGD):
     """SGD whose weight decay is taken off the weights, as Keras has it."""
 
-    def __init__(self, params: Iterable[Tensor], *, share: float, **options: Any) -> None:
+    def __init__(self, params: Iterable[Any], *, share: float, **options: Any) -> None:
         super().__init__(params, **options)
         self.share = share
 
@@ -169,12 +169,51 @@ class DecoupledSGD(torch.optim.SGD):
 
 
 def make(
-    spec: recipes.Optimizer, parameters: list[torch.nn.Parameter], *, fused: bool = False
+    spec: recipes.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    *,
+    factors: Sequence[float] = (),
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """The optimizer of a recipe whose fields are all stated.
 
+    factors: what the rate of each parameter is multiplied by, where layers have rates of their own;
+    those of one factor are a group, which holds it and the recipe's `rate`.
     fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
     """
+    on_gpu = parameters[0].is_cuda
+    if set(factors) <= {1.0}:
+        return _made(spec, parameters, fused=fused, on_gpu=on_gpu)
+    by_factor: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter, factor in zip(parameters, factors, strict=True):
+        by_factor.setdefault(factor, []).append(parameter)
+    groups = [
+        {"params": those, "factor": factor, "rate": spec.rate}
+        for factor, those in by_factor.items()
+    ]
+    made = _made(spec, groups, fused=fused, on_gpu=on_gpu)
+    put_rate(made, spec.rate)
+    return made
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The learning rate, but for the factors of layers."""
+    group = optimizer.param_groups[0]
+    return float(group.get("rate", group["lr"]))
+
+
+def put_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of every group, with nothing else changed."""
+    for group in optimizer.param_groups:
+        if "factor" in group:
+            group["rate"], group["lr"] = rate, rate * group["factor"]
+        else:
+            group["lr"] = rate
+
+
+def _made(
+    spec: recipes.Optimizer, parameters: list[Any], *, fused: bool, on_gpu: bool
+) -> torch.optim.Optimizer:
     lr = spec.rate
     share, form = recipes.decay(spec)
     if isinstance(spec, recipes.SGD):
@@ -202,7 +241,7 @@ def make(
         hat = spec.epsilon_form == "hat"
         if fused and not hat:
             options["fused"] = True
-            options["capturable"] = parameters[0].is_cuda  # a CUDA graph may hold the step
+            options["capturable"] = on_gpu  # a CUDA graph may hold the step
         if form == "decoupled":
             return (AdamWEpsilonHat if hat else torch.optim.AdamW)(parameters, **options)
         return (AdamEpsilonHat if hat else torch.optim.Adam)(parameters, **options)
@@ -258,14 +297,14 @@ def set_learning_rate(
     PyTorch keeps the rate outside the velocity. With "rate_inside", V = rate * v: going on from V
     under a new rate is going on from v * old / new.
     """
-    inside = recipes.velocity_form(spec) == "rate_inside"
+    inside, before = recipes.velocity_form(spec) == "rate_inside", rate_of(optimizer)
     for group in optimizer.param_groups:
         if inside:
             for parameter in group["params"]:
                 velocity = optimizer.state[parameter].get("momentum_buffer")
                 if velocity is not None:
-                    velocity.mul_(group["lr"] / rate)
-        group["lr"] = rate
+                    velocity.mul_(before / rate)
+    put_rate(optimizer, rate)
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:

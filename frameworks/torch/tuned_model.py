@@ -76,7 +76,7 @@ class TunedGalaxyNet(GalaxyNet):
         return super()._applied(name, x, masks)
 
     def _normalised(self, module: _BatchNorm, x: Tensor) -> Tensor:
-        if not (self.training and self.channels_last and x.dim() == 4 and x.device.type == "cpu"):
+        if not (module.training and self.channels_last and x.dim() == 4 and x.device.type == "cpu"):
             return module(x)
         if x.dtype == torch.bfloat16:  # the sums below want float32
             return module(x.contiguous()).contiguous(memory_format=torch.channels_last)

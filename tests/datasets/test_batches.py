@@ -263,3 +263,21 @@ def test_an_epoch_of_one_pass_in_steps_is_that_epoch() -> None:
         plain, counted = (planned(np.arange(11), 0, number, 4, steps=n) for n in (None, 3))
         assert order_sha256([plain.rows]) == order_sha256([counted.rows])
         assert plain.passes == counted.passes == [number] * 3
+
+
+@given(st.integers(1, 60), st.integers(1, 70), SEEDS)
+def test_a_window_lets_no_galaxy_come_earlier_than_it_reaches(
+    count: int, window: int, seed: int
+) -> None:
+    order = epoch_order(np.arange(count), seed, 1, window)
+    assert sorted(order) == list(range(count))
+    assert all(row < place + window for place, row in enumerate(order))
+    if window >= count:
+        assert list(order) == list(epoch_order(np.arange(count), seed, 1))
+    if window == 1:
+        assert list(order) == list(range(count))
+
+
+def test_every_galaxy_of_a_window_is_as_likely_to_be_first() -> None:
+    first = [int(epoch_order(np.arange(9), 0, epoch, 3)[0]) for epoch in range(3000)]
+    assert np.bincount(first, minlength=9)[:3] == pytest.approx([1000] * 3, abs=130)

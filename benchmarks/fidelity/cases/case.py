@@ -19,6 +19,7 @@ from frameworks.backend import Runtime
 from frameworks.spec import schedules
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.frozen import bound
 from frameworks.spec.losses import outputs, targets_of
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -121,7 +122,7 @@ class Material:
         """The architecture bound to the case's input."""
         case = self.case
         count = outputs(case.recipe.loss, case.classes, votes=case.classes)
-        return Network(case.architecture, case.input_shape, count)
+        return bound(Network(case.architecture, case.input_shape, count), case.recipe)
 
     @cached_property
     def weights(self) -> canonical.Weights:
@@ -216,6 +217,7 @@ class Material:
             recipe.batch_size,
             keep_partial=recipe.partial_batch == "keep",
             steps=recipe.steps_per_epoch,
+            window=recipe.shuffle_window,
         )
         masks = None if self.case.native else self.masks
         augment = None if recipe.augment is None else recipe.augment.uncropped

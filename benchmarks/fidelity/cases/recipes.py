@@ -74,6 +74,11 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "momentum",
         {"clipping": clipping.ByGlobalNorm(limit=2**-4, epsilon=1e-6)},
     ),
+    "layer-rates": ("adam", {"layer_rates": {"dense1": 2**-3}}),
+    "layer-rates-inside": (
+        "momentum_inside",
+        {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},
+    ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
 # By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
@@ -85,14 +90,25 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("clipped-global-norm", "momentum_coupled", (10, 9, 1)),
     ("clipped-norm", "adam_amsgrad", (9, 11, 2)),
     ("steps-an-epoch", "adamax", (9, 10, 1)),
-    ("plain", "rmsprop_momentum", (9, 9, 2)),
+    ("frozen", "adamw", (9, 9, 2)),
+    ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
 )
 
 
-# What says nothing of a step alone.
+# What a step on made-up gradients alone says nothing of, or not on the network of those.
 _OF_EPOCHS: Mapping[str, Mapping[str, Any]] = {
     # of four batches a pass, the last smaller: it stands within every epoch
     "steps-an-epoch": {"steps_per_epoch": 6},
+    "frozen": {
+        "frozen": ("conv1", "batch_norm1", "dense1"),
+        "layer_rates": {"batch_norm2": 2**-2},
+        "clipping": clipping.ByGlobalNorm(limit=2**-3, epsilon=0.0),
+    },
+    "frozen-training": {
+        "frozen": ("conv1", "batch_norm1", "batch_norm2"),
+        "frozen_norm": "training",
+        "layer_rates": {"dense1": 2**-2},
+    },
 }
 
 
