@@ -6,13 +6,14 @@ whole batch, the loss divided once, and what all replicas have in common counted
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import torch
 
+from datasets.batches import Batch
 from frameworks.backend import EpochResult
 from frameworks.keras import engines
 from frameworks.keras.backend import KerasBackend, inputs_of
@@ -45,6 +46,8 @@ class _Moments:
 class _Replica(leader.Replica, KerasBackend):
     """One replica: it computes its slice of every batch."""
 
+    _joined = False  # built, and with the weights of the first
+
     def build(self, *, draw: bool) -> None:
         super().build(draw=draw)
         for layer in self.model.trainer.layers:
@@ -56,6 +59,7 @@ class _Replica(leader.Replica, KerasBackend):
         torch.manual_seed(self.runtime.seed + _APART * self.replicas.rank)
         for _, seed in self._seeds():
             seed.assign(engines.to_numpy(seed) + self.replicas.rank)
+        self._joined = True
 
     def fit_shards(self, mine: Iterable[Shard], rates: np.ndarray | None) -> EpochResult:
         self.model.trainer.train()
@@ -94,10 +98,15 @@ class Follower(leader.Follower, _Replica):
     """Another replica, in a process that the first one started."""
 
 
-class ReplicatedKerasBackend(leader.Leader, _Replica):  # type: ignore[misc]
+class ReplicatedKerasBackend(leader.Leader, _Replica):
     """Keras on PyTorch, the first of several replicas, which leads the others."""
 
     follower = Follower
+
+    def _fit(self, epoch: Sequence[Batch], rates: Any = None) -> EpochResult:
+        if not self._joined:  # a first `fit` of each by itself, which builds Keras' metrics
+            return KerasBackend._fit(self, epoch)
+        return super()._fit(epoch, rates)
 
     def settings(self) -> dict[str, str]:
         found = {"replicas": f"{self.processes()}, own loop (gloo)"}
