@@ -97,6 +97,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     clipping: Clipping | None = None
     augment: Augment | None = None
 
+    def __hash__(self) -> int:
+        fields = msgspec.structs.astuple(self)
+        return hash(tuple(frozenset(f.items()) if isinstance(f, dict) else f for f in fields))
+
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise SpecificationError(

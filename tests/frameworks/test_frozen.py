@@ -125,3 +125,11 @@ def test_a_backend_that_trains_all_layers_alike_is_not_asked(monkeypatch) -> Non
     monkeypatch.setattr(NumpyReference, "layers_apart", False)
     with pytest.raises(SpecificationError, match="frozen layers"):
         trained(Recipe(frozen=("conv1",)))
+
+
+def test_a_recipe_with_rates_by_layer_can_be_a_key():
+    """The ladder keeps what it makes of a case by the case itself."""
+    one = Recipe(layer_rates={"conv1": 0.5, "dense1": 2.0})
+    other = Recipe(layer_rates={"dense1": 2.0, "conv1": 0.5})
+    assert {one: 1}[other] == 1
+    assert one != Recipe(layer_rates={"conv1": 0.5})

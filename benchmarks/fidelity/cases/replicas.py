@@ -37,11 +37,13 @@ EPOCHS = 2
 
 
 def cases() -> list[Case]:
-    """R5e in float64: two replicas and three."""
+    """R5e in float64: two replicas, three, and two of a network that is frozen in part."""
     two = _case(2, left=7, class_weights=CLASS_WEIGHTS, class_weight_mean="weights")
     three = _case(3, left=2, loss=CrossEntropy(label_smoothing=0.125))
     clipped = clipping.ByGlobalNorm(limit=0.25, epsilon=0.0)
-    return [two, with_recipe(three, clipping=clipped)]
+    part = with_recipe(two, frozen=("conv1", "batch_norm1"), layer_rates={"dense1": 0.25})
+    frozen = msgspec.structs.replace(part, name=f"{part.name}-frozen")
+    return [two, with_recipe(three, clipping=clipped), frozen]
 
 
 def _case(replicas: int, *, left: int, **fields: object) -> Case:
