@@ -85,7 +85,7 @@ def check(path: Path, asked: Asked) -> Report:
 
 
 def _check_file(path: Path, asked: Asked, report: Report) -> None:
-    """The same of an HDF5 file."""
+    """Try each step of reading an HDF5 file; failures go into the report."""
 
     def tried(step: Callable[[], T]) -> T | None:
         return report.tried(step, path)

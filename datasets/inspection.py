@@ -140,7 +140,10 @@ def _same_pixels(prints: np.ndarray, blank: np.ndarray) -> np.ndarray:
 
 
 def _same_place(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    """The same for coordinates; a place that is none on the sky, or 0 and 0, has its own number."""
+    """Number of each galaxy's place: int64 (n,), equal where the coordinates are equal.
+
+    A place that is none on the sky, or 0 and 0, has its own number.
+    """
     known = (ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90) & ((ra != 0) | (dec != 0))
     place = np.stack([np.where(known, ra, 0.0), np.where(known, dec, 0.0)], axis=1)
     _, key = np.unique(place, axis=0, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What is wrong with single pictures or rows of a source: counted, the first five named."""
+"""Faults of single pictures or rows of a source: counted, the first five named."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Bad:
         return sum(self._counts.values())
 
     def rows(self, count: int) -> np.ndarray:
-        """Which of so many rows are bad: bool (count,)."""
+        """Mask of the bad among `count` rows: bool (count,)."""
         found = np.zeros(count, dtype=bool)
         found[list(self._rows)] = True
         return found
@@ -91,5 +91,5 @@ class Bad:
         raise ValueError(f"{where}: {self.words()}; {', or '.join(helps)}")
 
     def remedies(self) -> list[str]:
-        """What helps against each kind, beside leaving it out."""
+        """Remedies for the kinds found, beside leaving them out."""
         return [_REMEDIES[kind] for kind in self._found if kind in _REMEDIES]

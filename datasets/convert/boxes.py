@@ -88,7 +88,11 @@ def _labels(box: Box, pairs: list[_Pair]) -> np.ndarray:
 
 
 def _columns(box: Box, asked: Asked, rows: Rows, bad: Bad) -> None:
-    """What else there is for each picture."""
+    """Add to rows the groups, the published parts and more columns (coordinates, type, redshift).
+
+    Raises:
+        ValueError: no such array, or an array of another shape or type.
+    """
     count = len(rows.names)
     groups = asked.group_key or ("groups" if "groups" in box.arrays else "")
     if groups:
@@ -190,7 +194,10 @@ def _labels_of(box: Box, pictures: str, part: str, asked: Asked) -> str:
 
 
 def _rows(array: Array) -> int | None:
-    """How many rows an array that may be labels has; one line (1, n) counts as a column."""
+    """The number of rows of an array that may be labels; one line (1, n) counts as a column.
+
+    None of an array of more than two axes, or of none.
+    """
     if len(array.shape) > 2 or not array.shape:
         return None
     return array.shape[-1] if array.shape[0] == 1 else array.shape[0]

@@ -25,7 +25,7 @@ _ROUNDING = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Galaxies:
-    """What a recipe reads.
+    """The galaxies that a recipe reads.
 
     images: uint8 (n, height, width, 3). labels: uint8 (n,), 0..len(class_names)-1. columns: what
     else is known of each galaxy, arrays (n, ...) by name.
@@ -69,7 +69,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How public files become a file of galaxies.
+    """The way from public files to a file of galaxies.
 
     name: of the recipe. filename: of the file it makes. source: where the galaxies come from, and
     whom to cite. remedy: where to get the public files. known_by: the name of a file that they

@@ -133,7 +133,7 @@ class EncodedPictures:
 
 
 def broken() -> tuple[type[BaseException], ...]:
-    """What Pillow and zip files raise for content that is damaged."""
+    """The exceptions that Pillow and zip files raise for damaged content."""
     from PIL import Image
 
     return (

@@ -18,7 +18,7 @@ class MissingAstropyError(ValueError):
 
 
 def is_fits(name: str) -> bool:
-    """Whether a file of this name is FITS."""
+    """True if a file of this name is FITS."""
     return name.lower().endswith(ENDINGS)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """How pictures become those that are kept.
+    """Cropping and scaling of the pictures that are kept.
 
     crop: pixels a side of the middle that is cut out; size: pixels a side that it is scaled to, by
     Pillow's BILINEAR, which averages over the pixels that a new one covers. None leaves it.
@@ -48,13 +48,13 @@ class Fit:
         return image
 
     def words(self) -> str:
-        """What is done, "" if nothing is."""
+        """The cropping and scaling in words; "" without either."""
         cut = f"the middle {self.crop}x{self.crop} pixels cut out" if self.crop else ""
         scaled = f"scaled to {self.size}x{self.size} (bilinear)" if self.size else ""
         return ", ".join(filter(None, (cut, scaled)))
 
     def of_array(self, block: np.ndarray) -> np.ndarray:
-        """The same for pictures uint8 (k, height, width, channels)."""
+        """Pictures uint8 (k, height, width, channels), cropped and scaled."""
         if self.crop is None and self.size is None:
             return block
         from PIL import Image

@@ -66,7 +66,7 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
 
 
 def labelled(folder: Folder) -> bool:
-    """Whether there is a table, or files lie in folders of their own: each may be a picture."""
+    """True if there is a table, or files lie in folders of their own: each may be a picture."""
     return any(name.lower().endswith(TABLES) or "/" in name for name in folder.names)
 
 
@@ -122,7 +122,7 @@ def _by_folders(where: str, names: Sequence[str], asked: Asked, bad: Bad) -> Row
 
 
 def _shared(places: Sequence[Sequence[str]]) -> int:
-    """How many folders, from the first on, are the same for all."""
+    """The number of folders, from the first on, that are the same for all."""
     shortest = min(places, key=len)
     differing = (
         depth for depth, name in enumerate(shortest) if any(one[depth] != name for one in places)

@@ -1,4 +1,4 @@
-"""What every form of a source gives: the rows, and the pictures block by block."""
+"""A source of any form: its rows, and its pictures block by block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.splits import PART_WORDS, PARTS
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user says of a source beside its path.
+    """The user's options for a source, beside its path.
 
     image_key, label_key, group_key, id_key: names of datasets, arrays or columns; "" finds them.
     vote_keys: columns of votes, those of one question first. split_from: the column or dataset of
@@ -40,12 +40,12 @@ class Asked:
 
 @dataclass(eq=False)
 class Rows:
-    """What is known of each picture of a source but its pixels.
+    """The rows of a source: labels and all else that is known of each picture, without pixels.
 
     names: what messages call each. labels: as the source has them, of any type. class_names: by
     label, where the source names them. columns: more arrays (n,) by the name they are kept under.
     votes: float32 (n, k), and the names of the k. parts: (n,) words of `PARTS`, or None.
-    source: a sentence on where it comes from, or "". done: what was made of them, in words.
+    source: a sentence on where it comes from, or "". done: the changes made, in words.
     """
 
     names: Sequence[str]

@@ -1,4 +1,4 @@
-"""Which form a source is of, by what it is: a folder, or a file by its ending and first bytes."""
+"""The form of a source, recognised by a folder's content or a file's ending and first bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMS = (
 
 
 def is_source(path: Path) -> bool:
-    """Whether a path is a source of another form than HDF5, to be converted before it is read."""
+    """True if a path is a source of another form than HDF5, to be converted before it is read."""
     if path.is_dir():
         return not any(path.glob("*.h5")) and not any(path.glob("*.hdf5"))
     name = path.name.lower()
@@ -36,7 +36,10 @@ def is_source(path: Path) -> bool:
 
 
 def has_other_keys(path: Path, image_key: str, label_key: str) -> bool:
-    """Whether an HDF5 file has neither `images` nor `ans`, and nobody named others."""
+    """True if an HDF5 file has neither `images` nor `ans`, and no other keys were named.
+
+    False for a folder and for a file that cannot be read.
+    """
     if (image_key, label_key) != ("images", "ans") or path.is_dir():
         return False
     try:

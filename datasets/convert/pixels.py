@@ -24,7 +24,7 @@ class Array(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of its values."""
+        """Type of the values."""
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """The first row of each block, and its values."""
@@ -32,7 +32,7 @@ class Array(Protocol):
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array (n, ...) becomes (n, height, width, channels); words: what is done, or ""."""
+    """A change of shape from (n, ...) to (n, height, width, channels); words: the change, or ""."""
 
     height: int
     width: int

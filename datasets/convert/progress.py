@@ -1,4 +1,4 @@
-"""How far a conversion is: a bar on a terminal, a line every tenth in a log."""
+"""Progress of a conversion: a bar on a terminal, a line every tenth in a log."""
 
 from __future__ import annotations
 

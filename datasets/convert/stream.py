@@ -26,7 +26,7 @@ _CHUNK_BYTES = 1 << 22  # at the most, but for one picture
 
 @dataclass(frozen=True)
 class Converted:
-    """What was made of a source. bad: what was left out; done: what was done, in words."""
+    """The file made of a source. bad: rows left out; done: the changes made, in words."""
 
     output: Path
     count: int
@@ -37,7 +37,7 @@ class Converted:
     done: tuple[str, ...]
 
     def words(self) -> str:
-        """What to tell the user, in lines."""
+        """The file, its content and what was left out, in lines for the user."""
         height, width, channels = self.shape
         colour = "grey " if channels == 1 else ""
         what = "; ".join(self.done) or "nothing had to be converted"

@@ -25,7 +25,7 @@ _LABELS = ("label", "image/class/label", "class", "labels", "target")
 
 
 def is_tfrecord(name: str) -> bool:
-    """Whether a file of this name is TFRecord (shards are named x.tfrecord-00000-of-00002)."""
+    """True if a file of this name is TFRecord (shards are named x.tfrecord-00000-of-00002)."""
     return name.lower().endswith(ENDINGS) or ".tfrecord-" in name.lower()
 
 
@@ -94,7 +94,7 @@ def _examples(tensorflow: Any, files: Sequence[Path]) -> Iterator[Any]:
 
 
 def _is_packed(file: Path) -> bool:
-    """Whether a file is packed by gzip; one that is not has whole records.
+    """True if a file is packed by gzip. A file that is not packed must consist of whole records.
 
     Raises:
         FileError: its end is missing.

@@ -28,7 +28,7 @@ class Votes:
 
 
 def question(name: str) -> str:
-    """What a column belongs to: "Class1" of "Class1.2" (Galaxy Zoo's names); "" without a dot."""
+    """The question of a column: "Class1" of "Class1.2" (Galaxy Zoo's names); "" without a dot."""
     return name.rpartition(".")[0]
 
 

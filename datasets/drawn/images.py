@@ -18,13 +18,13 @@ _LEAST = 8  # pictures that a thread is given
 
 
 class Drawing:
-    """What is drawn in a run, and the threads that make it.
+    """The augmented pictures of a run, and the threads that make them.
 
     Args:
-        settings: what is drawn.
+        settings: the augmentation.
         seed: of the run.
-        galaxies: int (n,), the number of the galaxy in each row of the data set: what its draws
-            depend on.
+        galaxies: int (n,), the number of the galaxy in each row of the data set; its draws depend
+            on it.
         threads: that make pictures; SciPy lets go of Python's lock meanwhile.
     """
 

@@ -1,4 +1,4 @@
-"""Where the pixels of augmented pictures come from, by the numbers drawn."""
+"""Positions in the original pictures from which augmented pixels are taken, by the draws."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ _FLIPPED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Moves:
-    """Where the pixels of augmented pictures come from: from `matrix @ pixel + offset`, both
-    (row, column), of the picture; or of the part of it that was taken first.
+    """Positions from which the pixels of augmented pictures are taken.
+
+    A pixel comes from `matrix @ pixel + offset`, both (row, column), of the picture; or of the
+    part of it that was taken first.
 
     matrix: float64 (k, 2, 2); offset: float64 (k, 2); flips: bool (k, 2), rows and columns;
     turns: int64 (k,), quarter turns counter-clockwise after the flips; part: int64 (k, 4), top,

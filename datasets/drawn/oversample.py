@@ -44,7 +44,7 @@ def read(text: str) -> Oversample:
 
 
 def written(text: str) -> str:
-    """The same in one spelling; "" is "".
+    """The one spelling of these copies; "" is "".
 
     Raises:
         ValueError: as `read`.
@@ -57,7 +57,7 @@ def written(text: str) -> str:
 
 
 def check(text: str, augmentation: str) -> None:
-    """Whether copies can be made so.
+    """Check that copies can be made so.
 
     Raises:
         ValueError: as `read`, or beside the copies of an augmentation.

@@ -1,4 +1,4 @@
-"""What is drawn for each galaxy in each epoch, as data: the field `augment` of a recipe."""
+"""Augmentation drawn for each galaxy in each epoch, as data: the field `augment` of a recipe."""
 
 from __future__ import annotations
 
@@ -127,47 +127,49 @@ class Augment(
 
     @property
     def uncropped(self) -> Augment | None:
-        """The same of pictures that have the crop's size already; None where nothing is left."""
+        """These settings for pictures cropped already; None where nothing else is drawn."""
         if self.crop and not (self.resampled or self.turned or self.valued):
             return None
         return msgspec.structs.replace(self, crop=0, crop_first=self.crop_first and self.resized)
 
     @property
     def turned(self) -> bool:
-        """Whether pictures are flipped or turned by quarters, which leaves pixels as they are."""
+        """True if pictures are flipped or turned by quarters, which leaves pixels as they are."""
         return self.flip != "none" or self.quarter_turns
 
     @property
     def resized(self) -> bool:
-        """Whether a part is taken and scaled."""
+        """True if a part is taken and scaled."""
         return self.area != (1.0, 1.0)
 
     @property
     def scales(self) -> bool:
-        """Whether parts are scaled to another size than the picture's."""
+        """True if parts are scaled to another size than the picture's."""
         return self.resized and bool(self.crop)
 
     @property
     def resampled(self) -> bool:
-        """Whether pixels come to lie between those of the picture."""
+        """True if new pixels lie between those of the picture, and are interpolated."""
         scaled = (self.zoom, self.shrink, self.area) != ((1.0, 1.0),) * 3
         return scaled or bool(self.shear or self.rotation or self.shift)
 
     @property
     def coloured(self) -> bool:
-        """Whether red, green and blue are told apart."""
+        """True if red, green and blue are told apart."""
         return bool(self.saturation or self.hue)
 
     @property
     def valued(self) -> bool:
-        """Whether values are changed where they are."""
+        """True if the values of pixels are changed (colour, contrast, noise, erasing, ...)."""
         return self.coloured or bool(self.contrast or self.brightness or self.noise or self.erase)
 
 
 def check_fits(
     settings: Augment, height: int, width: int, channels: int, field: str = "augment"
 ) -> None:
-    """Whether pictures of height x width pixels can be augmented so; field: named in the message.
+    """Check that pictures of height x width pixels can be augmented so.
+
+    field: named in the message.
 
     Raises:
         ValueError: quarter turns of pictures that are not square, a crop larger than they are,

@@ -1,4 +1,4 @@
-"""What is drawn as it is written on a command line: `flip,rotation=180,zoom=0.9:1.1`."""
+"""Augmentation as it is written on a command line: `flip,rotation=180,zoom=0.9:1.1`."""
 
 from __future__ import annotations
 
