@@ -232,7 +232,7 @@ class FedBackend(Backend):
         """The chunk with its arrays on the device, or on their way there (`arrived`)."""
 
     def arrived(self, chunk: Any) -> Any:
-        """What `to_device` gave, for the work that is given to the device from here on."""
+        """The chunk that `to_device` gave, ready for the work given to the device from here on."""
         return chunk
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -279,7 +279,7 @@ class FedBackend(Backend):
         return map(self.arrived, map(self.to_device, first))
 
     def mask_drawer(self, spec: MaskSpec) -> Any:
-        """Of a backend that `draws_masks`: what draws them (`frameworks.jax.philox`)."""
+        """The drawer of masks (`frameworks.jax.philox`), for a backend that `draws_masks`."""
         raise NotImplementedError
 
     def drawn(self, chunk: Chunk) -> dict[str, Any]:

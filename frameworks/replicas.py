@@ -1,4 +1,4 @@
-"""How a batch is dealt to data-parallel replicas, whatever the framework.
+"""Dealing of a batch to data-parallel replicas, whatever the framework.
 
 The batch stays global: its order and masks are drawn for all of it, and each replica has a slice.
 """
@@ -55,7 +55,7 @@ def _slice(batch: Batch, start: int, end: int) -> Batch:
 
 
 def _divisor(labels: np.ndarray, recipe: Recipe) -> float:
-    """What the mean of these images' losses is divided by: their number, or their weights' sum."""
+    """Divisor of the mean of these images' losses: their number, or the sum of their weights."""
     if recipe.class_weights is not None and recipe.class_weight_mean == "weights":
         return float(np.asarray(recipe.class_weights)[labels].sum())
     return float(len(labels))

@@ -25,7 +25,7 @@ from frameworks.jax.settings import replica_devices
 
 
 class Sharding:
-    """Where arrays lie: dealt to the replicas along an axis, or whole on each of them."""
+    """Layout of arrays: dealt to the replicas along an axis, or whole on each of them."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.count = runtime.replicas
@@ -46,7 +46,7 @@ class Sharding:
         return NamedSharding(self._mesh, PartitionSpec(*[None] * axis, "replica"))
 
     def settings(self) -> dict[str, str]:
-        """What a run records."""
+        """Settings that a run records."""
         return {"replicas": f"{self.count} devices of one process, batches sharded"}
 
 

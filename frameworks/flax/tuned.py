@@ -112,7 +112,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
 
     @property
     def _place(self) -> Any:
-        """Where the data set, weights and state are."""
+        """Device or sharding of the data set, the weights and the state."""
         return self.device
 
     @cached_property

@@ -53,7 +53,7 @@ def _tanh_gelu(x: Any) -> Any:
 
 
 def apply_standard(layer: Activation | Conv | Dense, x: Any) -> Any:
-    """The same by Keras' own layers alone, for models that load where this project is not."""
+    """The activation by Keras' own layers alone, for models that load without this project."""
     match function_of(layer):
         case "leaky_relu":
             return keras.layers.LeakyReLU(negative_slope=given(layer.negative_slope))(x)

@@ -59,7 +59,7 @@ class Loop:
         self.data = self.send(images), self.send(labels)
 
     def mask_drawer(self, spec: MaskSpec) -> Any:
-        """What draws masks on the device, where it does."""
+        """The drawer of masks on the device, where `draws_masks`."""
         raise NotImplementedError
 
     def to_device(self, chunk: feed.Chunk, draw: Callable[[], Mapping[str, Any]]) -> Any:
@@ -76,7 +76,7 @@ class Loop:
         return DeviceChunk(chunk.steps, chunk.batch_size, what, masks)
 
     def arrived(self, chunk: Any) -> DeviceChunk:
-        """What `to_device` gave, for the work that is given to the device from here on."""
+        """The chunk that `to_device` gave, ready for the work given to the device from here on."""
         return chunk
 
     def free_bytes(self) -> int:

@@ -52,7 +52,7 @@ def pool_layer(layer: PoolLayer, source: Shape) -> keras.layers.Layer:
 
 
 def standard_pool(layer: PoolLayer, source: Shape, x: Any) -> Any:
-    """The same by Keras' own layers alone, for models that load where this project is not."""
+    """The pool by Keras' own layers alone, for models that load without this project."""
     match layer:
         case GlobalMaxPool():
             return keras.layers.GlobalMaxPooling2D(name=layer.name)(x)

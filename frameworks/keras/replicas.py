@@ -24,7 +24,7 @@ class DealtEvenly(keras.distribution.DataParallel):
     """Data parallelism in which a batch that cannot be dealt evenly is on every device whole."""
 
     def get_data_layout(self, data_shape: Sequence[int]) -> Any:
-        """Where an array of this shape, a batch's, lies."""
+        """Layout of a batch's array of this shape: dealt to the devices, or whole on each."""
         if data_shape[0] % self.num_model_replicas:
             return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
         return super().get_data_layout(data_shape)

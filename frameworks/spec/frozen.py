@@ -1,4 +1,4 @@
-"""Which layers of a network a recipe leaves as they are, and the rates of single layers.
+"""Frozen layers of a network, and the learning rates of single layers, as a recipe states them.
 
 A name is that of a layer in the file; a block's name stands for every layer in it.
 """
@@ -53,7 +53,7 @@ def bound(network: Network, recipe: Recipe) -> Network:
 
 
 def factors(network: Network, recipe: Recipe) -> dict[str, float]:
-    """What the learning rate of each trainable weight is multiplied by, by key.
+    """Factor on the learning rate of each trainable weight, by key; 1.0 where none is stated.
 
     Raises:
         SpecificationError: a name that is no layer with weights.

@@ -67,9 +67,12 @@ class Cosine(_Schedule, frozen=True, tag="cosine", kw_only=True):
 
 
 class CosineRestarts(_Schedule, frozen=True, tag="cosine_restarts", kw_only=True):
-    """The same again and again (Loshchilov & Hutter 2017): each `length_factor` times as long, with
-    `rate_factor` times the height above `end_rate` (CosineAnnealingWarmRestarts,
-    CosineDecayRestarts)."""
+    """Cosines one after another (Loshchilov & Hutter 2017; CosineAnnealingWarmRestarts,
+    CosineDecayRestarts).
+
+    Each is `length_factor` times as long as the one before, and `rate_factor` times as high above
+    `end_rate`.
+    """
 
     length: int
     length_factor: float | None = None

@@ -159,7 +159,7 @@ def known_word(value: str, known: Collection[str]) -> str:
 
 
 def known_field(name: str, known: Collection[str]) -> str:
-    """The same for the name of a field of a recipe."""
+    """` (remedy)` for the name of a recipe's field in other frameworks, or else the near miss."""
     remedy = _FIELDS_HERE.get(name.lower())
     return f" ('{name}' {remedy})" if remedy else near_miss(name, known)
 

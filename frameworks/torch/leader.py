@@ -1,4 +1,4 @@
-"""How one replica leads the others, over PyTorch's processes: for PyTorch and Keras on it.
+"""Lead of one replica over the others' PyTorch processes: for PyTorch, and Keras on PyTorch.
 
 The backend of several replicas is the first one's: it has the others do all that it does, and
 sends them their slices of every batch. A replica says how it trains on its slices (`fit_shards`).
@@ -150,6 +150,6 @@ class Leader(Replica):
         return f"{self.replicas.count} processes of {each}"
 
     def peak_memory(self) -> tuple[int, str]:
-        """Of all the replicas' processes together."""
+        """Peak bytes of all the replicas' processes together, and what they count."""
         mine, kind = super().peak_memory()
         return mine + sum(count for count, _ in self._others.ask("peak_memory")), kind

@@ -76,7 +76,11 @@ class Followers:
                 connection.send(one)
 
     def ask(self, name: str) -> list[Any]:
-        """What each other replica answers, by rank."""
+        """Answers of the other replicas, in the order of their ranks.
+
+        Raises:
+            RuntimeError: a replica failed or ended; the message names it.
+        """
         self.tell(name)
         with self.blamed():
             answers = [connection.recv() for connection in self._connections]
@@ -100,7 +104,7 @@ class Followers:
             raise
 
     def _dead(self) -> str:
-        """Which replica ended, and why; "" if none has."""
+        """A sentence on the replica that ended, and why; "" if none has."""
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while time.monotonic() < deadline:
             for rank, process in enumerate(self._processes, start=1):

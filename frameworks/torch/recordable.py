@@ -57,7 +57,7 @@ class Recordable(TorchFunctionMode):
 
 
 def _identity(value: Any) -> tuple[Any, ...] | None:
-    """What makes an array, or a row of numbers, the same as another; None of other values."""
+    """Hashable identity of an array's or a row of numbers' content; None of other values."""
     if isinstance(value, np.ndarray):
         return value.tobytes(), value.shape, value.dtype.str
     if isinstance(value, list | tuple) and all(isinstance(x, bool | int | float) for x in value):
