@@ -1,4 +1,4 @@
-"""Which operation of one program is which of the other, and so which weight is which."""
+"""Alignment of two programs: the pairs of operations that correspond, and of their weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pair(msgspec.Struct, kw_only=True):
 
     @property
     def both(self) -> bool:
-        """Whether the operation is in both programs."""
+        """True if the operation is in both programs."""
         return self.a is not None and self.b is not None
 
     @property
@@ -66,7 +66,7 @@ def aligned(a: Normal, b: Normal) -> list[Pair]:
 
 
 def _alike(one: Operation, other: Operation) -> float:
-    """How good it is to pair two operations."""
+    """Score of pairing two operations: the higher, the more alike; -inf of those never paired."""
     if one.kind != other.kind:
         return -0.5 if frozenset((one.kind, other.kind)) in _LIKE else _NO
     score = 2.0

@@ -1,4 +1,4 @@
-"""What each axis of a tensor means, followed through a program, and the canonical order of it.
+"""Meaning of each axis of a tensor, followed through a program, and its canonical order.
 
 An axis is a tuple of atoms (label, size): a flattened picture of PyTorch has one axis of the atoms
 C, H, W after the batch N. The canonical order is N, H, W, C, also inside an axis.

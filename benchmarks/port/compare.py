@@ -20,7 +20,7 @@ EQUAL, DIFFERENT, UNKNOWN = 0, 1, 4  # exit statuses
 
 
 class Options(msgspec.Struct, kw_only=True):
-    """How to compare.
+    """Options of a comparison.
 
     steps: whole training steps. size: of a picture, [] where a program says it.
     seen: "training", or "outputs" where a bare call of the models is what differs.
@@ -41,11 +41,11 @@ class Options(msgspec.Struct, kw_only=True):
 
 
 class Found(msgspec.Struct, kw_only=True):
-    """What came out.
+    """Result of a comparison.
 
     status: EQUAL, DIFFERENT or UNKNOWN. verdict: one line.
-    differences: in the order of their effect. without: those that nothing measured shows.
-    measured: how far apart what was compared is.
+    differences: in the order of their effect. without: differences that no measurement shows.
+    measured: distances between A and B, by the name of the compared quantity.
     trained: both for some epochs. stopped: why a stage could not be run, or "".
     """
 

@@ -1,4 +1,4 @@
-"""What two programs do differently: where, which constant, how much, and how to align it."""
+"""Differences between two programs: place, constant, effect, and how to align it."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """The constants whose values differ; a number counts as equal within 1e-9 of itself."""
+    """The constants whose values differ, by `same`: name, A's value and B's."""
     for name in [*a, *(k for k in b if k not in a)]:
         if not same(a.get(name), b.get(name)):
             yield name, a.get(name), b.get(name)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two constants have the same value."""
+    """True if two constants have the same value; numbers may differ by 1e-7 of the larger."""
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
         return bool(one == other)
     if isinstance(one, int | float) and isinstance(other, int | float):
@@ -138,6 +138,6 @@ def words(value: Any) -> str:
 
 
 def who_states(constant: str, a: list[str], b: list[str]) -> str:
-    """Which of the programs states a constant."""
+    """The programs that state a constant: "neither", "A", "B" or "both"."""
     found = [name for name, stated in (("A", a), ("B", b)) if constant in stated]
     return {0: "neither", 1: "".join(found), 2: "both"}[len(found)]

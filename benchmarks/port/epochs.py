@@ -15,12 +15,12 @@ _MOST = 1024  # pictures of an epoch: both programs hold them in float64
 
 
 class Trained(msgspec.Struct, kw_only=True):
-    """What came out of training both.
+    """Result of training both programs.
 
     batches: of an epoch, of `batch` pictures each. losses_a, losses_b: of each epoch, the mean of
     its batches. seconds: of A and of B, the whole training in one process each.
-    weights: how far the last weights are apart; most: the weight that is furthest, by A's name.
-    statistics: the same of running means and variances.
+    weights: distance of the last weights; most: the weight that is furthest, by A's name.
+    statistics: distance of the running means and variances.
     parted: the first step whose losses are more than 1e-6 apart, or None.
     notes: what the figures leave out.
     """

@@ -22,7 +22,7 @@ class Galaxies(msgspec.Struct, kw_only=True):
 
 
 def galaxies(data: Dataset) -> Galaxies:
-    """What a comparison needs of a data set."""
+    """The part of a data set that a comparison needs: name, images and labels."""
     return Galaxies(name=data.name, images=data.images, labels=data.labels)
 
 

@@ -119,7 +119,7 @@ _CLIPPING = {
 
 
 def clipping(framework: str, kind: str, limit: Any) -> str:
-    """What clips gradients this way; "" where a framework has no line for it."""
+    """The line that clips gradients this way; "" where a framework has none."""
     return _CLIPPING.get((framework.partition("@")[0], kind), "").format(_python(limit))
 
 

@@ -72,7 +72,11 @@ def parts(source: Source) -> dict[str, Any]:
 
 
 def attribute(home: ModuleType, name: str, path: str) -> Any:
-    """What a module calls `name`."""
+    """The object of that name in a module.
+
+    Raises:
+        PortError: the module has none; the message suggests a near name.
+    """
     if not hasattr(home, name):
         known = [k for k in vars(home) if not k.startswith("_")]
         raise PortError(f"{path} has no '{name}'{near_miss(name, known)}")

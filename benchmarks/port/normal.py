@@ -123,8 +123,10 @@ def _joined_pads(by_id: dict[str, Operation], alias: dict[str, str]) -> dict[str
 
 
 def _joins(pad: Operation, reader: Operation, by_id: dict[str, Operation]) -> bool:
-    """Whether what a pad adds is what the operation's own padding adds: to the largest of numbers
-    that are not negative, zeros are what -inf is."""
+    """True if a pad adds the values that the operation's own padding adds.
+
+    A max pool pads with -inf. Of numbers that are not negative, zeros give the same maximum.
+    """
     value = pad.constants["value"]
     if reader.kind == "conv":
         return bool(value == 0)

@@ -40,7 +40,7 @@ class Operation(msgspec.Struct, kw_only=True):
 
     @property
     def unread(self) -> bool:
-        """Whether its meaning is not known, only what it computes."""
+        """True if its meaning is unknown and only its output can be computed."""
         return self.kind.startswith("unread:")
 
 
@@ -61,13 +61,13 @@ class Recipe(msgspec.Struct, kw_only=True):
 
 
 class Listing(msgspec.Struct, kw_only=True):
-    """What a reader found in a program.
+    """Operations, weights and recipe that a reader found in a program.
 
     framework: keras, keras@torch, torch, jax.
     input: shape of a picture (height, width, channels), or (features,).
     parameters: the program's own names of all weights to their canonical shape.
     fixed: those of them that are not trained: running statistics.
-    bare: how the model behaves when called as the program hands it over: training or inference.
+    bare: the model's mode when called as the program hands it over: training or inference.
     notes: what the user should know; nothing that was skipped is missing here.
     """
 

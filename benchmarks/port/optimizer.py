@@ -100,7 +100,10 @@ _NEUTRAL = {
 def _share(
     session: Session, constant: str, left: float, sets: list[Arrays], mapped: list[Arrays]
 ) -> float:
-    """How much of what is left goes away where the constant cannot matter."""
+    """The decrease of the remaining distance when the constant is set so that it cannot matter.
+
+    `left` itself where a program cannot be set so.
+    """
     name, value = _NEUTRAL[constant]
     a, b = session.listing_a.recipe.optimizer, session.listing_b.recipe.optimizer
     both = [
@@ -120,8 +123,11 @@ def _share(
 
 
 def _measure_decay(session: Session) -> None:
-    """Whether Adam's decay is coupled, as it acts: without a gradient a decoupled one moves a
-    weight by a share of itself, a coupled one all weights by the learning rate."""
+    """Measure if Adam's weight decay is coupled or decoupled.
+
+    Without a gradient, a decoupled decay moves each weight by a share of itself; a coupled one
+    moves all weights by the learning rate.
+    """
     for side, listing, loaded in (
         (session.a, session.listing_a, session.loaded_a),
         (session.b, session.listing_b, session.loaded_b),
@@ -178,7 +184,7 @@ def _far_steps(session: Session, of_a: list[Arrays], of_b: list[Arrays]) -> floa
 
 
 def _moved(before: list[Arrays], after: list[Arrays]) -> float:
-    """How far a constant takes the steps of one program; the largest of them."""
+    """Largest distance by which a constant changes the steps of one program."""
     return max(
         apart(_flat(one, one), _flat(other, one)) for one, other in zip(before, after, strict=True)
     )

@@ -129,7 +129,7 @@ def _alone(
     masks: tuple[Arrays, Arrays],
     runs: dict[bool, tuple[Arrays, Arrays]],
 ) -> float:
-    """How far B's operation is from A's, on A's inputs, now."""
+    """Distance of B's operation from A's, on A's inputs, with the constants set so far."""
     assert pair.a is not None
     assert pair.b is not None
     training = stage == "training mode"
@@ -173,7 +173,7 @@ def _after(session: Session, one: Operation) -> str:
 
 
 def _moves(session: Session, one: Operation, values: Arrays) -> float:
-    """How far an operation takes its output from its input; infinite where the sizes differ."""
+    """Distance of an operation's output from its input; infinite where the sizes differ."""
     source = one.sources[0]
     before = session.pictures if source == PICTURES else values[source]
     return apart(before, values[one.id])
@@ -232,7 +232,7 @@ def _named(one: Operation) -> str:
 
 
 def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> None:
-    """How far the outputs are apart with all that could be set alike."""
+    """Measure the outputs' distance with constants set alike where that is possible."""
     for training in (False, True):
         of_a, of_b = masks if training else ({}, {})
         a, _ = session.forward(session.a, training, of_a, {})

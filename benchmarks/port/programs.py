@@ -1,4 +1,4 @@
-"""What the user names: `file.py:name`, a `.keras` file or a TOML; and which framework it is of."""
+"""Programs as the user names them (`file.py:name`, `.keras` file or TOML), and their frameworks."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Source(msgspec.Struct, kw_only=True):
 
     @property
     def in_toml(self) -> bool:
-        """Whether it is a network in TOML, of a file or shipped."""
+        """True if it is a network in TOML, from a file or shipped."""
         return not self.name and not self.path.endswith(".keras")
 
 
 def source(label: str, framework: str = "") -> Source:
-    """What a word of the command line names.
+    """The program that a word of the command line names.
 
     Args:
         framework: of FRAMEWORKS; "" to see it from the file.

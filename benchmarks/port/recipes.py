@@ -1,4 +1,4 @@
-"""What a program trains with as the lines of a [recipe], where the words are enough."""
+"""The lines of a [recipe] for a program's loss and optimizer, where the words are enough."""
 
 from __future__ import annotations
 

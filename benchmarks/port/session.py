@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Session:
-    """What is known of the pair so far.
+    """State of the comparison of a pair.
 
     differences and notes: what was found; it is kept when a later stage cannot be run.
     """
@@ -151,7 +151,7 @@ class Session:
         return {k: v for k, v in found.items() if not k.startswith("alone:")}, alone
 
     def inputs_for_b(self, values: Arrays) -> dict[str, list[np.ndarray]]:
-        """What A's operations read, in the shape in which B's read it."""
+        """Inputs of A's operations, in the shape in which B's read them, by B's operation."""
         found: dict[str, list[np.ndarray]] = {}
         for pair in self.pairs:
             if pair.a is None or pair.b is None or len(pair.a.sources) != len(pair.b.sources):
@@ -179,7 +179,7 @@ class Session:
         return self.pictures if side is self.a else self.pictures_b
 
     def _read_by(self, number: str, source: str, values: Arrays) -> np.ndarray:
-        """What an operation of A reads, also where a scale ahead of it was left out."""
+        """The input of an operation of A, also where a scale ahead of it was left out."""
         if source != PICTURES:
             return values[source]
         (listed,) = next(o.sources for o in self.listing_a.operations if o.id == number)[:1]

@@ -1,4 +1,4 @@
-"""What is printed of a comparison, and its JSON."""
+"""The printed text of a comparison, and its JSON."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _trained(one: Trained) -> Iterator[str]:
 
 
 def told(one: Trained) -> str:
-    """How both programs were trained."""
+    """A sentence on how both programs were trained."""
     return (
         f"Trained for {len(one.losses_a)} epochs of {one.batches} batches of {one.batch}, each "
         "with its own steps, from A's first weights, with the same batches and dropout masks:"
@@ -90,7 +90,7 @@ def told(one: Trained) -> str:
 
 
 def ends(one: Trained) -> list[str]:
-    """How the trainings ended, a sentence each."""
+    """Sentences on the end of the trainings: losses, weights, statistics, seconds, notes."""
     parted = "at no step" if one.parted is None else f"first at step {one.parted}"
     return [
         f"losses are more than 1e-6 apart {parted}",
@@ -118,7 +118,7 @@ def also(places: list[str]) -> str:
 
 
 def left_to(stated: str) -> str:
-    """Which program leaves a constant to its framework's default; "" where none does."""
+    """The programs that leave a constant to the framework's default, in words; "" if none does."""
     left = {"neither": "both leave it", "A": "B leaves it", "B": "A leaves it"}.get(stated)
     return f"{left} to the framework's default" if left else ""
 

@@ -1,5 +1,6 @@
-"""What stands around a training: pictures, own weights, how the model is handed over, the rate's
-schedule, the reported loss, and settings that act on a GPU alone."""
+"""Surroundings of a training: pictures, own weights, how the model is handed over, the rate's
+schedule, the reported loss, and settings that act on a GPU alone.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ _KERNELS = ("kernel",)
 
 
 def pictures(session: Session) -> None:
-    """What both programs' own preprocessing makes of the same pictures."""
+    """Compare the results of both programs' own preprocessing on the same pictures."""
     raw, _ = session.source.raw(4)
     said_a, of_a = session.a.ask("preprocess", {"pictures": raw})
     said_b, of_b = session.b.ask("preprocess", {"pictures": raw})
@@ -49,7 +50,7 @@ def pictures(session: Session) -> None:
 
 
 def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
-    """Whether the programs start with the same weights, or else with weights of the same kind."""
+    """Compare the programs' first weights: equal values, or else draws of the same kind."""
     kernels = [w for w in session.weights if w.role in _KERNELS and np.ptp(of_a[w.a]) > 0]
     equal = {w.a: apart(of_a[w.a], of_b[w.b]) <= _CARRIED for w in session.weights}
     if any(equal[w.a] for w in kernels):
@@ -206,7 +207,7 @@ def schedules(session: Session) -> None:
 
 
 def reported(session: Session) -> None:
-    """How the loss of an epoch is made of its batches' losses."""
+    """Compare how each program makes the loss of an epoch of its batches' losses."""
     losses, sizes = np.array([1.0, 2.0, 7.0]), np.array([32.0, 32.0, 4.0])
     arrays = {"losses": losses, "sizes": sizes}
     said_a, said_b = (side.ask("evaluate", arrays)[0] for side in (session.a, session.b))

@@ -140,7 +140,11 @@ def gradients(session: Session) -> Arrays:
 
 
 def _scaled(one: np.ndarray, other: np.ndarray, every: Arrays) -> float:
-    """How far apart two gradients are, against the larger of this one and a share of all."""
+    """Largest difference of two gradients, relative to this one's largest value.
+
+    The divisor is at least 1e-3 of the largest value of all gradients. Infinite where the sizes
+    differ.
+    """
     if one.size != other.size:
         return float("inf")
     largest = max(float(np.abs(v).max(initial=0.0)) for v in every.values())

@@ -1,4 +1,4 @@
-"""Who made an object, with which arguments stated, and where: noted while the user's file runs."""
+"""Origin of each object: its caller's place and stated arguments, noted as the user's file runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Calls:
         self._alive: list[Any] = []
 
     def of(self, made: object) -> Made:
-        """How an object was made; nothing stated where that was not seen."""
+        """The stated arguments and place of an object's making; empty where it was not seen."""
         return self._made.get(id(made), Made([], ""))
 
     def note(self, made: object, initialiser: Callable[..., Any], args: Any, kwargs: Any) -> None:

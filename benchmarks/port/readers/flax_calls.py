@@ -1,4 +1,4 @@
-"""What a call of Flax or jax.numpy means: its operation in words of all frameworks."""
+"""Meaning of Flax and jax.numpy calls: their operations in words of all frameworks."""
 
 from __future__ import annotations
 

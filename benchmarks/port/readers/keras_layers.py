@@ -1,4 +1,4 @@
-"""What a layer of Keras means: its operation, and how a constant of it is set to another value."""
+"""Meaning of Keras layers: a layer's operation, and how to set one of its constants."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def _first(schedule: Any) -> float:
 
 
 class Training:
-    """What a program trains with; each part may be None.
+    """Loss and optimizer of a program; each part may be None.
 
     loss: a loss, its name, or a function of (truth, outputs). optimizer: one, or its name.
     """
@@ -118,7 +118,7 @@ class Training:
         return True
 
     def recipe(self) -> Recipe:
-        """What was found, in the words of all frameworks."""
+        """Loss, optimizer and rates, in the words of all frameworks."""
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
         if self.optimizer is None:

@@ -1,4 +1,4 @@
-"""What a call of a library means, before it is an operation of the listing."""
+"""Meaning of a library call, before it is an operation of the listing."""
 
 from __future__ import annotations
 

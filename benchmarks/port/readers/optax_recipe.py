@@ -78,7 +78,7 @@ def _noting(original: Any, name: str) -> Any:
 
 
 class Training:
-    """What a program trains with; each part may be None.
+    """Loss, optimizer and schedule of a program; each part may be None.
 
     loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
     or a function without arguments that makes one.
@@ -153,7 +153,7 @@ class Training:
         return False
 
     def recipe(self) -> Recipe:
-        """What was found, in the words of all frameworks."""
+        """Loss, optimizer and rates, in the words of all frameworks."""
         found = Recipe()
         if self.loss is not None:
             name = getattr(self.loss, "__name__", type(self.loss).__name__)

@@ -1,4 +1,4 @@
-"""What every reader offers of a program: to list it, run it, change a constant and run it again."""
+"""The interface of every reader to a program: list it, run it, change a constant, run it again."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Pass:
-    """What happens to a batch on its way through a program.
+    """Settings of one pass of a batch through a program.
 
     training: training or inference mode.
-    uniforms: by dropout operation, numbers in [0, 1) of the shape of its mask: what is below the
-        rate is dropped.
+    uniforms: by dropout operation, numbers in [0, 1) of the shape of its mask; those below the
+        rate are dropped.
     inputs: by operation, the other program's inputs; it is run on them as well, by itself.
     """
 
@@ -39,8 +39,11 @@ class Outputs:
 
 @dataclass
 class Gradients:
-    """Of one batch in training mode: the loss as it is minimised, the part of it that the model
-    adds itself (regularizers), each weight's gradient, and the running statistics afterwards."""
+    """Loss and gradients of one batch in training mode.
+
+    loss: as it is minimised. regularizer: the part of it that the model adds itself.
+    gradients: of each weight. statistics: the running statistics afterwards.
+    """
 
     loss: float
     regularizer: float
@@ -107,11 +110,11 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def change_optimizer(self, constant: str, value: Any) -> bool:
-        """The same of the optimizer."""
+        """Update with another constant from now on; False where that cannot be done."""
 
 
 def targets(labels: np.ndarray, shape: tuple[int, ...], form: str) -> np.ndarray:
-    """What a loss takes as the truth, for generated class labels.
+    """Targets of a loss, in the form that it takes, for generated class labels.
 
     Args:
         labels: int64 (batch,).

@@ -85,7 +85,11 @@ class TorchProgram(Program):
         return self._stack[-1], CALLS.of(self._stack[-1])
 
     def _choose_layout(self, size: list[int]) -> None:
-        """Whether the module takes (batch, channels, height, width) or pictures as they are."""
+        """Find the layout of pictures that the module takes: channels first, or as they are.
+
+        Raises:
+            RuntimeError: neither runs.
+        """
         pictures = np.random.default_rng(0).random((2, *size))
         errors = []
         for labels in ("NCHW", "NHWC") if len(size) == 3 else ("NC",):

@@ -1,4 +1,4 @@
-"""What a call of PyTorch means: its operation, and how a constant of it is set to another value."""
+"""Meaning of PyTorch calls: a call's operation, and how to set one of its constants."""
 
 from __future__ import annotations
 

@@ -42,13 +42,13 @@ _OURS = {theirs: ours for ours, theirs in _GROUP.items() if ours != "alpha"}
 
 
 class Training:
-    """What a program trains with; each part may be None.
+    """Loss, optimizer, clipping, schedule and regularizer of a program; each part may be None.
 
     loss: a loss module, or a function of (outputs, targets).
     optimizer: an optimizer, or a function of the parameters that makes one.
     clip: a function of the parameters, called between backward and step.
     schedule: a function of the optimizer that makes a scheduler, or a scheduler.
-    regularizer: a function without arguments, what the loss has besides.
+    regularizer: a function without arguments; it gives the term added to the loss.
     known: the optimizer's constants, where it is not one of PyTorch's own.
     """
 
@@ -177,7 +177,7 @@ class Training:
         return False
 
     def recipe(self, model: nn.Module) -> Recipe:
-        """What was found, in the words of all frameworks."""
+        """Loss, optimizer and rates, in the words of all frameworks."""
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
         if self.optimizer is None:
@@ -226,7 +226,7 @@ class Training:
         return {k: float(v) if type(v) is int else v for k, v in found.items()}
 
     def _clipping(self) -> dict[str, Any]:
-        """How the clip function acts, measured on two tensors of known norms."""
+        """Kind and limit of the clip function, measured on two tensors of known norms."""
         values = [torch.full((3,), 30.0), torch.full((4,), 40.0)]
         tensors = [nn.Parameter(torch.zeros_like(v)) for v in values]
         for p, v in zip(tensors, values, strict=True):
