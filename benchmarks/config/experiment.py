@@ -139,7 +139,7 @@ def changes(published: Suite, suite: Suite) -> dict[str, tuple[Any, Any]]:
 
 
 def scaled(suite: Suite, scale: float, *, but: frozenset[str] = frozenset()) -> Suite:
-    """The same with proportionally less data and fewer epochs, at least one.
+    """The suite with proportionally less data and fewer epochs, at least one.
 
     Args:
         scale: above 0, at most 1.

@@ -127,7 +127,7 @@ class PlannedRun:
         return self.flops_of(self.config.recipe.epochs)
 
     def flops_of(self, epochs: int | None) -> int:
-        """The same when it trains so many epochs; None is all."""
+        """Operations of training, validation and test for so many epochs; None is all."""
         epochs = self.config.recipe.epochs if epochs is None else epochs
         trained = epochs * self.images_per_epoch * self.network.flops(training=True)
         looked_at = (epochs + 1) * self.sizes.validation + self.sizes.test

@@ -205,7 +205,7 @@ def stage(dataset: Dataset, suite: Suite, directory: Path) -> Galaxies:
 
 
 def _has_copies(dataset: Dataset, suite: Suite) -> bool:
-    """Whether there are pictures of one galaxy, augmentation apart."""
+    """True if there are several pictures of one galaxy, augmentation apart."""
     return dataset.groups is not None or bool(suite.oversample)
 
 
@@ -310,7 +310,7 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
 
 
 def _tested(augment: Augment) -> str:
-    """What validation and test see, in words."""
+    """The pictures of validation and test, in words."""
     if not augment.crop:
         return "the pictures themselves"
     size = f"{augment.crop}x{augment.crop} pixels"

@@ -1,4 +1,4 @@
-"""Whether a suite's frameworks can train on the replicas asked for, before anything starts."""
+"""Check, before anything starts, that a suite's frameworks can train on the replicas asked for."""
 
 from __future__ import annotations
 

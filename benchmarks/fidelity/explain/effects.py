@@ -137,7 +137,7 @@ def steps(question: Question, part: None, values: Values, factor: float = 1.0) -
 
 
 def steps_after_a_plateau(question: Question, part: None, values: Values) -> Effect:
-    """The same where the rate changes half way."""
+    """The effect of `steps` where the rate changes half way."""
     plateau = question.recipe.reduce_on_plateau
     return steps(question, part, values, plateau.factor if plateau else 1.0)
 

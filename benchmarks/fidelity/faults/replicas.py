@@ -35,7 +35,7 @@ def _l2_of_each(self: Any, logits: Any, labels: Any) -> Any:
 
 
 def _remainder_dropped(kind: Any) -> Any:
-    """Of a batch that cannot be dealt evenly, what is left over is dropped."""
+    """Drop the images left over from a batch that cannot be dealt evenly."""
     deal = kind._sharded
 
     def dealt(self: Any, epoch: Sequence[Batch]) -> Iterator[Batch]:

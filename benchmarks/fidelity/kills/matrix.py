@@ -67,7 +67,7 @@ def cases(mutant: Mutant) -> list[Case]:
 
 
 def faulty(mutant: Mutant) -> list[Case]:
-    """The same with its fault."""
+    """The cases of `cases`, each with the mutant's fault."""
     return [
         msgspec.structs.replace(case, name=f"{case.name}+{mutant.name}", mutant=mutant.name)
         for case in cases(mutant)

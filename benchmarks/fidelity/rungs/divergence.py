@@ -77,10 +77,10 @@ def controls(case: Case, forward_error: float) -> list[Case]:
 
 
 def computed_otherwise(case: Case) -> list[Case]:
-    """The same training from the same weights: in float64, with other threads or, on a GPU, with
-    deterministic kernels, in the other tuning.
+    """Controls of a case: its training from the same weights, computed otherwise.
 
-    Each needs a process of its own.
+    One is in float64, one with another number of threads or, on a GPU, with deterministic kernels,
+    and one in the other tuning. Each needs a process of its own.
     """
     tuning = "tuned" if case.tuning == "idiomatic" else "idiomatic"
     threads = 1 if case.threads > 1 else 2

@@ -93,7 +93,7 @@ class Pair:
 
 @lru_cache(maxsize=2)
 def _material(case: Case) -> Material:
-    """What the pairs of a case, judged one after the other, have in common."""
+    """Material common to the pairs of a case, which are judged one after the other."""
     return Material(case)
 
 
