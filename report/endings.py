@@ -6,7 +6,7 @@ from results.views.numbers import spread
 
 
 def ending(runs: pd.DataFrame) -> str:
-    """As in "stopped after 12 of 30 epochs; tested epoch 8", the range over several runs.
+    """End of training in words: "stopped after 12 of 30 epochs; tested epoch 8"; ranges over runs.
 
     Empty where every run trained as long as asked for and was tested with its last weights.
 

@@ -71,7 +71,7 @@ def printable(text: object) -> str:
 
 
 def in_line(text: object) -> str:
-    """The same for a place that has one line: white space of any length is one space."""
+    """A text for a terminal, in one line: white space of any length becomes one space."""
     return printable(" ".join(str(text).split()))
 
 

@@ -72,7 +72,7 @@ class Trial:
 
     @property
     def marks(self) -> str:
-        """The same in one line, and the parity where it is not the experiment's.
+        """Differences from the experiment in one line, with the parity where it is another.
 
         The framework's own defaults make it no other experiment, but another run of it.
         """

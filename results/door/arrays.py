@@ -34,7 +34,11 @@ def archive(path: Path, what: str, remedy: str = "") -> dict[str, np.ndarray]:
 
 
 def archive_bytes(found: bytes, path: object, what: str, remedy: str = "") -> dict[str, np.ndarray]:
-    """The same of bytes that are read already; `path` names them in the message."""
+    """The arrays of a `.npz` file's bytes, by name; `path` names them in the message.
+
+    Raises:
+        FileError: they are damaged, or an array is larger than what they hold of it.
+    """
     with reading(str(path), what, remedy):
         return _arrays(io.BytesIO(found), len(found))
 

@@ -64,7 +64,11 @@ def json_file(path: Path, kind: type[_T], what: str, remedy: str = "") -> _T:
 
 
 def json_bytes(found: bytes, kind: type[_T], path: object, what: str, remedy: str = "") -> _T:
-    """The same of bytes that are read already; `path` names them in the message."""
+    """JSON in bytes as `kind`, a type that msgspec knows; `path` names them in the message.
+
+    Raises:
+        FileError: they are not JSON, or a value is of another type; the message names the field.
+    """
     end = f"; {remedy}" if remedy else ""
     with reading(str(path), what, remedy):
         try:

@@ -199,7 +199,7 @@ def pairs_needed(sd: float, margin: float) -> int:
 
 
 def pairs_needed_normal(sd: float, margin: float) -> int:
-    """The same for an sd that is known: ((z(1 - alpha) + z((1 + power) / 2)) sd / margin)^2."""
+    """The fewest pairs with a known sd: ((z(1 - alpha) + z((1 + power) / 2)) sd / margin)^2."""
     z = NormalDist().inv_cdf
     return ceil(((z(1 - ALPHA) + z((1 + POWER) / 2)) * sd / margin) ** 2)
 

@@ -48,5 +48,5 @@ def components(groups: Sequence[npt.ArrayLike]) -> Components:
 
 
 def of_times(seconds: Mapping[str, Sequence[float]]) -> Components:
-    """The same of times by node, as shares of a time."""
+    """Components of times in seconds by node, as shares of a time."""
     return components([np.log(np.asarray(one, dtype=np.float64)) for one in seconds.values()])

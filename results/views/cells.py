@@ -69,7 +69,7 @@ class Cell:
 
     @cached_property
     def control_seconds(self) -> dict[Hashable, float]:
-        """The same of the second runs of an A/A pair."""
+        """Median epoch seconds of the second runs of an A/A pair, by block."""
         return _by_block(self.control)
 
     @cached_property

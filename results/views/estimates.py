@@ -18,7 +18,11 @@ def processes(epochs: pd.DataFrame, runs: pd.DataFrame) -> list[npt.NDArray[np.f
 
 
 def by_process(epochs: pd.DataFrame, runs: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
-    """The same by execution_id."""
+    """The epoch seconds of each run, by execution_id; runs without any are left out.
+
+    Returns:
+        float64 (epochs,) in the order of epochs.
+    """
     codes, names = pd.factorize(epochs["execution_id"])
     seconds = epochs["epoch_seconds"].to_numpy(np.float64, na_value=np.nan)
     wanted = names.get_indexer(pd.Index(runs["execution_id"]))

@@ -48,7 +48,7 @@ def spread(values: Sequence[float], decimals: int) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """As in "a, b and c"."""
+    """Names in one phrase: "a, b and c"."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

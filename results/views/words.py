@@ -4,7 +4,7 @@ from collections import Counter
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """As in "1 seed", "3 seeds"."""
+    """A number with its noun: "1 seed", "3 seeds"."""
     several = plural or (f"{noun}es" if noun.endswith("s") else f"{noun}s")
     return f"{number:,} {noun if number == 1 else several}"
 

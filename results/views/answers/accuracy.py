@@ -93,7 +93,7 @@ def _reach(one: Outcome) -> float:
 
 
 def _numbers(view: View, one: Outcome) -> str:
-    """As in "PyTorch less JAX (Flax) +0.40 points (90 % interval -1.20 to +2.00) over 2 seeds"."""
+    """Sentence part: "PyTorch less JAX (Flax) +0.40 points (90 % interval ...) over 2 seeds"."""
     assert one.accuracy is not None
     test = one.accuracy
     names = f"{view.looks[one.a].name} less {view.looks[one.b].name}"

@@ -29,5 +29,5 @@ class Answer:
         return f"{self.question}{f' ({self.about})' if self.about else ''} {self.sentence}"
 
     def of(self, about: str) -> Answer:
-        """The same answer, saying what it is about."""
+        """This answer with its subject stated."""
         return replace(self, about=about)
