@@ -24,7 +24,7 @@ class Pair(msgspec.Struct, kw_only=True):
 
     @property
     def name(self) -> str:
-        """As the first program calls it, else the second."""
+        """Name in the first program, or else in the second; the kind if it has none."""
         one = self.a or self.b
         assert one is not None
         return one.name or one.kind

@@ -35,7 +35,7 @@ def functional(model: Any, size: list[int]) -> Any:
 
 
 def settings(engine: str) -> dict[str, str]:
-    """In which precision products and convolutions would be computed on a GPU."""
+    """Precision of products and of convolutions on a GPU, in words: TF32 or float32."""
     if engine == "tensorflow":
         import tensorflow as tf
 

@@ -31,7 +31,10 @@ class Pass:
 
 @dataclass
 class Outputs:
-    """values: every operation's output, canonical. alone: the same of the other one's inputs."""
+    """Outputs of every operation.
+
+    values: canonical, on the program's own inputs. alone: the same on the other program's inputs.
+    """
 
     values: Arrays
     alone: Arrays
