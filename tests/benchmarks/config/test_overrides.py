@@ -10,6 +10,8 @@ from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
 from frameworks.spec.schedules import Cosine, MultiStep, Polynomial, WarmUp
 
+LISTS = ("class_weights", "frozen", "layer_rates")  # options of several words
+
 
 def test_an_optimizer() -> None:
     assert overrides.optimizer("adam") == Adam()
@@ -68,7 +70,7 @@ def test_callbacks() -> None:
     assert overrides.class_weights(["1", "0.5"]) == [1.0, 0.5]
     for name, read in overrides.READERS.items():
         if name not in ("optimizer", "loss"):
-            assert read(["none"] if name == "class_weights" else "none") is None
+            assert read(["none"] if name in LISTS else "none") is None
 
 
 @pytest.mark.parametrize(
