@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from results.schema import COPY
@@ -54,7 +55,7 @@ def distinct(predictions: pd.DataFrame) -> pd.Series:
 
 def _galaxies(run: pd.Series) -> float:
     counts = run.get("class_counts")
-    return float(sum(counts)) if counts is not None and len(counts) else math.nan
+    return math.nan if counts is None or not np.size(counts) else float(np.sum(counts))
 
 
 def _is(run: pd.Series, column: str, word: str) -> bool:

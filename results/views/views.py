@@ -127,7 +127,8 @@ class View:
         run = self.first
         name = "DEMO (generated galaxies)" if self.demo else str(run["dataset"])
         size = f"{run['image_height']}×{run['image_width']} pixels"
-        channels = "channel " * run["channels"].isdigit() + run["channels"]
+        channels = str(run["channels"])  # of a row that lacks it: nan
+        channels = "channel " * channels.isdigit() + channels
         words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 
