@@ -141,9 +141,10 @@ def test_a_run_with_hardly_anything_known(
     written = page.write(store, tmp_path / "out")
     assert written.page.exists()
     summary(Frames.of_runs(store.runs())).show()
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
     assert "error: " in shown
     assert "no reason was recorded" in shown
+    assert "failed:" not in told, "a section of the page is left out"
 
 
 def test_diverged_runs_are_in_no_mean(tmp_path: Path) -> None:
