@@ -39,6 +39,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
+from tests.helpers import explained_schedules
 from tests.helpers.line_adapters import ADAPTERS, Adapter
 
 CLASSES = 16
@@ -93,6 +94,8 @@ def questions(name: str) -> Iterator[Question]:
             yield asked(SMALL, recipe, (name, other))
     for clipping in (ByValue(limit=1.0), ByNorm(limit=1.0), ByGlobalNorm(limit=1.0)):
         yield asked(SMALL, Recipe(clipping=clipping), (name, other))
+    for recipe in explained_schedules.recipes():
+        yield asked(SMALL, recipe, (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
         yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
     for symptom in SYMPTOMS:
@@ -358,6 +361,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
     **{"reduce_on_plateau.patience": runs, "weights to end with": runs},
+    **{"schedule": explained_schedules.check},
 }
 
 

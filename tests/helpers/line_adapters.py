@@ -142,6 +142,21 @@ class Keras(Adapter):
     def some_optimizer(self):
         return self.keras.optimizers.SGD()
 
+    def rates(self, code, base, epochs, steps):
+        optimizer = self.keras.optimizers.SGD(base)
+        space = self.run(code, optimizer=optimizer, steps_per_epoch=steps)
+        weight = self.keras.Variable(np.zeros(1, np.float32))
+        found = []
+        for epoch in range(epochs):
+            if "scheduler" in space:
+                space["scheduler"].set_model(SimpleNamespace(optimizer=optimizer))
+                space["scheduler"].on_epoch_begin(epoch)
+            for _ in range(steps):
+                weight.assign(np.zeros(1, np.float32))
+                optimizer.apply([self.given(np.ones(1, np.float32))], [weight])
+                found.append(-float(self.output(weight)[0]))
+        return found
+
 
 class Torch(Adapter):
     kind = "torch"
@@ -236,6 +251,23 @@ class Torch(Adapter):
     def some_optimizer(self):
         return self.torch.optim.SGD([self.torch.nn.Parameter(self.torch.zeros(1))])
 
+    def rates(self, code, base, epochs, steps):
+        weight = self.torch.nn.Parameter(self.torch.zeros(1, dtype=self.torch.float64))
+        weight.grad = self.torch.ones_like(weight)
+        optimizer = self.torch.optim.SGD([weight], lr=base)
+        # The lines that are called after each epoch or step come last.
+        made, last = code.rsplit("\nif " if "\nif " in code else "\n", 1)
+        called = f"if {last}" if "\nif " in code else last
+        space = self.run(made, optimizer=optimizer, steps_per_epoch=steps)
+        found = []
+        for number in range(epochs * steps):
+            weight.data.zero_()
+            optimizer.step()
+            found.append(-weight.item())
+            if "each step" in called or (number + 1) % steps == 0:
+                exec(called, space)
+        return found
+
 
 class Flax(Adapter):
     kind = "flax"
@@ -320,6 +352,15 @@ class Flax(Adapter):
 
     def some_optimizer(self):
         return self.optax.sgd(0.1)
+
+    def rates(self, code, base, epochs, steps):
+        made = self.optax.sgd(self.run(code, steps_per_epoch=steps)["rate"])
+        one = self.given(np.ones(1, np.float32))
+        state, update, found = made.init(one), self.jax.jit(made.update), []
+        for _ in range(epochs * steps):
+            change, state = update(one, state)
+            found.append(-float(change[0]))
+        return found
 
 
 ADAPTERS: dict[str, type[Adapter]] = {"keras": Keras, "torch": Torch, "flax": Flax}

@@ -7,7 +7,7 @@ framework does, by name, and returns an `Effect`. `times` puts all on one scale:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import Placed, Question
 from frameworks.numpy import optimizers as formulas
+from frameworks.spec import schedules
 from frameworks.spec.architecture import Conv
 from frameworks.spec.recipe import Optimizer
 from frameworks.spec.shapes import same_padding
@@ -103,27 +104,37 @@ def bessel(question: Question, part: Placed, values: Values) -> Effect:
     return Effect(times, words)
 
 
-def _way(spec: Optimizer, factor: float) -> np.ndarray:
-    """Weights after steps on a fixed stream of gradients.
+def _way(spec: Optimizer, rates: Sequence[float]) -> np.ndarray:
+    """Weights after a step at each rate on a fixed stream of gradients.
 
-    Half way the rate changes by `factor`; the optimizer's state stays as it is.
+    The optimizer's state stays as it is where the rate changes.
     """
     generator = np.random.default_rng(0)
     weight = np.zeros(len(_SCALES))
     slots = formulas.initial_slots(spec, weight)
-    for step in range(1, _STEPS + 1):
-        now = spec.rate * (factor if step > _STEPS // 2 else 1.0)
+    for step, now in enumerate(rates, start=1):
         gradient = _SCALES * generator.normal(1.0, 0.5, len(_SCALES))
         weight, slots = formulas.update(spec, weight, gradient, slots, now, step)
     return weight
 
 
-def steps(question: Question, part: None, values: Values, factor: float = 1.0) -> Effect:
-    """The optimizer's way with one field as each framework has it, all else equal."""
+def steps(
+    question: Question,
+    part: None,
+    values: Values,
+    rates: Sequence[float] | None = None,
+    change: str = "",
+) -> Effect:
+    """The optimizer's way with one field as each framework has it, all else equal.
+
+    rates: of the steps, by default the optimizer's; `change`: in words.
+    """
     filled, field = question.filled.optimizer, str(values["field"])
     told = {name: value for name, value in values.items() if name != "field"}
     ways = {
-        value: _way(msgspec.structs.replace(filled, **{field: value}), factor)
+        value: _way(
+            msgspec.structs.replace(filled, **{field: value}), rates or [filled.rate] * _STEPS
+        )
         for value in set(told.values())
     }
     apart = 0.0
@@ -131,15 +142,23 @@ def steps(question: Question, part: None, values: Values, factor: float = 1.0) -
         short = min(np.linalg.norm(one), np.linalg.norm(other))
         apart = max(apart, float(np.linalg.norm(one - other) / short))
     far = f"{1 + apart:.3g} times as far" if apart > 1 else f"apart by {100 * apart:.2g} %"
-    change = f", the rate times {factor:g} half way" if factor != 1 else ""
     words = f"computed: {far} after {_STEPS} steps on gradients of 1e-6 to 1e-2{change}"
     return Effect(1 + apart, words)
 
 
-def steps_after_a_plateau(question: Question, part: None, values: Values) -> Effect:
-    """The effect of `steps` where the rate changes half way."""
-    plateau = question.recipe.reduce_on_plateau
-    return steps(question, part, values, plateau.factor if plateau else 1.0)
+def steps_of_changing_rates(question: Question, part: None, values: Values) -> Effect:
+    """The effect of `steps` where the rate changes: half way, or as the schedule says."""
+    recipe = question.filled
+    rate_, plateau = recipe.optimizer.rate, recipe.reduce_on_plateau
+    if schedules.scheduled(recipe):
+        total = max(_STEPS, recipe.epochs)
+        rates = [schedules.rate(recipe, place, total) for place in range(_STEPS)]
+        change = ", the rate by the schedule as if it counted them"
+    else:
+        factor = plateau.factor if plateau else 1.0
+        rates = [rate_] * (_STEPS // 2) + [rate_ * factor] * (_STEPS // 2)
+        change = f", the rate times {factor:g} half way" if plateau else ""
+    return steps(question, part, values, rates, change)
 
 
 def decay(question: Question, part: None, values: Values) -> Effect:
@@ -245,7 +264,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     one.__name__: one
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
-        *(steps_after_a_plateau, decay, asymmetry, another_shape, another_order, mode, softmax),
+        *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
         *(clipped, last_batch, weights_of_classes, twice, nothing),
     )
 }

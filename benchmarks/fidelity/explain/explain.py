@@ -181,7 +181,7 @@ def _difference(
         differ = len({value for value in values.values() if value}) > 1
         apart = told if differ else []
         none = none if not told else "these frameworks do the same"
-        stated = field in ("max_norm", "l2") and bool(told)
+        stated = field in ("max_norm", "l2", "learning-rate schedule") and bool(told)
     effect = _largest(entry, attribute, asked, apart)
     verdict, reason = _verdict(entry, asked, known, bool(apart), none)
     needed = verdict != "no" or (stated and not _unmet(entry, known))
@@ -281,7 +281,7 @@ def _largest(
     largest = Effect()
     for part, values in apart:
         titled = {TITLES[name]: value for name, value in values.items()}
-        if entry.effect in ("steps", "steps_after_a_plateau"):
+        if entry.effect in ("steps", "steps_of_changing_rates"):
             titled["field"] = attribute
         effect = EFFECTS[entry.effect](asked, part, titled)
         if effect.times > largest.times or not largest.words:
@@ -309,7 +309,7 @@ def _lines(
             if isinstance(entry.lines, str) and entry.lines:
                 function, _, show = entry.lines.partition(":")
                 write = getattr(_WRITERS[asked.kind(name)], function)
-                whole = function == "weighted_loss"
+                whole = function in ("weighted_loss", "schedule")
                 told: Any = part or (asked.filled if whole else asked.filled.optimizer)
                 code = write(told, show) if show else write(told)
             else:

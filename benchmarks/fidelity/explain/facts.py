@@ -6,14 +6,56 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.fidelity.explain.lines.schedules import formula
 from benchmarks.fidelity.explain.question import Question
+from frameworks.spec import schedules
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
-from frameworks.spec.recipe import AdamW, ReduceOnPlateau, decay
+from frameworks.spec.recipe import AdamW, Recipe, ReduceOnPlateau, decay
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
 _NO_SHARE = "  # a difference: Keras has no share of the best"
 # What an optimizer's decay constant is called.
 _RHO = {"rmsprop": {"torch": "alpha", "flax": "decay"}}
+
+# What the frameworks' classes for a schedule, or for a warm-up, do apart from one another.
+_STAIRS = "ExponentialDecay falls at every step unless staircase=True"
+_ALPHA = "alpha is the last rate as a share of the first"
+SCHEDULES: dict[str, dict[str, str]] = {
+    "step": {
+        "keras": _STAIRS,
+        "flax": "exponential_decay falls at every step unless staircase=True",
+    },
+    "exponential": {"torch": "ExponentialLR's factor is of one call"},
+    "multi_step": {"keras": "PiecewiseConstantDecay changes one step after its boundary"},
+    "cosine": {
+        "keras": f"CosineDecay's {_ALPHA}, where it stays",
+        "torch": "CosineAnnealingLR's eta_min is a rate, from which it rises again",
+        "flax": f"cosine_decay_schedule's {_ALPHA}, where it stays",
+    },
+    "cosine_restarts": {
+        "keras": "CosineDecayRestarts doubles the length each time unless told (t_mul), and finds "
+        "its restarts by logarithms in float32: measured, one came a step late at t_mul=1.5",
+        "torch": "CosineAnnealingWarmRestarts keeps length and height unless told; T_mult is a "
+        "whole number, and for the height it has no argument",
+        "flax": "sgdr_schedule asks for every cycle",
+    },
+    "polynomial": {
+        "keras": "PolynomialDecay ends at 1e-4 unless told",
+        "torch": "PolynomialLR ends at 0",
+        "flax": "polynomial_schedule asks for the end",
+    },
+    "one_cycle": {
+        "keras": "it has no single cycle",
+        "torch": "OneCycleLR changes the momentum too unless cycle_momentum=False, and cannot go "
+        "on past its end",
+        "flax": "cosine_onecycle_schedule has its peak and its end one step later than PyTorch's",
+    },
+    "warm_up": {
+        "keras": "CosineDecay alone has a warm-up, from its first argument to warmup_target",
+        "torch": "LinearLR begins at a third unless told, and cannot begin at 0",
+        "flax": "linear_schedule asks for both ends",
+    },
+}
 
 
 def facts(question: Question) -> dict[str, Any]:
@@ -38,7 +80,10 @@ def facts(question: Question) -> dict[str, Any]:
         "momentum": getattr(optimizer, "momentum", None),
         "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         **_clipping(recipe.clipping),
-        "schedule_per": recipe.schedule.per if recipe.schedule else "epoch",
+        "scheduled": schedules.scheduled(recipe),
+        "rate_changes": schedules.scheduled(recipe) or recipe.reduce_on_plateau is not None,
+        "schedule_per": formula.per(recipe) if schedules.scheduled(recipe) else "epoch",
+        "schedule_of": _schedule(recipe),
         "coupled": not decoupled,
         "decay_of_torch": "decoupled in AdamW" if decoupled else "it is added to the gradient",
         "optimizer": tag,
@@ -61,6 +106,16 @@ def facts(question: Question) -> dict[str, Any]:
         "plateau_patience_less_1": max(plateau.patience - 1, 0),
         "cooldown_less_1": max(plateau.cooldown - 1, 0),
         "keeps_best": recipe.keep_best or (stopping and stopping.restore_best),
+    }
+
+
+def _schedule(recipe: Recipe) -> dict[str, str]:
+    """What is said of each framework's classes for the recipe's schedule and warm-up."""
+    parts = [part for part in (recipe.schedule, recipe.warm_up) if part is not None]
+    told = [SCHEDULES[str(part.__struct_config__.tag)] for part in parts]
+    return {
+        kind: "".join(f"; {one[kind]}" for one in told if kind in one)
+        for kind in ("keras", "torch", "flax")
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.fidelity.explain import explain as explaining
 from benchmarks.fidelity.explain.explain import VERDICTS, explain, text
+from benchmarks.fidelity.explain.facts import SCHEDULES as SPOKEN
 from benchmarks.fidelity.explain.question import SYMPTOMS, Question, ask, stated_fields
 from frameworks.backend import framework
 from frameworks.spec.architecture import from_table
@@ -18,6 +19,7 @@ from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import SpecificationError, parse_table
 from frameworks.spec.recipe import OPTIMIZERS, EarlyStopping, Recipe, ReduceOnPlateau
 from frameworks.spec.recipe import from_table as recipe_from_table
+from frameworks.spec.schedules import SCHEDULES
 from tests.conftest import ROOT
 from tests.helpers import reports
 
@@ -94,6 +96,31 @@ def test_every_field_that_frameworks_default_differently_is_explained(optimizer)
             assert {line.framework for line in differences[field].lines} == {
                 *("keras", "torch", "jax")
             }
+
+
+SCHEDULED = 'optimizer = {name = "sgd", momentum = 0.9}\n'
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ('schedule = {name = "step", every = 3}', "unless staircase=True"),
+        ('schedule = {name = "one_cycle"}', "OneCycleLR changes the momentum too"),
+        ("warm_up = {length = 2}", "LinearLR begins at a third unless told"),
+    ],
+)
+def test_a_schedule_has_lines_in_every_framework_and_what_its_classes_do(told, words):
+    differences = flat(SCHEDULED + told, ("keras", "torch", "jax"))
+    schedule = differences["learning-rate schedule"]
+    assert {line.framework for line in schedule.lines} == {"keras", "torch", "jax"}
+    assert words in schedule.why
+    assert differences["sgd.velocity_form"].effect.times > 1.01  # the rate changes
+    assert flat(SCHEDULED)["sgd.velocity_form"].matters == "no"
+    assert not flat(SCHEDULED)["learning-rate schedule"].lines
+
+
+def test_every_schedule_is_spoken_of():
+    assert set(SPOKEN) == {*SCHEDULES, "warm_up"}
 
 
 def test_every_entry_is_reached_by_some_question():

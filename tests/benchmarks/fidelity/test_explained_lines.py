@@ -30,7 +30,8 @@ def test_every_line_makes_the_framework_agree_with_the_reference(name):
 
 
 def test_a_line_that_is_wrong_is_found(monkeypatch):
-    """As one that puts as many zeros on both sides, or forgets that a momentum is 1 minus."""
+    """As one that puts as many zeros on both sides, or forgets that a momentum is 1 minus, or
+    counts epochs for steps."""
     pytest.importorskip("torch")
     from benchmarks.fidelity.explain.lines import torch as lines
 
@@ -39,7 +40,15 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
     monkeypatch.setattr(
         lines, "batch_norm", lambda *given: norm(*given).replace("momentum=0.25", "momentum=0.75")
     )
+    schedule = lines.schedule
+    monkeypatch.setattr(
+        lines,
+        "schedule",
+        lambda recipe: schedule(recipe).replace("after each step", "after the steps"),
+    )
     wrong = "\n".join(explained_lines.check("torch"))
     assert "conv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
     assert "batch_norm2 = nn.BatchNorm2d(16, eps=0.002, momentum=0.75)" in wrong
     assert "batch_norm1 =" not in wrong
+    assert "StepLR(optimizer, 3, 0.3)\n" in wrong
+    assert "scheduler.step()  # after the steps of each epoch" not in wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from benchmarks.fidelity.explain.lines.schedules.keras import schedule as schedule
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
 from frameworks.spec.recipe import (

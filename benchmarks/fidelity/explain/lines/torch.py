@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.lines.schedules.torch import schedule as schedule
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.layers import Conv, pair
 from frameworks.spec.recipe import (
