@@ -39,7 +39,7 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
-from tests.helpers import explained_schedules
+from tests.helpers import explained_losses, explained_schedules
 from tests.helpers.line_adapters import ADAPTERS, Adapter
 
 CLASSES = 16
@@ -94,7 +94,7 @@ def questions(name: str) -> Iterator[Question]:
             yield asked(SMALL, recipe, (name, other))
     for clipping in (ByValue(limit=1.0), ByNorm(limit=1.0), ByGlobalNorm(limit=1.0)):
         yield asked(SMALL, Recipe(clipping=clipping), (name, other))
-    for recipe in explained_schedules.recipes():
+    for recipe in (*explained_schedules.recipes(), *explained_losses.recipes()):
         yield asked(SMALL, recipe, (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
         yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
@@ -354,7 +354,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"batch_norm:running_variance": running_variance, "batch_norm:variance": batch_norm},
     **{"flatten": layer_without_weights, "held": held, "l2": l2},
     **{"optimizer": optimizer, "new_rate": new_rate, "mode of a bare call": mode},
-    **{"dropout masks": masks, "bias correction in float32": betas, "loss.takes": loss},
+    **{"dropout masks": masks, "bias correction in float32": betas, "loss": explained_losses.check},
     **{"loss of a softmax layer": loss, "weighted_loss": loss, "batches.shuffled": order},
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},

@@ -224,6 +224,12 @@ def softmax(question: Question, part: None, values: Values) -> Effect:
     return Effect(classes, words)
 
 
+def sigmoid(question: Question, part: None, values: Values) -> Effect:
+    """A sigmoid twice: at the start its slope, on the average of yes and no."""
+    words = "by formula: a sigmoid twice makes the gradient at the start 4 times smaller on average"
+    return Effect(4.0, words)
+
+
 def clipped(question: Question, part: None, values: Values) -> Effect:
     """The largest loss that clipped probabilities give."""
     largest = -float(np.log(1e-7))
@@ -265,6 +271,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
+        sigmoid,
         *(clipped, last_batch, weights_of_classes, twice, nothing),
     )
 }

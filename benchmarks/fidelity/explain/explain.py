@@ -21,6 +21,7 @@ from benchmarks.fidelity.explain.facts import facts
 from benchmarks.fidelity.explain.lines import flax, keras, torch
 from benchmarks.fidelity.explain.question import Placed, Question, Symptom
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, REQUIRED
+from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import read_table
 from frameworks.spec.recipe import OPTIMIZERS
 
@@ -82,6 +83,10 @@ _HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
     "max_norm": (lambda asked, one: one.layer.max_norm is not None, "no layer states one"),
     "l2": (lambda asked, one: one.layer.l2 > 0, "no layer states one"),
 }
+
+# Differences that have lines wherever the specification states it, whoever does the same.
+_STATED = {"max_norm", "l2", "learning-rate schedule"}
+_STATED |= {"loss.takes", "binary loss.takes", "squared error"}
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,7 +186,8 @@ def _difference(
         differ = len({value for value in values.values() if value}) > 1
         apart = told if differ else []
         none = none if not told else "these frameworks do the same"
-        stated = field in ("max_norm", "l2", "learning-rate schedule") and bool(told)
+        plain = field == "loss.takes" and asked.filled.loss == CrossEntropy()
+        stated = field in _STATED and bool(told) and not plain
     effect = _largest(entry, attribute, asked, apart)
     verdict, reason = _verdict(entry, asked, known, bool(apart), none)
     needed = verdict != "no" or (stated and not _unmet(entry, known))
@@ -309,7 +315,7 @@ def _lines(
             if isinstance(entry.lines, str) and entry.lines:
                 function, _, show = entry.lines.partition(":")
                 write = getattr(_WRITERS[asked.kind(name)], function)
-                whole = function in ("weighted_loss", "schedule")
+                whole = function in ("loss", "weighted_loss", "schedule")
                 told: Any = part or (asked.filled if whole else asked.filled.optimizer)
                 code = write(told, show) if show else write(told)
             else:

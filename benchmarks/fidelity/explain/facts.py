@@ -10,6 +10,7 @@ from benchmarks.fidelity.explain.lines.schedules import formula
 from benchmarks.fidelity.explain.question import Question
 from frameworks.spec import schedules
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
+from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from frameworks.spec.recipe import AdamW, Recipe, ReduceOnPlateau, decay
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
@@ -80,6 +81,9 @@ def facts(question: Question) -> dict[str, Any]:
         "momentum": getattr(optimizer, "momentum", None),
         "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         **_clipping(recipe.clipping),
+        "softmax_loss": isinstance(recipe.loss, CrossEntropy),
+        "binary_loss": isinstance(recipe.loss, BinaryCrossEntropy),
+        "squared_loss": isinstance(recipe.loss, MeanSquaredError),
         "scheduled": schedules.scheduled(recipe),
         "rate_changes": schedules.scheduled(recipe) or recipe.reduce_on_plateau is not None,
         "schedule_per": formula.per(recipe) if schedules.scheduled(recipe) else "epoch",

@@ -15,6 +15,7 @@ from benchmarks.fidelity.explain import scope
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, Layer, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.losses import is_single
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
@@ -64,7 +65,7 @@ class Question:
 
     def __post_init__(self) -> None:
         scope.check(self.architecture.layers)
-        scope.check_loss(self.recipe.loss)
+        scope.check_loss(self.recipe)
         for name in self.frameworks:
             if name not in FRAMEWORKS:
                 raise SpecificationError(f"--explain: {unknown('framework', name, FRAMEWORKS)}")
@@ -84,7 +85,8 @@ class Question:
     @cached_property
     def network(self) -> Network:
         """The network for these pictures, every field filled in with the project's default."""
-        return Network(fill_architecture(self.architecture), self.input_shape, self.classes)
+        outputs = 1 if is_single(self.recipe.loss) else self.classes
+        return Network(fill_architecture(self.architecture), self.input_shape, outputs)
 
     @cached_property
     def filled(self) -> Recipe:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import Layer, Normalize, Residual, function_of
-from frameworks.spec.losses import CrossEntropy, Loss
+from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
 
 _LAYERS = frozenset(
     ("conv", "dense", "max_pool", "average_pool", "batch_norm", "dropout", "flatten", "activation")
@@ -43,12 +44,12 @@ def check(layers: tuple[Layer, ...]) -> None:
                 _refuse(layer, f"{field} = {getattr(layer, field)}")
 
 
-def check_loss(loss: Loss) -> None:
-    """Raise SpecificationError for a loss that there are no lines for."""
-    if loss != CrossEntropy():
+def check_loss(recipe: Recipe) -> None:
+    """Raise SpecificationError for class weights with a loss that there are no such lines for."""
+    if recipe.class_weights is not None and recipe.loss != CrossEntropy():
         raise SpecificationError(
-            f"--explain has no lines yet for {loss}, but for plain cross_entropy. The climb asks "
-            "every loss: run without --explain."
+            f"--explain has no lines yet for class_weights with {recipe.loss}, but with plain "
+            "cross_entropy. The climb asks every loss: run without --explain."
         )
 
 

@@ -119,6 +119,22 @@ def test_a_schedule_has_lines_in_every_framework_and_what_its_classes_do(told, w
     assert not flat(SCHEDULED)["learning-rate schedule"].lines
 
 
+@pytest.mark.parametrize(
+    ("loss", "field", "words"),
+    [
+        ('{name = "cross_entropy", label_smoothing = 0.1}', "loss.takes", "smooths labels"),
+        ('"binary_cross_entropy"', "binary loss.takes", "its BCELoss probabilities"),
+        ('"mean_squared_error"', "squared error", "optax.l2_loss is half of it"),
+    ],
+)
+def test_a_loss_that_is_stated_has_lines_in_every_framework(loss, field, words):
+    differences = flat(f"loss = {loss}", ("torch", "jax", "keras"))
+    assert words in differences[field].why
+    assert {line.framework for line in differences[field].lines} == {"torch", "jax", "keras"}
+    others = {"loss.takes", "binary loss.takes", "squared error"} - {field}
+    assert not any(differences[other].lines for other in others)
+
+
 def test_every_schedule_is_spoken_of():
     assert set(SPOKEN) == {*SCHEDULES, "warm_up"}
 
@@ -340,8 +356,8 @@ def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
 
 def test_a_loss_without_lines_is_said_to_have_none():
     base = ask("c1")
-    recipe = Recipe(loss=CrossEntropy(label_smoothing=0.1))
-    with pytest.raises(SpecificationError, match="no lines yet for CrossEntropy"):
+    recipe = Recipe(loss=CrossEntropy(label_smoothing=0.1), class_weights=(1.0,) * 10)
+    with pytest.raises(SpecificationError, match="class_weights with CrossEntropy"):
         Question(base.architecture, recipe, base.input_shape, 10)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.fidelity.explain.lines import losses
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.lines.schedules.flax import schedule as schedule
 from benchmarks.fidelity.explain.question import Placed
@@ -89,6 +90,11 @@ norm = jnp.sqrt(jnp.sum(w**2, axis={axes}, keepdims=True))
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * jnp.sum({placed.layer.name}.kernel[...] ** 2)"
+
+
+def loss(recipe: Recipe) -> str:
+    """The loss of a batch, without class weights."""
+    return losses.flax(recipe.loss)
 
 
 def weighted_loss(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from benchmarks.fidelity.explain.lines import losses
 from benchmarks.fidelity.explain.lines.schedules.keras import schedule as schedule
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.architecture import Conv
@@ -97,6 +98,11 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return weighted(placed, "l2")
+
+
+def loss(recipe: Recipe) -> str:
+    """The loss of a batch, without class weights."""
+    return losses.keras(recipe.loss)
 
 
 def weighted_loss(recipe: Recipe) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.fidelity.explain.lines import losses
 from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.lines.schedules.torch import schedule as schedule
 from benchmarks.fidelity.explain.question import Placed
@@ -105,6 +106,11 @@ def held(placed: Placed) -> str:
 def l2(placed: Placed) -> str:
     """The layer's L2 term."""
     return f"loss = loss + {placed.layer.l2:g} * {placed.layer.name}.weight.square().sum()"
+
+
+def loss(recipe: Recipe) -> str:
+    """The loss of a batch, without class weights."""
+    return losses.torch(recipe.loss)
 
 
 def weighted_loss(recipe: Recipe) -> str:

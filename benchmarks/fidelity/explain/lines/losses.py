@@ -1,0 +1,82 @@
+"""Lines of the losses of logits in each framework, but for class weights.
+
+`labels` are class numbers, `votes` rows of numbers.
+"""
+
+from __future__ import annotations
+
+from frameworks.spec.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    is_single,
+    targets_of,
+)
+
+
+def _towards(loss: Loss, rows: str, column: str) -> str:
+    """The target as code: rows of a class each, a column of yes or no, or the votes.
+
+    rows, column: what the framework makes of the labels.
+    """
+    if targets_of(loss) == "votes":
+        return "votes"
+    return column if is_single(loss) else rows
+
+
+def keras(loss: Loss) -> str:
+    """Keras' loss."""
+    smooths = not isinstance(loss, MeanSquaredError) and loss.label_smoothing
+    smoothing = f", label_smoothing={smooths!r}" if smooths else ""
+    rows = "keras.ops.one_hot(labels, logits.shape[1])"
+    target = _towards(loss, rows, "keras.ops.reshape(labels, (-1, 1))")
+    match loss:
+        case CrossEntropy() if not smoothing:
+            made, target = "SparseCategoricalCrossentropy(from_logits=True)", "labels"
+        case CrossEntropy():
+            made, target = f"CategoricalCrossentropy(from_logits=True{smoothing})", rows
+        case BinaryCrossEntropy():
+            made = f"BinaryCrossentropy(from_logits=True{smoothing})"
+        case MeanSquaredError():
+            found = "keras.ops.sigmoid(logits)" if loss.outputs == "sigmoid" else "logits"
+            return f"loss = keras.losses.MeanSquaredError()({target}, {found})"
+    return f"loss = keras.losses.{made}({target}, logits)"
+
+
+def torch(loss: Loss) -> str:
+    """PyTorch's loss."""
+    rows = "F.one_hot(labels, logits.shape[1]).float()"
+    target = _towards(loss, rows, "labels[:, None].float()")
+    match loss:
+        case CrossEntropy():
+            more = f"label_smoothing={loss.label_smoothing!r}" if loss.label_smoothing else ""
+            return f"loss = nn.CrossEntropyLoss({more})(logits, labels)"
+        case BinaryCrossEntropy():
+            s = loss.label_smoothing
+            target = f"(1 - {s!r}) * {target} + {s!r} / 2" if s else target
+            return f"loss = nn.BCEWithLogitsLoss()(logits, {target})"
+        case MeanSquaredError():
+            found = "logits.sigmoid()" if loss.outputs == "sigmoid" else "logits"
+            return f"loss = nn.MSELoss()({found}, {target})"
+
+
+def flax(loss: Loss) -> str:
+    """Optax' loss, a mean over the images and over the outputs."""
+    rows = "jax.nn.one_hot(labels, logits.shape[1])"
+    target = _towards(loss, rows, "labels[:, None]")
+    match loss:
+        case CrossEntropy():
+            if not loss.label_smoothing:
+                call = "softmax_cross_entropy_with_integer_labels(logits, labels)"
+            else:
+                smoothed = f"optax.smooth_labels({rows}, {loss.label_smoothing!r})"
+                call = f"softmax_cross_entropy(logits, {smoothed})"
+        case BinaryCrossEntropy():
+            s = loss.label_smoothing
+            target = f"(1 - {s!r}) * {target} + {s!r} / 2" if s else target
+            call = f"sigmoid_binary_cross_entropy(logits, {target})"
+        case MeanSquaredError():
+            found = "jax.nn.sigmoid(logits)" if loss.outputs == "sigmoid" else "logits"
+            call = f"squared_error({found}, {target})"
+    return f"loss = optax.{call}.mean()"
