@@ -119,7 +119,7 @@ def optimizer(spec: Optimizer) -> str:
     rate = f"learning_rate={float(spec.rate)!r}"
     match spec:
         case SGD():
-            more = f"momentum={spec.momentum:g}, nesterov={spec.nesterov}"
+            more = f"momentum={float(spec.momentum or 0)!r}, nesterov={spec.nesterov}"
             return _decayed(spec, "SGD", f"{rate}, {more}")
         case Adamax():
             more = f"beta_1={spec.beta_1:.10g}, beta_2={spec.beta_2:.10g}, epsilon={spec.epsilon:g}"
