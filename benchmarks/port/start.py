@@ -11,6 +11,7 @@ from benchmarks.port.session import Arrays, Session
 
 _CARRIED = 1e-6  # weights that went through a file in float32
 _KERNELS = ("kernel",)
+_FORM_SHOWS = 500  # of so many numbers a uniform draw is told from a normal one
 
 
 def pictures(session: Session) -> None:
@@ -109,13 +110,10 @@ def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -
         smallest = min(spread_x, spread_y)
         # the standard error of a spread is 1 / sqrt(2 n) at most, of a normal distribution
         apart_by = float("inf") if not smallest else largest / smallest - 1
-        forms = [
-            float(np.abs(v).max() / s) if s else 0.0 for v, s in ((x, spread_x), (y, spread_y))
-        ]
-        other_form = len(x) >= 500 and (forms[0] < 1.8) != (forms[1] < 1.8)
+        other_form = len(x) >= _FORM_SHOWS and _uniform(x, spread_x) != _uniform(y, spread_y)
         if apart_by <= 6 / (2 * max(1, len(x))) ** 0.5 and not other_form:
             continue
-        told = [_told(v, f) for v, f in zip((spread_x, spread_y), forms, strict=True)]
+        told = [_told(v, spread) for v, spread in ((x, spread_x), (y, spread_y))]
         initial = [
             (p.constants.get(f"{role}_initializer", "") if p else "")
             for p in (one.pair.a, one.pair.b)
@@ -135,11 +133,20 @@ def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -
         return
 
 
-def _told(spread: float, form: float) -> str:
+def _uniform(drawn: np.ndarray, spread: float) -> bool:
+    """True if no number is further out than a uniform distribution of this spread has them.
+
+    Its edge is sqrt(3) spreads out. Of n numbers the spread itself has a standard error of
+    0.45 / sqrt(n), of which six are allowed. A normal distribution cut at two deviations reaches
+    2.27 spreads.
+    """
+    return float(np.abs(drawn).max()) < 3**0.5 * (1 + 6 * 0.45 / len(drawn) ** 0.5) * spread
+
+
+def _told(drawn: np.ndarray, spread: float) -> str:
     if not spread:
         return "zeros"
-    kind = "uniform" if form < 1.8 else "bell-shaped"
-    return f"{kind}, spread {spread:.3g}"
+    return f"{'uniform' if _uniform(drawn, spread) else 'bell-shaped'}, spread {spread:.3g}"
 
 
 def bare_call(session: Session, counted: bool) -> None:
