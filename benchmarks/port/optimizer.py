@@ -80,7 +80,7 @@ def optimizers(session: Session, given: Arrays) -> None:
             own = _moved(alike, _updates(session, session.b, mapped, session.loaded_b))
             put(constant, x)
             told = f"by this alone the steps are {own:.2g} apart"
-            told += f"; with A's value {left:.0e}" if left <= SAME else ""
+            told += "; with A's value B's steps are A's" if left <= SAME else ""
         shown = "; ".join(filter(None, [first, told]))
         session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
     if not found:
