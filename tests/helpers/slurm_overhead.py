@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -36,10 +37,11 @@ def seconds(directory: Path, environment: dict[str, str], *options: str) -> floa
     return time.monotonic() - start
 
 
-def main() -> int:
-    line = argparse.ArgumentParser(description=__doc__)
-    line.add_argument("--pairs", type=int, default=6, help="of each (default: %(default)s)")
-    pairs = line.parse_args().pairs
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the pairs; returns 2 where no Slurm can be started."""
+    line = argparse.ArgumentParser(description="Time a block here and through Slurm, in turns.")
+    line.add_argument("--pairs", type=int, default=6, help="(default: %(default)s)")
+    pairs = line.parse_args(arguments).pairs
     if wanting := slurm.wanting():
         print(wanting, file=sys.stderr)
         return 2
