@@ -76,14 +76,12 @@ def loss_clamped() -> Any:
 
 def decay_spares_norms() -> Any:
     """Weight decay spares everything that has one axis, as in many training scripts."""
-    adamw = optax.adamw
+    decayed = optax.add_decayed_weights
 
-    def sparing(learning_rate: Any, **options: Any) -> Any:
-        return adamw(
-            learning_rate, mask=lambda p: jax.tree.map(lambda one: one.ndim > 1, p), **options
-        )
+    def sparing(share: Any) -> Any:
+        return decayed(share, mask=lambda p: jax.tree.map(lambda one: one.ndim > 1, p))
 
-    return _patched(optax, "adamw", sparing)
+    return _patched(optax, "add_decayed_weights", sparing)
 
 
 @contextmanager
@@ -103,17 +101,15 @@ def max_norm_axis() -> Iterator[None]:
 
 @contextmanager
 def ties_shared() -> Iterator[None]:
-    def pool(x: Any, window_shape: Any, strides: Any) -> Any:
-        size, stride = window_shape[0], strides[0]
-        rows, columns = ((n - size) // stride + 1 for n in x.shape[1:3])
+    def pool(x: Any, window_shape: Any, strides: Any = (1, 1), padding: Any = "VALID") -> Any:
+        if padding != "VALID":
+            x = jnp.pad(x, [(0, 0), *padding, (0, 0)], constant_values=-jnp.inf)
+        (height, width), (down, right) = window_shape, strides
+        rows, columns = (x.shape[1] - height) // down + 1, (x.shape[2] - width) // right + 1
         parts = [
-            x[
-                :,
-                i : i + stride * (rows - 1) + 1 : stride,
-                j : j + stride * (columns - 1) + 1 : stride,
-            ]
-            for i in range(size)
-            for j in range(size)
+            x[:, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
+            for i in range(height)
+            for j in range(width)
         ]
         return jnp.max(jnp.stack(parts), axis=0)
 
