@@ -55,7 +55,7 @@ class Work:
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """Those of PASSES that a training step makes."""
+        """Passes, of PASSES, that a training step makes."""
         return tuple(p for p in PASSES if not (self.first and p == "input gradient"))
 
     @property

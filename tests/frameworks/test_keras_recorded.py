@@ -23,7 +23,7 @@ def test_so_it_does_with_every_optimizer_decay_clipping_and_a_schedule_by_step(t
 
 
 def recorded(scratch, *names):
-    """What a process found that trained by these recipes, each as the launched one."""
+    """Output of a process that trains by these recipes, recorded and launched."""
     ended = subprocess.run(
         [sys.executable, "-m", "tests.helpers.keras_recorded", *names],
         env=environment("keras@torch", device="cpu", threads=1, scratch=scratch),

@@ -114,7 +114,7 @@ def facts(question: Question) -> dict[str, Any]:
 
 
 def _schedule(recipe: Recipe) -> dict[str, str]:
-    """What is said of each framework's classes for the recipe's schedule and warm-up."""
+    """Facts on each framework's classes for the recipe's schedule and warm-up."""
     parts = [part for part in (recipe.schedule, recipe.warm_up) if part is not None]
     told = [SCHEDULES[str(part.__struct_config__.tag)] for part in parts]
     return {

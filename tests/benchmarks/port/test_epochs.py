@@ -62,7 +62,7 @@ def test_equal_programs_train_alike(compared: Compared) -> None:
 @pytest.mark.slow
 @pytest.mark.extended
 def test_programs_train_with_their_own_constants(compared: Compared) -> None:
-    """Of B the momentum has A's value when its blame is shown; not so in training."""
+    """B's momentum takes A's value while its blame is shown, and its own again in training."""
     found = compared("r06_keras.py:make", "r06_torch.py:make", train=1)
     assert found.status == DIFFERENT
     assert found.trained is not None

@@ -15,7 +15,7 @@ from frameworks.spec.schedules import (
 
 
 def per(recipe: Recipe) -> str:
-    """What the recipe's schedule and warm-up count: "epoch" or "step"."""
+    """Unit that the recipe's schedule and warm-up count: "epoch" or "step"."""
     return next(part.per for part in (recipe.schedule, recipe.warm_up) if part is not None)
 
 
