@@ -23,8 +23,7 @@ from datasets.splits import per_class_counts, stratified
 from frameworks.spec.losses import CrossEntropy, MeanSquaredError
 from results.schema import COPY
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
-from tests.helpers.fake_backend import FakeBackend
+from tests.helpers.fake_backend import FakeBackend, command
 
 GALAXIES = 90
 
@@ -222,7 +221,7 @@ def test_no_array_of_the_full_size_is_made(tmp_path, monkeypatch) -> None:
     assert peak < 2 * data.images.nbytes  # 40 copies would be 33 times that
 
 
-def test_copies_are_trained_on_and_recorded(work, capsys) -> None:  # noqa: F811
+def test_copies_are_trained_on_and_recorded(work, capsys) -> None:
     copies = ("--augmentation", "dihedral", "--batch-size", "64")
     names = ("fake", "fake-gathers", "fake-greedy")
     assert main(command(*copies, frameworks=names)) == 0, "a view is never staged"
@@ -246,7 +245,7 @@ def test_copies_are_trained_on_and_recorded(work, capsys) -> None:  # noqa: F811
     assert plain["run_id"] not in set(runs["run_id"])
 
 
-def test_a_leak_is_said_everywhere(work, capsys) -> None:  # noqa: F811
+def test_a_leak_is_said_everywhere(work, capsys) -> None:
     leak = ("--augmentation", "crops40", "--crop-size", "4", "--split-by", "copy")
     asked = command(*leak, "--test-copies", "all")
     asked.remove("--no-report")
@@ -266,7 +265,7 @@ def test_a_leak_is_said_everywhere(work, capsys) -> None:  # noqa: F811
     assert "Its accuracies are too high" in page
 
 
-def test_a_part_of_the_galaxies_is_taken_and_named(work, capsys) -> None:  # noqa: F811
+def test_a_part_of_the_galaxies_is_taken_and_named(work, capsys) -> None:
     asked = command("--fraction", "0.5", "--batch-size", "8")
     asked.remove("--no-report")
     assert main([*asked, "--report", "page"]) == 0
@@ -298,7 +297,7 @@ def test_a_part_of_the_galaxies_is_taken_and_named(work, capsys) -> None:  # noq
         ),
     ],
 )
-def test_what_cannot_be_run_is_one_message(work, capsys, options, message: str) -> None:  # noqa: F811
+def test_what_cannot_be_run_is_one_message(work, capsys, options, message: str) -> None:
     assert main(command(*options)) == 2
     errors = capsys.readouterr().err
     assert message in errors

@@ -22,7 +22,7 @@ from report.command import command as repeated
 from results.schema import COPY
 from results.store import Store
 from tests.benchmarks.test_data_view import dataset, run_of, staged
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
+from tests.helpers.fake_backend import command
 
 SIDE = 28
 DRAWN = Augment(flip="both", rotation=180, zoom=(0.8, 1.2), crop=24, brightness=0.2)
@@ -106,7 +106,7 @@ def test_threads_are_those_that_the_run_may_use(tmp_path, monkeypatch) -> None:
         assert made.drawing.threads == expected
 
 
-def test_drawn_pictures_are_trained_on_and_recorded(work, capsys) -> None:  # noqa: F811
+def test_drawn_pictures_are_trained_on_and_recorded(work, capsys) -> None:
     asked = ("--augment", "flip,rotation=180,zoom=0.9:1.1")
     names = ("fake", "fake-gathers", "fake-greedy")
     assert main(command(*asked, frameworks=names)) == 0, "what is drawn is never staged"

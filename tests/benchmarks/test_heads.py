@@ -11,7 +11,6 @@ import pytest
 from benchmarks.run import main
 from benchmarks.system import machine
 from results.store import Store
-from tests.benchmarks.test_run_cli import work  # noqa: F401 (a fixture)
 from tests.helpers import fake_backend
 
 ROWS = 60
@@ -118,7 +117,7 @@ def test_a_head_is_trained_tested_and_stored(
         ),
     ],
 )
-def test_a_head_that_does_not_fit_is_one_message(work, capsys, options, message) -> None:  # noqa: F811
+def test_a_head_that_does_not_fit_is_one_message(work, capsys, options, message) -> None:
     """The galaxies have three classes and no votes."""
     assert run(*options, "--no-report") == 2
     errors = capsys.readouterr().err

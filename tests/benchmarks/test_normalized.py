@@ -17,7 +17,7 @@ from frameworks.spec.normalization import STAND_IN, normalized_by
 from frameworks.spec.reading import SpecificationError
 from results.store import Store
 from tests.benchmarks.test_data_view import dataset, staged
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
+from tests.helpers.fake_backend import command
 
 NETWORK = """
 layers = [
@@ -84,7 +84,7 @@ def test_a_channel_of_one_value_is_refused() -> None:
         parse(half, origin="a", default_name="a")
 
 
-def test_a_session_computes_them(work, capsys) -> None:  # noqa: F811
+def test_a_session_computes_them(work, capsys) -> None:
     Path("open.toml").write_text(NETWORK)
     asked = command(frameworks=("torch",))
     asked[asked.index("linear.toml")] = "open.toml"

@@ -20,7 +20,7 @@ from results.schema import COPY
 from results.store import Store
 from results.studies.galaxies import of_part
 from tests.benchmarks.test_data_view import GALAXIES, dataset, run_of, staged
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
+from tests.helpers.fake_backend import command
 
 FEW = np.repeat([0, 1, 2], [60, 18, 12])  # galaxies of each class
 HOW = "flip,rotation=20"
@@ -138,7 +138,7 @@ def test_copies_made_before_the_split_are_dealt_like_galaxies(tmp_path) -> None:
     )
 
 
-def test_a_run_records_how_and_can_be_repeated(work, capsys) -> None:  # noqa: F811
+def test_a_run_records_how_and_can_be_repeated(work, capsys) -> None:
     assert main(command("--oversample", HOW, frameworks=("fake", "fake-gathers"))) == 0
     assert "copies of training galaxies, each changed once" in capsys.readouterr().out
     runs = Store("runs").runs()

@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
@@ -21,24 +20,8 @@ from benchmarks.config.request import requested
 from benchmarks.run import main
 from benchmarks.system import machine
 from results.store import Store
-from tests.helpers import fake_backend
+from tests.helpers.fake_backend import command
 from tests.helpers.processes import ended
-
-
-@pytest.fixture
-def work(tmp_path, monkeypatch) -> Path:
-    """A working directory with galaxies and a network, and the fakes registered."""
-    labels = np.arange(90) % 3
-    images = np.random.default_rng(0).integers(0, 120, (90, 6, 6, 3)).astype(np.uint8)
-    images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
-    return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
-
-
-def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]:
-    usual = ["--dataset", "galaxies.h5", "--architectures", "linear.toml", "--batch-size", "16"]
-    usual += ["--epochs", "2", "--threads", "1", "--no-report"]
-    return [*usual, "--frameworks", *frameworks, *options]
-
 
 _RUN = """
 import runpy, signal

@@ -3,35 +3,18 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.run import main
 from benchmarks.system import machine
-from tests.helpers import fake_backend
+from tests.helpers.fake_backend import command
 from tests.helpers.refusals import refusal
 
 HEAVY = ("pandas", "pyarrow", "matplotlib", "scipy", "h5py", "rich", "jinja2", "pooch")
 
 
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "flax", "optax")
-
-
-@pytest.fixture
-def work(tmp_path, monkeypatch) -> Path:
-    """A working directory with galaxies and a network, and the fakes registered."""
-    labels = np.arange(90) % 3
-    images = np.random.default_rng(0).integers(0, 120, (90, 6, 6, 3)).astype(np.uint8)
-    images[..., 0] += (60 * labels[:, None, None]).astype(np.uint8)
-    return fake_backend.working_directory(tmp_path, monkeypatch, images, labels)
-
-
-def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]:
-    usual = ["--dataset", "galaxies.h5", "--architectures", "linear.toml", "--batch-size", "16"]
-    usual += ["--epochs", "2", "--threads", "1", "--no-report"]
-    return [*usual, "--frameworks", *frameworks, *options]
 
 
 BAD = {

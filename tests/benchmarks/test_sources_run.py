@@ -10,8 +10,8 @@ from PIL import Image
 from benchmarks.run import main
 from datasets.__main__ import main as datasets
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
 from tests.helpers import sources
+from tests.helpers.fake_backend import command
 from tests.helpers.sources import FORMS
 
 
@@ -31,7 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "converted"
 
 
-def round_trip(form: str, work: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def round_trip(form: str, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = FORMS[form][0](work)
     assert datasets(["convert", str(source), "made.h5"]) == 0
     assert datasets(["check", str(source)]) == 0
@@ -46,7 +46,7 @@ def round_trip(form: str, work: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.usefixtures("cache")
-def test_class_folders_are_trained_on(work: Path, capsys) -> None:  # noqa: F811
+def test_class_folders_are_trained_on(work: Path, capsys) -> None:
     round_trip("class folders", work, capsys)
 
 
@@ -60,11 +60,11 @@ MUST = ("npy", "a spreadsheet's table", "parquet shards", "votes")
     "form",
     [pytest.param(form, marks=[pytest.mark.extended] * (form in MUST)) for form in FORMS],
 )
-def test_every_form_is_trained_on(form: str, work: Path, capsys) -> None:  # noqa: F811
+def test_every_form_is_trained_on(form: str, work: Path, capsys) -> None:
     round_trip(form, work, capsys)
 
 
-def test_the_published_split_is_kept_and_is_another_task(work: Path, cache: Path, capsys) -> None:  # noqa: F811
+def test_the_published_split_is_kept_and_is_another_task(work: Path, cache: Path, capsys) -> None:
     source = sources.split_folders(work)
     ours = trained(source)
     kept = trained(source, "--split-from", "split")
@@ -79,7 +79,7 @@ def test_the_published_split_is_kept_and_is_another_task(work: Path, cache: Path
     assert sorted(tested) == list(range(12))  # test/ sorts before train/
 
 
-def test_what_was_left_out_stands_in_the_row(work: Path, cache: Path, capsys) -> None:  # noqa: F811
+def test_what_was_left_out_stands_in_the_row(work: Path, cache: Path, capsys) -> None:
     source = sources.class_folders(work)
     broken = source / "galaxies" / "spiral" / "002.png"
     broken.write_bytes(broken.read_bytes()[:60])

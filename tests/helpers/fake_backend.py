@@ -368,3 +368,10 @@ def working_directory(
     monkeypatch.chdir(directory)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     return directory
+
+
+def command(*options: str, frameworks: tuple[str, ...] = ("fake",)) -> list[str]:
+    """Options of the main command for the galaxies and the network of `working_directory`."""
+    usual = ["--dataset", "galaxies.h5", "--architectures", "linear.toml", "--batch-size", "16"]
+    usual += ["--epochs", "2", "--threads", "1", "--no-report"]
+    return [*usual, "--frameworks", *frameworks, *options]

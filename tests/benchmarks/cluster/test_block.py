@@ -11,13 +11,13 @@ from benchmarks.run import main
 from benchmarks.runner import block as blocks
 from benchmarks.system import machine
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
+from tests.helpers.fake_backend import command
 
 PAIR = ("fake", "fake-tuned")
 
 
 @pytest.fixture
-def written(work) -> list[Path]:  # noqa: F811
+def written(work) -> list[Path]:
     """Two blocks of two frameworks each."""
     asked = command("--seeds", "0", "1", "--write-blocks", "blocks", frameworks=PAIR)
     assert main(asked) == 0
@@ -28,7 +28,7 @@ def run(path: Path) -> int:
     return command_of_block.main([str(path)])
 
 
-def test_a_local_run_tells_node_engine_and_block(work) -> None:  # noqa: F811
+def test_a_local_run_tells_node_engine_and_block(work) -> None:
     assert main(command("--seeds", "0", "1", frameworks=PAIR)) == 0
     runs = Store("runs").runs()
     assert set(runs["node"]) == {machine.node()}
@@ -79,7 +79,7 @@ def test_a_block_that_was_broken_off_is_run_again_from_its_start(written, capsys
     assert sorted(runs["run_id"].value_counts()) == [1, 2]
 
 
-def test_a_failed_run_of_a_block_is_told(work, capsys) -> None:  # noqa: F811
+def test_a_failed_run_of_a_block_is_told(work, capsys) -> None:
     assert main(command("--write-blocks", "blocks", frameworks=("fake", "fake-raises"))) == 0
     assert run(Path("blocks/00001.json")) == 1
     assert "fake-raises seed 0: error" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.run import main
 from benchmarks.system import machine
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 (a fixture)
+from tests.helpers.fake_backend import command
 
 PAIR = ("fake", "fake-tuned")
 _APART = ["unshare", "--pid", "--fork", "--mount-proc"]
@@ -28,7 +28,7 @@ def namespaces() -> bool:
 @pytest.mark.slow
 @pytest.mark.extended
 @pytest.mark.skipif(not namespaces(), reason="process namespaces cannot be made here (unshare)")
-def test_nothing_is_lost_and_nobodys_data_removed(work) -> None:  # noqa: F811
+def test_nothing_is_lost_and_nobodys_data_removed(work) -> None:
     variables = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(machine.ROOT), os.environ["PYTHONPATH"]])
     }

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.run import main
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, in_process, work  # noqa: F401 (a fixture)
+from tests.benchmarks.test_run_cli import in_process
 from tests.helpers import slurm as real
+from tests.helpers.fake_backend import command
 
 BLOCKS = 12
 WANTING = real.wanting()
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WANTING), reason=WANTING
 
 
 @pytest.fixture
-def cluster(work, monkeypatch) -> Iterator[real.Cluster]:  # noqa: F811
+def cluster(work, monkeypatch) -> Iterator[real.Cluster]:
     with real.cluster(work / "slurm") as made:
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
@@ -66,7 +67,7 @@ def told(store: str) -> list[pd.DataFrame]:
 )
 def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
     cluster,
-    work,  # noqa: F811
+    work,
     frameworks: tuple[str, ...],
 ) -> None:
     far = ("--executor", "slurm")

@@ -10,14 +10,15 @@ import pytest
 from benchmarks.cluster import watch
 from benchmarks.run import main
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, in_process, work  # noqa: F401 (a fixture)
+from tests.benchmarks.test_run_cli import in_process
 from tests.helpers import fake_slurm
+from tests.helpers.fake_backend import command
 
 PAIR = ("fake", "fake-tuned")
 
 
 @pytest.fixture
-def slurm(work, monkeypatch) -> Path:  # noqa: F811
+def slurm(work, monkeypatch) -> Path:
     monkeypatch.setattr(watch, "_SHORTEST", 0.1)
     monkeypatch.setattr(watch, "_LONGEST", 0.5)
     return fake_slurm.install(work, monkeypatch)
@@ -119,7 +120,7 @@ def test_detached_and_attached_again(slurm, capsys) -> None:
     assert "no session is queued from the store runs" in capsys.readouterr().err
 
 
-def test_ctrl_c_cancels_what_is_queued_and_running(slurm, work) -> None:  # noqa: F811
+def test_ctrl_c_cancels_what_is_queued_and_running(slurm, work) -> None:
     started = in_process(asked(frameworks=("fake-sleeps",)), work)
     while not any(path.read_text().startswith("RUN") for path in slurm.glob("*.job")):
         time.sleep(0.05)
@@ -178,7 +179,7 @@ def test_what_every_node_refuses_is_told_once_and_cancelled(slurm, capsys, monke
     assert not list(Path("runs").glob("run-*"))
 
 
-def test_without_slurm_and_without_an_executor(work, capsys, monkeypatch) -> None:  # noqa: F811
+def test_without_slurm_and_without_an_executor(work, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert main(asked()) == 2
     assert "there is no sbatch here" in capsys.readouterr().err

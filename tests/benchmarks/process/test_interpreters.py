@@ -10,7 +10,7 @@ from benchmarks.process import interpreters, slowdown
 from benchmarks.run import main
 from frameworks.backend import framework, without_version
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 - a fixture
+from tests.helpers.fake_backend import command
 
 
 def wrapper(directory: Path, name: str = "python") -> Path:
@@ -52,7 +52,7 @@ def test_the_ladder_does_not_take_a_version_for_the_installed_one(capsys) -> Non
     assert "old/bin/python -m benchmarks.fidelity --frameworks torch" in capsys.readouterr().err
 
 
-def test_two_interpreters_stand_side_by_side_in_one_table(work, capsys) -> None:  # noqa: F811
+def test_two_interpreters_stand_side_by_side_in_one_table(work, capsys) -> None:
     import numpy as np
 
     label = f"fake@{np.__version__}"  # the fakes' package is NumPy
@@ -69,7 +69,7 @@ def test_two_interpreters_stand_side_by_side_in_one_table(work, capsys) -> None:
     assert label in capsys.readouterr().out
 
 
-def test_parity_is_asked_of_the_interpreter_that_runs(work) -> None:  # noqa: F811
+def test_parity_is_asked_of_the_interpreter_that_runs(work) -> None:
     import numpy as np
 
     label = f"fake-reference@{np.__version__}"
@@ -101,7 +101,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_interpreters_are_one_message(work, capsys, case: str) -> None:  # noqa: F811
+def test_bad_interpreters_are_one_message(work, capsys, case: str) -> None:
     names, given, message = BAD[case]
     broken = work / "broken"
     broken.write_text("#!/bin/sh\necho \"No module named 'msgspec'\" >&2\nexit 1\n")
@@ -121,7 +121,7 @@ def test_an_interpreters_answer_is_json(capsys) -> None:
     json.dumps(interpreters.describe("jax"))
 
 
-def test_an_injected_slowdown_is_timed_and_told(work, capsys, monkeypatch) -> None:  # noqa: F811
+def test_an_injected_slowdown_is_timed_and_told(work, capsys, monkeypatch) -> None:
     slept: list[float] = []
     with monkeypatch.context() as patch:
         patch.setattr(slowdown.time, "sleep", slept.append)

@@ -24,7 +24,7 @@ from benchmarks.tracking.sequential import Sequential
 from results.stats.looks import looks
 from results.stats.verdict import Verdict
 from results.store import Store
-from tests.benchmarks.test_run_cli import command, work  # noqa: F401 - a fixture
+from tests.helpers.fake_backend import command
 from tests.helpers.tracking_store import add_session
 
 
@@ -32,7 +32,7 @@ def options(*more: str, frameworks: tuple[str, ...] = ("fake-slow",)) -> list[st
     return [one for one in command(*more, frameworks=frameworks) if one != "--no-report"]
 
 
-def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:  # noqa: F811
+def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:
     sides = (Side("baseline"), Side("candidate", environment={"BENCHMARK_SLOWDOWN": "0.5"}))
     stores = (Store("before"), Store("after"))
     told: list[str] = []
@@ -49,7 +49,7 @@ def test_blocks_alternate_and_each_run_is_a_harness_of_its_own(work) -> None:  #
     assert runs[1]["epoch_seconds_median"].min() >= 0.25 * 1.5  # an epoch sleeps for 0.25 s
 
 
-def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:  # noqa: F811
+def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # so wide that no column is left out
     checkout = str(machine.ROOT)
     arguments = ["gate", "--baseline-checkout", checkout, "--processes", "2", "--"]
@@ -67,7 +67,7 @@ def test_a_gate_on_the_spot_keeps_its_runs(work, capsys, monkeypatch) -> None:  
     assert len(Store("runs").runs()) == 4
 
 
-def test_in_turns_the_rows_are_kept_and_nothing_is_tabled(work, monkeypatch, capsys) -> None:  # noqa: F811
+def test_in_turns_the_rows_are_kept_and_nothing_is_tabled(work, monkeypatch, capsys) -> None:
     go, give = os.pipe()
     take, done = os.pipe()
     os.close(give)  # every turn is its own
@@ -81,7 +81,7 @@ def test_in_turns_the_rows_are_kept_and_nothing_is_tabled(work, monkeypatch, cap
     assert "What accuracy?" not in out
 
 
-def test_what_is_decided_is_not_run_again(work, monkeypatch) -> None:  # noqa: F811
+def test_what_is_decided_is_not_run_again(work, monkeypatch) -> None:
     ran: list[str] = []
 
     def block(sides, stores, run_options, order) -> dict[int, float]:
@@ -126,7 +126,7 @@ def test_the_first_verdict_that_settles_a_cell_stands(store, capsys) -> None:
     assert json.loads(json_text(watched.judged))[0]["planned_pairs"] == 12
 
 
-def test_each_framework_has_its_own_interpreter(work) -> None:  # noqa: F811
+def test_each_framework_has_its_own_interpreter(work) -> None:
     label = f"fake@{np.__version__}"  # the fakes' package is NumPy
     more = ("--epochs", "1", f"--python={label}={sys.executable}")
     stores = (Store("before"), Store("after"))
@@ -136,7 +136,7 @@ def test_each_framework_has_its_own_interpreter(work) -> None:  # noqa: F811
         assert sorted(store.runs()["framework"]) == ["fake", label]
 
 
-def test_a_checkout_that_crashes_is_an_error_and_not_a_verdict(work, capsys) -> None:  # noqa: F811
+def test_a_checkout_that_crashes_is_an_error_and_not_a_verdict(work, capsys) -> None:
     arguments = ["gate", "--candidate-python", gate.sys.executable, "--processes", "1", "--"]
     assert main([*arguments, *options(frameworks=("fake-raises",))]) == 4
     assert "1 of 1 runs failed: RuntimeError during train" in capsys.readouterr().out
@@ -148,7 +148,7 @@ def test_a_checkout_that_crashes_is_an_error_and_not_a_verdict(work, capsys) -> 
         assert message in capsys.readouterr().err
 
 
-def test_each_side_runs_its_own_checkout(work, capsys) -> None:  # noqa: F811
+def test_each_side_runs_its_own_checkout(work, capsys) -> None:
     """A checkout that says it is another, from a directory that holds a third."""
     other = work / "other"
     for name in ("benchmarks", "datasets", "frameworks", "results", "report"):
@@ -169,7 +169,7 @@ def test_each_side_runs_its_own_checkout(work, capsys) -> None:  # noqa: F811
 
 
 @pytest.mark.slow
-def test_the_table_with_real_runs(work, capsys) -> None:  # noqa: F811
+def test_the_table_with_real_runs(work, capsys) -> None:
     """In miniature: one comparison of each row, with an epoch that is a sleep and so is quiet."""
     arguments = ["selftest", "--real", "1", "--processes", "6", "--"]
     main([*arguments, *options("--epochs", "1")])
@@ -179,7 +179,7 @@ def test_the_table_with_real_runs(work, capsys) -> None:  # noqa: F811
     assert "5 % slower: regressed" in out
 
 
-def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:  # noqa: F811
+def test_the_simulated_table_is_printed_with_its_goals(work, capsys) -> None:
     assert main(["selftest", "--simulate", "20"]) == 0
     out = capsys.readouterr().out
     rows = [case for made in simulated.SIMULATED for case in made(12)]
