@@ -114,7 +114,9 @@ class Backend(ABC):
         """Load what `get_optimizer_state` gave."""
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
-        """As `train_epoch`, each step at its own rate, float64 (steps,); the last holds afterwards.
+        """The result of `train_epoch` with a learning rate for each step.
+
+        rates: float64 (steps,); the last one holds afterwards.
 
         By default it is so many epochs of one batch. A subclass may do it in one go.
         """

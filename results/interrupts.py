@@ -16,7 +16,7 @@ _SIGNALS = [
 
 
 def begin(package: str = "") -> None:
-    """From here on a signal ends the process at once, in one line.
+    """Let a signal end the process at once, in one line, from here on.
 
     Args:
         package: our package that is being imported: nothing is done unless it is imported to run

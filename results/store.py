@@ -308,7 +308,7 @@ class Store:
     def rows(
         self, executions: Collection[str], columns: Iterable[str], packed: bool = True
     ) -> dict[str, dict[str, Any]]:
-        """Those of these executions that are stored here, by execution_id, without reading others.
+        """Stored rows of these executions, by execution_id; no other row is read.
 
         Args:
             columns: of `runs`, not the derived ones.

@@ -24,7 +24,7 @@ class Classes(Protocol):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """By label."""
+        """The name of each class, by label."""
 
     @property
     def class_counts(self) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ class EncodedPictures:
         self._shape = (0, 0, 0)
 
     def survey(self, wanted: np.ndarray, bad: Bad, done: list[str]) -> tuple[int, int, int]:
-        """As `Pictures.survey`; the size that most pictures have is the right one.
+        """The result of `Pictures.survey`; the size that most pictures have is the right one.
 
         Raises:
             ValueError: not one picture can be read.
@@ -83,7 +83,7 @@ class EncodedPictures:
         return self._shape
 
     def blocks(self, wanted: np.ndarray, bad: Bad) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As `Pictures.blocks`."""
+        """The result of `Pictures.blocks`."""
         size = max(1, _BLOCK_BYTES // max(1, int(np.prod(self._shape))))
         rows: list[int] = []
         block = np.empty((size, *self._shape), dtype=np.uint8)

@@ -80,7 +80,7 @@ class ArrayPictures:
         self._conversion: advice.Conversion | None = None
 
     def survey(self, wanted: np.ndarray, bad: Bad, done: list[str]) -> tuple[int, int, int]:
-        """As `Pictures.survey`; raises ValueError for values or shapes of no known meaning."""
+        """The result of `Pictures.survey`; ValueError for values or shapes of no known meaning."""
         name, first = self._arrays[0]
         found = layout(first.shape)
         if isinstance(found, str):
@@ -126,7 +126,7 @@ class ArrayPictures:
         return found.conversion
 
     def blocks(self, wanted: np.ndarray, bad: Bad) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As `Pictures.blocks`."""
+        """The result of `Pictures.blocks`."""
         assert self._layout is not None
         for start, block in self._values():
             kept = np.flatnonzero(wanted[start : start + len(block)])

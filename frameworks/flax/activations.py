@@ -40,5 +40,6 @@ def _unchanged(x: Array) -> Array:
 
 
 def _leaky_relu(x: Array, *, slope: float) -> Array:
-    """At zero the slope of the negative side, as PyTorch and TensorFlow have it; Flax' has 1."""
+    """Leaky ReLU whose slope at zero is the negative side's, as in PyTorch and TensorFlow; Flax
+    has 1."""
     return jnp.where(x > 0, x, slope * x)

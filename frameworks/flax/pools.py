@@ -49,7 +49,7 @@ def _mean(x: Array) -> Array:
 
 
 def _maximum(x: Array, *, window: tuple[int, int]) -> Array:
-    """As a pool: its gradient goes to the first maximum, `jnp.max` shares it out."""
+    """Global maximum as a pool: the gradient goes to the first maximum; `jnp.max` shares it out."""
     return nnx.max_pool(x, window)[:, 0, 0]
 
 

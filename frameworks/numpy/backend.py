@@ -118,7 +118,7 @@ class NumpyReference(Backend):
         )
 
     def gradients(self, batch: Batch, kinks: Kinks | None = None) -> Gradients:
-        """As every backend; with `kinks`, on the piece of the network that they say.
+        """Gradients of a batch; with `kinks`, on the piece of the network that they say.
 
         kinks: as `kinks` gives them, of all piecewise linear layers or of some. They replace each
         ReLU and max-pool by the linear map that it was where they were recorded, forward and

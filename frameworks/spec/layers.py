@@ -224,7 +224,7 @@ class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
 
 
 class Flatten(_Layer, frozen=True, tag="flatten", kw_only=True):
-    """To one axis; the canonical order is row, column, channel."""
+    """One axis in place of three; the canonical order is row, column, channel."""
 
 
 class Activation(_Activated, frozen=True, tag="activation", kw_only=True):

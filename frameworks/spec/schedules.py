@@ -81,8 +81,8 @@ class CosineRestarts(_Schedule, frozen=True, tag="cosine_restarts", kw_only=True
 
 
 class Polynomial(_Schedule, frozen=True, tag="polynomial", kw_only=True):
-    """From the rate to `end_rate` as (1 - t / length) ** power; there it stays (PolynomialLR,
-    PolynomialDecay)."""
+    """A fall from the rate to `end_rate` as (1 - t / length) ** power; then `end_rate`.
+    In PyTorch PolynomialLR, in Keras PolynomialDecay."""
 
     length: int | None = None
     power: float = 1.0

@@ -130,7 +130,7 @@ def _outcomes(view: View, frames: Frames) -> list[tuple[str, Outcome]]:
 
 
 def measured(compared: list[tuple[str, Outcome]]) -> list[tuple[str, str, float, int, float]]:
-    """Those of `MEASURES` that any pair has: of squared errors there is no cross-entropy."""
+    """The `MEASURES` that any pair has: squared errors have no cross-entropy."""
     return [one for one in MEASURES if any(test_of(outcome, one[0]) for _, outcome in compared)]
 
 

@@ -36,7 +36,7 @@ class Trial:
 
     @property
     def frameworks(self) -> list[str]:
-        """Those with a finished run, in the order used everywhere."""
+        """Frameworks with a finished run, in the order used everywhere."""
         return ordered(self.runs.loc[self.runs["status"] == "ok", "framework"])
 
     def of(self, framework: str) -> pd.DataFrame:

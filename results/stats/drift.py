@@ -30,7 +30,7 @@ class Drift:
 
     @classmethod
     def of(cls, medians: npt.ArrayLike, apart: int = 1) -> Drift:
-        """From (n,) medians of sessions in the order of time; apart: see `drift_floor`."""
+        """Drift of (n,) medians of sessions in the order of time; apart: see `drift_floor`."""
         last = np.asarray(medians, dtype=np.float64)[-LAST:]
         return cls(last.size, drift_floor(last, apart))
 

@@ -44,7 +44,7 @@ class Interval:
         return f"range of {self.n}" if self.is_range else "95 %"
 
     def words(self, form: str = ".4g") -> str:
-        """As commands print it, in this number format: `95 %: 0.98 to 1.03`."""
+        """The interval as commands print it, in this number format: `95 %: 0.98 to 1.03`."""
         return f"{self.name}: {self.low:{form}} to {self.high:{form}}" if self.name else ""
 
     def through(self, function: Callable[[float], float]) -> "Interval":

@@ -265,7 +265,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 def _recalls(
     runs: pd.DataFrame, predictions: pd.DataFrame, a: str, names: Sequence[str] | None
 ) -> tuple[Recall, ...]:
-    """By class: recall of each run, mean over the repeats of a seed, differences over seeds."""
+    """Recall of each class: by run, a mean over the repeats of a seed, differences over seeds."""
     if not len(predictions):
         return ()
     rows = predictions.merge(runs[["execution_id", "framework", "seed"]], on="execution_id")

@@ -49,7 +49,7 @@ def _lost(outcome: Outcome) -> list[str]:
 
 
 def number(value: float, decimals: int) -> str:
-    """With its sign; never -0."""
+    """The value with its sign; never -0."""
     text = f"{value:+.{decimals}f}"
     return text.replace("-", "+") if float(text) == 0 else text
 

@@ -89,7 +89,7 @@ class Cell:
 
     @property
     def images_per_second(self) -> Interval:
-        """From `epoch_seconds`."""
+        """Images per second, by `epoch_seconds`."""
         return self.epoch_seconds.through(lambda seconds: self.images / seconds)
 
     def median(self, column: str) -> float:
@@ -304,7 +304,7 @@ def _by_block(runs: pd.DataFrame) -> dict[Hashable, float]:
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """By batch size and precision, then framework, idiomatic before tuned."""
+    """Cells by batch size and precision, then framework, idiomatic before tuned."""
     cells = list(cells)
     frameworks = ordered(cell.framework for cell in cells)
 

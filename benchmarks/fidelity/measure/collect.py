@@ -158,7 +158,7 @@ def dealt(
     parallel: int,
     seconds: Callable[[str, Case], float] | None,
 ) -> dict[Process, int]:
-    """To how many processes the cases of each are dealt, so many running at a time."""
+    """Number of processes that share the cases of each, with so many running at a time."""
     hands = max(1, parallel // max(1, len(alike)))
     if seconds is None:
         return dict.fromkeys(alike, hands)

@@ -57,7 +57,7 @@ def answers(frames: Frames, most: int = MOST) -> list[Answer]:
 
 
 def _about(frames: Frames, view: View, panel: Panel) -> str:
-    """As much of network and settings as tells an answer from the others."""
+    """Network and settings, as far as they tell this answer from the others."""
     views = frames.finished_views
     if len(views) > 1:
         return f"{panel.name}; {view.title}"

@@ -17,8 +17,8 @@ _FAILURES = "parity_failures"
 
 
 def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
-    """By the parity check of the runs, else by the ladder, else not checked; None with one
-    framework that nothing was checked of."""
+    """Answer from the parity check of the runs, else from the ladder, else "not checked". None with
+    one framework that has no check."""
     names = [view.looks[name].name for name in panel.frameworks]
     if panel.refusal:
         return Answer(_QUESTION, "no", f"No: {panel.refusal}.", "same")
@@ -76,8 +76,8 @@ def _failures(runs: pd.DataFrame) -> str:
 
 
 def _bound(runs: pd.DataFrame) -> str:
-    """To what that is shown: rungs, precision, the error nearest to its bound. Empty for runs
-    stored before it was kept."""
+    """The proof in words: rungs, precision, the error nearest to its bound. Empty for runs stored
+    before it was kept."""
     shares = [one for one in _networks(runs) if isfinite(one.get("share", float("nan")))]
     if not shares:
         return ""
