@@ -224,11 +224,6 @@ class Epoch(Sequence[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         return (self[step] for step in range(len(self)))
 
-    @property
-    def image_count(self) -> int:
-        """Images in the epoch."""
-        return sum(len(rows) for rows in self.indices)
-
 
 def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:
     """Hash of the batches of every epoch, in order: what `order_hash` records."""

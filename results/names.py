@@ -8,7 +8,6 @@ This module imports nothing of the project, so that every part of it can.
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import unicodedata
 from pathlib import Path
@@ -73,11 +72,6 @@ def printable(text: object) -> str:
 def in_line(text: object) -> str:
     """A text for a terminal, in one line: white space of any length becomes one space."""
     return printable(" ".join(str(text).split()))
-
-
-def for_page(text: object) -> str:
-    """A text for HTML, between tags or inside a quoted attribute."""
-    return html.escape(printable(text), quote=True)
 
 
 def for_figure(text: object, longest: int = FIGURE) -> str:

@@ -49,7 +49,6 @@ METRICS = {
         Metric("call-time", "time of one call", "s", Rule()),
     )
 }
-HARNESS = tuple(name for name in METRICS if name != "call-time")
 IMPORTED = ("call-time",)  # of benchmarks that were imported from other tools
 GATED = ("epoch-time", "call-time")
 OF_EPOCHS = ("epoch-time", "images-per-second")

@@ -77,11 +77,6 @@ class Control:
             self._scores["keep"] = _Best(keep.monitor)
 
     @property
-    def needs_validation(self) -> bool:
-        """True if validation scores decide anything."""
-        return bool(watching(self.recipe, "validation"))
-
-    @property
     def decides(self) -> bool:
         """True if scores decide anything."""
         return bool(watching(self.recipe))

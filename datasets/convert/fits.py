@@ -8,7 +8,6 @@ from typing import IO, Any
 import numpy as np
 
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
-STRETCHES = ("asinh", "linear")
 _LOW, _HIGH = 0.5, 99.5  # percentiles of a picture's values that become black and white
 _REMEDY = "FITS is read by astropy: pip install -c constraints.txt -r requirements/fits.txt"
 

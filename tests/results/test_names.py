@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results import names
-from results.names import beneath, file_name, for_figure, for_page, in_line, printable
+from results.names import beneath, file_name, for_figure, in_line, printable
 from results.terminal import Terminal
 
 BAD = [
@@ -66,7 +66,6 @@ def test_what_is_printed_steers_no_terminal(text: str) -> None:
 def test_printable_shows_what_was_there() -> None:
     assert printable("a\x1b[31mb\udcff\u202ec\nd\té") == "a\\x1b[31mb\\xff\\u202ec\nd\té"
     assert in_line("a\r\nb\tc") == "a b c"
-    assert for_page('<b a="1">') == "&lt;b a=&quot;1&quot;&gt;"
     assert for_figure("$x$") == r"\$x\$"
     cut = for_figure(f"short\nfirst{'a' * 400}last")
     assert [len(line) for line in cut.split("\n")] == [5, 80]

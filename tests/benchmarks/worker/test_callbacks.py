@@ -312,11 +312,10 @@ def test_three_callbacks_may_watch_three_scores() -> None:
     assert found == [(1.0, False, 1), (0.5, False, 2), (0.5, False, 2), (0.25, True, 2)]
 
 
-def test_without_callbacks_no_validation_is_needed() -> None:
-    assert not Control(Recipe(optimizer=OPTIMIZER)).needs_validation
-    assert Control(Recipe(optimizer=OPTIMIZER, keep_best=KeepBest())).needs_validation
+def test_scores_decide_where_a_callback_watches_them() -> None:
+    assert not Control(Recipe(optimizer=OPTIMIZER)).decides
+    assert Control(Recipe(optimizer=OPTIMIZER, keep_best=KeepBest())).decides
     by_training = Recipe(optimizer=OPTIMIZER, stop_at=StopAt(monitor="training_loss", score=0.2))
-    assert not Control(by_training).needs_validation
     assert Control(by_training).decides
 
 
