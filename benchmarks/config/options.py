@@ -46,7 +46,7 @@ _OPTIONS = {
     "what to run": {
         "frameworks": "NAME: keras torch jax keras@torch keras@jax",
         "architectures": "NAME|FILE: shipped names, or .toml files",
-        "seeds": "N: a run of each; a seed draws weights, order and masks",
+        "seeds": "N: one run each; a seed draws weights, order and masks",
         "processes": "N: repeat each run in N processes",
         "nudge_repeats": ": repeats start with every weight moved to a neighbouring float32, up or "
         "down at random: how far does rounding alone lead?",
@@ -75,7 +75,7 @@ _OPTIONS = {
         "fraction": "F: a part of the galaxies, by class",
         "augmentation": "A: none; crops40: 5 crops x 4 rotations x transpose; dihedral: 8 flips "
         "and rotations",
-        "crop_size": "PIXELS: of crops40 (default: 100 of 110)",
+        "crop_size": "PIXELS: side of the crops of crops40 (default: 100/110 of the picture's)",
         "oversample": "HOW: copy training galaxies until all classes are as large as the largest: "
         "repeated, or changed once each, by fields of --augment, as in flip,rotation=20",
         "split_by": "UNIT: galaxy (default), or copy: the copies of one galaxy are trained and "
@@ -83,8 +83,8 @@ _OPTIONS = {
         "test_copies": "C: centre (default): validate and test on the picture as it is; all: on "
         "every copy",
         "split_seed": "N: draws which galaxies are for training, validation and test",
-        "test_fraction": "F: of all galaxies",
-        "validation_fraction": "F: of what is left",
+        "test_fraction": "F: share of all galaxies that test",
+        "validation_fraction": "F: share of the other galaxies that validate",
     },
     "training": {
         "epochs": "N: passes over the training galaxies",
@@ -106,7 +106,7 @@ _OPTIONS = {
         "frozen": "LAYER: layers, or whole blocks, that training leaves as they are",
         "frozen_norm": "M: the batch norms of frozen layers compute as in inference (Keras), or as "
         "in training, their running statistics with them (PyTorch)",
-        "layer_rates": "LAYER=FACTOR: what the learning rate of a layer or block is multiplied by",
+        "layer_rates": "LAYER=FACTOR: multiply the learning rate of a layer or block",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
@@ -132,7 +132,7 @@ _OPTIONS = {
         "threads": "N: CPU threads (default: all)",
         "replicas": "N: train each run on N data-parallel replicas of its network, which have the "
         "threads together; a batch is dealt among them (docs/cluster.md)",
-        "feed": "F: of tuned runs: staged (the data set on the device), streamed (each batch sent "
+        "feed": "F: place of a tuned run's data: staged (on the device), streamed (each batch sent "
         "there), auto (default: staged where it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",
         "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
@@ -231,7 +231,7 @@ def parser() -> cli.Parser:
     for title, texts in _OPTIONS.items():
         for field in texts:
             add(groups[title], field)
-    training.add_argument("--learning-rate", type=float, metavar="RATE", help="of the optimizer")
+    training.add_argument("--learning-rate", type=float, metavar="RATE", help="the optimizer's")
     how.add_argument(
         "--resume",
         action="store_true",
@@ -259,7 +259,8 @@ def parser() -> cli.Parser:
     _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
     cli.add_store(where)
-    where.add_argument("--report", type=Path, default=Path("report-out"), metavar="DIR")
+    page, told = Path("report-out"), "directory of the page (default: %(default)s)"
+    where.add_argument("--report", type=Path, default=page, metavar="DIR", help=told)
     where.add_argument(
         "--save-models",
         nargs="?",
@@ -285,8 +286,8 @@ def _add_cluster(to: argparse._ActionsContainer) -> None:
         "--executor",
         choices=EXECUTORS,
         default=EXECUTORS[0],
-        help="local (default): here, one run after another; slurm: a job on a node alone for each "
-        "block, that is for all frameworks of one seed or repeat",
+        help="local (default): here, one run after another; slurm: one job, alone on its node, for "
+        "each block, that is for all frameworks of one seed or repeat",
     )
     to.add_argument(
         "--executor-option",
