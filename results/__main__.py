@@ -187,6 +187,7 @@ def _compact(options: argparse.Namespace) -> None:
 def _columns(options: argparse.Namespace) -> None:
     from results import schema
     from results.parquet import findings
+    from results.table import Column, Table, show
 
     tables = {
         "runs": schema.RUN_COLUMNS,
@@ -194,20 +195,21 @@ def _columns(options: argparse.Namespace) -> None:
         "epochs (with execution_id and run_id)": schema.EPOCH_COLUMNS,
         "predictions (with execution_id and run_id)": schema.PREDICTION_COLUMNS,
     }
-    for title, columns in tables.items():
-        print(f"\n{title}")
-        for column in columns:
-            kind = "JSON" if column.json else column.type
-            print(f"  {column.name:<30}{kind:<20}{column.meaning}")
+    rows = {
+        title: [(one.name, "JSON" if one.json else one.type, one.meaning) for one in columns]
+        for title, columns in tables.items()
+    }
     fidelity = {
         "findings of the ladder": findings.COLUMNS,
         "curves of R5c": findings.CURVE_COLUMNS,
         "attribution, a training a row": findings.TRAINING_COLUMNS,
     }
     for title, fields in fidelity.items():
-        print(f"\n{title}")
-        for name, (kind, meaning) in fields.items():
-            print(f"  {name:<30}{kind!s:<22}{meaning}")
+        rows[title] = [(name, str(kind), meaning) for name, (kind, meaning) in fields.items()]
+    heads = [Column("column"), Column("type"), Column("meaning", prose=True)]
+    for title, cells in rows.items():
+        print()
+        show(Table(heads, [*cells], title))
 
 
 def _filled(path: Path) -> Store:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.verdict import REFERENCE, Rung, Verdict, nearness
+from results.table import Cell, Column, Table, show
 from results.terminal import Terminal
 
 _SHOWN = 5  # failures, without --details
@@ -66,10 +66,8 @@ def answer(
 
 def details(findings: Sequence[Finding], *, verbose: bool = False) -> None:
     """Print the worst finding of each rung, framework and precision, then every failure."""
+    show(summary(list(findings), verbose=verbose))
     console = Terminal(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = max(console.width, 140)  # in a file nothing need be folded
-    console.print(summary(list(findings), verbose=verbose))
     for finding in findings:
         if finding.status != "passed":
             console.print(failure(finding), highlight=False, markup=False)
@@ -99,18 +97,14 @@ def summary(findings: list[Finding], *, verbose: bool) -> Table:
         count[1] += 1
         if key not in worst or nearness(finding) > nearness(worst[key]):
             worst[key] = finding
-    columns = ["rung", "compared", "precision", "framework", "against"]
-    columns += ["case"] if verbose else []
-    table = Table(*columns, "largest error", "bound", "passed", box=None, pad_edge=False)
+    ranks = {"rung": 0, "compared": 2, "precision": 3, "framework": 0, "against": 4}
+    ranks |= {"case": 1} if verbose else {}
+    numbers = [Column(name, right=True) for name in ("largest error", "bound", "passed")]
+    table = Table([*(Column(name, rank) for name, rank in ranks.items()), *numbers])
     for key, finding in sorted(worst.items()):
         passed, total = counts[key]
-        table.add_row(
-            *key,
-            f"{finding.value:.1e}",
-            f"{finding.bound:.0e}",
-            f"{passed}/{total}",
-            style="" if passed == total else "bold red",
-        )
+        cells = (*key, f"{finding.value:.1e}", f"{finding.bound:.0e}", f"{passed}/{total}")
+        table.add(*(Cell(cell, style="" if passed == total else "bold red") for cell in cells))
     return table
 
 

@@ -258,19 +258,18 @@ def _elsewhere(field: str, value: str) -> str:
 
 def show(options: argparse.Namespace) -> int:
     """Print the counts; status 1 where a value is unproven."""
-    from rich.table import Table
-
-    from results.terminal import Terminal
+    from results import table
 
     found = rows(options)
     unproven = [row for row in found if row.unproven]
     counted = [row for row in found if not row.elsewhere]
     named = ", ".join(f"{row.field} = {row.value}" for row in unproven)
-    console = Terminal(width=100)
     said = f"No case reaches {named}." if unproven else "Every value is reached."
-    console.print(f"{len(counted)} values of fields are asked of a climb. {said}", markup=False)
-    table = Table("field", "value", "default", "full", "asked elsewhere", box=None, pad_edge=False)
+    counts = [table.Column(name, right=True) for name in ("default", "full")]
+    words = table.Column("asked elsewhere", prose=True)
+    shown = table.Table([table.Column("field"), table.Column("value"), *counts, words])
+    shown.title = f"{len(counted)} values of fields are asked of a climb. {said}"
     for row in found:
-        table.add_row(row.field, row.value, str(row.default), str(row.full), row.elsewhere)
-    console.print(table)
+        shown.add(row.field, row.value, str(row.default), str(row.full), row.elsewhere)
+    table.show(shown)
     return int(bool(unproven))

@@ -6,6 +6,7 @@ the command and the page say the same of the same runs.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -107,25 +108,20 @@ def told(groups: Iterable[Group]) -> list[dict[str, Any]]:
 
 def render(groups: Iterable[Group], console: Console | None = None) -> None:
     """Print a table and sentences for each group."""
-    from rich.table import Table
-
     from results.studies.outcome_words import sentences
+    from results.table import Column, Table, show, width_of
     from results.terminal import Terminal
 
-    console = console or Terminal(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = max(console.width, 140)  # in a file nothing need be folded
+    console = console or Terminal(width=width_of(sys.stdout))
+    ranks = {"mean": 0, "90 % interval": 0, "BCa": 2, "margin": 1, "seeds": 1, "needed": 3}
+    columns = [Column(name, rank, right=True) for name, rank in ranks.items()]
     for group in groups:
         console.print(f"\n{group.name}", style="bold", highlight=False, markup=False)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in ("", "of", "mean", "90 % interval", "BCa", "margin"):
-            table.add_column(header)
-        for header in ("seeds", "needed", "verdict"):
-            table.add_column(header)
+        table = Table([Column(""), Column("of"), *columns, Column("verdict")])
         for found in group.outcomes:
             for row in _rows(found):
-                table.add_row(*row)
-        console.print(table)
+                table.add(*row)
+        show(table, console=console)
         for found in group.outcomes:
             for sentence in sentences(found, {found.a: found.a, found.b: found.b}):
                 console.print(f"- {sentence}", highlight=False, markup=False)

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pandas as pd
-from rich.table import Table
 
 from benchmarks.fidelity import console
 from benchmarks.fidelity.attribution import variants
@@ -24,6 +23,7 @@ from benchmarks.system import machine
 from datasets import catalog
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
+from results import table
 from results.parquet import findings as kept
 from results.stats.means import Mean
 from results.studies.attribution import Attribution, attribute, sentences
@@ -135,15 +135,14 @@ def _not_run(factor: str, inside: str) -> dict[str, Any]:
 
 def show(found: Attribution, origin: str, target: str, inside: str) -> None:
     """Print the ranked table and the sentences."""
-    terminal = Terminal(soft_wrap=True, highlight=False)
-    if not terminal.is_terminal:
-        terminal.width = max(terminal.width, 140)  # in a file nothing need be folded
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("default", "worth, points", "95 %", "on first", "off last", "first 20 steps"):
-        table.add_column(header)
-    table.add_column("p (Holm)")
+    ranks = {"worth, points": 0, "95 %": 0, "on first": 2, "off last": 2, "first 20 steps": 3}
+    numbers = [table.Column(name, rank, right=True) for name, rank in ranks.items()]
+    shown = table.Table(
+        [table.Column("default"), *numbers, table.Column("p (Holm)", 1, right=True)]
+    )
+    blank = ("",) * 4
     for factor in found.factors:
-        table.add_row(
+        shown.add(
             factor.name,
             *_mean_and_interval(factor.worth),
             f"{100 * factor.on.mean:+.2f}",
@@ -152,11 +151,12 @@ def show(found: Attribution, origin: str, target: str, inside: str) -> None:
             f"{factor.worth.p_holm:.2g}",
         )
     for name, worth in ((found.rest, found.together), ("all of them", found.total)):
-        table.add_row(name, *_mean_and_interval(worth))
+        shown.add(name, *_mean_and_interval(worth), *blank)
     if found.own is not None and found.unexplained is not None:
-        table.add_row(f"{target} less {origin}, own runs", *_mean_and_interval(found.own))
-        table.add_row("not explained", *_mean_and_interval(found.unexplained))
-    terminal.print(table)
+        shown.add(f"{target} less {origin}, own runs", *_mean_and_interval(found.own), *blank)
+        shown.add("not explained", *_mean_and_interval(found.unexplained), *blank)
+    table.show(shown)
+    terminal = Terminal(soft_wrap=True, highlight=False)
     for sentence in sentences(found, origin, target, inside):
         terminal.print(f"- {sentence}", markup=False)
 

@@ -140,37 +140,30 @@ def render(
 ) -> None:
     """Print the table; fields in which the frameworks differ stand out, and alone unless
     `all_rows`."""
-    from rich.table import Table
-    from rich.text import Text
-
+    from results.table import Cell, Column, Table, show, width_of
     from results.terminal import Terminal
 
     readings = list(readings)
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ["field", *(_title(reading) for reading in readings), "project"]:
-        grid.add_column(title, no_wrap=True)
+    titles = [TITLES[reading.framework] for reading in readings]
+    grid = Table([Column("field"), *map(Column, titles), Column("project", 1)])
+    grid.title = "; ".join(_versions(reading) for reading in readings if reading.versions)
     for row in table(readings):
         if not (row.differs or all_rows):
             continue
         answers = [_text(row.answers.get(reading.framework)) for reading in readings]
         style = "bold" if row.differs else "dim"
-        grid.add_row(
-            *(Text(cell, style=style) for cell in [row.field, *answers, _text(row.project)])
-        )
-    console = console or Terminal()
-    wide = console.options.update(width=10_000, max_width=10_000)
-    needed = console.measure(grid, options=wide).maximum
-    if needed > console.width:  # in full width, to be scrolled or piped
-        console = Terminal(file=console.file, width=needed)
-    console.print(grid)
+        cells = [row.field, *answers, _text(row.project)]
+        grid.add(*(Cell(cell, style=style) for cell in cells))
+    console = console or Terminal(width=width_of(sys.stdout))
+    show(grid, console=console)
     for reading in readings:
         if reading.reason:
             console.print(f"{TITLES[reading.framework]}: not run: {reading.reason}", markup=False)
 
 
-def _title(reading: Reading) -> str:
-    versions = [f"{name} {version}" for name, version in reading.versions.items()]
-    return "\n".join([TITLES[reading.framework], *versions])
+def _versions(reading: Reading) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in reading.versions.items())
+    return f"{TITLES[reading.framework]}: {versions}"
 
 
 def _text(answer: Answer) -> str:

@@ -154,16 +154,11 @@ def rates(tries: int, processes: int) -> Iterator[Rate]:
 
 def table(tries: int, processes: int) -> bool:
     """Print every rate and the worst of each question; whether every goal was met."""
-    from rich.table import Table
-
-    from results.terminal import Terminal
+    from results.table import Column, Table, show
 
     start = time.process_time()
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("question", "noise"):
-        shown.add_column(name)
-    for name in ("share", "goal", ""):
-        shown.add_column(name, justify="right")
+    numbers = [Column("share", right=True), Column("goal", 1, right=True), Column("", 1)]
+    shown = Table([Column("question"), Column("noise"), *numbers])
     found = list(rates(tries, processes))
     for question in dict.fromkeys(one.question for one in found):
         mine = [one for one in found if one.question == question]
@@ -172,8 +167,8 @@ def table(tries: int, processes: int) -> bool:
         for one in mine:
             mark = "worst" if one is worst else ""
             said = "" if goal is None else f"at most {goal:.0%}"
-            shown.add_row(one.question, one.noise, f"{one.share:.1%}", said, mark)
-    Terminal(width=120).print(shown)
+            shown.add(one.question, one.noise, f"{one.share:.1%}", said, mark)
+    show(shown)
     missed = [one for one in found if not one.met]
     for one in missed:
         print(f"missed: {one.question}, {one.noise}: {one.share:.1%}")

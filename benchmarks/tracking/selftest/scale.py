@@ -37,26 +37,20 @@ def measure(rows: int) -> int:
     Returns:
         0 when history and gate answered within 2 s, else 1.
     """
-    from rich.table import Table
-
     from results.store import Store
-    from results.terminal import Terminal
+    from results.table import Column, Table, show
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = (("what", "left"), ("seconds", "right"), ("processor s", "right"), ("", "left"))
-    for name, justify in heads:
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    seconds_of = [Column(name, right=True) for name in ("seconds", "processor s")]
+    table = Table([Column("what"), *seconds_of, Column("", 1)])
     with scratch_directory() as scratch:
         store = Store(scratch / "runs")
-        table.add_row(
-            "append to an empty store", f"{_append(store, 'first'):.4f}", "", "median of 100"
-        )
+        table.add("append to an empty store", f"{_append(store, 'first'):.4f}", "", "median of 100")
         fill(store, rows)
         size = sum(path.stat().st_size for path in store.files()) / 2**20
         text = f"{rows:,} rows packed, {size:.0f} MiB"
-        table.add_row(f"append beside {text}", f"{_append(store, 'last'):.4f}", "", "median of 100")
+        table.add(f"append beside {text}", f"{_append(store, 'last'):.4f}", "", "median of 100")
         seconds, count = _timed(store.compact)
-        table.add_row("compact", f"{seconds:.2f}", "", f"{count} files packed")
+        table.add("compact", f"{seconds:.2f}", "", f"{count} files packed")
         options = ["--store", str(store.path)]
         _command("baseline", "set", "old", f"session={_session(0)}", *options)
         times = {
@@ -65,8 +59,8 @@ def measure(rows: int) -> int:
         }
     for name, (seconds, processor) in times.items():
         goal = f"goal: under {_GOAL_SECONDS:g}"
-        table.add_row(name, f"{seconds:.2f}", f"{processor:.2f}", goal)
-    Terminal(width=110, highlight=False).print(table)
+        table.add(name, f"{seconds:.2f}", f"{processor:.2f}", goal)
+    show(table)
     return int(max(seconds for seconds, _ in times.values()) > _GOAL_SECONDS)
 
 

@@ -194,15 +194,12 @@ def _table(
 
     verdict: of a case and the number of a try, with the processes of each side that it took.
     """
-    from rich.table import Table
+    from results.table import Column, Table, show
 
-    from results.terminal import Terminal
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("comparison")
-    names = ("processes", "taken", "tries", REGRESSED, UNCHANGED, IMPROVED, NO_DATA, "goal", "")
-    for name in names:
-        table.add_column(name, justify="right")
+    ranks = {"processes": 2, "taken": 2, "tries": 1}
+    ranks |= dict.fromkeys((REGRESSED, UNCHANGED, IMPROVED, NO_DATA), 0) | {"goal": 3, "": 0}
+    numbers = [Column(name, rank, right=True) for name, rank in ranks.items()]
+    table = Table([Column("comparison"), *numbers])
     found: dict[str, Counter[str]] = {case.title: Counter() for case in rows}
     taken: Counter[str] = Counter()
     start = time.perf_counter()
@@ -214,7 +211,7 @@ def _table(
     elapsed = time.perf_counter() - start
     for case in rows:
         mine = found[case.title]
-        table.add_row(
+        table.add(
             case.title,
             f"{case.processes}+{case.processes}",
             f"{taken[case.title] / max(1, tries):.1f}",
@@ -223,7 +220,7 @@ def _table(
             case.goal,
             ("met" if case.met(mine) else "missed") if case.goal else "",
         )
-    Terminal(width=140, highlight=False).print(table)
+    show(table)
     print("taken: processes of each side on average, after which it was decided")
     print(f"{elapsed:.0f} s")
     return all(case.met(found[case.title]) for case in rows)
