@@ -93,8 +93,8 @@ _OPTIONS = {
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
-        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
-        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs "
+        "root, as in cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
         f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
         "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
