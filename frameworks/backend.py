@@ -67,6 +67,10 @@ class Backend(ABC):
         """
         if not (self.every_loss or trains_plainly(recipe)):
             raise self._lacks(f"loss but plain cross_entropy ({recipe.loss})", "the recipe")
+        if recipe.rounds:
+            raise SpecificationError(
+                "a backend trains one round; frameworks.spec.rounds.of(recipe) gives each."
+            )
         if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
             raise self._lacks("frozen layers or layer_rates", "the recipe")
         self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime

@@ -14,6 +14,7 @@ from frameworks.spec.losses import (
     Loss,
     MeanSquaredError,
     is_single,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.network import Network
@@ -55,6 +56,7 @@ def score(logits: np.ndarray, targets: np.ndarray, l2: float, loss: Loss | None 
     loss = CrossEntropy() if loss is None else loss
     logits = np.asarray(logits, dtype=np.float64)
     value = float(losses.of_images(loss, logits, targets)[0].mean())
+    value = value**0.5 if takes_root(loss) else value
     accuracy = float(losses.right(loss, logits, targets).mean())
     rows = losses.rows_of(loss, targets, logits.shape[1], logits.dtype)
     squares = isinstance(loss, MeanSquaredError)

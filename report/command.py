@@ -111,6 +111,8 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--frozen", *still)
     if rates := _at(config, "recipe.layer_rates"):
         yield from ("--layer-rates", *(f"{name}={factor}" for name, factor in rates.items()))
+    if rounds := _at(config, "recipe.rounds"):
+        yield from ("--rounds", *(_fields(one, name="round")[6:] for one in rounds))
     weights = _at(config, "recipe.class_weights")
     if isinstance(weights, list):
         yield from ("--class-weights", *map(str, weights))

@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         if action.nargs == "+" and action.option_strings:
             for text in arg_strings:
                 parts = [part.strip() for part in text.split(",")]
-                if len(parts) > 1 and not os.path.exists(text):
+                if len(parts) > 1 and "=" not in text and not os.path.exists(text):
                     told = " ".join([action.option_strings[-1], *filter(None, parts)])
                     raise argparse.ArgumentError(action, f"use spaces, not commas: {told}")
         return super()._get_values(action, arg_strings)

@@ -93,8 +93,8 @@ _OPTIONS = {
         "batch_size": "N: galaxies in one step of the optimizer",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
-        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs, as in "
-        "cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
+        "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs "
+        "root, as in cross_entropy,label_smoothing=0.1 or mean_squared_error,outputs=sigmoid",
         "schedule": "NAME[,FIELD=VALUE...]: the learning rate by epoch, or with per=step by step: "
         f"{' '.join(SCHEDULES)}; as in cosine, or multi_step,at=30 60,factor=0.1",
         "warm_up": "N|FIELD=VALUE,...: epochs in which the rate rises to its value, ahead of any "
@@ -107,6 +107,8 @@ _OPTIONS = {
         "frozen_norm": "M: the batch norms of frozen layers compute as in inference (Keras), or as "
         "in training, their running statistics with them (PyTorch)",
         "layer_rates": "LAYER=FACTOR: multiply the learning rate of a layer or block",
+        "rounds": "after=EPOCH,FIELD=VALUE,...: train anew from then on, from the weights so far; "
+        "fields: learning_rate frozen patience, as in after=10,learning_rate=1e-4,frozen=none",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "
@@ -389,8 +391,8 @@ def _with_recipe_of_file(suite: Suite, named: Sequence[str] | None) -> Suite:
         stated = {field: getattr(told.recipe, field) for field in told.fields - {"partial_batch"}}
         if "batch_size" in stated:
             stated["batch_size"] = (told.recipe.batch_size,)
-        if "frozen" in stated:
-            stated["frozen"] = list(told.recipe.frozen)
+        for field in stated.keys() & {"frozen", "rounds"}:
+            stated[field] = list(stated[field])
         if told.recipe.class_weights:
             stated["class_weights"] = list(told.recipe.class_weights)
         return msgspec.structs.replace(suite, **stated)

@@ -24,6 +24,7 @@ from frameworks.spec.recipe import (
     StopAt,
     StopWhenWorse,
 )
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import known_field, unknown_part
 from results import cli
@@ -200,6 +201,17 @@ def frozen(words: Sequence[str]) -> list[str] | None:
     return None if list(words) == [OFF] else list(words)
 
 
+def rounds(words: Sequence[str]) -> list[Round] | None:
+    """`after=10,learning_rate=1e-4,frozen=conv1 conv2` each; `frozen=none`; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if list(words) == [OFF]:
+        return None
+    return [_with_fields(Round, _parts(word), "--rounds") for word in words]
+
+
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
     """`balanced`, a number for each class, or `none`.
 
@@ -238,6 +250,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "class_weights": class_weights,
     "frozen": frozen,
     "layer_rates": layer_rates,
+    "rounds": rounds,
 }
 
 
@@ -261,8 +274,9 @@ def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part
                 f"{what}: unknown field '{key}'{known_field(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )
-        # numbers of a list are apart by blanks: commas separate fields
-        table[key] = value.split() if key == "at" else value
+        # members of a list are apart by blanks: commas separate fields
+        members = [] if value == OFF else value.split()
+        table[key] = members if key in ("at", "frozen") else value
     try:
         return msgspec.convert(table, kind, strict=False)
     except msgspec.ValidationError as error:

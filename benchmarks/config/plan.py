@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.config.runconfig import RunConfig
-from frameworks.spec import schedules
+from frameworks.spec import rounds, schedules
 from frameworks.spec.defaults import AGREED, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
@@ -118,7 +118,9 @@ class PlannedRun:
     @cached_property
     def notes(self) -> list[str]:
         """Sentences on a schedule or a warm-up that does not end where the training does."""
-        return schedules.notes(self.config.recipe, self.steps_per_epoch)
+        each = rounds.of(self.config.recipe)
+        found = (note for one in each for note in schedules.notes(one, self.steps_per_epoch))
+        return list(dict.fromkeys(found))
 
     @cached_property
     def flops(self) -> int:

@@ -30,6 +30,7 @@ from frameworks.spec.recipe import (
     StopWhenWorse,
     named_part,
 )
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import Schedule, WarmUp
 from results import cli
 from results.vocabulary import (
@@ -98,6 +99,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
       rate of others is multiplied by.
     - `class_weights`: "balanced" is n / (classes * n of the class) over the training images, as in
       scikit-learn's `compute_class_weight`.
+    - `rounds`: trainings one after another, as of layers that are frozen first and trained later.
     - `initial_weights`: a file that fills the weights it has (`frameworks.spec.given_weights`).
 
     Computing:
@@ -172,6 +174,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     clipping: Clipping | None = None
     initial_weights: str | None = None
     augment: Augment | None = None
+    rounds: list[Round] | None = None
     parity: tuple[Parity, ...] = ("matched",)
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
@@ -360,7 +363,7 @@ def recipe(suite: Suite, *, batch_size: int, class_weights: list[float] | None =
     alike = set(Recipe.__struct_fields__) & set(Suite.__struct_fields__)
     stated: dict[str, Any] = {name: getattr(suite, name) for name in alike}
     stated["batch_size"] = batch_size
-    stated["frozen"] = tuple(suite.frozen or ())
+    stated |= {name: tuple(getattr(suite, name) or ()) for name in ("frozen", "rounds")}
     stated["class_weights"] = None if class_weights is None else tuple(class_weights)
     if class_weights is None:
         stated["class_weight_mean"] = None

@@ -53,6 +53,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("augment.crop", "another"): f"{_HARNESS}; a view of another size is crops40",
     ("recipe.epochs", ""): _HARNESS,
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
+    ("recipe.rounds", ""): f"{_HARNESS}: a backend for each; tests/conformance/test_resumed.py",
     ("recipe.shuffle_window", ""): _HARNESS,
     ("recipe.stop_at", ""): _HARNESS,
     ("recipe.stop_when_worse", ""): _HARNESS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
 from frameworks.backend import Backend, framework
 from frameworks.memory import process_peak_memory
-from frameworks.spec import given_weights
+from frameworks.spec import given_weights, rounds
 from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import Recipe
 
 
 def main(arguments: list[str]) -> None:
@@ -92,21 +94,33 @@ def run(
     if config.parity == "matched":
         drawn = canonical.initial(network, config.seed) | filled
         initial = canonical.nudged(network, drawn, config.nudge_draw)
+    each = rounds.of(config.recipe)
+    whole = replace(network, frozen=frozenset())  # what is frozen is each round's
     with clock.measure("build"):
-        backend = backend_class(network, config.recipe, config.runtime(), initial)
+        backend = backend_class(whole, each[0], config.runtime(), initial)
         if filled and initial is None:  # over those that the framework drew
             initial = backend.get_weights() | filled
             backend.set_weights(initial)
         backend.synchronize()
-    with clock.measure("stage", backend):
-        is_drawn = config.recipe.augment is not None
-        if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
-            backend.stage(data.images, data.targets(config.recipe.loss))
+    is_drawn = config.recipe.augment is not None
+
+    def make_ready(made: Backend) -> None:
+        with clock.measure("stage", made):
+            if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
+                made.stage(data.images, data.targets(config.recipe.loss))
+        if config.recipe.epochs:
+            with clock.measure("compile", made):
+                made.compile(feed.example())
+
+    def rebuild(recipe: Recipe, weights: canonical.Weights) -> Backend:
+        with clock.measure("build"):
+            made = backend_class(whole, recipe, config.runtime(), weights)
+        make_ready(made)
+        return made
+
     feed = Feed(config, network, data)
     channel.send("facts", values=_initial_facts(backend, network, initial) | feed.facts())
-    if config.recipe.epochs:
-        with clock.measure("compile", backend):
-            backend.compile(feed.example())
+    make_ready(backend)
     extra: dict[str, Any] = {"settings": backend.settings()}
     if share := injected():
         extra["injected_slowdown"] = share
@@ -117,9 +131,13 @@ def run(
     meter = nvml.Meter() if config.device == "cuda" and not resumed else None
     recipe = config.recipe
     validation = Part(data, data.split.validation, recipe.batch_size, recipe.loss)
-    training = Training(config, backend, feed, validation, clock, meter, resume.after_epoch)
+    training = Training(
+        config, backend, feed, validation, clock, meter, resume.after_epoch, rebuild=rebuild
+    )
+    del backend  # the training's: a later round has another
     resume.restore(training)
     training.run()
+    backend = training.backend
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
     if waited is None and is_drawn:

@@ -56,6 +56,7 @@ class Control:
     """
 
     recipe: Recipe
+    began: int = 0  # epochs done before this round
     learning_rate: float = field(init=False)
     stopped: bool = field(init=False, default=False)
     best_epoch: int = field(init=False, default=0)
@@ -156,6 +157,6 @@ class Control:
             return
         sign, score = _sign(rule.monitor), scores[rule.monitor]
         worse = [sign * score < sign * one for one in self._before]
-        if epoch >= rule.first_epoch and len(worse) == rule.epochs and all(worse):
+        if epoch - self.began >= rule.first_epoch and len(worse) == rule.epochs and all(worse):
             self.stopped = True
         self._before = [*self._before, score][-rule.epochs :]

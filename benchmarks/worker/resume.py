@@ -89,10 +89,8 @@ class Resume:
 
         A disk that is full is told in `extra` and stops no training.
         """
-        recipe, control = self.config.recipe, training.control
-        over = training.done >= recipe.epochs or control.stopped
         waited = time.monotonic() - self._last
-        if self._checkpoints is None or over or waited < self.keeping.checkpoint_every:
+        if self._checkpoints is None or training.over or waited < self.keeping.checkpoint_every:
             return
         start = time.monotonic()
         self._write(self._taken(training))
@@ -121,6 +119,8 @@ class Resume:
         facts = {
             **self._identity(),
             "done": training.done,
+            "round": training.round,
+            "began": training.began,
             "control": training.control.state(),
             "rows": training.rows,
             "seconds": {phase: seconds[phase] for phase in _SUMS if phase in seconds},
@@ -129,7 +129,10 @@ class Resume:
         return State(arrays, facts)
 
     def _restore(self, state: State, training: Training) -> None:
-        backend, facts = training.backend, state.facts
+        facts = state.facts
+        if number := facts.get("round", 0):  # none in a checkpoint from before there were rounds
+            training.enter(number, facts["began"], state.group("weights"))
+        backend = training.backend
         backend.set_weights(state.group("weights"))
         arrived(state.group("weights"), backend.get_weights(), "checkpoint's weights")
         backend.set_optimizer_state(state.group("optimizer"))

@@ -24,7 +24,9 @@ from datasets.batches import Epoch
 from datasets.drawn.images import DrawnImages
 from frameworks.backend import Backend
 from frameworks.metrics import macro_f1, predicted
+from frameworks.spec import rounds
 from frameworks.spec.callbacks import watching
+from frameworks.spec.recipe import Recipe
 from frameworks.spec.schedules import rates, scheduled
 from frameworks.spec.weights import Weights
 
@@ -38,7 +40,8 @@ class Training:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
     warm-up epochs, whose rows have no time. drawn_wait_seconds: what the framework waited for
     pictures as drawn, where it asks for them itself. turns: before every epoch, others may have
-    theirs.
+    theirs. rebuild: makes the backend of a later round of the recipe. round: the one under way,
+    from 0; began: the epochs done before it.
     """
 
     config: RunConfig
@@ -52,6 +55,9 @@ class Training:
     best_weights: Weights | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     control: Control = field(init=False)
+    rebuild: Callable[[Recipe, Weights], Backend] | None = None
+    round: int = 0
+    began: int = 0
     warmup_seconds: list[float] = field(default_factory=list)
     turns: Turns = field(default_factory=Turns)
     _batches: int = field(init=False, default=0)  # of an epoch
@@ -59,12 +65,10 @@ class Training:
     drawn_wait_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.control = Control(self.config.recipe)
         recipe = self.config.recipe
+        self._rounds = rounds.of(recipe)
+        self.control = self._control()
         self._watched = {getattr(recipe, name).monitor for name in watching(recipe)}
-        if scheduled(self.config.recipe):
-            first = rates(self.config.recipe, len(self.feed.epoch(1)), 1)[0]
-            self.control.learning_rate = float(first)
         by_validation = watching(recipe, "validation")
         if by_validation and not len(self.validation):
             raise ValueError(
@@ -86,7 +90,9 @@ class Training:
             self._tell(self._validated(0))
         gc.collect()
         gc.freeze()  # what importing and compiling left is for good: not to be gone through again
-        while self.done < self.config.recipe.epochs and not self.control.stopped:
+        while not self.over:
+            if self._round_over:
+                self._next_round()
             self.turns.next()
             rows = [self._trained(self.done + 1, gpu), *self._validated(self.done + 1)]
             self._tell(rows)
@@ -94,8 +100,7 @@ class Training:
             self._decide(rows)
             self.after_epoch(self)
         if self.best_weights is not None:
-            self.backend.set_weights(self.best_weights)
-            arrived(self.best_weights, self.backend.get_weights(), "best epoch's weights")
+            self._put_best_back()
         if facts := gpu.facts():
             self.clock.channel.send("facts", values=facts)
 
@@ -108,11 +113,53 @@ class Training:
     ) -> None:
         """Stand where an earlier process stood after epoch `done`; its rows are sent once more.
 
-        Weights, optimizer and random state are the backend's, which its caller puts back.
+        Weights, optimizer and random state are the backend's, which its caller puts back, after
+        `enter` where there are rounds.
         """
         self.done, self.best_weights = done, best
         self.control.restore(control)
         self._tell(rows)
+
+    def enter(self, number: int, began: int, weights: Weights) -> None:
+        """Begin a round, counted from 0, after so many epochs, with a backend of its own."""
+        assert self.rebuild is not None
+        self.round, self.began, self.best_weights = number, began, None
+        self.control = self._control()
+        del self.backend  # its memory, before there is another
+        self.backend = self.rebuild(self.recipe, weights)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the round under way."""
+        return self._rounds[self.round]
+
+    @property
+    def over(self) -> bool:
+        """True after the last epoch of the last round."""
+        return self._round_over and self.round == len(self._rounds) - 1
+
+    @property
+    def _round_over(self) -> bool:
+        return self.done - self.began >= self.recipe.epochs or self.control.stopped
+
+    def _next_round(self) -> None:
+        """Go on from the weights of this round: the best where it stops with these, else the
+        last."""
+        stopping = self.recipe.early_stopping
+        if stopping is not None and stopping.restore_best and self.best_weights is not None:
+            self._put_best_back()
+        self.enter(self.round + 1, self.done, self.backend.get_weights())
+
+    def _put_best_back(self) -> None:
+        assert self.best_weights is not None
+        self.backend.set_weights(self.best_weights)
+        arrived(self.best_weights, self.backend.get_weights(), "best epoch's weights")
+
+    def _control(self) -> Control:
+        made = Control(self.recipe, self.began)
+        if scheduled(self.recipe):
+            made.learning_rate = float(rates(self.recipe, len(self.feed.epoch(1)), 1)[0])
+        return made
 
     def epochs(self) -> dict[str, int]:
         """End of training: the epochs trained, and the epoch whose weights are tested."""
@@ -123,8 +170,8 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """Batches trained on since the first epoch; 0 where this process trained no epoch."""
-        return self.done * self._batches
+        """Batches of the round under way; 0 where this process trained no epoch."""
+        return (self.done - self.began) * self._batches
 
     def facts(self) -> dict[str, Any]:
         """`epochs`, and in `extra` the times that are of no epoch."""
@@ -133,15 +180,16 @@ class Training:
             extra["warmup_epoch_seconds"] = self.warmup_seconds
         if self.turns.waited_seconds:
             extra["waited_for_turn_seconds"] = self.turns.waited_seconds
+        if self.round:
+            extra["round_began_after"] = self.began
         return self.epochs() | ({"extra": extra} if extra else {})
 
     def _trained(self, number: int, gpu: nvml.Training) -> dict[str, Any]:
         """Train one epoch; its row."""
         epoch, clock = self.feed.epoch(number), self.clock
-        recipe = self.config.recipe
         by_step = None
-        if scheduled(recipe):
-            by_step = rates(recipe, len(epoch), number) * self.control.scale
+        if scheduled(self.recipe):
+            by_step = rates(self.recipe, len(epoch), number - self.began) * self.control.scale
         gc.collect()  # so that no earlier phase's garbage is collected on this epoch's time
         before = clock.seconds.get("train", 0.0)
         self.backend.synchronize()

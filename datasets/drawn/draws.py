@@ -28,6 +28,8 @@ PLACES = {
             *("shrink_rows", "shrink_columns", "saturation", "hue", "erase"),
             *_of_part("part"),
             *_of_part("erased"),
+            "perspective",
+            *(f"corner_{place}_{axis}" for place in range(4) for axis in ("rows", "columns")),
         )
     )
 }

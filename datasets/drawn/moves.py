@@ -21,9 +21,11 @@ class Moves:
     """Positions from which the pixels of augmented pictures are taken.
 
     A pixel comes from `matrix @ pixel + offset`, both (row, column), of the picture; or of the
-    part of it that was taken first.
+    part of it that was taken first. Where the picture is seen aslant, the pixel is moved before by
+    a projection of (row, column, 1), whose third number divides the other two.
 
-    matrix: float64 (k, 2, 2); offset: float64 (k, 2); flips: bool (k, 2), rows and columns;
+    matrix: float64 (k, 2, 2); offset: float64 (k, 2); aslant: bool (k,); projection: float64
+    (k, 3, 3), None where none is aslant; flips: bool (k, 2), rows and columns;
     turns: int64 (k,), quarter turns counter-clockwise after the flips; part: int64 (k, 4), top,
     left, height and width of what is taken; part_first: before all other moves; size: (height,
     width) of the pictures made.
@@ -36,6 +38,18 @@ class Moves:
     part: np.ndarray
     part_first: bool
     size: tuple[int, int]
+    aslant: np.ndarray
+    projection: np.ndarray | None
+
+    def places(self, row: int) -> np.ndarray:
+        """Where the pixels of a picture seen aslant come from: float64 (2, height, width)."""
+        assert self.projection is not None
+        moved = np.eye(3)
+        moved[:2] = np.column_stack([self.matrix[row], self.offset[row]])
+        rows, columns = np.indices(self.size)
+        pixels = np.stack([rows, columns, np.ones(self.size)])
+        found = np.tensordot(moved @ self.projection[row], pixels, 1)
+        return np.asarray(found[:2] / found[2])
 
 
 def moves(settings: Augment, drawn: np.ndarray, height: int, width: int) -> Moves:
@@ -80,13 +94,42 @@ def moves(settings: Augment, drawn: np.ndarray, height: int, width: int) -> Move
     scale = part[:, 2:] / np.array(size)  # pixels of the part for one that is made
     into = scale / 2 - 0.5  # where the first pixel made lies in it
     first = np.zeros((count, 2)) if settings.crop_first else part[:, :2] + into
+    aslant = number("perspective") < settings.perspective
+    projection = None
+    if aslant.any():
+        step = np.ones((count, 2)) if settings.crop_first else scale
+        projection = _projections(settings.perspective_scale, drawn, moved, first, step)
     offset = middle + np.einsum("nij,nj->ni", matrix, shrink * (first - middle) - shift)
     matrix = matrix * shrink[:, None, :]
     if settings.crop_first:
         matrix, offset = scale[:, :, None] * matrix, scale * offset + into
     else:
         matrix = matrix * scale[:, None, :]
-    return Moves(matrix, offset, flips, turns, part, settings.crop_first, size)
+    return Moves(matrix, offset, flips, turns, part, settings.crop_first, size, aslant, projection)
+
+
+def _projections(
+    share: float, drawn: np.ndarray, size: tuple[int, int], first: np.ndarray, step: np.ndarray
+) -> np.ndarray:
+    """Projections of made pixels that lead from four corners drawn to those of a picture of `size`:
+    float64 (k, 3, 3). A made pixel p is `first + step * p` of that picture."""
+    ends = np.array(size) - 1
+    outer = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * ends
+    names = [[f"corner_{place}_{axis}" for axis in ("rows", "columns")] for place in range(4)]
+    numbers = drawn[:, [[draws.PLACES[name] for name in pair] for pair in names]]
+    most = (share * (np.array(size) // 2)).astype(np.int64)
+    inwards = np.floor(numbers * (most + 1)) * np.where(outer > 0, -1, 1)
+    inner = (outer + inwards - first[:, None]) / step[:, None]
+    goal = (outer - first[:, None]) / step[:, None]
+    rows = np.concatenate([inner, np.ones((len(drawn), 4, 1))], axis=2)
+    none = np.zeros_like(rows)
+    upper = np.concatenate([rows, none, -goal[..., :1] * inner], axis=2)
+    lower = np.concatenate([none, rows, -goal[..., 1:] * inner], axis=2)
+    system = np.concatenate([upper, lower], axis=1)
+    right = np.concatenate([goal[..., 0], goal[..., 1]], axis=1)
+    found = np.linalg.solve(system, right[..., None])[..., 0]
+    whole = np.concatenate([found, np.ones((len(drawn), 1))], axis=1)
+    return np.asarray(whole.reshape(-1, 3, 3))
 
 
 def _taken(settings: Augment, drawn: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -54,17 +54,21 @@ def _interpolated(
     """Write the moved picture into `made`, channel by channel; rounded half up."""
     from scipy import ndimage
 
+    how = {"order": _ORDERS[settings.interpolation], "mode": _MODES[settings.edge]}
+    places = where.places(row) if where.aslant[row] else None
     for channel in range(picture.shape[2]):
-        ndimage.affine_transform(
-            picture[..., channel],
-            where.matrix[row],
-            where.offset[row],
-            output=made[..., channel],
-            output_shape=where.size,
-            order=_ORDERS[settings.interpolation],
-            mode=_MODES[settings.edge],
-            prefilter=False,
-        )
+        plane, into = picture[..., channel], {**how, "output": made[..., channel]}
+        if places is not None:
+            ndimage.map_coordinates(plane, places, prefilter=False, **into)
+        else:
+            ndimage.affine_transform(
+                plane,
+                where.matrix[row],
+                where.offset[row],
+                output_shape=where.size,
+                prefilter=False,
+                **into,
+            )
 
 
 def _turned(picture: np.ndarray, where: Moves, row: int) -> np.ndarray:

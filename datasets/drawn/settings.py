@@ -13,7 +13,7 @@ Edge = Literal["reflect", "nearest", "constant"]
 MOST_DEGREES = {"rotation": 180.0, "shear": 60.0}
 MOST_SHARE = {
     **{"shift": 1.0, "contrast": 1.0, "brightness": 1.0, "saturation": 1.0, "hue": 0.5},
-    **{"noise": 1.0, "erase": 1.0},
+    **{"noise": 1.0, "erase": 1.0, "perspective": 1.0, "perspective_scale": 1.0},
 }
 # Of two numbers, the lower first: what they are, the least and the most, and two that serve.
 _FACTORS = "two factors", 0.1, 10.0, (0.9, 1.1)
@@ -26,7 +26,12 @@ RANGES: dict[str, tuple[str, float, float, tuple[float, float]]] = {
     "erase_area": (*_SHARES[:3], (0.02, 0.33)),
 }
 # A field that says how another is done, and the fields of which one has to be stated for it.
-_NEEDS = {"ratio": ("area",), "crop_first": ("crop", "area"), "erase_area": ("erase",)}
+_NEEDS = {
+    "ratio": ("area",),
+    "crop_first": ("crop", "area"),
+    "erase_area": ("erase",),
+    "perspective_scale": ("perspective",),
+}
 
 
 class Augment(
@@ -46,6 +51,9 @@ class Augment(
     shift: share of the side either way, along each axis; not by whole pixels.
     shrink: (lowest, highest) factor by which height and width are divided, each by its own; below 1
     enlarges. It is the `zoom_range` of Keras' ImageDataGenerator.
+    perspective: probability that the picture is seen aslant: as torchvision's RandomPerspective,
+    each corner moves inwards by a whole number of pixels along each axis.
+    perspective_scale: the most that a corner moves, as a share of half the side.
     area: (least, most) share of the picture's area that is taken and scaled to the size of the
     picture, or to `crop`; as torchvision's RandomResizedCrop: up to ten draws of an area and of a
     ratio, until their part of whole pixels fits in the picture, then a place for it; of none that
@@ -81,6 +89,8 @@ class Augment(
     rotation: float = 0.0
     shift: float = 0.0
     shrink: tuple[float, float] = (1.0, 1.0)
+    perspective: float = 0.0
+    perspective_scale: float = 0.5
     area: tuple[float, float] = (1.0, 1.0)
     ratio: tuple[float, float] = (1.0, 1.0)
     crop: int = 0
@@ -151,7 +161,7 @@ class Augment(
     def resampled(self) -> bool:
         """True if new pixels lie between those of the picture, and are interpolated."""
         scaled = (self.zoom, self.shrink, self.area) != ((1.0, 1.0),) * 3
-        return scaled or bool(self.shear or self.rotation or self.shift)
+        return scaled or bool(self.shear or self.rotation or self.shift or self.perspective)
 
     @property
     def coloured(self) -> bool:

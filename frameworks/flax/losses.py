@@ -17,6 +17,7 @@ from frameworks.spec.losses import (
     MeanSquaredError,
     is_single,
     middle,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.recipe import ClassWeightMean, Recipe
@@ -42,7 +43,10 @@ class BatchLoss:
         Args:
             targets: class numbers int (batch,), or votes (batch, outputs).
         """
-        targets = jnp.asarray(targets)
+        mean = self._before_root(logits, jnp.asarray(targets))
+        return jnp.sqrt(mean) if takes_root(self.loss) else mean
+
+    def _before_root(self, logits: Array, targets: Array) -> Array:
         losses = _of_images(self.loss, logits, targets)
         if self.class_weights is None:
             return losses.mean()

@@ -40,6 +40,7 @@ from frameworks.spec.layers import (
     MaxPool,
     NetworkLayer,
     Normalize,
+    deviation,
 )
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
@@ -313,7 +314,8 @@ def _initializers(layer: Conv | Dense, fan_in: int, draw: bool) -> dict[str, Any
         "he_normal_fan_out": nnx.initializers.variance_scaling(2.0, "fan_out", "truncated_normal"),
         "lecun_uniform": nnx.initializers.lecun_uniform(),
         "lecun_normal": nnx.initializers.lecun_normal(),
-        "truncated_normal": nnx.initializers.truncated_normal(stddev=0.02),
+        "normal": nnx.initializers.normal(stddev=deviation(layer)),
+        "truncated_normal": nnx.initializers.truncated_normal(stddev=deviation(layer)),
         "orthogonal": nnx.initializers.orthogonal(),
         "torch_uniform": partial(_uniform, limit=1 / math.sqrt(fan_in)),
         "zeros": nnx.initializers.zeros,

@@ -18,6 +18,7 @@ from frameworks.spec.losses import (
     is_single,
     middle,
     name_of,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.recipe import Recipe
@@ -60,6 +61,14 @@ class _OfTargets(keras.losses.Loss):
             MeanSquaredError: keras.losses.MeanSquaredError,
         }[type(loss)](**({"reduction": None} if isinstance(loss, MeanSquaredError) else options))
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        mean = self.before_root(y_true, y_pred, sample_weight)
+        return ops.sqrt(mean) if takes_root(self.spec) else mean
+
+    def before_root(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The mean over the batch, of which a root mean squared error is the root."""
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each image (batch,)."""
         spec = self.spec
@@ -94,12 +103,18 @@ class BatchLoss:
             targets: class numbers int (batch,), or votes (batch, outputs).
             logits: (batch, outputs).
         """
+        mean = self.before_root(targets, logits)
+        return ops.sqrt(mean) if takes_root(self.spec) else mean
+
+    def before_root(self, targets: Any, logits: Any) -> Any:
+        """The mean over the batch, of which a root mean squared error is the root."""
+        found = getattr(self.loss, "before_root", self.loss)
         if self.weights is None:
-            return self.loss(targets, logits)
+            return found(targets, logits)
         weights = ops.take(self.weights, targets, axis=0)
         if self.mean == "weights":
             weights = weights / ops.mean(weights)
-        return self.loss(targets, logits, sample_weight=weights)
+        return found(targets, logits, sample_weight=weights)
 
     def right(self, targets: Any, logits: Any) -> Any:
         """Number of right answers, int32 ()."""

@@ -29,6 +29,7 @@ from frameworks.spec.layers import (
     MaxPool,
     NetworkLayer,
     Normalize,
+    deviation,
     pair,
 )
 from frameworks.spec.network import Network
@@ -263,7 +264,7 @@ def _options(layer: Conv | Dense, axes: tuple[int, ...]) -> dict[str, Any]:
     return {
         "activation": function(layer),
         "use_bias": layer.bias,
-        "kernel_initializer": _initializer(layer.kernel_initializer),
+        "kernel_initializer": _initializer(layer.kernel_initializer, deviation(layer)),
         "bias_initializer": _initializer(layer.bias_initializer),
         "kernel_regularizer": ExactL2(layer.l2) if layer.l2 else None,
         "kernel_constraint": (
@@ -274,13 +275,15 @@ def _options(layer: Conv | Dense, axes: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _initializer(name: str | None) -> Any:
+def _initializer(name: str | None, spread: float = 0.0) -> Any:
     """Keras' initialiser of this name; zeros for what it does not have: only ever loaded over."""
     scaled = {"he_uniform_fan_out": "uniform", "he_normal_fan_out": "truncated_normal"}
     if name in scaled:
         return keras.initializers.VarianceScaling(2.0, "fan_out", scaled[name])
     if name == "truncated_normal":
-        return keras.initializers.TruncatedNormal(stddev=0.02)
+        return keras.initializers.TruncatedNormal(stddev=spread)
+    if name == "normal":
+        return keras.initializers.RandomNormal(stddev=spread)
     return "zeros" if name == "torch_uniform" else name
 
 

@@ -18,9 +18,10 @@ from frameworks.backend import EpochResult
 from frameworks.keras import engines
 from frameworks.keras.backend import KerasBackend, inputs_of
 from frameworks.replicas import Shard
-from frameworks.spec.losses import answers
+from frameworks.spec.losses import answers, takes_root
 from frameworks.torch import leader
 from frameworks.torch.global_batch_norm import Replicas, SumOverReplicas
+from frameworks.torch.losses import root_of_whole
 
 _APART = 2**16  # between the seeds of two replicas' own dropout
 
@@ -79,12 +80,14 @@ class _Replica(leader.Replica, KerasBackend):
         model, count = self.model.trainer, self.replicas.count
         labels = keras.ops.convert_to_tensor(shard.batch.labels)
         logits = model(inputs_of(shard.batch), training=True)
-        # each adds a part of the L2 terms: the gradients are summed
-        loss = sum(model.losses) / count + torch.zeros(())
         if shard.share:
-            loss = loss + self.loss(labels, logits) * shard.share
+            loss = self.loss.before_root(labels, logits) * shard.share
         else:  # no image, or none that has a weight: its mean would be 0 / 0
-            loss = loss + logits.sum() * 0.0
+            loss = logits.sum() * 0.0
+        if takes_root(self.recipe.loss):
+            loss = root_of_whole(loss * count, self.replicas.summed(loss)) / count
+        # each adds a part of the L2 terms: the gradients are summed
+        loss = loss + sum(model.losses) / count
         variables = model.trainable_variables
         gradients = torch.autograd.grad(loss, [variable.value for variable in variables])
         with torch.no_grad():

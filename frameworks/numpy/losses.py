@@ -16,6 +16,7 @@ from frameworks.spec.losses import (
     MeanSquaredError,
     is_single,
     middle,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.recipe import Recipe
@@ -25,20 +26,23 @@ def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float
     """The loss of a batch, weighted by class where the recipe says so, and its gradient.
 
     sum(w * loss) / n, where w = class_weights[label], or 1, and n is the number of images, or
-    sum(w) with class_weight_mean "weights".
+    sum(w) with class_weight_mean "weights"; the root of that where the loss says so.
 
     Args:
         logits: (batch, outputs). targets: (batch,), or (batch, outputs).
     """
     losses, slopes = of_images(recipe.loss, logits, targets)
-    if recipe.class_weights is None:
-        return float(np.mean(losses)), slopes / len(losses)
-    weights = np.asarray(recipe.class_weights, logits.dtype)[targets]
-    if recipe.class_weight_mean == "weights":
-        with np.errstate(invalid="ignore"):  # without any weight there is no mean: NaN
-            weights = weights / weights.mean()
-    losses, slopes = weights * losses, weights[:, None] * slopes
-    return float(np.mean(losses)), slopes / len(losses)
+    if recipe.class_weights is not None:
+        weights = np.asarray(recipe.class_weights, logits.dtype)[targets]
+        if recipe.class_weight_mean == "weights":
+            with np.errstate(invalid="ignore"):  # without any weight there is no mean: NaN
+                weights = weights / weights.mean()
+        losses, slopes = weights * losses, weights[:, None] * slopes
+    value, slopes = np.mean(losses), slopes / len(losses)
+    if not takes_root(recipe.loss):
+        return float(value), slopes
+    with np.errstate(invalid="ignore"):  # at a loss of 0 the root has no slope: NaN
+        return float(np.sqrt(value)), slopes / (2 * np.sqrt(value))
 
 
 def of_images(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

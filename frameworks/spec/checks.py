@@ -108,7 +108,7 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         fail("rate", f"is {layer.rate}; must be in [0, 1).")
     if isinstance(layer, Conv | Dense) and not 0 <= layer.l2 < float("inf"):
         fail("l2", f"is {layer.l2}; must be finite and not negative.")
-    for field in ("max_norm", "epsilon", "alpha"):
+    for field in ("max_norm", "epsilon", "alpha", "kernel_deviation"):
         value = getattr(layer, field, None)
         if value is not None and not 0 < value < float("inf"):
             fail(field, f"is {value}; must be finite and positive.")
@@ -128,7 +128,13 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
 
 
 def _check_parameters(layer: Layer, fail: _Failure) -> None:
-    """A parameter of an activation function stands beside that function alone."""
+    """A parameter of an activation function or initialiser stands beside that one alone."""
+    if isinstance(layer, Conv | Dense):
+        drawn, stated = layer.kernel_initializer, layer.kernel_deviation is not None
+        if drawn == "normal" and not stated:
+            fail("kernel_deviation", "is not stated; normal needs one, such as 0.01.")
+        if stated and drawn not in ("normal", "truncated_normal"):
+            fail("kernel_deviation", 'belongs to kernel_initializer = "normal" (or truncated).')
     for field, function in PARAMETER_OF.items():
         if getattr(layer, field, None) is not None and function_of(layer) != function:
             where = "function" if isinstance(layer, Activation) else "activation"

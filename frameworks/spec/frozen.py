@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from frameworks.spec import rounds
 from frameworks.spec.layers import BatchNorm
 from frameworks.spec.reading import SpecificationError
 from results.vocabulary import near_miss
@@ -43,6 +44,8 @@ def bound(network: Network, recipe: Recipe) -> Network:
         SpecificationError: a name that is no layer with weights, or nothing is left to train.
     """
     factors(network, recipe)
+    for one in rounds.of(recipe)[1:]:
+        bound(network, one)
     if not recipe.frozen:
         return network
     found = frozenset().union(*(_named(network, name, "frozen") for name in recipe.frozen))

@@ -30,6 +30,7 @@ KernelInitializer = Literal[
     "he_normal_fan_out",
     "lecun_uniform",
     "lecun_normal",
+    "normal",
     "truncated_normal",
     "orthogonal",
     "torch_uniform",
@@ -71,14 +72,21 @@ class _Activated(_Layer, frozen=True, kw_only=True):
 
 
 class _Weighted(_Activated, frozen=True, kw_only=True):
-    """Base of the layers with a kernel."""
+    """Base of the layers with a kernel. `kernel_deviation` is that of the initialisers `normal` and
+    `truncated_normal` (before it is truncated; by default 0.02)."""
 
     activation: ActivationName = "linear"
     l2: float = 0.0
     max_norm: float | None = None
     kernel_initializer: KernelInitializer | None = None
+    kernel_deviation: float | None = None
     bias_initializer: BiasInitializer | None = None
     bias: bool = True
+
+
+def deviation(layer: _Weighted) -> float:
+    """Standard deviation of a layer's initialiser `normal` or `truncated_normal`."""
+    return 0.02 if layer.kernel_deviation is None else layer.kernel_deviation
 
 
 class Conv(_Weighted, frozen=True, tag="conv", kw_only=True):

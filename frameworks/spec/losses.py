@@ -52,11 +52,13 @@ class MeanSquaredError(_Loss, frozen=True, tag="mean_squared_error", kw_only=Tru
     """Mean over the outputs of (output - target)^2.
 
     `outputs` are the numbers that the network ends in ("linear"), or their sigmoid. `targets` as
-    of binary cross-entropy.
+    of binary cross-entropy. `root` takes the square root of the mean over images and outputs: of
+    a batch in training, of all images where they are scored.
     """
 
     targets: Literal["one_hot", "votes"] = "votes"
     outputs: Literal["linear", "sigmoid"] = "linear"
+    root: bool = False
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError
@@ -80,6 +82,11 @@ def targets_of(loss: Loss) -> Targets:
 def is_single(loss: Loss) -> bool:
     """True if the network has one output, for a yes or no."""
     return isinstance(loss, BinaryCrossEntropy) and loss.targets == "labels"
+
+
+def takes_root(loss: Loss) -> bool:
+    """True if the loss is the square root of a mean over the images."""
+    return isinstance(loss, MeanSquaredError) and loss.root
 
 
 def middle(loss: Loss) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import callbacks, frozen, losses, schedules
+from frameworks.spec import callbacks, frozen, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
@@ -41,6 +41,7 @@ from frameworks.spec.optimizers import decay as decay
 from frameworks.spec.optimizers import kept_slots as kept_slots
 from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
 
@@ -72,7 +73,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
-    `augment` is drawn for each galaxy in each epoch (`datasets.drawn`).
+    `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
+    into trainings, each from the weights of the one before (`rounds`).
     """
 
     optimizer: Optimizer = Adam()
@@ -96,6 +98,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
     augment: Augment | None = None
+    rounds: tuple[Round, ...] = ()
 
     def __hash__(self) -> int:
         fields = msgspec.structs.astuple(self)
@@ -121,6 +124,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         frozen.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
+        rounds.of(self)
 
     def extras(self) -> list[str]:
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
@@ -140,6 +144,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "warm-up": self.warm_up,
             "clipped": self.clipping,
             "augmented": self.augment,
+            f"{len(self.rounds) + 1} rounds": self.rounds or None,
         }
         return [word for word, part in words.items() if part is not None]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frameworks.spec.architecture import Conv, Dense
+from frameworks.spec.layers import Conv, Dense, deviation
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from results.door.arrays import archive
@@ -49,7 +49,7 @@ def initial(network: Network, seed: int) -> Weights:
             assert isinstance(layer, Conv | Dense)
             initializer = getattr(layer, f"{part}_initializer")
             kernel_shape = network.weight_shapes[f"{name}/kernel"]
-            value = draw(initializer, shape, kernel_shape, generator)
+            value = draw(initializer, shape, kernel_shape, generator, deviation(layer))
         weights[key] = value.astype(np.float32)
     return weights
 
@@ -76,6 +76,7 @@ def draw(
     shape: tuple[int, ...],
     kernel_shape: tuple[int, ...],
     generator: np.random.Generator,
+    deviation: float = 0.02,
 ) -> np.ndarray:
     """One array by a named initialiser; the fans are those of `kernel_shape` (..., in, out).
 
@@ -83,7 +84,7 @@ def draw(
     `fan_out`: 2 / fan_out). `uniform` is U(+-sqrt(3 variance)); `normal` is cut off at two
     standard deviations and rescaled by 0.8796 (keras/src/initializers,
     jax/_src/nn/initializers.py; Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998).
-    truncated_normal: of deviation 0.02 before it is truncated at two of them.
+    normal: of this `deviation`, as is truncated_normal before it is truncated at two of them.
     orthogonal: orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
     torch_uniform: U(+-1 / sqrt(fan_in)), kernels and biases (torch/nn/modules/conv.py).
     """
@@ -105,7 +106,9 @@ def draw(
         limit = 1 / math.sqrt(fan_in)
         return generator.uniform(-limit, limit, shape)
     if initializer == "truncated_normal":
-        return _truncated_normal(shape, generator) * 0.02
+        return _truncated_normal(shape, generator) * deviation
+    if initializer == "normal":
+        return generator.standard_normal(shape) * deviation
     if initializer == "orthogonal":
         return _orthogonal(shape, generator)
     if initializer in variances:

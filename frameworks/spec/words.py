@@ -143,6 +143,7 @@ _PARTS_HERE = {
         "binary_cross_entropy, of the logits,",
     ),
     **dict.fromkeys(("mse", "mseloss"), "mean_squared_error"),
+    **dict.fromkeys(("rmse", "rootmeansquarederror"), "mean_squared_error with root = true"),
 }
 PART_OF_THE_LOSS = (
     "the output layer gives logits; the softmax is part of the loss, as a sigmoid is. Leave the "

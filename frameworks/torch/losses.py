@@ -13,6 +13,7 @@ from frameworks.spec.losses import (
     MeanSquaredError,
     is_single,
     middle,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.recipe import Recipe
@@ -39,6 +40,11 @@ class BatchLoss:
         Args:
             targets: class numbers int64 (batch,), or votes (batch, outputs).
         """
+        mean = self.before_root(logits, targets)
+        return mean.sqrt() if takes_root(self.loss) else mean
+
+    def before_root(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over the batch, of which a root mean squared error is the root."""
         logits = logits.to(self.dtype)
         if self.class_weights is None:
             return _mean(self.loss, logits, targets)
@@ -65,6 +71,14 @@ class BatchLoss:
         if is_single(self.loss):
             return ((logits[:, 0] > middle(self.loss)) == (targets == 1)).sum()
         return (logits.argmax(1) == targets).sum()
+
+
+def root_of_whole(part: Tensor, whole: Tensor) -> Tensor:
+    """The root of `whole`, the sum of every replica's `part`, with the gradient that is this one's
+    part of the root's."""
+    root = whole.sqrt()
+    slope = part / (2 * root)
+    return slope + (root - slope).detach()
 
 
 def _mean(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from frameworks.spec.layers import (
     MaxPool,
     NetworkLayer,
     Normalize,
+    deviation,
     function_of,
     pair,
 )
@@ -315,15 +316,19 @@ def initialise(model: GalaxyNet) -> None:
         "he_normal_fan_out": partial(_fan_out, nn.init.kaiming_normal_),
         "lecun_uniform": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="linear"),
         "lecun_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear"),
-        "truncated_normal": partial(nn.init.trunc_normal_, std=0.02, a=-0.04, b=0.04),
         "orthogonal": nn.init.orthogonal_,
     }
     for layer in model.network.layers:
         if isinstance(layer, BatchNorm) and layer.gamma_initializer == "zeros":
             nn.init.zeros_(tensor_of(model, f"{layer.name}/gamma"))
         if isinstance(layer, Conv | Dense):
-            if layer.kernel_initializer in kernel:
-                kernel[layer.kernel_initializer](tensor_of(model, f"{layer.name}/kernel"))
+            weight, spread = tensor_of(model, f"{layer.name}/kernel"), deviation(layer)
+            if layer.kernel_initializer == "normal":
+                nn.init.normal_(weight, std=spread)
+            elif layer.kernel_initializer == "truncated_normal":
+                nn.init.trunc_normal_(weight, std=spread, a=-2 * spread, b=2 * spread)
+            elif layer.kernel_initializer in kernel:
+                kernel[layer.kernel_initializer](weight)
             if layer.bias and layer.bias_initializer == "zeros":
                 nn.init.zeros_(tensor_of(model, f"{layer.name}/bias"))
 

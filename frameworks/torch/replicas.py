@@ -21,9 +21,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from frameworks.backend import EpochResult
 from frameworks.replicas import Shard
+from frameworks.spec.losses import takes_root
 from frameworks.torch import leader
 from frameworks.torch.backend import TorchBackend, tensors
 from frameworks.torch.global_batch_norm import use_global_batch_norm
+from frameworks.torch.losses import root_of_whole
 
 _APART = 2**32  # between the seeds of two replicas' own dropout
 
@@ -74,9 +76,14 @@ class _Replica(leader.Replica, TorchBackend):
         over the replicas."""
         if not self.replicas.active:
             return super()._mean_loss(logits, labels)
-        if not self._share:  # no image, or none that has a weight: its mean would be 0 / 0
-            return logits.to(self.dtype).sum() * 0.0
-        return self.batch_loss(logits, labels) * (self._share * self.replicas.count)
+        if self._share:
+            mean = self.batch_loss.before_root(logits, labels)
+            part = mean * (self._share * self.replicas.count)
+        else:  # no image, or none that has a weight: its mean would be 0 / 0
+            part = logits.to(self.dtype).sum() * 0.0
+        if not takes_root(self.recipe.loss):
+            return part
+        return root_of_whole(part, self.replicas.summed(part) / self.replicas.count)
 
 
 class Follower(leader.Follower, _Replica):

@@ -23,6 +23,7 @@ layers = [
 # Adam's moments make what is lost of them show; its epsilon keeps rounding from growing.
 USUAL = ["--dataset", "galaxies.h5", "--architectures", "normed.toml", "--batch-size", "16"]
 USUAL += ["--optimizer", "adam,epsilon=0.001", "--precision", "float64", "--threads", "1"]
+USUAL += ["--rounds", "after=1,learning_rate=0.002,frozen=conv1"]  # broken off in the second
 USUAL += ["--epochs", "4", "--checkpoint-every", "0", "--timeout", "0", "--no-report"]
 USUAL += ["--device", "cpu"]
 

@@ -61,6 +61,8 @@ def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int)
     else:
         row, column = of_part(row, column)
         row, column = row + top, column + left
+    if number["perspective"] < settings.perspective:
+        row, column = from_aslant(settings, number, row, column, height, width)
     y, x = row - (height - 1) / 2, column - (width - 1) / 2
     low, high = settings.shrink
     y *= low + (high - low) * number["shrink_rows"]
@@ -81,6 +83,28 @@ def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int)
         y = -y
     row, column = y + (height - 1) / 2, x + (width - 1) / 2
     return of_part(row, column) if settings.crop_first else (row, column)
+
+
+def from_aslant(settings: Augment, number, row, column, height: int, width: int):
+    """Where a pixel seen aslant was, by the classical formulas of the projection of the unit square
+    onto a quadrilateral (Heckbert 1989), inverted."""
+    corners = []
+    for place, (down, right) in enumerate([(0, 0), (0, 1), (1, 1), (1, 0)]):
+        found = []
+        for axis, far, side in (("rows", down, height), ("columns", right, width)):
+            most = math.floor(settings.perspective_scale * (side // 2))
+            inwards = math.floor(number[f"corner_{place}_{axis}"] * (most + 1))
+            found.append(side - 1 - inwards if far else inwards)
+        corners.append(np.array(found, float))
+    a, b, c, d = corners  # of the square's (0, 0), (0, 1), (1, 1), (1, 0)
+    left, low, rest = b - c, d - c, a - b + c - d
+    both = left[0] * low[1] - left[1] * low[0]
+    g = (rest[0] * low[1] - rest[1] * low[0]) / both  # of the column
+    h = (left[0] * rest[1] - left[1] * rest[0]) / both  # of the row
+    to = np.column_stack([b - a + g * b, d - a + h * d, a])
+    whole = np.vstack([to, [g, h, 1]])
+    across, down, third = np.linalg.solve(whole, [row, column, 1])
+    return down / third * (height - 1), across / third * (width - 1)
 
 
 def at(picture: np.ndarray, row: int, column: int, edge: str) -> np.ndarray:
@@ -116,6 +140,7 @@ MOVED = st.builds(
     rotation=st.floats(1, 180),
     shift=st.sampled_from([0, 0.2, 1]),
     shrink=st.sampled_from([(1.0, 1.0), (0.8, 1.3)]),
+    perspective=st.sampled_from([0, 0.7]),
     crop=st.sampled_from([4, 6]),
     crop_first=st.booleans(),
     interpolation=st.sampled_from(["bilinear", "nearest"]),
@@ -318,6 +343,7 @@ def test_all_that_can_be_drawn_is() -> None:
         ({"erase": 1.1}, "erase is 1.1; a share from 0 to 1"),
         ({"erase": 1, "erase_area": (0, 1)}, "erase_area is 0 to 1; two shares .* as 0.02 and"),
         ({"flip": "both", "erase_area": (0.1, 0.2)}, "erase_area is stated, and erase is not"),
+        ({"flip": "both", "perspective_scale": 0.2}, "perspective_scale is stated, and persp"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(fields, message) -> None:

@@ -18,6 +18,7 @@ from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, AdamW, Recipe
+from frameworks.spec.rounds import Round
 
 TEXT = """
 layers = [
@@ -119,6 +120,14 @@ def test_names_that_do_not_fit_the_network_are_refused(fields, message) -> None:
 def test_fields_that_contradict_each_other_are_refused(fields, message) -> None:
     with pytest.raises(SpecificationError, match=message):
         Recipe(**fields)
+
+
+def test_a_round_s_layers_are_looked_for_too_and_a_backend_trains_one_round() -> None:
+    recipe = Recipe(frozen=("conv1",), rounds=(Round(after=4, frozen=("conv9",)),))
+    with pytest.raises(SpecificationError, match="frozen names 'conv9'"):
+        frozen.bound(NETWORK, recipe)
+    with pytest.raises(SpecificationError, match="a backend trains one round"):
+        trained(Recipe(rounds=(Round(after=4),)))
 
 
 def test_a_backend_that_trains_all_layers_alike_is_not_asked(monkeypatch) -> None:

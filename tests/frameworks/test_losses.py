@@ -21,6 +21,7 @@ from frameworks.spec.losses import (
     answers,
     check_votes,
     outputs,
+    takes_root,
     targets_of,
 )
 from frameworks.spec.reading import SpecificationError
@@ -36,6 +37,8 @@ EVERY: tuple[Loss, ...] = (
     MeanSquaredError(),
     MeanSquaredError(outputs="sigmoid"),
     MeanSquaredError(targets="one_hot", outputs="sigmoid"),
+    MeanSquaredError(outputs="sigmoid", root=True),
+    MeanSquaredError(targets="one_hot", root=True),
 )
 CLASSES = 4
 
@@ -99,7 +102,8 @@ def by_hand(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> float:
         weight = 1.0 if recipe.class_weights is None else recipe.class_weights[targets[row]]
         total += weight * value
         norm += weight if recipe.class_weight_mean == "weights" else 1.0
-    return total / norm
+    mean = total / norm
+    return mean**0.5 if takes_root(loss) else mean
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=str)
@@ -124,6 +128,7 @@ def test_of_equal_weights_nothing_changes(seed: int, loss: Loss) -> None:
         alike = (3.0,) * len(recipe.class_weights or ())
         found = losses.mean(msgspec.structs.replace(recipe, class_weights=alike), logits, targets)
         factor = 1 if recipe.class_weight_mean == "weights" else 3
+        factor **= 0.5 if takes_root(loss) else 1
         assert found[0] == pytest.approx(factor * plain[0], rel=1e-12)
         np.testing.assert_allclose(found[1], factor * plain[1], rtol=1e-11)
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from frameworks.spec import architecture, weights
-from frameworks.spec.architecture import BatchNorm, Conv, Flatten
+from frameworks.spec.architecture import BatchNorm, Conv, Dense, Flatten, from_table
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture
 from frameworks.spec.layers import KernelInitializer
 from frameworks.spec.network import Network
@@ -29,8 +29,11 @@ MEASURED = {  # standard deviations of the frameworks' own draws, in the order o
     "torch_uniform": (0.111, 0.0340, 0.0090, 0.0361),  # PyTorch
     "lecun_normal": (0.1925, 0.0589, 0.0156, 0.0625),  # Flax
 }
+NORMAL = {"kernel_initializer": "normal", "kernel_deviation": 0.01}
 INITIALIZERS = tuple(
-    name for name in get_args(KernelInitializer) if name not in ("truncated_normal", "orthogonal")
+    name
+    for name in get_args(KernelInitializer)
+    if name not in ("normal", "truncated_normal", "orthogonal")
 )
 
 
@@ -107,6 +110,26 @@ def test_a_truncated_normal_has_a_deviation_of_its_own():
     values = draw("truncated_normal", (3, 3, 32, 64))
     assert np.abs(values).max() <= 0.04
     assert values.std() == pytest.approx(0.02 * stats.truncnorm(-2, 2).std(), rel=0.02)
+
+
+def test_a_normal_distribution_has_the_deviation_of_its_layer():
+    net = network(Flatten(), Dense(name="d", units=400, **NORMAL))
+    values = weights.initial(net, 0)["d/kernel"].ravel()
+    assert stats.kstest(values, stats.norm(scale=0.01).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ({"kernel_initializer": "normal"}, "normal needs one"),
+        ({"kernel_deviation": 0.1}, "belongs to"),
+        ({**NORMAL, "kernel_deviation": 0.0}, "must be finite and positive"),
+    ],
+)
+def test_a_deviation_belongs_to_a_normal_distribution(stated, words):
+    layers = [{"type": "flatten"}, {"type": "dense", "units": "classes", **stated}]
+    with pytest.raises(SpecificationError, match=words):
+        from_table({"layers": layers}, origin="x", default_name="x")
 
 
 def test_a_gamma_may_start_at_zero():

@@ -17,6 +17,7 @@ ALL = Augment(
     contrast=0.5,
     brightness=0.5,
     shrink=(0.9, 1.2),
+    perspective=0.5,
     area=(0.3, 1.0),
     ratio=(0.75, 1.33),
     saturation=0.5,

@@ -37,6 +37,7 @@ def _losses() -> Iterator[Loss]:
     for outputs in ("linear", "sigmoid"):
         yield MeanSquaredError(targets="one_hot", outputs=outputs)
         yield MeanSquaredError(targets="votes", outputs=outputs)
+        yield MeanSquaredError(outputs=outputs, root=True)
 
 
 def check(adapter: Adapter, code: str, place: Any, question: Question) -> None:

@@ -56,6 +56,11 @@ _HEADS: dict[str, tuple[Loss, int, dict[str, Any]]] = {
         10,
         {"class_weights": CLASS_WEIGHTS},
     ),
+    "root_of_squares": (
+        MeanSquaredError(outputs="sigmoid", root=True),
+        37,
+        {"measure": _LIFE},
+    ),
 }
 
 

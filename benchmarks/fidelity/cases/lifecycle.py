@@ -127,11 +127,18 @@ def _functions() -> Architecture:
             "kernel_initializer": kernels[number % len(kernels)],
             "bias_initializer": biases[number % len(biases)],
         }
+        if drawn["kernel_initializer"] == "normal":
+            drawn["kernel_deviation"] = 0.5
         layers.insert(number, Conv(filters=2, kernel=1, activation=function, **drawn))
         layers.append(Activation(function=function))
     layers.append(Flatten())
     layers += [
-        Dense(units=3, activation=layer.activation, kernel_initializer=layer.kernel_initializer)
+        Dense(
+            units=3,
+            activation=layer.activation,
+            kernel_initializer=layer.kernel_initializer,
+            kernel_deviation=layer.kernel_deviation,
+        )
         for layer in layers
         if isinstance(layer, Conv)
     ]
@@ -181,6 +188,8 @@ _DRAWN_PARTS = Augment(
     shrink=(0.8, 1.1),
     area=(0.5, 1.0),
     ratio=(0.75, 1.33),
+    perspective=0.5,
+    perspective_scale=0.25,
     crop_first=True,
     erase=0.3,
     erase_area=(0.1, 0.3),

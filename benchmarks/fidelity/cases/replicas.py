@@ -1,8 +1,8 @@
 """The cases of R5e: trainings on several data-parallel replicas, which must come to what one does.
 
 Every condition of that is in them: batch norm of pictures and of rows, L2 of both kinds of kernel,
-dropout, a weighted mean, clipping by the norm of all gradients, and a last batch that cannot be
-dealt evenly, or is smaller than the replicas.
+dropout, a weighted mean, the root of a mean, clipping by the norm of all gradients, and a last
+batch that cannot be dealt evenly, or is smaller than the replicas.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, make, with_e
 from benchmarks.fidelity.cases.recipes import with_recipe
 from frameworks.spec import clipping
 from frameworks.spec.architecture import parse
-from frameworks.spec.losses import CrossEntropy
+from frameworks.spec.losses import MeanSquaredError
 
 _DEALT = """
 layers = [
@@ -39,7 +39,7 @@ EPOCHS = 2
 def cases() -> list[Case]:
     """R5e in float64: two replicas, three, and two of a network that is frozen in part."""
     two = _case(2, left=7, class_weights=CLASS_WEIGHTS, class_weight_mean="weights")
-    three = _case(3, left=2, loss=CrossEntropy(label_smoothing=0.125))
+    three = _case(3, left=2, loss=MeanSquaredError(targets="one_hot", root=True))
     clipped = clipping.ByGlobalNorm(limit=0.25, epsilon=0.0)
     part = with_recipe(two, frozen=("conv1", "batch_norm1"), layer_rates={"dense1": 0.25})
     frozen = msgspec.structs.replace(part, name=f"{part.name}-frozen")

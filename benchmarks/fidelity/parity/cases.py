@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
@@ -81,7 +82,8 @@ def asked(config: RunConfig) -> Asked:
     Adam's epsilon is as large as the ladder's: a usual one gives gradients that are rounding alone
     (biases ahead of a batch norm) whole steps of either sign.
     """
-    once = {"epochs": 1, "early_stopping": None, "reduce_on_plateau": None, "keep_best": None}
+    once: dict[str, Any] = {"epochs": 1, "rounds": ()}
+    once |= dict.fromkeys(("early_stopping", "reduce_on_plateau", "keep_best"))
     optimizer = with_epsilon(config.recipe.optimizer, STEADY_EPSILON)
     recipe = msgspec.structs.replace(
         config.recipe, optimizer=optimizer, batch_size=BATCH_SIZE, **once

@@ -8,9 +8,10 @@ from benchmarks.run import parser
 from frameworks.spec.clipping import ByGlobalNorm, ByValue
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import Cosine, MultiStep, Polynomial, WarmUp
 
-LISTS = ("class_weights", "frozen", "layer_rates")  # options of several words
+LISTS = ("class_weights", "frozen", "layer_rates", "rounds")  # options of several words
 
 
 def test_an_optimizer() -> None:
@@ -40,6 +41,26 @@ def test_weight_decay_and_clipping() -> None:
     assert asked("--clipping", "value,limit=0.5").clipping == ByValue(limit=0.5)
     with pytest.raises(SpecificationError, match=r"^command line: clipping.limit is 0"):
         asked("--clipping", "norm,limit=0")
+
+
+def test_rounds() -> None:
+    first = "after=2,learning_rate=0.1,frozen=conv1 conv2"
+    suite = asked("--rounds", first, "after=5,frozen=none", "--epochs", "9")
+    assert suite.rounds == [
+        Round(after=2, learning_rate=0.1, frozen=("conv1", "conv2")),
+        Round(after=5, frozen=()),
+    ]
+    assert asked("--rounds", "none").rounds is None
+    for words, message in (
+        (["after=3", "after=2"], "rounds begin after 3, 2 of 4 epochs; give numbers that rise"),
+        (["after=4"], "from 1 to 3"),
+        (["learning_rate=0.1"], "missing required field `after`"),
+        (["after=1,patience=2"], "there is no early_stopping"),
+        (["after=1,learning_rate=0"], "must be finite and positive"),
+        (["after=1,lr=1"], "'lr' is learning_rate here"),
+    ):
+        with pytest.raises(SpecificationError, match=message):
+            asked("--rounds", *words, "--epochs", "4")
 
 
 def test_schedules() -> None:

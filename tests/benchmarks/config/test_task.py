@@ -20,6 +20,7 @@ from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
 from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.losses import LOSSES
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import SCHEDULES, WarmUp
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
@@ -103,7 +104,7 @@ def part(name: str) -> msgspec.Struct:
         needed["momentum"] = 0.9  # without one there is no nesterov
     if kind is Augment:
         # one that draws nothing is refused, and so is a field without the one that it is of
-        needed |= {"flip": "horizontal", "area": (0.1, 0.2), "erase": 0.5}
+        needed |= {"flip": "horizontal", "area": (0.1, 0.2), "erase": 0.5, "perspective": 0.5}
     made = kind(**needed)
     filled = name.startswith(("optimizer", "schedule", "clipping"))
     return defaults.stated(made) if filled else made
@@ -163,6 +164,8 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
         yield (1.0, 2.0)
     elif kind == dict[str, float]:
         yield {"dense1": 0.5}
+    elif kind == tuple[Round, ...]:
+        yield (Round(after=1),)
     elif kind == tuple[int, ...]:
         yield (*value, 17)
     elif kind == tuple[float, float]:

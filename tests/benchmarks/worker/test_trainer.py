@@ -21,8 +21,10 @@ from benchmarks.worker.trainer import Training
 from datasets.augment import copies_of
 from datasets.splits import Split
 from frameworks.numpy.backend import NumpyReference
+from frameworks.spec import rounds
 from frameworks.spec import weights as canonical
 from frameworks.spec.recipe import SGD, EarlyStopping, KeepBest, Recipe, ReduceOnPlateau
+from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import Exponential, MultiStep, WarmUp
 
 CLASSES, SIDE = 3, 6
@@ -77,15 +79,19 @@ def made(tmp_path, data):
         recipe = Recipe(**({"optimizer": HASTY, "epochs": EPOCHS, "batch_size": 16} | changes))
         config: RunConfig = msgspec.structs.replace(run.config, recipe=recipe)
         network = config.network()
-        initial = canonical.initial(network, 0)
-        backend = NumpyReference(network, recipe, config.runtime(), initial)
+
+        def build(recipe: Recipe, weights: canonical.Weights) -> NumpyReference:
+            return NumpyReference(network, recipe, config.runtime(), weights)
+
+        backend = build(rounds.of(recipe)[0], canonical.initial(network, 0))
         rows: list[dict] = []
         channel = SimpleNamespace(
             send=lambda event, **content: rows.extend(content.get("rows", []))
         )
         clock = Clock(channel)  # type: ignore[arg-type]
         validation = Part(data, data.split.validation, 16)
-        return Training(config, backend, Feed(config, network, data), validation, clock), rows
+        feed = Feed(config, network, data)
+        return Training(config, backend, feed, validation, clock, rebuild=build), rows
 
     return make
 
@@ -116,6 +122,44 @@ def test_it_stops_where_the_scores_say(made) -> None:
     assert equal(training.backend.get_weights(), seen[-1])
     found = losses(rows)
     assert int(np.argmin(found)) == len(found) - 3, "two epochs without a better one"
+
+
+def test_a_round_is_a_training_from_the_weights_of_the_one_before(made) -> None:
+    fast = msgspec.structs.replace(HASTY, momentum=0.9)
+    two = {"optimizer": fast, "rounds": (Round(after=5, learning_rate=0.125),)}
+    training, rows = made(**two, schedule=Exponential(factor=0.5))
+    seen = trained(training)
+    first, second = rounds.of(training.config.recipe)
+    assert (first.epochs, second.epochs) == (5, EPOCHS - 5)
+    alone, _ = made(optimizer=fast)
+    for recipe, numbers in ((first, range(1, 6)), (second, range(6, EPOCHS + 1))):
+        alone.enter(0, 0, alone.backend.get_weights())  # a new optimizer
+        for number in numbers:
+            rate = recipe.optimizer.rate * 0.5 ** (number - numbers[0])
+            alone.backend.set_learning_rate(rate)
+            alone.backend.train_epoch(alone.feed.epoch(number))
+            assert equal(alone.backend.get_weights(), seen[number - 1]), number
+    of_training = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    assert of_training[4:7] == [0.5**5, 0.125, 0.0625]
+    assert training.facts()["extra"] == {"round_began_after": 5}
+    assert training.steps == 7 * 4  # as its optimizer counts
+
+
+def test_a_round_that_stops_leaves_the_next_one_all_its_epochs(made) -> None:
+    stopping = EarlyStopping(patience=1, restore_best=True)
+    later = Round(after=10, learning_rate=1e-3, patience=5)
+    training, rows = made(early_stopping=stopping, rounds=(later,))
+    seen = trained(training)
+    began = training.facts()["extra"]["round_began_after"]
+    assert began < 10
+    assert training.done <= began + EPOCHS - 10
+    found = losses(rows)
+    best = int(np.argmin(found[:began]))
+    assert best == began - 2
+    same, _ = made(optimizer=msgspec.structs.replace(HASTY, learning_rate=1e-3))
+    same.backend.set_weights(seen[best])
+    same.backend.train_epoch(training.feed.epoch(began + 1))
+    assert equal(same.backend.get_weights(), seen[began])
 
 
 def test_the_time_of_warm_up_epochs_does_not_count_but_is_kept(made) -> None:

@@ -40,7 +40,8 @@ def keras(loss: Loss) -> str:
             made = f"BinaryCrossentropy(from_logits=True{smoothing})"
         case MeanSquaredError():
             found = "keras.ops.sigmoid(logits)" if loss.outputs == "sigmoid" else "logits"
-            return f"loss = keras.losses.MeanSquaredError()({target}, {found})"
+            call = f"keras.losses.MeanSquaredError()({target}, {found})"
+            return f"loss = keras.ops.sqrt({call})" if loss.root else f"loss = {call}"
     return f"loss = keras.losses.{made}({target}, logits)"
 
 
@@ -58,7 +59,7 @@ def torch(loss: Loss) -> str:
             return f"loss = nn.BCEWithLogitsLoss()(logits, {target})"
         case MeanSquaredError():
             found = "logits.sigmoid()" if loss.outputs == "sigmoid" else "logits"
-            return f"loss = nn.MSELoss()({found}, {target})"
+            return f"loss = nn.MSELoss()({found}, {target})" + (".sqrt()" if loss.root else "")
 
 
 def flax(loss: Loss) -> str:
@@ -79,4 +80,6 @@ def flax(loss: Loss) -> str:
         case MeanSquaredError():
             found = "jax.nn.sigmoid(logits)" if loss.outputs == "sigmoid" else "logits"
             call = f"squared_error({found}, {target})"
+            if loss.root:
+                return f"loss = jnp.sqrt(optax.{call}.mean())"
     return f"loss = optax.{call}.mean()"
