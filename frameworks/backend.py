@@ -48,7 +48,8 @@ class Backend(ABC):
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
     else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
     be frozen (`network.frozen`) and have rates of their own (`factors`, by key). host_wait_seconds:
-    what the host waited for data in training so far; None where nobody counts it.
+    what the host waited for data in training so far; None where nobody counts it. own_rate: the
+    learning rate of the next step; None where it is what the harness set.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
@@ -56,6 +57,7 @@ class Backend(ABC):
     layers_apart: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
+    own_rate: float | None = None
 
     def __init__(
         self, network: Network, recipe: Recipe, runtime: Runtime, weights: Weights | None

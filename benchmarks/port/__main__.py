@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,8 @@ from results import cli
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
+    from benchmarks.port.compare import Found
     from benchmarks.port.galaxies import Galaxies
-    from benchmarks.port.operation import Listing
     from benchmarks.port.programs import Source
 
 
@@ -39,7 +39,7 @@ def _asked(options: argparse.Namespace) -> int:
         return error.status
     if options.write:
         for number, answer in enumerate(answers):
-            _write(answer, options.write, first=number == 0, name="bc"[number])
+            _write(answer, options, first=number == 0, name="bc"[number])
     if options.json:
         sys.stdout.write(as_json(answers).decode() + "\n")
     else:
@@ -129,26 +129,51 @@ def _galaxies(options: argparse.Namespace) -> Galaxies | None:
     return galaxies(load(options.dataset, channels=options.channels, image_size=size))
 
 
-def _write(answer: Answer, path: Path, *, first: bool, name: str) -> None:
-    """Write the programs of a pair as data, the first one with the first pair."""
+def _write(answer: Answer, options: argparse.Namespace, *, first: bool, name: str) -> None:
+    """Write the programs of a pair as data, and the first pair as frameworks of the harness."""
+    from benchmarks.port.write import written
+
     if answer.found is None:
         return
+    path = options.write
     for listing, label, side in zip(answer.found.listings, answer.labels, ("a", name), strict=True):
         if side != "a" or first:
-            _write_one(listing, label, path.with_suffix(f".{side}.toml"))
+            _write_one(label, path.with_suffix(f".{side}.toml"), partial(written, listing, label))
+    if first:
+        target = path.with_name(f"{path.stem.replace('-', '_')}_programs")
+        _write_programs(answer.found, options, target)
 
 
-def _write_one(listing: Listing, label: str, path: Path) -> None:
-    """Write a program as data, or say why it cannot be; the comparison stands either way."""
+def _write_programs(found: Found, options: argparse.Namespace, target: Path) -> None:
+    """Write both programs as frameworks of the harness, and tell the command that trains them."""
+    from benchmarks.port import harness
+
+    sources = {name: _source(options, place) for place, name in enumerate("AB")}
+    label, listings = sources["A"].label, found.listings
+    network = partial(harness.network, listings[0], label)
+    _write_one("the network of both", target.with_suffix(".toml"), network)
+
+    def module() -> str:
+        line = harness.command(target, listings, options)
+        return harness.module(sources, listings, found.mapping, line)
+
+    if _write_one("the pair of frameworks", target.with_suffix(".py"), module):
+        line = harness.command(target, listings, options)
+        print(f"train both in the harness: {line}", file=sys.stderr)
+
+
+def _write_one(label: str, path: Path, text: Callable[[], str]) -> bool:
+    """Write a file, or say why it cannot be; the comparison stands either way."""
     from benchmarks.port.operation import PortError
-    from benchmarks.port.write import written
     from results.writer import write
 
     try:
-        write(path, written(listing, label))
+        write(path, text())
         print(f"{label} is written to {path}", file=sys.stderr)
     except PortError as error:
         print(f"not written: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _source(options: argparse.Namespace, place: int) -> Source:

@@ -80,6 +80,7 @@ def trained(
             count=len(order),
             masks=shapes,
             seed=seed,
+            epoch=batches,
         )
         for side, pictures, shapes in zip(
             (session.a, session.b), (for_a, for_b), masks, strict=True
@@ -119,7 +120,10 @@ def _notes(session: Session, listings: tuple[Listing, Listing]) -> list[str]:
         used = min(len(given.images), _MOST)
         found = [f"{used:,} pictures of {given.name}, of which none is held out"]
     if any(one.recipe.rates for one in listings):
-        found.append("at the first rate of a schedule: a program does not say when it is called")
+        found.append(
+            "schedules were followed; one of PyTorch goes on after each step, or each epoch where "
+            "its file has schedule_unit = 'epoch'"
+        )
     if session.tiny:
         found.append(
             f"not compared: {count(len(session.tiny), 'weight')} whose gradient is rounding alone"

@@ -118,7 +118,8 @@ def parser() -> cli.Parser:
         "--write",
         type=Path,
         metavar="FILE.toml",
-        help="write network and recipe of each program as data: FILE.a.toml, FILE.b.toml",
+        help="write network and recipe of each program as data (FILE.a.toml, FILE.b.toml), and "
+        "both as frameworks of benchmarks.run (FILE_programs.py)",
     )
     line.add_argument(
         "--page",

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.port.operation import PortError
+from benchmarks.port.normal import normal
+from benchmarks.port.operation import Listing, PortError
 
 
 def through(function: Any, raw: np.ndarray) -> np.ndarray:
@@ -36,3 +37,17 @@ def through(function: Any, raw: np.ndarray) -> np.ndarray:
 def _plain(value: Any) -> np.ndarray:
     detach = getattr(value, "detach", None)
     return np.asarray(detach() if detach else value)
+
+
+def given(function: Any, listing: Listing, raw: np.ndarray) -> np.ndarray:
+    """Pictures as a program takes them, float64: through its own `preprocess`, as they are where
+    its model scales them first, else from 0 to 1.
+
+    Args:
+        function: `preprocess`, or None. raw: uint8 (batch, height, width, channels).
+    """
+    if function is not None:
+        return through(function, raw)
+    first = normal(listing).operations[0]
+    scales = first.kind == "rescale" and abs(first.constants["scale"]) < 0.1
+    return raw.astype(np.float64) / (1 if scales else 255)

@@ -1,11 +1,10 @@
-"""A program's own process: `python -m benchmarks.port.side FRAMEWORK PIPE SCRATCH`.
+"""A program's own process: `python -m benchmarks.port.side PIPE SCRATCH`.
 
 Reads requests from the pipe, one line of JSON each, and answers on the channel of events.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np
 
 from benchmarks.port import loading, pictures
 from benchmarks.port.masks import uniforms
+from benchmarks.port.opening import opened
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
 from benchmarks.port.readers.program import Pass, Program
@@ -36,21 +36,20 @@ _DOING = {
 }
 
 
-def main(framework: str, pipe: str, scratch: str) -> None:
+def main(pipe: str, scratch: str) -> None:
     """Answer until the parent is gone."""
     channel = Channel()
     warnings.simplefilter("ignore")  # the user's program warns as it likes
-    server = _Server(framework, Path(scratch))
+    server = _Server(Path(scratch))
     with open(pipe, encoding="utf-8") as requests:
         for line in requests:
             channel.send("facts", values={"answer": server.answer(json.loads(line))})
 
 
 class _Server:
-    def __init__(self, framework: str, scratch: Path) -> None:
-        self.framework, self.scratch = framework, scratch
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
         self.program: Program | None = None
-        self._prepared = False
         self.parts: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +80,9 @@ class _Server:
 
     def _open(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
         source = msgspec.convert(request["source"], Source)
-        if not self._prepared:
-            # Not the same for both: equal weights are to mean that programs load them.
-            _prepare(self.framework, zlib.crc32(self.scratch.name.encode()))
-            self._prepared = True
-        self.parts = loading.parts(source) if source.name else {}
-        self.program = _read(self.framework, source, self.parts, request["size"])
+        # Not the same for both: equal weights are to mean that programs load them.
+        seed = zlib.crc32(self.scratch.name.encode())
+        self.program, self.parts = opened(source, request["size"], seed=seed)
         return msgspec.to_builtins(self.program.listing), {}
 
     def _weights(self, *_: Any) -> tuple[Any, Arrays]:
@@ -142,7 +138,9 @@ class _Server:
         passes = _passes(request, given)
         pictures, labels = given["pictures"], given["labels"]
         order = given.get("order", np.arange(request["count"]) % len(pictures))
-        losses, weights = self._now.train(pictures, labels, zip(order, passes, strict=True))
+        steps = zip(order, passes, strict=True)
+        scheduled = "epoch" in request
+        losses, weights = self._now.train(pictures, labels, steps, scheduled=scheduled)
         return {"losses": losses, "seconds": time.monotonic() - started}, weights
 
     def _change(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
@@ -162,7 +160,8 @@ def _passes(request: dict[str, Any], given: Arrays) -> Iterator[Pass]:
         else:
             start = f"{number}:uniform:"
             found = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
-        yield Pass(training=True, uniforms=found)
+        ends = "epoch" in request and (number + 1) % request["epoch"] == 0
+        yield Pass(training=True, uniforms=found, ends=ends)
 
 
 def _pass(request: dict[str, Any], given: Arrays) -> Pass:
@@ -177,21 +176,6 @@ def _pass(request: dict[str, Any], given: Arrays) -> Pass:
             inputs.setdefault(operation, {})[int(place)] = value
     ordered = {k: [v[i] for i in sorted(v)] for k, v in inputs.items()}
     return Pass(training=request.get("training", False), uniforms=uniforms, inputs=ordered)
-
-
-def _prepare(framework: str, seed: int) -> None:
-    importlib.import_module(f"benchmarks.port.readers.{_reader(framework)}").prepare(seed)
-
-
-def _read(framework: str, source: Source, parts: dict[str, Any], size: list[int]) -> Program:
-    opening = importlib.import_module(f"benchmarks.port.readers.open_{_reader(framework)}")
-    made: Program = opening.read(source, parts, size)
-    return made
-
-
-def _reader(framework: str) -> str:
-    kind = framework.partition("@")[0]
-    return "flax" if kind == "jax" else kind
 
 
 if __name__ == "__main__":

@@ -44,9 +44,7 @@ class Side:
         os.mkfifo(pipe)
         variables = environment(framework, device="cpu", threads=1, scratch=scratch)
         variables |= {"JAX_ENABLE_X64": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
-        self._child = Child(
-            "benchmarks.port.side", [framework, pipe, scratch], variables, python=python
-        )
+        self._child = Child("benchmarks.port.side", [pipe, scratch], variables, python=python)
         self._deadline = time.monotonic() + limit
         self._events = self._child.events(on_tick=self._late)
         # Opened for both ends, so that this does not wait for a child that cannot start.

@@ -57,18 +57,48 @@ def written(listing: Listing, title: str) -> str:
     return text
 
 
+def keys(listing: Listing, title: str) -> dict[str, str]:
+    """The weights of the network that `written` gives ("conv1/kernel"), to the program's names.
+
+    Raises:
+        PortError: as of `written`, or a weight of the network is none of the program's.
+    """
+    lacking: list[str] = []
+    made = _Network(listing, lacking)
+    tables = made.layers()
+    if lacking:
+        raise PortError(f"{title} cannot be written as TOML: {'; '.join(lacking)}", status=4)
+    plain = _bound({"layers": tables}, listing, title)
+    for table, one in made.weighted:
+        table["name"] = f"operation{one.id}"
+    marked = _bound({"layers": tables}, listing, title)
+    by_id = {one.id: one for one in listing.operations}
+    found = {}
+    for node, mark in zip(plain.layers, marked.layers, strict=True):
+        _, here, number = mark.name.rpartition("operation")
+        for role, key in by_id[number].parameters.items() if here else ():
+            found[f"{node.name}/{role}"] = key
+    lost = [key for key in plain.weight_shapes if key not in found]
+    if lost:
+        raise PortError(f"{title} has no weight for {lost[0]} of its network", status=4)
+    return found
+
+
+def _bound(table: Table, listing: Listing, title: str) -> Network:
+    height, width, channels = listing.input
+    last = next(o for o in listing.operations if o.id == listing.output)
+    found = architecture.from_table(table, origin=title, default_name="port")
+    return Network(fill_architecture(found), (height, width, channels), int(np.prod(last.shape)))
+
+
 def _check(text: str, listing: Listing, title: str) -> None:
     """Build what was written and count its parameters."""
     trained = [shape for key, shape in listing.parameters.items() if key not in listing.fixed]
     theirs = sum(int(np.prod(shape)) for shape in trained)
-    height, width, channels = listing.input
-    last = next(o for o in listing.operations if o.id == listing.output)
     try:
         table = parse_table(text, title)
         recipe_from_table(table.pop("recipe", {}), title)
-        found = architecture.from_table(table, origin=title, default_name="port")
-        found = fill_architecture(found)
-        network = Network(found, (height, width, channels), int(last.shape[-1]))
+        network = _bound(table, listing, title)
     except SpecificationError as error:
         raise PortError(f"{title} cannot be written as TOML: {error}", status=4) from error
     ours = sum(int(np.prod(network.weight_shapes[key])) for key in network.trainable_keys)
@@ -91,6 +121,7 @@ class _Network:
         self.by_id = {one.id: one for one in self.normal.operations}
         self.places = {one.id: place for place, one in enumerate(self.normal.operations)}
         self.lacking = lacking
+        self.weighted: list[tuple[Table, Operation]] = []  # layers with weights, and whence
 
     def layers(self) -> list[Table]:
         """All layers, the last of them the output layer."""
@@ -145,6 +176,8 @@ class _Network:
             yield {"type": "flatten"}
         made = self._table(one)
         if made is not None:
+            if one.parameters:
+                self.weighted.append((made, one))
             yield made
 
     def _table(self, one: Operation) -> Table | None:

@@ -217,7 +217,7 @@ class Training:
             "loss": float(result.loss),
             "accuracy": float(result.accuracy),
             "epoch_seconds": None if warming_up else seconds,
-            "learning_rate": self.control.learning_rate,
+            "learning_rate": self._rate(),
         }
 
     def _validated(self, number: int) -> list[dict[str, Any]]:
@@ -241,9 +241,13 @@ class Training:
             "accuracy": score.accuracy,
             "rmse": score.rmse,
             "auc": score.auc,
-            "learning_rate": self.control.learning_rate,
+            "learning_rate": self._rate(),
         }
         return [row]
+
+    def _rate(self) -> float:
+        own = self.backend.own_rate
+        return self.control.learning_rate if own is None else own
 
     def _tell(self, rows: list[dict[str, Any]]) -> None:
         self.clock.channel.send("epoch", rows=rows)

@@ -16,6 +16,7 @@ from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import optax_recipe
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
+from benchmarks.port.readers.flax_steps import FlaxSteps
 from benchmarks.port.readers.flax_watch import Watching, install
 from benchmarks.port.readers.optax_recipe import Training
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
@@ -23,8 +24,13 @@ from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Pr
 _MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
 
 
-def prepare(_: int) -> None:
-    """Before the user's file is imported: calls are watched, and who makes what is noted."""
+def prepare(_: int, precision: str) -> None:
+    """Before the user's file is imported: calls are watched, and who makes what is noted.
+
+    Args:
+        precision: float32 or float64.
+    """
+    jax.config.update("jax_enable_x64", precision == "float64")
     install()
     optax_recipe.install()
     CALLS.watch_new([nnx.Module])
@@ -46,7 +52,7 @@ class FlaxProgram(Program):
                 if isinstance(node, nnx.Param | nnx.BatchStat):
                     self.keys[id(node)], self.variables[name] = name, node
                     if jnp.issubdtype(node.value.dtype, jnp.floating):
-                        node.value = node.value.astype(jnp.float64)
+                        node.value = node.value.astype(float)
             else:
                 self.names[id(node)] = name
         self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
@@ -92,19 +98,20 @@ class FlaxProgram(Program):
     def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[Run, Any]:
         (model.train if how.training else model.eval)()
         axes = labelled("NHWC" if pictures.ndim == 4 else "NC", pictures.shape)
-        x = jnp.asarray(pictures, jnp.float64)
-        named = {}
-        if self.mode:
-            named[self.mode] = how.training != (self.mode == "deterministic")
+        x = jnp.asarray(pictures, float)
         run = Run(self, x, axes, how)
         before, Watching.run = Watching.run, run
         try:
-            out = model(x, **named)
+            out = model(x, **self.mode_words(how.training))
         finally:
             Watching.run = before
         if not isinstance(out, jax.Array):
             raise PortError(f"the model gives a {type(out).__name__}, not one array")
         return run, out
+
+    def mode_words(self, training: bool) -> dict[str, bool]:
+        """The arguments of a call that say the mode; none where the model's layers know it."""
+        return {self.mode: training != (self.mode == "deterministic")} if self.mode else {}
 
     def weights(self) -> Arrays:
         return {
@@ -167,7 +174,7 @@ class FlaxProgram(Program):
         def loss_of(x: Any) -> Any:
             return self.training.loss_of(function(x), labels)
 
-        loss, slope = jax.value_and_grad(loss_of)(jnp.asarray(outputs, jnp.float64))
+        loss, slope = jax.value_and_grad(loss_of)(jnp.asarray(outputs, float))
         return float(loss), np.array(slope)
 
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
@@ -184,10 +191,16 @@ class FlaxProgram(Program):
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
+        self,
+        pictures: np.ndarray,
+        labels: np.ndarray,
+        passes: Iterable[tuple[int, Pass]],
+        *,
+        scheduled: bool = False,
     ) -> tuple[list[float], Arrays]:
         kept, losses = self._kept(), []
-        stepper = self.training.fresh({k: self.variables[k].value for k in self.trained})
+        values = {k: self.variables[k].value for k in self.trained}
+        stepper = self.training.fresh(values, scheduled=scheduled)
         for place, how in passes:
             loss, found = self._slope(pictures[place], labels[place], how)
             losses.append(loss)
@@ -196,6 +209,9 @@ class FlaxProgram(Program):
         last = self.weights()
         self._back(kept)
         return losses, last
+
+    def own_steps(self) -> FlaxSteps:
+        return FlaxSteps(self)
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,50 +14,10 @@ from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
 from benchmarks.port.readers.keras_model import functional, settings
+from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
+from benchmarks.port.readers.keras_steps import KerasSteps
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
-
-
-def prepare(seed: int) -> None:
-    """Before the user's file is imported: float64 throughout, and who makes what is noted.
-
-    `ops.cast` of a number of Python passes through float32 on TensorFlow; here it does not.
-
-    Args:
-        seed: of weights that the program draws without a seed of its own.
-    """
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    keras.utils.set_random_seed(seed)
-    from keras.src import backend
-    from keras.src.backend.common import dtypes
-    from keras.src.ops.operation import Operation as Made
-
-    engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
-    homes: list[Any] = [ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core]
-    for module in homes:
-        original = getattr(module, "cast", None)
-        if original is not None:
-            module.cast = _exact(original)
-    if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
-        engine.nn.leaky_relu = _leaky_relu
-    # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
-    CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
-
-
-def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    x = ops.convert_to_tensor(x)
-    return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
-
-
-def _exact(original: Any) -> Any:
-    def cast(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(x, int | float) and not isinstance(x, bool):
-            return ops.convert_to_tensor(x, dtype)
-        return original(x, dtype, *args, **kwargs)
-
-    return cast
 
 
 class _Run:
@@ -82,11 +41,15 @@ def array(tensor: Any) -> np.ndarray:
     return np.array(ops.convert_to_numpy(ops.stop_gradient(tensor)))
 
 
+def _tensor(value: Any) -> Any:
+    return ops.convert_to_tensor(value, keras.config.floatx())
+
+
 class KerasProgram(Program):
     """A functional or sequential model, or one that becomes functional when called once."""
 
     def __init__(self, model: keras.Model, size: list[int], training: Training) -> None:
-        self.model = functional(model, size)
+        self.own, self.model = model, functional(model, size)
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.variables: dict[str, tuple[Any, bool]] = {}  # and whether a kernel is depthwise
@@ -118,11 +81,7 @@ class KerasProgram(Program):
     def run(self, pictures: Any, how: Pass) -> tuple[_Run, Any]:
         """A batch through the graph; gives what was seen and the output."""
         run = _Run(how)
-        x = (
-            ops.convert_to_tensor(pictures, "float64")
-            if isinstance(pictures, np.ndarray)
-            else pictures
-        )
+        x = _tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
         run.keep(x, PICTURES)
         out = self._graph(self.model, [x], run)
         if len(out) != 1:
@@ -196,7 +155,7 @@ class KerasProgram(Program):
         other = self.changes.get(number, {}).get("function")
         call = keras.activations.get(other) if other else function
         if number in run.how.inputs and self.recording:
-            given = ops.convert_to_tensor(run.how.inputs[number][0], "float64")
+            given = _tensor(run.how.inputs[number][0])
             if tuple(given.shape) == tuple(x.shape):
                 run.alone[number] = array(call(given))
         out = call(x)
@@ -268,8 +227,8 @@ class KerasProgram(Program):
             if type(layer).__name__ == "SpatialDropout2D":
                 shape = (shape[0], 1, 1, shape[3])
             uniforms = np.random.default_rng(int(number)).random(shape)
-        keep = ops.convert_to_tensor((uniforms >= rate).astype(np.float64), "float64")
-        return x * keep * ops.convert_to_tensor(1 / (1 - rate), "float64")
+        keep = _tensor((uniforms >= rate).astype(np.float64))
+        return x * keep * _tensor(1 / (1 - rate))
 
     def _by_itself(self, layer: Any, call: Any, inputs: list[Any], run: _Run, number: str) -> None:
         given = run.how.inputs[number]
@@ -277,9 +236,7 @@ class KerasProgram(Program):
         if len(given) != len(inputs) or not all(same):
             return
         before = [(v, array(v)) for v in getattr(layer, "non_trainable_variables", [])]
-        swapped = {
-            id(x): ops.convert_to_tensor(g, "float64") for x, g in zip(inputs, given, strict=True)
-        }
+        swapped = {id(x): _tensor(g) for x, g in zip(inputs, given, strict=True)}
         run.alone[number] = array(keras.tree.flatten(call(swapped))[0])
         for variable, value in before:
             variable.assign(value)
@@ -327,29 +284,34 @@ class KerasProgram(Program):
             variables = self.trainable()
             optimizer.build(variables)
             for given in gradients:
-                values = [
-                    ops.convert_to_tensor(given[v.path].reshape(v.shape), "float64")
-                    for v in variables
-                ]
+                values = [_tensor(given[v.path].reshape(v.shape)) for v in variables]
                 optimizer.apply(values, variables)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
+        self,
+        pictures: np.ndarray,
+        labels: np.ndarray,
+        passes: Iterable[tuple[int, Pass]],
+        *,
+        scheduled: bool = False,
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self):
-            optimizer = self.training.fresh()
+            optimizer = self.training.fresh(scheduled=scheduled)
             variables = self.trainable()
             optimizer.build(variables)
             for place, how in passes:
                 loss, _, found = gradients_of(self, pictures[place], labels[place], how)
                 losses.append(loss)
-                values = [ops.convert_to_tensor(found[v.path], "float64") for v in variables]
+                values = [_tensor(found[v.path]) for v in variables]
                 optimizer.apply(values, variables)
             return losses, self.weights()
+
+    def own_steps(self) -> KerasSteps:
+        return KerasSteps(self)
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]

@@ -56,7 +56,9 @@ def _loss(program: Any, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> 
     _, out = program.run(pictures, how)
     loss = program.training.loss_of(out, labels)
     extra = program.model.losses
-    return loss, sum(extra[1:], extra[0]) if extra else ops.convert_to_tensor(0.0, "float64")
+    return loss, sum(extra[1:], extra[0]) if extra else ops.convert_to_tensor(
+        0.0, keras.config.floatx()
+    )
 
 
 def _tensorflow(program: Any, pictures: Any, labels: Any, how: Pass) -> Any:

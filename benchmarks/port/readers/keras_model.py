@@ -1,13 +1,61 @@
-"""A user's Keras model as a graph, and the settings it runs with."""
+"""Keras before the user's file is imported, their model as a graph, and the settings it runs
+with."""
 
 from __future__ import annotations
 
+import importlib
 import traceback
 from typing import Any
 
 import keras
+from keras import ops
 
 from benchmarks.port.operation import PortError
+from benchmarks.port.readers.calls import CALLS
+
+
+def prepare(seed: int, precision: str) -> None:
+    """Before the user's file is imported: the precision of all, and who makes what is noted.
+
+    `ops.cast` of a number of Python passes through float32 on TensorFlow; here it does not.
+
+    Args:
+        seed: of weights that the program draws without a seed of its own.
+        precision: float32 or float64.
+    """
+    keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+    from keras.src import backend
+    from keras.src.backend.common import dtypes
+    from keras.src.ops.operation import Operation as Made
+
+    engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
+    homes: list[Any] = [ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core]
+    for module in homes:
+        original = getattr(module, "cast", None)
+        if original is not None:
+            module.cast = _exact(original)
+    if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
+        engine.nn.leaky_relu = _leaky_relu
+    if precision == "float64":
+        # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
+        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    x = ops.convert_to_tensor(x)
+    return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
+
+
+def _exact(original: Any) -> Any:
+    def cast(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, int | float) and not isinstance(x, bool):
+            return ops.convert_to_tensor(x, dtype)
+        return original(x, dtype, *args, **kwargs)
+
+    return cast
 
 
 def functional(model: Any, size: list[int]) -> Any:

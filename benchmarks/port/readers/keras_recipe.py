@@ -56,12 +56,14 @@ class Training:
 
     def loss_of(self, out: Any, labels: np.ndarray) -> Any:
         """The loss of a batch; what gives one number for each picture is averaged."""
-        name = self._name()
-        one_hot = "sparse" not in name and "binary" not in name
-        form = "sparse" if "sparse" in name else "one_hot" if one_hot else "binary"
-        truth = ops.convert_to_tensor(targets(labels, tuple(out.shape), form))
+        truth = ops.convert_to_tensor(targets(labels, tuple(out.shape), self.target_form()))
         found = self.loss(truth, out)
         return ops.mean(found) if len(found.shape) else found
+
+    def target_form(self) -> str:
+        """sparse, one_hot or binary."""
+        name = self._name()
+        return next((form for form in ("sparse", "binary") if form in name), "one_hot")
 
     def _name(self) -> str:
         fn = getattr(self.loss, "fn", self.loss)
@@ -95,14 +97,15 @@ class Training:
             return {"kind": name, **found}
         return {"kind": f"unread:{name}"}
 
-    def fresh(self) -> Any:
-        """The optimizer without any state."""
+    def fresh(self, *, scheduled: bool = False) -> Any:
+        """The optimizer without any state, at the first rate of its schedule unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
         config = self.optimizer.get_config()
         schedule = self.optimizer._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-            config["learning_rate"] = _first(schedule)  # rates by step are compared apart
+            # rates by step are compared apart
+            config["learning_rate"] = schedule if scheduled else _first(schedule)
         made = type(self.optimizer).from_config({**config, **self.changes})
         for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
             if hasattr(self.optimizer, name):

@@ -38,6 +38,8 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
 
 
 def _training(parts: dict[str, Any]) -> Training:
-    return Training(
-        parts.get("loss"), parts.get("optimizer"), parts.get("clip"), parts.get("schedule")
-    )
+    unit = parts.get("schedule_unit", "step")
+    if unit not in ("step", "epoch"):
+        raise PortError(f"schedule_unit is {unit!r}; it may be 'step' or 'epoch'")
+    loss, optimizer, clip = (parts.get(name) for name in ("loss", "optimizer", "clip"))
+    return Training(loss, optimizer, clip, parts.get("schedule"), by_epoch=unit == "epoch")

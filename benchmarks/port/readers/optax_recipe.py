@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,19 +93,31 @@ class Training:
         optimizer = getattr(optimizer, "tx", optimizer)
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
+        self.first: float | None = None  # rate of a schedule
+        self.rate: Callable[[int], float] = lambda _: 0.0  # by step
 
     def loss_of(self, out: Any, labels: np.ndarray) -> Any:
         """The loss of a batch; what gives one number for each picture is averaged."""
+        return self.mean(out, targets(labels, tuple(out.shape), self.form_for(out, labels)))
+
+    def mean(self, out: Any, truth: Any) -> Any:
+        """The loss of outputs and of targets in the form that it takes."""
+        found = self.loss(out, jnp.asarray(truth))
+        return found.mean() if found.ndim else found
+
+    def form_for(self, out: Any, labels: np.ndarray) -> str:
+        """The form of targets that the loss takes: sparse, one_hot or binary, the first that runs.
+
+        Raises:
+            Exception: whatever the loss raises for the last of them.
+        """
         known = _LOSSES.get(getattr(self.loss, "__name__", ""), ("", ""))[1]
-        forms = [known] if known else ["sparse", "one_hot", "binary"]
-        for place, form in enumerate(forms):
-            try:
-                found = self.loss(out, jnp.asarray(targets(labels, tuple(out.shape), form)))
-                return found.mean() if found.ndim else found
-            except (ValueError, TypeError, AssertionError):
-                if place == len(forms) - 1:
-                    raise
-        raise AssertionError
+        *forms, last = [known] if known else ["sparse", "one_hot", "binary"]
+        for form in forms:
+            with contextlib.suppress(ValueError, TypeError, AssertionError):
+                self.mean(out, targets(labels, tuple(out.shape), form))
+                return form
+        return last
 
     def _chain(self) -> list[_Made]:
         def flat(one: Any) -> list[_Made]:
@@ -116,20 +130,30 @@ class Training:
 
         return flat(self.optimizer)
 
-    def fresh(self, parameters: dict[str, Any]) -> Any:
-        """A function (gradients, parameters) to the next parameters, by a fresh optimizer."""
+    def made(self, *, scheduled: bool) -> Any:
+        """The transformation with its changes, at the first rate of its schedule unless
+        `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
-        optimizer = self.optimizer
-        if self.changes:
-            parts = []
-            for made in self._chain():
-                given = dict(made.arguments)
-                for theirs, ours in _NAMES.items():
-                    if theirs in given and ours in self.changes:
-                        given[theirs] = self.changes[ours]
-                parts.append(made.function(**given))
-            optimizer = optax.chain(*parts)
+        changes = dict(self.changes)
+        if scheduled and self.schedule is not None:
+            changes["learning_rate"] = self.schedule
+        elif self.first is not None and not scheduled:
+            changes.setdefault("learning_rate", self.first)
+        if not changes:
+            return self.optimizer
+        parts = []
+        for made in self._chain():
+            given = dict(made.arguments)
+            for theirs, ours in _NAMES.items():
+                if theirs in given and ours in changes:
+                    given[theirs] = changes[ours]
+            parts.append(made.function(**given))
+        return optax.chain(*parts)
+
+    def fresh(self, parameters: dict[str, Any], *, scheduled: bool = False) -> Any:
+        """A function (gradients, parameters) to the next parameters, by a fresh optimizer."""
+        optimizer = self.made(scheduled=scheduled)
         state = [optimizer.init(parameters)]
 
         def step(gradients: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -170,9 +194,11 @@ class Training:
         rate = constants.get("learning_rate")
         schedule = self.schedule or (rate if callable(rate) else None)
         if schedule is not None:
-            found.rates = {n: float(schedule(n)) for n in PROBED}
-            constants["learning_rate"] = found.rates[0]
-            self.changes.setdefault("learning_rate", found.rates[0])  # compared apart
+            self.rate = lambda step: float(schedule(step))
+            found.rates = {n: self.rate(n) for n in PROBED}
+            constants["learning_rate"] = self.first = found.rates[0]  # compared apart
+        else:
+            self.rate = lambda _: float(rate or 0.0)
         kinds = {"momentum": 0.0, "nesterov": False}
         if constants["kind"] == "rmsprop":
             constants.pop("nesterov", None)

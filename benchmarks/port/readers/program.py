@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.port.operation import Listing
-
-Arrays = dict[str, np.ndarray]
+from benchmarks.port.readers.steps import Arrays, Steps
 
 
 @dataclass
@@ -22,11 +21,13 @@ class Pass:
     uniforms: by dropout operation, numbers in [0, 1) of the shape of its mask; those below the
         rate are dropped.
     inputs: by operation, the other program's inputs; it is run on them as well, by itself.
+    ends: it is an epoch's last step.
     """
 
     training: bool = False
     uniforms: Arrays = field(default_factory=dict)
     inputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    ends: bool = False
 
 
 @dataclass
@@ -97,7 +98,12 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
+        self,
+        pictures: np.ndarray,
+        labels: np.ndarray,
+        passes: Iterable[tuple[int, Pass]],
+        *,
+        scheduled: bool = False,
     ) -> tuple[list[float], Arrays]:
         """Losses of the steps of a fresh optimizer, and the weights afterwards; the weights are
         as before afterwards.
@@ -105,7 +111,12 @@ class Program(abc.ABC):
         Args:
             pictures: (batches, batch, ...), as are the labels.
             passes: of each step, which batch it takes, and how.
+            scheduled: follow the program's schedule; else its first rate holds.
         """
+
+    @abc.abstractmethod
+    def own_steps(self) -> Steps:
+        """The program's own training from here on, with a fresh optimizer."""
 
     @abc.abstractmethod
     def change(self, operation: str, constant: str, value: Any) -> bool:

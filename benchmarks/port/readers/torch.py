@@ -8,7 +8,8 @@ whose way depends on the data is refused: one run would not show the others.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,21 @@ from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.calls import CALLS, Made
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
 from benchmarks.port.readers.torch_recipe import Training
+from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch
 
 # By id of a module and kind of its operation: what it computes with besides.
 Constants = dict[int, dict[str, dict[str, Any]]]
 
 
-def prepare(seed: int) -> None:
-    """Before the user's file is imported: float64, and who makes what is noted.
+def prepare(seed: int, precision: str) -> None:
+    """Before the user's file is imported: the precision, and who makes what is noted.
 
     Args:
         seed: of weights that the program draws without a seed of its own.
+        precision: float32 or float64.
     """
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(getattr(torch, precision))
     torch.manual_seed(seed)
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
 
@@ -57,16 +60,12 @@ class TorchProgram(Program):
             constants: what the modules' own attributes do not say.
         """
         self.constants = constants or {}
-        self.model = model.double()
+        self.model = model.to(torch.get_default_dtype())
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.bare = model.training
         self.names = {id(m): name.removeprefix(prefix) for name, m in model.named_modules()}
         self._stack: list[nn.Module] = []
-        for module in model.modules():
-            if not any(True for _ in module.children()):
-                module.register_forward_pre_hook(lambda m, _: self._stack.append(m))
-                module.register_forward_hook(self._left, always_call=True)
         named = [*model.named_parameters(), *model.named_buffers()]
         self.keys = {id(tensor): name for name, tensor in named}
         self.tensors = dict(named)
@@ -77,6 +76,22 @@ class TorchProgram(Program):
     def _left(self, *_: Any) -> None:
         if self._stack:
             self._stack.pop()
+
+    @contextmanager
+    def _hooked(self) -> Iterator[None]:
+        """Inside, the innermost module under way is known."""
+        handles = []
+        for module in self.model.modules():
+            if not any(True for _ in module.children()):
+                handles += [
+                    module.register_forward_pre_hook(lambda m, _: self._stack.append(m)),
+                    module.register_forward_hook(self._left, always_call=True),
+                ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def module_now(self) -> tuple[nn.Module | None, Made]:
         """The innermost module under way, and how it was made."""
@@ -140,9 +155,9 @@ class TorchProgram(Program):
 
     def _run(self, pictures: np.ndarray, how: Pass) -> tuple[Watch, Tensor]:
         self.model.train(how.training)
-        x = torch.from_numpy(native(np.asarray(pictures, np.float64), self._axes(len(pictures))))
+        x = self.tensor(pictures)
         watch = Watch(self, x, self._axes(len(pictures)), how)
-        with watch:
+        with self._hooked(), watch:
             out = self.model(x)
         if not isinstance(out, Tensor):
             raise PortError(
@@ -150,6 +165,11 @@ class TorchProgram(Program):
                 "returns the one to compare"
             )
         return watch, out
+
+    def tensor(self, pictures: np.ndarray) -> Tensor:
+        """Pictures in the layout that the module takes."""
+        made = native(np.asarray(pictures), self._axes(len(pictures)))
+        return torch.from_numpy(np.ascontiguousarray(made)).to(torch.get_default_dtype())
 
     def _axes(self, batch: int) -> Axes:
         labels = "".join(axis.atoms[0][0] for axis in self.input_axes)
@@ -211,10 +231,14 @@ class TorchProgram(Program):
     def _backward(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[float, float]:
         self.model.zero_grad()
         _, out = self._run(pictures, how)
-        loss = self.training.loss_of(out, labels)
+        whole, extra = self.whole_loss(out, labels)
+        whole.backward()
+        return float(whole.detach()), float(extra.detach())
+
+    def whole_loss(self, out: Tensor, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The loss as it is minimised, and the part of it that the model adds."""
         extra = self.training.regularizer() if self.training.regularizer else torch.zeros(())
-        (loss + extra).backward()
-        return float((loss + extra).detach()), float(extra.detach())
+        return self.training.loss_of(out, labels) + extra, extra
 
     def loss_on(
         self, outputs: np.ndarray, labels: np.ndarray, through: str
@@ -244,15 +268,26 @@ class TorchProgram(Program):
         return after
 
     def train(
-        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
+        self,
+        pictures: np.ndarray,
+        labels: np.ndarray,
+        passes: Iterable[tuple[int, Pass]],
+        *,
+        scheduled: bool = False,
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self.model):
             optimizer = self.training.fresh(self.model)
+            schedule = self.training.scheduler(optimizer) if scheduled else None
             for place, how in passes:
                 losses.append(self._backward(pictures[place], labels[place], how)[0])
                 self.training.step(optimizer, self.model)
+                if schedule is not None and (not self.training.by_epoch or how.ends):
+                    schedule.step()
             return losses, self.weights()
+
+    def own_steps(self) -> TorchSteps:
+        return TorchSteps(self)
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]

@@ -50,6 +50,7 @@ class Training:
     schedule: a function of the optimizer that makes a scheduler, or a scheduler.
     regularizer: a function without arguments; it gives the term added to the loss.
     known: the optimizer's constants, where it is not one of PyTorch's own.
+    by_epoch: the program calls its scheduler once an epoch, not after each step.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Training:
         schedule: Any = None,
         regularizer: Any = None,
         known: dict[str, Any] | None = None,
+        by_epoch: bool = False,
     ) -> None:
         self.loss, self.clip, self.schedule = loss, clip, schedule
         if inspect.isclass(loss):
@@ -67,7 +69,9 @@ class Training:
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
         self.regularizer, self.known = regularizer, known
+        self.by_epoch = by_epoch
         self._initial: Any = None
+        self._schedule_state: Any = None
 
     # ---- loss
 
@@ -169,6 +173,16 @@ class Training:
             self.clip([p for p in model.parameters() if p.grad is not None])
         optimizer.step()
 
+    def scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The schedule of a fresh optimizer, at its start; None without one."""
+        made = self.schedule
+        if made is None or not isinstance(made, torch.optim.lr_scheduler.LRScheduler):
+            return made and made(optimizer)
+        if self._schedule_state is None:
+            self._schedule_state = copy.deepcopy(made.state_dict())
+        made.load_state_dict(copy.deepcopy(self._schedule_state))
+        return made
+
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
         if constant in ("beta_1", "beta_2", *_OURS):
@@ -246,9 +260,7 @@ class Training:
         return {"clipping": "none seen" if shares == [1.0, 1.0] else "of its own kind"}
 
     def _rates(self, optimizer: torch.optim.Optimizer) -> dict[int, float]:
-        schedule = self.schedule
-        if not isinstance(schedule, torch.optim.lr_scheduler.LRScheduler):
-            schedule = schedule(optimizer)
+        schedule = self.scheduler(optimizer)
         rates, number = {}, 0
         optimizer.zero_grad()
         for wanted in PROBED:

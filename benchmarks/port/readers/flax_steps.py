@@ -1,0 +1,71 @@
+"""A Flax program's own training steps, each one compiled whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmarks.port.readers.program import Arrays, targets
+from benchmarks.port.readers.steps import Steps
+
+
+class FlaxSteps(Steps):
+    """Forward, loss, gradients and the update of optax in one `nnx.jit`."""
+
+    def __init__(self, program: Any) -> None:
+        self.program, self.training = program, program.training
+        self.optimizer = self.training.made(scheduled=True)
+        self.slots = self.optimizer.init(nnx.state(program.model, nnx.Param))
+        self.form, self.count = "", 0
+        self._compiled = nnx.jit(self._step)
+
+    def step(self, pictures: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
+        model = self.program.model
+        model.train()
+        if not self.form:
+            self.form = self._tried(pictures, labels)
+        listing = self.program.listing
+        last = next(one for one in listing.operations if one.id == listing.output)
+        shape = (len(labels), *last.shape)
+        truth = targets(labels, shape, self.form)
+        self.slots, loss, out = self._compiled(model, self.slots, pictures, truth)
+        self.count += 1
+        return float(loss), int((np.asarray(out).argmax(1) == labels).sum())
+
+    def _tried(self, pictures: np.ndarray, labels: np.ndarray) -> str:
+        """The form of targets that the loss takes, seen on outputs of the untouched model."""
+        out = nnx.clone(self.program.model)(pictures, **self.program.mode_words(True))
+        return str(self.training.form_for(out, labels))
+
+    def _step(self, model: Any, slots: Any, pictures: Any, truth: Any) -> tuple[Any, Any, Any]:
+        def loss_of(model: Any) -> tuple[Any, Any]:
+            out = model(pictures, **self.program.mode_words(True))
+            return self.training.mean(out, truth), out
+
+        (loss, out), found = nnx.value_and_grad(loss_of, has_aux=True)(model)
+        weights = nnx.state(model, nnx.Param)
+        updates, slots = self.optimizer.update(found, slots, weights)
+        nnx.update(model, optax.apply_updates(weights, updates))
+        return slots, loss, out
+
+    def rate(self) -> float:
+        return float(self.training.rate(self.count))
+
+    def _random(self) -> Any:
+        return nnx.state(self.program.model, nnx.RngCount)
+
+    def state(self) -> Arrays:
+        leaves = jax.tree.leaves((self.slots, self._random()))
+        found = {str(place): np.array(leaf) for place, leaf in enumerate(leaves)}
+        return found | {"count": np.array(self.count)}
+
+    def restore(self, state: Arrays) -> None:
+        whole = self.slots, self._random()
+        leaves = [state[str(place)] for place in range(len(jax.tree.leaves(whole)))]
+        self.slots, random = jax.tree.unflatten(jax.tree.structure(whole), leaves)
+        nnx.update(self.program.model, random)
+        self.count = int(state["count"])

@@ -1,0 +1,138 @@
+"""Programs as frameworks of the harness: they are trained there by their own steps."""
+
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import run
+from benchmarks.port import __main__ as port
+from benchmarks.port import harness, pictures
+from benchmarks.port.backend import ProgramBackend
+from benchmarks.port.operation import PICTURES, PortError
+from benchmarks.port.programs import Source
+from benchmarks.port.write import keys
+from frameworks.backend import Runtime
+from frameworks.spec.defaults import fill_recipe
+from frameworks.spec.layers import Flatten
+from frameworks.spec.reading import SpecificationError
+from frameworks.spec.recipe import SGD, Recipe
+from frameworks.spec.schedules import Exponential
+from results.store import Store
+from tests.benchmarks.port.conftest import PROGRAMS
+from tests.benchmarks.port.test_write import conv, listing, operation
+from tests.conftest import ROOT
+from tests.helpers.small_networks import network
+
+
+def named():
+    """The listing of test_write with its weights at their operations."""
+    found = listing()
+    for place, weights in ((0, "ab"), (2, "c"), (7, "de")):
+        found.operations[place].parameters = dict(zip(("kernel", "bias"), weights, strict=False))
+    return found
+
+
+def test_weights_of_the_network_go_by_the_programs_names() -> None:
+    inside = {"residual1_conv1/kernel": "c"}
+    outside = {"conv1/kernel": "a", "conv1/bias": "b", "dense1/kernel": "d", "dense1/bias": "e"}
+    assert keys(named(), "net.py:Net") == outside | inside
+
+
+def test_a_module_names_both_programs() -> None:
+    sources = {
+        name: Source(label=f"{name}.py:make", path=f"{name}.py", name="make", framework="torch")
+        for name in "AB"
+    }
+    text = harness.module(sources, (named(), named()), {k: k for k in "abcde"}, "the command")
+    made: dict = {}
+    exec(text, made)
+    assert list(made["B"].keys.values()) == list("abcde")
+    assert made["A"].program["label"] == "A.py:make"
+    with pytest.raises(PortError, match=r"B.py:make has no weight for A's c"):
+        harness.module(sources, (named(), named()), {k: k for k in "abde"}, "the command")
+
+
+def test_the_command_gives_masks_to_nobody_who_draws_them() -> None:
+    options = Namespace(dataset="", channels="rgb", train=0)
+    line = harness.command(Path("a_programs"), (named(), named()), options)
+    assert "--frameworks a_programs:A a_programs:B" in line
+    assert "--parity native" in line  # there is a dropout
+    with pytest.raises(PortError, match="cannot be imported from here"):
+        harness.command(Path("../a_programs"), (named(), named()), options)
+
+
+@pytest.mark.parametrize(
+    ("size", "runtime", "recipe", "message"),
+    [
+        ([9, 8, 3], {}, {}, r"takes pictures of \[9, 8, 3\]"),
+        ([8, 8, 3], {"precision": "bfloat16"}, {}, "float32 or float64"),
+        ([8, 8, 3], {}, {"schedule": Exponential(factor=0.9)}, "has its own schedule"),
+    ],
+)
+def test_what_a_program_cannot_be_told_is_refused(size, runtime, recipe, message) -> None:
+    one = type("One", (ProgramBackend,), {"program": {"label": "net.py:Net"}, "size": size})
+    small = network(Flatten(), input_shape=(8, 8, 3))
+    told = fill_recipe(Recipe(optimizer=SGD(), batch_size=4, **recipe))
+    with pytest.raises(SpecificationError, match=message):
+        one(small, told, Runtime(**runtime), None)
+
+
+def test_pictures_are_scaled_once() -> None:
+    raw = np.full((2, 8, 8, 3), 255, np.uint8)
+    assert pictures.given(None, listing(), raw).max() == 1
+    scale = operation(9, "rescale", [PICTURES], [8, 8, 3], scale=1 / 255, offset=0.0)
+    own = listing(scale, conv(10, "9", 4, 8), output="10")
+    assert pictures.given(None, own, raw).max() == 255
+    assert pictures.given(lambda one: one / 510, own, raw).max() == 0.5
+
+
+CONTINUED = """
+import numpy as np, sys
+from benchmarks.port.opening import opened
+from benchmarks.port.programs import source
+
+program, _ = opened(source(sys.argv[1]), [12, 12, 3], seed=0, precision="float32")
+steps, draw = program.own_steps(), np.random.default_rng(0)
+pictures, labels = draw.random((4, 12, 12, 3), np.float32), draw.integers(0, 10, 4)
+for _ in range(3):
+    steps.step(pictures, labels)
+weights, state, rate = program.weights(), steps.state(), steps.rate()
+assert abs(rate - 0.05 * 0.8**0.3) < 1e-7, rate
+there = [steps.step(pictures, labels)[0] for _ in range(2)]
+program.load(weights)
+steps.restore(state)
+again = [steps.step(pictures, labels)[0] for _ in range(2)]
+assert np.allclose(there, again, rtol=1e-5), (there, again)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize("name", ["own_keras.py:make", "own_torch.py:Net", "own_flax.py:Net"])
+def test_own_steps_go_on_where_they_stood(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CONTINUED, str(PROGRAMS / name)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_both_train_in_the_harness(tmp_path: Path, monkeypatch, capfd) -> None:
+    for name in ("own_keras.py", "own_torch.py", "alike.py"):
+        shutil.copy(PROGRAMS / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    pair = ["own_keras.py:make", "own_torch.py:Net"]
+    assert port.main([*pair, "--write", "net.toml", "--train", "2"]) == 0
+    line = capfd.readouterr().err.rpartition("train both in the harness: ")[2].split()
+    assert run.main([*line[3:], "--no-report", "--demo-images", "80"]) == 0
+    rows, epochs = Store("runs").runs(), Store("runs").epochs()
+    assert set(rows["framework"]) == {"net_programs:A", "net_programs:B"}
+    assert rows["self_checked"].all()
+    rates = epochs[epochs["epoch"] == 2]["learning_rate"].to_numpy()
+    assert np.allclose(rates, 0.05 * 0.8 ** (2 * 9 / 10), rtol=1e-5)  # of 51 pictures by six
