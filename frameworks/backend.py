@@ -196,6 +196,12 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Return when all work given to the device is done."""
 
+    def communication_share(self, epoch: Sequence[Batch]) -> float | None:
+        """Share of the time in which a sum over the replicas is under way, traced while training
+        on these batches; with waits for a slower replica, and what overlaps with computation.
+        None of one replica, or where nothing can be traced."""
+        return None
+
     def peak_memory(self) -> tuple[int, str]:
         """Peak bytes so far and what they count: the device's allocator, or the process."""
         return process_peak_memory()

@@ -21,6 +21,7 @@ from frameworks.backend import EpochResult, Runtime
 from frameworks.feed import RATE, Chunk
 from frameworks.flax.backend import FlaxBackend, fit
 from frameworks.flax.tuned import TunedFlaxBackend
+from frameworks.jax.communication import Traced
 from frameworks.jax.settings import replica_devices
 
 
@@ -50,7 +51,7 @@ class Sharding:
         return {"replicas": f"{self.count} devices of one process, batches sharded"}
 
 
-class ReplicatedFlaxBackend(FlaxBackend):
+class ReplicatedFlaxBackend(Traced, FlaxBackend):
     """Flax NNX and optax, jitted, on several devices."""
 
     def build(self, *, draw: bool) -> None:
@@ -82,7 +83,7 @@ class ReplicatedFlaxBackend(FlaxBackend):
         return super().settings() | self.sharding.settings()
 
 
-class ReplicatedTunedFlaxBackend(TunedFlaxBackend):
+class ReplicatedTunedFlaxBackend(Traced, TunedFlaxBackend):
     """Many steps a dispatch over data that every device has whole; the rows are dealt."""
 
     def build(self, *, draw: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from datasets.batches import Batch
 from frameworks.backend import EpochResult, Runtime
 from frameworks.feed import batch_sizes
+from frameworks.jax.communication import Traced
 from frameworks.jax.settings import replica_devices
 from frameworks.keras.backend import KerasBackend, Rates
 
@@ -56,7 +57,7 @@ def _of_equal_size(epoch: Sequence[Batch]) -> Iterator[_Part]:
         start += count
 
 
-class ReplicatedKerasBackend(KerasBackend):
+class ReplicatedKerasBackend(Traced, KerasBackend):
     """Keras, `fit`, with the model and its data distributed."""
 
     def build(self, *, draw: bool) -> None:

@@ -6,17 +6,19 @@ sends them their slices of every batch. A replica says how it trains on its slic
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import profiler
 
 from datasets.batches import Batch
 from frameworks.backend import Backend, EpochResult, Runtime
-from frameworks.replicas import Shard, shards, threads_of_each
+from frameworks.replicas import Shard, shards, share_under_way, threads_of_each
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
@@ -95,10 +97,21 @@ class Leader(Replica):
         self._others.tell("begin", self.follower, network, recipe, each)
         super().__init__(network, recipe, each, weights, self._others.group())
 
-    def compile(self, epoch: Sequence[Batch]) -> None:
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
         self._others.tell("keep")
-        super().compile(epoch)
+        with super()._unchanged():  # type: ignore[misc]
+            yield
         self._others.tell("restore")
+
+    def communication_share(self, epoch: Sequence[Batch]) -> float | None:
+        with profiler.profile(activities=[profiler.ProfilerActivity.CPU]) as trace:
+            start = time.perf_counter()
+            self.train_epoch(epoch)
+            seconds = time.perf_counter() - start
+        sums = (event for event in trace.events() if event.name.startswith("gloo:"))
+        spans = ((one.time_range.start / 1e6, one.time_range.end / 1e6) for one in sums)
+        return share_under_way(spans, seconds)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         return self._fit(epoch, rates)
