@@ -204,6 +204,12 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Return when all work given to the device is done."""
 
+    def communication_share(self, epoch: Sequence[Batch]) -> float | None:
+        """Share of the time in which a sum over the replicas is under way, traced while training
+        on these batches; with waits for a slower replica, and what overlaps with computation.
+        None of one replica, or where nothing can be traced."""
+        return None
+
     def peak_memory(self) -> tuple[int, str]:
         """Peak bytes so far and what they count: the device's allocator, or the process."""
         return process_peak_memory()
@@ -317,6 +323,10 @@ _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 def _keras(name: str, engine: str, packages: Mapping[str, str], replicas: str = "") -> Framework:
+    replicated = {
+        "idiomatic": f"frameworks.keras.{replicas}:ReplicatedKerasBackend",
+        "tuned": f"frameworks.keras.{replicas}:ReplicatedTunedKerasBackend",
+    }
     return Framework(
         name,
         "frameworks.keras.backend:KerasBackend",
@@ -325,15 +335,15 @@ def _keras(name: str, engine: str, packages: Mapping[str, str], replicas: str = 
         {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"},
         tuned="frameworks.keras.tuned:TunedKerasBackend",
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
-        replicated={"idiomatic": f"frameworks.keras.{replicas}"} if replicas else {},
+        replicated=replicated if replicas else {},
         deals_unevenly=engine == "torch",
     )
 
 
 _BUILT_IN = (
     _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}),
-    _keras("keras@torch", "torch", {"torch": "torch"}, "torch_replicas:ReplicatedKerasBackend"),
-    _keras("keras@jax", "jax", {"jax": "jax"}, "replicas:ReplicatedKerasBackend"),
+    _keras("keras@torch", "torch", {"torch": "torch"}, "torch_replicas"),
+    _keras("keras@jax", "jax", {"jax": "jax"}, "replicas"),
     Framework(
         "torch",
         "frameworks.torch.backend:TorchBackend",
@@ -341,7 +351,10 @@ _BUILT_IN = (
         "torch",
         tuned="frameworks.torch.tuned:TunedTorchBackend",
         tuned_environment=_MEMORY_KEPT,
-        replicated={"idiomatic": "frameworks.torch.replicas:ReplicatedTorchBackend"},
+        replicated={
+            "idiomatic": "frameworks.torch.replicas:ReplicatedTorchBackend",
+            "tuned": "frameworks.torch.replicas:ReplicatedTunedTorchBackend",
+        },
         deals_unevenly=True,
     ),
     Framework(

@@ -134,7 +134,7 @@ def chunks(
     while start < len(sizes):
         size = sizes[start]
         run = next((i for i in range(start, len(sizes)) if sizes[i] != size), len(sizes)) - start
-        first = _step(epoch, start, staged) if run else None
+        first = step_of(epoch, start, staged) if run else None
         assert first is not None
         # as many for a size in every epoch, so that none brings a program of its own
         most = run if runs is None else runs[size]
@@ -143,7 +143,7 @@ def chunks(
             end = min(begin + places, start + run)
             steps = range(begin, begin + 1 if only_first else end)
             # the first was made above, to measure it: an epoch counts what it is asked for
-            made = [first if s == start else _step(epoch, s, staged) for s in steps]
+            made = [first if s == start else step_of(epoch, s, staged) for s in steps]
             yield _stack(made, size, places, staged)
             if only_first:
                 break
@@ -346,7 +346,7 @@ def batch_sizes(epoch: Sequence[Batch]) -> list[int]:
 _Step = tuple[np.ndarray | None, Batch | None, dict[str, np.ndarray]]
 
 
-def _step(epoch: Sequence[Batch], step: int, staged: bool) -> _Step:
+def step_of(epoch: Sequence[Batch], step: int, staged: bool) -> _Step:
     """(rows, None, masks) of the staged data, or (None, batch, masks)."""
     if staged:
         assert isinstance(epoch, Epoch)

@@ -6,6 +6,7 @@ The batch stays global: its order and masks are drawn for all of it, and each re
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,6 +40,15 @@ def shards(batch: Batch, recipe: Recipe, replicas: int) -> list[Shard]:
         Shard(_slice(batch, cuts[rank], cuts[rank + 1]), counts[rank] / total, len(batch))
         for rank in range(replicas)
     ]
+
+
+def share_under_way(spans: Iterable[tuple[float, float]], seconds: float) -> float:
+    """Share of so many seconds in which any of the spans (start, end), in seconds, is under way."""
+    covered, reached = 0.0, -np.inf
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered / seconds
 
 
 def threads_of_each(threads: int, replicas: int) -> int:

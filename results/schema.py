@@ -117,6 +117,12 @@ RUN_COLUMNS = _columns(
     ("train_seconds", "double", "all epochs, validation apart"),
     ("evaluate_seconds", "double", "validation and test"),
     ("self_check_seconds", "double", "checking the trained run (column self_checked)"),
+    (
+        "communication_share",
+        "double",
+        "share of the time in which a sum over the replicas was under way, waits for each other "
+        "with it, in a trace of some steps; null: one replica, or not traced",
+    ),
     ("wall_seconds", "double", "the whole process, from start to exit (resumed: the quickstart)"),
     ("peak_memory_bytes", "int64", "highest memory use, bytes"),
     ("peak_memory_kind", "string", "process resident set or device allocator"),
@@ -164,6 +170,7 @@ USUAL: dict[str, float | str] = {
 DERIVED_COLUMNS = _columns(
     ("epoch_seconds_median", "double", "median of the training epochs' seconds, epochs >= 1"),
     ("images_per_second", "double", "train_images / epoch_seconds_median"),
+    ("images_per_second_per_replica", "double", "images_per_second / replicas"),
     ("achieved_flops", "double", "images_per_second x flops_per_image, operations per second"),
     ("peak_share", "double", "achieved_flops / peak_flops_per_second"),
     ("roofline_share", "double", "images_per_second x roofline_seconds / batch_size"),

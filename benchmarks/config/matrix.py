@@ -89,7 +89,7 @@ def matrix(
     ):
         block = []
         normalized = normalized_by(architecture, found)
-        for tuning, name in product(suite.tuning, suite.frameworks):
+        for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
             defaults = natives[name] if parity == "native" else PROJECT
             config = RunConfig(
                 framework=name,
@@ -116,7 +116,7 @@ def matrix(
                 feed=suite.feed,
                 warmup_epochs=suite.warmup_epochs,
                 initial_weights=given_sha256,
-                replicas=suite.replicas,
+                replicas=replicas,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")

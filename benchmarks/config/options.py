@@ -132,8 +132,8 @@ _OPTIONS = {
     "how to run": {
         "device": "D: auto cpu cuda",
         "threads": "N: CPU threads (default: all)",
-        "replicas": "N: train each run on N data-parallel replicas of its network, which have the "
-        "threads together; a batch is dealt among them (docs/cluster.md)",
+        "replicas": "N: data-parallel replicas that a run trains, which share the threads and deal "
+        "each batch among them (docs/cluster.md); 1 2 shows how they scale",
         "feed": "F: place of a tuned run's data: staged (on the device), streamed (each batch sent "
         "there), auto (default: staged where it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",

@@ -51,7 +51,10 @@ DEFAULT = "quick"
 OWN_NETWORK = "demo"  # the default where a network is named
 
 MOST_RUNS = 100_000  # of one matrix
-_LISTS = (*("frameworks", "architectures", "seeds", "batch_size", "parity", "tuning", "precision"),)
+_LISTS = (
+    *("frameworks", "architectures", "seeds", "batch_size"),
+    *("replicas", "parity", "tuning", "precision"),
+)
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
     **dict.fromkeys(
@@ -111,8 +114,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (a
       control of rounding; R6).
     - `deterministic`: sets the frameworks' flags for it (docs/method.md).
-    - `replicas`: each run trains on so many data-parallel replicas of its network, among which each
-      batch is dealt (`frameworks.replicas`).
+    - `replicas`: data-parallel replicas of its network that a run trains (`frameworks.replicas`).
     - `feed`: how tuned backends get their batches: "staged" by row from a data set on the device,
       "streamed" each from the host, "auto" staged where it fits.
 
@@ -180,7 +182,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     precision: tuple[Precision, ...] = ("float32",)
     device: AskedDevice = "auto"
     threads: int = 0
-    replicas: int = 1
+    replicas: tuple[int, ...] = (1,)
     feed: Feed = "auto"
     warmup_epochs: int = 0
     timeout: float | None = None
@@ -319,14 +321,15 @@ def check(suite: Suite, *, origin: str) -> None:
         f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
     )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
-    require(suite.replicas >= 1, "replicas", f"is {suite.replicas}; must be at least 1.")
     smallest = min(suite.batch_size, default=1)
-    require(
-        suite.replicas <= smallest,
-        "replicas",
-        f"is {suite.replicas}, and a batch of {smallest} has no image for each of them; ask for "
-        "fewer, or for a larger batch_size.",
-    )
+    for replicas in suite.replicas:
+        require(replicas >= 1, "replicas", f"is {replicas}; must be at least 1.")
+        require(
+            replicas <= smallest,
+            "replicas",
+            f"is {replicas}, and a batch of {smallest} has no image for each of them; ask for "
+            "fewer, or for a larger batch_size.",
+        )
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
     require(not nudged_natives, "nudge_repeats", "moves weights that the harness draws: matched.")

@@ -92,7 +92,9 @@ def _matrix(prepared: Prepared) -> Table:
             config.architecture.name,
             Cell(f"{run.network.parameters():,}", run.network.parameters()),
             config.parity,
-            config.tuning + (", A/A" if config.control else ""),
+            config.tuning
+            + (f", {config.replicas} replicas" if config.replicas > 1 else "")
+            + (", A/A" if config.control else ""),
             config.precision,
             config.device,
             Cell(str(config.seed), config.seed),

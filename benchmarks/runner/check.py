@@ -91,7 +91,8 @@ def check(
     if left_open := rate_note(suite):
         notes.append(left_open)
     device.check_precision(suite.precision, devices, gpus)
-    if suite.replicas > 1:
-        replicas.check(suite, devices)
+    for count in suite.replicas:
+        if count > 1:
+            replicas.check(count, suite, devices)
     install = {name: interpreters.how_to_install({name: missing[name]}) for name in missing}
     return Checked(devices, threads, install, pythons, notes)

@@ -9,17 +9,18 @@ from frameworks.backend import framework, frameworks
 from results.vocabulary import Device
 
 
-def check(suite: Suite, devices: Mapping[str, Device]) -> None:
+def check(count: int, suite: Suite, devices: Mapping[str, Device]) -> None:
     """Check each framework and tuning that is to run.
 
     Args:
+        count: replicas asked for.
         devices: where each framework computes.
 
     Raises:
         ValueError: one trains on one replica alone, would do so on a GPU, or deals no batch of
             these sizes; the message says what to do.
     """
-    asked = f"--replicas {suite.replicas}"
+    asked = f"--replicas {count}"
     for name, device in devices.items():
         known = framework(name)
         if lacking := [tuning for tuning in suite.tuning if tuning not in known.replicated]:
@@ -32,11 +33,11 @@ def check(suite: Suite, devices: Mapping[str, Device]) -> None:
                 f"{asked}: replicas compute on the CPU alone so far, and {name} would compute on "
                 f"{device}; add --device cpu."
             )
-        uneven = [size for size in suite.batch_size if size % suite.replicas]
+        uneven = [size for size in suite.batch_size if size % count]
         if uneven and not known.deals_unevenly:
             raise ValueError(
                 f"{asked}: {name} deals batches evenly, and {uneven[0]} images are not dealt "
-                f"evenly to {suite.replicas}; use a --batch-size that {suite.replicas} divides."
+                f"evenly to {count}; use a --batch-size that {count} divides."
             )
 
 

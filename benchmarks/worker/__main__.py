@@ -27,7 +27,7 @@ from benchmarks.process.slowdown import injected
 from benchmarks.system import machine, nvml
 from benchmarks.worker.evaluate import test
 from benchmarks.worker.resume import CheckpointError, Resume
-from benchmarks.worker.selfcheck import SelfCheckError, self_check
+from benchmarks.worker.selfcheck import PHASE, SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
 from frameworks.backend import Backend, framework
@@ -37,6 +37,8 @@ from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
+
+_TRACED = 4  # steps that are traced, to see what replicas spend in sums over all of them
 
 
 def main(arguments: list[str]) -> None:
@@ -156,6 +158,11 @@ def run(
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})
+    if config.replicas > 1 and recipe.epochs:  # at the end: it trains on
+        first = feed.example()
+        with clock.measure(PHASE, backend):
+            summing = backend.communication_share(replace(first, indices=first.indices[:_TRACED]))
+        channel.send("facts", values={"communication_share": summing})
 
 
 def given(config: RunConfig, network: Network, path: str) -> canonical.Weights:

@@ -14,43 +14,17 @@ import jax
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from datasets.batches import Batch, distinct_sizes
-from frameworks.backend import EpochResult, Runtime
-from frameworks.feed import RATE, Chunk
+from frameworks.backend import EpochResult
+from frameworks.feed import Chunk
 from frameworks.flax.backend import FlaxBackend, fit
 from frameworks.flax.tuned import TunedFlaxBackend
-from frameworks.jax.settings import replica_devices
+from frameworks.jax.replicas import Sharding, Traced
 
 
-class Sharding:
-    """Layout of arrays: dealt to the replicas along an axis, or whole on each of them."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.count = runtime.replicas
-        self._mesh = Mesh(np.array(replica_devices(runtime)), ("replica",))
-
-    @property
-    def whole(self) -> NamedSharding:
-        """A copy on each."""
-        return NamedSharding(self._mesh, PartitionSpec())
-
-    def deal(self, arrays: Any, axis: int = 0) -> Any:
-        """Arrays on the devices, each dealt along the axis where it can be, else whole."""
-        return jax.tree.map(lambda array: jax.device_put(array, self._of(array, axis)), arrays)
-
-    def _of(self, array: Any, axis: int) -> NamedSharding:
-        if array.shape[axis] % self.count:
-            return self.whole
-        return NamedSharding(self._mesh, PartitionSpec(*[None] * axis, "replica"))
-
-    def settings(self) -> dict[str, str]:
-        """Settings that a run records."""
-        return {"replicas": f"{self.count} devices of one process, batches sharded"}
-
-
-class ReplicatedFlaxBackend(FlaxBackend):
+class ReplicatedFlaxBackend(Traced, FlaxBackend):
     """Flax NNX and optax, jitted, on several devices."""
 
     def build(self, *, draw: bool) -> None:
@@ -82,7 +56,7 @@ class ReplicatedFlaxBackend(FlaxBackend):
         return super().settings() | self.sharding.settings()
 
 
-class ReplicatedTunedFlaxBackend(TunedFlaxBackend):
+class ReplicatedTunedFlaxBackend(Traced, TunedFlaxBackend):
     """Many steps a dispatch over data that every device has whole; the rows are dealt."""
 
     def build(self, *, draw: bool) -> None:
@@ -95,12 +69,7 @@ class ReplicatedTunedFlaxBackend(TunedFlaxBackend):
         return self.sharding.whole
 
     def to_device(self, chunk: Chunk) -> tuple[int, int, Any, Any]:
-        what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
-        masks = {name: mask for name, mask in chunk.masks.items() if name != RATE}
-        what, masks = self.sharding.deal((what, masks), axis=1)
-        if RATE in chunk.masks:
-            masks[RATE] = jax.device_put(chunk.masks[RATE], self.sharding.whole)
-        return chunk.steps, chunk.batch_size, what, masks
+        return chunk.steps, chunk.batch_size, *self.sharding.deal_chunk(chunk)
 
     def _own(self, array: np.ndarray) -> Array:
         return jax.device_put(super()._own(array), self.sharding.whole)

@@ -13,7 +13,6 @@ import numpy as np
 
 from datasets.batches import MaskSpec
 from frameworks import feed
-from frameworks.backend import Runtime
 from frameworks.keras.loop import DeviceChunk, Loop
 from frameworks.keras.model import IMAGES, GalaxyNet
 from frameworks.spec.layers import Conv, MaxPool, pair
@@ -97,6 +96,7 @@ class JaxLoop(Loop):
 
         super().__init__(*parts, **options)
         self.device = jax.devices(self.runtime.device)[0]
+        self.place: Any = self.device
         self.draws_masks = self.device.platform != "cpu"
         self.fast_layers &= self.device.platform == "cpu"
         options = _use_fast_layers(self.model) if self.fast_layers else {}
@@ -107,7 +107,7 @@ class JaxLoop(Loop):
     def send(self, array: np.ndarray) -> Any:
         import jax
 
-        return jax.device_put(array, self.device)
+        return jax.device_put(array, self.place)
 
     def mask_drawer(self, spec: MaskSpec) -> Any:
         from frameworks.jax.philox import MaskDrawer
@@ -266,15 +266,11 @@ def _torch_loop() -> type[Loop]:
     return TorchLoop
 
 
-def make(
-    model: GalaxyNet, optimizer: Any, loss: Any, runtime: Runtime, *, fast_layers: bool
-) -> Loop:
+def of_engine() -> type[Loop]:
     """The loop of the engine that Keras runs on in this process."""
     kinds: dict[str, Callable[[], type[Loop]]] = {
         "tensorflow": lambda: TensorFlowLoop,
         "torch": _torch_loop,
         "jax": lambda: JaxLoop,
     }
-    return kinds[keras.backend.backend()]()(
-        model, optimizer, loss, runtime, fast_layers=fast_layers
-    )
+    return kinds[keras.backend.backend()]()

@@ -6,18 +6,22 @@ all of them whole, which is ours: Keras would have JAX refuse it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 
 from datasets.batches import Batch
 from frameworks.backend import EpochResult, Runtime
-from frameworks.feed import batch_sizes
+from frameworks.feed import Chunk, batch_sizes
+from frameworks.jax.replicas import Sharding, Traced
 from frameworks.jax.settings import replica_devices
 from frameworks.keras.backend import KerasBackend, Rates
+from frameworks.keras.loops import DeviceChunk, JaxLoop
+from frameworks.keras.tuned import TunedKerasBackend
 
 
 class DealtEvenly(keras.distribution.DataParallel):
@@ -56,7 +60,7 @@ def _of_equal_size(epoch: Sequence[Batch]) -> Iterator[_Part]:
         start += count
 
 
-class ReplicatedKerasBackend(KerasBackend):
+class ReplicatedKerasBackend(Traced, KerasBackend):
     """Keras, `fit`, with the model and its data distributed."""
 
     def build(self, *, draw: bool) -> None:
@@ -85,6 +89,30 @@ class ReplicatedKerasBackend(KerasBackend):
     def settings(self) -> dict[str, str]:
         found = f"{self.runtime.replicas} devices of one process, DataParallel"
         return super().settings() | {"replicas": found}
+
+
+class _ShardedLoop(JaxLoop):
+    """The steps of one replica over arrays that are dealt to several devices."""
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self.sharding = Sharding(self.runtime)
+        self.place = self.sharding.whole
+
+    def to_device(self, chunk: Chunk, draw: Callable[[], Mapping[str, Any]]) -> DeviceChunk:
+        return DeviceChunk(chunk.steps, chunk.batch_size, *self.sharding.deal_chunk(chunk))
+
+    def settings(self) -> dict[str, str]:
+        return super().settings() | self.sharding.settings()
+
+    def _own(self, value: Any, places: set[int]) -> Any:
+        return jax.device_put(jax.numpy.array(value, copy=True), self.place)
+
+
+class ReplicatedTunedKerasBackend(Traced, TunedKerasBackend):
+    """Keras' layers in one compiled loop, over data that every device has whole."""
+
+    loop_class = _ShardedLoop
 
 
 def _joined(found: Iterable[tuple[_Part, EpochResult]]) -> EpochResult:

@@ -17,6 +17,8 @@ from datasets.batches import Batch
 from frameworks.backend import EpochResult
 from frameworks.keras import engines
 from frameworks.keras.backend import KerasBackend, inputs_of
+from frameworks.keras.model import IMAGES
+from frameworks.keras.tuned import TunedKerasBackend
 from frameworks.replicas import Shard
 from frameworks.spec.losses import answers, takes_root
 from frameworks.torch import leader
@@ -79,7 +81,9 @@ class _Replica(leader.Replica, KerasBackend):
         """One step; this replica's part of (loss times images, right answers, images)."""
         model, count = self.model.trainer, self.replicas.count
         labels = keras.ops.convert_to_tensor(shard.batch.labels)
-        logits = model(inputs_of(shard.batch), training=True)
+        inputs = inputs_of(shard.batch)
+        inputs[IMAGES] = self._pictures(inputs[IMAGES])
+        logits = model(inputs, training=True)
         if shard.share:
             loss = self.loss.before_root(labels, logits) * shard.share
         else:  # no image, or none that has a weight: its mean would be 0 / 0
@@ -96,21 +100,50 @@ class _Replica(leader.Replica, KerasBackend):
         total = loss.detach().double() * shard.images
         return torch.stack([total, right.double(), total.new_tensor(len(labels))])
 
+    def _pictures(self, images: torch.Tensor) -> torch.Tensor:
+        """The pictures of a slice, as it was sent."""
+        return images
+
+    def settings(self) -> dict[str, str]:
+        found = {"replicas": f"{self.processes()}, own loop (gloo)"}
+        return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}
+
 
 class Follower(leader.Follower, _Replica):
     """Another replica, in a process that the first one started."""
 
 
-class ReplicatedKerasBackend(leader.Leader, _Replica):
+class _Leader(leader.Leader):
+    _joined: bool
+
+    def _fit(self, epoch: Sequence[Batch], rates: Any = None) -> EpochResult:
+        if not self._joined:  # a first `fit` of each by itself, which builds Keras' metrics
+            return KerasBackend._fit(self, epoch)  # type: ignore[arg-type]
+        return super()._fit(epoch, rates)
+
+
+class ReplicatedKerasBackend(_Leader, _Replica):
     """Keras on PyTorch, the first of several replicas, which leads the others."""
 
     follower = Follower
 
-    def _fit(self, epoch: Sequence[Batch], rates: Any = None) -> EpochResult:
-        if not self._joined:  # a first `fit` of each by itself, which builds Keras' metrics
-            return KerasBackend._fit(self, epoch)
-        return super()._fit(epoch, rates)
 
-    def settings(self) -> dict[str, str]:
-        found = {"replicas": f"{self.processes()}, own loop (gloo)"}
-        return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}
+class _TunedReplica(_Replica, TunedKerasBackend):
+    """One replica over its own copy of the data set."""
+
+    compile = KerasBackend.compile
+
+    def _pictures(self, images: torch.Tensor) -> torch.Tensor:
+        if images.dim() > 1 or self.loop.data is None:
+            return images
+        return self.loop.data[0].index_select(0, images)
+
+
+class TunedFollower(leader.Follower, _TunedReplica):
+    """Another tuned replica, in a process that the first one started."""
+
+
+class ReplicatedTunedKerasBackend(_Leader, leader.StagedLeader, _TunedReplica):
+    """Keras on PyTorch as it is tuned, the first of several replicas."""
+
+    follower = TunedFollower

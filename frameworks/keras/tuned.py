@@ -31,12 +31,14 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         "device_masks": "dropout masks drawn on the device (PyTorch and JAX on GPUs)",
     }
 
+    loop_class: type[loops.Loop] | None = None  # else the engine's
+
     def build(self, *, draw: bool) -> None:
         super().build(draw=draw)
         fast_layers = "fast_layers" not in self.without
-        self.loop = loops.make(
-            self.model, self.optimizer, self.loss, self.runtime, fast_layers=fast_layers
-        )
+        kind = self.loop_class or loops.of_engine()
+        parts = (self.model, self.optimizer, self.loss, self.runtime)
+        self.loop = kind(*parts, fast_layers=fast_layers)
         self.loop.set_rate = self._set_rate
         self.loop.records &= "one_graph" not in self.without
         self.draws_masks = self.loop.draws_masks and "device_masks" not in self.without

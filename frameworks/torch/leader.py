@@ -6,17 +6,20 @@ sends them their slices of every batch. A replica says how it trains on its slic
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import profiler
 
-from datasets.batches import Batch
+from datasets.batches import Batch, compact
 from frameworks.backend import Backend, EpochResult, Runtime
-from frameworks.replicas import Shard, shards, threads_of_each
+from frameworks.feed import FedBackend, ahead, is_of, step_of
+from frameworks.replicas import Shard, shards, share_under_way, threads_of_each
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
@@ -47,6 +50,12 @@ class Replica(Backend):
         """Train on the slices of an epoch's batches, as all the other replicas do at once; the
         means over the images of all."""
         raise NotImplementedError
+
+    def processes(self) -> str:
+        """The replicas in words, for the row."""
+        threads = self.runtime.threads
+        each = f"{threads} threads" if threads > 1 else "one thread"
+        return f"{self.replicas.count} processes of {each}"
 
 
 class Follower(Replica):
@@ -95,10 +104,21 @@ class Leader(Replica):
         self._others.tell("begin", self.follower, network, recipe, each)
         super().__init__(network, recipe, each, weights, self._others.group())
 
-    def compile(self, epoch: Sequence[Batch]) -> None:
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
         self._others.tell("keep")
-        super().compile(epoch)
+        with super()._unchanged():  # type: ignore[misc]
+            yield
         self._others.tell("restore")
+
+    def communication_share(self, epoch: Sequence[Batch]) -> float | None:
+        with profiler.profile(activities=[profiler.ProfilerActivity.CPU]) as trace:
+            start = time.perf_counter()
+            self.train_epoch(epoch)
+            seconds = time.perf_counter() - start
+        sums = (event for event in trace.events() if event.name.startswith("gloo:"))
+        spans = ((one.time_range.start / 1e6, one.time_range.end / 1e6) for one in sums)
+        return share_under_way(spans, seconds)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         return self._fit(epoch, rates)
@@ -110,11 +130,15 @@ class Leader(Replica):
 
     def _dealt(self, epoch: Sequence[Batch]) -> Iterator[Shard]:
         """This replica's slices; the others are sent theirs."""
-        for step in range(len(epoch)):
-            mine, *theirs = shards(epoch[step], self.recipe, self.replicas.count)
+        for batch in self._batches(epoch):
+            mine, *theirs = shards(batch, self.recipe, self.replicas.count)
             self._others.deal(theirs)
             yield mine
         self._others.deal([None] * (self.replicas.count - 1))
+
+    def _batches(self, epoch: Sequence[Batch]) -> Iterator[Batch]:
+        """The batches of an epoch in order."""
+        return (epoch[step] for step in range(len(epoch)))
 
     def set_learning_rate(self, learning_rate: float) -> None:
         if not self.replicas.active:  # in a training each has the rates
@@ -143,13 +167,29 @@ class Leader(Replica):
         super().set_random_state(state)
         self._others.tell("set_random_state", dict(state))
 
-    def processes(self) -> str:
-        """The replicas in words, for the row."""
-        threads = self.runtime.threads
-        each = f"{threads} threads" if threads > 1 else "one thread"
-        return f"{self.replicas.count} processes of {each}"
-
     def peak_memory(self) -> tuple[int, str]:
         """Peak bytes of all the replicas' processes together, and what they count."""
         mine, kind = super().peak_memory()
         return mine + sum(count for count, _ in self._others.ask("peak_memory")), kind
+
+
+class StagedLeader(Leader, FedBackend):
+    """A first replica whose data set is staged with every replica where it fits: slices are sent
+    as rows of it. Batches are made ready ahead."""
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        super().stage(images, labels)
+        if self._host_images is not None:
+            self._others.tell("put", images, labels)
+
+    def train_epoch(self, epoch: Sequence[Batch]) -> EpochResult:
+        return self._fit(epoch)
+
+    def _batches(self, epoch: Sequence[Batch]) -> Iterator[Batch]:
+        by_row = is_of(epoch, self._host_images)
+
+        def made(step: int) -> Batch:
+            rows, batch, masks = step_of(epoch, step, by_row)
+            return batch or Batch(rows, compact(epoch.labels[rows]), masks)  # type: ignore[attr-defined]
+
+        return ahead(range(len(epoch)), made, self._waited)

@@ -26,6 +26,7 @@ from frameworks.torch import leader
 from frameworks.torch.backend import TorchBackend, tensors
 from frameworks.torch.global_batch_norm import use_global_batch_norm
 from frameworks.torch.losses import root_of_whole
+from frameworks.torch.tuned import TunedTorchBackend
 
 _APART = 2**32  # between the seeds of two replicas' own dropout
 
@@ -60,6 +61,7 @@ class _Replica(leader.Replica, TorchBackend):
     def _step_of(self, shard: Shard) -> Tensor:
         """One step; this replica's part of (loss times images, right answers, images)."""
         images, labels, masks = self._to_device(*tensors(shard.batch))
+        images = self._pictures(images)
         self.optimizer.zero_grad()
         with self._autocast():
             logits = self.parallel(images, masks)
@@ -70,6 +72,10 @@ class _Replica(leader.Replica, TorchBackend):
         right = self.batch_loss.right(logits, labels)
         total = loss.detach().double() * (shard.images / self.replicas.count)
         return torch.stack([total, right.double(), total.new_tensor(len(labels))])
+
+    def _pictures(self, images: Tensor) -> Tensor:
+        """The pictures of a slice, as it was sent."""
+        return images
 
     def _mean_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The recipe's loss of the whole batch, as far as it is of these images, for an average
@@ -85,6 +91,10 @@ class _Replica(leader.Replica, TorchBackend):
             return part
         return root_of_whole(part, self.replicas.summed(part) / self.replicas.count)
 
+    def settings(self) -> dict[str, str]:
+        found = {"replicas": f"{self.processes()}, DistributedDataParallel (gloo)"}
+        return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}
+
 
 class Follower(leader.Follower, _Replica):
     """Another replica, in a process that the first one started."""
@@ -95,6 +105,23 @@ class ReplicatedTorchBackend(leader.Leader, _Replica):
 
     follower = Follower
 
-    def settings(self) -> dict[str, str]:
-        found = {"replicas": f"{self.processes()}, DistributedDataParallel (gloo)"}
-        return super().settings() | found | {"batch_norm": "over the whole batch, own sums"}
+
+class _TunedReplica(_Replica, TunedTorchBackend):
+    """One replica of the tuned network, over its own copy of the data set."""
+
+    compile = TorchBackend.compile
+
+    def _pictures(self, images: Tensor) -> Tensor:
+        if images.dim() > 1 or self._data is None:
+            return images
+        return self._data[0].index_select(0, images)
+
+
+class TunedFollower(leader.Follower, _TunedReplica):
+    """Another tuned replica, in a process that the first one started."""
+
+
+class ReplicatedTunedTorchBackend(leader.StagedLeader, _TunedReplica):
+    """PyTorch as it is tuned, the first of several replicas."""
+
+    follower = TunedFollower

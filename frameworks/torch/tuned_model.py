@@ -13,6 +13,7 @@ from torch.nn import functional
 from frameworks.backend import PIXEL_SCALE
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import MaxPool, function_of
+from frameworks.torch.global_batch_norm import GlobalBatchNorm
 from frameworks.torch.model import BiasedBatchNorm2d, GalaxyNet
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -71,7 +72,7 @@ class TunedGalaxyNet(GalaxyNet):
 
     def _applied(self, name: str, x: Tensor, masks: Mapping[str, Tensor] | None) -> Tensor:
         module = self.layers[f"layer_{name}"]
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, _BatchNorm) and not isinstance(module, GlobalBatchNorm):
             return self._normalised(module, x)
         return super()._applied(name, x, masks)
 

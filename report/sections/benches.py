@@ -9,6 +9,7 @@ from report.chart import Chart, Panel, Series, interval_mark
 from report.section import Heading, Picture, Section
 from report.sections import ratios
 from report.sections.nodes import nodes
+from report.sections.replicas import scaling
 from results.stats.intervals import Interval, median_of_medians
 from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
@@ -27,7 +28,8 @@ _LEAD = (
 def speeds(frames: Frames) -> Section | None:
     """Every bench that has more to say than one process of each framework can."""
     section = Section("benches", "Speed in every setting, and the machine's limit", _LEAD)
-    for number, bench in enumerate(one for one in benches(frames) if one.telling):
+    found = benches(frames)
+    for number, bench in enumerate(one for one in found if one.telling):
         name = f"{bench.view.slug.split('-')[0]}-{bench.name}-{number + 1}"
         slug = "".join(c if c.isalnum() else "-" for c in name.lower())
         section.blocks.append(Heading(f"{bench.name}, {bench.view.machine}"))
@@ -42,6 +44,9 @@ def speeds(frames: Frames) -> Section | None:
             section.blocks.append(_scaling(bench, slug))
         if any(cell.median("images_per_joule") > 0 for cell in bench.cells):
             section.blocks.append(_energy(bench, slug))
+    tables = list(scaling(found))
+    if tables:
+        section.blocks.extend([Heading("Several replicas"), *tables])
     return section if section.blocks else None
 
 

@@ -31,7 +31,8 @@ class Derived:
         """A column, stored or derived, (n,) float64, NaN where it is null."""
         if name not in self._found:
             if name in _FORMULAS:
-                self._found[name] = _FORMULAS[name][1](self)
+                with np.errstate(all="ignore"):  # a stored number may be anything
+                    self._found[name] = _FORMULAS[name][1](self)
             else:
                 self._found[name] = floats(self._table[name])
         return self._found[name]
@@ -83,8 +84,7 @@ def _own_seconds(of: Derived) -> Values:
 
 def _images_per_joule(of: Derived) -> Values:
     _, count = median_and_count(of.epochs)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return of["train_images"] * count / of["train_joules"]
+    return of["train_images"] * count / of["train_joules"]
 
 
 _FORMULAS: dict[str, tuple[tuple[str, ...], Callable[[Derived], Values]]] = {
@@ -92,6 +92,10 @@ _FORMULAS: dict[str, tuple[tuple[str, ...], Callable[[Derived], Values]]] = {
     "images_per_second": (
         ("train_images", "epoch_seconds_median"),
         lambda of: of["train_images"] / of["epoch_seconds_median"],
+    ),
+    "images_per_second_per_replica": (
+        ("images_per_second", "replicas"),
+        lambda of: of["images_per_second"] / np.fmax(of["replicas"], 1.0),  # null: one
     ),
     "achieved_flops": (
         ("images_per_second", "flops_per_image"),

@@ -170,10 +170,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bench:
-    """The cells of one network that may be set side by side, each saying what it is."""
+    """The cells of one network that may be set side by side, each saying what it is.
+
+    replicas: data-parallel replicas of every run. others: key of the benches that are alike but for
+    their number.
+    """
 
     name: str
     view: View
+    replicas: int
+    others: tuple[str, ...]
     cells: tuple[Cell, ...]
 
     @property
@@ -239,7 +245,7 @@ def benches(frames: Frames, asked: Collection[Panel] | None = None) -> list[Benc
     asked for have a cell in."""
     keys = None if asked is None else {_key(panel) for panel in asked}
     found: dict[tuple, dict[tuple, Cell]] = {}
-    named: dict[tuple, tuple[str, View]] = {}
+    named: dict[tuple, tuple[str, View, int, tuple[str, ...]]] = {}
     for view in frames.finished_views:
         for panel in view.panels:
             key = _key(panel)
@@ -255,15 +261,18 @@ def benches(frames: Frames, asked: Collection[Panel] | None = None) -> list[Benc
             taken = {(cell.framework, *cell.settings) for cell in mine} & found.get(key, {}).keys()
             if taken:  # the same but for what no column tells: of its own
                 key = (*key, panel.name)
+            count = int(panel.settings.get("replicas", 1))
             network = str(panel.ok["architecture"].iloc[0])
-            named.setdefault(key, (panel.name if taken else network, view))
+            network += f", {count} replicas" if count > 1 else ""
+            name = panel.name if taken else network
+            named.setdefault(key, (name, view, count, _key(panel, "replicas")))
             for cell in mine:
                 found.setdefault(key, {})[(cell.framework, *cell.settings)] = cell
     return [Bench(*named[key], _sorted(cells.values())) for key, cells in found.items()]
 
 
-def _key(panel: Panel) -> tuple[str, ...]:
-    return (str(panel.runs["machine_id"].iloc[0]), as_text(panel.settings, but=_OF_CELLS))
+def _key(panel: Panel, *but: str) -> tuple[str, ...]:
+    return (str(panel.runs["machine_id"].iloc[0]), as_text(panel.settings, but=(*_OF_CELLS, *but)))
 
 
 def _cell(frames: Frames, view: View, panel: Panel, framework: str) -> Cell | None:

@@ -16,7 +16,7 @@ _FORMS = {
     "data.channels": "channels {}",
     "data.height": "{} pixels",
     "threads": "{} threads",
-    "replicas": "{} replicas",
+    "replicas": "replicas {}",
     "machine_id": "machine {:.6}",
     "data.sha256": "data {:.6}",
     "recipe.batch_size": "batch {}",

@@ -11,7 +11,7 @@ from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.cases.replicas import cases
 from datasets.batches import Batch
 from frameworks.backend import framework
-from frameworks.replicas import shards, threads_of_each
+from frameworks.replicas import shards, share_under_way, threads_of_each
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 
@@ -41,6 +41,11 @@ def test_a_batch_is_dealt_in_order_as_evenly_as_can_be(count, replicas, sizes):
 def test_of_a_mean_over_weights_a_replica_has_the_share_of_its_weights():
     dealt = shards(batch([0, 0, 1, 0]), WEIGHTED, 2)
     assert [one.share for one in dealt] == [1 / 4.5, 3.5 / 4.5]
+
+
+def test_spans_that_overlap_count_once():
+    assert share_under_way([(4.0, 5.0), (0.0, 2.0), (1.0, 1.5), (1.0, 3.0)], 8.0) == 0.5
+    assert share_under_way([], 8.0) == 0.0
 
 
 def test_the_threads_are_divided():

@@ -22,13 +22,13 @@ from results.store import Store
     ],
 )
 def test_what_cannot_train_on_replicas_is_refused(changes, device, message) -> None:
-    suite = Suite(replicas=2, **changes)
+    suite = Suite(replicas=(1, 2), **changes)
     with pytest.raises(ValueError, match=rf"^--replicas 2: .*{message}"):
-        replicas.check(suite, {suite.frameworks[0]: device})
+        replicas.check(2, suite, {suite.frameworks[0]: device})
 
 
 def test_batches_of_any_size_are_dealt_where_the_framework_can() -> None:
-    replicas.check(Suite(replicas=2, frameworks=("torch",), batch_size=(9,)), {"torch": "cpu"})
+    replicas.check(2, Suite(frameworks=("torch",), batch_size=(9,)), {"torch": "cpu"})
 
 
 @pytest.mark.parametrize(("count", "message"), [(0, "at least 1"), (9, "a batch of 8 has no")])
