@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import profiler
 
-from datasets.batches import Batch, compact
+from datasets.batches import Batch, Epoch, compact
 from frameworks.backend import Backend, EpochResult, Runtime
 from frameworks.feed import FedBackend, ahead, is_of, step_of
 from frameworks.replicas import Shard, shards, share_under_way, threads_of_each
@@ -190,6 +190,10 @@ class StagedLeader(Leader, FedBackend):
 
         def made(step: int) -> Batch:
             rows, batch, masks = step_of(epoch, step, by_row)
-            return batch or Batch(rows, compact(epoch.labels[rows]), masks)  # type: ignore[attr-defined]
+            if batch is not None:
+                return batch
+            assert isinstance(epoch, Epoch)
+            assert rows is not None
+            return Batch(rows, compact(epoch.labels[rows]), masks)
 
         return ahead(range(len(epoch)), made, self._waited)
