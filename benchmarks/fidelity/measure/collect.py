@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -137,18 +137,25 @@ def collect(
     paths = interpreters or {}
 
     running: set[Child] = set()
+    begun: list[Path] = []  # folders of the jobs under way
+    stopped = threading.Event()
 
     def measured(job: Job) -> Traces:
-        return _measure(*job, timeout, paths.get(job[0], ""), running, done)
+        begun.append(job[-1])  # ahead of the question: `_stop` waits for it
+        try:
+            if stopped.is_set():
+                return {}
+            return _measure(*job, timeout, paths.get(job[0], ""), running, done)
+        finally:
+            begun.remove(job[-1])
 
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
-        futures: list[Future[Traces]] = []
         try:
-            for job in jobs:
-                futures.append(pool.submit(measured, job))
+            futures = [pool.submit(measured, job) for job in jobs]
             found = [future.result() for future in futures]
         except BaseException:
-            _stop(futures, running)
+            stopped.set()
+            _stop(pool, begun, running)
             raise
     return {key: trace for traces in found for key, trace in traces.items()}
 
@@ -188,13 +195,16 @@ def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:
     }
 
 
-def _stop(futures: Sequence[Future[Traces]], running: set[Child]) -> None:
-    """Start none that has not begun, and kill the rest until all have ended."""
-    for future in futures:
-        future.cancel()
-    while wait(futures, timeout=0.1).not_done:
+def _stop(pool: ThreadPoolExecutor, begun: Sequence[Path], running: set[Child]) -> None:
+    """Start no job that has not begun, and kill the rest until all have ended.
+
+    Futures do not tell which have: Ctrl-C may come while the last one is being handed over.
+    """
+    pool.shutdown(wait=False, cancel_futures=True)
+    while begun:
         for child in list(running):
             child.kill()
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -218,6 +220,29 @@ def test_a_process_is_given_up_when_it_does_no_further_case(tmp_path):
     running = set()
     assert collect._ended(child, 1.0, running).startswith("no case done in 1 s")
     assert not running
+
+
+def test_ctrl_c_while_a_job_is_handed_over_ends_that_job(tmp_path, monkeypatch):
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *arguments):
+            super().submit(*arguments)
+            assert spawned.wait(60)
+            raise KeyboardInterrupt
+
+    def measured(name, mine, directory, timeout, python, running, done):
+        child = Mock(kill=killed.set)
+        running.add(child)
+        spawned.set()
+        assert killed.wait(60)
+        running.remove(child)
+        return {}
+
+    spawned, killed = threading.Event(), threading.Event()
+    monkeypatch.setattr(collect, "ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr(collect, "_measure", measured)
+    with pytest.raises(KeyboardInterrupt):
+        collect.collect(["a"], [ladder.make("c1")], tmp_path)
+    assert killed.is_set()
 
 
 def test_each_training_rung_has_its_own_length_unless_one_is_given():
