@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from benchmarks.process import threads
 from benchmarks.process.spawn import ask
 from benchmarks.system import machine
 from results.vocabulary import Device
@@ -52,7 +53,8 @@ def resolve(
     notes = []
     pythons = [(interpreters or {}).get(name, "") for name in names]
     with ThreadPoolExecutor(max(1, len(names))) as pool:  # importing one takes seconds
-        reasons = pool.map(_probe, names, pythons)
+        probes = [pool.submit(_probe, *one) for one in zip(names, pythons, strict=True)]
+        reasons = threads.results(probes)
     for name, reason in zip(names, reasons, strict=True):
         devices[name] = "cpu" if reason else "cuda"
         if reason and asked == "cuda":

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
+from benchmarks.process import threads
 from benchmarks.process.environment import environment
 from benchmarks.process.spawn import Child
 from results.names import beneath, file_name
@@ -152,7 +153,7 @@ def collect(
     with _telling(jobs, tell), ThreadPoolExecutor(parallel) as pool:
         try:
             futures = [pool.submit(measured, job) for job in jobs]
-            found = [future.result() for future in futures]
+            found = threads.results(futures)
         except BaseException:
             stopped.set()
             _stop(pool, begun, running)
