@@ -14,6 +14,7 @@ from frameworks.spec.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    answers_each,
     is_single,
     middle,
     takes_root,
@@ -50,7 +51,8 @@ def of_images(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> tuple[np.n
     towards = smoothed(loss, rows_of(loss, targets, logits.shape[1], logits.dtype))
     if isinstance(loss, CrossEntropy):
         log_shares = log_softmax(logits)
-        return -(towards * log_shares).sum(axis=1), np.exp(log_shares) - towards
+        whole = towards.sum(axis=1, keepdims=True)
+        return -(towards * log_shares).sum(axis=1), np.exp(log_shares) * whole - towards
     outputs = logits.shape[1]
     if isinstance(loss, BinaryCrossEntropy):
         # log(1 + e^z) - t z, without overflow
@@ -91,13 +93,15 @@ def given(loss: Loss, logits: np.ndarray) -> np.ndarray:
 def right(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """True for right answers: bool (batch,) of class numbers, or (batch, outputs) of votes.
 
-    The largest output is the class; of a single one, and of each vote, the sides of one half.
+    The largest output is the class, or what has most votes; of a single one, and of each vote by
+    itself, the sides of one half.
     """
-    if targets_of(loss) == "votes":
+    if answers_each(loss):
         return np.asarray((logits > middle(loss)) == (targets > 0.5))
     if is_single(loss):
         return np.asarray((logits[:, 0] > middle(loss)) == (targets == 1))
-    return np.asarray(logits.argmax(axis=1) == targets)
+    wanted = targets if targets.ndim == 1 else targets.argmax(axis=1)
+    return np.asarray(logits.argmax(axis=1) == wanted)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
