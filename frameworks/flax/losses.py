@@ -36,7 +36,7 @@ class BatchLoss:
     @classmethod
     def of(cls, recipe: Recipe) -> BatchLoss:
         """The loss of a recipe."""
-        return cls(recipe.loss, recipe.class_weights, recipe.class_weight_mean)
+        return cls(recipe.trained_loss, recipe.class_weights, recipe.class_weight_mean)
 
     def __call__(self, logits: Array, targets: ArrayLike) -> Array:
         """

@@ -96,8 +96,8 @@ class BatchLoss:
     are weights, as one number."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.spec = recipe.loss
-        self.loss = of(recipe.loss)
+        self.spec = recipe.trained_loss
+        self.loss = of(recipe.trained_loss)
         weights = _weights(recipe)
         self.weights = None if weights is None else constant(weights, weights.dtype)
         self.mean = recipe.class_weight_mean

@@ -32,7 +32,7 @@ def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float
     Args:
         logits: (batch, outputs). targets: (batch,), or (batch, outputs).
     """
-    losses, slopes = of_images(recipe.loss, logits, targets)
+    losses, slopes = of_images(recipe.trained_loss, logits, targets)
     if recipe.class_weights is not None:
         weights = np.asarray(recipe.class_weights, logits.dtype)[targets]
         if recipe.class_weight_mean == "weights":
@@ -40,7 +40,7 @@ def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float
                 weights = weights / weights.mean()
         losses, slopes = weights * losses, weights[:, None] * slopes
     value, slopes = np.mean(losses), slopes / len(losses)
-    if not takes_root(recipe.loss):
+    if not takes_root(recipe.trained_loss):
         return float(value), slopes
     with np.errstate(invalid="ignore"):  # at a loss of 0 the root has no slope: NaN
         return float(np.sqrt(value)), slopes / (2 * np.sqrt(value))

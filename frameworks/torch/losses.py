@@ -28,7 +28,7 @@ class BatchLoss:
     """
 
     def __init__(self, recipe: Recipe, dtype: torch.dtype, device: torch.device) -> None:
-        self.loss, self.mean, self.dtype = recipe.loss, recipe.class_weight_mean, dtype
+        self.loss, self.mean, self.dtype = recipe.trained_loss, recipe.class_weight_mean, dtype
         self.class_weights = (
             None
             if recipe.class_weights is None
