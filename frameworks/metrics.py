@@ -59,6 +59,8 @@ def score(logits: np.ndarray, targets: np.ndarray, l2: float, loss: Loss | None 
     value = value**0.5 if takes_root(loss) else value
     accuracy = float(losses.right(loss, logits, targets).mean())
     rows = losses.rows_of(loss, targets, logits.shape[1], logits.dtype)
+    if isinstance(loss, CrossEntropy):  # of counts the shares
+        rows = rows / rows.sum(axis=1, keepdims=True)
     squares = isinstance(loss, MeanSquaredError)
     voted = targets_of(loss) == "votes"
     return Score(

@@ -39,6 +39,7 @@ ABSENT: Mapping[str, Any] = {
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,
     "recipe.loss.root": False,
+    "cross_entropy.targets": "labels",  # of this loss alone: the others were always written with it
     "recipe.class_weight_mean": "images",
     "recipe.frozen": [],
     "recipe.frozen_norm": "inference",
@@ -101,8 +102,10 @@ def settings(config: Mapping[str, Any], architecture_hash: str) -> dict[str, Any
 
     def usual(name: str) -> Any:
         parent, _, field = name.rpartition(".")
-        layer = types.get(f"{parent}.")
-        return ABSENT.get(f"{layer}.{field}" if layer else name)
+        kind = types.get(f"{parent}.")
+        if parent == "recipe.loss" and field == "targets":
+            kind = values.get("recipe.loss.name")
+        return ABSENT.get(f"{kind}.{field}" if kind else name)
 
     return {
         name: value for name, value in values.items() if value is not None and value != usual(name)

@@ -43,7 +43,8 @@ class Feed:
         self.drawing = None
         if augment is not None:
             galaxies = self.data.index(np.arange(len(self.data.labels)))
-            self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads())
+            pool = self.data.split.train
+            self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads(), pool)
 
     def plan(self, number: int) -> Plan:
         """The batches of an epoch (from 1)."""
@@ -73,6 +74,9 @@ class Feed:
     def _epoch(self, number: int, plan: Plan) -> Epoch:
         targets = self.data.targets(self.config.recipe.loss)
         images = self._images(number, plan)
+        if self.drawing is not None:
+            size = images.shape[1:3]
+            targets = self.drawing.targets(targets, self.network.classes, number, size)
         return Epoch(images, targets, plan.rows, number, self.masks, runs=plan.runs)
 
     def _images(self, number: int, plan: Plan) -> Images:

@@ -30,6 +30,7 @@ PLACES = {
             *_of_part("erased"),
             "perspective",
             *(f"corner_{place}_{axis}" for place in range(4) for axis in ("rows", "columns")),
+            *("partner", "share", "cut", "cut_row", "cut_column"),
         )
     )
 }

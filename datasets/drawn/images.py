@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from datasets.batches import Images
+from datasets.drawn.mix import Mixes, mixes
 from datasets.drawn.pixels import augmented
 from datasets.drawn.settings import Augment, check_fits
 
@@ -26,18 +27,56 @@ class Drawing:
         galaxies: int (n,), the number of the galaxy in each row of the data set; its draws depend
             on it.
         threads: that make pictures; SciPy lets go of Python's lock meanwhile.
+        pool: the rows that pictures are mixed with; by default all.
     """
 
     def __init__(
-        self, settings: Augment, seed: int, galaxies: np.ndarray, threads: int = 1
+        self,
+        settings: Augment,
+        seed: int,
+        galaxies: np.ndarray,
+        threads: int = 1,
+        pool: np.ndarray | None = None,
     ) -> None:
         self.settings, self.seed, self.galaxies = settings, seed, galaxies
         self.threads = max(1, threads)
+        self.pool = np.arange(len(galaxies)) if pool is None else pool
 
     def pictures(self, images: Images, rows: np.ndarray, epoch: int) -> np.ndarray:
         """The pictures of these rows in an epoch: uint8 (k, height, width, channels)."""
-        found = images[rows]
-        return augmented(found, self.galaxies[rows], self.settings, self.seed, epoch)
+        found = self._augmented(images, rows, epoch)
+        if not self.settings.mixed:
+            return found
+        mixes = self._mixes(rows, epoch, found.shape[1:3])
+        return mixes.pictures(found, self._augmented(images, mixes.partners, epoch))
+
+    def targets(
+        self, targets: np.ndarray, outputs: int, epoch: int, size: tuple[int, ...]
+    ) -> np.ndarray:
+        """The targets of every row in an epoch: as they are, or mixed, float32 (n, outputs).
+
+        Args:
+            targets: class numbers (n,), or votes (n, outputs). size: (height, width) of the
+                pictures as drawn.
+        """
+        if not self.settings.mixed:
+            return targets
+        mixes = self._mixes(np.arange(len(targets)), epoch, size)
+        if targets.ndim == 2:
+            rows = targets
+        elif outputs == 1:
+            rows = targets[:, None]
+        else:
+            rows = targets[:, None] == np.arange(outputs)
+        shares = mixes.shares[:, None]
+        return (shares * rows + (1 - shares) * rows[mixes.partners]).astype(np.float32)
+
+    def _augmented(self, images: Images, rows: np.ndarray, epoch: int) -> np.ndarray:
+        return augmented(images[rows], self.galaxies[rows], self.settings, self.seed, epoch)
+
+    def _mixes(self, rows: np.ndarray, epoch: int, size: tuple[int, ...]) -> Mixes:
+        numbers = self.galaxies[rows]
+        return mixes(self.settings, self.seed, epoch, numbers, self.pool, size)
 
     def submit(self, images: Images, rows: np.ndarray, epoch: int) -> list[Future[np.ndarray]]:
         """`pictures`, in the threads: the parts of them in order."""

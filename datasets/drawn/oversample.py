@@ -27,7 +27,8 @@ def read(text: str) -> Oversample:
     """Copies as a suite states them: `repeated` or fields of `Augment`, and `classes=3:4`.
 
     Raises:
-        ValueError: fields as `from_text` refuses them, or a crop: copies have the galaxies' size.
+        ValueError: fields as `from_text` refuses them, a crop (copies have the galaxies' size), or
+            mixes (a copy has one label).
     """
     stated = [part.strip() for part in text.split(",")]
     named = [part.removeprefix(_CLASSES) for part in stated if part.startswith(_CLASSES)]
@@ -38,6 +39,8 @@ def read(text: str) -> Oversample:
     if rest in ([], [REPEATED]):
         return Oversample(None, classes)
     settings = from_text(",".join(rest))
+    if settings.mixed:
+        raise ValueError("mixup, cutmix: a copy has one galaxy's label; state them in augment")
     if settings.crop:
         raise ValueError("crop: copies have the size of the pictures; state it in augment")
     return Oversample(settings, classes)

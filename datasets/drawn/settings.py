@@ -73,6 +73,11 @@ class Augment(
     erase: probability that a part is made black: as torchvision's RandomErasing, up to ten draws of
     an area and of a ratio from 0.3 to 3.3, until the part is smaller than the picture.
     erase_area: (least, most) share of the picture's area that is made black.
+    mixup: concentration of the beta distribution from which a share is drawn (Zhang et al. 2018);
+    picture and targets are that share of the galaxy's and the rest of another's, which is drawn
+    from those that are trained on and has its own draws.
+    cutmix: the same of the area (Yun et al. 2019): a part is the other galaxy's. Of both stated
+    each galaxy has one or the other.
     interpolation: of moved pixels. edge: what lies outside of a picture: its mirror image
     ("reflect"), the value at its border ("nearest"), or black ("constant").
 
@@ -102,6 +107,8 @@ class Augment(
     noise: float = 0.0
     erase: float = 0.0
     erase_area: tuple[float, float] = (0.02, 0.33)
+    mixup: float = 0.0
+    cutmix: float = 0.0
     interpolation: Interpolation = "bilinear"
     edge: Edge = "reflect"
 
@@ -118,6 +125,9 @@ class Augment(
                     f"{name} is {low:g} to {high:g}; {kind} from {least:g} to {largest:g}, the "
                     f"lower first, such as {fewer:g} and {more:g}."
                 )
+        for name in ("mixup", "cutmix"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise ValueError(f"{name} is {getattr(self, name):g}; from 0 to 100, such as 0.2.")
         if self.crop < 0:
             raise ValueError(f"crop is {self.crop}; pixels, or 0 for no crop.")
         for name, others in _NEEDS.items():
@@ -126,7 +136,7 @@ class Augment(
                     f"{name} is stated, and {' or '.join(others)} is not; state it too, or leave "
                     f"{name} out."
                 )
-        if not (self.resampled or self.turned or self.crop or self.valued):
+        if not (self.resampled or self.turned or self.crop or self.valued or self.mixed):
             raise ValueError(
                 "nothing is drawn; state a field, such as rotation = 180, or leave augment out."
             )
@@ -138,9 +148,14 @@ class Augment(
     @property
     def uncropped(self) -> Augment | None:
         """These settings for pictures cropped already; None where nothing else is drawn."""
-        if self.crop and not (self.resampled or self.turned or self.valued):
+        if self.crop and not (self.resampled or self.turned or self.valued or self.mixed):
             return None
         return msgspec.structs.replace(self, crop=0, crop_first=self.crop_first and self.resized)
+
+    @property
+    def mixed(self) -> bool:
+        """True if pictures and their targets are mixed with those of other galaxies."""
+        return bool(self.mixup or self.cutmix)
 
     @property
     def turned(self) -> bool:

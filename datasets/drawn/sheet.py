@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.catalog import load
-from datasets.drawn.pixels import augmented
+from datasets.drawn.images import Drawing
 from datasets.drawn.settings import Augment, check_fits
 from datasets.resize import box_downscale, middle
 from results.writer import whole_file
@@ -49,9 +49,8 @@ def sheet(
     size = (settings.crop or height, settings.crop or width)
     tested = box_downscale(pictures, size[0]) if settings.scales else middle(pictures, *size)
     columns = [tested]
-    columns += [
-        augmented(pictures, numbers, settings, seed, epoch) for epoch in range(1, epochs + 1)
-    ]
+    drawing, each = Drawing(settings, seed, numbers), np.arange(len(rows))
+    columns += [drawing.pictures(pictures, each, epoch) for epoch in range(1, epochs + 1)]
     times = -(-_LEAST // max(size))
     tiles = np.stack(columns, axis=1).repeat(times, axis=2).repeat(times, axis=3)
     count, across, tall, wide, _ = tiles.shape

@@ -15,10 +15,10 @@ from frameworks.spec.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    answers_each,
     is_single,
     middle,
     takes_root,
-    targets_of,
 )
 from frameworks.spec.recipe import ClassWeightMean, Recipe
 
@@ -36,7 +36,7 @@ class BatchLoss:
     @classmethod
     def of(cls, recipe: Recipe) -> BatchLoss:
         """The loss of a recipe."""
-        return cls(recipe.loss, recipe.class_weights, recipe.class_weight_mean)
+        return cls(recipe.trained_loss, recipe.class_weights, recipe.class_weight_mean)
 
     def __call__(self, logits: Array, targets: ArrayLike) -> Array:
         """
@@ -58,12 +58,13 @@ class BatchLoss:
     def right(self, logits: Array, targets: ArrayLike) -> Array:
         """Number of right answers, int32 ()."""
         targets = jnp.asarray(targets)
-        if targets_of(self.loss) == "votes":
+        if answers_each(self.loss):
             answers = (logits > middle(self.loss)) == (targets > 0.5)
         elif is_single(self.loss):
             answers = (logits[:, 0] > middle(self.loss)) == (targets == 1)
         else:
-            answers = jnp.argmax(logits, axis=1) == targets
+            wanted = targets if targets.ndim == 1 else jnp.argmax(targets, axis=1)
+            answers = jnp.argmax(logits, axis=1) == wanted
         return jnp.sum(answers).astype(jnp.int32)
 
 
@@ -71,9 +72,11 @@ def _of_images(loss: Loss, logits: Array, targets: Array) -> Array:
     """The loss of each image (batch,)."""
     match loss:
         case CrossEntropy():
-            if not loss.label_smoothing:
+            voted = loss.targets == "votes"
+            if not (voted or loss.label_smoothing):
                 return optax.softmax_cross_entropy_with_integer_labels(logits, targets)
-            rows = jax.nn.one_hot(targets, logits.shape[1], dtype=logits.dtype)
+            classes = None if voted else jax.nn.one_hot(targets, logits.shape[1])
+            rows = (targets if classes is None else classes).astype(logits.dtype)
             return optax.softmax_cross_entropy(
                 logits, optax.smooth_labels(rows, loss.label_smoothing)
             )

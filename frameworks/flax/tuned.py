@@ -81,7 +81,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
             counts.append(chunk[:2])
         for variable, value in zip(self._parts[2], jax.tree.leaves(state), strict=True):
             variable.set_value(value)
-        each = answers(self.recipe.loss, self.network.classes)
+        each = answers(self.recipe.trained_loss, self.network.classes)
         return means(jax.device_get(results), counts, each)
 
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -49,13 +49,13 @@ class KerasBackend(Backend):
         self.loss = losses.BatchLoss(recipe)
         trainer.compile(
             optimizer=self.optimizer,
-            loss=losses.of(recipe.loss),
-            metrics=[losses.accuracy(recipe.loss)],
+            loss=losses.of(recipe.trained_loss),
+            metrics=[losses.accuracy(recipe.trained_loss)],
         )
         self.optimizer.build(trainer.trainable_variables)
         if self.engine.first_fit_draws and runtime.native_dropout:
             with self._unchanged():
-                self._fit([_blank(network, recipe.loss)])
+                self._fit([_blank(network, recipe.trained_loss)])
 
     def parameters(self) -> int:
         return self.model.predictor.count_params()

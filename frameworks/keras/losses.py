@@ -15,6 +15,7 @@ from frameworks.spec.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    answers_each,
     is_single,
     middle,
     name_of,
@@ -83,6 +84,10 @@ class _OfTargets(keras.losses.Loss):
             )
         if isinstance(spec, MeanSquaredError) and spec.outputs == "sigmoid":
             y_pred = ops.sigmoid(y_pred)
+        if isinstance(spec, CrossEntropy) and spec.targets == "votes":
+            # TensorFlow's own has the gradient of rows that add up to 1, whatever these do
+            rows = rows * (1 - spec.label_smoothing) + spec.label_smoothing / y_pred.shape[-1]
+            return -ops.sum(rows * ops.log_softmax(y_pred, axis=1), axis=1)
         return self.rows_loss(rows, y_pred)
 
 
@@ -91,8 +96,8 @@ class BatchLoss:
     are weights, as one number."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.spec = recipe.loss
-        self.loss = of(recipe.loss)
+        self.spec = recipe.trained_loss
+        self.loss = of(recipe.trained_loss)
         weights = _weights(recipe)
         self.weights = None if weights is None else constant(weights, weights.dtype)
         self.mean = recipe.class_weight_mean
@@ -145,8 +150,10 @@ def _weights(recipe: Recipe) -> np.ndarray | None:
 
 def _answers(loss: Loss, targets: Any, logits: Any) -> Any:
     """True for right answers: bool (batch,), or (batch, outputs) of votes."""
-    if targets_of(loss) == "votes":
+    if answers_each(loss):
         return ops.equal(logits > middle(loss), targets > 0.5)
     if is_single(loss):
         return ops.equal(logits[:, 0] > middle(loss), ops.equal(ops.reshape(targets, (-1,)), 1))
-    return ops.equal(ops.argmax(logits, axis=1), ops.cast(targets, "int32"))
+    voted = targets_of(loss) == "votes"
+    wanted = ops.argmax(targets, axis=1) if voted else ops.cast(targets, "int32")
+    return ops.equal(ops.argmax(logits, axis=1), wanted)

@@ -74,7 +74,7 @@ class _Replica(leader.Replica, KerasBackend):
                 totals += self._step_of(shard)
             loss, correct, count = self.replicas.summed(totals).tolist()
         self.model.trainer.eval()
-        each = answers(self.recipe.loss, self.network.classes)
+        each = answers(self.recipe.trained_loss, self.network.classes)
         return EpochResult(loss / count, correct / (count * each))
 
     def _step_of(self, shard: Shard) -> torch.Tensor:
@@ -88,7 +88,7 @@ class _Replica(leader.Replica, KerasBackend):
             loss = self.loss.before_root(labels, logits) * shard.share
         else:  # no image, or none that has a weight: its mean would be 0 / 0
             loss = logits.sum() * 0.0
-        if takes_root(self.recipe.loss):
+        if takes_root(self.recipe.trained_loss):
             loss = root_of_whole(loss * count, self.replicas.summed(loss)) / count
         # each adds a part of the L2 terms: the gradients are summed
         loss = loss + sum(model.losses) / count

@@ -88,4 +88,4 @@ class TunedKerasBackend(FedBackend, KerasBackend):
                 counts.append((chunk.steps, chunk.batch_size))
         read = self.loop.read
         read_all = [(read(losses), read(correct)) for losses, correct in found]
-        return means(read_all, counts, answers(self.recipe.loss, self.network.classes))
+        return means(read_all, counts, answers(self.recipe.trained_loss, self.network.classes))

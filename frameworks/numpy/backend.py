@@ -100,7 +100,7 @@ class NumpyReference(Backend):
             self._take_running_statistics(forward)
             self.apply_gradients(result.gradients)
             loss += result.loss * len(batch)
-            found = losses.right(self.recipe.loss, result.logits, batch.labels)
+            found = losses.right(self.recipe.trained_loss, result.logits, batch.labels)
             right, answers = right + int(found.sum()), answers + found.size
             images += len(batch)
         return EpochResult(loss / images, right / answers)

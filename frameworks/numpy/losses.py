@@ -14,6 +14,7 @@ from frameworks.spec.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    answers_each,
     is_single,
     middle,
     takes_root,
@@ -31,7 +32,7 @@ def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float
     Args:
         logits: (batch, outputs). targets: (batch,), or (batch, outputs).
     """
-    losses, slopes = of_images(recipe.loss, logits, targets)
+    losses, slopes = of_images(recipe.trained_loss, logits, targets)
     if recipe.class_weights is not None:
         weights = np.asarray(recipe.class_weights, logits.dtype)[targets]
         if recipe.class_weight_mean == "weights":
@@ -39,7 +40,7 @@ def mean(recipe: Recipe, logits: np.ndarray, targets: np.ndarray) -> tuple[float
                 weights = weights / weights.mean()
         losses, slopes = weights * losses, weights[:, None] * slopes
     value, slopes = np.mean(losses), slopes / len(losses)
-    if not takes_root(recipe.loss):
+    if not takes_root(recipe.trained_loss):
         return float(value), slopes
     with np.errstate(invalid="ignore"):  # at a loss of 0 the root has no slope: NaN
         return float(np.sqrt(value)), slopes / (2 * np.sqrt(value))
@@ -50,7 +51,8 @@ def of_images(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> tuple[np.n
     towards = smoothed(loss, rows_of(loss, targets, logits.shape[1], logits.dtype))
     if isinstance(loss, CrossEntropy):
         log_shares = log_softmax(logits)
-        return -(towards * log_shares).sum(axis=1), np.exp(log_shares) - towards
+        whole = towards.sum(axis=1, keepdims=True)
+        return -(towards * log_shares).sum(axis=1), np.exp(log_shares) * whole - towards
     outputs = logits.shape[1]
     if isinstance(loss, BinaryCrossEntropy):
         # log(1 + e^z) - t z, without overflow
@@ -91,13 +93,15 @@ def given(loss: Loss, logits: np.ndarray) -> np.ndarray:
 def right(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """True for right answers: bool (batch,) of class numbers, or (batch, outputs) of votes.
 
-    The largest output is the class; of a single one, and of each vote, the sides of one half.
+    The largest output is the class, or what has most votes; of a single one, and of each vote by
+    itself, the sides of one half.
     """
-    if targets_of(loss) == "votes":
+    if answers_each(loss):
         return np.asarray((logits > middle(loss)) == (targets > 0.5))
     if is_single(loss):
         return np.asarray((logits[:, 0] > middle(loss)) == (targets == 1))
-    return np.asarray(logits.argmax(axis=1) == targets)
+    wanted = targets if targets.ndim == 1 else targets.argmax(axis=1)
+    return np.asarray(logits.argmax(axis=1) == wanted)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

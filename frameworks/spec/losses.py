@@ -29,10 +29,14 @@ class _Loss(
 class CrossEntropy(_Loss, frozen=True, tag="cross_entropy", kw_only=True):
     """Softmax cross-entropy of the label, an output for each class.
 
-    `label_smoothing` s trains towards (1 - s) * label + s / classes (Szegedy et al. 2016).
+    `targets` "votes" has an output for each column of the galaxies' votes v, answers to one
+    question: -sum(v * log(softmax)). Of shares it is the cross-entropy, of counts the negative
+    log-likelihood of a multinomial distribution, but for a constant.
+    `label_smoothing` s trains towards (1 - s) * target + s / outputs (Szegedy et al. 2016).
     """
 
     label_smoothing: float = 0.0
+    targets: Literal["labels", "votes"] = "labels"
 
 
 class BinaryCrossEntropy(_Loss, frozen=True, tag="binary_cross_entropy", kw_only=True):
@@ -76,7 +80,7 @@ def name_of(loss: Loss) -> str:
 
 def targets_of(loss: Loss) -> Targets:
     """Kind of target that an output is compared with: class number, one-hot row, or votes."""
-    return "labels" if isinstance(loss, CrossEntropy) else loss.targets
+    return loss.targets
 
 
 def is_single(loss: Loss) -> bool:
@@ -110,7 +114,7 @@ def outputs(loss: Loss, classes: int, votes: int = 0) -> int:
             raise SpecificationError(
                 f"loss '{name}' with targets \"votes\" needs galaxies with votes: a dataset "
                 "'votes' of floats, (galaxies, outputs), in the HDF5 file (docs/data.md). These "
-                'galaxies have labels alone; use targets = "one_hot", or loss cross_entropy.'
+                'galaxies have labels alone; use targets = "one_hot", or cross_entropy of labels.'
             )
         return votes
     if classes < 2:
@@ -126,9 +130,14 @@ def outputs(loss: Loss, classes: int, votes: int = 0) -> int:
     return classes
 
 
+def answers_each(loss: Loss) -> bool:
+    """True if every vote is an answer by itself; a softmax is one answer to one question."""
+    return targets_of(loss) == "votes" and not isinstance(loss, CrossEntropy)
+
+
 def answers(loss: Loss, outputs: int) -> int:
     """Answers to each image, each right or wrong: its class, or every vote."""
-    return outputs if targets_of(loss) == "votes" else 1
+    return outputs if answers_each(loss) else 1
 
 
 def check_votes(loss: Loss, votes: np.ndarray, origin: str) -> None:
@@ -147,6 +156,9 @@ def check_votes(loss: Loss, votes: np.ndarray, origin: str) -> None:
     )
     if not bad.any() and bounded:
         bad, rule = (votes < 0) | (votes > 1), "is not from 0 to 1"
+    if not bad.any() and isinstance(loss, CrossEntropy):
+        none = votes.sum(axis=1, keepdims=True) <= 0
+        bad, rule = (votes < 0) | none, "is below 0, or in a galaxy without votes"
     if not bad.any():
         return
     rows = np.flatnonzero(bad.any(axis=1))

@@ -125,6 +125,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         schedules.check(self)
         clippings.check(self.clipping)
         rounds.of(self)
+        _check_mixed(self)
+
+    @property
+    def trained_loss(self) -> Loss:
+        """The loss of the targets that training has: shares of classes where labels are mixed."""
+        if self.augment is None or not self.augment.mixed:
+            return self.loss
+        return msgspec.structs.replace(self.loss, targets="votes")
 
     def extras(self) -> list[str]:
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
@@ -154,7 +162,7 @@ def trains_plainly(recipe: Recipe) -> bool:
 
     The mean is over the images.
     """
-    return recipe.loss == CrossEntropy() and recipe.class_weight_mean != "weights"
+    return recipe.trained_loss == CrossEntropy() and recipe.class_weight_mean != "weights"
 
 
 def from_table(table: Any, origin: str) -> Recipe:
@@ -219,6 +227,17 @@ def _check(optimizer: Optimizer) -> None:
             raise SpecificationError(f"recipe: {field} is {value}; {rule}.")
     if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
+
+
+def _check_mixed(recipe: Recipe) -> None:
+    if recipe.augment is None or not recipe.augment.mixed:
+        return
+    for field in ("class_weights", "steps_per_epoch"):
+        if getattr(recipe, field) is not None:
+            raise SpecificationError(
+                f"recipe: augment mixes galaxies, and {field} is stated; a target is then of two "
+                "classes and of one pass. Take one of them out."
+            )
 
 
 def _check_class_weights(recipe: Recipe) -> None:

@@ -62,7 +62,7 @@ class TorchBackend(Backend):
         )
         self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
         self.batch_loss = BatchLoss(recipe, self.dtype, self.device)
-        self.answers = answers(recipe.loss, network.classes)
+        self.answers = answers(recipe.trained_loss, network.classes)
 
     def parameters(self) -> int:
         kept = self.model.state_dict().values()  # without buffers that hold constants

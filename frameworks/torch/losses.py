@@ -11,10 +11,10 @@ from frameworks.spec.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    answers_each,
     is_single,
     middle,
     takes_root,
-    targets_of,
 )
 from frameworks.spec.recipe import Recipe
 
@@ -28,7 +28,7 @@ class BatchLoss:
     """
 
     def __init__(self, recipe: Recipe, dtype: torch.dtype, device: torch.device) -> None:
-        self.loss, self.mean, self.dtype = recipe.loss, recipe.class_weight_mean, dtype
+        self.loss, self.mean, self.dtype = recipe.trained_loss, recipe.class_weight_mean, dtype
         self.class_weights = (
             None
             if recipe.class_weights is None
@@ -66,11 +66,11 @@ class BatchLoss:
 
     def right(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Number of right answers, int64 ()."""
-        if targets_of(self.loss) == "votes":
+        if answers_each(self.loss):
             return ((logits > middle(self.loss)) == (targets > 0.5)).sum()
         if is_single(self.loss):
             return ((logits[:, 0] > middle(self.loss)) == (targets == 1)).sum()
-        return (logits.argmax(1) == targets).sum()
+        return (logits.argmax(1) == (targets if targets.dim() == 1 else targets.argmax(1))).sum()
 
 
 def root_of_whole(part: Tensor, whole: Tensor) -> Tensor:
@@ -85,7 +85,8 @@ def _mean(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """The mean over the images, by one call where PyTorch has one."""
     match loss:
         case CrossEntropy():
-            return functional.cross_entropy(logits, targets, label_smoothing=loss.label_smoothing)
+            towards = targets.to(logits.dtype) if loss.targets == "votes" else targets
+            return functional.cross_entropy(logits, towards, label_smoothing=loss.label_smoothing)
         case BinaryCrossEntropy():
             towards = _towards(loss, logits, targets)
             return functional.binary_cross_entropy_with_logits(logits, towards)

@@ -87,7 +87,7 @@ class _Replica(leader.Replica, TorchBackend):
             part = mean * (self._share * self.replicas.count)
         else:  # no image, or none that has a weight: its mean would be 0 / 0
             part = logits.to(self.dtype).sum() * 0.0
-        if not takes_root(self.recipe.loss):
+        if not takes_root(self.recipe.trained_loss):
             return part
         return root_of_whole(part, self.replicas.summed(part) / self.replicas.count)
 

@@ -154,6 +154,7 @@ def test_a_run_records_how_and_can_be_repeated(work, capsys) -> None:
         ({"oversample": "repeat"}, "field 'oversample': 'repeat' is not field=value"),
         ({"oversample": "rotation=200"}, "field 'oversample': rotation is 200; degrees from 0"),
         ({"oversample": "classes=a"}, "field 'oversample': classes: numbers of classes, as in"),
+        ({"oversample": "mixup=1"}, "field 'oversample': mixup, cutmix: a copy has one galaxy's"),
         ({"oversample": "crop=9"}, "field 'oversample': crop: copies have the size of the pict"),
         (
             {"oversample": "repeated", "augmentation": "dihedral"},

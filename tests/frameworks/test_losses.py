@@ -30,6 +30,8 @@ from frameworks.spec.recipe import EarlyStopping, Recipe, from_table
 EVERY: tuple[Loss, ...] = (
     CrossEntropy(),
     CrossEntropy(label_smoothing=0.1),
+    CrossEntropy(targets="votes"),
+    CrossEntropy(targets="votes", label_smoothing=0.1),
     BinaryCrossEntropy(),
     BinaryCrossEntropy(label_smoothing=0.25),
     BinaryCrossEntropy(targets="one_hot", label_smoothing=0.1),
@@ -270,6 +272,17 @@ def test_votes_that_cannot_be_trained_towards_are_counted() -> None:
     for loss in (MeanSquaredError(outputs="sigmoid"), BinaryCrossEntropy(targets="votes")):
         with pytest.raises(SpecificationError, match=r"row 1, column 0 is 12, .*divide counts"):
             check_votes(loss, counts, "f.h5")
+
+
+def test_counts_of_one_question_are_trained_towards_but_not_none() -> None:
+    loss = CrossEntropy(targets="votes")
+    check_votes(loss, np.array([[12, 0, 3]], np.float32), "f.h5")
+    for row in ([0.0, 0.0, 0.0], [1.0, -1.0, 2.0]):
+        with pytest.raises(SpecificationError, match=r"row 1, .*below 0, or in a galaxy without"):
+            check_votes(loss, np.array([[1, 2, 3], row], np.float32), "f.h5")
+    logits = np.array([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    assert losses.right(loss, logits, np.array([[1, 5, 0], [0, 0, 4.0]])).tolist() == [True, False]
+    assert answers(loss, 3) == 1
 
 
 def test_what_a_recipe_has_besides_is_in_its_runs_names() -> None:

@@ -31,6 +31,8 @@ def recipes() -> Iterator[Recipe]:
 
 def _losses() -> Iterator[Loss]:
     yield CrossEntropy(label_smoothing=0.1)
+    yield CrossEntropy(targets="votes")
+    yield CrossEntropy(targets="votes", label_smoothing=0.1)
     for targets in ("labels", "one_hot", "votes"):
         yield BinaryCrossEntropy(targets=targets)
         yield BinaryCrossEntropy(targets=targets, label_smoothing=0.1)

@@ -222,8 +222,10 @@ class Material:
         masks = None if self.case.native else self.masks
         augment = None if recipe.augment is None else recipe.augment.uncropped
         if augment is not None:
-            drawing = Drawing(augment, self.case.seed, np.arange(len(labels)))
+            numbers, pool = np.arange(len(labels)), self.train_indices
+            drawing = Drawing(augment, self.case.seed, numbers, pool=pool)
             images = DrawnImages(images, drawing, number, plan.rows, plan.passes)
+            labels = drawing.targets(labels, self.network.classes, number, images.shape[1:3])
         return batches.Epoch(images, labels, plan.rows, number, masks, runs=plan.runs)
 
     def rates(self, number: int) -> np.ndarray:

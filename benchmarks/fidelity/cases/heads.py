@@ -49,6 +49,7 @@ _HEADS: dict[str, tuple[Loss, int, dict[str, Any]]] = {
         {"class_weights": CLASS_WEIGHTS, "class_weight_mean": "weights"},
     ),
     "several_labels": (BinaryCrossEntropy(targets="votes"), 7, {"measure": _LIFE}),
+    "question": (CrossEntropy(targets="votes", label_smoothing=0.1), 7, {"measure": _LIFE}),
     "votes": (MeanSquaredError(), 37, {"steps": 1}),
     "votes_sigmoid": (MeanSquaredError(outputs="sigmoid"), 37, {"measure": _LIFE}),
     "one_hot_squares": (

@@ -181,6 +181,8 @@ _DRAWN = Augment(
     brightness=0.2,
     saturation=0.5,
     hue=0.1,
+    mixup=0.4,
+    cutmix=1.0,
 )
 _DRAWN_PARTS = Augment(
     zoom=(0.5, 0.8),

@@ -32,10 +32,15 @@ def keras(loss: Loss) -> str:
     rows = "keras.ops.one_hot(labels, logits.shape[1])"
     target = _towards(loss, rows, "keras.ops.reshape(labels, (-1, 1))")
     match loss:
-        case CrossEntropy() if not smoothing:
+        case CrossEntropy() if not smoothing and loss.targets == "labels":
             made, target = "SparseCategoricalCrossentropy(from_logits=True)", "labels"
+        case CrossEntropy() if loss.targets == "votes":
+            s = loss.label_smoothing
+            target = f"((1 - {s!r}) * votes + {s!r} / votes.shape[1])" if s else target
+            summed = f"keras.ops.sum({target} * keras.ops.log_softmax(logits, axis=1), axis=1)"
+            return f"loss = -keras.ops.mean({summed})"
         case CrossEntropy():
-            made, target = f"CategoricalCrossentropy(from_logits=True{smoothing})", rows
+            made = f"CategoricalCrossentropy(from_logits=True{smoothing})"
         case BinaryCrossEntropy():
             made = f"BinaryCrossentropy(from_logits=True{smoothing})"
         case MeanSquaredError():
@@ -52,7 +57,7 @@ def torch(loss: Loss) -> str:
     match loss:
         case CrossEntropy():
             more = f"label_smoothing={loss.label_smoothing!r}" if loss.label_smoothing else ""
-            return f"loss = nn.CrossEntropyLoss({more})(logits, labels)"
+            return f"loss = nn.CrossEntropyLoss({more})(logits, {loss.targets})"
         case BinaryCrossEntropy():
             s = loss.label_smoothing
             target = f"(1 - {s!r}) * {target} + {s!r} / 2" if s else target
@@ -68,11 +73,11 @@ def flax(loss: Loss) -> str:
     target = _towards(loss, rows, "labels[:, None]")
     match loss:
         case CrossEntropy():
-            if not loss.label_smoothing:
+            if loss.label_smoothing:
+                target = f"optax.smooth_labels({target}, {loss.label_smoothing!r})"
+            call = f"softmax_cross_entropy(logits, {target})"
+            if loss == CrossEntropy():
                 call = "softmax_cross_entropy_with_integer_labels(logits, labels)"
-            else:
-                smoothed = f"optax.smooth_labels({rows}, {loss.label_smoothing!r})"
-                call = f"softmax_cross_entropy(logits, {smoothed})"
         case BinaryCrossEntropy():
             s = loss.label_smoothing
             target = f"(1 - {s!r}) * {target} + {s!r} / 2" if s else target
