@@ -185,7 +185,8 @@ def bare_call(session: Session, counted: bool) -> None:
 def schedules(session: Session) -> None:
     """The learning rate by step."""
     of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
-    if not (of_a or of_b):
+    both = session.listing_a.recipe.optimizer and session.listing_b.recipe.optimizer
+    if not (of_a or of_b) or not both:
         return
     session.notes.append(
         "steps were taken at the first rate of a schedule; the rates by step apart"

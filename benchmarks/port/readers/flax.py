@@ -53,7 +53,7 @@ class FlaxProgram(Program):
                     self.keys[id(node)], self.variables[name] = name, node
                     if jnp.issubdtype(node.value.dtype, jnp.floating):
                         node.value = node.value.astype(float)
-            else:
+            elif isinstance(node, nnx.Module):
                 self.names[id(node)] = name
         self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
         parameters = inspect.signature(type(model).__call__).parameters
