@@ -31,8 +31,10 @@ def _asked(options: argparse.Namespace) -> int:
     from benchmarks.port.operation import PortError
     from benchmarks.port.show import as_json, text
 
-    _check(options)
     try:
+        if options.convert:
+            _convert(options)
+        _check(options)
         answers = _compared(options)
     except PortError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -53,10 +55,45 @@ def _asked(options: argparse.Namespace) -> int:
     return status(answers)
 
 
+def _convert(options: argparse.Namespace) -> None:
+    """Write A's network in another framework; what was written becomes B.
+
+    Raises:
+        PortError: something in it has no plain form there.
+    """
+    from benchmarks.port.convert.convert import check_of, converted, target
+    from benchmarks.port.wire import Side
+    from results.writer import scratch_directory, write
+
+    if options.b:
+        raise ValueError("--convert: name one program, A; what is written is compared with it")
+    source = _source(options, 0)
+    python = (options.python or ["-"])[0].removeprefix("-")
+    path = target(source.label, options.convert, options.write)
+    with (
+        scratch_directory() as scratch,
+        Side(source.framework, scratch / "a", python=python, limit=options.timeout) as side,
+    ):
+        listing = side.open(source, options.input)
+    text, name = converted(listing, source.label, options.convert)
+    size = ["--input", *map(str, listing.input)]
+    write(path, text)
+    test = path.with_name(f"test_{path.name}")
+    write(test, check_of(path, name, source.label, size))
+    print(f"{source.label} is written to {path}; {test} holds it against A", file=sys.stderr)
+    options.b, options.given_weights = f"{path}:{name}", True
+    options.input = options.input or listing.input
+    for part in ("frameworks", "python", *PARTS):
+        if given := getattr(options, part):
+            setattr(options, part, [*given, "-"])
+
+
 def _check(options: argparse.Namespace) -> None:
     """Refuse what the parser cannot see."""
     if len(options.input) not in (0, 1, 3):
         raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
+    if not options.b:
+        raise ValueError("name two programs, A and B; or one with --convert FRAMEWORK")
     count = len(_labels(options))
     for name in (*PARTS, "frameworks", "python"):
         given = getattr(options, name)

@@ -16,7 +16,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation
 
 _SILENT = {"layout", "squeeze", "flatten"}
 _COMMUTES = {"add", "multiply"}
-_NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
+NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 _FOLDED = {"probabilities": ("softmax", "sigmoid"), "log_probabilities": ("log_softmax",)}
 
 
@@ -131,7 +131,7 @@ def _joins(pad: Operation, reader: Operation, by_id: dict[str, Operation]) -> bo
     if reader.kind == "conv":
         return bool(value == 0)
     source = by_id.get(pad.sources[0])
-    positive = source is not None and source.constants.get("function") in _NOT_NEGATIVE
+    positive = source is not None and source.constants.get("function") in NOT_NEGATIVE
     return reader.kind == "max_pool" and (value == float("-inf") or (value == 0 and positive))
 
 

@@ -67,7 +67,8 @@ class Listing(msgspec.Struct, kw_only=True):
     input: shape of a picture (height, width, channels), or (features,).
     parameters: the program's own names of all weights to their canonical shape.
     fixed: those of them that are not trained: running statistics.
-    bare: the model's mode when called as the program hands it over: training or inference.
+    bare: the model's mode when called as the program hands it over: training or inference; "" of
+    one that has to be told.
     notes: what the user should know; nothing that was skipped is missing here.
     """
 

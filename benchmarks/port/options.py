@@ -22,6 +22,7 @@ examples:
   python -m benchmarks.port mine_keras.py:make mine_torch.py:Net mine_flax.py:Net
 """
 # What stands beside a model and has an option that names another.
+CONVERTED = ("torch", "keras", "flax")
 PARTS = ("loss", "optimizer", "schedule", "clip", "preprocess")
 
 
@@ -33,7 +34,7 @@ def parser() -> cli.Parser:
         epilog=EPILOG,
     )
     line.add_argument("a", metavar="A", help="the first program")
-    line.add_argument("b", metavar="B", help="the second one, a port of it")
+    line.add_argument("b", metavar="B", nargs="?", help="the second one, a port of it")
     line.add_argument("c", metavar="C", nargs="?", help="a third one, also compared with the first")
     line.add_argument(
         "--input",
@@ -120,6 +121,13 @@ def parser() -> cli.Parser:
         metavar="FILE.toml",
         help="write network and recipe of each program as data (FILE.a.toml, FILE.b.toml), and "
         "both as frameworks of benchmarks.run (FILE_programs.py)",
+    )
+    line.add_argument(
+        "--convert",
+        choices=CONVERTED,
+        metavar="FRAMEWORK",
+        help="write A's network as plain code of torch, keras or flax, with a test beside it, and "
+        "compare it with A (give no B)",
     )
     line.add_argument(
         "--page",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference
 from benchmarks.port.galaxies import Galaxies, Pictures
 from benchmarks.port.masks import MaskShapes, uniforms
-from benchmarks.port.normal import normal
-from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
+from benchmarks.port.normal import Normal, normal
+from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
 from benchmarks.port.wire import Side
 
 Arrays = dict[str, np.ndarray]
@@ -40,7 +41,7 @@ class Session:
                 f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
                 "both the same --input"
             )
-        self.normal_a, self.normal_b = map(normal, listings)
+        self.normal_a, self.normal_b = self._normals()
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
         self.weights: list[Weight] = weights(self.pairs)
         self.differences: list[Difference] = []
@@ -60,6 +61,14 @@ class Session:
         self.source = Pictures(self.draw, self.listing_a.input, classes, given)
         self.pictures, self.pictures_b, self.labels = self.picture_pair()
 
+    def _normals(self, *, scaled_ahead: bool = False) -> tuple[Normal, Normal]:
+        """Both in comparable form; a last softmax belongs to the loss where both have one."""
+        listings = [self.listing_a, self.listing_b]
+        if not all(one.recipe.loss for one in listings):
+            listings = [msgspec.structs.replace(one, recipe=Recipe()) for one in listings]
+        one, other = (normal(listing, scaled_ahead=scaled_ahead) for listing in listings)
+        return one, other
+
     def picture_pair(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A batch for A, the same one for B, and their labels."""
         if not self.own_pictures:
@@ -75,8 +84,7 @@ class Session:
         """Both programs scale alike, each where it does: in its model or ahead of it."""
         self.own_pictures = True
         self.pictures, self.pictures_b, self.labels = self.picture_pair()
-        self.normal_a = normal(self.listing_a, scaled_ahead=True)
-        self.normal_b = normal(self.listing_b, scaled_ahead=True)
+        self.normal_a, self.normal_b = self._normals(scaled_ahead=True)
         self.pairs = aligned(self.normal_a, self.normal_b)
         self.weights = weights(self.pairs)
 

@@ -152,7 +152,7 @@ def _told(drawn: np.ndarray, spread: float) -> str:
 def bare_call(session: Session, counted: bool) -> None:
     """Outputs when the models are called as they were handed over."""
     modes = session.listing_a.bare, session.listing_b.bare
-    if modes[0] == modes[1]:
+    if modes[0] == modes[1] or not all(modes):  # one may have to be told its mode
         return
     out_a = session.a.ask("bare", {"pictures": session.pictures})[1]["out"]
     out_b = session.b.ask("bare", {"pictures": session.pictures_b})[1]["out"]
@@ -185,7 +185,8 @@ def bare_call(session: Session, counted: bool) -> None:
 def schedules(session: Session) -> None:
     """The learning rate by step."""
     of_a, of_b = session.listing_a.recipe.rates, session.listing_b.recipe.rates
-    if not (of_a or of_b):
+    both = session.listing_a.recipe.optimizer and session.listing_b.recipe.optimizer
+    if not (of_a or of_b) or not both:
         return
     session.notes.append(
         "steps were taken at the first rate of a schedule; the rates by step apart"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,10 +36,34 @@ def prepare(_: int, precision: str) -> None:
     CALLS.watch_new([nnx.Module])
 
 
+class Mode(NamedTuple):
+    """The argument of a module's call that says the mode, "" where its layers know it; and the mode
+    without it: training, inference, "" where it has to be given, None where the layers say it."""
+
+    name: str
+    bare: str | None
+
+    @classmethod
+    def of(cls, model: Any) -> Mode:
+        """The mode of a module of nnx or linen."""
+        parameters = inspect.signature(type(model).__call__).parameters
+        name = next((m for m in (*_MODES, "deterministic") if m in parameters), "")
+        default = parameters[name].default if name else None
+        if default is inspect.Parameter.empty:
+            return cls(name, "")
+        if default is None:
+            return cls(name, None)
+        return cls(name, "training" if default == (name != "deterministic") else "inference")
+
+    def words(self, training: bool) -> dict[str, bool]:
+        """The arguments of a call in this mode."""
+        return {self.name: training != (self.name == "deterministic")} if self.name else {}
+
+
 class FlaxProgram(Program):
     """An NNX module, read on pictures of one size."""
 
-    def __init__(self, model: nnx.Module, size: list[int], training: Training) -> None:
+    def __init__(self, model: nnx.Module, size: list[int], training: Training, mode: Mode) -> None:
         self.model, self.training = model, training
         self.changes: dict[str, dict[str, Any]] = {}
         self.recording = True
@@ -53,12 +77,11 @@ class FlaxProgram(Program):
                     self.keys[id(node)], self.variables[name] = name, node
                     if jnp.issubdtype(node.value.dtype, jnp.floating):
                         node.value = node.value.astype(float)
-            else:
+            elif isinstance(node, nnx.Module):
                 self.names[id(node)] = name
         self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
-        parameters = inspect.signature(type(model).__call__).parameters
-        self.mode = next((m for m in (*_MODES, "deterministic") if m in parameters), "")
-        self.bare = self._bare()
+        self.mode = mode
+        self.bare = self._bare() if mode.bare is None else mode.bare
         run, out = self._run(self.model, np.random.default_rng(0).random((2, *size)), Pass())
         if id(out) not in run.known:
             run.unseen(out, str(len(run.operations) - 1), "the output")
@@ -111,7 +134,7 @@ class FlaxProgram(Program):
 
     def mode_words(self, training: bool) -> dict[str, bool]:
         """The arguments of a call that say the mode; none where the model's layers know it."""
-        return {self.mode: training != (self.mode == "deterministic")} if self.mode else {}
+        return self.mode.words(training)
 
     def weights(self) -> Arrays:
         return {

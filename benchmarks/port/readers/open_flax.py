@@ -8,7 +8,8 @@ from flax import linen, nnx
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
-from benchmarks.port.readers.flax import FlaxProgram
+from benchmarks.port.readers.flax import FlaxProgram, Mode
+from benchmarks.port.readers.flax_linen import LinenModule
 from benchmarks.port.readers.optax_recipe import Training
 from benchmarks.port.readers.program import Program
 
@@ -17,21 +18,19 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
     """The program; `size` is of a picture, (height, width, channels).
 
     Raises:
-        PortError: it is no NNX module, or nothing says how large its pictures are.
+        PortError: it is no module of Flax, or nothing says how large its pictures are.
     """
     model = parts["model"]
-    if isinstance(model, linen.Module | nnx.bridge.ToNNX):
-        wrapped = "" if isinstance(model, linen.Module) else " in flax.nnx.bridge.ToNNX"
+    if isinstance(model, nnx.bridge.ToNNX):
         raise PortError(
-            f"{source.label} is a module of flax.linen{wrapped}, whose layers are not read; write "
-            "it with flax.nnx (nnx.Conv, nnx.Linear, nnx.BatchNorm, ...): its kernels have the "
-            "same shapes",
+            f"{source.label} is a module of flax.linen in flax.nnx.bridge.ToNNX, whose layers are "
+            "not read; give the linen module itself",
             status=4,
         )
-    if not isinstance(model, nnx.Module):
+    if not isinstance(model, nnx.Module | linen.Module):
         raise PortError(
-            f"{source.label} is a {type(model).__name__}, not a flax.nnx.Module or a function that "
-            "makes one"
+            f"{source.label} is a {type(model).__name__}, not a module of flax.nnx or flax.linen, "
+            "or a function that makes one"
         )
     if not size:
         raise PortError(
@@ -39,4 +38,7 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             "--input HEIGHT WIDTH CHANNELS"
         )
     training = Training(parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))
-    return FlaxProgram(model, size, training)
+    mode = Mode.of(model)
+    if isinstance(model, linen.Module):
+        model = LinenModule(model, size, mode.words(training=False))
+    return FlaxProgram(model, size, training, mode)

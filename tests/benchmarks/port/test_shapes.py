@@ -63,12 +63,36 @@ def test_bad_programs_get_one_message(
 
 @pytest.mark.slow
 @pytest.mark.extended
-@pytest.mark.parametrize("name", ["Net", "wrapped"])
-def test_linen_is_refused_by_name(name: str, compared: Compared) -> None:
-    message = r"is a module of flax.linen.*, whose layers are not read; write it with flax.nnx"
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("wrapped", r"of flax.linen in .*ToNNX.* give the linen module itself"),
+        (
+            "Outside",
+            r"whose weights are outside of Conv, .* not read \(Tried to access \"scale\"",
+        ),
+    ],
+)
+def test_linen_is_refused_by_name(name: str, message: str, compared: Compared) -> None:
     with pytest.raises(PortError, match=message) as refused:
         compared(f"linen_flax.py:{name}", "shapes_torch.py:Subclassed", size=[8, 8, 3])
     assert refused.value.status == 4
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("name", "other", "size"),
+    [
+        ("Net", "shapes_torch.py:Subclassed", [8, 8, 3]),
+        ("Residual", "shapes_torch.py:Residual", [12, 12, 3]),
+        ("Dropped", "own_torch.py:Net", [12, 12, 3]),
+    ],
+)
+def test_linen_is_read(name: str, other: str, size: list[int], compared: Compared) -> None:
+    found = compared(f"linen_flax.py:{name}", other, size=size, given_weights=True)
+    assert found.status == EQUAL, (found.verdict, found.stopped)
+    assert found.listings[0].operations[0].where.startswith("linen_flax.py:")
 
 
 @pytest.mark.slow

@@ -1,0 +1,196 @@
+"""A network as a functional Keras model."""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.port.convert.flow import (
+    NO_ZEROS,
+    LackingError,
+    Step,
+    Text,
+    call,
+    one_or_two,
+    steps,
+)
+from benchmarks.port.operation import Listing
+
+NAME = "make"
+_PENALTY = re.compile(r"(L1|L2|L1L2|MaxNorm|NonNeg|UnitNorm)\((.*)\)")
+_ACTIVATIONS = {
+    **{name: name for name in ("relu", "tanh", "sigmoid", "silu", "selu", "softplus", "relu6")},
+    **{"mish": "mish", "hardswish": "hard_silu", "hardsigmoid": "hard_sigmoid"},
+    **{"softmax": "softmax", "log_softmax": "log_softmax"},
+}
+
+
+def module(listing: Listing, title: str) -> tuple[list[str], list[str]]:
+    """Lines of the imports, and of a function NAME that makes the model.
+
+    Raises:
+        PortError: an operation has no plain form; it is named.
+    """
+    lines, shared = [], []
+    inputs = "x = inputs"
+    for step in steps(listing, title):
+        if step.read[0] == "pictures":
+            inputs = "pictures = inputs"
+        with step.named(title, "keras"):
+            before, layer = _layer(step)
+            if step.flattens:
+                before.append(f"x = layers.Flatten()({step.read[0]})")
+        if step.again and step.one.parameters:
+            if step.first:
+                shared.append(f"    {step.name} = {layer}")
+            layer = step.name
+        lines += [f"    {line}" for line in before]
+        x = step.read[0] if not before else "x"
+        if len(step.read) > 1:
+            x = f"[{', '.join(_read(step))}]"
+        lines.append(f"    {step.into} = {layer}({x})")
+    return ["import keras", "from keras import layers"], [
+        f"def {NAME}():",
+        *shared,
+        f"    {inputs} = keras.Input({tuple(listing.input)})",
+        *lines,
+        "    return keras.Model(inputs, x)",
+    ]
+
+
+def _read(step: Step) -> list[str]:
+    wide = any(len(shape) == 3 for shape in step.shapes)
+    return [
+        f"layers.Reshape((1, 1, {shape[0]}))({name})" if wide and len(shape) == 1 else name
+        for name, shape in zip(step.read, step.shapes, strict=True)
+    ]
+
+
+def _layer(step: Step) -> tuple[list[str], str]:
+    """Lines ahead of an operation, and the layer."""
+    c, kind = step.constants, step.one.kind
+    named = {"name": step.name} if step.one.parameters else {}
+    match kind:
+        case "conv" | "conv_transpose":
+            return _conv(step, named)
+        case "dense":
+            return [], call("layers.Dense", c["units"], **_terms(c), **named)
+        case "batch_norm" if c["momentum"] is not None:
+            kept = {"momentum": round(c["momentum"], 12), "epsilon": c["epsilon"], **_affine(c)}
+            return [], call("layers.BatchNormalization", **kept, **named)
+        case "layer_norm":
+            whole = {} if len(c["axes"]) == 1 else {"axis": [1, 2, 3]}
+            kept = {**whole, "epsilon": c["epsilon"], **_affine(c)}
+            return [], call("layers.LayerNormalization", **kept, **named)
+        case "group_norm":
+            kept = {"groups": c["groups"], "epsilon": c["epsilon"], **_affine(c)}
+            return [], call("layers.GroupNormalization", **kept, **named)
+        case "dropout":
+            channel = c.get("per") == "channel"
+            return [], call("layers.SpatialDropout2D" if channel else "layers.Dropout", c["rate"])
+        case "activation":
+            return [], _activation(c)
+        case "max_pool" | "average_pool":
+            return _pool(step)
+        case "add" | "subtract" | "multiply":
+            return [], f"layers.{kind.title()}()"
+        case "concatenate" if c["axis"] == "C":
+            return [], "layers.Concatenate()"
+        case "pad" if not c["value"]:
+            return [], call("layers.ZeroPadding2D", c["padding"])
+        case "rescale":
+            return [], call("layers.Rescaling", c["scale"], c["offset"])
+        case "resize" if not c.get("align_corners") and all(f == int(f) for f in c["factor"]):
+            factor = one_or_two([int(f) for f in c["factor"]])
+            return [], call("layers.UpSampling2D", factor, interpolation=c["method"])
+    raise LackingError(kind.replace("_", " "))
+
+
+def _affine(c: dict) -> dict[str, bool]:
+    return {name: False for name in ("scale", "center") if not c.get(name, True)}
+
+
+def _terms(c: dict) -> dict:
+    """Bias, regularizers and constraints."""
+    found: dict = {} if c["bias"] else {"use_bias": False}
+    for name, value in c.items():
+        if name.endswith(("_regularizer", "_constraint")):
+            if not _PENALTY.fullmatch(str(value)):
+                raise LackingError(str(value))
+            home = "regularizers" if name.endswith("regularizer") else "constraints"
+            found[name] = Text(f"keras.{home}.{value}")
+    return found
+
+
+def _conv(step: Step, named: dict) -> tuple[list[str], str]:
+    c = step.constants
+    before: list[str] = []
+    found: dict = {}
+    if c["stride"] != [1, 1]:
+        found["strides"] = one_or_two(c["stride"])
+    if c["dilation"] != [1, 1]:
+        found["dilation_rate"] = one_or_two(c["dilation"])
+    if step.one.kind == "conv_transpose":
+        if c["groups"] != 1:
+            raise LackingError("a transposed convolution in groups")
+        found |= _uncut(step)
+        layer = "layers.Conv2DTranspose"
+    else:
+        if c["groups"] != 1:
+            found["groups"] = c["groups"]
+        before, padding = _zeros(step)
+        found |= padding
+        layer = "layers.Conv2D"
+    return before, call(layer, c["filters"], one_or_two(c["kernel"]), **found, **_terms(c), **named)
+
+
+def _uncut(step: Step) -> dict[str, str]:
+    """Padding of a transposed convolution, as `keras_layers` reads it."""
+    c = step.constants
+    valid = [max(k - s, 0) for k, s in zip(c["kernel"], c["stride"], strict=True)]
+    if not any(c["padding"]) and not any(c["output_padding"]):
+        return {}
+    before = [one // 2 for one in valid]
+    after = [max(2 * b - cut, 0) for b, cut in zip(before, valid, strict=True)]
+    if (list(c["padding"]), list(c["output_padding"])) == (before, after):
+        return {"padding": "same"}
+    raise LackingError(f"a transposed convolution with padding {c['padding']}")
+
+
+def _zeros(step: Step) -> tuple[list[str], dict[str, str]]:
+    """Lines ahead of what reads a padded picture, and its own argument."""
+    if step.zeros() == NO_ZEROS:
+        return [], {}
+    if step.same():
+        return [], {"padding": "same"}
+    padded = call("layers.ZeroPadding2D", step.zeros())
+    return [f"x = {padded}({step.read[0]})"], {}
+
+
+def _pool(step: Step) -> tuple[list[str], str]:
+    c, kind = step.constants, step.one.kind
+    word = "Max" if kind == "max_pool" else "Average"
+    if step.whole:
+        return [], f"layers.Global{word}Pooling2D()"
+    if "dilation" in c:
+        raise LackingError("a dilated pool")
+    before, padding = _zeros(step)
+    if kind == "max_pool" and before and not step.positive:
+        raise LackingError(f"max pool with padding {step.zeros()}")
+    counted = c.get("count_padding", True)
+    if kind == "average_pool" and step.zeros() != NO_ZEROS and counted == bool(padding):
+        raise LackingError(f"average pool with padding {step.zeros()}")
+    stride = {} if c["stride"] == c["size"] else {"strides": one_or_two(c["stride"])}
+    return before, call(f"layers.{word}Pooling2D", one_or_two(c["size"]), **stride, **padding)
+
+
+def _activation(c: dict) -> str:
+    function = c["function"]
+    if function == "leaky_relu":
+        return call("layers.LeakyReLU", negative_slope=c["slope"])
+    if function == "elu":
+        return call("layers.ELU", alpha=c["alpha"])
+    if function == "gelu" and c.get("approximate") not in (True, "tanh"):
+        return 'layers.Activation("gelu")'
+    if function not in _ACTIVATIONS:
+        raise LackingError(function)
+    return call("layers.Activation", _ACTIVATIONS[function])
