@@ -71,7 +71,7 @@ class _ReplicatedLoop(TensorFlowLoop):
         strategy = self.optimizer._distribution_strategy
         self._at_rate(masks)
         found = strategy.run(self._slice, args=(images, labels, masks))
-        return tuple(strategy.reduce("SUM", one, axis=None) for one in found)  # type: ignore[return-value]
+        return tuple(strategy.reduce("SUM", one, axis=None) for one in found)
 
     def _slice(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         """A replica's step: its part of the loss, and of the right answers."""

@@ -190,6 +190,9 @@ class StagedLeader(Leader, FedBackend):
 
         def made(step: int) -> Batch:
             rows, batch, masks = step_of(epoch, step, by_row)
-            return batch or Batch(rows, compact(epoch.labels[rows]), masks)  # type: ignore[attr-defined]
+            if batch is None:
+                assert rows is not None
+                batch = Batch(rows, compact(epoch.labels[rows]), masks)  # type: ignore[attr-defined]
+            return batch
 
         return ahead(range(len(epoch)), made, self._waited)

@@ -15,8 +15,7 @@ from results.store import Store
 @pytest.mark.parametrize(
     ("changes", "device", "message"),
     [
-        ({"frameworks": ("keras",)}, "cpu", "keras with tuning idiomatic trains on one replica"),
-        ({"frameworks": ("torch",), "tuning": ("tuned",)}, "cpu", "torch with tuning tuned trains"),
+        ({"frameworks": ("my:Own",)}, "cpu", "my:Own with tuning idiomatic trains on one replica"),
         ({"frameworks": ("torch",)}, "cuda", "on the CPU alone so far, .* add --device cpu"),
         ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images are not dealt evenly"),
     ],
