@@ -336,12 +336,12 @@ def _keras(name: str, engine: str, packages: Mapping[str, str], replicas: str = 
         tuned="frameworks.keras.tuned:TunedKerasBackend",
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
         replicated=replicated if replicas else {},
-        deals_unevenly=engine == "torch",
+        deals_unevenly=engine != "jax",
     )
 
 
 _BUILT_IN = (
-    _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}),
+    _keras("keras", "tensorflow", {"tensorflow": "tensorflow"}, "tensorflow_replicas"),
     _keras("keras@torch", "torch", {"torch": "torch"}, "torch_replicas"),
     _keras("keras@jax", "jax", {"jax": "jax"}, "replicas"),
     Framework(

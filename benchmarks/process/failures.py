@@ -12,16 +12,26 @@ class DivergedError(Exception):
 
 _OUT_OF_MEMORY = re.compile(
     r"RESOURCE_EXHAUSTED|out of memory|can't allocate memory|not enough memory|bad_alloc"
-    r"|ALLOC_FAILED|unable to allocate",
+    r"|ALLOC_FAILED|unable to allocate|MemoryError",
     re.IGNORECASE,
 )
+_RAN_OUT = ": the machine ran out of memory"
 REASON_LENGTH = 500
 
 
-def classify(error: BaseException, phase: str) -> tuple[str, str]:
-    """Status and reason of a run that raised in a phase: `oom` when memory ran out, or `error`."""
+def classify(
+    error: BaseException, phase: str, *, killed_for_memory: bool = False
+) -> tuple[str, str]:
+    """Status and reason of a run that raised in a phase: `oom` when memory ran out, or `error`.
+
+    Args:
+        killed_for_memory: whether the kernel killed a process for want of memory meanwhile: one of
+            the run's own, where the error says that SIGKILL ended it.
+    """
     text = " ".join(str(error).split())
     name = type(error).__name__
+    if killed_for_memory and signal.SIGKILL.name in text:
+        text += _RAN_OUT
     out_of_memory = (
         isinstance(error, MemoryError)
         or name in ("OutOfMemoryError", "ResourceExhaustedError")
@@ -47,7 +57,7 @@ def death(returncode: int, phase: str, *, log: str, killed_for_memory: bool) -> 
     """
     during = f" during {phase}" if phase else ""
     if returncode == -signal.SIGKILL and killed_for_memory:
-        return "oom", f"killed by the kernel{during}: the machine ran out of memory"
+        return "oom", f"killed by the kernel{during}{_RAN_OUT}"
     if returncode < 0:
         try:
             name = signal.Signals(-returncode).name

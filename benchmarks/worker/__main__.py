@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> None:
     channel = Channel()
     clock = Clock(channel)
     status, reason = "ok", None
+    killed_before = machine.killed_for_memory()
     try:
         config = msgspec.json.decode(Path(config_file).read_bytes(), type=RunConfig)
         keeping = msgspec.json.decode(Path(keeping_file).read_bytes(), type=Keeping)
@@ -60,7 +61,8 @@ def main(arguments: list[str]) -> None:
         os._exit(1)
     except (Exception, SystemExit) as error:  # whatever a framework raises is this run's reason
         traceback.print_exc()
-        status, reason = classify(error, clock.phase)
+        killed = machine.killed_for_memory() > killed_before
+        status, reason = classify(error, clock.phase, killed_for_memory=killed)
     channel.send("facts", values=clock.facts())
     channel.send("end", status=status, reason=reason)
     sys.stdout.flush()

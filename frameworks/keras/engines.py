@@ -35,6 +35,27 @@ def configure(runtime: Runtime) -> None:
     keras.utils.set_random_seed(runtime.seed)
 
 
+def _divide_cpu(replicas: int) -> None:
+    """Have TensorFlow see a CPU for each replica.
+
+    Raises:
+        SpecificationError: TensorFlow computes already, with fewer.
+    """
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) >= replicas:
+        return
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        raise SpecificationError(
+            f"{replicas} replicas need as many logical CPUs, and TensorFlow is at work with fewer; "
+            "train on them in a process of its own."
+        ) from error
+
+
 class _Engine:
     first_fit_draws = False
 
@@ -83,6 +104,8 @@ class TensorFlowEngine(_Engine):
         if runtime.threads:
             tf.config.threading.set_intra_op_parallelism_threads(runtime.threads)
             tf.config.threading.set_inter_op_parallelism_threads(runtime.threads)
+        if runtime.replicas > 1:
+            _divide_cpu(runtime.replicas)
         tf.config.experimental.enable_tensor_float_32_execution(runtime.precision == "tf32")
         if runtime.deterministic:
             tf.config.experimental.enable_op_determinism()

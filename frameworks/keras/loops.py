@@ -76,8 +76,7 @@ class TensorFlowLoop(Loop):
     def _one(self, images: Any, labels: Any, masks: dict[str, Any]) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        if feed.RATE in masks:
-            self.set_rate(tf.cast(masks.pop(feed.RATE), keras.config.floatx()))
+        self._at_rate(masks)
         model = self.model.trainer
         with tf.GradientTape() as tape:
             logits = model({IMAGES: images, **masks}, training=True)
@@ -86,6 +85,11 @@ class TensorFlowLoop(Loop):
         gradients = tape.gradient(loss, [variable.value for variable in weights])
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return loss, self.loss.right(labels, logits)
+
+    def _at_rate(self, masks: dict[str, Any]) -> None:
+        """Set the rate of the step, where it has its own."""
+        if feed.RATE in masks:
+            self.set_rate(keras.ops.cast(masks.pop(feed.RATE), keras.config.floatx()))
 
 
 class JaxLoop(Loop):

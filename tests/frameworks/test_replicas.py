@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.cases.replicas import cases
+from benchmarks.process.failures import classify
 from datasets.batches import Batch
 from frameworks.backend import framework
 from frameworks.replicas import shards, share_under_way, threads_of_each
@@ -53,10 +54,9 @@ def test_the_threads_are_divided():
     assert threads_of_each(0, 10_000) == 1
 
 
-@pytest.mark.parametrize(("name", "tuning"), [("keras", "idiomatic"), ("torch", "tuned")])
-def test_what_trains_on_one_replica_alone_says_so(name, tuning):
-    with pytest.raises(SpecificationError, match=f"'{name}' with tuning {tuning} trains on one"):
-        framework(name).backend(tuning, 2)
+def test_what_trains_on_one_replica_alone_says_so():
+    with pytest.raises(SpecificationError, match="'my:Own' with tuning idiomatic trains on one"):
+        framework("my:Own").backend("idiomatic", 2)
 
 
 @pytest.fixture
@@ -89,6 +89,21 @@ def test_replicas_drop_apart_go_on_where_they_were_and_name_the_one_that_died(pa
     os.kill(backend._others._processes[0].pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="replica 1 of 2 ended: killed by SIGKILL"):
         trained()
+
+
+class _Greedy:
+    """An object that takes an exbibyte where it arrives."""
+
+    def __reduce__(self):
+        return np.empty, (2**60, "u1")
+
+
+def test_a_replica_out_of_memory_says_so(pair):
+    _, backend = pair
+    backend._others.tell("set_weights", _Greedy())
+    with pytest.raises(RuntimeError, match=r"replica 1 of 2 ended: .*Unable to allocate") as raised:
+        backend.get_random_state()
+    assert classify(raised.value, "train")[0] == "oom"
 
 
 def test_what_a_replica_raises_is_the_reason(pair):

@@ -181,9 +181,9 @@ def dealt(
 def _process(name: str, case: Case) -> tuple[Any, ...]:
     """Key of a process: its cases share these settings. The reference computes all alike."""
     if name == REFERENCE:
-        return "float64", case.threads, "idiomatic", "cpu", False, False
+        return "float64", case.threads, "idiomatic", "cpu", False, 1
     alike = case.precision, case.threads, case.tuning, case.device, case.deterministic
-    return *alike, case.replicas > 1
+    return *alike, case.replicas
 
 
 def finished(framework: str, cases: Sequence[Case], directory: Path) -> Traces:

@@ -352,6 +352,8 @@ def test_an_epoch_that_cannot_be_is_the_run_s_error(fakes, monkeypatch, rows, to
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), "oom"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), "oom"),
         (type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor"), "oom"),
+        (RuntimeError("replica 1 of 2 ended: MemoryError: "), "oom"),
+        (RuntimeError("replica 1 of 2 ended: killed by SIGKILL"), "error"),
         (ImportError("No module named 'torch'"), "error"),
         (ValueError("shapes do not match"), "error"),
     ],
@@ -360,6 +362,14 @@ def test_classification_of_what_frameworks_raise(error: Exception, status: str) 
     found, reason = classify(error, "compile")
     assert found == status
     assert reason.startswith(f"{type(error).__name__} during compile: ")
+
+
+def test_a_replica_that_the_kernel_killed_ran_out_of_memory() -> None:
+    error = RuntimeError("replica 1 of 2 ended: killed by SIGKILL")
+    found, reason = classify(error, "train", killed_for_memory=True)
+    assert found == "oom"
+    assert reason.endswith("replica 1 of 2 ended: killed by SIGKILL: the machine ran out of memory")
+    assert classify(ValueError("no"), "train", killed_for_memory=True)[0] == "error"
 
 
 def test_deaths() -> None:

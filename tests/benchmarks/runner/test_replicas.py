@@ -1,8 +1,13 @@
 """`--replicas`: refused before anything starts, or one run that comes to what one replica does."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.config.suite import Suite, convert
@@ -15,8 +20,7 @@ from results.store import Store
 @pytest.mark.parametrize(
     ("changes", "device", "message"),
     [
-        ({"frameworks": ("keras",)}, "cpu", "keras with tuning idiomatic trains on one replica"),
-        ({"frameworks": ("torch",), "tuning": ("tuned",)}, "cpu", "torch with tuning tuned trains"),
+        ({"frameworks": ("my:Own",)}, "cpu", "my:Own with tuning idiomatic trains on one replica"),
         ({"frameworks": ("torch",)}, "cuda", "on the CPU alone so far, .* add --device cpu"),
         ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images are not dealt evenly"),
     ],
@@ -35,6 +39,40 @@ def test_batches_of_any_size_are_dealt_where_the_framework_can() -> None:
 def test_there_is_an_image_for_each_replica(count, message) -> None:
     with pytest.raises(SpecificationError, match=f"'replicas': is {count}.*{message}"):
         convert({"replicas": count, "batch_size": [16, 8]}, origin="mine.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("sent", "status", "reason"),
+    [
+        (signal.SIGSTOP, "timeout", "not finished after 40 s"),
+        (signal.SIGKILL, "error", "replica 1 of 2 ended: killed by SIGKILL"),
+    ],
+)
+def test_a_replica_that_hangs_or_dies_ends_the_run(sent, status, reason, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'frameworks = "torch"\narchitectures = "demo"\nreplicas = 2\nthreads = 2\ntimeout = 40\n'
+        'demo_images = 400\nimage_size = 32\nbatch_size = 10\nepochs = 999\ndevice = "cpu"\n'
+    )
+    words = ["--suite", str(tmp_path / "mine.toml"), "--store", str(tmp_path / "runs")]
+    command = [sys.executable, "-m", "benchmarks.run", *words, "--no-report"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (found := _ranks(driver.pid)):
+        time.sleep(0.2)
+        assert driver.poll() is None
+    found[0].send_signal(sent)
+    assert driver.wait() == 1
+    (row,) = Store(tmp_path / "runs").runs().to_dict("records")
+    assert row["status"] == status
+    assert reason in row["reason"]
+    assert not found[0].is_running()
+
+
+def _ranks(parent: int) -> list[psutil.Process]:
+    """Processes of other replicas below a process."""
+    below = psutil.Process(parent).children(recursive=True)
+    return [one for one in below if "frameworks.torch.ranks" in one.cmdline()]
 
 
 @pytest.mark.slow
