@@ -32,7 +32,8 @@ OURS = {
     "report/feature_maps.py",
 }
 # Where a path is made of a name or number that is ours, or that a rule beside it checks (a
-# baseline's, an execution's), or that is looked for and not written (a shipped suite's).
+# baseline's, an execution's), or that is looked for and not written (a shipped suite's), or of the
+# user's own file beside it.
 NAMED_IN = {
     "benchmarks/config/experiment.py",
     "benchmarks/config/suite.py",
@@ -40,6 +41,7 @@ NAMED_IN = {
     "benchmarks/fidelity/explain/question.py",
     "benchmarks/fidelity/kills/float32.py",
     "benchmarks/fidelity/parity/check.py",
+    "benchmarks/port/convert/convert.py",
     "benchmarks/port/side.py",
     "benchmarks/port/wire.py",
     "benchmarks/track.py",
