@@ -118,7 +118,7 @@ class Architecture(
 _JOINED_LATER = frozenset(
     {
         *("negative_slope", "alpha", "approximate", "bias", "dilation", "groups"),
-        *("count_padding", "gamma_initializer", "per"),
+        *("count_padding", "gamma_initializer", "per", "kernel_deviation"),
     }
 )
 

@@ -100,6 +100,7 @@ _FIELDS_HERE = {
     "momentum": "belongs to sgd and rmsprop; of adam it is beta_1",
     "decoupled_weight_decay": 'is decay_form = "decoupled" here',
     "exclude_from_weight_decay": "is not offered: the decay is of every weight",
+    **dict.fromkeys(("phases", "stages", "unfreeze", "unfreeze_epoch"), "is rounds here"),
     "use_ema": "is not offered: no average of the weights is kept",
     "gradient_accumulation_steps": "is not offered; a larger batch_size is the same step",
     "warmup_steps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
