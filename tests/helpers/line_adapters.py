@@ -80,13 +80,23 @@ class Keras(Adapter):
         return self.keras.ops.convert_to_numpy(y)
 
     def weights(self, layer):
-        return {"kernel": self.output(layer.kernel), "bias": self.output(layer.bias)}
+        parts = ("kernel", "bias") if layer.bias is not None else ("kernel",)
+        return {part: self.output(getattr(layer, part)) for part in parts}
 
     def set_weights(self, layer, parts):
-        layer.set_weights([parts["kernel"], parts["bias"]])
+        layer.set_weights(
+            [
+                part.reshape(now.shape)
+                for part, now in zip(parts.values(), layer.weights, strict=True)
+            ]
+        )
 
     def train(self, layer, x):
         return layer(x, training=True)
+
+    def gamma(self, layer, x):
+        layer.build(x.shape)
+        return self.output(layer.gamma)
 
     def running(self, layer):
         return self.output(layer.moving_mean), self.output(layer.moving_variance)
@@ -182,10 +192,8 @@ class Torch(Adapter):
         return found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
 
     def weights(self, layer):
-        return {
-            "kernel": self._kernel(layer.weight),
-            "bias": layer.bias.detach().numpy().copy(),
-        }
+        bias = {} if layer.bias is None else {"bias": layer.bias.detach().numpy().copy()}
+        return {"kernel": self._kernel(layer.weight), **bias}
 
     def _kernel(self, weight):
         found = weight.detach().numpy()
@@ -195,17 +203,21 @@ class Torch(Adapter):
         kernel = parts["kernel"]
         kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
         layer.weight.data = self.torch.from_numpy(np.ascontiguousarray(kernel))
-        layer.bias.data = self.torch.from_numpy(parts["bias"].copy())
+        if "bias" in parts:
+            layer.bias.data = self.torch.from_numpy(parts["bias"].copy())
 
     def train(self, layer, x):
         return layer(x)
+
+    def gamma(self, layer, x):
+        return layer.weight.detach().numpy()
 
     def running(self, layer):
         return layer.running_mean.numpy(), layer.running_var.numpy()
 
     def made(self, place: Placed, parts, code):
         x = self.given(np.zeros((1, *place.source), np.float32))
-        layer = self.run(torch_lines.weighted(place), x=x)[place.layer.name]
+        layer = self.run(torch_lines.layer(place), x=x)[place.layer.name]
         self.set_weights(layer, parts)
         return layer
 
@@ -293,20 +305,24 @@ class Flax(Adapter):
         return np.asarray(y)
 
     def weights(self, layer):
-        return {"kernel": np.array(layer.kernel[...]), "bias": np.array(layer.bias[...])}
+        parts = ("kernel", "bias") if layer.bias is not None else ("kernel",)
+        return {part: np.array(getattr(layer, part)[...]) for part in parts}
 
     def set_weights(self, layer, parts):
-        layer.kernel[...] = self.given(parts["kernel"])
-        layer.bias[...] = self.given(parts["bias"])
+        for part, value in parts.items():
+            getattr(layer, part)[...] = self.given(value)
 
     def train(self, layer, x):
         return layer(x)
+
+    def gamma(self, layer, x):
+        return np.array(layer.scale[...])
 
     def running(self, layer):
         return np.array(layer.mean[...]), np.array(layer.var[...])
 
     def made(self, place: Placed, parts, code):
-        layer = self.run(flax_lines.weighted(place))[place.layer.name]
+        layer = self.run(flax_lines.layer(place))[place.layer.name]
         self.set_weights(layer, parts)
         return layer
 

@@ -7,20 +7,34 @@ framework does, by name, and returns an `Effect`. `times` puts all on one scale:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.lines.layers.call import kernel_shape
 from benchmarks.fidelity.explain.question import Placed, Question
+from frameworks.numpy import layers as reference
 from frameworks.numpy import optimizers as formulas
+from frameworks.numpy.activations import activate
 from frameworks.spec import schedules
-from frameworks.spec.architecture import Conv
+from frameworks.spec.layers import (
+    AveragePool,
+    Conv,
+    MaxPool,
+    Pair,
+    Zeros,
+    deviation,
+    function_of,
+    pair,
+)
 from frameworks.spec.recipe import Optimizer
-from frameworks.spec.shapes import same_padding
+from frameworks.spec.shapes import same_padding, windows, zeros_around
+from frameworks.spec.weights import fans, variance
 
 _STEPS = 20
 _SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these networks get
@@ -53,17 +67,8 @@ def rate(question: Question, part: None, values: Values) -> Effect:
 
 def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
     """Standard deviation of a layer's output for inputs of variance 1."""
-    inputs = fan_in(part)
-    layer = part.layer
-    window = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv) else 1
-    outputs = window * part.target[-1]
-    variance = {
-        "glorot_uniform": 2 / (inputs + outputs),
-        "he_normal": 2 / inputs,
-        "lecun_normal": 1 / inputs,
-        "torch_uniform": 1 / (3 * inputs),
-    }
-    drawn = {name: variance[word] for name, word in values.items()}
+    shape, spread = kernel_shape(part), deviation(part.layer)
+    drawn = {name: variance(word, shape, spread) for name, word in values.items()}
     times = _ratio(drawn)
     words = f"computed: variance of the kernel {times:.3g} times apart ({_each(drawn)})"
     return Effect(times**0.5, words)
@@ -71,7 +76,7 @@ def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
 
 def bias_spread(question: Question, part: Placed, values: Values) -> Effect:
     """Spread that a drawn bias adds to a layer's output for inputs of variance 1."""
-    bound = fan_in(part) ** -0.5
+    bound = fans(kernel_shape(part))["fan_in"] ** -0.5
     words = f"computed: the drawn biases are uniform within {bound:.3g}, the others 0"
     return Effect((1 + bound**2) ** 0.5, words)
 
@@ -118,6 +123,15 @@ def _way(spec: Optimizer, rates: Sequence[float]) -> np.ndarray:
     return weight
 
 
+def _furthest(found: Sequence[np.ndarray]) -> float:
+    """The largest distance between two, by the shorter of them."""
+    apart = 0.0
+    for one, other in combinations(found, 2):
+        short = min(np.linalg.norm(one), np.linalg.norm(other))
+        apart = max(apart, float(np.linalg.norm(one - other) / short))
+    return apart
+
+
 def steps(
     question: Question,
     part: None,
@@ -137,10 +151,7 @@ def steps(
         )
         for value in set(told.values())
     }
-    apart = 0.0
-    for one, other in combinations(ways.values(), 2):
-        short = min(np.linalg.norm(one), np.linalg.norm(other))
-        apart = max(apart, float(np.linalg.norm(one - other) / short))
+    apart = _furthest(list(ways.values()))
     far = f"{1 + apart:.3g} times as far" if apart > 1 else f"apart by {100 * apart:.2g} %"
     words = f"computed: {far} after {_STEPS} steps on gradients of 1e-6 to 1e-2{change}"
     return Effect(1 + apart, words)
@@ -169,26 +180,113 @@ def decay(question: Question, part: None, values: Values) -> Effect:
     return Effect(_ratio(left), f"computed: 1,000 steps take away {shares} of a weight")
 
 
+def fans_of_all(question: Question, part: Placed, values: Values) -> Effect:
+    """Spread of a depthwise kernel whose fans are counted over all channels, as Keras does."""
+    height, width, one, outputs = kernel_shape(part)
+    channels = part.source[-1]
+    shapes = (height, width, one, outputs), (height, width, channels, outputs // channels)
+    word, spread = part.layer.kernel_initializer, deviation(part.layer)
+    times = _ratio(
+        {str(shape): variance(word, cast("tuple[int, ...]", shape), spread) for shape in shapes}
+    )
+    words = f"computed: {word} draws kernels whose variance is {times:.3g} times apart"
+    return Effect(times**0.5, words)
+
+
 def asymmetry(question: Question, part: Placed, values: Values) -> Effect:
-    """Output with the odd zero after against as many zeros on both sides, on noise."""
-    layer, generator = part.layer, np.random.default_rng(0)
-    picture = generator.normal(size=part.source[:2])
-    kernel = generator.normal(size=layer.kernel_size)
-    sides = list(zip(part.source[:2], layer.kernel_size, strict=True))
-    after = [same_padding(size, width, layer.stride) for size, width in sides]
-    both = [(width // 2, width // 2) for _, width in sides]
-    one, other = (_convolved(np.pad(picture, pads), kernel, layer.stride) for pads in (after, both))
-    rows, columns = (min(pair) for pair in zip(one.shape, other.shape, strict=True))
-    one, other = one[:rows, :columns], other[:rows, :columns]
-    apart = float(np.linalg.norm(one - other) / np.linalg.norm(one))
-    zeros = "; ".join(f"{before} before, {last} after" for before, last in after)
+    """The output on noise as it is padded, against the nearest that another framework has.
+
+    Of "same" as many zeros on both sides, size // 2; of numbers "same".
+    """
+    layer, source = part.layer, part.source
+    reach, steps = windows(layer)
+    mine = zeros_around(layer, source)
+    if layer.padding == "same":
+        theirs = tuple((width // 2, width // 2) for width in reach)
+    else:
+        sides = zip(source[:2], reach, steps, strict=True)
+        theirs = tuple(same_padding(*side) for side in sides)
+    zeros = "; ".join(f"{before} before, {last} after" for before, last in mine)
+    if mine == theirs or not any(map(any, mine)):
+        return Effect(1.0, "")
+    apart = _apart(layer, source[:2], mine, theirs)
     words = f"computed: on noise the output is apart by {100 * apart:.0f} %; zeros: {zeros}"
     return Effect(1 + apart, words)
 
 
-def _convolved(picture: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(picture, kernel.shape)[::stride, ::stride]
-    return np.einsum("ijkl,kl->ij", windows, kernel)
+@cache
+def _apart(layer: Any, size: Pair, mine: Zeros, theirs: Zeros) -> float:
+    """How far a layer's output on a noisy picture moves with other zeros around it."""
+    generator = np.random.default_rng(0)
+    picture = generator.normal(size=(max(1, 4096 // math.prod(size)), *size, 1))
+    changes: dict[str, Any] = {}
+    parts = {}
+    if isinstance(layer, Conv):
+        parts = {"kernel": generator.normal(size=(*layer.kernel_size, 1, 1))}
+        changes = {"filters": 1, "groups": 1, "activation": "linear"}
+    one, other = (
+        reference.apply(
+            msgspec.structs.replace(layer, padding=zeros, **changes), picture, parts, training=False
+        ).output
+        for zeros in (mine, theirs)
+    )
+    rows, columns = (min(two) for two in zip(one.shape[1:3], other.shape[1:3], strict=True))
+    one, other = one[:, :rows, :columns], other[:, :rows, :columns]
+    return float(np.linalg.norm(one - other) / np.linalg.norm(one))
+
+
+def function(question: Question, part: Placed, values: Values) -> Effect:
+    """An activation function on noise, its parameter as each framework has it."""
+    field, noise = str(values["field"]), np.random.default_rng(0).normal(size=4096)
+    told = {name: value for name, value in values.items() if name != "field"}
+    given = {
+        value: activate(msgspec.structs.replace(part.layer, **{field: value}), noise, None)[0]
+        for value in set(told.values())
+    }
+    apart = _furthest(list(given.values()))
+    words = f"computed: on noise {function_of(part.layer)} is apart by {100 * apart:.2g} %"
+    return Effect(1 + apart, words)
+
+
+def counted(question: Question, part: Placed, values: Values) -> Effect:
+    """A window at the border over all of its places, against those within the picture."""
+    ones = np.ones((1, *part.source[:2], 1))
+    whole = msgspec.structs.replace(part.layer, count_padding=True)
+    least = float(reference.apply(whole, ones, {}, training=False).output.min())
+    words = f"computed: at the border a mean is up to {1 / least:.3g} times as large"
+    return Effect(1 / least, words)
+
+
+def cut(question: Question, part: Placed, values: Values) -> Effect:
+    """Parts of an axis against plain windows of n // size pixels, on noise."""
+    size, source = pair(part.layer.size), part.source[:2]
+    if not any(n % count for n, count in zip(source, size, strict=True)):
+        return Effect()
+    picture = np.random.default_rng(0).normal(size=(1, *source, 1))
+    kind = MaxPool if part.kind == "adaptive_max_pool" else AveragePool
+    window = tuple(max(n // count, 1) for n, count in zip(source, size, strict=True))
+    layers = part.layer, kind(size=cast("Pair", window))
+    one, other = (reference.apply(one, picture, {}, training=False).output[0] for one in layers)
+    if one.shape != other[: size[0], : size[1]].shape:
+        return Effect(float("inf"), "computed: another shape")
+    apart = _furthest([one, other[: size[0], : size[1]]])
+    return Effect(1 + apart, f"computed: on noise the output is apart by {100 * apart:.0f} %")
+
+
+def branch(question: Question, part: Placed, values: Values) -> Effect:
+    """A residual block's output at the start, with a gamma of 1 against 0."""
+    words = (
+        "by formula: with gamma 1 the layers of a block add variance 1 to what its shortcut has at "
+        "the start, with 0 nothing"
+    )
+    return Effect(2**0.5, words)
+
+
+def root(question: Question, part: Placed, values: Values) -> Effect:
+    """Pictures divided by the root of the deviation in place of the deviation."""
+    times = max(max(value, 1 / value) for value in part.layer.deviation) ** 0.5
+    words = f"computed: the deviation taken for a variance scales pictures {times:.3g} times apart"
+    return Effect(times, words)
 
 
 def another_shape(question: Question, part: Placed, values: Values) -> Effect:
@@ -270,6 +368,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     one.__name__: one
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
+        *(fans_of_all, function, counted, cut, branch, root),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
         sigmoid,
         *(clipped, last_batch, weights_of_classes, twice, nothing),

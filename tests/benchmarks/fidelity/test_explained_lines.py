@@ -34,11 +34,12 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
     counts epochs for steps."""
     pytest.importorskip("torch")
     from benchmarks.fidelity.explain.lines import torch as lines
+    from benchmarks.fidelity.explain.lines.layers import torch as layers
 
-    monkeypatch.setattr(lines, "same_padding", lambda size, kernel, stride: (kernel // 2,) * 2)
-    norm = lines.batch_norm
+    monkeypatch.setattr(layers, "zeros_around", lambda *given: ((2, 2), (1, 1)))
+    layer = lines.layer
     monkeypatch.setattr(
-        lines, "batch_norm", lambda *given: norm(*given).replace("momentum=0.25", "momentum=0.75")
+        lines, "layer", lambda *given: layer(*given).replace("momentum=0.25", "momentum=0.75")
     )
     schedule = lines.schedule
     monkeypatch.setattr(
@@ -47,7 +48,7 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
         lambda recipe: schedule(recipe).replace("after each step", "after the steps"),
     )
     wrong = "\n".join(explained_lines.check("torch"))
-    assert "conv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
+    assert "x = F.pad(x, (1, 1, 2, 2))\nconv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
     assert "batch_norm2 = nn.BatchNorm2d(16, eps=0.002, momentum=0.75)" in wrong
     assert "batch_norm1 =" not in wrong
     assert "StepLR(optimizer, 3, 0.3)\n" in wrong
