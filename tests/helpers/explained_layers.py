@@ -14,7 +14,7 @@ from frameworks.numpy import layers as reference
 from frameworks.numpy.activations import activate
 from frameworks.spec.architecture import Architecture, parse
 from frameworks.spec.defaults import NATIVE
-from frameworks.spec.layers import KernelInitializer
+from frameworks.spec.layers import KernelInitializer, function_of
 from frameworks.spec.weights import draw, fans
 from tests.helpers.line_adapters import Adapter
 
@@ -121,6 +121,11 @@ def layer(adapter: Adapter, code: str, place: Placed, question: Question) -> Non
         expected = reference.apply(place.layer, x, parts, training=False).output
         output = space["y"] if "y" in space else space[place.layer.name](space["x"])
         close(adapter.output(output), expected, atol=1e-4)
+        if place.kind == "global_max_pool":
+            tied = np.sign(x)
+            applied = reference.apply(place.layer, tied, {}, training=False)
+            slopes = applied.backward(np.ones_like(applied.output))
+            close(adapter.gradient(space[place.layer.name], tied), slopes)
 
 
 def weighted(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
@@ -185,11 +190,14 @@ def dropout(adapter: Adapter, code: str, place: Placed, question: Question) -> N
 
 
 def function(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    """The activation function of a layer, on both sides of zero."""
+    """The activation function of a layer and its gradient; of leaky_relu at zero, too."""
     x = np.linspace(-4, 4, 33, dtype=np.float32)[None]
     name = place.layer.name if place.kind == "activation" else f"{place.layer.name}_activation"
-    found = adapter.run(code)[name](adapter.given(x))
-    close(adapter.output(found), activate(place.layer, x.astype(float), None)[0], atol=1e-6)
+    made = adapter.run(code)[name]
+    output, backward, _ = activate(place.layer, x.astype(float), None)
+    close(adapter.output(made(adapter.given(x))), output, atol=1e-6)
+    sides = x != 0 if function_of(place.layer) != "leaky_relu" else x == x
+    close(adapter.gradient(made, x)[sides], backward(np.ones_like(output))[sides], atol=1e-6)
 
 
 def gamma(adapter: Adapter, code: str, place: Placed, question: Question) -> None:

@@ -22,7 +22,8 @@ Run = Callable[..., dict[str, Any]]
 
 
 class Adapter:
-    """What all have: a space of names that the lines may use."""
+    """What all have: a space of names that the lines may use. `given` puts a batch into the
+    framework's layout, `output` brings it back."""
 
     kind: str
 
@@ -35,14 +36,6 @@ class Adapter:
         space = {**self.modules, **given}
         exec(compile(code, "a printed line", "exec"), space)
         return space
-
-    def given(self, x: np.ndarray) -> Any:
-        """A batch in the framework's layout."""
-        raise NotImplementedError
-
-    def output(self, y: Any) -> np.ndarray:
-        """The batch in the canonical layout."""
-        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
@@ -121,6 +114,18 @@ class Keras(Adapter):
                 run(code, optimizer=made, old=spec.rate, new=new)
             made.apply([self.given(gradient.astype(np.float32))], [weight])
         return self.output(weight)
+
+    def gradient(self, function, x):
+        if "torch" in self.modules:
+            return Torch.gradient(self, function, x)
+        if "jax" in self.modules:
+            return Flax.gradient(self, function, x)
+        tf = self.modules["tf"]
+        given = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            total = tf.reduce_sum(function(given))
+        return tape.gradient(total, given).numpy()
 
     def dropping(self):
         return self.keras.Sequential([self.keras.layers.Dropout(0.5)])
@@ -239,6 +244,11 @@ class Torch(Adapter):
             made.step()
         return weight.detach().numpy()
 
+    def gradient(self, function, x):
+        given = self.given(x).requires_grad_()
+        function(given).sum().backward()
+        return self.output(given.grad)
+
     def dropping(self):
         return self.torch.nn.Sequential(self.torch.nn.Dropout(0.5))
 
@@ -347,6 +357,10 @@ class Flax(Adapter):
             updates, state = update(self.given(gradient.astype(np.float32)), state, weight)
             weight = self.optax.apply_updates(weight, updates)
         return np.asarray(weight)
+
+    def gradient(self, function, x):
+        made = self.modules["jax"].grad(lambda one: function(one).sum())
+        return np.asarray(made(self.given(x)))
 
     def dropping(self):
         return self.nnx.Sequential(self.nnx.Dropout(0.5, rngs=self.nnx.Rngs(0)))

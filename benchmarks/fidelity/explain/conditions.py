@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.fidelity.explain.effects import EFFECTS
 from benchmarks.fidelity.explain.lines.layers.call import depthwise
 from benchmarks.fidelity.explain.question import Placed, Question
-from frameworks.spec.layers import pair
+from frameworks.spec.layers import function_of, pair
 from frameworks.spec.normalization import is_open
 
 
@@ -33,6 +33,14 @@ HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
     "pool.same": (
         lambda asked, one: one.layer.padding == "same" and _apart(asked, one),
         'no pool has "same" padding and zeros that cannot be halved',
+    ),
+    "average_pool at the edge": (
+        lambda asked, one: EFFECTS["copied_edge"](asked, one, {}).times > 1,
+        'no average pool has "same" padding and zeros to put',
+    ),
+    "leaky_relu at zero": (
+        lambda asked, one: function_of(one.layer) == "leaky_relu",
+        "no layer has a leaky_relu",
     ),
     "padding in numbers": (
         lambda asked, one: not isinstance(one.layer.padding, str) and _apart(asked, one),

@@ -217,8 +217,7 @@ def asymmetry(question: Question, part: Placed, values: Values) -> Effect:
 @cache
 def _apart(layer: Any, size: Pair, mine: Zeros, theirs: Zeros) -> float:
     """How far a layer's output on a noisy picture moves with other zeros around it."""
-    generator = np.random.default_rng(0)
-    picture = generator.normal(size=(max(1, 4096 // math.prod(size)), *size, 1))
+    generator, picture = np.random.default_rng(1), _noise(size)
     changes: dict[str, Any] = {}
     parts = {}
     if isinstance(layer, Conv):
@@ -248,6 +247,37 @@ def function(question: Question, part: Placed, values: Values) -> Effect:
     return Effect(1 + apart, words)
 
 
+def slope_at_zero(question: Question, part: Placed, values: Values) -> Effect:
+    """A gradient of 1 against that of the slope below zero."""
+    slope = part.layer.negative_slope
+    times = max(slope, 1 / slope) if slope > 0 else float("inf")
+    return Effect(times, f"computed: {times:.3g} times as large a gradient there")
+
+
+def copied_edge(question: Question, part: Placed, values: Values) -> Effect:
+    """Means of noise whose edge is copied outwards, against means of what is within."""
+    layer, size = part.layer, part.source[:2]
+    zeros = zeros_around(layer, part.source)
+    if layer.padding != "same" or not any(map(any, zeros)):
+        return Effect()
+    picture = _noise(size)
+    around = np.pad(picture, ((0, 0), *zeros, (0, 0)), mode="edge")
+    one, other = (
+        reference.apply(
+            msgspec.structs.replace(layer, padding=how, count_padding=False), x, {}, training=False
+        ).output
+        for how, x in (("same", picture), ("valid", around))
+    )
+    apart = _furthest([one, other])
+    return Effect(1 + apart, f"computed: on noise the output is apart by {100 * apart:.2g} %")
+
+
+def _noise(size: tuple[int, ...]) -> np.ndarray:
+    """Pictures of one channel, as many as give a steady mean."""
+    pictures = max(1, 4096 // math.prod(size))
+    return np.random.default_rng(0).normal(size=(pictures, *size, 1))
+
+
 def counted(question: Question, part: Placed, values: Values) -> Effect:
     """A window at the border over all of its places, against those within the picture."""
     ones = np.ones((1, *part.source[:2], 1))
@@ -262,14 +292,15 @@ def cut(question: Question, part: Placed, values: Values) -> Effect:
     size, source = pair(part.layer.size), part.source[:2]
     if not any(n % count for n, count in zip(source, size, strict=True)):
         return Effect()
-    picture = np.random.default_rng(0).normal(size=(1, *source, 1))
+    picture = _noise(source)
     kind = MaxPool if part.kind == "adaptive_max_pool" else AveragePool
     window = tuple(max(n // count, 1) for n, count in zip(source, size, strict=True))
     layers = part.layer, kind(size=cast("Pair", window))
-    one, other = (reference.apply(one, picture, {}, training=False).output[0] for one in layers)
-    if one.shape != other[: size[0], : size[1]].shape:
+    one, other = (reference.apply(one, picture, {}, training=False).output for one in layers)
+    other = other[:, : size[0], : size[1]]
+    if one.shape != other.shape:
         return Effect(float("inf"), "computed: another shape")
-    apart = _furthest([one, other[: size[0], : size[1]]])
+    apart = _furthest([one, other])
     return Effect(1 + apart, f"computed: on noise the output is apart by {100 * apart:.0f} %")
 
 
@@ -368,7 +399,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     one.__name__: one
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
-        *(fans_of_all, function, counted, cut, branch, root),
+        *(fans_of_all, function, slope_at_zero, copied_edge, counted, cut, branch, root),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
         sigmoid,
         *(clipped, last_batch, weights_of_classes, twice, nothing),

@@ -73,10 +73,15 @@ def write(name: str, call: Call, values: Mapping[str, Any]) -> str:
 
 
 def function(placed: Placed, calls: Mapping[str, Call], **more: Any) -> str:
-    """The activation function of a layer by itself, with its parameter."""
-    layer = placed.layer
+    """The activation function of a layer by itself, with its parameter.
+
+    `above` and `below` are the two sides of leaky_relu, for frameworks that do not agree at 0.
+    """
+    layer, values = placed.layer, {**told(placed), "x": Code("x"), "above": Code("x > 0")}
+    if "negative_slope" in values:
+        values["below"] = Code(f"{values['negative_slope']:.10g} * x")
     name = layer.name if isinstance(layer, Activation) else f"{layer.name}_activation"
-    return write(name, calls[function_of(layer)], {**told(placed), "x": Code("x"), **more})
+    return write(name, calls[function_of(layer)], values | more)
 
 
 def short(sides: tuple[Any, Any]) -> Any:

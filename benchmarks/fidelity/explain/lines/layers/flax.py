@@ -16,7 +16,7 @@ from benchmarks.fidelity.explain.lines.layers.call import (
 )
 from benchmarks.fidelity.explain.lines.layers.call import function as _function
 from benchmarks.fidelity.explain.question import Placed
-from frameworks.spec.layers import Conv, deviation, function_of, pair
+from frameworks.spec.layers import Conv, deviation, pair
 from frameworks.spec.shapes import parts, zeros_around
 from frameworks.spec.weights import fans
 
@@ -49,6 +49,7 @@ CALLS = {
     "layer_norm": Call("nnx.LayerNorm", ("inputs",), _NORM),
     "group_norm": Call("nnx.GroupNorm", ("inputs",), {"groups": "num_groups", **_NORM}),
     "dropout": Call("nnx.Dropout", ("rate",), {"broadcast_dims": "broadcast_dims", **_RNGS}),
+    "leaky_relu": Call("lambda x: jnp.where", ("above", "x", "below")),
     "elu": Call("lambda x: nnx.elu", ("x",), {"alpha": "alpha"}),
     "gelu": Call("lambda x: nnx.gelu", ("x",), {"approximate": "approximate"}),
 }
@@ -98,13 +99,8 @@ v[...] = kept + (v[...] - kept) * n / (n - 1)"""
 
 
 def function(placed: Placed) -> str:
-    """The activation function of a layer, with its parameter; nnx.leaky_relu has another slope at
-    0."""
-    if function_of(placed.layer) != "leaky_relu":
-        return _function(placed, CALLS)
-    where = Call("lambda x: jnp.where", ("above", "x", "below"))
-    below = Code(f"{placed.layer.negative_slope:.10g} * x")
-    return _function(placed, {"leaky_relu": where}, above=Code("x > 0"), below=below)
+    """The activation function of a layer, with its parameter."""
+    return _function(placed, CALLS)
 
 
 def _padding(placed: Placed) -> Any:

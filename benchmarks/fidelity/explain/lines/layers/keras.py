@@ -53,9 +53,7 @@ CALLS = {
     "group_norm": Call("keras.layers.GroupNormalization", ("groups",), {"epsilon": "epsilon"}),
     "dropout": Call("keras.layers.Dropout", ("rate",), {"noise_shape": "noise_shape"}),
     "flatten": Call("keras.layers.Flatten"),
-    "leaky_relu": Call(
-        "lambda x: keras.activations.leaky_relu", ("x",), {"negative_slope": "negative_slope"}
-    ),
+    "leaky_relu": Call("lambda x: keras.ops.where", ("above", "x", "below")),
     "elu": Call("lambda x: keras.activations.elu", ("x",), {"alpha": "alpha"}),
     "gelu": Call("lambda x: keras.activations.gelu", ("x",), {"approximate": "approximate"}),
 }
