@@ -14,7 +14,7 @@ from frameworks.numpy import layers as reference
 from frameworks.numpy.activations import activate
 from frameworks.spec.architecture import Architecture, parse
 from frameworks.spec.defaults import NATIVE
-from frameworks.spec.layers import KernelInitializer, function_of
+from frameworks.spec.layers import Conv, Dense, KernelInitializer, deviation, function_of
 from frameworks.spec.weights import draw, fans
 from tests.helpers.line_adapters import Adapter
 
@@ -70,8 +70,11 @@ BLOCKS = """
   {type = "global_max_pool"},
   {type = "dense", units = "classes"},
 """
+_DRAWN = (
+    '{{type = "conv", filters = 24, kernel = 3, padding = "same", kernel_initializer = "{}"{}}}'
+)
 INITIALISERS = ", ".join(
-    f'{{type = "conv", filters = 24, kernel = 3, padding = "same", kernel_initializer = "{word}"}}'
+    _DRAWN.format(word, ", kernel_deviation = 0.05" * (word in ("normal", "truncated_normal")))
     for word in get_args(KernelInitializer)
 )
 
@@ -136,7 +139,7 @@ def weighted(adapter: Adapter, code: str, place: Placed, question: Question) -> 
     adapter.output(layer(space["x"]))  # builds it
     fresh = adapter.weights(layer)
     if "kernel_init" in code or ("init." in code and ".weight" in code):
-        drawn_like(fresh["kernel"], place.layer.kernel_initializer)
+        drawn_like(fresh["kernel"], place.layer)
     if "bias_init" in code or ("init." in code and ".bias" in code):
         largest, bound = np.abs(fresh["bias"]).max(), fans(parts["kernel"].shape)["fan_in"] ** -0.5
         zeros = place.layer.bias_initializer == "zeros"
@@ -154,17 +157,18 @@ def weighted(adapter: Adapter, code: str, place: Placed, question: Question) -> 
     )
 
 
-def drawn_like(kernel: np.ndarray, word: str) -> None:
+def drawn_like(kernel: np.ndarray, spec: Conv | Dense) -> None:
     """As widely spread, and as far out, as the project's own draw of many."""
+    word = str(spec.kernel_initializer)
     if word == "orthogonal":
         flat = kernel.reshape(-1, kernel.shape[-1])
         gram = flat.T @ flat if flat.shape[0] >= flat.shape[1] else flat @ flat.T
         close(gram, np.eye(len(gram)), atol=1e-5)
         return
     shape = (4000, *kernel.shape[-1:])
-    own = draw(word, shape, kernel.shape, np.random.default_rng(0))
+    own = draw(word, shape, kernel.shape, np.random.default_rng(0), deviation(spec))
     assert abs(kernel.std() / own.std() - 1) < 3 / kernel.size**0.5, (word, kernel.std(), own.std())
-    assert np.abs(kernel).max() <= np.abs(own).max() * 1.01, word
+    assert np.abs(kernel).max() <= np.abs(own).max() * 1.01, word  # of 18 times as many or more
     if kernel.size > 1000:  # uniform or normal: the fourth moment tells
         assert (np.mean(kernel**4) / kernel.var() ** 2 > 2.1) == ("normal" in word), word
 

@@ -211,8 +211,7 @@ def betas(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 def loss(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     space = adapter.run(code, logits=adapter.vector(_LOGITS), labels=adapter.vector(_LABELS))
-    recipe = question.filled if "weight" in code else Recipe()
-    close(adapter.output(space["loss"]), losses.mean(recipe, _LOGITS.astype(float), _LABELS)[0])
+    close(adapter.output(space["loss"]), losses.mean(Recipe(), _LOGITS.astype(float), _LABELS)[0])
 
 
 def order(adapter: Adapter, code: str, place: Any, question: Question) -> None:
@@ -270,7 +269,11 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"held": held, "l2": l2},
     **{"optimizer": optimizer, "new_rate": new_rate, "mode of a bare call": mode},
     **{"dropout masks": masks, "bias correction in float32": betas, "loss": explained_losses.check},
-    **{"loss of a softmax layer": loss, "weighted_loss": loss, "batches.shuffled": order},
+    **{
+        "loss of a softmax layer": loss,
+        "weighted_loss": explained_losses.weighted,
+        "batches.shuffled": order,
+    },
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
