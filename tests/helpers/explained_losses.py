@@ -20,8 +20,8 @@ from frameworks.spec.losses import (
 from frameworks.spec.recipe import ClassWeightMean, Recipe
 from tests.helpers.line_adapters import Adapter
 
-_IMAGES, _OUTPUTS = 5, 4
-_WEIGHTS = tuple(float(one % 3 + 1) for one in range(16))
+_IMAGES, _OUTPUTS = 5, 16
+_WEIGHTS = tuple(float(one % 3 + 1) for one in range(_OUTPUTS))
 
 
 def recipes() -> Iterator[Recipe]:

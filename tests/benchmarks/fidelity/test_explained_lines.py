@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from frameworks.backend import framework
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.schedules import Step
 from tests.conftest import ROOT
 from tests.helpers import explained_lines
 
@@ -47,7 +49,12 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
         "schedule",
         lambda recipe: schedule(recipe).replace("after each step", "after the steps"),
     )
-    wrong = "\n".join(explained_lines.check("torch"))
+    asked = [(explained_lines.NETWORK, Recipe())]
+    for per in ("epoch", "step"):
+        recipe = Recipe(schedule=Step(every=3, factor=0.3, per=per))
+        asked.append((explained_lines.SMALL, recipe))
+    chosen = [explained_lines.asked(*one, ("torch", "keras")) for one in asked]
+    wrong = "\n".join(explained_lines.check("torch", chosen))
     assert "x = F.pad(x, (1, 1, 2, 2))\nconv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
     assert "batch_norm2 = nn.BatchNorm2d(16, eps=0.002, momentum=0.75)" in wrong
     assert "batch_norm1 =" not in wrong
