@@ -127,9 +127,9 @@ def explain(asked: Question) -> list[Difference]:
 def _table() -> dict[str, _Entry]:
     """The differences by field."""
     found: dict[str, _Entry] = {}
-    for name in ("layers", "training"):
-        path = Path(__file__).parent / "differences" / f"{name}.toml"
-        for field, entry in msgspec.convert(read_table(path, name), dict[str, _Entry]).items():
+    for path in sorted((Path(__file__).parent / "differences").glob("*.toml")):
+        table = msgspec.convert(read_table(path, "differences"), dict[str, _Entry])
+        for field, entry in table.items():
             if "{layer}" not in field:
                 found[field] = entry
                 continue
