@@ -84,7 +84,7 @@ def _other(options: argparse.Namespace) -> int:
 
         status |= coverage.show(options)
     if options.explain:
-        from benchmarks.fidelity.explain.explain import render
+        from benchmarks.fidelity.explain.show import render
 
         for question in _questions(options):
             render(question)

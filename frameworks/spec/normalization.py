@@ -6,14 +6,14 @@ import msgspec
 
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import changed
-from frameworks.spec.layers import Layer, Normalize
+from frameworks.spec.layers import Layer, NetworkLayer, Normalize
 from frameworks.spec.reading import SpecificationError
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each channel
 STAND_IN: Statistics = ((0.25,), (0.25,))  # where a network is looked at without galaxies
 
 
-def is_open(layer: Layer) -> bool:
+def is_open(layer: NetworkLayer) -> bool:
     """True if a layer normalises by numbers that it does not state."""
     return isinstance(layer, Normalize) and not layer.mean
 

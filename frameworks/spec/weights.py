@@ -20,6 +20,20 @@ from results.door.arrays import archive
 Weights = dict[str, np.ndarray]
 _STREAM = 3  # datasets.batches has 1 and 2
 _NUDGE_STREAM = 77
+_CUT = 0.87962566103423978  # standard deviation of a standard normal cut off at two of its own
+
+# The initialisers of variance scale / fan: scale, and the fan ("fan_avg" is the mean of the two).
+SCALED: dict[str, tuple[float, str]] = {
+    "glorot_uniform": (1, "fan_avg"),
+    "glorot_normal": (1, "fan_avg"),
+    "he_uniform": (2, "fan_in"),
+    "he_normal": (2, "fan_in"),
+    "he_uniform_fan_out": (2, "fan_out"),
+    "he_normal_fan_out": (2, "fan_out"),
+    "lecun_uniform": (1, "fan_in"),
+    "lecun_normal": (1, "fan_in"),
+    "torch_uniform": (1 / 3, "fan_in"),
+}
 
 
 def initial(network: Network, seed: int) -> Weights:
@@ -88,22 +102,10 @@ def draw(
     orthogonal: orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
     torch_uniform: U(+-1 / sqrt(fan_in)), kernels and biases (torch/nn/modules/conv.py).
     """
-    receptive = math.prod(kernel_shape[:-2])
-    fan_in, fan_out = kernel_shape[-2] * receptive, kernel_shape[-1] * receptive
-    variances = {  # numerator and denominator
-        "glorot_uniform": (2, fan_in + fan_out),
-        "glorot_normal": (2, fan_in + fan_out),
-        "he_uniform": (2, fan_in),
-        "he_normal": (2, fan_in),
-        "he_uniform_fan_out": (2, fan_out),
-        "he_normal_fan_out": (2, fan_out),
-        "lecun_uniform": (1, fan_in),
-        "lecun_normal": (1, fan_in),
-    }
     if initializer == "zeros":
         return np.zeros(shape)
     if initializer == "torch_uniform":
-        limit = 1 / math.sqrt(fan_in)
+        limit = 1 / math.sqrt(fans(kernel_shape)["fan_in"])
         return generator.uniform(-limit, limit, shape)
     if initializer == "truncated_normal":
         return _truncated_normal(shape, generator) * deviation
@@ -111,13 +113,35 @@ def draw(
         return generator.standard_normal(shape) * deviation
     if initializer == "orthogonal":
         return _orthogonal(shape, generator)
-    if initializer in variances:
-        over, under = variances[initializer]
+    if initializer in SCALED:
+        scale, mode = SCALED[initializer]
+        fan = fans(kernel_shape)[mode]
         if "uniform" in initializer:
-            limit = math.sqrt(3 * over / under)
+            limit = math.sqrt(3 * scale / fan)
             return generator.uniform(-limit, limit, shape)
-        return _truncated_normal(shape, generator) * math.sqrt(over / under) / 0.87962566103423978
+        return _truncated_normal(shape, generator) * math.sqrt(scale / fan) / _CUT
     raise SpecificationError(f"unknown or unstated initialiser: {initializer!r}.")
+
+
+def fans(kernel_shape: tuple[int, ...]) -> dict[str, float]:
+    """Inputs and outputs of one unit, and their mean, by the name that frameworks give them.
+
+    Args:
+        kernel_shape: (..., in, out).
+    """
+    receptive = math.prod(kernel_shape[:-2])
+    fan_in, fan_out = kernel_shape[-2] * receptive, kernel_shape[-1] * receptive
+    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+
+
+def variance(initializer: str, kernel_shape: tuple[int, ...], deviation: float = 0.02) -> float:
+    """Variance of the kernels (..., in, out) that `draw` gives for a named initialiser."""
+    if initializer in SCALED:
+        scale, mode = SCALED[initializer]
+        return scale / fans(kernel_shape)[mode]
+    if initializer == "orthogonal":
+        return 1 / max(math.prod(kernel_shape[:-1]), kernel_shape[-1])
+    return (deviation * {"truncated_normal": _CUT, "normal": 1.0}[initializer]) ** 2
 
 
 def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:

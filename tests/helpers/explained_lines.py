@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,17 +19,16 @@ import msgspec
 import numpy as np
 
 from benchmarks.fidelity.cases import ladder
-from benchmarks.fidelity.defaults.questions import initialiser
 from benchmarks.fidelity.explain.explain import explain
-from benchmarks.fidelity.explain.lines.keras import fan_in
 from benchmarks.fidelity.explain.question import SYMPTOMS, Placed, Question
 from frameworks.backend import framework
 from frameworks.numpy import layers as reference
 from frameworks.numpy import losses
 from frameworks.numpy import optimizers as formulas
-from frameworks.spec.architecture import Architecture, parse
+from frameworks.spec.architecture import Architecture
 from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.layers import LAYER_TYPES
 from frameworks.spec.recipe import (
     OPTIMIZERS,
     SGD,
@@ -39,33 +38,25 @@ from frameworks.spec.recipe import (
     Recipe,
     ReduceOnPlateau,
 )
-from tests.helpers import explained_losses, explained_schedules
+from tests.helpers import explained_layers, explained_losses, explained_schedules
+from tests.helpers.explained_layers import (
+    BLOCKS,
+    INITIALISERS,
+    PLAIN,
+    WINDOWS,
+    close,
+    input_of,
+    network,
+    weights_of,
+)
 from tests.helpers.line_adapters import ADAPTERS, Adapter
 
 CLASSES = 16
-NETWORK = parse(
-    """
-layers = [
-  {type = "conv", filters = 16, kernel = [4, 3], padding = "same", stride = 2, l2 = 0.01},
-  {type = "batch_norm"},
-  {type = "conv", filters = 16, kernel = 3, padding = "same", max_norm = 0.5},
-  {type = "batch_norm", epsilon = 0.002, momentum = 0.75},
-  {type = "max_pool", size = 3, stride = 2},
-  {type = "average_pool", size = 2},
-  {type = "dropout", rate = 0.25},
-  {type = "flatten"},
-  {type = "dense", units = 32, max_norm = 0.5, l2 = 0.002},
-  {type = "batch_norm"},
-  {type = "dense", units = "classes"},
-]
-""",
-    origin="lines",
-    default_name="lines",
-)
-SMALL = parse(
-    'layers = [{type = "flatten"}, {type = "dense", units = "classes"}]',
-    origin="small",
-    default_name="small",
+NETWORK = network(PLAIN, "lines")
+SMALL = network('{type = "flatten"}, {type = "dense", units = "classes"}', "small")
+DRAWN = network(
+    f'{INITIALISERS}, {{type = "global_average_pool"}}, {{type = "dense", units = "classes"}}',
+    "drawn",
 )
 _HE = {"conv.kernel_initializer": "he_normal"}
 
@@ -98,6 +89,11 @@ def questions(name: str) -> Iterator[Question]:
         yield asked(SMALL, recipe, (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
         yield asked(fill_architecture(NETWORK, column), Recipe(), (name, other, "jax"))
+    for layers in (WINDOWS, BLOCKS):
+        for column in ({}, NATIVE["torch"], NATIVE["flax"]):
+            filled = fill_architecture(network(layers, "layers"), column) if column else None
+            yield asked(filled or network(layers, "layers"), Recipe(), (name, other, "jax"))
+    yield asked(DRAWN, Recipe(), (name, other))
     for symptom in SYMPTOMS:
         yield replace(asked(NETWORK, Recipe(), (name, other, "jax")), symptom=symptom)
     if name.startswith("keras"):
@@ -116,20 +112,19 @@ def asked(network: Architecture, recipe: Recipe, names: tuple[str, ...]) -> Ques
     return Question(network, recipe, (19, 18, 3), CLASSES, tuple(dict.fromkeys(names)))
 
 
-def check(name: str) -> list[str]:
-    """What is wrong with the lines of a framework, "" a line; and how many were run."""
+def check(name: str, chosen: Iterable[Question] = ()) -> list[str]:
+    """What is wrong with the lines of a framework; of all `questions` unless some are chosen."""
     adapter = ADAPTERS[framework(name).defaults](name)
     ran: set[tuple[str, str]] = set()
     wrong = []
-    for question in questions(name):
+    for question in chosen or questions(name):
         for difference in explain(question):
             for line in difference.lines:
                 if line.framework != name or (difference.field, line.code) in ran:
                     continue
                 ran.add((difference.field, line.code))
-                place = next(
-                    (one for one in question.placed(*_KINDS) if one.layer.name == line.part), None
-                )
+                placed = question.placed(*_KINDS)
+                place = next((one for one in placed if one.layer.name == line.part), None)
                 written = difference.written_by or difference.field.split(": ")[-1]
                 try:
                     _CHECKS[written](adapter, line.code, place, question)
@@ -138,106 +133,28 @@ def check(name: str) -> list[str]:
                     wrong.append(
                         f"{difference.field}: {line.code}\n  {type(error).__name__} {problem}"
                     )
-    assert len(ran) > 60, len(ran)
+    assert chosen or len(ran) > 200, len(ran)
     return wrong
 
 
-_KINDS = ("conv", "dense", "batch_norm", "max_pool", "average_pool", "flatten", "dropout")
+_KINDS = (*LAYER_TYPES, "add")
 _LABELS = np.array([1, 0, 3, 2, 1])
 _LOGITS = np.random.default_rng(1).normal(size=(5, CLASSES)).astype(np.float32)
 
 
-def close(mine: Any, theirs: Any, rtol: float = 2e-4, atol: float = 2e-5) -> None:
-    np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=rtol, atol=atol)
-
-
-def _input(place: Placed, seed: int = 0) -> np.ndarray:
-    draw = np.random.default_rng(seed).normal(0.5, 1.5, size=(4, *place.source))
-    return draw.astype(np.float32)
-
-
-def _linear(place: Placed) -> Any:
-    return msgspec.structs.replace(place.layer, activation="linear")
-
-
-def _weights(place: Placed) -> dict[str, np.ndarray]:
-    generator, source = np.random.default_rng(2), place.source[-1]
-    size = getattr(place.layer, "kernel_size", ())
-    outputs = place.target[-1]
-    return {
-        "kernel": generator.normal(size=(*size, source, outputs)).astype(np.float32),
-        "bias": generator.normal(size=outputs).astype(np.float32),
-    }
-
-
-def weighted(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    """The layer's output is the reference's; fresh weights are draws of the initialiser."""
-    x, parts = _input(place), _weights(place)
-    space = adapter.run(code, x=adapter.given(x))
-    layer = space[place.layer.name]
-    adapter.output(layer(space["x"]))  # builds it
-    fresh = adapter.weights(layer)
-    if "kernel_init" in code or "weight" in code:
-        inputs, outputs = fan_in(place), fan_in(place) * place.target[-1] // place.source[-1]
-        drawn = initialiser(fresh["kernel"], inputs, outputs)
-        assert drawn == place.layer.kernel_initializer, drawn
-    if "bias" in code:
-        largest, bound = np.abs(fresh["bias"]).max(), fan_in(place) ** -0.5
-        zeros = place.layer.bias_initializer == "zeros"
-        assert largest == 0 if zeros else 0.7 * bound < largest <= bound * (1 + 1e-6)
-    adapter.set_weights(layer, parts)
-    close(
-        adapter.output(layer(space["x"])),
-        reference.apply(_linear(place), x, parts, training=False).output,
-        atol=1e-4,
-    )
-
-
-def batch_norm(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    """A training step: output, and running mean; the variance in the framework's form."""
-    _norm(adapter, code, place, NATIVE[adapter.kind]["batch_norm.running_variance"])
-
-
-def running_variance(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    """The same with the running variance in the form that is stated."""
-    _norm(adapter, code, place, place.layer.running_variance)
-
-
-def _norm(adapter: Adapter, code: str, place: Placed, form: str) -> None:
-    x, zeros = _input(place), np.zeros(place.source[-1], np.float32)
-    space = adapter.run(code, x=adapter.given(x))
-    layer = space[place.layer.name]
-    output = space["y"] if "y" in space else adapter.train(layer, space["x"])
-    spec = msgspec.structs.replace(place.layer, running_variance=form, variance="two_pass")
-    parts = {"gamma": zeros + 1, "beta": zeros, "moving_mean": zeros, "moving_variance": zeros + 1}
-    expected = reference.apply(spec, x, parts, training=True)
-    close(adapter.output(output), expected.output)
-    mean, variance = adapter.running(layer)
-    close(mean, expected.running["moving_mean"])
-    close(variance, expected.running["moving_variance"])
-
-
-def layer_without_weights(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    """A pool or flatten."""
-    x = _input(place)
-    space = adapter.run(code, x=adapter.given(x))
-    expected = reference.apply(place.layer, x, {}, training=False).output
-    close(adapter.output(space[place.layer.name](space["x"])), expected)
-
-
 def held(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
     """The kernel is projected as in the reference."""
-    made = adapter.made(place, _weights(place), code)
+    made = adapter.made(place, weights_of(place), code)
     kernel = adapter.projected(made, code, place.layer.name)
-    expected = formulas.project_max_norm(_weights(place)["kernel"], place.layer.max_norm)
+    expected = formulas.project_max_norm(weights_of(place)["kernel"], place.layer.max_norm)
     close(kernel, expected)
 
 
 def l2(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
     """What is added to the loss."""
-    made = adapter.made(place, _weights(place), code)
+    made = adapter.made(place, weights_of(place), code)
     added = adapter.l2(made, code, place.layer.name)
-    close(added, place.layer.l2 * np.sum(_weights(place)["kernel"].astype(np.float64) ** 2))
+    close(added, place.layer.l2 * np.sum(weights_of(place)["kernel"].astype(np.float64) ** 2))
 
 
 _GRADIENTS = np.random.default_rng(3).normal(size=(12, 6)) * np.logspace(-6, 0, 6)
@@ -279,7 +196,7 @@ def mode(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 
 def masks(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
-    x, mask = _input(place), (np.random.default_rng(0).random((4, *place.source)) > 0.5) * 1.0
+    x, mask = input_of(place), (np.random.default_rng(0).random((4, *place.source)) > 0.5) * 1.0
     mask = mask.astype(np.float32)
     space = adapter.run(code, x=adapter.given(x), mask=adapter.given(mask))
     expected = reference.apply(place.layer, x, {}, training=True, mask=mask).output
@@ -294,8 +211,7 @@ def betas(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 def loss(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     space = adapter.run(code, logits=adapter.vector(_LOGITS), labels=adapter.vector(_LABELS))
-    recipe = question.filled if "weight" in code else Recipe()
-    close(adapter.output(space["loss"]), losses.mean(recipe, _LOGITS.astype(float), _LABELS)[0])
+    close(adapter.output(space["loss"]), losses.mean(Recipe(), _LOGITS.astype(float), _LABELS)[0])
 
 
 def order(adapter: Adapter, code: str, place: Any, question: Question) -> None:
@@ -349,13 +265,15 @@ def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:
 
 
 _CHECKS: dict[str, Callable[..., None]] = {
-    **{"weighted": weighted, "batch_norm": batch_norm, "pool": layer_without_weights},
-    **{"weighted:kernel_initializer": weighted, "weighted:bias_initializer": weighted},
-    **{"batch_norm:running_variance": running_variance, "batch_norm:variance": batch_norm},
-    **{"flatten": layer_without_weights, "held": held, "l2": l2},
+    **explained_layers.CHECKS,
+    **{"held": held, "l2": l2},
     **{"optimizer": optimizer, "new_rate": new_rate, "mode of a bare call": mode},
     **{"dropout masks": masks, "bias correction in float32": betas, "loss": explained_losses.check},
-    **{"loss of a softmax layer": loss, "weighted_loss": loss, "batches.shuffled": order},
+    **{
+        "loss of a softmax layer": loss,
+        "weighted_loss": explained_losses.weighted,
+        "batches.shuffled": order,
+    },
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},

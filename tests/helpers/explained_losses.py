@@ -17,16 +17,20 @@ from frameworks.spec.losses import (
     is_single,
     targets_of,
 )
-from frameworks.spec.recipe import Recipe
+from frameworks.spec.recipe import ClassWeightMean, Recipe
 from tests.helpers.line_adapters import Adapter
 
-_IMAGES, _OUTPUTS = 5, 4
+_IMAGES, _OUTPUTS = 5, 16
+_WEIGHTS = tuple(float(one % 3 + 1) for one in range(_OUTPUTS))
 
 
 def recipes() -> Iterator[Recipe]:
-    """Every loss with every kind of target, and label smoothing."""
-    for loss in _losses():
+    """Every loss with every kind of target, label smoothing, and class weights by turns."""
+    for number, loss in enumerate(_losses()):
         yield Recipe(loss=loss)
+        if targets_of(loss) != "votes":
+            mean: ClassWeightMean = "weights" if number % 2 else "images"
+            yield Recipe(loss=loss, class_weights=_WEIGHTS, class_weight_mean=mean)
 
 
 def _losses() -> Iterator[Loss]:
@@ -40,11 +44,21 @@ def _losses() -> Iterator[Loss]:
         yield MeanSquaredError(targets="one_hot", outputs=outputs)
         yield MeanSquaredError(targets="votes", outputs=outputs)
         yield MeanSquaredError(outputs=outputs, root=True)
+        yield MeanSquaredError(targets="one_hot", outputs=outputs, root=True)
 
 
 def check(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     """The mean loss of a batch; class weights have lines of their own."""
-    recipe, generator = Recipe(loss=question.filled.loss), np.random.default_rng(4)
+    _check(adapter, code, Recipe(loss=question.filled.loss))
+
+
+def weighted(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    """The mean loss of a batch with class weights."""
+    _check(adapter, code, question.filled)
+
+
+def _check(adapter: Adapter, code: str, recipe: Recipe) -> None:
+    generator = np.random.default_rng(4)
     outputs = 1 if is_single(recipe.loss) else _OUTPUTS
     logits = generator.normal(0, 2, (_IMAGES, outputs)).astype(np.float32)
     labels = generator.integers(0, max(outputs, 2), _IMAGES)

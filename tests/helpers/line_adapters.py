@@ -22,7 +22,8 @@ Run = Callable[..., dict[str, Any]]
 
 
 class Adapter:
-    """What all have: a space of names that the lines may use."""
+    """What all have: a space of names that the lines may use. `given` puts a batch into the
+    framework's layout, `output` brings it back."""
 
     kind: str
 
@@ -35,14 +36,6 @@ class Adapter:
         space = {**self.modules, **given}
         exec(compile(code, "a printed line", "exec"), space)
         return space
-
-    def given(self, x: np.ndarray) -> Any:
-        """A batch in the framework's layout."""
-        raise NotImplementedError
-
-    def output(self, y: Any) -> np.ndarray:
-        """The batch in the canonical layout."""
-        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
@@ -80,13 +73,23 @@ class Keras(Adapter):
         return self.keras.ops.convert_to_numpy(y)
 
     def weights(self, layer):
-        return {"kernel": self.output(layer.kernel), "bias": self.output(layer.bias)}
+        parts = ("kernel", "bias") if layer.bias is not None else ("kernel",)
+        return {part: self.output(getattr(layer, part)) for part in parts}
 
     def set_weights(self, layer, parts):
-        layer.set_weights([parts["kernel"], parts["bias"]])
+        layer.set_weights(
+            [
+                part.reshape(now.shape)
+                for part, now in zip(parts.values(), layer.weights, strict=True)
+            ]
+        )
 
     def train(self, layer, x):
         return layer(x, training=True)
+
+    def gamma(self, layer, x):
+        layer.build(x.shape)
+        return self.output(layer.gamma)
 
     def running(self, layer):
         return self.output(layer.moving_mean), self.output(layer.moving_variance)
@@ -111,6 +114,18 @@ class Keras(Adapter):
                 run(code, optimizer=made, old=spec.rate, new=new)
             made.apply([self.given(gradient.astype(np.float32))], [weight])
         return self.output(weight)
+
+    def gradient(self, function, x):
+        if "torch" in self.modules:
+            return Torch.gradient(self, function, x)
+        if "jax" in self.modules:
+            return Flax.gradient(self, function, x)
+        tf = self.modules["tf"]
+        given = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            total = tf.reduce_sum(function(given))
+        return tape.gradient(total, given).numpy()
 
     def dropping(self):
         return self.keras.Sequential([self.keras.layers.Dropout(0.5)])
@@ -182,10 +197,8 @@ class Torch(Adapter):
         return found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
 
     def weights(self, layer):
-        return {
-            "kernel": self._kernel(layer.weight),
-            "bias": layer.bias.detach().numpy().copy(),
-        }
+        bias = {} if layer.bias is None else {"bias": layer.bias.detach().numpy().copy()}
+        return {"kernel": self._kernel(layer.weight), **bias}
 
     def _kernel(self, weight):
         found = weight.detach().numpy()
@@ -195,17 +208,21 @@ class Torch(Adapter):
         kernel = parts["kernel"]
         kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
         layer.weight.data = self.torch.from_numpy(np.ascontiguousarray(kernel))
-        layer.bias.data = self.torch.from_numpy(parts["bias"].copy())
+        if "bias" in parts:
+            layer.bias.data = self.torch.from_numpy(parts["bias"].copy())
 
     def train(self, layer, x):
         return layer(x)
+
+    def gamma(self, layer, x):
+        return layer.weight.detach().numpy()
 
     def running(self, layer):
         return layer.running_mean.numpy(), layer.running_var.numpy()
 
     def made(self, place: Placed, parts, code):
         x = self.given(np.zeros((1, *place.source), np.float32))
-        layer = self.run(torch_lines.weighted(place), x=x)[place.layer.name]
+        layer = self.run(torch_lines.layer(place), x=x)[place.layer.name]
         self.set_weights(layer, parts)
         return layer
 
@@ -226,6 +243,11 @@ class Torch(Adapter):
             weight.grad = self.torch.tensor(gradient, dtype=self.torch.float32)
             made.step()
         return weight.detach().numpy()
+
+    def gradient(self, function, x):
+        given = self.given(x).requires_grad_()
+        function(given).sum().backward()
+        return self.output(given.grad)
 
     def dropping(self):
         return self.torch.nn.Sequential(self.torch.nn.Dropout(0.5))
@@ -293,20 +315,24 @@ class Flax(Adapter):
         return np.asarray(y)
 
     def weights(self, layer):
-        return {"kernel": np.array(layer.kernel[...]), "bias": np.array(layer.bias[...])}
+        parts = ("kernel", "bias") if layer.bias is not None else ("kernel",)
+        return {part: np.array(getattr(layer, part)[...]) for part in parts}
 
     def set_weights(self, layer, parts):
-        layer.kernel[...] = self.given(parts["kernel"])
-        layer.bias[...] = self.given(parts["bias"])
+        for part, value in parts.items():
+            getattr(layer, part)[...] = self.given(value)
 
     def train(self, layer, x):
         return layer(x)
+
+    def gamma(self, layer, x):
+        return np.array(layer.scale[...])
 
     def running(self, layer):
         return np.array(layer.mean[...]), np.array(layer.var[...])
 
     def made(self, place: Placed, parts, code):
-        layer = self.run(flax_lines.weighted(place))[place.layer.name]
+        layer = self.run(flax_lines.layer(place))[place.layer.name]
         self.set_weights(layer, parts)
         return layer
 
@@ -331,6 +357,10 @@ class Flax(Adapter):
             updates, state = update(self.given(gradient.astype(np.float32)), state, weight)
             weight = self.optax.apply_updates(weight, updates)
         return np.asarray(weight)
+
+    def gradient(self, function, x):
+        made = self.modules["jax"].grad(lambda one: function(one).sum())
+        return np.asarray(made(self.given(x)))
 
     def dropping(self):
         return self.nnx.Sequential(self.nnx.Dropout(0.5, rngs=self.nnx.Rngs(0)))

@@ -16,7 +16,7 @@ from benchmarks.fidelity.attribution import variants
 from datasets import demo
 from datasets.catalog import Dataset
 from frameworks.backend import framework
-from frameworks.spec.architecture import load
+from frameworks.spec.architecture import load, parse
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Recipe
 from report import page
@@ -192,6 +192,23 @@ def test_factors_are_what_differs_and_matters_here():
     assert "sgd: learning rate" not in stated
 
 
+def test_norms_and_functions_of_newer_layers_are_factors():
+    keras, flax = NATIVE["keras"], NATIVE["flax"]
+    named = variants.factors(load("convnext_like"), ADAM, keras, flax)
+    assert named["form of gelu"] == ("conv.approximate",)
+    assert {"layer norm: epsilon", "layer norm: variance"} <= set(named)
+    leaky = parse(
+        'layers = [{type="conv", filters=2, kernel=1, activation="leaky_relu"}, '
+        '{type="activation", function="leaky_relu"}, {type="average_pool", size=3, padding=1}, '
+        '{type="flatten"}, {type="dense", units="classes"}]',
+        origin="leaky",
+        default_name="leaky",
+    )
+    named = variants.factors(leaky, ADAM, keras, NATIVE["torch"])
+    assert named["slope of leaky_relu"] == ("conv.negative_slope", "activation.negative_slope")
+    assert "average pool: count padding" in named
+
+
 def test_switching_everything_on_one_by_one_leads_from_one_end_to_the_other():
     sets = list(variants.variants(load("c2"), ADAM, "keras", "torch", "torch"))
     assert [variant.direction for variant in sets[:2]] == ["origin", "target"]
@@ -219,7 +236,9 @@ def test_what_a_framework_has_no_form_of_is_not_switched_inside_it(inside, optim
     if (inside, optimizer) == ("keras", "rmsprop"):
         lacking |= {"rmsprop: epsilon in root"}
     asked = (load("c2"), recipe, "torch", "jax", inside)
-    assert set(variants.not_switched(*asked)) == lacking
+    told = variants.not_switched(*asked)
+    assert set(told) == lacking
+    assert all("jax" in able and inside not in able for able in told.values())
     sets = [one for one in variants.variants(*asked) if one.direction != "own"]
     assert not lacking & {one.factor for one in sets}
     for field, value in CANNOT[framework(inside).defaults].items():
@@ -228,11 +247,14 @@ def test_what_a_framework_has_no_form_of_is_not_switched_inside_it(inside, optim
 
 def test_a_default_that_cannot_be_switched_is_told_and_the_others_are_counted():
     frame = trainings({"a": 0.01}, 0.0, 4, np.random.default_rng(5))
-    found = attribute(pd.concat([frame, pd.DataFrame([attribute_command._not_run("b", "torch")])]))
+    found = attribute(
+        pd.concat([frame, pd.DataFrame([attribute_command._not_run("b", ["jax"], "torch")])])
+    )
     assert [factor.name for factor in found.factors] == ["a"]
     assert found.seeds == (0, 1, 2, 3)
     (told,) = found.left_out
     assert told.startswith("b (on), torch, seed 0: not run: torch has no form of it")
+    assert "--inside jax switches it" in told
 
 
 def test_nothing_to_attribute_is_said(capsys):

@@ -123,12 +123,13 @@ def _train(
             return variants.rows(done, traces, pictures.labels), interrupt
     rows = variants.rows(made, traces, pictures.labels)
     lacking = variants.not_switched(architecture, recipe, origin, target, options.inside)
-    return [*rows, *(_not_run(name, options.inside) for name in lacking)], None
+    return [*rows, *(_not_run(*one, options.inside) for one in lacking.items())], None
 
 
-def _not_run(factor: str, inside: str) -> dict[str, Any]:
+def _not_run(factor: str, able: Sequence[str], inside: str) -> dict[str, Any]:
     """The row of a default that one framework cannot be given."""
-    reason = f"{inside} has no form of it; it is in what is not explained"
+    remedy = f" (--inside {' or '.join(able)} switches it)" if able else ""
+    reason = f"{inside} has no form of it; it is in what is not explained{remedy}"
     place = {"factor": factor, "direction": "on", "framework": inside, "seed": 0}
     return {**place, "status": "not run", "reason": reason}
 

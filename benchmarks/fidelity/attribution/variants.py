@@ -35,14 +35,15 @@ from results.studies.attribution import EARLY_STEPS
 from results.vocabulary import Device
 
 MATCHED = "matched"
+INSIDE = ("torch", "keras", "jax")
 _TEST_FRACTION = 0.3
 
-# Fields that a port changes together; every other field is a factor of its own.
+# What a port changes in every layer together; every other field is a factor of its own.
 _TOGETHER = {
-    "conv.kernel_initializer": "kernel initialiser",
-    "dense.kernel_initializer": "kernel initialiser",
-    "conv.bias_initializer": "bias initialiser",
-    "dense.bias_initializer": "bias initialiser",
+    "kernel_initializer": "kernel initialiser",
+    "bias_initializer": "bias initialiser",
+    "negative_slope": "slope of leaky_relu",
+    "approximate": "form of gelu",
 }
 
 
@@ -83,11 +84,17 @@ def switchable(origin: str, target: str, inside: str) -> tuple[Defaults, Default
 
 def not_switched(
     architecture: Architecture, recipe: Recipe, origin: str, target: str, inside: str
-) -> list[str]:
-    """The factors of the two sets that cannot be switched inside that framework."""
+) -> dict[str, list[str]]:
+    """The factors of the two sets that cannot be switched inside that framework, and the frameworks
+    inside which each can."""
+
+    def had(name: str) -> dict[str, tuple[str, ...]]:
+        return factors(architecture, recipe, *switchable(origin, target, name))
+
     every = factors(architecture, recipe, defaults_of(origin), defaults_of(target))
-    had = factors(architecture, recipe, *switchable(origin, target, inside))
-    return [name for name in every if name not in had]
+    able = {name: had(name) for name in INSIDE}
+    mine = had(inside)
+    return {one: [name for name in INSIDE if one in able[name]] for one in every if one not in mine}
 
 
 def factors(
@@ -103,7 +110,7 @@ def factors(
         one = {**origin, field: target[field]}
         changed = fill_architecture(architecture, one) != fill_architecture(architecture, origin)
         if changed or fill_recipe(recipe, one) != fill_recipe(recipe, origin):
-            name = _TOGETHER.get(field, field.replace(".", ": ", 1).replace("_", " "))
+            name = _TOGETHER.get(field.split(".")[1], field.replace(".", ": ", 1).replace("_", " "))
             found[name] = (*found.get(name, ()), field)
     return found
 
@@ -122,7 +129,7 @@ def variants(
         raise ValueError(
             f"no default that differs between {origin} and {target} and can be switched inside "
             f"{inside} changes {architecture.name} with {type(recipe.optimizer).__name__}; "
-            "there is nothing to attribute"
+            "there is nothing to attribute: name other sets, another network or --inside"
         )
     yield Variant("", "origin", first, inside)
     yield Variant("", "target", last, inside)

@@ -8,32 +8,25 @@ framework does, by name, and returns an `Effect`. `times` puts all on one scale:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 
-from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.effect import Effect, Values, furthest
+from benchmarks.fidelity.explain.lines.layers.call import kernel_shape
+from benchmarks.fidelity.explain.noise import asymmetry, copied_edge, counted, cut, function
 from benchmarks.fidelity.explain.question import Placed, Question
 from frameworks.numpy import optimizers as formulas
 from frameworks.spec import schedules
-from frameworks.spec.architecture import Conv
+from frameworks.spec.layers import (
+    deviation,
+)
 from frameworks.spec.recipe import Optimizer
-from frameworks.spec.shapes import same_padding
+from frameworks.spec.weights import fans, variance
 
 _STEPS = 20
 _SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these networks get
-
-
-class Effect(NamedTuple):
-    """Factor between two frameworks, and the quantity that it is of in words."""
-
-    times: float = 1.0
-    words: str = ""
-
-
-Values = Mapping[str, Any]
 
 
 def _ratio(values: Mapping[str, float]) -> float:
@@ -53,17 +46,8 @@ def rate(question: Question, part: None, values: Values) -> Effect:
 
 def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
     """Standard deviation of a layer's output for inputs of variance 1."""
-    inputs = fan_in(part)
-    layer = part.layer
-    window = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv) else 1
-    outputs = window * part.target[-1]
-    variance = {
-        "glorot_uniform": 2 / (inputs + outputs),
-        "he_normal": 2 / inputs,
-        "lecun_normal": 1 / inputs,
-        "torch_uniform": 1 / (3 * inputs),
-    }
-    drawn = {name: variance[word] for name, word in values.items()}
+    shape, spread = kernel_shape(part), deviation(part.layer)
+    drawn = {name: variance(word, shape, spread) for name, word in values.items()}
     times = _ratio(drawn)
     words = f"computed: variance of the kernel {times:.3g} times apart ({_each(drawn)})"
     return Effect(times**0.5, words)
@@ -71,19 +55,21 @@ def kernel_spread(question: Question, part: Placed, values: Values) -> Effect:
 
 def bias_spread(question: Question, part: Placed, values: Values) -> Effect:
     """Spread that a drawn bias adds to a layer's output for inputs of variance 1."""
-    bound = fan_in(part) ** -0.5
+    bound = fans(kernel_shape(part))["fan_in"] ** -0.5
     words = f"computed: the drawn biases are uniform within {bound:.3g}, the others 0"
     return Effect((1 + bound**2) ** 0.5, words)
 
 
 def epsilon_of_norm(question: Question, part: Placed, values: Values) -> Effect:
-    """Output of a channel whose variance is small beside 1."""
+    """Output of a norm where the variance is small beside 1."""
 
     def times(variance: float) -> float:
         return _ratio({name: (variance + value) ** -0.5 for name, value in values.items()})
 
     shares = f"{100 * (times(0.01) - 1):.2g} % at variance 0.01, {100 * (times(1) - 1):.2g} % at 1"
-    return Effect(times(0.01), f"computed: a channel comes out larger or smaller by {shares}")
+    return Effect(
+        times(0.01), f"computed: what is normalised comes out larger or smaller by {shares}"
+    )
 
 
 def time_constant(question: Question, part: Placed, values: Values) -> Effect:
@@ -137,10 +123,7 @@ def steps(
         )
         for value in set(told.values())
     }
-    apart = 0.0
-    for one, other in combinations(ways.values(), 2):
-        short = min(np.linalg.norm(one), np.linalg.norm(other))
-        apart = max(apart, float(np.linalg.norm(one - other) / short))
+    apart = furthest(list(ways.values()))
     far = f"{1 + apart:.3g} times as far" if apart > 1 else f"apart by {100 * apart:.2g} %"
     words = f"computed: {far} after {_STEPS} steps on gradients of 1e-6 to 1e-2{change}"
     return Effect(1 + apart, words)
@@ -169,31 +152,45 @@ def decay(question: Question, part: None, values: Values) -> Effect:
     return Effect(_ratio(left), f"computed: 1,000 steps take away {shares} of a weight")
 
 
-def asymmetry(question: Question, part: Placed, values: Values) -> Effect:
-    """Output with the odd zero after against as many zeros on both sides, on noise."""
-    layer, generator = part.layer, np.random.default_rng(0)
-    picture = generator.normal(size=part.source[:2])
-    kernel = generator.normal(size=layer.kernel_size)
-    sides = list(zip(part.source[:2], layer.kernel_size, strict=True))
-    after = [same_padding(size, width, layer.stride) for size, width in sides]
-    both = [(width // 2, width // 2) for _, width in sides]
-    one, other = (_convolved(np.pad(picture, pads), kernel, layer.stride) for pads in (after, both))
-    rows, columns = (min(pair) for pair in zip(one.shape, other.shape, strict=True))
-    one, other = one[:rows, :columns], other[:rows, :columns]
-    apart = float(np.linalg.norm(one - other) / np.linalg.norm(one))
-    zeros = "; ".join(f"{before} before, {last} after" for before, last in after)
-    words = f"computed: on noise the output is apart by {100 * apart:.0f} %; zeros: {zeros}"
-    return Effect(1 + apart, words)
+def fans_of_all(question: Question, part: Placed, values: Values) -> Effect:
+    """Spread of a depthwise kernel whose fans are counted over all channels, as Keras does."""
+    height, width, one, outputs = kernel_shape(part)
+    channels = part.source[-1]
+    shapes = (height, width, one, outputs), (height, width, channels, outputs // channels)
+    word, spread = part.layer.kernel_initializer, deviation(part.layer)
+    times = _ratio(
+        {str(shape): variance(word, cast("tuple[int, ...]", shape), spread) for shape in shapes}
+    )
+    words = f"computed: {word} draws kernels whose variance is {times:.3g} times apart"
+    return Effect(times**0.5, words)
 
 
-def _convolved(picture: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(picture, kernel.shape)[::stride, ::stride]
-    return np.einsum("ijkl,kl->ij", windows, kernel)
+def slope_at_zero(question: Question, part: Placed, values: Values) -> Effect:
+    """A gradient of 1 against that of the slope below zero."""
+    slope = part.layer.negative_slope
+    times = max(slope, 1 / slope) if slope > 0 else float("inf")
+    return Effect(times, f"computed: {times:.3g} times as large a gradient there")
+
+
+def branch(question: Question, part: Placed, values: Values) -> Effect:
+    """A residual block's output at the start, with a gamma of 1 against 0."""
+    words = (
+        "by formula: with gamma 1 the layers of a block add variance 1 to what its shortcut has at "
+        "the start, with 0 nothing"
+    )
+    return Effect(2**0.5, words)
+
+
+def root(question: Question, part: Placed, values: Values) -> Effect:
+    """Pictures divided by the root of the deviation in place of the deviation."""
+    times = max(max(value, 1 / value) for value in part.layer.deviation) ** 0.5
+    words = f"computed: the deviation taken for a variance scales pictures {times:.3g} times apart"
+    return Effect(times, words)
 
 
 def another_shape(question: Question, part: Placed, values: Values) -> Effect:
     """Nothing fits after it, or another network is trained."""
-    return Effect(float("inf"), "another shape: an error at the next layer, or another network")
+    return Effect(float("inf"), "another shape: an error, or another network")
 
 
 def another_order(question: Question, part: Placed, values: Values) -> Effect:
@@ -270,6 +267,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     one.__name__: one
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
+        *(fans_of_all, function, slope_at_zero, copied_edge, counted, cut, branch, root),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
         sigmoid,
         *(clipped, last_batch, weights_of_classes, twice, nothing),

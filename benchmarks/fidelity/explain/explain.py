@@ -2,32 +2,31 @@
 specification, what will matter here, how much, and the line that aligns each.
 
 The question is that of a port by hand: each framework told what the specification states, under
-the argument of that name, and nothing else. `differences.toml` says what differs, `effects`
+the argument of that name, and nothing else. `differences/` says what differs, `effects`
 computes how much for this network and recipe, `lines` writes the code.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from benchmarks.fidelity.explain.conditions import HAS
 from benchmarks.fidelity.explain.effects import EFFECTS, Effect
 from benchmarks.fidelity.explain.facts import facts
 from benchmarks.fidelity.explain.lines import flax, keras, torch
 from benchmarks.fidelity.explain.question import Placed, Question, Symptom
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, REQUIRED
+from frameworks.spec.layers import applies
 from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import read_table
 from frameworks.spec.recipe import OPTIMIZERS
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 Verdict = Literal["yes", "sometimes", "no"]
 VERDICTS: Mapping[Verdict, str] = {
@@ -43,54 +42,17 @@ TITLES = {
     "keras@jax": "Keras on JAX",
 }
 _WRITERS = {"keras": keras, "torch": torch, "flax": flax}
-_SEEN = {
+SEEN = {
     "training": "scores of networks trained anew",
     "outputs": "outputs with the same weights",
     "loss": "the loss that is reported",
     "memory": "the memory taken",
 }
 _ALIKE = "these frameworks default alike"
-# A layer that has the difference, where it is not one of `frameworks.spec.defaults`, and what is
-# said when none has.
-_HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
-    "conv.padding": (
-        lambda asked, one: (
-            max(one.layer.kernel_size) > 1 and f"{one.layer.name}.padding" not in asked.stated
-        ),
-        "every layer states it, or its kernel is no wider than a pixel",
-    ),
-    "conv.odd_zero_of_same_at_stride_2": (
-        lambda asked, one: (
-            one.layer.padding == "same"
-            and one.layer.stride > 1
-            and EFFECTS["asymmetry"](asked, one, {}).times > 1
-        ),
-        'no layer has "same" padding, a stride, and zeros that cannot be halved',
-    ),
-    "max_pool.stride": (
-        lambda asked, one: one.layer.size > 1 and f"{one.layer.name}.stride" not in asked.stated,
-        "there is no pool, or every pool states it",
-    ),
-    "flatten.order": (
-        lambda asked, one: len(one.source) == 3 and 1 not in (one.source[2], max(one.source[:2])),
-        "one pixel or one channel is flattened: every order is the same",
-    ),
-    "mode of a bare call": (
-        lambda asked, one: getattr(one.layer, "rate", 1) > 0,
-        "neither batch norm nor dropout",
-    ),
-    "dropout masks": (lambda asked, one: one.layer.rate > 0, "nothing is dropped"),
-    "max_norm": (lambda asked, one: one.layer.max_norm is not None, "no layer states one"),
-    "l2": (lambda asked, one: one.layer.l2 > 0, "no layer states one"),
-}
-
-# Differences that have lines wherever the specification states it, whoever does the same.
-_STATED = {"max_norm", "l2", "learning-rate schedule"}
-_STATED |= {"loss.takes", "binary loss.takes", "squared error"}
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A difference in `differences.toml`, whose head says what the fields mean."""
+    """A difference in `differences/`; the head of `layers.toml` says what its fields mean."""
 
     why: str
     about: Mapping[str, str] = {}
@@ -100,6 +62,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: Mapping[str, str] = {}
     accelerator: bool = False
     form: bool = False
+    stated: bool = False
     complement: tuple[str, ...] = ()
     native: Mapping[str, str] = {}
     effect: str = "nothing"
@@ -115,6 +78,7 @@ class Line:
     framework: str
     part: str
     code: str
+    alike: tuple[str, ...] = ()  # further layers with this line but for the name
 
 
 @dataclass(frozen=True)
@@ -162,16 +126,26 @@ def explain(asked: Question) -> list[Difference]:
 @functools.cache
 def _table() -> dict[str, _Entry]:
     """The differences by field."""
-    table = read_table(Path(__file__).with_name("differences.toml"), "differences")
-    return msgspec.convert(table, dict[str, _Entry])
+    found: dict[str, _Entry] = {}
+    for path in sorted((Path(__file__).parent / "differences").glob("*.toml")):
+        table = msgspec.convert(read_table(path, "differences"), dict[str, _Entry])
+        for field, entry in table.items():
+            if "{layer}" not in field:
+                found[field] = entry
+                continue
+            for kind in entry.layers:
+                one = msgspec.structs.replace(entry, layers=(kind,))
+                found[field.replace("{layer}", kind)] = one
+    return found
 
 
 def _difference(
     field: str, attribute: str, entry: _Entry, asked: Question, known: Mapping[str, Any]
 ) -> Difference:
-    parts = asked.placed(*entry.layers) if entry.layers else [None]
+    parts: list[Placed | None] = [*asked.placed(*entry.layers)] if entry.layers else [None]
     told: list[tuple[Placed | None, dict[str, Any]]]
     if field in PROJECT:
+        parts = [one for one in parts if one is None or applies(one.layer, attribute)]
         told = [(part, _told(field, entry, asked, part)) for part in parts]
         wants = [name for name in asked.frameworks if field in REQUIRED[asked.kind(name)]]
         apart = [(part, values) for part, values in told if len(set(values.values())) > 1]
@@ -180,14 +154,14 @@ def _difference(
             none = f"{TITLES[wants[0]]} asks for one, and is given the project's here"
         stated = any(_given(asked, part, field) is not None for part in parts)
     else:
-        has, none = _HAS.get(field, (lambda asked, part: True, ""))
+        has, none = HAS.get(field, (lambda asked, part: True, ""))
         values = {name: _of(entry.native, asked, name) for name in asked.frameworks}
         told = [(part, values) for part in parts if has(asked, part)]
         differ = len({value for value in values.values() if value}) > 1
         apart = told if differ else []
         none = none if not told else "these frameworks do the same"
         plain = field == "loss.takes" and asked.filled.loss == CrossEntropy()
-        stated = field in _STATED and bool(told) and not plain
+        stated = entry.stated and bool(told) and not plain
     effect = _largest(entry, attribute, asked, apart)
     verdict, reason = _verdict(entry, asked, known, bool(apart), none)
     needed = verdict != "no" or (stated and not _unmet(entry, known))
@@ -195,7 +169,7 @@ def _difference(
         field,
         verdict,
         reason or _who(asked, parts, field) + _why(entry, asked).format_map(known),
-        {TITLES[name]: _word(value) for name, value in (told[0][1] if told else {}).items()},
+        {TITLES[name]: word(value) for name, value in (told[0][1] if told else {}).items()},
         effect,
         entry.size,
         _measured(entry, asked, apart, field),
@@ -240,11 +214,11 @@ def _of(texts: Mapping[str, str], asked: Question, name: str) -> str:
 
 def _why_none(parts: Sequence[Placed | None], given: Sequence[Any]) -> str:
     if not parts:
-        return "there is no such layer"
+        return "no layer has it"
     if None in given:
         return _ALIKE
-    word = f": {_word(given[0])}" if parts == [None] else ""
-    return f"it is stated{word}, and means the same in these frameworks"
+    value = f": {word(given[0])}" if parts == [None] else ""
+    return f"it is stated{value}, and means the same in these frameworks"
 
 
 def _verdict(
@@ -256,7 +230,7 @@ def _verdict(
     if not apart:
         return "no", none
     if asked.symptom not in entry.shows:
-        return "no", f"it does not show in {_SEEN[asked.symptom]}"
+        return "no", f"it does not show in {SEEN[asked.symptom]}"
     verdict = entry.shows[asked.symptom]
     return ("sometimes" if entry.accelerator and asked.device == "cpu" else verdict), ""
 
@@ -269,12 +243,23 @@ def _who(asked: Question, parts: Sequence[Placed | None], field: str) -> str:
     """The layers that leave a field open, and those that state a value, in words."""
     if field not in PROJECT:
         return ""
-    given = {
-        part.layer.name if part else "the recipe": _given(asked, part, field) for part in parts
-    }
-    left = [name for name, value in given.items() if value is None]
-    said = [f"{name} states {_word(value)}" for name, value in given.items() if value is not None]
-    return "; ".join(([f"left open by {', '.join(left)}"] if left else []) + said) + ": "
+    given: dict[str | None, list[str]] = {}
+    for part in parts:
+        value = _given(asked, part, field)
+        said = None if value is None else word(value)
+        given.setdefault(said, []).append(part.layer.name if part else "the recipe")
+    left = given.pop(None, [])
+    said_by = [
+        f"{_few(names)} {'states' if len(names) == 1 else 'state'} {value}"
+        for value, names in given.items()
+    ]
+    return "; ".join(([f"left open by {_few(left)}"] if left else []) + said_by) + ": "
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names, the first of them where there are many."""
+    more = len(names) - 4
+    return ", ".join(names if more < 2 else [*names[:4], f"{more} more"])
 
 
 def _largest(
@@ -287,7 +272,7 @@ def _largest(
     largest = Effect()
     for part, values in apart:
         titled = {TITLES[name]: value for name, value in values.items()}
-        if entry.effect in ("steps", "steps_of_changing_rates"):
+        if entry.effect in ("steps", "steps_of_changing_rates", "function"):
             titled["field"] = attribute
         effect = EFFECTS[entry.effect](asked, part, titled)
         if effect.times > largest.times or not largest.words:
@@ -322,12 +307,28 @@ def _lines(
                 layer = msgspec.structs.asdict(part.layer) if part else {}
                 template = _of(entry.lines or {}, asked, name)
                 code = template.format_map({**known, **layer}) if template else ""
-            if code and not any((name, code) == (one.framework, one.code) for one in found):
-                found.append(Line(name, own, code))
+            if code:
+                _add(found, Line(name, own, code))
     return found
 
 
-def _word(value: object) -> str:
+def _add(lines: list[Line], new: Line) -> None:
+    """A line more; one that differs by the layer's name alone is the line of both layers."""
+    bare = _nameless(new)
+    for place, line in enumerate(lines):
+        if line.framework == new.framework and _nameless(line) == bare:
+            if new.part not in ("", line.part, *line.alike):
+                lines[place] = replace(line, alike=(*line.alike, new.part))
+            return
+    lines.append(new)
+
+
+def _nameless(line: Line) -> str:
+    """The code without the layer's name."""
+    return re.sub(rf"\b{line.part}(?=_activation\b|\b)", "", line.code) if line.part else line.code
+
+
+def word(value: object) -> str:
     return (
         value
         if isinstance(value, str)
@@ -335,49 +336,3 @@ def _word(value: object) -> str:
         if isinstance(value, float)
         else f"{value}"
     )
-
-
-def text(asked: Question, differences: Iterable[Difference]) -> Iterator[str]:
-    """The lines to print: what is compared, and the three groups one after another."""
-    differences = list(differences)
-    names = " and ".join(TITLES[name] for name in asked.frameworks)
-    size = "x".join(str(side) for side in asked.input_shape)
-    optimizer = asked.recipe.optimizer.__struct_config__.tag
-    yield (
-        f"{names}: {asked.architecture.name} on pictures of {size}, {asked.classes} classes, "
-        f"{optimizer}, batches of {asked.recipe.batch_size}, on {asked.device}; "
-        f"what differs: {_SEEN[asked.symptom]}"
-    )
-    yield ""
-    written: set[Line] = set()
-    for verdict, heading in VERDICTS.items():
-        group = [difference for difference in differences if difference.matters == verdict]
-        if not group:
-            continue
-        yield f"{heading} ({len(group)}{', the largest first' if verdict != 'no' else ''})"
-        for difference in group:
-            yield f"  {difference.field}: {difference.why}"
-            sizes = [difference.measured, difference.effect.words, difference.size]
-            if verdict != "no":
-                yield from (f"    {size}" for size in sizes if size)
-                told = [f"{name} {value}" for name, value in difference.told.items() if value]
-                yield f"    told as it stands: {'; '.join(told)}"
-            if difference.lines and written.issuperset(difference.lines):
-                yield "    lines as above"
-                continue
-            written.update(difference.lines)
-            for line in difference.lines:
-                first, *more = line.code.splitlines()
-                yield f"    {TITLES[line.framework]:8} {first}"
-                yield from (f"    {'':8} {row}" for row in more)
-        yield ""
-
-
-def render(asked: Question, console: Console | None = None) -> None:
-    """Print them."""
-    from results.terminal import Terminal
-
-    console = console or Terminal(soft_wrap=True)
-    for line in text(asked, explain(asked)):
-        style = "bold" if line and not line.startswith(" ") else None
-        console.print(line, markup=False, highlight=False, style=style)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from benchmarks.fidelity.cases.ladder import smallest_input
-from benchmarks.fidelity.explain import scope
 from frameworks.backend import framework
-from frameworks.spec.architecture import Architecture, Layer, Told, load_with_recipe, path_of
+from frameworks.spec.architecture import Architecture, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.graph import nodes
+from frameworks.spec.layers import Layer, NetworkLayer, Residual
 from frameworks.spec.losses import is_single
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
@@ -64,8 +65,6 @@ class Question:
     stated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        scope.check(self.architecture.layers)
-        scope.check_loss(self.recipe)
         for name in self.frameworks:
             if name not in FRAMEWORKS:
                 raise SpecificationError(f"--explain: {unknown('framework', name, FRAMEWORKS)}")
@@ -99,9 +98,13 @@ class Question:
         made = [Placed(one, inputs[one.name], outputs[one.name]) for one in self.network.layers]
         return [one for one in made if one.kind in kinds]
 
-    def given(self, name: str) -> Layer:
+    def given(self, name: str) -> NetworkLayer:
         """A layer as it is stated."""
-        return next(layer for layer in self.architecture.layers if layer.name == name)
+        return self._given[name]
+
+    @cached_property
+    def _given(self) -> dict[str, NetworkLayer]:
+        return {node.layer.name: node.layer for node in nodes(self.architecture.layers)}
 
 
 def ask(
@@ -142,11 +145,18 @@ def ask(
 
 def stated_fields(table: dict[str, Any], architecture: Architecture) -> frozenset[str]:
     """`layer.field` of every field that the table of an architecture states."""
-    return frozenset(
-        f"{layer.name}.{field}"
-        for layer, row in zip(architecture.layers, table["layers"], strict=True)
-        for field in row
-    )
+    return frozenset(_stated(table["layers"], architecture.layers, ""))
+
+
+def _stated(
+    rows: Iterable[Mapping[str, Any]], layers: Iterable[Layer], prefix: str
+) -> Iterator[str]:
+    for row, layer in zip(rows, layers, strict=True):
+        name = prefix + layer.name
+        yield from (f"{name}.{field}" for field in row)
+        if isinstance(layer, Residual):
+            inner = [*row["layers"], *row.get("shortcut", ())]
+            yield from _stated(inner, (*layer.layers, *layer.shortcut), f"{name}_")
 
 
 def _recipe(told: Told, optimizer: str | None, rate: float | None, batch: int | None) -> Recipe:

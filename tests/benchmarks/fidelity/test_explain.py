@@ -8,46 +8,19 @@ import sys
 import pytest
 
 from benchmarks.fidelity.explain import explain as explaining
-from benchmarks.fidelity.explain.explain import VERDICTS, explain, text
+from benchmarks.fidelity.explain.explain import VERDICTS, explain
 from benchmarks.fidelity.explain.facts import SCHEDULES as SPOKEN
-from benchmarks.fidelity.explain.question import SYMPTOMS, Question, ask, stated_fields
+from benchmarks.fidelity.explain.question import SYMPTOMS, Question, ask
+from benchmarks.fidelity.explain.show import text
 from frameworks.backend import framework
-from frameworks.spec.architecture import from_table
 from frameworks.spec.defaults import NATIVE, PROJECT
 from frameworks.spec.layers import PARAMETER_OF, applies
-from frameworks.spec.losses import CrossEntropy
-from frameworks.spec.reading import SpecificationError, parse_table
+from frameworks.spec.losses import CrossEntropy, MeanSquaredError
 from frameworks.spec.recipe import OPTIMIZERS, EarlyStopping, Recipe, ReduceOnPlateau
-from frameworks.spec.recipe import from_table as recipe_from_table
 from frameworks.spec.schedules import SCHEDULES
 from tests.conftest import ROOT
 from tests.helpers import reports
-
-KERAS_TORCH = ("keras", "torch")
-CONV = '{{type="conv", filters=4, kernel={}}}, '
-OUTPUT = '{type = "dense", units = "classes"}'
-
-
-def question(layers, recipe="", names=("keras", "torch", "jax"), size=(28, 28, 1), **more):
-    table = parse_table(f"layers = [{layers}]", "test")
-    network = from_table(dict(table), origin="test", default_name="test")
-    made = recipe_from_table(parse_table(recipe, "test"), "test")
-    return Question(
-        network, made, size, 10, tuple(names), stated=stated_fields(table, network), **more
-    )
-
-
-def found(asked):
-    return {difference.field: difference for difference in explain(asked)}
-
-
-def lines(difference, name):
-    return [line.code for line in difference.lines if line.framework == name]
-
-
-def flat(recipe, names=KERAS_TORCH, **more):
-    return found(question(f'{{type = "flatten"}}, {OUTPUT}', recipe, names, **more))
-
+from tests.helpers.questions import CONV, KERAS_TORCH, OUTPUT, flat, found, lines, question
 
 # ---- stated and left open
 
@@ -84,7 +57,7 @@ def test_every_field_that_frameworks_default_differently_is_explained(optimizer)
     differences, plain = found(asked), OPTIMIZERS[optimizer]()
     own = ("conv.", "dense.", "batch_norm.", f"{optimizer}.")
     fields = {field for field in PROJECT if field.startswith(own)}
-    # of functions that --explain refuses to speak of yet
+    # of functions that this network has not
     fields -= {field for field in fields if field.partition(".")[2] in PARAMETER_OF}
     assert fields <= set(differences)
     for field in fields:
@@ -354,11 +327,18 @@ def test_class_weights_and_callbacks_matter_where_the_recipe_has_them():
     assert {asked[name].matters for name in names[:2]} == {"yes"}
 
 
-def test_a_loss_without_lines_is_said_to_have_none():
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (CrossEntropy(label_smoothing=0.1), 'reduction="none", label_smoothing=0.1'),
+        (MeanSquaredError(targets="one_hot"), 'reduction="none")(logits'),
+    ],
+)
+def test_class_weights_have_lines_with_every_loss_of_labels(loss, expected):
     base = ask("c1")
-    recipe = Recipe(loss=CrossEntropy(label_smoothing=0.1), class_weights=(1.0,) * 10)
-    with pytest.raises(SpecificationError, match="class_weights with CrossEntropy"):
-        Question(base.architecture, recipe, base.input_shape, 10)
+    recipe = Recipe(loss=loss, class_weights=(1.0,) * 10)
+    weighted = found(Question(base.architecture, recipe, base.input_shape, 10))
+    assert expected in lines(weighted["recipe.class_weight_mean"], "torch")[0]
 
 
 def test_the_text_has_three_groups_and_says_lines_once():

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from frameworks.backend import framework
+from frameworks.spec.recipe import Recipe
+from frameworks.spec.schedules import Step
 from tests.conftest import ROOT
 from tests.helpers import explained_lines
 
@@ -34,11 +36,12 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
     counts epochs for steps."""
     pytest.importorskip("torch")
     from benchmarks.fidelity.explain.lines import torch as lines
+    from benchmarks.fidelity.explain.lines.layers import torch as layers
 
-    monkeypatch.setattr(lines, "same_padding", lambda size, kernel, stride: (kernel // 2,) * 2)
-    norm = lines.batch_norm
+    monkeypatch.setattr(layers, "zeros_around", lambda *given: ((2, 2), (1, 1)))
+    layer = lines.layer
     monkeypatch.setattr(
-        lines, "batch_norm", lambda *given: norm(*given).replace("momentum=0.25", "momentum=0.75")
+        lines, "layer", lambda *given: layer(*given).replace("momentum=0.25", "momentum=0.75")
     )
     schedule = lines.schedule
     monkeypatch.setattr(
@@ -46,8 +49,13 @@ def test_a_line_that_is_wrong_is_found(monkeypatch):
         "schedule",
         lambda recipe: schedule(recipe).replace("after each step", "after the steps"),
     )
-    wrong = "\n".join(explained_lines.check("torch"))
-    assert "conv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
+    asked = [(explained_lines.NETWORK, Recipe())]
+    for per in ("epoch", "step"):
+        recipe = Recipe(schedule=Step(every=3, factor=0.3, per=per))
+        asked.append((explained_lines.SMALL, recipe))
+    chosen = [explained_lines.asked(*one, ("torch", "keras")) for one in asked]
+    wrong = "\n".join(explained_lines.check("torch", chosen))
+    assert "x = F.pad(x, (1, 1, 2, 2))\nconv1 = nn.Conv2d(3, 16, (4, 3), stride=2)" in wrong
     assert "batch_norm2 = nn.BatchNorm2d(16, eps=0.002, momentum=0.75)" in wrong
     assert "batch_norm1 =" not in wrong
     assert "StepLR(optimizer, 3, 0.3)\n" in wrong

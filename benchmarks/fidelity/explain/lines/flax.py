@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.fidelity.explain.lines import losses
-from benchmarks.fidelity.explain.lines.keras import fan_in
+from benchmarks.fidelity.explain.lines.layers.flax import function as function
+from benchmarks.fidelity.explain.lines.layers.flax import held as held
+from benchmarks.fidelity.explain.lines.layers.flax import l2 as l2
+from benchmarks.fidelity.explain.lines.layers.flax import layer as layer
 from benchmarks.fidelity.explain.lines.schedules.flax import schedule as schedule
-from benchmarks.fidelity.explain.question import Placed
-from frameworks.spec.architecture import Conv
 from frameworks.spec.recipe import (
     SGD,
     Adadelta,
@@ -20,77 +21,6 @@ from frameworks.spec.recipe import (
     decay,
 )
 
-_KERNELS = {"torch_uniform": 'variance_scaling(1 / 3, "fan_in", "uniform")'}
-
-
-def weighted(placed: Placed, show: str = "") -> str:
-    """A convolution or a dense layer, with its structure and the one further field to show."""
-    layer, parts = placed.layer, [f"{placed.source[-1]}"]
-    if isinstance(layer, Conv):
-        parts += [
-            f"{layer.filters}",
-            f"{layer.kernel_size}",
-            f'padding="{str(layer.padding).upper()}"',
-        ]
-        parts += [f"strides={layer.stride}"] if layer.stride != 1 else []
-    else:
-        parts.append(f"{placed.target[0]}")
-    if show == "kernel_initializer":
-        word = layer.kernel_initializer
-        parts.append(f"kernel_init=nnx.initializers.{_KERNELS.get(word, f'{word}()')}")
-    elif show == "bias_initializer" and layer.bias_initializer == "zeros":
-        parts.append("bias_init=nnx.initializers.zeros")
-    elif show == "bias_initializer":
-        bound = fan_in(placed) ** -0.5
-        draw = f"jax.random.uniform(key, shape, dtype, -{bound:.7g}, {bound:.7g})"
-        parts.append(f"bias_init=lambda key, shape, dtype, **_: {draw}")
-    kind = "Conv" if isinstance(layer, Conv) else "Linear"
-    return f"{layer.name} = nnx.{kind}({', '.join(parts)}, rngs=rngs)"
-
-
-def batch_norm(placed: Placed, show: str = "") -> str:
-    """A batch norm with its constants; `running_variance` that is unbiased needs a step more."""
-    layer = placed.layer
-    constants = f"epsilon={layer.epsilon:g}, momentum={layer.momentum:.10g}"
-    if show == "variance":
-        constants += f", use_fast_variance={layer.variance == 'fast'}"
-    made = f"{layer.name} = nnx.BatchNorm({placed.source[-1]}, {constants}, rngs=rngs)"
-    if show != "running_variance" or layer.running_variance == "biased":
-        return made
-    return f"""{made}
-before = {layer.name}.var[...]
-y = {layer.name}(x)  # in a training step
-n = x.size // x.shape[-1]
-v, kept = {layer.name}.var, {layer.momentum:.10g} * before
-v[...] = kept + (v[...] - kept) * n / (n - 1)"""
-
-
-def pool(placed: Placed) -> str:
-    """A pool."""
-    layer, size = placed.layer, (placed.layer.size,) * 2
-    kind = "max_pool" if placed.kind == "max_pool" else "avg_pool"
-    strides = (layer.stride or layer.size,) * 2
-    return f"{layer.name} = lambda x: nnx.{kind}(x, {size}, strides={strides})"
-
-
-def flatten(placed: Placed) -> str:
-    """To one axis in the order row, column, channel."""
-    return f"{placed.layer.name} = lambda x: x.reshape(len(x), -1)"
-
-
-def held(placed: Placed) -> str:
-    """The norm of the incoming weights of a unit, held."""
-    name, limit = placed.layer.name, placed.layer.max_norm
-    axes = "(0, 1, 2)" if isinstance(placed.layer, Conv) else "0"
-    return f"""w = {name}.kernel[...]  # after each step
-norm = jnp.sqrt(jnp.sum(w**2, axis={axes}, keepdims=True))
-{name}.kernel[...] = w * jnp.minimum(norm, {limit:g}) / (1e-7 + norm)"""
-
-
-def l2(placed: Placed) -> str:
-    """The layer's L2 term."""
-    return f"loss = loss + {placed.layer.l2:g} * jnp.sum({placed.layer.name}.kernel[...] ** 2)"
-
 
 def loss(recipe: Recipe) -> str:
     """The loss of a batch, without class weights."""
@@ -98,11 +28,8 @@ def loss(recipe: Recipe) -> str:
 
 
 def weighted_loss(recipe: Recipe) -> str:
-    """Cross-entropy with class weights, divided as stated."""
-    weights = f"weights = jnp.array({list(recipe.class_weights or ())})[labels]"
-    losses = "optax.softmax_cross_entropy_with_integer_labels(logits, labels)"
-    by = "weights.sum()" if recipe.class_weight_mean == "weights" else "len(labels)"
-    return f"{weights}\nloss = (weights * {losses}).sum() / {by}"
+    """The loss of a batch with class weights, divided as stated."""
+    return losses.flax_weighted(recipe)
 
 
 def optimizer(spec: Optimizer) -> str:

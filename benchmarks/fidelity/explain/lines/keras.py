@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.fidelity.explain.lines import losses
+from benchmarks.fidelity.explain.lines.layers.keras import function as function
+from benchmarks.fidelity.explain.lines.layers.keras import held as held
+from benchmarks.fidelity.explain.lines.layers.keras import l2 as l2
+from benchmarks.fidelity.explain.lines.layers.keras import layer as layer
 from benchmarks.fidelity.explain.lines.schedules.keras import schedule as schedule
-from benchmarks.fidelity.explain.question import Placed
-from frameworks.spec.architecture import Conv
 from frameworks.spec.recipe import (
     SGD,
     Adadelta,
@@ -21,84 +23,6 @@ from frameworks.spec.recipe import (
     decay,
 )
 
-_KERNELS = {"torch_uniform": 'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")'}
-
-
-def weighted(placed: Placed, show: str = "") -> str:
-    """A convolution or a dense layer, with its structure and the one further field to show."""
-    layer, parts = placed.layer, []
-    if isinstance(layer, Conv):
-        parts = [f"{layer.filters}", f"{layer.kernel}", f'padding="{layer.padding}"']
-        parts += [f"strides={layer.stride}"] if layer.stride != 1 else []
-    else:
-        parts = [f"{placed.target[0]}"]
-    if show == "kernel_initializer":
-        word = layer.kernel_initializer
-        parts.append("kernel_initializer=" + _KERNELS.get(word, f'"{word}"'))
-    elif show == "bias_initializer":
-        bound, zeros = fan_in(placed) ** -0.5, layer.bias_initializer == "zeros"
-        uniform = f"keras.initializers.RandomUniform(-{bound:.7g}, {bound:.7g})"
-        parts.append("bias_initializer=" + ('"zeros"' if zeros else uniform))
-    elif show == "l2":
-        parts.append(f"kernel_regularizer=keras.regularizers.L2({layer.l2:g})")
-    elif show == "max_norm":
-        axes = [0, 1, 2] if isinstance(layer, Conv) else 0
-        parts.append(
-            f"kernel_constraint=keras.constraints.MaxNorm({layer.max_norm:g}, axis={axes})"
-        )
-    kind = "Conv2D" if isinstance(layer, Conv) else "Dense"
-    return f"{layer.name} = keras.layers.{kind}({', '.join(parts)})"
-
-
-def fan_in(placed: Placed) -> int:
-    """Inputs of one unit of a convolution or a dense layer."""
-    layer = placed.layer
-    window = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv) else 1
-    return int(window * placed.source[-1])
-
-
-def batch_norm(placed: Placed, show: str = "") -> str:
-    """A batch norm with its constants; `running_variance` that is unbiased needs a step more."""
-    layer = placed.layer
-    made = (
-        f"{layer.name} = keras.layers.BatchNormalization("
-        f"epsilon={layer.epsilon:g}, momentum={layer.momentum:.10g})"
-    )
-    if show == "variance" and layer.variance == "fast":
-        return f"{made}  # in two passes: Keras has no fast form"
-    if show != "running_variance" or layer.running_variance == "biased":
-        return made
-    return f"""{made}
-{layer.name}.build(x.shape)
-before = {layer.name}.moving_variance + 0
-y = {layer.name}(x, training=True)  # in a training step
-n = float(keras.ops.size(x) // x.shape[-1])
-v = {layer.name}.moving_variance
-v.assign({layer.momentum:.10g} * before + (v - {layer.momentum:.10g} * before) * n / (n - 1))"""
-
-
-def pool(placed: Placed) -> str:
-    """A pool."""
-    layer = placed.layer
-    kind = "MaxPooling2D" if placed.kind == "max_pool" else "AveragePooling2D"
-    stride = layer.stride or layer.size
-    return f"{layer.name} = keras.layers.{kind}({layer.size}, strides={stride})"
-
-
-def flatten(placed: Placed) -> str:
-    """To one axis in the order row, column, channel."""
-    return f"{placed.layer.name} = keras.layers.Flatten()"
-
-
-def held(placed: Placed) -> str:
-    """The norm of the incoming weights of a unit, held."""
-    return weighted(placed, "max_norm")
-
-
-def l2(placed: Placed) -> str:
-    """The layer's L2 term."""
-    return weighted(placed, "l2")
-
 
 def loss(recipe: Recipe) -> str:
     """The loss of a batch, without class weights."""
@@ -106,12 +30,8 @@ def loss(recipe: Recipe) -> str:
 
 
 def weighted_loss(recipe: Recipe) -> str:
-    """Cross-entropy with class weights, divided as stated."""
-    weights = f"weights = np.array({list(recipe.class_weights or ())})[labels]"
-    if recipe.class_weight_mean == "weights":
-        weights += "\nweights = weights / weights.mean()"
-    loss = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-    return f"{weights}\nloss = {loss}(labels, logits, sample_weight=weights)"
+    """The loss of a batch with class weights, divided as stated."""
+    return losses.keras_weighted(recipe)
 
 
 def optimizer(spec: Optimizer) -> str:

@@ -1,9 +1,11 @@
-"""Lines of the losses of logits in each framework, but for class weights.
+"""Lines of the losses of logits in each framework, with class weights and without.
 
 `labels` are class numbers, `votes` rows of numbers.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from frameworks.spec.losses import (
     BinaryCrossEntropy,
@@ -13,6 +15,7 @@ from frameworks.spec.losses import (
     is_single,
     targets_of,
 )
+from frameworks.spec.recipe import Recipe
 
 
 def _towards(loss: Loss, rows: str, column: str) -> str:
@@ -25,8 +28,8 @@ def _towards(loss: Loss, rows: str, column: str) -> str:
     return column if is_single(loss) else rows
 
 
-def keras(loss: Loss) -> str:
-    """Keras' loss."""
+def keras(loss: Loss, more: str = "") -> str:
+    """Keras' loss; `more` is a further argument of the call."""
     smooths = not isinstance(loss, MeanSquaredError) and loss.label_smoothing
     smoothing = f", label_smoothing={smooths!r}" if smooths else ""
     rows = "keras.ops.one_hot(labels, logits.shape[1])"
@@ -45,9 +48,17 @@ def keras(loss: Loss) -> str:
             made = f"BinaryCrossentropy(from_logits=True{smoothing})"
         case MeanSquaredError():
             found = "keras.ops.sigmoid(logits)" if loss.outputs == "sigmoid" else "logits"
-            call = f"keras.losses.MeanSquaredError()({target}, {found})"
+            call = f"keras.losses.MeanSquaredError()({target}, {found}{more})"
             return f"loss = keras.ops.sqrt({call})" if loss.root else f"loss = {call}"
-    return f"loss = keras.losses.{made}({target}, logits)"
+    return f"loss = keras.losses.{made}({target}, logits{more})"
+
+
+def keras_weighted(recipe: Recipe) -> str:
+    """Keras' loss with class weights, divided as stated."""
+    mean = "\nweights = weights / weights.mean()" if recipe.class_weight_mean == "weights" else ""
+    return (
+        _weights(recipe, "np.array") + mean + "\n" + keras(recipe.loss, ", sample_weight=weights")
+    )
 
 
 def torch(loss: Loss) -> str:
@@ -88,3 +99,36 @@ def flax(loss: Loss) -> str:
             if loss.root:
                 return f"loss = jnp.sqrt(optax.{call}.mean())"
     return f"loss = optax.{call}.mean()"
+
+
+def torch_weighted(recipe: Recipe) -> str:
+    """PyTorch's loss with class weights, divided as stated."""
+    if recipe.loss == CrossEntropy() and recipe.class_weight_mean == "weights":
+        weights = f"weight=torch.tensor({list(recipe.class_weights or ())})"
+        return f"loss = F.cross_entropy(logits, labels, {weights})"
+    made = torch(_unrooted(recipe.loss)).removeprefix("loss = ")
+    start, _, rest = made.partition("Loss(")
+    each = f'{start}Loss(reduction="none"{", " * (rest[0] != ")")}{rest}'
+    return _weighted(recipe, "torch.tensor", each, "torch.sqrt")
+
+
+def flax_weighted(recipe: Recipe) -> str:
+    """Optax' loss with class weights, divided as stated."""
+    each = flax(_unrooted(recipe.loss)).removeprefix("loss = ").removesuffix(".mean()")
+    return _weighted(recipe, "jnp.array", each, "jnp.sqrt")
+
+
+def _unrooted(loss: Loss) -> Loss:
+    return msgspec.structs.replace(loss, root=False) if isinstance(loss, MeanSquaredError) else loss
+
+
+def _weighted(recipe: Recipe, array: str, each: str, root: str) -> str:
+    """The weighted mean of losses, one of each image, or one of each output before their mean."""
+    mean = "" if isinstance(recipe.loss, CrossEntropy) else ".mean(1)"
+    by = "weights.sum()" if recipe.class_weight_mean == "weights" else "len(labels)"
+    lines = f"{_weights(recipe, array)}\nloss = (weights * {each}{mean}).sum() / {by}"
+    return f"{lines}\nloss = {root}(loss)" if getattr(recipe.loss, "root", False) else lines
+
+
+def _weights(recipe: Recipe, array: str) -> str:
+    return f"weights = {array}({list(recipe.class_weights or ())})[labels]"
