@@ -106,13 +106,17 @@ class _Replicated(KerasBackend):
             super().build(draw=draw)
         # ours are summed already, before they are clipped
         object.__setattr__(self.optimizer, "_all_reduce_sum_gradients", list)
-        for layer in self.model.trainer.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer._moments = _Moments(layer)
+        self.use_global_norms()
         for layer in self.model.layers.values():
             if (generator := getattr(layer, "seed_generator", None)) is not None:
                 _apart(generator)
         self._forward = tf.function(lambda images: self.model.predictor(images, training=False))
+
+    def use_global_norms(self) -> None:
+        """Have every batch norm take the moments of the whole batch."""
+        for layer in self.model.trainer.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer._moments = _Moments(layer)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         size = self.recipe.batch_size
