@@ -54,7 +54,9 @@ def parts(
         made.append(Part("lifecycles", _small(options)))
     if "R5e" in asked and "float64" in options.precision:
         dealt = [
-            msgspec.structs.replace(case, threads=options.threads) for case in replicas.cases()
+            msgspec.structs.replace(case, threads=options.threads)
+            for case in (*replicas.cases(), replicas.rounded())
+            if case.precision in options.precision
         ]
         made.append(Part("replicas", dealt, left_out=_on_one_replica(options)))
     if "R3" in asked:

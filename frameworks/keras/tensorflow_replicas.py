@@ -24,7 +24,7 @@ from frameworks.keras.backend import KerasBackend, inputs_of
 from frameworks.keras.loops import TensorFlowLoop
 from frameworks.keras.model import IMAGES
 from frameworks.keras.tuned import TunedKerasBackend
-from frameworks.spec.losses import answers
+from frameworks.spec.losses import answers, takes_root
 
 
 def _rank() -> int:
@@ -82,7 +82,10 @@ class _ReplicatedLoop(TensorFlowLoop):
         model = self.model.trainer
         with tf.GradientTape() as tape:
             logits = model({IMAGES: images, **masks}, training=True)
-            loss = self._share_of_mean(own, logits, labels) + sum(model.losses) / count
+            loss = self._share_of_mean(own, logits, labels)
+            if takes_root(self.loss.spec):
+                loss = tf.sqrt(_summed(loss)) / count
+            loss += sum(model.losses) / count
         weights = model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in weights])
         self.optimizer.apply(_summed(gradients), weights)
@@ -106,13 +109,17 @@ class _Replicated(KerasBackend):
             super().build(draw=draw)
         # ours are summed already, before they are clipped
         object.__setattr__(self.optimizer, "_all_reduce_sum_gradients", list)
-        for layer in self.model.trainer.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer._moments = _Moments(layer)
+        self.use_global_norms()
         for layer in self.model.layers.values():
             if (generator := getattr(layer, "seed_generator", None)) is not None:
                 _apart(generator)
         self._forward = tf.function(lambda images: self.model.predictor(images, training=False))
+
+    def use_global_norms(self) -> None:
+        """Have every batch norm take the moments of the whole batch."""
+        for layer in self.model.trainer.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer._moments = _Moments(layer)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         size = self.recipe.batch_size
@@ -149,7 +156,7 @@ class ReplicatedKerasBackend(_Replicated):
             found.append(self._step(inputs.pop(IMAGES), labels, inputs))
             counts.append((1, len(batch)))
         read = [(np.reshape(loss, 1), np.reshape(right, 1)) for loss, right in found]
-        return means(read, counts, answers(self.recipe.loss, self.network.classes))
+        return means(read, counts, answers(self.recipe.trained_loss, self.network.classes))
 
 
 class ReplicatedTunedKerasBackend(_Replicated, TunedKerasBackend):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from benchmarks.fidelity import plan
-from benchmarks.fidelity.cases.replicas import cases
+from benchmarks.fidelity.cases.replicas import cases, rounded
 from benchmarks.fidelity.kills.matrix import kill_matrix
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import collect
@@ -39,8 +39,9 @@ def test_two_replicas_compute_what_one_does(framework, tmp_path):
 @pytest.mark.extended
 @pytest.mark.skipif(not ABLE, reason="no framework asked for has replicas")
 def test_more_replicas_tuned_ones_and_one_framework_beside_another(tmp_path):
-    tuned = [msgspec.structs.replace(c, name=f"{c.name}-tuned", tuning="tuned") for c in cases()]
-    found = climbed([TWO, THREE, FROZEN, *tuned], ABLE, tmp_path)
+    plain = [TWO, THREE, FROZEN, rounded()]
+    tuned = [msgspec.structs.replace(c, name=f"{c.name}-tuned", tuning="tuned") for c in plain]
+    found = climbed([*plain, *tuned], ABLE, tmp_path)
     assert {one.status for one in found} == {"passed"}, apart(found)
 
 

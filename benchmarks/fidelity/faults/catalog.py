@@ -260,6 +260,7 @@ _CANNOT = {("biased_taken_for_unbiased", "keras")}
 _REPLICAS = [
     Mutant("wrapped_alone", "torch", "the model wrapped, and nothing else", "R5e", _TWO),
     Mutant("norm_of_each_replica", "torch", "batch norm of each replica's images", "R5e", _TWO),
+    Mutant("norm_of_each_device", "keras", "batch norm of each device's images", "R5e", _TWO),
     Mutant("l2_of_each_replica", "torch", "L2 summed over the replicas", "R5e", _THREE),
     Mutant("mean_of_replica_means", "torch", "loss as the mean of replicas' means", "R5e", _TWO),
     Mutant("remainder_dropped", "jax", "the rest of an uneven batch left out", "R5e", _TWO),

@@ -74,4 +74,5 @@ def _on_processes(fault: str) -> Fault:
 
 
 FAULTS: dict[str, Fault] = {fault: _on_processes(fault) for fault in _PROCESSES}
+FAULTS["norm_of_each_device"] = lambda kind: {"use_global_norms": _norms_stay}
 FAULTS["remainder_dropped"] = lambda kind: {"_sharded": _remainder_dropped(kind)}

@@ -45,6 +45,9 @@ ADAM_FLOAT32 = 3e-5  # R3: Keras and optax take 1 - beta^t in float32, 6.6e-6 of
 DEAD_BIAS = 1e-6  # largest gradient of a bias that a batch norm cancels, float32
 DEAD_BIAS_FLOAT64 = 1e-12
 RMS_FACTOR = 3.0  # R1 float32: error against the oracle, times the median framework's
+# R5e in float32: distance of several replicas from one, over the furthest that one is from itself
+# when its weights begin one rounding aside
+REPLICAS_NOISE = 2.0
 REPLICAS = 1e-12  # R5e: several replicas against one, and against others' several
 AGREEMENT = 0.995  # R5b: share of equal predictions
 
