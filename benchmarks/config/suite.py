@@ -51,10 +51,8 @@ DEFAULT = "quick"
 OWN_NETWORK = "demo"  # the default where a network is named
 
 MOST_RUNS = 100_000  # of one matrix
-_LISTS = (
-    *("frameworks", "architectures", "seeds", "batch_size"),
-    *("replicas", "parity", "tuning", "precision"),
-)
+_LISTS: tuple[str, ...] = ("frameworks", "architectures", "seeds", "batch_size", "replicas")
+_LISTS += ("parity", "tuning", "precision")
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
     **dict.fromkeys(
@@ -100,8 +98,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `loss`: the network's head: what its outputs are compared with, and how.
     - `frozen`, `frozen_norm`, `layer_rates`: layers that stay as they are, and what the learning
       rate of others is multiplied by.
-    - `class_weights`: "balanced" is n / (classes * n of the class) over the training images, as in
-      scikit-learn's `compute_class_weight`.
+    - `class_weights`: "balanced" is n / (classes * n of the class), as scikit-learn has it.
     - `rounds`: trainings one after another, as of layers that are frozen first and trained later.
     - `initial_weights`: a file that fills the weights it has (`frameworks.spec.given_weights`).
 
@@ -111,8 +108,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `timeout`: seconds for each run; 0 is never, None follows the run's estimate
       (`Estimator.time_limit`).
     - `processes`: every run is repeated in so many processes.
-    - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (a
-      control of rounding; R6).
+    - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (R6).
     - `deterministic`: sets the frameworks' flags for it (docs/method.md).
     - `replicas`: data-parallel replicas of its network that a run trains (`frameworks.replicas`).
     - `feed`: how tuned backends get their batches: "staged" by row from a data set on the device,
