@@ -77,6 +77,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
         *sides, listings, batch=options.batch, seed=options.seed, given=options.galaxies
     )
     own = session.own()
+    session.round_alike()
     rows: list[Row] = []
     stopped = ""
     given = {}

@@ -110,8 +110,20 @@ def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, An
             yield name, a.get(name), b.get(name)
 
 
+def rounded(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """The constants that are the same but for rounding to float32: name, A's value and B's."""
+    for name, x in a.items():
+        y = b.get(name)
+        if isinstance(x, float) and isinstance(y, float) and x != y and same(x, y):
+            yield name, x, y
+
+
 def same(one: Any, other: Any) -> bool:
-    """True if two constants have the same value; numbers may differ by 1e-7 of the larger."""
+    """True if two constants have the same value.
+
+    Numbers may differ by 1e-7 of the larger: one may be kept in float32, whose rounding is 6e-8.
+    `Session.round_alike` has both programs compute with one of them.
+    """
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
         return bool(one == other)
     if isinstance(one, int | float) and isinstance(other, int | float):

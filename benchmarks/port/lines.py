@@ -128,6 +128,8 @@ def optimizer(framework: str, kind: str, constant: str, value: Any) -> str:
     framework = framework.partition("@")[0]
     if constant in ("clipping", "clipping_limit", "kind", "epsilon_form", "velocity_form"):
         return ""
+    if constant == "undecayed" or (constant.startswith("gradient_") and framework != "keras"):
+        return ""
     if constant in ("epsilon_in_root", "decay_form"):
         return ""
     own = _OPTIMIZER[framework].get(constant, constant)

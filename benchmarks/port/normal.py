@@ -16,6 +16,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation
 
 _SILENT = {"layout", "squeeze", "flatten"}
 _COMMUTES = {"add", "multiply"}
+_BROADCAST = {*_COMMUTES, "subtract"}
 NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 _FOLDED = {"probabilities": ("softmax", "sigmoid"), "log_probabilities": ("log_softmax",)}
 
@@ -63,7 +64,8 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
         return number
 
     for one in by_id.values():
-        if _is_silent(one):
+        readers = {reader.kind for reader in _readers(by_id, one.id)}
+        if _is_silent(one) or (one.kind == "expand" and readers <= _BROADCAST):
             alias[one.id] = one.sources[0]
     for one in by_id.values():
         one.sources = [real(s) for s in one.sources]
@@ -73,9 +75,15 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
     for one in by_id.values():
         if scaled_ahead and one.kind == "rescale" and one.sources == [PICTURES]:
             alias[one.id] = PICTURES
+    sizes = {one.id: one.shape for one in by_id.values()} | {PICTURES: listing.input}
     for one in by_id.values():
         one.sources = [real(s) for s in one.sources]
         _whole_pool(one)
+        if one.kind == "conv" and len(sizes[one.sources[0]]) == 1 and _of_one_pixel(one):
+            kept = {"bias"} | {k for k in one.constants if k.endswith(("izer", "constraint"))}
+            units = {"units": one.constants["filters"]}
+            one.kind = "dense"
+            one.constants = units | {k: v for k, v in one.constants.items() if k in kept}
     order: list[Operation] = []
     _walk(real(output), by_id, order, set())
     return Normal(operations=order, pads=pads, folded=folded, output=real(output))
@@ -149,6 +157,13 @@ def _joined_scales(by_id: dict[str, Operation], alias: dict[str, str]) -> None:
             one.sources = list(first.sources)
             alias[first.id] = first.sources[0]
             first = by_id.get(one.sources[0])
+
+
+def _of_one_pixel(one: Operation) -> bool:
+    """True of a convolution that does what a dense layer does with one pixel."""
+    c = one.constants
+    zeros = c["padding"]
+    return c["kernel"] == [1, 1] and c["groups"] == 1 and not any(map(any, zeros))
 
 
 def _whole_pool(one: Operation) -> None:

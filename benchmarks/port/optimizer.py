@@ -202,7 +202,7 @@ def _of_optimizer(
     session: Session, constant: str, x: Any, y: Any, effect: float, shown: str
 ) -> Difference:
     a, b = session.listing_a.recipe, session.listing_b.recipe
-    align = []
+    align, recipe_words = [], {**a.optimizer, **b.optimizer}
     for name, listing, value, given, where in (
         ("B", session.listing_b, x, a, b.optimizer_where),
         ("A", session.listing_a, y, b, a.optimizer_where),
@@ -211,7 +211,7 @@ def _of_optimizer(
         if constant == "clipping":
             limit = given.optimizer.get("clipping_limit")
             line = lines.clipping(listing.framework, str(value), limit)
-        elif value is not None:
+        elif value is not None and constant in recipe_words:
             line = lines.optimizer(listing.framework, kind, constant, value)
         if line:
             align.append(f"in {name}: {line}" + (f" ({where})" if where else ""))

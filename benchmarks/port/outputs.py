@@ -68,6 +68,10 @@ def _measure(
         if row.pair.a is None or row.pair.b is None:
             continue
         value = a[row.pair.a.id]
+        if row.pair.a.kind == row.pair.b.kind == "rescale":
+            c = row.pair.b.constants
+            given = session.read_by(row.pair.a.id, row.pair.a.sources[0], a)
+            alone[row.pair.b.id] = given * c["scale"] + c["offset"]
         apart_alone = apart(value, alone[row.pair.b.id]) if row.pair.b.id in alone else None
         if training:
             row.alone_training = apart_alone

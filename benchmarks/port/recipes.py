@@ -17,7 +17,8 @@ _CLIPPINGS = {
 }
 _LOSSES = ("cross_entropy", "binary_cross_entropy", "mean_squared_error")
 # Constants of a reader that say what the kind of optimizer says already, where they are so.
-_USUAL = {"weight_decay": 0.0, "amsgrad": False, "momentum": 0.0, "centered": False}
+_USUAL: dict[str, Any] = {"weight_decay": 0.0, "amsgrad": False, "momentum": 0.0, "centered": False}
+_USUAL |= {"undecayed": "nothing"}
 
 
 def recipe_lines(recipe: Recipe, lacking: list[str]) -> tuple[list[str], list[str]]:

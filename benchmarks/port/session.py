@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
-from benchmarks.port.difference import Difference
+from benchmarks.port.difference import Difference, rounded
 from benchmarks.port.galaxies import Galaxies, Pictures
 from benchmarks.port.masks import MaskShapes, uniforms
 from benchmarks.port.normal import Normal, normal
@@ -69,6 +69,25 @@ class Session:
         one, other = (normal(listing, scaled_ahead=scaled_ahead) for listing in listings)
         return one, other
 
+    def round_alike(self) -> None:
+        """Have B compute with A's constants where they differ by float32's rounding alone."""
+        named = []
+        for pair in self.pairs:
+            if pair.a is not None and pair.b is not None:
+                for name, x, y in rounded(pair.a.constants, pair.b.constants):
+                    if self.change(pair.b, name, x):
+                        named.append(f"{pair.name}: {name} ({x!r} in A, {y!r} in B)")
+        of_a, of_b = (one.recipe.optimizer for one in (self.listing_a, self.listing_b))
+        if self.listing_a.recipe.rates or self.listing_b.recipe.rates:  # which are compared apart
+            rate = of_a.get("learning_rate")
+            if self.b.ask("change_optimizer", constant="learning_rate", value=rate)[0]:
+                of_b["learning_rate"] = rate
+        for name, x, y in rounded(of_a, of_b):
+            if self.b.ask("change_optimizer", constant=name, value=x)[0]:
+                named.append(f"optimizer: {name} ({x!r} in A, {y!r} in B)")
+        if named:
+            self.notes.append(f"the same in float32, and here A's value: {'; '.join(named)}")
+
     def picture_pair(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A batch for A, the same one for B, and their labels."""
         if not self.own_pictures:
@@ -102,12 +121,14 @@ class Session:
             value = own[one.a]
             made[one.a] = self._drawn(one.role, value)
         self.loaded_a = made
-        self.loaded_b = {one.b: made[one.a] for one in self.weights if self._fits(one)}
+        self.loaded_b = self.to_b(made)
         self.a.ask("load", made)
         self.b.ask("load", self.loaded_b)
 
     def _fits(self, one: Weight) -> bool:
-        return self.listing_a.parameters[one.a] == self.listing_b.parameters[one.b]
+        of_a, of_b = self.listing_a.parameters[one.a], self.listing_b.parameters[one.b]
+        # a convolution of one pixel has two axes more than a dense layer
+        return [n for n in of_a if n != 1] == [n for n in of_b if n != 1]
 
     def _drawn(self, role: str, value: np.ndarray) -> np.ndarray:
         if role in ("gamma", "moving_variance"):
@@ -121,7 +142,11 @@ class Session:
 
     def to_b(self, arrays: Arrays) -> Arrays:
         """Arrays by A's names of weights, by B's."""
-        return {one.b: arrays[one.a] for one in self.weights if one.a in arrays and self._fits(one)}
+        return {
+            one.b: arrays[one.a].reshape(self.listing_b.parameters[one.b])
+            for one in self.weights
+            if one.a in arrays and self._fits(one)
+        }
 
     # ---- passes
 
@@ -164,13 +189,15 @@ class Session:
         for pair in self.pairs:
             if pair.a is None or pair.b is None or len(pair.a.sources) != len(pair.b.sources):
                 continue
+            if pair.a.kind == pair.b.kind == "rescale":  # of which several may be joined
+                continue
             read = next(o for o in self.listing_b.operations if o.id == pair.b.id).sources
             zeros = self.normal_b.pads.get(pair.b.id)
             given = []
             for mine, theirs in zip(pair.a.sources, read, strict=True):
-                value = self._read_by(pair.a.id, mine, values)
-                if PICTURES in (mine, theirs):
-                    value = self.pictures_b if theirs == PICTURES else value
+                value = self.read_by(pair.a.id, mine, values)
+                if mine == theirs == PICTURES:
+                    value = self.pictures_b
                 shape = _listed(self.listing_b, theirs)
                 if zeros:
                     fill = -np.inf if pair.b.kind == "max_pool" else 0.0
@@ -186,7 +213,7 @@ class Session:
     def _for(self, side: Side) -> np.ndarray:
         return self.pictures if side is self.a else self.pictures_b
 
-    def _read_by(self, number: str, source: str, values: Arrays) -> np.ndarray:
+    def read_by(self, number: str, source: str, values: Arrays) -> np.ndarray:
         """The input of an operation of A, also where a scale ahead of it was left out."""
         if source != PICTURES:
             return values[source]

@@ -189,13 +189,14 @@ def schedules(session: Session) -> None:
     if not (of_a or of_b) or not both:
         return
     session.notes.append(
-        "steps were taken at the first rate of a schedule; the rates by step apart"
+        "steps were taken at the largest rate of a schedule; the rates by step apart"
     )
     start = [
         float(one.recipe.optimizer.get("learning_rate", 0.0))
         for one in (session.listing_a, session.listing_b)
     ]
-    for step in sorted({*of_a, *of_b}):
+    steps = {*of_a} & {*of_b} if of_a and of_b else {*of_a, *of_b}
+    for step in sorted(steps):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
         if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
             continue

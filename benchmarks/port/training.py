@@ -46,6 +46,8 @@ def losses(session: Session) -> None:
         if effect <= SAME:
             continue
         constants = list(unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b)))
+        if any(str(one["kind"]).startswith("unread:") for one in (a.loss, b.loss)):
+            constants = [one for one in constants if one[0] == "kind"]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
         measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
         if not constants:
@@ -107,7 +109,7 @@ def gradients(session: Session) -> Arrays:
         with_decay = max(
             _scaled(
                 of_a[w.a] + decay_a * session.loaded_a[w.a],
-                of_b[w.b] + decay_b * session.loaded_a[w.a],
+                of_b[w.b] + decay_b * session.loaded_b[w.b],
                 of_a,
             )
             for w in common

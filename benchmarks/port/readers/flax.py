@@ -19,7 +19,7 @@ from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
 from benchmarks.port.readers.flax_steps import FlaxSteps
 from benchmarks.port.readers.flax_watch import Watching, install
 from benchmarks.port.readers.optax_recipe import Training
-from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
 
 _MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
 
@@ -99,7 +99,7 @@ class FlaxProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=[k for k in self.layouts if k not in self.trained],
-            recipe=training.recipe(),
+            recipe=training.recipe(self.trained_values(), roles_of(run.operations)),
             bare=self.bare,
             settings={"products on a GPU": products, "convolutions on a GPU": products},
             notes=[
@@ -135,6 +135,10 @@ class FlaxProgram(Program):
     def mode_words(self, training: bool) -> dict[str, bool]:
         """The arguments of a call that say the mode; none where the model's layers know it."""
         return self.mode.words(training)
+
+    def trained_values(self) -> dict[str, Any]:
+        """The trained weights as they are, by name."""
+        return {k: self.variables[k].value for k in self.trained}
 
     def weights(self) -> Arrays:
         return {
@@ -202,10 +206,10 @@ class FlaxProgram(Program):
 
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
         kept, after = self._kept(), []
-        stepper = self.training.fresh({k: self.variables[k].value for k in self.trained})
+        stepper = self.training.fresh(self.trained_values())
         for given in gradients:
             made = {k: jnp.asarray(_native(v, self.layouts[k])) for k, v in given.items()}
-            values = {k: self.variables[k].value for k in self.trained}
+            values = self.trained_values()
             whole = {k: made.get(k, jnp.zeros_like(v)) for k, v in values.items()}
             self._back(stepper(whole, values))
             now = self.weights()
@@ -222,12 +226,12 @@ class FlaxProgram(Program):
         scheduled: bool = False,
     ) -> tuple[list[float], Arrays]:
         kept, losses = self._kept(), []
-        values = {k: self.variables[k].value for k in self.trained}
+        values = self.trained_values()
         stepper = self.training.fresh(values, scheduled=scheduled)
         for place, how in passes:
             loss, found = self._slope(pictures[place], labels[place], how)
             losses.append(loss)
-            values = {k: self.variables[k].value for k in self.trained}
+            values = self.trained_values()
             self._back(stepper({k: found[k] for k in self.trained}, values))
         last = self.weights()
         self._back(kept)

@@ -136,13 +136,13 @@ class Run:
                 self.unseen(x, last, name)
         return [x for x in arrays if id(x) in self.known]
 
-    def unseen(self, x: Any, source: str, ahead_of: str) -> None:
+    def unseen(self, x: Any, source: str, ahead_of: str, kind: str = "") -> None:
         number = str(len(self.operations))
         self.operations.append(
             Operation(
                 id=number,
-                kind="unread:a call that is not watched",
-                name=f"ahead of {ahead_of}",
+                kind=f"unread:{kind or 'a call that is not watched'}",
+                name=kind or f"ahead of {ahead_of}",
                 sources=[source],
                 where=CALLS.where(),
                 shape=list(x.shape[1:]),
@@ -213,9 +213,10 @@ class Run:
         )
         if self.program.recording:
             self.values[number] = canonical(np.array(outs[0]), meaning.axes)
-        for place, x in enumerate(outs):
-            self.known[id(x)] = (number, meaning.axes if place == 0 else unknown(x.shape))
-            self.alive.append(x)
+        self.known[id(outs[0])] = (number, meaning.axes)
+        self.alive += outs
+        for place, x in enumerate(outs[1:], start=1):
+            self.unseen(x, self.operations[int(number)].sources[0], name, f"{name} output {place}")
         return out
 
     def _weights(self, meaning: Meaning) -> dict[str, str]:

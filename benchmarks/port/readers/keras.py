@@ -17,7 +17,7 @@ from benchmarks.port.readers.keras_model import functional, settings
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.keras_steps import KerasSteps
-from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
 
 
 class _Run:
@@ -52,7 +52,7 @@ class KerasProgram(Program):
         self.own, self.model = model, functional(model, size)
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
-        self.variables: dict[str, tuple[Any, bool]] = {}  # and whether a kernel is depthwise
+        self.variables: dict[str, tuple[Any, str]] = {}  # and the kind of a shape of its own
         self.recording = True  # not while an engine traces
         run, _ = self.run(np.random.default_rng(0).random((2, *size)), Pass())
         paths = {v.path: v for v in self.model.weights if "seed_generator" not in v.path}
@@ -66,7 +66,7 @@ class KerasProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=sorted(set(self.variables) - trained),
-            recipe=training.recipe(),
+            recipe=training.recipe(self.trainable(), roles_of(run.operations)),
             bare="inference",
             settings=settings(engine),
             notes=[
@@ -147,7 +147,9 @@ class KerasProgram(Program):
         if number in run.how.inputs and self.recording:
             self._by_itself(layer, call, inputs, run, number)
         outs = keras.tree.flatten(call({}))
-        self._record(layer, layer, outs, inputs, run)
+        self._record(
+            layer, layer, outs, inputs, run, layers.with_number(type(layer).__name__, args)
+        )
         return outs
 
     def _activated(self, layer: Any, function: Any, x: Any, run: _Run) -> Any:
@@ -162,10 +164,20 @@ class KerasProgram(Program):
         self._record(layer, function, [out], [x], run)
         return out
 
-    def _record(self, layer: Any, made: Any, outs: list[Any], inputs: list[Any], run: _Run) -> None:
+    def _record(
+        self,
+        layer: Any,
+        made: Any,
+        outs: list[Any],
+        inputs: list[Any],
+        run: _Run,
+        meaning: tuple[str, dict[str, Any]] | None = None,
+    ) -> None:
         number, name = str(len(run.operations)), type(layer).__name__
         given = tuple(inputs[0].shape) if inputs else ()
-        if made is not layer:
+        if meaning is not None:
+            kind, constants = meaning
+        elif made is not layer:
             kind, constants = layers.activation(made)
         elif name in layers.MEANINGS and len(outs) == 1:
             kind, constants = layers.MEANINGS[name](layer, given, tuple(outs[0].shape))
@@ -196,7 +208,8 @@ class KerasProgram(Program):
         for role, part in layers.PARTS.get(kind, {}).items():
             variable = getattr(layer, part, None)
             if variable is not None:
-                self.variables[variable.path] = (variable, depthwise and role == "kernel")
+                own = "depthwise" if depthwise and role == "kernel" else ""
+                self.variables[variable.path] = (variable, "alpha" if role == "alpha" else own)
                 found[role] = variable.path
         return found
 
@@ -248,8 +261,8 @@ class KerasProgram(Program):
 
     def load(self, weights: Arrays) -> None:
         for key, value in weights.items():
-            variable, depthwise = self.variables[key]
-            variable.assign(value.reshape(variable.shape) if depthwise else value)
+            variable, own = self.variables[key]
+            variable.assign(value.reshape(variable.shape) if own else value)
 
     def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
         with _Kept(self):
@@ -284,8 +297,9 @@ class KerasProgram(Program):
             variables = self.trainable()
             optimizer.build(variables)
             for given in gradients:
-                values = [_tensor(given[v.path].reshape(v.shape)) for v in variables]
-                optimizer.apply(values, variables)
+                known = [v for v in variables if v.path in given]
+                values = [_tensor(given[v.path].reshape(v.shape)) for v in known]
+                optimizer.apply(values, known)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
         return after
@@ -331,8 +345,10 @@ class KerasProgram(Program):
         return self.training.change(constant, value)
 
 
-def _canonical(value: np.ndarray, depthwise: bool) -> np.ndarray:
-    return value.reshape(*value.shape[:2], 1, -1) if depthwise else value
+def _canonical(value: np.ndarray, own: str) -> np.ndarray:
+    if own == "alpha":
+        return value.reshape(-1)
+    return value.reshape(*value.shape[:2], 1, -1) if own else value
 
 
 def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:

@@ -157,14 +157,18 @@ def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str
     return "reshape", {"shape": [int(n) for n in made[1:]]}
 
 
+_WORDS = {
+    **{"swish": "silu", "hard_sigmoid": "hardsigmoid"},
+    **{"hard_silu": "hardswish", "hard_swish": "hardswish"},
+}
+
+
 def activation(function: Any) -> tuple[str, Constants]:
     """Kind and constants of an activation function of Keras."""
     name = getattr(function, "__name__", type(function).__name__)
     if name == "<lambda>" or not getattr(function, "__module__", "").startswith("keras"):
         return f"unread:{name}", {}
-    found: Constants = {
-        "function": {"swish": "silu", "hard_sigmoid": "hardsigmoid"}.get(name, name)
-    }
+    found: Constants = {"function": _WORDS.get(name, name)}
     defaults = {
         "leaky_relu": ("slope", 0.2),
         "elu": ("alpha", 1.0),
@@ -235,6 +239,46 @@ def _function(name: str) -> _Meaning:
     return lambda layer, given, made: ("activation", {"function": name})
 
 
+def _gelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    form = "tanh" if layer.approximate else "none"
+    return "activation", {"function": "gelu", "approximate": form}
+
+
+def _over(kind: str) -> _Meaning:
+    """A mean or maximum over rows and columns."""
+
+    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+        axes = range(len(given)) if layer.axis is None else layer.axis
+        if len(given) == 4 and sorted(axis % 4 for axis in axes) == [1, 2]:
+            return _whole(kind)(layer, given, made)
+        return f"unread:{type(layer).__name__}", {}
+
+    return meaning
+
+
+def _prelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    shared = all(size == 1 for size in layer.alpha.shape[:-1])
+    return ("prelu" if shared else "unread:PReLU of each pixel"), {}
+
+
+def with_number(name: str, args: Sequence[Any]) -> tuple[str, Constants] | None:
+    """Meaning of a tensor's arithmetic with one number; None of anything else."""
+    numbers = [one for one in args if isinstance(one, int | float)]
+    if name not in _ARITHMETIC or len(numbers) != 1 or len(args) != 2:
+        return None
+    value, ahead = float(numbers[0]), args[0] is numbers[0]
+    if name.endswith("Divide") and ahead:
+        return None
+    scale = {"Multiply": value, "Subtract": -1.0 if ahead else 1.0}.get(name, 1.0)
+    if name.endswith("Divide"):
+        scale = 1 / value
+    offset = {"Add": value, "Subtract": value if ahead else -value}.get(name, 0.0)
+    return "rescale", {"scale": scale, "offset": offset}
+
+
+_ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
+
+
 MEANINGS: dict[str, _Meaning] = {
     "Conv2D": _conv,
     "DepthwiseConv2D": _conv,
@@ -263,6 +307,10 @@ MEANINGS: dict[str, _Meaning] = {
     "Multiply": _plain("multiply"),
     "Concatenate": _joined,
     "UpSampling2D": _resize,
+    "PReLU": _prelu,
+    "Gelu": _gelu,
+    "Mean": _over("average_pool"),
+    "Max": _over("max_pool"),
     "Relu": _function("relu"),
     "Tanh": _function("tanh"),
     "Sigmoid": _function("sigmoid"),
@@ -279,6 +327,7 @@ PARTS = {
     },
     "layer_norm": {"gamma": "gamma", "beta": "beta"},
     "group_norm": {"gamma": "gamma", "beta": "beta"},
+    "prelu": {"alpha": "alpha"},
 }
 # The argument behind each constant, where the program states it.
 STATED = {

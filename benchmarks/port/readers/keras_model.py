@@ -37,7 +37,10 @@ def prepare(seed: int, precision: str) -> None:
         if original is not None:
             module.cast = _exact(original)
     if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
+        from tensorflow.python.ops import math_ops
+
         engine.nn.leaky_relu = _leaky_relu
+        math_ops.cast = _exact(math_ops.cast)
     if precision == "float64":
         # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
@@ -75,6 +78,12 @@ def functional(model: Any, size: list[int]) -> Any:
         return keras.Model(x, model.call(x))
     except Exception as error:
         where = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+        if "cannot be used as input to a TensorFlow function" in where:
+            raise PortError(
+                "the model is a class of its own that calls functions of TensorFlow, which take no "
+                "symbols; write keras.ops in place of tf and tf.nn",
+                status=4,
+            ) from error
         raise PortError(
             f"the model is a class of its own, and calling it once gives no graph of layers "
             f"({where}); write it with keras.Input and keras.Model, or without branches on data",

@@ -11,7 +11,7 @@ from keras import ops
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import targets
+from benchmarks.port.readers.program import listed, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
@@ -20,7 +20,7 @@ _KINDS = {
 }
 _CONSTANTS = {  # Keras' name to ours
     **{k: k for k in ("epsilon", "beta_1", "beta_2", "amsgrad", "momentum", "nesterov", "rho")},
-    **{k: k for k in ("centered", "weight_decay")},
+    **{k: k for k in ("centered", "weight_decay", "gradient_accumulation_steps")},
     "initial_accumulator_value": "initial_accumulator",
 }
 _OURS = {ours: theirs for theirs, ours in _CONSTANTS.items()}
@@ -98,14 +98,15 @@ class Training:
         return {"kind": f"unread:{name}"}
 
     def fresh(self, *, scheduled: bool = False) -> Any:
-        """The optimizer without any state, at the first rate of its schedule unless `scheduled`."""
+        """The optimizer without state, at the largest rate of its schedule unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
         config = self.optimizer.get_config()
         schedule = self.optimizer._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             # rates by step are compared apart
-            config["learning_rate"] = schedule if scheduled else _first(schedule)
+            largest = max([_first(schedule), *(float(schedule(n)) for n in PROBED[1:])])
+            config["learning_rate"] = schedule if scheduled else largest
         made = type(self.optimizer).from_config({**config, **self.changes})
         for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
             if hasattr(self.optimizer, name):
@@ -120,8 +121,12 @@ class Training:
         self.changes[name] = value
         return True
 
-    def recipe(self) -> Recipe:
-        """Loss, optimizer and rates, in the words of all frameworks."""
+    def recipe(self, variables: list[Any], roles: dict[str, str]) -> Recipe:
+        """Loss, optimizer and rates, in the words of all frameworks.
+
+        Args:
+            variables: trained ones. roles: of weights by path.
+        """
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
         if self.optimizer is None:
@@ -139,7 +144,8 @@ class Training:
         if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             schedule = optimizer._learning_rate
             found.rates = {n: float(schedule(n)) for n in PROBED}
-            constants["learning_rate"] = found.rates[0] = _first(schedule)
+            found.rates[0] = _first(schedule)
+            constants["learning_rate"] = max(found.rates.values())
         else:
             constants["learning_rate"] = float(config["learning_rate"])
         if kind == "adam":
@@ -151,6 +157,8 @@ class Training:
         constants["weight_decay"] = float(config.get("weight_decay") or 0.0)
         if constants["weight_decay"]:
             constants["decay_form"] = "decoupled"
+            left = {roles[v.path] for v in variables if not optimizer._use_weight_decay(v)}
+            constants["undecayed"] = listed(left)
         for option, word in _CLIPPING.items():
             if config.get(option):
                 constants |= {"clipping": word, "clipping_limit": float(config[option])}

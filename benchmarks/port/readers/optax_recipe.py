@@ -15,7 +15,7 @@ import optax
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import targets
+from benchmarks.port.readers.program import listed, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
@@ -93,7 +93,7 @@ class Training:
         optimizer = getattr(optimizer, "tx", optimizer)
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
-        self.first: float | None = None  # rate of a schedule
+        self.largest: float | None = None  # rate of a schedule
         self.rate: Callable[[int], float] = lambda _: 0.0  # by step
 
     def loss_of(self, out: Any, labels: np.ndarray) -> Any:
@@ -131,15 +131,15 @@ class Training:
         return flat(self.optimizer)
 
     def made(self, *, scheduled: bool) -> Any:
-        """The transformation with its changes, at the first rate of its schedule unless
+        """The transformation with its changes, at the largest rate of its schedule unless
         `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
         changes = dict(self.changes)
         if scheduled and self.schedule is not None:
             changes["learning_rate"] = self.schedule
-        elif self.first is not None and not scheduled:
-            changes.setdefault("learning_rate", self.first)
+        elif self.largest is not None and not scheduled:
+            changes.setdefault("learning_rate", self.largest)
         if not changes:
             return self.optimizer
         parts = []
@@ -176,8 +176,12 @@ class Training:
                 return True
         return False
 
-    def recipe(self) -> Recipe:
-        """Loss, optimizer and rates, in the words of all frameworks."""
+    def recipe(self, values: dict[str, Any], roles: dict[str, str]) -> Recipe:
+        """Loss, optimizer and rates, in the words of all frameworks.
+
+        Args:
+            values: trained weights. roles: of weights, both by name.
+        """
         found = Recipe()
         if self.loss is not None:
             name = getattr(self.loss, "__name__", type(self.loss).__name__)
@@ -191,12 +195,17 @@ class Training:
         constants: dict[str, Any] = {"kind": "", "weight_decay": 0.0}
         for made in self._chain():
             self._read(made, constants, found)
+            mask = made.arguments.get("mask")
+            if constants.get("weight_decay") and "weight_decay" in made.arguments:
+                kept = mask(values) if callable(mask) else {}
+                left = {roles.get(k, "") for k in values if callable(mask) and not kept[k]}
+                constants["undecayed"] = listed(left)
         rate = constants.get("learning_rate")
         schedule = self.schedule or (rate if callable(rate) else None)
         if schedule is not None:
             self.rate = lambda step: float(schedule(step))
             found.rates = {n: self.rate(n) for n in PROBED}
-            constants["learning_rate"] = self.first = found.rates[0]  # compared apart
+            constants["learning_rate"] = self.largest = max(found.rates.values())
         else:
             self.rate = lambda _: float(rate or 0.0)
         kinds = {"momentum": 0.0, "nesterov": False}

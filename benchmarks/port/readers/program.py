@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.port.operation import Listing
+from benchmarks.port.operation import Listing, Operation
 from benchmarks.port.readers.steps import Arrays, Steps
 
 
@@ -111,7 +111,7 @@ class Program(abc.ABC):
         Args:
             pictures: (batches, batch, ...), as are the labels.
             passes: of each step, which batch it takes, and how.
-            scheduled: follow the program's schedule; else its first rate holds.
+            scheduled: follow the program's schedule; else its largest rate holds.
         """
 
     @abc.abstractmethod
@@ -125,6 +125,16 @@ class Program(abc.ABC):
     @abc.abstractmethod
     def change_optimizer(self, constant: str, value: Any) -> bool:
         """Update with another constant from now on; False where that cannot be done."""
+
+
+def listed(roles: set[str]) -> str:
+    """Roles in words."""
+    return ", ".join(sorted(roles - {""})) or "nothing"
+
+
+def roles_of(operations: list[Operation]) -> dict[str, str]:
+    """The role of each weight, by its name."""
+    return {key: role for one in operations for role, key in one.parameters.items()}
 
 
 def targets(labels: np.ndarray, shape: tuple[int, ...], form: str) -> np.ndarray:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.port.axes import Axes, canonical, labelled, native
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.calls import CALLS, Made
-from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program
+from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch
@@ -144,7 +144,7 @@ class TorchProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=[key for key in fixed if key in self.layouts],
-            recipe=self.training.recipe(self.model),
+            recipe=self.training.recipe(self.model, roles_of(watch.operations)),
             bare="training" if self.bare else "inference",
             settings={
                 "products on a GPU": "TF32" if torch.backends.cuda.matmul.allow_tf32 else "float32",
@@ -277,7 +277,7 @@ class TorchProgram(Program):
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self.model):
-            optimizer = self.training.fresh(self.model)
+            optimizer = self.training.fresh(self.model, scheduled=scheduled)
             schedule = self.training.scheduler(optimizer) if scheduled else None
             for place, how in passes:
                 losses.append(self._backward(pictures[place], labels[place], how)[0])

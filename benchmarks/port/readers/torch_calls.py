@@ -240,13 +240,27 @@ def _flatten(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 def _permute(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     count = len(axes[0])
-    if "dim0" in b:
+    if "source" in b:
+        given = [b["source"], b["destination"]]
+        source, into = ([d % count for d in ([g] if isinstance(g, int) else g)] for g in given)
+        left = iter(d for d in range(count) if d not in source)
+        moved = dict(zip(into, source, strict=True))
+        places = [moved[d] if d in moved else next(left) for d in range(count)]
+    elif "dim0" in b:
         places = list(range(count))
         one, other = b["dim0"] % count, b["dim1"] % count
         places[one], places[other] = other, one
     else:
         places = [d % count for d in b["dims"]]
     return Meaning("layout", tuple(axes[0][p] for p in places))
+
+
+def _expand(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    """Axes of size 1 repeated, which sums and products do by themselves."""
+    made = tuple(Axis(((a.label or "?", n),)) for a, n in zip(axes[0], out.shape, strict=False))
+    if len(axes[0]) != out.dim():
+        return Meaning("unread:expand", unknown(out.shape))
+    return Meaning("expand", made)
 
 
 def _cat(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -315,6 +329,9 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
         ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"), _flatten
     ),
     "permute": _permute,
+    "movedim": _permute,
+    "expand": _expand,
+    "expand_as": _expand,
     "transpose": _permute,
     "cat": _cat,
     "pad": _pad,

@@ -39,6 +39,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "flatten": ("input", "start_dim", "end_dim"),
     "permute": ("input", "dims"),
     "transpose": ("input", "dim0", "dim1"),
+    "movedim": ("input", "source", "destination"),
     "mean": ("input", "dim", "keepdim"),
     "amax": ("input", "dim", "keepdim"),
     "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
@@ -50,6 +51,7 @@ _NAMES = {
     **{"concatenate": "cat", "__add__": "add", "__iadd__": "add", "add_": "add", "__radd__": "add"},
     **{"__mul__": "mul", "__imul__": "mul", "mul_": "mul", "__rmul__": "mul", "multiply": "mul"},
     **{"__sub__": "sub", "sub_": "sub", "subtract": "sub", "div_": "div", "true_divide": "div"},
+    **{"moveaxis": "movedim", "swapdims": "transpose"},
     **{"__truediv__": "div", "swapaxes": "transpose", "tanh_": "tanh", "sigmoid_": "sigmoid"},
     **{"silu_": "silu", "feature_dropout": "dropout2d", "dropout_": "dropout", "divide": "div"},
 }

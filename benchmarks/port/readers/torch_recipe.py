@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import targets
+from benchmarks.port.readers.program import listed, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _GROUP = {  # PyTorch's name to ours
@@ -70,6 +70,7 @@ class Training:
         self.changes: dict[str, Any] = {}
         self.regularizer, self.known = regularizer, known
         self.by_epoch = by_epoch
+        self.largest: float | None = None  # rate of the schedule
         self._initial: Any = None
         self._schedule_state: Any = None
 
@@ -129,8 +130,9 @@ class Training:
 
     # ---- optimizer
 
-    def fresh(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer without any state, over the parameters of the model."""
+    def fresh(self, model: nn.Module, *, scheduled: bool = False) -> torch.optim.Optimizer:
+        """The optimizer without any state, over the parameters of the model; at the largest rate of
+        its schedule unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
         if isinstance(self.optimizer, torch.optim.Optimizer):
@@ -150,7 +152,10 @@ class Training:
                 group.update({k: v for k, v in given.items() if k != "params"})
         else:
             made = self._called(model)
+        first = made.param_groups[0]["lr"]
         for group in made.param_groups:
+            if self.largest is not None and not scheduled:
+                group["lr"] = group["lr"] / first * self.largest if first else self.largest
             for constant, value in self.changes.items():
                 _put(group, constant, value)
         return made
@@ -176,8 +181,18 @@ class Training:
     def scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
         """The schedule of a fresh optimizer, at its start; None without one."""
         made = self.schedule
-        if made is None or not isinstance(made, torch.optim.lr_scheduler.LRScheduler):
-            return made and made(optimizer)
+        if made is None:
+            return None
+        if not isinstance(made, torch.optim.lr_scheduler.LRScheduler):
+            made = made(optimizer)
+            if isinstance(made, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                raise PortError(
+                    "the schedule is a ReduceLROnPlateau, which follows a score that a model's "
+                    "program does not have; name another one with --schedule, or give the name "
+                    "`schedule` to none",
+                    status=4,
+                )
+            return made
         if self._schedule_state is None:
             self._schedule_state = copy.deepcopy(made.state_dict())
         made.load_state_dict(copy.deepcopy(self._schedule_state))
@@ -190,15 +205,19 @@ class Training:
             return True
         return False
 
-    def recipe(self, model: nn.Module) -> Recipe:
-        """Loss, optimizer and rates, in the words of all frameworks."""
+    def recipe(self, model: nn.Module, roles: dict[str, str]) -> Recipe:
+        """Loss, optimizer and rates, in the words of all frameworks.
+
+        Args:
+            roles: of weights by name.
+        """
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
         if self.optimizer is None:
             return found
-        optimizer = self.fresh(model)
+        optimizer = self.fresh(model, scheduled=True)
         how = CALLS.of(optimizer)
-        found.optimizer = self.known or self._constants(optimizer)
+        found.optimizer = self.known or self._constants(optimizer, model, roles)
         found.optimizer_where = how.where
         stated = {_GROUP.get(name, name) for name in how.stated}
         stated |= {"beta_1", "beta_2"} if "betas" in how.stated else set()
@@ -208,10 +227,13 @@ class Training:
             found.optimizer_stated += ["clipping"]
         if self.schedule is not None:
             found.rates = self._rates(optimizer)
+            self.largest = found.optimizer["learning_rate"] = max(found.rates.values())
         return found
 
-    def _constants(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        group = optimizer.param_groups[0]
+    def _constants(
+        self, optimizer: torch.optim.Optimizer, model: nn.Module, roles: dict[str, str]
+    ) -> dict[str, Any]:
+        group = max(optimizer.param_groups, key=lambda one: one.get("weight_decay") or 0.0)
         kind = next((name for one, name in _KINDS.items() if isinstance(optimizer, one)), "")
         decoupled = bool(group.get("decoupled_weight_decay", False))
         if isinstance(optimizer, torch.optim.AdamW):
@@ -234,9 +256,15 @@ class Training:
             found["velocity_form"] = "rate_outside"
         if found.get("weight_decay"):
             found["decay_form"] = "decoupled" if decoupled else "coupled"
-        groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+            names = {id(p): roles.get(name, "") for name, p in model.named_parameters()}
+            left = [g for g in optimizer.param_groups if not g["weight_decay"]]
+            found["undecayed"] = listed({names.get(id(p), "") for g in left for p in g["params"]})
+        ours = ("params", "weight_decay")
+        groups = [{k: v for k, v in g.items() if k not in ours} for g in optimizer.param_groups]
+        if len({g.get("weight_decay") for g in optimizer.param_groups} - {0.0}) > 1:
+            groups.append({})
         if any(g != groups[0] for g in groups):
-            found["kind"] = f"{kind} with {len(groups)} groups of parameters"
+            found["kind"] = f"{kind} with {len(optimizer.param_groups)} groups of parameters"
         return {k: float(v) if type(v) is int else v for k, v in found.items()}
 
     def _clipping(self) -> dict[str, Any]:
@@ -264,10 +292,13 @@ class Training:
         rates, number = {}, 0
         optimizer.zero_grad()
         for wanted in PROBED:
-            while number < wanted:
-                optimizer.step()
-                schedule.step()
-                number += 1
+            try:
+                while number < wanted:
+                    optimizer.step()
+                    schedule.step()
+                    number += 1
+            except ValueError:  # it has so many steps and no more
+                break
             rates[wanted] = float(schedule.get_last_lr()[0])
         return rates
 

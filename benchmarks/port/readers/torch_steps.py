@@ -20,7 +20,7 @@ class TorchSteps(Steps):
         self._begin()
 
     def _begin(self) -> None:
-        self.optimizer = self.training.fresh(self.program.model)
+        self.optimizer = self.training.fresh(self.program.model, scheduled=True)
         self.schedule = self.training.scheduler(self.optimizer)
 
     def step(self, pictures: np.ndarray, labels: np.ndarray) -> tuple[float, int]:

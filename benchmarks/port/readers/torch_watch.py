@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from benchmarks.port.axes import Axes, canonical, native, spread, unknown
@@ -79,6 +80,8 @@ class Watch(TorchFunctionMode):
         number = str(len(self.operations))
         arguments = names.bound(name, args, kwargs)
         call = changed(name, func, args, kwargs, arguments, self.program.changes.get(number, {}))
+        if name == "hardsigmoid":  # whose gradient has 1/6 in float32
+            call = _hardsigmoid(inputs[0])
         if name in ("dropout", "dropout2d"):
             call = self._dropout(number, arguments, before[0][1], name == "dropout2d")
         if number in self.how.inputs:
@@ -112,10 +115,21 @@ class Watch(TorchFunctionMode):
             )
         )
         self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
-        for place, x in enumerate(outs):
-            self.known[id(x)] = (number, axes if place == 0 else unknown(x.shape))
-            self.alive.append(x)
+        self.known[id(outs[0])] = (number, axes)
+        self.alive += outs
+        for place, x in enumerate(outs[1:], start=1):
+            self._further(f"{name} output {place}", x, before)
         return out
+
+    def _further(self, name: str, x: Tensor, before: list[tuple[str, Axes]]) -> None:
+        """A call's output besides its first, as an operation of its own."""
+        number, axes = str(len(self.operations)), unknown(x.shape)
+        sources = [source for source, _ in before]
+        one = Operation(id=number, kind=f"unread:{name}", name=name, sources=sources)
+        one.where, one.shape = CALLS.where(), list(x.shape[1:])
+        self.operations.append(one)
+        self.values[number] = canonical(x.detach().numpy().copy(), axes)
+        self.known[id(x)] = (number, axes)
 
     @staticmethod
     def _stated(name: str, stated: list[str]) -> list[str]:
@@ -170,3 +184,7 @@ class Watch(TorchFunctionMode):
             return value * keep / (1 - rate)
 
         return call
+
+
+def _hardsigmoid(x: Tensor) -> Any:
+    return lambda swapped: functional.relu6(swapped.get(id(x), x) + 3) / 6
