@@ -151,7 +151,7 @@ def _announce(parts: Sequence[Part], options: argparse.Namespace) -> int:
     more = f", and {noise} of R5c, whose time is not estimated" if noise else ""
     console.tell(
         f"{len(cases)} cases of {', '.join(plan.rungs(options))} for {', '.join(names)} and the "
-        f"reference: about {_duration(seconds)} on {options.parallel} free cores{more}"
+        f"reference: about {estimate.duration(seconds)} on {options.parallel} free cores{more}"
     )
     if options.dry_run:
         console.lines(
@@ -160,10 +160,6 @@ def _announce(parts: Sequence[Part], options: argparse.Namespace) -> int:
             + [_not_asked(options)]
         )
     return total
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _say(findings: Sequence[Finding], options: argparse.Namespace) -> None:

@@ -48,8 +48,6 @@ ELSEWHERE: dict[Reached, str] = {
     ("runtime.precision", "tf32"): _GPU,
     ("runtime.precision", "bfloat16"): "--precision bfloat16",
     ("runtime.threads", "0"): "rounding alone: R5c changes the threads",
-    # at zero a max-pool behind it is decided by rounding
-    ("batch_norm.gamma_initializer", "zeros"): "drawn by NumPy for all: tests/frameworks",
     ("augment.crop", "another"): f"{_HARNESS}; a view of another size is crops40",
     ("recipe.epochs", ""): _HARNESS,
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",

@@ -46,6 +46,11 @@ def seconds(
     return max(longest, sum(one * count for one, count in took) / parallel)
 
 
+def duration(seconds: float) -> str:
+    """Seconds in words: "90 s", "12 min"."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def of_case(name: str, case: Case) -> float:
     """CPU seconds of one case in one framework, its start apart."""
     _, ready, call, operations = _cost(name)

@@ -10,6 +10,7 @@ from typing import get_args
 from benchmarks.config.options import add
 from results import cli
 from results.cli import natural, positive, share
+from results.names import in_line
 from results.vocabulary import Device
 
 RUNGS = ("R0-R2", "R3", "R4", "R5a", "R5d", "R5e", "R5b", "R5c")
@@ -37,6 +38,15 @@ examples:
   python -m benchmarks.fidelity --native keras torch --architectures c2 --pictures my.h5 \\
       --size 40 --batch-size 64 --epochs 5 --seeds 10
 """
+
+
+def markdown_file(text: str) -> str:
+    """A file for tables: its name ends in .md, so that no word is taken for one; or "-"."""
+    if text != "-" and not text.endswith(".md"):
+        raise argparse.ArgumentTypeError(
+            f"'{in_line(text)}' is no Markdown file; give a name that ends in .md, or none"
+        )
+    return text
 
 
 def parser() -> cli.Parser:
@@ -160,9 +170,10 @@ def parser() -> cli.Parser:
         "--mutants",
         nargs="?",
         const="-",
+        type=markdown_file,
         metavar="FILE.md",
         help="R8: deliberate faults in the frameworks named and the rung that kills each, some "
-        "through R5b and R5c too; the tables, or a file of them",
+        "through R5b and R5c too; the tables, or a file of them; --dry-run says how long it takes",
     )
     other.add_argument(
         "--defaults",

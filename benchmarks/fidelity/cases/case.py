@@ -35,6 +35,7 @@ Measurement = Literal[
     "epoch",
     "lifecycle",
     "own_masks",
+    "drawn",
     "compile",
     "replicas",
 ]

@@ -48,9 +48,13 @@ _HEADS: dict[str, tuple[Loss, int, dict[str, Any]]] = {
         10,
         {"class_weights": CLASS_WEIGHTS, "class_weight_mean": "weights"},
     ),
-    "several_labels": (BinaryCrossEntropy(targets="votes"), 7, {"measure": _LIFE}),
+    "several_labels": (
+        BinaryCrossEntropy(targets="votes", label_smoothing=0.1),
+        7,
+        {"measure": _LIFE},
+    ),
     "question": (CrossEntropy(targets="votes", label_smoothing=0.1), 7, {"measure": _LIFE}),
-    "votes": (MeanSquaredError(), 37, {"steps": 1}),
+    "votes": (MeanSquaredError(), 37, {"steps": 1, "measure": (*_ONE_BATCH, "steps", "epoch")}),
     "votes_sigmoid": (MeanSquaredError(outputs="sigmoid"), 37, {"measure": _LIFE}),
     "one_hot_squares": (
         MeanSquaredError(targets="one_hot", outputs="sigmoid"),

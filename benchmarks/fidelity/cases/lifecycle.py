@@ -64,7 +64,7 @@ layers = [
 # Batch norm of pictures and of rows, both kinds of max-norm, and dropout, in as little as that.
 _NORMED = """
 layers = [
-  {type = "conv", filters = 4, kernel = 3, activation = "relu", max_norm = 0.5},
+  {type = "conv", filters = 4, kernel = 3, activation = "relu", l2 = 0.0078, max_norm = 0.5},
   {type = "batch_norm", momentum = 0.75},
   {type = "max_pool", size = 2},
   {type = "flatten"},
@@ -74,12 +74,25 @@ layers = [
   {type = "dense", units = "classes"},
 ]
 """
-# A max-pool behind a convolution whose filters weigh all pixels alike (`starts.even`).
+# Maxima behind a convolution whose filters weigh all pixels alike (`starts.even`).
 _TIED = """
 layers = [
   {type = "conv", filters = 4, kernel = 3, activation = "relu"},
   {type = "max_pool", size = 2},
-  {type = "flatten"},
+  {type = "global_max_pool"},
+  {type = "dense", units = "classes"},
+]
+"""
+# Functions whose slope jumps at zero, which such a convolution gives of patches half white.
+_STEEP = """
+layers = [
+  {type = "normalize", mean = [0.5], deviation = [1.0]},
+  {type = "conv", filters = 4, kernel = 2},
+  {type = "residual", layers = [{type = "activation", function = "relu"}], shortcut = [
+    {type = "activation", function = "leaky_relu"}]},
+  {type = "residual", layers = [{type = "adaptive_max_pool", size = 2}], shortcut = [
+    {type = "adaptive_average_pool", size = 2}]},
+  {type = "global_average_pool"},
   {type = "dense", units = "classes"},
 ]
 """
@@ -95,26 +108,26 @@ layers = [
 ]
 """
 # Without kinks, for float32; the batch norm's input has a mean some 16 times its spread, where
-# E[x^2] - E[x]^2 loses digits. One sum gives it, which every framework rounds alike; of more
-# pixels XLA's sum alone is beyond R1's bound.
+# E[x^2] - E[x]^2 loses digits, and so has that of a norm within the picture. One sum gives it,
+# which every framework rounds alike; of more pixels XLA's sum alone is beyond R1's bound.
 _DIM = """
 layers = [
   {type = "normalize", mean = [-1.0], deviation = [1.0]},
   {type = "average_pool", size = 3, stride = 2},
-  {type = "batch_norm", epsilon = 9.5367431640625e-07},
+  {type = "residual", layers = [{type = "batch_norm", epsilon = 9.5367431640625e-07}], shortcut = [
+    {type = "layer_norm", epsilon = 0.001953125}]},
   {type = "conv", filters = 4, kernel = 2, activation = "silu"},
   {type = "flatten"},
   {type = "dense", units = 6, activation = "tanh"},
   {type = "dense", units = "classes"},
 ]
 """
-_MASKED = """
-layers = [
-  {type = "flatten"},
-  {type = "dropout", rate = 0.25},
-  {type = "dense", units = "classes"},
-]
-"""
+# Dropout that a framework draws for itself, of each kind: its mask is read off the dense kernel.
+_MASKED = {
+    "masked": '{type = "flatten"}, {type = "dropout", rate = 0.25}',
+    "masked_channels": '{type = "dropout", rate = 0.25, per = "channel"}, {type = "flatten"}',
+    "masked_pictures": '{type = "dropout", rate = 0.5, per = "picture"}, {type = "flatten"}',
+}
 
 
 def _functions() -> Architecture:
@@ -143,10 +156,22 @@ def _functions() -> Architecture:
         if isinstance(layer, Conv)
     ]
     layers.append(Dense(units="classes", bias_initializer=biases[-1]))
-    named = [
-        msgspec.structs.replace(layer, name=f"layer{number}") for number, layer in enumerate(layers)
-    ]
-    return Architecture(name="functions", layers=tuple(named))
+    return _named("functions", layers)
+
+
+def _drawn() -> Architecture:
+    """Every initialiser that all frameworks have, of kernels whose fans are far apart."""
+    kernels = [name for name in get_args(KernelInitializer) if name != "torch_uniform"]
+    layers: list[Layer] = [Conv(filters=32, kernel=(3, 2), kernel_initializer="he_normal_fan_out")]
+    layers += [BatchNorm(gamma_initializer="zeros"), Flatten()]
+    for number, name in enumerate(kernels):
+        layers.append(Dense(units=(48, 120)[number % 2], kernel_initializer=name))
+    return _named("drawn", [*layers, Dense(units="classes")])
+
+
+def _named(name: str, layers: list[Layer]) -> Architecture:
+    named = (msgspec.structs.replace(one, name=f"layer{n}") for n, one in enumerate(layers))
+    return Architecture(name=name, layers=tuple(named))
 
 
 def _network(text: str, name: str, **norm: Any) -> Architecture:
@@ -165,9 +190,14 @@ UNBIASED = _network(_NORMED, "unbiased", running_variance="unbiased")
 FAST = _network(_NORMED, "fast", running_variance="unbiased", variance="fast")
 DIM = _network(_DIM, "dim")
 TIED = _network(_TIED, "tied")
+STEEP = _network(_STEEP, "steep")
 NARROW = _network(_NARROW, "narrow")
-MASKED = _network(_MASKED, "masked")
+MASKED = [
+    _network(f'layers = [{text}, {{type = "dense", units = "classes"}}]', name)
+    for name, text in _MASKED.items()
+]
 FUNCTIONS = _functions()
+DRAWN = _drawn()
 
 # Drawn anew in each epoch, every field between them; the first is of colours, the last of square
 # pictures.
@@ -259,10 +289,13 @@ def special() -> list[Case]:
     sure = each | {"start": "lived"}
     even = each | {"start": "even", "pictures": "two_levels"}
     words: dict[str, Any] = {"measure": ("structure", "forward", "gradients", "steps"), "steps": 2}
-    own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 6}
+    words |= {"test_images": _TEST, "images": 24 + _TEST}
+    own: dict[str, Any] = {"measure": ("own_masks",), "native": True, "steps": 12}
+    drawn: dict[str, Any] = {"measure": ("drawn",), "native": True}
     options: dict[str, Any] = {"images": 24, "pictures": "noise"}
     return [
         make(TIED, DYADIC["sgd"], label="ties", shape=(10, 12, 3), **options | even),
+        make(STEEP, DYADIC["sgd"], label="slopes", shape=(5, 6, 1), **options | even),
         make(BAIT, DYADIC["sgd"], label="sure", shape=(18, 17, 4), **options | sure),
         make(NARROW, DYADIC["sgd"], label="pools", shape=(6, 6, 3), **options | each),
         make(FUNCTIONS, DYADIC["sgd"], label="each", shape=(9, 10, 3), **options | each),
@@ -270,7 +303,13 @@ def special() -> list[Case]:
             make(network, DYADIC["sgd"], label="words", shape=(16, 18, 3), **options | words)
             for network in VOCABULARY.values()
         ),
-        make(MASKED, DYADIC["sgd"], label="own", shape=(6, 7, 3), batch_size=1, **options | own),
+        *(
+            make(
+                network, DYADIC["sgd"], label="own", shape=(6, 7, 4), batch_size=1, **options | own
+            )
+            for network in MASKED
+        ),
+        make(DRAWN, DYADIC["sgd"], label="own", shape=(6, 7, 4), **options | drawn),
     ]
 
 

@@ -74,7 +74,8 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "momentum",
         {"clipping": clipping.ByGlobalNorm(limit=2**-4, epsilon=1e-6)},
     ),
-    "layer-rates": ("adam", {"layer_rates": {"dense1": 2**-3}}),
+    "layer-rates": ("adam_hat_decoupled", {"layer_rates": {"dense1": 2**-3}}),
+    "layer-rates-decayed": ("nesterov_decoupled", {"layer_rates": {"dense1": 2**-3}}),
     "layer-rates-inside": (
         "momentum_inside",
         {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},

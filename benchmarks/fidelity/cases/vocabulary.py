@@ -9,41 +9,56 @@ from __future__ import annotations
 from frameworks.spec.architecture import Architecture, parse
 
 _TEXTS = {
-    # Strides, kernels and pools as pairs; zeros by number and by pair; dilation, groups, no bias.
+    # Strides, kernels and pools as pairs; zeros by number and by pair, other ones on each side of
+    # rows and of columns; dilation, groups, no bias; a norm of the flattened picture.
     "windows": """
     {type = "normalize", mean = [0.5, 0.25, 0.125], deviation = [0.5, 0.25, 0.25]},
-    {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], padding = 1, bias = false},
+    {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], padding = [1, 0], bias = false},
     {type = "activation", function = "leaky_relu"},
-    {type = "conv", filters = 6, kernel = 3, padding = [[2, 1], 0], groups = 3, bias = false},
+    {type = "conv", filters = 6, kernel = 3, padding = [1, [0, 2]], groups = 3, bias = false},
     {type = "batch_norm"},
     {type = "max_pool", size = [3, 2], stride = [2, 1], padding = [1, [0, 1]]},
     {type = "conv", filters = 12, kernel = 3, dilation = [2, 1], groups = "channels", l2 = 0.0078},
     {type = "conv", filters = 9, kernel = 3, padding = "same", groups = 3, max_norm = 0.5},
     {type = "activation", function = "elu", alpha = 0.5},
     {type = "conv", filters = 5, kernel = 1, activation = "gelu"},
-    {type = "average_pool", size = 3, stride = 2, padding = "same"},
-    {type = "average_pool", size = [2, 3], stride = [1, 2], padding = 1, count_padding = true},
-    {type = "average_pool", size = 2, stride = 1, padding = [0, 1]},
-    {type = "adaptive_max_pool", size = [3, 2]},
+    {type = "average_pool", size = [2, 3], stride = [2, 1], padding = "same"},
+    {type = "average_pool", size = [2, 3], stride = [1, 2], count_padding = true, padding = [
+      1, [0, 1]]},
+    {type = "average_pool", size = 2, stride = 1, padding = [0, 1], count_padding = true},
+    {type = "adaptive_max_pool", size = [2, 3]},
     {type = "flatten"},
+    {type = "batch_norm"},
     {type = "dense", units = 7, bias = false, activation = "softplus"},
     {type = "dense", units = "classes"},
     """,
-    # Norms within a picture, both forms of gelu, an overlapping adaptive mean, a global maximum.
+    # Every function that bends beyond where a normed picture has values, on such values; norms
+    # within a picture, both forms of gelu, adaptive pools of alike and of overlapping parts, zeros
+    # around a maximum of either sign, a global maximum.
     "norms": """
+    {type = "normalize", mean = [0.5, 0.5, 0.5], deviation = [0.0078125, 0.0078125, 0.0078125]},
+    {type = "activation", function = "leaky_relu"},
+    {type = "activation", function = "elu"},
+    {type = "activation", function = "gelu"},
+    {type = "activation", function = "gelu", approximate = true},
+    {type = "activation", function = "silu"},
+    {type = "activation", function = "softplus"},
+    {type = "activation", function = "relu"},
     {type = "conv", filters = 6, kernel = 2, stride = 2, bias = false},
-    {type = "layer_norm"},
+    {type = "layer_norm", epsilon = 0.0625},
     {type = "activation", function = "gelu", approximate = true},
     {type = "conv", filters = 6, kernel = 1, activation = "gelu", approximate = true},
     {type = "conv", filters = 6, kernel = 3, padding = "same", groups = "channels"},
-    {type = "group_norm", groups = 2},
+    {type = "group_norm", groups = 2, epsilon = 0.0625},
     {type = "activation", function = "leaky_relu", negative_slope = 0.25},
-    {type = "adaptive_average_pool", size = [5, 4]},
-    {type = "adaptive_average_pool", size = 4},
-    {type = "adaptive_max_pool", size = 4},
+    {type = "adaptive_average_pool", size = [3, 4]},
     {type = "conv", filters = 8, kernel = 1, activation = "softplus"},
+    {type = "conv", filters = 8, kernel = 1},
     {type = "max_pool", size = 2, stride = 1, padding = "same"},
     {type = "max_pool", size = 3, stride = 1, padding = 1},
+    {type = "max_pool", size = [2, 3], stride = 1, padding = [0, 1]},
+    {type = "adaptive_average_pool", size = 2},
+    {type = "adaptive_max_pool", size = 1},
     {type = "global_max_pool"},
     {type = "layer_norm", epsilon = 0.0078125},
     {type = "dense", units = 6, activation = "elu"},
@@ -77,19 +92,22 @@ _TEXTS = {
         {type = "activation", function = "silu"},
         {type = "dropout", rate = 0.25},
         {type = "conv", filters = 8, kernel = 1}]}], shortcut = [
+      {type = "average_pool", size = 3, stride = 1, padding = 1},
       {type = "conv", filters = 8, kernel = 1, stride = 2, bias = false},
       {type = "batch_norm"}]},
     {type = "conv", filters = "classes", kernel = 1},
     {type = "global_average_pool"},
     """,
-    # Dropout of channels and of whole pictures; a norm and a function between the convolution of
-    # the classes and the pool that ends it.
+    # Dropout of channels and of whole pictures; a ReLU that a max-pool and a shortcut read; a norm
+    # and a function between the convolution of the classes and the pool that ends it.
     "head": """
     {type = "conv", filters = 6, kernel = 3, stride = 2, padding = 1, activation = "silu"},
     {type = "dropout", rate = 0.25, per = "channel"},
     {type = "residual", layers = [
       {type = "conv", filters = 6, kernel = 3, padding = 1, activation = "silu"},
       {type = "dropout", rate = 0.25, per = "picture"}]},
+    {type = "conv", filters = 6, kernel = 1, activation = "relu"},
+    {type = "residual", layers = [{type = "max_pool", size = 3, stride = 1, padding = 1}]},
     {type = "conv", filters = "classes", kernel = 3, padding = 1},
     {type = "batch_norm"},
     {type = "activation", function = "leaky_relu"},

@@ -3,7 +3,7 @@ nothing.
 
 Here they are as data. What each changes is the function of its fault's name in `torch`, `keras` or
 `flax` beside this file, which is imported in the framework's own process alone, or for faults that
-any backend can have in `lifecycle`.
+any backend can have in `lifecycle`; or else changed lines of the framework's files, in `rewrites`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import get_args
 from unittest.mock import patch
 
-from benchmarks.fidelity.faults import lifecycle, replicas
+from benchmarks.fidelity.faults import lifecycle, replicas, rewrites
+from benchmarks.fidelity.faults.rewritten import MovedError, rewritten
 from frameworks.backend import framework as framework_of
 from frameworks.spec.reading import SpecificationError
 from results.vocabulary import Tuning, unknown
@@ -113,14 +114,28 @@ _TORCH = [
     ),
     Mutant("schedule_off_by_one", "torch", "scheduler stepped a step late", "R3", _ADAM),
     Mutant(
-        "spread_as_variance", "torch", "running spread taken for the variance in inference", "R5d"
+        "spread_as_variance",
+        "torch",
+        "running spread taken for the variance in inference",
+        "R1",
+        ("bait-life-adam-",),
     ),
-    Mutant("gamma_not_used", "torch", "gamma and beta left out in inference", "R5d"),
-    Mutant("logits_scaled", "torch", "a temperature left in predict()", "R5d"),
+    Mutant(
+        "gamma_not_used",
+        "torch",
+        "gamma and beta left out in inference",
+        "R1",
+        ("bait-life-adam-",),
+    ),
+    Mutant("logits_scaled", "torch", "a temperature left in predict()", "R1", ("bait-life-adam-",)),
     Mutant("batches_shifted", "torch", "a batch taken off the loader for a look", "R5d", _SHORT),
     Mutant(
         "partial_batch_unweighted", "torch", "epoch loss as the mean of batch means", "R5d", _LONG
     ),
+]
+_REWRITTEN = [
+    Mutant(name, one.framework, one.mistake, one.rung, (one.case,), tuning=one.tuning)
+    for name, one in rewrites.FAULTS.items()
 ]
 _KERAS = [
     Mutant("epsilon_hat", "keras", "stock Adam: epsilon added before bias correction", "R3", _ADAM),
@@ -276,7 +291,10 @@ def _everywhere() -> Iterator[Mutant]:
                     yield Mutant(full, name, mistake, rung, cases, fault, tuning, in_a_run)
 
 
-MUTANTS = {mutant.name: mutant for mutant in [*_TORCH, *_KERAS, *_FLAX, *_REPLICAS, *_everywhere()]}
+MUTANTS = {
+    mutant.name: mutant
+    for mutant in [*_TORCH, *_REWRITTEN, *_KERAS, *_FLAX, *_REPLICAS, *_everywhere()]
+}
 
 
 @contextmanager
@@ -285,6 +303,7 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
 
     Raises:
         SpecificationError: no such mutant, or not one of this framework.
+        MovedError: the code that it patches is elsewhere by now; the message names the mutant.
     """
     if not mutant:
         yield
@@ -296,7 +315,21 @@ def mutated(mutant: str, framework: str) -> Iterator[None]:
         raise SpecificationError(
             f"mutant '{mutant}' is one of {one.framework}, not of {framework}."
         )
-    fault = one.fault or one.name
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_injected(one))
+        except (AttributeError, ImportError, MovedError) as error:
+            raise MovedError(f"mutant '{mutant}' patches code that has moved: {error}") from error
+        yield
+
+
+@contextmanager
+def _injected(one: Mutant) -> Iterator[None]:
+    fault, framework = one.fault or one.name, one.framework
+    if fault in rewrites.FAULTS:
+        with rewritten(*rewrites.FAULTS[fault].changes):
+            yield
+        return
     of_replicas = fault in replicas.FAULTS
     if of_replicas or fault in lifecycle.FAULTS:
         kind = framework_of(framework).backend(one.tuning, 1 + of_replicas)

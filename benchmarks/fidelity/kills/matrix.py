@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from benchmarks.fidelity import plan
+from benchmarks.fidelity import estimate, plan
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.faults.catalog import MUTANTS, NETWORK, REPLICAS, Mutant
+from benchmarks.fidelity.faults.rewritten import MovedError
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
 from benchmarks.fidelity.options import DEFAULT, parser
@@ -20,15 +22,16 @@ from benchmarks.fidelity.rungs.judge import judge_pair
 from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
 
-RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5d", "R5e")
+RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e")
 
 
 @dataclass(frozen=True)
 class Kill:
     """The ladder's result for one mutant, or for a framework without any (`mutant` empty).
 
-    status: killed, survived or not run (also where the framework fails without it); without a
-    mutant: passed, failed or not run.
+    status: killed, survived, not run (also where the framework fails without it), or moved: what
+    it patches is no longer there, or no number of its cases depends on it; without a mutant:
+    passed, failed or not run.
     rungs: passed, failed or not run, by rung. rung: the first that did not pass; metric, where,
     value, bound and cause are those of its first finding.
     """
@@ -72,6 +75,15 @@ def faulty(mutant: Mutant) -> list[Case]:
         msgspec.structs.replace(case, name=f"{case.name}+{mutant.name}", mutant=mutant.name)
         for case in cases(mutant)
     ]
+
+
+def seconds(mutants: Iterable[str], parallel: int) -> float:
+    """Seconds of a `kill_matrix` with so many processes at a time, on as many free cores."""
+    chosen = [MUTANTS[name] for name in mutants]
+    asked = {(one.framework, case.name): case for one in chosen for case in cases(one)}
+    asked |= {(one.framework, case.name): case for one in chosen for case in faulty(one)}
+    asked |= {(REFERENCE, case.name): case for case in list(asked.values()) if not case.mutant}
+    return sum(estimate.of_case(name, case) for (name, _), case in asked.items()) / parallel
 
 
 def kill_matrix(
@@ -151,8 +163,19 @@ def _kill(mutant: Mutant, traces: Traces, judged: Sequence[list[Finding]]) -> Ki
     if any(f.status == "failed" for f in found):
         return _described(replace(blank, status="killed"), found)
     if reason := _not_run(found):  # a crash shows no wrong number: nothing was compared
-        return replace(_described(blank, found), cause=reason)
-    return _described(replace(blank, status="survived"), found)
+        status = "moved" if MovedError.__name__ in reason else "not run"
+        return replace(_described(blank, found), status=status, cause=reason)
+    survived = _described(replace(blank, status="survived"), found)
+    if all(_alike(traces, framework, *names) for names in zip(sound, faulty(mutant), strict=True)):
+        cause = f"mutant '{mutant.name}' changes no number of its cases: what it patches is unused"
+        return replace(survived, status="moved", cause=cause)
+    return survived
+
+
+def _alike(traces: Traces, framework: str, case: Case, other: Case) -> bool:
+    """True if every array is the same, bit by bit, with the fault and without."""
+    mine, faulty = traces[framework, case.name], traces[framework, other.name]
+    return all(np.array_equal(mine[name], faulty[name]) for name in mine)
 
 
 def _not_run(findings: Iterable[Finding]) -> str:

@@ -43,6 +43,7 @@ def measure(
     structure: `parameters`, `weights_hash`, `order_hash`, `masks_hash`, `dtype`.
     forward: `training/LAYER` and `inference/LAYER` activations, `logits`, `loss`.
     gradients: `gradient/KEY`.
+    drawn: `drawn/KEY`, the weights that a backend without any begins with.
     optimizer: `injected/STEP/KEY`, weights after steps with made-up gradients, and after the last
     `state/...` of the optimizer (`optimizer_state`).
     steps: `losses` (steps,), `step/STEP/KEY` weights, `predictions` (test, classes), and
@@ -67,6 +68,7 @@ def measure(
         "restored": lifecycle.restored,
         "lifecycle": lifecycle.lifecycle,
         "own_masks": lifecycle.own_masks,
+        "drawn": _drawn,
         "compile": _compile,
         "replicas": partial(replicas, replicated=replicated or backend_class),
     }
@@ -118,6 +120,10 @@ def _forward(material: Material, backend: Backend) -> Arrays:
 def _gradients(material: Material, backend: Backend) -> Arrays:
     result = backend.gradients(material.epoch(1)[0])
     return {f"gradient/{key}": value for key, value in result.gradients.items()}
+
+
+def _drawn(material: Material, backend: Backend) -> Arrays:
+    return {f"drawn/{key}": array for key, array in backend.get_weights().items()}
 
 
 def _optimizer(material: Material, backend: Backend) -> Arrays:

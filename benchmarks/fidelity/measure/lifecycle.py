@@ -54,10 +54,18 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
 
     Of a case with a schedule the rates are the schedule's.
 
+    given: arrays of the optimizer's state that were put in, and have changed since.
+
     Of those that train `loss`, `accuracy`, `weight/KEY` and `state/...` (`optimizer_state`); of all
     but `sure` `logits` of the test pictures, of which there is no whole number of batches.
     """
     case = material.case
+    given: list[tuple[Mapping[str, np.ndarray], Weights]] = []
+
+    def put(one: Backend, state: Mapping[str, np.ndarray]) -> None:
+        given.append((state, {key: array.copy() for key, array in state.items()}))
+        one.set_optimizer_state(state)
+
     test = np.ascontiguousarray(material.data[0][len(material.train_indices) :])
     arrays = Arrays()
     slower = case.recipe.optimizer.rate * case.rate_factor  # a schedule has its own
@@ -86,7 +94,7 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     predict("second", backend)
     backend.set_weights(first)
     predict("best", backend)
-    backend.set_optimizer_state(state)
+    put(backend, state)
     backend.set_learning_rate(slower)
     train("again", backend, 3)
     predict("again", backend)
@@ -97,24 +105,31 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
         fresh = build(material, type(backend), second)
         predict("fresh", fresh)
         _make_ready(material, fresh)
-        fresh.set_optimizer_state(later)
+        put(fresh, later)
         train("resumed", fresh, 3)
         predict("resumed", fresh)
-    return arrays
+    changed = sum((now[key] != then[key]).any() for now, then in given for key in now)
+    return arrays | {"lifecycle/given": np.asarray(float(changed))}
 
 
 def own_masks(material: Material, backend: Backend) -> Arrays:
     """`own/STEP/...`: steps of one picture under dropout that the framework draws for itself.
 
-    The network is flatten, dropout, dense, under plain gradient descent: of one picture a row of
-    the kernel stays as it was where its input was dropped, or is 0. `mask` (1, inputs) is read off
-    that. Also `loss`, and `before/KEY` and `after/KEY` weights.
+    The network is dropout and dense, with a flatten layer ahead of either, under plain gradient
+    descent: of one picture a row of the kernel stays as it was where its input was dropped, or is
+    0. `mask` (1, ...), of the layer's shape, is read off that. Also `loss`, and `before/KEY` and
+    `after/KEY` weights.
+
+    At the end `own/logits` of all pictures, and `own/resumed`: 1 where the last step has another
+    mask when it is taken again from the random state ahead of it, else 0.
     """
     arrays = Arrays()
     kernel = f"{material.network.layers[-1].name}/kernel"
     (dropout,) = material.network.dropout_shapes
-    epoch = material.epoch(1)
-    for step in range(material.case.steps):
+    epoch, last = material.epoch(1), material.case.steps - 1
+    state = backend.get_random_state()
+
+    def step_taken(step: int) -> Arrays:
         before = backend.get_weights()
         batch = epoch[step]
         loss = backend.train_epoch([batch]).loss
@@ -122,12 +137,24 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
         moved = (after[kernel] != before[kernel]).any(axis=1)
         seen = batch.images.reshape(-1) > 0
         shape = (1, *material.network.dropout_shapes[dropout])
-        mask = (moved | ~seen).astype(np.uint8).reshape(shape)
-        found = {"mask": mask, "loss": np.asarray(loss)}
+        if len(shape) == 2:
+            mask = moved | ~seen
+        else:  # shared by the places along an axis of one
+            shared = tuple(axis for axis, size in enumerate(shape) if size == 1)
+            mask = (moved & seen).reshape(batch.images.shape).any(axis=shared)
+        found = {"mask": mask.astype(np.uint8).reshape(shape), "loss": np.asarray(loss)}
         found |= {f"before/{key}": array for key, array in before.items()}
-        found |= {f"after/{key}": array for key, array in after.items()}
+        return found | {f"after/{key}": array for key, array in after.items()}
+
+    for step in range(material.case.steps):
+        if step == last:
+            state = backend.get_random_state()
+        found = step_taken(step)
         arrays |= {f"own/{step}/{name}": array for name, array in found.items()}
-    return arrays
+    arrays["own/logits"] = backend.predict(np.ascontiguousarray(material.data[0]))
+    backend.set_random_state(state)
+    changed = (step_taken(last)["mask"] != arrays[f"own/{last}/mask"]).any()
+    return arrays | {"own/resumed": np.asarray(float(changed))}
 
 
 def _make_ready(material: Material, backend: Backend) -> None:

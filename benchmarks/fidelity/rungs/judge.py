@@ -21,6 +21,9 @@ from benchmarks.fidelity.rungs.training import (
     whole_step,
 )
 
+# 6 deviations of the difference of two samples' mean squares, which is 2 / sqrt(n) of normal ones.
+_DRAWN_APART = 12.0
+
 
 def judge(traces: Traces, cases: Iterable[Case], frameworks: Iterable[str]) -> list[Finding]:
     """Every rung that each case measured: each framework that was asked it against the reference
@@ -56,6 +59,7 @@ def judge_pair(pair: Pair) -> list[Finding]:
         "restored": lifecycle.restored,
         "lifecycle": lifecycle.lifecycle,
         "own_masks": lifecycle.own_masks,
+        "drawn": _drawn,
         "replicas": replicas.replicas,
     }
     return [finding for name in pair.case.measure for finding in judges[name](pair)]
@@ -73,6 +77,7 @@ def _rungs_of(case: Case) -> list[str]:
         "restored": "R1",
         "lifecycle": lifecycle.RUNG,
         "own_masks": "R4",
+        "drawn": "R0",
         "replicas": replicas.RUNG,
     }
     return [names[name] for name in case.measure]
@@ -85,6 +90,18 @@ def _r0(pair: Pair) -> list[Finding]:
     wanted = "float64" if pair.case.precision == "float64" else "float32"
     unequal.append(("dtype", float(str(pair.trace["dtype"]) != wanted)))
     return [pair.worst("R0", "unequal", unequal, 0.0)]
+
+
+def _drawn(pair: Pair) -> list[Finding]:
+    """R0 of initial weights that a framework drew: their mean squares are as far apart as two
+    samples of one distribution may be, and zero where they are to be."""
+    mine, other = (trace.group("drawn/") for trace in (pair.trace, pair.other))
+    found = []
+    for key in other:
+        own, spread = (float(np.mean(one[key] ** 2)) for one in (mine, other))
+        apart = abs(own - spread) / spread if spread else (np.inf if own else 0.0)
+        found.append((key, apart * mine[key].size ** 0.5))
+    return [pair.worst("R0", "spread of initial weights, by chance", found, _DRAWN_APART)]
 
 
 def _r1(pair: Pair) -> list[Finding]:

@@ -25,6 +25,7 @@ from frameworks.numpy.backend import NumpyReference
 from frameworks.spec.weights import Weights
 
 RUNG = "R5d"
+_FEW = 64  # numbers of a mask, of which two are alike by chance now and then
 _SIGMAS = 6.0  # of the share of inputs that a framework's own masks keep
 
 
@@ -76,6 +77,7 @@ def lifecycle(pair: Pair) -> list[Finding]:
         findings += of_weights(pair, RUNG, recorded, limit["weights"], start=start)
         findings += running_statistics(pair, RUNG, recorded, limit["weights"])
     dead = pair.material.network.dead_biases
+    changed = float(pair.trace["lifecycle/given"])
     held = [
         (f"{stage} {where}", error)
         for stage, mine, other in trained
@@ -85,6 +87,7 @@ def lifecycle(pair: Pair) -> list[Finding]:
         *findings,
         pair.worst(RUNG, "optimizer state", held, limit["weights"]),
         pair.worst(RUNG, "test logits, by batches", logits, limit["logits"]),
+        pair.finding(RUNG, "state of the caller changed", changed, 0.0, where="again"),
     ]
 
 
@@ -97,7 +100,8 @@ def _ways(pair: Pair) -> list[tuple[Weights, tuple[str, ...]]]:
 
 def own_masks(pair: Pair) -> list[Finding]:
     """R4 of steps under masks that a framework drew: with these masks the reference steps alike;
-    no two steps have the same ones, and as many inputs are kept as the rate says.
+    no two steps have the same ones (of the few numbers of a shared mask, not all), as many inputs
+    are kept as the rate says, the random state brings a mask back, and predictions have none.
 
     Of the first of the pair alone: the other drew others.
     """
@@ -110,19 +114,25 @@ def own_masks(pair: Pair) -> list[Finding]:
     kept = sum(int(mask.sum()) for mask in masks) / count
     spread = math.sqrt(rate * (1 - rate) / count)
     share = abs(kept - (1 - rate))
+    few = masks[0].size < _FEW
+    resumed = float(pair.trace["own/resumed"])
+    logits = errors.largest(pair.trace["own/logits"], _inference(pair, part(steps[-1], "after/")))
     return [
         pair.worst("R4", "steps under its own masks", found, pair.bound("R4")),
-        pair.finding("R4", "masks drawn twice", float(alike), 0.0, where="masks"),
+        pair.finding(
+            "R4", "masks drawn twice", float(alike), len(masks) - 2.0 if few else 0.0, where="masks"
+        ),
+        pair.finding("R4", "mask of a random state put back", resumed, 0.0, where="masks"),
+        pair.finding("R4", "logits without a mask", logits, pair.bound("R4"), where="logits"),
         pair.finding("R4", "share kept by its own masks", share, _SIGMAS * spread, where="masks"),
     ]
 
 
 def _apart(pair: Pair, number: int, step: Tensors) -> Found:
     """Errors of a step's loss and weights against the reference under the same mask."""
-    material, case = pair.material, pair.case
+    material = pair.material
     before, after = part(step, "before/"), part(step, "after/")
-    plain = msgspec.structs.replace(case, precision="float64", native=False, device="cpu")
-    reference = NumpyReference(material.network, case.recipe, plain.runtime, before)
+    reference = _reference(pair, before)
     batch = material.epoch(1)[number]
     (dropout,) = material.network.dropout_shapes
     masked = Batch(batch.images, batch.labels, {dropout: step["mask"]})
@@ -130,3 +140,13 @@ def _apart(pair: Pair, number: int, step: Tensors) -> Found:
     expected, where = reference.get_weights(), f"step {number + 1}"
     travel = errors.of_travel(after, expected, before, material.network.trainable_keys)
     return [(f"{where} loss", errors.largest(step["loss"], np.asarray(loss))), (where, travel)]
+
+
+def _inference(pair: Pair, weights: Weights) -> np.ndarray:
+    """The reference's logits of all pictures from a framework's weights."""
+    return _reference(pair, weights).predict(np.ascontiguousarray(pair.material.data[0]))
+
+
+def _reference(pair: Pair, weights: Weights) -> NumpyReference:
+    plain = msgspec.structs.replace(pair.case, precision="float64", native=False, device="cpu")
+    return NumpyReference(pair.material.network, pair.case.recipe, plain.runtime, weights)

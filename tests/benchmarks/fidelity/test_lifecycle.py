@@ -60,20 +60,48 @@ def test_each_fault_of_a_training_is_killed_by_a_case_that_passes_without(tmp_pa
     assert mutant.rung in {f.rung for f in failed}
 
 
-def test_masks_that_a_framework_draws_are_read_off_its_steps(tmp_path):
-    (case,) = (one for one in lives.special() if "own_masks" in one.measure)
+@pytest.mark.parametrize(
+    "case", [one for one in lives.special() if "own_masks" in one.measure], ids=lambda one: one.name
+)
+def test_masks_that_a_framework_draws_are_read_off_its_steps(tmp_path, case):
     plain = msgspec.structs.replace(case, native=False)
     arrays = measure(plain, NumpyReference)
     material = Material(plain)
     for step in range(case.steps):
-        seen = material.epoch(1)[step].images.reshape(1, -1) > 0
+        mask = arrays[f"own/{step}/mask"]
+        seen = np.resize(material.epoch(1)[step].images.reshape(1, -1) > 0, mask.shape)
         drawn = material.masks.draw(1, 1, step)["dropout1"]
-        np.testing.assert_array_equal(arrays[f"own/{step}/mask"][seen], drawn[seen])
+        np.testing.assert_array_equal(mask[seen], drawn[seen])
     one = _trace(tmp_path, "torch", case, arrays)
     assert {f.status for f in judge_pair(Pair(case, one, one))} == {"passed"}
-    again = arrays | {"own/1/mask": arrays["own/0/mask"]}
-    failed = judge_pair(Pair(case, _trace(tmp_path, "jax", case, again), one))
-    assert {f.metric for f in failed if f.status == "failed"} >= {"masks drawn twice"}
+    again = {f"own/{step}/mask": arrays["own/0/mask"] for step in range(case.steps)}
+    wrong = arrays | again | {"own/resumed": np.asarray(1.0), "own/logits": np.asarray(0.0)}
+    failed = judge_pair(Pair(case, _trace(tmp_path, "jax", case, wrong), one))
+    assert {f.metric for f in failed if f.status == "failed"} >= {
+        "masks drawn twice",
+        "mask of a random state put back",
+        "logits without a mask",
+    }
+
+
+def test_initial_weights_that_a_framework_draws_have_the_spread_of_the_initialiser(tmp_path):
+    (case,) = (one for one in lives.special() if "drawn" in one.measure)
+    one, other = (
+        _trace(tmp_path, name, case, measure(_drawn_from(case, seed), NumpyReference))
+        for seed, name in enumerate(("torch", "jax"))
+    )
+    assert {f.status for f in judge_pair(Pair(case, one, other))} == {"passed"}
+    weights = dict(other)
+    for key, array in weights.items():
+        grown = array * 1.2 if array.any() else array + 0.1
+        wrong = _trace(tmp_path, "keras", case, weights | {key: grown})
+        few = array.size < 1000 and array.any()
+        (found,) = judge_pair(Pair(case, wrong, other))
+        assert few or (found.status, found.where) == ("failed", key.removeprefix("drawn/"))
+
+
+def _drawn_from(case, seed):
+    return msgspec.structs.replace(case, native=False, seed=seed)
 
 
 def test_weights_as_after_a_long_training_are_sure_and_away_from_0_and_1():
@@ -90,7 +118,7 @@ def test_weights_as_after_a_long_training_are_sure_and_away_from_0_and_1():
 
 
 def test_even_weights_make_ties_that_matter():
-    (case,) = (one for one in lives.special() if one.start == "even")
+    case = next(one for one in lives.special() if one.start == "even")
     material = Material(case)
     first = material.network.layers[0].name
     out = measure(case, NumpyReference)[f"training/{first}"]

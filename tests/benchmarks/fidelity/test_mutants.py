@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.fidelity.faults import catalog, lifecycle, replicas
+from benchmarks.fidelity.__main__ import main
+from benchmarks.fidelity.faults import catalog, lifecycle, replicas, rewrites
 from benchmarks.fidelity.faults.catalog import MUTANTS, mutated
+from benchmarks.fidelity.faults.rewritten import MovedError, Rewrite
 from benchmarks.fidelity.kills import float32, matrix
 from benchmarks.fidelity.kills.float32 import Float32Kill
 from benchmarks.fidelity.kills.matrix import Kill, kill_matrix, markdown
@@ -16,6 +19,7 @@ from benchmarks.fidelity.measure.collect import Trace
 from benchmarks.fidelity.rungs import errors
 from benchmarks.fidelity.rungs.finding import Finding
 from frameworks.numpy.backend import NumpyReference
+from frameworks.spec.layers import Activation
 from frameworks.spec.reading import SpecificationError
 
 FEW = [
@@ -29,6 +33,7 @@ FEW = [
     "last_batch_in_training_mode_torch",
     "decay_spares_norms_torch_tuned",
     "ties_shared_torch",
+    *(name for name, one in rewrites.FAULTS.items() if one.framework == "torch"),
 ]
 SECTION_6 = 20 + 40  # how many the project wants at least
 
@@ -45,7 +50,8 @@ def wrong(found):
 def test_each_mutant_has_a_fault_and_each_fault_a_mutant():
     assert len(MUTANTS) >= SECTION_6
     used = {mutant.fault or mutant.name for mutant in MUTANTS.values()}
-    assert used >= lifecycle.FAULTS.keys() | replicas.FAULTS.keys()
+    shared = lifecycle.FAULTS.keys() | replicas.FAULTS.keys() | rewrites.FAULTS.keys()
+    assert used >= shared
     for framework, module in catalog.FAULTS.items():
         source = Path(catalog.__file__).with_name(f"{module}.py").read_text()
         functions = {
@@ -54,7 +60,60 @@ def test_each_mutant_has_a_fault_and_each_fault_a_mutant():
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
         }
         mine = {m.fault or m.name for m in MUTANTS.values() if m.framework == framework}
-        assert functions == mine - lifecycle.FAULTS.keys() - replicas.FAULTS.keys()
+        assert functions == mine - shared
+
+
+@pytest.mark.parametrize(
+    "change", [change for one in rewrites.FAULTS.values() for change in one.changes], ids=str
+)
+def test_the_lines_that_a_fault_changes_stand_where_it_says(change):
+    """Read, not imported: the other frameworks' files too."""
+    module, _, name = change.place.partition(":")
+    text = Path(*module.split(".")).with_suffix(".py").read_text()
+    node = ast.parse(text)
+    for part in name.split("."):
+        node = next(one for one in node.body if getattr(one, "name", "") == part)
+    assert ast.get_source_segment(text, node).count(change.old) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "why"),
+    [
+        ("pools:max_pool", "no such line", "stands 0 times"),
+        ("pools:max_pool", "rows", r"stands \d+ times"),
+        ("pools:no_pool", "", "there is no"),
+        ("no_module:max_pool", "", "there is no"),
+        ("activations:SOFTPLUS_THRESHOLD", "", "is no function"),
+    ],
+)
+def test_a_mutant_whose_code_has_moved_is_named(monkeypatch, place, old, why):
+    change = Rewrite(f"frameworks.torch.{place}", old, "")
+    fault = rewrites.FAULTS["relu6"]._replace(changes=(change,))
+    monkeypatch.setitem(rewrites.FAULTS, "relu6", fault)
+    with (
+        pytest.raises(MovedError, match=f"'relu6' patches code that has moved: .*{why}"),
+        mutated("relu6", "torch"),
+    ):
+        pass
+
+
+def test_a_changed_line_is_back_afterwards():
+    from frameworks.torch.activations import function
+
+    def of_7():
+        return float(function(Activation(function="relu"))(torch.tensor(7.0)))
+
+    with mutated("relu6", "torch"):
+        assert of_7() == 6
+    assert of_7() == 7
+
+
+def test_mutants_say_how_long_they_take_and_take_no_word_for_a_file(capsys):
+    assert main(["--mutants", "--frameworks", "torch", "--dry-run"]) == 0
+    assert "mutants of torch: about" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--mutants", "list"])
+    assert "'list' is no Markdown file; give a name that ends in .md" in capsys.readouterr().err
 
 
 def test_each_mutant_is_put_through_cases_of_a_default_climb():
@@ -146,6 +205,21 @@ def test_a_crash_is_not_a_kill(tmp_path):
     assert kill.status == "not run", kill
     assert "shapes" in kill.cause
     assert not kill.as_it_should_be
+
+
+def test_a_mutant_that_changes_no_number_or_whose_code_has_moved_is_an_error(tmp_path):
+    mutant = MUTANTS["maximum_among_zeros"]
+    (case,), (other,) = matrix.cases(mutant), matrix.faulty(mutant)
+    path = tmp_path / "same.npz"
+    np.savez(path, **measure(case, NumpyReference))
+    traces = {(name, case.name): Trace(name, case, path) for name in (REFERENCE, "torch")}
+    unused = matrix._kill(mutant, traces | {("torch", other.name): Trace("torch", other, path)}, [])
+    moved = Trace("torch", other, None, "MovedError: mutant 'maximum_among_zeros' patches")
+    gone = matrix._kill(mutant, traces | {("torch", other.name): moved}, [])
+    for kill in (unused, gone):
+        assert kill.status == "moved"
+        assert "'maximum_among_zeros'" in kill.cause
+        assert not kill.as_it_should_be
 
 
 def test_the_table_of_float32_says_who_survived():

@@ -1,0 +1,252 @@
+"""Faults of one framework as changes of its own lines (siblings: torch, keras, flax, which patch by
+functions)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from benchmarks.fidelity.faults.rewritten import Rewrite
+from results.vocabulary import Tuning
+
+_T, _K, _F = "frameworks.torch.", "frameworks.keras.", "frameworks.flax."
+
+
+class Lines(NamedTuple):
+    """What a user did wrong, the rung that should fail, the first letters of its case's name, and
+    the lines that do it."""
+
+    mistake: str
+    rung: str
+    case: str
+    changes: tuple[Rewrite, ...]
+    tuning: Tuning = "idiomatic"
+
+    @property
+    def framework(self) -> str:
+        """The framework whose files are changed."""
+        name = self.changes[0].place.split(".")[1]
+        return "jax" if name == "flax" else name
+
+
+FAULTS: dict[str, Lines] = {
+    "zeros_of_rows_for_both": Lines(
+        "padding=1 for padding=(1, 0)",
+        "R1",
+        "windows-",
+        (Rewrite(f"{_T}model:_convolution", "padding=(rows[0], columns[0])", "padding=rows[0]"),),
+    ),
+    "zeros_uneven_by_rows_alone": Lines(
+        "uneven zeros looked for in rows",
+        "R1",
+        "windows-",
+        (Rewrite(f"{_T}model:_convolution", " or columns[0] != columns[1]:", ":"),),
+    ),
+    "maximum_among_zeros": Lines(
+        "a max-pool padded with zeros",
+        "R1",
+        "norms-",
+        (
+            Rewrite(
+                f"{_T}pools:max_pool",
+                "nn.MaxPool2d(size, layer.steps, padding=(rows[0], columns[0]))",
+                "nn.Sequential(nn.ZeroPad2d((*columns, *rows)), nn.MaxPool2d(size, layer.steps))",
+            ),
+        ),
+    ),
+    "zeros_never_counted": Lines(
+        "count_padding left out where uneven",
+        "R1",
+        "windows-",
+        (
+            Rewrite(
+                f"{_T}pools:average_pool",
+                "    if not layer.count_padding:\n        pool.count_inside(source)\n",
+                "    pool.count_inside(source)\n",
+            ),
+        ),
+    ),
+    "group_norm_epsilon": Lines(
+        "group norm's epsilon never stated",
+        "R1",
+        "norms-",
+        (
+            Rewrite(
+                f"{_T}model:_picture_norm",
+                "nn.GroupNorm(layer.groups, source[-1], eps=layer.epsilon)",
+                "nn.GroupNorm(layer.groups, source[-1], eps=1e-3)",
+            ),
+        ),
+    ),
+    "flat_order_of_kernels_alone": Lines(
+        "a norm behind flatten loaded in Keras' row order",
+        "R2",
+        "windows-",
+        (
+            Rewrite(
+                f"{_T}model:to_canonical", "if order is None", "if order is None or array.ndim < 2"
+            ),
+            Rewrite(
+                f"{_T}model:from_canonical",
+                "if order is not None:",
+                "if order is not None and array.ndim == 2:",
+            ),
+        ),
+    ),
+    "relu6": Lines(
+        "ReLU6 for ReLU",
+        "R1",
+        "norms-",
+        (
+            Rewrite(
+                f"{_T}activations:function", "return functional.relu\n", "return functional.relu6\n"
+            ),
+        ),
+    ),
+    "leaky_slope_at_zero": Lines(
+        "leaky_relu with slope 1 at zero",
+        "R2",
+        "steep-",
+        (
+            Rewrite(
+                f"{_T}activations:function",
+                "partial(functional.leaky_relu, negative_slope=given(layer.negative_slope))",
+                "lambda x: torch.where(x >= 0, x, x * given(layer.negative_slope))",
+            ),
+        ),
+    ),
+    "labels_alone_smoothed": Lines(
+        "label smoothing left out for votes",
+        "R1",
+        "head-head-several_labels-7-float64",
+        (
+            Rewrite(
+                f"{_T}losses:_towards",
+                "and loss.label_smoothing:",
+                'and loss.label_smoothing and loss.targets == "labels":',
+            ),
+        ),
+    ),
+    "votes_answered_above_zero": Lines(
+        "answers of squares counted as of logits",
+        "R5a",
+        "head-head-votes-",
+        (
+            Rewrite(
+                f"{_T}losses:BatchLoss.right", "(logits > middle(self.loss)) ==", "(logits > 0) =="
+            ),
+        ),
+    ),
+    "hat_of_first_group": Lines(
+        "epsilon corrected in the first parameter group",
+        "R3",
+        "small-alone-layer-rates-adam_hat",
+        (
+            Rewrite(
+                f"{_T}optimizers:AdamEpsilonHat.step",
+                "self.param_groups:",
+                "self.param_groups[:1]:",
+            ),
+        ),
+    ),
+    "decay_at_first_rate": Lines(
+        "weights decayed at the first group's rate",
+        "R3",
+        "small-alone-layer-rates-decayed-",
+        (
+            Rewrite(
+                f"{_T}optimizers:DecoupledSGD.step", 'group["lr"]', 'self.param_groups[0]["lr"]'
+            ),
+        ),
+    ),
+    "channels_dropped_in_part": Lines(
+        "Dropout for Dropout2d",
+        "R4",
+        "masked_channels-",
+        (Rewrite(f"{_T}model:_dropout", "nn.Dropout2d(layer.rate) if by_channel else ", ""),),
+    ),
+    "pictures_not_scaled": Lines(
+        "own dropout without 1 / (1 - rate)",
+        "R4",
+        "masked_pictures-",
+        (
+            Rewrite(
+                f"{_T}model:PictureDropout.forward",
+                "functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)",
+                "(torch.rand(len(x), *(1,) * (x.dim() - 1)) >= self.rate)",
+            ),
+        ),
+    ),
+    "random_state_not_restored": Lines(
+        "resumed with the generator of now",
+        "R4",
+        "masked-own-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend.set_random_state",
+                'torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))',
+                "pass",
+            ),
+        ),
+    ),
+    "fan_in_for_fan_out": Lines(
+        'kaiming without mode="fan_out"',
+        "R0",
+        "drawn-",
+        (Rewrite(f"{_T}model:_fan_out", '"fan_out"', '"fan_in"'),),
+    ),
+    "state_shared_with_caller": Lines(
+        "a loaded state over the caller's own memory",
+        "R5d",
+        "normed-life-adagrad-",
+        (Rewrite(f"{_T}backend:TorchBackend._tensor", ", copy=True", ""),),
+    ),
+    "relu_delayed_past_a_shortcut": Lines(
+        "a layer merged with one of its two readers",
+        "R1",
+        "head-words-",
+        (
+            Rewrite(
+                f"{_T}tuned_model:TunedGalaxyNet._delayed_relus",
+                "            and len(readers[name]) == 1\n",
+                "",
+            ),
+        ),
+        tuning="tuned",
+    ),
+    "global_maximum_shared": Lines(
+        "max over axes for a global max-pool",
+        "R2",
+        "tied-ties-",
+        (
+            Rewrite(
+                f"{_K}pools:GlobalMaximum.call",
+                'ops.max_pool(x, x.shape[1:3], strides=1, padding="valid")[:, 0, 0]',
+                "ops.max(x, axis=(1, 2))",
+            ),
+        ),
+    ),
+    "multiplier_ahead_of_channels": Lines(
+        "depthwise kernel reshaped multiplier first",
+        "R1",
+        "windows-",
+        (
+            Rewrite(
+                f"{_K}model:DepthwiseConv2D.convolution_op",
+                "ops.reshape(kernel, (height, width, channels, outputs // channels))",
+                "ops.transpose(ops.reshape(kernel, (height, width, -1, channels)), (0, 1, 3, 2))",
+            ),
+        ),
+    ),
+    "layer_norm_fast_variance": Lines(
+        "LayerNorm(use_fast_variance=True), the default",
+        "R1",
+        "dim-life-",
+        (
+            Rewrite(
+                f"{_F}model:_picture_norm",
+                '        "use_fast_variance": layer.variance == "fast",\n',
+                "",
+            ),
+        ),
+    ),
+}
