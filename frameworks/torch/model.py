@@ -79,6 +79,7 @@ class GalaxyNet(nn.Module):
         self.outputs: dict[str, str] = {}  # path of a module: the layer whose output it gives
         self.sums: dict[str, str] = {}  # path of a block's function: the sum that it takes
         self.layers = self._list(network.tree, "layers")
+        self.register_load_state_dict_pre_hook(_from_flat)
 
     def _list(self, tree: Tree, path: str) -> Layers:
         made: dict[str, nn.Module] = {}
@@ -122,11 +123,15 @@ class GalaxyNet(nn.Module):
         """The modules of a list in the order in which they compute."""
         return OrderedDict(made)
 
-    def of(self, name: str) -> nn.Module:
-        """The module of a layer."""
+    def path(self, name: str) -> str:
+        """The path of a layer's module."""
         place = self.network.places[name]
         inner = (part if step % 2 else f"layer_{part}" for step, part in enumerate(place))
-        return self.get_submodule(".".join(("layers", *inner)))
+        return ".".join(("layers", *inner))
+
+    def of(self, name: str) -> nn.Module:
+        """The module of a layer."""
+        return self.get_submodule(self.path(name))
 
     def train(self, mode: bool = True) -> GalaxyNet:
         super().train(mode)
@@ -251,6 +256,14 @@ def _batch_norm(layer: BatchNorm, source: Shape) -> nn.Module:
         (BiasedBatchNorm1d, BiasedBatchNorm2d) if biased else (nn.BatchNorm1d, nn.BatchNorm2d)
     )
     return kinds[len(source) == 3](source[-1], eps=layer.epsilon, momentum=1 - layer.momentum)
+
+
+def _from_flat(model: GalaxyNet, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Give names of today to a state that was saved before blocks were modules."""
+    for name in model.network.places:
+        new, old = f"{prefix}{model.path(name)}.", f"{prefix}layers.layer_{name}."
+        for key in [key for key in state if new != old and key.startswith(old)]:
+            state[new + key.removeprefix(old)] = state.pop(key)
 
 
 def initialise(model: GalaxyNet) -> None:

@@ -105,6 +105,7 @@ def test_saved_weights_are_read_with_and_without_blocks(
             renamed = {key.replace(place, name): value for key, value in renamed.items()}
         assert "layers.layer_residual2_shortcut_conv1.weight" in renamed
         save_file(renamed, path)
+        model.load_state_dict(renamed)
     filled = given_weights.fill(given_weights.read(path), network)
     assert filled.left == filled.unused == ()
     for key, array in weights.items():
