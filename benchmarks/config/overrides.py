@@ -26,7 +26,7 @@ from frameworks.spec.recipe import (
 )
 from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
-from frameworks.spec.words import known_field, unknown_part
+from frameworks.spec.words import here, unknown_part
 from results import cli
 from results.vocabulary import near_miss, unknown
 
@@ -271,7 +271,7 @@ def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part
             )
         if key not in known:
             raise SpecificationError(
-                f"{what}: unknown field '{key}'{known_field(key, known)}. "
+                f"{what}: unknown field '{key}'{here(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )
         # members of a list are apart by blanks: commas separate fields

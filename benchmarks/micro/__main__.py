@@ -15,10 +15,10 @@ from typing import IO, Any
 from benchmarks.config.options import add
 from benchmarks.micro.options import (
     ARCHITECTURES,
-    BARE,
     FRAMEWORKS,
     OPTIONAL,
     PRECISIONS,
+    USUAL,
     add_number,
 )
 from benchmarks.micro.options import parser as common
@@ -53,8 +53,8 @@ def parser() -> cli.Parser:
         line,
         "architectures",
         choices=ARCHITECTURES,
-        default=BARE,
-        help="unam c2 (default), and resnet18, which has no bare loops",
+        default=USUAL,
+        help="unam c2 (default); resnet18, and efficientnet_like, which has depthwise convolutions",
     )
     add(line, "batch_size", default=[64])
     line.add_argument(

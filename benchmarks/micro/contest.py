@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.micro.bare.networks import NETWORKS
 from benchmarks.micro.process_wide import settings_now
 from benchmarks.process.channel import Channel
 from benchmarks.process.environment import recorded
@@ -47,7 +46,6 @@ BARE = {
 }
 NO_BEST = "no bare loop has been written for Keras on this engine"
 FIT_STEPS = 30  # of an epoch in which tf.data's tuner, left on, and the start of `fit` are small
-NO_BARE = "no bare loop has been written for this network"
 LEFT_OUT = "--without names it"
 TOO_SHORT_TO_FIT = f"an epoch of a few steps is mostly its start; --steps {FIT_STEPS} or more"
 # The library whose matrix product is the framework's own (`benchmarks.limits`).
@@ -132,14 +130,11 @@ class Contest:
         self.network = Network(architecture, shape[1:], 10)
         self.weights = canonical.initial(self.network, settings.seed)
         self.dropout = dropout
-        written = settings.architecture in NETWORKS
-        self.bare = BARE[settings.framework] if written else {}
+        self.bare = BARE[settings.framework]
         known = {"idiomatic", "again", *self.bare}
         self.absent = {name: LEFT_OUT for name in settings.without if name in known}
         if "best" not in self.bare:
-            self.absent["best"] = NO_BEST if written else NO_BARE
-        if not written:
-            self.absent["tutorial"] = NO_BARE
+            self.absent["best"] = NO_BEST
         if "fit" in self.bare and settings.steps < FIT_STEPS:
             self.absent["fit"] = TOO_SHORT_TO_FIT
         self.backends: dict[str, Backend] = {}

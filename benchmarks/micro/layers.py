@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.config.options import add
 from benchmarks.micro.bare.networks import named
 from benchmarks.micro.inside import check, run_inside
-from benchmarks.micro.options import BARE, add_number
+from benchmarks.micro.options import USUAL, add_number
 from benchmarks.micro.options import parser as common
 from benchmarks.micro.provenance import provenance
 from benchmarks.process.channel import Channel
@@ -93,7 +93,7 @@ def parser() -> cli.Parser:
         "Each layer's three passes alone, in each framework, beside a matrix product.",
     )
     add(line, "frameworks", choices=FRAMEWORKS, default=FRAMEWORKS, help=" ".join(FRAMEWORKS))
-    line.add_argument("--architecture", choices=BARE, default="unam")
+    line.add_argument("--architecture", choices=USUAL, default="unam")
     add(line, "batch_size", nargs=None, default=64)
     add_number(line, "blocks", 7, "times of each")
     line.add_argument("--inside", help=argparse.SUPPRESS)  # the framework, in its own process

@@ -9,8 +9,8 @@ from results import cli
 from results.vocabulary import Device
 
 FRAMEWORKS = ("torch", "jax", "keras", "keras@torch", "keras@jax")  # `contest.BARE`
-BARE = ("unam", "c2")  # `bare.networks`
-ARCHITECTURES = (*BARE, "resnet18")
+USUAL = ("unam", "c2")
+ARCHITECTURES = (*USUAL, "resnet18", "efficientnet_like")  # `bare.networks`
 OPTIONAL = ("idiomatic", "tutorial", "fit", "best", "again")  # contestants that may be left out
 PRECISIONS = ("float32", "tf32", "bfloat16")
 

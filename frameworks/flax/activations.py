@@ -16,7 +16,7 @@ def function(layer: Activation | Conv | Dense) -> Callable[[Array], Array]:
     """The activation function of a layer, its parameter filled in."""
     match function_of(layer):
         case "linear":
-            return _unchanged
+            return unchanged
         case "relu":
             return nnx.relu
         case "tanh":
@@ -35,7 +35,8 @@ def function(layer: Activation | Conv | Dense) -> Callable[[Array], Array]:
             return nnx.softplus
 
 
-def _unchanged(x: Array) -> Array:
+def unchanged(x: Array) -> Array:
+    """The linear function."""
     return x
 
 

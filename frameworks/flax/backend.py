@@ -108,14 +108,15 @@ class FlaxBackend(Backend):
             model, batch.images, batch.labels, batch.masks, self.batch_loss
         )
         gradients = {
-            key: np.array(state_entry(state, key)[...]) for key in self.network.trainable_keys
+            key: np.array(state_entry(self.network, state, key)[...])
+            for key in self.network.trainable_keys
         }
         return Gradients(float(loss), np.array(logits), gradients)
 
     def apply_gradients(self, gradients: Weights) -> None:
         state = nnx.clone(nnx.state(self.model, self.model.trained))
         for key in self.network.trainable_keys:
-            state_entry(state, key).set_value(self._own(gradients[key]))
+            state_entry(self.network, state, key).set_value(self._own(gradients[key]))
         apply_step(self.model, self.optimizer, state)
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
@@ -144,7 +145,7 @@ class FlaxBackend(Backend):
         for name, field in optimizers.slots(self.recipe.optimizer).items():
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
-                state[f"{name}/{key}"] = np.array(state_entry(slot, key)[...])
+                state[f"{name}/{key}"] = np.array(state_entry(self.network, slot, key)[...])
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -154,7 +155,7 @@ class FlaxBackend(Backend):
         for name, field in optimizers.slots(self.recipe.optimizer).items():
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
-                state_entry(slot, key).set_value(self._own(state[f"{name}/{key}"]))
+                state_entry(self.network, slot, key).set_value(self._own(state[f"{name}/{key}"]))
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         return random_state(self.model)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from typing import Any
 
 import jax
@@ -20,13 +21,23 @@ from jax.typing import ArrayLike
 
 from frameworks.backend import PIXEL_SCALE
 from frameworks.flax import pools
-from frameworks.flax.activations import function
-from frameworks.spec.graph import PICTURES
+from frameworks.flax.activations import function, unchanged
+from frameworks.flax.modules import (
+    FullPrecisionBatchNorm,
+    FullPrecisionGroupNorm,
+    FullPrecisionLayerNorm,
+    Layers,
+    MaskedDropout,
+    Masks,
+    Record,
+    Residual,
+    UnbiasedBatchNorm,
+)
+from frameworks.spec.graph import Block, Tree, name_at
 from frameworks.spec.layers import (
     Activation,
     AdaptiveAveragePool,
     AdaptiveMaxPool,
-    Add,
     AveragePool,
     BatchNorm,
     Conv,
@@ -43,7 +54,6 @@ from frameworks.spec.layers import (
     deviation,
 )
 from frameworks.spec.network import Network
-from frameworks.spec.reading import SpecificationError
 from frameworks.spec.shapes import Shape, zeros_around
 
 Initializer = Callable[..., Array]
@@ -58,62 +68,6 @@ PARTS = {
 }
 
 
-class MaskedDropout(nnx.Module):
-    """Inverted dropout whose mask (0 or 1, any dtype) is an input."""
-
-    def __init__(self, rate: float) -> None:
-        self.scale = 1 / (1 - rate)
-        self.deterministic = False
-
-    def __call__(self, x: Array, mask: ArrayLike) -> Array:
-        return x * jnp.asarray(mask, x.dtype) * self.scale
-
-
-class FullPrecisionBatchNorm(nnx.BatchNorm):
-    """BatchNorm whose statistics and output are computed in the dtype of its parameters.
-
-    In bfloat16 runs Flax would round the running mean and variance to bfloat16 at inference.
-    """
-
-    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
-        return super().__call__(x, *arguments, **options).astype(x.dtype)
-
-
-class UnbiasedBatchNorm(FullPrecisionBatchNorm):
-    """The running variance takes the unbiased batch variance, as in PyTorch.
-
-    Flax adds (1 - momentum) * variance; the factor n / (n - 1) is put in afterwards.
-    """
-
-    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
-        if self.use_running_average:
-            return super().__call__(x, *arguments, **options)
-        count = x.size // x.shape[-1]
-        if count < 2:
-            raise SpecificationError(
-                "batch norm: the unbiased variance needs more than one value per channel; use a "
-                'larger batch, drop the partial batch, or state running_variance = "biased".'
-            )
-        kept = self.momentum * self.var[...]
-        output = super().__call__(x, *arguments, **options)
-        self.var[...] = kept + (self.var[...] - kept) * (count / (count - 1))
-        return output
-
-
-class FullPrecisionLayerNorm(nnx.LayerNorm):
-    """LayerNorm computed in the dtype of its parameters, given on in that of its input."""
-
-    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
-        return super().__call__(x, *arguments, **options).astype(x.dtype)
-
-
-class FullPrecisionGroupNorm(nnx.GroupNorm):
-    """GroupNorm computed in the dtype of its parameters, given on in that of its input."""
-
-    def __call__(self, x: Array, *arguments: Any, **options: Any) -> Array:
-        return super().__call__(x, *arguments, **options).astype(x.dtype)
-
-
 @dataclass(frozen=True)
 class Trained:
     """Filter of the parameters whose layer is not frozen."""
@@ -122,7 +76,7 @@ class Trained:
 
     def __call__(self, path: tuple[Any, ...], value: Any) -> bool:
         is_parameter = nnx.filterlib.to_predicate(nnx.Param)(path, value)
-        return is_parameter and not self.frozen.intersection(map(str, path))
+        return is_parameter and name_at([str(one) for one in path[1:]]) not in self.frozen
 
 
 class GalaxyNet(nnx.Module):
@@ -153,47 +107,43 @@ class GalaxyNet(nnx.Module):
             options={"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs},
             draw=draw,
         )
-        self.layers = nnx.Dict(
-            {
-                layer.name: make(layer, network.input_shapes[layer.name])
-                for layer in network.layers
-                if not isinstance(layer, Add)
-            }
-        )
+        self.layers = _layers(network.tree, lambda one: make(one, network.input_shapes[one.name]))
 
     def train(self, **attributes: Any) -> None:
         super().train(**attributes)
         for name in self.still:
-            norm: Any = self.layers[name]
+            norm: Any = self.of(name)
             norm.use_running_average = True
 
     def __call__(
-        self,
-        images: ArrayLike,
-        masks: Mapping[str, ArrayLike] | None = None,
-        record: dict[str, Array] | None = None,
+        self, images: ArrayLike, masks: Masks | None = None, record: Record | None = None
     ) -> Array:
         x = jnp.asarray(images).astype(self.param_dtype) * PIXEL_SCALE
-        outputs = {PICTURES: x}
-        for layer in self.network.layers:
-            first, *others = (outputs[source] for source in self.network.sources[layer.name])
-            x = first + others[0] if others else self._applied(layer.name, first, masks)
-            if isinstance(layer, Conv | Dense):
-                x = function(layer)(x)
-            outputs[layer.name] = x
-            if record is not None:
-                record[layer.name] = x
-        return x.astype(self.param_dtype)
+        return self.layers(x, masks, record).astype(self.param_dtype)
 
-    def _applied(self, name: str, x: Array, masks: Mapping[str, ArrayLike] | None) -> Array:
-        """The module of a layer, applied."""
-        module = self.layers[name]
-        if not isinstance(module, MaskedDropout):
-            return module(x)
-        if module.deterministic:
-            return x
-        assert masks is not None
-        return module(x, masks[name])
+    def of(self, name: str) -> Any:
+        """The module, or function, of a layer."""
+        return reduce(getattr, self.network.places[name], self.layers)
+
+    def put(self, name: str, module: Any) -> None:
+        """Have another module, or function, in the place of a layer's."""
+        *above, own = self.network.places[name]
+        setattr(reduce(getattr, above, self.layers), own, module)
+
+
+def _layers(tree: Tree, make: Callable[[NetworkLayer], Any]) -> Layers:
+    """The modules of a list of layers, in its order."""
+    steps: dict[str, tuple[str, Any, Callable[[Array], Array]]] = {}
+    for own, part in tree.items():
+        if isinstance(part, Block):
+            last = part.activation
+            after = (part.name, unchanged) if last is None else (last.name, function(last))
+            body, shortcut = _layers(part.body, make), _layers(part.shortcut, make)
+            steps[own] = part.name, Residual(part.name, body, shortcut, after), unchanged
+        else:
+            then = function(part) if isinstance(part, Conv | Dense) else unchanged
+            steps[own] = part.name, make(part), then
+    return Layers(steps)
 
 
 def _module(
@@ -225,7 +175,7 @@ def _module(
             return (
                 nnx.Dropout(layer.rate, broadcast_dims=shared, rngs=options["rngs"])
                 if native_dropout
-                else MaskedDropout(layer.rate)
+                else MaskedDropout(layer)
             )
         case Flatten():
             return _flatten
@@ -335,17 +285,17 @@ def _uniform(
 def variable_of(model: GalaxyNet, key: str) -> nnx.Variable:
     """The parameter or running statistic behind a canonical key."""
     name, part = key.split("/")
-    return getattr(model.layers[name], PARTS[part])
+    return getattr(model.of(name), PARTS[part])
 
 
-def state_entry(state: Any, key: str) -> nnx.Variable:
+def state_entry(network: Network, state: Any, key: str) -> nnx.Variable:
     """The entry of a canonical key in a state of the model's parameters (gradients, a slot)."""
     name, part = key.split("/")
-    return state["layers"][name][PARTS[part]]
+    return reduce(getitem, network.places[name], state["layers"])[PARTS[part]]
 
 
 def random_state(model: GalaxyNet) -> dict[str, np.ndarray]:
-    """Keys and counts of the streams that the model's own dropout draws from, by their path."""
+    """Keys and counts of the streams that the model's own dropout draws from, by its layer."""
     return {place: np.array(_numbers(variable[...])) for place, variable in _streams(model).items()}
 
 
@@ -359,8 +309,11 @@ def set_random_state(model: GalaxyNet, state: Mapping[str, np.ndarray]) -> None:
 
 
 def _streams(model: GalaxyNet) -> dict[str, nnx.Variable]:
-    state = nnx.state(model, nnx.RngState)
-    return {"/".join(map(str, place)): variable for place, variable in nnx.to_flat_state(state)}
+    found = {}
+    for path, variable in nnx.to_flat_state(nnx.state(model, nnx.RngState)):
+        _, *place = map(str, path)
+        found["/".join(("layers", name_at(place), *place[-2:]))] = variable
+    return found
 
 
 def _numbers(value: Array) -> Array:

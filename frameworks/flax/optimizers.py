@@ -19,6 +19,7 @@ from jax import Array
 
 from frameworks.spec import recipe as recipes
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.graph import name_at
 from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> field of the state of the optax transformation that keeps it
@@ -113,8 +114,8 @@ def scale_by_layer(factors: Mapping[str, float]) -> optax.GradientTransformation
     """The updates of each layer times its factor."""
 
     def own(place: tuple[Any, ...], update: Array) -> Array:
-        names = (str(getattr(key, "key", key)) for key in place)
-        return update * next(factors[name] for name in names if name in factors)
+        names = [str(getattr(key, "key", key)) for key in place]
+        return update * factors[name_at(names[1:])]
 
     def scaled(updates: optax.Updates, parameters: Any = None) -> optax.Updates:
         return jax.tree_util.tree_map_with_path(own, updates)

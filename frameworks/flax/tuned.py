@@ -201,7 +201,6 @@ def _use_fast_layers(model: GalaxyNet, without: frozenset[str]) -> None:
     own = jax_convolution.own_pools(model.network)
     for layer in model.network.layers:
         if isinstance(layer, Conv) and "convolution" not in without:
-            convolution: Any = model.layers[layer.name]
-            convolution.conv_general_dilated = jax_convolution.convolve
+            model.of(layer.name).conv_general_dilated = jax_convolution.convolve
         if isinstance(layer, MaxPool) and layer.name in own and "max_pool" not in without:
-            model.layers[layer.name] = partial(jax_convolution.max_pool, size=pair(layer.size)[0])
+            model.put(layer.name, partial(jax_convolution.max_pool, size=pair(layer.size)[0]))

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from frameworks.jax.depthwise import depthwise
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import (
     AdaptiveAveragePool,
@@ -135,6 +136,10 @@ def convolve(
     zeros = () if isinstance(padding, str) else [max(sides) for sides in padding]
     wide = any(side >= reach for side, reach in zip(zeros, kernel.shape[:2], strict=False))
     grouped = feature_group_count != 1
+    each = images.shape[-1] == kernel.shape[-1] == feature_group_count
+    if grouped and each and not dilated and padding != "SAME":
+        sides = NO_PADDING if padding == "VALID" else tuple(tuple(both) for both in padding)
+        return depthwise(images, kernel, tuple(window_strides), sides)
     if dilated or grouped or wide or max(window_strides) > 1 or padding == "SAME":
         return lax.conv_general_dilated(
             images,

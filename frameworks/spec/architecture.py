@@ -44,7 +44,7 @@ from frameworks.spec.layers import (
 from frameworks.spec.reading import SpecificationError, check_fields, parse_table, read_table
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.recipe import from_table as recipe_from_table
-from frameworks.spec.words import known_word, known_words
+from frameworks.spec.words import here, known_words
 from results.vocabulary import near_miss
 
 __all__ = [
@@ -239,7 +239,7 @@ def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
     kind = layer.get("type")
     if not isinstance(kind, str) or kind not in LAYER_TYPES:
         known = sorted(LAYER_TYPES)
-        problem = f"is {kind!r}{known_word(str(kind), known)}" if "type" in layer else "is missing"
+        problem = f"is {kind!r}{here(str(kind), known)}" if "type" in layer else "is missing"
         raise SpecificationError(
             f"{where}: field 'type' {problem}. Known types: {', '.join(known)}."
         )

@@ -1,8 +1,8 @@
-"""A nested layer list as a flat one: every layer once, in order, with the layers it reads from."""
+"""The layers of a network: flat, each with those it reads from, and as nested as written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,22 @@ class Node:
     layer: NetworkLayer
     sources: tuple[str, ...]
     place: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual block: activation(body(x) + shortcut(x)); an empty shortcut hands x on."""
+
+    name: str
+    body: Tree
+    shortcut: Tree
+    activation: Activation | None
+
+
+# Layers in order by the name that they have in their list; their own names are the network's.
+Tree = Mapping[str, NetworkLayer | Block]
+Place = tuple[str, ...]  # `conv1`, `residual1 body conv1`
+LISTS = ("body", "shortcut")  # of a block
 
 
 def nodes(layers: Sequence[Layer]) -> tuple[Node, ...]:
@@ -48,6 +64,42 @@ def changed(layers: Sequence[Layer], change: Callable[[Layer], Layer]) -> tuple[
             )
         made.append(change(layer))
     return tuple(made)
+
+
+def tree(layers: Sequence[Layer], by_name: Mapping[str, NetworkLayer], prefix: str = "") -> Tree:
+    """A list as it is written, of the network's layers `by_name`."""
+    made: dict[str, NetworkLayer | Block] = {}
+    for layer in layers:
+        name = prefix + layer.name
+        if isinstance(layer, Residual):
+            body, side = (tree(one, by_name, f"{name}_") for one in (layer.layers, layer.shortcut))
+            last = None if layer.activation == "linear" else by_name[f"{name}_{layer.activation}"]
+            assert last is None or isinstance(last, Activation)
+            made[layer.name] = Block(name, body, side, last)
+        else:
+            made[layer.name] = by_name[name]
+    return made
+
+
+def places(layers: Tree, above: Place = ()) -> dict[str, Place]:
+    """The place of every layer in the tree by its name; sums and blocks' functions have none."""
+    found: dict[str, Place] = {}
+    for own, part in layers.items():
+        if isinstance(part, Block):
+            for name in LISTS:
+                found |= places(getattr(part, name), (*above, own, name))
+        else:
+            found[part.name] = (*above, own)
+    return found
+
+
+def name_at(place: Sequence[str]) -> str:
+    """Name of the layer at a place, behind which its own parts may follow."""
+    names = [place[0]]
+    while len(place) > 2 and place[1] in LISTS:
+        place = place[2:]
+        names.append(place[0])
+    return "_".join(names)
 
 
 def _nodes(

@@ -13,7 +13,7 @@ from functools import cached_property
 import msgspec
 
 from frameworks.spec.architecture import Architecture
-from frameworks.spec.graph import PICTURES, Node, nodes
+from frameworks.spec.graph import PICTURES, Node, Place, Tree, nodes, places, tree
 from frameworks.spec.layers import (
     Activation,
     AdaptiveAveragePool,
@@ -127,6 +127,16 @@ class Network:
     def by_name(self) -> dict[str, NetworkLayer]:
         """Each layer by its name."""
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The layers as nested as they are written."""
+        return tree(self.architecture.layers, self.by_name)
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """The place of each layer in the tree by its name, but of sums and blocks' functions."""
+        return places(self.tree)
 
     @cached_property
     def output(self) -> str:

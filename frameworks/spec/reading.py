@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from frameworks.spec.words import known_field
+from frameworks.spec.words import here
 from results.door import documents
 from results.door.refusal import FileError
 
@@ -50,6 +50,6 @@ def check_fields(table: Mapping[str, Any], kind: type[msgspec.Struct], where: st
     for key in table:
         if key not in known:
             raise SpecificationError(
-                f"{where}: unknown field '{key}'{known_field(key, known)}. "
+                f"{where}: unknown field '{key}'{here(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )

@@ -188,7 +188,9 @@ def from_table(table: Any, origin: str) -> Recipe:
     try:
         return msgspec.convert({**table, **given}, Recipe)
     except (msgspec.ValidationError, SpecificationError) as error:
-        raise SpecificationError(f"{origin}: {error}") from error
+        reason, _, place = str(error).removeprefix("recipe: ").partition(" - at ")
+        field = f"field '{place.strip('`').removeprefix('$.')}': " if place else ""
+        raise SpecificationError(f"{origin}: {field}{reason}") from error
 
 
 def named_part(

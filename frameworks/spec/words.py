@@ -1,185 +1,309 @@
-"""Names here of other frameworks' words, for messages."""
+"""Names here of other frameworks' words, for messages.
+
+Words are looked up in small letters, without underscores, hyphens and the modules ahead of them:
+`nn.Conv2d` is conv2d.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from results.vocabulary import near_miss, unknown
+from results.vocabulary import near_miss
 
+# What it is called here: the first that the place knows.
+_RENAMED: dict[str, tuple[str, ...]] = {
+    # functions and initialisers
+    "swish": ("silu",),
+    "logistic": ("sigmoid",),
+    **dict.fromkeys(("identity", "none"), ("linear",)),
+    "kaimingnormal": ("he_normal",),
+    "xavieruniform": ("glorot_uniform",),
+    "xaviernormal": ("glorot_normal",),
+    # layers
+    **dict.fromkeys(("conv2d", "convolution", "convolution2d"), ("conv",)),
+    **dict.fromkeys(("linear", "fc", "fullyconnected", "linearlayer"), ("dense",)),
+    **dict.fromkeys(("maxpool2d", "maxpooling2d", "maxpooling"), ("max_pool",)),
+    **dict.fromkeys(("avgpool", "avgpool2d", "averagepooling2d"), ("average_pool",)),
+    **dict.fromkeys(
+        ("gap", "globalavgpool", "globalavgpool2d", "globalaveragepooling2d"),
+        ("global_average_pool",),
+    ),
+    **dict.fromkeys(("globalmaxpool2d", "globalmaxpooling2d"), ("global_max_pool",)),
+    "adaptiveavgpool2d": ("adaptive_average_pool",),
+    "adaptivemaxpool2d": ("adaptive_max_pool",),
+    **dict.fromkeys(("bn", "batchnorm1d", "batchnorm2d", "batchnormalization"), ("batch_norm",)),
+    "layernormalization": ("layer_norm",),
+    "groupnormalization": ("group_norm",),
+    "normalization": ("normalize",),
+    # fields of layers
+    "kernelsize": ("kernel", "size"),
+    **dict.fromkeys(("poolsize", "windowshape", "outputsize"), ("size",)),
+    **dict.fromkeys(
+        ("filters", "units", "outchannels", "outfeatures", "features", "neurons"),
+        ("filters", "units"),
+    ),
+    **dict.fromkeys(("dilationrate", "kerneldilation"), ("dilation",)),
+    **dict.fromkeys(("featuregroupcount", "numgroups"), ("groups",)),
+    "usebias": ("bias",),
+    **dict.fromkeys(("pad", "paddingmode"), ("padding",)),
+    "kernelinit": ("kernel_initializer",),
+    "biasinit": ("bias_initializer",),
+    **dict.fromkeys(("gammainit", "scaleinit"), ("gamma_initializer",)),
+    "kernelregularizer": ("l2",),
+    "kernelconstraint": ("max_norm",),
+    **dict.fromkeys(("act", "activation", "activationfn"), ("activation", "function")),
+    **dict.fromkeys(("p", "droprate", "probability"), ("rate",)),
+    **dict.fromkeys(("broadcastdims", "noiseshape"), ("per",)),
+    "countincludepad": ("count_padding",),
+    "usefastvariance": ("variance",),
+    "std": ("deviation",),
+    "body": ("layers",),
+    "downsample": ("shortcut",),
+    # fields of optimizers and schedules
+    **dict.fromkeys(("lr", "rate"), ("learning_rate",)),
+    "eps": ("epsilon",),
+    **dict.fromkeys(("b1", "beta1"), ("beta_1",)),
+    **dict.fromkeys(("b2", "beta2"), ("beta_2",)),
+    "alpha": ("rho", "negative_slope"),
+    **dict.fromkeys(("gamma", "decayrate"), ("factor",)),
+    "milestones": ("at",),
+    **dict.fromkeys(("stepsize", "decaysteps", "transitionsteps"), ("every", "length")),
+    **dict.fromkeys(("tmax", "totaliters", "totalsteps", "t0"), ("length",)),
+    **dict.fromkeys(("tmult", "tmul"), ("length_factor",)),
+    "mmul": ("rate_factor",),
+    **dict.fromkeys(("etamin", "endlearningrate"), ("end_rate",)),
+    "pctstart": ("rise",),
+    "divfactor": ("start_divisor",),
+    "finaldivfactor": ("end_divisor",),
+    # fields of recipes
+    **dict.fromkeys(("lrscheduler", "scheduler"), ("schedule",)),
+    **dict.fromkeys(("criterion", "lossfn", "objective"), ("loss",)),
+    **dict.fromkeys(("numepochs", "nepochs", "maxepochs"), ("epochs",)),
+    "patience": ("early_stopping",),
+    "modelcheckpoint": ("keep_best",),
+    "reducelronplateau": ("reduce_on_plateau",),
+    "warmupepochs": ("warm_up",),
+    **dict.fromkeys(("gradientclip", "gradclip", "clip"), ("clipping",)),
+    "droplast": ("partial_batch",),
+    **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
+    # optimizers, schedules, losses, clippings
+    "steplr": ("step",),
+    **dict.fromkeys(
+        ("multisteplr", "piecewiseconstantdecay", "piecewiseconstantschedule"), ("multi_step",)
+    ),
+    "exponentiallr": ("exponential",),
+    **dict.fromkeys(("cosineannealinglr", "cosinedecay", "cosinedecayschedule"), ("cosine",)),
+    **dict.fromkeys(
+        ("cosineannealingwarmrestarts", "cosinedecayrestarts", "sgdrschedule"),
+        ("cosine_restarts",),
+    ),
+    **dict.fromkeys(("polynomiallr", "polynomialdecay", "polynomialschedule"), ("polynomial",)),
+    **dict.fromkeys(("onecyclelr", "cosineonecycleschedule"), ("one_cycle",)),
+    **dict.fromkeys(("mse", "mseloss", "squarederror"), ("mean_squared_error",)),
+    **dict.fromkeys(("clipnorm", "clipbynorm"), ("norm",)),
+    **dict.fromkeys(("globalclipnorm", "clipgradnorm", "clipbyglobalnorm"), ("global_norm",)),
+    **dict.fromkeys(("clipvalue", "clipgradvalue"), ("value",)),
+}
 _SEPARABLE = (
     'is two layers here: a conv with groups = "channels" and bias = false, then a conv with '
     "kernel = 1"
 )
-# What people write, and what to write here. Looked up before any near miss: a near miss by letters
-# would recommend another function (gelu is not relu).
-_HERE = {
-    "swish": "is silu here",
-    "hard_swish": "is not known; silu is the smooth function that it approximates",
-    "leakyrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
-    "lrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
-    "logistic": "is sigmoid here",
-    "identity": "is linear here",
-    "none": "is linear here",
-    "conv2d": "is conv here",
-    "separable_conv": _SEPARABLE,
-    "separableconv2d": _SEPARABLE,
-    "depthwise_conv": 'is a conv with groups = "channels" here',
-    "depthwiseconv2d": 'is a conv with groups = "channels" here',
-    "linear_layer": "is dense here",
-    "maxpool2d": "is max_pool here",
-    "maxpooling2d": "is max_pool here",
-    "avgpool2d": "is average_pool here",
-    "averagepooling2d": "is average_pool here",
-    "globalaveragepooling2d": "is global_average_pool here",
-    "gap": "is global_average_pool here",
-    "globalmaxpooling2d": "is global_max_pool here",
-    "adaptiveavgpool2d": "is adaptive_average_pool here",
-    "adaptivemaxpool2d": "is adaptive_max_pool here",
-    "batchnormalization": "is batch_norm here",
-    "batchnorm2d": "is batch_norm here",
-    "layernormalization": "is layer_norm here",
-    "layernorm": "is layer_norm here",
-    "groupnorm": "is group_norm here",
-    "dropout2d": 'is a dropout with per = "channel" here',
-    "spatialdropout2d": 'is a dropout with per = "channel" here',
-    "stochastic_depth": 'is a dropout with per = "picture" here, at a block\'s end',
-    "drop_path": 'is a dropout with per = "picture" here, at a block\'s end',
-    "instance_norm": "is a group_norm with as many groups as channels here",
-    "rescaling": "is normalize here, of pictures already scaled to 0..1",
-    "normalization": "is normalize here",
-    "kaiming_uniform": "is he_uniform (fan in) or he_uniform_fan_out here; PyTorch's layers "
-    "use torch_uniform",
-    "kaiming_normal": "is he_normal (fan in) or he_normal_fan_out here",
-    "xavier_uniform": "is glorot_uniform here",
-    "xavier_normal": "is glorot_normal here",
-}
-_BY_NORM = 'is clipping = {name = "norm", limit = ..} of the recipe (--clipping norm,limit=..)'
-_BY_ALL = (
-    'is clipping = {name = "global_norm", limit = ..} of the recipe (--clipping '
-    "global_norm,limit=..)"
-)
-_BY_VALUE = 'is clipping = {name = "value", limit = ..} of the recipe (--clipping value,limit=..)'
-# Of an optimizer's and a schedule's fields, by what the frameworks call them.
-_FIELDS_HERE = {
-    "lr": "is learning_rate here",
-    "eps": "is epsilon here",
-    "b1": "is beta_1 here",
-    "b2": "is beta_2 here",
-    "betas": "is beta_1 and beta_2 here",
-    "alpha": "is rho here (of rmsprop), or negative_slope",
-    "decay": "is rho here; a decay of the weights is weight_decay",
-    "gamma": "is factor here",
-    "decay_rate": "is factor here",
-    "milestones": "is at here",
-    "boundaries": "is at here; Keras' boundaries are one step later",
-    "step_size": "is every here",
-    "decay_steps": 'is length here (of cosine and polynomial), or every; with per = "step" it '
-    "counts steps",
-    "transition_steps": 'is length here (of cosine and polynomial), or every; with per = "step" '
-    "it counts steps",
-    "t_max": "is length here",
-    "total_iters": "is length here",
-    "total_steps": "is length here",
-    "t_0": "is length here",
-    "t_mult": "is length_factor here",
-    "t_mul": "is length_factor here",
-    "m_mul": "is rate_factor here",
-    "eta_min": "is end_rate here",
-    "end_learning_rate": "is end_rate here",
-    "max_lr": "is the optimizer's learning_rate here",
-    "pct_start": "is rise here",
-    "div_factor": "is start_divisor here",
-    "final_div_factor": "is end_divisor here",
-    **dict.fromkeys(("clipnorm", "clip_norm"), _BY_NORM),
-    **dict.fromkeys(("global_clipnorm", "clip_grad_norm_", "clip_grad_norm"), _BY_ALL),
-    **dict.fromkeys(("clipvalue", "clip_value", "clip_grad_value_"), _BY_VALUE),
-    "nesterov": "belongs to sgd, with a momentum",
-    "amsgrad": "belongs to adam and adamw",
-    "weight_decay": "belongs to adamw, and to sgd and adam",
-    "centered": "belongs to rmsprop",
-    "momentum": "belongs to sgd and rmsprop; of adam it is beta_1",
-    "decoupled_weight_decay": 'is decay_form = "decoupled" here',
-    "exclude_from_weight_decay": "is not offered: the decay is of every weight",
-    **dict.fromkeys(("phases", "stages", "unfreeze", "unfreeze_epoch"), "is rounds here"),
-    "use_ema": "is not offered: no average of the weights is kept",
-    "gradient_accumulation_steps": "is not offered; a larger batch_size is the same step",
-    "warmup_steps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
-}
-# Of optimizers, schedules and losses, by what the frameworks call them, without underscores.
-_PARTS_HERE = {
-    "steplr": "step",
-    "multisteplr": "multi_step",
-    "piecewiseconstantdecay": "multi_step",
-    "piecewiseconstantschedule": "multi_step",
-    "exponentiallr": "exponential",
-    "exponentialdecay": "exponential (or step, where it is a staircase)",
-    "cosineannealinglr": "cosine",
-    "cosinedecay": "cosine",
-    "cosinedecayschedule": "cosine",
-    "cosineannealingwarmrestarts": "cosine_restarts",
-    "cosinedecayrestarts": "cosine_restarts",
-    "sgdrschedule": "cosine_restarts",
-    "polynomiallr": "polynomial",
-    "polynomialdecay": "polynomial",
-    "polynomialschedule": "polynomial",
-    "onecyclelr": "one_cycle",
-    "cosineonecycleschedule": "one_cycle",
-    "linearlr": "warm_up, a field of the recipe (--warm-up)",
-    "warmup": "warm_up, a field of the recipe (--warm-up)",
-    "reducelronplateau": "reduce_on_plateau, a field of the recipe (--reduce-on-plateau)",
-    "clipnorm": "norm",
-    "clipbynorm": "norm",
-    "globalclipnorm": "global_norm",
-    "clipgradnorm": "global_norm",
-    "clipbyglobalnorm": "global_norm",
-    "clipvalue": "value",
-    "clipgradvalue": "value",
-    "constant": "a recipe without a schedule",
-    **dict.fromkeys(
-        ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "crossentropyloss", "nllloss"),
-        "cross_entropy, of the logits,",
-    ),
-    **dict.fromkeys(
-        ("binarycrossentropy", "bceloss", "bcewithlogitsloss", "bce"),
-        "binary_cross_entropy, of the logits,",
-    ),
-    **dict.fromkeys(("mse", "mseloss"), "mean_squared_error"),
-    **dict.fromkeys(("rmse", "rootmeansquarederror"), "mean_squared_error with root = true"),
-}
+_DEPTHWISE = 'is a conv with groups = "channels" here'
+_BLOCK = 'is {type = "residual", layers = [..], shortcut = [..], activation = ".."} here'
+_BY_PICTURE = 'is a dropout with per = "picture" here, at a block\'s end'
+_CLIPPING = 'is clipping = {{name = "{0}", limit = ..}} of the recipe (--clipping {0},limit=..)'
+_KNOWN_ALREADY = "is left out: it comes from the layer ahead, or from the pictures"
+_TUNING = "is left out: --tuning and --precision say how it is computed"
+_LOGITS = "is {}, of the logits, here"
+_OTHER = "is another function, and not offered"
+_NOT_OFFERED = "is not offered"
 PART_OF_THE_LOSS = (
     "the output layer gives logits; the softmax is part of the loss, as a sigmoid is. Leave the "
     "activation out, and state the recipe's loss: cross_entropy (softmax), binary_cross_entropy "
     '(sigmoid), or mean_squared_error with outputs = "sigmoid"'
 )
+# What is said of a word that no single name here stands for.
+_TOLD: dict[str, str] = {
+    # functions and initialisers
+    "lrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
+    **dict.fromkeys(("hardswish",), "is not known; silu is the smooth function it approximates"),
+    **dict.fromkeys(("softmax", "logsoftmax"), f"is left out: {PART_OF_THE_LOSS}"),
+    **dict.fromkeys(("gelunew", "gelutanh", "geluapproximate"), "is gelu, approximate = true here"),
+    **dict.fromkeys(
+        ("hardsigmoid", "hardtanh", "relu6", "prelu", "selu", "celu", "mish", "softsign", "glu"),
+        _OTHER,
+    ),
+    "kaiminguniform": "is he_uniform (fan in) or he_uniform_fan_out here; PyTorch's layers use "
+    "torch_uniform",
+    # layers
+    **dict.fromkeys(("separableconv", "separableconv2d"), _SEPARABLE),
+    **dict.fromkeys(("depthwiseconv", "depthwiseconv2d"), _DEPTHWISE),
+    **dict.fromkeys(("dropout2d", "spatialdropout2d"), 'is a dropout with per = "channel" here'),
+    **dict.fromkeys(("stochasticdepth", "droppath"), _BY_PICTURE),
+    **dict.fromkeys(
+        ("instancenorm", "instancenorm2d"), "is a group_norm with as many groups as channels here"
+    ),
+    "rescaling": "is normalize here, of pictures already scaled to 0..1",
+    **{
+        name: f'is {{type = "activation", function = "{name}"}} here'
+        for name in ("relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus")
+    },
+    "identity": "is left out: it computes nothing",
+    **dict.fromkeys(
+        ("basicblock", "bottleneck", "block", "resblock", "residualblock", "shortcut", "add"),
+        _BLOCK,
+    ),
+    **dict.fromkeys(
+        ("zeropadding2d", "zeropad2d", "constantpad2d"),
+        "is padding = [rows, columns] here, of the conv or the pool behind it",
+    ),
+    **dict.fromkeys(("input", "inputlayer"), _KNOWN_ALREADY),
+    **dict.fromkeys(("resizing", "randomresizedcrop"), "is --image-size"),
+    **dict.fromkeys(("randomflip", "randomrotation"), "is augment of the recipe (--augment)"),
+    **dict.fromkeys(
+        (
+            *("conv1d", "conv3d", "conv2dtranspose", "convtranspose2d", "upsampling2d", "upsample"),
+            *(
+                "lstm",
+                "embedding",
+                "multiheadattention",
+                "reshape",
+                "permute",
+                "lambda",
+                "multiply",
+            ),
+            *(
+                "concatenate",
+                "gaussiannoise",
+                "alphadropout",
+                "localresponsenorm",
+                "lrn",
+                "seblock",
+            ),
+            *("squeezeexcite", "cropping2d", "reflectionpad2d", "sequential"),
+        ),
+        _NOT_OFFERED,
+    ),
+    # fields of layers
+    **dict.fromkeys(
+        (
+            *("inchannels", "infeatures", "inputshape", "numfeatures", "normalizedshape", "axis"),
+            *("startdim", "dataformat"),
+        ),
+        _KNOWN_ALREADY,
+    ),
+    **dict.fromkeys(("inplace", "dtype", "fused", "foreach", "jitcompile"), _TUNING),
+    **dict.fromkeys(
+        ("scale", "center", "affine", "trackrunningstats"),
+        "is left out: gamma, beta and the running statistics are always there",
+    ),
+    **dict.fromkeys(("ceilmode", "dampening", "maximize", "mixup", "callbacks"), _NOT_OFFERED),
+    "depthmultiplier": "is filters here, so many times the channels",
+    **dict.fromkeys(("rate", "p"), "belongs to dropout, where it is rate"),
+    "keepprob": "is rate here, and 1 less it: the share dropped",
+    # fields of optimizers, schedules and recipes
+    "betas": "is beta_1 and beta_2 here",
+    **dict.fromkeys(("beta1", "beta2"), "belongs to adam, adamw and adamax"),
+    "alpha": "is rho of rmsprop, or a layer's negative_slope",
+    "boundaries": "is at here; Keras' boundaries are one step later",
+    "maxlr": "is the optimizer's learning_rate here",
+    **dict.fromkeys(("clipnorm",), _CLIPPING.format("norm")),
+    **dict.fromkeys(("globalclipnorm", "clipgradnorm"), _CLIPPING.format("global_norm")),
+    **dict.fromkeys(("clipvalue", "clipgradvalue"), _CLIPPING.format("value")),
+    "nesterov": "belongs to sgd, with a momentum",
+    "amsgrad": "belongs to adam and adamw",
+    "weightdecay": "belongs to adamw, and to sgd and adam; of a layer it is l2",
+    "centered": "belongs to rmsprop",
+    "momentum": "belongs to sgd, rmsprop and a batch_norm; of adam it is beta_1",
+    "decay": "is rho of rmsprop, or momentum of a batch_norm; a decay of the weights is "
+    "weight_decay, of the rate a schedule",
+    "decoupledweightdecay": 'is decay_form = "decoupled" here',
+    "excludefromweightdecay": "is not offered: the decay is of every weight",
+    **dict.fromkeys(
+        ("useema", "ema", "emamomentum"), "is not offered: no average of the weights is kept"
+    ),
+    "gradientaccumulationsteps": "is not offered; a larger batch_size is the same step",
+    "warmupsteps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
+    "labelsmoothing": 'is loss = {name = "cross_entropy", label_smoothing = ..} here',
+    "dropout": "is a layer of the network",
+    # optimizers, schedules, losses
+    **dict.fromkeys(
+        (
+            *("nadam", "radam", "lion", "lamb", "lars", "adafactor", "ftrl", "adabelief", "muon"),
+            *("lbfgs", "asgd", "focal", "huber", "mae", "l1loss", "smoothl1loss", "kldivloss"),
+            *(
+                "kldivergence",
+                "poisson",
+                "hinge",
+                "cosinesimilarity",
+                "inversetimedecay",
+                "lambdalr",
+            ),
+            *("cycliclr", "learningratescheduler", "sequentiallr", "noamlr"),
+        ),
+        _NOT_OFFERED,
+    ),
+    **dict.fromkeys(
+        ("rmse", "rootmeansquarederror"), "is mean_squared_error with root = true here"
+    ),
+    "sgdw": "is sgd with a weight_decay here",
+    "exponentialdecay": "is exponential (or step, where it is a staircase) here",
+    **dict.fromkeys(("linearlr", "warmup"), "is warm_up, a field of the recipe (--warm-up), here"),
+    **dict.fromkeys(
+        ("warmupcosine", "warmupcosinedecayschedule"), "is cosine and the recipe's warm_up here"
+    ),
+    "linearschedule": "is polynomial with power = 1 here",
+    "reducelronplateau": "is reduce_on_plateau, a field of the recipe (--reduce-on-plateau), here",
+    **dict.fromkeys(("constant", "constantlr"), "is a recipe without a schedule here"),
+    **dict.fromkeys(
+        (
+            *(
+                "categoricalcrossentropy",
+                "sparsecategoricalcrossentropy",
+                "crossentropyloss",
+                "nllloss",
+            ),
+            *("softmaxcrossentropy", "softmaxcrossentropywithintegerlabels"),
+        ),
+        _LOGITS.format("cross_entropy"),
+    ),
+    **dict.fromkeys(
+        ("binarycrossentropy", "bceloss", "bcewithlogitsloss", "bce", "sigmoidbinarycrossentropy"),
+        _LOGITS.format("binary_cross_entropy"),
+    ),
+}
+# Fields that a recipe has in its optimizer.
+_OF_THE_OPTIMIZER = (
+    *("learning_rate", "epsilon", "rho", "beta_1", "beta_2"),
+    *("momentum", "nesterov", "weight_decay", "amsgrad", "centered"),
+)
 
 
-def known_word(value: str, known: Collection[str]) -> str:
-    """` (remedy)` for a word that people write in other frameworks, or else the near miss."""
-    if remedy := _HERE.get(value.lower().replace("-", "_")) or _HERE.get(_squeezed(value)):
-        return f" ('{value}' {remedy})"
-    return near_miss(value, known)
+def here(word: str, known: Collection[str]) -> str:
+    """` ('word' remedy)` for a word of another framework, or else the near miss among the known."""
+    bare = word.rpartition(".")[2]
+    key = _letters(bare)
+    if key not in map(_letters, known):
+        for name in (*_RENAMED.get(key, ()), *(x for x in _OF_THE_OPTIMIZER if _letters(x) == key)):
+            if name in known:
+                return f" ('{word}' is {name} here)"
+            if name in _OF_THE_OPTIMIZER and "optimizer" in known:
+                return f" ('{word}' is optimizer = {{name = .., {name} = ..}} here)"
+        if key in _TOLD:
+            return f" ('{word}' {_TOLD[key]})"
+    return near_miss(bare, known)
 
 
-def known_field(name: str, known: Collection[str]) -> str:
-    """` (remedy)` for the name of a recipe's field in other frameworks, or else the near miss."""
-    remedy = _FIELDS_HERE.get(name.lower())
-    return f" ('{name}' {remedy})" if remedy else near_miss(name, known)
+def _letters(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
 
 
 def unknown_part(what: str, name: str, known: Collection[str]) -> str:
-    """The message for a name of no optimizer, schedule or loss."""
-    if here := _PARTS_HERE.get(_squeezed(name)):
-        return f"unknown {what} '{name}' ('{name}' is {here} here). Known: {', '.join(known)}."
-    return unknown(what, name, known)
+    """The message for a name of no optimizer, schedule, loss or clipping."""
+    return f"unknown {what} '{name}'{here(name, known)}. Known: {', '.join(known)}."
 
 
 def known_words(field: str, value: str, known: Collection[str]) -> str:
     """Remedy for an unknown word of a field: the word to write instead, and the known words."""
-    if field in ("activation", "function") and value in ("softmax", "log_softmax"):
-        return f" ({PART_OF_THE_LOSS})"
     number = "a number or " if field in ("filters", "units", "groups", "padding") else ""
-    return f"{known_word(value, known)}; known: {number}{', '.join(known)}"
-
-
-def _squeezed(value: str) -> str:
-    return value.lower().replace("_", "").replace("-", "")
+    return f"{here(value, known)}; known: {number}{', '.join(known)}"

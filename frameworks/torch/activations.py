@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
-import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import nn
 
 from frameworks.spec.layers import Activation, Conv, Dense, function_of, given
 
@@ -15,29 +10,24 @@ from frameworks.spec.layers import Activation, Conv, Dense, function_of, given
 SOFTPLUS_THRESHOLD = 40.0
 
 
-def function(layer: Activation | Conv | Dense) -> Callable[[Tensor], Tensor]:
+def function(layer: Activation | Conv | Dense) -> nn.Module:
     """The activation function of a layer, its parameter filled in."""
     match function_of(layer):
         case "linear":
-            return _unchanged
+            return nn.Identity()
         case "relu":
-            return functional.relu
+            return nn.ReLU()
         case "tanh":
-            return torch.tanh
+            return nn.Tanh()
         case "sigmoid":
-            return torch.sigmoid
+            return nn.Sigmoid()
         case "silu":
-            return functional.silu
+            return nn.SiLU()
         case "leaky_relu":
-            return partial(functional.leaky_relu, negative_slope=given(layer.negative_slope))
+            return nn.LeakyReLU(given(layer.negative_slope))
         case "elu":
-            return partial(functional.elu, alpha=given(layer.alpha))
+            return nn.ELU(given(layer.alpha))
         case "gelu":
-            form = "tanh" if layer.approximate else "none"
-            return partial(functional.gelu, approximate=form)
+            return nn.GELU("tanh" if layer.approximate else "none")
         case "softplus":
-            return partial(functional.softplus, threshold=SOFTPLUS_THRESHOLD)
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x
+            return nn.Softplus(threshold=SOFTPLUS_THRESHOLD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class TorchBackend(Backend):
 
     every_loss = True
     layers_apart = True
-    model_class = GalaxyNet
+    model_class: Callable[..., GalaxyNet] = GalaxyNet
     fused_optimizer = False
 
     def build(self, *, draw: bool) -> None:
@@ -52,7 +52,7 @@ class TorchBackend(Backend):
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
         for name in network.frozen:
-            self.model.layers[f"layer_{name}"].requires_grad_(False)
+            self.model.of(name).requires_grad_(False)
         self.model.still = still_norms(network, recipe)
         self.optimizer = optimizers.make(
             recipe.optimizer,
@@ -142,11 +142,11 @@ class TorchBackend(Backend):
         self.optimizer.zero_grad()
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
-        record: dict[str, Tensor] = {}
         with self._unchanged(), torch.no_grad(), self._autocast():
             self.model.train(training)
             images, _, masks = self._to_device(*tensors(batch))
-            self.model(images, masks, record)
+            with self.model.recording() as record:
+                self.model(images, masks)
         return {name: self._canonical_activation(name, x) for name, x in record.items()}
 
     def get_weights(self) -> Weights:

@@ -13,7 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from frameworks.torch.model import BiasedRunningVariance, GalaxyNet
+from frameworks.torch.model import GalaxyNet
+from frameworks.torch.modules import BiasedRunningVariance
 
 
 class Replicas:
@@ -105,9 +106,10 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 def use_global_batch_norm(model: GalaxyNet, replicas: Replicas) -> None:
     """Put a `GlobalBatchNorm` in the place of every batch norm."""
-    for name, module in model.layers.items():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            model.layers[name] = GlobalBatchNorm(module, replicas)
+    for parent in list(model.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                setattr(parent, name, GlobalBatchNorm(module, replicas))
 
 
 def joined(store: dist.Store, rank: int, count: int) -> Replicas:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from frameworks.backend import PIXEL_SCALE
 from frameworks.spec.flat_order import flat_order, flattened_image
 from frameworks.spec.flat_order import image_behind as image_behind
-from frameworks.spec.graph import PICTURES
+from frameworks.spec.graph import Block, Tree
 from frameworks.spec.layers import (
     Activation,
     AdaptiveAveragePool,
     AdaptiveMaxPool,
-    Add,
     AveragePool,
     BatchNorm,
     Conv,
@@ -42,6 +42,17 @@ from frameworks.spec.reading import SpecificationError
 from frameworks.spec.shapes import Shape, zeros_around
 from frameworks.torch import pools
 from frameworks.torch.activations import function
+from frameworks.torch.modules import (
+    BiasedBatchNorm1d,
+    BiasedBatchNorm2d,
+    ChannelNorm,
+    Layers,
+    MaskedDropout,
+    Masks,
+    Normalization,
+    PictureDropout,
+    Residual,
+)
 
 PARTS = {
     "kernel": "weight",
@@ -53,160 +64,113 @@ PARTS = {
 }
 
 
-class MaskedDropout(nn.Module):
-    """Inverted dropout whose mask (0 or 1, any dtype) is an input."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.scale = 1 / (1 - rate)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        return x * mask.to(x.dtype) * self.scale
-
-
-class PictureDropout(nn.Module):
-    """Inverted dropout of whole pictures, or rows of units."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        return x * functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)
-
-
-class BiasedRunningVariance(nn.modules.batchnorm._BatchNorm):
-    """The running variance takes the biased batch variance, as in Keras and Flax.
-
-    PyTorch takes the unbiased one, n / (n - 1) times larger. With momentum 1 it leaves the batch's
-    own statistics in the buffers it is given; those are then averaged in here.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.momentum is not None
-        count = x.numel() // x.shape[1]
-        mean, variance = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
-        output = functional.batch_norm(
-            x, mean, variance, self.weight, self.bias, True, 1.0, self.eps
-        )
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * ((count - 1) / count), self.momentum)
-        return output
-
-
-class BiasedBatchNorm2d(BiasedRunningVariance, nn.BatchNorm2d):
-    """BatchNorm2d with the biased running variance."""
-
-
-class BiasedBatchNorm1d(BiasedRunningVariance, nn.BatchNorm1d):
-    """BatchNorm1d with the biased running variance."""
-
-
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each pixel of (batch, channels, height, width)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class Normalization(nn.Module):
-    """(x - mean) / deviation of each channel of (batch, channels, height, width)."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, layer: Normalize) -> None:
-        super().__init__()
-        for part in ("mean", "deviation"):
-            values = torch.tensor(getattr(layer, part), dtype=torch.float64)
-            self.register_buffer(part, values[:, None, None], persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean.to(x.dtype)) / self.deviation.to(x.dtype)
-
-
 class GalaxyNet(nn.Module):
     """A network; submodules are named after its layers (prefixed: `pop` is a name, too).
 
     forward takes images uint8 (batch, height, width, channels) and the dropout masks in canonical
-    layout, and gives logits (batch, classes). `record`, when given, receives every layer's output.
+    layout, and gives logits (batch, classes).
     """
 
     def __init__(self, network: Network, *, native_dropout: bool) -> None:
         super().__init__()
         self.network = network
         self.still: frozenset[str] = frozenset()  # batch norms that always compute as in inference
-        self.layers = nn.ModuleDict(
-            {
-                f"layer_{layer.name}": _module(
-                    layer, network.input_shapes[layer.name], native_dropout
-                )
-                for layer in network.layers
-                if not isinstance(layer, Add)
-            }
+        self._native_dropout = native_dropout
+        self.outputs: dict[str, str] = {}  # path of a module: the layer whose output it gives
+        self.sums: dict[str, str] = {}  # path of a block's function: the sum that it takes
+        self.layers = self._list(network.tree, "layers")
+        self.register_load_state_dict_pre_hook(_from_flat)
+
+    def _list(self, tree: Tree, path: str) -> Layers:
+        made: dict[str, nn.Module] = {}
+        for own, part in tree.items():
+            key = f"layer_{own}"
+            if isinstance(part, Block):
+                made[key] = self._block(part, f"{path}.{key}")
+                continue
+            made[key] = self.module(part)
+            self.outputs[f"{path}.{key}"] = part.name
+            if isinstance(part, Conv | Dense) and function_of(part) != "linear":
+                made[f"{function_of(part)}_{own}"] = self.function(part)
+                self.outputs[f"{path}.{function_of(part)}_{own}"] = part.name
+        return Layers(self.ordered(tree, made, path))
+
+    def _block(self, block: Block, path: str) -> Residual:
+        body, shortcut = (
+            self._list(getattr(block, name), f"{path}.{name}") for name in ("body", "shortcut")
         )
-        self.functions = {
-            layer.name: function(layer)
-            for layer in network.layers
-            if isinstance(layer, Conv | Dense) and function_of(layer) != "linear"
-        }
+        last = block.activation
+        self.sums[f"{path}.activation"] = block.name
+        if last is not None:
+            self.outputs[f"{path}.activation"] = last.name
+        return Residual(body, shortcut, nn.Identity() if last is None else self.function(last))
+
+    def module(self, layer: NetworkLayer) -> nn.Module:
+        """The module of one layer, without the activation function of a kernel's."""
+        if isinstance(layer, Activation):
+            return self.function(layer)
+        if isinstance(layer, Dropout) and not self._native_dropout:
+            return MaskedDropout(layer, flattened_image(self.network, layer.name))
+        return _module(layer, self.network.input_shapes[layer.name])
+
+    def function(self, layer: Activation | Conv | Dense) -> nn.Module:
+        """The activation function of a layer."""
+        return function(layer)
+
+    def ordered(
+        self, tree: Tree, made: dict[str, nn.Module], path: str
+    ) -> OrderedDict[str, nn.Module]:
+        """The modules of a list in the order in which they compute."""
+        return OrderedDict(made)
+
+    def path(self, name: str) -> str:
+        """The path of a layer's module."""
+        place = self.network.places[name]
+        inner = (part if step % 2 else f"layer_{part}" for step, part in enumerate(place))
+        return ".".join(("layers", *inner))
+
+    def of(self, name: str) -> nn.Module:
+        """The module of a layer."""
+        return self.get_submodule(self.path(name))
 
     def train(self, mode: bool = True) -> GalaxyNet:
         super().train(mode)
         for name in self.still:
-            self.layers[f"layer_{name}"].eval()
+            self.of(name).eval()
         return self
 
-    def forward(
-        self,
-        images: Tensor,
-        masks: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
-    ) -> Tensor:
-        dtype = next(self.parameters()).dtype
+    def forward(self, images: Tensor, masks: Masks | None = None) -> Tensor:
+        return self.layers(self.scaled(images), masks)
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Pictures (batch, channels, height, width) in the type of the weights."""
         # contiguous: a mere permutation would run every layer in the channels-last layout, where
         # the CPU's batch norm sums its variance in plain float32 (1e-3 off at 64 x 63 x 63)
-        x = images.permute(0, 3, 1, 2).contiguous().to(dtype) * PIXEL_SCALE
-        outputs = {PICTURES: x}
-        for layer in self.network.layers:
-            name = layer.name
-            first, *others = (outputs[source] for source in self.network.sources[name])
-            x = first + others[0] if others else self._applied(name, first, masks)
-            if name in self.functions:
-                x = self.functions[name](x)
-            outputs[name] = x
-            if record is not None:
-                record[name] = x
-        return x
+        dtype = next(self.parameters()).dtype
+        return images.permute(0, 3, 1, 2).contiguous().to(dtype) * PIXEL_SCALE
 
-    def _applied(self, name: str, x: Tensor, masks: Mapping[str, Tensor] | None) -> Tensor:
-        """The module of a layer, applied."""
-        module = self.layers[f"layer_{name}"]
-        if not isinstance(module, MaskedDropout):
-            return module(x)
-        if not self.training:
-            return x
-        assert masks is not None
-        return module(x, self._mask_layout(name, masks[name]))
+    @contextmanager
+    def recording(self) -> Iterator[dict[str, Tensor]]:
+        """Every layer's output by its name, of the forward pass inside; read it afterwards."""
+        record: dict[str, Tensor] = {}
 
-    def _mask_layout(self, name: str, mask: Tensor) -> Tensor:
-        """A canonical mask (row, column, channel) in PyTorch's order (channel, row, column)."""
-        if mask.dim() == 4:
-            return mask.permute(0, 3, 1, 2)
-        image = flattened_image(self.network, name)
-        if image is None or mask.shape[1] == 1:
-            return mask
-        return mask.reshape(-1, *image).permute(0, 3, 1, 2).flatten(1)
+        def kept(name: str) -> Callable[..., None]:
+            def keep(_: nn.Module, taken: tuple[Tensor, ...], *given: Tensor) -> None:
+                record[name] = (*taken, *given)[-1].clone()  # what follows may work in place
+
+            return keep
+
+        with ExitStack() as hooks:
+            for path, name in self.outputs.items():
+                hook = self.get_submodule(path).register_forward_hook(kept(name))
+                hooks.callback(hook.remove)
+            for path, name in self.sums.items():
+                hook = self.get_submodule(path).register_forward_pre_hook(kept(name))
+                hooks.callback(hook.remove)
+            yield record
 
 
-def _module(layer: NetworkLayer, source: Shape, native_dropout: bool) -> nn.Module:
+def _module(layer: NetworkLayer, source: Shape) -> nn.Module:
     """The module of one layer, without its activation function; `source` is its input shape."""
     match layer:
         case Conv():
@@ -230,13 +194,11 @@ def _module(layer: NetworkLayer, source: Shape, native_dropout: bool) -> nn.Modu
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source)
         case Dropout():
-            return _dropout(layer, source) if native_dropout else MaskedDropout(layer.rate)
+            return _dropout(layer, source)
         case Flatten():
             return nn.Flatten()
-        case Normalize():
-            return Normalization(layer)
-    assert isinstance(layer, Activation)
-    return _Function(layer)
+    assert isinstance(layer, Normalize)
+    return Normalization(layer)
 
 
 def _dropout(layer: Dropout, source: Shape) -> nn.Module:
@@ -244,15 +206,6 @@ def _dropout(layer: Dropout, source: Shape) -> nn.Module:
         return PictureDropout(layer.rate)
     by_channel = layer.per == "channel" and len(source) == 3
     return nn.Dropout2d(layer.rate) if by_channel else nn.Dropout(layer.rate)
-
-
-class _Function(nn.Module):
-    def __init__(self, layer: Activation) -> None:
-        super().__init__()
-        self.function = function(layer)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -305,6 +258,14 @@ def _batch_norm(layer: BatchNorm, source: Shape) -> nn.Module:
     return kinds[len(source) == 3](source[-1], eps=layer.epsilon, momentum=1 - layer.momentum)
 
 
+def _from_flat(model: GalaxyNet, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Give names of today to a state that was saved before blocks were modules."""
+    for name in model.network.places:
+        new, old = f"{prefix}{model.path(name)}.", f"{prefix}layers.layer_{name}."
+        for key in [key for key in state if new != old and key.startswith(old)]:
+            state[new + key.removeprefix(old)] = state.pop(key)
+
+
 def initialise(model: GalaxyNet) -> None:
     """Apply the initialisers that the layers state; PyTorch's own are there from the start."""
     kernel: dict[str | None, Callable[[Tensor], Any]] = {
@@ -340,7 +301,7 @@ def _fan_out(draw: Callable[..., Any], weight: Tensor) -> None:
 def tensor_of(model: GalaxyNet, key: str) -> Tensor:
     """The parameter or buffer behind a canonical key."""
     name, part = key.split("/")
-    return getattr(model.layers[f"layer_{name}"], PARTS[part])
+    return getattr(model.of(name), PARTS[part])
 
 
 def to_canonical(network: Network, key: str, array: np.ndarray) -> np.ndarray:

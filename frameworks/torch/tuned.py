@@ -39,7 +39,6 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step)",
         "device_masks": "dropout masks drawn on the device (GPU only)",
     }
-    model_class = TunedGalaxyNet
 
     def build(self, *, draw: bool) -> None:
         # Tensor Cores read channels last; so does oneDNN. Plain float32 on a GPU does not gain.
@@ -47,10 +46,11 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         gains = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
         self._channels_last = gains and "channels_last" not in self.without
         self.fused_optimizer = "fused_optimizer" not in self.without
+        self._delayed_relu = "delayed_relu" not in self.without
+        self.model_class = partial(
+            TunedGalaxyNet, channels_last=self._channels_last, delayed_relu=self._delayed_relu
+        )
         super().build(draw=draw)
-        assert isinstance(self.model, TunedGalaxyNet)
-        self.model.channels_last = self._channels_last
-        self.model.delayed_relu = "delayed_relu" not in self.without
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
@@ -96,13 +96,12 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self._recorder.capture_if_moved()  # not in training, whose time it does not belong to
 
     def settings(self) -> dict[str, str]:
-        assert isinstance(self.model, TunedGalaxyNet)
         graph = "; a step in one CUDA graph" if self._recorder.graphs else ""
         return super().settings() | {
             "layout": "channels last" if self._channels_last else "channels first",
             "compiled": self._compiled + graph,
             "optimizer": "fused" if self.optimizer.defaults.get("fused") else "per tensor",
-            "relu": "after the pool it precedes" if self.model.delayed_relu else "where it stands",
+            "relu": "after the pool it precedes" if self._delayed_relu else "where it stands",
             "batch_norm": "own sums" if self._channels_last and not self._on_gpu else "PyTorch's",
         }
 

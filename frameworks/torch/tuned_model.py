@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,85 +12,117 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from frameworks.backend import PIXEL_SCALE
-from frameworks.spec.graph import PICTURES
-from frameworks.spec.layers import MaxPool, function_of
-from frameworks.torch.global_batch_norm import GlobalBatchNorm
-from frameworks.torch.model import BiasedBatchNorm2d, GalaxyNet
+from frameworks.spec.graph import Block, Tree
+from frameworks.spec.layers import (
+    Activation,
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    MaxPool,
+    NetworkLayer,
+    function_of,
+)
+from frameworks.spec.network import Network
+from frameworks.torch.model import GalaxyNet
+from frameworks.torch.modules import BiasedBatchNorm2d
 
-_BatchNorm = nn.modules.batchnorm._BatchNorm
+# Layers whose own gradient does not need their output.
+_FORGOTTEN = (Conv, Dense, BatchNorm, Add)
 
 
 class TunedGalaxyNet(GalaxyNet):
     """GalaxyNet in channels-last layout, without the passes over memory that can be saved.
 
-    A ReLU ahead of a max-pool is applied after it, to a quarter of the values: max(relu(x)) is
-    relu(max(x)), and where every value of a window is negative both send no gradient. With
-    `record` the layers' own outputs are asked for, and it is applied where it stands.
+    A ReLU works in place. Ahead of a max-pool it is applied after it, to a quarter of the values:
+    max(relu(x)) is relu(max(x)), and where every value of a window is negative both send no
+    gradient.
     """
 
-    channels_last = False
-    delayed_relu = True
+    def __init__(
+        self, network: Network, *, channels_last: bool, delayed_relu: bool, **options: Any
+    ) -> None:
+        self.channels_last, self.delayed_relu = channels_last, delayed_relu
+        self._delayed: list[str] = []
+        super().__init__(network, **options)
 
-    def forward(
-        self,
-        images: Tensor,
-        masks: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
-    ) -> Tensor:
-        dtype = next(self.parameters()).dtype
+    def scaled(self, images: Tensor) -> Tensor:
         x = images.permute(0, 3, 1, 2)  # of row, column, channel in memory: channels last
-        x = (x if self.channels_last else x.contiguous()).to(dtype) * PIXEL_SCALE
-        outputs = {PICTURES: x}
-        delayed = self._delayed_relus if record is None else frozenset()
-        for layer in self.network.layers:
-            name = layer.name
-            first, *others = (outputs[source] for source in self.network.sources[name])
-            x = first + others[0] if others else self._applied(name, first, masks)
-            if self.network.sources[name][0] in delayed or (
-                name in self.functions and function_of(layer) == "relu" and name not in delayed
-            ):
-                x = functional.relu(x, inplace=True)
-            elif name in self.functions and name not in delayed:
-                x = self.functions[name](x)
-            outputs[name] = x
-            if record is not None:
-                record[name] = x
-        return x
+        dtype = next(self.parameters()).dtype
+        return (x if self.channels_last else x.contiguous()).to(dtype) * PIXEL_SCALE
 
-    @cached_property
-    def _delayed_relus(self) -> frozenset[str]:
-        """Layers whose ReLU waits until after the max-pool, which alone reads from them."""
-        if not self.delayed_relu:
-            return frozenset()
-        readers = self.network.readers
-        return frozenset(
-            name
-            for name in self.functions
-            if function_of(self.network.by_name[name]) == "relu"
-            and len(readers[name]) == 1
-            and isinstance(self.network.by_name[readers[name][0]], MaxPool)
-        )
+    def module(self, layer: NetworkLayer) -> nn.Module:
+        made = super().module(layer)
+        if not (self.channels_last and isinstance(made, nn.BatchNorm2d)):
+            return made
+        biased = isinstance(made, BiasedBatchNorm2d)
+        kind = ChannelsLastBiasedBatchNorm2d if biased else ChannelsLastBatchNorm2d
+        return kind(made.num_features, made.eps, made.momentum)
 
-    def _applied(self, name: str, x: Tensor, masks: Mapping[str, Tensor] | None) -> Tensor:
-        module = self.layers[f"layer_{name}"]
-        if isinstance(module, _BatchNorm) and not isinstance(module, GlobalBatchNorm):
-            return self._normalised(module, x)
-        return super()._applied(name, x, masks)
+    def function(self, layer: Activation | Conv | Dense) -> nn.Module:
+        if function_of(layer) == "relu" and (self._free(layer) or isinstance(layer, Conv | Dense)):
+            return nn.ReLU(inplace=True)
+        return super().function(layer)
 
-    def _normalised(self, module: _BatchNorm, x: Tensor) -> Tensor:
-        if not (module.training and self.channels_last and x.dim() == 4 and x.device.type == "cpu"):
-            return module(x)
+    def _free(self, layer: NetworkLayer) -> bool:
+        """Nothing but this layer uses what it takes."""
+        (source,) = self.network.sources[layer.name]
+        ahead = self.network.by_name.get(source)
+        alone = self.network.readers.get(source) == (layer.name,)
+        return alone and isinstance(ahead, _FORGOTTEN) and function_of(ahead) == "linear"
+
+    def ordered(
+        self, tree: Tree, made: dict[str, nn.Module], path: str
+    ) -> OrderedDict[str, nn.Module]:
+        """A ReLU waits until after the max-pool that follows, if that alone reads from it."""
+        keys = list(made)
+        for own, part in tree.items() if self.delayed_relu else ():
+            if isinstance(part, Block) or function_of(part) != "relu":
+                continue
+            key = f"layer_{own}" if isinstance(part, Activation) else f"relu_{own}"
+            after = keys.index(key) + 1
+            readers = [self.network.by_name[name] for name in self.network.readers[part.name]]
+            reader = readers[0] if len(readers) == 1 else None
+            if isinstance(reader, MaxPool):
+                keys[after - 1 : after + 1] = keys[after], key
+                self._delayed.append(part.name)
+                self.outputs[f"{path}.{key}"] = reader.name
+        return OrderedDict((key, made[key]) for key in keys)
+
+    @contextmanager
+    def recording(self) -> Iterator[dict[str, Tensor]]:
+        with super().recording() as record:
+            yield record
+        for name in self._delayed:
+            ahead = name if name in record else self.network.sources[name][0]
+            record[name] = functional.relu(record[ahead])
+
+
+class _OwnSums(nn.modules.batchnorm._BatchNorm):
+    """In training on a CPU the sums of a batch are ours (`batch_norm`)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and x.device.type == "cpu"):
+            return super().forward(x)
         if x.dtype == torch.bfloat16:  # the sums below want float32
-            return module(x.contiguous()).contiguous(memory_format=torch.channels_last)
-        x, mean, variance = batch_norm(x, module.weight, module.bias, module.eps)
+            return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
+        x, mean, variance = batch_norm(x, self.weight, self.bias, self.eps)
         with torch.no_grad():
             count = x.numel() // x.shape[1]
-            if not isinstance(module, BiasedBatchNorm2d):
+            if not isinstance(self, BiasedBatchNorm2d):
                 variance = variance * (count / (count - 1))
-            assert module.momentum is not None
-            module.running_mean.lerp_(mean, module.momentum)  # type: ignore[union-attr]
-            module.running_var.lerp_(variance, module.momentum)  # type: ignore[union-attr]
+            assert self.momentum is not None
+            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr]
+            self.running_var.lerp_(variance, self.momentum)  # type: ignore[union-attr]
         return x
+
+
+class ChannelsLastBatchNorm2d(_OwnSums, nn.BatchNorm2d):
+    """BatchNorm2d with our sums."""
+
+
+class ChannelsLastBiasedBatchNorm2d(_OwnSums, BiasedBatchNorm2d):
+    """BatchNorm2d with our sums and the biased running variance."""
 
 
 def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, ...]:

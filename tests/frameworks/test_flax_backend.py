@@ -225,7 +225,7 @@ def test_own_initial_weights_follow_what_the_layers_state():
 def test_bfloat16_keeps_weights_statistics_and_logits_in_float32():
     batch = epoch()[0]
     made, exact = backend(precision="bfloat16"), backend()
-    assert made.model.layers["l0"].dtype == jnp.bfloat16
+    assert made.model.of("l0").dtype == jnp.bfloat16
     found, expected = made.gradients(batch), exact.gradients(batch)
     assert found.logits.dtype == np.float32
     error = np.abs(found.logits - expected.logits).max()

@@ -35,6 +35,35 @@ def zeros_of(shape, kernel, padding):
     return tuple(same_padding(size, width, 1) for size, width in zip(shape, kernel, strict=False))
 
 
+@pytest.mark.parametrize(
+    ("kernel", "steps", "zeros"),
+    [
+        ((3, 3), (1, 1), ((1, 1), (1, 1))),
+        ((3, 2), (2, 3), ((0, 1), (2, 0))),
+        ((5, 5), (2, 2), "VALID"),
+    ],
+)
+def test_a_depthwise_convolution_is_xlas(kernel, steps, zeros):
+    generator = np.random.default_rng(0)
+    images = jnp.asarray(generator.standard_normal((3, 11, 10, 6)))
+    weights = jnp.asarray(generator.standard_normal((*kernel, 1, 6)))
+    options = {"dimension_numbers": LAYOUT, "feature_group_count": 6}
+
+    def ours(images, weights):
+        return jax_convolution.convolve(images, weights, steps, zeros, **options)
+
+    def theirs(images, weights):
+        return lax.conv_general_dilated(images, weights, steps, zeros, **options)
+
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(ours)(images, weights))
+    found, found_slopes = jax.vjp(ours, images, weights)
+    expected, expected_slopes = jax.vjp(theirs, images, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+    slope = jnp.asarray(generator.standard_normal(expected.shape))
+    for one, other in zip(found_slopes(slope), expected_slopes(slope), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("cpus", [1, 2])
 @pytest.mark.parametrize(("shape", "kernel", "filters", "padding"), SHAPES)
 def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch):

@@ -25,7 +25,7 @@ def read(text: str, output: str = OUTPUT) -> Architecture:
     [
         ('{type = "activation", function = "swish"}', "'swish' is silu here"),
         ('{type = "activation", function = "softmax"}', "the softmax is part of the loss"),
-        ('{type = "activation", function = "LeakyReLU"}', "is leaky_relu here"),
+        ('{type = "activation", function = "LeakyReLU"}', "did you mean 'leaky_relu'"),
         ('{type = "conv2d"}', "is conv here"),
         ('{type = "GlobalAveragePooling2D"}', "is global_average_pool here"),
         ('{type = "separable_conv"}', 'groups = "channels" and bias = false'),

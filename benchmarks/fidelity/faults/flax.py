@@ -16,7 +16,8 @@ import msgspec
 from frameworks.flax import backend as flax_backend
 from frameworks.flax import model as flax_model
 from frameworks.flax import tuned as flax_tuned
-from frameworks.flax.model import MaskedDropout, jax, jnp, nnx
+from frameworks.flax.model import jax, jnp, nnx
+from frameworks.flax.modules import MaskedDropout
 from frameworks.flax.optimizers import optax
 from frameworks.jax import convolution
 from frameworks.spec.architecture import BatchNorm, Conv, Dense
@@ -56,7 +57,11 @@ def padding_default() -> Any:
 
 def keep_probability() -> Any:
     start = MaskedDropout.__init__
-    return _patched(MaskedDropout, "__init__", lambda self, rate: start(self, 1 - rate))
+
+    def turned(self: Any, layer: Any) -> None:
+        start(self, msgspec.structs.replace(layer, rate=1 - layer.rate))
+
+    return _patched(MaskedDropout, "__init__", turned)
 
 
 def nesterov_missing() -> Any:

@@ -29,7 +29,7 @@ def _l2_of_each(self: Any, logits: Any, labels: Any) -> Any:
     loss, count = self._mean_loss(logits, labels), self.replicas.count
     for layer in self.network.layers:
         if isinstance(layer, Conv | Dense) and layer.l2:
-            kernel = self.model.layers[f"layer_{layer.name}"].weight
+            kernel = self.model.of(layer.name).weight
             loss = loss + count * layer.l2 * kernel.square().sum()
     return loss
 

@@ -96,11 +96,7 @@ FAULTS: dict[str, Lines] = {
         "ReLU6 for ReLU",
         "R1",
         "norms-",
-        (
-            Rewrite(
-                f"{_T}activations:function", "return functional.relu\n", "return functional.relu6\n"
-            ),
-        ),
+        (Rewrite(f"{_T}activations:function", "return nn.ReLU()\n", "return nn.ReLU6()\n"),),
     ),
     "leaky_slope_at_zero": Lines(
         "leaky_relu with slope 1 at zero",
@@ -109,8 +105,9 @@ FAULTS: dict[str, Lines] = {
         (
             Rewrite(
                 f"{_T}activations:function",
-                "partial(functional.leaky_relu, negative_slope=given(layer.negative_slope))",
-                "lambda x: torch.where(x >= 0, x, x * given(layer.negative_slope))",
+                "nn.LeakyReLU(given(layer.negative_slope))",
+                'type("Leaky", (nn.Module,), {"forward": lambda _, x: '
+                "x.where(x >= 0, x * given(layer.negative_slope))})()",
             ),
         ),
     ),
@@ -170,7 +167,7 @@ FAULTS: dict[str, Lines] = {
         "masked_pictures-",
         (
             Rewrite(
-                f"{_T}model:PictureDropout.forward",
+                f"{_T}modules:PictureDropout.forward",
                 "functional.dropout(x.new_ones((len(x), *(1,) * (x.dim() - 1))), self.rate)",
                 "(torch.rand(len(x), *(1,) * (x.dim() - 1)) >= self.rate)",
             ),
@@ -206,9 +203,9 @@ FAULTS: dict[str, Lines] = {
         "head-words-",
         (
             Rewrite(
-                f"{_T}tuned_model:TunedGalaxyNet._delayed_relus",
-                "            and len(readers[name]) == 1\n",
-                "",
+                f"{_T}tuned_model:TunedGalaxyNet.ordered",
+                "if len(readers) == 1 else None",
+                "if readers else None",
             ),
         ),
         tuning="tuned",

@@ -26,13 +26,12 @@ from frameworks.torch import optimizers as torch_optimizers
 from frameworks.torch.backend import TorchBackend
 from frameworks.torch.model import (
     GalaxyNet,
-    MaskedDropout,
     Tensor,
     functional,
     nn,
     tensor_of,
-    torch,
 )
+from frameworks.torch.modules import BiasedRunningVariance, MaskedDropout, torch
 
 Fault = AbstractContextManager[Any]
 
@@ -132,7 +131,7 @@ def unbiased_variance() -> Fault:
 
 
 def running_mean_frozen() -> Fault:
-    kind = torch_model.BiasedRunningVariance
+    kind = BiasedRunningVariance
     forward = kind.forward
 
     def forgetting(self: Any, x: Tensor) -> Tensor:
@@ -160,33 +159,24 @@ def bias_not_trained() -> Fault:
 
 
 def mask_not_scaled() -> Fault:
-    def forward(self: MaskedDropout, x: Tensor, mask: Tensor) -> Tensor:
-        return x * mask.to(x.dtype)
-
-    return patch.object(MaskedDropout, "forward", forward)
+    return patch.object(MaskedDropout, "dropped", lambda self, x, mask: x * mask.to(x.dtype))
 
 
 def mask_order() -> Fault:
-    arrange = GalaxyNet._mask_layout
-
-    def arranging(self: GalaxyNet, name: str, mask: Tensor) -> Tensor:
-        return arrange(self, name, mask) if mask.dim() == 4 else mask
-
-    return patch.object(GalaxyNet, "_mask_layout", arranging)
+    arrange = MaskedDropout.laid_out
+    return patch.object(
+        MaskedDropout,
+        "laid_out",
+        lambda self, mask: arrange(self, mask) if mask.dim() == 4 else mask,
+    )
 
 
 def dropout_in_inference() -> Fault:
-    forward = GalaxyNet.forward
+    def dropping(self: MaskedDropout, x: Tensor, masks: Any) -> Tensor:
+        masked = self.training or bool(masks)
+        return self.dropped(x, self.laid_out(masks[self.name])) if masked else x
 
-    def dropping(self: GalaxyNet, images: Tensor, masks: Any = None, record: Any = None) -> Tensor:
-        mode = self.training
-        self.training = mode or bool(masks)  # of the network alone: batch norm keeps its mode
-        try:
-            return forward(self, images, masks, record)
-        finally:
-            self.training = mode
-
-    return patch.object(GalaxyNet, "forward", dropping)
+    return patch.object(MaskedDropout, "forward", dropping)
 
 
 def inference_mode_forgotten() -> Fault:
@@ -236,7 +226,7 @@ def ties_shared() -> Fault:
 
 
 def _batch_norm_in_inference(normalise: Callable[[Any, Tensor], Tensor]) -> Fault:
-    kind = torch_model.BiasedRunningVariance
+    kind = BiasedRunningVariance
     forward = kind.forward
 
     def otherwise(self: Any, x: Tensor) -> Tensor:

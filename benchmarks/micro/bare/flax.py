@@ -19,13 +19,19 @@ from benchmarks.micro.bare.networks import (
     NETWORKS,
     NORM_EPSILON,
     NORM_MOMENTUM,
+    POOL,
     RATE,
+    Named,
     named,
+    weighted,
 )
 
 Weights = Mapping[str, np.ndarray]
 Epoch = Callable[[np.ndarray], float]
-ACTIVATIONS: dict[str | None, Callable] = {"tanh": jnp.tanh, "relu": nnx.relu, None: lambda x: x}
+ACTIVATIONS: dict[str | None, Callable] = {
+    **{"tanh": jnp.tanh, "relu": nnx.relu, "silu": nnx.silu},
+    None: lambda x: x,
+}
 PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": None}
 
 
@@ -35,59 +41,100 @@ def configure(precision: str) -> Any:
     return jnp.bfloat16 if precision == "bfloat16" else jnp.float32
 
 
-class Net(nnx.Module):
-    """The network as the tutorial writes it."""
+class Layers(nnx.Module):
+    """Layers as the tutorial writes them; the modules have the names of their weights."""
 
-    def __init__(self, name: str, weights: Weights, dtype: Any, *, dropout: bool) -> None:
-        rngs = nnx.Rngs(0)
-        self.name = name
-        self.layers: Any = nnx.Dict({})
-        channels = 0
-        for key, layer in named(name):
-            if layer[0] == "conv":
-                shape = weights[f"{key}/kernel"].shape
+    def __init__(
+        self, layers: Named, weights: Weights, dtype: Any, rngs: nnx.Rngs, *, dropout: bool
+    ) -> None:
+        self.steps = tuple(
+            (key, layer[:1] if layer[0] == "block" else layer) for key, layer in layers
+        )
+        for key, layer in layers:
+            kernel = weights.get(f"{key}/kernel", np.empty(0))
+            options = {"dtype": dtype, "rngs": rngs}
+            if layer[0] in ("conv", "plain"):
+                _, _, size, stride, groups = (*layer, 1, 1)[:5]
+                plain = layer[0] == "plain"
                 made: Any = nnx.Conv(
-                    shape[2], shape[3], shape[:2], padding="VALID", dtype=dtype, rngs=rngs
+                    *(kernel.shape[2] * groups, kernel.shape[3], kernel.shape[:2], stride),
+                    padding=size // 2 if plain else "VALID",
+                    feature_group_count=groups,
+                    use_bias=not plain,
+                    **options,
                 )
             elif layer[0] == "norm":
-                options: dict[str, Any] = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
-                made = nnx.BatchNorm(channels, **options, dtype=dtype, rngs=rngs)
+                made = nnx.BatchNorm(
+                    len(weights[f"{key}/gamma"]),
+                    momentum=NORM_MOMENTUM,
+                    epsilon=NORM_EPSILON,
+                    **options,
+                )
             elif layer[0] == "drop":
                 made = nnx.Dropout(layer[1] if dropout else 0.0, rngs=rngs)
             elif layer[0] == "dense":
-                made = nnx.Linear(*weights[f"{key}/kernel"].shape, dtype=dtype, rngs=rngs)
+                made = nnx.Linear(*kernel.shape, **options)
+            elif layer[0] == "block":
+                body, side = (
+                    Layers(one, weights, dtype, rngs, dropout=dropout) for one in layer[1:3]
+                )
+                made = Residual(body, side, ACTIVATIONS[layer[3]])
             else:
                 continue
-            self.layers[key] = made
-            if layer[0] in ("conv", "dense"):
-                made.kernel[...] = jnp.array(weights[f"{key}/kernel"])
+            setattr(self, key, made)
+            if kernel.size:
+                made.kernel[...] = jnp.array(kernel)
+            if f"{key}/bias" in weights:
                 made.bias[...] = jnp.array(weights[f"{key}/bias"])
-                channels = weights[f"{key}/bias"].shape[0]
 
     def __call__(self, x: Array) -> Array:
-        x = x.astype(jnp.float32) / 255
-        for key, layer in named(self.name):
-            if layer[0] == "pool":
-                x = nnx.max_pool(x, (2, 2), strides=(2, 2))
-            elif layer[0] == "flatten":
+        for key, (kind, *rest) in self.steps:
+            if kind == "pool":
+                x = _max_pool(x, *rest)
+            elif kind == "flatten":
                 x = x.reshape(len(x), -1)
+            elif kind == "mean":
+                x = x.mean((1, 2))
+            elif kind == "act":
+                x = ACTIVATIONS[rest[0]](x)
             else:
-                x = self.layers[key](x)
-            if layer[0] == "conv":
+                x = getattr(self, key)(x)
+            if kind == "conv":
                 x = nnx.relu(x)
-            elif layer[0] == "dense":
-                x = ACTIVATIONS[layer[2]](x)
-        return x.astype(jnp.float32)
+            elif kind == "dense":
+                x = ACTIVATIONS[rest[1]](x)
+        return x
 
 
-def penalty(name: str, kernels: list[Array]) -> Array | float:
-    """The L2 terms of all kernels but the last."""
+class Residual(nnx.Module):
+    """activation(body(x) + shortcut(x))."""
+
+    def __init__(self, body: Layers, shortcut: Layers, activation: Callable) -> None:
+        self.body, self.shortcut, self.activation = body, shortcut, activation
+
+    def __call__(self, x: Array) -> Array:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+class Net(nnx.Module):
+    """The network on pictures of bytes."""
+
+    def __init__(self, name: str, weights: Weights, dtype: Any, *, dropout: bool) -> None:
+        self.layers = Layers(named(name), weights, dtype, nnx.Rngs(0), dropout=dropout)
+
+    def __call__(self, x: Array) -> Array:
+        return self.layers(x.astype(jnp.float32) / 255).astype(jnp.float32)
+
+
+def _max_pool(x: Array, size: int, stride: int, padding: int) -> Array:
+    return nnx.max_pool(x, (size, size), (stride, stride), ((padding, padding),) * 2)
+
+
+def penalty(name: str, of: Callable[[str], Array]) -> Array | float:
+    """The L2 terms of all kernels but the last, each by the name of its layer."""
     l2 = NETWORKS[name]["l2"]
-    return l2 * sum(jnp.sum(jnp.square(kernel)) for kernel in kernels[:-1]) if l2 else 0.0
-
-
-def _weighted(name: str) -> list[str]:
-    return [key for key, layer in named(name) if layer[0] in ("conv", "dense")]
+    keys = weighted(named(name))[:-1] if l2 else []
+    return l2 * sum(jnp.sum(jnp.square(of(key))) for key in keys)
 
 
 def tutorial(
@@ -107,7 +154,7 @@ def tutorial(
 
     def loss_of(model: Net, x: Array, y: Array) -> Array:
         loss = optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
-        return loss + penalty(name, [model.layers[key].kernel[...] for key in _weighted(name)])
+        return loss + penalty(name, lambda key: getattr(model.layers, key).kernel[...])
 
     @nnx.jit
     def step(model: Net, optimizer: nnx.Optimizer, x: Array, y: Array) -> Array:
@@ -131,15 +178,29 @@ def tutorial(
 EIGEN = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 
 
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
 def _xlas(x: Array, kernel: Array) -> Array:
-    layout = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout)
+    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=LAYOUT)
 
 
 @jax.custom_vjp
 def conv(x: Array, kernel: Array) -> Array:
     """(batch, height, width, in) by (height, width, in, out), no padding; our gradients."""
     return _xlas(x, kernel)
+
+
+def _plain(x: Array, kernel: Array, size: int, stride: int, groups: int, *, on_cpu: bool) -> Array:
+    """Half a kernel's padding, a stride, groups."""
+    around = ((size // 2, size // 2),) * 2
+    if on_cpu and stride == groups == 1:
+        return conv(jnp.pad(x, ((0, 0), *around, (0, 0))), kernel)
+    return lax.conv_general_dilated(
+        *(x, kernel, (stride, stride), around),
+        dimension_numbers=LAYOUT,
+        feature_group_count=groups,
+    )
 
 
 def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
@@ -218,44 +279,60 @@ def best(
     data = jax.device_put((images, labels.astype(np.int32)))
 
     def forward(p: Any, running: Any, x: Array, key: Array) -> tuple[Array, Any]:
-        x, after = (x.astype(jnp.float32) * (1 / 255)).astype(dtype), {}
+        after: dict[str, Array] = {}
         cast = {label: array.astype(dtype) for label, array in p.items()}
-        for position, (label, layer) in enumerate(layers):
-            if layer[0] == "conv":
-                x = (conv if on_cpu else _xlas)(x, cast[f"{label}/kernel"])
-                x += cast[f"{label}/bias"]
-                if layers[position + 1][1][0] != "pool":
-                    x = nnx.relu(x)
-            elif layer[0] == "norm":
-                x = x.astype(jnp.float32)
-                mean = x.mean((0, 1, 2))
-                variance = jnp.square(x - mean).mean((0, 1, 2))
-                scale = lax.rsqrt(variance + NORM_EPSILON) * p[f"{label}/gamma"]
-                x = ((x - mean) * scale + p[f"{label}/beta"]).astype(dtype)
-                for part, value in (("mean", mean), ("variance", variance)):
-                    old = running[f"{label}/moving_{part}"]
-                    after[f"{label}/moving_{part}"] = old + (value - old) * (1 - NORM_MOMENTUM)
-            elif layer[0] == "pool":
-                x = pool(x) if on_cpu else nnx.max_pool(x, (2, 2), strides=(2, 2))
-                if layers[position - 1][1][0] == "conv":
-                    x = nnx.relu(x)
-            elif layer[0] == "drop":
-                if dropout:
-                    keep = jax.random.bernoulli(
-                        jax.random.fold_in(key, position), 1 - layer[1], x.shape
-                    )
-                    x = jnp.where(keep, x / (1 - layer[1]), 0)
-            elif layer[0] == "flatten":
-                x = x.reshape(len(x), -1)
-            else:
-                x = x @ cast[f"{label}/kernel"] + cast[f"{label}/bias"]
-                x = ACTIVATIONS[layer[2]](x)
+
+        def run(x: Array, layers: Named) -> Array:
+            for position, (label, layer) in enumerate(layers):
+                following = layers[position + 1][1][0] if position + 1 < len(layers) else ""
+                ahead = layers[position - 1][1]
+                if layer[0] == "conv":
+                    x = (conv if on_cpu else _xlas)(x, cast[f"{label}/kernel"])
+                    x += cast[f"{label}/bias"]
+                    if following != "pool":
+                        x = nnx.relu(x)
+                elif layer[0] == "plain":
+                    x = _plain(x, cast[f"{label}/kernel"], *layer[2:], on_cpu=on_cpu)
+                elif layer[0] == "norm":
+                    x = x.astype(jnp.float32)
+                    mean = x.mean((0, 1, 2))
+                    variance = jnp.square(x - mean).mean((0, 1, 2))
+                    scale = lax.rsqrt(variance + NORM_EPSILON) * p[f"{label}/gamma"]
+                    x = ((x - mean) * scale + p[f"{label}/beta"]).astype(dtype)
+                    for part, value in (("mean", mean), ("variance", variance)):
+                        old = running[f"{label}/moving_{part}"]
+                        after[f"{label}/moving_{part}"] = old + (value - old) * (1 - NORM_MOMENTUM)
+                elif layer[0] == "act":
+                    if following != "pool":
+                        x = ACTIVATIONS[layer[1]](x)
+                elif layer[0] == "pool":
+                    own = on_cpu and layer == POOL
+                    x = pool(x) if own else _max_pool(x, *layer[1:])
+                    if ahead[0] in ("conv", "act"):
+                        x = nnx.relu(x)
+                elif layer[0] == "drop":
+                    if dropout:
+                        drawn = jax.random.fold_in(key, position)
+                        keep = jax.random.bernoulli(drawn, 1 - layer[1], x.shape)
+                        x = jnp.where(keep, x / (1 - layer[1]), 0)
+                elif layer[0] == "flatten":
+                    x = x.reshape(len(x), -1)
+                elif layer[0] == "mean":
+                    x = x.mean((1, 2))
+                elif layer[0] == "block":
+                    x = ACTIVATIONS[layer[3]](run(x, layer[1]) + run(x, layer[2]))
+                else:
+                    x = x @ cast[f"{label}/kernel"] + cast[f"{label}/bias"]
+                    x = ACTIVATIONS[layer[2]](x)
+            return x
+
+        x = run((x.astype(jnp.float32) * (1 / 255)).astype(dtype), layers)
         return x.astype(jnp.float32), after
 
     def loss_of(p: Any, running: Any, x: Array, y: Array, key: Array) -> Any:
         logits, after = forward(p, running, x, key)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-        return loss + penalty(name, [p[f"{label}/kernel"] for label in _weighted(name)]), after
+        return loss + penalty(name, lambda key: p[f"{key}/kernel"]), after
 
     options = {"xla_cpu_experimental_ynn_fusion_type": EIGEN} if on_cpu else {}
 

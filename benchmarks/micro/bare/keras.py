@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.micro.bare.networks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
     RATE,
+    Named,
     named,
 )
 
@@ -27,36 +29,62 @@ def build(
 ) -> keras.Model:
     """The network, with the weights given; pictures scaled and logits in float32."""
     keras.config.set_dtype_policy(POLICIES[precision])
-    l2 = NETWORKS[name]["l2"]
-    last = named(name)[-1][0]
-    scaling = keras.layers.Rescaling(1 / 255, dtype="float32")
-    model = keras.Sequential([keras.Input(images.shape[1:]), scaling])
-    for key, layer in named(name):
-        penalty = keras.regularizers.L2(l2) if l2 and key != last else None
+    images_in = keras.Input(images.shape[1:])
+    x = keras.layers.Rescaling(1 / 255, dtype="float32")(images_in)
+    x = _applied(x, named(name), weights, NETWORKS[name]["l2"], dropout=dropout)
+    if precision == "bfloat16":
+        x = keras.layers.Activation("linear", dtype="float32")(x)
+    return keras.Model(images_in, x)
+
+
+def _applied(x: Any, layers: Named, weights: Weights, l2: float, *, dropout: bool) -> Any:
+    """The layers, applied; `l2` is of all kernels but the last of `layers`."""
+    for key, layer in layers:
+        penalty = keras.regularizers.L2(l2) if l2 and key != layers[-1][0] else None
         if layer[0] == "conv":
             added = keras.layers.Conv2D(
                 layer[1], layer[2], activation="relu", kernel_regularizer=penalty, name=key
             )
+        elif layer[0] == "plain":
+            _, filters, size, stride, groups = layer
+            if size > 1:
+                x = keras.layers.ZeroPadding2D(size // 2)(x)
+            options = {"strides": stride, "use_bias": False, "name": key}
+            if groups == 1:
+                added = keras.layers.Conv2D(filters, size, **options)
+            else:
+                added = keras.layers.DepthwiseConv2D(size, **options)
         elif layer[0] == "norm":
             added = keras.layers.BatchNormalization(
                 momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=key
             )
+        elif layer[0] == "act":
+            added = keras.layers.Activation(layer[1])
         elif layer[0] == "pool":
-            added = keras.layers.MaxPooling2D(2)
+            if layer[3]:
+                x = keras.layers.ZeroPadding2D(layer[3])(x)  # behind a ReLU zero is as good as -inf
+            added = keras.layers.MaxPooling2D(*layer[1:3])
         elif layer[0] == "drop":
             added = keras.layers.Dropout(layer[1] if dropout else 0.0)
         elif layer[0] == "flatten":
             added = keras.layers.Flatten()
+        elif layer[0] == "mean":
+            added = keras.layers.GlobalAveragePooling2D()
+        elif layer[0] == "block":
+            both = [_applied(x, one, weights, 0.0, dropout=dropout) for one in layer[1:3]]
+            x = keras.layers.Add()(both)
+            if not layer[3]:
+                continue
+            added = keras.layers.Activation(layer[3])
         else:
             added = keras.layers.Dense(
                 layer[1], activation=layer[2], kernel_regularizer=penalty, name=key
             )
-        model.add(added)
-        if layer[0] in ("conv", "dense"):
-            added.set_weights([weights[f"{key}/kernel"], weights[f"{key}/bias"]])
-    if precision == "bfloat16":
-        model.add(keras.layers.Activation("linear", dtype="float32"))
-    return model
+        x = added(x)
+        if layer[0] in ("conv", "plain", "dense"):
+            for own in added.weights:  # kernel, bias
+                own.assign(weights[f"{key}/{own.name}"].reshape(own.shape))
+    return x
 
 
 def adam() -> keras.optimizers.Optimizer:

@@ -1,12 +1,40 @@
-"""UNAM and C2 as plain constants, for the bare loops: nothing of the harness is imported here.
+"""Networks as plain constants, for the bare loops: nothing of the harness is imported here.
 
-A layer is ("conv", filters, kernel), ("norm",), ("pool",), ("drop", rate), ("flatten",) or
-("dense", units, activation); a convolution has a ReLU. `l2` is that of every kernel but the last.
+A layer is ("conv", filters, kernel), which has a ReLU and no padding; ("plain", filters, kernel,
+stride, groups) of half a kernel's padding, without bias or function; ("norm",); ("act", name);
+("pool", size, stride, padding); ("drop", rate); ("flatten",); ("mean",) of all pixels; ("dense",
+units, activation); or ("block", layers, shortcut, activation): activation(layers(x) + shortcut(x)).
+`l2` is that of every kernel but the last.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+POOL = ("pool", 2, 2, 0)
+NORM = ("norm",)
+
+
+def _plain(filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> tuple:
+    return ("plain", filters, kernel, stride, groups)
+
+
+def _basic(filters: int, stride: int = 1) -> tuple:
+    """A block of ResNet-18."""
+    first = [_plain(filters, 3, stride), NORM, ("act", "relu")]
+    shortcut = [_plain(filters, 1, stride), NORM] if stride > 1 else []
+    return ("block", [*first, _plain(filters, 3), NORM], shortcut, "relu")
+
+
+def _separable(wide: int, kernel: int, filters: int, stride: int = 1) -> list[tuple]:
+    """The layers of an EfficientNet block: to `wide` channels, each by itself, to `filters`."""
+    depthwise = [_plain(wide, kernel, stride, wide), NORM, ("act", "silu")]
+    return [_plain(wide), NORM, ("act", "silu"), *depthwise, _plain(filters), NORM]
+
+
+def _repeated(wide: int, kernel: int, filters: int) -> tuple:
+    return ("block", _separable(wide, kernel, filters), [], None)
+
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "unam": {
@@ -14,11 +42,11 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "layers": [
             ("conv", 64, 3),
             ("conv", 64, 3),
-            ("pool",),
+            POOL,
             ("conv", 128, 3),
-            ("pool",),
+            POOL,
             ("conv", 256, 3),
-            ("pool",),
+            POOL,
             ("drop", 0.5),
             ("flatten",),
             ("dense", 150, "tanh"),
@@ -32,15 +60,15 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "l2": 0.0,
         "layers": [
             ("conv", 32, 7),
-            ("norm",),
-            ("pool",),
+            NORM,
+            POOL,
             ("conv", 64, 5),
             ("conv", 64, 5),
-            ("norm",),
-            ("pool",),
+            NORM,
+            POOL,
             ("conv", 128, 3),
-            ("norm",),
-            ("pool",),
+            NORM,
+            POOL,
             ("flatten",),
             ("drop", 0.5),
             ("dense", 256, "relu"),
@@ -48,18 +76,64 @@ NETWORKS: dict[str, dict[str, Any]] = {
             ("dense", 10, None),
         ],
     },
+    "resnet18": {
+        "l2": 0.0,
+        "layers": [
+            *(_plain(64, 7, 2), NORM, ("act", "relu"), ("pool", 3, 2, 1)),
+            *(_basic(64), _basic(64), _basic(128, 2), _basic(128)),
+            *(_basic(256, 2), _basic(256), _basic(512, 2), _basic(512)),
+            *(("mean",), ("dense", 10, None)),
+        ],
+    },
+    "efficientnet_like": {
+        "l2": 0.0,
+        "layers": [
+            *(_plain(32, 3, 2), NORM, ("act", "silu")),
+            *(_plain(32, 3, 1, 32), NORM, ("act", "silu"), _plain(16), NORM),
+            *(*_separable(96, 3, 24, 2), _repeated(144, 3, 24)),
+            *(*_separable(144, 5, 40, 2), _repeated(240, 5, 40)),
+            *(*_separable(240, 3, 80), _repeated(480, 3, 80), _repeated(480, 3, 80)),
+            *(*_separable(480, 5, 112), _repeated(672, 5, 112), _repeated(672, 5, 112)),
+            *(_plain(480), NORM, ("act", "silu")),
+            *(("mean",), ("drop", 0.2), ("dense", 10, None)),
+        ],
+    },
 }
 RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-7  # Adam
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.99  # of a batch norm; the weight on the old running value
 
+Named = list[tuple[str, tuple]]
+_WORDS = {"plain": "conv", "norm": "batch_norm", "block": "residual"}
 
-def named(name: str) -> list[tuple[str, tuple]]:
-    """The layers with the names of their weights: conv1, conv2, batch_norm1, dense1, ..."""
-    words = {"norm": "batch_norm"}
+
+def named(name: str) -> Named:
+    """The layers with the names of their weights: conv1, residual1_conv1, batch_norm1, dense1, ...
+
+    Those of blocks are named, too.
+    """
+    return _named(NETWORKS[name]["layers"], "")
+
+
+def _named(layers: list[tuple], prefix: str) -> Named:
     counts: dict[str, int] = {}
     found = []
-    for layer in NETWORKS[name]["layers"]:
-        kind = words.get(layer[0], layer[0])
+    for layer in layers:
+        kind = _WORDS.get(layer[0], layer[0])
         counts[kind] = counts.get(kind, 0) + 1
-        found.append((f"{kind}{counts[kind]}", layer))
+        key = f"{prefix}{kind}{counts[kind]}"
+        if kind == "residual":
+            body, side = _named(layer[1], f"{key}_"), _named(layer[2], f"{key}_shortcut_")
+            layer = (layer[0], body, side, layer[3])
+        found.append((key, layer))
+    return found
+
+
+def weighted(layers: Named) -> list[str]:
+    """The names of the layers that have a kernel."""
+    found: list[str] = []
+    for key, layer in layers:
+        if layer[0] == "block":
+            found += weighted(layer[1]) + weighted(layer[2])
+        elif layer[0] in ("conv", "plain", "dense"):
+            found.append(key)
     return found

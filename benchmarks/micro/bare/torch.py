@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from benchmarks.micro.bare.networks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
     RATE,
+    Named,
     named,
 )
 
 Weights = Mapping[str, np.ndarray]
 Epoch = Callable[[np.ndarray], float]
-ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
 
 
 def configure(precision: str, *, search: bool) -> None:
@@ -39,65 +41,90 @@ def mixed(precision: str, device: str) -> AbstractContextManager:
     return torch.autocast(device, torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
-def build(name: str, images: np.ndarray, *, fast: bool, dropout: bool) -> nn.Sequential:
-    """The network; `fast` puts a ReLU after the pool that it precedes, and works in place."""
-    layers: list[nn.Module] = []
-    channels, size, spec = images.shape[3], images.shape[1], named(name)
-    width = 0
-    for position, (_, layer) in enumerate(spec):
-        following = spec[position + 1][1][0] if position + 1 < len(spec) else ""
-        if layer[0] == "conv":
-            layers.append(nn.Conv2d(channels, layer[1], layer[2]))
-            channels, size = layer[1], size - layer[2] + 1
-            if not (fast and following == "pool"):
-                layers.append(nn.ReLU(inplace=fast))
-        elif layer[0] == "norm":
-            layers.append(nn.BatchNorm2d(channels, NORM_EPSILON, 1 - NORM_MOMENTUM))
-        elif layer[0] == "pool":
-            layers.append(nn.MaxPool2d(2))
-            size //= 2
-            if fast and isinstance(layers[-2], nn.Conv2d):
-                layers.append(nn.ReLU(inplace=True))
-        elif layer[0] == "drop":
-            layers.append(nn.Dropout(layer[1] if dropout else 0.0))
-        elif layer[0] == "flatten":
-            layers.append(nn.Flatten())
-            width = channels * size * size
-        else:
-            layers.append(nn.Linear(width, layer[1]))
-            width = layer[1]
-            if layer[2]:
-                layers.append(ACTIVATIONS[layer[2]]())
-    return nn.Sequential(*layers)
+class Residual(nn.Module):
+    """activation(body(x) + shortcut(x)); `fast` adds and applies the function in place."""
+
+    def __init__(
+        self, body: nn.Module, shortcut: nn.Module, activation: nn.Module, *, fast: bool
+    ) -> None:
+        super().__init__()
+        self.body, self.shortcut, self.activation, self.fast = body, shortcut, activation, fast
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, x = self.body(x), self.shortcut(x)
+        return self.activation(y.add_(x) if self.fast else y + x)
 
 
-def load(name: str, model: nn.Sequential, weights: Weights) -> None:
-    """Weights by name, convolutions (row, column, in, out), dense (in, out), into the model."""
-    modules = [m for m in model if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
-    names = [key for key, layer in named(name) if layer[0] in ("conv", "norm", "dense")]
-    channels = 0
-    for key, module in zip(names, modules, strict=True):
-        if isinstance(module, nn.BatchNorm2d):
-            continue  # ones and zeros, as they are
-        kernel = weights[f"{key}/kernel"]
-        if isinstance(module, nn.Conv2d):
-            kernel, channels = kernel.transpose(3, 2, 0, 1), kernel.shape[3]
+def build(layers: Named, weights: Weights, *, fast: bool, dropout: bool) -> nn.Sequential:
+    """The network, with the weights given by name, convolutions (row, column, in, out), dense (in,
+    out); `fast` puts a ReLU after the pool that it precedes, and works in place."""
+    made: list[nn.Module] = []
+    channels = 0  # behind a flatten layer
+    delayed: list[nn.Module] = []
+    for position, (key, layer) in enumerate(layers):
+        following = layers[position + 1][1][0] if position + 1 < len(layers) else ""
+        kind, function = layer[0], None
+        kernel = weights.get(f"{key}/kernel", np.empty(0))
+        if kind in ("conv", "plain"):
+            channels = kernel.shape[3]
+            _, _, _, stride, groups = (*layer, 1, 1)[:5]
+            made.append(
+                nn.Conv2d(
+                    *(kernel.shape[2] * groups, channels, layer[2], stride),
+                    padding=layer[2] // 2 if kind == "plain" else 0,
+                    groups=groups,
+                    bias=kind == "conv",
+                )
+            )
+            _fill(made[-1], kernel.transpose(3, 2, 0, 1), weights.get(f"{key}/bias"))
+            function = nn.ReLU(inplace=fast) if kind == "conv" else None
+        elif kind == "norm":
+            made.append(
+                nn.BatchNorm2d(len(weights[f"{key}/gamma"]), NORM_EPSILON, 1 - NORM_MOMENTUM)
+            )
+        elif kind == "act":
+            function = nn.ReLU(inplace=fast) if layer[1] == "relu" else ACTIVATIONS[layer[1]]()
+        elif kind == "pool":
+            made += [nn.MaxPool2d(*layer[1:]), *delayed]
+            delayed = []
+        elif kind == "drop":
+            made.append(nn.Dropout(layer[1] if dropout else 0.0))
+        elif kind == "flatten":
+            made.append(nn.Flatten())
+        elif kind == "mean":
+            made += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+            channels = 0
+        elif kind == "block":
+            body, shortcut = (
+                build(one, weights, fast=fast, dropout=dropout) if one else nn.Identity()
+                for one in layer[1:3]
+            )
+            last = nn.ReLU(inplace=fast) if layer[3] else nn.Identity()
+            made.append(Residual(body, shortcut, last, fast=fast))
         else:
+            made.append(nn.Linear(*kernel.shape))
             if channels:  # flattened here by channel, row, column
                 side = round((len(kernel) / channels) ** 0.5)
                 kernel = kernel.reshape(side, side, channels, -1).transpose(2, 0, 1, 3)
-                kernel, channels = kernel.reshape(side * side * len(kernel), -1), 0
-            kernel = kernel.T
-        with torch.no_grad():
-            module.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-            assert module.bias is not None
-            module.bias.copy_(torch.from_numpy(weights[f"{key}/bias"]))
+                kernel, channels = kernel.reshape(side * side * channels, -1), 0
+            _fill(made[-1], kernel.T, weights[f"{key}/bias"])
+            function = ACTIVATIONS[layer[2]]() if layer[2] else None
+        if function is not None:
+            (delayed if fast and following == "pool" else made).append(function)
+    return nn.Sequential(*made)
+
+
+@torch.no_grad()
+def _fill(module: Any, kernel: np.ndarray, bias: np.ndarray | None) -> None:
+    module.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
+    if bias is not None:
+        module.bias.copy_(torch.from_numpy(bias))
 
 
 def penalty(name: str, model: nn.Sequential) -> Tensor | float:
     """The L2 terms."""
     l2 = NETWORKS[name]["l2"]
-    kernels = [m.weight for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
+    kernels = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     return l2 * sum(kernel.square().sum() for kernel in kernels[:-1]) if l2 else 0.0
 
 
@@ -133,8 +160,7 @@ def tutorial(
 ) -> Epoch:
     """A DataLoader, a model, an optimizer, and the loop of pytorch.org's quickstart."""
     configure(precision, search=False)
-    model = build(name, images, fast=False, dropout=dropout).to(device)
-    load(name, model, weights)
+    model = build(named(name), weights, fast=False, dropout=dropout).to(device)
     optimizer = torch.optim.Adam(model.parameters(), RATE, BETAS, EPSILON)
     data = _Pictures(images, labels.astype(np.int64))
 
@@ -170,8 +196,7 @@ def best(
     whole step in one CUDA graph."""
     on_gpu = device != "cpu"
     configure(precision, search=on_gpu)
-    model = build(name, images, fast=True, dropout=dropout).to(device)
-    load(name, model, weights)
+    model = build(named(name), weights, fast=True, dropout=dropout).to(device)
     last = not on_gpu or precision != "float32"  # plain float32 on a GPU gains nothing by it
     if last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -12,7 +12,6 @@ from benchmarks.port.readers.torch import Constants, TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.defaults import fill_architecture, fill_recipe
-from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import BatchNorm, Conv, Dense
 from frameworks.spec.losses import CrossEntropy, name_of
 from frameworks.spec.network import Network
@@ -31,9 +30,9 @@ class _Scaled(nn.Module):
         initialise(self.net)
         self.constants: Constants = {}
         for layer in network.layers:
-            if f"layer_{layer.name}" not in self.net.layers:
+            if layer.name not in network.places:
                 continue
-            module = self.net.layers[f"layer_{layer.name}"]
+            module = self.net.of(layer.name)
             if isinstance(layer, BatchNorm):
                 told = {"running_variance": layer.running_variance}
                 self.constants[id(module)] = {"batch_norm": told}
@@ -47,14 +46,7 @@ class _Scaled(nn.Module):
                 self.constants[id(module)] = {kind: found}
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = {PICTURES: x}
-        for layer in self.net.network.layers:
-            first, *others = (outputs[s] for s in self.net.network.sources[layer.name])
-            x = first + others[0] if others else self.net._applied(layer.name, first, None)
-            if layer.name in self.net.functions:
-                x = self.net.functions[layer.name](x)
-            outputs[layer.name] = x
-        return outputs[self.net.network.output]
+        return self.net.layers(x)
 
     def regularizer(self) -> Tensor:
         """The L2 terms of the loss."""
@@ -131,6 +123,5 @@ def network(source: Source, size: list[int]) -> TorchProgram:
 
         clipped = clip if recipe.clipping else None
         training = Training(loss, make, clipped, regularizer=model.regularizer, known=known)
-    return TorchProgram(
-        model, size, training, prefix="net.layers.layer_", constants=model.constants
-    )
+    names = {f"net.{path}": name for path, name in model.net.outputs.items()}
+    return TorchProgram(model, size, training, names=names, constants=model.constants)

@@ -8,7 +8,7 @@ whose way depends on the data is refused: one run would not show the others.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,14 +49,14 @@ class TorchProgram(Program):
         size: list[int],
         training: Training,
         *,
-        prefix: str = "",
+        names: Mapping[str, str] | None = None,
         constants: Constants | None = None,
     ) -> None:
         """Read a module.
 
         Args:
             size: of a picture.
-            prefix: is left out of the names of layers.
+            names: of layers, by the path of their modules, where that is not the name.
             constants: what the modules' own attributes do not say.
         """
         self.constants = constants or {}
@@ -64,7 +64,7 @@ class TorchProgram(Program):
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.bare = model.training
-        self.names = {id(m): name.removeprefix(prefix) for name, m in model.named_modules()}
+        self.names = {id(m): (names or {}).get(path, path) for path, m in model.named_modules()}
         self._stack: list[nn.Module] = []
         named = [*model.named_parameters(), *model.named_buffers()]
         self.keys = {id(tensor): name for name, tensor in named}
