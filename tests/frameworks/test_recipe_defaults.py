@@ -21,6 +21,7 @@ WITH_WEIGHTS = {"recipe.class_weight_mean"}  # filled in where the recipe has cl
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
 OPTIONAL |= {"sgd.weight_decay", "adam.weight_decay", "rmsprop.momentum"}
 OPTIONAL |= {"cosine.length", "polynomial.length", "one_cycle.length"}
+OPTIONAL |= {"conv.kernel_deviation", "dense.kernel_deviation"}  # stated with their initialiser
 
 
 def unstated_fields() -> set[str]:
