@@ -8,6 +8,7 @@ from tests.benchmarks.port.conftest import Compared
 
 SIZE = [8, 8, 3]
 EQUALS = ["Listed Listed", "computed Computed", "normed Normed", "excited Excited", "active Active"]
+EQUALS += ["standardized Standardized"]
 
 
 def pair(names: str) -> tuple[str, str]:
@@ -31,6 +32,7 @@ def test_equal_programs_are_called_equal(names: str, compared: Compared) -> None
     [
         ("computed Exact", ("", ""), "approximate"),
         ("active Sloped", ("", ""), "slope"),
+        ("standardized Redder", ("", ""), "offset"),
         ("flipped Unflipped", ("", ""), "missing layer"),
         ("computed Computed", ("accumulated", ""), "gradient_accumulation_steps"),
         ("Listed Listed", ("decayed", "decayed_all"), "undecayed"),

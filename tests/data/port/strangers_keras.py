@@ -63,6 +63,13 @@ def active():
     )
 
 
+def standardized():
+    mean, variance = [0.4, 0.5, 0.6], [0.04, 0.05, 0.06]
+    normalization = layers.Normalization(mean=mean, variance=variance)
+    scaled = [keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), normalization]
+    return keras.Sequential([*scaled, layers.Flatten(), layers.Dense(5)])
+
+
 def flipped():
     return keras.Sequential([layers.RandomFlip("horizontal"), *computed_layers()])
 
