@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from benchmarks.port.operation import PICTURES, Listing, Operation
 
@@ -152,8 +153,9 @@ def _joined_scales(by_id: dict[str, Operation], alias: dict[str, str]) -> None:
         first = by_id.get(source)
         while first is not None and first.kind == "rescale" and len(_readers(by_id, first.id)) == 1:
             scale, offset = one.constants["scale"], one.constants["offset"]
-            one.constants["offset"] = first.constants["offset"] * scale + offset
-            one.constants["scale"] = first.constants["scale"] * scale
+            before, by = (np.asarray(first.constants[k]) for k in ("offset", "scale"))
+            one.constants["offset"] = (before * np.asarray(scale) + np.asarray(offset)).tolist()
+            one.constants["scale"] = (by * np.asarray(scale)).tolist()
             one.sources = list(first.sources)
             alias[first.id] = first.sources[0]
             first = by_id.get(one.sources[0])

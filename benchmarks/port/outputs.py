@@ -14,7 +14,15 @@ import numpy as np
 
 from benchmarks.port import lines
 from benchmarks.port.align import Pair
-from benchmarks.port.difference import SAME, Difference, Stage, apart, of_constant, unlike, words
+from benchmarks.port.difference import (
+    SAME,
+    Difference,
+    Stage,
+    apart,
+    of_constant,
+    unlike,
+    words,
+)
 from benchmarks.port.operation import PICTURES, Operation
 from benchmarks.port.session import Arrays, Session
 
@@ -70,8 +78,9 @@ def _measure(
         value = a[row.pair.a.id]
         if row.pair.a.kind == row.pair.b.kind == "rescale":
             c = row.pair.b.constants
-            given = session.read_by(row.pair.a.id, row.pair.a.sources[0], a)
-            alone[row.pair.b.id] = given * c["scale"] + c["offset"]
+            (source,) = row.pair.a.sources
+            given = session.pictures if source == PICTURES else a[source]
+            alone[row.pair.b.id] = given * np.asarray(c["scale"]) + np.asarray(c["offset"])
         apart_alone = apart(value, alone[row.pair.b.id]) if row.pair.b.id in alone else None
         if training:
             row.alone_training = apart_alone

@@ -49,5 +49,5 @@ def given(function: Any, listing: Listing, raw: np.ndarray) -> np.ndarray:
     if function is not None:
         return through(function, raw)
     first = normal(listing).operations[0]
-    scales = first.kind == "rescale" and abs(first.constants["scale"]) < 0.1
+    scales = first.kind == "rescale" and np.max(np.abs(first.constants["scale"])) < 0.1
     return raw.astype(np.float64) / (1 if scales else 255)

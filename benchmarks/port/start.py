@@ -24,9 +24,9 @@ def pictures(session: Session) -> None:
     seen = []
     for made, one in ((of_a, session.normal_a), (of_b, session.normal_b)):
         first = one.operations[0]
-        scale, offset = 1.0, 0.0
+        scale, offset = np.ones(()), np.zeros(())
         if first.kind == "rescale":
-            scale, offset = first.constants["scale"], first.constants["offset"]
+            scale, offset = (np.asarray(first.constants[k]) for k in ("scale", "offset"))
         seen.append(made["pictures"] * scale + offset)
     effect = apart(*seen)
     session.measured["pictures"] = effect

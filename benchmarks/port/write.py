@@ -204,8 +204,8 @@ class _Network:
                 self._only(one, "rate", "per")
                 per = {} if c.get("per", "value") == "value" else {"per": c["per"]}
                 return {"type": "dropout", "rate": c["rate"]} | per
-            case "rescale" if one.sources == [PICTURES] and abs(c["scale"] - _SCALE) < 1e-9:
-                if not c["offset"]:
+            case "rescale" if one.sources == [PICTURES] and c["offset"] == 0:
+                if c["scale"] == _SCALE or abs(np.mean(c["scale"]) - _SCALE) < 1e-9:
                     return None  # every network here is given pictures from 0 to 1
         self.lacking.append(f"{one.name} ({one.kind})")
         return None

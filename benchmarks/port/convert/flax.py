@@ -139,7 +139,7 @@ def _applied(step: Step, layer: bool) -> str:
             return {"add": " + ", "subtract": " - ", "multiply": " * "}[kind].join(read)
         case "concatenate" if c["axis"] == "C":
             return f"jnp.concatenate([{', '.join(read)}], axis=-1)"
-        case "rescale":
+        case "rescale" if not isinstance(c["scale"], list):
             return f"{x} * {c['scale']!r}" + (f" + {c['offset']!r}" if c["offset"] else "")
         case "pad":
             around = ((0, 0), *map(tuple, step.zeros()), (0, 0))

@@ -166,7 +166,7 @@ def _applied(step: Step, layer: bool) -> list[str]:
             made = {"add": " + ", "subtract": " - ", "multiply": " * "}[kind].join(read)
         case "concatenate" if c["axis"] == "C":
             made = f"torch.cat([{', '.join(read)}], dim=1)"
-        case "rescale":
+        case "rescale" if not isinstance(c["scale"], list):
             made = f"{x} * {c['scale']!r}" + (f" + {c['offset']!r}" if c["offset"] else "")
         case "pad":
             return [_padded(step, c["value"])[0].replace("x =", f"{into} =", 1)]

@@ -13,7 +13,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
-from benchmarks.port.readers.keras_model import functional, settings
+from benchmarks.port.readers.keras_model import exact_normalization, functional, settings
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.keras_steps import KerasSteps
@@ -50,6 +50,7 @@ class KerasProgram(Program):
 
     def __init__(self, model: keras.Model, size: list[int], training: Training) -> None:
         self.own, self.model = model, functional(model, size)
+        exact_normalization(self.model)
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.variables: dict[str, tuple[Any, str]] = {}  # and the kind of a shape of its own

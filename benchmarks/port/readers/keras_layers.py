@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from benchmarks.port.axes import same_padding
 from benchmarks.port.operation import PortError
@@ -213,9 +214,20 @@ def _pad(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Co
 
 
 def _rescale(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    if isinstance(layer.scale, list | tuple) or isinstance(layer.offset, list | tuple):
-        return "unread:Rescaling by channel", {}
-    return "rescale", {"scale": float(layer.scale), "offset": float(layer.offset)}
+    numbers = np.broadcast_arrays(layer.scale, layer.offset)
+    scale, offset = (np.asarray(one, np.float64).tolist() for one in numbers)
+    return "rescale", {"scale": scale, "offset": offset}
+
+
+def _normalization(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    if layer.invert or tuple(layer.axis) not in ((-1,), (len(given) - 1,)):
+        return "unread:Normalization", {}
+    mean, variance = (
+        np.array(keras.ops.convert_to_numpy(one)).reshape(-1)
+        for one in (layer.mean, layer.variance)
+    )
+    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+    return "rescale", {"scale": scale.tolist(), "offset": (-mean * scale).tolist()}
 
 
 def _joined(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -302,6 +314,7 @@ MEANINGS: dict[str, _Meaning] = {
     "Softmax": _softmax,
     "ZeroPadding2D": _pad,
     "Rescaling": _rescale,
+    "Normalization": _normalization,
     "Add": _plain("add"),
     "Subtract": _plain("subtract"),
     "Multiply": _plain("multiply"),

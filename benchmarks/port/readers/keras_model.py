@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from benchmarks.port.operation import PortError
@@ -89,6 +90,16 @@ def functional(model: Any, size: list[int]) -> Any:
             f"({where}); write it with keras.Input and keras.Model, or without branches on data",
             status=4,
         ) from error
+
+
+def exact_normalization(model: Any) -> None:
+    """Give Normalization layers their stated numbers again: Keras holds them in float32."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is not None:
+            for part in ("mean", "variance"):
+                stated = np.array(getattr(layer, f"input_{part}"), np.float64)
+                whole = np.broadcast_to(stated, getattr(layer, part).shape)
+                setattr(layer, part, ops.convert_to_tensor(whole, keras.config.floatx()))
 
 
 def settings(engine: str) -> dict[str, str]:

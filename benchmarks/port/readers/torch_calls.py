@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -219,14 +220,30 @@ def _arithmetic(kind: str) -> Callable[..., Meaning]:
             one = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
             return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one)
         numbers = [v for v in b.values() if isinstance(v, int | float)]
-        if len(numbers) != 1:  # a tensor of the program's own, such as a mean of the pictures
+        value: Any = float(numbers[0]) if len(numbers) == 1 else _by_channel(b.get("1"), axes[0])
+        if value is None:  # a tensor of the program's own, such as a mean of the pictures
             return Meaning(f"unread:{kind} with a tensor", axes[0])
-        value = float(numbers[0])
+        if isinstance(value, np.ndarray):
+            scales = {"mul": value, "div": 1 / value}
+            scale = scales.get(kind, np.ones_like(value)).tolist()
+            offsets = {"add": value, "sub": -value}
+            offset = offsets.get(kind, np.zeros_like(value)).tolist()
+            return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
         scale = {"mul": value, "div": 1 / value if value else 0.0}.get(kind, 1.0)
         offset = {"add": value, "sub": -value}.get(kind, 0.0)
         return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
 
     return meaning
+
+
+def _by_channel(value: Any, axes: Axes) -> np.ndarray | None:
+    """The values of a constant tensor by channel; None of another one."""
+    if not isinstance(value, Tensor) or value.requires_grad or value.dim() > len(axes):
+        return None
+    large = [place - value.dim() for place, n in enumerate(value.shape) if n > 1]
+    if len(large) != 1 or axes[large[0]].label != "C":
+        return None
+    return np.array(value.detach().double().flatten())
 
 
 def _flatten(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
