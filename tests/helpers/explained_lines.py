@@ -3,7 +3,7 @@ NumPy reference.
 
 `check(framework)` runs every line of every question of `questions()`; a line of a field that has no
 check here is a failure. Keras' other engines need a process of their own:
-`python -m tests.helpers.explained_lines FRAMEWORK`.
+`python -m tests.helpers.explained_lines FRAMEWORK [NETWORK ...]`; with networks, of these alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.fidelity.cases import ladder
 from benchmarks.fidelity.explain.explain import explain
-from benchmarks.fidelity.explain.question import SYMPTOMS, Placed, Question
+from benchmarks.fidelity.explain.question import SYMPTOMS, Placed, Question, ask
 from frameworks.backend import framework
 from frameworks.numpy import layers as reference
 from frameworks.numpy import losses
@@ -284,4 +284,6 @@ _CHECKS: dict[str, Callable[..., None]] = {
 
 
 if __name__ == "__main__":
-    print("\n".join(check(sys.argv[1])))
+    _, framework_name, *networks = sys.argv
+    pair = (framework_name, "keras" if framework_name == "torch" else "torch")
+    print("\n".join(check(framework_name, [ask(one, frameworks=pair) for one in networks])))

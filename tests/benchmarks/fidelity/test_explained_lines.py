@@ -20,11 +20,21 @@ LONG = [pytest.mark.slow]
     "name", [pytest.param(name, marks=[] if name == "torch" else LONG) for name in NAMES]
 )
 def test_every_line_makes_the_framework_agree_with_the_reference(name):
+    _run(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_of_shipped_networks_make_the_framework_agree(name):
+    _run(name, "c2", "convnext_like", "efficientnet_like", "resnet18", "public/akshataman_leaky")
+
+
+def _run(name, *networks):
     """In a process of its own: an engine of Keras is chosen once."""
     if framework(name).missing_packages():
         pytest.skip(f"{name} is not installed")
     environment = {**os.environ, **framework(name).environment}
-    command = [sys.executable, "-m", "tests.helpers.explained_lines", name]
+    command = [sys.executable, "-m", "tests.helpers.explained_lines", name, *networks]
     made = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
