@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -17,6 +16,7 @@ from frameworks.backend import Backend, Runtime
 from frameworks.feed import RATE, Chunk
 from frameworks.jax.settings import replica_devices
 from frameworks.replicas import share_under_way
+from results.writer import scratch_directory
 
 # XLA's collectives; a trace has one event for each and device
 _COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
@@ -63,12 +63,12 @@ class Traced(Backend):
     def communication_share(self, epoch: Sequence[Batch]) -> float | None:
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0
-        with TemporaryDirectory() as directory:
-            with jax.profiler.trace(directory, profiler_options=options):
+        with scratch_directory() as directory:
+            with jax.profiler.trace(str(directory), profiler_options=options):
                 start = time.perf_counter()
                 self.train_epoch(epoch)
                 seconds = time.perf_counter() - start
-            return share_under_way(_spans(Path(directory)), seconds)
+            return share_under_way(_spans(directory), seconds)
 
 
 def _spans(directory: Path) -> Iterator[tuple[float, float]]:

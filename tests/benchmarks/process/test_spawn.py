@@ -315,6 +315,7 @@ def test_a_child_is_kept_to_the_cpus_of_its_threads(start: Start) -> None:
 STARTERS = {
     "benchmarks/process/spawn.py": "the one way",
     "benchmarks/process/child.py": "the other end of it, whose fork runs the module",
+    "benchmarks/port/convert/convert.py": "nothing: the text of a test that it writes",
     "benchmarks/system/machine.py": "sysctl, which answers in a moment and changes nothing",
     "benchmarks/cluster/slurm.py": "Slurm's commands, which answer in a moment or are given up",
     "frameworks/torch/ranks.py": "replicas, below the harness; they end with their worker",
