@@ -132,6 +132,8 @@ def optimizer(framework: str, kind: str, constant: str, value: Any) -> str:
         return ""
     if constant in ("epsilon_in_root", "decay_form"):
         return ""
+    if constant == "averaged_weights":
+        return f"use_ema=True, ema_momentum={value:g}" if framework == "keras" else ""
     own = _OPTIMIZER[framework].get(constant, constant)
     if framework == "torch" and kind == "adadelta" and constant == "rho":
         own = "rho"

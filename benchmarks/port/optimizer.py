@@ -55,6 +55,11 @@ def optimizers(session: Session, given: Arrays) -> None:
         for constant, x, y in unlike(a.optimizer, b.optimizer)
         if x not in off or y not in off
     ]
+    for constant, x, y in found:
+        if constant == _AVERAGED:
+            shown = "no step shows it: at the end the average takes the place of the weights"
+            session.differences.append(_of_optimizer(session, constant, x, y, 1.0, shown))
+    found = [one for one in found if one[0] != _AVERAGED]
     if effect <= SAME:
         _without_effect(session, found)
         return
@@ -89,6 +94,7 @@ def optimizers(session: Session, given: Arrays) -> None:
         session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
 
 
+_AVERAGED = "averaged_weights"
 # What makes two forms of an optimizer the same: without an epsilon its place does not matter.
 _NEUTRAL = {
     "epsilon_form": ("epsilon", 1e-30),

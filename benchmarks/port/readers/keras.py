@@ -13,7 +13,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
-from benchmarks.port.readers.keras_model import exact_normalization, functional, settings
+from benchmarks.port.readers.keras_model import exact_normalization, functional, separated, settings
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.keras_steps import KerasSteps
@@ -55,6 +55,7 @@ class KerasProgram(Program):
         self.changes: dict[str, dict[str, Any]] = {}
         self.variables: dict[str, tuple[Any, str]] = {}  # and the kind of a shape of its own
         self.recording = True  # not while an engine traces
+        self._parts: dict[int, list[Any]] = {}  # of layers that are several operations
         run, _ = self.run(np.random.default_rng(0).random((2, *size)), Pass())
         paths = {v.path: v for v in self.model.weights if "seed_generator" not in v.path}
         carried = {key for one in run.operations for key in one.parameters.values()}
@@ -116,6 +117,10 @@ class KerasProgram(Program):
             )
         if name in layers.NOTHING and len(inputs) == 1:
             return [inputs[0]]
+        if name == "SeparableConv2D":
+            for part in self._parts.setdefault(id(layer), separated(layer)):
+                inputs = self._called(part, inputs[:1], {}, run)
+            return inputs
         number = str(len(run.operations))
         changes = self.changes.get(number, {})
         if getattr(layer, "data_format", None) == "channels_first":

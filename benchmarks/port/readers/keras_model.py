@@ -48,6 +48,34 @@ def prepare(seed: int, precision: str) -> None:
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
 
 
+def separated(layer: keras.layers.SeparableConv2D) -> list[keras.layers.Layer]:
+    """The two convolutions that a separable one is, with its variables."""
+    parts = [
+        keras.layers.DepthwiseConv2D(
+            layer.kernel_size,
+            layer.strides,
+            layer.padding,
+            layer.depth_multiplier,
+            layer.data_format,
+            layer.dilation_rate,
+            use_bias=False,
+            name=f"{layer.name}_depthwise",
+        ),
+        keras.layers.Conv2D(
+            layer.filters,
+            1,
+            activation=layer.activation,
+            use_bias=layer.use_bias,
+            name=f"{layer.name}_pointwise",
+        ),
+    ]
+    parts[0].kernel, parts[0].bias = layer.depthwise_kernel, None
+    parts[1]._kernel, parts[1].bias = layer.pointwise_kernel, layer.bias
+    for part in parts:
+        part.built = True
+    return parts
+
+
 def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     x = ops.convert_to_tensor(x)
     return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))

@@ -162,10 +162,13 @@ class Training:
         for option, word in _CLIPPING.items():
             if config.get(option):
                 constants |= {"clipping": word, "clipping_limit": float(config[option])}
+        if config.get("use_ema"):
+            constants["averaged_weights"] = float(config["ema_momentum"])
         found.optimizer = {k: float(v) if type(v) is int else v for k, v in constants.items()}
         stated = {_CONSTANTS.get(s, s) for s in how.stated} | (
             {"clipping"} if set(_CLIPPING) & set(how.stated) else set()
         )
+        stated |= {"averaged_weights"} if "use_ema" in how.stated else set()
         found.optimizer_stated = sorted(stated & set(found.optimizer))
         found.optimizer_where = how.where
         return found

@@ -8,7 +8,7 @@ from tests.benchmarks.port.conftest import Compared
 
 SIZE = [8, 8, 3]
 EQUALS = ["Listed Listed", "computed Computed", "normed Normed", "excited Excited", "active Active"]
-EQUALS += ["standardized Standardized"]
+EQUALS += ["standardized Standardized", "separable Separable"]
 
 
 def pair(names: str) -> tuple[str, str]:
@@ -36,6 +36,7 @@ def test_equal_programs_are_called_equal(names: str, compared: Compared) -> None
         ("flipped Unflipped", ("", ""), "missing layer"),
         ("computed Computed", ("accumulated", ""), "gradient_accumulation_steps"),
         ("Listed Listed", ("decayed", "decayed_all"), "undecayed"),
+        ("computed Computed", ("averaged", ""), "averaged_weights"),
     ],
 )
 def test_the_one_cause_is_named(

@@ -74,6 +74,11 @@ def flipped():
     return keras.Sequential([layers.RandomFlip("horizontal"), *computed_layers()])
 
 
+def separable():
+    parts = [layers.SeparableConv2D(8, 3, padding="same", activation="relu", depth_multiplier=2)]
+    return keras.Sequential([keras.Input((8, 8, 3)), *parts, layers.Flatten(), layers.Dense(5)])
+
+
 def computed_layers():
     return [layers.Conv2D(8, 3, activation="relu"), layers.Flatten(), layers.Dense(5)]
 
@@ -83,5 +88,6 @@ optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
 decayed = keras.optimizers.AdamW(1e-3, weight_decay=0.01, epsilon=1e-30)
 decayed.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
 accumulated = keras.optimizers.SGD(0.1, momentum=0.9, gradient_accumulation_steps=2)
+averaged = keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.9)
 _schedules = keras.optimizers.schedules
 warm = keras.optimizers.SGD(_schedules.CosineDecay(0.0, 90, warmup_target=0.1, warmup_steps=10))

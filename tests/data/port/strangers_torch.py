@@ -130,6 +130,19 @@ class Unflipped(nn.Module):
 loss = nn.CrossEntropyLoss()
 
 
+class Separable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.depthwise = nn.Conv2d(3, 6, 3, padding=1, groups=3, bias=False)
+        self.pointwise = nn.Conv2d(6, 8, 1)
+        self.head = nn.Linear(8 * 8 * 8, 5)
+        started(self)
+
+    def forward(self, x):
+        x = torch.relu(self.pointwise(self.depthwise(x)))
+        return self.head(x.permute(0, 2, 3, 1).flatten(1))
+
+
 def optimizer(parameters):
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
 
