@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 import numpy as np
 
+from benchmarks.fidelity.explain.lines import flax, keras, torch
 from benchmarks.fidelity.explain.lines.layers.call import kernel_shape
 from benchmarks.fidelity.explain.question import Placed, Question
 from frameworks.numpy import layers as reference
@@ -85,6 +86,9 @@ def network(layers: str, name: str) -> Architecture:
 
 def close(mine: Any, theirs: Any, rtol: float = 2e-4, atol: float = 2e-5) -> None:
     np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=rtol, atol=atol)
+
+
+WRITERS = {"keras": keras, "torch": torch, "flax": flax}
 
 
 def input_of(place: Placed, seed: int = 0) -> np.ndarray:
@@ -250,9 +254,25 @@ def _norm(adapter: Adapter, code: str, place: Placed, form: str) -> None:
     close(variance, expected.running["moving_variance"])
 
 
+def frozen(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """A step of training by the batch or by the running statistics, as the recipe says."""
+    name, x = place.layer.name, input_of(place)
+    space = adapter.run(WRITERS[adapter.kind].layer(place), x=adapter.given(x))
+    if adapter.kind == "keras":
+        space[name].build(space["x"].shape)
+    adapter.run(code, **{name: space[name]})
+    zeros = np.zeros(place.source[-1], np.float32)
+    parts = {"gamma": zeros + 1, "beta": zeros, "moving_mean": zeros, "moving_variance": zeros + 1}
+    training = question.recipe.frozen_norm == "training"
+    expected = reference.apply(place.layer, x, parts, training=training).output
+    close(adapter.output(adapter.train(space[name], space["x"])), expected)
+    assert adapter.running(space[name])[0].any() == training
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     **{"layer": layer, "layer:kernel_initializer": weighted, "layer:bias_initializer": weighted},
     **{"layer:running_variance": running_variance, "layer:variance": layer},
     **{"layer:gamma_initializer": gamma, "layer:groups": weighted, "function": function},
     **{"normalize by the galaxies": by_galaxies, "residual sum": residual},
+    **{"frozen batch norm": frozen},
 }

@@ -54,6 +54,11 @@ from tests.helpers.line_adapters import ADAPTERS, Adapter
 CLASSES = 16
 NETWORK = network(PLAIN, "lines")
 SMALL = network('{type = "flatten"}, {type = "dense", units = "classes"}', "small")
+NORMED = network(
+    '{type = "conv", filters = 4, kernel = 3}, {type = "batch_norm"}, '
+    '{type = "global_average_pool"}, {type = "dense", units = "classes"}',
+    "normed",
+)
 DRAWN = network(
     f'{INITIALISERS}, {{type = "global_average_pool"}}, {{type = "dense", units = "classes"}}',
     "drawn",
@@ -94,6 +99,8 @@ def questions(name: str) -> Iterator[Question]:
             filled = fill_architecture(network(layers, "layers"), column) if column else None
             yield asked(filled or network(layers, "layers"), Recipe(), (name, other, "jax"))
     yield asked(DRAWN, Recipe(), (name, other))
+    for norm in ("inference", "training"):
+        yield asked(NORMED, Recipe(frozen=("batch_norm1",), frozen_norm=norm), (name, other))
     for symptom in SYMPTOMS:
         yield replace(asked(NETWORK, Recipe(), (name, other, "jax")), symptom=symptom)
     if name.startswith("keras"):

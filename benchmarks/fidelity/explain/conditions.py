@@ -85,6 +85,10 @@ HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
         lambda asked, one: getattr(one.layer, "rate", 1) > 0,
         "neither batch norm nor dropout",
     ),
+    "frozen batch norm": (
+        lambda asked, one: one.layer.name in asked.frozen,
+        "no batch norm is frozen",
+    ),
     "dropout masks": (lambda asked, one: one.layer.rate > 0, "nothing is dropped"),
     "max_norm": (lambda asked, one: one.layer.max_norm is not None, "no layer states one"),
     "l2": (lambda asked, one: one.layer.l2 > 0, "no layer states one"),

@@ -307,6 +307,7 @@ def _lines(
                 layer = msgspec.structs.asdict(part.layer) if part else {}
                 template = _of(entry.lines or {}, asked, name)
                 code = template.format_map({**known, **layer}) if template else ""
+                code = code.replace("{name}", own)  # of a fact that is a line
             if code:
                 _add(found, Line(name, own, code))
     return found

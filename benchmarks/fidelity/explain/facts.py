@@ -18,6 +18,21 @@ _NO_SHARE = "  # a difference: Keras has no share of the best"
 # What an optimizer's decay constant is called.
 _RHO = {"rmsprop": {"torch": "alpha", "flax": "decay"}}
 
+# Lines that freeze a batch norm, by how it computes in training; `explain` puts the layer's name.
+_EVAL = "{name}.eval()  # after each model.train()"
+_FROZEN = {
+    "inference": {
+        "keras": "{name}.trainable = False",
+        "torch": f"{{name}}.requires_grad_(False)\n{_EVAL}",
+        "flax": f"{_EVAL}; its parameters are not in the optimizer's wrt",
+    },
+    "training": {
+        "keras": "{name}.gamma.trainable = {name}.beta.trainable = False",
+        "torch": "{name}.requires_grad_(False)",
+        "flax": "{name}.train()  # its parameters are not in the optimizer's wrt",
+    },
+}
+
 # What the frameworks' classes for a schedule, or for a warm-up, do apart from one another.
 _STAIRS = "ExponentialDecay falls at every step unless staircase=True"
 _ALPHA = "alpha is the last rate as a share of the first"
@@ -81,6 +96,7 @@ def facts(question: Question) -> dict[str, Any]:
         "momentum": getattr(optimizer, "momentum", None),
         "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         **_clipping(recipe.clipping),
+        **{f"frozen_{kind}": code for kind, code in _FROZEN[recipe.frozen_norm].items()},
         "softmax_loss": isinstance(recipe.loss, CrossEntropy),
         "binary_loss": isinstance(recipe.loss, BinaryCrossEntropy),
         "squared_loss": isinstance(recipe.loss, MeanSquaredError),

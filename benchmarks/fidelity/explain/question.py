@@ -14,6 +14,7 @@ from benchmarks.fidelity.cases.ladder import smallest_input
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.frozen import bound
 from frameworks.spec.graph import nodes
 from frameworks.spec.layers import Layer, NetworkLayer, Residual
 from frameworks.spec.losses import is_single
@@ -91,6 +92,11 @@ class Question:
     def filled(self) -> Recipe:
         """The recipe, every field filled in with the project's default."""
         return fill_recipe(self.recipe)
+
+    @cached_property
+    def frozen(self) -> frozenset[str]:
+        """The names of the layers that the recipe freezes."""
+        return bound(self.network, self.recipe).frozen
 
     def placed(self, *kinds: str) -> list[Placed]:
         """The layers of these types, filled in."""
