@@ -79,7 +79,7 @@ def compile_traces(tmp_path_factory):
 def test_the_chosen_cases_reach_every_measurement():
     measured = {what for case in CASES.values() for what in case.measure}
     parts = {"structure", "forward", "gradients", "restored", "optimizer"}
-    assert measured == parts | {"steps", "lifecycle", "own_masks"}
+    assert measured == parts | {"steps", "lifecycle", "own_masks", "drawn"}
     assert {case.precision for case in CASES.values()} == {"float64", "float32"}
     assert all(case.tuning == "tuned" for case in CASES.values())
 
