@@ -40,6 +40,7 @@ def test_a_goal_is_missed_above_its_share_and_chance() -> None:
 
 def test_the_table_names_every_noise_and_the_worst(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")  # so wide that no column is left out
     monkeypatch.setattr(noises, "POINTS", (30,))
     status = main(["selftest", "--simulate", "2", "--noise", "all"])
     out = capsys.readouterr().out
