@@ -39,10 +39,14 @@ def converted(listing: Listing, label: str, framework: str) -> tuple[str, str]:
     writer = importlib.import_module(f"benchmarks.port.convert.{framework}")
     imports, body = writer.module(listing, label)
     notes = _notes(listing, framework)
-    head = [f'"""The network of {label}; {_MARK}.', *(["", *notes] if notes else []), '"""']
-    if not notes:
-        head = [f'"""The network of {label}; {_MARK}."""']
+    title = f'"""The network of {_quoted(label)}; {_MARK}.'
+    head = [title, "", *notes, '"""'] if notes else [title + '"""']
     return "\n".join([*head, "", *imports, "", "", *body]) + "\n", writer.NAME
+
+
+def _quoted(label: str) -> str:
+    """The label inside a docstring, which it must not end."""
+    return label.replace("\\", "/").replace('"', "'")
 
 
 def _notes(listing: Listing, framework: str) -> list[str]:
@@ -64,7 +68,7 @@ def check_of(path: Path, name: str, label: str, options: list[str]) -> str:
     if (file := Path(label.rpartition(":")[0] or label)).exists():
         first = os.path.relpath(file, path.parent) + label[len(str(file)) :]
     pair = [first, f"{path.name}:{name}"]
-    return _TEST.format(name=path.name, label=label, pair=pair, options=options)
+    return _TEST.format(name=path.name, label=_quoted(label), pair=pair, options=options)
 
 
 def target(label: str, framework: str, beside: Path | None) -> Path:
