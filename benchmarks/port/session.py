@@ -78,7 +78,8 @@ class Session:
                     if self.change(pair.b, name, x):
                         named.append(f"{pair.name}: {name} ({x!r} in A, {y!r} in B)")
         of_a, of_b = (one.recipe.optimizer for one in (self.listing_a, self.listing_b))
-        if self.listing_a.recipe.rates or self.listing_b.recipe.rates:  # which are compared apart
+        scheduled = self.listing_a.recipe.rates or self.listing_b.recipe.rates
+        if scheduled and of_a and of_b:  # rates are compared apart
             rate = of_a.get("learning_rate")
             if self.b.ask("change_optimizer", constant="learning_rate", value=rate)[0]:
                 of_b["learning_rate"] = rate
