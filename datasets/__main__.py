@@ -47,7 +47,7 @@ def parser() -> cli.Parser:
         "--recipe",
         choices=RECIPES,
         metavar="NAME",
-        help=f"of a folder, which is known by its files: {names}",
+        help=f"make the file of a well-known folder: {names}",
     )
     command.add_argument(
         "--output", type=Path, metavar="FILE.h5", help="default: the recipe's name, here"
@@ -139,7 +139,8 @@ def _add_asked(command: argparse.ArgumentParser, some: Collection[str] = ()) -> 
         choices=("asinh", "linear"),
         default="",
         metavar="S",
-        help="of FITS: asinh or linear, from each picture's 0.5th percentile to its 99.5th",
+        help="brightness of FITS cut-outs: asinh or linear, between each picture's 0.5th and "
+        "99.5th percentile",
     )
     add(
         "--skip-bad",

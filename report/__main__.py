@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--columns",
         type=int,
         choices=(1, 2),
-        help="of --figures: as wide as one or two columns of a journal (default: for a screen)",
+        help="with --figures: width in columns of a journal (default: for a screen)",
     )
     parser.add_argument(
         "--gpu",

@@ -105,7 +105,7 @@ def parser() -> cli.Parser:
         type=natural,
         default=0,
         metavar="PIXELS",
-        help="square pictures of so many pixels (default: the smallest that fit)",
+        help="side of the square pictures (default: the smallest that fit)",
     )
     line.add_argument(
         "--steps",
@@ -120,19 +120,24 @@ def parser() -> cli.Parser:
         type=float,
         default=2**-13,  # ladder.STEADY_EPSILON, which must not be imported for --help
         metavar="E",
-        help="of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
+        help="epsilon of Adam and AdamW in R5a (default 2^-13); a smaller one amplifies rounding",
     )
     line.add_argument(
         "--rate",
         type=share,
         metavar="SHARE",
-        help="of R4, R5a and R5b: learning rate over that of R3 (default of R4 16 for Nesterov, "
-        "else 1; of R5 1/16 with batch norm, else 1 for SGD and 1/4 for the others); at a larger "
-        "one rounding grows from step to step, at a smaller one it counts for more in each",
+        help="learning rate of R4, R5a and R5b, as a share of R3's (default in R4: 16 for "
+        "Nesterov, else 1; in R5: 1/16 with batch norm, else 1 for SGD and 1/4 for the others); "
+        "at a larger one rounding grows from step to step, at a smaller one it counts for more "
+        "in each",
     )
     add(line, "batch_size", nargs=None, default=8)
     line.add_argument(
-        "--classes", nargs="+", type=positive, metavar="N", help="heads (default 10; full 10 4)"
+        "--classes",
+        nargs="+",
+        type=positive,
+        metavar="N",
+        help="outputs of the network (default 10; full 10 4)",
     )
     line.add_argument(
         "--pictures", metavar="FILE.h5", help="galaxies to compute on (default: demo galaxies)"
@@ -157,7 +162,7 @@ def parser() -> cli.Parser:
         line,
         "timeout",
         default=3600.0,
-        help="a process that finishes no case for so long is killed (default 3600)",
+        help="kill a process that finishes no case for so long (default 3600)",
     )
     other = line.add_argument_group("instead of the ladder")
     other.add_argument(
@@ -191,18 +196,18 @@ def parser() -> cli.Parser:
         "--seen",
         choices=("training", "outputs", "loss", "memory"),
         default="training",
-        help="of --explain: what differs. Scores of networks trained anew (default), outputs with "
-        "the same weights, the reported loss, or the memory taken",
+        help="with --explain: what differs. Scores of networks trained anew (default), outputs "
+        "with the same weights, the reported loss, or the memory taken",
     )
-    other.add_argument("--learning-rate", type=float, metavar="RATE", help="of --explain")
+    other.add_argument("--learning-rate", type=float, metavar="RATE", help="with --explain")
     other.add_argument(
-        "--image-channels", type=positive, default=3, metavar="N", help="of --explain (default 3)"
+        "--image-channels", type=positive, default=3, metavar="N", help="with --explain (default 3)"
     )
     other.add_argument(
         "--compare",
         nargs=2,
         metavar=("RUN_A", "RUN_B"),
-        help="where two runs of the store part, and in what they differ",
+        help="in which fields two runs of the store differ, and from which epoch on",
     )
     other.add_argument(
         "--outcome",
@@ -214,7 +219,7 @@ def parser() -> cli.Parser:
         type=float,
         default=1.0,
         metavar="POINTS",
-        help="of --outcome: differences of test accuracy below this are taken for none (default 1)",
+        help="with --outcome: differences of test accuracy below this count as none (default 1)",
     )
     other.add_argument(
         "--native",
@@ -227,15 +232,15 @@ def parser() -> cli.Parser:
         "--inside",
         default="torch",
         metavar="NAME",
-        help="of --native: the framework in which defaults are switched (default torch)",
+        help="with --native: the framework in which defaults are switched (default torch)",
     )
     other.add_argument(
-        "--seeds", type=positive, default=10, metavar="N", help="of --native (default 10)"
+        "--seeds", type=positive, default=10, metavar="N", help="with --native (default 10)"
     )
     other.add_argument(
-        "--epochs", type=positive, default=5, metavar="N", help="of --native (default 5)"
+        "--epochs", type=positive, default=5, metavar="N", help="with --native (default 5)"
     )
-    line.add_argument("--verbose", action="store_true", help="--details of every case, one by one")
+    line.add_argument("--verbose", action="store_true", help="as --details, case by case")
     return line
 
 

@@ -49,8 +49,8 @@ def parser() -> cli.Parser:
         nargs="+",
         default=[],
         metavar="F",
-        help="of each program: keras keras@torch keras@jax torch jax (default: what its file "
-        "imports)",
+        help="framework of each program: keras keras@torch keras@jax torch jax (default: what its "
+        "file imports)",
     )
     for part in PARTS:
         line.add_argument(
@@ -70,7 +70,11 @@ def parser() -> cli.Parser:
         "--steps", type=natural, default=8, metavar="K", help="whole training steps (default 8)"
     )
     line.add_argument(
-        "--batch-size", type=positive, default=6, metavar="N", help="pictures (default 6)"
+        "--batch-size",
+        type=positive,
+        default=6,
+        metavar="N",
+        help="pictures of a batch (default 6)",
     )
     line.add_argument(
         "--dataset",
@@ -82,7 +86,7 @@ def parser() -> cli.Parser:
         "--channels",
         default="rgb",
         metavar="C",
-        help="of the galaxies: rgb, grey, mean, 0, 1 or 2 (default rgb)",
+        help="channels of the galaxies: rgb, grey, mean, 0, 1 or 2 (default rgb)",
     )
     line.add_argument(
         "--train",
@@ -92,7 +96,11 @@ def parser() -> cli.Parser:
         help="also train both with their own steps on the same batches (default 0: no)",
     )
     line.add_argument(
-        "--seed", type=natural, default=0, metavar="N", help="of pictures and weights (default 0)"
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="seed of pictures and weights (default 0)",
     )
     line.add_argument(
         "--seen",
@@ -141,6 +149,6 @@ def parser() -> cli.Parser:
         type=cli.seconds,
         default=600.0,
         metavar="SECONDS",
-        help="for one answer of a program (default 600)",
+        help="longest time for one answer of a program (default 600)",
     )
     return line
