@@ -161,7 +161,7 @@ _FLAX = [
     Mutant(
         "nesterov_missing",
         "jax",
-        "sgd(momentum=...) without nesterov",
+        "trace(momentum) without nesterov",
         "R3",
         ("small-alone-nesterov-50steps-10-float64",),
     ),

@@ -65,12 +65,8 @@ def keep_probability() -> Any:
 
 
 def nesterov_missing() -> Any:
-    sgd = optax.sgd
-
-    def plain(learning_rate: Any, momentum: Any, nesterov: bool) -> Any:
-        return sgd(learning_rate, momentum=momentum)
-
-    return _patched(optax, "sgd", plain)
+    trace = optax.trace
+    return _patched(optax, "trace", lambda decay, nesterov: trace(decay))
 
 
 def loss_clamped() -> Any:
