@@ -256,7 +256,13 @@ class Frames:
         texts = {one: as_text(settings) for one, settings in common.items()}
         runs = self.runs.assign(view=self.runs["task_id"].map(texts))
         groups = [one.drop(columns="view") for one in _grouped(runs, ["view", "machine_id"])]
-        groups.sort(key=lambda g: (g["dataset"].iloc[0] == "demo", -(g["status"] == "ok").sum()))
+
+        def order(group: pd.DataFrame) -> tuple[bool, int, int]:
+            first = group.iloc[0]
+            replicas = common[first["task_id"]].get("replicas", 1)
+            return first["dataset"] == "demo", -(group["status"] == "ok").sum(), replicas
+
+        groups.sort(key=order)
         firsts = [group.iloc[0] for group in groups]
         titles = names_of(
             [", ".join(map(str, first[_VIEW_NAMED_BY])) for first in firsts],
