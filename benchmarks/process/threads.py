@@ -1,4 +1,4 @@
-"""What threads return, for a main thread that has to hear signals while it waits."""
+"""Results of threads, for a main thread that has to hear signals while it waits."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from datasets.drawn.settings import Augment
 
 @dataclass(frozen=True)
 class Mixes:
-    """What pictures are mixed with, drawn for each by itself.
+    """Partners that pictures are mixed with, drawn for each by itself.
 
     partners: int64 (k,), rows. shares: float64 (k,), of the picture's own; the partner has the
     rest. boxes: int64 (k, 4), top, bottom, left and right of the part that is the partner's; an

@@ -44,7 +44,7 @@ class Sharding:
         return NamedSharding(self._mesh, PartitionSpec(*[None] * axis, "replica"))
 
     def deal_chunk(self, chunk: Chunk) -> tuple[Any, dict[str, Any]]:
-        """What a chunk trains on and its masks, the images of each step dealt."""
+        """A chunk's data and its masks, the images of each step dealt to the replicas."""
         what = chunk.rows if chunk.rows is not None else (chunk.images, chunk.labels)
         masks = {name: mask for name, mask in chunk.masks.items() if name != RATE}
         what, masks = self.deal((what, masks), axis=1)

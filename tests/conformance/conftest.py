@@ -69,7 +69,7 @@ def default_cases():
 
 
 def asked_by_default(framework, case):
-    """Whether every test run measures the case there. Keras' other engines are asked in float64,
+    """True if every test run measures the case there. Keras' other engines are asked in float64,
     which tells a wrong formula. Their float32, and the words of layers, heads and functions, which
     are Keras' own on every engine, are `extended`."""
     words = case.name.endswith(("-words-10-float64", "-each-10-float64"))

@@ -35,6 +35,16 @@ def zeros_of(shape, kernel, padding):
     return tuple(same_padding(size, width, 1) for size, width in zip(shape, kernel, strict=False))
 
 
+def assert_same(ours, theirs, images, weights, generator):
+    """The two functions have the same outputs and gradients."""
+    found, found_slopes = jax.vjp(ours, images, weights)
+    expected, expected_slopes = jax.vjp(theirs, images, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+    slope = jnp.asarray(generator.standard_normal(expected.shape))
+    for one, other in zip(found_slopes(slope), expected_slopes(slope), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("kernel", "steps", "zeros"),
     [
@@ -56,12 +66,7 @@ def test_a_depthwise_convolution_is_xlas(kernel, steps, zeros):
         return lax.conv_general_dilated(images, weights, steps, zeros, **options)
 
     assert "conv_general_dilated" not in str(jax.make_jaxpr(ours)(images, weights))
-    found, found_slopes = jax.vjp(ours, images, weights)
-    expected, expected_slopes = jax.vjp(theirs, images, weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
-    slope = jnp.asarray(generator.standard_normal(expected.shape))
-    for one, other in zip(found_slopes(slope), expected_slopes(slope), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+    assert_same(ours, theirs, images, weights, generator)
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
@@ -79,12 +84,7 @@ def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch)
     def theirs(images, weights):
         return lax.conv_general_dilated(images, weights, (1, 1), zeros, dimension_numbers=LAYOUT)
 
-    found, found_slopes = jax.vjp(ours, images, weights)
-    expected, expected_slopes = jax.vjp(theirs, images, weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
-    slope = jnp.asarray(generator.standard_normal(expected.shape))
-    for one, other in zip(found_slopes(slope), expected_slopes(slope), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+    assert_same(ours, theirs, images, weights, generator)
 
 
 @pytest.mark.parametrize("count", [1, 8, 11, 20])

@@ -120,7 +120,7 @@ def asked(network: Architecture, recipe: Recipe, names: tuple[str, ...]) -> Ques
 
 
 def check(name: str, chosen: Iterable[Question] = ()) -> list[str]:
-    """What is wrong with the lines of a framework; of all `questions` unless some are chosen."""
+    """Problems with the lines of a framework; of all `questions` unless some are chosen."""
     adapter = ADAPTERS[framework(name).defaults](name)
     ran: set[tuple[str, str]] = set()
     wrong = []

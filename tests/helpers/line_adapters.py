@@ -22,8 +22,8 @@ Run = Callable[..., dict[str, Any]]
 
 
 class Adapter:
-    """What all have: a space of names that the lines may use. `given` puts a batch into the
-    framework's layout, `output` brings it back."""
+    """A framework's objects, in a space of names that the lines may use. `given` puts a batch into
+    the framework's layout, `output` brings it back."""
 
     kind: str
 

@@ -12,8 +12,8 @@ _T, _K, _F = "frameworks.torch.", "frameworks.keras.", "frameworks.flax."
 
 
 class Lines(NamedTuple):
-    """What a user did wrong, the rung that should fail, the first letters of its case's name, and
-    the lines that do it."""
+    """A user's mistake: the rung that should fail, the first letters of its case's name, and the
+    lines that make it."""
 
     mistake: str
     rung: str

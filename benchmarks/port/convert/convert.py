@@ -50,7 +50,7 @@ def _quoted(label: str) -> str:
 
 
 def _notes(listing: Listing, framework: str) -> list[str]:
-    """What the module cannot hold."""
+    """Notes on penalties and constraints, which the module cannot hold."""
     terms = [
         f"{one.name}: {name.replace('_', ' ')} {value}"
         for one in listing.operations

@@ -44,7 +44,7 @@ class Step(msgspec.Struct, kw_only=True):
 
     @property
     def constants(self) -> dict[str, Any]:
-        """Of the operation."""
+        """The operation's constants."""
         return self.one.constants
 
     @property

@@ -1,4 +1,4 @@
-"""What is said of layers: every shipped network, blocks, padding, pools, norms and functions."""
+"""Explained layers: every shipped network, blocks, padding, pools, norms and functions."""
 
 import pytest
 

@@ -34,7 +34,7 @@ class Code(str):
 
 @dataclass(frozen=True)
 class Call:
-    """What a framework calls a layer, the fields that it takes by place, and others by its name."""
+    """A framework's name of a layer, the fields that it takes by place, and others by its name."""
 
     name: str
     places: tuple[str, ...] = ()
