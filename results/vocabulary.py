@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 Parity = Literal["matched", "native"]
+Unstated = Literal["project", "keras", "torch", "jax"]
 Tuning = Literal["idiomatic", "tuned"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16"]  # the most exact first
 Device = Literal["cpu", "cuda"]

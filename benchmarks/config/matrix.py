@@ -19,7 +19,7 @@ from frameworks.backend import framework
 from frameworks.spec import given_weights
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.callbacks import watching
-from frameworks.spec.defaults import PROJECT, fill_architecture, fill_recipe
+from frameworks.spec.defaults import SHARED, fill_architecture, fill_recipe
 from frameworks.spec.losses import outputs
 from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
@@ -90,7 +90,7 @@ def matrix(
         block = []
         normalized = normalized_by(architecture, found)
         for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
-            defaults = natives[name] if parity == "native" else PROJECT
+            defaults = natives[name] if parity == "native" else SHARED[suite.unstated]
             config = RunConfig(
                 framework=name,
                 architecture=_stripped(fill_architecture(normalized, defaults)),
@@ -242,7 +242,10 @@ def rate_note(suite: Suite) -> str:
         return ""
     parts = []
     if "matched" in suite.parity:
-        parts.append(f"{PROJECT[field]:g}, the project's, in every framework (parity matched)")
+        whose, rate = suite.unstated, SHARED[suite.unstated][field]
+        if whose == "project":
+            whose = "the project"
+        parts.append(f"{rate:g}, {whose}'s, in every framework (parity matched)")
     if "native" in suite.parity:
         own = [
             f"{name} {framework(name).native[field]:g}" for name in dict.fromkeys(suite.frameworks)

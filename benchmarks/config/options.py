@@ -52,6 +52,8 @@ _OPTIONS = {
         "down at random: how far does rounding alone lead?",
         "parity": "P: matched: same weights, masks and formulas; native: each framework's own "
         "defaults",
+        "unstated": "WHOSE: defaults that fill what network and recipe leave open, under parity "
+        "matched: project (default), keras, torch or jax",
         "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the best known for the "
         "machine",
         "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",

@@ -43,6 +43,7 @@ from results.vocabulary import (
     SplitBy,
     TestCopies,
     Tuning,
+    Unstated,
     near_miss,
 )
 
@@ -63,7 +64,7 @@ _MOST = {
 _WORDS = [
     word
     for words in (
-        *(Parity, Tuning, Feed, Precision, AskedDevice),
+        *(Parity, Unstated, Tuning, Feed, Precision, AskedDevice),
         *(Labels, Augmentation, SplitBy, TestCopies),
     )
     for word in get_args(words)
@@ -104,6 +105,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Computing:
 
+    - `unstated`: whose defaults fill what nobody states, under parity matched.
     - `threads`: 0 is all that the process may use.
     - `timeout`: seconds for each run; 0 is never, None follows the run's estimate
       (`Estimator.time_limit`).
@@ -174,6 +176,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     augment: Augment | None = None
     rounds: list[Round] | None = None
     parity: tuple[Parity, ...] = ("matched",)
+    unstated: Unstated = "project"
     tuning: tuple[Tuning, ...] = ("idiomatic",)
     precision: tuple[Precision, ...] = ("float32",)
     device: AskedDevice = "auto"

@@ -184,6 +184,23 @@ CANNOT: Mapping[str, Defaults] = {
     "flax": {"adamax.epsilon_in_norm": False},
 }
 
+# Whose defaults parity `matched` may fill from: one formula in every framework. A value that one of
+# them has no form of stays the project's.
+SHARED: Mapping[str, Defaults] = {
+    name: {
+        field: PROJECT[field]
+        if any(cannot.get(field) == value for cannot in CANNOT.values())
+        else value
+        for field, value in column.items()
+    }
+    for name, column in {
+        "project": PROJECT,
+        "keras": NATIVE["keras"],
+        "torch": NATIVE["torch"],
+        "jax": NATIVE["flax"],
+    }.items()
+}
+
 # Of the fields above, those that a framework has no default of, and asks for: left open, they are
 # the project's.
 REQUIRED: Mapping[str, frozenset[str]] = {

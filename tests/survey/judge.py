@@ -25,6 +25,7 @@ from tests.survey.forms import Form, taken
 DATA = Path(__file__).parents[2] / "docs" / "evidence" / "data"
 FACTS = DATA / "survey.toml"
 JUDGED = DATA / "survey.csv"
+_DEFAULTS = {"keras": "keras", "torch": "torch", "fastai": "torch"}  # of what a row leaves open
 _NAMED = ("optimizer", "loss", "schedule", "clipping", "precision")  # told with their values
 
 
@@ -82,7 +83,9 @@ def rows() -> list[Row]:
 def judged(row: Row) -> Judged:
     """What of a row can be stated today."""
     parameters, printed, network = _network(row)
-    accepted, training = _stated(row.training)
+    accepted, training = _stated(
+        {"unstated": _DEFAULTS.get(row.framework, "project"), **row.training}
+    )
     _, augmentation = _stated({"augment": row.augment} if row.augment else {}, accepted)
     channels = row.training.get("channels", "rgb")
     files = [] if taken(row.data) else [f"files: {row.data}"]

@@ -17,8 +17,6 @@ from benchmarks.micro.bare.networks import (
     BETAS,
     EPSILON,
     NETWORKS,
-    NORM_EPSILON,
-    NORM_MOMENTUM,
     POOL,
     RATE,
     Named,
@@ -66,8 +64,8 @@ class Layers(nnx.Module):
             elif layer[0] == "norm":
                 made = nnx.BatchNorm(
                     len(weights[f"{key}/gamma"]),
-                    momentum=NORM_MOMENTUM,
-                    epsilon=NORM_EPSILON,
+                    epsilon=layer[1],
+                    momentum=layer[2],
                     **options,
                 )
             elif layer[0] == "drop":
@@ -297,11 +295,11 @@ def best(
                     x = x.astype(jnp.float32)
                     mean = x.mean((0, 1, 2))
                     variance = jnp.square(x - mean).mean((0, 1, 2))
-                    scale = lax.rsqrt(variance + NORM_EPSILON) * p[f"{label}/gamma"]
+                    scale = lax.rsqrt(variance + layer[1]) * p[f"{label}/gamma"]
                     x = ((x - mean) * scale + p[f"{label}/beta"]).astype(dtype)
                     for part, value in (("mean", mean), ("variance", variance)):
                         old = running[f"{label}/moving_{part}"]
-                        after[f"{label}/moving_{part}"] = old + (value - old) * (1 - NORM_MOMENTUM)
+                        after[f"{label}/moving_{part}"] = old + (value - old) * (1 - layer[2])
                 elif layer[0] == "act":
                     if following != "pool":
                         x = ACTIVATIONS[layer[1]](x)

@@ -12,8 +12,6 @@ from benchmarks.micro.bare.networks import (
     BETAS,
     EPSILON,
     NETWORKS,
-    NORM_EPSILON,
-    NORM_MOMENTUM,
     RATE,
     Named,
     named,
@@ -55,9 +53,7 @@ def _applied(x: Any, layers: Named, weights: Weights, l2: float, *, dropout: boo
             else:
                 added = keras.layers.DepthwiseConv2D(size, **options)
         elif layer[0] == "norm":
-            added = keras.layers.BatchNormalization(
-                momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=key
-            )
+            added = keras.layers.BatchNormalization(epsilon=layer[1], momentum=layer[2], name=key)
         elif layer[0] == "act":
             added = keras.layers.Activation(layer[1])
         elif layer[0] == "pool":

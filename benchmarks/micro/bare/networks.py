@@ -1,9 +1,10 @@
 """Networks as plain constants, for the bare loops: nothing of the harness is imported here.
 
 A layer is ("conv", filters, kernel), which has a ReLU and no padding; ("plain", filters, kernel,
-stride, groups) of half a kernel's padding, without bias or function; ("norm",); ("act", name);
-("pool", size, stride, padding); ("drop", rate); ("flatten",); ("mean",) of all pixels; ("dense",
-units, activation); or ("block", layers, shortcut, activation): activation(layers(x) + shortcut(x)).
+stride, groups) of half a kernel's padding, without bias or function; ("norm", epsilon, weight on
+the old running value); ("act", name); ("pool", size, stride, padding); ("drop", rate);
+("flatten",); ("mean",) of all pixels; ("dense", units, activation); or ("block", layers, shortcut,
+activation): activation(layers(x) + shortcut(x)).
 `l2` is that of every kernel but the last.
 """
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 POOL = ("pool", 2, 2, 0)
-NORM = ("norm",)
+NORM = ("norm", 1e-3, 0.99)
+TORCHVISION_NORM = ("norm", 1e-5, 0.9)
 
 
 def _plain(filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> tuple:
@@ -21,9 +23,9 @@ def _plain(filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> t
 
 def _basic(filters: int, stride: int = 1) -> tuple:
     """A block of ResNet-18."""
-    first = [_plain(filters, 3, stride), NORM, ("act", "relu")]
-    shortcut = [_plain(filters, 1, stride), NORM] if stride > 1 else []
-    return ("block", [*first, _plain(filters, 3), NORM], shortcut, "relu")
+    first = [_plain(filters, 3, stride), TORCHVISION_NORM, ("act", "relu")]
+    shortcut = [_plain(filters, 1, stride), TORCHVISION_NORM] if stride > 1 else []
+    return ("block", [*first, _plain(filters, 3), TORCHVISION_NORM], shortcut, "relu")
 
 
 def _separable(wide: int, kernel: int, filters: int, stride: int = 1) -> list[tuple]:
@@ -79,7 +81,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "resnet18": {
         "l2": 0.0,
         "layers": [
-            *(_plain(64, 7, 2), NORM, ("act", "relu"), ("pool", 3, 2, 1)),
+            *(_plain(64, 7, 2), TORCHVISION_NORM, ("act", "relu"), ("pool", 3, 2, 1)),
             *(_basic(64), _basic(64), _basic(128, 2), _basic(128)),
             *(_basic(256, 2), _basic(256), _basic(512, 2), _basic(512)),
             *(("mean",), ("dense", 10, None)),
@@ -100,7 +102,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
     },
 }
 RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-7  # Adam
-NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.99  # of a batch norm; the weight on the old running value
 
 Named = list[tuple[str, tuple]]
 _WORDS = {"plain": "conv", "norm": "batch_norm", "block": "residual"}

@@ -16,8 +16,6 @@ from benchmarks.micro.bare.networks import (
     BETAS,
     EPSILON,
     NETWORKS,
-    NORM_EPSILON,
-    NORM_MOMENTUM,
     RATE,
     Named,
     named,
@@ -79,9 +77,7 @@ def build(layers: Named, weights: Weights, *, fast: bool, dropout: bool) -> nn.S
             _fill(made[-1], kernel.transpose(3, 2, 0, 1), weights.get(f"{key}/bias"))
             function = nn.ReLU(inplace=fast) if kind == "conv" else None
         elif kind == "norm":
-            made.append(
-                nn.BatchNorm2d(len(weights[f"{key}/gamma"]), NORM_EPSILON, 1 - NORM_MOMENTUM)
-            )
+            made.append(nn.BatchNorm2d(len(weights[f"{key}/gamma"]), layer[1], 1 - layer[2]))
         elif kind == "act":
             function = nn.ReLU(inplace=fast) if layer[1] == "relu" else ACTIVATIONS[layer[1]]()
         elif kind == "pool":

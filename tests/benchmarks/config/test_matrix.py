@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.config.matrix import interleaved, matrix
 from benchmarks.config.suite import Suite
+from frameworks.spec.layers import BatchNorm
 from frameworks.spec.reading import SpecificationError
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
 
@@ -167,3 +168,17 @@ def test_crops_that_an_architecture_does_not_fit_name_the_crop_that_serves() -> 
     drawn = msgspec.structs.replace(small, augmentation="none")
     with pytest.raises(SpecificationError, match="a crop of 24 or more serves; an augment without"):
         plan(Suite(frameworks=("torch",)), view=drawn)
+
+
+@pytest.mark.parametrize(
+    ("whose", "momentum", "epsilon"), [("torch", 0.9, 1e-5), ("jax", 0.99, 1e-5)]
+)
+def test_what_is_left_open_is_filled_as_asked_in_every_framework_alike(whose, momentum, epsilon):
+    runs = plan(Suite(architectures=("c2",), frameworks=FRAMEWORKS, unstated=whose))
+    filled = {(run.config.architecture, run.config.recipe.optimizer) for run in runs}
+    assert len(filled) == 1
+    network, optimizer = filled.pop()
+    norm = next(layer for layer in network.layers if isinstance(layer, BatchNorm))
+    assert (norm.momentum, norm.epsilon, optimizer.epsilon) == (momentum, epsilon, 1e-8)
+    # Keras has no form of these
+    assert (norm.running_variance, norm.variance) == ("biased", "two_pass")

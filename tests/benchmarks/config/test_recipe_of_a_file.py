@@ -92,3 +92,6 @@ def test_a_rate_left_open_is_told_with_each_framework_s_own():
         "matched); each framework's own (parity native): keras 0.01, torch 0.001"
     )
     assert not rate_note(Suite(optimizer=SGD(learning_rate=0.01)))
+    assert "0.001, torch's, in every framework" in rate_note(
+        Suite(optimizer=SGD(), unstated="torch")
+    )
