@@ -23,6 +23,8 @@ providers._get_local_constants = lambda: providers._local_constants
 
 ROOT = Path(__file__).resolve().parent.parent
 
+os.environ["COLUMNS"] = "80"  # tables are as wide whoever runs the tests, and where
+
 # Most of the tests' time with JAX is compiling. What is timed never uses this: the harness removes
 # these variables from a run's environment.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))

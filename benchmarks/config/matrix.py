@@ -242,9 +242,8 @@ def rate_note(suite: Suite) -> str:
         return ""
     parts = []
     if "matched" in suite.parity:
-        whose, rate = suite.unstated, SHARED[suite.unstated][field]
-        if whose == "project":
-            whose = "the project"
+        whose = "the project" if suite.unstated == "project" else suite.unstated
+        rate = SHARED[suite.unstated][field]
         parts.append(f"{rate:g}, {whose}'s, in every framework (parity matched)")
     if "native" in suite.parity:
         own = [
