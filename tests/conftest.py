@@ -32,6 +32,16 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """XLA compiles in half the time where the long tests, which take its code as users have it,
+    are not asked for. A user's flags stay."""
+    if "extended" not in config.option.markexpr:
+        os.environ.setdefault(
+            "XLA_FLAGS",
+            "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        )
+
+
 @pytest.fixture(scope="session")
 def galaxy_files() -> Path:
     """Directory of the real galaxy files; the test skips when it is absent."""
