@@ -61,7 +61,7 @@ class Ray(Scheduler):
         super().check()
 
     def nodes(self, threads: int) -> Elsewhere:
-        found = [one["resources"] for one in self._ask("nodes")["nodes"]]
+        found = [one["resources"] for one in self.known_nodes()]
         name = self.options.get("resource")
         mine = [has for has in found if has.get(name or "CPU") and has.get("CPU")]
         choose = "--executor-option resource=NAME"
@@ -89,6 +89,14 @@ class Ray(Scheduler):
         takes = {"CPU": min(cpus for cpus, _ in sizes), "GPU": gpus, name or "": 1}
         self._takes = {key: much for key, much in takes.items() if key and much}
         return Elsewhere(cpus, bool(gpus))
+
+    def known_nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive: `name`, and `resources` by Ray's names of them.
+
+        Raises:
+            SchedulerError: there is no Ray at the address, or it refuses.
+        """
+        return self._ask("nodes")["nodes"]
 
     def submit(
         self, directory: Path, blocks: int, *, seconds: float, most: int, name: str
