@@ -50,7 +50,7 @@ class Ray(Scheduler):
     NAME = "ray"
     OPTIONS = ("address", "resource", "python")
 
-    _takes: dict[str, float] = field(default_factory=dict)
+    takes: dict[str, float] = field(default_factory=dict)
     _stamp: int = 0
     _heard: float = field(default_factory=time.monotonic)
 
@@ -87,7 +87,7 @@ class Ray(Scheduler):
         gpus = min(gpus for _, gpus in sizes)
         cpus = cpus_of([cpus for cpus, _ in sizes], threads, choose)
         takes = {"CPU": min(cpus for cpus, _ in sizes), "GPU": gpus, name or "": 1}
-        self._takes = {key: much for key, much in takes.items() if key and much}
+        self.takes = {key: much for key, much in takes.items() if key and much}
         return Elsewhere(cpus, bool(gpus))
 
     def known_nodes(self) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ class Ray(Scheduler):
             "cwd": os.getcwd(),
             "seconds": seconds,
             "most": most,
-            "takes": dict(self._takes),
+            "takes": dict(self.takes),
             "silence": _NODE_SILENT_SECONDS,
         }
         try:

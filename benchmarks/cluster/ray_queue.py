@@ -49,14 +49,14 @@ class Queue:
         self.seen: dict[str, float] = {}
         self.lock = threading.RLock()
         self.begun = threading.Event()
-        self.told, self.told_at = "", 0.0
+        self.told, self.told_at, self.gone_at = "", 0.0, 0.0
 
     def ready(self, seconds: float) -> bool:
         """Whether it works, after so many seconds at most."""
         return self.begun.wait(seconds)
 
     def work(self) -> None:
-        """Run the blocks; ends the actor when all have ended, or their directory is gone."""
+        """Run the blocks; ends the actor when all have ended."""
         import ray
 
         me = ray.get_runtime_context().current_actor
@@ -132,7 +132,7 @@ class Queue:
             ray.cancel(ref, force=True)
 
     def tell(self) -> None:
-        """Write the states where the command reads them; where nobody can, cancel all."""
+        """Write the states where the command reads them."""
         with self.lock:
             text = json.dumps(self.states)
             if text == self.told and time.monotonic() - self.told_at < TOUCH_SECONDS:
@@ -142,9 +142,10 @@ class Queue:
             try:
                 half.write_text(text, encoding="utf-8")
                 half.replace(path)
-            except FileNotFoundError:  # the command has given the session up
-                if self.waiting or self.running:
-                    self.told, self.told_at = text, time.monotonic()
+            except FileNotFoundError:  # the command is done, and these blocks are about to end
+                self.waiting.clear()  # or it has given them up
+                self.gone_at = self.gone_at or time.monotonic()
+                if self.running and time.monotonic() - self.gone_at > self.order["silence"]:
                     self.cancel()
             except OSError:
                 return  # a file system that is away for a while: again at the next look

@@ -76,9 +76,17 @@ def submit(blocks: Sequence[Block], store: Store, scheduler: Scheduler, *, most:
         if jobs:
             with suppress(SchedulerError):
                 scheduler.cancel(arrays(jobs))
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         raise
     return directory
+
+
+def _remove(directory: Path) -> None:
+    """Remove a session's directory, at once for a scheduler that still writes there."""
+    gone = directory.with_name(f".{directory.name}")
+    with suppress(OSError):
+        directory.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def job_seconds(block: Block) -> float:
@@ -124,7 +132,7 @@ def watched(directory: Path, store: Store, tally: Tally) -> list[Block]:
             scheduler.cancel(arrays(session.jobs))
         raise
     if not any(row["status"] == "lost" for row in tally.rows):
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         with suppress(OSError):  # another session has its own there
             directory.parent.rmdir()
     return [one.block for one in queued]
