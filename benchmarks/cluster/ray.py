@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cluster.ray_queue import STATES
+from benchmarks.cluster.ray_queue import ANSWER, STATES
 from benchmarks.cluster.scheduler import (
     GONE,
     Job,
@@ -181,7 +181,8 @@ class Ray(Scheduler):
             told = answer(sys.executable, *door, given=asked, PYTHONPATH=python_path())
         except SchedulerError as error:
             raise SchedulerError(f"Ray at {address} does not answer: {error}") from error
-        found = json.loads(told.splitlines()[-1])
+        answers = [line for line in told.splitlines() if line.startswith(ANSWER)]
+        found = json.loads(answers[-1].removeprefix(ANSWER)) if answers else {"error": told}
         if "error" in found:
             raise SchedulerError(f"Ray at {address}: {found['error']}")
         return found

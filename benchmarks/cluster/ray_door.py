@@ -1,8 +1,8 @@
 """The one process that speaks to Ray: `python -m benchmarks.cluster.ray_door`.
 
-It reads a question from standard input and prints the answer, both a JSON object; `error` in an
-answer has Ray's word. A process of its own, since Ray ends the process that is connected to it when
-the cluster dies, and installs signal handlers and threads.
+It reads a question from standard input and prints a line with the answer. Both are JSON objects;
+`error` in an answer has Ray's word. A process of its own, since Ray ends the process that is
+connected to it when the cluster dies, and installs signal handlers and threads.
 """
 
 from __future__ import annotations
@@ -44,12 +44,6 @@ def submit(name: str, order: Mapping[str, Any]) -> dict[str, Any]:
             on = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ref = task.options(scheduling_strategy=on).remote(order)
             asked[ref] = ray_queue.name_of(node)
-    told, late = ray.wait(list(asked), num_returns=len(asked), timeout=_BEGIN_SECONDS)
-    if late:
-        raise RefusedError(f"node {asked[late[0]]} does not answer for {_BEGIN_SECONDS:g} s")
-    for ref in told:
-        if path := ray.get(ref):
-            raise RefusedError(f"node {asked[ref]} does not see {path}")
     actor = ray.remote(ray_queue.Queue).options(
         name=name,
         lifetime="detached",
@@ -58,10 +52,20 @@ def submit(name: str, order: Mapping[str, Any]) -> dict[str, Any]:
         max_restarts=0,
         max_concurrency=_CONCURRENT,
     )
-    queue = actor.remote(order)
-    queue.work.remote()
-    if not ray.get(queue.ready.remote(_BEGIN_SECONDS), timeout=_BEGIN_SECONDS):
-        raise RefusedError(f"the queue has not begun after {_BEGIN_SECONDS:g} s")
+    queue = actor.remote(order)  # its process starts while the nodes look
+    try:
+        told, late = ray.wait(list(asked), num_returns=len(asked), timeout=_BEGIN_SECONDS)
+        if late:
+            raise RefusedError(f"node {asked[late[0]]} does not answer for {_BEGIN_SECONDS:g} s")
+        for ref in told:
+            if path := ray.get(ref):
+                raise RefusedError(f"node {asked[ref]} does not see {path}")
+        queue.work.remote()
+        if not ray.get(queue.ready.remote(_BEGIN_SECONDS), timeout=_BEGIN_SECONDS):
+            raise RefusedError(f"the queue has not begun after {_BEGIN_SECONDS:g} s")
+    except BaseException:
+        ray.kill(queue)
+        raise
     return {}
 
 
@@ -110,7 +114,7 @@ def main() -> None:
         answer = _QUESTIONS[asked.pop("question")](**asked)
     except (RefusedError, ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
         answer = {"error": " ".join(str(error).split()) or type(error).__name__}
-    print(f"\n{json.dumps(answer)}")
+    print(f"\n{ray_queue.ANSWER}{json.dumps(answer)}", flush=True)
 
 
 if __name__ == "__main__":

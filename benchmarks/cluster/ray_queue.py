@@ -26,6 +26,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+ANSWER = "ANSWER "  # begins the line of the door's answer; Ray prints lines of its own
 STATES = "states.json"  # [state, reason, node] by job
 NODE, JOB = "BENCHMARK_NODE", "BENCHMARK_JOB"  # in the environment of a block
 TOUCH_SECONDS = 5.0  # at most, between two changes of the file of states

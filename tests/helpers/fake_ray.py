@@ -231,6 +231,10 @@ def cancel(ref: Ref, force: bool) -> None:
     ref.set_exception(TaskCancelledError())
 
 
+def kill(queue: Handle) -> None:
+    queue.exit.remote()
+
+
 def get_actor(name: str) -> Handle:
     if not (_state() / name).exists():
         raise ValueError(f"Failed to look up actor with name '{name}'")

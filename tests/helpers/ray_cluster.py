@@ -1,5 +1,10 @@
-"""A Ray cluster of a head node and two nodes of one CPU on this machine, for tests."""
+"""A Ray cluster of a head node and two nodes of one CPU on this machine, for tests.
 
+`python -m tests.helpers.ray_cluster kill|freeze NAME=VALUE...`: seconds until Ray has noticed that
+a node was killed, or does not answer any more, with these variables of its own.
+"""
+
+import argparse
 import contextlib
 import importlib.util
 import os
@@ -8,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,7 +63,7 @@ class Cluster:
         self.options = ("--executor", "ray", "--executor-option", f"address={self.address}")
         for node in NODES:  # one after another: two that start at once take the same sockets
             self._begin(node, f"--address={self.address}", "--num-cpus=1")
-            while not self._knows(node):
+            while not self.knows(node):
                 self._wait()
 
     def running(self, node: str) -> str:
@@ -126,7 +131,8 @@ class Cluster:
                     alive.append(process)
         return alive
 
-    def _knows(self, node: str) -> bool:
+    def knows(self, node: str) -> bool:
+        """Whether Ray has the node, and takes it for alive."""
         with contextlib.suppress(SchedulerError):
             return node in {one["name"] for one in self.scheduler.known_nodes()}
         return False
@@ -138,6 +144,21 @@ class Cluster:
         time.sleep(0.5)
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure it."""
+    line = argparse.ArgumentParser(description="Time how Ray notices a dead node.")
+    line.add_argument("fate", choices=("kill", "freeze"))
+    line.add_argument("variables", nargs="*", metavar="NAME=VALUE")
+    options = line.parse_args(arguments)
+    given = dict(one.split("=") for one in options.variables)
+    with tempfile.TemporaryDirectory() as name, cluster(Path(name), **given) as made:
+        getattr(made, options.fate)("n2")
+        start = time.monotonic()
+        while made.knows("n2"):
+            time.sleep(0.5)
+        print(f"noticed after {time.monotonic() - start:.0f} s")
+
+
 @contextlib.contextmanager
 def cluster(directory: Path, **variables: str) -> Iterator[Cluster]:
     """A Ray that runs while the block does."""
@@ -147,3 +168,7 @@ def cluster(directory: Path, **variables: str) -> Iterator[Cluster]:
         yield made
     finally:
         made.stop()
+
+
+if __name__ == "__main__":
+    main()
