@@ -19,13 +19,13 @@ import msgspec
 from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
 from benchmarks.config.listing import listed
-from benchmarks.config.options import parser
+from benchmarks.config.options import EXECUTORS, parser
 from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell
 
 if TYPE_CHECKING:
-    from benchmarks.cluster.slurm import Slurm
+    from benchmarks.cluster.scheduler import Scheduler
     from benchmarks.data.cache import OneView
     from benchmarks.runner.prepare import Prepared
     from benchmarks.runner.session import Tally
@@ -172,7 +172,7 @@ def _run_all(
     return _ended(tally, earlier, asked, store, options, out)
 
 
-def _scheduler(options: argparse.Namespace) -> Slurm | None:
+def _scheduler(options: argparse.Namespace) -> Scheduler | None:
     """The scheduler that the options ask for, looked at; None where the runs are made here.
 
     Raises:
@@ -181,14 +181,14 @@ def _scheduler(options: argparse.Namespace) -> Slurm | None:
     if options.executor == "local":
         for name in ("executor_option", "max_jobs", "detach"):
             if getattr(options, name):
-                raise ValueError(f"--{name.replace('_', '-')} is of --executor slurm; name it, too")
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: it is of --executor {' or '.join(EXECUTORS[1:])}")
         return None
     if options.write_blocks is not None:
         raise ValueError("--write-blocks and --executor: name one of the two")
-    from benchmarks.cluster.session import options_of
-    from benchmarks.cluster.slurm import Slurm
+    from benchmarks.cluster.session import options_of, scheduler_of
 
-    scheduler = Slurm(options_of(options.executor_option))
+    scheduler = scheduler_of(options.executor, options_of(options.executor_option))
     scheduler.check()
     return scheduler
 
@@ -197,7 +197,7 @@ def _run_blocks(
     prepared: list[Prepared],
     store: Store,
     keeping: Keeping,
-    scheduler: Slurm | None,
+    scheduler: Scheduler | None,
     options: argparse.Namespace,
     out: IO[str],
 ) -> int:

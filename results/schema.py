@@ -41,7 +41,7 @@ RUN_COLUMNS = _columns(
     ("session_id", "string", "the call of the command that this execution belongs to"),
     ("started_at", "timestamp[us, UTC]", "when the execution began"),
     ("node", "string", "name of the machine that it ran on; null: not recorded"),
-    ("engine", "string", "what started it: local, slurm, or block (by its file)"),
+    ("engine", "string", "what started it: local, slurm, ray, or block (by its file)"),
     ("job_id", "string", "the engine's number of the job that it was part of"),
     ("block", "string", "hash of the runs that go together on one node, in one session"),
     ("experiment", "string", "the published experiment that this is a run of; null when none"),

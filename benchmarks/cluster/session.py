@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.cluster.plan import DIRECTORY, path_of, write_blocks
-from benchmarks.cluster.slurm import SchedulerError, Slurm
+from benchmarks.cluster.ray import Ray
+from benchmarks.cluster.scheduler import Scheduler, SchedulerError, session_of
+from benchmarks.cluster.slurm import Slurm
 from benchmarks.cluster.watch import Queued, Watch
 from benchmarks.runner.block import Block, load
 from benchmarks.runner.estimate import Estimator
@@ -24,6 +26,7 @@ from results.vocabulary import near_miss
 from results.writer import write
 
 _SESSION = "session.json"
+SCHEDULERS: Mapping[str, type[Scheduler]] = {one.NAME: one for one in (Slurm, Ray)}
 _BEGIN_SECONDS = 900.0  # of a job's limit: to stage the galaxies, and to check what is asked
 
 
@@ -37,7 +40,7 @@ class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     jobs: tuple[str, ...]
 
 
-def submit(blocks: Sequence[Block], store: Store, scheduler: Slurm, *, most: int) -> Path:
+def submit(blocks: Sequence[Block], store: Store, scheduler: Scheduler, *, most: int) -> Path:
     """Write the blocks into the store and queue them; returns their directory.
 
     Args:
@@ -73,9 +76,17 @@ def submit(blocks: Sequence[Block], store: Store, scheduler: Slurm, *, most: int
         if jobs:
             with suppress(SchedulerError):
                 scheduler.cancel(arrays(jobs))
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         raise
     return directory
+
+
+def _remove(directory: Path) -> None:
+    """Remove a session's directory, at once for a scheduler that still writes there."""
+    gone = directory.with_name(f".{directory.name}")
+    with suppress(OSError):
+        directory.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def job_seconds(block: Block) -> float:
@@ -108,7 +119,7 @@ def watched(directory: Path, store: Store, tally: Tally) -> list[Block]:
         SchedulerError: the nodes refuse the blocks.
     """
     session = json_file(directory / _SESSION, Submitted, "a queued session")
-    scheduler = Slurm(session.options)
+    scheduler = scheduler_of(session.engine, session.options)
     queued = []
     try:
         for number, job in enumerate(session.jobs, start=1):
@@ -121,15 +132,15 @@ def watched(directory: Path, store: Store, tally: Tally) -> list[Block]:
             scheduler.cancel(arrays(session.jobs))
         raise
     if not any(row["status"] == "lost" for row in tally.rows):
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         with suppress(OSError):  # another session has its own there
             directory.parent.rmdir()
     return [one.block for one in queued]
 
 
 def arrays(jobs: Sequence[str]) -> list[str]:
-    """The arrays that jobs are of."""
-    return list(dict.fromkeys(job.partition("_")[0] for job in jobs))
+    """All that one call of the scheduler has queued, by the name that its jobs share."""
+    return list(dict.fromkeys(map(session_of, jobs)))
 
 
 def attached(store: Store, name: str) -> Path:
@@ -156,6 +167,17 @@ def attached(store: Store, name: str) -> Path:
     if name:
         raise ValueError(f"--attach {printable(name)}: unknown{near_miss(name, known)}; {there}")
     raise ValueError(f"--attach: name one of the sessions {there}")
+
+
+def scheduler_of(engine: str, options: Mapping[str, str]) -> Scheduler:
+    """The scheduler of a name.
+
+    Raises:
+        SchedulerError: there is none of the name.
+    """
+    if engine not in SCHEDULERS:
+        raise SchedulerError(f"engine {printable(engine)}: unknown; {', '.join(SCHEDULERS)}")
+    return SCHEDULERS[engine](options)
 
 
 def options_of(texts: Sequence[str]) -> Mapping[str, str]:

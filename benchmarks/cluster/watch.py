@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from benchmarks.cluster.slurm import Job, SchedulerError
+from benchmarks.cluster.scheduler import Job, SchedulerError, States
 from benchmarks.config.plan import PlannedRun
 from benchmarks.process.launch import Outcome
 from benchmarks.runner.block import Block
@@ -37,13 +37,6 @@ _COLUMNS = (
     *("reason", "node", "machine_id", "wall_seconds", "test_accuracy", "epochs_trained"),
     *("tested_epoch", *(given.column for given in GIVEN)),
 )
-
-
-class Scheduler(Protocol):
-    """The scheduler's answers while its jobs run."""
-
-    def states(self, jobs: Sequence[str]) -> dict[str, Job]:
-        """The state of each job, by its number."""
 
 
 @dataclass
@@ -75,7 +68,7 @@ class Watch:
     """
 
     queued: Sequence[Queued]
-    scheduler: Scheduler
+    scheduler: States
     store: Store
     tell: Callable[[str], None]
     tally: Tally = field(default_factory=Tally)
@@ -109,7 +102,7 @@ class Watch:
     def _ask(self, left: Sequence[Queued]) -> list[Queued]:
         """Ask the scheduler after the jobs; returns those that have ended."""
         try:
-            states = self.scheduler.states([one.job for one in left])
+            states = self.scheduler.states(left[0].log.parent, [one.job for one in left])
         except SchedulerError as error:
             if not self._unanswered:
                 self.tell(f"{error}; asking again until it answers")

@@ -36,7 +36,7 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
-EXECUTORS = ("local", "slurm")
+EXECUTORS = ("local", "slurm", "ray")
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
 AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
@@ -290,16 +290,17 @@ def _add_cluster(to: argparse._ActionsContainer) -> None:
         "--executor",
         choices=EXECUTORS,
         default=EXECUTORS[0],
-        help="local (default): here, one run after another; slurm: one job, alone on its node, for "
-        "each block, that is for all frameworks of one seed or repeat",
+        help="local (default): here, one run after another; slurm, ray: one job, alone on its "
+        "node, for each block, that is for all frameworks of one seed or repeat",
     )
     to.add_argument(
         "--executor-option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of sbatch, as in partition=gpu or gres=gpu:1; python=PATH: the interpreter "
-        "on the nodes",
+        help="Slurm: an option of sbatch, as in partition=gpu or gres=gpu:1; Ray: "
+        "address=HOST:PORT of the cluster, resource=NAME that each node has one of; python=PATH: "
+        "the interpreter on the nodes",
     )
     to.add_argument(
         "--max-jobs", type=cli.positive, metavar="N", help="blocks that may run at once"

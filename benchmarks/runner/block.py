@@ -30,7 +30,11 @@ from results.store import Store
 from results.writer import scratch_directory, write
 
 FORMAT = 1  # of the file; another one is refused
-_JOBS = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"), ("SLURM_JOB_ID",)
+_JOBS = (
+    ("BENCHMARK_JOB",),
+    ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+    ("SLURM_JOB_ID",),
+)
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,8 +25,8 @@ def _threads(asked: int) -> int:
 def _device_of(asked: AskedDevice, nodes: Elsewhere) -> Device:
     if asked == "cuda" and not nodes.gpu:
         raise ValueError(
-            "--device cuda: no GPU is asked for; add --executor-option gres=gpu:1, or what your "
-            "cluster calls it."
+            "--device cuda: the nodes give no GPU; with Slurm add --executor-option gres=gpu:1, or "
+            "what your cluster calls it."
         )
     return "cuda" if nodes.gpu and asked != "cpu" else "cpu"
 

@@ -36,6 +36,10 @@ _DISTRIBUTIONS = (
 )
 
 
+# How a scheduler names the node, in the environment of its jobs; the first for any scheduler.
+_NODE = ("BENCHMARK_NODE", "SLURMD_NODENAME")
+
+
 def describe() -> dict[str, Any]:
     """Description of the machine: processor, memory in GiB, GPUs, system, Python."""
     import psutil
@@ -57,7 +61,7 @@ def describe() -> dict[str, Any]:
 
 def node() -> str:
     """The name of this machine: the scheduler's where there is one, else the host's."""
-    return os.environ.get("SLURMD_NODENAME") or platform.node()
+    return next(filter(None, map(os.environ.get, _NODE)), "") or platform.node()
 
 
 def machine_id(description: dict[str, Any]) -> str:

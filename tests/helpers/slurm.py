@@ -65,7 +65,13 @@ def wanting() -> str:
 
 
 class Cluster:
-    """A running Slurm. `environment` makes its commands known to processes started with it."""
+    """A running Slurm. `environment` makes its commands known to processes started with it.
+
+    options: with which the command uses it; DEAD: its word for the job of a dead node.
+    """
+
+    options = ("--executor", "slurm")
+    DEAD = "NODE_FAIL (NodeDown)"
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -119,6 +125,15 @@ class Cluster:
             command, env=os.environ | self.environment, capture_output=True, text=True
         )
         return done.stdout
+
+    def running(self, node: str) -> str:
+        """The job that runs on a node; empty where there is none."""
+        words = ("--noheader", "--array", "--states=RUNNING", f"--nodelist={node}", "--format=%i")
+        return self.ask("squeue", *words).strip()
+
+    def cancel(self, job: str) -> None:
+        """Cancel one job."""
+        self.ask("scancel", job)
 
     def kill(self, node: str) -> None:
         """The node loses its power: slurmd and all that it has started die at once."""

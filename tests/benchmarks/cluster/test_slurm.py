@@ -141,7 +141,7 @@ def test_ctrl_c_cancels_what_is_queued_and_running(slurm, work) -> None:
         (["--executor-option", "partition"], "'partition': expected KEY=VALUE"),
         (["--executor-option", "mem=1", "--executor-option", "mem=2"], "mem: is stated twice"),
         (["--executor-option", "python=/none"], "python=/none: no such interpreter"),
-        (["--device", "cuda"], "--device cuda: no GPU is asked for; add --executor-option gres"),
+        (["--device", "cuda"], "--device cuda: the nodes give no GPU; with Slurm add"),
         (["--threads", "9"], "--threads 9: the largest node has 1 CPUs"),
         (["--write-blocks", "b"], "--write-blocks and --executor: name one of the two"),
     ],
@@ -184,4 +184,4 @@ def test_without_slurm_and_without_an_executor(work, capsys, monkeypatch) -> Non
     assert main(asked()) == 2
     assert "there is no sbatch here" in capsys.readouterr().err
     assert main(command("--max-jobs", "2")) == 2
-    assert "--max-jobs is of --executor slurm" in capsys.readouterr().err
+    assert "--max-jobs: it is of --executor slurm or ray" in capsys.readouterr().err

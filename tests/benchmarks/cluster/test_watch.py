@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cluster.slurm import GONE, Job, SchedulerError
+from benchmarks.cluster.scheduler import GONE, Job, SchedulerError
 from benchmarks.cluster.watch import Queued, Watch, lost_row
 from benchmarks.config.artifacts import Keeping
 from benchmarks.config.suite import Suite
@@ -23,7 +23,7 @@ class Told:
     def __init__(self, *said: dict[str, Job] | Exception) -> None:
         self.said = list(said)
 
-    def states(self, jobs: Sequence[str]) -> dict[str, Job]:
+    def states(self, directory: Path, jobs: Sequence[str]) -> dict[str, Job]:
         said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
         if isinstance(said, Exception):
             raise said

@@ -1,9 +1,10 @@
-"""A real Slurm of two nodes on this machine: one dies, a job is cancelled, the rest is resumed."""
+"""Real schedulers with two nodes here: one dies, a job is cancelled, the rest is resumed."""
 
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -11,17 +12,24 @@ import pytest
 from benchmarks.run import main
 from results.store import Store
 from tests.benchmarks.test_run_cli import in_process
-from tests.helpers import slurm as real
+from tests.helpers import ray_cluster, slurm
 from tests.helpers.fake_backend import command
 
 BLOCKS = 12
-WANTING = real.wanting()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WANTING), reason=WANTING)]
+Cluster = slurm.Cluster | ray_cluster.Cluster
+
+
+def on(real: ModuleType, *frameworks: str, extended: bool):
+    """A case of the test: a scheduler, and what it runs."""
+    marks = [pytest.mark.slow, pytest.mark.skipif(bool(real.wanting()), reason=real.wanting())]
+    marks += [pytest.mark.extended] * extended
+    name = f"{real.__name__.rpartition('.')[2]}-{frameworks[0]}"
+    return pytest.param(real, frameworks, marks=marks, id=name)
 
 
 @pytest.fixture
-def cluster(work, monkeypatch) -> Iterator[real.Cluster]:
-    with real.cluster(work / "slurm") as made:
+def cluster(work, monkeypatch, real: ModuleType) -> Iterator[Cluster]:
+    with real.cluster(work / "cluster") as made:
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         yield made
@@ -32,14 +40,13 @@ def asked(*options: str, frameworks: tuple[str, ...]) -> list[str]:
     return command("--seeds", *seeds, *options, frameworks=frameworks)
 
 
-def next_job(cluster: real.Cluster, node: str, driver: subprocess.Popen[str]) -> str:
+def next_job(cluster: Cluster, node: str, driver: subprocess.Popen[str]) -> str:
     """A job that has just begun on the node."""
-    words = ("squeue", "--noheader", "--array", "--states=RUNNING", f"--nodelist={node}")
-    before = running = cluster.ask(*words, "--format=%i").strip()
+    before = running = cluster.running(node)
     while not running or running == before:
         assert driver.poll() is None, driver.communicate()[0]
         time.sleep(0.1)
-        running = cluster.ask(*words, "--format=%i").strip()
+        running = cluster.running(node)
     return running
 
 
@@ -61,21 +68,23 @@ def told(store: str) -> list[pd.DataFrame]:
 
 
 @pytest.mark.parametrize(
-    "frameworks",
-    [pytest.param(("fake", "fake-tuned"), marks=pytest.mark.extended), ("torch",)],
-    ids=["fakes", "torch"],
+    ("real", "frameworks"),
+    [
+        on(slurm, "fake", "fake-tuned", extended=True),
+        on(slurm, "torch", extended=False),
+        on(ray_cluster, "torch", extended=True),
+    ],
 )
 def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
     cluster,
     work,
     frameworks: tuple[str, ...],
 ) -> None:
-    far = ("--executor", "slurm")
-    driver = in_process(asked(*far, frameworks=frameworks), work)
+    driver = in_process(asked(*cluster.options, frameworks=frameworks), work)
     dead = next_job(cluster, "n2", driver)
     cluster.kill("n2")
     cancelled = next_job(cluster, "n1", driver)
-    cluster.ask("scancel", cancelled)
+    cluster.cancel(cancelled)
     out, _ = driver.communicate()
     assert driver.returncode == 1, out
 
@@ -83,7 +92,8 @@ def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
     lost = runs[runs["status"] == "lost"]
     assert set(lost["job_id"]) == {dead, cancelled}
     reasons = {str(row["job_id"]): row["reason"] for _, row in lost.iterrows()}
-    assert reasons[dead] == f"job {dead}: NODE_FAIL (NodeDown) on n2"
+    assert reasons[dead].startswith(f"job {dead}: {cluster.DEAD}")
+    assert reasons[dead].endswith(" on n2")
     assert reasons[cancelled] == f"job {cancelled}: CANCELLED on n1"
     whole = runs[~runs["block"].isin(set(lost["block"]))]
     assert (whole["status"] == "ok").all()
@@ -92,7 +102,7 @@ def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
     assert whole["block"].nunique() == BLOCKS - 2
     assert not list(Path("scratch").glob(".galaxy-benchmark-*")), "nothing is left in TMPDIR"
 
-    assert main(asked(*far, "--resume", frameworks=frameworks)) == 0
+    assert main(asked(*cluster.options, "--resume", frameworks=frameworks)) == 0
     again = Store("runs").runs().iloc[len(runs) :]
     assert set(again["block"]) == set(lost["block"])
     assert len(again) == 2 * len(frameworks)
