@@ -87,7 +87,7 @@ def _other(options: argparse.Namespace) -> int:
         from benchmarks.fidelity.explain.show import render
 
         for question in _questions(options):
-            render(question)
+            render(question, details=options.details)
     if options.compare:
         from benchmarks.fidelity import compare
         from results.store import Store

@@ -84,7 +84,9 @@ def parser() -> cli.Parser:
         help="the same in a file, anew after each network; with --outcome, what R6 found",
     )
     line.add_argument(
-        "--details", action="store_true", help="a table of the figures, and every failure"
+        "--details",
+        action="store_true",
+        help="a table of the figures, and every failure; with --explain the lines of every layer",
     )
     line.add_argument(
         "--optimizers",

@@ -80,14 +80,7 @@ def all_equal(groups: Iterable[Group]) -> bool:
     """
     from results.stats.vocabulary import EQUAL
 
-    return all(
-        found.accuracy is not None
-        and all(
-            test is None or test.verdict == EQUAL for test in (found.accuracy, found.cross_entropy)
-        )
-        for group in groups
-        for found in group.outcomes
-    )
+    return all(found.verdict == EQUAL for group in groups for found in group.outcomes)
 
 
 def told(groups: Iterable[Group]) -> list[dict[str, Any]]:

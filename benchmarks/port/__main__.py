@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,17 @@ from results import cli
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
-    from benchmarks.port.compare import Found
     from benchmarks.port.galaxies import Galaxies
+    from benchmarks.port.harness import One
     from benchmarks.port.programs import Source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Status 0 equal, 1 different, 2 bad input, 4 could not be told."""
-    return cli.run(partial(_asked, parser().parse_args(arguments)))
+    options = parser().parse_args(arguments)
+    return cli.run(
+        partial(_asked, options), "finished trainings are in the store" if options.train else ""
+    )
 
 
 def _asked(options: argparse.Namespace) -> int:
@@ -40,8 +44,9 @@ def _asked(options: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.status
     if options.write:
-        for number, answer in enumerate(answers):
-            _write(answer, options, first=number == 0, name="bc"[number])
+        _write(answers, options)
+    if options.write or options.train:
+        _harness(answers, options)
     if options.json:
         sys.stdout.write(as_json(answers).decode() + "\n")
     else:
@@ -129,7 +134,6 @@ def _compared(options: argparse.Namespace) -> list[Answer]:
         device=options.device,
         given_weights=options.given_weights,
         galaxies=_galaxies(options),
-        train=options.train,
     )
     labels = _labels(options)
     sources = [_source(options, place) for place in range(len(labels))]
@@ -166,37 +170,83 @@ def _galaxies(options: argparse.Namespace) -> Galaxies | None:
     return galaxies(load(options.dataset, channels=options.channels, image_size=size))
 
 
-def _write(answer: Answer, options: argparse.Namespace, *, first: bool, name: str) -> None:
-    """Write the programs of a pair as data, and the first pair as frameworks of the harness."""
+def _write(answers: list[Answer], options: argparse.Namespace) -> None:
+    """Write each program as data."""
     from benchmarks.port.write import written
 
-    if answer.found is None:
-        return
-    path = options.write
-    for listing, label, side in zip(answer.found.listings, answer.labels, ("a", name), strict=True):
-        if side != "a" or first:
-            _write_one(label, path.with_suffix(f".{side}.toml"), partial(written, listing, label))
-    if first:
-        target = path.with_name(f"{path.stem.replace('-', '_')}_programs")
-        _write_programs(answer.found, options, target)
+    for number, answer in enumerate(answers):
+        if answer.found is None:
+            continue
+        sides = ("a", "bc"[number])
+        for side, label, listing in zip(sides, answer.labels, answer.found.listings, strict=True):
+            if number == 0 or side != "a":
+                path = options.write.with_suffix(f".{side}.toml")
+                _write_one(label, path, partial(written, listing, label))
 
 
-def _write_programs(found: Found, options: argparse.Namespace, target: Path) -> None:
-    """Write both programs as frameworks of the harness, and tell the command that trains them."""
+def _harness(answers: list[Answer], options: argparse.Namespace) -> None:
+    """Write the programs as frameworks of the harness, and train them there with `--train`."""
     from benchmarks.port import harness
+    from benchmarks.port.operation import PortError
 
-    sources = {name: _source(options, place) for place, name in enumerate("AB")}
-    label, listings = sources["A"].label, found.listings
-    network = partial(harness.network, listings[0], label)
-    _write_one("the network of both", target.with_suffix(".toml"), network)
+    programs: dict[str, harness.One] = {}
+    for place, answer in enumerate(answers, start=1):
+        if answer.found is not None:
+            one, other = answer.found.listings
+            own = {name: name for name in one.parameters}
+            programs |= {"A": harness.One(_source(options, 0), one, own)}
+            source = _source(options, place)
+            programs |= {"ABC"[place]: harness.One(source, other, answer.found.mapping)}
+    if not programs:
+        return
+    stems = [Path(one.source.path or one.source.label).stem for one in programs.values()]
+    stem = options.write.stem if options.write else "_".join(stems)
+    folder = options.write.parent if options.write else Path()
+    target = folder / f"{stem.replace('-', '_').replace('.', '_')}_programs"
+    label, listing = programs["A"].source.label, programs["A"].listing
+    try:
+        words = harness.command(target, programs, options)
+        line = shlex.join(["python", "-m", "benchmarks.run", *words])
+        network = partial(harness.network, listing, label)
+        module = partial(harness.module, programs, line)
+        done = [
+            _write_one("the network that all train", target.with_suffix(".toml"), network),
+            _write_one("the frameworks", target.with_suffix(".py"), module),
+        ]
+        why = "the programs could not be written as frameworks of the harness"
+        if all(done):
+            print(f"train in the harness: {line}", file=sys.stderr)
+            why = _trained(answers, programs, words, line) if options.train else ""
+    except PortError as error:
+        why = str(error)
+    for answer in answers if why and options.train else ():
+        if answer.found is not None:
+            answer.found.not_trained = why
 
-    def module() -> str:
-        line = harness.command(target, listings, options)
-        return harness.module(sources, listings, found.mapping, line)
 
-    if _write_one("the pair of frameworks", target.with_suffix(".py"), module):
-        line = harness.command(target, listings, options)
-        print(f"train both in the harness: {line}", file=sys.stderr)
+def _trained(
+    answers: list[Answer], programs: Mapping[str, One], words: list[str], line: str
+) -> str:
+    """Train the programs; gives why one cannot be trained, "" where all are."""
+    from benchmarks.port import trained
+    from results.writer import scratch_directory
+
+    for name, one in programs.items():
+        recipe = one.listing.recipe
+        if not (recipe.loss and recipe.optimizer):
+            lacks = "optimizer" if recipe.loss else "loss"
+            return f"{name} has no {lacks}; name one with --loss or --optimizer"
+    for answer in answers:
+        print(answer.verdict, file=sys.stderr)  # it stays where the training is interrupted
+    with scratch_directory() as scratch:
+        ids = trained.run(words, scratch)
+    frameworks = words[1 : len(programs) + 1]
+    first, *others = frameworks
+    found = [answer.found for answer in answers if answer.found is not None]
+    store = Path(words[words.index("--store") + 1])
+    for pair, framework in zip(found, others, strict=True):
+        pair.trained = trained.trained(store, ids, (first, framework), line)
+    return ""
 
 
 def _write_one(label: str, path: Path, text: Callable[[], str]) -> bool:
@@ -206,7 +256,7 @@ def _write_one(label: str, path: Path, text: Callable[[], str]) -> bool:
 
     try:
         write(path, text())
-        print(f"{label} is written to {path}", file=sys.stderr)
+        print(f"written to {path}: {label}", file=sys.stderr)
     except PortError as error:
         print(f"not written: {error}", file=sys.stderr)
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.port.compare import DIFFERENT, EQUAL, UNKNOWN, Found
+from results.stats import vocabulary
 
 BAD_INPUT = 2
 
@@ -19,13 +20,22 @@ class Answer(msgspec.Struct, kw_only=True):
 
     @property
     def status(self) -> int:
-        """The exit status of this pair."""
-        return self.error_status if self.found is None else self.found.status
+        """The exit status of this pair: what the programs compute, else how their training ends."""
+        if self.found is None:
+            return self.error_status
+        trained = self.found.trained
+        if trained is not None and trained.verdict == vocabulary.DIFFERENT:
+            return DIFFERENT
+        return self.found.status
 
     @property
     def verdict(self) -> str:
         """One line."""
-        return f"error: {self.error}" if self.found is None else self.found.verdict
+        if self.found is None:
+            return f"error: {self.error}"
+        trained, why = self.found.trained, self.found.not_trained
+        told = trained.told if trained is not None else why and f"not trained: {why}"
+        return "; ".join(filter(None, [self.found.verdict, told]))
 
 
 def status(answers: list[Answer]) -> int:

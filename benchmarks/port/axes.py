@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Axis:
 Axes = tuple[Axis, ...]
 
 
-def labelled(labels: str, sizes: Sequence[int]) -> Axes:
+def labelled(labels: Sequence[str], sizes: Sequence[int]) -> Axes:
     """Axes of one atom each: labelled("NCHW", (8, 3, 69, 69))."""
     return tuple(Axis(((label, int(size)),)) for label, size in zip(labels, sizes, strict=True))
 
@@ -87,7 +88,27 @@ def reshaped(axes: Axes, sizes: Sequence[int]) -> Axes | None:
     return tuple(made) if not atoms else None
 
 
-def _places(axes: Axes) -> list[int]:
+def cropping(key: Any, sizes: Sequence[int], labels: Sequence[str]) -> list[list[int]] | None:
+    """Rows and columns that an index cuts off: [[top, bottom], [left, right]].
+
+    None of an index that does more: a step, a channel, a picture.
+    """
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if sum(one is Ellipsis for one in keys) == 1:
+        place = next(i for i, one in enumerate(keys) if one is Ellipsis)
+        keys[place : place + 1] = [slice(None)] * (len(sizes) - len(keys) + 1)
+    found = {}
+    for one, size, label in zip(keys, sizes, labels, strict=False):
+        if not isinstance(one, slice) or one.step not in (None, 1):
+            return None
+        start, stop, _ = one.indices(int(size))
+        found[label] = [start, int(size) - stop]
+    if any(any(cut) for label, cut in found.items() if label not in ("H", "W")):
+        return None
+    return [found.get(label, [0, 0]) for label in "HW"]
+
+
+def places(axes: Axes) -> list[int]:
     """The axes in canonical order; as they are where one has no single label."""
     labels = [axis.label for axis in axes]
     if len(axes) != 4 or sorted(labels) != sorted("NHWC"):
@@ -103,12 +124,12 @@ def canonical(value: np.ndarray, axes: Axes) -> np.ndarray:
         order = axis.order()
         if order is not None:
             value = np.take(value, order, axis=place)
-    return np.array(value.transpose(_places(axes)), order="C")
+    return np.array(value.transpose(places(axes)), order="C")
 
 
 def native(value: np.ndarray, axes: Axes) -> np.ndarray:
     """The inverse of `canonical`."""
-    value = value.transpose(np.argsort(_places(axes)))
+    value = value.transpose(np.argsort(places(axes)))
     for place, axis in enumerate(axes):
         order = axis.order()
         if order is not None:
@@ -118,7 +139,7 @@ def native(value: np.ndarray, axes: Axes) -> np.ndarray:
 
 def spread(sizes: Sequence[int], axes: Axes) -> list[int]:
     """A shape in the program's layout, in the canonical one."""
-    return [int(sizes[place]) for place in _places(axes)]
+    return [int(sizes[place]) for place in places(axes)]
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:

@@ -52,6 +52,12 @@ class ProgramBackend(Backend):
         source.classes = self.network.classes
         self.own, self.parts = opened(source, size, seed=runtime.seed, precision=runtime.precision)
         listing = self.own.listing
+        outputs = next(one.shape[-1] for one in listing.operations if one.id == listing.output)
+        if outputs != self.network.classes:
+            raise SpecificationError(
+                f"{source.label} tells {outputs} classes apart, the data set has "
+                f"{self.network.classes}; name other data, or other --labels"
+            )
         drops = [one.name for one in listing.operations if one.kind == "dropout"]
         if drops and not runtime.native_dropout:
             raise SpecificationError(

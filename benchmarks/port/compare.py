@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.port import epochs, optimizer, outputs, start, training
+from benchmarks.port import optimizer, outputs, start, training
 from benchmarks.port.difference import SAME, Difference, grouped
-from benchmarks.port.epochs import Trained
 from benchmarks.port.galaxies import Galaxies
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.outputs import STRUCTURE, Row
 from benchmarks.port.programs import Source
 from benchmarks.port.session import Session
+from benchmarks.port.trained import Trained
 from benchmarks.port.wire import Side
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 4  # exit statuses
@@ -26,7 +26,7 @@ class Options(msgspec.Struct, kw_only=True):
     seen: "training", or "outputs" where a bare call of the models is what differs.
     device: where the programs run; "cuda" counts settings that act on a GPU alone.
     given_weights: the programs load weights, so that the first ones do not matter.
-    galaxies: None for generated pictures. train: epochs of training both, after all else.
+    galaxies: None for generated pictures.
     """
 
     steps: int = 8
@@ -37,7 +37,6 @@ class Options(msgspec.Struct, kw_only=True):
     device: str = "cpu"
     given_weights: bool = False
     galaxies: Galaxies | None = None
-    train: int = 0
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -46,7 +45,8 @@ class Found(msgspec.Struct, kw_only=True):
     status: EQUAL, DIFFERENT or UNKNOWN. verdict: one line.
     differences: in the order of their effect. without: differences that no measurement shows.
     measured: distances between A and B, by the name of the compared quantity.
-    trained: both for some epochs. stopped: why a stage could not be run, or "".
+    stopped: why a stage could not be run, or "". trained: both in the harness.
+    not_trained: why not, where they were to be.
     """
 
     status: int
@@ -61,6 +61,7 @@ class Found(msgspec.Struct, kw_only=True):
     stopped: str
     listings: tuple[Listing, Listing]
     trained: Trained | None = None
+    not_trained: str = ""
 
 
 def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: Options) -> Found:
@@ -116,15 +117,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
             stopped = stopped or str(error)
             if stage is outputs_now:
                 break
-    found = _found(session, rows, stopped, listings, options)
-    if options.train:
-        try:
-            # anew: of B some constants have A's value by now
-            again = _open(sides, sources, listings[0].input)
-            found.trained = epochs.trained(session, own[0], again, options.train)
-        except PortError as error:
-            found.stopped = found.stopped or str(error)
-    return found
+    return _found(session, rows, stopped, listings, options)
 
 
 def _open(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +33,14 @@ class {name}(ProgramBackend):
 '''
 
 
+class One(NamedTuple):
+    """A program; `mapping` has A's names of weights and its own."""
+
+    source: Source
+    listing: Listing
+    mapping: Mapping[str, str]
+
+
 def network(listing: Listing, title: str) -> str:
     """The network of a program in TOML, with as much of its recipe as has words.
 
@@ -46,33 +55,26 @@ def network(listing: Listing, title: str) -> str:
         return written(msgspec.structs.replace(listing, recipe=recipe), title)
 
 
-def module(
-    sources: Mapping[str, Source],
-    listings: tuple[Listing, Listing],
-    mapping: Mapping[str, str],
-    command: str,
-) -> str:
-    """The text of a module with a class for each program, A's and B's.
+def module(programs: Mapping[str, One], command: str) -> str:
+    """The text of a module with a class for each program.
 
     Args:
-        sources: by the name of the class: A first.
-        listings: of both; the network that both train is A's.
-        mapping: A's names of weights to B's.
+        programs: by the name of the class: A first, whose network all train.
         command: that trains them.
 
     Raises:
-        PortError: A's network cannot be written, or a weight has no counterpart in B.
+        PortError: A's network cannot be written, or a weight has no counterpart in another.
     """
-    (_, first), (_, second) = sources.items()
-    of_a = keys(listings[0], first.label)
-    lost = [name for name in of_a.values() if name not in mapping]
-    if lost:
-        raise PortError(f"{second.label} has no weight for A's {lost[0]}", status=4)
+    first = programs["A"]
+    of_a = keys(first.listing, first.source.label)
     text = _HEAD.format(command=command)
-    of_b = {key: mapping[name] for key, name in of_a.items()}
-    for (name, one), found, listing in zip(sources.items(), (of_a, of_b), listings, strict=True):
+    for name, (one, listing, mapping) in programs.items():
+        lost = [key for key in of_a.values() if key not in mapping]
+        if lost:
+            raise PortError(f"{one.label} has no weight for A's {lost[0]}", status=4)
         order = list(listing.parameters)
-        found = dict(sorted(found.items(), key=lambda item: order.index(item[1])))
+        mine = {key: mapping[weight] for key, weight in of_a.items()}
+        found = dict(sorted(mine.items(), key=lambda item: order.index(item[1])))
         program = {**as_wire(one), "path": _absolute(one.path)}
         program["parts"] = {part: (_absolute(p), n) for part, (p, n) in one.parts.items()}
         shown = [pformat(value, width=92, sort_dicts=False) for value in (program, found)]
@@ -83,8 +85,8 @@ def module(
     return text
 
 
-def command(path: Path, listings: tuple[Listing, Listing], options: argparse.Namespace) -> str:
-    """The command line that trains both in the harness, with the options of a comparison.
+def command(path: Path, programs: Mapping[str, One], options: argparse.Namespace) -> list[str]:
+    """The words of `python -m benchmarks.run` that train all, with the options of a comparison.
 
     Args:
         path: of the module, without its suffix.
@@ -95,18 +97,26 @@ def command(path: Path, listings: tuple[Listing, Listing], options: argparse.Nam
     name = os.path.relpath(path).replace(os.sep, ".")
     if not all(part.isidentifier() for part in name.split(".")):
         raise PortError(f"{path}.py cannot be imported from here; name a file below this folder")
+    listings = [one.listing for one in programs.values()]
     drops = any(one.kind == "dropout" for listing in listings for one in listing.operations)
-    words = {
-        "frameworks": f"{name}:A {name}:B",
-        "architectures": f"{path}.toml",
-        "dataset": options.dataset or "demo",
-        "channels": options.channels,
-        "image-size": listings[0].input[0],
-        "parity": "native" if drops else "matched",
+    frameworks = [f"{name}:{one}" for one in programs]
+    words: dict[str, list[object]] = {
+        "frameworks": [*frameworks],
+        "architectures": [f"{path}.toml"],
+        "dataset": [options.dataset or "demo"],
+        "channels": [options.channels],
+        "image-size": [listings[0].input[0]],
+        "parity": ["native" if drops else "matched"],
+        "seeds": [*options.seeds],
+        "store": [options.store],
     }
     if options.train:
-        words |= {"epochs": options.train, "batch-size": options.batch_size}
-    return "python -m benchmarks.run " + " ".join(f"--{k} {v}" for k, v in words.items())
+        words |= {"epochs": [options.train], "batch-size": [options.batch_size]}
+    others = zip(frameworks, options.python, strict=False)
+    found = [word for name, given in words.items() for word in (f"--{name}", *map(str, given))]
+    for framework, python in others:
+        found += ["--python", f"{framework}={python}"] if python != "-" else []
+    return found
 
 
 def _absolute(path: str) -> str:

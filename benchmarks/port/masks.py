@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,3 +22,19 @@ def uniforms(
         operation: np.random.default_rng((*seed, number)).random((batch, *shape))
         for operation, (number, shape) in shapes.items()
     }
+
+
+_SATURATED = -1.7580993408473766  # SELU's limit: what alpha dropout puts in place of a value
+
+
+def dropped(x: Any, keep: Any, rate: float, form: str = "") -> Any:
+    """A tensor after dropout.
+
+    Args:
+        keep: 1 where a value is kept, else 0.
+        form: "alpha" of a dropout that keeps mean and variance of SELU's outputs.
+    """
+    if form != "alpha":
+        return x * keep / (1 - rate)
+    scale = ((1 - rate) * (1 + rate * _SATURATED**2)) ** -0.5
+    return scale * (x * keep + _SATURATED * (1 - keep)) - scale * _SATURATED * rate

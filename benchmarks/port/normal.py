@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.port.operation import PICTURES, Listing, Operation
 
 _SILENT = {"layout", "squeeze", "flatten"}
-_COMMUTES = {"add", "multiply"}
+_COMMUTES = {"add", "multiply", "maximum", "minimum"}
 _BROADCAST = {*_COMMUTES, "subtract"}
 NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus")
 _FOLDED = {"probabilities": ("softmax", "sigmoid"), "log_probabilities": ("log_softmax",)}
@@ -57,6 +57,8 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
         output, last = last.sources[0], by_id.get(last.sources[0])
     if last is not None and last.constants.get("function") in _FOLDED.get(takes, ()):
         folded, output = str(last.constants["function"]), last.sources[0]
+    elif last is not None and takes == "logits" and last.constants.get("function") == "log_softmax":
+        output = last.sources[0]  # the loss takes it again, and gets the same
     alias: dict[str, str] = {}
 
     def real(number: str) -> str:
@@ -98,6 +100,7 @@ def _is_silent(one: Operation) -> bool:
         or (one.kind == "dropout" and constants.get("rate") == 0)
         or (one.kind == "rescale" and (constants["scale"], constants["offset"]) == (1.0, 0.0))
         or (one.kind == "pad" and not any(map(any, constants["padding"])))
+        or (one.kind == "crop" and not any(map(any, constants["cropping"])))
     )
 
 

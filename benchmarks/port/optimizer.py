@@ -55,6 +55,8 @@ def optimizers(session: Session, given: Arrays) -> None:
         for constant, x, y in unlike(a.optimizer, b.optimizer)
         if x not in off or y not in off
     ]
+    if any(_no_decay(recipe.optimizer) for recipe in (a, b)):
+        found = [one for one in found if one[0] not in ("undecayed", "decay_form")]
     for constant, x, y in found:
         if constant == _AVERAGED:
             shown = "no step shows it: at the end the average takes the place of the weights"
@@ -70,7 +72,7 @@ def optimizers(session: Session, given: Arrays) -> None:
     if "kind" in names:
         found = [one for one in found if one[0] == "kind"]
     elif "clipping" in names:  # limits of two kinds of clipping are not alike
-        found = [one for one in found if one[0] != "clipping_limit"]
+        found = [one for one in found if not one[0].startswith("clipping_")]
     ratio = _norm(of_b[0]) / _norm(of_a[0]) if _norm(of_a[0]) else float("inf")
     first = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
     settable = [c for c, x, _ in found if c != "kind" and x is not None and put(c, x)]
@@ -92,6 +94,10 @@ def optimizers(session: Session, given: Arrays) -> None:
         told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
         kinds = a.optimizer["kind"], b.optimizer["kind"]
         session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
+
+
+def _no_decay(constants: dict[str, Any]) -> bool:
+    return not constants.get("weight_decay")
 
 
 _AVERAGED = "averaged_weights"
@@ -174,12 +180,12 @@ def _updates(session: Session, side: Any, sets: list[Arrays], start: Arrays) -> 
 
 
 def _far_steps(session: Session, of_a: list[Arrays], of_b: list[Arrays]) -> float:
-    worst = 0.0
+    worst, still = 0.0, session.trained_by_one()
     for one, other in zip(of_a, of_b, strict=True):
         whole = [
             (one[w.a].ravel(), other[w.b].ravel())
             for w in session.weights
-            if w.a in one and w.b in other
+            if w.a in one and w.b in other and w not in still
         ]
         if whole:
             worst = max(

@@ -74,7 +74,7 @@ def parser() -> cli.Parser:
         type=positive,
         default=6,
         metavar="N",
-        help="pictures of a batch (default 6)",
+        help="pictures of a batch, also in training (default 6)",
     )
     line.add_argument(
         "--dataset",
@@ -93,8 +93,18 @@ def parser() -> cli.Parser:
         type=natural,
         default=0,
         metavar="EPOCHS",
-        help="also train both with their own steps on the same batches (default 0: no)",
+        help="also train all in the harness by their own steps, and compare how they end (default "
+        "0: no)",
     )
+    line.add_argument(
+        "--seeds",
+        nargs="+",
+        type=natural,
+        default=[0, 1, 2, 3, 4],
+        metavar="N",
+        help="of these trainings, one each (default 0 1 2 3 4)",
+    )
+    cli.add_store(line)
     line.add_argument(
         "--seed",
         type=natural,

@@ -104,13 +104,20 @@ def _judge(
         found = [("kind", pair.a.kind, pair.b.kind)]
     worst = max(row.alone or 0.0, row.alone_training or 0.0)
     stage: Stage = "outputs" if (row.alone or 0.0) > SAME else "training mode"
-    if pair.a.kind == "dropout":
+    told = ""
+    if found and worst <= SAME and pair.a.kind == pair.b.kind == "activation":
+        worst, stage = _far_from_zero(session, pair), "outputs"
+        told = "on numbers from -16 to 16; this batch does not reach so far"
+    found = _causes(pair, found)
+    if pair.a.kind == "dropout" and stage == "outputs" and row.alone == 0:
         stage = "training mode"
     for constant, x, y in found:
-        effect, shown = worst, ""
+        effect, shown = worst, told
         if constant in _FORM and row.alone is None:
             effect = float("inf")
-        elif constant != "kind" and worst > SAME and session.change(pair.b, constant, x):
+        elif (
+            constant != "kind" and worst > SAME and not told and session.change(pair.b, constant, x)
+        ):
             left = _alone(session, pair, stage, masks, runs)
             if left <= SAME:
                 shown = f"with A's value B gives A's output to {left:.0e}"
@@ -133,6 +140,42 @@ def _judge(
                 shown="on the same inputs, with the same weights and no constant that differs",
             )
         )
+
+
+def _far_from_zero(session: Session, pair: Pair) -> float:
+    """Distance of two activations on numbers from -16 to 16, which this batch may not reach."""
+    assert pair.a is not None
+    assert pair.b is not None
+    found = []
+    for side, listing, one in (
+        (session.a, session.listing_a, pair.a),
+        (session.b, session.listing_b, pair.b),
+    ):
+        shape = next(o.shape for o in listing.operations if o.id == one.id)
+        size = (session.batch, *shape)
+        given = {one.id: [np.linspace(-16, 16, int(np.prod(size))).reshape(size)]}
+        found.append(session.forward(side, False, {}, given)[1].get(one.id))
+    of_a, of_b = found
+    return 0.0 if of_a is None or of_b is None else apart(of_a, of_b)
+
+
+def _causes(pair: Pair, found: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, Any]]:
+    """The constants that differ, without a padding that follows from another one of them."""
+    assert pair.a is not None
+    assert pair.b is not None
+    both = pair.a.constants, pair.b.constants
+    follows = any(name in ("kernel", "dilation") for name, _, _ in found) and all(
+        c.get("padding") == [_same(k, d) for k, d in zip(c["kernel"], c["dilation"], strict=True)]
+        for c in both
+        if "dilation" in c and "kernel" in c
+    )
+    return [one for one in found if not (follows and one[0] == "padding")]
+
+
+def _same(kernel: int, dilation: int) -> list[int]:
+    """Zeros before and after an axis that keep its size at stride 1."""
+    total = (kernel - 1) * dilation
+    return [total // 2, total - total // 2]
 
 
 def _alone(

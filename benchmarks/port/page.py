@@ -9,7 +9,7 @@ from benchmarks.port.compare import Found
 from benchmarks.port.difference import grouped, unlike, words
 from benchmarks.port.operation import Listing, Operation
 from benchmarks.port.outputs import Row
-from benchmarks.port.show import also, ends, figure, left_to, told
+from benchmarks.port.show import CURVES, also, curves, ends, figure, left_to
 from report.answer import render
 from report.section import Block, Note, Section, Table
 
@@ -58,15 +58,9 @@ def _sections(found: Found, labels: tuple[str, str]) -> Iterator[Section]:
         [Table(["what", "apart"], [[k, figure(v)] for k, v in found.measured.items()], "lr")],
     )
     if found.trained is not None:
-        one = found.trained
-        losses = zip(one.losses_a, one.losses_b, strict=True)
-        rows = [
-            [str(number), f"{a:.8g}", f"{b:.8g}", figure(abs(a - b))]
-            for number, (a, b) in enumerate(losses, start=1)
-        ]
-        table = Table(["epoch", "loss of A", "loss of B", "apart"], rows, "rrrr")
-        notes = [Note(f"{line}.") for line in ends(one)]
-        yield Section("trained", "Training", told(one), [table, *notes])
+        table = Table(list(CURVES), curves(found.trained), "rrrrr")
+        lead = f"Both in the harness, means over the seeds: {found.trained.command}"
+        yield Section("trained", "Training", lead, [table, *map(Note, ends(found.trained))])
     yield Section(
         "programs",
         "The programs",

@@ -149,16 +149,16 @@ class Session:
             if one.a in arrays and self._fits(one)
         }
 
+    def trained_by_one(self) -> list[Weight]:
+        """The weights that one program trains and the other holds still."""
+        fixed_a, fixed_b = self.listing_a.fixed, self.listing_b.fixed
+        return [w for w in self.weights if (w.a in fixed_a) != (w.b in fixed_b)]
+
     # ---- passes
 
     def masks(self) -> tuple[Arrays, Arrays]:
         """Uniform numbers for every dropout, the same ones for those that correspond."""
-        shapes, seed = self.mask_shapes(), int(self.draw.integers(2**31))
-        return uniforms(shapes[0], self.batch, seed), uniforms(shapes[1], self.batch, seed)
-
-    def mask_shapes(self) -> tuple[MaskShapes, MaskShapes]:
-        """The number and shape of every dropout's mask; those that correspond share a number."""
-        of_a: MaskShapes = {}
+        of_a: MaskShapes = {}  # those that correspond share a number
         of_b: MaskShapes = {}
         for number, pair in enumerate(self.pairs):
             one, other = pair.a, pair.b
@@ -166,7 +166,8 @@ class Session:
                 of_a[one.id] = (number, self._mask_shape(one, self.listing_a))
             if other is not None and other.kind == "dropout":
                 of_b[other.id] = (number, self._mask_shape(other, self.listing_b))
-        return of_a, of_b
+        seed = int(self.draw.integers(2**31))
+        return uniforms(of_a, self.batch, seed), uniforms(of_b, self.batch, seed)
 
     @staticmethod
     def _mask_shape(one: Operation, listing: Listing) -> list[int]:
@@ -218,7 +219,10 @@ class Session:
         """The input of an operation of A, also where a scale ahead of it was left out."""
         if source != PICTURES:
             return values[source]
-        (listed,) = next(o.sources for o in self.listing_a.operations if o.id == number)[:1]
+        sources = {o.id: o.sources for o in self.listing_a.operations}
+        listed = sources[number][0]
+        if number in self.normal_a.pads:  # zeros that belong to the operation itself
+            listed = sources[listed][0]
         return values.get(listed, self.pictures)
 
     def gradients(self, side: Side, masks: Arrays) -> tuple[dict[str, float], Arrays, Arrays]:

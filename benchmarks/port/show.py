@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from benchmarks.port.answer import Answer
 from benchmarks.port.compare import Found
 from benchmarks.port.difference import Difference, grouped, words
-from benchmarks.port.epochs import Trained
 from benchmarks.port.operation import Operation
+from benchmarks.port.trained import Trained
 
 _WIDTH = 34
+_EPOCHS = 20  # at most about so many lines of a curve
 _PLACES = 6  # further layers with the same difference, by name
 
 
@@ -31,13 +33,13 @@ def _all_lines(answers: Sequence[Answer], details: bool) -> Iterator[str]:
             yield ""
             yield f"--- {one.labels[1]} against {one.labels[0]}"
         if one.found is not None:
+            yield one.verdict
             yield from _lines(one.found, one.labels, details)
         elif len(answers) > 1:
             yield one.verdict
 
 
 def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[str]:
-    yield found.verdict
     yield ""
     for name, label, listing in zip("AB", sources, found.listings, strict=True):
         yield f"{name}: {label} ({listing.framework}, {len(listing.operations)} operations)"
@@ -74,31 +76,33 @@ def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[st
 
 
 def _trained(one: Trained) -> Iterator[str]:
-    yield told(one)
-    yield "  epoch  loss of A     loss of B     apart"
-    for number, (a, b) in enumerate(zip(one.losses_a, one.losses_b, strict=True), start=1):
-        yield f"  {number:5}  {a:<12.8g}  {b:<12.8g}  {abs(a - b):.1e}"
+    yield f"Trained in the harness, means over the seeds ({one.command}):"
+    yield "  ".join(["  epoch", *(f"{name:13}" for name in CURVES[1:])]).rstrip()
+    rows = curves(one)
+    every = max(1, len(rows) // _EPOCHS)
+    for number, *cells in rows[every - 1 :: every]:
+        yield "  ".join([f"  {number:>5}", *(f"{cell:13}" for cell in cells)]).rstrip()
     yield from (f"  {line}" for line in ends(one))
 
 
-def told(one: Trained) -> str:
-    """A sentence on how both programs were trained."""
-    return (
-        f"Trained for {len(one.losses_a)} epochs of {one.batches} batches of {one.batch}, each "
-        "with its own steps, from A's first weights, with the same batches and dropout masks:"
-    )
+CURVES = ("epoch", "loss of A", "loss of B", "validation A", "validation B")
+
+
+def curves(one: Trained) -> list[list[str]]:
+    """Cells of a table with the columns CURVES, a row for each epoch."""
+    a, b = one.curves
+    found = zip_longest(a.losses, b.losses, a.accuracies, b.accuracies)
+    forms = ("{:.6g}", "{:.6g}", "{:.1%}", "{:.1%}")
+    return [
+        [str(number), *("" if v is None else f.format(v) for f, v in zip(forms, row, strict=True))]
+        for number, row in enumerate(found, start=1)
+    ]
 
 
 def ends(one: Trained) -> list[str]:
-    """Sentences on the end of the trainings: losses, weights, statistics, seconds, notes."""
-    parted = "at no step" if one.parted is None else f"first at step {one.parted}"
-    return [
-        f"losses are more than 1e-6 apart {parted}",
-        f"weights afterwards: {one.weights:.1e} apart, most in {one.most}",
-        *([f"running statistics: {one.statistics:.1e} apart"] if one.statistics else []),
-        f"A took {one.seconds[0]:.1f} s and B {one.seconds[1]:.1f} s",
-        *one.notes,
-    ]
+    """Sentences on speed, R6 and the runs that failed."""
+    a, b = (curve.seconds for curve in one.curves)
+    return [f"an epoch takes A {a:.3g} s and B {b:.3g} s (median)", *one.outcome, *one.failed]
 
 
 def _difference(number: int, one: Difference, places: list[str]) -> Iterator[str]:
@@ -156,7 +160,8 @@ def _table(one: Answer) -> dict[str, Any]:
     programs = dict(zip("ab", one.labels, strict=True))
     if one.found is None:
         return {"status": one.status, "verdict": one.verdict, "programs": programs}
-    return {**msgspec.to_builtins(one.found), "programs": programs}
+    told = {"status": one.status, "verdict": one.verdict, "programs": programs}
+    return {**msgspec.to_builtins(one.found), **told}
 
 
 def _finite(value: Any) -> Any:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ import msgspec
 import numpy as np
 
 from benchmarks.port import loading, pictures
-from benchmarks.port.masks import uniforms
 from benchmarks.port.opening import opened
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
@@ -134,14 +131,14 @@ class _Server:
         return None, {f"{n}:{k}": v for n, one in enumerate(after) for k, v in one.items()}
 
     def _train(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
-        started = time.monotonic()
-        passes = _passes(request, given)
         pictures, labels = given["pictures"], given["labels"]
-        order = given.get("order", np.arange(request["count"]) % len(pictures))
-        steps = zip(order, passes, strict=True)
-        scheduled = "epoch" in request
-        losses, weights = self._now.train(pictures, labels, steps, scheduled=scheduled)
-        return {"losses": losses, "seconds": time.monotonic() - started}, weights
+        steps = []
+        for number in range(request["count"]):
+            start = f"{number}:uniform:"
+            found = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
+            steps.append((number % len(pictures), Pass(training=True, uniforms=found)))
+        losses, weights = self._now.train(pictures, labels, steps)
+        return {"losses": losses}, weights
 
     def _change(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
         words = request["operation"], request["constant"], request["value"]
@@ -149,19 +146,6 @@ class _Server:
 
     def _change_optimizer(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
         return self._now.change_optimizer(request["constant"], request["value"]), {}
-
-
-def _passes(request: dict[str, Any], given: Arrays) -> Iterator[Pass]:
-    """One for each step, with the masks that were given or are drawn as it comes."""
-    for number in range(request["count"]):
-        if "masks" in request:
-            batch = given["labels"].shape[1]
-            found = uniforms(request["masks"], batch, request["seed"], number)
-        else:
-            start = f"{number}:uniform:"
-            found = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
-        ends = "epoch" in request and (number + 1) % request["epoch"] == 0
-        yield Pass(training=True, uniforms=found, ends=ends)
 
 
 def _pass(request: dict[str, Any], given: Arrays) -> Pass:

@@ -16,7 +16,9 @@ from benchmarks.port.difference import (
     who_states,
     words,
 )
+from benchmarks.port.loss_forms import cross_entropy
 from benchmarks.port.session import Arrays, Session
+from benchmarks.port.wire import Side
 
 _TINY = 1e-10  # of the largest gradient: a bias ahead of a batch norm has one of rounding alone
 
@@ -45,8 +47,15 @@ def losses(session: Session) -> None:
         session.measured[f"loss {name}".strip()] = effect
         if effect <= SAME:
             continue
-        constants = list(unlike(_meant(a.loss, session.normal_a), _meant(b.loss, session.normal_b)))
-        if any(str(one["kind"]).startswith("unread:") for one in (a.loss, b.loss)):
+        meant = [
+            _meant(_seen(session, side, recipe.loss), normal)
+            for side, recipe, normal in (
+                (session.a, a, session.normal_a),
+                (session.b, b, session.normal_b),
+            )
+        ]
+        constants = list(unlike(*meant))
+        if any(str(one["kind"]).startswith("unread:") for one in meant):
             constants = [one for one in constants if one[0] == "kind"]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
         measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
@@ -72,6 +81,14 @@ def losses(session: Session) -> None:
         break
 
 
+def _seen(session: Session, side: Side, loss: dict[str, Any]) -> dict[str, Any]:
+    """Constants of a loss; of a function of the user's own as its values show them."""
+    if not str(loss["kind"]).startswith("unread:") or np.ndim(session.outputs) != 2:
+        return loss
+    seen = cross_entropy(side, session.labels, session.outputs.shape[1])
+    return loss if seen is None else {**seen, "class_weights": None}
+
+
 def _meant(loss: dict[str, Any], normal: Any) -> dict[str, Any]:
     """Constants of a loss, where a softmax that belongs to it makes it one of logits."""
     folded = {"takes": "logits"} if normal.folded else {}
@@ -94,6 +111,7 @@ def gradients(session: Session) -> Arrays:
     far = {w.a: _scaled(of_a[w.a], of_b[w.b], of_a) for w in common}
     worst = max(far.values(), default=0.0)
     session.measured["gradients"] = worst
+    _frozen(session)
     alike = session.measured["outputs in training mode"] <= SAME
     explained = any(
         d.stage == "loss" and d.effect > SAME and "regularizer" not in d.constant
@@ -139,6 +157,27 @@ def gradients(session: Session) -> Arrays:
                 )
             )
     return of_a
+
+
+def _frozen(session: Session) -> None:
+    """Weights that one program alone trains."""
+    for weight in session.trained_by_one():
+        still = weight.a in session.listing_a.fixed
+        a, b = weight.pair.a, weight.pair.b
+        assert a is not None
+        assert b is not None
+        session.differences.append(
+            Difference(
+                stage="gradients",
+                place=f"{weight.pair.name} {weight.role}",
+                constant="trained",
+                a=words(not still),
+                b=words(still),
+                effect=1.0,
+                shown="a weight that is not trained stays as it was",
+                where=[a.where, b.where],
+            )
+        )
 
 
 def _scaled(one: np.ndarray, other: np.ndarray, every: Arrays) -> float:

@@ -58,6 +58,7 @@ class Child:
         python: str = "",
         threads: int = 0,
         after: int = 0,
+        printed: Callable[[bytes], object] = bytes,
     ) -> None:
         """Start it.
 
@@ -66,6 +67,7 @@ class Child:
             variables: its whole environment, as of `environment`.
             python: the interpreter; this one by default.
             threads: CPUs that it is kept to, `after` those of others; 0 is all.
+            printed: is given what it prints, as it comes.
 
         Raises:
             OSError: the interpreter cannot be started.
@@ -75,7 +77,7 @@ class Child:
         self._mark = uuid.uuid4().hex
         self._limit = 0.0
         self.rejected = ""
-        self._log = bytearray()
+        self._log, self._printed = bytearray(), printed
         self._killed_before = machine.killed_for_memory()
         self._selector = selectors.DefaultSelector()
         self._events, sender = os.pipe()
@@ -245,6 +247,7 @@ class Child:
             yield from self._read(left)
 
     def _keep(self, data: bytes) -> tuple[Event, ...]:
+        self._printed(data)
         self._log += data
         del self._log[:-_LOG_BYTES]
         return ()

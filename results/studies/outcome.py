@@ -24,7 +24,7 @@ from results.stats.equivalence import (
     equivalence,
     holm,
 )
-from results.stats.vocabulary import EQUAL, UNDECIDED
+from results.stats.vocabulary import DIFFERENT, EQUAL, NOT_COMPARABLE, UNDECIDED
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
@@ -100,6 +100,14 @@ class Outcome:
     variance_ratio: float = float("nan")
     variance_p: float = float("nan")
 
+    @property
+    def verdict(self) -> str:
+        """EQUAL where all measures are, DIFFERENT where one is, NOT_COMPARABLE, else UNDECIDED."""
+        if self.accuracy is None:
+            return NOT_COMPARABLE
+        found = {test.verdict for test in (self.accuracy, self.cross_entropy) if test is not None}
+        return DIFFERENT if DIFFERENT in found else UNDECIDED if UNDECIDED in found else EQUAL
+
 
 def between(
     runs: pd.DataFrame,
@@ -109,6 +117,7 @@ def between(
     accuracy_margin: float = ACCURACY_MARGIN,
     cross_entropy_margin: float = CROSS_ENTROPY_MARGIN,
     details: bool = True,
+    independent: bool = False,
 ) -> list[Outcome]:
     """Every pair of these frameworks, in their order.
 
@@ -117,6 +126,8 @@ def between(
         predictions: of the store; those of other runs are left alone. May be empty.
         details: with bootstrap intervals and the test of the variances, which take most of the
             time.
+        independent: compare frameworks that draw their own weights, too; a pair is one seed's split
+            and batches then.
 
     Raises:
         ValueError: a margin that is not above 0.
@@ -131,7 +142,7 @@ def between(
         seed=mine["seed"].fillna(0).astype("int64"), repeat=mine["repeat"].fillna(0).astype("int64")
     )
     return [
-        _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin, details)
+        _pair(mine, predictions, a, b, accuracy_margin, cross_entropy_margin, details, independent)
         for a, b in combinations(frameworks, 2)
     ]
 
@@ -144,6 +155,7 @@ def _pair(
     accuracy_margin: float,
     cross_entropy_margin: float,
     details: bool,
+    independent: bool,
 ) -> Outcome:
     scores = _SCORES
     mine = runs[runs["framework"].isin([a, b])]
@@ -153,7 +165,7 @@ def _pair(
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
     left_out = _left_out(mine, finished, a, b, seeds)
     alone = _diverged_alone(mine, a, b)
-    if refusal := _refusal(both, str(runs["parity"].iloc[0])):
+    if refusal := _refusal(both, str(runs["parity"].iloc[0]), independent):
         return Outcome(a, b, seeds, refusal, left_out, alone)
     means = both.groupby("seed")[[f"{name}_{side}" for name in scores for side in "ab"]].mean()
     accuracy, cross_entropy = (
@@ -230,8 +242,8 @@ def _among(diverged_alone: tuple[int, ...], test: Equivalence) -> Equivalence:
     return test
 
 
-def _refusal(both: pd.DataFrame, parity: str) -> str:
-    if parity != "matched":
+def _refusal(both: pd.DataFrame, parity: str, independent: bool) -> str:
+    if parity != "matched" and not independent:
         return (
             f"{parity} parity: each framework draws its own weights, so that equal seeds are no "
             "pairs"
@@ -241,6 +253,8 @@ def _refusal(both: pd.DataFrame, parity: str) -> str:
     parts = []
     seeds = both["seed"].tolist()
     for given in GIVEN:
+        if given.matched and parity != "matched":
+            continue
         sides = (both[f"{given.column}_{side}"] for side in "ab")
         one, other = (values.astype(object).where(values.notna(), None) for values in sides)
         rows = list(zip(seeds, one, other, strict=True))

@@ -315,16 +315,16 @@ def _lines(
 
 def _add(lines: list[Line], new: Line) -> None:
     """A line more; one that differs by the layer's name alone is the line of both layers."""
-    bare = _nameless(new)
+    bare = nameless(new)
     for place, line in enumerate(lines):
-        if line.framework == new.framework and _nameless(line) == bare:
+        if line.framework == new.framework and nameless(line) == bare:
             if new.part not in ("", line.part, *line.alike):
                 lines[place] = replace(line, alike=(*line.alike, new.part))
             return
     lines.append(new)
 
 
-def _nameless(line: Line) -> str:
+def nameless(line: Line) -> str:
     """The code without the layer's name."""
     return re.sub(rf"\b{line.part}(?=_activation\b|\b)", "", line.code) if line.part else line.code
 

@@ -19,7 +19,15 @@ from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
 from benchmarks.port.readers.flax_steps import FlaxSteps
 from benchmarks.port.readers.flax_watch import Watching, install
 from benchmarks.port.readers.optax_recipe import Training
-from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
+from benchmarks.port.readers.program import (
+    Arrays,
+    Gradients,
+    Outputs,
+    Pass,
+    Program,
+    roles_of,
+    same_way,
+)
 
 _MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
 
@@ -82,7 +90,13 @@ class FlaxProgram(Program):
         self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
         self.mode = mode
         self.bare = self._bare() if mode.bare is None else mode.bare
-        run, out = self._run(self.model, np.random.default_rng(0).random((2, *size)), Pass())
+        pictures = np.random.default_rng(0).random((2, *size))
+        run, out = self._run(self.model, pictures, Pass())
+        kept = self._kept()
+        other, _ = self._run(self.model, pictures, Pass(training=True))
+        self._back(kept)
+        remedy = "write it as nnx.Dropout or another layer that knows its mode, or take it out"
+        same_way(run.operations, other.operations, remedy)
         if id(out) not in run.known:
             run.unseen(out, str(len(run.operations) - 1), "the output")
         self.layouts = run.layouts
@@ -218,16 +232,11 @@ class FlaxProgram(Program):
         return after
 
     def train(
-        self,
-        pictures: np.ndarray,
-        labels: np.ndarray,
-        passes: Iterable[tuple[int, Pass]],
-        *,
-        scheduled: bool = False,
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         kept, losses = self._kept(), []
         values = self.trained_values()
-        stepper = self.training.fresh(values, scheduled=scheduled)
+        stepper = self.training.fresh(values)
         for place, how in passes:
             loss, found = self._slope(pictures[place], labels[place], how)
             losses.append(loss)

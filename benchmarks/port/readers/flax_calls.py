@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.port.axes import Axes, Axis, labelled, reshaped, same_padding, unknown
-from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.axes import Axes, Axis, cropping, labelled, reshaped, same_padding, unknown
+from benchmarks.port.readers.meaning import Meaning, limited
 
 _ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "softplus", "relu6"),
-    *("softmax", "log_softmax", "hard_swish", "hard_sigmoid"),
+    *("softmax", "log_softmax", "hard_swish", "hard_sigmoid", "mish", "log_sigmoid"),
 )
-_WORDS = {"hard_swish": "hardswish", "hard_sigmoid": "hardsigmoid", "swish": "silu"}
+_WORDS = {
+    "soft_sign": "softsign",
+    "hard_swish": "hardswish",
+    "hard_sigmoid": "hardsigmoid",
+    "swish": "silu",
+}
 _PARAMETERS = {"leaky_relu": ("slope", "negative_slope", 0.01), "elu": ("alpha", "alpha", 1.0)}
 
 
@@ -238,9 +243,32 @@ def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) ->
     return Meaning("pad", labelled("NHWC", out.shape), constants)
 
 
+def _crop(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    cut = cropping(b["1"], given, [axis.label for axis in axes[0]])
+    if cut is None:
+        return Meaning("unread:an index", unknown(out.shape))
+    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
+    return Meaning("crop", resized, {"cropping": cut})
+
+
+def _clip(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    low, high = b.get("min", b.get("a_min")), b.get("max", b.get("a_max"))
+    return Meaning("activation", axes[0], limited(low, high))
+
+
+def _resize(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    factor = [m / n for n, m in zip(given[1:3], out.shape[1:3], strict=True)]
+    word = {"linear": "bilinear", "cubic": "bicubic"}.get(str(b["method"]), str(b["method"]))
+    constants: dict[str, Any] = {"factor": factor, "method": word}
+    if word != "nearest":
+        constants["align_corners"] = False
+    return Meaning("resize", labelled("NHWC", out.shape), constants)
+
+
 FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], Meaning]] = {
     **{name: _activation(name) for name in _ACTIVATIONS},
     "swish": _activation("silu"),
+    "soft_sign": _activation("soft_sign"),
     "max_pool": _pool("max_pool"),
     "avg_pool": _pool("average_pool"),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
@@ -249,6 +277,12 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "max": _over("max_pool"),
     "concatenate": _concatenate,
     "pad": _pad,
+    "getitem": _crop,
+    "clip": _clip,
+    "image_resize": _resize,
+    "maximum": lambda b, axes, given, out: Meaning("maximum", axes[0]),
+    "minimum": lambda b, axes, given, out: Meaning("minimum", axes[0]),
+    "exp": _activation("exponential"),
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
 }
 ARGUMENTS = {
@@ -263,6 +297,8 @@ ARGUMENTS = {
     "max": ("x", "axis"),
     "concatenate": ("arrays", "axis"),
     "pad": ("x", "pad_width", "mode"),
+    "clip": ("x", "min", "max"),
+    "image_resize": ("image", "shape", "method"),
 }
 OPERATORS = {
     **{"__add__": "add", "__radd__": "add", "__mul__": "mul", "__rmul__": "mul"},
@@ -270,8 +306,8 @@ OPERATORS = {
 }
 # Names that are watched besides, and read by no one.
 OTHERS = (
-    *("matmul", "dot", "einsum", "where", "maximum", "minimum", "exp", "log", "sqrt", "square"),
-    *("sum", "abs", "clip", "split", "stack", "repeat", "tile", "min", "var", "std"),
+    *("matmul", "dot", "einsum", "where", "log", "sqrt", "square"),
+    *("sum", "abs", "split", "stack", "repeat", "tile", "min", "var", "std"),
 )
 UNREAD_OPERATORS = ("__rsub__", "__rtruediv__", "__pow__", "__neg__", "__matmul__", "__getitem__")
 DATA = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist")

@@ -33,6 +33,7 @@ def install() -> None:
         for name in (*calls.FUNCTIONS, *calls.OTHERS):
             if callable(getattr(home, name, None)):
                 setattr(home, name, _watched(getattr(home, name), name))
+    jax.image.resize = _watched(jax.image.resize, "image_resize")
     for name in calls.LAYERS:
         kind = getattr(nnx, name)
         kind.__call__ = _watched_layer(kind.__call__, name)

@@ -9,11 +9,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.port.masks import dropped
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
-from benchmarks.port.readers.keras_model import exact_normalization, functional, separated, settings
+from benchmarks.port.readers.keras_model import (
+    exact_normalization,
+    fixed_mode,
+    functional,
+    padded,
+    separated,
+    settings,
+)
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.keras_steps import KerasSteps
@@ -30,6 +38,7 @@ class _Run:
         self.operations: list[Operation] = []
         self.values: Arrays = {}
         self.alone: Arrays = {}
+        self.penalties: list[Any] = []  # of activity regularizers
 
     def keep(self, tensor: Any, number: str) -> None:
         self.known[id(tensor)] = number
@@ -115,7 +124,15 @@ class KerasProgram(Program):
                 "model; write it as layers, or as a layer of its own with a name",
                 status=4,
             )
+        activity = getattr(layer, "activity_regularizer", None)
+        if name == "Permute" and len(inputs[0].shape) == 4:
+            raise PortError(
+                f"layer '{layer.name}' is a Permute; leave it out, for a flattened picture is "
+                "carried to the other program's order of channels as it is",
+                status=4,
+            )
         if name in layers.NOTHING and len(inputs) == 1:
+            run.penalties += [activity(inputs[0])] if activity is not None else []
             return [inputs[0]]
         if name == "SeparableConv2D":
             for part in self._parts.setdefault(id(layer), separated(layer)):
@@ -130,14 +147,22 @@ class KerasProgram(Program):
         fused = getattr(layer, "activation", None) if name not in ("Activation",) else None
         if fused is not None and name in layers.MEANINGS:
             layer.activation = keras.activations.linear
+        if activity is not None:
+            layer.activity_regularizer = None
         try:
             out = self._made(layer, args, kwargs, inputs, run, number, changes)
         finally:
             if fused is not None:
                 layer.activation = fused
-        if fused is None or name not in layers.MEANINGS or fused is keras.activations.linear:
-            return out
-        return [self._activated(layer, fused, out[0], run)]
+            if activity is not None:
+                layer.activity_regularizer = activity
+        if activity is not None:
+            run.operations[-1].constants["activity_regularizer"] = layers.term(activity)
+        plain = fused is None or fused is keras.activations.linear
+        if not plain and name in layers.MEANINGS:
+            out = [self._activated(layer, fused, out[0], run)]
+        run.penalties += [activity(x) for x in out] if activity is not None else []
+        return out
 
     def _made(
         self,
@@ -153,9 +178,17 @@ class KerasProgram(Program):
         if number in run.how.inputs and self.recording:
             self._by_itself(layer, call, inputs, run, number)
         outs = keras.tree.flatten(call({}))
-        self._record(
-            layer, layer, outs, inputs, run, layers.with_number(type(layer).__name__, args)
-        )
+        if type(layer).__name__ == "Split":
+            axis = ("NHWC" if len(outs[0].shape) == 4 else "NC")[layer.axis % len(outs[0].shape)]
+            sizes = [int(x.shape[layer.axis]) for x in outs]
+            for place, x in enumerate(outs):
+                part = {"part": place, "axis": axis, "sizes": sizes}
+                self._record(layer, layer, [x], inputs, run, ("split", part))
+            return outs
+        self._record(layer, layer, outs, inputs, run, layers.by_arguments(layer, args))
+        if (fixed := fixed_mode(layer, kwargs)) is not None:
+            word = "drops_in_inference" if fixed else "by_running_statistics"
+            run.operations[-1].constants[word] = True
         return outs
 
     def _activated(self, layer: Any, function: Any, x: Any, run: _Run) -> Any:
@@ -222,23 +255,23 @@ class KerasProgram(Program):
     def _call(
         self, layer: Any, args: Any, kwargs: Any, how: Pass, number: str, changes: dict[str, Any]
     ) -> Any:
-        dropout = type(layer).__name__ in ("Dropout", "SpatialDropout2D")
+        dropout = type(layer).__name__ in layers.DROPOUTS
+        fixed = fixed_mode(layer, kwargs)
 
         def call(swapped: dict[int, Any]) -> Any:
             given, named = keras.tree.map_structure(lambda x: swapped.get(id(x), x), (args, kwargs))
+            training = how.training if fixed is None else fixed
             if dropout:
-                return self._dropped(layer, given[0], how, number)
+                return self._dropped(layer, given[0], how, number) if training else given[0] * 1.0
             if getattr(layer, "_call_has_training_arg", False):
-                named = {**named, "training": how.training}
+                named = {**named, "training": training}
             if "padding" in changes:
-                return _padded(layer, given[0], changes["padding"], named)
+                return padded(layer, given[0], changes["padding"], named)
             return layer(*given, **named)
 
         return call
 
     def _dropped(self, layer: Any, x: Any, how: Pass, number: str) -> Any:
-        if not how.training:
-            return x * 1.0
         rate = float(layer.rate)
         uniforms = how.uniforms.get(number)
         if uniforms is None:
@@ -247,7 +280,7 @@ class KerasProgram(Program):
                 shape = (shape[0], 1, 1, shape[3])
             uniforms = np.random.default_rng(int(number)).random(shape)
         keep = _tensor((uniforms >= rate).astype(np.float64))
-        return x * keep * _tensor(1 / (1 - rate))
+        return dropped(x, keep, rate, "alpha" * (type(layer).__name__ == "AlphaDropout"))
 
     def _by_itself(self, layer: Any, call: Any, inputs: list[Any], run: _Run, number: str) -> None:
         given = run.how.inputs[number]
@@ -311,16 +344,11 @@ class KerasProgram(Program):
         return after
 
     def train(
-        self,
-        pictures: np.ndarray,
-        labels: np.ndarray,
-        passes: Iterable[tuple[int, Pass]],
-        *,
-        scheduled: bool = False,
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self):
-            optimizer = self.training.fresh(scheduled=scheduled)
+            optimizer = self.training.fresh()
             variables = self.trainable()
             optimizer.build(variables)
             for place, how in passes:
@@ -355,19 +383,6 @@ def _canonical(value: np.ndarray, own: str) -> np.ndarray:
     if own == "alpha":
         return value.reshape(-1)
     return value.reshape(*value.shape[:2], 1, -1) if own else value
-
-
-def _padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
-    before, layer.padding = layer.padding, "valid"
-    cuts = [
-        slice(max(0, -one), n - max(0, -other))
-        for (one, other), n in zip(padding, x.shape[1:3], strict=True)
-    ]
-    zeros = [[max(0, n) for n in pair] for pair in padding]
-    try:
-        return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
-    finally:
-        layer.padding = before
 
 
 class _Kept:

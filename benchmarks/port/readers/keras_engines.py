@@ -53,9 +53,9 @@ def slope_of(
 
 
 def _loss(program: Any, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[Any, Any]:
-    _, out = program.run(pictures, how)
+    run, out = program.run(pictures, how)
     loss = program.training.loss_of(out, labels)
-    extra = program.model.losses
+    extra = [*program.model.losses, *run.penalties]
     return loss, sum(extra[1:], extra[0]) if extra else ops.convert_to_tensor(
         0.0, keras.config.floatx()
     )

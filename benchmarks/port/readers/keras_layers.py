@@ -8,12 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.axes import same_padding
+from benchmarks.port.axes import cropping, same_padding
 from benchmarks.port.operation import PortError
+from benchmarks.port.readers.meaning import limited
 
 Constants = dict[str, Any]
 _Meaning = Callable[[Any, Sequence[int], Sequence[int]], tuple[str, Constants]]
 NOTHING = {"Identity", "InputLayer", "ActivityRegularization"}
+DROPOUTS = ("Dropout", "SpatialDropout2D", "AlphaDropout")
 
 
 def _pair(value: Any) -> list[int]:
@@ -32,6 +34,12 @@ def _zeros(layer: Any, given: Sequence[int], kernel: list[int], dilation: list[i
     ]
 
 
+def term(one: Any) -> str:
+    """A regularizer or constraint in words: L2(l2=0.01)."""
+    config = {k: v for k, v in one.get_config().items() if v}
+    return f"{type(one).__name__}({', '.join(f'{k}={v}' for k, v in sorted(config.items()))})"
+
+
 def _kernel_terms(layer: Any, name: str = "kernel") -> Constants:
     """Regularizers, constraints and initialisers of a layer with weights."""
     found: Constants = {}
@@ -39,9 +47,7 @@ def _kernel_terms(layer: Any, name: str = "kernel") -> Constants:
         for word in ("regularizer", "constraint"):
             one = getattr(layer, f"{part}_{word}", None)
             if one is not None:
-                config = {k: v for k, v in one.get_config().items() if v}
-                shown = ", ".join(f"{k}={v}" for k, v in sorted(config.items()))
-                found[f"{part}_{word}"] = f"{type(one).__name__}({shown})"
+                found[f"{part}_{word}"] = term(one)
     return found
 
 
@@ -149,7 +155,8 @@ def _dropout(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str
     channel = isinstance(layer, keras.layers.SpatialDropout2D)
     if not channel and getattr(layer, "noise_shape", None) is not None:
         return "unread:Dropout with a noise_shape", {}
-    return "dropout", {"rate": float(layer.rate), "per": "channel" if channel else "value"}
+    form = {"form": "alpha"} if isinstance(layer, keras.layers.AlphaDropout) else {}
+    return "dropout", {"rate": float(layer.rate), "per": "channel" if channel else "value", **form}
 
 
 def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -230,6 +237,14 @@ def _normalization(layer: Any, given: Sequence[int], made: Sequence[int]) -> tup
     return "rescale", {"scale": scale.tolist(), "offset": (-mean * scale).tolist()}
 
 
+def _crop(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    return "crop", {"cropping": [list(sides) for sides in layer.cropping]}
+
+
+def _clip(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    return "activation", limited(layer.x_min, layer.x_max)
+
+
 def _joined(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
     axis = layer.axis % len(made)
     return "concatenate", {"axis": ("NHWC" if len(made) == 4 else "NC")[axis]}
@@ -273,8 +288,13 @@ def _prelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, 
     return ("prelu" if shared else "unread:PReLU of each pixel"), {}
 
 
-def with_number(name: str, args: Sequence[Any]) -> tuple[str, Constants] | None:
-    """Meaning of a tensor's arithmetic with one number; None of anything else."""
+def by_arguments(layer: Any, args: Sequence[Any]) -> tuple[str, Constants] | None:
+    """Meaning of a call whose arguments decide it: arithmetic with one number, a slice; None of
+    anything else."""
+    name = type(layer).__name__
+    if name == "GetItem" and len(args[0].shape) == 4:
+        cut = cropping(args[1], args[0].shape, "NHWC")
+        return None if cut is None else ("crop", {"cropping": cut})
     numbers = [one for one in args if isinstance(one, int | float)]
     if name not in _ARITHMETIC or len(numbers) != 1 or len(args) != 2:
         return None
@@ -305,6 +325,7 @@ MEANINGS: dict[str, _Meaning] = {
     "GlobalMaxPooling2D": _whole("max_pool"),
     "Dropout": _dropout,
     "SpatialDropout2D": _dropout,
+    "AlphaDropout": _dropout,
     "Flatten": _flatten,
     "Reshape": _flatten,
     "Activation": _activation,
@@ -313,11 +334,15 @@ MEANINGS: dict[str, _Meaning] = {
     "ELU": _elu,
     "Softmax": _softmax,
     "ZeroPadding2D": _pad,
+    "Cropping2D": _crop,
+    "Clip": _clip,
     "Rescaling": _rescale,
     "Normalization": _normalization,
     "Add": _plain("add"),
     "Subtract": _plain("subtract"),
     "Multiply": _plain("multiply"),
+    "Maximum": _plain("maximum"),
+    "Minimum": _plain("minimum"),
     "Concatenate": _joined,
     "UpSampling2D": _resize,
     "PReLU": _prelu,
@@ -328,6 +353,8 @@ MEANINGS: dict[str, _Meaning] = {
     "Tanh": _function("tanh"),
     "Sigmoid": _function("sigmoid"),
     "Silu": _function("silu"),
+    "Relu6": _function("relu6"),
+    "Exp": _function("exponential"),
 }
 # role to the layer's attribute
 PARTS = {

@@ -4,7 +4,9 @@ with."""
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -13,6 +15,7 @@ from keras import ops
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.keras_layers import DROPOUTS
 
 
 def prepare(seed: int, precision: str) -> None:
@@ -41,6 +44,7 @@ def prepare(seed: int, precision: str) -> None:
         from tensorflow.python.ops import math_ops
 
         engine.nn.leaky_relu = _leaky_relu
+        engine.image.resize = _exact_resize(engine.image.resize)
         math_ops.cast = _exact(math_ops.cast)
     if precision == "float64":
         # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
@@ -76,6 +80,31 @@ def separated(layer: keras.layers.SeparableConv2D) -> list[keras.layers.Layer]:
     return parts
 
 
+def _exact_resize(original: Any) -> Any:
+    """Bilinear resizing in the pictures' own precision, where TensorFlow's is float32."""
+
+    def resize(images: Any, size: Any, interpolation: str = "bilinear", **given: Any) -> Any:
+        plain = interpolation == "bilinear" and not any(given.get(k) for k in _RESIZING)
+        if not plain or len(images.shape) != 4 or images.dtype != "float64":
+            return original(images, size, interpolation, **given)
+        rows, columns = (
+            ops.convert_to_tensor(_weights(n, m), "float64")
+            for n, m in zip(images.shape[1:3], size, strict=True)
+        )
+        return ops.einsum("ah,nhwc,bw->nabc", rows, images, columns)
+
+    return resize
+
+
+_RESIZING = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+
+
+def _weights(given: int, made: int) -> np.ndarray:
+    """The share of each old position in each new one, (made, given); centers of pixels agree."""
+    at = np.clip((np.arange(made) + 0.5) * given / made - 0.5, 0, given - 1)
+    return np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(given)))
+
+
 def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     x = ops.convert_to_tensor(x)
     return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
@@ -104,7 +133,13 @@ def functional(model: Any, size: list[int]) -> Any:
         return model
     x = keras.Input(tuple(size))
     try:
-        return keras.Model(x, model.call(x))
+        if "training" not in inspect.signature(model.call).parameters:
+            return keras.Model(x, model.call(x))
+        made = keras.Model(x, model.call(x, training=None))
+        _same_way(made, keras.Model(x, model.call(x, training=True)))
+        return made
+    except PortError:
+        raise
     except Exception as error:
         where = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
         if "cannot be used as input to a TensorFlow function" in where:
@@ -115,9 +150,22 @@ def functional(model: Any, size: list[int]) -> Any:
             ) from error
         raise PortError(
             f"the model is a class of its own, and calling it once gives no graph of layers "
-            f"({where}); write it with keras.Input and keras.Model, or without branches on data",
+            f"({where}); write it with keras.Input and keras.Model, without branches on data and "
+            "with layers.Flatten in place of a reshape by the batch's size",
             status=4,
         ) from error
+
+
+def _same_way(usual: Any, training: Any) -> None:
+    """Refuse a class that builds another graph in training mode."""
+    kinds = [[type(one).__name__ for one in model.operations] for model in (usual, training)]
+    for one, other in zip_longest(*kinds):
+        if one != other:
+            raise PortError(
+                f"the model's call computes otherwise with training=True ({other or one}); write "
+                "the branch as a layer that knows its mode, or take it out",
+                status=4,
+            )
 
 
 def exact_normalization(model: Any) -> None:
@@ -142,3 +190,27 @@ def settings(engine: str) -> dict[str, str]:
     else:
         return {"products on a GPU": "float32", "convolutions on a GPU": "TF32"}
     return {"products on a GPU": word, "convolutions on a GPU": word}
+
+
+def fixed_mode(layer: Any, kwargs: Any) -> bool | None:
+    """The mode that a call gives a layer for good: True of training, False of inference, else None.
+
+    A dropout's False is the default that Keras writes into a graph.
+    """
+    given, norm = kwargs.get("training"), type(layer).__name__ == "BatchNormalization"
+    if norm and (given is False or not layer.trainable):
+        return False
+    return True if given and (norm or type(layer).__name__ in DROPOUTS) else None
+
+
+def padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
+    before, layer.padding = layer.padding, "valid"
+    cuts = [
+        slice(max(0, -one), n - max(0, -other))
+        for (one, other), n in zip(padding, x.shape[1:3], strict=True)
+    ]
+    zeros = [[max(0, n) for n in pair] for pair in padding]
+    try:
+        return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
+    finally:
+        layer.padding = before

@@ -150,6 +150,10 @@ class Training:
             constants["learning_rate"] = float(config["learning_rate"])
         if kind == "adam":
             constants["epsilon_form"] = "hat"
+        if kind == "nadam":
+            constants["momentum_decay"] = 1.0
+        if kind == "adamax":
+            constants["epsilon_form"] = "after the maximum"
         if kind in ("rmsprop", "adagrad"):
             constants["epsilon_in_root"] = True
         if kind in ("sgd", "rmsprop") and constants.get("momentum"):

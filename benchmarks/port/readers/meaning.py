@@ -8,6 +8,13 @@ from typing import Any
 from benchmarks.port.axes import Axes
 
 
+def limited(low: Any, high: Any) -> dict[str, Any]:
+    """Constants of an activation between two limits, which may be None."""
+    if low == 0 and high in (6, None):
+        return {"function": "relu6" if high else "relu"}
+    return {"function": "clip", "low": low, "high": high}
+
+
 @dataclass
 class Meaning:
     """kind and constants of an operation, the axes of its output, and its weights by role.

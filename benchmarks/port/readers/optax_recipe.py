@@ -151,9 +151,9 @@ class Training:
             parts.append(made.function(**given))
         return optax.chain(*parts)
 
-    def fresh(self, parameters: dict[str, Any], *, scheduled: bool = False) -> Any:
+    def fresh(self, parameters: dict[str, Any]) -> Any:
         """A function (gradients, parameters) to the next parameters, by a fresh optimizer."""
-        optimizer = self.made(scheduled=scheduled)
+        optimizer = self.made(scheduled=False)
         state = [optimizer.init(parameters)]
 
         def step(gradients: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -242,6 +242,10 @@ class Training:
                 constants |= {"epsilon_form": "paper", "amsgrad": False}
                 if made.name == "adam":
                     constants.pop("nesterov", None)
+            if made.name == "adamax":
+                constants["epsilon_form"] = "within the maximum"
+            if made.name == "nadam":
+                constants["momentum_decay"] = "none"
             if made.name == "adagrad":
                 constants["epsilon_in_root"] = True
             found.optimizer_stated += stated

@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from benchmarks.port.operation import Listing, Operation
+from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.steps import Arrays, Steps
 
 
@@ -21,13 +22,11 @@ class Pass:
     uniforms: by dropout operation, numbers in [0, 1) of the shape of its mask; those below the
         rate are dropped.
     inputs: by operation, the other program's inputs; it is run on them as well, by itself.
-    ends: it is an epoch's last step.
     """
 
     training: bool = False
     uniforms: Arrays = field(default_factory=dict)
     inputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    ends: bool = False
 
 
 @dataclass
@@ -98,20 +97,14 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def train(
-        self,
-        pictures: np.ndarray,
-        labels: np.ndarray,
-        passes: Iterable[tuple[int, Pass]],
-        *,
-        scheduled: bool = False,
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
-        """Losses of the steps of a fresh optimizer, and the weights afterwards; the weights are
-        as before afterwards.
+        """Losses of the steps of a fresh optimizer at its largest rate, and the weights afterwards;
+        the program's are as before.
 
         Args:
             pictures: (batches, batch, ...), as are the labels.
             passes: of each step, which batch it takes, and how.
-            scheduled: follow the program's schedule; else its largest rate holds.
         """
 
     @abc.abstractmethod
@@ -125,6 +118,30 @@ class Program(abc.ABC):
     @abc.abstractmethod
     def change_optimizer(self, constant: str, value: Any) -> bool:
         """Update with another constant from now on; False where that cannot be done."""
+
+
+def same_way(inference: list[Operation], training: list[Operation], remedy: str) -> list[Operation]:
+    """The operations in inference, with constants that only training mode shows.
+
+    Raises:
+        PortError: the program computes other operations in training mode.
+    """
+    for one, other in zip_longest(inference, training):
+        if one is None or other is None or _plain(one) != _plain(other):
+            odd = other or one
+            assert odd is not None
+            raise PortError(
+                f"{odd.where or 'the model'}: the program computes otherwise in training mode "
+                f"({odd.kind.removeprefix('unread:')}), and both programs cannot be given the "
+                f"numbers of a branch; {remedy}",
+                status=4,
+            )
+        one.constants |= {k: v for k, v in other.constants.items() if k not in one.constants}
+    return inference
+
+
+def _plain(one: Operation) -> str:
+    return one.kind.removeprefix("unread:").partition(" with a computed")[0]
 
 
 def listed(roles: set[str]) -> str:

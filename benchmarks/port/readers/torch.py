@@ -16,10 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.port.axes import Axes, canonical, labelled, native
+from benchmarks.port.axes import Axes, canonical, labelled, native, places
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.calls import CALLS, Made
-from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
+from benchmarks.port.readers.program import (
+    Arrays,
+    Gradients,
+    Outputs,
+    Pass,
+    Program,
+    roles_of,
+    same_way,
+)
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch
@@ -118,7 +126,13 @@ class TorchProgram(Program):
         raise errors[0]
 
     def _list(self, size: list[int]) -> None:
-        watch, out = self._run(np.random.default_rng(0).random((2, *size)), Pass())
+        pictures = np.random.default_rng(0).random((2, *size))
+        watch, out = self._run(pictures, Pass())
+        if not self.constants:  # the modules of a network in TOML are known
+            with _Kept(self.model), torch.no_grad():
+                training, _ = self._run(pictures, Pass(training=True))
+            remedy = "write it as nn.Dropout or another module that knows its mode, or take it out"
+            same_way(watch.operations, training.operations, remedy)
         self.layouts = watch.layouts
         if id(out) not in watch.known:
             raise PortError(
@@ -128,12 +142,14 @@ class TorchProgram(Program):
             )
         fixed = [name for name in self.tensors if name not in self.trained]
         carried = {key for one in watch.operations for key in one.parameters.values()}
+        parametrized = "; torch.nn.utils.parametrize.remove_parametrizations makes it a weight"
         notes = [
             f"{key}: used in two places with its rows in two orders; it cannot be carried across"
             for key in sorted(watch.clashes)
         ]
         notes += [
             f"{key}: no operation that is read uses it; it cannot be carried across"
+            + parametrized * ("parametrizations" in key or key.endswith(("weight_g", "weight_v")))
             for key in self.trained
             if key not in carried
         ]
@@ -187,10 +203,15 @@ class TorchProgram(Program):
             value = value if order is None else np.take(value, order, axis=place)
         if value.ndim == 4:
             return np.ascontiguousarray(value.transpose(2, 3, 1, 0))
+        if value.ndim == 3:  # of a norm over whole pictures
+            return np.ascontiguousarray(value.transpose(places(axes)))
         return np.ascontiguousarray(value.T if value.ndim == 2 else value)
 
     def _native(self, key: str, value: np.ndarray) -> np.ndarray:
-        value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+        if value.ndim == 3:
+            value = value.transpose(np.argsort(places(self.layouts[key])))
+        else:
+            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
         for place, axis in enumerate(self.layouts[key]):
             order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
             value = value if order is None else np.take(value, np.argsort(order), axis=place)
@@ -268,22 +289,14 @@ class TorchProgram(Program):
         return after
 
     def train(
-        self,
-        pictures: np.ndarray,
-        labels: np.ndarray,
-        passes: Iterable[tuple[int, Pass]],
-        *,
-        scheduled: bool = False,
+        self, pictures: np.ndarray, labels: np.ndarray, passes: Iterable[tuple[int, Pass]]
     ) -> tuple[list[float], Arrays]:
         losses = []
         with _Kept(self.model):
-            optimizer = self.training.fresh(self.model, scheduled=scheduled)
-            schedule = self.training.scheduler(optimizer) if scheduled else None
+            optimizer = self.training.fresh(self.model)
             for place, how in passes:
                 losses.append(self._backward(pictures[place], labels[place], how)[0])
                 self.training.step(optimizer, self.model)
-                if schedule is not None and (not self.training.by_epoch or how.ends):
-                    schedule.step()
             return losses, self.weights()
 
     def own_steps(self) -> TorchSteps:

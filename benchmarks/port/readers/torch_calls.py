@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.port.axes import Axes, Axis, labelled, reshaped, unknown
-from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.axes import Axes, Axis, labelled
+from benchmarks.port.readers.meaning import Meaning, limited
+from benchmarks.port.readers.torch_moves import MOVES
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -26,6 +27,9 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "hardswish": functional.hardswish,
     "hardsigmoid": functional.hardsigmoid,
     "mish": functional.mish,
+    "softsign": functional.softsign,
+    "exponential": torch.exp,
+    "log_sigmoid": functional.logsigmoid,
     "leaky_relu": functional.leaky_relu,
     "softmax": lambda x: functional.softmax(x, 1),
     "linear": lambda x: x,
@@ -131,6 +135,13 @@ def _norm(kind: str) -> Callable[..., Meaning]:
     return meaning
 
 
+def _instance_norm(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    """A group norm whose groups are single channels."""
+    if not b.get("use_input_stats", True):
+        return Meaning("unread:instance_norm by running statistics", axes[0])
+    return _norm("group_norm")({**b, "num_groups": out.shape[1]}, axes, out)
+
+
 def _pool(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         size = two(b["kernel_size"])
@@ -201,6 +212,30 @@ def _activation(name: str, *constants: tuple[str, str, Any]) -> Callable[..., Me
     return meaning
 
 
+def _softplus(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    beta = float(b.get("beta", 1.0))
+    sharp = {} if beta == 1 else {"beta": beta}  # Keras and JAX have none
+    return Meaning("activation", axes[0], {"function": "softplus", **sharp})
+
+
+def _limited(low: str, high: str, *usual: float | None) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        sides = b.get(low, b.get("1", usual[0])), b.get(high, b.get("2", usual[1]))
+        return Meaning("activation", axes[0], limited(*sides))
+
+    return meaning
+
+
+def _of_two(kind: str) -> Callable[..., Meaning]:
+    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        return Meaning(kind if len(axes) == 2 else f"unread:{kind}", axes[0])
+
+    return meaning
+
+
+_LARGER = {"maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": "minimum"}
+
+
 def _prelu(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     weight = b["weight"]
     return Meaning("prelu", axes[0], {}, {"alpha": (weight, _one(weight.shape[0]))})
@@ -212,6 +247,10 @@ def _dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 def _dropout2d(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "channel"})
+
+
+def _alpha_dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value", "form": "alpha"})
 
 
 def _arithmetic(kind: str) -> Callable[..., Meaning]:
@@ -246,72 +285,6 @@ def _by_channel(value: Any, axes: Axes) -> np.ndarray | None:
     return np.array(value.detach().double().flatten())
 
 
-def _flatten(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    made = reshaped(axes[0], out.shape)
-    if made is None:
-        return Meaning("reshape", unknown(out.shape), {"shape": list(out.shape[1:])})
-    merges = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in made)
-    before = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in axes[0])
-    return Meaning("flatten" if merges and not before else "squeeze", made)
-
-
-def _permute(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    count = len(axes[0])
-    if "source" in b:
-        given = [b["source"], b["destination"]]
-        source, into = ([d % count for d in ([g] if isinstance(g, int) else g)] for g in given)
-        left = iter(d for d in range(count) if d not in source)
-        moved = dict(zip(into, source, strict=True))
-        places = [moved[d] if d in moved else next(left) for d in range(count)]
-    elif "dim0" in b:
-        places = list(range(count))
-        one, other = b["dim0"] % count, b["dim1"] % count
-        places[one], places[other] = other, one
-    else:
-        places = [d % count for d in b["dims"]]
-    return Meaning("layout", tuple(axes[0][p] for p in places))
-
-
-def _expand(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    """Axes of size 1 repeated, which sums and products do by themselves."""
-    made = tuple(Axis(((a.label or "?", n),)) for a, n in zip(axes[0], out.shape, strict=False))
-    if len(axes[0]) != out.dim():
-        return Meaning("unread:expand", unknown(out.shape))
-    return Meaning("expand", made)
-
-
-def _cat(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    place = b.get("dim", b.get("axis", 0)) % len(axes[0])
-    atoms = [a[place] for a in axes]
-    if all(axis.label == "C" and not axis.parts for axis in atoms) or len(axes[0]) == 4:
-        joined = Axis(((axes[0][place].label or "?", out.shape[place]),))
-    else:
-        joined = Axis((), tuple(atoms))
-    made = (*axes[0][:place], joined, *axes[0][place + 1 :])
-    return Meaning("concatenate", made, {"axis": axes[0][place].label or "C"})
-
-
-def _pad(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    sides = list(b["pad"])
-    labels = [axis.label for axis in axes[0]]
-    found = {labels[-1 - i]: sides[2 * i : 2 * i + 2] for i in range(len(sides) // 2)}
-    mode, value = b.get("mode", "constant"), b.get("value") or 0.0
-    pad = [list(found.get("H", [0, 0])), list(found.get("W", [0, 0]))]
-    if mode != "constant" or set(found) - {"H", "W"}:
-        return Meaning(f"unread:pad {mode}", labelled("NCHW", out.shape))
-    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
-    return Meaning("pad", resized, {"padding": pad, "value": float(value)})
-
-
-def _interpolate(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    given = b["input"].shape[2:]
-    factor = [m / n for n, m in zip(given, out.shape[2:], strict=True)]
-    constants = {"factor": factor, "method": b.get("mode", "nearest")}
-    if constants["method"] != "nearest":
-        constants["align_corners"] = bool(b.get("align_corners"))
-    return Meaning("resize", labelled("NCHW", out.shape), constants)
-
-
 MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
@@ -319,6 +292,7 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     "batch_norm": _batch_norm,
     "layer_norm": _norm("layer_norm"),
     "group_norm": _norm("group_norm"),
+    "instance_norm": _instance_norm,
     "max_pool2d": _pool("max_pool"),
     "avg_pool2d": _pool("average_pool"),
     "adaptive_avg_pool2d": _adaptive("average_pool"),
@@ -328,31 +302,28 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     "prelu": _prelu,
     "dropout": _dropout,
     "dropout2d": _dropout2d,
+    "alpha_dropout": _alpha_dropout,
     "leaky_relu": _activation("leaky_relu", ("slope", "negative_slope", 0.01)),
     "elu": _activation("elu", ("alpha", "alpha", 1.0)),
     "gelu": _activation("gelu", ("approximate", "approximate", "none")),
-    "softplus": _activation("softplus"),
+    "softplus": _softplus,
+    "exp": _activation("exponential"),
+    "logsigmoid": _activation("log_sigmoid"),
+    "hardtanh": _limited("min_val", "max_val", -1.0, 1.0),
+    "clamp": _limited("min", "max", None, None),
+    "clip": _limited("min", "max", None, None),
     "softmax": _activation("softmax"),
     "log_softmax": _activation("log_softmax"),
     **{
         name: _activation(name)
         for name in (
             *("relu", "tanh", "sigmoid", "silu", "selu", "relu6", "hardswish", "hardsigmoid"),
-            "mish",
+            *("mish", "softsign"),
         )
     },
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
-    **dict.fromkeys(
-        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"), _flatten
-    ),
-    "permute": _permute,
-    "movedim": _permute,
-    "expand": _expand,
-    "expand_as": _expand,
-    "transpose": _permute,
-    "cat": _cat,
-    "pad": _pad,
-    "interpolate": _interpolate,
+    **{name: _of_two(kind) for name, kind in _LARGER.items()},
+    **MOVES,
 }
 # The argument behind each constant, where the program states it.
 STATED = {

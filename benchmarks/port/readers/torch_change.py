@@ -60,6 +60,7 @@ _KINDS = {
     **{"conv2d": "conv", "max_pool2d": "max_pool", "avg_pool2d": "average_pool"},
     **{"dropout2d": "dropout"},
     **{name: name for name in ("batch_norm", "layer_norm", "group_norm", "dropout")},
+    "instance_norm": "group_norm",
 }
 
 
@@ -97,6 +98,9 @@ def changed(
 
 def _made(func: Any, kind: str, arguments: dict[str, Any], changes: dict[str, Any]) -> Any:
     b = dict(arguments)
+    if func is functional.instance_norm:
+        given = {"num_groups": b["input"].shape[1], "eps": b.get("eps", 1e-5)}
+        func, b = functional.group_norm, given | {k: b[k] for k in ("input", "weight", "bias")}
     for constant, value in changes.items():
         CHANGES[kind, constant](b, value)
     if "function" in b:

@@ -18,6 +18,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     ),
     "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
     "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
+    "instance_norm": (
+        *("input", "running_mean", "running_var", "weight", "bias", "use_input_stats"),
+        *("momentum", "eps"),
+    ),
     "max_pool2d": _POOL,
     "max_pool2d_with_indices": _POOL,
     "avg_pool2d": (
@@ -27,7 +31,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "adaptive_avg_pool2d": ("input", "output_size"),
     "adaptive_max_pool2d": ("input", "output_size", "return_indices"),
     "dropout": ("input", "p", "training", "inplace"),
-    "dropout2d": ("input", "p", "training", "inplace"),
+    **dict.fromkeys(("dropout2d", "alpha_dropout"), ("input", "p", "training", "inplace")),
     "leaky_relu": ("input", "negative_slope", "inplace"),
     "elu": ("input", "alpha", "inplace"),
     "gelu": ("input",),

@@ -28,6 +28,7 @@ _GROUP = {  # PyTorch's name to ours
     "centered": "centered",
     "initial_accumulator_value": "initial_accumulator",
     "lr_decay": "learning_rate_decay",
+    "momentum_decay": "momentum_decay",
 }
 _KINDS = {
     torch.optim.Adam: "adam",
@@ -246,6 +247,8 @@ class Training:
             found["beta_1"], found["beta_2"] = group["betas"]
         if kind == "adam":
             found["epsilon_form"] = "paper"
+        if kind == "adamax":
+            found["epsilon_form"] = "within the maximum"
         if kind in ("rmsprop", "adagrad"):
             found["epsilon_in_root"] = False
         if kind == "sgd" and not found["dampening"]:
@@ -279,7 +282,10 @@ class Training:
         norms = [float(a.norm()) for a in after]
         total = sum(n**2 for n in norms) ** 0.5
         if abs(shares[0] - shares[1]) < 1e-9 and shares[0] < 1:
-            return {"clipping": "norm of all gradients", "clipping_limit": float(f"{total:.5g}")}
+            limit, norm = float(f"{total:.5g}"), sum(float((v**2).sum()) for v in values) ** 0.5
+            added = float(f"{norm * (limit / total - 1):.2g}")  # clip_grad_norm_'s own 1e-6
+            told = {"clipping_epsilon": added} if added > 1e-9 else {}
+            return {"clipping": "norm of all gradients", "clipping_limit": limit, **told}
         if abs(norms[0] - norms[1]) < 1e-4 * norms[0]:
             return {"clipping": "norm of each tensor", "clipping_limit": float(f"{norms[0]:.5g}")}
         largest = float(after[0].abs().max())

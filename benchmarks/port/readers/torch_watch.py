@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from benchmarks.port.axes import Axes, canonical, native, spread, unknown
+from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unknown
+from benchmarks.port.masks import dropped
 from benchmarks.port.operation import PICTURES, Operation, PortError
 from benchmarks.port.readers import torch_calls as calls
 from benchmarks.port.readers import torch_names as names
@@ -18,6 +19,9 @@ from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.meaning import Meaning
 from benchmarks.port.readers.program import Arrays, Pass
 from benchmarks.port.readers.torch_change import changed
+
+_DROPOUTS = ("dropout", "dropout2d", "alpha_dropout")
+_SPLITS = ("split", "chunk", "tensor_split")
 
 
 class Watch(TorchFunctionMode):
@@ -82,8 +86,8 @@ class Watch(TorchFunctionMode):
         call = changed(name, func, args, kwargs, arguments, self.program.changes.get(number, {}))
         if name == "hardsigmoid":  # whose gradient has 1/6 in float32
             call = _hardsigmoid(inputs[0])
-        if name in ("dropout", "dropout2d"):
-            call = self._dropout(number, arguments, before[0][1], name == "dropout2d")
+        if name in _DROPOUTS:
+            call = self._dropout(number, arguments, before[0][1], name)
         if number in self.how.inputs:
             self._by_itself(number, call, inputs, before)
         sizes = [tuple(x.shape) for x in inputs]
@@ -97,8 +101,16 @@ class Watch(TorchFunctionMode):
         if meaning is None or meaning.axes is None:
             one = before[0][1] if sizes[0] == tuple(outs[0].shape) else unknown(outs[0].shape)
             meaning = Meaning(f"unread:{name}", one)
+        if name in _SPLITS and len(outs) > 1:
+            place = arguments.get("dim", arguments.get("2", 0)) % len(before[0][1])
+            labels = [axis.label or "?" for axis in before[0][1]]
+            parts = {"axis": labels[place], "sizes": [x.shape[place] for x in outs]}
+            whole = [labelled(labels, x.shape) for x in outs]
+            meaning = Meaning("split", whole[0], {"part": 0, **parts})
         axes = meaning.axes or unknown(outs[0].shape)
         meaning.constants |= self.program.constants.get(id(module), {}).get(meaning.kind, {})
+        meaning.constants |= self._out_of_mode(name, arguments)
+        parameters = self._weights(meaning)
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
         self.operations.append(
@@ -111,22 +123,39 @@ class Watch(TorchFunctionMode):
                 stated=[c for c in meaning.constants if calls.STATED.get(c, c) in sure],
                 where=made.where if layer else CALLS.where(),
                 shape=spread(outs[0].shape, axes)[1:],
-                parameters=self._weights(meaning),
+                parameters=parameters,
             )
         )
         self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
         self.known[id(outs[0])] = (number, axes)
         self.alive += outs
         for place, x in enumerate(outs[1:], start=1):
-            self._further(f"{name} output {place}", x, before)
+            if meaning.kind == "split":
+                constants = {**meaning.constants, "part": place}
+                self._further(Meaning("split", whole[place], constants), name, x, before)
+            else:
+                further = f"{name} output {place}"
+                self._further(Meaning(f"unread:{further}", None), further, x, before)
         return out
 
-    def _further(self, name: str, x: Tensor, before: list[tuple[str, Axes]]) -> None:
+    def _out_of_mode(self, name: str, arguments: dict[str, Any]) -> dict[str, bool]:
+        """Constants of a call that does not follow the module's mode."""
+        training = bool(arguments.get("training", True))
+        if name in _DROPOUTS and training and not self.how.training:
+            return {"drops_in_inference": True}
+        if name == "batch_norm" and not training and self.how.training:
+            return {"by_running_statistics": True}
+        return {}
+
+    def _further(
+        self, meaning: Meaning, name: str, x: Tensor, before: list[tuple[str, Axes]]
+    ) -> None:
         """A call's output besides its first, as an operation of its own."""
-        number, axes = str(len(self.operations)), unknown(x.shape)
+        number, axes = str(len(self.operations)), meaning.axes or unknown(x.shape)
         sources = [source for source, _ in before]
-        one = Operation(id=number, kind=f"unread:{name}", name=name, sources=sources)
-        one.where, one.shape = CALLS.where(), list(x.shape[1:])
+        one = Operation(id=number, kind=meaning.kind, name=name, sources=sources)
+        one.constants = meaning.constants
+        one.where, one.shape = CALLS.where(), spread(x.shape, axes)[1:]
         self.operations.append(one)
         self.values[number] = canonical(x.detach().numpy().copy(), axes)
         self.known[id(x)] = (number, axes)
@@ -167,7 +196,7 @@ class Watch(TorchFunctionMode):
         if isinstance(out, Tensor):
             self.alone[number] = out.detach().numpy().copy()
 
-    def _dropout(self, number: str, arguments: dict[str, Any], axes: Axes, whole: bool) -> Any:
+    def _dropout(self, number: str, arguments: dict[str, Any], axes: Axes, name: str) -> Any:
         rate, on = float(arguments.get("p", 0.5)), bool(arguments.get("training", True))
         rate = self.program.changes.get(number, {}).get("rate", rate)
         x = arguments["input"]
@@ -176,12 +205,14 @@ class Watch(TorchFunctionMode):
             value = swapped.get(id(x), x)
             if not on:
                 return value * 1.0
-            shape = (*x.shape[:2], 1, 1) if whole and x.dim() == 4 else x.shape
+            whole = name == "dropout2d" and x.dim() == 4
+            shape = (*x.shape[:2], 1, 1) if whole else x.shape
             uniforms = self.how.uniforms.get(number)
             if uniforms is None:
                 uniforms = np.random.default_rng(int(number)).random(spread(shape, axes))
             keep = torch.from_numpy(native(uniforms, axes)) >= rate
-            return value * keep / (1 - rate)
+            form = "alpha" if name == "alpha_dropout" else ""
+            return dropped(value, keep.to(value.dtype), rate, form)
 
         return call
 

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.fidelity.explain import explain as explaining
 from benchmarks.fidelity.explain.explain import explain
 from benchmarks.fidelity.explain.question import ask
-from benchmarks.fidelity.explain.show import text
+from benchmarks.fidelity.explain.show import ranges, text
 from frameworks.spec.architecture import available, public
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.layers import LAYER_TYPES
@@ -46,6 +46,21 @@ def test_lines_of_a_layer_within_a_block_name_it_and_layers_alike_share_a_line()
     ]
     said = list(text(ask("resnet18"), [norms]))
     assert any(line.strip().startswith("# as well: residual1_batch_norm1") for line in said)
+
+
+def test_a_deep_network_has_one_line_for_layers_that_differ_in_size_alone():
+    asked = ask("resnet50", frameworks=KERAS_TORCH)
+    differences = explain(asked)
+    short, long = (list(text(asked, differences, details)) for details in (False, True))
+    assert len(short) <= 120 < len(long)
+    of_norms = [line for line in short if "own sizes: residual1-16_batch_norm1-3" in line]
+    assert len(of_norms) == 2  # momentum, running variance
+    assert "  no layer states one: max_norm, l2" in short
+
+
+def test_names_that_differ_in_a_number_are_one():
+    names = [f"residual{a}_conv{b}" for a in (1, 2, 4) for b in (1, 2)]
+    assert ranges([*names, "conv1", "stem"]) == ["residual1-2+4_conv1-2", "conv1", "stem"]
 
 
 def test_a_number_of_zeros_is_keras_same_only_where_that_puts_them_alike():

@@ -1,19 +1,19 @@
 """Programs as frameworks of the harness: they are trained there by their own steps."""
 
+import json
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import run
 from benchmarks.port import __main__ as port
 from benchmarks.port import harness, pictures
 from benchmarks.port.backend import ProgramBackend
 from benchmarks.port.operation import PICTURES, PortError
+from benchmarks.port.options import parser
 from benchmarks.port.programs import Source
 from benchmarks.port.write import keys
 from frameworks.backend import Runtime
@@ -44,26 +44,36 @@ def test_weights_of_the_network_go_by_the_programs_names() -> None:
 
 
 def test_a_module_names_both_programs() -> None:
-    sources = {
-        name: Source(label=f"{name}.py:make", path=f"{name}.py", name="make", framework="torch")
-        for name in "AB"
-    }
-    text = harness.module(sources, (named(), named()), {k: k for k in "abcde"}, "the command")
+    def both(shared: str) -> dict[str, harness.One]:
+        words = {"name": "make", "framework": "torch"}
+        return {
+            name: harness.One(
+                Source(label=f"{name}.py:make", path=f"{name}.py", **words),
+                named(),
+                {k: k for k in kept},
+            )
+            for name, kept in (("A", "abcde"), ("B", shared))
+        }
+
+    text = harness.module(both("abcde"), "the command")
     made: dict = {}
     exec(text, made)
     assert list(made["B"].keys.values()) == list("abcde")
     assert made["A"].program["label"] == "A.py:make"
     with pytest.raises(PortError, match=r"B.py:make has no weight for A's c"):
-        harness.module(sources, (named(), named()), {k: k for k in "abde"}, "the command")
+        harness.module(both("abde"), "the command")
 
 
 def test_the_command_gives_masks_to_nobody_who_draws_them() -> None:
-    options = Namespace(dataset="", channels="rgb", train=0)
-    line = harness.command(Path("a_programs"), (named(), named()), options)
-    assert "--frameworks a_programs:A a_programs:B" in line
+    programs = {name: harness.One(None, named(), {}) for name in "AB"}  # type: ignore[arg-type]
+    options = parser().parse_args(["a.py:A", "b.py:B", "--train", "2", "--python", "-", "old"])
+    line = " ".join(harness.command(Path("a_programs"), programs, options))
+    assert line.startswith("--frameworks a_programs:A a_programs:B --arch")
     assert "--parity native" in line  # there is a dropout
+    assert "--seeds 0 1 2 3 4 --store runs --epochs 2 --batch-size 6" in line
+    assert line.endswith("--python a_programs:B=old")
     with pytest.raises(PortError, match="cannot be imported from here"):
-        harness.command(Path("../a_programs"), (named(), named()), options)
+        harness.command(Path("../a_programs"), programs, options)
 
 
 @pytest.mark.parametrize(
@@ -123,16 +133,38 @@ def test_own_steps_go_on_where_they_stood(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.extended
-def test_both_train_in_the_harness(tmp_path: Path, monkeypatch, capfd) -> None:
+def test_both_train_in_the_harness_and_r6_says_how_they_end(tmp_path, monkeypatch, capfd) -> None:
     for name in ("own_keras.py", "own_torch.py", "alike.py"):
-        shutil.copy(PROGRAMS / name, tmp_path)
+        text = (PROGRAMS / name).read_text()
+        for dropout in ("layers.Dropout(0.25),", "nn.Dropout(0.25),"):
+            text = text.replace(dropout, "")
+        (tmp_path / name).write_text(text.replace("0.05", "0.001"))  # rounding stays small
     monkeypatch.chdir(tmp_path)
-    pair = ["own_keras.py:make", "own_torch.py:Net"]
-    assert port.main([*pair, "--write", "net.toml", "--train", "2"]) == 0
-    line = capfd.readouterr().err.rpartition("train both in the harness: ")[2].split()
-    assert run.main([*line[3:], "--no-report", "--demo-images", "80"]) == 0
-    rows, epochs = Store("runs").runs(), Store("runs").epochs()
-    assert set(rows["framework"]) == {"net_programs:A", "net_programs:B"}
+    pair = ["own_keras.py:make", "own_torch.py:Net", "--train", "2", "--store", "rows"]
+    assert port.main([*pair, "--json"]) == 0
+    told = capfd.readouterr()
+    found = json.loads(told.out)
+    assert found["verdict"].endswith("; trained for 2 epochs with 5 seeds: equal")
+    assert "[10/10] own_keras_own_torch_programs:" in told.err
+    a, b = found["trained"]["curves"]
+    assert np.allclose(a["losses"], b["losses"], rtol=1e-5)
+    rows, epochs = Store("rows").runs(), Store("rows").epochs()
     assert rows["self_checked"].all()
     rates = epochs[epochs["epoch"] == 2]["learning_rate"].to_numpy()
-    assert np.allclose(rates, 0.05 * 0.8 ** (2 * 9 / 10), rtol=1e-5)  # of 51 pictures by six
+    assert np.allclose(rates, 0.001 * 0.8 ** (2 * 43 / 10), rtol=1e-5)  # of 256 pictures by six
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+def test_programs_that_draw_and_do_not_learn_alike_are_told_apart(
+    tmp_path, monkeypatch, capfd
+) -> None:
+    for name in ("own_torch.py", "alike.py"):
+        shutil.copy(PROGRAMS / name, tmp_path)
+    text = (tmp_path / "own_torch.py").read_text().replace("lr=0.05", "lr=0.0")
+    (tmp_path / "still.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    pair = ["own_torch.py:Net", "still.py:Net", "--input", "12", "12", "3"]
+    assert port.main([*pair, "--train", "6", "--steps", "1"]) == 1
+    told = capfd.readouterr().out
+    assert "trained for 6 epochs with 5 seeds: different" in told.splitlines()[0], told
