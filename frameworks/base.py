@@ -38,7 +38,8 @@ class Backend(ABC):
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
     else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
-    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). host_wait_seconds:
+    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). accumulates: a
+    step may be of several batches (`recipe.accumulation`). host_wait_seconds:
     what the host waited for data in training so far; None where nobody counts it. own_rate: the
     learning rate of the next step; None where it is what the harness set.
     """
@@ -46,6 +47,7 @@ class Backend(ABC):
     CHOICES: ClassVar[Mapping[str, str]] = {}
     every_loss: ClassVar[bool] = False
     layers_apart: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
     own_rate: float | None = None
@@ -66,6 +68,8 @@ class Backend(ABC):
             )
         if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
             raise self._lacks("frozen layers or layer_rates", "the recipe")
+        if recipe.accumulation > 1 and not self.accumulates:
+            raise self._lacks("accumulation", "the recipe")
         self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime
         self.factors = factors(self.network, recipe)
         self.build(draw=weights is None)
@@ -104,6 +108,8 @@ class Backend(ABC):
         """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
 
         Slots are those of `frameworks.numpy.optimizers`; velocity is without the learning rate.
+        With `recipe.accumulation` above 1 also "batches" since the last step, and the sum of their
+        gradients as slot "accumulated".
         """
 
     @abstractmethod
@@ -140,7 +146,8 @@ class Backend(ABC):
         raise self._lacks("gradients")
 
     def apply_gradients(self, gradients: Weights) -> None:
-        """One optimizer step with the gradients given (and the max-norm projection)."""
+        """One optimizer step with the gradients given (and the max-norm projection); with
+        `recipe.accumulation` they are a batch's, and the last of a group steps."""
         raise self._lacks("apply_gradients")
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:

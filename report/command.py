@@ -28,6 +28,7 @@ _OPTIONS = (
     ("recipe.steps_per_epoch", "steps-per-epoch", None),
     ("recipe.shuffle_window", "shuffle-window", None),
     ("recipe.batch_size", "batch-size", None),
+    ("recipe.accumulation", "accumulation", 1),
     ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("recipe.frozen_norm", "frozen-norm", "inference"),
     ("parity", "parity", "matched"),

@@ -92,7 +92,8 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
         "shuffle_window": "N: shuffle within so many galaxies, as tf.data's shuffle(N) does",
-        "batch_size": "N: galaxies in one step of the optimizer",
+        "batch_size": "N: galaxies in a batch",
+        "accumulation": "N: step once after so many batches, with the mean of their gradients",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
         "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs "

@@ -157,6 +157,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     steps_per_epoch: int | None = None
     shuffle_window: int | None = None
     batch_size: tuple[int, ...] = (64,)
+    accumulation: int = 1
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
     frozen: list[str] | None = None

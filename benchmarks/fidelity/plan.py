@@ -82,8 +82,11 @@ def asked_of(name: str, case: Case) -> bool:
     """
     if name == REFERENCE:
         return True
-    if case.replicas > 1 and case.tuning not in framework(name).replicated:
-        return False
+    if case.replicas > 1:
+        known = framework(name)
+        grouped = case.recipe.accumulation > 1 and not known.deals_groups
+        if grouped or case.tuning not in known.replicated:
+            return False
     column = _defaults_of(name)
     if not column and not trains_plainly(case.recipe):
         return False

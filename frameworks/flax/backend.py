@@ -42,6 +42,7 @@ class FlaxBackend(Backend):
 
     every_loss = True
     layers_apart = True
+    accumulates = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -58,6 +59,8 @@ class FlaxBackend(Backend):
         self.model.still = still_norms(network, recipe)
         rates = {key.split("/")[0]: factor for key, factor in self.factors.items()}
         made = optimizers.make(recipe.optimizer, recipe.clipping, rates)
+        if recipe.accumulation > 1:
+            made = optimizers.grouped(made, recipe.accumulation)
         self.optimizer = nnx.Optimizer(self.model, made, wrt=self.model.trained)
         self.batch_loss = BatchLoss.of(recipe)
 
@@ -138,24 +141,37 @@ class FlaxBackend(Backend):
             variable_of(self.model, key).set_value(self._own(array))
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        step, batches = optimizers.steps(self.optimizer)
         state: dict[str, np.ndarray] = {
-            "step": np.asarray(self.optimizer.step[...], dtype=np.int64),
+            "step": np.asarray(step, dtype=np.int64),
             "learning_rate": np.array(optimizers.learning_rate(self.optimizer)[...]),
         }
         for name, field in optimizers.slots(self.recipe.optimizer).items():
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
                 state[f"{name}/{key}"] = np.array(state_entry(self.network, slot, key)[...])
+        if self.recipe.accumulation > 1:
+            state["batches"] = np.asarray(batches, dtype=np.int64)
+            mean = optimizers.slot(self.optimizer, "acc_grads")
+            for key in self.network.trainable_keys:
+                one = np.array(state_entry(self.network, mean, key)[...])
+                state[f"accumulated/{key}"] = one * batches
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
-        optimizers.set_step(self.optimizer, int(state["step"]))
+        group, batches = self.recipe.accumulation, int(state.get("batches", 0))
+        optimizers.set_steps(self.optimizer, int(state["step"]), batches, group)
         rate = jnp.asarray(state["learning_rate"], self.dtype)
         optimizers.learning_rate(self.optimizer).set_value(rate)
         for name, field in optimizers.slots(self.recipe.optimizer).items():
             slot = optimizers.slot(self.optimizer, field)
             for key in self.network.trainable_keys:
                 state_entry(self.network, slot, key).set_value(self._own(state[f"{name}/{key}"]))
+        if group > 1:
+            mean = optimizers.slot(self.optimizer, "acc_grads")
+            for key in self.network.trainable_keys:
+                own = self._own(state[f"accumulated/{key}"] / max(1, batches))
+                state_entry(self.network, mean, key).set_value(own)
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         return random_state(self.model)

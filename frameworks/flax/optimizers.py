@@ -110,6 +110,12 @@ def make(
     return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate, around)
 
 
+def grouped(optimizer: optax.GradientTransformation, batches: int) -> optax.GradientTransformation:
+    """The optimizer, which steps once after so many batches with the mean of their gradients."""
+    dtype = jnp.zeros(()).dtype  # the run's
+    return optax.MultiSteps(optimizer, batches, accumulator_dtype=dtype).gradient_transformation()
+
+
 def scale_by_layer(factors: Mapping[str, float]) -> optax.GradientTransformation:
     """The updates of each layer times its factor."""
 
@@ -214,7 +220,12 @@ def _hat(spec: recipes.Adam | recipes.AdamW) -> optax.Schedule:
 
 def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
     """The learning rate of the next step, a scalar in the run's dtype."""
-    return optimizer.opt_state.hyperparams["learning_rate"]
+    return _stepping(optimizer).hyperparams["learning_rate"]
+
+
+def _stepping(optimizer: nnx.Optimizer) -> Any:
+    """The state of what steps: of an accumulation it is the state inside."""
+    return getattr(optimizer.opt_state, "inner_opt_state", optimizer.opt_state)
 
 
 def set_learning_rate(
@@ -240,7 +251,9 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:
     """Optimizer state of every parameter under one of optax' fields."""
-    return next(_having(optimizer.opt_state.inner_state, field))
+    if hasattr(optimizer.opt_state, field):  # of an accumulation
+        return getattr(optimizer.opt_state, field)
+    return next(_having(_stepping(optimizer).inner_state, field))
 
 
 def _having(state: Any, field: str) -> Iterator[nnx.State]:
@@ -252,11 +265,22 @@ def _having(state: Any, field: str) -> Iterator[nnx.State]:
             yield from _having(part, field)
 
 
-def set_step(optimizer: nnx.Optimizer, step: int) -> None:
-    """Set the number of steps taken, which optax counts in several places."""
+def steps(optimizer: nnx.Optimizer) -> tuple[int, int]:
+    """The steps taken, and the batches since then, which NNX counts as steps."""
+    state = optimizer.opt_state
+    if hasattr(state, "mini_step"):
+        return int(state.gradient_step[...]), int(state.mini_step[...])
+    return int(optimizer.step[...]), 0
+
+
+def set_steps(optimizer: nnx.Optimizer, step: int, batches: int, accumulation: int) -> None:
+    """Set the number of steps taken, which optax counts in several places, and of the batches
+    since then."""
+    counts = dict.fromkeys(("count", "gradient_step"), step) | {"mini_step": batches}
+    counts["step"] = step * accumulation + batches
     for path, variable in nnx.to_flat_state(nnx.state(optimizer)):
-        if path[-1] in ("step", "count"):
-            variable.set_value(jnp.asarray(step, variable.dtype))
+        if path[-1] in counts:
+            variable.set_value(jnp.asarray(counts[path[-1]], variable.dtype))
 
 
 def _is_variable(node: Any) -> bool:

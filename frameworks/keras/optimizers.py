@@ -167,10 +167,14 @@ def _decay(share: float) -> Any:
     return constant(share, "float64") if on_torch else np.float64(share)
 
 
-def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.optimizers.Optimizer:
+def make(
+    spec: recipes.Optimizer, clipping: Clipping | None = None, accumulation: int = 1
+) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe whose fields are all stated."""
     lr = spec.rate
     options = clip(clipping)
+    if accumulation > 1:
+        options["gradient_accumulation_steps"] = accumulation
     share, form = recipes.decay(spec)
     coupled = bool(share) and form == "coupled"
     if share and not coupled:

@@ -71,6 +71,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     learning rate of a layer is multiplied by, decoupled decay with it. A block's name is of all
     layers in it.
 
+    `accumulation` is the batches of a step: the optimizer steps with the mean of their gradients,
+    in which every batch counts alike, whatever its images weigh. `clipping` is of that mean; batch
+    norms and `max_norm` go by the batch, and schedules by the step. A group that the epoch's end
+    breaks off goes on in the next epoch; the last one of the training steps no more.
+
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
@@ -80,6 +85,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
     batch_size: int = 64
+    accumulation: int = 1
     epochs: int = 10
     steps_per_epoch: int | None = None
     shuffle_window: int | None = None
@@ -111,7 +117,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
-        for field, usual in (("steps_per_epoch", "one pass"), ("shuffle_window", "all")):
+        usual_counts = {"steps_per_epoch": "one pass", "shuffle_window": "all"}
+        for field, usual in (usual_counts | {"accumulation": "one batch a step"}).items():
             number = getattr(self, field)
             if number is not None and number < 1:
                 raise SpecificationError(
@@ -138,6 +145,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
+            f"{self.accumulation} batches a step": self.accumulation - 1 or None,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
             f"shuffled within {self.shuffle_window}": self.shuffle_window,
             "frozen": self.frozen or None,

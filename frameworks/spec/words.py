@@ -86,6 +86,10 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gradientclip", "gradclip", "clip"), ("clipping",)),
     "droplast": ("partial_batch",),
     **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
+    **dict.fromkeys(
+        ("accumulationsteps", "gradientaccumulation", "accumulategradbatches", "multisteps"),
+        ("accumulation",),
+    ),
     # optimizers, schedules, losses, clippings
     "steplr": ("step",),
     **dict.fromkeys(
@@ -222,7 +226,7 @@ _TOLD: dict[str, str] = {
     **dict.fromkeys(
         ("useema", "ema", "emamomentum"), "is not offered: no average of the weights is kept"
     ),
-    "gradientaccumulationsteps": "is not offered; a larger batch_size is the same step",
+    "gradientaccumulationsteps": "is accumulation of the recipe (--accumulation)",
     "warmupsteps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
     "labelsmoothing": 'is loss = {name = "cross_entropy", label_smoothing = ..} here',
     "dropout": "is a layer of the network",

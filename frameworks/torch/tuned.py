@@ -36,7 +36,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
-        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step)",
+        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step, no "
+        "accumulation)",
         "device_masks": "dropout masks drawn on the device (GPU only)",
     }
 
@@ -78,7 +79,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         eager, or launches its kernels one by one."""
         one_graph = self._on_gpu and self._capturable and "one_graph" not in self.without
         if self._on_gpu and "compiled" not in self.without and self._compiled == "eager":
-            self._compile_forward(epoch, graphs=not one_graph)
+            # gradients that add up would stand in the graphs' own memory
+            self._compile_forward(epoch, graphs=not one_graph and self.recipe.accumulation == 1)
         self._warm_up(epoch)
         if one_graph:
             self._record(epoch)
@@ -110,7 +112,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
     @property
     def _capturable(self) -> bool:
         """True if a CUDA graph can record the optimizer's step with its rate."""
-        return bool(self.optimizer.defaults.get("capturable")) and not by_step(self.recipe)
+        alike = not by_step(self.recipe) and self.recipe.accumulation == 1
+        return alike and bool(self.optimizer.defaults.get("capturable"))
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
         """Forward and backward pass by inductor, each as a CUDA graph with `graphs`; eager, with
@@ -151,9 +154,9 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """One step, not counted: its mean loss, and how many answers are right."""
-        self.optimizer.zero_grad()
+        self._begin_batch()
         loss, right = self._forward(images, labels, masks)
-        loss.backward()
+        self._backward(loss)
         self._update()
         return loss.detach(), right
 

@@ -154,6 +154,14 @@ class Keras(Adapter):
         made.apply([self.given(np.array([3.0, 4.0], np.float32))] * 2, weights)
         return np.linalg.norm([self.output(one) for one in weights]) / 0.1
 
+    def stepped(self, code, gradients):
+        made, found = self.run(code)["optimizer"], []
+        weight = self.keras.Variable(np.zeros(1, np.float32))
+        for one in gradients:
+            made.apply([self.given(np.array([one], np.float32))], [weight])
+            found.append(float(self.output(weight)[0]))
+        return found
+
     def some_optimizer(self):
         return self.keras.optimizers.SGD()
 
@@ -270,6 +278,14 @@ class Torch(Adapter):
         self.run(code, model=model)
         return np.linalg.norm([p.grad.norm().item() for p in model.parameters()])
 
+    def stepped(self, code, gradients):
+        weight, found = self.torch.nn.Parameter(self.torch.zeros(1)), []
+        optimizer = self.torch.optim.SGD([weight], lr=0.1)
+        for step, one in enumerate(gradients):
+            self.run(code, loss=(weight * one).sum(), step=step, optimizer=optimizer)
+            found.append(weight.item())
+        return found
+
     def some_optimizer(self):
         return self.torch.optim.SGD([self.torch.nn.Parameter(self.torch.zeros(1))])
 
@@ -379,6 +395,16 @@ class Flax(Adapter):
         gradients = [self.given(np.array([3.0, 4.0], np.float32))] * 2
         updates, _ = made.update(gradients, made.init(gradients))
         return np.linalg.norm([np.asarray(one) for one in updates]) / 0.1
+
+    def stepped(self, code, gradients):
+        made, found = self.run(code)["optimizer"], []
+        weight = self.given(np.zeros(1, np.float32))
+        state = made.init(weight)
+        for one in gradients:
+            change, state = made.update(self.given(np.array([one], np.float32)), state)
+            weight = weight + change
+            found.append(float(weight[0]))
+        return found
 
     def some_optimizer(self):
         return self.optax.sgd(0.1)

@@ -1,4 +1,5 @@
-"""The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping."""
+"""The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping, groups of
+batches."""
 
 from __future__ import annotations
 
@@ -80,6 +81,14 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "momentum_inside",
         {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},
     ),
+    "accumulation": (
+        "momentum_inside",
+        {
+            "accumulation": 3,
+            "clipping": clipping.ByValue(limit=2**-2),
+            "schedule": schedules.MultiStep(at=(2, 5), factor=0.25, per="step"),
+        },
+    ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
 # By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
@@ -93,6 +102,7 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("steps-an-epoch", "adamax", (9, 10, 1)),
     ("frozen", "adamw", (9, 9, 2)),
     ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
+    ("accumulation", "adam_hat_decoupled", (9, 10, 1)),
 )
 
 
@@ -146,7 +156,8 @@ def lives() -> list[Case]:
     """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
     return [
         with_recipe(
-            life(optimizer, NORMED, shape, {"label": name}),
+            # a group of batches goes on in a new backend
+            life(optimizer, NORMED, shape, {"label": name, "renewed": name == "accumulation"}),
             **PARTS.get(name, ("", {}))[1],
             **_OF_EPOCHS.get(name, {}),
         )

@@ -91,6 +91,7 @@ def facts(question: Question) -> dict[str, Any]:
         "never": False,
         "no_decay_stated": not decay(optimizer)[0],
         "no_clipping_stated": recipe.clipping is None,
+        "accumulates": recipe.accumulation > 1,
         "amsgrad": getattr(optimizer, "amsgrad", False),
         "weight_decay": decay(optimizer)[0],
         "momentum": getattr(optimizer, "momentum", None),

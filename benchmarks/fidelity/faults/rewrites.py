@@ -222,6 +222,42 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "sum_of_a_group": Lines(
+        "loss not divided by the batches of a step",
+        "R5d",
+        "normed-life-accumulation-",
+        (Rewrite(f"{_T}backend:TorchBackend._backward", "loss / group if group > 1", "loss if 1"),),
+    ),
+    "clipped_batch_by_batch": Lines(
+        "gradients clipped before a group is whole",
+        "R3",
+        "small-alone-accumulation-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend._update",
+                "        if not",
+                "        optimizers.clip(self.trainable, self.recipe.clipping)\n        if not",
+            ),
+        ),
+    ),
+    "resumed_at_a_batch": Lines(
+        "Keras' count of batches resumed with that of steps",
+        "R5d",
+        "normed-life-accumulation-",
+        (
+            Rewrite(
+                f"{_K}backend:KerasBackend.set_optimizer_state",
+                "assign(batches)",
+                'assign(state["step"])',
+            ),
+        ),
+    ),
+    "sum_of_mini_steps": Lines(
+        "optax.MultiSteps(use_grad_mean=False)",
+        "R3",
+        "small-alone-accumulation-",
+        (Rewrite(f"{_F}optimizers:grouped", "optimizer, batches,", "optimizer, batches, False,"),),
+    ),
     "multiplier_ahead_of_channels": Lines(
         "depthwise kernel reshaped multiplier first",
         "R1",
