@@ -9,7 +9,8 @@ converted there and nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,15 +40,17 @@ class Backend(ABC):
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
     else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
     be frozen (`network.frozen`) and have rates of their own (`factors`, by key). accumulates: a
-    step may be of several batches (`recipe.accumulation`). host_wait_seconds:
-    what the host waited for data in training so far; None where nobody counts it. own_rate: the
-    learning rate of the next step; None where it is what the harness set.
+    step may be of several batches (`recipe.accumulation`). averages: its
+    optimizer's state has averages of the weights (`recipe.average_weights`) as slot "average".
+    host_wait_seconds: what the host waited for data in training so far; None where nobody counts
+    it. own_rate: the learning rate of the next step; None where it is what the harness set.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
     every_loss: ClassVar[bool] = False
     layers_apart: ClassVar[bool] = False
     accumulates: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
     own_rate: float | None = None
@@ -70,6 +73,8 @@ class Backend(ABC):
             raise self._lacks("frozen layers or layer_rates", "the recipe")
         if recipe.accumulation > 1 and not self.accumulates:
             raise self._lacks("accumulation", "the recipe")
+        if recipe.average_weights is not None and not self.averages:
+            raise self._lacks("average of weights", "the recipe")
         self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime
         self.factors = factors(self.network, recipe)
         self.build(draw=weights is None)
@@ -115,6 +120,22 @@ class Backend(ABC):
     @abstractmethod
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Have the averages of `recipe.average_weights` as weights inside; without such, or before
+        the first step, the weights stay."""
+        state = {} if self.recipe.average_weights is None else self.get_optimizer_state()
+        if not state or not state["step"]:
+            yield
+            return
+        weights = self.get_weights()
+        own = {key: state[f"average/{key}"] for key in self.network.trainable_keys}
+        self.set_weights(weights | own)
+        try:
+            yield
+        finally:
+            self.set_weights(weights)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         """The result of `train_epoch` with a learning rate for each step.

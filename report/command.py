@@ -40,7 +40,10 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment")
+_PARTS = (
+    *("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment"),
+    "average_weights",
+)
 _NAMED = ("optimizer", "schedule", "clipping")
 
 

@@ -54,8 +54,7 @@ _OPTIONS = {
         "defaults",
         "unstated": "WHOSE: defaults that fill what network and recipe leave open, under parity "
         "matched: project (default), keras, torch or jax",
-        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the best known for the "
-        "machine",
+        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the fastest known",
         "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
@@ -104,6 +103,7 @@ _OPTIONS = {
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "average_weights": "DECAY|FIELD=VALUE,...: test averages of the weights (EMA); or none",
         "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
         "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "frozen": "LAYER: layers, or whole blocks, that training leaves as they are",
@@ -151,7 +151,7 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
     **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
-    **dict.fromkeys(("steps_per_epoch", "shuffle_window"), cli.positive),
+    **dict.fromkeys(("steps_per_epoch", "shuffle_window", "accumulation"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }

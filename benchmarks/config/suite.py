@@ -12,6 +12,7 @@ import msgspec
 from datasets.drawn import oversample
 from datasets.drawn.settings import Augment
 from frameworks.spec import architecture, losses
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import Clipping
 from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
@@ -50,7 +51,6 @@ from results.vocabulary import (
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
 OWN_NETWORK = "demo"  # the default where a network is named
-
 MOST_RUNS = 100_000  # of one matrix
 _LISTS: tuple[str, ...] = ("frameworks", "architectures", "seeds", "batch_size", "replicas")
 _LISTS += ("parity", "tuning", "precision")
@@ -69,7 +69,6 @@ _WORDS = [
     )
     for word in get_args(words)
 ]
-
 # Endings of networks and data sets that are paths, whatever else is in the name.
 _FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
 
@@ -173,6 +172,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    average_weights: AverageWeights | None = None
     initial_weights: str | None = None
     augment: Augment | None = None
     rounds: list[Round] | None = None

@@ -92,8 +92,9 @@ def asked_of(name: str, case: Case) -> bool:
         return False
     refused = CANNOT.get(column, {})
     recipe = case.recipe
-    parts = [one for one in (recipe.optimizer, recipe.schedule, recipe.clipping) if one is not None]
-    for part in (*every_layer(case.architecture.layers), *parts):
+    parts = (recipe.optimizer, recipe.schedule, recipe.clipping, recipe.average_weights)
+    parts_stated = [one for one in parts if one is not None]
+    for part in (*every_layer(case.architecture.layers), *parts_stated):
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
             other = form in _FORMS and value not in (None, PROJECT[form])

@@ -18,6 +18,7 @@ from flax import nnx
 from jax import Array
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.graph import name_at
 from frameworks.spec.reading import SpecificationError
@@ -218,6 +219,28 @@ def _hat(spec: recipes.Adam | recipes.AdamW) -> optax.Schedule:
     return epsilon
 
 
+class AveragingOptimizer(nnx.Optimizer):
+    """An optimizer that keeps averages of the weights."""
+
+    def __init__(self, model: Any, tx: Any, *, wrt: Any, average: AverageWeights) -> None:
+        super().__init__(model, tx, wrt=wrt)
+        self.spec = average
+        self.average = nnx.data(jax.tree.map(jnp.zeros_like, nnx.state(model, wrt)))
+
+    def take_average(self, model: nnx.Module) -> None:
+        """Take the weights into their averages, where the optimizer has just stepped."""
+        step, batches = _counts(self)
+        weights = nnx.state(model, self.wrt)
+        dtype = jax.tree.leaves(weights)[0].dtype
+        t, decay = step.astype(dtype), jnp.asarray(self.spec.rate, dtype)
+        share = jnp.where(t == 1, 1, 1 - decay)
+        if self.spec.start == "debiased":
+            share = (decay - 1) / jnp.expm1(jnp.maximum(t, 1) * jnp.log(decay))
+        share = jnp.where(batches == 0, share, 0).astype(dtype)
+        new = jax.tree.map(lambda one, weight: one + share * (weight - one), self.average, weights)
+        nnx.update(self.average, new)
+
+
 def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
     """The learning rate of the next step, a scalar in the run's dtype."""
     return _stepping(optimizer).hyperparams["learning_rate"]
@@ -267,10 +290,15 @@ def _having(state: Any, field: str) -> Iterator[nnx.State]:
 
 def steps(optimizer: nnx.Optimizer) -> tuple[int, int]:
     """The steps taken, and the batches since then, which NNX counts as steps."""
+    step, batches = _counts(optimizer)
+    return int(step), int(batches)
+
+
+def _counts(optimizer: nnx.Optimizer) -> tuple[Array, Array]:
     state = optimizer.opt_state
     if hasattr(state, "mini_step"):
-        return int(state.gradient_step[...]), int(state.mini_step[...])
-    return int(optimizer.step[...]), 0
+        return state.gradient_step[...], state.mini_step[...]
+    return optimizer.step[...], jnp.zeros((), jnp.int32)
 
 
 def set_steps(optimizer: nnx.Optimizer, step: int, batches: int, accumulation: int) -> None:

@@ -34,6 +34,7 @@ class KerasBackend(Backend):
     every_loss = True
     layers_apart = True
     accumulates = True
+    averages = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -46,7 +47,8 @@ class KerasBackend(Backend):
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
         own = optimizers.make(recipe.optimizer, recipe.clipping, recipe.accumulation)
         rates = [self.factors[key] for key in self.trainable]
-        self.optimizer = optimizers.with_layer_rates(own, rates)
+        own = optimizers.with_layer_rates(own, rates)
+        self.optimizer = optimizers.with_average(own, recipe.average_weights)
         self.loss = losses.BatchLoss(recipe)
         trainer.compile(
             optimizer=self.optimizer,
@@ -205,6 +207,8 @@ class KerasBackend(Backend):
         attributes = optimizers.slots(self.recipe.optimizer)
         if self.recipe.accumulation > 1:
             attributes = {**attributes, "accumulated": "_accumulated_gradients"}
+        if self.recipe.average_weights is not None:
+            attributes = {**attributes, "average": "averages"}
         for slot, attribute in attributes.items():
             variables = getattr(self.optimizer, attribute)
             for key, variable in zip(self.trainable, variables, strict=True):

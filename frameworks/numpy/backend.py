@@ -65,6 +65,7 @@ class NumpyReference(Backend):
     every_loss = True
     layers_apart = True
     accumulates = True
+    averages = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -83,6 +84,11 @@ class NumpyReference(Backend):
             key: np.zeros(network.weight_shapes[key], self.dtype)
             for key in network.trainable_keys
             if recipe.accumulation > 1
+        }
+        self.average = {
+            key: np.zeros(network.weight_shapes[key], self.dtype)
+            for key in network.trainable_keys
+            if recipe.average_weights is not None
         }
         self.slots = {
             key: optimizers.initial_slots(
@@ -155,13 +161,18 @@ class NumpyReference(Backend):
             stepping = self.batches == group
             self.accumulated = {k: one * (not stepping) for k, one in own.items()}
             own = {key: total / group for key, total in own.items()}
-        if self.batches == group:
+        stepped = self.batches == group
+        if stepped:
             self._take_step(own)
         for key, limit in self.network.limited.items():
             kernel = self.weights[key].astype(self.stored or self.dtype)
             self.weights[key] = optimizers.project_max_norm(kernel, limit)
         for key in self.network.trainable_keys:
             self.weights[key] = self._as_stored(self.weights[key])
+        for key, average in self.average.items():
+            assert self.recipe.average_weights is not None
+            share = self.recipe.average_weights.share(self.step) if stepped else 0.0
+            self.average[key] = self._as_stored(average + share * (self.weights[key] - average))
 
     def _take_step(self, gradients: Weights) -> None:
         """The optimizer's step, without what follows every batch."""
@@ -201,7 +212,7 @@ class NumpyReference(Backend):
         if self.accumulated:
             state["batches"] = np.asarray(self.batches, dtype=np.int64)
             state |= {f"accumulated/{key}": one.copy() for key, one in self.accumulated.items()}
-        return state
+        return state | {f"average/{key}": one.copy() for key, one in self.average.items()}
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
@@ -213,6 +224,8 @@ class NumpyReference(Backend):
         for key in self.accumulated:
             self.batches = int(state["batches"])
             self.accumulated[key] = np.array(state[f"accumulated/{key}"], dtype=self.dtype)
+        for key in self.average:
+            self.average[key] = np.array(state[f"average/{key}"], dtype=self.dtype)
 
     # ---- inside
 

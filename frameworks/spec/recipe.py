@@ -12,8 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import callbacks, frozen, losses, rounds, schedules
+from frameworks.spec import averages, callbacks, frozen, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
 from frameworks.spec.callbacks import EarlyStopping as EarlyStopping
@@ -46,7 +47,11 @@ from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
 
 # The tables of a recipe that a file states by their fields, besides the optimizer.
-TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
+TABLES: dict[str, type[msgspec.Struct]] = {
+    **CALLBACKS,
+    "augment": Augment,
+    "average_weights": AverageWeights,
+}
 
 
 ClassWeightMean = Literal["images", "weights"]
@@ -78,6 +83,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `average_weights` are evaluated in place of the weights, at every validation and at the end.
     `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
     into trainings, each from the weights of the one before (`rounds`).
     """
@@ -103,6 +109,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    average_weights: AverageWeights | None = None
     augment: Augment | None = None
     rounds: tuple[Round, ...] = ()
 
@@ -131,6 +138,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         frozen.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
+        averages.check(self)
         rounds.of(self)
         _check_mixed(self)
 
@@ -159,6 +167,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "schedule": self.schedule,
             "warm-up": self.warm_up,
             "clipped": self.clipping,
+            "averaged": self.average_weights,
             "augmented": self.augment,
             f"{len(self.rounds) + 1} rounds": self.rounds or None,
         }

@@ -87,6 +87,10 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     "droplast": ("partial_batch",),
     **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
     **dict.fromkeys(
+        ("ema", "emadecay", "averagedmodel", "modelema", "weightaveraging", "averagedweights"),
+        ("average_weights",),
+    ),
+    **dict.fromkeys(
         ("accumulationsteps", "gradientaccumulation", "accumulategradbatches", "multisteps"),
         ("accumulation",),
     ),
@@ -224,8 +228,9 @@ _TOLD: dict[str, str] = {
     "decoupledweightdecay": 'is decay_form = "decoupled" here',
     "excludefromweightdecay": "is not offered: the decay is of every weight",
     **dict.fromkeys(
-        ("useema", "ema", "emamomentum"), "is not offered: no average of the weights is kept"
+        ("useema", "emamomentum"), "is average_weights of the recipe (--average-weights)"
     ),
+    "emaoverwritefrequency": "is not offered: training goes on from the weights, not their average",
     "gradientaccumulationsteps": "is accumulation of the recipe (--accumulation)",
     "warmupsteps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
     "labelsmoothing": 'is loss = {name = "cross_entropy", label_smoothing = ..} here',

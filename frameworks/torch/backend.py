@@ -6,10 +6,12 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.batches import Batch, distinct_sizes
@@ -39,6 +41,7 @@ class TorchBackend(Backend):
     every_loss = True
     layers_apart = True
     accumulates = True
+    averages = True
     model_class: Callable[..., GalaxyNet] = GalaxyNet
     fused_optimizer = False
 
@@ -62,6 +65,7 @@ class TorchBackend(Backend):
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # batches; SGD does not count its steps
+        self.average = [] if recipe.average_weights is None else self._begin_average()
         self.batch_loss = BatchLoss(recipe, self.dtype, self.device)
         self.answers = answers(recipe.trained_loss, network.classes)
 
@@ -186,6 +190,9 @@ class TorchBackend(Backend):
                 total = torch.zeros_like(parameter) if mean is None else mean * count
                 array = total.detach().cpu().numpy()
                 state[f"accumulated/{key}"] = to_canonical(self.network, key, array)
+        for key, value in zip(self.network.trainable_keys, self.average, strict=False):
+            array = (value if state["step"] else torch.zeros_like(value)).detach().cpu().numpy()
+            state[f"average/{key}"] = to_canonical(self.network, key, array.copy())
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -202,6 +209,9 @@ class TorchBackend(Backend):
                 entry[name] = self._tensor(key, state[f"{slot}/{key}"])
             if count > 1:
                 parameter.grad = self._tensor(key, state[f"accumulated/{key}"]) / count
+        with torch.no_grad():
+            for key, value in zip(self.network.trainable_keys, self.average, strict=False):
+                value.copy_(self._tensor(key, state[f"average/{key}"]))
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         state = {"cpu": torch.get_rng_state().numpy()}
@@ -276,10 +286,26 @@ class TorchBackend(Backend):
 
     def _update(self) -> None:
         """The same, not counted."""
-        if not (self.optimizer.param_groups[0]["count"] + 1) % self.recipe.accumulation:
+        step, left = divmod(self.optimizer.param_groups[0]["count"] + 1, self.recipe.accumulation)
+        if not left:
             optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
             self.optimizer.step()
         self._project()
+        if self.average and not left:
+            self._take_average(step)
+
+    def _begin_average(self) -> list[Tensor]:
+        """Make the averages of the weights, in the order of `trainable`."""
+        assert self.recipe.average_weights is not None
+        function = optimizers.average_function(self.recipe.average_weights)
+        self.averaged_model = AveragedModel(self.model, multi_avg_fn=function)
+        module: Any = self.averaged_model.module
+        return [tensor_of(module, key).detach() for key in self.network.trainable_keys]
+
+    def _take_average(self, step: int) -> None:
+        """Take the weights into their averages, behind a step of the optimizer, from 1."""
+        self.averaged_model.n_averaged.fill_(step - 1)
+        self.averaged_model.update_parameters(self.model)
 
     @torch.no_grad()
     def _project(self) -> None:
@@ -318,12 +344,13 @@ class TorchBackend(Backend):
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Restore weights, running statistics, optimizer state, gradients of a group and random
-        state on leaving, however it is left."""
+        """Restore weights, running statistics, optimizer state, gradients of a group, averages and
+        random state on leaving, however it is left."""
         model = copy.deepcopy(self.model.state_dict())
         optimizer = copy.deepcopy(self.optimizer.state_dict())
         kept = [one.grad if self.recipe.accumulation > 1 else None for one in self.trainable]
         kept = [None if one is None else one.clone() for one in kept]
+        averages = [one.clone() for one in self.average]
         try:
             with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
                 yield
@@ -332,6 +359,8 @@ class TorchBackend(Backend):
             self.optimizer.load_state_dict(optimizer)
             for parameter, gradient in zip(self.trainable, kept, strict=True):
                 parameter.grad = gradient
+            for value, before in zip(self.average, averages, strict=True):
+                value.copy_(before)
 
 
 class _Batches(Dataset):

@@ -5,13 +5,15 @@ PyTorch's own wherever they can express the recipe; two small ones put epsilon u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.reading import SpecificationError
 
@@ -305,6 +307,18 @@ def set_learning_rate(
                 if velocity is not None:
                     velocity.mul_(before / rate)
     put_rate(optimizer, rate)
+
+
+def average_function(average: AverageWeights) -> Callable[[Any, Any, Any], None]:
+    """The function of AveragedModel for averages, weights and the number of steps averaged."""
+    if average.start == "first":
+        return get_ema_multi_avg_fn(average.rate)
+
+    @torch.no_grad()
+    def debiased(averages: Any, weights: Any, count: Any) -> None:
+        torch._foreach_lerp_(averages, weights, average.share(int(count) + 1))
+
+    return debiased
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:

@@ -37,7 +37,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
         "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step, no "
-        "accumulation)",
+        "accumulation, no average of weights)",
         "device_masks": "dropout masks drawn on the device (GPU only)",
     }
 
@@ -54,6 +54,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         super().build(draw=draw)
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.average = self._begin_average() if self.average else []
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
         self._data: tuple[Tensor, Tensor] | None = None
         # the host sets the rate of a step
@@ -112,7 +113,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
     @property
     def _capturable(self) -> bool:
         """True if a CUDA graph can record the optimizer's step with its rate."""
-        alike = not by_step(self.recipe) and self.recipe.accumulation == 1
+        alike = not (by_step(self.recipe) or self.average) and self.recipe.accumulation == 1
         return alike and bool(self.optimizer.defaults.get("capturable"))
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
@@ -159,6 +160,15 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self._backward(loss)
         self._update()
         return loss.detach(), right
+
+    def _begin_average(self) -> list[Tensor]:
+        return [torch.zeros_like(one) for one in self.trainable]
+
+    @torch.no_grad()
+    def _take_average(self, step: int) -> None:
+        assert self.recipe.average_weights is not None
+        share = self.recipe.average_weights.share(step)
+        torch._foreach_lerp_(self.average, list(self.trainable), share)
 
     def _places(self) -> tuple[Any, ...]:
         """Rate, and addresses of data, weights and optimizer state: all that a graph holds."""

@@ -162,6 +162,21 @@ class Keras(Adapter):
             found.append(float(self.output(weight)[0]))
         return found
 
+    def averaged(self, code, values):
+        weight, average = (self.keras.Variable(np.zeros(1, np.float32)) for _ in range(2))
+        made = self.run(code)["optimizer"] if "use_ema" in code else None
+        found = []
+        for step, value in enumerate(values, start=1):
+            if made is None:
+                weight.assign(np.array([value], np.float32))
+                self.run(code, average=[average], weights=[weight], step=step)
+            else:
+                change = (self.output(weight) - np.float32(value)) / 0.1
+                made.apply([self.given(change)], [weight])
+                average = made._model_variables_moving_average[0]
+            found.append(float(self.output(average)[0]))
+        return found
+
     def some_optimizer(self):
         return self.keras.optimizers.SGD()
 
@@ -286,6 +301,21 @@ class Torch(Adapter):
             found.append(weight.item())
         return found
 
+    def averaged(self, code, values):
+        model = self.torch.nn.Linear(1, 1, bias=False)
+        average, weights = [self.torch.zeros(1, 1)], [model.weight]
+        first, last = code.split("\n")
+        space, found = {**self.modules, "model": model}, []
+        for step, value in enumerate(values, start=1):
+            self.torch.nn.init.constant_(model.weight, value)
+            space |= {"average": average, "weights": weights, "step": step}
+            if step == 1 or "averaged" not in space:
+                exec(first, space)
+            exec(last, space)
+            kept = space["averaged"].module.weight if "averaged" in space else average[0]
+            found.append(kept.item())
+        return found
+
     def some_optimizer(self):
         return self.torch.optim.SGD([self.torch.nn.Parameter(self.torch.zeros(1))])
 
@@ -404,6 +434,18 @@ class Flax(Adapter):
             change, state = made.update(self.given(np.array([one], np.float32)), state)
             weight = weight + change
             found.append(float(weight[0]))
+        return found
+
+    def averaged(self, code, values):
+        first, last = code.split("\n")
+        space, found = {**self.modules, "average": self.given(np.zeros(1, np.float32))}, []
+        for step, value in enumerate(values, start=1):
+            space |= {"weights": self.given(np.array([value], np.float32)), "step": step}
+            exec(first, space)
+            if "averages" in space:
+                space.setdefault("state", space["averages"].init(space["weights"]))
+            exec(last, space)
+            found.append(float(space["average"][0]))
         return found
 
     def some_optimizer(self):

@@ -12,6 +12,7 @@ from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.cases.ladder import SMALL, make
 from benchmarks.fidelity.cases.lifecycle import NORMED, life
 from frameworks.spec import clipping, schedules
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.defaults import fill_recipe
 from results.vocabulary import Precision
 
@@ -89,6 +90,14 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "schedule": schedules.MultiStep(at=(2, 5), factor=0.25, per="step"),
         },
     ),
+    "average": ("sgd", {"average_weights": AverageWeights(decay=29 / 32, start="debiased")}),
+    "average-accumulation": (
+        "momentum",
+        {
+            "average_weights": AverageWeights(decay=29 / 32, start="first"),
+            "accumulation": 3,
+        },
+    ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
 # By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
@@ -103,9 +112,12 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("frozen", "adamw", (9, 9, 2)),
     ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
     ("accumulation", "adam_hat_decoupled", (9, 10, 1)),
+    ("average", "sgd", (9, 9, 1)),
 )
 
 
+# Their groups of batches, or averages, go on in a new backend.
+_RESUMED = ("accumulation", "average")
 # What a step on made-up gradients alone says nothing of, or not on the network of those.
 _OF_EPOCHS: Mapping[str, Mapping[str, Any]] = {
     # of four batches a pass, the last smaller: it stands within every epoch
@@ -156,8 +168,7 @@ def lives() -> list[Case]:
     """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
     return [
         with_recipe(
-            # a group of batches goes on in a new backend
-            life(optimizer, NORMED, shape, {"label": name, "renewed": name == "accumulation"}),
+            life(optimizer, NORMED, shape, {"label": name, "renewed": name in _RESUMED}),
             **PARTS.get(name, ("", {}))[1],
             **_OF_EPOCHS.get(name, {}),
         )

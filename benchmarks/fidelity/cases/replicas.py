@@ -14,6 +14,7 @@ from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, make, with_e
 from benchmarks.fidelity.cases.recipes import with_recipe
 from frameworks.spec import clipping
 from frameworks.spec.architecture import parse
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.losses import MeanSquaredError
 
 _DEALT = """
@@ -47,7 +48,8 @@ def cases() -> list[Case]:
     frozen = msgspec.structs.replace(part, name=f"{part.name}-frozen")
     grouped = with_recipe(two, accumulation=2)
     grouped = msgspec.structs.replace(grouped, name=f"{two.name}-accumulation")
-    return [two, with_recipe(three, clipping=clipped), frozen, grouped]
+    averaged = {"clipping": clipped, "average_weights": AverageWeights(decay=0.75)}
+    return [two, with_recipe(three, **averaged), frozen, grouped]
 
 
 def rounded() -> Case:

@@ -189,6 +189,16 @@ def clipped(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
     return [np.array(value) for value in updates]
 
 
+def average(weights: Sequence[float], decay: float) -> tuple[str, list[float]]:
+    """The framework's own decay, and the average of a weight after each step with this one."""
+    averages, found = optax.ema(decay), []
+    state = averages.init(jnp.zeros(()))
+    for value in weights:
+        mean, state = averages.update(jnp.asarray(value), state)
+        found.append(float(mean))
+    return "required", found
+
+
 def cosine(steps: int, at: int) -> float:
     """Cosine decay from 1 over `steps`, at step `at`."""
     return float(optax.cosine_decay_schedule(1.0, steps)(at))

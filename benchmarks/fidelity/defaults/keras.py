@@ -179,6 +179,17 @@ def clipped(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
     return [-np.array(variable) for variable in variables]
 
 
+def average(weights: Sequence[float], decay: float) -> tuple[float, list[float]]:
+    """The framework's own decay, and the average of a weight after each step with this one."""
+    optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=decay)
+    weight, found = keras.Variable(np.zeros(1, np.float32)), []
+    for value in weights:
+        step = np.array(weight) - np.array([value], np.float32)
+        optimizer.apply([keras.ops.convert_to_tensor(step)], [weight])
+        found.append(float(np.array(optimizer._model_variables_moving_average[0])[0]))
+    return keras.optimizers.SGD().ema_momentum, found
+
+
 def cosine(steps: int, at: int) -> float:
     """Cosine decay from 1 over `steps`, at step `at`."""
     return float(keras.optimizers.schedules.CosineDecay(1.0, steps)(at))

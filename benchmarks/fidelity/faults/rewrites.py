@@ -258,6 +258,48 @@ FAULTS: dict[str, Lines] = {
         "small-alone-accumulation-",
         (Rewrite(f"{_F}optimizers:grouped", "optimizer, batches,", "optimizer, batches, False,"),),
     ),
+    "average_from_initial_weights": Lines(
+        "an average that begins at the initial weights",
+        "R3",
+        "small-alone-average-accumulation-",
+        (Rewrite(f"{_T}backend:TorchBackend._take_average", "step - 1", "step"),),
+    ),
+    "average_not_resumed": Lines(
+        "an average left out of the checkpoint",
+        "R5d",
+        "normed-life-average-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend.set_optimizer_state",
+                'value.copy_(self._tensor(key, state[f"average/{key}"]))',
+                "value.copy_(value)",
+            ),
+        ),
+    ),
+    "average_of_every_batch": Lines(
+        "use_ema beside gradient_accumulation_steps",
+        "R3",
+        "small-alone-average-accumulation-",
+        (
+            Rewrite(
+                f"{_K}optimizers:_Averaging.apply",
+                "ops.where(stepped, share, ops.zeros_like(share))",
+                "share",
+            ),
+        ),
+    ),
+    "average_not_debiased": Lines(
+        "optax.ema(debias=False)",
+        "R3",
+        "small-alone-average-sgd-",
+        (
+            Rewrite(
+                f"{_F}optimizers:AveragingOptimizer.take_average",
+                "(decay - 1) / jnp.expm1(jnp.maximum(t, 1) * jnp.log(decay))",
+                "1 - decay",
+            ),
+        ),
+    ),
     "multiplier_ahead_of_channels": Lines(
         "depthwise kernel reshaped multiplier first",
         "R1",

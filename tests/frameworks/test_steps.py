@@ -1,4 +1,4 @@
-"""Steps of several batches: the reference's mean, its state, the schedule's count, refusals.
+"""Steps of several batches, and averages of weights: the reference's, its state, refusals.
 
 That every framework does as the reference is asked by the ladder (`recipes.lives`).
 """
@@ -15,6 +15,7 @@ from frameworks.backend import Runtime
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import schedules, weights
 from frameworks.spec.architecture import parse
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.network import Network
@@ -87,3 +88,29 @@ def test_what_cannot_be_accumulated_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(NumpyReference, "accumulates", False)
     with pytest.raises(SpecificationError, match="has no accumulation"):
         backend(accumulation=2)
+    monkeypatch.setattr(NumpyReference, "averages", False)
+    with pytest.raises(SpecificationError, match="has no average of weights"):
+        backend(average_weights=AverageWeights())
+
+
+@pytest.mark.parametrize("start", ["first", "debiased"])
+def test_an_average_is_the_sum_with_its_shares(start) -> None:
+    """Of debiased ones each share is as of a plain average, (1 - decay) decay^n, by their sum."""
+    one = backend(average_weights=AverageWeights(decay=0.75, start=start))
+    with one.averaged():
+        initial = one.get_weights()
+    seen = []
+    for batch in batches(4):
+        one.train_epoch([batch])
+        seen.append(one.get_weights())
+    shares = 0.25 * 0.75 ** np.array([2.0, 1.0, 0.0])
+    if start == "first":
+        shares[0] *= 4
+    shares /= shares.sum()
+    with one.averaged():
+        found = one.get_weights()
+    for key, weight in found.items():
+        expected = sum(s * each[key] for s, each in zip(shares, seen, strict=True))
+        np.testing.assert_allclose(weight, expected, rtol=1e-12)
+        np.testing.assert_array_equal(one.get_weights()[key], seen[-1][key])
+        np.testing.assert_array_equal(initial[key], weights.initial(NETWORK, 0)[key])
