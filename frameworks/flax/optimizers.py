@@ -28,6 +28,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "adam": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
     "adamw": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
     "adamax": {"first_moment": "mu", "largest_gradient": "nu"},
+    "lion": {"first_moment": "mu"},
     "adadelta": {"mean_square": "e_g", "mean_square_update": "e_x"},
     "adagrad": {"accumulator": "sum_of_squares"},
     "sgd": {"velocity": "trace"},
@@ -148,6 +149,8 @@ def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransfo
     if isinstance(spec, recipes.SGD):
         trace = optax.trace(spec.momentum, spec.nesterov) if spec.momentum else optax.identity()
         return _decayed(spec, trace, learning_rate)
+    if isinstance(spec, recipes.Lion):
+        return _decayed(spec, optax.scale_by_lion(spec.beta_1, spec.beta_2), learning_rate)
     assert spec.epsilon is not None
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return _adam_with_epsilon(spec)(learning_rate, spec.epsilon)

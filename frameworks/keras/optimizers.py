@@ -32,6 +32,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "largest_second_moment": "_velocity_hats",
     },
     "adamax": {"first_moment": "_m", "largest_gradient": "_u"},
+    "lion": {"first_moment": "_momentums"},
     "adadelta": {
         "mean_square": "_accumulated_grads",
         "mean_square_update": "_accumulated_delta_vars",
@@ -185,6 +186,8 @@ def make(
         kind = keras.optimizers.SGD
         kind = _coupled(kind, share) if coupled else kind
         return kind(lr, momentum=spec.momentum, nesterov=spec.nesterov, **options)
+    if isinstance(spec, recipes.Lion):
+        return keras.optimizers.Lion(lr, beta_1=spec.beta_1, beta_2=spec.beta_2, **options)
     if isinstance(spec, recipes.Adamax):
         kind = keras.optimizers.Adamax
         if spec.epsilon_in_norm:

@@ -68,6 +68,8 @@ PROJECT: Defaults = {
     "adamax.learning_rate": 1e-3,
     "adamax.epsilon": 1e-7,
     "adamax.epsilon_in_norm": True,
+    "lion.learning_rate": 1e-3,
+    "lion.weight_decay": 0.0,
     "rmsprop.momentum_form": "rate_outside",
     "rmsprop.learning_rate": 1e-3,
     "rmsprop.rho": 0.9,
@@ -155,6 +157,7 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.amsgrad_form": "corrected",
         "adamw.amsgrad_form": "corrected",
         "adamax.epsilon": 1e-8,
+        "lion.weight_decay": 1e-3,
         "rmsprop.momentum_form": "rate_inside",
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
@@ -209,7 +212,7 @@ SHARED: Mapping[str, Defaults] = {
 # the project's.
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
-    "torch": frozenset(),
+    "torch": frozenset({"lion.learning_rate", "lion.weight_decay"}),  # it has no Lion
     # optax has no class weights
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
     | {"sgd.decay_form", "adam.decay_form"}  # as it is chained

@@ -35,6 +35,7 @@ from frameworks.spec.optimizers import AdamW as AdamW
 from frameworks.spec.optimizers import AmsgradForm as AmsgradForm
 from frameworks.spec.optimizers import DecayForm as DecayForm
 from frameworks.spec.optimizers import EpsilonForm as EpsilonForm
+from frameworks.spec.optimizers import Lion as Lion
 from frameworks.spec.optimizers import Optimizer as Optimizer
 from frameworks.spec.optimizers import RMSprop as RMSprop
 from frameworks.spec.optimizers import VelocityForm as VelocityForm

@@ -112,7 +112,7 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("frozen", "adamw", (9, 9, 2)),
     ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
     ("accumulation", "adam_hat_decoupled", (9, 10, 1)),
-    ("average", "sgd", (9, 9, 1)),
+    ("average", "lion", (9, 9, 1)),
 )
 
 

@@ -21,6 +21,7 @@ OPTIMIZERS: dict[str, Any] = {
     "adam": optax.adam,
     "adamw": optax.adamw,
     "adamax": optax.adamax,
+    "lion": optax.lion,
     "adadelta": optax.adadelta,
     "adagrad": optax.adagrad,
     "sgd": optax.sgd,

@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "adamax": keras.optimizers.Adamax,
+    "lion": keras.optimizers.Lion,
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
     "sgd": keras.optimizers.SGD,
@@ -40,7 +41,8 @@ NAMES = {
 
 def hyper_parameter(optimizer: str, name: str) -> Any:
     """The default of an optimizer's argument."""
-    return inspect.signature(OPTIMIZERS[optimizer]).parameters[NAMES[name]].default
+    default = inspect.signature(OPTIMIZERS[optimizer]).parameters[NAMES[name]].default
+    return 0.0 if name == "weight_decay" and default is None else default
 
 
 def stated() -> dict[str, Any]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from frameworks.numpy import optimizers as formulas
 from frameworks.spec.averages import AverageStart, AverageWeights
-from frameworks.spec.recipe import OPTIMIZERS, Adagrad, Adam, Adamax, RMSprop
+from frameworks.spec.defaults import PROJECT
+from frameworks.spec.recipe import OPTIMIZERS, Adagrad, Adam, Adamax, Lion, RMSprop
 
 Answer = str | float | bool | None
 
@@ -226,6 +227,9 @@ def _class_weights(probe: ModuleType) -> dict[str, Answer]:
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     """The arguments as stated, and the form of the update recognised by its steps."""
     kind = OPTIMIZERS[name]
+    if name not in getattr(probe, "OPTIMIZERS", OPTIMIZERS):
+        own = (f"{name}.{field.name}" for field in msgspec.structs.fields(kind))
+        return {field: "required" if field in PROJECT else None for field in own}
     apart = _APART.get(name, set())
     fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in apart]
     stated = {field: probe.hyper_parameter(name, field) for field in fields if field not in FORMS}
@@ -234,6 +238,8 @@ def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
 
     # large enough that where epsilon is added decides the step; with momentum, where the rate is
     told: dict[str, Any] = {"epsilon": 0.1} if "epsilon" in fields else {"momentum": 0.75}
+    if kind is Lion:
+        told = {}
     if kind is Adagrad:
         told["initial_accumulator"] = 0.0
     if kind is Adamax:

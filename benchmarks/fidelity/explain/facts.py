@@ -12,7 +12,7 @@ from frameworks.spec import schedules
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
 from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
-from frameworks.spec.recipe import AdamW, Recipe, ReduceOnPlateau, decay
+from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
 _NO_SHARE = "  # a difference: Keras has no share of the best"
@@ -85,7 +85,7 @@ def facts(question: Question) -> dict[str, Any]:
     tag = str(optimizer.__struct_config__.tag)
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau or ReduceOnPlateau()
     patience = stopping.patience if stopping else 4
-    decoupled = isinstance(optimizer, AdamW)
+    decoupled = isinstance(optimizer, AdamW | Lion)
     return {
         **msgspec.structs.asdict(recipe),
         **msgspec.structs.asdict(optimizer),

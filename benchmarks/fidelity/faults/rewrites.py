@@ -300,6 +300,30 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "lion_decays_by_its_share": Lines(
+        "Lion's weight decay without the rate",
+        "R3",
+        "small-alone-lion-",
+        (Rewrite(f"{_T}optimizers:Lion.step", "1 - rate * group", "1 - group"),),
+    ),
+    "lion_with_adam_s_beta_2": Lines(
+        "Lion with Adam's beta_2",
+        "R3",
+        "small-alone-lion-",
+        (Rewrite(f"{_K}optimizers:make", "beta_2=spec.beta_2", "beta_2=0.999"),),
+    ),
+    "lion_betas_swapped": Lines(
+        "Lion's betas the other way round",
+        "R3",
+        "small-alone-lion-",
+        (
+            Rewrite(
+                f"{_F}optimizers:_optax",
+                "optax.scale_by_lion(spec.beta_1, spec.beta_2)",
+                "optax.scale_by_lion(spec.beta_2, spec.beta_1)",
+            ),
+        ),
+    ),
     "multiplier_ahead_of_channels": Lines(
         "depthwise kernel reshaped multiplier first",
         "R1",

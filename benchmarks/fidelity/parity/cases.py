@@ -209,9 +209,11 @@ def steady_optimizer(optimizer: Optimizer) -> Optimizer:
     """One that shows what was computed and not what rounding grew to; `parts` tests its own.
 
     Of those that move a weight by the rate, whatever its gradient: an epsilon that rounding does
-    not reach (docs/fidelity.md), and a low rate, so that each step begins where the reference's
-    does. The others move by less as they are.
+    not reach (docs/fidelity.md), where they have one, and a low rate, so that each step begins
+    where the reference's does. The others move by less as they are.
     """
+    if isinstance(optimizer, recipes.Lion):
+        return msgspec.structs.replace(optimizer, learning_rate=optimizer.rate / SLOWER)
     if not isinstance(optimizer, recipes.Adam | recipes.AdamW | recipes.RMSprop):
         return optimizer
     return msgspec.structs.replace(
