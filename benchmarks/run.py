@@ -18,8 +18,9 @@ import msgspec
 
 from benchmarks.config.artifacts import Keeping, described
 from benchmarks.config.artifacts import asked as kept
+from benchmarks.config.cluster import EXECUTORS
 from benchmarks.config.listing import listed
-from benchmarks.config.options import EXECUTORS, parser
+from benchmarks.config.options import parser
 from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell

@@ -32,7 +32,8 @@ class Framework:
     variables to set for it besides, on CPUs.
     replicated: targets of the classes that train on several replicas (`Runtime.replicas`), by
     tuning; a tuning without one trains on one replica alone. deals_unevenly: whether these deal
-    batches of any size, or such as the number of replicas divides.
+    batches of any size, or such as the number of replicas divides. deals_groups: whether a step of
+    theirs may be of several batches (`recipe.accumulation`).
     """
 
     name: str
@@ -44,6 +45,7 @@ class Framework:
     tuned_environment: Mapping[str, str] = field(default_factory=dict)
     replicated: Mapping[str, str] = field(default_factory=dict)
     deals_unevenly: bool = False
+    deals_groups: bool = True
 
     def missing_packages(self) -> list[str]:
         """Distributions that are not installed here, found without importing them."""
@@ -136,6 +138,7 @@ def _keras(name: str, engine: str, packages: Mapping[str, str], replicas: str = 
         tuned_environment=_MEMORY_KEPT if engine == "torch" else {},
         replicated=replicated if replicas else {},
         deals_unevenly=engine != "jax",
+        deals_groups=engine != "tensorflow",
     )
 
 

@@ -9,7 +9,8 @@ converted there and nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,14 +39,18 @@ class Backend(ABC):
     CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
     left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
     else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
-    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). host_wait_seconds:
-    what the host waited for data in training so far; None where nobody counts it. own_rate: the
-    learning rate of the next step; None where it is what the harness set.
+    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). accumulates: a
+    step may be of several batches (`recipe.accumulation`). averages: its
+    optimizer's state has averages of the weights (`recipe.average_weights`) as slot "average".
+    host_wait_seconds: what the host waited for data in training so far; None where nobody counts
+    it. own_rate: the learning rate of the next step; None where it is what the harness set.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}
     every_loss: ClassVar[bool] = False
     layers_apart: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     without: frozenset[str] = frozenset()
     host_wait_seconds: float | None = None
     own_rate: float | None = None
@@ -66,6 +71,10 @@ class Backend(ABC):
             )
         if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
             raise self._lacks("frozen layers or layer_rates", "the recipe")
+        if recipe.accumulation > 1 and not self.accumulates:
+            raise self._lacks("accumulation", "the recipe")
+        if recipe.average_weights is not None and not self.averages:
+            raise self._lacks("average of weights", "the recipe")
         self.network, self.recipe, self.runtime = bound(network, recipe), recipe, runtime
         self.factors = factors(self.network, recipe)
         self.build(draw=weights is None)
@@ -104,11 +113,29 @@ class Backend(ABC):
         """Optimizer state: "step", "learning_rate" and "slot/layer/part", canonical layout.
 
         Slots are those of `frameworks.numpy.optimizers`; velocity is without the learning rate.
+        With `recipe.accumulation` above 1 also "batches" since the last step, and the sum of their
+        gradients as slot "accumulated".
         """
 
     @abstractmethod
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Load what `get_optimizer_state` gave."""
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Have the averages of `recipe.average_weights` as weights inside; without such, or before
+        the first step, the weights stay."""
+        state = {} if self.recipe.average_weights is None else self.get_optimizer_state()
+        if not state or not state["step"]:
+            yield
+            return
+        weights = self.get_weights()
+        own = {key: state[f"average/{key}"] for key in self.network.trainable_keys}
+        self.set_weights(weights | own)
+        try:
+            yield
+        finally:
+            self.set_weights(weights)
 
     def train_scheduled(self, epoch: Sequence[Batch], rates: np.ndarray) -> EpochResult:
         """The result of `train_epoch` with a learning rate for each step.
@@ -140,7 +167,8 @@ class Backend(ABC):
         raise self._lacks("gradients")
 
     def apply_gradients(self, gradients: Weights) -> None:
-        """One optimizer step with the gradients given (and the max-norm projection)."""
+        """One optimizer step with the gradients given (and the max-norm projection); with
+        `recipe.accumulation` they are a batch's, and the last of a group steps."""
         raise self._lacks("apply_gradients")
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:

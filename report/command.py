@@ -28,6 +28,7 @@ _OPTIONS = (
     ("recipe.steps_per_epoch", "steps-per-epoch", None),
     ("recipe.shuffle_window", "shuffle-window", None),
     ("recipe.batch_size", "batch-size", None),
+    ("recipe.accumulation", "accumulation", 1),
     ("recipe.class_weight_mean", "class-weight-mean", "images"),
     ("recipe.frozen_norm", "frozen-norm", "inference"),
     ("parity", "parity", "matched"),
@@ -39,7 +40,10 @@ _OPTIONS = (
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )
-_PARTS = ("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment")
+_PARTS = (
+    *("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment"),
+    "average_weights",
+)
 _NAMED = ("optimizer", "schedule", "clipping")
 
 

@@ -35,6 +35,7 @@ ABSENT: Mapping[str, Any] = {
     "split.test_copies": "centre",
     "split.taken_from": "",
     "recipe.partial_batch": "keep",
+    "recipe.accumulation": 1,
     "recipe.reduce_on_plateau.relative": False,
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.config.suite import Suite, convert, relative_to
+from benchmarks.config.suite import Suite
+from benchmarks.config.suite_file import convert, relative_to
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from results.studies.reported import METRICS, Declared, Reported, Sizes
 from results.vocabulary import near_miss, unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.config import experiment, suite
+from benchmarks.config import experiment, suite_file
 from frameworks.spec import architecture
 from results.table import Column, Table
 
@@ -36,7 +36,7 @@ def _frameworks() -> dict[str, str]:
 
 
 def _suites() -> dict[str, str]:
-    return {name: suite.load(name).description for name in suite.available()}
+    return {name: suite_file.load(name).description for name in suite_file.available()}
 
 
 LISTED: dict[str, Callable[[], dict[str, str]]] = {

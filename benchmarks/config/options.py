@@ -12,9 +12,11 @@ import msgspec
 
 from benchmarks.config import experiment
 from benchmarks.config.artifacts import CHECKPOINT_SECONDS
+from benchmarks.config.cluster import add_cluster
 from benchmarks.config.listing import LISTED
 from benchmarks.config.overrides import READERS
-from benchmarks.config.suite import DEFAULT, OWN_NETWORK, Suite, available, check, load
+from benchmarks.config.suite import Suite
+from benchmarks.config.suite_file import DEFAULT, OWN_NETWORK, available, check, load
 from datasets.drawn.settings import Augment
 from frameworks.spec import architecture
 from frameworks.spec.architecture import load_with_recipe
@@ -36,7 +38,6 @@ examples:
   python -m benchmarks.run --experiments all --scale 0.01 --dry-run
 """
 
-EXECUTORS = ("local", "slurm", "ray")
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
 
 AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
@@ -54,8 +55,7 @@ _OPTIONS = {
         "defaults",
         "unstated": "WHOSE: defaults that fill what network and recipe leave open, under parity "
         "matched: project (default), keras, torch or jax",
-        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the best known for the "
-        "machine",
+        "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the fastest known",
         "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
@@ -92,7 +92,8 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
         "shuffle_window": "N: shuffle within so many galaxies, as tf.data's shuffle(N) does",
-        "batch_size": "N: galaxies in one step of the optimizer",
+        "batch_size": "N: galaxies in a batch",
+        "accumulation": "N: step once after so many batches, with the mean of their gradients",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",
         "loss": "NAME[,FIELD=VALUE...]: the head: cross_entropy (default), "
         "binary_cross_entropy, mean_squared_error; fields: label_smoothing targets outputs "
@@ -103,6 +104,7 @@ _OPTIONS = {
         "schedule, or as in length=500,per=step; none takes away what a suite says",
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
+        "average_weights": "DECAY|FIELD=VALUE,...: test averages of the weights (EMA); or none",
         "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
         "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "frozen": "LAYER: layers, or whole blocks, that training leaves as they are",
@@ -150,7 +152,7 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
     **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
-    **dict.fromkeys(("steps_per_epoch", "shuffle_window"), cli.positive),
+    **dict.fromkeys(("steps_per_epoch", "shuffle_window", "accumulation"), cli.positive),
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }
@@ -260,7 +262,7 @@ def parser() -> cli.Parser:
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
     )
 
-    _add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
+    add_cluster(made.add_argument_group("on a cluster (docs/cluster.md)"))
     where = made.add_argument_group("results")
     cli.add_store(where)
     page, told = Path("report-out"), "directory of the page (default: %(default)s)"
@@ -283,46 +285,6 @@ def parser() -> cli.Parser:
     where.add_argument("--no-report", action="store_true", help="write no report page")
     add_forms(where)
     return made
-
-
-def _add_cluster(to: argparse._ActionsContainer) -> None:
-    to.add_argument(
-        "--executor",
-        choices=EXECUTORS,
-        default=EXECUTORS[0],
-        help="local (default): here, one run after another; slurm, ray: one job, alone on its "
-        "node, for each block, that is for all frameworks of one seed or repeat",
-    )
-    to.add_argument(
-        "--executor-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="Slurm: an option of sbatch, as in partition=gpu or gres=gpu:1; Ray: "
-        "address=HOST:PORT of the cluster, resource=NAME that each node has one of; python=PATH: "
-        "the interpreter on the nodes",
-    )
-    to.add_argument(
-        "--max-jobs", type=cli.positive, metavar="N", help="blocks that may run at once"
-    )
-    to.add_argument(
-        "--detach", action="store_true", help="queue the blocks and return; --attach waits for them"
-    )
-    to.add_argument(
-        "--attach",
-        nargs="?",
-        const="",
-        metavar="SESSION",
-        help="wait for the blocks that an earlier call has queued from this store; Ctrl-C cancels "
-        "them",
-    )
-    to.add_argument(
-        "--write-blocks",
-        type=Path,
-        metavar="DIR",
-        help="run nothing, write a file for each block there: python -m benchmarks.block FILE runs "
-        "it on any machine that shares the store",
-    )
 
 
 def _named(options: argparse.Namespace) -> Suite:

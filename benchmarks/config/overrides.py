@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from benchmarks.config.suite import readable
+from benchmarks.config.suite_file import readable
 from datasets.drawn.settings import Augment
 from datasets.drawn.text import from_text
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import CLIPPINGS, Clipping
 from frameworks.spec.losses import LOSSES, Loss
 from frameworks.spec.reading import SpecificationError
@@ -97,6 +98,18 @@ def clipping(text: str) -> Clipping | None:
     if name not in CLIPPINGS:
         raise SpecificationError(f"--clipping: {unknown_part('clipping', name, [*CLIPPINGS, OFF])}")
     return _with_fields(CLIPPINGS[name], settings, f"clipping '{name}'")  # type: ignore[return-value]
+
+
+def average_weights(text: str) -> AverageWeights | None:
+    """`0.999` for a decay, or fields: `decay=0.999,start=debiased`; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    settings = _parts(text if "=" in text or not text else f"decay={text}")
+    return _with_fields(AverageWeights, settings, "--average-weights")
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -241,6 +254,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "schedule": schedule,
     "warm_up": warm_up,
     "clipping": clipping,
+    "average_weights": average_weights,
     "early_stopping": early_stopping,
     "stop_at": stop_at,
     "stop_when_worse": stop_when_worse,

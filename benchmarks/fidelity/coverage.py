@@ -22,6 +22,7 @@ from datasets.drawn.settings import Augment
 from frameworks.backend import Runtime
 from frameworks.feed import CHUNK_STEPS
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv, Dense, MaxPool, load
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.graph import every_layer
@@ -35,8 +36,10 @@ _PARTS: dict[str, type] = {
     "warm_up": WarmUp,
     **CLIPPINGS,
     "augment": Augment,
+    "average_weights": AverageWeights,
 }  # of a recipe, besides its optimizer
 
+_OF_A_RECIPE = ("schedule", "warm_up", "clipping", "augment", "average_weights")
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
 _OF_THE_DATA = (
@@ -168,8 +171,8 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 def _of_case(case: Case) -> Iterator[Reached]:
     recipe = case.recipe
-    parts = (recipe.optimizer, recipe.schedule, recipe.warm_up, recipe.clipping, recipe.augment)
-    stated = [part for part in (*parts, recipe.loss) if part is not None]
+    parts = (recipe.optimizer, recipe.loss, *(getattr(recipe, name) for name in _OF_A_RECIPE))
+    stated = [part for part in parts if part is not None]
     for part in (*every_layer(case.architecture.layers), *stated):
         tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
         for field in msgspec.structs.fields(part):

@@ -82,15 +82,19 @@ def asked_of(name: str, case: Case) -> bool:
     """
     if name == REFERENCE:
         return True
-    if case.replicas > 1 and case.tuning not in framework(name).replicated:
-        return False
+    if case.replicas > 1:
+        known = framework(name)
+        grouped = case.recipe.accumulation > 1 and not known.deals_groups
+        if grouped or case.tuning not in known.replicated:
+            return False
     column = _defaults_of(name)
     if not column and not trains_plainly(case.recipe):
         return False
     refused = CANNOT.get(column, {})
     recipe = case.recipe
-    parts = [one for one in (recipe.optimizer, recipe.schedule, recipe.clipping) if one is not None]
-    for part in (*every_layer(case.architecture.layers), *parts):
+    parts = (recipe.optimizer, recipe.schedule, recipe.clipping, recipe.average_weights)
+    parts_stated = [one for one in parts if one is not None]
+    for part in (*every_layer(case.architecture.layers), *parts_stated):
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
             other = form in _FORMS and value not in (None, PROJECT[form])

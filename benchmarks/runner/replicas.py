@@ -28,6 +28,11 @@ def check(count: int, suite: Suite, devices: Mapping[str, Device]) -> None:
                 f"{asked}: {name} with tuning {lacking[0]} trains on one replica alone; leave it "
                 f"out, or ask {_able()}."
             )
+        if suite.accumulation > 1 and not known.deals_groups:
+            raise ValueError(
+                f"{asked}: {name} steps at every batch on several replicas, and accumulation is "
+                f"{suite.accumulation}; leave it out, or take --accumulation 1."
+            )
         if device != "cpu":
             raise ValueError(
                 f"{asked}: replicas compute on the CPU alone so far, and {name} would compute on "

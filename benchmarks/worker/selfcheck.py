@@ -125,9 +125,10 @@ def telling(count: int, batch_size: int) -> np.ndarray:
 
 
 def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
-    """The optimizer's count of steps, where it is not the number of batches trained on."""
-    taken = int(backend.get_optimizer_state().get("step", steps)) if steps else 0
-    if taken != steps:
+    """The optimizer's count of steps, where it is not of the number of batches trained on."""
+    group = backend.recipe.accumulation
+    taken = int(backend.get_optimizer_state().get("step", steps // group)) if steps else 0
+    if taken != steps // group:
         yield f"steps: the optimizer counts {taken:,} steps, and was given {steps:,} batches"
 
 

@@ -99,8 +99,7 @@ class Training:
             self.done += 1
             self._decide(rows)
             self.after_epoch(self)
-        if self.best_weights is not None:
-            self._put_best_back()
+        self._end_round()
         if facts := gpu.facts():
             self.clock.channel.send("facts", values=facts)
 
@@ -144,16 +143,26 @@ class Training:
 
     def _next_round(self) -> None:
         """Go on from the weights of this round: the best where it stops with these, else the
-        last."""
+        last, or their average."""
         stopping = self.recipe.early_stopping
-        if stopping is not None and stopping.restore_best and self.best_weights is not None:
-            self._put_best_back()
+        if stopping is None or not stopping.restore_best:
+            self.best_weights = None
+        self._end_round()
         self.enter(self.round + 1, self.done, self.backend.get_weights())
 
-    def _put_best_back(self) -> None:
-        assert self.best_weights is not None
-        self.backend.set_weights(self.best_weights)
-        arrived(self.best_weights, self.backend.get_weights(), "best epoch's weights")
+    def _end_round(self) -> None:
+        """Put the best epoch's weights back, or the averages in the weights' place."""
+        ending, what = self.best_weights, "best epoch's weights"
+        if ending is None and self.recipe.average_weights is not None:
+            ending, what = self._evaluated(), "averages of the weights"
+        if ending is not None:
+            self.backend.set_weights(ending)
+            arrived(ending, self.backend.get_weights(), what)
+
+    def _evaluated(self) -> Weights:
+        """The weights that validation looks at."""
+        with self.backend.averaged():
+            return self.backend.get_weights()
 
     def _control(self) -> Control:
         made = Control(self.recipe, self.began)
@@ -224,7 +233,8 @@ class Training:
         """Try the network on the validation set; its row, none where there is no such set."""
         if not len(self.validation):
             return []
-        logits, score = evaluate(self.backend, self.validation, self.clock)
+        with self.backend.averaged():
+            logits, score = evaluate(self.backend, self.validation, self.clock)
         self._scores = {
             "validation_loss": score.loss,
             "validation_cross_entropy": score.cross_entropy,
@@ -263,7 +273,7 @@ class Training:
         of_training = {f"training_{name}": rows[0][name] for name in ("loss", "accuracy")}
         self.control.scored(self.done, self._scores | of_training)
         if self.control.best_epoch == self.done:
-            self.best_weights = self.backend.get_weights()
+            self.best_weights = self._evaluated()
         if self.control.learning_rate != before:
             self.backend.set_learning_rate(self.control.learning_rate)
 

@@ -42,6 +42,8 @@ class FlaxBackend(Backend):
 
     every_loss = True
     layers_apart = True
+    accumulates = True
+    averages = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -58,7 +60,13 @@ class FlaxBackend(Backend):
         self.model.still = still_norms(network, recipe)
         rates = {key.split("/")[0]: factor for key, factor in self.factors.items()}
         made = optimizers.make(recipe.optimizer, recipe.clipping, rates)
-        self.optimizer = nnx.Optimizer(self.model, made, wrt=self.model.trained)
+        if recipe.accumulation > 1:
+            made = optimizers.grouped(made, recipe.accumulation)
+        wrt, average = self.model.trained, recipe.average_weights
+        self.optimizer = nnx.Optimizer(self.model, made, wrt=wrt)
+        if average is not None:
+            kind = optimizers.AveragingOptimizer
+            self.optimizer = kind(self.model, made, wrt=wrt, average=average)
         self.batch_loss = BatchLoss.of(recipe)
 
     def parameters(self) -> int:
@@ -138,24 +146,37 @@ class FlaxBackend(Backend):
             variable_of(self.model, key).set_value(self._own(array))
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
+        step, batches = optimizers.steps(self.optimizer)
         state: dict[str, np.ndarray] = {
-            "step": np.asarray(self.optimizer.step[...], dtype=np.int64),
+            "step": np.asarray(step, dtype=np.int64),
             "learning_rate": np.array(optimizers.learning_rate(self.optimizer)[...]),
         }
-        for name, field in optimizers.slots(self.recipe.optimizer).items():
-            slot = optimizers.slot(self.optimizer, field)
+        for name, slot, factor in self._slots(batches):
             for key in self.network.trainable_keys:
-                state[f"{name}/{key}"] = np.array(state_entry(self.network, slot, key)[...])
+                own = np.array(state_entry(self.network, slot, key)[...])
+                state[f"{name}/{key}"] = own if factor is None else own * factor
+        if self.recipe.accumulation > 1:
+            state["batches"] = np.asarray(batches, dtype=np.int64)
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
-        optimizers.set_step(self.optimizer, int(state["step"]))
+        group, batches = self.recipe.accumulation, int(state.get("batches", 0))
+        optimizers.set_steps(self.optimizer, int(state["step"]), batches, group)
         rate = jnp.asarray(state["learning_rate"], self.dtype)
         optimizers.learning_rate(self.optimizer).set_value(rate)
-        for name, field in optimizers.slots(self.recipe.optimizer).items():
-            slot = optimizers.slot(self.optimizer, field)
+        for name, slot, factor in self._slots(batches):
             for key in self.network.trainable_keys:
-                state_entry(self.network, slot, key).set_value(self._own(state[f"{name}/{key}"]))
+                own = state[f"{name}/{key}"] / (factor or 1)
+                state_entry(self.network, slot, key).set_value(self._own(own))
+
+    def _slots(self, batches: int) -> Iterator[tuple[str, nnx.State, int | None]]:
+        """(canonical name, state, factor that makes it canonical) of every slot."""
+        for name, field in optimizers.slots(self.recipe.optimizer).items():
+            yield name, optimizers.slot(self.optimizer, field), None
+        if self.recipe.accumulation > 1:  # optax keeps the mean
+            yield "accumulated", optimizers.slot(self.optimizer, "acc_grads"), batches
+        if isinstance(self.optimizer, optimizers.AveragingOptimizer):
+            yield "average", self.optimizer.average, None
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         return random_state(self.model)
@@ -236,6 +257,14 @@ def project(model: GalaxyNet) -> None:
         kernel[...] = kernel[...] * (jnp.minimum(norm, limit) / (MAX_NORM_EPSILON + norm))
 
 
+def update(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State) -> None:
+    """One step in place, with the max-norm projection and the averages of the weights."""
+    optimizer.update(model, gradients)
+    project(model)
+    if isinstance(optimizer, optimizers.AveragingOptimizer):
+        optimizer.take_average(model)
+
+
 def value_and_gradients(model: GalaxyNet, *batch: Any) -> tuple:
     """(loss, logits) of `loss_function`, and the gradients of what is trained."""
     trained = nnx.DiffState(0, model.trained)
@@ -253,16 +282,14 @@ def train_step(
 ) -> tuple[Array, Array]:
     """One step in place; the loss and the number of right answers stay on the device."""
     (loss, logits), gradients = value_and_gradients(model, images, labels, masks, batch_loss)
-    optimizer.update(model, gradients)
-    project(model)
+    update(model, optimizer, gradients)
     return loss, batch_loss.right(logits, labels)
 
 
 @nnx.jit
 def apply_step(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State) -> None:
     """The second half of `train_step`."""
-    optimizer.update(model, gradients)
-    project(model)
+    update(model, optimizer, gradients)
 
 
 @nnx.jit

@@ -18,6 +18,7 @@ from flax import nnx
 from jax import Array
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.graph import name_at
 from frameworks.spec.reading import SpecificationError
@@ -27,6 +28,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "adam": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
     "adamw": {"first_moment": "mu", "second_moment": "nu", "largest_second_moment": "nu_max"},
     "adamax": {"first_moment": "mu", "largest_gradient": "nu"},
+    "lion": {"first_moment": "mu"},
     "adadelta": {"mean_square": "e_g", "mean_square_update": "e_x"},
     "adagrad": {"accumulator": "sum_of_squares"},
     "sgd": {"velocity": "trace"},
@@ -110,6 +112,12 @@ def make(
     return _adjustable(lambda learning_rate: _optax(spec, learning_rate), spec.rate, around)
 
 
+def grouped(optimizer: optax.GradientTransformation, batches: int) -> optax.GradientTransformation:
+    """The optimizer, which steps once after so many batches with the mean of their gradients."""
+    dtype = jnp.zeros(()).dtype  # the run's
+    return optax.MultiSteps(optimizer, batches, accumulator_dtype=dtype).gradient_transformation()
+
+
 def scale_by_layer(factors: Mapping[str, float]) -> optax.GradientTransformation:
     """The updates of each layer times its factor."""
 
@@ -141,6 +149,8 @@ def _optax(spec: recipes.Optimizer, learning_rate: Any) -> optax.GradientTransfo
     if isinstance(spec, recipes.SGD):
         trace = optax.trace(spec.momentum, spec.nesterov) if spec.momentum else optax.identity()
         return _decayed(spec, trace, learning_rate)
+    if isinstance(spec, recipes.Lion):
+        return _decayed(spec, optax.scale_by_lion(spec.beta_1, spec.beta_2), learning_rate)
     assert spec.epsilon is not None
     if isinstance(spec, recipes.Adam | recipes.AdamW):
         return _adam_with_epsilon(spec)(learning_rate, spec.epsilon)
@@ -212,9 +222,36 @@ def _hat(spec: recipes.Adam | recipes.AdamW) -> optax.Schedule:
     return epsilon
 
 
+class AveragingOptimizer(nnx.Optimizer):
+    """An optimizer that keeps averages of the weights."""
+
+    def __init__(self, model: Any, tx: Any, *, wrt: Any, average: AverageWeights) -> None:
+        super().__init__(model, tx, wrt=wrt)
+        self.spec = average
+        self.average = nnx.data(jax.tree.map(jnp.zeros_like, nnx.state(model, wrt)))
+
+    def take_average(self, model: nnx.Module) -> None:
+        """Take the weights into their averages, where the optimizer has just stepped."""
+        step, batches = _counts(self)
+        weights = nnx.state(model, self.wrt)
+        dtype = jax.tree.leaves(weights)[0].dtype
+        t, decay = step.astype(dtype), jnp.asarray(self.spec.rate, dtype)
+        share = jnp.where(t == 1, 1, 1 - decay)
+        if self.spec.start == "debiased":
+            share = (decay - 1) / jnp.expm1(jnp.maximum(t, 1) * jnp.log(decay))
+        share = jnp.where(batches == 0, share, 0).astype(dtype)
+        new = jax.tree.map(lambda one, weight: one + share * (weight - one), self.average, weights)
+        nnx.update(self.average, new)
+
+
 def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
     """The learning rate of the next step, a scalar in the run's dtype."""
-    return optimizer.opt_state.hyperparams["learning_rate"]
+    return _stepping(optimizer).hyperparams["learning_rate"]
+
+
+def _stepping(optimizer: nnx.Optimizer) -> Any:
+    """The state of what steps: of an accumulation it is the state inside."""
+    return getattr(optimizer.opt_state, "inner_opt_state", optimizer.opt_state)
 
 
 def set_learning_rate(
@@ -240,7 +277,9 @@ def slots(spec: recipes.Optimizer) -> dict[str, str]:
 
 def slot(optimizer: nnx.Optimizer, field: str) -> nnx.State:
     """Optimizer state of every parameter under one of optax' fields."""
-    return next(_having(optimizer.opt_state.inner_state, field))
+    if hasattr(optimizer.opt_state, field):  # of an accumulation
+        return getattr(optimizer.opt_state, field)
+    return next(_having(_stepping(optimizer).inner_state, field))
 
 
 def _having(state: Any, field: str) -> Iterator[nnx.State]:
@@ -252,11 +291,27 @@ def _having(state: Any, field: str) -> Iterator[nnx.State]:
             yield from _having(part, field)
 
 
-def set_step(optimizer: nnx.Optimizer, step: int) -> None:
-    """Set the number of steps taken, which optax counts in several places."""
+def steps(optimizer: nnx.Optimizer) -> tuple[int, int]:
+    """The steps taken, and the batches since then, which NNX counts as steps."""
+    step, batches = _counts(optimizer)
+    return int(step), int(batches)
+
+
+def _counts(optimizer: nnx.Optimizer) -> tuple[Array, Array]:
+    state = optimizer.opt_state
+    if hasattr(state, "mini_step"):
+        return state.gradient_step[...], state.mini_step[...]
+    return optimizer.step[...], jnp.zeros((), jnp.int32)
+
+
+def set_steps(optimizer: nnx.Optimizer, step: int, batches: int, accumulation: int) -> None:
+    """Set the number of steps taken, which optax counts in several places, and of the batches
+    since then."""
+    counts = dict.fromkeys(("count", "gradient_step"), step) | {"mini_step": batches}
+    counts["step"] = step * accumulation + batches
     for path, variable in nnx.to_flat_state(nnx.state(optimizer)):
-        if path[-1] in ("step", "count"):
-            variable.set_value(jnp.asarray(step, variable.dtype))
+        if path[-1] in counts:
+            variable.set_value(jnp.asarray(counts[path[-1]], variable.dtype))
 
 
 def _is_variable(node: Any) -> bool:

@@ -18,7 +18,7 @@ from datasets.batches import Batch, MaskSpec, compact
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend, means
 from frameworks.flax import optimizers
-from frameworks.flax.backend import FlaxBackend, project, value_and_gradients
+from frameworks.flax.backend import FlaxBackend, update, value_and_gradients
 from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import GalaxyNet
 from frameworks.jax import convolution as jax_convolution
@@ -184,8 +184,7 @@ def run_steps(
         if RATE in keep:
             set_learning_rate(optimizer, keep.pop(RATE))
         (loss, logits), gradients = value_and_gradients(model, images, labels, keep, batch_loss)
-        optimizer.update(model, gradients)
-        project(model)
+        update(model, optimizer, gradients)
         right = batch_loss.right(logits, labels)
         state = nnx.state((model, optimizer))
         return state, losses.at[number].set(loss), correct.at[number].set(right)

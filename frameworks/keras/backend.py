@@ -33,6 +33,8 @@ class KerasBackend(Backend):
 
     every_loss = True
     layers_apart = True
+    accumulates = True
+    averages = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -43,9 +45,10 @@ class KerasBackend(Backend):
         trainer = self.model.trainer
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
         self.trainable = [keys[id(variable)] for variable in trainer.trainable_variables]
-        own = optimizers.make(recipe.optimizer, recipe.clipping)
+        own = optimizers.make(recipe.optimizer, recipe.clipping, recipe.accumulation)
         rates = [self.factors[key] for key in self.trainable]
-        self.optimizer = optimizers.with_layer_rates(own, rates)
+        own = optimizers.with_layer_rates(own, rates)
+        self.optimizer = optimizers.with_average(own, recipe.average_weights)
         self.loss = losses.BatchLoss(recipe)
         trainer.compile(
             optimizer=self.optimizer,
@@ -143,6 +146,9 @@ class KerasBackend(Backend):
             "step": engines.to_numpy(self.optimizer.iterations).astype(np.int64),
             "learning_rate": rate,
         }
+        if (group := self.recipe.accumulation) > 1:
+            batches = engines.to_numpy(self.optimizer._iterations)
+            state["batches"] = batches.astype(np.int64) % group
         for slot, key, variable in self._slots():
             own = float(rate) * self.factors[key]
             factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
@@ -150,7 +156,8 @@ class KerasBackend(Backend):
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
-        self.optimizer.iterations.assign(state["step"])
+        batches = state["step"] * self.recipe.accumulation + state.get("batches", 0)
+        self.optimizer._iterations.assign(batches)
         self.optimizer.learning_rate.assign(state["learning_rate"])
         rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
@@ -197,7 +204,12 @@ class KerasBackend(Backend):
 
     def _slots(self) -> Iterator[tuple[str, str, keras.Variable]]:
         """(canonical slot, key, variable) of the optimizer's state."""
-        for slot, attribute in optimizers.slots(self.recipe.optimizer).items():
+        attributes = optimizers.slots(self.recipe.optimizer)
+        if self.recipe.accumulation > 1:
+            attributes = {**attributes, "accumulated": "_accumulated_gradients"}
+        if self.recipe.average_weights is not None:
+            attributes = {**attributes, "average": "averages"}
+        for slot, attribute in attributes.items():
             variables = getattr(self.optimizer, attribute)
             for key, variable in zip(self.trainable, variables, strict=True):
                 yield slot, key, variable

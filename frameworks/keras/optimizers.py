@@ -15,6 +15,7 @@ from keras import ops
 
 from frameworks.keras.activations import constant
 from frameworks.spec import recipe as recipes
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.reading import SpecificationError
 
@@ -31,6 +32,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "largest_second_moment": "_velocity_hats",
     },
     "adamax": {"first_moment": "_m", "largest_gradient": "_u"},
+    "lion": {"first_moment": "_momentums"},
     "adadelta": {
         "mean_square": "_accumulated_grads",
         "mean_square_update": "_accumulated_delta_vars",
@@ -167,10 +169,14 @@ def _decay(share: float) -> Any:
     return constant(share, "float64") if on_torch else np.float64(share)
 
 
-def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.optimizers.Optimizer:
+def make(
+    spec: recipes.Optimizer, clipping: Clipping | None = None, accumulation: int = 1
+) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe whose fields are all stated."""
     lr = spec.rate
     options = clip(clipping)
+    if accumulation > 1:
+        options["gradient_accumulation_steps"] = accumulation
     share, form = recipes.decay(spec)
     coupled = bool(share) and form == "coupled"
     if share and not coupled:
@@ -180,6 +186,8 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
         kind = keras.optimizers.SGD
         kind = _coupled(kind, share) if coupled else kind
         return kind(lr, momentum=spec.momentum, nesterov=spec.nesterov, **options)
+    if isinstance(spec, recipes.Lion):
+        return keras.optimizers.Lion(lr, beta_1=spec.beta_1, beta_2=spec.beta_2, **options)
     if isinstance(spec, recipes.Adamax):
         kind = keras.optimizers.Adamax
         if spec.epsilon_in_norm:
@@ -218,6 +226,45 @@ def make(spec: recipes.Optimizer, clipping: Clipping | None = None) -> keras.opt
     return keras.optimizers.RMSprop(lr, rho=spec.rho, epsilon=spec.epsilon, **options)
 
 
+class _Averaging:
+    """Mixin: averages of the weights. Keras' own use_ema has them ahead of a constraint and, of an
+    accumulation, of every batch; and the end of a `fit` leaves them in the weights' place."""
+
+    spec: AverageWeights
+
+    def build(self: Any, variables: Any) -> None:
+        super().build(variables)  # type: ignore[misc]
+        self.averages = self.add_optimizer_variables(variables, "average")
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+        batches = self.gradient_accumulation_steps or 1
+        dtype = self.averages[0].dtype
+        step, decay = ops.cast(self.iterations, dtype), constant(self.spec.rate, dtype)
+        share = ops.where(ops.equal(step, 1), ops.ones_like(decay), 1 - decay)
+        if self.spec.start == "debiased":
+            log = constant(math.log(self.spec.rate), dtype)
+            share = (decay - 1) / ops.expm1(ops.maximum(step, 1) * log)
+        stepped = ops.equal(self._iterations % batches, 0)
+        share = ops.where(stepped, share, ops.zeros_like(share))
+        for weight, average in zip(self._trainable_variables, self.averages, strict=True):
+            self.assign_add(average, share * (weight - average))
+
+
+def with_average(
+    optimizer: keras.optimizers.Optimizer, average: AverageWeights | None
+) -> keras.optimizers.Optimizer:
+    """The optimizer, which keeps averages of the weights."""
+    return optimizer if average is None else _of_kind(optimizer, _Averaging, spec=average)
+
+
+def _of_kind(optimizer: keras.optimizers.Optimizer, mixin: type, **own: Any) -> Any:
+    """The optimizer as one of its class and of the mixin's, with these attributes."""
+    name = f"{mixin.__name__.lstrip('_')}{type(optimizer).__name__}"
+    object.__setattr__(optimizer, "__class__", type(name, (mixin, type(optimizer)), own))
+    return optimizer
+
+
 class _LayerRates:
     """Mixin: the step of each group of variables at its own share of the rate.
 
@@ -251,10 +298,7 @@ def with_layer_rates(
     places: dict[float, list[int]] = {}
     for place, factor in enumerate(factors):
         places.setdefault(factor, []).append(place)
-    kind = type(f"LayerRates{type(optimizer).__name__}", (_LayerRates, type(optimizer)), {})
-    kind.places = places  # type: ignore[attr-defined]
-    object.__setattr__(optimizer, "__class__", kind)
-    return optimizer
+    return _of_kind(optimizer, _LayerRates, places=places)
 
 
 def set_learning_rate(

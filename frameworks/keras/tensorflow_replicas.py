@@ -103,6 +103,8 @@ class _ReplicatedLoop(TensorFlowLoop):
 
 
 class _Replicated(KerasBackend):
+    accumulates = False  # Keras steps in a branch, where TensorFlow's replicas cannot meet
+
     def build(self, *, draw: bool) -> None:
         engines.configure(self.runtime)
         with _strategy(self.runtime.replicas).scope():

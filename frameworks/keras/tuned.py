@@ -27,7 +27,7 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         "staged": "the data set on the device, gathered there by row",
         "many_steps": "many steps an execution (TensorFlow, JAX)",
         "fast_layers": "our convolution gradients and max-pool (JAX on CPUs)",
-        "one_graph": "a whole step in one CUDA graph (PyTorch on GPUs)",
+        "one_graph": "a whole step in one CUDA graph (PyTorch on GPUs; no accumulation or average)",
         "device_masks": "dropout masks drawn on the device (PyTorch and JAX on GPUs)",
     }
 
@@ -40,7 +40,9 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         parts = (self.model, self.optimizer, self.loss, self.runtime)
         self.loop = kind(*parts, fast_layers=fast_layers)
         self.loop.set_rate = self._set_rate
-        self.loop.records &= "one_graph" not in self.without
+        # a recorded step is the same each time
+        alike = self.recipe.accumulation == 1 and self.recipe.average_weights is None
+        self.loop.records &= "one_graph" not in self.without and alike
         self.draws_masks = self.loop.draws_masks and "device_masks" not in self.without
 
     def free_bytes(self) -> int:

@@ -64,6 +64,8 @@ class NumpyReference(Backend):
 
     every_loss = True
     layers_apart = True
+    accumulates = True
+    averages = True
 
     def build(self, *, draw: bool) -> None:
         network, recipe, runtime = self.network, self.recipe, self.runtime
@@ -77,7 +79,17 @@ class NumpyReference(Backend):
             self.set_weights(canonical.initial(stated, runtime.seed))
         self.learning_rate = recipe.optimizer.rate
         self._still = still_norms(network, recipe)
-        self.step = 0
+        self.step = self.batches = 0
+        self.accumulated = {
+            key: np.zeros(network.weight_shapes[key], self.dtype)
+            for key in network.trainable_keys
+            if recipe.accumulation > 1
+        }
+        self.average = {
+            key: np.zeros(network.weight_shapes[key], self.dtype)
+            for key in network.trainable_keys
+            if recipe.average_weights is not None
+        }
         self.slots = {
             key: optimizers.initial_slots(
                 recipe.optimizer, np.zeros(network.weight_shapes[key], self.dtype)
@@ -142,9 +154,30 @@ class NumpyReference(Backend):
         }
 
     def apply_gradients(self, gradients: Weights) -> None:
-        self.step += 1
         own = {k: np.asarray(gradients[k], self.dtype) for k in self.network.trainable_keys}
-        for key, gradient in optimizers.clipped(self.recipe.clipping, own).items():
+        group, self.batches = self.recipe.accumulation, self.batches + 1
+        if group > 1:
+            own = {key: self.accumulated[key] + gradient for key, gradient in own.items()}
+            stepping = self.batches == group
+            self.accumulated = {k: one * (not stepping) for k, one in own.items()}
+            own = {key: total / group for key, total in own.items()}
+        stepped = self.batches == group
+        if stepped:
+            self._take_step(own)
+        for key, limit in self.network.limited.items():
+            kernel = self.weights[key].astype(self.stored or self.dtype)
+            self.weights[key] = optimizers.project_max_norm(kernel, limit)
+        for key in self.network.trainable_keys:
+            self.weights[key] = self._as_stored(self.weights[key])
+        for key, average in self.average.items():
+            assert self.recipe.average_weights is not None
+            share = self.recipe.average_weights.share(self.step) if stepped else 0.0
+            self.average[key] = self._as_stored(average + share * (self.weights[key] - average))
+
+    def _take_step(self, gradients: Weights) -> None:
+        """The optimizer's step, without what follows every batch."""
+        self.step, self.batches = self.step + 1, 0
+        for key, gradient in optimizers.clipped(self.recipe.clipping, gradients).items():
             self.weights[key], self.slots[key] = optimizers.update(
                 self.recipe.optimizer,
                 self.weights[key],
@@ -153,11 +186,6 @@ class NumpyReference(Backend):
                 self.learning_rate * self.factors[key],
                 self.step,
             )
-        for key, limit in self.network.limited.items():
-            kernel = self.weights[key].astype(self.stored or self.dtype)
-            self.weights[key] = optimizers.project_max_norm(kernel, limit)
-        for key in self.network.trainable_keys:
-            self.weights[key] = self._as_stored(self.weights[key])
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         forward = self._forward(batch.images, training=training, masks=batch.masks)
@@ -181,7 +209,10 @@ class NumpyReference(Backend):
             state |= {
                 f"{slot}/{key}": array * self._factor(slot, key) for slot, array in slots.items()
             }
-        return state
+        if self.accumulated:
+            state["batches"] = np.asarray(self.batches, dtype=np.int64)
+            state |= {f"accumulated/{key}": one.copy() for key, one in self.accumulated.items()}
+        return state | {f"average/{key}": one.copy() for key, one in self.average.items()}
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
@@ -190,6 +221,11 @@ class NumpyReference(Backend):
             for slot in slots:
                 given = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
                 slots[slot] = given / self._factor(slot, key)
+        for key in self.accumulated:
+            self.batches = int(state["batches"])
+            self.accumulated[key] = np.array(state[f"accumulated/{key}"], dtype=self.dtype)
+        for key in self.average:
+            self.average[key] = np.array(state[f"average/{key}"], dtype=self.dtype)
 
     # ---- inside
 

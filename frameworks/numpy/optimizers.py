@@ -23,6 +23,7 @@ from frameworks.spec.recipe import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     Optimizer,
     RMSprop,
     decay,
@@ -68,6 +69,8 @@ def initial_slots(optimizer: Optimizer, weight: np.ndarray) -> Slots:
         names = ("mean_square", "mean_square_update")
     elif isinstance(optimizer, Adamax):
         names = ("first_moment", "largest_gradient")
+    elif isinstance(optimizer, Lion):
+        names = ("first_moment",)
     else:
         names = ("first_moment", "second_moment")
         names += ("largest_second_moment",) if optimizer.amsgrad else ()
@@ -93,6 +96,8 @@ def update(
     match optimizer:
         case Adamax():
             change, slots = _adamax(optimizer, gradient, slots, learning_rate, step)
+        case Lion():
+            change, slots = _lion(optimizer, gradient, slots, learning_rate)
         case Adam() | AdamW():
             change, slots = _adam(optimizer, gradient, slots, learning_rate, step)
         case Adadelta():
@@ -160,6 +165,18 @@ def _adamax(
     divisor = largest if optimizer.epsilon_in_norm else largest + optimizer.epsilon
     change = learning_rate * (first / (1 - beta_1**step)) / divisor
     return change, {"first_moment": first, "largest_gradient": largest}
+
+
+def _lion(
+    optimizer: Lion, gradient: np.ndarray, slots: Slots, learning_rate: float
+) -> tuple[np.ndarray, Slots]:
+    """w -= r sign(b1 m + (1 - b1) g);  m = b2 m + (1 - b2) g.
+
+    Chen et al. 2023 (arXiv 2302.06675), alg. 2; decoupled decay as AdamW's.
+    """
+    beta_1, beta_2, first = optimizer.beta_1, optimizer.beta_2, slots["first_moment"]
+    change = learning_rate * np.sign(beta_1 * first + (1 - beta_1) * gradient)
+    return change, {"first_moment": beta_2 * first + (1 - beta_2) * gradient}
 
 
 def _adadelta(
@@ -272,7 +289,9 @@ def project_max_norm(kernel: np.ndarray, limit: float) -> np.ndarray:
 def require_stated(optimizer: Optimizer) -> None:
     """Raise SpecificationError when a field of the optimizer is not stated."""
     for field in optimizer.__struct_fields__:
-        open_for_good = field in ("weight_decay", "momentum") and not isinstance(optimizer, AdamW)
+        open_for_good = field in ("weight_decay", "momentum") and not isinstance(
+            optimizer, AdamW | Lion
+        )
         needed = applies(optimizer, field) and not open_for_good
         if needed and getattr(optimizer, field) is None:
             raise SpecificationError(

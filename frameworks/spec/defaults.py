@@ -68,6 +68,8 @@ PROJECT: Defaults = {
     "adamax.learning_rate": 1e-3,
     "adamax.epsilon": 1e-7,
     "adamax.epsilon_in_norm": True,
+    "lion.learning_rate": 1e-3,
+    "lion.weight_decay": 0.0,
     "rmsprop.momentum_form": "rate_outside",
     "rmsprop.learning_rate": 1e-3,
     "rmsprop.rho": 0.9,
@@ -79,6 +81,8 @@ PROJECT: Defaults = {
     "polynomial.end_rate": 1e-4,
     "norm.epsilon": 0.0,
     "global_norm.epsilon": 0.0,
+    "average_weights.decay": 0.99,
+    "average_weights.start": "first",
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -131,6 +135,7 @@ NATIVE: Mapping[str, Defaults] = {
         "polynomial.end_rate": 0.0,
         "norm.epsilon": 1e-6,
         "global_norm.epsilon": 1e-6,
+        "average_weights.decay": 0.999,
     },
     "flax": {
         **PROJECT,
@@ -152,10 +157,12 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.amsgrad_form": "corrected",
         "adamw.amsgrad_form": "corrected",
         "adamax.epsilon": 1e-8,
+        "lion.weight_decay": 1e-3,
         "rmsprop.momentum_form": "rate_inside",
         "adadelta.rho": 0.9,
         "adadelta.epsilon": 1e-6,
         "rmsprop.epsilon": 1e-8,
+        "average_weights.start": "debiased",
     },
 }
 
@@ -205,11 +212,12 @@ SHARED: Mapping[str, Defaults] = {
 # the project's.
 REQUIRED: Mapping[str, frozenset[str]] = {
     "keras": frozenset(),
-    "torch": frozenset(),
+    "torch": frozenset({"lion.learning_rate", "lion.weight_decay"}),  # it has no Lion
     # optax has no class weights
     "flax": frozenset(field for field in PROJECT if field.endswith(".learning_rate"))
     | {"sgd.decay_form", "adam.decay_form"}  # as it is chained
-    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"},
+    | {"cosine_restarts.length_factor", "polynomial.end_rate", "recipe.class_weight_mean"}
+    | {"average_weights.decay"},
 }
 
 # Fields that every framework defaults alike: stated or left open is one training.
@@ -244,11 +252,11 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of it, its optimizer, schedule and clipping filled in
-    from `defaults`."""
+    """The recipe with every unstated field of it, its optimizer, schedule, clipping and average
+    filled in from `defaults`."""
     filled: dict[str, Any] = {
         name: stated(part, defaults)
-        for name in ("optimizer", "schedule", "clipping")
+        for name in ("optimizer", "schedule", "clipping", "average_weights")
         if (part := getattr(recipe, name)) is not None
     }
     mean = "recipe.class_weight_mean"

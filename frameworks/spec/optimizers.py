@@ -92,6 +92,17 @@ class Adamax(_Optimizer, frozen=True, tag="adamax", kw_only=True):
     epsilon_in_norm: bool | None = None
 
 
+class Lion(_Optimizer, frozen=True, tag="lion", kw_only=True):
+    """Chen et al. 2023 (arXiv 2302.06675): the rate times the sign of a mean gradient.
+
+    `beta_1` is of the mean that is applied, `beta_2` of the one that is kept. The decay is AdamW's.
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float | None = None
+
+
 class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
     """Zeiler 2012, with a learning rate."""
 
@@ -137,11 +148,12 @@ class RMSprop(_Optimizer, frozen=True, tag="rmsprop", kw_only=True):
     momentum_form: VelocityForm | None = None
 
 
-Optimizer = Adam | AdamW | Adamax | Adadelta | Adagrad | SGD | RMSprop
+Optimizer = Adam | AdamW | Adamax | Lion | Adadelta | Adagrad | SGD | RMSprop
 OPTIMIZERS: dict[str, type[_Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
     "adamax": Adamax,
+    "lion": Lion,
     "adadelta": Adadelta,
     "adagrad": Adagrad,
     "sgd": SGD,
@@ -181,4 +193,4 @@ def decay(optimizer: Optimizer) -> tuple[float, DecayForm]:
     """The weight decay of every weight, 0 for none, and how it is applied."""
     share = getattr(optimizer, "weight_decay", None) or 0.0
     form: DecayForm = getattr(optimizer, "decay_form", None) or "coupled"
-    return share, "decoupled" if isinstance(optimizer, AdamW) else form
+    return share, "decoupled" if isinstance(optimizer, AdamW | Lion) else form

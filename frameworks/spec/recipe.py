@@ -12,8 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import callbacks, frozen, losses, rounds, schedules
+from frameworks.spec import averages, callbacks, frozen, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
 from frameworks.spec.callbacks import EarlyStopping as EarlyStopping
@@ -34,6 +35,7 @@ from frameworks.spec.optimizers import AdamW as AdamW
 from frameworks.spec.optimizers import AmsgradForm as AmsgradForm
 from frameworks.spec.optimizers import DecayForm as DecayForm
 from frameworks.spec.optimizers import EpsilonForm as EpsilonForm
+from frameworks.spec.optimizers import Lion as Lion
 from frameworks.spec.optimizers import Optimizer as Optimizer
 from frameworks.spec.optimizers import RMSprop as RMSprop
 from frameworks.spec.optimizers import VelocityForm as VelocityForm
@@ -46,7 +48,11 @@ from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
 
 # The tables of a recipe that a file states by their fields, besides the optimizer.
-TABLES: dict[str, type[msgspec.Struct]] = {**CALLBACKS, "augment": Augment}
+TABLES: dict[str, type[msgspec.Struct]] = {
+    **CALLBACKS,
+    "augment": Augment,
+    "average_weights": AverageWeights,
+}
 
 
 ClassWeightMean = Literal["images", "weights"]
@@ -71,8 +77,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     learning rate of a layer is multiplied by, decoupled decay with it. A block's name is of all
     layers in it.
 
+    `accumulation` is the batches of a step: the optimizer steps with the mean of their gradients,
+    in which every batch counts alike, whatever its images weigh. `clipping` is of that mean; batch
+    norms and `max_norm` go by the batch, and schedules by the step. A group that the epoch's end
+    breaks off goes on in the next epoch; the last one of the training steps no more.
+
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
+    `average_weights` are evaluated in place of the weights, at every validation and at the end.
     `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
     into trainings, each from the weights of the one before (`rounds`).
     """
@@ -80,6 +92,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     optimizer: Optimizer = Adam()
     loss: Loss = CrossEntropy()
     batch_size: int = 64
+    accumulation: int = 1
     epochs: int = 10
     steps_per_epoch: int | None = None
     shuffle_window: int | None = None
@@ -97,6 +110,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schedule: Schedule | None = None
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
+    average_weights: AverageWeights | None = None
     augment: Augment | None = None
     rounds: tuple[Round, ...] = ()
 
@@ -111,7 +125,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             )
         if self.epochs < 0:
             raise SpecificationError(f"recipe: epochs is {self.epochs}; must not be negative.")
-        for field, usual in (("steps_per_epoch", "one pass"), ("shuffle_window", "all")):
+        usual_counts = {"steps_per_epoch": "one pass", "shuffle_window": "all"}
+        for field, usual in (usual_counts | {"accumulation": "one batch a step"}).items():
             number = getattr(self, field)
             if number is not None and number < 1:
                 raise SpecificationError(
@@ -124,6 +139,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         frozen.check(self)
         schedules.check(self)
         clippings.check(self.clipping)
+        averages.check(self)
         rounds.of(self)
         _check_mixed(self)
 
@@ -138,6 +154,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
+            f"{self.accumulation} batches a step": self.accumulation - 1 or None,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
             f"shuffled within {self.shuffle_window}": self.shuffle_window,
             "frozen": self.frozen or None,
@@ -151,6 +168,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "schedule": self.schedule,
             "warm-up": self.warm_up,
             "clipped": self.clipping,
+            "averaged": self.average_weights,
             "augmented": self.augment,
             f"{len(self.rounds) + 1} rounds": self.rounds or None,
         }

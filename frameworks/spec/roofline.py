@@ -98,7 +98,7 @@ def slots(optimizer: Optimizer) -> int:
         return 1 if optimizer.momentum else 0
     if isinstance(optimizer, recipes.RMSprop):
         return 1 + bool(optimizer.centered) + bool(optimizer.momentum)
-    return 1  # Adagrad
+    return 1  # Adagrad, Lion
 
 
 def _forward(cost: LayerCost, batch_size: int, item: int) -> Work:

@@ -136,10 +136,11 @@ def by_step(recipe: Recipe) -> bool:
 
 
 def rates(recipe: Recipe, steps_per_epoch: int, number: int) -> np.ndarray:
-    """The learning rate of each step of an epoch, float64 (steps_per_epoch,).
+    """The learning rate of each batch of an epoch, float64 (steps_per_epoch,).
 
     Args:
         recipe: with every field stated; of one without a schedule all are the optimizer's.
+        steps_per_epoch: batches; `recipe.accumulation` of them are a step of the schedule.
         number: the epoch, from 1. Beyond the recipe's last the schedule goes on as it is past its
             end.
     """
@@ -147,8 +148,9 @@ def rates(recipe: Recipe, steps_per_epoch: int, number: int) -> np.ndarray:
 
     first = (number - 1) * steps_per_epoch
     if by_step(recipe):
-        places, total = range(first, first + steps_per_epoch), recipe.epochs * steps_per_epoch
-        return np.array([rate(recipe, place, total) for place in places])
+        group, total = recipe.accumulation, recipe.epochs * steps_per_epoch
+        places = range(first, first + steps_per_epoch)
+        return np.array([rate(recipe, place // group, total // group) for place in places])
     return np.full(steps_per_epoch, rate(recipe, number - 1, recipe.epochs))
 
 
@@ -239,7 +241,9 @@ def notes(recipe: Recipe, steps_per_epoch: int) -> list[str]:
     """
     schedule, warm_up = recipe.schedule, recipe.warm_up
     per = next((part.per for part in (schedule, warm_up) if part is not None), "epoch")
-    total = recipe.epochs * (steps_per_epoch if per == "step" else 1)
+    total = recipe.epochs
+    if per == "step":
+        total = total * steps_per_epoch // recipe.accumulation
     warm = warm_up.length if warm_up is not None else 0
     if warm >= total > 0 and warm:
         return [f"warm_up: {warm} {per}s, and the training has {total}: the rate rises to its end"]

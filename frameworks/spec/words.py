@@ -86,6 +86,14 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gradientclip", "gradclip", "clip"), ("clipping",)),
     "droplast": ("partial_batch",),
     **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
+    **dict.fromkeys(
+        ("ema", "emadecay", "averagedmodel", "modelema", "weightaveraging", "averagedweights"),
+        ("average_weights",),
+    ),
+    **dict.fromkeys(
+        ("accumulationsteps", "gradientaccumulation", "accumulategradbatches", "multisteps"),
+        ("accumulation",),
+    ),
     # optimizers, schedules, losses, clippings
     "steplr": ("step",),
     **dict.fromkeys(
@@ -203,7 +211,7 @@ _TOLD: dict[str, str] = {
     "keepprob": "is rate here, and 1 less it: the share dropped",
     # fields of optimizers, schedules and recipes
     "betas": "is beta_1 and beta_2 here",
-    **dict.fromkeys(("beta1", "beta2"), "belongs to adam, adamw and adamax"),
+    **dict.fromkeys(("beta1", "beta2"), "belongs to adam, adamw, adamax and lion"),
     "alpha": "is rho of rmsprop, or a layer's negative_slope",
     "boundaries": "is at here; Keras' boundaries are one step later",
     "maxlr": "is the optimizer's learning_rate here",
@@ -212,7 +220,7 @@ _TOLD: dict[str, str] = {
     **dict.fromkeys(("clipvalue", "clipgradvalue"), _CLIPPING.format("value")),
     "nesterov": "belongs to sgd, with a momentum",
     "amsgrad": "belongs to adam and adamw",
-    "weightdecay": "belongs to adamw, and to sgd and adam; of a layer it is l2",
+    "weightdecay": "belongs to adamw, and to sgd and adam, and to lion; of a layer it is l2",
     "centered": "belongs to rmsprop",
     "momentum": "belongs to sgd, rmsprop and a batch_norm; of adam it is beta_1",
     "decay": "is rho of rmsprop, or momentum of a batch_norm; a decay of the weights is "
@@ -220,16 +228,17 @@ _TOLD: dict[str, str] = {
     "decoupledweightdecay": 'is decay_form = "decoupled" here',
     "excludefromweightdecay": "is not offered: the decay is of every weight",
     **dict.fromkeys(
-        ("useema", "ema", "emamomentum"), "is not offered: no average of the weights is kept"
+        ("useema", "emamomentum"), "is average_weights of the recipe (--average-weights)"
     ),
-    "gradientaccumulationsteps": "is not offered; a larger batch_size is the same step",
+    "emaoverwritefrequency": "is not offered: training goes on from the weights, not their average",
+    "gradientaccumulationsteps": "is accumulation of the recipe (--accumulation)",
     "warmupsteps": 'is warm_up = {length = .., per = "step"} in the recipe (--warm-up)',
     "labelsmoothing": 'is loss = {name = "cross_entropy", label_smoothing = ..} here',
     "dropout": "is a layer of the network",
     # optimizers, schedules, losses
     **dict.fromkeys(
         (
-            *("nadam", "radam", "lion", "lamb", "lars", "adafactor", "ftrl", "adabelief", "muon"),
+            *("nadam", "radam", "lamb", "lars", "adafactor", "ftrl", "adabelief", "muon"),
             *("lbfgs", "asgd", "focal", "huber", "mae", "l1loss", "smoothl1loss", "kldivloss"),
             *(
                 "kldivergence",

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.batches import Batch, distinct_sizes
@@ -38,6 +40,8 @@ class TorchBackend(Backend):
 
     every_loss = True
     layers_apart = True
+    accumulates = True
+    averages = True
     model_class: Callable[..., GalaxyNet] = GalaxyNet
     fused_optimizer = False
 
@@ -60,7 +64,8 @@ class TorchBackend(Backend):
             factors=[self.factors[key] for key in network.trainable_keys],
             fused=self.fused_optimizer,
         )
-        self.optimizer.param_groups[0]["count"] = 0  # steps; SGD does not count its own
+        self.optimizer.param_groups[0]["count"] = 0  # batches; SGD does not count its steps
+        self.average = [] if recipe.average_weights is None else self._begin_average()
         self.batch_loss = BatchLoss(recipe, self.dtype, self.device)
         self.answers = answers(recipe.trained_loss, network.classes)
 
@@ -94,11 +99,11 @@ class TorchBackend(Backend):
             if rates is not None:
                 self.set_learning_rate(float(rates[step]))
             images, labels, masks = self._to_device(images, labels, masks)
-            self.optimizer.zero_grad()
+            self._begin_batch()
             with self._autocast():
                 logits = self.model(images, masks)
                 loss = self._loss(logits, labels)
-            loss.backward()
+            self._backward(loss)
             self._step()
             total_loss += loss.detach() * len(labels)
             correct += self.batch_loss.right(logits, labels)
@@ -136,10 +141,12 @@ class TorchBackend(Backend):
         return Gradients(loss.item(), logits.detach().to(self.dtype).cpu().numpy(), gradients)
 
     def apply_gradients(self, gradients: Weights) -> None:
+        self._begin_batch()
         for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True):
-            tensor.grad = self._tensor(key, gradients[key])
+            own = self._tensor(key, gradients[key]) / self.recipe.accumulation
+            tensor.grad = own if tensor.grad is None else tensor.grad + own
         self._step()
-        self.optimizer.zero_grad()
+        self._begin_batch()
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         with self._unchanged(), torch.no_grad(), self._autocast():
@@ -166,22 +173,33 @@ class TorchBackend(Backend):
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         spec, group = self.recipe.optimizer, self.optimizer.param_groups[0]
         state: dict[str, np.ndarray] = {
-            "step": np.asarray(group["count"], dtype=np.int64),
+            "step": np.asarray(group["count"] // self.recipe.accumulation, dtype=np.int64),
             "learning_rate": np.asarray(optimizers.rate_of(self.optimizer)),
         }
         for slot, name in optimizers.slots(spec).items():
             for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
-                value = self.optimizer.state[parameter].get(name) if group["count"] else None
+                value = self.optimizer.state[parameter].get(name) if state["step"] else None
                 if value is None:
                     value = torch.full_like(parameter, optimizers.initial_slot_value(spec))
                 array = value.detach().cpu().numpy().copy()
                 state[f"{slot}/{key}"] = to_canonical(self.network, key, array)
+        if (count := self.recipe.accumulation) > 1:
+            state["batches"] = np.asarray(group["count"] % count, dtype=np.int64)
+            for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
+                mean = parameter.grad if state["batches"] else None
+                total = torch.zeros_like(parameter) if mean is None else mean * count
+                array = total.detach().cpu().numpy()
+                state[f"accumulated/{key}"] = to_canonical(self.network, key, array)
+        for key, value in zip(self.network.trainable_keys, self.average, strict=False):
+            array = (value if state["step"] else torch.zeros_like(value)).detach().cpu().numpy()
+            state[f"average/{key}"] = to_canonical(self.network, key, array.copy())
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         names = optimizers.slots(self.recipe.optimizer)
         group = self.optimizer.param_groups[0]
-        group["count"] = int(state["step"])
+        count = self.recipe.accumulation
+        group["count"] = int(state["step"]) * count + int(state.get("batches", 0))
         optimizers.put_rate(self.optimizer, float(state["learning_rate"]))
         for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
             entry = self.optimizer.state[parameter]
@@ -189,6 +207,11 @@ class TorchBackend(Backend):
             entry["step"] = torch.tensor(float(state["step"]), device=on)
             for slot, name in names.items():
                 entry[name] = self._tensor(key, state[f"{slot}/{key}"])
+            if count > 1:
+                parameter.grad = self._tensor(key, state[f"accumulated/{key}"]) / count
+        with torch.no_grad():
+            for key, value in zip(self.network.trainable_keys, self.average, strict=False):
+                value.copy_(self._tensor(key, state[f"average/{key}"]))
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         state = {"cpu": torch.get_rng_state().numpy()}
@@ -245,16 +268,44 @@ class TorchBackend(Backend):
         """The recipe's loss of the batch."""
         return self.batch_loss(logits, labels)
 
+    def _begin_batch(self) -> None:
+        """Drop the gradients, unless the batch goes on with a group of `recipe.accumulation`."""
+        if not self.optimizer.param_groups[0]["count"] % self.recipe.accumulation:
+            self.optimizer.zero_grad()
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradients of a batch, as its share of the mean over its group."""
+        group = self.recipe.accumulation
+        (loss / group if group > 1 else loss).backward()
+
     def _step(self) -> None:
-        """One optimizer step with the gradients in place, and the max-norm projection."""
+        """One optimizer step with the gradients in place, where they are of a whole group, and the
+        max-norm projection."""
         self._update()
         self.optimizer.param_groups[0]["count"] += 1
 
     def _update(self) -> None:
         """The same, not counted."""
-        optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
-        self.optimizer.step()
+        step, left = divmod(self.optimizer.param_groups[0]["count"] + 1, self.recipe.accumulation)
+        if not left:
+            optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
+            self.optimizer.step()
         self._project()
+        if self.average and not left:
+            self._take_average(step)
+
+    def _begin_average(self) -> list[Tensor]:
+        """Make the averages of the weights, in the order of `trainable`."""
+        assert self.recipe.average_weights is not None
+        function = optimizers.average_function(self.recipe.average_weights)
+        self.averaged_model = AveragedModel(self.model, multi_avg_fn=function)
+        module: Any = self.averaged_model.module
+        return [tensor_of(module, key).detach() for key in self.network.trainable_keys]
+
+    def _take_average(self, step: int) -> None:
+        """Take the weights into their averages, behind a step of the optimizer, from 1."""
+        self.averaged_model.n_averaged.fill_(step - 1)
+        self.averaged_model.update_parameters(self.model)
 
     @torch.no_grad()
     def _project(self) -> None:
@@ -293,16 +344,23 @@ class TorchBackend(Backend):
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Restore weights, running statistics, optimizer state and random state on leaving, however
-        it is left."""
+        """Restore weights, running statistics, optimizer state, gradients of a group, averages and
+        random state on leaving, however it is left."""
         model = copy.deepcopy(self.model.state_dict())
         optimizer = copy.deepcopy(self.optimizer.state_dict())
+        kept = [one.grad if self.recipe.accumulation > 1 else None for one in self.trainable]
+        kept = [None if one is None else one.clone() for one in kept]
+        averages = [one.clone() for one in self.average]
         try:
             with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
                 yield
         finally:
             self.model.load_state_dict(model)
             self.optimizer.load_state_dict(optimizer)
+            for parameter, gradient in zip(self.trainable, kept, strict=True):
+                parameter.grad = gradient
+            for value, before in zip(self.average, averages, strict=True):
+                value.copy_(before)
 
 
 class _Batches(Dataset):

@@ -1,17 +1,20 @@
 """PyTorch optimizers of a recipe, and their state in canonical form.
 
-PyTorch's own wherever they can express the recipe; two small ones put epsilon under the root.
+PyTorch's own wherever they can express the recipe; small ones put epsilon under the root, and
+there is a Lion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from frameworks.spec import recipe as recipes
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.reading import SpecificationError
 
@@ -28,6 +31,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "largest_second_moment": "max_exp_avg_sq",
     },
     "adamax": {"first_moment": "exp_avg", "largest_gradient": "exp_inf"},
+    "lion": {"first_moment": "exp_avg"},
     "adadelta": {"mean_square": "square_avg", "mean_square_update": "acc_delta"},
     "adagrad": {"accumulator": "sum"},
     "sgd": {"velocity": "momentum_buffer"},
@@ -154,6 +158,33 @@ class AdamWEpsilonHat(AdamEpsilonHat):
     decoupled = True
 
 
+class Lion(torch.optim.Optimizer):
+    """Lion with decoupled weight decay, which PyTorch has not."""
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, betas: tuple[float, float], weight_decay: float
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            (beta_1, beta_2), rate = group["betas"], group["lr"]
+            weights = [one for one in group["params"] if one.grad is not None]
+            gradients = [one.grad for one in weights]
+            for one in weights:
+                self.state[one].setdefault("exp_avg", torch.zeros_like(one))
+            means = [self.state[one]["exp_avg"] for one in weights]
+            if group["weight_decay"]:
+                torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
+            changes = torch._foreach_mul(means, beta_1)
+            torch._foreach_add_(changes, gradients, alpha=1 - beta_1)
+            torch._foreach_sign_(changes)
+            torch._foreach_add_(weights, changes, alpha=-rate)
+            torch._foreach_mul_(means, beta_2)
+            torch._foreach_add_(means, gradients, alpha=1 - beta_2)
+
+
 class DecoupledSGD(torch.optim.SGD):
     """SGD whose weight decay is taken off the weights, as Keras has it."""
 
@@ -221,6 +252,8 @@ def _made(
         if share and form == "decoupled":
             return DecoupledSGD(parameters, share=share, **options)
         return torch.optim.SGD(parameters, weight_decay=share, **options)
+    if isinstance(spec, recipes.Lion):
+        return Lion(parameters, lr, (spec.beta_1, spec.beta_2), share)
     assert spec.epsilon is not None
     if isinstance(spec, recipes.Adamax):
         if not spec.epsilon_in_norm:
@@ -305,6 +338,18 @@ def set_learning_rate(
                 if velocity is not None:
                     velocity.mul_(before / rate)
     put_rate(optimizer, rate)
+
+
+def average_function(average: AverageWeights) -> Callable[[Any, Any, Any], None]:
+    """The function of AveragedModel for averages, weights and the number of steps averaged."""
+    if average.start == "first":
+        return get_ema_multi_avg_fn(average.rate)
+
+    @torch.no_grad()
+    def debiased(averages: Any, weights: Any, count: Any) -> None:
+        torch._foreach_lerp_(averages, weights, average.share(int(count) + 1))
+
+    return debiased
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:

@@ -7,7 +7,7 @@ The process that builds the backend is the first replica; it starts the others a
 - DistributedDataParallel averages over the replicas, so each one's loss is N times the sum over
   its images, divided by what the whole batch's mean is divided by;
 - every replica adds the L2 terms whole, and their average counts them once;
-- gradients are clipped once they are averaged.
+- gradients are clipped once they are averaged; those of a group are averaged with each batch.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class _Replica(leader.Replica, TorchBackend):
         """One step; this replica's part of (loss times images, right answers, images)."""
         images, labels, masks = self._to_device(*tensors(shard.batch))
         images = self._pictures(images)
-        self.optimizer.zero_grad()
+        self._begin_batch()
         with self._autocast():
             logits = self.parallel(images, masks)
             self._share = shard.share
             loss = self._loss(logits, labels)
-        loss.backward()
+        self._backward(loss)
         self._step()
         right = self.batch_loss.right(logits, labels)
         total = loss.detach().double() * (shard.images / self.replicas.count)

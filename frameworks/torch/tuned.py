@@ -36,7 +36,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
-        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step)",
+        "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step, no "
+        "accumulation, no average of weights)",
         "device_masks": "dropout masks drawn on the device (GPU only)",
     }
 
@@ -53,6 +54,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         super().build(draw=draw)
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.average = self._begin_average() if self.average else []
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
         self._data: tuple[Tensor, Tensor] | None = None
         # the host sets the rate of a step
@@ -78,7 +80,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         eager, or launches its kernels one by one."""
         one_graph = self._on_gpu and self._capturable and "one_graph" not in self.without
         if self._on_gpu and "compiled" not in self.without and self._compiled == "eager":
-            self._compile_forward(epoch, graphs=not one_graph)
+            # gradients that add up would stand in the graphs' own memory
+            self._compile_forward(epoch, graphs=not one_graph and self.recipe.accumulation == 1)
         self._warm_up(epoch)
         if one_graph:
             self._record(epoch)
@@ -110,7 +113,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
     @property
     def _capturable(self) -> bool:
         """True if a CUDA graph can record the optimizer's step with its rate."""
-        return bool(self.optimizer.defaults.get("capturable")) and not by_step(self.recipe)
+        alike = not (by_step(self.recipe) or self.average) and self.recipe.accumulation == 1
+        return alike and bool(self.optimizer.defaults.get("capturable"))
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
         """Forward and backward pass by inductor, each as a CUDA graph with `graphs`; eager, with
@@ -151,11 +155,20 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """One step, not counted: its mean loss, and how many answers are right."""
-        self.optimizer.zero_grad()
+        self._begin_batch()
         loss, right = self._forward(images, labels, masks)
-        loss.backward()
+        self._backward(loss)
         self._update()
         return loss.detach(), right
+
+    def _begin_average(self) -> list[Tensor]:
+        return [torch.zeros_like(one) for one in self.trainable]
+
+    @torch.no_grad()
+    def _take_average(self, step: int) -> None:
+        assert self.recipe.average_weights is not None
+        share = self.recipe.average_weights.share(step)
+        torch._foreach_lerp_(self.average, list(self.trainable), share)
 
     def _places(self) -> tuple[Any, ...]:
         """Rate, and addresses of data, weights and optimizer state: all that a graph holds."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.config.overrides import augment as read
-from benchmarks.config.suite import Suite, convert
+from benchmarks.config.suite import Suite
+from benchmarks.config.suite_file import convert
 from benchmarks.data.loader import Feed, Part
 from benchmarks.run import main
 from datasets.drawn.pixels import augmented

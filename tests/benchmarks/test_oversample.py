@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.config.suite import Suite, convert
+from benchmarks.config.suite import Suite
+from benchmarks.config.suite_file import convert
 from benchmarks.data.loader import Feed
 from benchmarks.data.statistics import statistics
 from benchmarks.run import main

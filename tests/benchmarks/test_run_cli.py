@@ -295,15 +295,16 @@ def test_a_store_that_fills_up_keeps_what_was_written(work, capsys, monkeypatch)
 
 def test_the_quick_suite_is_for_the_demo_galaxies_alone():
     from benchmarks import run
-    from benchmarks.config import suite
+    from benchmarks.config import suite_file
+    from benchmarks.config.suite import Suite
 
-    def asked(*arguments: str) -> suite.Suite:
+    def asked(*arguments: str) -> Suite:
         return requested(run.parser().parse_args(arguments))
 
-    assert asked() == suite.load("quick")
-    assert asked("--dataset", "demo") == suite.load("quick")
-    assert asked("--architectures", "c2").seeds == suite.load("demo").seeds == (0,)
+    assert asked() == suite_file.load("quick")
+    assert asked("--dataset", "demo") == suite_file.load("quick")
+    assert asked("--architectures", "c2").seeds == suite_file.load("demo").seeds == (0,)
     assert asked("--architectures", "c2", "--suite", "quick").check_network
     assert asked("--dataset", "my.h5").architectures == ("unam",)
-    assert asked("--dataset", "my.h5").batch_size == suite.Suite().batch_size == (64,)
+    assert asked("--dataset", "my.h5").batch_size == Suite().batch_size == (64,)
     assert asked("--dataset", "my.h5", "--suite", "quick").batch_size == asked().batch_size

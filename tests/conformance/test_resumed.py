@@ -24,6 +24,7 @@ layers = [
 USUAL = ["--dataset", "galaxies.h5", "--architectures", "normed.toml", "--batch-size", "16"]
 USUAL += ["--optimizer", "adam,epsilon=0.001", "--precision", "float64", "--threads", "1"]
 USUAL += ["--rounds", "after=1,learning_rate=0.002,frozen=conv1"]  # broken off in the second
+USUAL += ["--accumulation", "3", "--average-weights", "decay=0.75"]
 USUAL += ["--epochs", "4", "--checkpoint-every", "0", "--timeout", "0", "--no-report"]
 USUAL += ["--device", "cpu"]
 

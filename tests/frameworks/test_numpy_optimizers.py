@@ -21,6 +21,7 @@ from frameworks.spec.recipe import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     RMSprop,
     decay,
 )
@@ -72,6 +73,10 @@ def by_scalars(optimizer, weight: float, gradients: list[float]) -> list[float]:
                 ]
                 m_hat = average(seen, optimizer.beta_1) / (1 - optimizer.beta_1**t)
                 change = rate * m_hat / (max(sizes) + optimizer.epsilon - inside)
+            case Lion():
+                kept = average(seen[:-1], optimizer.beta_2) if t > 1 else 0.0
+                mean = optimizer.beta_1 * kept + (1 - optimizer.beta_1) * g
+                change = math.copysign(rate, mean) if mean else 0.0
             case Adadelta():
                 earlier = average([x * x for x in updates], optimizer.rho) if updates else 0.0
                 top = math.sqrt(earlier + optimizer.epsilon)
@@ -151,6 +156,7 @@ FORMS = {
         amsgrad=True,
         amsgrad_form="corrected",
     ),
+    "lion": Lion(beta_2=0.75, weight_decay=0.1),
     "adamax_in_norm": Adamax(beta_2=0.5, epsilon=1e-2, epsilon_in_norm=True),
     "adamax_outside": Adamax(beta_2=0.5, epsilon=1e-2, epsilon_in_norm=False),
     "momentum_coupled": SGD(
@@ -366,6 +372,7 @@ def test_velocity_is_given_and_taken_without_the_learning_rate(form):
         (RMSprop(centered=True, momentum=0.5), {"mean_square", "mean_gradient", "velocity"}),
         (Adam(amsgrad=True), {"first_moment", "second_moment", "largest_second_moment"}),
         (Adamax(), {"first_moment", "largest_gradient"}),
+        (Lion(), {"first_moment"}),
     ],
 )
 def test_optimizer_state_has_the_slots_of_the_protocol(optimizer, slots):

@@ -7,6 +7,7 @@ import pytest
 
 from frameworks.spec import architecture
 from frameworks.spec.architecture import LAYER_TYPES, BatchNorm, Conv
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.spec.graph import every_layer
@@ -17,6 +18,7 @@ from frameworks.spec.schedules import SCHEDULES
 
 COLUMNS = {"project": PROJECT, **NATIVE}
 # what a layer may leave unstated for good: no default differs between frameworks
+AVERAGE = {"average_weights": AverageWeights}
 WITH_WEIGHTS = {"recipe.class_weight_mean"}  # filled in where the recipe has class weights
 OPTIONAL = {"conv.max_norm", "dense.max_norm", "max_pool.stride", "average_pool.stride"}
 OPTIONAL |= {"sgd.weight_decay", "adam.weight_decay", "rmsprop.momentum"}
@@ -28,7 +30,13 @@ def unstated_fields() -> set[str]:
     """`tag.field` of everything that is None unless stated."""
     return {
         f"{tag}.{field.name}"
-        for tag, struct in {**LAYER_TYPES, **OPTIMIZERS, **SCHEDULES, **CLIPPINGS}.items()
+        for tag, struct in {
+            **LAYER_TYPES,
+            **OPTIMIZERS,
+            **SCHEDULES,
+            **CLIPPINGS,
+            **AVERAGE,
+        }.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None
     }

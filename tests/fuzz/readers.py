@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.config import experiment, suite
+from benchmarks.config import experiment, suite_file
 from benchmarks.config.options import requested
 from benchmarks.models.saved import find
 from benchmarks.tracking.exchange.pytest_benchmark import import_file
@@ -256,9 +256,9 @@ READERS = {
         ),
         Reader(
             "suite",
-            _copy(suite.DIRECTORY / "quick.toml"),
+            _copy(suite_file.DIRECTORY / "quick.toml"),
             damage.of_toml,
-            lambda path: suite.load(str(path)),
+            lambda path: suite_file.load(str(path)),
             "suite.toml",
         ),
         Reader(

@@ -26,6 +26,7 @@ from frameworks.numpy import layers as reference
 from frameworks.numpy import losses
 from frameworks.numpy import optimizers as formulas
 from frameworks.spec.architecture import Architecture
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.layers import LAYER_TYPES
@@ -90,6 +91,10 @@ def questions(name: str) -> Iterator[Question]:
             yield asked(SMALL, recipe, (name, other))
     for clipping in (ByValue(limit=1.0), ByNorm(limit=1.0), ByGlobalNorm(limit=1.0)):
         yield asked(SMALL, Recipe(clipping=clipping), (name, other))
+    yield asked(SMALL, Recipe(accumulation=3), (name, other))
+    for start in ("first", "debiased"):
+        average = AverageWeights(decay=0.75, start=start)
+        yield asked(SMALL, Recipe(average_weights=average), (name, other))
     for recipe in (*explained_schedules.recipes(), *explained_losses.recipes()):
         yield asked(SMALL, recipe, (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
@@ -265,6 +270,22 @@ def clipping(adapter: Adapter, code: str, place: Any, question: Question) -> Non
     assert abs(adapter.clipped(code) - expected) < 1e-5
 
 
+def accumulation(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    """The third batch and the sixth step, each at the mean of three gradients."""
+    found = adapter.stepped(code, [1.0, 2.0, 6.0, 3.0, 0.0, 3.0, 9.0])
+    close(np.array(found), np.array([0, 0, -0.3, -0.3, -0.3, -0.5, -0.5]))
+
+
+def average(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    spec, values = question.recipe.average_weights, (1.0, -0.5, 2.0)
+    assert spec is not None
+    mean, expected = 0.0, []
+    for step, value in enumerate(values, start=1):
+        mean += spec.share(step) * (value - mean)
+        expected.append(mean)
+    close(np.array(adapter.averaged(code, values)), np.array(expected))
+
+
 def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     """The callbacks' meaning is held by tests/benchmarks/worker/test_callbacks.py."""
     model = adapter.dropping()
@@ -284,6 +305,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
+    **{"accumulation": accumulation, "average of the weights": average},
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
     **{"reduce_on_plateau.patience": runs, "weights to end with": runs},
     **{"schedule": explained_schedules.check},

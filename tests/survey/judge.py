@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from benchmarks.config import suite
+from benchmarks.config import suite_file
 from datasets.galaxy_file import CHANNELS
 from frameworks.spec import architecture
 from frameworks.spec.network import Network
@@ -158,7 +158,7 @@ def _weaker(key: str, value: Any) -> Iterator[tuple[Any, list[str]]]:
 
 def _taken(table: dict[str, Any]) -> bool:
     try:
-        suite.convert(table, origin="survey")
+        suite_file.convert(table, origin="survey")
     except SpecificationError:
         return False
     return True

@@ -42,6 +42,9 @@ DYADIC: dict[str, Optimizer] = {
     "adamax": recipes.Adamax(
         learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-10, epsilon=2**-27
     ),
+    "lion": recipes.Lion(
+        learning_rate=2**-10, beta_1=29 / 32, beta_2=1 - 2**-7, weight_decay=2**-4
+    ),
     "adadelta": recipes.Adadelta(learning_rate=2**-1, rho=29 / 32, epsilon=2**-20),
     "adagrad": recipes.Adagrad(learning_rate=2**-7, initial_accumulator=2**-3, epsilon=2**-23),
     "sgd": recipes.SGD(learning_rate=2**-8),

@@ -1,4 +1,5 @@
-"""The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping."""
+"""The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping, groups of
+batches."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.cases.ladder import SMALL, make
 from benchmarks.fidelity.cases.lifecycle import NORMED, life
 from frameworks.spec import clipping, schedules
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.defaults import fill_recipe
 from results.vocabulary import Precision
 
@@ -80,6 +82,22 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "momentum_inside",
         {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},
     ),
+    "accumulation": (
+        "momentum_inside",
+        {
+            "accumulation": 3,
+            "clipping": clipping.ByValue(limit=2**-2),
+            "schedule": schedules.MultiStep(at=(2, 5), factor=0.25, per="step"),
+        },
+    ),
+    "average": ("sgd", {"average_weights": AverageWeights(decay=29 / 32, start="debiased")}),
+    "average-accumulation": (
+        "momentum",
+        {
+            "average_weights": AverageWeights(decay=29 / 32, start="first"),
+            "accumulation": 3,
+        },
+    ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
 # By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
@@ -93,9 +111,13 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("steps-an-epoch", "adamax", (9, 10, 1)),
     ("frozen", "adamw", (9, 9, 2)),
     ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
+    ("accumulation", "adam_hat_decoupled", (9, 10, 1)),
+    ("average", "lion", (9, 9, 1)),
 )
 
 
+# Their groups of batches, or averages, go on in a new backend.
+_RESUMED = ("accumulation", "average")
 # What a step on made-up gradients alone says nothing of, or not on the network of those.
 _OF_EPOCHS: Mapping[str, Mapping[str, Any]] = {
     # of four batches a pass, the last smaller: it stands within every epoch
@@ -146,7 +168,7 @@ def lives() -> list[Case]:
     """R5d in float64: trainings whose rate changes from step to step, and from epoch to epoch."""
     return [
         with_recipe(
-            life(optimizer, NORMED, shape, {"label": name}),
+            life(optimizer, NORMED, shape, {"label": name, "renewed": name in _RESUMED}),
             **PARTS.get(name, ("", {}))[1],
             **_OF_EPOCHS.get(name, {}),
         )

@@ -14,6 +14,7 @@ from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, make, with_e
 from benchmarks.fidelity.cases.recipes import with_recipe
 from frameworks.spec import clipping
 from frameworks.spec.architecture import parse
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.losses import MeanSquaredError
 
 _DEALT = """
@@ -38,13 +39,17 @@ NUDGED = 3  # trainings in float32 whose weights begin one rounding aside
 
 
 def cases() -> list[Case]:
-    """R5e in float64: two replicas, three, and two of a network that is frozen in part."""
+    """R5e in float64: two replicas, three, two of a network that is frozen in part, and two that
+    step with two batches."""
     two = _case(2, left=7, class_weights=CLASS_WEIGHTS, class_weight_mean="weights")
     three = _case(3, left=2, loss=MeanSquaredError(targets="one_hot", root=True))
     clipped = clipping.ByGlobalNorm(limit=0.25, epsilon=0.0)
     part = with_recipe(two, frozen=("conv1", "batch_norm1"), layer_rates={"dense1": 0.25})
     frozen = msgspec.structs.replace(part, name=f"{part.name}-frozen")
-    return [two, with_recipe(three, clipping=clipped), frozen]
+    grouped = with_recipe(two, accumulation=2)
+    grouped = msgspec.structs.replace(grouped, name=f"{two.name}-accumulation")
+    averaged = {"clipping": clipped, "average_weights": AverageWeights(decay=0.75)}
+    return [two, with_recipe(three, **averaged), frozen, grouped]
 
 
 def rounded() -> Case:

@@ -21,6 +21,7 @@ OPTIMIZERS: dict[str, Any] = {
     "adam": optax.adam,
     "adamw": optax.adamw,
     "adamax": optax.adamax,
+    "lion": optax.lion,
     "adadelta": optax.adadelta,
     "adagrad": optax.adagrad,
     "sgd": optax.sgd,
@@ -187,6 +188,16 @@ def clipped(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
     made = optax.clip_by_global_norm(limit)
     updates, _ = made.update(values, made.init(values))
     return [np.array(value) for value in updates]
+
+
+def average(weights: Sequence[float], decay: float) -> tuple[str, list[float]]:
+    """The framework's own decay, and the average of a weight after each step with this one."""
+    averages, found = optax.ema(decay), []
+    state = averages.init(jnp.zeros(()))
+    for value in weights:
+        mean, state = averages.update(jnp.asarray(value), state)
+        found.append(float(mean))
+    return "required", found
 
 
 def cosine(steps: int, at: int) -> float:

@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "adamax": keras.optimizers.Adamax,
+    "lion": keras.optimizers.Lion,
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
     "sgd": keras.optimizers.SGD,
@@ -40,7 +41,8 @@ NAMES = {
 
 def hyper_parameter(optimizer: str, name: str) -> Any:
     """The default of an optimizer's argument."""
-    return inspect.signature(OPTIMIZERS[optimizer]).parameters[NAMES[name]].default
+    default = inspect.signature(OPTIMIZERS[optimizer]).parameters[NAMES[name]].default
+    return 0.0 if name == "weight_decay" and default is None else default
 
 
 def stated() -> dict[str, Any]:
@@ -177,6 +179,17 @@ def clipped(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
     optimizer = keras.optimizers.SGD(1.0, clipnorm=limit)
     optimizer.apply([keras.ops.convert_to_tensor(value) for value in gradients], variables)
     return [-np.array(variable) for variable in variables]
+
+
+def average(weights: Sequence[float], decay: float) -> tuple[float, list[float]]:
+    """The framework's own decay, and the average of a weight after each step with this one."""
+    optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=decay)
+    weight, found = keras.Variable(np.zeros(1, np.float32)), []
+    for value in weights:
+        step = np.array(weight) - np.array([value], np.float32)
+        optimizer.apply([keras.ops.convert_to_tensor(step)], [weight])
+        found.append(float(np.array(optimizer._model_variables_moving_average[0])[0]))
+    return keras.optimizers.SGD().ema_momentum, found
 
 
 def cosine(steps: int, at: int) -> float:

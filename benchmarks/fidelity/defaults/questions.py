@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
 
 from frameworks.numpy import optimizers as formulas
-from frameworks.spec.recipe import OPTIMIZERS, Adagrad, Adam, Adamax, RMSprop
+from frameworks.spec.averages import AverageStart, AverageWeights
+from frameworks.spec.defaults import PROJECT
+from frameworks.spec.recipe import OPTIMIZERS, Adagrad, Adam, Adamax, Lion, RMSprop
 
 Answer = str | float | bool | None
 
@@ -54,7 +56,7 @@ def answers(probe: ModuleType) -> dict[str, Answer]:
     for name in OPTIMIZERS:
         found |= _optimizer(probe, name)
     found |= _decay(probe) | _forms(probe, found)
-    return found | _clipping(probe) | _cosine(probe)
+    return found | _clipping(probe) | _cosine(probe) | _average(probe)
 
 
 def _initialisers(probe: ModuleType) -> dict[str, Answer]:
@@ -225,6 +227,9 @@ def _class_weights(probe: ModuleType) -> dict[str, Answer]:
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     """The arguments as stated, and the form of the update recognised by its steps."""
     kind = OPTIMIZERS[name]
+    if name not in getattr(probe, "OPTIMIZERS", OPTIMIZERS):
+        own = (f"{name}.{field.name}" for field in msgspec.structs.fields(kind))
+        return {field: "required" if field in PROJECT else None for field in own}
     apart = _APART.get(name, set())
     fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in apart]
     stated = {field: probe.hyper_parameter(name, field) for field in fields if field not in FORMS}
@@ -233,6 +238,8 @@ def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
 
     # large enough that where epsilon is added decides the step; with momentum, where the rate is
     told: dict[str, Any] = {"epsilon": 0.1} if "epsilon" in fields else {"momentum": 0.75}
+    if kind is Lion:
+        told = {}
     if kind is Adagrad:
         told["initial_accumulator"] = 0.0
     if kind is Adamax:
@@ -335,6 +342,20 @@ def _clipping(probe: ModuleType) -> dict[str, Answer]:
             0.0 if abs(added) < 1e-8 else float(f"{added:.2g}"),
         ),
     }
+
+
+def _average(probe: ModuleType) -> dict[str, Answer]:
+    """The decay of an average of weights, and how it begins, by the averages of a weight."""
+    weights = (1.0, -0.5, 2.0)
+    decay, shown = probe.average(weights, 0.75)
+    found: Answer = _UNKNOWN
+    for start in get_args(AverageStart):
+        spec, average, expected = AverageWeights(decay=0.75, start=start), 0.0, []
+        for step, weight in enumerate(weights, start=1):
+            average += spec.share(step) * (weight - average)
+            expected.append(average)
+        found = start if np.allclose(shown, expected, rtol=0, atol=1e-6) else found
+    return {"average_weights.decay": decay, "average_weights.start": found}
 
 
 def _cosine(probe: ModuleType) -> dict[str, Answer]:

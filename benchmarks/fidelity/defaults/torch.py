@@ -189,6 +189,18 @@ def clipped(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
     return [parameter.grad.numpy() for parameter in parameters]  # type: ignore[union-attr]
 
 
+def average(weights: Sequence[float], decay: float) -> tuple[float, list[float]]:
+    """The framework's own decay, and the average of a weight after each step with this one."""
+    function = torch.optim.swa_utils.get_ema_multi_avg_fn
+    model, found = nn.Linear(1, 1, bias=False), []
+    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=function(decay))
+    for value in weights:
+        nn.init.constant_(model.weight, value)
+        averaged.update_parameters(model)
+        found.append(averaged.module.weight.item())  # type: ignore[operator]
+    return inspect.signature(function).parameters["decay"].default, found
+
+
 def cosine(steps: int, at: int) -> float:
     """Cosine decay from 1 over `steps`, at step `at`."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)

@@ -9,9 +9,10 @@ import msgspec
 from benchmarks.fidelity.explain.lines.schedules import formula
 from benchmarks.fidelity.explain.question import Question
 from frameworks.spec import schedules
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
 from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
-from frameworks.spec.recipe import AdamW, Recipe, ReduceOnPlateau, decay
+from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
 _NO_SHARE = "  # a difference: Keras has no share of the best"
@@ -84,13 +85,16 @@ def facts(question: Question) -> dict[str, Any]:
     tag = str(optimizer.__struct_config__.tag)
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau or ReduceOnPlateau()
     patience = stopping.patience if stopping else 4
-    decoupled = isinstance(optimizer, AdamW)
+    decoupled = isinstance(optimizer, AdamW | Lion)
     return {
         **msgspec.structs.asdict(recipe),
         **msgspec.structs.asdict(optimizer),
         "never": False,
         "no_decay_stated": not decay(optimizer)[0],
         "no_clipping_stated": recipe.clipping is None,
+        "accumulates": recipe.accumulation > 1,
+        "averages": recipe.average_weights is not None,
+        **_average(recipe.average_weights or AverageWeights(decay=0.99, start="first")),
         "amsgrad": getattr(optimizer, "amsgrad", False),
         "weight_decay": decay(optimizer)[0],
         "momentum": getattr(optimizer, "momentum", None),
@@ -136,6 +140,30 @@ def _schedule(recipe: Recipe) -> dict[str, str]:
     return {
         kind: "".join(f"; {one[kind]}" for one in told if kind in one)
         for kind in ("keras", "torch", "flax")
+    }
+
+
+def _average(average: AverageWeights) -> dict[str, str]:
+    """Lines that average the weights; the last is for after each step."""
+    decay, rest = f"{average.rate:g}", f"{1 - average.rate:g}"
+    if average.start == "first":
+        utils = "torch.optim.swa_utils"
+        function = f"multi_avg_fn={utils}.get_ema_multi_avg_fn({decay})"
+        return {
+            "average_keras": f"optimizer = keras.optimizers.SGD(0.1, use_ema=True, "
+            f"ema_momentum={decay})",
+            "average_torch": f"averaged = {utils}.AveragedModel(model, {function})\n"
+            "averaged.update_parameters(model)  # after each step",
+            "average_flax": f"share = 1.0 if step == 1 else {rest}  # step: from 1\n"
+            "average = jax.tree.map(lambda a, w: a + share * (w - a), average, weights)",
+        }
+    share = f"share = {rest} / (1 - {decay} ** step)  # step: from 1\n"
+    return {
+        "average_keras": f"{share}[a.assign_add(share * (w - a)) for a, w in zip(average, weights)"
+        "]",
+        "average_torch": f"{share}[a.lerp_(w.detach(), share) for a, w in zip(average, weights)]",
+        "average_flax": f"averages = optax.ema({decay})\n"
+        "average, state = averages.update(weights, state)  # after each step",
     }
 
 

@@ -68,8 +68,8 @@ def text(asked: Question, differences: Iterable[Difference], details: bool = Tru
                 yield from (f"    {'':8} {row}" for row in more)
                 if line.alike:
                     own = "" if line in difference.lines else ", with their own sizes"
-                    names = line.alike if details else ranges(line.alike)
-                    yield f"    {'':8} # as well{own}: {', '.join(names)}"
+                    places = line.alike if details else ranges(line.alike)
+                    yield f"    {'':8} # as well{own}: {', '.join(places)}"
         yield ""
 
 

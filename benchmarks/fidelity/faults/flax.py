@@ -15,7 +15,6 @@ import msgspec
 
 from frameworks.flax import backend as flax_backend
 from frameworks.flax import model as flax_model
-from frameworks.flax import tuned as flax_tuned
 from frameworks.flax.model import jax, jnp, nnx
 from frameworks.flax.modules import MaskedDropout
 from frameworks.flax.optimizers import optax
@@ -96,7 +95,7 @@ def max_norm_axis() -> Iterator[None]:
                 factor = jnp.minimum(norm, layer.max_norm) / (1e-7 + norm)
                 kernel[...] = kernel[...] * factor
 
-    with _patched(flax_backend, "project", project), _patched(flax_tuned, "project", project):
+    with _patched(flax_backend, "project", project):
         yield
 
 

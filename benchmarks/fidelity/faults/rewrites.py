@@ -222,6 +222,108 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "sum_of_a_group": Lines(
+        "loss not divided by the batches of a step",
+        "R5d",
+        "normed-life-accumulation-",
+        (Rewrite(f"{_T}backend:TorchBackend._backward", "loss / group if group > 1", "loss if 1"),),
+    ),
+    "clipped_batch_by_batch": Lines(
+        "gradients clipped before a group is whole",
+        "R3",
+        "small-alone-accumulation-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend._update",
+                "        if not",
+                "        optimizers.clip(self.trainable, self.recipe.clipping)\n        if not",
+            ),
+        ),
+    ),
+    "resumed_at_a_batch": Lines(
+        "Keras' count of batches resumed with that of steps",
+        "R5d",
+        "normed-life-accumulation-",
+        (
+            Rewrite(
+                f"{_K}backend:KerasBackend.set_optimizer_state",
+                "assign(batches)",
+                'assign(state["step"])',
+            ),
+        ),
+    ),
+    "sum_of_mini_steps": Lines(
+        "optax.MultiSteps(use_grad_mean=False)",
+        "R3",
+        "small-alone-accumulation-",
+        (Rewrite(f"{_F}optimizers:grouped", "optimizer, batches,", "optimizer, batches, False,"),),
+    ),
+    "average_from_initial_weights": Lines(
+        "an average that begins at the initial weights",
+        "R3",
+        "small-alone-average-accumulation-",
+        (Rewrite(f"{_T}backend:TorchBackend._take_average", "step - 1", "step"),),
+    ),
+    "average_not_resumed": Lines(
+        "an average left out of the checkpoint",
+        "R5d",
+        "normed-life-average-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend.set_optimizer_state",
+                'value.copy_(self._tensor(key, state[f"average/{key}"]))',
+                "value.copy_(value)",
+            ),
+        ),
+    ),
+    "average_of_every_batch": Lines(
+        "use_ema beside gradient_accumulation_steps",
+        "R3",
+        "small-alone-average-accumulation-",
+        (
+            Rewrite(
+                f"{_K}optimizers:_Averaging.apply",
+                "ops.where(stepped, share, ops.zeros_like(share))",
+                "share",
+            ),
+        ),
+    ),
+    "average_not_debiased": Lines(
+        "optax.ema(debias=False)",
+        "R3",
+        "small-alone-average-sgd-",
+        (
+            Rewrite(
+                f"{_F}optimizers:AveragingOptimizer.take_average",
+                "(decay - 1) / jnp.expm1(jnp.maximum(t, 1) * jnp.log(decay))",
+                "1 - decay",
+            ),
+        ),
+    ),
+    "lion_decays_by_its_share": Lines(
+        "Lion's weight decay without the rate",
+        "R3",
+        "small-alone-lion-",
+        (Rewrite(f"{_T}optimizers:Lion.step", "1 - rate * group", "1 - group"),),
+    ),
+    "lion_with_adam_s_beta_2": Lines(
+        "Lion with Adam's beta_2",
+        "R3",
+        "small-alone-lion-",
+        (Rewrite(f"{_K}optimizers:make", "beta_2=spec.beta_2", "beta_2=0.999"),),
+    ),
+    "lion_betas_swapped": Lines(
+        "Lion's betas the other way round",
+        "R3",
+        "small-alone-lion-",
+        (
+            Rewrite(
+                f"{_F}optimizers:_optax",
+                "optax.scale_by_lion(spec.beta_1, spec.beta_2)",
+                "optax.scale_by_lion(spec.beta_2, spec.beta_1)",
+            ),
+        ),
+    ),
     "multiplier_ahead_of_channels": Lines(
         "depthwise kernel reshaped multiplier first",
         "R1",

@@ -153,7 +153,8 @@ def _steps(material: Material, backend: Backend) -> Arrays:
         arrays |= optimizer_state(backend)
     if case.test_images:
         images, _ = material.data
-        arrays["predictions"] = backend.predict(images[-case.test_images :])
+        with backend.averaged():
+            arrays["predictions"] = backend.predict(images[-case.test_images :])
     return {**arrays, "losses": np.asarray(losses)}
 
 

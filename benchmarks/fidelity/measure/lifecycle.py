@@ -82,7 +82,8 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
         return weights
 
     def predict(stage: str, one: Backend) -> None:
-        keep(stage, {"logits": one.predict(test)})
+        with one.averaged():
+            keep(stage, {"logits": one.predict(test)})
 
     _make_ready(material, backend)
     first = train("first", backend, 1)

@@ -84,6 +84,7 @@ def asked(config: RunConfig) -> Asked:
     """
     once: dict[str, Any] = {"epochs": 1, "rounds": ()}
     once |= dict.fromkeys(("early_stopping", "reduce_on_plateau", "keep_best"))
+    once["accumulation"] = 1  # a step of one batch shows what that is; the epoch has several
     optimizer = with_epsilon(config.recipe.optimizer, STEADY_EPSILON)
     recipe = msgspec.structs.replace(
         config.recipe, optimizer=optimizer, batch_size=BATCH_SIZE, **once
@@ -107,8 +108,9 @@ def asked(config: RunConfig) -> Asked:
     )
     steady = msgspec.structs.replace(recipe, optimizer=steady_optimizer(recipe.optimizer))
     timed = {"measure": ("epoch",), "steps": 0, "replicas": config.replicas}
+    grouped = msgspec.structs.replace(steady, accumulation=min(2, config.recipe.accumulation))
     epoch = msgspec.structs.replace(
-        parts, recipe=steady, images=STEPS_IN_ONE_CALL * BATCH_SIZE + BATCH_SIZE // 2, **timed
+        parts, recipe=grouped, images=STEPS_IN_ONE_CALL * BATCH_SIZE + BATCH_SIZE // 2, **timed
     )
     whole = msgspec.structs.replace(
         epoch,
@@ -207,9 +209,11 @@ def steady_optimizer(optimizer: Optimizer) -> Optimizer:
     """One that shows what was computed and not what rounding grew to; `parts` tests its own.
 
     Of those that move a weight by the rate, whatever its gradient: an epsilon that rounding does
-    not reach (docs/fidelity.md), and a low rate, so that each step begins where the reference's
-    does. The others move by less as they are.
+    not reach (docs/fidelity.md), where they have one, and a low rate, so that each step begins
+    where the reference's does. The others move by less as they are.
     """
+    if isinstance(optimizer, recipes.Lion):
+        return msgspec.structs.replace(optimizer, learning_rate=optimizer.rate / SLOWER)
     if not isinstance(optimizer, recipes.Adam | recipes.AdamW | recipes.RMSprop):
         return optimizer
     return msgspec.structs.replace(

@@ -177,7 +177,8 @@ def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> 
     """The number of steps, the rate, and each slot tensor by tensor: errors of a gradient's kind,
     since a mean of squares is there by its root (`measure.optimizer_state`)."""
     mine, other = part(trace, "state/"), part(of, "state/")
-    found = [("step", float(mine["step"] != other["step"]))]
+    counted = [name for name in ("step", "batches") if name in other]
+    found: Found = [(name, float(mine[name] != other[name])) for name in counted]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
     slots = [name for name in other if "/" in name and name.split("/", 1)[1] not in dead]

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.config import overrides
 from benchmarks.config.request import requested
 from benchmarks.run import parser
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import SGD, Adam, EarlyStopping, KeepBest, ReduceOnPlateau
@@ -41,6 +42,22 @@ def test_weight_decay_and_clipping() -> None:
     assert asked("--clipping", "value,limit=0.5").clipping == ByValue(limit=0.5)
     with pytest.raises(SpecificationError, match=r"^command line: clipping.limit is 0"):
         asked("--clipping", "norm,limit=0")
+
+
+def test_averages_of_weights_and_groups_of_batches() -> None:
+    stated = AverageWeights(decay=0.9, start="debiased")
+    assert asked("--average-weights", "decay=0.9,start=debiased").average_weights == stated
+    assert overrides.average_weights("0.9") == AverageWeights(decay=0.9)
+    assert overrides.average_weights("") == AverageWeights()
+    assert asked("--average-weights", "none").average_weights is None
+    assert asked("--accumulation", "4").accumulation == 4
+    for words, message in (
+        ("decay=1", "average_weights.decay is 1.0; must be above 0 and below 1"),
+        ("start=zero", "Invalid enum value 'zero'"),
+        ("ema_momentum=0.9", "unknown field 'ema_momentum'"),
+    ):
+        with pytest.raises(SpecificationError, match=message):
+            asked("--average-weights", words)
 
 
 def test_rounds() -> None:

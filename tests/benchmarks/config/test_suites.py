@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.config import suite as suites
+from benchmarks.config import suite_file as suites
 from frameworks.spec.reading import SpecificationError
 from tests.helpers.planning import plan
 

@@ -243,8 +243,10 @@ def test_a_rate_left_open_under_native_parity_is_one_task_and_each_framework_s_o
     assert not {run.task_id for run in stated} & {run.task_id for run in runs}
 
 
-# Adamax joined when the rate could be left open already
-@pytest.mark.parametrize("kind", [kind for name, kind in OPTIMIZERS.items() if name != "adamax"])
+# Adamax and Lion joined when the rate could be left open already
+@pytest.mark.parametrize(
+    "kind", [kind for name, kind in OPTIMIZERS.items() if name not in ("adamax", "lion")]
+)
 def test_a_rate_that_was_a_default_keeps_the_hash_of_stored_runs(kind) -> None:
     recipe = defaults.fill_recipe(Recipe(optimizer=kind()))
     assert "learning_rate" not in identity(recipe.optimizer)

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.config.suite import Suite, convert
+from benchmarks.config.suite import Suite
+from benchmarks.config.suite_file import convert
 from benchmarks.run import main
 from benchmarks.runner import replicas
 from frameworks.spec.reading import SpecificationError

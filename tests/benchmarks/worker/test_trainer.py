@@ -16,6 +16,7 @@ from benchmarks.config.suite import Suite
 from benchmarks.data.loader import Feed, Part
 from benchmarks.data.staging import StagedData
 from benchmarks.worker.callbacks import Control
+from benchmarks.worker.evaluate import evaluate
 from benchmarks.worker.timer import Clock
 from benchmarks.worker.trainer import Training
 from datasets.augment import copies_of
@@ -23,6 +24,7 @@ from datasets.splits import Split
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import rounds
 from frameworks.spec import weights as canonical
+from frameworks.spec.averages import AverageWeights
 from frameworks.spec.recipe import SGD, EarlyStopping, KeepBest, Recipe, ReduceOnPlateau
 from frameworks.spec.rounds import Round
 from frameworks.spec.schedules import Exponential, MultiStep, WarmUp
@@ -143,6 +145,28 @@ def test_a_round_is_a_training_from_the_weights_of_the_one_before(made) -> None:
     assert of_training[4:7] == [0.5**5, 0.125, 0.0625]
     assert training.facts()["extra"] == {"round_began_after": 5}
     assert training.steps == 7 * 4  # as its optimizer counts
+
+
+def test_averages_of_the_weights_are_validated_and_end_the_training(made) -> None:
+    average = AverageWeights(decay=0.5, start="first")
+    training, rows = made(average_weights=average, accumulation=3)
+    seen = trained(training)
+    alone, raw = made(accumulation=3)
+    assert all(equal(*pair) for pair in zip(seen, trained(alone), strict=True))
+    assert losses(rows)[0] == losses(raw)[0], "of one step, at which the average begins"
+    assert not set(losses(rows)[1:]) & set(losses(raw))
+    state = training.backend.get_optimizer_state()
+    assert state["step"] == 4 * EPOCHS // 3
+    ending = training.backend.get_weights()
+    assert all(np.array_equal(ending[key], state[f"average/{key}"]) for key in ending)
+    best, found = made(average_weights=average, keep_best=KeepBest())
+    trained(best)
+    assert int(np.argmin(losses(found))) + 1 == best.control.best_epoch < EPOCHS
+    with best.backend.averaged():
+        _, score = evaluate(best.backend, best.validation, best.clock)
+        assert score.loss == losses(found)[-1]
+    _, score = evaluate(best.backend, best.validation, best.clock)
+    assert score.loss == min(losses(found))
 
 
 def test_a_round_that_stops_leaves_the_next_one_all_its_epochs(made) -> None:

@@ -15,6 +15,7 @@ from frameworks.spec.recipe import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     Optimizer,
     Recipe,
     RMSprop,
@@ -59,6 +60,10 @@ def optimizer(spec: Optimizer) -> str:
     {spec.rate:g}, {more}, eps=lambda count: {spec.epsilon:g} / {root}
 )""",
             )
+        case Lion():
+            more = f"b1={spec.beta_1:.10g}, b2={spec.beta_2:.10g}"
+            more += f", weight_decay={spec.weight_decay:g}"
+            return f"optimizer = optax.lion({spec.rate:g}, {more})"
         case Adadelta():
             more = f"rho={spec.rho:.10g}, eps={spec.epsilon:g}"
             return f"optimizer = optax.adadelta({spec.rate:g}, {more})"

@@ -17,6 +17,7 @@ from frameworks.spec.recipe import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     Optimizer,
     Recipe,
     RMSprop,
@@ -77,6 +78,10 @@ optimizer = InNormAdamax({rate})"""
         super().update_step(gradient, variable, learning_rate)
         self.epsilon = epsilon
 optimizer = Paper{name}{arguments}"""
+        case Lion():
+            more = f"beta_1={spec.beta_1:.10g}, beta_2={spec.beta_2:.10g}"
+            more += f", weight_decay={spec.weight_decay:g}" if spec.weight_decay else ""
+            return f"optimizer = keras.optimizers.Lion({rate}, {more})"
         case Adadelta():
             more = f"rho={spec.rho:.10g}, epsilon={spec.epsilon:g}"
             return f"optimizer = keras.optimizers.Adadelta({rate}, {more})"

@@ -15,6 +15,7 @@ from frameworks.spec.recipe import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     Optimizer,
     Recipe,
     RMSprop,
@@ -65,6 +66,17 @@ optimizer.register_step_pre_hook(take_off)"""
 import itertools
 steps = itertools.count(1)
 optimizer.register_step_pre_hook(lambda o, *_: o.param_groups[0].update(eps={epsilon}))"""
+        case Lion():
+            mean = f"({spec.beta_1:.10g} * m + {1 - spec.beta_1:.10g} * p.grad)"
+            return f"""class Lion(torch.optim.Optimizer):
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+            p.mul_(1 - {spec.rate:g} * {spec.weight_decay:g})
+            p.sub_({spec.rate:g} * {mean}.sign())
+            m.lerp_(p.grad, {1 - spec.beta_2:.10g})
+optimizer = Lion(model.parameters(), {{}})"""
         case Adadelta():
             return f"{start}, rho={spec.rho:.10g}, eps={spec.epsilon:g})"
         case Adagrad():
