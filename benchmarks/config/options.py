@@ -51,8 +51,7 @@ _OPTIONS = {
         "processes": "N: repeat each run in N processes",
         "nudge_repeats": ": repeats start with every weight moved to a neighbouring float32, up or "
         "down at random: how far does rounding alone lead?",
-        "parity": "P: matched: same weights, masks and formulas; native: each framework's own "
-        "defaults",
+        "parity": "P: matched: same weights, masks, formulas; native: each framework's defaults",
         "unstated": "WHOSE: defaults that fill what network and recipe leave open, under parity "
         "matched: project (default), keras, torch or jax",
         "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the fastest known",
@@ -138,8 +137,7 @@ _OPTIONS = {
         "threads": "N: CPU threads (default: all)",
         "replicas": "N: data-parallel replicas that a run trains, which share the threads and deal "
         "each batch among them (docs/cluster.md); 1 2 shows how they scale",
-        "feed": "F: place of a tuned run's data: staged (on the device), streamed (each batch sent "
-        "there), auto (default: staged where it fits)",
+        "feed": "F: a tuned run's data: staged on the device, streamed, auto (staged if it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",
         "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
         "GPU as well, at a cost (docs/method.md)",

@@ -41,9 +41,8 @@ _LISTS: tuple[str, ...] = ("frameworks", "architectures", "seeds", "batch_size",
 _LISTS += ("parity", "tuning", "precision")
 # What a run, or the disk, can hold; beyond it the number is taken for a slip.
 _MOST = {
-    **dict.fromkeys(
-        ("epochs", "steps_per_epoch", "warmup_epochs", "batch_size", "demo_images"), cli.MOST
-    ),
+    **dict.fromkeys(("epochs", "steps_per_epoch", "warmup_epochs", "demo_images"), cli.MOST),
+    **dict.fromkeys(("batch_size", "accumulation"), cli.MOST),
     **{"processes": 10_000, "replicas": 1024, "image_size": 16_384, "crop_size": 16_384},
 }
 _WORDS = [

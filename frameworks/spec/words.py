@@ -62,6 +62,7 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     # fields of optimizers and schedules
     **dict.fromkeys(("lr", "rate"), ("learning_rate",)),
     "eps": ("epsilon",),
+    "emamomentum": ("decay",),
     **dict.fromkeys(("b1", "beta1"), ("beta_1",)),
     **dict.fromkeys(("b2", "beta2"), ("beta_2",)),
     "alpha": ("rho", "negative_slope"),

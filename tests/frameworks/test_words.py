@@ -47,6 +47,8 @@ RECIPES = """
 optimizer | adamw_ | did you mean 'adamw'
 optimizer | torch.optim.Adam | did you mean 'adam'
 optimizer | nadam | is not offered
+optimizer.use_ema | 1 | average_weights of the recipe
+optimizer.gradient_accumulation_steps | 2 | accumulation of the recipe
 optimizer.clipnorm | 1 | clipping = {name = "norm", limit = ..}
 optimizer.clip_grad_norm_ | 1 | clipping = {name = "global_norm", limit = ..}
 optimizer.nesterov | true | belongs to sgd

@@ -50,6 +50,7 @@ from tests.helpers.explained_layers import (
     network,
     weights_of,
 )
+from tests.helpers.explained_steps import AVERAGED, STEPPED
 from tests.helpers.line_adapters import ADAPTERS, Adapter
 
 CLASSES = 16
@@ -272,7 +273,7 @@ def clipping(adapter: Adapter, code: str, place: Any, question: Question) -> Non
 
 def accumulation(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     """The third batch and the sixth step, each at the mean of three gradients."""
-    found = adapter.stepped(code, [1.0, 2.0, 6.0, 3.0, 0.0, 3.0, 9.0])
+    found = STEPPED[adapter.kind](adapter, code, [1.0, 2.0, 6.0, 3.0, 0.0, 3.0, 9.0])
     close(np.array(found), np.array([0, 0, -0.3, -0.3, -0.3, -0.5, -0.5]))
 
 
@@ -283,7 +284,7 @@ def average(adapter: Adapter, code: str, place: Any, question: Question) -> None
     for step, value in enumerate(values, start=1):
         mean += spec.share(step) * (value - mean)
         expected.append(mean)
-    close(np.array(adapter.averaged(code, values)), np.array(expected))
+    close(np.array(AVERAGED[adapter.kind](adapter, code, values)), np.array(expected))
 
 
 def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:

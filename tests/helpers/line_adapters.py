@@ -154,29 +154,6 @@ class Keras(Adapter):
         made.apply([self.given(np.array([3.0, 4.0], np.float32))] * 2, weights)
         return np.linalg.norm([self.output(one) for one in weights]) / 0.1
 
-    def stepped(self, code, gradients):
-        made, found = self.run(code)["optimizer"], []
-        weight = self.keras.Variable(np.zeros(1, np.float32))
-        for one in gradients:
-            made.apply([self.given(np.array([one], np.float32))], [weight])
-            found.append(float(self.output(weight)[0]))
-        return found
-
-    def averaged(self, code, values):
-        weight, average = (self.keras.Variable(np.zeros(1, np.float32)) for _ in range(2))
-        made = self.run(code)["optimizer"] if "use_ema" in code else None
-        found = []
-        for step, value in enumerate(values, start=1):
-            if made is None:
-                weight.assign(np.array([value], np.float32))
-                self.run(code, average=[average], weights=[weight], step=step)
-            else:
-                change = (self.output(weight) - np.float32(value)) / 0.1
-                made.apply([self.given(change)], [weight])
-                average = made._model_variables_moving_average[0]
-            found.append(float(self.output(average)[0]))
-        return found
-
     def some_optimizer(self):
         return self.keras.optimizers.SGD()
 
@@ -293,29 +270,6 @@ class Torch(Adapter):
         self.run(code, model=model)
         return np.linalg.norm([p.grad.norm().item() for p in model.parameters()])
 
-    def stepped(self, code, gradients):
-        weight, found = self.torch.nn.Parameter(self.torch.zeros(1)), []
-        optimizer = self.torch.optim.SGD([weight], lr=0.1)
-        for step, one in enumerate(gradients):
-            self.run(code, loss=(weight * one).sum(), step=step, optimizer=optimizer)
-            found.append(weight.item())
-        return found
-
-    def averaged(self, code, values):
-        model = self.torch.nn.Linear(1, 1, bias=False)
-        average, weights = [self.torch.zeros(1, 1)], [model.weight]
-        first, last = code.split("\n")
-        space, found = {**self.modules, "model": model}, []
-        for step, value in enumerate(values, start=1):
-            self.torch.nn.init.constant_(model.weight, value)
-            space |= {"average": average, "weights": weights, "step": step}
-            if step == 1 or "averaged" not in space:
-                exec(first, space)
-            exec(last, space)
-            kept = space["averaged"].module.weight if "averaged" in space else average[0]
-            found.append(kept.item())
-        return found
-
     def some_optimizer(self):
         return self.torch.optim.SGD([self.torch.nn.Parameter(self.torch.zeros(1))])
 
@@ -425,28 +379,6 @@ class Flax(Adapter):
         gradients = [self.given(np.array([3.0, 4.0], np.float32))] * 2
         updates, _ = made.update(gradients, made.init(gradients))
         return np.linalg.norm([np.asarray(one) for one in updates]) / 0.1
-
-    def stepped(self, code, gradients):
-        made, found = self.run(code)["optimizer"], []
-        weight = self.given(np.zeros(1, np.float32))
-        state = made.init(weight)
-        for one in gradients:
-            change, state = made.update(self.given(np.array([one], np.float32)), state)
-            weight = weight + change
-            found.append(float(weight[0]))
-        return found
-
-    def averaged(self, code, values):
-        first, last = code.split("\n")
-        space, found = {**self.modules, "average": self.given(np.zeros(1, np.float32))}, []
-        for step, value in enumerate(values, start=1):
-            space |= {"weights": self.given(np.array([value], np.float32)), "step": step}
-            exec(first, space)
-            if "averages" in space:
-                space.setdefault("state", space["averages"].init(space["weights"]))
-            exec(last, space)
-            found.append(float(space["average"][0]))
-        return found
 
     def some_optimizer(self):
         return self.optax.sgd(0.1)

@@ -54,7 +54,7 @@ def test_averages_of_weights_and_groups_of_batches() -> None:
     for words, message in (
         ("decay=1", "average_weights.decay is 1.0; must be above 0 and below 1"),
         ("start=zero", "Invalid enum value 'zero'"),
-        ("ema_momentum=0.9", "unknown field 'ema_momentum'"),
+        ("ema_momentum=0.9", "'ema_momentum' is decay here"),
     ):
         with pytest.raises(SpecificationError, match=message):
             asked("--average-weights", words)

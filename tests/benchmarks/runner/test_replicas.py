@@ -24,6 +24,11 @@ from results.store import Store
         ({"frameworks": ("my:Own",)}, "cpu", "my:Own with tuning idiomatic trains on one replica"),
         ({"frameworks": ("torch",)}, "cuda", "on the CPU alone so far, .* add --device cpu"),
         ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images are not dealt evenly"),
+        (
+            {"frameworks": ("keras",), "accumulation": 2},
+            "cpu",
+            "keras steps at every batch on several",
+        ),
     ],
 )
 def test_what_cannot_train_on_replicas_is_refused(changes, device, message) -> None:
