@@ -67,8 +67,8 @@ def optimizers(session: Session, given: Arrays) -> None:
         if constant == _AVERAGED:
             shown = "no step shows it: at the end the average takes the place of the weights"
             session.differences.append(_of_optimizer(session, constant, x, y, 1.0, shown))
-    told = {_AVERAGED, "velocity_form"} if apart_by_schedule > SAME else {_AVERAGED}
-    found = [one for one in found if one[0] not in told]
+    done = {_AVERAGED, "velocity_form"} if apart_by_schedule > SAME else {_AVERAGED}
+    found = [one for one in found if one[0] not in done]
     if effect <= SAME:
         _without_effect(session, found)
         return
