@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.port.compare import DIFFERENT, EQUAL, UNKNOWN, Found
-from results.stats import vocabulary
 
 BAD_INPUT = 2
 
@@ -24,9 +23,7 @@ class Answer(msgspec.Struct, kw_only=True):
         if self.found is None:
             return self.error_status
         trained = self.found.trained
-        if trained is not None and trained.verdict == vocabulary.DIFFERENT:
-            return DIFFERENT
-        return self.found.status
+        return DIFFERENT if trained is not None and trained.beyond else self.found.status
 
     @property
     def verdict(self) -> str:

@@ -57,11 +57,18 @@ def optimizers(session: Session, given: Arrays) -> None:
     ]
     if any(_no_decay(recipe.optimizer) for recipe in (a, b)):
         found = [one for one in found if one[0] not in ("undecayed", "decay_form")]
+    apart_by_schedule = _forms_apart(a.rates or b.rates, a.optimizer.get("momentum") or 0.0)
     for constant, x, y in found:
+        if constant == "velocity_form" and apart_by_schedule > SAME:
+            shown = "at one rate both forms take the same steps; under this schedule they do not"
+            session.differences.append(
+                _of_optimizer(session, constant, x, y, apart_by_schedule, shown)
+            )
         if constant == _AVERAGED:
             shown = "no step shows it: at the end the average takes the place of the weights"
             session.differences.append(_of_optimizer(session, constant, x, y, 1.0, shown))
-    found = [one for one in found if one[0] != _AVERAGED]
+    done = {_AVERAGED, "velocity_form"} if apart_by_schedule > SAME else {_AVERAGED}
+    found = [one for one in found if one[0] not in done]
     if effect <= SAME:
         _without_effect(session, found)
         return
@@ -94,6 +101,24 @@ def optimizers(session: Session, given: Arrays) -> None:
         told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
         kinds = a.optimizer["kind"], b.optimizer["kind"]
         session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
+
+
+def _forms_apart(rates: dict[int, float], momentum: float) -> float:
+    """Largest distance of the steps of a velocity with the rate inside and outside of it.
+
+    The gradient is the same in all steps; rates between those that are known are on a line.
+    """
+    if len(set(rates.values())) < 2:
+        return 0.0
+    inside = outside = worst = 0.0
+    for rate in np.interp(range(_STEPS), list(rates), list(rates.values())):
+        inside, outside = momentum * inside + rate, momentum * outside + 1
+        if inside:
+            worst = max(worst, float(abs(inside - rate * outside) / inside))
+    return worst
+
+
+_STEPS = 200
 
 
 def _no_decay(constants: dict[str, Any]) -> bool:

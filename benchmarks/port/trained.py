@@ -12,6 +12,7 @@ import msgspec
 from benchmarks.port.operation import PortError
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
+from results.stats.vocabulary import DIFFERENT
 from results.views.words import count
 
 
@@ -31,13 +32,15 @@ class Trained(msgspec.Struct, kw_only=True):
     """Result of training A and B.
 
     command: that trained them. seeds: number of them. curves: of A and of B.
-    verdict: of R6, by its words. outcome: sentences on it. failed: runs that did not end well.
+    verdict: of R6, by its words. beyond: its difference is larger than a margin.
+    outcome: sentences on it. failed: runs that did not end well.
     """
 
     command: str
     seeds: int
     curves: tuple[Curve, Curve]
     verdict: str
+    beyond: bool
     outcome: list[str]
     failed: list[str]
 
@@ -46,7 +49,9 @@ class Trained(msgspec.Struct, kw_only=True):
         """One clause on what came out."""
         epochs = count(max(len(one.losses) for one in self.curves), "epoch")
         lost = f"; {count(len(self.failed), 'run')} failed" if self.failed else ""
-        return f"trained for {epochs} with {count(self.seeds, 'seed')}: {self.verdict}{lost}"
+        small = ", within the margin" if self.verdict == DIFFERENT and not self.beyond else ""
+        seeds = count(self.seeds, "seed")
+        return f"trained for {epochs} with {seeds}: {self.verdict}{small}{lost}"
 
 
 def run(words: Sequence[str], scratch: Path) -> list[str]:
@@ -119,6 +124,7 @@ def trained(store: Path, ids: Sequence[str], pair: tuple[str, str], command: str
         seeds=int(runs["seed"].nunique()),
         curves=(curves[0], curves[1]),
         verdict=found.verdict,
+        beyond=found.beyond,
         outcome=sentences(found, names),
         failed=failed,
     )

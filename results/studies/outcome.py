@@ -108,6 +108,12 @@ class Outcome:
         found = {test.verdict for test in (self.accuracy, self.cross_entropy) if test is not None}
         return DIFFERENT if DIFFERENT in found else UNDECIDED if UNDECIDED in found else EQUAL
 
+    @property
+    def beyond(self) -> bool:
+        """True if a difference that was found is larger than its margin."""
+        tests = [test for test in (self.accuracy, self.cross_entropy) if test is not None]
+        return any(t.verdict == DIFFERENT and abs(t.mean) > t.margin for t in tests)
+
 
 def between(
     runs: pd.DataFrame,

@@ -94,6 +94,10 @@ class Step(msgspec.Struct, kw_only=True):
         return [list(pair) for pair in zeros]
 
 
+# Constants for which no framework's code has a place here.
+_UNWRITTEN = ("form", "beta", "drops_in_inference", "by_running_statistics", "activity_regularizer")
+
+
 def steps(listing: Listing, title: str) -> Iterator[Step]:
     """Every operation in order, the loss's softmax included; a flatten stands where one is needed.
 
@@ -117,8 +121,10 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
     if readers.get(PICTURES, []) != order[1:2]:
         variables[PICTURES] = "pictures"
     for place, one in enumerate(found.operations, start=1):
-        if "reshape" in one.kind or one.unread:
-            raise PortError(f"{title} cannot be converted: {told(one)}", status=4)
+        lost = [name for name in _UNWRITTEN if name in one.constants]
+        if "reshape" in one.kind or one.unread or lost:
+            words = "".join(f" with {name.replace('_', ' ')}" for name in lost)
+            raise PortError(f"{title} cannot be converted: {told(one)}{words}", status=4)
         key = _weights(one) or (one.id,)
         first = key not in names
         if first:

@@ -1,7 +1,6 @@
 """Programs as frameworks of the harness: they are trained there by their own steps."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,13 @@ import pytest
 
 from benchmarks.port import __main__ as port
 from benchmarks.port import harness, pictures
+from benchmarks.port.answer import Answer
 from benchmarks.port.backend import ProgramBackend
+from benchmarks.port.compare import Found
 from benchmarks.port.operation import PICTURES, PortError
 from benchmarks.port.options import parser
 from benchmarks.port.programs import Source
+from benchmarks.port.trained import Curve, Trained
 from benchmarks.port.write import keys
 from frameworks.backend import Runtime
 from frameworks.spec.defaults import fill_recipe
@@ -101,6 +103,26 @@ def test_pictures_are_scaled_once() -> None:
     assert pictures.given(lambda one: one / 510, own, raw).max() == 0.5
 
 
+def test_the_verdict_says_how_the_training_ended() -> None:
+    curve = Curve(losses=[2.0, 1.0], accuracies=[], seconds=1.0)
+    words = {"command": "", "curves": (curve, curve), "outcome": [], "seeds": 5}
+    trained = Trained(verdict="different", beyond=True, failed=["A, seed 1: oom"], **words)
+    found = Found(status=0, verdict="equal to 0", trained=trained, **_EMPTY)
+    answer = Answer(labels=("A", "B"), found=found)
+    assert answer.status == 1
+    assert (
+        answer.verdict == "equal to 0; trained for 2 epochs with 5 seeds: different; 1 run failed"
+    )
+    trained.beyond, trained.failed = False, []
+    assert (answer.status, answer.verdict[-31:]) == (0, "s: different, within the margin")
+    found.trained, found.not_trained = None, "A has no loss"
+    assert (answer.status, answer.verdict) == (0, "equal to 0; not trained: A has no loss")
+
+
+_EMPTY = {
+    **{key: [] for key in ("differences", "without", "rows", "unread", "notes")},
+    **{"measured": {}, "mapping": {}, "stopped": "", "listings": (listing(), listing())},
+}
 CONTINUED = """
 import numpy as np, sys
 from benchmarks.port.opening import opened
@@ -136,15 +158,17 @@ def test_own_steps_go_on_where_they_stood(name: str, tmp_path: Path) -> None:
 def test_both_train_in_the_harness_and_r6_says_how_they_end(tmp_path, monkeypatch, capfd) -> None:
     for name in ("own_keras.py", "own_torch.py", "alike.py"):
         text = (PROGRAMS / name).read_text()
-        for dropout in ("layers.Dropout(0.25),", "nn.Dropout(0.25),"):
-            text = text.replace(dropout, "")
+        for lost in ("layers.Dropout(0.25),", ", nn.Dropout(0.25)", ", momentum=0.9)"):
+            text = text.replace(lost, ")" if lost.endswith("9)") else "")  # their velocities differ
         (tmp_path / name).write_text(text.replace("0.05", "0.001"))  # rounding stays small
     monkeypatch.chdir(tmp_path)
     pair = ["own_keras.py:make", "own_torch.py:Net", "--train", "2", "--store", "rows"]
     assert port.main([*pair, "--json"]) == 0
     told = capfd.readouterr()
     found = json.loads(told.out)
-    assert found["verdict"].endswith("; trained for 2 epochs with 5 seeds: equal")
+    assert "; trained for 2 epochs with 5 seeds: " in found["verdict"]
+    # only the running variance, unbiased in B, moves the cross-entropy a little
+    assert found["trained"]["outcome"][0].startswith("Test accuracy of A less B: equal. Mean +0.00")
     assert "[10/10] own_keras_own_torch_programs:" in told.err
     a, b = found["trained"]["curves"]
     assert np.allclose(a["losses"], b["losses"], rtol=1e-5)
@@ -152,19 +176,3 @@ def test_both_train_in_the_harness_and_r6_says_how_they_end(tmp_path, monkeypatc
     assert rows["self_checked"].all()
     rates = epochs[epochs["epoch"] == 2]["learning_rate"].to_numpy()
     assert np.allclose(rates, 0.001 * 0.8 ** (2 * 43 / 10), rtol=1e-5)  # of 256 pictures by six
-
-
-@pytest.mark.slow
-@pytest.mark.extended
-def test_programs_that_draw_and_do_not_learn_alike_are_told_apart(
-    tmp_path, monkeypatch, capfd
-) -> None:
-    for name in ("own_torch.py", "alike.py"):
-        shutil.copy(PROGRAMS / name, tmp_path)
-    text = (tmp_path / "own_torch.py").read_text().replace("lr=0.05", "lr=0.0")
-    (tmp_path / "still.py").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    pair = ["own_torch.py:Net", "still.py:Net", "--input", "12", "12", "3"]
-    assert port.main([*pair, "--train", "6", "--steps", "1"]) == 1
-    told = capfd.readouterr().out
-    assert "trained for 6 epochs with 5 seeds: different" in told.splitlines()[0], told

@@ -66,6 +66,7 @@ def test_clean_pairs_are_equal(pair: str, compared: Compared) -> None:
             "clipping_epsilon",
         ),
         ("keras plain, optimizer=nadam | torch Net, optimizer=nadam", "momentum_decay"),
+        ("keras plain, optimizer=falling | torch Net, schedule=halved", "velocity_form"),
         ("keras plain, optimizer=adamax | torch Net, optimizer=adamax", "epsilon_form"),
     ],
 )

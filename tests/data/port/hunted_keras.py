@@ -116,6 +116,8 @@ loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 of_probabilities = "sparse_categorical_crossentropy"
 smooth = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+_halved = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5, staircase=True)
+falling = keras.optimizers.SGD(_halved, momentum=0.9)
 clipped = keras.optimizers.SGD(0.1, global_clipnorm=0.01)
 nadam = keras.optimizers.Nadam(1e-3, epsilon=1e-8)
 adamax = keras.optimizers.Adamax(1e-3, epsilon=1e-8)

@@ -225,6 +225,10 @@ def still(parameters):
     return torch.optim.SGD(parameters, lr=0.1)
 
 
+def halved(optimizer):
+    return torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.5)
+
+
 def limit_norm(parameters):
     nn.utils.clip_grad_norm_(parameters, 0.01)
 
