@@ -85,8 +85,9 @@ class Ray(Scheduler):
                 f"the nodes have {kinds}: a block takes a whole node, so choose nodes with {choose}"
             )
         gpus = min(gpus for _, gpus in sizes)
-        cpus = cpus_of([cpus for cpus, _ in sizes], threads, choose)
-        takes = {"CPU": min(cpus for cpus, _ in sizes), "GPU": gpus, name or "": 1}
+        cpus = cpus_of([count for count, _ in sizes], threads, choose)
+        least = max(threads, min(count for count, _ in sizes))
+        takes = {"CPU": least, "GPU": gpus, name or "": 1}
         self.takes = {key: much for key, much in takes.items() if key and much}
         return Elsewhere(cpus, bool(gpus))
 

@@ -164,13 +164,13 @@ def run_block(queue: Any, job: str, order: Order) -> tuple[str, str]:
     here = ray.get_runtime_context().get_node_id()
     (node,) = (name_of(one) for one in ray.nodes() if one["NodeID"] == here)
     path = Path(order["directory"], f"{int(job.rpartition('_')[2]):05}.json")
-    command = [word.format(parent=os.getpid()) for word in order["command"]] + [str(path)]
+    command = [word.replace("{parent}", str(os.getpid())) for word in order["command"]]
     variables = os.environ | order["variables"] | {NODE: node, JOB: job}
     answer = queue.alive.remote(job, node).future()
     began = heard = time.monotonic()
     with path.with_name(f"{job}.log").open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [*command, str(path)],
             cwd=order["cwd"],
             env=variables,
             stdin=subprocess.DEVNULL,

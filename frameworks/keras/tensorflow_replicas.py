@@ -8,13 +8,16 @@ the L2 terms counted once, and gradients summed before they are clipped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from datasets.batches import Batch
 from frameworks.backend import EpochResult
@@ -24,7 +27,11 @@ from frameworks.keras.backend import KerasBackend, inputs_of
 from frameworks.keras.loops import TensorFlowLoop
 from frameworks.keras.model import IMAGES
 from frameworks.keras.tuned import TunedKerasBackend
+from frameworks.replicas import share_under_way
 from frameworks.spec.losses import answers, takes_root
+from results.writer import scratch_directory
+
+_SUM = ":CollectiveReduceV2"  # ends the name of a replica's sum, with its wait for the others
 
 
 def _rank() -> int:
@@ -129,6 +136,14 @@ class _Replicated(KerasBackend):
         batches = padded.reshape(-1, size, *images.shape[1:])
         return np.concatenate([self._forward(one).numpy() for one in batches])[: len(images)]
 
+    def communication_share(self, epoch: Sequence[Batch]) -> float | None:
+        with scratch_directory() as directory:
+            with tf.profiler.experimental.Profile(str(directory)):
+                start = time.perf_counter()
+                self.train_epoch(epoch)
+                seconds = time.perf_counter() - start
+            return share_under_way(_spans(directory), seconds)
+
     def settings(self) -> dict[str, str]:
         found = f"{self.runtime.replicas} logical CPUs of one process, MirroredStrategy, own loop"
         return super().settings() | {
@@ -165,6 +180,19 @@ class ReplicatedTunedKerasBackend(_Replicated, TunedKerasBackend):
     """Many steps of all replicas in one graph, over staged data."""
 
     loop_class = _ReplicatedLoop
+
+
+def _spans(directory: Path) -> Iterator[tuple[float, float]]:
+    for path in directory.rglob("*.xplane.pb"):
+        space = XSpace()
+        space.ParseFromString(path.read_bytes())
+        for plane in space.planes:
+            sums = {at for at, one in plane.event_metadata.items() if one.name.endswith(_SUM)}
+            for line in plane.lines:
+                for event in line.events:
+                    if event.metadata_id in sums:
+                        start = line.timestamp_ns / 1e9 + event.offset_ps / 1e12
+                        yield start, start + event.duration_ps / 1e12
 
 
 def _apart(generator: keras.random.SeedGenerator) -> None:

@@ -132,6 +132,7 @@ def test_extras_are_the_requirement_files(installed) -> None:
         "": required("core"),
         **{name: required(name) for name in frameworks},
         "fits": required("fits"),
+        "ray": required("ray"),
         "all": required(*frameworks),
     }
     assert installed.metadata["Requires-Python"] == "<3.14,>=3.11"

@@ -137,6 +137,8 @@ def test_a_block_takes_a_whole_node(cluster) -> None:
         chosen.nodes(0)
     assert chosen.nodes(4).cpus == 8
     assert chosen.takes == {"CPU": 4, "block": 1}
+    assert chosen.nodes(6).cpus == 8
+    assert chosen.takes == {"CPU": 6, "block": 1}, "no block goes to a node that is too small"
     fake_ray.have_nodes(cluster, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0})
     assert scheduler.nodes(0).gpu
     assert scheduler.takes == {"CPU": 8, "GPU": 2}

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -83,7 +84,7 @@ def _ranks(parent: int) -> list[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.extended
-@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.parametrize("framework", ["torch", "jax", "keras"])
 def test_a_run_of_two_replicas_has_a_row_of_its_own(framework, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         f'frameworks = "{framework}"\narchitectures = "demo"\ncheck_parity = true\nthreads = 1\n'
@@ -101,3 +102,5 @@ def test_a_run_of_two_replicas_has_a_row_of_its_own(framework, tmp_path: Path) -
     assert rows["order_hash"].nunique() == rows["weights_hash"].nunique() == 1
     assert "2 " in json.loads(rows["extra"][1])["settings"]["replicas"]
     assert rows["test_loss"][1] == pytest.approx(rows["test_loss"][0], rel=1e-5)
+    assert np.isnan(rows["communication_share"][0])
+    assert 0 < rows["communication_share"][1] < 1
