@@ -241,3 +241,16 @@ def test_skewed_differences_as_far_apart_as_the_margin_are_seldom_equal(n: int, 
     assert said <= 0.05 * len(found)
     if sign > 0:
         assert sum(one.p_equal < ALPHA for one in found) > 0.05 * len(found)
+
+
+@pytest.mark.parametrize("n", [6, 10, 20])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_skewed_differences_far_within_the_margin_are_equal(n: int, sign: int) -> None:
+    """And a wider margin takes no equality back."""
+    drawn = sign * (np.random.default_rng(n).exponential(size=(50, n)) - 1)
+    for differences in drawn:
+        verdicts = [
+            equivalence(differences, margin).verdict for margin in (1.5, 2, 3, 5, 10, 30, 1e3)
+        ]
+        first = verdicts.index(EQUAL)
+        assert set(verdicts[first:]) == {EQUAL}
