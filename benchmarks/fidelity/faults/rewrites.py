@@ -278,7 +278,7 @@ FAULTS: dict[str, Lines] = {
         "small-alone-accumulation-",
         (
             Rewrite(
-                f"{_T}backend:TorchBackend._scaled_step",
+                f"{_T}backend:TorchBackend._update",
                 "        if not",
                 "        optimizers.clip(self.trainable, self.recipe.clipping)\n        if not",
             ),
