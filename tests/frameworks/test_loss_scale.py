@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -46,11 +48,13 @@ def test_float16_alone_brings_a_scale_and_native_parity_each_framework_s_own() -
         ({"initial": 1000.0}, "loss_scale.initial is 1000; must be a power of two"),
         ({"initial": 2.0**128}, "loss_scale.initial is .*up to 2"),
         ({"interval": 0}, "loss_scale.interval is 0; must be at least 1"),
+        ({"accumulation": 2}, "goes with neither accumulation"),
     ],
 )
-def test_a_scale_out_of_range_is_refused(fields: dict[str, float], said: str) -> None:
+def test_a_scale_out_of_range_is_refused(fields: dict[str, Any], said: str) -> None:
+    accumulation = fields.pop("accumulation", 1)
     with pytest.raises(SpecificationError, match=said):
-        Recipe(loss_scale=LossScale(**fields))  # type: ignore[arg-type]
+        Recipe(loss_scale=LossScale(**fields), accumulation=accumulation)
 
 
 def test_several_replicas_are_refused() -> None:
