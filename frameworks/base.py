@@ -19,6 +19,7 @@ import numpy as np
 from datasets.batches import Batch
 from frameworks.memory import process_peak_memory
 from frameworks.runtime import EpochResult, Gradients, Runtime
+from frameworks.spec import loss_scale
 from frameworks.spec.frozen import bound, factors
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
@@ -69,6 +70,7 @@ class Backend(ABC):
             raise SpecificationError(
                 "a backend trains one round; frameworks.spec.rounds.of(recipe) gives each."
             )
+        loss_scale.check_replicas(recipe, runtime.replicas)
         if (recipe.frozen or recipe.layer_rates) and not self.layers_apart:
             raise self._lacks("frozen layers or layer_rates", "the recipe")
         if recipe.accumulation > 1 and not self.accumulates:
@@ -115,6 +117,7 @@ class Backend(ABC):
         Slots are those of `frameworks.numpy.optimizers`; velocity is without the learning rate.
         With `recipe.accumulation` above 1 also "batches" since the last step, and the sum of their
         gradients as slot "accumulated".
+        Where the recipe scales the loss, "loss_scale" and "finite_steps" (in a row) too.
         """
 
     @abstractmethod

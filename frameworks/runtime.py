@@ -15,8 +15,9 @@ class Runtime:
     """Device, precision and way of a backend's computation.
 
     Attributes:
-        precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "bfloat16" is mixed
-            precision, weights and loss in float32; "float64" is float64 throughout.
+        precision: "float32" never uses TF32; "tf32" allows it (CUDA only); "float16" and
+            "bfloat16" are mixed precision, weights, norms and loss in float32; "float64" is
+            float64 throughout.
         native_dropout: the framework draws its own dropout masks; else they come with each batch.
         feed: for tuned backends. "staged" gathers batches on the device from a data set put there,
             "streamed" sends it each batch, "auto" stages what fits.

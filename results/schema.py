@@ -71,7 +71,7 @@ RUN_COLUMNS = _columns(
     ("control", "bool", "second of an A/A pair: its cell run once more, to see the noise"),
     ("parity", "string", "matched or native"),
     ("tuning", "string", "idiomatic or tuned"),
-    ("precision", "string", "float32, tf32, bfloat16 or float64"),
+    ("precision", "string", "float32, tf32, float16, bfloat16 or float64"),
     ("device", "string", "cpu or cuda"),
     ("device_name", "string", "model of the processor or GPU"),
     ("threads", "int64", "threads that the framework was given"),

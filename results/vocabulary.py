@@ -13,7 +13,7 @@ from typing import Literal
 Parity = Literal["matched", "native"]
 Unstated = Literal["project", "keras", "torch", "jax"]
 Tuning = Literal["idiomatic", "tuned"]
-Precision = Literal["float64", "float32", "tf32", "bfloat16"]  # the most exact first
+Precision = Literal["float64", "float32", "tf32", "float16", "bfloat16"]  # the most exact first
 Device = Literal["cpu", "cuda"]
 AskedDevice = Literal["auto", Device]
 Feed = Literal["auto", "staged", "streamed"]
@@ -30,7 +30,8 @@ _OTHER_NAMES = {
     **dict.fromkeys(("flax", "nnx", "linen", "xla"), "jax"),
     **dict.fromkeys(("keras@pytorch", "keras-torch"), "keras@torch"),
     **dict.fromkeys(("keras@flax", "keras-jax"), "keras@jax"),
-    **dict.fromkeys(("bf16", "half", "float16", "fp16", "amp", "mixed"), "bfloat16"),
+    **dict.fromkeys(("half", "fp16", "amp", "mixed_float16"), "float16"),
+    **dict.fromkeys(("bf16", "mixed", "mixed_bfloat16"), "bfloat16"),
     **dict.fromkeys(("fp32", "f32", "single"), "float32"),
     **dict.fromkeys(("fp64", "f64", "double"), "float64"),
     **dict.fromkeys(("tensorfloat32", "tensorfloat-32"), "tf32"),

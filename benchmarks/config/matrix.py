@@ -16,7 +16,7 @@ from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
-from frameworks.spec import given_weights
+from frameworks.spec import given_weights, loss_scale
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.callbacks import watching
 from frameworks.spec.defaults import SHARED, fill_architecture, fill_recipe
@@ -89,12 +89,14 @@ def matrix(
     ):
         block = []
         normalized = normalized_by(architecture, found)
+        asked = loss_scale.of_precision(given, precision)
         for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
+            loss_scale.check_replicas(asked, replicas)
             defaults = natives[name] if parity == "native" else SHARED[suite.unstated]
             config = RunConfig(
                 framework=name,
                 architecture=_stripped(fill_architecture(normalized, defaults)),
-                recipe=fill_recipe(given, defaults),
+                recipe=fill_recipe(asked, defaults),
                 data=data,
                 split=SplitSettings(
                     seed=suite.split_seed,
@@ -120,7 +122,7 @@ def matrix(
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")
-            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=given)
+            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=asked)
             block.append(planned)
         if suite.control:
             _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))

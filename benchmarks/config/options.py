@@ -39,7 +39,6 @@ examples:
 """
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Suite)}
-
 AUGMENTS = [field.name for field in msgspec.structs.fields(Augment)]
 
 # By group, the fields of a suite that are options: "METAVAR: help".
@@ -55,7 +54,7 @@ _OPTIONS = {
         "unstated": "WHOSE: defaults that fill what network and recipe leave open, under parity "
         "matched: project (default), keras, torch or jax",
         "tuning": "T: idiomatic: as the framework's tutorial has it; tuned: the fastest known",
-        "precision": "P: float64 float32 tf32 bfloat16 (float32 never uses TF32)",
+        "precision": "P: float64 float32 tf32 float16 bfloat16 (float32 never uses TF32)",
     },
     "galaxies": {
         "dataset": "NAME|FILE: demo, galaxy10, galaxy10-decals, an HDF5 file, or what `python -m "
@@ -104,6 +103,8 @@ _OPTIONS = {
         "clipping": "NAME,limit=L: hold the gradients: each number (value), the norm of each "
         "tensor (norm; Keras' clipnorm), of all together (global_norm; clip_grad_norm_); or none",
         "average_weights": "DECAY|FIELD=VALUE,...: test averages of the weights (EMA); or none",
+        "loss_scale": "FIELD=VALUE,...: multiply the loss ahead of the gradient, as float16 always "
+        "does: from initial (a power of two), twice as much after interval finite steps; or none",
         "initial_weights": "FILE: weights to start from: .npz (as --save-models keeps them), a "
         "PyTorch state_dict or Flax state as .safetensors, or .keras; what it fills is told",
         "frozen": "LAYER: layers, or whole blocks, that training leaves as they are",
@@ -154,7 +155,7 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(READERS, str),
     "timeout": cli.seconds,
 }
-_MAY_BE_EMPTY = ("stop_when_worse", "reduce_on_plateau", "keep_best")
+_MAY_BE_EMPTY = ("stop_when_worse", "reduce_on_plateau", "keep_best", "loss_scale")
 # What the shell completes; of the others what `choices` has, or files.
 _COMPLETED = {
     "architectures": lambda: [*architecture.available(), *architecture.public()],

@@ -13,6 +13,7 @@ from datasets.drawn.settings import Augment
 from datasets.drawn.text import from_text
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES, Loss
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import (
@@ -110,6 +111,15 @@ def average_weights(text: str) -> AverageWeights | None:
         return None
     settings = _parts(text if "=" in text or not text else f"decay={text}")
     return _with_fields(AverageWeights, settings, "--average-weights")
+
+
+def loss_scale(text: str) -> LossScale | None:
+    """Fields, `initial=1024,interval=500`; nothing for all defaults; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    return None if text == OFF else _with_fields(LossScale, _parts(text), "--loss-scale")
 
 
 def early_stopping(text: str) -> EarlyStopping | None:
@@ -255,6 +265,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "warm_up": warm_up,
     "clipping": clipping,
     "average_weights": average_weights,
+    "loss_scale": loss_scale,
     "early_stopping": early_stopping,
     "stop_at": stop_at,
     "stop_when_worse": stop_when_worse,

@@ -9,6 +9,7 @@ import msgspec
 from datasets.drawn.settings import Augment
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import Clipping
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.recipe import (
     Adam,
@@ -53,8 +54,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `crop_size`: pixels a side of copies that are crops.
     - `oversample`: copies training galaxies until all classes are as large as the largest:
       "repeated", or changed once by fields of `augment`, as in "flip,rotation=20".
-    - `split_by`: the copies of a galaxy stay in one part, or each is dealt by itself (a leak, as
-      published).
+    - `split_by`: the copies of a galaxy stay in one part, or each is dealt by itself (a leak).
     - `test_copies`: the copies that validation and test look at.
     - `augment`: changes of every training picture, drawn anew in each epoch (`datasets.drawn`).
 
@@ -138,6 +138,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
     average_weights: AverageWeights | None = None
+    loss_scale: LossScale | None = None
     initial_weights: str | None = None
     augment: Augment | None = None
     rounds: list[Round] | None = None

@@ -26,6 +26,7 @@ from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import PROJECT
 from frameworks.spec.graph import every_layer
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES, targets_of
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
 from frameworks.spec.schedules import SCHEDULES, WarmUp
@@ -35,11 +36,15 @@ _PARTS: dict[str, type] = {
     **SCHEDULES,
     "warm_up": WarmUp,
     **CLIPPINGS,
+    "loss_scale": LossScale,
     "augment": Augment,
     "average_weights": AverageWeights,
 }  # of a recipe, besides its optimizer
 
-_OF_A_RECIPE = ("schedule", "warm_up", "clipping", "augment", "average_weights")
+_STATED = (
+    *("optimizer", "loss", "schedule", "warm_up", "clipping", "loss_scale", "augment"),
+    "average_weights",
+)
 _HARNESS = "the harness decides it, the same for every framework"
 _GPU = "needs a GPU: --device cuda"
 _OF_THE_DATA = (
@@ -50,6 +55,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("runtime.device", "cuda"): _GPU,
     ("runtime.precision", "tf32"): _GPU,
     ("runtime.precision", "bfloat16"): "--precision bfloat16",
+    ("runtime.precision", "float16"): "--precision float16",
     ("runtime.threads", "0"): "rounding alone: R5c changes the threads",
     ("augment.crop", "another"): f"{_HARNESS}; a view of another size is crops40",
     ("recipe.epochs", ""): _HARNESS,
@@ -171,10 +177,10 @@ def _of_cases(cases: Iterable[Case]) -> Iterator[Reached]:
 
 def _of_case(case: Case) -> Iterator[Reached]:
     recipe = case.recipe
-    parts = (recipe.optimizer, recipe.loss, *(getattr(recipe, name) for name in _OF_A_RECIPE))
-    stated = [part for part in parts if part is not None]
-    for part in (*every_layer(case.architecture.layers), *stated):
-        tag, hints = part.__struct_config__.tag or "augment", get_type_hints(type(part))
+    parts = {name: getattr(recipe, name) for name in _STATED if getattr(recipe, name) is not None}
+    layers = every_layer(case.architecture.layers)
+    for name, part in (*(("", layer) for layer in layers), *parts.items()):
+        tag, hints = part.__struct_config__.tag or name, get_type_hints(type(part))
         for field in msgspec.structs.fields(part):
             name = f"{tag}.{field.name}"
             value = getattr(part, field.name)

@@ -23,7 +23,7 @@ CLASSES = (10, 4)  # heads: the first by default, all in a full climb
 EPILOG = """\
 The ladder: R0 inputs, R1 forward and loss, R2 gradients, R3 optimizers alone, R4 one whole step,
 R5a training in float64 step by step, R5d trainings from their first call to their last, R5e
-training on several replicas against one, R5b training without kinks in float32, tf32 or bfloat16,
+training on several replicas against one, R5b training without kinks in float32 or below it,
 R5c training there beside its own noise. Every
 framework is held against a float64 reference written in NumPy, and against each of the others; the
 bounds are in benchmarks/fidelity/rungs/bounds.py.
@@ -99,7 +99,7 @@ def parser() -> cli.Parser:
         line,
         "precision",
         default=["float64", "float32"],
-        help="float64 float32 tf32 bfloat16 (default the first two); tf32 is a GPU's",
+        help="float64 float32 tf32 float16 bfloat16 (default the first two); tf32 is a GPU's",
     )
     add(line, "device", choices=get_args(Device), default="cpu", help="cpu (default) or cuda")
     line.add_argument(

@@ -199,7 +199,7 @@ def _small(options: argparse.Namespace) -> list[Case]:
     if "float64" in options.precision:
         made += [*lifecycle.lifecycles(), *recipes.lives(), *lifecycle.special(), *heads.heads()]
     if "float32" in options.precision:
-        made += [*lifecycle.float32(), *heads.float32()]
+        made += [*lifecycle.float32(), *heads.float32(), recipes.overflowing()]
     if options.full:
         made.append(msgspec.structs.replace(made[0], name=f"{made[0].name}-deterministic"))
         made[-1] = msgspec.structs.replace(made[-1], deterministic=True)

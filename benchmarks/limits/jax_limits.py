@@ -10,7 +10,7 @@ from frameworks.backend import Runtime
 from frameworks.jax.settings import configure
 from results.vocabulary import Precision
 
-_TYPES = {"bfloat16": jnp.bfloat16, "float64": jnp.float64}
+_TYPES = {"float16": jnp.float16, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 
 
 def prepare(device: str, precision: Precision, threads: int) -> None:

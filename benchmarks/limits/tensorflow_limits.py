@@ -11,7 +11,7 @@ from frameworks.backend import Runtime
 from frameworks.keras.engines import TensorFlowEngine
 from results.vocabulary import Precision
 
-_TYPES = {"bfloat16": tf.bfloat16, "float64": tf.float64}
+_TYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16, "float64": tf.float64}
 
 
 def prepare(device: str, precision: Precision, threads: int) -> None:

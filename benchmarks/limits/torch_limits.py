@@ -9,7 +9,7 @@ from frameworks.backend import Runtime
 from frameworks.torch.backend import configure
 from results.vocabulary import Precision
 
-_TYPES = {"bfloat16": torch.bfloat16, "float64": torch.float64}
+_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
 def prepare(device: str, precision: Precision, threads: int) -> None:

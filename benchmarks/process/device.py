@@ -76,7 +76,7 @@ def check_precision(
     if on_cpu := [name for name, device in devices.items() if device == "cpu"]:
         raise DeviceError(
             f"--precision tf32: there is no TF32 on a CPU, where {', '.join(on_cpu)} would run; "
-            "use float32, bfloat16 or float64."
+            "use float32, float16, bfloat16 or float64."
         )
     if gpus and gpus[0]["compute_capability"] < _AMPERE:
         raise DeviceError(

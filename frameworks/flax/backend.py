@@ -31,6 +31,7 @@ from frameworks.spec.losses import answers
 from frameworks.spec.weights import Weights
 
 Masks = Mapping[str, ArrayLike]
+HALVES = ("float16", "bfloat16")  # the layers' own precision; norms and losses are in float32
 
 
 class FlaxBackend(Backend):
@@ -52,14 +53,14 @@ class FlaxBackend(Backend):
         self.model = GalaxyNet(
             network,
             native_dropout=runtime.native_dropout,
-            dtype=jnp.dtype("bfloat16") if runtime.precision == "bfloat16" else self.dtype,
+            dtype=jnp.dtype(runtime.precision) if runtime.precision in HALVES else self.dtype,
             param_dtype=self.dtype,
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
         )
         self.model.still = still_norms(network, recipe)
         rates = {key.split("/")[0]: factor for key, factor in self.factors.items()}
-        made = optimizers.make(recipe.optimizer, recipe.clipping, rates)
+        made = optimizers.make(recipe.optimizer, recipe.clipping, rates, recipe.loss_scale)
         if recipe.accumulation > 1:
             made = optimizers.grouped(made, recipe.accumulation)
         wrt, average = self.model.trained, recipe.average_weights
@@ -113,10 +114,11 @@ class FlaxBackend(Backend):
         model = nnx.clone(self.model)
         model.train()
         (loss, logits), state = gradient_step(
-            model, batch.images, batch.labels, batch.masks, self.batch_loss
+            model, self.optimizer, batch.images, batch.labels, batch.masks, self.batch_loss
         )
+        scale = self._loss_scale()
         gradients = {
-            key: np.array(state_entry(self.network, state, key)[...])
+            key: np.array(state_entry(self.network, state, key)[...]) / scale
             for key in self.network.trainable_keys
         }
         return Gradients(float(loss), np.array(logits), gradients)
@@ -124,7 +126,8 @@ class FlaxBackend(Backend):
     def apply_gradients(self, gradients: Weights) -> None:
         state = nnx.clone(nnx.state(self.model, self.model.trained))
         for key in self.network.trainable_keys:
-            state_entry(self.network, state, key).set_value(self._own(gradients[key]))
+            scaled = self._own(gradients[key]) * self._loss_scale()
+            state_entry(self.network, state, key).set_value(scaled)
         apply_step(self.model, self.optimizer, state)
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
@@ -157,6 +160,9 @@ class FlaxBackend(Backend):
                 state[f"{name}/{key}"] = own if factor is None else own * factor
         if self.recipe.accumulation > 1:
             state["batches"] = np.asarray(batches, dtype=np.int64)
+        if scaling := optimizers.scaling(self.optimizer):
+            state["loss_scale"] = np.array(scaling.loss_scale[...])
+            state["finite_steps"] = np.array(scaling.finite_steps[...])
         return state
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -168,6 +174,9 @@ class FlaxBackend(Backend):
             for key in self.network.trainable_keys:
                 own = state[f"{name}/{key}"] / (factor or 1)
                 state_entry(self.network, slot, key).set_value(self._own(own))
+        if scaling := optimizers.scaling(self.optimizer):
+            scaling.loss_scale.set_value(jnp.float32(state["loss_scale"]))
+            scaling.finite_steps.set_value(jnp.int32(state["finite_steps"]))
 
     def _slots(self, batches: int) -> Iterator[tuple[str, nnx.State, int | None]]:
         """(canonical name, state, factor that makes it canonical) of every slot."""
@@ -200,6 +209,11 @@ class FlaxBackend(Backend):
         """An array of the caller's on the device: JAX may read it after this returns, or alias it,
         so it is given a copy that nobody else will change."""
         return jnp.asarray(np.array(array, self.dtype))
+
+    def _loss_scale(self) -> np.ndarray:
+        """The scale of the next step's loss; 1 without one."""
+        scaling = optimizers.scaling(self.optimizer)
+        return np.asarray(1.0 if scaling is None else scaling.loss_scale[...], self.dtype)
 
     def synchronize(self) -> None:
         jax.block_until_ready(nnx.state((self.model, self.optimizer)))
@@ -248,27 +262,41 @@ def loss_function(
     return loss, logits
 
 
-def project(model: GalaxyNet) -> None:
-    """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights."""
+def take_step(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State) -> None:
+    """One step in place with the gradients of the scaled loss, and the max-norm projection."""
+    project(model, optimizers.update(model, optimizer, gradients))
+
+
+def project(model: GalaxyNet, taken: Array | bool) -> None:
+    """Max-norm: w *= clip(norm, 0, max) / (epsilon + norm), norm over the incoming weights; only
+    where the step was taken."""
     for key, limit in model.network.limited.items():
         kernel = variable_of(model, key)
         axes = tuple(range(kernel.ndim - 1))
         norm = jnp.sqrt(jnp.sum(jnp.square(kernel[...]), axis=axes, keepdims=True))
-        kernel[...] = kernel[...] * (jnp.minimum(norm, limit) / (MAX_NORM_EPSILON + norm))
+        factor = jnp.minimum(norm, limit) / (MAX_NORM_EPSILON + norm)
+        kernel[...] = kernel[...] * jnp.where(taken, factor, 1)
 
 
 def update(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State) -> None:
     """One step in place, with the max-norm projection and the averages of the weights."""
-    optimizer.update(model, gradients)
-    project(model)
+    project(model, optimizers.update(model, optimizer, gradients))
     if isinstance(optimizer, optimizers.AveragingOptimizer):
         optimizer.take_average(model)
 
 
-def value_and_gradients(model: GalaxyNet, *batch: Any) -> tuple:
-    """(loss, logits) of `loss_function`, and the gradients of what is trained."""
-    trained = nnx.DiffState(0, model.trained)
-    return nnx.value_and_grad(loss_function, argnums=trained, has_aux=True)(model, *batch)
+def value_and_gradients(model: GalaxyNet, optimizer: nnx.Optimizer, *batch: Any) -> tuple:
+    """(loss, logits) of `loss_function`, and the gradients of what is trained, times the scale of
+    the loss."""
+    trained, scaling = nnx.DiffState(0, model.trained), optimizers.scaling(optimizer)
+    scale = 1 if scaling is None else scaling.loss_scale[...]
+
+    def scaled(model: GalaxyNet, *batch: Any) -> tuple[Array, tuple[Array, Array]]:
+        loss, logits = loss_function(model, *batch)
+        return loss * jnp.asarray(scale, loss.dtype), (loss, logits)
+
+    found, gradients = nnx.value_and_grad(scaled, argnums=trained, has_aux=True)(model, *batch)
+    return found[1], gradients
 
 
 @nnx.jit
@@ -281,7 +309,8 @@ def train_step(
     batch_loss: BatchLoss,
 ) -> tuple[Array, Array]:
     """One step in place; the loss and the number of right answers stay on the device."""
-    (loss, logits), gradients = value_and_gradients(model, images, labels, masks, batch_loss)
+    data = images, labels, masks, batch_loss
+    (loss, logits), gradients = value_and_gradients(model, optimizer, *data)
     update(model, optimizer, gradients)
     return loss, batch_loss.right(logits, labels)
 
@@ -295,13 +324,14 @@ def apply_step(model: GalaxyNet, optimizer: nnx.Optimizer, gradients: nnx.State)
 @nnx.jit
 def gradient_step(
     model: GalaxyNet,
+    optimizer: nnx.Optimizer,
     images: ArrayLike,
     labels: ArrayLike,
     masks: Masks,
     batch_loss: BatchLoss,
 ) -> tuple:
     """The first half of `train_step`: (loss, logits), gradients."""
-    return value_and_gradients(model, images, labels, masks, batch_loss)
+    return value_and_gradients(model, optimizer, images, labels, masks, batch_loss)
 
 
 @nnx.jit

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from frameworks.spec import recipe as recipes
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
 from frameworks.spec.graph import name_at
+from frameworks.spec.loss_scale import BACK_OFF, GROWTH, LossScale
 from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> field of the state of the optax transformation that keeps it
@@ -94,10 +95,77 @@ def clip(clipping: Clipping) -> optax.GradientTransformation:
     return optax.stateless(held)
 
 
+class ScaledState(NamedTuple):
+    """State of `scaled`: of the transformation within, and of the scale; whether the last step was
+    taken."""
+
+    unscaled: Any
+    loss_scale: Any
+    finite_steps: Any
+    taken: Any
+
+
+def scaled(
+    within: optax.GradientTransformation, spec: LossScale
+) -> optax.GradientTransformationExtraArgs:
+    """Gradients of a scaled loss unscaled ahead of a transformation, which leaves out those that
+    are not finite: optax has none, and `flax.training.dynamic_scale` is of Linen's train state."""
+    within = optax.with_extra_args_support(within)
+
+    def init(parameters: optax.Params) -> ScaledState:
+        initial = jnp.float32(spec.initial)
+        return ScaledState(within.init(parameters), initial, jnp.int32(0), jnp.array(True))
+
+    def update(
+        gradients: optax.Updates, state: Any, parameters: Any = None, **extra: Any
+    ) -> tuple[optax.Updates, ScaledState]:
+        finite = jnp.all(
+            jnp.stack([jnp.all(jnp.isfinite(one)) for one in jax.tree.leaves(gradients)])
+        )
+        own = jax.tree.map(lambda one: one / state.loss_scale.astype(one.dtype), gradients)
+        updates, after = within.update(own, state.unscaled, parameters, **extra)
+        updates = jax.tree.map(lambda one: jnp.where(finite, one, 0), updates)
+        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state.unscaled)
+        count = jnp.where(finite, state.finite_steps + 1, 0)
+        grown = count == spec.interval
+        factor = jnp.where(finite, jnp.where(grown, GROWTH, 1.0), BACK_OFF)
+        scale = state.loss_scale * factor.astype(jnp.float32)
+        return updates, ScaledState(after, scale, jnp.where(grown, 0, count), finite)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def scaling(optimizer: nnx.Optimizer) -> Any | None:
+    """The state of the scaled loss; None without one."""
+    state = optimizer.opt_state
+    return state if hasattr(state, "unscaled") else None
+
+
+def update(model: nnx.Module, optimizer: nnx.Optimizer, gradients: Any) -> Any:
+    """One step in place with the gradients of the scaled loss; whether it was taken, which counts
+    as a step."""
+    optimizer.update(model, gradients)
+    state = scaling(optimizer)
+    if state is None:
+        return True
+    taken = state.taken[...]
+    optimizer.step[...] -= (~taken).astype(optimizer.step[...].dtype)
+    return taken
+
+
 def make(
     spec: recipes.Optimizer,
     clipping: Clipping | None = None,
     layer_rates: Mapping[str, float] | None = None,
+    loss_scale: LossScale | None = None,
+) -> optax.GradientTransformation:
+    """As `_unscaled`, behind the scaling of the loss where the recipe has it."""
+    made = _unscaled(spec, clipping, layer_rates)
+    return made if loss_scale is None else scaled(made, loss_scale)
+
+
+def _unscaled(
+    spec: recipes.Optimizer, clipping: Clipping | None, layer_rates: Mapping[str, float] | None
 ) -> optax.GradientTransformation:
     """The optimizer of a recipe whose fields are all stated; its state holds `learning_rate`.
 
@@ -250,8 +318,9 @@ def learning_rate(optimizer: nnx.Optimizer) -> nnx.Variable:
 
 
 def _stepping(optimizer: nnx.Optimizer) -> Any:
-    """The state of what steps: of an accumulation it is the state inside."""
-    return getattr(optimizer.opt_state, "inner_opt_state", optimizer.opt_state)
+    """The state of what steps: of a scaled loss or an accumulation it is the state inside."""
+    state = optimizer.opt_state
+    return getattr(state, "unscaled", getattr(state, "inner_opt_state", state))
 
 
 def set_learning_rate(

@@ -183,7 +183,8 @@ def run_steps(
         model, optimizer = nnx.merge(graph, state)
         if RATE in keep:
             set_learning_rate(optimizer, keep.pop(RATE))
-        (loss, logits), gradients = value_and_gradients(model, images, labels, keep, batch_loss)
+        batch = images, labels, keep, batch_loss
+        (loss, logits), gradients = value_and_gradients(model, optimizer, *batch)
         update(model, optimizer, gradients)
         right = batch_loss.right(logits, labels)
         state = nnx.state((model, optimizer))

@@ -48,12 +48,14 @@ class KerasBackend(Backend):
         own = optimizers.make(recipe.optimizer, recipe.clipping, recipe.accumulation)
         rates = [self.factors[key] for key in self.trainable]
         own = optimizers.with_layer_rates(own, rates)
-        self.optimizer = optimizers.with_average(own, recipe.average_weights)
+        own = optimizers.with_average(own, recipe.average_weights)
+        self.optimizer = optimizers.scaled(own, recipe.loss_scale)
         self.loss = losses.BatchLoss(recipe)
         trainer.compile(
             optimizer=self.optimizer,
             loss=losses.of(recipe.trained_loss),
             metrics=[losses.accuracy(recipe.trained_loss)],
+            auto_scale_loss=False,  # the recipe says whether
         )
         self.optimizer.build(trainer.trainable_variables)
         if self.engine.first_fit_draws and runtime.native_dropout:
@@ -103,22 +105,23 @@ class KerasBackend(Backend):
         return np.asarray(logits)[: len(images)]
 
     def gradients(self, batch: Batch) -> Gradients:
-        labels = keras.ops.convert_to_tensor(batch.labels)
+        scale = self._loss_scale()
+        labels = tuple(map(keras.ops.convert_to_tensor, (batch.labels, scale)))
         with self._unchanged():
             loss, logits, gradients = self.engine.gradients(
                 self.model.trainer, inputs_of(batch), labels, self._objective
             )
         arrays = dict(zip(self.trainable, map(engines.to_numpy, gradients), strict=True))
-        ordered = {key: arrays[key] for key in self.network.trainable_keys}
-        return Gradients(float(engines.to_numpy(loss)), engines.to_numpy(logits), ordered)
+        ordered = {key: arrays[key] / scale for key in self.network.trainable_keys}
+        return Gradients(float(engines.to_numpy(loss) / scale), engines.to_numpy(logits), ordered)
 
     def apply_gradients(self, gradients: Weights) -> None:
-        variables = self.model.trainer.trainable_variables
+        variables, scale = self.model.trainer.trainable_variables, self._loss_scale()
         values = [
-            keras.ops.convert_to_tensor(gradients[key], dtype=variable.dtype)
+            keras.ops.convert_to_tensor(gradients[key] * scale, dtype=variable.dtype)
             for key, variable in zip(self.trainable, variables, strict=True)
         ]
-        self.optimizer.apply(values, variables)
+        self.engine.apply(self.optimizer, values, variables)
 
     def activations(self, batch: Batch, *, training: bool) -> dict[str, np.ndarray]:
         inputs = inputs_of(batch) if training else {IMAGES: inputs_of(batch)[IMAGES]}
@@ -147,23 +150,26 @@ class KerasBackend(Backend):
             "learning_rate": rate,
         }
         if (group := self.recipe.accumulation) > 1:
-            batches = engines.to_numpy(self.optimizer._iterations)
+            batches = engines.to_numpy(optimizers.inner(self.optimizer)._iterations)
             state["batches"] = batches.astype(np.int64) % group
         for slot, key, variable in self._slots():
             own = float(rate) * self.factors[key]
             factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
             state[f"{slot}/{key}"] = engines.to_numpy(variable) * factor
-        return state
+        scaling = optimizers.scale_variables(self.optimizer)
+        return state | {name: engines.to_numpy(variable) for name, variable in scaling.items()}
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         batches = state["step"] * self.recipe.accumulation + state.get("batches", 0)
-        self.optimizer._iterations.assign(batches)
+        optimizers.inner(self.optimizer)._iterations.assign(batches)
         self.optimizer.learning_rate.assign(state["learning_rate"])
         rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
             own = rate * self.factors[key]
             factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
             variable.assign(state[f"{slot}/{key}"] / factor)
+        for name, variable in optimizers.scale_variables(self.optimizer).items():
+            variable.assign(state[name])
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         seeds = {key: engines.to_numpy(variable) for key, variable in self._seeds()}
@@ -199,8 +205,17 @@ class KerasBackend(Backend):
 
     # ---- inside
 
-    def _objective(self, labels: Any, logits: Any, regularization: Sequence[Any]) -> Any:
-        return self.loss(labels, logits) + sum(regularization)
+    def _objective(self, given: Any, logits: Any, regularization: Sequence[Any]) -> Any:
+        """The loss times the scale of the step; given: labels and scale."""
+        labels, scale = given
+        loss = self.loss(labels, logits) + sum(regularization)
+        return loss * keras.ops.cast(scale, loss.dtype)
+
+    def _loss_scale(self) -> np.ndarray:
+        """The scale of the next step's loss; 1 without one."""
+        found = optimizers.scale_variables(self.optimizer)
+        own = engines.to_numpy(found["loss_scale"]) if found else np.ones(())
+        return own.astype(keras.config.floatx())
 
     def _slots(self) -> Iterator[tuple[str, str, keras.Variable]]:
         """(canonical slot, key, variable) of the optimizer's state."""
@@ -210,7 +225,7 @@ class KerasBackend(Backend):
         if self.recipe.average_weights is not None:
             attributes = {**attributes, "average": "averages"}
         for slot, attribute in attributes.items():
-            variables = getattr(self.optimizer, attribute)
+            variables = getattr(optimizers.inner(self.optimizer), attribute)
             for key, variable in zip(self.trainable, variables, strict=True):
                 yield slot, key, variable
 

@@ -18,6 +18,7 @@ from frameworks.spec.reading import SpecificationError
 POLICIES = {
     "float32": "float32",
     "tf32": "float32",
+    "float16": "mixed_float16",
     "bfloat16": "mixed_bfloat16",
     "float64": "float64",
 }
@@ -76,6 +77,11 @@ class _Engine:
         On JAX it runs as one program: a plain call compiles each operation for each shape.
         """
         return model(inputs, training=training)
+
+    @staticmethod
+    def apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+        """One step of the optimizer outside `fit`."""
+        optimizer.apply(gradients, variables)
 
     @staticmethod
     def random_state_kept() -> AbstractContextManager[Any]:
@@ -254,6 +260,20 @@ class JaxEngine(_Engine):
     @staticmethod
     def call(model: keras.Model, inputs: Any, training: bool) -> Any:
         return _jitted_call(model, training)(*_values(model), inputs)
+
+    @staticmethod
+    def apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+        """Without state where the loss is scaled: Keras decides on the step in a traced function,
+        which may change no variable."""
+        if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer.apply(gradients, variables)
+            return
+        held = [*variables, *optimizer.variables]
+        before = [variable.value for variable in held]
+        weights, own = before[: len(variables)], before[len(variables) :]
+        weights, own = optimizer.stateless_apply(own, gradients, weights)
+        for variable, value in zip(held, [*weights, *own], strict=True):
+            variable.assign(value)
 
     @staticmethod
     def synchronize(variables: Sequence[keras.Variable]) -> None:

@@ -117,7 +117,8 @@ class TorchLoop(Loop):
         logits = model({IMAGES: images, **masks}, training=True)
         loss = self.loss(labels, logits) + sum(model.losses)
         weights = model.trainable_variables
-        gradients = torch.autograd.grad(loss, [variable.value for variable in weights])
+        scaled = self.optimizer.scale_loss(loss)
+        gradients = torch.autograd.grad(scaled, [variable.value for variable in weights])
         with torch.no_grad():
             self.optimizer.apply(list(gradients), weights)
             return loss.detach(), self.loss.right(labels, logits)

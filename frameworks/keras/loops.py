@@ -81,8 +81,9 @@ class TensorFlowLoop(Loop):
         with tf.GradientTape() as tape:
             logits = model({IMAGES: images, **masks}, training=True)
             loss = self.loss(labels, logits) + sum(model.losses)
+            scaled = self.optimizer.scale_loss(loss)
         weights = model.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in weights])
+        gradients = tape.gradient(scaled, [variable.value for variable in weights])
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return loss, self.loss.right(labels, logits)
 
@@ -215,9 +216,12 @@ class JaxLoop(Loop):
             logits, rest_after, losses = self.model.trainer.stateless_call(
                 trainable, rest, {IMAGES: images, **masks}, training=True, return_losses=True
             )
-            return self.loss(labels, logits) + sum(losses), (logits, rest_after)
+            loss = self.loss(labels, logits) + sum(losses)
+            with self._holding(slots):
+                scaled = self.optimizer.scale_loss(loss)
+            return scaled, (loss, logits, rest_after)
 
-        (loss, (logits, rest)), gradients = jax.value_and_grad(compute, has_aux=True)(trainable)
+        (_, (loss, logits, rest)), gradients = jax.value_and_grad(compute, has_aux=True)(trainable)
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
         right = self.loss.right(labels, logits)
         after = [list(trainable), list(rest), list(slots)]
@@ -225,10 +229,13 @@ class JaxLoop(Loop):
 
     def _at_rate(self, slots: Any, rate: Any) -> Any:
         """The optimizer's variables once the rate is set."""
-        variables = self.optimizer.variables
-        with keras.StatelessScope(list(zip(variables, slots, strict=True))) as scope:
+        with self._holding(slots) as scope:
             self.set_rate(rate)
-        return [scope.get_current_value(one) for one in variables]
+        return [scope.get_current_value(one) for one in self.optimizer.variables]
+
+    def _holding(self, slots: Any) -> Any:
+        """Within it the optimizer's variables have these values."""
+        return keras.StatelessScope(list(zip(self.optimizer.variables, slots, strict=True)))
 
 
 def _use_fast_layers(model: GalaxyNet) -> dict[str, str]:

@@ -17,6 +17,7 @@ from frameworks.keras.activations import constant
 from frameworks.spec import recipe as recipes
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> attribute of the Keras optimizer, a list in the order of its variables
@@ -301,6 +302,30 @@ def with_layer_rates(
     return _of_kind(optimizer, _LayerRates, places=places)
 
 
+def scaled(
+    optimizer: keras.optimizers.Optimizer, spec: LossScale | None
+) -> keras.optimizers.Optimizer:
+    """The optimizer behind Keras' own scaling of the loss, where the recipe has it."""
+    if spec is None:
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(
+        optimizer, initial_scale=spec.initial, dynamic_growth_steps=spec.interval
+    )
+
+
+def inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer itself, without the scaling of the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def scale_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    """Canonical names of what the scaling of the loss keeps, and Keras' variables; empty without
+    one."""
+    if inner(optimizer) is optimizer:
+        return {}
+    return {"loss_scale": optimizer.dynamic_scale, "finite_steps": optimizer.step_counter}
+
+
 def set_learning_rate(
     optimizer: keras.optimizers.Optimizer, spec: recipes.Optimizer, rate: Any
 ) -> None:
@@ -311,7 +336,7 @@ def set_learning_rate(
     """
     if recipes.velocity_form(spec) == "rate_outside":
         ratio = rate / ops.convert_to_tensor(optimizer.learning_rate)
-        for velocity in getattr(optimizer, slots(spec)["velocity"]):
+        for velocity in getattr(inner(optimizer), slots(spec)["velocity"]):
             velocity.assign(ops.multiply(velocity, ops.cast(ratio, velocity.dtype)))
     optimizer.learning_rate.assign(rate)
 

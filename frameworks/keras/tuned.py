@@ -40,8 +40,9 @@ class TunedKerasBackend(FedBackend, KerasBackend):
         parts = (self.model, self.optimizer, self.loss, self.runtime)
         self.loop = kind(*parts, fast_layers=fast_layers)
         self.loop.set_rate = self._set_rate
-        # a recorded step is the same each time
+        # a recorded step is the same each time, and is not skipped by the host
         alike = self.recipe.accumulation == 1 and self.recipe.average_weights is None
+        alike &= self.recipe.loss_scale is None
         self.loop.records &= "one_graph" not in self.without and alike
         self.draws_masks = self.loop.draws_masks and "device_masks" not in self.without
 

@@ -17,6 +17,7 @@ import numpy as np
 from datasets.batches import Batch
 from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Runtime
 from frameworks.numpy import layers, losses, optimizers, pools
+from frameworks.spec import loss_scale
 from frameworks.spec import weights as canonical
 from frameworks.spec.defaults import fill_architecture
 from frameworks.spec.frozen import still_norms
@@ -90,6 +91,8 @@ class NumpyReference(Backend):
             for key in network.trainable_keys
             if recipe.average_weights is not None
         }
+        scaled = recipe.loss_scale
+        self.scale, self.finite_steps = (1.0 if scaled is None else scaled.initial or 1.0), 0
         self.slots = {
             key: optimizers.initial_slots(
                 recipe.optimizer, np.zeros(network.weight_shapes[key], self.dtype)
@@ -155,6 +158,8 @@ class NumpyReference(Backend):
 
     def apply_gradients(self, gradients: Weights) -> None:
         own = {k: np.asarray(gradients[k], self.dtype) for k in self.network.trainable_keys}
+        if self.recipe.loss_scale is not None and not self._scaled_on(own):
+            return
         group, self.batches = self.recipe.accumulation, self.batches + 1
         if group > 1:
             own = {key: self.accumulated[key] + gradient for key, gradient in own.items()}
@@ -205,6 +210,9 @@ class NumpyReference(Backend):
             "step": np.asarray(self.step, dtype=np.int64),
             "learning_rate": np.asarray(self.learning_rate, dtype=np.float64),
         }
+        if self.recipe.loss_scale is not None:
+            state["loss_scale"] = np.asarray(self.scale)
+            state["finite_steps"] = np.asarray(self.finite_steps)
         for key, slots in self.slots.items():
             state |= {
                 f"{slot}/{key}": array * self._factor(slot, key) for slot, array in slots.items()
@@ -217,6 +225,8 @@ class NumpyReference(Backend):
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.step = int(state["step"])
         self.learning_rate = float(state["learning_rate"])
+        if self.recipe.loss_scale is not None:
+            self.scale, self.finite_steps = float(state["loss_scale"]), int(state["finite_steps"])
         for key, slots in self.slots.items():
             for slot in slots:
                 given = np.array(state[f"{slot}/{key}"], dtype=self.dtype)
@@ -228,6 +238,20 @@ class NumpyReference(Backend):
             self.average[key] = np.array(state[f"average/{key}"], dtype=self.dtype)
 
     # ---- inside
+
+    def _scaled_on(self, gradients: Weights) -> bool:
+        """Whether the step is taken: the scaled gradients are finite as they are stored. The scale
+        of the next step follows."""
+        assert self.recipe.loss_scale is not None
+        kind = self.stored or self.dtype
+        with np.errstate(over="ignore"):
+            scaled = [(gradient * self.scale).astype(kind) for gradient in gradients.values()]
+        finite = all(np.isfinite(one).all() for one in scaled)
+        before = self.scale, self.finite_steps
+        self.scale, self.finite_steps = loss_scale.after(
+            self.recipe.loss_scale, *before, finite=finite
+        )
+        return finite
 
     def _factor(self, slot: str, key: str) -> float:
         rate = self.learning_rate * self.factors[key]
@@ -263,7 +287,7 @@ class NumpyReference(Backend):
         """Loss and gradients: the recipe's loss of the logits, averaged over the batch, plus L2."""
         loss, slope = losses.mean(self.recipe, forward.logits, labels)
         gradients: Weights = {}
-        slopes = {self.network.output: slope}
+        slopes = {self.network.output: slope * self.scale}
         for name, applied in reversed(forward.applied.items()):
             if name not in slopes:
                 continue  # ahead of all weights: nothing needs the gradient
@@ -277,8 +301,8 @@ class NumpyReference(Backend):
                     slopes[source] = slopes[source] + dx if source in slopes else dx
         for key, l2 in self.network.penalised.items():
             loss += l2 * float(np.sum(self.weights[key] ** 2))
-            gradients[key] = gradients[key] + 2 * l2 * self.weights[key]
-        ordered = {key: gradients[key] for key in self.network.trainable_keys}
+            gradients[key] = gradients[key] + 2 * l2 * self.weights[key] * self.scale
+        ordered = {key: gradients[key] / self.scale for key in self.network.trainable_keys}
         return Gradients(loss, forward.logits, ordered)
 
     @cached_property

@@ -83,6 +83,8 @@ PROJECT: Defaults = {
     "global_norm.epsilon": 0.0,
     "average_weights.decay": 0.99,
     "average_weights.start": "first",
+    "loss_scale.initial": 2.0**16,
+    "loss_scale.interval": 2000,
 }
 
 NATIVE: Mapping[str, Defaults] = {
@@ -99,6 +101,7 @@ NATIVE: Mapping[str, Defaults] = {
         "adam.decay_form": "decoupled",
         "adamax.epsilon_in_norm": False,
         "rmsprop.momentum_form": "rate_inside",
+        "loss_scale.initial": 2.0**15,
     },
     "torch": {
         **PROJECT,
@@ -230,9 +233,10 @@ AGREED: Defaults = {
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def stated(part: S, defaults: Defaults = PROJECT) -> S:
-    """`part` (a layer or an optimizer) with every unstated field filled in from `defaults`."""
-    tag = part.__struct_config__.tag
+def stated(part: S, defaults: Defaults = PROJECT, tag: str = "") -> S:
+    """`part` (a layer or an optimizer) with every unstated field filled in from `defaults`; tag: of
+    a part that has none of its own."""
+    tag = tag or str(part.__struct_config__.tag)
     changes = {
         field.name: defaults[f"{tag}.{field.name}"]
         for field in msgspec.structs.fields(part)
@@ -252,11 +256,11 @@ def fill_architecture(architecture: Architecture, defaults: Defaults = PROJECT) 
 
 
 def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
-    """The recipe with every unstated field of it, its optimizer, schedule, clipping and average
-    filled in from `defaults`."""
+    """The recipe with every unstated field of it, its optimizer, schedule, clipping, average and
+    loss scale filled in from `defaults`."""
     filled: dict[str, Any] = {
-        name: stated(part, defaults)
-        for name in ("optimizer", "schedule", "clipping", "average_weights")
+        name: stated(part, defaults, "loss_scale" if name == "loss_scale" else "")
+        for name in ("optimizer", "schedule", "clipping", "average_weights", "loss_scale")
         if (part := getattr(recipe, name)) is not None
     }
     mean = "recipe.class_weight_mean"

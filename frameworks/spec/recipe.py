@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from datasets.drawn.settings import Augment
-from frameworks.spec import averages, callbacks, frozen, losses, rounds, schedules
+from frameworks.spec import averages, callbacks, frozen, loss_scale, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
@@ -24,6 +24,7 @@ from frameworks.spec.callbacks import ReduceOnPlateau as ReduceOnPlateau
 from frameworks.spec.callbacks import StopAt as StopAt
 from frameworks.spec.callbacks import StopWhenWorse as StopWhenWorse
 from frameworks.spec.clipping import CLIPPINGS, Clipping
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES, CrossEntropy, Loss
 from frameworks.spec.optimizers import OPTIMIZERS as OPTIMIZERS
 from frameworks.spec.optimizers import SGD as SGD
@@ -52,6 +53,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     **CALLBACKS,
     "augment": Augment,
     "average_weights": AverageWeights,
+    "loss_scale": LossScale,
 }
 
 
@@ -85,6 +87,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `average_weights` are evaluated in place of the weights, at every validation and at the end.
+    `loss_scale` multiplies the loss ahead of the gradient (`loss_scale`).
     `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
     into trainings, each from the weights of the one before (`rounds`).
     """
@@ -111,6 +114,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     warm_up: WarmUp | None = None
     clipping: Clipping | None = None
     average_weights: AverageWeights | None = None
+    loss_scale: LossScale | None = None
     augment: Augment | None = None
     rounds: tuple[Round, ...] = ()
 
@@ -140,6 +144,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         schedules.check(self)
         clippings.check(self.clipping)
         averages.check(self)
+        loss_scale.check(self)
         rounds.of(self)
         _check_mixed(self)
 
@@ -169,6 +174,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "warm-up": self.warm_up,
             "clipped": self.clipping,
             "averaged": self.average_weights,
+            "loss scaled": self.loss_scale,
             "augmented": self.augment,
             f"{len(self.rounds) + 1} rounds": self.rounds or None,
         }

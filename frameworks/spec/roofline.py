@@ -39,7 +39,7 @@ from frameworks.spec.network import LayerCost, Network
 from frameworks.spec.recipe import Optimizer
 
 # Bytes of an activation or a weight as the layers read it; the optimizer has its own precision.
-ITEM_BYTES = {"float32": 4, "tf32": 4, "bfloat16": 2, "float64": 8}
+ITEM_BYTES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 _FREE = ("dropout", "activation", "flatten")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients, Runtime
@@ -22,6 +22,7 @@ from frameworks.spec.losses import answers
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from frameworks.torch import later, optimizers
+from frameworks.torch.batches import Batches, tensors
 from frameworks.torch.losses import BatchLoss
 from frameworks.torch.model import (
     GalaxyNet,
@@ -33,6 +34,9 @@ from frameworks.torch.model import (
 )
 
 later.postpone()
+# Precisions of autocast: what multiplies matrices or convolves computes in them, the rest that can
+# overflow or lose digits (norms, losses) in float32.
+HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class TorchBackend(Backend):
@@ -66,6 +70,8 @@ class TorchBackend(Backend):
         )
         self.optimizer.param_groups[0]["count"] = 0  # batches; SGD does not count its steps
         self.average = [] if recipe.average_weights is None else self._begin_average()
+        self.scaler = optimizers.scaler(recipe.loss_scale, runtime.device)
+        self._taken = True
         self.batch_loss = BatchLoss(recipe, self.dtype, self.device)
         self.answers = answers(recipe.trained_loss, network.classes)
 
@@ -94,7 +100,7 @@ class TorchBackend(Backend):
         total_loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = 0
-        loader = DataLoader(_Batches(epoch), batch_size=None)
+        loader = DataLoader(Batches(epoch), batch_size=None)
         for step, (images, labels, masks) in enumerate(loader):
             if rates is not None:
                 self.set_learning_rate(float(rates[step]))
@@ -132,9 +138,10 @@ class TorchBackend(Backend):
             with self._autocast():
                 logits = self.model(images, masks)
                 loss = self._loss(logits, labels)
-            loss.backward()
+            self.scaler.scale(loss).backward()
+            scale = self.scaler.get_scale()
             gradients = {
-                key: to_canonical(self.network, key, tensor.grad.cpu().numpy())  # type: ignore[union-attr]
+                key: to_canonical(self.network, key, tensor.grad.cpu().numpy() / scale)  # type: ignore[union-attr]
                 for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True)
             }
             self.optimizer.zero_grad()
@@ -143,7 +150,7 @@ class TorchBackend(Backend):
     def apply_gradients(self, gradients: Weights) -> None:
         self._begin_batch()
         for key, tensor in zip(self.network.trainable_keys, self.trainable, strict=True):
-            own = self._tensor(key, gradients[key]) / self.recipe.accumulation
+            own = self.scaler.scale(self._tensor(key, gradients[key])) / self.recipe.accumulation
             tensor.grad = own if tensor.grad is None else tensor.grad + own
         self._step()
         self._begin_batch()
@@ -193,7 +200,7 @@ class TorchBackend(Backend):
         for key, value in zip(self.network.trainable_keys, self.average, strict=False):
             array = (value if state["step"] else torch.zeros_like(value)).detach().cpu().numpy()
             state[f"average/{key}"] = to_canonical(self.network, key, array.copy())
-        return state
+        return state | optimizers.scale_state(self.scaler)
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         names = optimizers.slots(self.recipe.optimizer)
@@ -201,6 +208,7 @@ class TorchBackend(Backend):
         count = self.recipe.accumulation
         group["count"] = int(state["step"]) * count + int(state.get("batches", 0))
         optimizers.put_rate(self.optimizer, float(state["learning_rate"]))
+        optimizers.put_scale_state(self.scaler, state)
         for key, parameter in zip(self.network.trainable_keys, self.trainable, strict=True):
             entry = self.optimizer.state[parameter]
             on = self.device if group.get("fused") else "cpu"  # where PyTorch counts the steps
@@ -276,23 +284,32 @@ class TorchBackend(Backend):
     def _backward(self, loss: Tensor) -> None:
         """Add the gradients of a batch, as its share of the mean over its group."""
         group = self.recipe.accumulation
-        (loss / group if group > 1 else loss).backward()
+        self.scaler.scale(loss / group if group > 1 else loss).backward()
 
     def _step(self) -> None:
         """One optimizer step with the gradients in place, where they are of a whole group, and the
         max-norm projection."""
         self._update()
-        self.optimizer.param_groups[0]["count"] += 1
+        self.optimizer.param_groups[0]["count"] += self._taken
 
     def _update(self) -> None:
-        """The same, not counted."""
+        """The same, not counted; `_taken` says whether loss scaling let the step be taken."""
         step, left = divmod(self.optimizer.param_groups[0]["count"] + 1, self.recipe.accumulation)
         if not left:
-            optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
-            self.optimizer.step()
-        self._project()
+            self._taken = self._scaled_step()
+        if self._taken:
+            self._project()
         if self.average and not left:
             self._take_average(step)
+
+    def _scaled_step(self) -> bool:
+        """The optimizer's step, and whether it was taken: the gradients are finite."""
+        self.scaler.unscale_(self.optimizer)
+        optimizers.clip(self.trainable, self.recipe.clipping)  # type: ignore[arg-type]
+        self.scaler.step(self.optimizer)
+        before = self.scaler.get_scale()
+        self.scaler.update()
+        return self.scaler.get_scale() >= before
 
     def _begin_average(self) -> list[Tensor]:
         """Make the averages of the weights, in the order of `trainable`."""
@@ -317,9 +334,8 @@ class TorchBackend(Backend):
             kernel.mul_(norm.clamp(max=limit) / (MAX_NORM_EPSILON + norm))
 
     def _autocast(self) -> AbstractContextManager:
-        if self.runtime.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+        half = HALVES.get(self.runtime.precision)
+        return nullcontext() if half is None else torch.autocast(self.device.type, half)
 
     def _to_device(self, images: Tensor, labels: Tensor, masks: dict[str, Tensor]) -> tuple:
         masks = {name: mask.to(self.device, non_blocking=True) for name, mask in masks.items()}
@@ -351,6 +367,7 @@ class TorchBackend(Backend):
         kept = [one.grad if self.recipe.accumulation > 1 else None for one in self.trainable]
         kept = [None if one is None else one.clone() for one in kept]
         averages = [one.clone() for one in self.average]
+        scaler = self.scaler.state_dict()
         try:
             with torch.random.fork_rng(devices=[0] if self._on_gpu else []):
                 yield
@@ -361,25 +378,7 @@ class TorchBackend(Backend):
                 parameter.grad = gradient
             for value, before in zip(self.average, averages, strict=True):
                 value.copy_(before)
-
-
-class _Batches(Dataset):
-    """The batches of an epoch as tensors; each item is a whole batch, gathered by the index."""
-
-    def __init__(self, epoch: Sequence[Batch]) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.epoch)
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        return tensors(self.epoch[step])
-
-
-def tensors(batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Images, labels and masks of a batch, over its own memory."""
-    masks = {name: torch.from_numpy(mask) for name, mask in batch.masks.items()}
-    return torch.from_numpy(batch.images), torch.from_numpy(batch.labels), masks
+            self.scaler.load_state_dict(scaler)
 
 
 def configure(runtime: Runtime) -> None:

@@ -6,9 +6,10 @@ there is a Lion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from frameworks.spec import recipe as recipes
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByValue, Clipping
+from frameworks.spec.loss_scale import BACK_OFF, GROWTH, LossScale
 from frameworks.spec.reading import SpecificationError
 
 # canonical slot -> PyTorch's name in `optimizer.state[parameter]`
@@ -350,6 +352,29 @@ def average_function(average: AverageWeights) -> Callable[[Any, Any, Any], None]
         torch._foreach_lerp_(averages, weights, average.share(int(count) + 1))
 
     return debiased
+
+
+def scaler(spec: LossScale | None, device: str) -> torch.amp.GradScaler:
+    """PyTorch's own scaler of the loss; one that does nothing without a scale in the recipe."""
+    if spec is None:
+        return torch.amp.GradScaler(device, enabled=False)
+    assert spec.initial is not None
+    assert spec.interval is not None
+    return torch.amp.GradScaler(device, spec.initial, GROWTH, BACK_OFF, spec.interval)
+
+
+def scale_state(scaler: torch.amp.GradScaler) -> dict[str, np.ndarray]:
+    """Canonical state of the scaler; empty of one that does nothing."""
+    own = scaler.state_dict()
+    names = {"loss_scale": "scale", "finite_steps": "_growth_tracker"} if own else {}
+    return {name: np.asarray(own[field]) for name, field in names.items()}
+
+
+def put_scale_state(scaler: torch.amp.GradScaler, state: Mapping[str, np.ndarray]) -> None:
+    """Load what `scale_state` gave."""
+    if own := scaler.state_dict():
+        own |= {"scale": float(state["loss_scale"]), "_growth_tracker": int(state["finite_steps"])}
+        scaler.load_state_dict(own)
 
 
 def slots(spec: recipes.Optimizer) -> dict[str, str]:

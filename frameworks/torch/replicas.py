@@ -23,7 +23,8 @@ from frameworks.backend import EpochResult
 from frameworks.replicas import Shard
 from frameworks.spec.losses import takes_root
 from frameworks.torch import leader
-from frameworks.torch.backend import TorchBackend, tensors
+from frameworks.torch.backend import TorchBackend
+from frameworks.torch.batches import tensors
 from frameworks.torch.global_batch_norm import use_global_batch_norm
 from frameworks.torch.losses import root_of_whole
 from frameworks.torch.tuned import TunedTorchBackend

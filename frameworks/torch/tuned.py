@@ -17,7 +17,7 @@ from datasets.batches import Batch, MaskSpec
 from frameworks.backend import EpochResult
 from frameworks.feed import RATE, Chunk, FedBackend
 from frameworks.spec.schedules import by_step
-from frameworks.torch.backend import TorchBackend
+from frameworks.torch.backend import HALVES, TorchBackend
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.transfer import Sent, sender
@@ -37,14 +37,14 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
         "one_graph": "a whole step in one CUDA graph (GPU only; Adam, AdamW; no rate by step, no "
-        "accumulation, no average of weights)",
+        "accumulation, no average of weights, no loss scale)",
         "device_masks": "dropout masks drawn on the device (GPU only)",
     }
 
     def build(self, *, draw: bool) -> None:
         # Tensor Cores read channels last; so does oneDNN. Plain float32 on a GPU does not gain.
         runtime = self.runtime
-        gains = runtime.device == "cpu" or runtime.precision in ("tf32", "bfloat16")
+        gains = runtime.device == "cpu" or runtime.precision in ("tf32", *HALVES)
         self._channels_last = gains and "channels_last" not in self.without
         self.fused_optimizer = "fused_optimizer" not in self.without
         self._delayed_relu = "delayed_relu" not in self.without
@@ -112,8 +112,10 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     @property
     def _capturable(self) -> bool:
-        """True if a CUDA graph can record the optimizer's step with its rate."""
+        """True if a CUDA graph can record the optimizer's step with its rate; of a scaled loss the
+        host decides whether it is skipped."""
         alike = not (by_step(self.recipe) or self.average) and self.recipe.accumulation == 1
+        alike &= self.recipe.loss_scale is None
         return alike and bool(self.optimizer.defaults.get("capturable"))
 
     def _compile_forward(self, epoch: Sequence[Batch], *, graphs: bool) -> None:
@@ -205,7 +207,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
                 if self._on_gpu:
                     torch.compiler.cudagraph_mark_step_begin()
                 loss, right = self._train(images, labels, keep)
-                self.optimizer.param_groups[0]["count"] += 1
+                self.optimizer.param_groups[0]["count"] += self._taken
                 total_loss += loss * size
                 correct += right
         for graph in self._recorder.graphs.values():

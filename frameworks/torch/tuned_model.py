@@ -104,7 +104,7 @@ class _OwnSums(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and x.device.type == "cpu"):
             return super().forward(x)
-        if x.dtype == torch.bfloat16:  # the sums below want float32
+        if x.dtype.itemsize == 2:  # the sums below want float32
             return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
         x, mean, variance = batch_norm(x, self.weight, self.bias, self.eps)
         with torch.no_grad():

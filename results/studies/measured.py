@@ -31,7 +31,7 @@ _OF_TRAINING = frozenset(
     }
 )
 # A published run is one in float32; what rounds more coarsely may end elsewhere.
-_COARSE = ("tf32", "bfloat16")
+_COARSE = ("tf32", "float16", "bfloat16")
 
 
 def measured(

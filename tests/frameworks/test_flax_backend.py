@@ -222,10 +222,11 @@ def test_own_initial_weights_follow_what_the_layers_state():
         assert 0.9 * limit < np.abs(drawn[f"l2/{part}"]).max() <= limit
 
 
-def test_bfloat16_keeps_weights_statistics_and_logits_in_float32():
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_keeps_weights_statistics_and_logits_in_float32(precision):
     batch = epoch()[0]
-    made, exact = backend(precision="bfloat16"), backend()
-    assert made.model.of("l0").dtype == jnp.bfloat16
+    made, exact = backend(precision=precision), backend()
+    assert made.model.of("l0").dtype == jnp.dtype(precision)
     found, expected = made.gradients(batch), exact.gradients(batch)
     assert found.logits.dtype == np.float32
     error = np.abs(found.logits - expected.logits).max()
@@ -233,7 +234,7 @@ def test_bfloat16_keeps_weights_statistics_and_logits_in_float32():
     made.train_epoch(epoch())
     assert {array.dtype for array in made.get_weights().values()} == {np.dtype(np.float32)}
     convolution = made.activations(batch, training=True)["l0"]
-    np.testing.assert_array_equal(convolution, convolution.astype(jnp.bfloat16))
+    np.testing.assert_array_equal(convolution, convolution.astype(precision))
 
 
 def test_prediction_takes_any_number_of_images():

@@ -12,6 +12,7 @@ from frameworks.spec.clipping import CLIPPINGS
 from frameworks.spec.defaults import NATIVE, PROJECT, fill_architecture, fill_recipe, stated
 from frameworks.spec.graph import every_layer
 from frameworks.spec.layers import applies
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import OPTIMIZERS, SGD, Adadelta, Adagrad, Adam, AdamW, Recipe, RMSprop
 from frameworks.spec.schedules import SCHEDULES
@@ -36,6 +37,7 @@ def unstated_fields() -> set[str]:
             **SCHEDULES,
             **CLIPPINGS,
             **AVERAGE,
+            "loss_scale": LossScale,
         }.items()
         for field in msgspec.structs.fields(struct)
         if field.default is None

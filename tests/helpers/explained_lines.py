@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue
 from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, fill_architecture, fill_recipe
 from frameworks.spec.layers import LAYER_TYPES
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.recipe import (
     OPTIMIZERS,
     SGD,
@@ -96,6 +98,7 @@ def questions(name: str) -> Iterator[Question]:
     for start in ("first", "debiased"):
         average = AverageWeights(decay=0.75, start=start)
         yield asked(SMALL, Recipe(average_weights=average), (name, other))
+    yield asked(SMALL, Recipe(loss_scale=LossScale(initial=2.0**9)), (name, other))
     for recipe in (*explained_schedules.recipes(), *explained_losses.recipes()):
         yield asked(SMALL, recipe, (name, other))
     for column in ({}, NATIVE["torch"], {**NATIVE["flax"], **_HE}):
@@ -287,6 +290,18 @@ def average(adapter: Adapter, code: str, place: Any, question: Question) -> None
     close(np.array(AVERAGED[adapter.kind](adapter, code, values)), np.array(expected))
 
 
+def loss_scale(adapter: Adapter, code: str, place: Any, question: Question) -> None:
+    space = adapter.run(code, device=SimpleNamespace(type="cpu"))
+    if scaler := space.get("scaler"):
+        scale = scaler.get_scale() if adapter.kind == "torch" else scaler.scale
+        interval = getattr(scaler, "growth_interval", 0) or scaler.get_growth_interval()
+    else:
+        made = space["optimizer"]
+        scale, interval = made.initial_scale, made.dynamic_growth_steps
+    asked = question.filled.loss_scale
+    assert (scale, interval) == (asked.initial, asked.interval)
+
+
 def runs(adapter: Adapter, code: str, place: Any, question: Question) -> None:
     """The callbacks' meaning is held by tests/benchmarks/worker/test_callbacks.py."""
     model = adapter.dropping()
@@ -307,6 +322,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
     **{"accumulation": accumulation, "average of the weights": average},
+    "loss scale": loss_scale,
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
     **{"reduce_on_plateau.patience": runs, "weights to end with": runs},
     **{"schedule": explained_schedules.check},

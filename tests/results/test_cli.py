@@ -72,7 +72,7 @@ def test_a_comma_in_a_file_s_name_is_no_list(tmp_path) -> None:
         ("TensorFlow", ("torch", "jax", "keras"), "keras"),
         ("pytorch", ("keras@torch", "torch"), "torch"),
         ("flax", ("keras", "jax"), "jax"),
-        ("fp16", ("float64", "float32", "bfloat16"), "bfloat16"),
+        ("fp16", ("float64", "float32", "float16", "bfloat16"), "float16"),
         ("flaot32", ("float64", "float32"), "float32"),
     ],
 )

@@ -239,7 +239,8 @@ class Material:
         return [(1 + step // per_epoch, step % per_epoch) for step in range(self.case.steps)]
 
     def gradient_stream(self, step: int) -> canonical.Weights:
-        """Made-up gradients of one step, float32, of sizes from 1e-6 to 1, some exactly zero."""
+        """Made-up gradients of one step, float32, of sizes from 1e-6 to 1, some exactly zero; with
+        a loss scale each twelfth one and the next are not finite."""
         key = [self.case.seed, (_STREAM << 32) | (step + 1)]
         generator = np.random.Generator(np.random.Philox(key=key))
         gradients = {}
@@ -248,6 +249,8 @@ class Material:
             size = 10.0 ** generator.uniform(-6, 0, shape)
             kept = generator.random(shape) >= 0.1
             gradients[name] = (generator.standard_normal(shape) * size * kept).astype(np.float32)
+        if self.case.recipe.loss_scale is not None and step % 12 in (10, 11):
+            gradients[name].flat[-1] = np.inf if step % 2 else np.nan
         return gradients
 
 

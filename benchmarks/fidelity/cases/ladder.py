@@ -27,6 +27,7 @@ from frameworks.spec.layers import (
     Residual,
     function_of,
 )
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
@@ -88,7 +89,10 @@ FORMS |= {
 CLASS_WEIGHTS = (0.3, 4.0, 1.0, 0.25, 2.0, 0.0, 1.5, 0.75, 3.0, 1.0)
 _ALONE = 200  # steps of R3
 _PLAIN = CrossEntropy()
+# In float16: no gradient of a small picture overflows, and few are below its smallest numbers.
+HALF_SCALE = LossScale(initial=2.0**10, interval=2000)
 STEADY_EPSILON = 2**-13  # stops Adam from amplifying gradients that are rounding alone
+HALF_EPSILON = 2**-9  # in float16
 
 
 def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
@@ -98,6 +102,12 @@ def steady(optimizer: str, epsilon: float = STEADY_EPSILON) -> Optimizer:
     real difference. R3 tests the small epsilon, on gradients that are given.
     """
     return with_epsilon(DYADIC[optimizer], epsilon)
+
+
+def steady_epsilon(precision: Precision) -> float:
+    """Epsilon of R4, which rounding does not reach. No usual one is above a gradient's rounding in
+    bfloat16, whose steps turn round at worst, and the bounds were set on that."""
+    return HALF_EPSILON if precision == "float16" else STEADY_EPSILON
 
 
 def with_epsilon(spec: Optimizer, epsilon: float = STEADY_EPSILON) -> Optimizer:
@@ -178,6 +188,7 @@ def make(
             class_weight_mean=class_weight_mean,
             partial_batch=partial_batch,
             augment=augment,
+            loss_scale=HALF_SCALE if precision == "float16" else None,
         )
     )
     parts = [architecture.name, label, optimizer_name, str(classes), precision]
@@ -247,7 +258,10 @@ def one_step(
     return [
         make(
             architecture,
-            at_rate(steady(name), r4_rate(DYADIC[name]) if rate is None else rate),
+            at_rate(
+                steady(name, steady_epsilon(precision)),
+                r4_rate(DYADIC[name]) if rate is None else rate,
+            ),
             precision,
             label=f"step-{name}",
             **({"measure": measures.get(precision, ("forward", "steps"))} | options),  # type: ignore[arg-type]

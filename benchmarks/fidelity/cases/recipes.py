@@ -1,5 +1,5 @@
 """The cases of what a recipe has beside its optimizer: schedules, warm-up, clipping, groups of
-batches."""
+batches, loss scale."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import msgspec
 
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.cases.ladder import SMALL, make
-from benchmarks.fidelity.cases.lifecycle import NORMED, life
+from benchmarks.fidelity.cases.lifecycle import DIM, NORMED, life
 from frameworks.spec import clipping, schedules
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.defaults import fill_recipe
+from frameworks.spec.loss_scale import LossScale
 from results.vocabulary import Precision
 
 _STEPS = 40
@@ -98,6 +99,14 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "accumulation": 3,
         },
     ),
+    # a gradient within overflows (`case.Material.gradient_stream`)
+    "loss-scaled": (
+        "adam_hat",
+        {
+            "loss_scale": LossScale(initial=2.0**10, interval=3),
+            "clipping": clipping.ByGlobalNorm(limit=23 / 4, epsilon=0.0),
+        },
+    ),
     "warm-up": ("rmsprop", {"warm_up": schedules.WarmUp(length=3)}),
 }
 # By step, in one call an epoch, in the loops of every backend, and by epoch; optimizers and forms
@@ -108,6 +117,7 @@ _LIVES: tuple[tuple[str, str, tuple[int, int, int]], ...] = (
     ("cosine-restarts", "adamw", (9, 9, 2)),
     ("clipped-global-norm", "momentum_coupled", (10, 9, 1)),
     ("clipped-norm", "adam_amsgrad", (9, 11, 2)),
+    ("loss-scaled", "momentum_coupled", (9, 9, 3)),
     ("steps-an-epoch", "adamax", (9, 10, 1)),
     ("frozen", "adamw", (9, 9, 2)),
     ("frozen-training", "rmsprop_momentum", (9, 9, 2)),
@@ -162,6 +172,14 @@ def alone(precisions: Iterable[Precision]) -> list[Case]:
         for precision in precisions
         for name, (optimizer, parts) in PARTS.items()
     ]
+
+
+def overflowing() -> Case:
+    """R5d in float32 of a loss whose scale overflows: steps are skipped in the loop itself."""
+    case = life("adam", DIM, (8, 9, 3), {"label": "overflowing", "pictures": "noise"}, "float32")
+    scale = LossScale(initial=2.0**124, interval=2)
+    made = with_recipe(case, loss_scale=scale, class_weights=(2.0**7,) * case.classes)
+    return msgspec.structs.replace(made, name=f"overflowing-{case.name}")
 
 
 def lives() -> list[Case]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.training.dynamic_scale import DynamicScale
 
 VERSIONS = {"flax": flax.__version__, "optax": optax.__version__, "jax": jax.__version__}
 OPTIMIZERS: dict[str, Any] = {
@@ -58,7 +59,10 @@ def stated() -> dict[str, Any]:
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     allowed = "the device's default" if precision is None else precision
     polynomial = inspect.signature(optax.polynomial_schedule).parameters["end_value"].default
+    scaled = DynamicScale()
     return {
+        "loss_scale.initial": float(scaled.scale),
+        "loss_scale.interval": scaled.growth_interval,
         "cosine_restarts.length_factor": "required",  # each part is given its own length
         "polynomial.end_rate": "required" if polynomial is inspect.Parameter.empty else polynomial,
         "batch_norm.epsilon": nnx.BatchNorm(1, rngs=nnx.Rngs(0)).epsilon,

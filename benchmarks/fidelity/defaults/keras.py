@@ -55,9 +55,12 @@ def stated() -> dict[str, Any]:
     schedules = keras.optimizers.schedules
     restarts = inspect.signature(schedules.CosineDecayRestarts).parameters
     polynomial = inspect.signature(schedules.PolynomialDecay).parameters
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
     return {
         "cosine_restarts.length_factor": restarts["t_mul"].default,
         "polynomial.end_rate": polynomial["end_learning_rate"].default,
+        "loss_scale.initial": scaled.initial_scale,
+        "loss_scale.interval": scaled.dynamic_growth_steps,
         "batch_norm.epsilon": keras.layers.BatchNormalization().epsilon,
         "batches.shuffled": fit["shuffle"].default,
         "batches.partial": "keep" if steps.count == 3 else "drop",

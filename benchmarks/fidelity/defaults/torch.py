@@ -55,10 +55,13 @@ def stated() -> dict[str, Any]:
     restarts = inspect.signature(schedules.CosineAnnealingWarmRestarts).parameters
     last = schedules.PolynomialLR(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 1)
     last.optimizer.step()
+    scaler = torch.amp.GradScaler("cpu")
     last.step()
     return {
         "cosine_restarts.length_factor": float(restarts["T_mult"].default),
         "polynomial.end_rate": float(last.get_last_lr()[0]),
+        "loss_scale.initial": scaler.get_scale(),
+        "loss_scale.interval": scaler.get_growth_interval(),
         "batch_norm.epsilon": nn.BatchNorm1d(1).eps,
         "batches.shuffled": first.tolist() != list(range(64)),
         "batches.partial": "keep" if len(DataLoader(rows, batch_size=60)) == 2 else "drop",

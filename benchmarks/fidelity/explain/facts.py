@@ -11,6 +11,7 @@ from benchmarks.fidelity.explain.question import Question
 from frameworks.spec import schedules
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay
 
@@ -84,6 +85,7 @@ def facts(question: Question) -> dict[str, Any]:
     optimizer = recipe.optimizer
     tag = str(optimizer.__struct_config__.tag)
     stopping, plateau = recipe.early_stopping, recipe.reduce_on_plateau or ReduceOnPlateau()
+    scale = recipe.loss_scale or LossScale(initial=2.0**16, interval=2000)
     patience = stopping.patience if stopping else 4
     decoupled = isinstance(optimizer, AdamW | Lion)
     return {
@@ -100,6 +102,7 @@ def facts(question: Question) -> dict[str, Any]:
         "momentum": getattr(optimizer, "momentum", None),
         "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         **_clipping(recipe.clipping),
+        **{f"loss_scale_{name}": value for name, value in msgspec.structs.asdict(scale).items()},
         **{f"frozen_{kind}": code for kind, code in _FROZEN[recipe.frozen_norm].items()},
         "softmax_loss": isinstance(recipe.loss, CrossEntropy),
         "binary_loss": isinstance(recipe.loss, BinaryCrossEntropy),

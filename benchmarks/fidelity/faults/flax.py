@@ -86,7 +86,7 @@ def decay_spares_norms() -> Any:
 
 @contextmanager
 def max_norm_axis() -> Iterator[None]:
-    def project(model: Any) -> None:
+    def project(model: Any, taken: Any) -> None:
         for layer in model.network.layers:
             if isinstance(layer, Conv | Dense) and layer.max_norm is not None:
                 kernel = flax_model.variable_of(model, f"{layer.name}/kernel")

@@ -9,6 +9,7 @@ from benchmarks.fidelity.faults.rewritten import Rewrite
 from results.vocabulary import Tuning
 
 _T, _K, _F = "frameworks.torch.", "frameworks.keras.", "frameworks.flax."
+_SCALED = "small-alone-loss-scaled-"
 
 
 class Lines(NamedTuple):
@@ -196,6 +197,49 @@ FAULTS: dict[str, Lines] = {
         "R5d",
         "normed-life-adagrad-",
         (Rewrite(f"{_T}backend:TorchBackend._tensor", ", copy=True", ""),),
+    ),
+    "clipped_while_scaled": Lines(
+        "clip_grad_norm_ ahead of scaler.unscale_",
+        "R3",
+        _SCALED,
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend._scaled_step",
+                "        self.scaler.unscale_(self.optimizer)\n        optimizers.clip(",
+                "        optimizers.clip(",
+            ),
+        ),
+    ),
+    "scale_never_grows": Lines(
+        "scaler.update(scale), of one's own",
+        "R3",
+        _SCALED,
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend._scaled_step",
+                "self.scaler.update()",
+                "self.scaler.update(self.scaler.get_scale())",
+            ),
+        ),
+    ),
+    "loss_not_scaled": Lines(
+        "scale_loss forgotten in a loop of one's own",
+        "R5d",
+        "normed-life-loss-scaled-",
+        (Rewrite(f"{_K}loops:TensorFlowLoop._one", "self.optimizer.scale_loss(loss)", "loss"),),
+        tuning="tuned",
+    ),
+    "gradient_left_scaled": Lines(
+        "the gradient of a scaled loss applied as it is",
+        "R3",
+        _SCALED,
+        (Rewrite(f"{_F}optimizers:scaled", "one / state.loss_scale.astype(one.dtype)", "one"),),
+    ),
+    "step_not_skipped": Lines(
+        "a step whose gradient is not finite taken",
+        "R3",
+        _SCALED,
+        (Rewrite(f"{_F}optimizers:scaled", "jnp.where(finite, new, old)", "new"),),
     ),
     "relu_delayed_past_a_shortcut": Lines(
         "a layer merged with one of its two readers",

@@ -10,7 +10,13 @@ import msgspec
 
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.fidelity.cases.case import Case, Material
-from benchmarks.fidelity.cases.ladder import STEADY_EPSILON, smallest_input, with_epsilon
+from benchmarks.fidelity.cases.ladder import (
+    HALF_SCALE,
+    STEADY_EPSILON,
+    smallest_input,
+    steady_epsilon,
+    with_epsilon,
+)
 from benchmarks.fidelity.measure.collect import Trace
 from benchmarks.fidelity.rungs import errors
 from benchmarks.fidelity.rungs.bounds import AGREEMENT, ROUNDOFF, normalises
@@ -85,7 +91,9 @@ def asked(config: RunConfig) -> Asked:
     once: dict[str, Any] = {"epochs": 1, "rounds": ()}
     once |= dict.fromkeys(("early_stopping", "reduce_on_plateau", "keep_best"))
     once["accumulation"] = 1  # a step of one batch shows what that is; the epoch has several
-    optimizer = with_epsilon(config.recipe.optimizer, STEADY_EPSILON)
+    if config.precision == "float16":  # the reference, in float64, would skip no step
+        once["loss_scale"] = HALF_SCALE
+    optimizer = with_epsilon(config.recipe.optimizer, steady_epsilon(config.precision))
     recipe = msgspec.structs.replace(
         config.recipe, optimizer=optimizer, batch_size=BATCH_SIZE, **once
     )

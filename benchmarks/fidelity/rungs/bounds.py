@@ -12,10 +12,10 @@ from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.network import Network
 
-# Of TF32 and bfloat16: how many times the unit roundoff of what is multiplied, plain and with batch
-# norm. Sums, losses and the optimizer are in float32 there too. Set after c1 and c2 were climbed in
-# bfloat16 on a CPU, and before any of it ran on a GPU or in TF32.
-ROUNDOFF = {"tf32": 2.0**-11, "bfloat16": 2.0**-8}
+# Below float32: how many times the unit roundoff of what is multiplied, plain and with batch norm.
+# Sums, losses and the optimizer are in float32 there too. Set after c1 and c2 were climbed in
+# bfloat16 on a CPU, and before any of it ran on a GPU, in TF32 or in float16.
+ROUNDOFF = {"tf32": 2.0**-11, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 _FLOAT32 = 2.0**-24
 _ROUNDOFFS = {
     "R1": (5, 20),

@@ -174,11 +174,12 @@ def _predictions(pair: Pair, rung: str) -> list[Finding]:
 
 
 def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> Found:
-    """The number of steps, the rate, and each slot tensor by tensor: errors of a gradient's kind,
-    since a mean of squares is there by its root (`measure.optimizer_state`)."""
+    """The number of steps, the rate, the scale of the loss, and each slot tensor by tensor: errors
+    of a gradient's kind, since a mean of squares is there by its root (`build.optimizer_state`)."""
     mine, other = part(trace, "state/"), part(of, "state/")
-    counted = [name for name in ("step", "batches") if name in other]
-    found: Found = [(name, float(mine[name] != other[name])) for name in counted]
+    names = ("step", "batches", "loss_scale", "finite_steps")
+    exact = [name for name in names if name in other]
+    found: Found = [(name, float(mine[name] != other[name])) for name in exact]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
     slots = [name for name in other if "/" in name and name.split("/", 1)[1] not in dead]

@@ -18,6 +18,7 @@ from datasets.drawn.settings import Augment
 from frameworks.spec import defaults
 from frameworks.spec.architecture import LAYER_TYPES, Architecture, BatchNorm
 from frameworks.spec.clipping import CLIPPINGS
+from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
 from frameworks.spec.rounds import Round
@@ -64,6 +65,7 @@ NEEDED["score"] = 0.5
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
 NEEDED |= {"length": 3, "limit": 1.0, "every": 2, "at": (3,), "factor": 0.5}  # of a recipe's parts
 NEEDED["layers"] = (BatchNorm(name="norm"),)
+SOME = {Augment: Augment(flip="both"), LossScale: LossScale(initial=2.0)}  # stating nothing is none
 PARTS: dict[str, type[msgspec.Struct]] = {
     "": RunConfig,
     "data": DataView,
@@ -174,8 +176,8 @@ def candidates(value: Any, kind: Any) -> Iterator[Any]:
         yield value[1:]
     elif get_origin(kind) is tuple and Ellipsis in get_args(kind) and kind != tuple[float, ...]:
         yield NEEDED["layers"]
-    elif kind is Augment and value is None:
-        yield Augment(flip="both")
+    elif kind in SOME and value is None:
+        yield SOME[kind]
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
         if isinstance(value, kind):

@@ -161,7 +161,7 @@ class WrongAtSize(NumpyReference):
         return super().train_epoch(epoch)
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32", "tf32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float64", "float32", "tf32", "float16", "bfloat16"])
 @pytest.mark.parametrize(
     ("kind", "network", "failing"),
     [
