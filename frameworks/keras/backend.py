@@ -141,7 +141,7 @@ class KerasBackend(Backend):
     def set_weights(self, weights: Weights) -> None:
         canonical.check(weights, self.network)
         for key, array in weights.items():
-            variable_of(self.model, key).assign(array)
+            _put(variable_of(self.model, key), array)
 
     def get_optimizer_state(self) -> dict[str, np.ndarray]:
         rate = engines.to_numpy(self.optimizer.learning_rate)
@@ -161,15 +161,15 @@ class KerasBackend(Backend):
 
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         batches = state["step"] * self.recipe.accumulation + state.get("batches", 0)
-        optimizers.inner(self.optimizer)._iterations.assign(batches)
-        self.optimizer.learning_rate.assign(state["learning_rate"])
+        _put(optimizers.inner(self.optimizer)._iterations, batches)
+        _put(self.optimizer.learning_rate, state["learning_rate"])
         rate = float(state["learning_rate"])
         for slot, key, variable in self._slots():
             own = rate * self.factors[key]
             factor = optimizers.slot_factor(self.recipe.optimizer, slot, own)
-            variable.assign(state[f"{slot}/{key}"] / factor)
+            _put(variable, state[f"{slot}/{key}"] / factor)
         for name, variable in optimizers.scale_variables(self.optimizer).items():
-            variable.assign(state[name])
+            _put(variable, state[name])
 
     def get_random_state(self) -> dict[str, np.ndarray]:
         seeds = {key: engines.to_numpy(variable) for key, variable in self._seeds()}
@@ -177,7 +177,7 @@ class KerasBackend(Backend):
 
     def set_random_state(self, state: Mapping[str, np.ndarray]) -> None:
         for key, variable in self._seeds():
-            variable.assign(state[key])
+            _put(variable, state[key])
         self.engine.set_random_state(state)
 
     def save(self, directory: Path) -> Path:
@@ -292,6 +292,11 @@ class _Pictures(keras.utils.PyDataset):
 
     def __getitem__(self, step: int) -> tuple[np.ndarray]:
         return (self.batches[step],)
+
+
+def _put(variable: keras.Variable, array: np.ndarray) -> None:
+    """Assign a copy of the caller's array: on JAX the variable is over the memory it is given."""
+    variable.assign(np.array(array))
 
 
 def _blank(network: Network, loss: Loss) -> Batch:

@@ -125,6 +125,18 @@ class StagedBatchNormalization(keras.layers.BatchNormalization):
         return ops.squeeze(mean, axes), ops.squeeze(variance, axes)
 
 
+class CentredGroupNormalization(keras.layers.GroupNormalization):
+    """Group normalization that takes a group's mean off ahead.
+
+    Keras on PyTorch takes E[x^2] - E[x]^2, as in `StagedBatchNormalization`.
+    """
+
+    def _reshape_into_groups(self, inputs: Any) -> Any:
+        x = ops.cast(super()._reshape_into_groups(inputs), self.variable_dtype)
+        *places, _, within = range(1, len(x.shape))
+        return x - ops.mean(x, axis=(*places, within), keepdims=True)
+
+
 class GalaxyNet:
     """A network as functional Keras models that share their layers, named after the network's.
 
@@ -220,7 +232,7 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
         case BatchNorm():
             return _batch_norm(layer, native_dropout)
         case LayerNorm() | GroupNorm():
-            return _picture_norm(layer)
+            return _picture_norm(layer, native_dropout)
         case Dropout():
             assert native_dropout
             return _dropout(layer, source)
@@ -249,13 +261,19 @@ def _convolution(layer: Conv, source: Shape) -> keras.layers.Layer:
     )
 
 
-def _picture_norm(layer: LayerNorm | GroupNorm) -> keras.layers.Layer:
+def _is_staged(native: bool) -> bool:
+    """True where our own sums stand for those of Keras."""
+    return keras.backend.backend() != "jax" and not native
+
+
+def _picture_norm(layer: LayerNorm | GroupNorm, native: bool) -> keras.layers.Layer:
     if layer.variance == "fast":
         raise SpecificationError(
             f"layer '{layer.name}': Keras has no fast variance; state variance = \"two_pass\"."
         )
     if isinstance(layer, GroupNorm):
-        return keras.layers.GroupNormalization(layer.groups, epsilon=layer.epsilon, name=layer.name)
+        kind = CentredGroupNormalization if _is_staged(native) else keras.layers.GroupNormalization
+        return kind(layer.groups, epsilon=layer.epsilon, name=layer.name)
     return keras.layers.LayerNormalization(epsilon=layer.epsilon, name=layer.name)
 
 
@@ -297,8 +315,7 @@ def _batch_norm(layer: BatchNorm, native: bool) -> keras.layers.Layer:
             f"layer '{layer.name}': Keras keeps the biased running variance; "
             'state running_variance = "biased".'
         )
-    staged = keras.backend.backend() != "jax" and not native
-    kind = StagedBatchNormalization if staged else keras.layers.BatchNormalization
+    kind = StagedBatchNormalization if _is_staged(native) else keras.layers.BatchNormalization
     return kind(
         momentum=layer.momentum,
         epsilon=layer.epsilon,
