@@ -134,9 +134,12 @@ class Resume:
             training.enter(number, facts["began"], state.group("weights"))
         backend = training.backend
         backend.set_weights(state.group("weights"))
-        arrived(state.group("weights"), backend.get_weights(), "checkpoint's weights")
         backend.set_optimizer_state(state.group("optimizer"))
         backend.set_random_state(state.group("random"))
+        arrived(state.group("weights"), backend.get_weights(), "checkpoint's weights")
+        held = backend.get_optimizer_state()
+        arrived(state.group("optimizer"), held, "checkpoint's optimizer state", rounded=True)
+        arrived(state.group("random"), backend.get_random_state(), "checkpoint's random state")
         backend.synchronize()
         training.resume(facts["done"], facts["rows"], facts["control"], state.group("best") or None)
         for phase, seconds in facts["seconds"].items():

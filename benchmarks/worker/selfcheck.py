@@ -29,6 +29,7 @@ from results.vocabulary import Precision
 PHASE = "self_check"
 MOST = 9  # galaxies
 REFERENCE_SECONDS = 0.7  # after which the reference is given no further galaxy
+_LAST_BITS, _SMALLEST = 1e-5, 1e-30  # a share of a number; what a CPU may take for zero
 _SIZES = (3, 2)  # of the other batches: the first that is not the run's own
 
 
@@ -75,17 +76,18 @@ def self_check(
         )
 
 
-def arrived(asked: Weights, read: Weights, what: str) -> None:
-    """Check that weights that were loaded are there.
+def arrived(asked: Weights, read: Weights, what: str, *, rounded: bool = False) -> None:
+    """Check that weights, or a state, that were loaded are there.
 
     Args:
         asked: what was loaded. read: what the backend has now, in the run's dtype.
         what: whose weights, for the message.
+        rounded: a framework may hold them times another factor, which costs the last bit.
 
     Raises:
         SelfCheckError: an array differs, or is missing.
     """
-    different = _different(asked, read)
+    different = _different(asked, read, _LAST_BITS if rounded else 0.0)
     if different:
         raise SelfCheckError(
             f"self-check failed: restored: the {what} did not arrive: {different[0]} differs"
@@ -215,11 +217,16 @@ def _by_reference(
     return np.concatenate(logits)
 
 
-def _different(asked: Weights, read: Weights) -> list[str]:
-    """The arrays that are not the same, in the dtype in which they are read."""
-    return [
-        key
-        for key, array in asked.items()
-        if key not in read
-        or not np.array_equal(np.asarray(array, read[key].dtype), read[key], equal_nan=True)
-    ]
+def _different(asked: Weights, read: Weights, share: float = 0.0) -> list[str]:
+    """The arrays that are not the same, but for a share of each number, in the dtype in which they
+    are read."""
+
+    def differs(key: str, array: np.ndarray) -> bool:
+        if key not in read or np.shape(array) != read[key].shape:
+            return True
+        given = np.asarray(array, read[key].dtype)
+        if not share:
+            return not np.array_equal(given, read[key], equal_nan=True)
+        return not np.allclose(given, read[key], share, _SMALLEST, equal_nan=True)
+
+    return [key for key, array in asked.items() if differs(key, array)]
