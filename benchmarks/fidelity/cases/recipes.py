@@ -78,7 +78,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"clipping": clipping.ByGlobalNorm(limit=2**-4, epsilon=1e-6)},
     ),
     "layer-rates": ("adam_hat_decoupled", {"layer_rates": {"dense1": 2**-3}}),
-    "layer-rates-decayed": ("nesterov_decoupled", {"layer_rates": {"dense1": 2**-3}}),
+    "layer-rates-decayed": ("nesterov_decoupled", {"layer_rates": {"dense2": 2**-3}}),
     "layer-rates-inside": (
         "momentum_inside",
         {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},

@@ -10,9 +10,10 @@ from frameworks.spec.architecture import Architecture, parse
 
 _TEXTS = {
     # Strides, kernels and pools as pairs; zeros by number and by pair, other ones on each side of
-    # rows and of columns; dilation, groups, no bias; a norm of the flattened picture.
+    # rows and of columns; dilation, groups, no bias; a norm of the flattened picture. The constants
+    # of the pictures are others in float32.
     "windows": """
-    {type = "normalize", mean = [0.5, 0.25, 0.125], deviation = [0.5, 0.25, 0.25]},
+    {type = "normalize", mean = [0.485, 0.456, 0.406], deviation = [0.3, 0.3, 0.3]},
     {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], padding = [1, 0], bias = false},
     {type = "activation", function = "leaky_relu"},
     {type = "conv", filters = 6, kernel = 3, padding = [1, [0, 2]], groups = 3, bias = false},
@@ -21,7 +22,7 @@ _TEXTS = {
     {type = "conv", filters = 12, kernel = 3, dilation = [2, 1], groups = "channels", l2 = 0.0078},
     {type = "conv", filters = 9, kernel = 3, padding = "same", groups = 3, max_norm = 0.5},
     {type = "activation", function = "elu", alpha = 0.5},
-    {type = "conv", filters = 5, kernel = 1, activation = "gelu"},
+    {type = "conv", filters = 5, kernel = 2, padding = "same", activation = "gelu"},
     {type = "average_pool", size = [2, 3], stride = [2, 1], padding = "same"},
     {type = "average_pool", size = [2, 3], stride = [1, 2], count_padding = true, padding = [
       1, [0, 1]]},
@@ -32,11 +33,13 @@ _TEXTS = {
     {type = "dense", units = 7, bias = false, activation = "softplus"},
     {type = "dense", units = "classes"},
     """,
-    # Every function that bends beyond where a normed picture has values, on such values; norms
-    # within a picture, both forms of gelu, adaptive pools of alike and of overlapping parts, zeros
-    # around a maximum of either sign, a global maximum.
+    # Every function that bends beyond where a normed picture has values, on such values, and where
+    # exp(x) is no number; norms within a picture, a strided convolution by channel, both forms of
+    # gelu, adaptive pools of alike and of overlapping parts, zeros around a maximum of either sign,
+    # a global maximum.
     "norms": """
-    {type = "normalize", mean = [0.5, 0.5, 0.5], deviation = [0.0078125, 0.0078125, 0.0078125]},
+    {type = "normalize", mean = [0.5, 0.5, 0.5], deviation = [
+      0.0078125, 0.0078125, 0.000244140625]},
     {type = "activation", function = "leaky_relu"},
     {type = "activation", function = "elu"},
     {type = "activation", function = "gelu"},
@@ -44,11 +47,11 @@ _TEXTS = {
     {type = "activation", function = "silu"},
     {type = "activation", function = "softplus"},
     {type = "activation", function = "relu"},
-    {type = "conv", filters = 6, kernel = 2, stride = 2, bias = false},
+    {type = "conv", filters = 6, kernel = 2, stride = 2, bias = false, activation = "elu"},
     {type = "layer_norm", epsilon = 0.0625},
     {type = "activation", function = "gelu", approximate = true},
     {type = "conv", filters = 6, kernel = 1, activation = "gelu", approximate = true},
-    {type = "conv", filters = 6, kernel = 3, padding = "same", groups = "channels"},
+    {type = "conv", filters = 6, kernel = 3, stride = 2, padding = "same", groups = "channels"},
     {type = "group_norm", groups = 2, epsilon = 0.0625},
     {type = "activation", function = "leaky_relu", negative_slope = 0.25},
     {type = "adaptive_average_pool", size = [3, 4]},
@@ -98,15 +101,17 @@ _TEXTS = {
     {type = "conv", filters = "classes", kernel = 1},
     {type = "global_average_pool"},
     """,
-    # Dropout of channels and of whole pictures; a ReLU that a max-pool and a shortcut read; a norm
-    # and a function between the convolution of the classes and the pool that ends it.
+    # Dropout of channels and of whole pictures; a convolution by channel with strides as a pair; a
+    # ReLU that a max-pool and a shortcut read; a norm and a function between the convolution of the
+    # classes and the pool that ends it.
     "head": """
     {type = "conv", filters = 6, kernel = 3, stride = 2, padding = 1, activation = "silu"},
     {type = "dropout", rate = 0.25, per = "channel"},
     {type = "residual", layers = [
       {type = "conv", filters = 6, kernel = 3, padding = 1, activation = "silu"},
       {type = "dropout", rate = 0.25, per = "picture"}]},
-    {type = "conv", filters = 6, kernel = 1, activation = "relu"},
+    {type = "conv", filters = 6, kernel = 2, stride = [1, 2], groups = "channels"},
+    {type = "activation", function = "relu"},
     {type = "residual", layers = [{type = "max_pool", size = 3, stride = 1, padding = 1}]},
     {type = "conv", filters = "classes", kernel = 3, padding = 1},
     {type = "batch_norm"},

@@ -10,6 +10,7 @@ from results.vocabulary import Tuning
 
 _T, _K, _F = "frameworks.torch.", "frameworks.keras.", "frameworks.flax."
 _SCALED = "small-alone-loss-scaled-"
+_J = "frameworks.jax."
 
 
 class Lines(NamedTuple):
@@ -391,5 +392,119 @@ FAULTS: dict[str, Lines] = {
                 "",
             ),
         ),
+    ),
+    "state_of_zeros_at_first": Lines(
+        "a state read ahead of the first step as zeros",
+        "R5d",
+        "normed-life-adagrad-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend.get_optimizer_state",
+                "optimizers.initial_slot_value(spec)",
+                "0.0",
+            ),
+        ),
+    ),
+    "masks_drawn_to_compile": Lines(
+        "a generator that compiling moves on",
+        "R4",
+        "masked-own-",
+        (
+            Rewrite(
+                f"{_T}backend:TorchBackend._unchanged",
+                "with torch.random.fork_rng(devices=[0] if self._on_gpu else []):",
+                "if True:",
+            ),
+        ),
+    ),
+    "constants_of_float32": Lines(
+        "the pictures' mean passed through float32",
+        "R1",
+        "windows-",
+        (
+            Rewrite(
+                f"{_K}model:Normalization.call",
+                "constant(self.mean, x.dtype)",
+                'ops.cast(ops.convert_to_tensor(self.mean, "float32"), x.dtype)',
+            ),
+        ),
+    ),
+    "overflow_in_the_other_branch": Lines(
+        "elu whose exp(x) is no number where x is taken",
+        "R2",
+        "norms-",
+        (
+            Rewrite(
+                f"{_K}activations:function",
+                "ops.expm1(ops.minimum(x, constant(0, x.dtype)))",
+                "ops.expm1(x)",
+            ),
+        ),
+    ),
+    "depthwise_stride_forgotten": Lines(
+        "a convolution by channel without its stride",
+        "R1",
+        "norms-",
+        (
+            Rewrite(
+                f"{_K}model:DepthwiseConv2D.convolution_op", "strides=self.strides,", "strides=1,"
+            ),
+        ),
+    ),
+    "decay_of_the_last_layers": Lines(
+        "weight decay left at the factor of the last layers",
+        "R3",
+        "small-alone-layer-rates-decayed-",
+        (
+            Rewrite(
+                f"{_K}optimizers:_LayerRates._apply_weight_decay",
+                "\n        self.weight_decay = share",
+                "",
+            ),
+        ),
+    ),
+    "group_norm_fast_variance": Lines(
+        "GroupNorm(use_fast_variance=True), the default",
+        "R1",
+        "dim-life-",
+        (
+            Rewrite(
+                f"{_F}model:_picture_norm",
+                "num_groups=layer.groups, **settings)",
+                'num_groups=layer.groups, **settings | {"use_fast_variance": True})',
+            ),
+        ),
+    ),
+    "mask_of_channels_shared": Lines(
+        "broadcast_dims of every axis",
+        "R4",
+        "masked_channels-",
+        (Rewrite(f"{_F}model:_module", "if size < whole)", "if size <= whole)"),),
+    ),
+    "last_pictures_alone": Lines(
+        "a kernel's gradient of the last few pictures of a batch",
+        "R2",
+        "dim-life-",
+        (
+            Rewrite(
+                f"{_J}convolution:_kernel_gradient",
+                "return total + _plain(*turned), None",
+                "return _plain(*turned), None",
+            ),
+        ),
+        tuning="tuned",
+    ),
+    "zeros_the_other_way_round": Lines(
+        "an input's gradient padded before for after",
+        "R2",
+        "windows-",
+        (
+            Rewrite(
+                f"{_J}convolution:_backward",
+                "((height - 1 - top, height - 1 - bottom)",
+                "((height - 1 - bottom, height - 1 - top)",
+            ),
+        ),
+        tuning="tuned",
     ),
 }

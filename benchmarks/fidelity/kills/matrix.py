@@ -234,14 +234,13 @@ def _own(kills: Sequence[Kill]) -> list[str]:
     if not kills:
         return []
     head = ["mutant", "in", "what was done wrong", "killed by", "first sign", "error"]
-    lines = [_line([*head, "likely cause"]), _line(["---"] * 7)]
+    lines = [_line([*head, "likely cause", "also"]), _line(["---"] * 8)]
     for kill in kills:
         name = f"`{kill.mutant}`" if kill.mutant else "**none**"
         sign = " ".join(filter(None, [kill.metric, kill.where]))
         error = f"{kill.value:.0e} > {kill.bound:.0e}" if kill.value == kill.value else ""
-        lines.append(
-            _line([name, kill.framework, kill.mistake, _word(kill), sign, error, kill.cause])
-        )
+        told = [name, kill.framework, kill.mistake, _word(kill), sign, error]
+        lines.append(_line([*told, kill.cause, _also(kill)]))
     return lines
 
 
@@ -260,8 +259,7 @@ def _shared(kills: Sequence[Kill]) -> list[str]:
     for fault, row in rows.items():
         first = next(iter(row.values()))
         cells = [_word(row[key]) if key in row else "" for key in columns]
-        also = "run" if MUTANTS[first.mutant].in_a_run else ""
-        lines.append(_line([f"`{fault}`", first.mistake, *cells, also]))
+        lines.append(_line([f"`{fault}`", first.mistake, *cells, _also(first)]))
     return lines
 
 
@@ -270,6 +268,11 @@ def _word(kill: Kill) -> str:
     if kill.status == "killed":
         return kill.rung
     return "passes" if kill.status == "passed" else f"**{kill.status}**"
+
+
+def _also(kill: Kill) -> str:
+    """What else has to notice it."""
+    return "run" if kill.mutant and MUTANTS[kill.mutant].in_a_run else ""
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ of these is a place where a backend can go wrong while a single batch is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -46,7 +46,8 @@ def restored(material: Material, backend: Backend) -> Arrays:
 def lifecycle(material: Material, backend: Backend) -> Arrays:
     """`lifecycle/STAGE/...`: what each stage of a training came to.
 
-    first: an epoch, data staged and compiled, its last batch smaller. second: the next epoch, at
+    start: the optimizer's state ahead of the first step. first: an epoch, data staged and compiled,
+    its last batch smaller. second: the next epoch, at
     another rate. best: the weights after the first epoch, put back. again: a third epoch from
     these, with the optimizer as it was then. sure: a fourth epoch, from `material.lived`.
     Of a case that is `renewed`: fresh: the weights after the second epoch in a new backend;
@@ -54,18 +55,12 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
 
     Of a case with a schedule the rates are the schedule's.
 
-    given: arrays of the optimizer's state that were put in, and have changed since.
+    The caller's arrays are spoilt once they have been put in: a backend has copies.
 
     Of those that train `loss`, `accuracy`, `weight/KEY` and `state/...` (`optimizer_state`); of all
     but `sure` `logits` of the test pictures, of which there is no whole number of batches.
     """
     case = material.case
-    given: list[tuple[Mapping[str, np.ndarray], Weights]] = []
-
-    def put(one: Backend, state: Mapping[str, np.ndarray]) -> None:
-        given.append((state, {key: array.copy() for key, array in state.items()}))
-        one.set_optimizer_state(state)
-
     test = np.ascontiguousarray(material.data[0][len(material.train_indices) :])
     arrays = Arrays()
     slower = case.recipe.optimizer.rate * case.rate_factor  # a schedule has its own
@@ -86,6 +81,7 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
             keep(stage, {"logits": one.predict(test)})
 
     _make_ready(material, backend)
+    keep("start", optimizer_state(backend))
     first = train("first", backend, 1)
     state = backend.get_optimizer_state()
     predict("first", backend)
@@ -93,24 +89,23 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     second = train("second", backend, 2)
     later = backend.get_optimizer_state()
     predict("second", backend)
-    backend.set_weights(first)
+    _put(backend.set_weights, first)
     predict("best", backend)
-    put(backend, state)
+    _put(backend.set_optimizer_state, state)
     backend.set_learning_rate(slower)
     train("again", backend, 3)
     predict("again", backend)
-    backend.set_weights(material.lived)
+    _put(backend.set_weights, material.lived)
     train("sure", backend, 4)
 
     if case.renewed:
         fresh = build(material, type(backend), second)
         predict("fresh", fresh)
         _make_ready(material, fresh)
-        put(fresh, later)
+        _put(fresh.set_optimizer_state, later)
         train("resumed", fresh, 3)
         predict("resumed", fresh)
-    changed = sum((now[key] != then[key]).any() for now, then in given for key in now)
-    return arrays | {"lifecycle/given": np.asarray(float(changed))}
+    return arrays
 
 
 def own_masks(material: Material, backend: Backend) -> Arrays:
@@ -122,7 +117,8 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
     `after/KEY` weights.
 
     At the end `own/logits` of all pictures, and `own/resumed`: 1 where the last step has another
-    mask when it is taken again from the random state ahead of it, else 0.
+    mask when the random state ahead of it is put back, the backend compiles and takes it again,
+    else 0.
     """
     arrays = Arrays()
     kernel = f"{material.network.layers[-1].name}/kernel"
@@ -154,6 +150,7 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
         arrays |= {f"own/{step}/{name}": array for name, array in found.items()}
     arrays["own/logits"] = backend.predict(np.ascontiguousarray(material.data[0]))
     backend.set_random_state(state)
+    backend.compile([epoch[last]])
     changed = (step_taken(last)["mask"] != arrays[f"own/{last}/mask"]).any()
     return arrays | {"own/resumed": np.asarray(float(changed))}
 
@@ -166,6 +163,14 @@ def _make_ready(material: Material, backend: Backend) -> None:
     if material.case.augmentation == "none" and material.case.recipe.augment is None:
         backend.stage(*material.data)
     backend.compile(material.epoch(1))
+
+
+def _put(into: Callable[[Weights], None], arrays: Mapping[str, np.ndarray]) -> None:
+    """Put arrays into a backend, and spoil what it was given afterwards."""
+    given = {key: array.copy() for key, array in arrays.items()}
+    into(given)
+    for array in given.values():
+        array.fill(np.nan if array.dtype.kind == "f" else -1)
 
 
 def _two_batches_and_a_half(material: Material) -> int:

@@ -50,7 +50,7 @@ def lifecycle(pair: Pair) -> list[Finding]:
     limit = {what: pair.bound(f"{rung} {what}") for what in ("loss", "weights", "logits")}
     every = [
         (stage, pair.trace.group(f"lifecycle/{stage}/"), pair.other.group(f"lifecycle/{stage}/"))
-        for stage in (*TRAINED, *PUT_BACK)
+        for stage in ("start", *TRAINED, *PUT_BACK)
     ]
     stages = [one for one in every if one[1]]  # not every case ends in a new backend
     trained = [one for one in stages if "loss" in one[1]]
@@ -77,17 +77,16 @@ def lifecycle(pair: Pair) -> list[Finding]:
         findings += of_weights(pair, RUNG, recorded, limit["weights"], start=start)
         findings += running_statistics(pair, RUNG, recorded, limit["weights"])
     dead = pair.material.network.dead_biases
-    changed = float(pair.trace["lifecycle/given"])
     held = [
         (f"{stage} {where}", error)
-        for stage, mine, other in trained
+        for stage, mine, other in stages
+        if "state/step" in mine
         for where, error in optimizer_state(mine, other, dead)
     ]
     return [
         *findings,
         pair.worst(RUNG, "optimizer state", held, limit["weights"]),
         pair.worst(RUNG, "test logits, by batches", logits, limit["logits"]),
-        pair.finding(RUNG, "state of the caller changed", changed, 0.0, where="again"),
     ]
 
 
@@ -100,8 +99,9 @@ def _ways(pair: Pair) -> list[tuple[Weights, tuple[str, ...]]]:
 
 def own_masks(pair: Pair) -> list[Finding]:
     """R4 of steps under masks that a framework drew: with these masks the reference steps alike;
-    no two steps have the same ones (of the few numbers of a shared mask, not all), as many inputs
-    are kept as the rate says, the random state brings a mask back, and predictions have none.
+    no two steps have the same ones (of the few numbers of a shared mask, not all), a mask of
+    several numbers has not one value in every step, as many inputs are kept as the rate says, the
+    random state brings a mask back, and predictions have none.
 
     Of the first of the pair alone: the other drew others.
     """
@@ -115,6 +115,7 @@ def own_masks(pair: Pair) -> list[Finding]:
     spread = math.sqrt(rate * (1 - rate) / count)
     share = abs(kept - (1 - rate))
     few = masks[0].size < _FEW
+    shared = float(masks[0].size > 1 and all(mask.min() == mask.max() for mask in masks))
     resumed = float(pair.trace["own/resumed"])
     logits = errors.largest(pair.trace["own/logits"], _inference(pair, part(steps[-1], "after/")))
     return [
@@ -122,6 +123,7 @@ def own_masks(pair: Pair) -> list[Finding]:
         pair.finding(
             "R4", "masks drawn twice", float(alike), len(masks) - 2.0 if few else 0.0, where="masks"
         ),
+        pair.finding("R4", "masks of one value", shared, 0.0, where="masks"),
         pair.finding("R4", "mask of a random state put back", resumed, 0.0, where="masks"),
         pair.finding("R4", "logits without a mask", logits, pair.bound("R4"), where="logits"),
         pair.finding("R4", "share kept by its own masks", share, _SIGMAS * spread, where="masks"),
