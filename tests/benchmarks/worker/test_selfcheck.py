@@ -10,6 +10,8 @@ import pytest
 from benchmarks.config.artifacts import Agreement
 from benchmarks.data.staging import StagedData
 from benchmarks.worker import selfcheck
+from benchmarks.worker.checkpoint import State
+from benchmarks.worker.resume import Resume
 from benchmarks.worker.selfcheck import MOST, SelfCheckError, arrived, self_check, telling
 from benchmarks.worker.timer import Clock
 from datasets.augment import copies_of
@@ -17,9 +19,12 @@ from datasets.batches import Batch
 from datasets.splits import Split
 from frameworks.backend import Backend, Runtime
 from frameworks.numpy.backend import NumpyReference
-from frameworks.spec.architecture import BatchNorm, Conv, Flatten
+from frameworks.spec.architecture import BatchNorm, Conv, Flatten, parse
 from frameworks.spec.defaults import fill_recipe
+from frameworks.spec.network import Network
 from frameworks.spec.recipe import SGD, Recipe
+from tests.helpers import fake_backend
+from tests.helpers.fake_backend import FakeBackend
 from tests.helpers.faulty import FAULTS, with_fault
 from tests.helpers.small_networks import network, random_weights
 
@@ -207,3 +212,42 @@ def test_weights_that_did_not_arrive_are_named() -> None:
         arrived(asked, {**asked, "l1/moving_mean": asked["l1/moving_mean"] + 1}, "best weights")
     with pytest.raises(SelfCheckError, match="l1/gamma"):
         arrived(asked, {key: asked[key] for key in asked if key != "l1/gamma"}, "weights")
+
+
+def test_a_state_may_lose_its_last_bit_and_no_more() -> None:
+    asked = {"velocity/l0/kernel": np.array([1.0, -2.0], np.float32), "step": np.asarray(3)}
+    near = asked | {"velocity/l0/kernel": np.nextafter(asked["velocity/l0/kernel"], np.float32(9))}
+    arrived(asked, near, "state", rounded=True)
+    with pytest.raises(SelfCheckError, match="velocity/l0/kernel"):
+        arrived(asked, near, "state")
+    with pytest.raises(SelfCheckError, match="the state did not arrive: step differs"):
+        arrived(asked, near | {"step": np.asarray(4)}, "state", rounded=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "what"),
+    [
+        ("set_weights", "weights did"),
+        ("set_optimizer_state", "optimizer state"),
+        ("set_random_state", "random state"),
+    ],
+)
+def test_what_a_resumed_run_does_not_get_back_is_named(monkeypatch, method, what) -> None:
+    made = parse(fake_backend.ARCHITECTURE, origin="linear", default_name="linear")
+    linear = Network(made, NETWORK.input_shape, 3)
+    drawn = random_weights(linear)
+    resumed, trained = (
+        FakeBackend(linear, RECIPE, Runtime(native_dropout=True, seed=seed), weights)
+        for seed, weights in enumerate((drawn, {key: one + 1 for key, one in drawn.items()}))
+    )
+    trained.set_learning_rate(0.5)
+    found = {
+        "weights": trained.get_weights(),
+        "optimizer": trained.get_optimizer_state(),
+        "random": trained.get_random_state(),
+    }
+    arrays = {f"{group}/{key}": one for group, of in found.items() for key, one in of.items()}
+    monkeypatch.setattr(FakeBackend, method, lambda self, given: None)
+    training: Any = SimpleNamespace(backend=resumed)
+    with pytest.raises(SelfCheckError, match=f"the checkpoint's {what}"):
+        Resume.__new__(Resume)._restore(State(arrays, {}), training)
