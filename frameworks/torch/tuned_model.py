@@ -53,6 +53,8 @@ class TunedGalaxyNet(GalaxyNet):
 
     def module(self, layer: NetworkLayer) -> nn.Module:
         made = super().module(layer)
+        if self.channels_last and isinstance(made, nn.GroupNorm):
+            return ContiguousGroupNorm(made.num_groups, made.num_channels, made.eps)
         if not (self.channels_last and isinstance(made, nn.BatchNorm2d)):
             return made
         biased = isinstance(made, BiasedBatchNorm2d)
@@ -96,6 +98,14 @@ class TunedGalaxyNet(GalaxyNet):
         for name in self._delayed:
             ahead = name if name in record else self.network.sources[name][0]
             record[name] = functional.relu(record[ahead])
+
+
+class ContiguousGroupNorm(nn.GroupNorm):
+    """GroupNorm that takes pictures channel by channel: its gradient of few channels in
+    channels-last layout ends the process on a CPU (PyTorch 2.13, float32)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous())
 
 
 class _OwnSums(nn.modules.batchnorm._BatchNorm):
