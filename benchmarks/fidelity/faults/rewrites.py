@@ -292,8 +292,8 @@ FAULTS: dict[str, Lines] = {
         (
             Rewrite(
                 f"{_K}backend:KerasBackend.set_optimizer_state",
-                "assign(batches)",
-                'assign(state["step"])',
+                "_iterations, batches)",
+                '_iterations, state["step"])',
             ),
         ),
     ),
