@@ -3,32 +3,11 @@ functions)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from benchmarks.fidelity.faults import rewrites_keras_flax
+from benchmarks.fidelity.faults.rewritten import Lines, Rewrite
 
-from benchmarks.fidelity.faults.rewritten import Rewrite
-from results.vocabulary import Tuning
-
-_T, _K, _F = "frameworks.torch.", "frameworks.keras.", "frameworks.flax."
+_T = "frameworks.torch."
 _SCALED = "small-alone-loss-scaled-"
-_J = "frameworks.jax."
-
-
-class Lines(NamedTuple):
-    """A user's mistake: the rung that should fail, the first letters of its case's name, and the
-    lines that make it."""
-
-    mistake: str
-    rung: str
-    case: str
-    changes: tuple[Rewrite, ...]
-    tuning: Tuning = "idiomatic"
-
-    @property
-    def framework(self) -> str:
-        """The framework whose files are changed."""
-        name = self.changes[0].place.split(".")[1]
-        return "jax" if name == "flax" else name
-
 
 FAULTS: dict[str, Lines] = {
     "zeros_of_rows_for_both": Lines(
@@ -223,25 +202,6 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
-    "loss_not_scaled": Lines(
-        "scale_loss forgotten in a loop of one's own",
-        "R5d",
-        "normed-life-loss-scaled-",
-        (Rewrite(f"{_K}loops:TensorFlowLoop._one", "self.optimizer.scale_loss(loss)", "loss"),),
-        tuning="tuned",
-    ),
-    "gradient_left_scaled": Lines(
-        "the gradient of a scaled loss applied as it is",
-        "R3",
-        _SCALED,
-        (Rewrite(f"{_F}optimizers:scaled", "one / state.loss_scale.astype(one.dtype)", "one"),),
-    ),
-    "step_not_skipped": Lines(
-        "a step whose gradient is not finite taken",
-        "R3",
-        _SCALED,
-        (Rewrite(f"{_F}optimizers:scaled", "jnp.where(finite, new, old)", "new"),),
-    ),
     "relu_delayed_past_a_shortcut": Lines(
         "a layer merged with one of its two readers",
         "R1",
@@ -254,18 +214,6 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
         tuning="tuned",
-    ),
-    "global_maximum_shared": Lines(
-        "max over axes for a global max-pool",
-        "R2",
-        "tied-ties-",
-        (
-            Rewrite(
-                f"{_K}pools:GlobalMaximum.call",
-                'ops.max_pool(x, x.shape[1:3], strides=1, padding="valid")[:, 0, 0]',
-                "ops.max(x, axis=(1, 2))",
-            ),
-        ),
     ),
     "sum_of_a_group": Lines(
         "loss not divided by the batches of a step",
@@ -285,24 +233,6 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
-    "resumed_at_a_batch": Lines(
-        "Keras' count of batches resumed with that of steps",
-        "R5d",
-        "normed-life-accumulation-",
-        (
-            Rewrite(
-                f"{_K}backend:KerasBackend.set_optimizer_state",
-                "_iterations, batches)",
-                '_iterations, state["step"])',
-            ),
-        ),
-    ),
-    "sum_of_mini_steps": Lines(
-        "optax.MultiSteps(use_grad_mean=False)",
-        "R3",
-        "small-alone-accumulation-",
-        (Rewrite(f"{_F}optimizers:grouped", "optimizer, batches,", "optimizer, batches, False,"),),
-    ),
     "average_from_initial_weights": Lines(
         "an average that begins at the initial weights",
         "R3",
@@ -321,77 +251,11 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
-    "average_of_every_batch": Lines(
-        "use_ema beside gradient_accumulation_steps",
-        "R3",
-        "small-alone-average-accumulation-",
-        (
-            Rewrite(
-                f"{_K}optimizers:_Averaging.apply",
-                "ops.where(stepped, share, ops.zeros_like(share))",
-                "share",
-            ),
-        ),
-    ),
-    "average_not_debiased": Lines(
-        "optax.ema(debias=False)",
-        "R3",
-        "small-alone-average-sgd-",
-        (
-            Rewrite(
-                f"{_F}optimizers:AveragingOptimizer.take_average",
-                "(decay - 1) / jnp.expm1(jnp.maximum(t, 1) * jnp.log(decay))",
-                "1 - decay",
-            ),
-        ),
-    ),
     "lion_decays_by_its_share": Lines(
         "Lion's weight decay without the rate",
         "R3",
         "small-alone-lion-",
         (Rewrite(f"{_T}optimizers:Lion.step", "1 - rate * group", "1 - group"),),
-    ),
-    "lion_with_adam_s_beta_2": Lines(
-        "Lion with Adam's beta_2",
-        "R3",
-        "small-alone-lion-",
-        (Rewrite(f"{_K}optimizers:make", "beta_2=spec.beta_2", "beta_2=0.999"),),
-    ),
-    "lion_betas_swapped": Lines(
-        "Lion's betas the other way round",
-        "R3",
-        "small-alone-lion-",
-        (
-            Rewrite(
-                f"{_F}optimizers:_optax",
-                "optax.scale_by_lion(spec.beta_1, spec.beta_2)",
-                "optax.scale_by_lion(spec.beta_2, spec.beta_1)",
-            ),
-        ),
-    ),
-    "multiplier_ahead_of_channels": Lines(
-        "depthwise kernel reshaped multiplier first",
-        "R1",
-        "windows-",
-        (
-            Rewrite(
-                f"{_K}model:DepthwiseConv2D.convolution_op",
-                "ops.reshape(kernel, (height, width, channels, outputs // channels))",
-                "ops.transpose(ops.reshape(kernel, (height, width, -1, channels)), (0, 1, 3, 2))",
-            ),
-        ),
-    ),
-    "layer_norm_fast_variance": Lines(
-        "LayerNorm(use_fast_variance=True), the default",
-        "R1",
-        "dim-life-",
-        (
-            Rewrite(
-                f"{_F}model:_picture_norm",
-                '        "use_fast_variance": layer.variance == "fast",\n',
-                "",
-            ),
-        ),
     ),
     "state_of_zeros_at_first": Lines(
         "a state read ahead of the first step as zeros",
@@ -417,94 +281,5 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
-    "constants_of_float32": Lines(
-        "the pictures' mean passed through float32",
-        "R1",
-        "windows-",
-        (
-            Rewrite(
-                f"{_K}model:Normalization.call",
-                "constant(self.mean, x.dtype)",
-                'ops.cast(ops.convert_to_tensor(self.mean, "float32"), x.dtype)',
-            ),
-        ),
-    ),
-    "overflow_in_the_other_branch": Lines(
-        "elu whose exp(x) is no number where x is taken",
-        "R2",
-        "norms-",
-        (
-            Rewrite(
-                f"{_K}activations:function",
-                "ops.expm1(ops.minimum(x, constant(0, x.dtype)))",
-                "ops.expm1(x)",
-            ),
-        ),
-    ),
-    "depthwise_stride_forgotten": Lines(
-        "a convolution by channel without its stride",
-        "R1",
-        "norms-",
-        (
-            Rewrite(
-                f"{_K}model:DepthwiseConv2D.convolution_op", "strides=self.strides,", "strides=1,"
-            ),
-        ),
-    ),
-    "decay_of_the_last_layers": Lines(
-        "weight decay left at the factor of the last layers",
-        "R3",
-        "small-alone-layer-rates-decayed-",
-        (
-            Rewrite(
-                f"{_K}optimizers:_LayerRates._apply_weight_decay",
-                "\n        self.weight_decay = share",
-                "",
-            ),
-        ),
-    ),
-    "group_norm_fast_variance": Lines(
-        "GroupNorm(use_fast_variance=True), the default",
-        "R1",
-        "dim-life-",
-        (
-            Rewrite(
-                f"{_F}model:_picture_norm",
-                "num_groups=layer.groups, **settings)",
-                'num_groups=layer.groups, **settings | {"use_fast_variance": True})',
-            ),
-        ),
-    ),
-    "mask_of_channels_shared": Lines(
-        "broadcast_dims of every axis",
-        "R4",
-        "masked_channels-",
-        (Rewrite(f"{_F}model:_module", "if size < whole)", "if size <= whole)"),),
-    ),
-    "last_pictures_alone": Lines(
-        "a kernel's gradient of the last few pictures of a batch",
-        "R2",
-        "dim-life-",
-        (
-            Rewrite(
-                f"{_J}convolution:_kernel_gradient",
-                "return total + _plain(*turned), None",
-                "return _plain(*turned), None",
-            ),
-        ),
-        tuning="tuned",
-    ),
-    "zeros_the_other_way_round": Lines(
-        "an input's gradient padded before for after",
-        "R2",
-        "windows-",
-        (
-            Rewrite(
-                f"{_J}convolution:_backward",
-                "((height - 1 - top, height - 1 - bottom)",
-                "((height - 1 - bottom, height - 1 - top)",
-            ),
-        ),
-        tuning="tuned",
-    ),
+    **rewrites_keras_flax.FAULTS,
 }

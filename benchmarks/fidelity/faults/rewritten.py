@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from results.vocabulary import Tuning
+
 
 class MovedError(Exception):
     """The code that a fault patches isn't there any more."""
@@ -27,6 +29,23 @@ class Rewrite(NamedTuple):
     place: str
     old: str
     new: str
+
+
+class Lines(NamedTuple):
+    """A user's mistake: the rung that should fail, the first letters of its case's name, and the
+    lines that make it."""
+
+    mistake: str
+    rung: str
+    case: str
+    changes: tuple[Rewrite, ...]
+    tuning: Tuning = "idiomatic"
+
+    @property
+    def framework(self) -> str:
+        """The framework whose files are changed."""
+        name = self.changes[0].place.split(".")[1]
+        return "jax" if name == "flax" else name
 
 
 @contextmanager
