@@ -72,7 +72,7 @@ def test_a_rung_that_builds_no_case_is_not_run_and_not_a_success(tmp_path, capsy
 
 @pytest.mark.parametrize("rung", ["R0-R2", "R3", "R4", "R5b", "R5c"])
 def test_every_rung_of_rounding_climbs_below_float32_on_a_gpu(rung):
-    asked = ["--rungs", rung, "--classes", "10", "--device", "cuda"]
+    asked = ["--full", "--rungs", rung, "--classes", "10", "--device", "cuda"]
     made = cases(*asked, "--precision", "float32", "tf32", "float16", "bfloat16")
     assert {case.precision for case in made} == {"float32", "tf32", "float16", "bfloat16"}
     assert {case.device for case in made} == {"cuda"}
