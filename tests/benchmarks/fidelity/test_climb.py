@@ -52,6 +52,13 @@ def test_every_training_climbs_with_the_optimizers_asked_for(rung):
     assert optimizers[1].nesterov
 
 
+@pytest.mark.parametrize(("name", "taken_out"), [("vgg16_bn", 13), ("c2", 0)])
+def test_lion_trains_without_the_biases_that_a_batch_norm_takes_out(name, taken_out):
+    dead = {one: Material(ladder.make(name, one)).network.dead_biases for one in ("adam", "lion")}
+    assert len(dead["adam"]) == taken_out
+    assert not dead["lion"]
+
+
 def test_by_default_only_what_the_precision_has_is_climbed():
     options = parser().parse_args(["--precision", "float32"])
     assert plan.rungs(options) == ["R0-R2", "R3", "R4", "R5d"]
