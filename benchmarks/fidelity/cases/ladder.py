@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from benchmarks.fidelity.cases.case import Case
+from benchmarks.fidelity.cases.twins import smooth_twin, unbiased_twin
 from datasets.drawn.settings import Augment
 from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import Architecture, load, parse
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.graph import every_layer
-from frameworks.spec.layers import (
-    PARAMETER_OF,
-    Activation,
-    AdaptiveAveragePool,
-    AdaptiveMaxPool,
-    AveragePool,
-    BatchNorm,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    Layer,
-    MaxPool,
-    Residual,
-    function_of,
-)
+from frameworks.spec.layers import BatchNorm
 from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
@@ -174,11 +162,13 @@ def make(
     **fields: object,
 ) -> Case:
     """A case with everything stated; the input is the smallest that fits unless a `size` or a
-    `shape` (height, width, channels) is given."""
+    `shape` (height, width, channels) is given. Lion trains the unbiased twin."""
     architecture = load(architecture) if isinstance(architecture, str) else architecture
     optimizer_name = optimizer if isinstance(optimizer, str) else ""
     spec = (DYADIC | FORMS)[optimizer] if isinstance(optimizer, str) else optimizer
     shape = shape or ((size, size, 3) if size else smallest_input(architecture))
+    if isinstance(spec, recipes.Lion):
+        architecture = unbiased_twin(architecture, shape, classes)
     recipe = fill_recipe(
         Recipe(
             optimizer=spec,
@@ -270,41 +260,6 @@ def one_step(
         for precision in precisions
         for name in optimizers
     ]
-
-
-def smooth_twin(architecture: Architecture) -> Architecture:
-    """The network without kinks: SiLU for ReLU, average for maximum pooling (R5b)."""
-    layers = tuple(one for layer in architecture.layers for one in _smooth(layer))
-    name = f"{architecture.name}_smooth"
-    return msgspec.structs.replace(architecture, name=name, layers=layers, published=())
-
-
-_SMOOTH_POOLS = {
-    MaxPool: AveragePool,
-    AdaptiveMaxPool: AdaptiveAveragePool,
-    GlobalMaxPool: GlobalAveragePool,
-}
-_OF_FUNCTIONS: dict[str, Any] = dict.fromkeys(PARAMETER_OF)
-
-
-def _smooth(layer: Layer) -> Iterator[Layer]:
-    """The layers that stand for one layer in the smooth twin."""
-    if isinstance(layer, Residual):
-        inner = {
-            part: tuple(one for old in getattr(layer, part) for one in _smooth(old))
-            for part in ("layers", "shortcut")
-        }
-        function = "silu" if layer.activation == "relu" else layer.activation
-        yield msgspec.structs.replace(layer, **inner, activation=function)
-    elif type(layer) in _SMOOTH_POOLS:
-        kind = _SMOOTH_POOLS[type(layer)]
-        fields = msgspec.structs.asdict(layer)
-        yield kind(**fields, **({"count_padding": False} if kind is AveragePool else {}))
-    elif function_of(layer) in ("relu", "leaky_relu", "elu"):
-        field = "function" if isinstance(layer, Activation) else "activation"
-        yield msgspec.structs.replace(layer, **{field: "silu"}, **_OF_FUNCTIONS)
-    else:
-        yield layer
 
 
 def r4_rate(optimizer: Optimizer) -> float:

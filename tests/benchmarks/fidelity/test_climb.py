@@ -52,6 +52,13 @@ def test_every_training_climbs_with_the_optimizers_asked_for(rung):
     assert optimizers[1].nesterov
 
 
+@pytest.mark.parametrize(("name", "taken_out"), [("vgg16_bn", 13), ("c2", 0)])
+def test_lion_trains_without_the_biases_that_a_batch_norm_takes_out(name, taken_out):
+    dead = {one: Material(ladder.make(name, one)).network.dead_biases for one in ("adam", "lion")}
+    assert len(dead["adam"]) == taken_out
+    assert not dead["lion"]
+
+
 def test_by_default_only_what_the_precision_has_is_climbed():
     options = parser().parse_args(["--precision", "float32"])
     assert plan.rungs(options) == ["R0-R2", "R3", "R4", "R5d"]
@@ -72,7 +79,7 @@ def test_a_rung_that_builds_no_case_is_not_run_and_not_a_success(tmp_path, capsy
 
 @pytest.mark.parametrize("rung", ["R0-R2", "R3", "R4", "R5b", "R5c"])
 def test_every_rung_of_rounding_climbs_below_float32_on_a_gpu(rung):
-    asked = ["--rungs", rung, "--classes", "10", "--device", "cuda"]
+    asked = ["--full", "--rungs", rung, "--classes", "10", "--device", "cuda"]
     made = cases(*asked, "--precision", "float32", "tf32", "float16", "bfloat16")
     assert {case.precision for case in made} == {"float32", "tf32", "float16", "bfloat16"}
     assert {case.device for case in made} == {"cuda"}
