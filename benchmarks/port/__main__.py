@@ -203,11 +203,10 @@ def _harness(answers: list[Answer], options: argparse.Namespace) -> None:
     stem = options.write.stem if options.write else "_".join(stems)
     folder = options.write.parent if options.write else Path()
     target = folder / f"{stem.replace('-', '_').replace('.', '_')}_programs"
-    label, listing = programs["A"].source.label, programs["A"].listing
     try:
         words = harness.command(target, programs, options)
         line = shlex.join(["python", "-m", "benchmarks.run", *words])
-        network = partial(harness.network, listing, label)
+        network = partial(harness.network, programs)
         module = partial(harness.module, programs, line)
         done = [
             _write_one("the network that all train", target.with_suffix(".toml"), network),

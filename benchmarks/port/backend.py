@@ -9,7 +9,8 @@ preprocessing of training are the program's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import msgspec
@@ -35,7 +36,7 @@ class ProgramBackend(Backend):
     other names.
     """
 
-    every_loss = True
+    every_loss = averages = True
     program: ClassVar[Mapping[str, object]]
     size: ClassVar[Sequence[int]]
     keys: ClassVar[Mapping[str, str]]
@@ -139,6 +140,17 @@ class ProgramBackend(Backend):
         self.count = int(state["step"])
         own = {k.partition("/")[2]: v for k, v in state.items() if k.startswith("own/")}
         self.steps.restore(own)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        weights = self.get_weights()
+        if not self.steps.put_averages():
+            yield
+            return
+        try:
+            yield
+        finally:
+            self.set_weights(weights)
 
     def settings(self) -> dict[str, str]:
         recipe = self.own.listing.recipe

@@ -13,6 +13,7 @@ import msgspec
 
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.programs import Source, as_wire
+from benchmarks.port.recipes import parted
 from benchmarks.port.write import keys, written
 
 _HEAD = '''"""Programs as frameworks of `python -m benchmarks.run`; written by `benchmarks.port`.
@@ -41,17 +42,25 @@ class One(NamedTuple):
     mapping: Mapping[str, str]
 
 
-def network(listing: Listing, title: str) -> str:
-    """The network of a program in TOML, with as much of its recipe as has words.
+def network(programs: Mapping[str, One]) -> str:
+    """The network of A in TOML, with as much of its recipe as has words.
+
+    Groups of batches and a scaled loss are left to the programs' own steps. The harness evaluates
+    averages: the file states those of the first program that has any.
 
     Raises:
         PortError: the network or the loss has none.
     """
-    recipe = msgspec.structs.replace(listing.recipe, rates={})
+    listing, title = programs["A"].listing, programs["A"].source.label
+    own, _ = parted(listing.recipe.optimizer)
+    every = [parted(one.listing.recipe.optimizer)[1] for one in programs.values()]
+    first = next((one for one in every if "average_weights" in one), {})
+    around = {k: v for k, v in first.items() if k in ("average_weights", "average_start")}
+    recipe = msgspec.structs.replace(listing.recipe, rates={}, optimizer=own | around)
     try:
         return written(msgspec.structs.replace(listing, recipe=recipe), title)
     except PortError:
-        recipe = msgspec.structs.replace(recipe, optimizer={})
+        recipe = msgspec.structs.replace(recipe, optimizer=around)
         return written(msgspec.structs.replace(listing, recipe=recipe), title)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.port.difference import words
+from benchmarks.port.recipes import AROUND
 
 _TORCH = {
     "epsilon": "eps",
@@ -123,17 +124,32 @@ def clipping(framework: str, kind: str, limit: Any) -> str:
     return _CLIPPING.get((framework.partition("@")[0], kind), "").format(_python(limit))
 
 
+_AROUND = {
+    ("torch", "accumulation"): "(loss / {0}).backward(), and a step once in {0} batches",
+    ("keras", "accumulation"): "gradient_accumulation_steps={0}",
+    ("jax", "accumulation"): "optax.MultiSteps(optimizer, {0})",
+    ("torch", "average_weights"): "AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn({0}))",
+    ("keras", "average_weights"): "use_ema=True, ema_momentum={0}",
+    ("jax", "average_weights"): "optax.ema({0}) of the weights after each step",
+    ("keras", "average_overwrite_frequency"): "ema_overwrite_frequency={0}",
+    ("torch", "loss_scale"): "torch.amp.GradScaler(init_scale={0})",
+    ("keras", "loss_scale"): "keras.optimizers.LossScaleOptimizer(optimizer, {0})",
+    ("jax", "loss_scale"): "DynamicScale(scale={0})",
+    ("torch", "loss_scale_interval"): "torch.amp.GradScaler(growth_interval={0})",
+    ("keras", "loss_scale_interval"): "dynamic_growth_steps={0}",
+    ("jax", "loss_scale_interval"): "DynamicScale(growth_interval={0})",
+}
+
+
 def optimizer(framework: str, kind: str, constant: str, value: Any) -> str:
     """The argument that gives a constant of an optimizer this value; "" where none does."""
     framework = framework.partition("@")[0]
     if constant in ("clipping", "clipping_limit", "kind", "epsilon_form", "velocity_form"):
         return ""
-    if constant == "undecayed" or (constant.startswith("gradient_") and framework != "keras"):
+    if constant in ("epsilon_in_root", "decay_form", "undecayed"):
         return ""
-    if constant in ("epsilon_in_root", "decay_form"):
-        return ""
-    if constant == "averaged_weights":
-        return f"use_ema=True, ema_momentum={value:g}" if framework == "keras" else ""
+    if constant.startswith(AROUND):
+        return _AROUND.get((framework, constant), "").format(words(value))
     own = _OPTIMIZER[framework].get(constant, constant)
     if framework == "torch" and kind == "adadelta" and constant == "rho":
         own = "rho"

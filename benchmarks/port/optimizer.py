@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.port import lines
 from benchmarks.port.difference import SAME, Difference, apart, of_constant, unlike, words
+from benchmarks.port.recipes import WHOLE
 from benchmarks.port.session import Arrays, Session
 
 
@@ -55,6 +56,9 @@ def optimizers(session: Session, given: Arrays) -> None:
         for constant, x, y in unlike(a.optimizer, b.optimizer)
         if x not in off or y not in off
     ]
+    for beginning, whole in WHOLE.items():  # what only one of them has is named once
+        if (whole in a.optimizer) != (whole in b.optimizer):
+            found = [one for one in found if one[0] == whole or not one[0].startswith(beginning)]
     if any(_no_decay(recipe.optimizer) for recipe in (a, b)):
         found = [one for one in found if one[0] not in ("undecayed", "decay_form")]
     apart_by_schedule = _forms_apart(a.rates or b.rates, a.optimizer.get("momentum") or 0.0)
@@ -64,11 +68,12 @@ def optimizers(session: Session, given: Arrays) -> None:
             session.differences.append(
                 _of_optimizer(session, constant, x, y, apart_by_schedule, shown)
             )
-        if constant == _AVERAGED:
-            shown = "no step shows it: at the end the average takes the place of the weights"
-            session.differences.append(_of_optimizer(session, constant, x, y, 1.0, shown))
-    done = {_AVERAGED, "velocity_form"} if apart_by_schedule > SAME else {_AVERAGED}
-    found = [one for one in found if one[0] not in done]
+        for beginning, (own, shown) in _UNSEEN.items():
+            if constant.startswith(beginning):
+                session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
+    found = [one for one in found if not one[0].startswith(tuple(_UNSEEN))]
+    if apart_by_schedule > SAME:
+        found = [one for one in found if one[0] != "velocity_form"]
     if effect <= SAME:
         _without_effect(session, found)
         return
@@ -80,7 +85,8 @@ def optimizers(session: Session, given: Arrays) -> None:
         found = [one for one in found if one[0] == "kind"]
     elif "clipping" in names:  # limits of two kinds of clipping are not alike
         found = [one for one in found if not one[0].startswith("clipping_")]
-    ratio = _norm(of_b[0]) / _norm(of_a[0]) if _norm(of_a[0]) else float("inf")
+    sizes = _norm(of_a[0]), _norm(of_b[0])
+    ratio = sizes[1] / sizes[0] if all(sizes) else 1.0
     first = f"B's first step is {ratio:.4g} times A's" if abs(ratio - 1) > 1e-3 else ""
     settable = [c for c, x, _ in found if c != "kind" and x is not None and put(c, x)]
     alike = _updates(session, session.b, mapped, session.loaded_b) if settable else of_b
@@ -125,7 +131,11 @@ def _no_decay(constants: dict[str, Any]) -> bool:
     return not constants.get("weight_decay")
 
 
-_AVERAGED = "averaged_weights"
+# By the beginnings of their names, constants that no step shows: an effect, and why.
+_UNSEEN = {
+    "average_": (1.0, "no step shows it: at the end the average takes the place of the weights"),
+    "loss_scale": (0.0, "it acts in float16, and all is computed in float64"),
+}
 # What makes two forms of an optimizer the same: without an epsilon its place does not matter.
 _NEUTRAL = {
     "epsilon_form": ("epsilon", 1e-30),

@@ -14,7 +14,7 @@ from results.vocabulary import unknown
 
 FRAMEWORKS = ("keras", "keras@torch", "keras@jax", "torch", "jax")
 # Names that are looked for beside the model, in its file, unless an option names others.
-BESIDE = (*PARTS, "epoch_loss", "schedule_unit")
+BESIDE = (*PARTS, "epoch_loss", "schedule_unit", "accumulation", "average_weights", "loss_scale")
 _IMPORTS = {
     **{"keras": "keras", "tensorflow": "keras", "torch": "torch", "torchvision": "torch"},
     **{"flax": "jax", "jax": "jax", "optax": "jax"},

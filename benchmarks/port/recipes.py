@@ -19,6 +19,9 @@ _LOSSES = ("cross_entropy", "binary_cross_entropy", "mean_squared_error")
 # Constants of a reader that say what the kind of optimizer says already, where they are so.
 _USUAL: dict[str, Any] = {"weight_decay": 0.0, "amsgrad": False, "momentum": 0.0, "centered": False}
 _USUAL |= {"undecayed": "nothing"}
+# Constants around an optimizer of any kind: beginnings of their names, and the one always there.
+WHOLE = {"accumulation": "accumulation", "average_": "average_weights", "loss_scale": "loss_scale"}
+AROUND = tuple(WHOLE)
 
 
 def recipe_lines(recipe: Recipe, lacking: list[str]) -> tuple[list[str], list[str]]:
@@ -31,7 +34,9 @@ def recipe_lines(recipe: Recipe, lacking: list[str]) -> tuple[list[str], list[st
     table: dict[str, Any] = {}
     notes = ["batch size, epochs and the order of batches are not in a model's program"]
     if recipe.optimizer:
-        table |= _optimizer(recipe, lacking)
+        own, around = parted(recipe.optimizer)
+        table |= _optimizer(own, lacking) if own else {}
+        table |= _around(around, lacking)
     if recipe.loss:
         table |= _loss(recipe.loss, lacking)
     if len(set(recipe.rates.values())) > 1:
@@ -52,8 +57,36 @@ def inline(value: Any) -> str:
     return json.dumps(value)
 
 
-def _optimizer(recipe: Recipe, lacking: list[str]) -> dict[str, Any]:
-    constants = dict(recipe.optimizer)
+def parted(constants: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The constants of an optimizer itself, and those around it: groups, averages, a scale."""
+    around = {name: value for name, value in constants.items() if name.startswith(AROUND)}
+    return {name: value for name, value in constants.items() if name not in around}, around
+
+
+def _around(constants: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    left = dict(constants)
+    group, decay, scale = (left.pop(name, None) for name in WHOLE.values())
+    start, interval = left.pop("average_start", ""), left.pop("loss_scale_interval", None)
+    if isinstance(group, str):
+        lacking.append(f"accumulation of {group}")
+    elif group:
+        found["accumulation"] = int(group)
+    if isinstance(decay, str) or start == "zero":
+        own = decay if isinstance(decay, str) else "from zero, not divided by 1 - decay^t"
+        lacking.append(f"an average of the weights: {own}")
+    elif decay is not None:
+        found["average_weights"] = {"decay": decay, "start": start}
+    if interval == "never":
+        lacking.append(f"a fixed scale of the loss ({scale:g})")
+    elif scale is not None:
+        found["loss_scale"] = {"initial": scale, "interval": int(interval)}
+    lacking += [f"{name} = {value}" for name, value in left.items()]
+    return found
+
+
+def _optimizer(constants: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
+    constants = dict(constants)
     name = str(constants.pop("kind"))
     if name not in OPTIMIZERS:
         lacking.append(f"the optimizer {name.removeprefix('unread:')}")
@@ -61,6 +94,8 @@ def _optimizer(recipe: Recipe, lacking: list[str]) -> dict[str, Any]:
     clipping, limit = constants.pop("clipping", None), constants.pop("clipping_limit", None)
     if name == "rmsprop" and "velocity_form" in constants:
         constants["momentum_form"] = constants.pop("velocity_form")
+    if name == "lion" and constants.get("decay_form") == "decoupled":
+        del constants["decay_form"]  # it has no other
     fields = {field.name for field in msgspec.structs.fields(OPTIMIZERS[name])}
     kept: dict[str, Any] = {"name": name}
     for constant, value in constants.items():

@@ -19,7 +19,11 @@ class FlaxSteps(Steps):
     def __init__(self, program: Any) -> None:
         self.program, self.training = program, program.training
         self.optimizer = self.training.made(scheduled=True)
-        self.slots = self.optimizer.init(nnx.state(program.model, nnx.Param))
+        weights = nnx.state(program.model, nnx.Param)
+        self.slots = self.optimizer.init(weights)
+        self.average = self.training.average
+        # state and value of the averages
+        self.averages = None if self.average is None else (self.average.init(weights), weights)
         self.form, self.count = "", 0
         self._compiled = nnx.jit(self._step)
 
@@ -32,8 +36,12 @@ class FlaxSteps(Steps):
         last = next(one for one in listing.operations if one.id == listing.output)
         shape = (len(labels), *last.shape)
         truth = targets(labels, shape, self.form)
+        before = self._taken()
         self.slots, loss, out = self._compiled(model, self.slots, pictures, truth)
         self.count += 1
+        if self.averages is not None and self._taken() > before:
+            weights = nnx.state(model, nnx.Param)
+            self.averages = self.average.update(weights, self.averages[0])[::-1]
         return float(loss), int((np.asarray(out).argmax(1) == labels).sum())
 
     def _tried(self, pictures: np.ndarray, labels: np.ndarray) -> str:
@@ -52,20 +60,30 @@ class FlaxSteps(Steps):
         nnx.update(model, optax.apply_updates(weights, updates))
         return slots, loss, out
 
+    def put_averages(self) -> bool:
+        if self.averages is None or not self._taken():
+            return False
+        nnx.update(self.program.model, self.averages[1])
+        return True
+
+    def _taken(self) -> int:
+        """Steps of the optimizer: of a group of batches there is one."""
+        return int(getattr(self.slots, "gradient_step", self.count))
+
     def rate(self) -> float:
-        return float(self.training.rate(self.count))
+        return float(self.training.rate(self._taken()))
 
     def _random(self) -> Any:
         return nnx.state(self.program.model, nnx.RngCount)
 
     def state(self) -> Arrays:
-        leaves = jax.tree.leaves((self.slots, self._random()))
+        leaves = jax.tree.leaves((self.slots, self._random(), self.averages))
         found = {str(place): np.array(leaf) for place, leaf in enumerate(leaves)}
         return found | {"count": np.array(self.count)}
 
     def restore(self, state: Arrays) -> None:
-        whole = self.slots, self._random()
+        whole = self.slots, self._random(), self.averages
         leaves = [state[str(place)] for place in range(len(jax.tree.leaves(whole)))]
-        self.slots, random = jax.tree.unflatten(jax.tree.structure(whole), leaves)
+        self.slots, random, self.averages = jax.tree.unflatten(jax.tree.structure(whole), leaves)
         nnx.update(self.program.model, random)
         self.count = int(state["count"])

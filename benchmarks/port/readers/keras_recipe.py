@@ -11,18 +11,23 @@ from keras import ops
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, targets
+from benchmarks.port.readers.program import listed, scale_words, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
     **{"AdamW": "adam", "Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "Adagrad": "adagrad"},
-    **{"Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam"},
+    **{"Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam", "Lion": "lion"},
 }
 _CONSTANTS = {  # Keras' name to ours
     **{k: k for k in ("epsilon", "beta_1", "beta_2", "amsgrad", "momentum", "nesterov", "rho")},
-    **{k: k for k in ("centered", "weight_decay", "gradient_accumulation_steps")},
+    **{k: k for k in ("centered", "weight_decay")},
+    "gradient_accumulation_steps": "accumulation",
     "initial_accumulator_value": "initial_accumulator",
 }
+_AVERAGE = {"use_ema": "average_weights", "ema_momentum": "average_weights"}
+_AVERAGE["ema_overwrite_frequency"] = "average_overwrite_frequency"
+_SCALE = {"initial_scale": "loss_scale", "loss_scale_factor": "loss_scale"}
+_SCALE["dynamic_growth_steps"] = "loss_scale_interval"
 _OURS = {ours: theirs for theirs, ours in _CONSTANTS.items()}
 _CLIPPING = {
     "clipnorm": "norm of each tensor",
@@ -51,6 +56,9 @@ class Training:
         self.loss = keras.losses.get(loss) if isinstance(loss, str) else loss
         if optimizer is not None and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = keras.optimizers.get(optimizer() if callable(optimizer) else optimizer)
+        self.scaling = None  # a LossScaleOptimizer around it
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            self.scaling, optimizer = optimizer, optimizer.inner_optimizer
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
 
@@ -98,7 +106,8 @@ class Training:
         return {"kind": f"unread:{name}"}
 
     def fresh(self, *, scheduled: bool = False) -> Any:
-        """The optimizer without state, at the largest rate of its schedule unless `scheduled`."""
+        """The optimizer without state, at the largest rate of its schedule and without a scale of
+        the loss, unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
         config = self.optimizer.get_config()
@@ -107,18 +116,23 @@ class Training:
             # rates by step are compared apart
             largest = max([_first(schedule), *(float(schedule(n)) for n in PROBED[1:])])
             config["learning_rate"] = schedule if scheduled else largest
+        if not scheduled:
+            config["loss_scale_factor"] = None
         made = type(self.optimizer).from_config({**config, **self.changes})
         for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
             if hasattr(self.optimizer, name):
                 setattr(made, name, getattr(self.optimizer, name))
-        return made
+        if self.scaling is None or not scheduled:
+            return made
+        scale, interval = self.scaling.initial_scale, self.scaling.dynamic_growth_steps
+        return keras.optimizers.LossScaleOptimizer(made, scale, interval)
 
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
         name = "learning_rate" if constant == "learning_rate" else _OURS.get(constant)
         if name is None or name not in self.optimizer.get_config():
             return False
-        self.changes[name] = value
+        self.changes[name] = int(value) if constant == "accumulation" and value else value
         return True
 
     def recipe(self, variables: list[Any], roles: dict[str, str]) -> Recipe:
@@ -148,6 +162,8 @@ class Training:
             constants["learning_rate"] = max(found.rates.values())
         else:
             constants["learning_rate"] = float(config["learning_rate"])
+        if not constants["accumulation"]:
+            del constants["accumulation"]
         if kind == "adam":
             constants["epsilon_form"] = "hat"
         if kind == "nadam":
@@ -167,12 +183,21 @@ class Training:
             if config.get(option):
                 constants |= {"clipping": word, "clipping_limit": float(config[option])}
         if config.get("use_ema"):
-            constants["averaged_weights"] = float(config["ema_momentum"])
+            constants["average_weights"] = float(config["ema_momentum"])
+            constants["average_start"] = "first"
+            if "accumulation" in constants:
+                constants["average_each_batch"] = True  # of a group too
+            if every := config["ema_overwrite_frequency"]:
+                constants["average_overwrite_frequency"] = int(every)
+        if self.scaling is not None:
+            growth = self.scaling.dynamic_growth_steps
+            constants |= scale_words(self.scaling.initial_scale, growth)
+        elif fixed := config.get("loss_scale_factor"):
+            constants |= {"loss_scale": float(fixed), "loss_scale_interval": "never"}
         found.optimizer = {k: float(v) if type(v) is int else v for k, v in constants.items()}
-        stated = {_CONSTANTS.get(s, s) for s in how.stated} | (
-            {"clipping"} if set(_CLIPPING) & set(how.stated) else set()
-        )
-        stated |= {"averaged_weights"} if "use_ema" in how.stated else set()
+        words = _CONSTANTS | _AVERAGE | _SCALE | dict.fromkeys(_CLIPPING, "clipping")
+        outer = [] if self.scaling is None else ["initial_scale", *CALLS.of(self.scaling).stated]
+        stated = {words.get(s, s) for s in [*how.stated, *outer]}
         found.optimizer_stated = sorted(stated & set(found.optimizer))
         found.optimizer_where = how.where
         return found

@@ -33,6 +33,13 @@ class KerasSteps(Steps):
             self.optimizer.build(self.model.trainable_variables)
         return [*self.optimizer.variables, *seeds]
 
+    def put_averages(self) -> bool:
+        own = self.training.optimizer  # the one of the steps may have a scale of the loss around it
+        if not own.use_ema or not int(self.optimizer.iterations):
+            return False
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        return True
+
     def rate(self) -> float:
         return float(self.optimizer.learning_rate)
 

@@ -37,7 +37,8 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label}: a module does not say how large its pictures are; give "
             "--input HEIGHT WIDTH CHANNELS"
         )
-    training = Training(parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))
+    names = ("loss", "optimizer", "schedule", "average_weights", "loss_scale")
+    training = Training(*(parts.get(name) for name in names))
     mode = Mode.of(model)
     if isinstance(model, linen.Module):
         model = LinenModule(model, size, mode.words(training=False))

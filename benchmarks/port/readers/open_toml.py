@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.program import scale_words
 from benchmarks.port.readers.torch import Constants, TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
 from frameworks.spec.architecture import load_with_recipe
@@ -114,6 +118,9 @@ def network(source: Source, size: list[int]) -> TorchProgram:
                 known.pop(name, None)
         if "momentum_form" in known:
             known["velocity_form"] = known.pop("momentum_form")
+        if recipe.loss_scale is not None:
+            initial, interval = msgspec.structs.astuple(recipe.loss_scale)
+            known |= scale_words(initial, interval)
 
         def make(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
             return optimizers.make(spec, parameters)
@@ -121,7 +128,18 @@ def network(source: Source, size: list[int]) -> TorchProgram:
         def clip(parameters: list[nn.Parameter]) -> None:
             optimizers.clip(parameters, recipe.clipping)
 
-        clipped = clip if recipe.clipping else None
-        training = Training(loss, make, clipped, regularizer=model.regularizer, known=known)
+        average = None
+        if recipe.average_weights is not None:
+            function = optimizers.average_function(recipe.average_weights)
+            average = partial(AveragedModel, multi_avg_fn=function)
+        training = Training(
+            loss,
+            make,
+            clip if recipe.clipping else None,
+            regularizer=model.regularizer,
+            known=known,
+            accumulation=recipe.accumulation,
+            average=average,
+        )
     names = {f"net.{path}": name for path, name in model.net.outputs.items()}
     return TorchProgram(model, size, training, names=names, constants=model.constants)

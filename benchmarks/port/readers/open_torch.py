@@ -41,5 +41,17 @@ def _training(parts: dict[str, Any]) -> Training:
     unit = parts.get("schedule_unit", "step")
     if unit not in ("step", "epoch"):
         raise PortError(f"schedule_unit is {unit!r}; it may be 'step' or 'epoch'")
+    group = parts.get("accumulation", 1)
+    if type(group) is not int or group < 1:
+        raise PortError(f"accumulation is {group!r}; it is the number of batches of a step")
     loss, optimizer, clip = (parts.get(name) for name in ("loss", "optimizer", "clip"))
-    return Training(loss, optimizer, clip, parts.get("schedule"), by_epoch=unit == "epoch")
+    return Training(
+        loss,
+        optimizer,
+        clip,
+        parts.get("schedule"),
+        by_epoch=unit == "epoch",
+        accumulation=group,
+        average=parts.get("average_weights"),
+        scale=parts.get("loss_scale"),
+    )

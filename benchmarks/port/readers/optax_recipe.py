@@ -12,21 +12,22 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.training.dynamic_scale import DynamicScale
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, targets
+from benchmarks.port.readers.program import listed, scale_words, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
     **{"adam": "adam", "adamw": "adam", "sgd": "sgd", "rmsprop": "rmsprop", "adagrad": "adagrad"},
-    **{"adadelta": "adadelta", "nadam": "nadam", "adamax": "adamax"},
+    **{"adadelta": "adadelta", "nadam": "nadam", "adamax": "adamax", "lion": "lion"},
 }
 _CLIPPING = {
     "clip_by_global_norm": ("norm of all gradients", "max_norm"),
     "clip": ("each value", "max_delta"),
 }
-_WATCHED = (*_KINDS, *_CLIPPING, "chain", "add_decayed_weights", "amsgrad")
+_WATCHED = (*_KINDS, *_CLIPPING, "chain", "add_decayed_weights", "amsgrad", "ema")
 _NAMES = {  # optax's name to ours
     **{"learning_rate": "learning_rate", "b1": "beta_1", "b2": "beta_2", "eps": "epsilon"},
     **{"momentum": "momentum", "nesterov": "nesterov", "decay": "rho", "rho": "rho"},
@@ -37,6 +38,18 @@ _LOSSES = {
     "softmax_cross_entropy_with_integer_labels": ("cross_entropy", "sparse"),
     "softmax_cross_entropy": ("cross_entropy", "one_hot"),
 }
+
+
+def _groups(optimizer: Any) -> Any:
+    """The optax.MultiSteps that an optimizer is, or was made by; None of another one."""
+    made = getattr(getattr(optimizer, "update", None), "__self__", None)
+    return made if isinstance(made, optax.MultiSteps) else None
+
+
+def _number(groups: Any) -> Any:
+    """The batches of a step; in words where the number changes."""
+    every = {int(groups._every_k_schedule(step)) for step in PROBED}
+    return every.pop() if len(every) == 1 else "a number that changes with the step"
 
 
 @dataclass
@@ -52,6 +65,7 @@ class _Made:
 
 _MADE: dict[int, _Made] = {}
 _ALIVE: list[Any] = []
+_GROUPED: dict[Any, Any] = {}  # by MultiSteps, the transformation that it was given
 
 
 def install() -> None:
@@ -59,6 +73,13 @@ def install() -> None:
     for name in _WATCHED:
         if hasattr(optax, name):
             setattr(optax, name, _noting(getattr(optax, name), name))
+    begin = optax.MultiSteps.__init__
+
+    def noted(self: Any, opt: Any, *args: Any, **kwargs: Any) -> None:
+        _GROUPED[self] = opt
+        begin(self, opt, *args, **kwargs)
+
+    optax.MultiSteps.__init__ = noted
 
 
 def _noting(original: Any, name: str) -> Any:
@@ -83,15 +104,27 @@ class Training:
     """Loss, optimizer and schedule of a program; each part may be None.
 
     loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
-    or a function without arguments that makes one.
+    or a function without arguments that makes one. average: optax.ema, given the weights after
+    each step. scale: a DynamicScale of flax.training. It moves nothing in float32 and float64, and
+    is left out there.
     """
 
-    def __init__(self, loss: Any, optimizer: Any, schedule: Any = None) -> None:
+    def __init__(
+        self,
+        loss: Any,
+        optimizer: Any,
+        schedule: Any = None,
+        average: Any = None,
+        scale: Any = None,
+    ) -> None:
         self.loss, self.schedule = loss, schedule
+        self.average, self.scale = average, scale
         if optimizer is not None and not hasattr(optimizer, "update"):
             optimizer = optimizer()
         optimizer = getattr(optimizer, "tx", optimizer)
-        self.optimizer = optimizer
+        self.groups = _groups(optimizer)
+        self.accumulation = 1 if self.groups is None else _number(self.groups)
+        self.optimizer = optimizer if self.groups is None else _GROUPED[self.groups]
         self.changes: dict[str, Any] = {}
         self.largest: float | None = None  # rate of a schedule
         self.rate: Callable[[int], float] = lambda _: 0.0  # by step
@@ -140,8 +173,8 @@ class Training:
             changes["learning_rate"] = self.schedule
         elif self.largest is not None and not scheduled:
             changes.setdefault("learning_rate", self.largest)
-        if not changes:
-            return self.optimizer
+        if changes.keys() <= {"accumulation"}:
+            return self._grouped(self.optimizer)
         parts = []
         for made in self._chain():
             given = dict(made.arguments)
@@ -149,7 +182,16 @@ class Training:
                 if theirs in given and ours in changes:
                     given[theirs] = changes[ours]
             parts.append(made.function(**given))
-        return optax.chain(*parts)
+        return self._grouped(optax.chain(*parts))
+
+    def _grouped(self, made: Any) -> Any:
+        """The transformation, stepping once in as many batches as the program's or as is set."""
+        count = int(self.changes.get("accumulation", self.accumulation) or 1)
+        if self.groups is None:
+            return optax.MultiSteps(made, count) if count > 1 else made
+        mean, every = self.groups._use_grad_mean, self.groups._every_k_schedule
+        every = count if "accumulation" in self.changes else every
+        return optax.MultiSteps(made, every, mean, self.groups._should_skip_update_fn)
 
     def fresh(self, parameters: dict[str, Any]) -> Any:
         """A function (gradients, parameters) to the next parameters, by a fresh optimizer."""
@@ -165,6 +207,9 @@ class Training:
 
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
+        if constant == "accumulation":
+            self.changes[constant] = value
+            return True
         chain = self._chain()
         if any(made.function is None for made in chain):
             return False
@@ -200,6 +245,7 @@ class Training:
                 kept = mask(values) if callable(mask) else {}
                 left = {roles.get(k, "") for k in values if callable(mask) and not kept[k]}
                 constants["undecayed"] = listed(left)
+        constants["kind"] = constants.pop("unread", constants["kind"])
         rate = constants.get("learning_rate")
         schedule = self.schedule or (rate if callable(rate) else None)
         if schedule is not None:
@@ -216,9 +262,39 @@ class Training:
             constants |= {k: constants.get(k) or v for k, v in kinds.items()}
             if constants["momentum"]:
                 constants["velocity_form"] = "rate_outside"
+        told = self._around()
+        constants |= told
+        found.optimizer_stated += [*told]
         found.optimizer = {k: float(v) if type(v) is int else v for k, v in constants.items()}
         found.optimizer_stated = sorted(set(found.optimizer_stated) & set(found.optimizer))
         found.optimizer_where = CALLS.of(self.optimizer).where
+        return found
+
+    def _around(self) -> dict[str, Any]:
+        """The constants of groups of batches, averages of the weights and a scaled loss.
+
+        Raises:
+            PortError: the averages are not made by optax.ema, or the scale is no DynamicScale.
+        """
+        found: dict[str, Any] = {}
+        if self.accumulation != 1:
+            found["accumulation"] = self.accumulation
+            if self.groups is not None and not self.groups._use_grad_mean:
+                found["accumulation_sums"] = True
+        if self.average is not None:
+            made = _MADE.get(id(self.average))
+            if made is None or made.name != "ema":
+                kind = type(self.average).__name__
+                raise PortError(f"average_weights is a {kind}; give optax.ema(decay)")
+            start = "debiased" if made.arguments["debias"] else "zero"
+            decay = float(made.arguments["decay"])
+            found |= {"average_weights": decay, "average_start": start}
+        if self.scale is not None:
+            if not isinstance(self.scale, DynamicScale):
+                kind = type(self.scale).__name__
+                raise PortError(f"loss_scale is a {kind}; give a flax.training DynamicScale")
+            factors = float(self.scale.growth_factor), float(self.scale.backoff_factor)
+            found |= scale_words(self.scale.scale, self.scale.growth_interval, *factors)
         return found
 
     @staticmethod
@@ -236,7 +312,7 @@ class Training:
         elif made.name in _KINDS:
             constants["kind"] = _KINDS[made.name]
             constants |= {_NAMES[k]: v for k, v in made.arguments.items() if k in _NAMES}
-            if made.name == "adamw":
+            if made.name in ("adamw", "lion"):
                 constants["decay_form"] = "decoupled"
             if _KINDS[made.name] == "adam":
                 constants |= {"epsilon_form": "paper", "amsgrad": False}
@@ -250,5 +326,7 @@ class Training:
                 constants["epsilon_in_root"] = True
             found.optimizer_stated += stated
         else:
-            constants["kind"] = "unread:a transformation of its own"
+            averages = "an average of the updates (optax.ema)"
+            own = averages if made.name == "ema" else "a transformation of its own"
+            constants["unread"] = f"unread:{own}"
         constants.setdefault("weight_decay", 0.0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.steps import Arrays, Steps
+from frameworks.spec.loss_scale import BACK_OFF, GROWTH
 
 
 @dataclass
@@ -147,6 +148,15 @@ def _plain(one: Operation) -> str:
 def listed(roles: set[str]) -> str:
     """Roles in words."""
     return ", ".join(sorted(roles - {""})) or "nothing"
+
+
+def scale_words(
+    initial: float, interval: int, growth: float = GROWTH, back_off: float = BACK_OFF
+) -> dict[str, Any]:
+    """The constants of a scaled loss; factors only where they are not those of every framework."""
+    factors = {"growth": (growth, GROWTH), "back_off": (back_off, BACK_OFF)}
+    odd = {f"loss_scale_{name}": one for name, (one, usual) in factors.items() if one != usual}
+    return {"loss_scale": float(initial), "loss_scale_interval": int(interval), **odd}
 
 
 def roles_of(operations: list[Operation]) -> dict[str, str]:

@@ -27,6 +27,10 @@ class Steps(abc.ABC):
     def epoch_ends(self) -> None:  # noqa: B027 - most programs do nothing there
         """The program's own end of an epoch: a schedule of epochs goes on."""
 
+    def put_averages(self) -> bool:
+        """Have the program's averages as its weights; False, and nothing done, without any."""
+        return False
+
     @abc.abstractmethod
     def rate(self) -> float:
         """The learning rate of the next step."""

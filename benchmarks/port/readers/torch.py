@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.port.axes import Axes, canonical, labelled, native, places
 from benchmarks.port.operation import Listing, Operation, PortError
+from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
 from benchmarks.port.readers.program import (
     Arrays,
@@ -46,6 +47,7 @@ def prepare(seed: int, precision: str) -> None:
     torch.set_default_dtype(getattr(torch, precision))
     torch.manual_seed(seed)
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
+    torch_around.install()
 
 
 class TorchProgram(Program):
@@ -282,7 +284,7 @@ class TorchProgram(Program):
                 for key in self.trained:
                     if key in given:
                         value = torch.from_numpy(self._native(key, given[key]))
-                        self.tensors[key].grad = value
+                        self.training.gather(self.tensors[key], value)
                 self.training.step(optimizer, self.model)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
@@ -295,7 +297,13 @@ class TorchProgram(Program):
         with _Kept(self.model):
             optimizer = self.training.fresh(self.model)
             for place, how in passes:
+                before = {key: self.tensors[key].grad for key in self.trained}
                 losses.append(self._backward(pictures[place], labels[place], how)[0])
+                for key, kept in before.items():
+                    tensor = self.tensors[key]
+                    now, tensor.grad = tensor.grad, kept
+                    if now is not None:
+                        self.training.gather(tensor, now)
                 self.training.step(optimizer, self.model)
             return losses, self.weights()
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.port.operation import PortError, Recipe
+from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.program import listed, targets
 
@@ -52,6 +53,9 @@ class Training:
     regularizer: a function without arguments; it gives the term added to the loss.
     known: the optimizer's constants, where it is not one of PyTorch's own.
     by_epoch: the program calls its scheduler once an epoch, not after each step.
+    accumulation: batches of a step, whose mean gradient it takes.
+    average: an AveragedModel, or a function of the model that makes one.
+    scale: a GradScaler. It moves nothing in float32 and float64, and is left out there.
     """
 
     def __init__(
@@ -63,6 +67,9 @@ class Training:
         regularizer: Any = None,
         known: dict[str, Any] | None = None,
         by_epoch: bool = False,
+        accumulation: int = 1,
+        average: Any = None,
+        scale: Any = None,
     ) -> None:
         self.loss, self.clip, self.schedule = loss, clip, schedule
         if inspect.isclass(loss):
@@ -70,7 +77,9 @@ class Training:
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
         self.regularizer, self.known = regularizer, known
-        self.by_epoch = by_epoch
+        self.by_epoch, self.accumulation = by_epoch, accumulation
+        self.average, self.scale = average, scale
+        self.batches = 0  # since the last step
         self.largest: float | None = None  # rate of the schedule
         self._initial: Any = None
         self._schedule_state: Any = None
@@ -153,6 +162,7 @@ class Training:
                 group.update({k: v for k, v in given.items() if k != "params"})
         else:
             made = self._called(model)
+        self.batches = 0
         first = made.param_groups[0]["lr"]
         for group in made.param_groups:
             if self.largest is not None and not scheduled:
@@ -173,11 +183,20 @@ class Training:
             )
         return made
 
-    def step(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
-        """Clip, where the program does, and step."""
+    def gather(self, weight: Tensor, gradient: Tensor) -> None:
+        """Put a batch's gradient in place, or add it to those of the batches before it."""
+        share = gradient / self.accumulation if self.accumulation > 1 else gradient
+        weight.grad = share if not self.batches or weight.grad is None else weight.grad + share
+
+    def step(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> bool:
+        """Clip, where the program does, and step; False of a batch whose group goes on."""
+        self.batches = (self.batches + 1) % self.accumulation
+        if self.batches:
+            return False
         if self.clip is not None:
             self.clip([p for p in model.parameters() if p.grad is not None])
         optimizer.step()
+        return True
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
         """The schedule of a fresh optimizer, at its start; None without one."""
@@ -201,6 +220,9 @@ class Training:
 
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
+        if constant == "accumulation":
+            self.accumulation = int(value or 1)
+            return True
         if constant in ("beta_1", "beta_2", *_OURS):
             self.changes[constant] = value
             return True
@@ -226,6 +248,11 @@ class Training:
         if self.clip is not None:
             found.optimizer |= self._clipping()
             found.optimizer_stated += ["clipping"]
+        told = {"accumulation": self.accumulation} if self.accumulation > 1 else {}
+        told |= torch_around.average(self.average) if self.average is not None else {}
+        told |= torch_around.scale(self.scale) if self.scale is not None else {}
+        found.optimizer |= told
+        found.optimizer_stated += [*told]
         if self.schedule is not None:
             found.rates = self._rates(optimizer)
             self.largest = found.optimizer["learning_rate"] = max(found.rates.values())
@@ -239,6 +266,8 @@ class Training:
         decoupled = bool(group.get("decoupled_weight_decay", False))
         if isinstance(optimizer, torch.optim.AdamW):
             kind, decoupled = "adam", True
+        if torch_around.is_lion(optimizer):
+            kind, decoupled = "lion", True
         if not kind:
             kind = f"unread:{type(optimizer).__name__}"
         found: dict[str, Any] = {"kind": kind}

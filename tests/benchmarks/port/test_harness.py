@@ -14,6 +14,7 @@ from benchmarks.port.answer import Answer
 from benchmarks.port.backend import ProgramBackend
 from benchmarks.port.compare import Found
 from benchmarks.port.operation import PICTURES, PortError
+from benchmarks.port.operation import Recipe as PortRecipe
 from benchmarks.port.options import parser
 from benchmarks.port.programs import Source
 from benchmarks.port.trained import Curve, Trained
@@ -64,6 +65,22 @@ def test_a_module_names_both_programs() -> None:
     assert made["A"].program["label"] == "A.py:make"
     with pytest.raises(PortError, match=r"B.py:make has no weight for A's c"):
         harness.module(both("abde"), "the command")
+
+
+def test_averages_of_either_program_are_stated() -> None:
+    around = {"average_weights": 0.9, "average_start": "first", "accumulation": 2}
+    plain = {"kind": "sgd", "learning_rate": 0.1}
+    programs = {
+        name: harness.One(
+            Source(label="n.py:N", path="n.py", name="N", framework="torch"),
+            listing(recipe=PortRecipe(optimizer=plain | own)),
+            {},
+        )
+        for name, own in (("A", {"accumulation": 2}), ("B", around))
+    }
+    text = harness.network(programs)
+    assert 'average_weights = {decay = 0.9, start = "first"}' in text
+    assert "accumulation" not in text  # the programs' own steps have it
 
 
 def test_the_command_gives_masks_to_nobody_who_draws_them() -> None:
@@ -148,6 +165,76 @@ assert np.allclose(there, again, rtol=1e-5), (there, again)
 @pytest.mark.parametrize("name", ["own_keras.py:make", "own_torch.py:Net", "own_flax.py:Net"])
 def test_own_steps_go_on_where_they_stood(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", CONTINUED, str(PROGRAMS / name)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+GROUPED = """
+import json, numpy as np, sys
+from benchmarks.port.opening import opened
+from benchmarks.port.programs import named, source
+
+one = source(sys.argv[1])
+one.parts = {part: named(f"{one.path}:{name}") for part, name in json.loads(sys.argv[2]).items()}
+program, _ = opened(one, [8, 8, 3], seed=0, precision="float64")
+steps, draw = program.own_steps(), np.random.default_rng(0)
+batches = [(draw.random((4, 8, 8, 3)), draw.integers(0, 5, 4)) for _ in range(6)]
+assert not steps.put_averages()
+after = [program.weights()]
+for batch in batches[:3]:
+    steps.step(*batch)
+    after.append(program.weights())
+kept = steps.state()
+for batch in batches[3:]:
+    steps.step(*batch)
+    after.append(program.weights())
+trained = sorted(program.listing.parameters.keys() - program.listing.fixed)
+group = int(sys.argv[3])
+for place in range(6):
+    moved = any((after[place][key] != after[place + 1][key]).any() for key in trained)
+    assert moved == ((place + 1) % group == 0), place
+stepped = [np.concatenate([one[key].ravel() for key in trained]) for one in after[group::group]]
+whole = 1.0 if "flax" not in sys.argv[1] else 0.0  # optax.ema begins at zero, and is divided
+mean = stepped[0] * (whole or 0.05)
+for one in stepped[1:]:
+    mean = 0.95 * mean + 0.05 * one
+mean /= whole or 1 - 0.95 ** len(stepped)
+
+def found():
+    return np.concatenate([program.weights()[key].ravel() for key in trained])
+
+assert steps.put_averages()
+assert np.allclose(found(), mean, rtol=1e-6)
+program.load(after[3])
+steps.restore(kept)
+for batch in batches[3:]:
+    steps.step(*batch)
+assert np.allclose(found(), stepped[-1], rtol=1e-6)
+assert steps.put_averages()
+assert np.allclose(found(), mean, rtol=1e-6)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("name", "parts", "group"),
+    [
+        ("hunted_keras.py:plain", {"optimizer": "averaged"}, 1),
+        (
+            "hunted_torch.py:Net",
+            {"optimizer": "lion", "accumulation": "two", "average_weights": "averages"},
+            2,
+        ),
+        ("hunted_flax.py:Plain", {"optimizer": "lion", "average_weights": "averages"}, 2),
+    ],
+)
+def test_own_steps_of_groups_and_averages_go_on(
+    name: str, parts: dict, group: int, tmp_path: Path
+) -> None:
+    words = [str(PROGRAMS / name), json.dumps(parts), str(group)]
+    command = [sys.executable, "-c", GROUPED, *words]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

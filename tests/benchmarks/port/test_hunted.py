@@ -1,9 +1,12 @@
 """Pairs that a hunt found: clean ones are equal, and of others the one cause is named."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.port.compare import EQUAL, Found
 from benchmarks.port.operation import PortError
+from benchmarks.port.write import written
 from tests.benchmarks.port.conftest import Compared
 
 pytestmark = [pytest.mark.slow, pytest.mark.extended]
@@ -34,6 +37,11 @@ EQUALS = [
         "keras probable, loss=of_probabilities | torch Logs",
         "keras plain, loss=smooth | torch Net, loss=smooth",
         *(f"flax {name} | torch {name}" for name in ("Cropped", "Six", "Resized")),
+        "keras plain, optimizer=lion | torch Net, optimizer=lion, accumulation=two",
+        "flax Plain, optimizer=lion | torch Net, optimizer=lion, accumulation=two",
+        "keras plain, optimizer=averaged | torch Net, average_weights=averages",
+        "keras plain, optimizer=scaled | torch Net, loss_scale=scaler",
+        "flax Plain, loss_scale=scaler | torch Net, loss_scale=scaler",
     ],
 )
 def test_clean_pairs_are_equal(pair: str, compared: Compared) -> None:
@@ -67,6 +75,30 @@ def test_clean_pairs_are_equal(pair: str, compared: Compared) -> None:
         ),
         ("keras plain, optimizer=nadam | torch Net, optimizer=nadam", "momentum_decay"),
         ("keras plain, optimizer=falling | torch Net, schedule=halved", "velocity_form"),
+        ("keras plain, optimizer=lion | torch Net, optimizer=lion", "accumulation"),
+        (
+            "keras plain, optimizer=lion | torch Net, optimizer=lion, accumulation=three",
+            "accumulation",
+        ),
+        (
+            "keras plain, optimizer=overwritten | torch Net, average_weights=averages",
+            "average_overwrite_frequency",
+        ),
+        ("keras plain, optimizer=averaged | torch Net", "average_weights"),
+        (
+            "keras plain, optimizer=grouped | torch Net, optimizer=lion, accumulation=two, "
+            "average_weights=averages",
+            "average_each_batch",
+        ),
+        ("keras plain | torch Net, average_weights=mean_of_steps", "average_weights"),
+        (
+            "keras plain, optimizer=averaged | torch Net, average_weights=averages_of_all",
+            "average_statistics",
+        ),
+        (
+            "flax Plain, average_weights=averages | torch Net, average_weights=averages",
+            "average_start",
+        ),
         ("keras plain, optimizer=adamax | torch Net, optimizer=adamax", "epsilon_form"),
     ],
 )
@@ -79,6 +111,42 @@ def test_decay_that_only_one_has_is_named_alone(compared: Compared) -> None:
     pair = "keras plain, optimizer=adam | torch Net, optimizer=decayed"
     assert hunted(pair, compared).differences[0].constant == "weight_decay"
     assert "undecayed" not in {one.constant for one in hunted(pair, compared).differences}
+
+
+@pytest.mark.parametrize(
+    ("pair", "cause"),
+    [
+        ("keras plain, optimizer=scaled | torch Net", "loss_scale"),
+        ("keras plain, optimizer=scaled | torch Net, loss_scale=switched_off", "loss_scale"),
+        ("keras plain, optimizer=fixed | torch Net, loss_scale=scaler", "loss_scale_interval"),
+    ],
+)
+def test_a_scaled_loss_is_named_and_moves_nothing(
+    pair: str, cause: str, compared: Compared
+) -> None:
+    found = hunted(pair, compared)
+    assert found.status == EQUAL, found.verdict
+    assert {one.constant for one in found.without} == {cause}
+
+
+def test_an_average_of_updates_is_none_of_the_weights(compared: Compared) -> None:
+    found = hunted("flax Plain, optimizer=of_updates | torch Net, optimizer=still", compared)
+    assert found.listings[0].recipe.optimizer["kind"].endswith("updates (optax.ema)")
+    assert found.differences[0].constant == "kind"
+
+
+@pytest.mark.parametrize("optimizer", ["lion", "averaged", "scaled"])
+def test_what_is_written_is_the_program(optimizer: str, compared: Compared, tmp_path: Path) -> None:
+    path, label = tmp_path / "plain.toml", "hunted_keras.py:plain"
+    path.write_text(
+        written(
+            hunted(f"keras plain, optimizer={optimizer} | torch Net", compared).listings[0], label
+        )
+    )
+    parts = ({}, {"optimizer": optimizer})
+    found = compared(str(path), label, parts, size=[8, 8, 3], given_weights=True)
+    assert found.status == EQUAL, found.verdict
+    assert not {one.constant for one in found.without} & {"loss_scale", "loss_scale_interval"}
 
 
 def test_a_computed_weight_is_named_with_its_remedy(compared: Compared) -> None:

@@ -34,9 +34,9 @@ def test_equal_programs_are_called_equal(names: str, compared: Compared) -> None
         ("active Sloped", ("", ""), "slope"),
         ("standardized Redder", ("", ""), "offset"),
         ("flipped Unflipped", ("", ""), "missing layer"),
-        ("computed Computed", ("accumulated", ""), "gradient_accumulation_steps"),
+        ("computed Computed", ("accumulated", ""), "accumulation"),
         ("Listed Listed", ("decayed", "decayed_all"), "undecayed"),
-        ("computed Computed", ("averaged", ""), "averaged_weights"),
+        ("computed Computed", ("averaged", ""), "average_weights"),
     ],
 )
 def test_the_one_cause_is_named(

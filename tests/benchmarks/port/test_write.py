@@ -9,6 +9,9 @@ from benchmarks.port.compare import EQUAL
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
 from benchmarks.port.write import written
 from frameworks.spec.architecture import load_with_recipe
+from frameworks.spec.averages import AverageWeights
+from frameworks.spec.loss_scale import LossScale
+from frameworks.spec.optimizers import Lion
 from tests.benchmarks.port.conftest import Compared
 
 NONE = [[0, 0], [0, 0]]
@@ -106,11 +109,50 @@ def test_what_has_no_word_is_named(changed: dict[str, Any], named: str) -> None:
 def test_a_recipe_without_words_is_named() -> None:
     recipe = Recipe(
         loss={"kind": "unread:focal"},
-        optimizer={"kind": "unread:Lion", "learning_rate": 1.0},
+        optimizer={"kind": "unread:Nadam", "learning_rate": 1.0},
         rates={0: 0.1, 100: 0.01},
     )
-    with pytest.raises(PortError, match=r"optimizer Lion; the loss focal; a schedule"):
+    with pytest.raises(PortError, match=r"optimizer Nadam; the loss focal; a schedule"):
         written(listing(recipe=recipe), "net.py:Net")
+
+
+LION = {"kind": "lion", "learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99}
+LION |= {"weight_decay": 0.01, "decay_form": "decoupled", "undecayed": "nothing"}
+AVERAGE = {"average_weights": 0.9, "average_start": "debiased"}
+SCALE = {"loss_scale": 1024.0, "loss_scale_interval": 2000}
+
+
+def test_groups_averages_and_scale_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "written.toml"
+    told = []
+    for around in ({"accumulation": 4, **AVERAGE}, SCALE):
+        path.write_text(written(listing(recipe=Recipe(optimizer=LION | around)), "net.py:Net"))
+        told.append(load_with_recipe(path)[1].recipe)
+    first, second = told
+    assert first.optimizer == Lion(learning_rate=1e-3, weight_decay=0.01)
+    assert (first.accumulation, second.accumulation) == (4, 1)
+    assert first.average_weights == AverageWeights(decay=0.9, start="debiased")
+    assert second.loss_scale == LossScale(initial=1024.0, interval=2000)
+
+
+@pytest.mark.parametrize(
+    ("around", "named"),
+    [
+        (AVERAGE | {"average_overwrite_frequency": 100}, "average_overwrite_frequency = 100"),
+        (AVERAGE | {"average_statistics": True}, "average_statistics = True"),
+        (AVERAGE | {"average_start": "zero"}, "average of the weights: from zero, not divided"),
+        ({"average_weights": "the mean of all steps"}, "weights: the mean of all steps"),
+        (SCALE | {"loss_scale_interval": "never"}, r"a fixed scale of the loss \(1024\)"),
+        (SCALE | {"loss_scale_growth": 4.0}, "loss_scale_growth = 4"),
+        ({"accumulation": "a number that changes"}, "accumulation of a number that changes"),
+        (SCALE | {"accumulation": 2}, "goes with neither accumulation nor average_weights"),
+    ],
+)
+def test_what_the_words_around_an_optimizer_cannot_hold_is_named(
+    around: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(PortError, match=named):
+        written(listing(recipe=Recipe(optimizer=LION | around)), "net.py:Net")
 
 
 def test_parameters_that_do_not_fit_are_told() -> None:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from flax.training.dynamic_scale import DynamicScale
 
 
 class _Net(nnx.Module):
@@ -66,3 +67,8 @@ def summed(out, labels):
 
 
 optimizer = optax.sgd(0.1, momentum=0.9)
+lion = optax.MultiSteps(optax.lion(1e-3, weight_decay=0.01), 2).gradient_transformation()
+averages = optax.ema(0.95)
+biased = optax.ema(0.95, debias=False)
+scaler = DynamicScale(scale=1024.0)
+of_updates = optax.chain(optax.ema(0.9), optax.sgd(0.1))

@@ -126,3 +126,15 @@ adam = keras.optimizers.Adam(1e-3, epsilon=1e-30)
 
 def probable():
     return _seq(_conv("relu"), layers.GlobalAveragePooling2D(), layers.Dense(5, "softmax"))
+
+
+lion = keras.optimizers.Lion(1e-3, weight_decay=0.01, gradient_accumulation_steps=2)
+averaged = keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.95)
+overwritten = keras.optimizers.SGD(
+    0.1, momentum=0.9, use_ema=True, ema_momentum=0.95, ema_overwrite_frequency=100
+)
+_inner = keras.optimizers.SGD(0.1, momentum=0.9)
+scaled = keras.optimizers.LossScaleOptimizer(_inner, initial_scale=1024.0)
+fixed = keras.optimizers.SGD(0.1, momentum=0.9, loss_scale_factor=1024.0)
+_ema = {"use_ema": True, "ema_momentum": 0.95}
+grouped = keras.optimizers.Lion(1e-3, weight_decay=0.01, gradient_accumulation_steps=2, **_ema)

@@ -5,6 +5,7 @@ from alike import started
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 class Net(nn.Module):
@@ -243,3 +244,41 @@ def adamax(parameters):
 
 def decayed(parameters):
     return torch.optim.Adam(parameters, lr=1e-3, eps=1e-30, weight_decay=0.01)
+
+
+class Lion(torch.optim.Optimizer):
+    """As found on the web: one weight after another."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                mean = self.state[p].setdefault("mean", torch.zeros_like(p))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                one, two = group["betas"]
+                p.add_(torch.sign(mean * one + p.grad * (1 - one)), alpha=-group["lr"])
+                mean.mul_(two).add_(p.grad, alpha=1 - two)
+
+
+def lion(parameters):
+    return Lion(parameters, lr=1e-3, weight_decay=0.01)
+
+
+two, three = 2, 3
+scaler = torch.amp.GradScaler("cuda", init_scale=1024.0)
+switched_off = torch.amp.GradScaler("cuda", enabled=False)
+
+
+def averages(model):
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.95))
+
+
+def averages_of_all(model):
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.95), use_buffers=True)
+
+
+def mean_of_steps(model):
+    return AveragedModel(model)
