@@ -17,6 +17,7 @@ FRAMEWORKS = {"keras", "tensorflow", "torch", "jax", "flax", "optax"}
 HEAVY = {"numpy", "pandas", "pyarrow", "matplotlib", "scipy", "h5py", "rich", "jinja2"}
 # Started by other commands with arguments that no user writes.
 INTERNAL = {
+    "benchmarks.cluster.ray_door",
     "benchmarks.fidelity.defaults.live",
     "benchmarks.fidelity.measure",
     "benchmarks.limits.measure",

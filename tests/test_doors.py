@@ -17,6 +17,8 @@ OPENS = re.compile(
 )
 # What our own processes pass to one another in a scratch directory, what ships, what is written.
 OURS = {
+    "benchmarks/cluster/ray.py",
+    "benchmarks/cluster/ray_door.py",
     "benchmarks/data/staging.py",
     "benchmarks/data/statistics.py",
     "benchmarks/fidelity/cases/case.py",
@@ -36,11 +38,12 @@ OURS = {
 # user's own file beside it.
 NAMED_IN = {
     "benchmarks/config/experiment.py",
-    "benchmarks/config/suite.py",
+    "benchmarks/config/suite_file.py",
     "benchmarks/data/staging.py",
     "benchmarks/fidelity/explain/question.py",
     "benchmarks/fidelity/kills/float32.py",
     "benchmarks/fidelity/parity/check.py",
+    "benchmarks/port/__main__.py",
     "benchmarks/port/convert/convert.py",
     "benchmarks/port/side.py",
     "benchmarks/port/wire.py",

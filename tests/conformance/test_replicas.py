@@ -11,7 +11,7 @@ from benchmarks.fidelity.measure.collect import collect
 from benchmarks.fidelity.rungs.judge import judge
 from tests.conformance.conftest import FRAMEWORKS
 
-TWO, THREE, FROZEN = cases()
+TWO, *OTHERS = cases()
 LONG = (pytest.mark.slow, pytest.mark.extended)
 ABLE = [name for name in FRAMEWORKS if plan.asked_of(name, TWO)]
 
@@ -39,7 +39,7 @@ def test_two_replicas_compute_what_one_does(framework, tmp_path):
 @pytest.mark.extended
 @pytest.mark.skipif(not ABLE, reason="no framework asked for has replicas")
 def test_more_replicas_tuned_ones_and_one_framework_beside_another(tmp_path):
-    plain = [TWO, THREE, FROZEN, rounded()]
+    plain = [TWO, *OTHERS, rounded()]
     tuned = [msgspec.structs.replace(c, name=f"{c.name}-tuned", tuning="tuned") for c in plain]
     found = climbed([*plain, *tuned], ABLE, tmp_path)
     assert {one.status for one in found} == {"passed"}, apart(found)

@@ -186,6 +186,8 @@ _IN_SCRATCH = "in a scratch directory, or in one that gets its name when it is w
 WRITERS = {
     "results/writer.py": "the one way",
     "datasets/download.py": "NAME.part, which goes on where it broke off; its hash is checked",
+    "benchmarks/cluster/ray_queue.py": "states that it renames into their place, and a log",
+    "benchmarks/cluster/session.py": "renames what it removes",
     "benchmarks/fidelity/kills/plain_run.py": _IN_SCRATCH,
     "benchmarks/fidelity/measure/__main__.py": _IN_SCRATCH,
     "benchmarks/fidelity/measure/collect.py": _IN_SCRATCH,
