@@ -123,7 +123,7 @@ def convolve(
     precision: Any = None,
     **options: Any,
 ) -> Array:
-    """`lax.conv_general_dilated` for NHWC pictures; what is not a plain one at stride 1 goes there.
+    """`lax.conv_general_dilated` for NHWC pictures; dilated, grouped and very wide ones go there.
 
     Args:
         images: (batch, height, width, in); kernel: (height, width, in, out).
@@ -133,14 +133,18 @@ def convolve(
         (batch, height, width, out).
     """
     dilated = any(step != 1 for step in (*(lhs_dilation or ()), *(rhs_dilation or ())))
-    zeros = () if isinstance(padding, str) else [max(sides) for sides in padding]
-    wide = any(side >= reach for side, reach in zip(zeros, kernel.shape[:2], strict=False))
+    strides = tuple(window_strides)
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding)
+    rows, columns = (tuple(both) for both in padding)
+    wide = any(
+        max(sides) >= reach for sides, reach in zip((rows, columns), kernel.shape[:2], strict=True)
+    )
     grouped = feature_group_count != 1
     each = images.shape[-1] == kernel.shape[-1] == feature_group_count
-    if grouped and each and not dilated and padding != "SAME":
-        sides = NO_PADDING if padding == "VALID" else tuple(tuple(both) for both in padding)
-        return depthwise(images, kernel, tuple(window_strides), sides)
-    if dilated or grouped or wide or max(window_strides) > 1 or padding == "SAME":
+    if grouped and each and not dilated:
+        return depthwise(images, kernel, strides, (rows, columns))
+    if dilated or grouped or wide:
         return lax.conv_general_dilated(
             images,
             kernel,
@@ -153,8 +157,38 @@ def convolve(
             precision=precision,
             **options,
         )
-    sides = NO_PADDING if padding == "VALID" else tuple(tuple(both) for both in padding)
-    return _convolve(images, kernel, sides)
+    if max(strides) > 1:
+        return _strided(_padded(images, (rows, columns), kernel), kernel, strides)
+    return _convolve(images, kernel, (rows, columns))
+
+
+def _strided(images: Array, kernel: Array, strides: tuple[int, ...]) -> Array:
+    """Unpadded convolution of steps above 1, as one of step 1: the pixels of a step become channels
+    of one, those of the kernel likewise, with zeros where it ends within a step.
+
+    XLA's gradients of the strided one are computed value by value.
+    """
+    if kernel.shape[:2] == (1, 1):
+        return _convolve(images[:, :: strides[0], :: strides[1]], kernel, NO_PADDING)
+    ends, reaches = [], []
+    for size, reach, step in zip(images.shape[1:3], kernel.shape[:2], strides, strict=True):
+        reaches.append(math.ceil(reach / step) * step)
+        ends.append((size - reach) // step * step + reaches[-1])
+    images = images[:, : ends[0], : ends[1]]
+    missing = [(0, end - size) for end, size in zip(ends, images.shape[1:3], strict=True)]
+    images = jnp.pad(images, ((0, 0), *missing, (0, 0)))
+    zeros = [(0, wide - size) for wide, size in zip(reaches, kernel.shape[:2], strict=True)]
+    kernel = _as_channels(jnp.pad(kernel, (*zeros, (0, 0), (0, 0)))[None], strides)[0]
+    return _convolve(_as_channels(images[..., None], strides)[..., 0], kernel, NO_PADDING)
+
+
+def _as_channels(array: Array, steps: tuple[int, ...]) -> Array:
+    """(n, rows, columns, channels, m) with the pixels of each step as channels of one pixel."""
+    count, height, width, channels, last = array.shape
+    rows, columns = steps
+    parts = array.reshape(count, height // rows, rows, width // columns, columns, channels, last)
+    parts = parts.transpose(0, 1, 3, 2, 4, 5, 6)
+    return parts.reshape(count, height // rows, width // columns, rows * columns * channels, last)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -168,12 +202,16 @@ def _convolve(images: Array, kernel: Array, padding: Padding) -> Array:
     spare = int(not any((top, bottom, *columns)))
     if _cpus() > 1:
         spare = max(0, kernel.shape[0] - top - bottom)
-    output = _plain(images, kernel, ((top, bottom + spare), columns))
+    zeros = ((top, bottom + spare), columns)
+    if _is_below(images, kernel):
+        output = _plain(_padded(images, zeros, kernel), kernel)
+    else:
+        output = _plain(images, kernel, zeros)
     return output[:, : output.shape[1] - spare]
 
 
 def _forward(images: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-    return _plain(_padded(images, padding), kernel), (images, kernel)
+    return _plain(_padded(images, padding, kernel), kernel), (images, kernel)
 
 
 def _backward(padding: Padding, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
@@ -184,8 +222,8 @@ def _backward(padding: Padding, kept: tuple[Array, Array], gradient: Array) -> t
     rest = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
     if min(map(min, rest)) < 0:  # padded by more than the kernel reaches: never by "same"
         raise ValueError(f"padding {padding} exceeds the kernel of {height}x{width}")
-    of_images = _plain(_padded(gradient, rest), turned)
-    return of_images, _kernel_gradient(_padded(images, padding), gradient, kernel)
+    of_images = _plain(_padded(gradient, rest, kernel), turned)
+    return of_images, _kernel_gradient(_padded(images, padding, kernel), gradient, kernel)
 
 
 _convolve.defvjp(_forward, _backward)
@@ -195,8 +233,17 @@ def _plain(images: Array, kernel: Array, padding: Padding = NO_PADDING) -> Array
     return lax.conv_general_dilated(images, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
 
 
-def _padded(images: Array, padding: Padding) -> Array:
-    return jnp.pad(images, ((0, 0), *padding, (0, 0))) if any(map(any, padding)) else images
+def _padded(images: Array, padding: Padding, kernel: Array) -> Array:
+    if not any(map(any, padding)):
+        return images
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    return lax.optimization_barrier(padded) if _is_below(images, kernel) else padded
+
+
+def _is_below(images: Array, kernel: Array) -> bool:
+    """Pictures of fewer pixels than the kernel: XLA would take the zeros for padding of the
+    convolution, exchange pictures and kernel, and compute that value by value."""
+    return math.prod(images.shape[1:3]) < math.prod(kernel.shape[:2])
 
 
 def _cpus() -> int:
