@@ -144,40 +144,52 @@ def convolve(
     each = images.shape[-1] == kernel.shape[-1] == feature_group_count
     if grouped and each and not dilated:
         return depthwise(images, kernel, strides, (rows, columns))
-    if dilated or grouped or wide:
-        return lax.conv_general_dilated(
-            images,
-            kernel,
-            window_strides,
-            padding,
-            lhs_dilation=lhs_dilation,
-            rhs_dilation=rhs_dilation,
-            dimension_numbers=dimension_numbers,
-            feature_group_count=feature_group_count,
-            precision=precision,
-            **options,
-        )
-    if max(strides) > 1:
+    dense = not (dilated or grouped or wide)
+    if dense and max(strides) == 1:
+        return _convolve(images, kernel, (rows, columns))
+    if dense and _gains_as_channels(images.shape[1:3], kernel.shape[:2], strides, (rows, columns)):
         return _strided(_padded(images, (rows, columns), kernel), kernel, strides)
-    return _convolve(images, kernel, (rows, columns))
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        window_strides,
+        padding,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        precision=precision,
+        **options,
+    )
+
+
+def _gains_as_channels(
+    size: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], zeros: Padding
+) -> bool:
+    """Whether `_strided` is faster than XLA's convolution by steps: it adds few zeros to the
+    kernel, or the output is smaller than the kernel, which XLA's gradients then take value by
+    value."""
+    sides = zip(size, zeros, kernel, strides, strict=True)
+    output = [(rows + sum(around) - reach) // step + 1 for rows, around, reach, step in sides]
+    reaches = _whole_steps(kernel, strides)
+    return 3 * math.prod(reaches) <= 4 * math.prod(kernel) or math.prod(output) < math.prod(kernel)
+
+
+def _whole_steps(kernel: tuple[int, ...], strides: tuple[int, ...]) -> list[int]:
+    """The sides of a kernel with zeros up to the end of its last step."""
+    return [math.ceil(reach / step) * step for reach, step in zip(kernel, strides, strict=True)]
 
 
 def _strided(images: Array, kernel: Array, strides: tuple[int, ...]) -> Array:
     """Unpadded convolution of steps above 1, as one of step 1: the pixels of a step become channels
-    of one, those of the kernel likewise, with zeros where it ends within a step.
-
-    XLA's gradients of the strided one are computed value by value.
-    """
-    if kernel.shape[:2] == (1, 1):
-        return _convolve(images[:, :: strides[0], :: strides[1]], kernel, NO_PADDING)
-    ends, reaches = [], []
-    for size, reach, step in zip(images.shape[1:3], kernel.shape[:2], strides, strict=True):
-        reaches.append(math.ceil(reach / step) * step)
-        ends.append((size - reach) // step * step + reaches[-1])
-    images = images[:, : ends[0], : ends[1]]
-    missing = [(0, end - size) for end, size in zip(ends, images.shape[1:3], strict=True)]
+    of one, those of the kernel likewise."""
+    reaches, missing = _whole_steps(kernel.shape[:2], strides), []
+    for axis, (reach, step) in enumerate(zip(reaches, strides, strict=True), start=1):
+        end = (images.shape[axis] - kernel.shape[axis - 1]) // step * step + reach
+        images = lax.slice_in_dim(images, 0, min(end, images.shape[axis]), axis=axis)
+        missing.append((0, end - images.shape[axis]))
     images = jnp.pad(images, ((0, 0), *missing, (0, 0)))
-    zeros = [(0, wide - size) for wide, size in zip(reaches, kernel.shape[:2], strict=True)]
+    zeros = [(0, wide - side) for wide, side in zip(reaches, kernel.shape[:2], strict=True)]
     kernel = _as_channels(jnp.pad(kernel, (*zeros, (0, 0), (0, 0)))[None], strides)[0]
     return _convolve(_as_channels(images[..., None], strides)[..., 0], kernel, NO_PADDING)
 
