@@ -95,10 +95,16 @@ def asked_in_depth(framework, case):
 
 
 def training_cases(optimizers=tuple(ladder.DYADIC), names=("unam", "c2")):
-    """Ten steps of optimizers in float64, through every kind of layer; of named networks: Adam."""
+    """Ten steps of optimizers in float64, through every kind of layer; of named networks: Adam.
+
+    Lion goes through a network without batch norm: one takes out most of the bias of a channel
+    that a ReLU leaves as it is, and the sign of such a gradient is rounding's.
+    """
+    through = [name for name in optimizers if name != "lion"]
     return [
-        *ladder.trajectories([ladder.EVERYTHING], optimizers, measure=("steps", "epoch")),
+        *ladder.trajectories([ladder.EVERYTHING], through, measure=("steps", "epoch")),
         *ladder.trajectories(names, ["adam"]),
+        *ladder.trajectories(["unam"], {"lion"} & set(optimizers), measure=("steps", "epoch")),
     ]
 
 
