@@ -79,7 +79,7 @@ def cancel(name: str, jobs: Sequence[str]) -> dict[str, Any]:
 
 
 def alive(name: str) -> dict[str, Any]:
-    """Whether the queue of a session runs."""
+    """Answer `alive`: the queue of a session runs."""
     return {"alive": _queue(name) is not None}
 
 

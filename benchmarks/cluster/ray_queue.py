@@ -1,4 +1,4 @@
-"""What runs inside a Ray cluster: the queue of a session, and the task of each of its blocks.
+"""Queue of a session inside a Ray cluster, and the task of each of its blocks.
 
 Ray's workers get this module as it stands, and a node may have no more than Ray installed, so it
 imports nothing of the project. An *order* is all that the queue is told:
@@ -53,7 +53,7 @@ class Queue:
         self.told, self.told_at, self.gone_at = "", 0.0, 0.0
 
     def ready(self, seconds: float) -> bool:
-        """Whether it works, after so many seconds at most."""
+        """Wait so many seconds at most for the queue to work; False if it does not yet."""
         return self.begun.wait(seconds)
 
     def work(self) -> None:

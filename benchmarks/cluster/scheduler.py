@@ -1,10 +1,11 @@
-"""What every scheduler is asked, and what its answers are made of."""
+"""Questions to a scheduler that Slurm and Ray share, and the parts of their answers."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ class Scheduler(States):
                 "python that the nodes see, too"
             )
 
+    @abstractmethod
     def nodes(self, threads: int) -> Elsewhere:
         """The nodes that jobs run on: their CPUs, and whether a block gets a GPU.
 
@@ -106,8 +108,8 @@ class Scheduler(States):
         Raises:
             SchedulerError: there are none, or they do not fit.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def submit(
         self, directory: Path, blocks: int, *, seconds: float, most: int, name: str
     ) -> list[str]:
@@ -125,15 +127,14 @@ class Scheduler(States):
         Raises:
             SchedulerError: the scheduler refuses; what it had taken is cancelled.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self, jobs: Sequence[str]) -> None:
         """Cancel jobs, or all of a session, queued or running; those that have ended are left.
 
         Raises:
             SchedulerError: it does not answer.
         """
-        raise NotImplementedError
 
     def python(self) -> str:
         """The interpreter on the nodes."""

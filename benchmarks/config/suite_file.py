@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,19 +20,7 @@ from frameworks.spec.recipe import (
     named_part,
 )
 from results import cli
-from results.vocabulary import (
-    AskedDevice,
-    Augmentation,
-    Feed,
-    Labels,
-    Parity,
-    Precision,
-    SplitBy,
-    TestCopies,
-    Tuning,
-    Unstated,
-    near_miss,
-)
+from results.vocabulary import near_miss
 
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
@@ -45,16 +34,17 @@ _MOST = {
     **dict.fromkeys(("batch_size", "accumulation"), cli.MOST),
     **{"processes": 10_000, "replicas": 1024, "image_size": 16_384, "crop_size": 16_384},
 }
-_WORDS = [
-    word
-    for words in (
-        *(Parity, Unstated, Tuning, Feed, Precision, AskedDevice),
-        *(Labels, Augmentation, SplitBy, TestCopies),
-    )
-    for word in get_args(words)
-]
 # Endings of networks and data sets that are paths, whatever else is in the name.
 _FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
+
+
+def _words(kind: Any) -> Iterator[str]:
+    """The words that a type names: a Literal's, and those of the types within."""
+    for one in get_args(kind):
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from _words(one)
 
 
 def available() -> list[str]:
@@ -225,7 +215,8 @@ def readable(message: str) -> str:
     reason, _, place = message.partition(" - at ")
     field = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Invalid enum value '(.*)'", reason):
-        reason += near_miss(match.group(1), [*_WORDS, *MONITORS, "balanced"])
+        words = [word for one in msgspec.structs.fields(Suite) for word in _words(one.type)]
+        reason += near_miss(match.group(1), [*words, *MONITORS])
     elif (match := re.search(r"unknown field `(.*)`", reason)) and field in TABLES:
         known = [part.name for part in msgspec.structs.fields(TABLES[field])]
         reason += f"{near_miss(match.group(1), known)}; known: {', '.join(known)}"

@@ -166,9 +166,9 @@ def convolve(
 def _gains_as_channels(
     size: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], zeros: Padding
 ) -> bool:
-    """Whether `_strided` is faster than XLA's convolution by steps: it adds few zeros to the
-    kernel, or the output is smaller than the kernel, which XLA's gradients then take value by
-    value."""
+    """True where `_strided` is faster than XLA's convolution by steps: it adds few zeros to the
+    kernel, or the output is smaller than the kernel, and XLA's gradients would go value by value.
+    """
     sides = zip(size, zeros, kernel, strides, strict=True)
     output = [(rows + sum(around) - reach) // step + 1 for rows, around, reach, step in sides]
     reaches = _whole_steps(kernel, strides)

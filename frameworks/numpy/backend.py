@@ -240,8 +240,8 @@ class NumpyReference(Backend):
     # ---- inside
 
     def _scaled_on(self, gradients: Weights) -> bool:
-        """Whether the step is taken: the scaled gradients are finite as they are stored. The scale
-        of the next step follows."""
+        """True where the step is taken: the scaled gradients are finite as they are stored. The
+        scale of the next step follows."""
         assert self.recipe.loss_scale is not None
         kind = self.stored or self.dtype
         with np.errstate(over="ignore"):

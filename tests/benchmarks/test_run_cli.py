@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -45,6 +46,17 @@ def in_process(
         stderr=stderr,
         text=True,
     )
+
+
+def interrupted(started: subprocess.Popen[str], runs: Callable[[], bool]) -> None:
+    """Ctrl-C for a command of `in_process` as soon as it `runs` something."""
+    while not runs():
+        time.sleep(0.05)
+        assert started.poll() is None, started.communicate()[0]
+    os.kill(started.pid, signal.SIGINT)
+    out, _ = started.communicate()
+    assert started.returncode == 130, out
+    assert "--resume does the rest" in out
 
 
 def test_a_session_ends_with_a_table_and_kept_rows(work, capsys) -> None:

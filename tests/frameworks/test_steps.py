@@ -95,7 +95,7 @@ def test_what_cannot_be_accumulated_is_refused(monkeypatch) -> None:
 
 @pytest.mark.parametrize("start", ["first", "debiased"])
 def test_an_average_is_the_sum_with_its_shares(start) -> None:
-    """Of debiased ones each share is as of a plain average, (1 - decay) decay^n, by their sum."""
+    """The shares of a debiased average are (1 - decay) decay^n, divided by their sum."""
     one = backend(average_weights=AverageWeights(decay=0.75, start=start))
     with one.averaged():
         initial = one.get_weights()

@@ -70,7 +70,7 @@ class TaskCancelledError(RayError):
 
 
 class Ref(Future):
-    """What a call is to return; it can be waited for as it is."""
+    """Answer of a call that can be waited for as it is."""
 
     def future(self) -> Future:
         return self

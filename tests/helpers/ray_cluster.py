@@ -132,7 +132,7 @@ class Cluster:
         return alive
 
     def knows(self, node: str) -> bool:
-        """Whether Ray has the node, and takes it for alive."""
+        """True while Ray has the node and takes it for alive."""
         with contextlib.suppress(SchedulerError):
             return node in {one["name"] for one in self.scheduler.known_nodes()}
         return False

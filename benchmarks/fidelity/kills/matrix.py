@@ -271,7 +271,7 @@ def _word(kill: Kill) -> str:
 
 
 def _also(kill: Kill) -> str:
-    """What else has to notice it."""
+    """The word "run" where a plain run has to notice the mutant, too."""
     return "run" if kill.mutant and MUTANTS[kill.mutant].in_a_run else ""
 
 

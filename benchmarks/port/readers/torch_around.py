@@ -1,4 +1,4 @@
-"""What a PyTorch program has around its optimizer: groups of batches, averages, a scaled loss."""
+"""Groups of batches, averages and a scaled loss around the optimizer of a PyTorch program."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """`--executor ray` with calls that stand for Ray's: queued, watched, lost, resumed, refused."""
 
 import os
-import signal
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -13,7 +11,7 @@ from benchmarks.cluster import ray, ray_queue, watch
 from benchmarks.cluster.scheduler import SchedulerError
 from benchmarks.run import main
 from results.store import Store
-from tests.benchmarks.test_run_cli import in_process
+from tests.benchmarks.test_run_cli import in_process, interrupted
 from tests.helpers import fake_ray
 from tests.helpers.fake_backend import command
 
@@ -59,13 +57,8 @@ def test_a_lost_block_is_told_and_resumed_alone(cluster, capsys) -> None:
 def test_ctrl_c_cancels_what_is_queued_and_running(cluster, work) -> None:
     words = asked("--max-jobs", "1", frameworks=("fake-sleeps",))
     started = in_process(words, work)
-    while not list(Path("runs").glob("blocks/*/states.json")) or "RUNNING" not in states():
-        time.sleep(0.05)
-        assert started.poll() is None, started.communicate()[0]
-    os.kill(started.pid, signal.SIGINT)
-    out, _ = started.communicate()
-    assert started.returncode == 130, out
-    assert "--resume does the rest" in out
+    told = Path("runs").glob
+    interrupted(started, lambda: any(told("blocks/*/states.json")) and "RUNNING" in states())
     assert states() == ["CANCELLED", "CANCELLED"]
     assert not list(Path("runs").glob("run-*"))
 

@@ -1,8 +1,5 @@
 """`--executor slurm` with commands that stand for Slurm's: queued, watched, lost, resumed."""
 
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +7,7 @@ import pytest
 from benchmarks.cluster import watch
 from benchmarks.run import main
 from results.store import Store
-from tests.benchmarks.test_run_cli import in_process
+from tests.benchmarks.test_run_cli import in_process, interrupted
 from tests.helpers import fake_slurm
 from tests.helpers.fake_backend import command
 
@@ -122,13 +119,9 @@ def test_detached_and_attached_again(slurm, capsys) -> None:
 
 def test_ctrl_c_cancels_what_is_queued_and_running(slurm, work) -> None:
     started = in_process(asked(frameworks=("fake-sleeps",)), work)
-    while not any(path.read_text().startswith("RUN") for path in slurm.glob("*.job")):
-        time.sleep(0.05)
-        assert started.poll() is None, started.communicate()[0]
-    os.kill(started.pid, signal.SIGINT)
-    out, _ = started.communicate()
-    assert started.returncode == 130, out
-    assert "--resume does the rest" in out
+    interrupted(
+        started, lambda: any(path.read_text().startswith("RUN") for path in slurm.glob("*.job"))
+    )
     assert {path.read_text().partition("|")[0] for path in slurm.glob("*.job")} == {"CANCELLED"}
     assert not list(Path("runs").glob("run-*"))
 
