@@ -65,8 +65,13 @@ def _climb(tuning: Tuning) -> tuple[Case, ...]:
 
 
 def cases(mutant: Mutant) -> list[Case]:
-    """Cases of the default climb that should kill a mutant, without its fault."""
-    return [case for case in _climb(mutant.tuning) if case.name.startswith(mutant.put_through)]
+    """Cases of the default climb that should kill a mutant, without its fault: those that its
+    framework is asked for."""
+    return [
+        case
+        for case in _climb(mutant.tuning)
+        if case.name.startswith(mutant.put_through) and plan.asked_of(mutant.framework, case)
+    ]
 
 
 def faulty(mutant: Mutant) -> list[Case]:
