@@ -66,7 +66,8 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     from results.store import Store
     from results.writer import scratch_directory
 
-    scheduler = _scheduler(options)
+    together = max(one.suite.side_by_side for one in asked)
+    scheduler = _scheduler(options, together)
     blocks = scheduler is not None or options.write_blocks is not None
     store = Store(options.store)
     threads = max(one.suite.threads for one in asked)
@@ -173,8 +174,11 @@ def _run_all(
     return _ended(tally, earlier, asked, store, options, out)
 
 
-def _scheduler(options: argparse.Namespace) -> Scheduler | None:
+def _scheduler(options: argparse.Namespace, together: int) -> Scheduler | None:
     """The scheduler that the options ask for, looked at; None where the runs are made here.
+
+    Args:
+        together: blocks that may share a node.
 
     Raises:
         ValueError: there is none here, or an option is of another executor.
@@ -184,12 +188,17 @@ def _scheduler(options: argparse.Namespace) -> Scheduler | None:
             if getattr(options, name):
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{option}: it is of --executor {' or '.join(EXECUTORS[1:])}")
+        if together > 1 and options.write_blocks is None:
+            raise ValueError(
+                f"--side-by-side {together}: runs come one after another here; it is of --executor "
+                f"{' or '.join(EXECUTORS[1:])}"
+            )
         return None
     if options.write_blocks is not None:
         raise ValueError("--write-blocks and --executor: name one of the two")
     from benchmarks.cluster.session import options_of, scheduler_of
 
-    scheduler = scheduler_of(options.executor, options_of(options.executor_option))
+    scheduler = scheduler_of(options.executor, options_of(options.executor_option), together)
     scheduler.check()
     return scheduler
 

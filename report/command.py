@@ -37,6 +37,7 @@ _OPTIONS = (
     ("device", "device", None),
     ("threads", "threads", None),
     ("replicas", "replicas", 1),
+    ("side_by_side", "side-by-side", 1),
     ("feed", "feed", "auto"),
     ("warmup_epochs", "warmup-epochs", 0),
 )

@@ -37,7 +37,7 @@ def runs_table(runs: "pd.DataFrame") -> Table:
     same = [name for name in _SETTINGS if len(runs[name].unique()) <= 1]
     varying = [name for name in _SETTINGS if name not in same]
     varying += [name for name in ("repeat", "control") if any(runs[name].dropna())]
-    usual_of = {**USUAL, "replicas": 1}
+    usual_of = {**USUAL, "replicas": 1, "side_by_side": 1}
     varying += [name for name, usual in usual_of.items() if any(runs[name].dropna() != usual)]
     runs = runs.sort_values([*varying, "architecture", "framework", "seed"], kind="stable")
     names = ["framework", "architecture", "seed", *varying]

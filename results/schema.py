@@ -76,6 +76,7 @@ RUN_COLUMNS = _columns(
     ("device_name", "string", "model of the processor or GPU"),
     ("threads", "int64", "threads that the framework was given"),
     ("replicas", "int64", "data-parallel replicas that trained together; null: one"),
+    ("side_by_side", "int64", "blocks that may have shared the node; null: one, it was alone"),
     ("status", "string", "ok, diverged, oom, timeout, error, skipped or lost"),
     ("reason", "string", "why, when the status is not ok"),
     ("parameters", "int64", "trainable and other parameters of the network"),

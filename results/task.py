@@ -20,7 +20,7 @@ NOT_THE_TASK = WHICH_RUN | {"framework"}
 # What a field stands for that a stored configuration leaves out: fields that joined the
 # configuration after the first runs were stored, and those of a layer (by its type) that are
 # written only where they are stated. A field added to the configuration is added here, with its
-# default, or the runs made before it are of another task (tests/results/test_task.py).
+# default, or the runs made before it are of another task (tests/benchmarks/config/test_task.py).
 ABSENT: Mapping[str, Any] = {
     "data.fraction": 1.0,
     "data.label_map": "",
@@ -50,6 +50,7 @@ ABSENT: Mapping[str, Any] = {
     "warmup_epochs": 0,
     "initial_weights": "",
     "replicas": 1,
+    "side_by_side": 1,
     "conv.stride": 1,
     "conv.padding": "valid",
     "conv.activation": "linear",

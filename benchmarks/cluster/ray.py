@@ -84,10 +84,15 @@ class Ray(Scheduler):
             raise SchedulerError(
                 f"the nodes have {kinds}: a block takes a whole node, so choose nodes with {choose}"
             )
+        share = self.side_by_side
         gpus = min(gpus for _, gpus in sizes)
-        cpus = cpus_of([count for count, _ in sizes], threads, choose)
-        least = max(threads, min(count for count, _ in sizes))
-        takes = {"CPU": least, "GPU": gpus, name or "": 1}
+        if gpus % share:
+            raise SchedulerError(
+                f"--side-by-side {share}: a node has {gpus} GPUs, which so many blocks cannot deal"
+            )
+        cpus = cpus_of([count for count, _ in sizes], threads, choose, share)
+        least = max(threads, min(count for count, _ in sizes) // share, 1)
+        takes = {"CPU": least, "GPU": gpus // share, name or "": 1 / share}
         self.takes = {key: much for key, much in takes.items() if key and much}
         return Elsewhere(cpus, bool(gpus))
 

@@ -73,15 +73,17 @@ class States(Protocol):
 
 @dataclass
 class Scheduler(States):
-    """A scheduler that runs blocks on nodes, each alone on its node.
+    """A scheduler that runs blocks on nodes.
 
-    options: stated by the user, one of OPTIONS each.
+    options: stated by the user, one of OPTIONS each. side_by_side: blocks that may share a node;
+    with 1 each is alone there.
     """
 
     NAME: ClassVar[str]
     OPTIONS: ClassVar[tuple[str, ...]]
 
     options: Mapping[str, str] = field(default_factory=dict)
+    side_by_side: int = 1
 
     def check(self) -> None:
         """Raise SchedulerError where an option is unknown, or the scheduler is not installed."""
@@ -100,7 +102,7 @@ class Scheduler(States):
 
     @abstractmethod
     def nodes(self, threads: int) -> Elsewhere:
-        """The nodes that jobs run on: their CPUs, and whether a block gets a GPU.
+        """The nodes that jobs run on: a block's CPUs, and whether it gets a GPU.
 
         Args:
             threads: that each run is to have; 0 is all of a node.
@@ -113,7 +115,7 @@ class Scheduler(States):
     def submit(
         self, directory: Path, blocks: int, *, seconds: float, most: int, name: str
     ) -> list[str]:
-        """Queue the blocks of a directory, `00001.json` and so on, each as a job on a node alone.
+        """Queue the blocks of a directory, `00001.json` and so on, each as a job.
 
         Args:
             directory: that the nodes see; the output of a job goes there, into JOB.log.
@@ -152,28 +154,30 @@ def session_of(job: str) -> str:
     return job.partition("_")[0]
 
 
-def cpus_of(counts: Collection[int], threads: int, choose: str) -> int:
-    """CPUs of the largest node.
+def cpus_of(counts: Collection[int], threads: int, choose: str, share: int = 1) -> int:
+    """CPUs that a block has on the largest node.
 
     Args:
         counts: of each node.
-        threads: that each run is to have; 0 is all of a node.
+        threads: that each run is to have; 0 is all that a block has.
         choose: the option that chooses nodes of one kind.
+        share: blocks that may be on a node at once.
 
     Raises:
         SchedulerError: no node has as many; or all are asked, and the nodes have several sizes.
     """
     sizes = sorted(set(counts))
-    if threads > sizes[-1]:
-        raise SchedulerError(
-            f"--threads {threads}: the largest node has {sizes[-1]} CPUs; ask for fewer"
-        )
+    most = sizes[-1] // share
+    if max(threads, 1) > most:
+        asked = {"--threads": threads, "--side-by-side": share if share > 1 else 0}
+        words = " ".join(f"{option} {count}" for option, count in asked.items() if count)
+        raise SchedulerError(f"{words}: the largest node has {sizes[-1]} CPUs; ask for fewer")
     if not threads and len(sizes) > 1:
         raise SchedulerError(
-            f"the nodes have {', '.join(map(str, sizes))} CPUs: say --threads {sizes[0]}, or "
-            f"choose nodes of one kind with {choose}"
+            f"the nodes have {', '.join(map(str, sizes))} CPUs: say --threads "
+            f"{max(1, sizes[0] // share)}, or choose nodes of one kind with {choose}"
         )
-    return sizes[-1]
+    return most
 
 
 def answer(command: str, *words: str, given: str = "", **variables: str) -> str:

@@ -169,15 +169,18 @@ def attached(store: Store, name: str) -> Path:
     raise ValueError(f"--attach: name one of the sessions {there}")
 
 
-def scheduler_of(engine: str, options: Mapping[str, str]) -> Scheduler:
+def scheduler_of(engine: str, options: Mapping[str, str], side_by_side: int = 1) -> Scheduler:
     """The scheduler of a name.
+
+    Args:
+        side_by_side: blocks that may share a node.
 
     Raises:
         SchedulerError: there is none of the name.
     """
     if engine not in SCHEDULERS:
         raise SchedulerError(f"engine {printable(engine)}: unknown; {', '.join(SCHEDULERS)}")
-    return SCHEDULERS[engine](options)
+    return SCHEDULERS[engine](options, side_by_side)
 
 
 def options_of(texts: Sequence[str]) -> Mapping[str, str]:

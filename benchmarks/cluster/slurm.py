@@ -45,6 +45,8 @@ class Slurm(Scheduler):
         *("licenses", "time", "nice", "begin", "comment", "mail-type", "mail-user", "python"),
     )
 
+    _cpus = 0
+
     def check(self) -> None:
         if absent := [name for name in _COMMANDS if shutil.which(name) is None]:
             raise SchedulerError(
@@ -68,10 +70,16 @@ class Slurm(Scheduler):
             raise SchedulerError("--executor slurm: sinfo tells of no node; is the cluster up?")
         gpu = any("gpu" in f"{name}={self.options[name]}" for name in _GPUS if name in self.options)
         asked = self.options.get("cpus-per-task", "")
+        if asked and self.side_by_side > 1:
+            raise SchedulerError(
+                "--executor-option cpus-per-task and --side-by-side: name one; the second deals "
+                "the CPUs of a node"
+            )
         if asked.isdigit():
             return Elsewhere(int(asked), gpu)
         choose = "--executor-option partition=NAME"
-        return Elsewhere(cpus_of(counts, threads, choose), gpu)
+        self._cpus = cpus_of(counts, threads, choose, self.side_by_side)
+        return Elsewhere(self._cpus, gpu)
 
     def submit(
         self, directory: Path, blocks: int, *, seconds: float, most: int, name: str
@@ -84,7 +92,7 @@ class Slurm(Scheduler):
             for first in range(1, blocks + 1, size):
                 count = min(size, blocks + 1 - first)
                 words = [
-                    *("--parsable", "--no-requeue", "--exclusive", "--nodes=1", "--ntasks=1"),
+                    *("--parsable", "--no-requeue", "--nodes=1", "--ntasks=1", *self._room()),
                     *("--export=ALL", f"--job-name={name}", f"--chdir={os.getcwd()}"),
                     f"--output={directory}/%A_%a.log",
                     f"--array=1-{count}{f'%{most}' if most else ''}",
@@ -99,6 +107,12 @@ class Slurm(Scheduler):
             self.cancel(arrays)
             raise
         return jobs
+
+    def _room(self) -> list[str]:
+        """The node alone, or so many of its CPUs that no more blocks than asked for fit there."""
+        if self.side_by_side == 1:
+            return ["--exclusive"]
+        return [f"--cpus-per-task={self._cpus}"]
 
     def _script(self, directory: Path, before: int) -> str:
         path, python, place = map(shlex.quote, (python_path(), self.python(), str(directory)))

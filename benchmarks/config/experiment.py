@@ -27,6 +27,7 @@ FREE_FIELDS = (
     *("deterministic", "device", "threads", "timeout", "control", "limits", "check_parity"),
     "check_network",
     *("parity", "tuning", "precision", "feed", "warmup_epochs", "replicas"),
+    "side_by_side",
     "dataset",  # judged by the file's own hash
 )
 

@@ -119,6 +119,7 @@ def matrix(
                 warmup_epochs=suite.warmup_epochs,
                 initial_weights=given_sha256,
                 replicas=replicas,
+                side_by_side=suite.side_by_side,
             )
             skip = (missing or {}).get(name, "")
             python = (interpreters or {}).get(name, "")

@@ -138,6 +138,8 @@ _OPTIONS = {
         "threads": "N: CPU threads (default: all)",
         "replicas": "N: data-parallel replicas that a run trains, which share the threads and deal "
         "each batch among them (docs/cluster.md); 1 2 shows how they scale",
+        "side_by_side": "N: blocks that may share a node of --executor slurm or ray, each with its "
+        "share of CPUs and GPUs (default 1); such runs are compared with their like alone",
         "feed": "F: a tuned run's data: staged on the device, streamed, auto (staged if it fits)",
         "warmup_epochs": "N: time nothing of the first N epochs",
         "deterministic": ": set the frameworks' deterministic flags: the same bits every time on a "
@@ -150,6 +152,7 @@ _TEXTS = {name: text for texts in _OPTIONS.values() for name, text in texts.item
 # What the type of a field does not say.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("processes", "batch_size", "threads", "replicas"), cli.positive),
+    "side_by_side": cli.positive,
     **dict.fromkeys(("image_size", "demo_images", "crop_size"), cli.positive),
     **dict.fromkeys(("steps_per_epoch", "shuffle_window", "accumulation"), cli.positive),
     **dict.fromkeys(READERS, str),

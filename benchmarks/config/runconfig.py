@@ -131,6 +131,7 @@ class RunConfig(_Part, frozen=True):
     warmup_epochs: int = 0
     initial_weights: str = ""  # SHA-256 of the file that they are filled from
     replicas: int = 1  # each has its slice of every batch; `threads` are theirs together
+    side_by_side: int = 1  # blocks that may share its node
 
     @property
     def run_id(self) -> str:
@@ -182,6 +183,7 @@ class RunConfig(_Part, frozen=True):
                 *((words, "") for words in self.recipe.extras()),
                 ("given weights" if self.initial_weights else "", ""),
                 (f"{self.replicas} replicas", "1 replicas"),
+                (f"{self.side_by_side} side by side", "1 side by side"),
                 ("A/A control" if self.control else "", ""),
             )
             if text != usual

@@ -77,6 +77,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     - `nudge_repeats`: each repeat starts with every weight moved to a neighbouring float32 (R6).
     - `deterministic`: sets the frameworks' flags for it (docs/method.md).
     - `replicas`: data-parallel replicas of its network that a run trains (`frameworks.replicas`).
+    - `side_by_side`: blocks that may share a node of a cluster at once.
     - `feed`: how tuned backends get their batches: "staged" by row from a data set on the device,
       "streamed" each from the host, "auto" staged where it fits.
 
@@ -149,6 +150,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     device: AskedDevice = "auto"
     threads: int = 0
     replicas: tuple[int, ...] = (1,)
+    side_by_side: int = 1
     feed: Feed = "auto"
     warmup_epochs: int = 0
     timeout: float | None = None

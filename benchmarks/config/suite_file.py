@@ -32,7 +32,13 @@ _LISTS += ("parity", "tuning", "precision")
 _MOST = {
     **dict.fromkeys(("epochs", "steps_per_epoch", "warmup_epochs", "demo_images"), cli.MOST),
     **dict.fromkeys(("batch_size", "accumulation"), cli.MOST),
-    **{"processes": 10_000, "replicas": 1024, "image_size": 16_384, "crop_size": 16_384},
+    **{
+        "processes": 10_000,
+        "replicas": 1024,
+        "side_by_side": 1024,
+        "image_size": 16_384,
+        "crop_size": 16_384,
+    },
 }
 # Endings of networks and data sets that are paths, whatever else is in the name.
 _FILES = (".toml", ".h5", ".hdf5", ".npz", ".npy", ".parquet", ".tfrecord", ".csv", ".tsv", ".zip")
@@ -185,6 +191,13 @@ def check(suite: Suite, *, origin: str) -> None:
             f"is {replicas}, and a batch of {smallest} has no image for each of them; ask for "
             "fewer, or for a larger batch_size.",
         )
+    together = suite.side_by_side
+    require(together >= 1, "side_by_side", f"is {together}; must be at least 1.")
+    require(
+        together == 1 or not suite.limits,
+        "side_by_side",
+        f"is {together}, and limits are peaks of a machine that does nothing else; leave one out.",
+    )
     require(suite.threads >= 0, "threads", f"is {suite.threads}; must not be negative.")
     nudged_natives = suite.nudge_repeats and "native" in suite.parity
     require(not nudged_natives, "nudge_repeats", "moves weights that the harness draws: matched.")

@@ -94,6 +94,7 @@ def _matrix(prepared: Prepared) -> Table:
             config.parity,
             config.tuning
             + (f", {config.replicas} replicas" if config.replicas > 1 else "")
+            + (f", {config.side_by_side} side by side" if config.side_by_side > 1 else "")
             + (", A/A" if config.control else ""),
             config.precision,
             config.device,

@@ -85,6 +85,7 @@ def run_row(
         "device": config.device,
         "threads": config.threads,
         "replicas": config.replicas,
+        "side_by_side": config.side_by_side,
         "status": outcome.status,
         "reason": outcome.reason,
         "parameters": run.network.parameters(),

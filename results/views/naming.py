@@ -17,6 +17,7 @@ _FORMS = {
     "data.height": "{} pixels",
     "threads": "{} threads",
     "replicas": "replicas {}",
+    "side_by_side": "{} blocks side by side on a node",
     "machine_id": "machine {:.6}",
     "data.sha256": "data {:.6}",
     "recipe.batch_size": "batch {}",
@@ -34,7 +35,13 @@ _FORMS = {
     "part_of": "{}",
 }
 OF_DATA = ("data.fraction", "data.augmentation", "data.oversample")
-_UNUSUAL = (*OF_DATA, "split.by", "split.test_copies", "part_of")  # in every name that has them
+_UNUSUAL = (
+    *OF_DATA,
+    "split.by",
+    "split.test_copies",
+    "part_of",
+    "side_by_side",
+)  # in every name that has them
 _USUAL_EXTRAS = ("batch_size", "epochs", "optimizer", "partial_batch")
 
 

@@ -135,6 +135,11 @@ def test_a_block_takes_a_whole_node(cluster) -> None:
     fake_ray.have_nodes(cluster, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0})
     assert scheduler.nodes(0).gpu
     assert scheduler.takes == {"CPU": 8, "GPU": 2}
+    shared = ray.Ray(side_by_side=2)
+    assert shared.nodes(0).cpus == 4
+    assert shared.takes == {"CPU": 4, "GPU": 1}
+    with pytest.raises(SchedulerError, match="a node has 2 GPUs, which so many blocks"):
+        ray.Ray(side_by_side=3).nodes(0)
     fake_ray.have_nodes(cluster)
     with pytest.raises(SchedulerError, match="no node of the cluster has CPUs"):
         scheduler.nodes(0)

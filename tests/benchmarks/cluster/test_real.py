@@ -1,5 +1,6 @@
 """Real schedulers with two nodes here: one dies, a job is cancelled, the rest is resumed."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -109,3 +110,16 @@ def test_what_a_dead_node_and_a_cancel_leave_is_resumed(
     assert main(asked("--store", "local", frameworks=frameworks)) == 0
     for here, there in zip(told("local"), told("runs"), strict=True):
         pd.testing.assert_frame_equal(here, there, check_exact=True)
+
+
+@pytest.mark.parametrize(("real", "frameworks"), [on(slurm, "fake-sleeps", extended=True)])
+def test_so_many_blocks_as_are_asked_for_share_a_node(cluster, work, frameworks) -> None:
+    options = [*cluster.options, "--side-by-side", "2"]
+    driver = in_process(asked(*options, frameworks=frameworks), work)
+    while not (together := cluster.running("n1").split())[1:]:
+        assert driver.poll() is None, driver.communicate()[0]
+        time.sleep(0.1)
+    assert len(together) == 2
+    driver.send_signal(signal.SIGINT)
+    driver.communicate()
+    assert driver.returncode == 130

@@ -47,6 +47,19 @@ def test_each_block_is_a_job_and_its_rows_arrive(slurm, capsys) -> None:
     assert not Path("runs/blocks").exists()
 
 
+def test_blocks_share_a_node_when_asked_and_their_rows_say_so(slurm, capsys) -> None:
+    (slurm / "cpus").write_text("4 4")
+    assert main(asked("--side-by-side", "4")) == 0
+    (words,) = fake_slurm.calls(slurm, "sbatch")
+    assert "--exclusive" not in words
+    assert "--cpus-per-task=1" in words, "no fifth block fits on a node"
+    shared = Store("runs").runs()
+    assert set(shared["side_by_side"]) == {4}
+    assert main(asked()) == 0
+    both = Store("runs").runs()
+    assert not set(shared["task_id"]) & set(both["task_id"][len(shared) :]), "never pooled"
+
+
 def test_a_lost_block_is_told_and_resumed_alone(slurm, capsys) -> None:
     (slurm / "lose").write_text("2")
     assert main(asked()) == 1
@@ -136,6 +149,11 @@ def test_ctrl_c_cancels_what_is_queued_and_running(slurm, work) -> None:
         (["--executor-option", "python=/none"], "python=/none: no such interpreter"),
         (["--device", "cuda"], "--device cuda: the nodes give no GPU; with Slurm add"),
         (["--threads", "9"], "--threads 9: the largest node has 1 CPUs"),
+        (["--side-by-side", "2"], "--threads 1 --side-by-side 2: the largest node has 1 CPUs"),
+        (
+            ["--side-by-side", "2", "--executor-option", "cpus-per-task=1"],
+            "cpus-per-task and --side-by-side: name one",
+        ),
         (["--write-blocks", "b"], "--write-blocks and --executor: name one of the two"),
     ],
 )
@@ -178,3 +196,5 @@ def test_without_slurm_and_without_an_executor(work, capsys, monkeypatch) -> Non
     assert "there is no sbatch here" in capsys.readouterr().err
     assert main(command("--max-jobs", "2")) == 2
     assert "--max-jobs: it is of --executor slurm or ray" in capsys.readouterr().err
+    assert main(command("--side-by-side", "2")) == 2
+    assert "--side-by-side 2: runs come one after another here" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
         ("threads", 1),
         ("feed", "streamed"),
         ("warmup_epochs", 1),
+        ("side_by_side", 2),
         ("data", msgspec.structs.replace(VIEW, sha256="1" * 64)),
         ("data", msgspec.structs.replace(VIEW, label_key="class")),
         ("data", msgspec.structs.replace(VIEW, fraction=0.5)),
@@ -45,7 +46,9 @@ def test_the_feed_asked_for_reaches_the_backend_and_is_in_the_label() -> None:
     (run,) = plan(Suite(frameworks=("torch",), tuning=("tuned",), feed="streamed"))
     assert run.config.runtime().feed == "streamed"
     assert "streamed" in run.config.label()
-    assert not {"feed", "warmup_epochs"} & identity(one()).keys(), "earlier runs keep their ids"
+    assert not {"feed", "warmup_epochs", "side_by_side"} & identity(one()).keys(), (
+        "earlier runs keep their ids"
+    )
 
 
 def test_optimizer_settings_and_layers_enter_the_id() -> None:

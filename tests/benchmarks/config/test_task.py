@@ -349,6 +349,7 @@ CHANGES: dict[str, list[Any]] = {
     "feed": ["auto", "staged", "streamed"],
     "threads": [1, 2],
     "warmup_epochs": [0, 1],
+    "side_by_side": [1, 2],
     "deterministic": [False, True],
     "data": [
         VIEW,
