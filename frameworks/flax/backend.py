@@ -168,15 +168,15 @@ class FlaxBackend(Backend):
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         group, batches = self.recipe.accumulation, int(state.get("batches", 0))
         optimizers.set_steps(self.optimizer, int(state["step"]), batches, group)
-        rate = jnp.asarray(state["learning_rate"], self.dtype)
+        rate = self._own(state["learning_rate"])
         optimizers.learning_rate(self.optimizer).set_value(rate)
         for name, slot, factor in self._slots(batches):
             for key in self.network.trainable_keys:
                 own = state[f"{name}/{key}"] / (factor or 1)
                 state_entry(self.network, slot, key).set_value(self._own(own))
         if scaling := optimizers.scaling(self.optimizer):
-            scaling.loss_scale.set_value(jnp.float32(state["loss_scale"]))
-            scaling.finite_steps.set_value(jnp.int32(state["finite_steps"]))
+            scaling.loss_scale.set_value(jnp.float32(float(state["loss_scale"])))
+            scaling.finite_steps.set_value(jnp.int32(int(state["finite_steps"])))
 
     def _slots(self, batches: int) -> Iterator[tuple[str, nnx.State, int | None]]:
         """(canonical name, state, factor that makes it canonical) of every slot."""

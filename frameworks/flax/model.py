@@ -302,7 +302,7 @@ def random_state(model: GalaxyNet) -> dict[str, np.ndarray]:
 def set_random_state(model: GalaxyNet, state: Mapping[str, np.ndarray]) -> None:
     """Put the streams where those were whose `random_state` this is."""
     for place, variable in _streams(model).items():
-        value = jnp.asarray(state[place])
+        value = jnp.asarray(np.array(state[place]))  # JAX may alias what it is given
         if _is_key(variable[...]):
             value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(variable[...]))
         variable.set_value(value)

@@ -20,6 +20,7 @@ from frameworks.spec.weights import Weights
 # The stages of a lifecycle that train, in order: `lifecycle/STAGE/...`
 TRAINED = ("first", "second", "again", "sure", "resumed")
 # Those that predict alone, from weights that a stage before left: by that stage.
+_ALIGNMENT = 64  # bytes; XLA and oneDNN take memory as it is from here on
 PUT_BACK = {"best": "first", "fresh": "second"}
 
 
@@ -32,13 +33,13 @@ def restored(material: Material, backend: Backend) -> Arrays:
     """
     images = material.data[0][: _two_batches_and_a_half(material)]
     arrays = {"before": backend.predict(images)}
-    backend.set_weights(material.lived)
+    _put(backend.set_weights, material.lived)
     arrays |= {"same": backend.predict(images), "one": backend.predict(images[:1])}
     unequal = _unequal(backend.get_weights(), material.lived)
     fresh = build(material, type(backend), material.lived)
     arrays |= {"fresh": fresh.predict(images)}
     unequal |= _unequal(fresh.get_weights(), material.lived)
-    backend.set_weights(material.weights)
+    _put(backend.set_weights, material.weights)
     arrays |= {"again": backend.predict(images), "read": np.asarray(float(unequal))}
     return {f"restored/{name}": array for name, array in arrays.items()}
 
@@ -149,7 +150,7 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
         found = step_taken(step)
         arrays |= {f"own/{step}/{name}": array for name, array in found.items()}
     arrays["own/logits"] = backend.predict(np.ascontiguousarray(material.data[0]))
-    backend.set_random_state(state)
+    _put(backend.set_random_state, state)
     backend.compile([epoch[last]])
     changed = (step_taken(last)["mask"] != arrays[f"own/{last}/mask"]).any()
     return arrays | {"own/resumed": np.asarray(float(changed))}
@@ -166,11 +167,23 @@ def _make_ready(material: Material, backend: Backend) -> None:
 
 
 def _put(into: Callable[[Weights], None], arrays: Mapping[str, np.ndarray]) -> None:
-    """Put arrays into a backend, and spoil what it was given afterwards."""
-    given = {key: array.copy() for key, array in arrays.items()}
+    """Put arrays into a backend, and spoil what it was given afterwards.
+
+    They begin where JAX would rather keep the caller's memory than copy it.
+    """
+    given = {key: _aligned(array) for key, array in arrays.items()}
     into(given)
     for array in given.values():
-        array.fill(np.nan if array.dtype.kind == "f" else -1)
+        array[...] = np.nan if array.dtype.kind == "f" else ~array
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins at a multiple of `_ALIGNMENT` bytes."""
+    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    made = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    made[...] = array
+    return made
 
 
 def _two_batches_and_a_half(material: Material) -> int:
