@@ -86,6 +86,7 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     "warmupepochs": ("warm_up",),
     **dict.fromkeys(("gradientclip", "gradclip", "clip"), ("clipping",)),
     "droplast": ("partial_batch",),
+    **dict.fromkeys(("sampler", "weightedrandomsampler", "resample", "resampling"), ("sampling",)),
     **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
     **dict.fromkeys(
         ("ema", "emadecay", "averagedmodel", "modelema", "weightaveraging", "averagedweights"),
