@@ -28,6 +28,7 @@ from frameworks.spec.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
 )
@@ -58,11 +59,11 @@ def model(network: Network, weights: Weights) -> keras.Model:
 
 
 def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
-    """The output of a layer by Keras' own layers, of its input, or of two to be added."""
+    """The output of a layer by Keras' own layers, of its input, or of the two that end a block."""
     x = inputs[0]
     match layer:
-        case Add():
-            return keras.layers.Add(name=layer.name)(inputs)
+        case Add() | Multiply():
+            return keras_layer(layer, source, native_dropout=True)(inputs)
         case Activation():
             return apply_standard(layer, x)
         case Normalize():

@@ -27,6 +27,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     deviation,
@@ -240,6 +241,8 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
             return keras.layers.Flatten(name=name)
         case Add():
             return keras.layers.Add(name=name)
+        case Multiply():
+            return keras.layers.Multiply(name=name)
         case Normalize():
             return Normalization(layer, name=name)
     assert isinstance(layer, Activation)
