@@ -85,8 +85,7 @@ def epoch_order(
     window: galaxies that wait at a time, of which one is drawn and the next of `indices` takes its
     place, as `tf.data.Dataset.shuffle(window)` has it; by default all.
     """
-    key = [seed, _ORDER]
-    generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, epoch]))
+    generator = _orders(seed, epoch)
     indices = np.asarray(indices, dtype=np.int64)
     if window is None or window >= len(indices):
         return generator.permutation(indices)
@@ -96,6 +95,46 @@ def epoch_order(
         found[place], waiting[drawn] = waiting[drawn], indices[window + place]
     found[through:] = generator.permutation(waiting)
     return found
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Galaxies of a pass drawn by weight, as PyTorch's WeightedRandomSampler draws them.
+
+    weights: float64 (n,), 0 or more, of each training index; draws: galaxies of a pass;
+    replacement: a galaxy may be drawn again in the same pass.
+    """
+
+    weights: np.ndarray
+    draws: int
+    replacement: bool = True
+
+    def order(self, indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """The training indices that one pass draws, in order: int64 (draws,)."""
+        generator = _orders(seed, epoch)
+        if self.replacement:
+            reached = np.cumsum(self.weights)
+            drawn = generator.random(self.draws) * reached[-1]
+            places = np.searchsorted(reached, drawn, side="right")
+        else:  # the first to arrive, each at the rate of its weight (Efraimidis & Spirakis 2006)
+            with np.errstate(divide="ignore"):
+                arrival = generator.standard_exponential(len(indices)) / self.weights
+            places = np.argsort(arrival, kind="stable")[: self.draws]
+        return np.asarray(indices, dtype=np.int64)[places]
+
+
+def _orders(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed, _ORDER], counter=[0, 0, 0, epoch]))
+
+
+def _times(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """How often each row of the batches of a pass was in it before: int64, by batch."""
+    order = np.concatenate(rows)
+    by_row = np.argsort(order, kind="stable")
+    ordered = order[by_row]
+    times = np.empty(len(order), dtype=np.int64)
+    times[by_row] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.split(times, np.cumsum([len(one) for one in rows])[:-1])
 
 
 def split_into_batches(
@@ -120,12 +159,14 @@ class Plan:
     """The batches of one epoch, before their pictures are gathered.
 
     rows: the batches, as arrays of rows. passes: for each the pass through the data that it is of,
-    from 1: the epoch's own number, unless epochs are counted in steps. runs: the most batches in a
-    row that any epoch has of a size, by size; None: as this one has them.
+    from 1: the epoch's own number, unless epochs are counted in steps. times: how often each row
+    was in its pass before, by batch. runs: the most batches in a row that any epoch has of a size,
+    by size; None: as this one has them.
     """
 
     rows: list[np.ndarray]
     passes: list[int]
+    times: list[np.ndarray]
     runs: dict[int, int] | None = None
 
 
@@ -138,8 +179,11 @@ def planned(
     keep_partial: bool = True,
     steps: int | None = None,
     window: int | None = None,
+    sampler: Sampler | None = None,
 ) -> Plan:
     """The batches of an epoch (from 1): one pass through the training indices, or so many steps.
+
+    A pass has every index once, or those that the sampler draws.
 
     Counted in steps, an epoch goes on where the one before it ended. Each pass has an order of its
     own, and its smaller batch where it ends, which may be within an epoch.
@@ -148,23 +192,33 @@ def planned(
         ValueError: the batch is larger than the data.
     """
 
-    def one_pass(number: int) -> list[np.ndarray]:
-        order = epoch_order(indices, seed, number, window)
-        return split_into_batches(order, batch_size, keep_partial=keep_partial)
+    def one_pass(number: int) -> list[tuple[np.ndarray, int, np.ndarray]]:
+        if sampler is None:
+            order = epoch_order(indices, seed, number, window)
+        else:
+            order = sampler.order(indices, seed, number)
+        rows = split_into_batches(order, batch_size, keep_partial=keep_partial)
+        times = [np.zeros_like(one) for one in rows] if sampler is None else _times(rows)
+        return [(one, number, before) for one, before in zip(rows, times, strict=True)]
 
     if steps is None:
-        rows = one_pass(epoch)
-        return Plan(rows, [epoch] * len(rows))
-    whole, rest = divmod(len(indices), batch_size)
+        return _plan(one_pass(epoch))
+    whole, rest = divmod(sampler.draws if sampler else len(indices), batch_size)
     rest = rest if keep_partial else 0
     finished, begin = divmod((epoch - 1) * steps, max(1, whole + (rest > 0)))
-    found: list[tuple[np.ndarray, int]] = []
+    found: list[tuple[np.ndarray, int, np.ndarray]] = []
     while len(found) < begin + steps:
         finished += 1
-        found += [(rows, finished) for rows in one_pass(finished)]
-    found = found[begin : begin + steps]
+        found += one_pass(finished)
     runs = {batch_size: min(steps, whole), rest: 1} if rest else {batch_size: steps}
-    return Plan([rows for rows, _ in found], [number for _, number in found], runs)
+    return _plan(found[begin : begin + steps], runs)
+
+
+def _plan(
+    batches: Sequence[tuple[np.ndarray, int, np.ndarray]], runs: dict[int, int] | None = None
+) -> Plan:
+    rows, passes, times = (list(part) for part in zip(*batches, strict=True))
+    return Plan(rows, passes, times, runs)
 
 
 def mask_key(seed: int, layer: int) -> tuple[int, int]:

@@ -43,8 +43,7 @@ _OPTIONS = (
 )
 _PARTS = (
     *("early_stopping", "stop_at", "stop_when_worse", "reduce_on_plateau", "warm_up", "augment"),
-    "average_weights",
-    "loss_scale",
+    *("average_weights", "loss_scale", "sampling"),
 )
 _NAMED = ("optimizer", "schedule", "clipping")
 

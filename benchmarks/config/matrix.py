@@ -24,6 +24,7 @@ from frameworks.spec.losses import outputs
 from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, normalized_by
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
+from frameworks.spec.sampling import Sampling
 from results.vocabulary import Device
 
 MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
@@ -74,7 +75,8 @@ def matrix(
         validation=sizes.validation,
     )
     for batch_size in suite.batch_size:
-        split_into_batches(np.arange(sizes.train), batch_size)
+        of_pass = suite.sampling.draws if suite.sampling else None
+        split_into_batches(np.arange(of_pass or sizes.train), batch_size)
     given_sha256 = ""
     if suite.initial_weights is not None:
         given_sha256 = given_weights.read(Path(suite.initial_weights)).sha256
@@ -232,6 +234,8 @@ def recipes(
             "use a validation_fraction above 0."
         )
     weights = _class_weights(suite, classes, train_counts)
+    if suite.sampling is not None and train_counts:
+        _check_sampling(suite.sampling, classes, list(train_counts.values()))
     return [
         recipe(suite, batch_size=batch_size, class_weights=weights)
         for batch_size in sorted(suite.batch_size)
@@ -254,6 +258,15 @@ def rate_note(suite: Suite) -> str:
         ]
         parts.append(f"each framework's own (parity native): {', '.join(own)}")
     return f"learning rate of {field.partition('.')[0]} is left open: {'; '.join(parts)}"
+
+
+def _check_sampling(sampling: Sampling, classes: int, counts: list[int]) -> None:
+    if sampling.weights != "balanced" and len(sampling.weights) != classes:
+        raise SpecificationError(
+            f"field 'sampling': there are {len(sampling.weights)} weights, and the data set with "
+            f'these labels has {classes} classes; give a number for each, or "balanced".'
+        )
+    sampling.sampler(np.repeat(np.arange(len(counts)), counts))
 
 
 def _class_weights(

@@ -90,6 +90,8 @@ _OPTIONS = {
         "epochs": "N: passes over the training galaxies",
         "steps_per_epoch": "N: an epoch is so many steps; passes go on from one to the next",
         "shuffle_window": "N: shuffle within so many galaxies, as tf.data's shuffle(N) does",
+        "sampling": "balanced|FIELD=VALUE,...: draw the galaxies of each epoch by class, as "
+        "PyTorch's WeightedRandomSampler does, as in weights=1:2:0.5,replacement=false; or none",
         "batch_size": "N: galaxies in a batch",
         "accumulation": "N: step once after so many batches, with the mean of their gradients",
         "optimizer": "NAME[,FIELD=VALUE...]: as in sgd,momentum=0.9,nesterov=true",

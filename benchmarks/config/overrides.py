@@ -27,6 +27,7 @@ from frameworks.spec.recipe import (
     StopWhenWorse,
 )
 from frameworks.spec.rounds import Round
+from frameworks.spec.sampling import Sampling
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import here, unknown_part
 from results import cli
@@ -111,6 +112,18 @@ def average_weights(text: str) -> AverageWeights | None:
         return None
     settings = _parts(text if "=" in text or not text else f"decay={text}")
     return _with_fields(AverageWeights, settings, "--average-weights")
+
+
+def sampling(text: str) -> Sampling | None:
+    """`balanced`, or fields: `weights=1:2:0.5,replacement=false`; `none`.
+
+    Raises:
+        SpecificationError: an unknown field, or a bad value.
+    """
+    if text == OFF:
+        return None
+    settings = _parts(text if "=" in text else f"weights={text}")
+    return _with_fields(Sampling, settings, "--sampling")
 
 
 def loss_scale(text: str) -> LossScale | None:
@@ -266,6 +279,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "clipping": clipping,
     "average_weights": average_weights,
     "loss_scale": loss_scale,
+    "sampling": sampling,
     "early_stopping": early_stopping,
     "stop_at": stop_at,
     "stop_when_worse": stop_when_worse,
@@ -299,9 +313,10 @@ def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part
                 f"{what}: unknown field '{key}'{here(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )
-        # members of a list are apart by blanks: commas separate fields
-        members = [] if value == OFF else value.split()
-        table[key] = members if key in ("at", "frozen") else value
+        # members of a list are apart by blanks or colons: commas separate fields
+        members = [] if value == OFF else value.replace(":", " ").split()
+        listed = key in ("at", "frozen") or (key == "weights" and value != "balanced")
+        table[key] = members if listed else value
     try:
         return msgspec.convert(table, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -95,7 +95,9 @@ class PlannedRun:
         """Images trained on in one epoch: fewer than there are when partial batches are dropped;
         of epochs that are counted in steps their mean, rounded down."""
         recipe = self.config.recipe
-        whole, rest = divmod(self.sizes.train, recipe.batch_size)
+        drawn = recipe.sampling
+        one_pass = self.sizes.train if drawn is None else drawn.draws or self.sizes.train
+        whole, rest = divmod(one_pass, recipe.batch_size)
         in_pass = whole * recipe.batch_size + (0 if recipe.partial_batch == "drop" else rest)
         if recipe.steps_per_epoch is None or not recipe.epochs:
             return in_pass

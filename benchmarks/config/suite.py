@@ -24,6 +24,7 @@ from frameworks.spec.recipe import (
     StopWhenWorse,
 )
 from frameworks.spec.rounds import Round
+from frameworks.spec.sampling import Sampling
 from frameworks.spec.schedules import Schedule, WarmUp
 from results.vocabulary import (
     AskedDevice,
@@ -121,6 +122,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     epochs: int = 10
     steps_per_epoch: int | None = None
     shuffle_window: int | None = None
+    sampling: Sampling | None = None
     batch_size: tuple[int, ...] = (64,)
     accumulation: int = 1
     optimizer: Optimizer = Adam()

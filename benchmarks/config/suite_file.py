@@ -181,6 +181,12 @@ def check(suite: Suite, *, origin: str) -> None:
         "augment",
         f"has a crop, and augmentation {suite.augmentation} makes copies; state one of them.",
     )
+    require(
+        not (suite.oversample and suite.sampling),
+        "sampling",
+        "draws galaxies by class, and oversample copies them until the classes are even; take out "
+        "one of them.",
+    )
     require(suite.processes >= 1, "processes", f"is {suite.processes}; must be at least 1.")
     smallest = min(suite.batch_size, default=1)
     for replicas in suite.replicas:

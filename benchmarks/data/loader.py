@@ -12,8 +12,9 @@ import numpy as np
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
 from benchmarks.system import machine
-from datasets.batches import Epoch, Images, MaskSpec, Plan, order_sha256, planned
+from datasets.batches import Epoch, Images, MaskSpec, Plan, order_sha256
 from datasets.drawn.images import Drawing, DrawnImages
+from frameworks.spec import sampling
 from frameworks.spec import weights as canonical
 from frameworks.spec.losses import Loss
 from frameworks.spec.network import Network
@@ -60,16 +61,8 @@ class Feed:
         return self._epoch(1, replace(self._planned(1, None), runs=self.plan(1).runs))
 
     def _planned(self, number: int, steps: int | None) -> Plan:
-        recipe = self.config.recipe
-        return planned(
-            self.data.split.train,
-            self.config.seed,
-            number,
-            recipe.batch_size,
-            keep_partial=recipe.partial_batch == "keep",
-            steps=steps,
-            window=recipe.shuffle_window,
-        )
+        asked = self.config.recipe, self.data.split.train, self.data.labels
+        return sampling.plan(*asked, self.config.seed, number, steps)
 
     def _epoch(self, number: int, plan: Plan) -> Epoch:
         targets = self.data.targets(self.config.recipe.loss)
@@ -84,7 +77,7 @@ class Feed:
         if self.drawing is None:
             return self.data.images
         whole = self.data.images if self.data.whole is None else self.data.whole
-        return DrawnImages(whole, self.drawing, number, plan.rows, plan.passes)
+        return DrawnImages(whole, self.drawing, number, plan.rows, plan.passes, plan.times)
 
     def _threads(self) -> int:
         """Threads that make pictures: as many as the run may use."""
@@ -111,7 +104,7 @@ class Feed:
             looked_at = (1,) if self.drawing is None else sorted({1, max(numbers, default=1)})
             for number in looked_at:
                 plan = self.plan(number)
-                first_batch = Plan(plan.rows[:1], plan.passes[:1])
+                first_batch = Plan(plan.rows[:1], plan.passes[:1], plan.times[:1])
                 digest.update(self._images(number, first_batch)[plan.rows[0]].tobytes())
             facts["augmentation_hash"] = digest.hexdigest()
         return facts

@@ -62,6 +62,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.rounds", ""): f"{_HARNESS}: a backend for each; tests/conformance/test_resumed.py",
     ("recipe.shuffle_window", ""): _HARNESS,
+    ("recipe.sampling", ""): _HARNESS,
     ("recipe.stop_at", ""): _HARNESS,
     ("recipe.stop_when_worse", ""): _HARNESS,
     ("recipe.keep_best", ""): f"{_HARNESS}; weights put back are R1 and R5d",

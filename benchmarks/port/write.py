@@ -110,6 +110,15 @@ def _check(text: str, listing: Listing, title: str) -> None:
         )
 
 
+def _keep_picture(layer: Table) -> None:
+    """Have a gate's layer that gives a number a channel give a picture of one pixel, as here."""
+    kind = layer["type"]
+    if kind.startswith("global_"):
+        layer |= {"type": kind.replace("global", "adaptive"), "size": 1}
+    elif kind == "dense":
+        layer |= {"type": "conv", "filters": layer.pop("units"), "kernel": 1}
+
+
 class _Network:
     """The layers of a listing; what has no word goes to `lacking`."""
 
@@ -148,6 +157,14 @@ class _Network:
                 found.append(residual | ({"shortcut": branches[0]} if branches[0] else {}))
                 now = fork
                 continue
+            if one.kind == "multiply" and (x := self._gated(*one.sources)) is not None:
+                (gate,) = (source for source in one.sources if source != x)
+                inside = self._chain(gate, x)
+                for layer in inside:
+                    _keep_picture(layer)
+                found.append({"type": "gate", "layers": inside})
+                now = x
+                continue
             if len(one.sources) != 1:
                 self.lacking.append(f"{one.name} ({one.kind} of {len(one.sources)} inputs)")
                 break
@@ -169,6 +186,11 @@ class _Network:
         """The last operation that both read."""
         both = self._above(one) & self._above(other)
         return max(both, key=lambda number: self.places.get(number, -1))
+
+    def _gated(self, one: str, other: str) -> str | None:
+        """The one of two factors that the other is computed from; None if neither is."""
+        fork = self._fork(one, other)
+        return fork if one != other and fork in (one, other) else None
 
     def _layer(self, one: Operation) -> Iterator[Table]:
         given = self.shapes[one.sources[0]]

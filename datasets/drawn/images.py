@@ -16,6 +16,7 @@ from datasets.drawn.settings import Augment, check_fits
 
 AHEAD = 4  # batches made before they are asked for
 _LEAST = 8  # pictures that a thread is given
+_AGAIN = 2**48  # between the numbers of a galaxy that one epoch draws again; copies are below it
 
 
 class Drawing:
@@ -42,9 +43,14 @@ class Drawing:
         self.threads = max(1, threads)
         self.pool = np.arange(len(galaxies)) if pool is None else pool
 
-    def pictures(self, images: Images, rows: np.ndarray, epoch: int) -> np.ndarray:
-        """The pictures of these rows in an epoch: uint8 (k, height, width, channels)."""
-        found = self._augmented(images, rows, epoch)
+    def pictures(
+        self, images: Images, rows: np.ndarray, epoch: int, times: np.ndarray | int = 0
+    ) -> np.ndarray:
+        """The pictures of these rows in an epoch: uint8 (k, height, width, channels).
+
+        times: int (k,), how often the epoch has drawn each before; each time is drawn anew.
+        """
+        found = self._augmented(images, rows, epoch, times)
         if not self.settings.mixed:
             return found
         mixes = self._mixes(rows, epoch, found.shape[1:3])
@@ -71,19 +77,25 @@ class Drawing:
         shares = mixes.shares[:, None]
         return (shares * rows + (1 - shares) * rows[mixes.partners]).astype(np.float32)
 
-    def _augmented(self, images: Images, rows: np.ndarray, epoch: int) -> np.ndarray:
-        return augmented(images[rows], self.galaxies[rows], self.settings, self.seed, epoch)
+    def _augmented(
+        self, images: Images, rows: np.ndarray, epoch: int, times: np.ndarray | int = 0
+    ) -> np.ndarray:
+        numbers = self.galaxies[rows] + times * _AGAIN
+        return augmented(images[rows], numbers, self.settings, self.seed, epoch)
 
     def _mixes(self, rows: np.ndarray, epoch: int, size: tuple[int, ...]) -> Mixes:
         numbers = self.galaxies[rows]
         return mixes(self.settings, self.seed, epoch, numbers, self.pool, size)
 
-    def submit(self, images: Images, rows: np.ndarray, epoch: int) -> list[Future[np.ndarray]]:
+    def submit(
+        self, images: Images, rows: np.ndarray, epoch: int, times: np.ndarray
+    ) -> list[Future[np.ndarray]]:
         """`pictures`, in the threads: the parts of them in order."""
         parts = min(self.threads, max(1, len(rows) // _LEAST))
+        split = (np.array_split(one, parts) for one in (rows, times))
         return [
-            self._pool.submit(self.pictures, images, part, epoch)
-            for part in np.array_split(rows, parts)
+            self._pool.submit(self.pictures, images, part, epoch, again)
+            for part, again in zip(*split, strict=True)
         ]
 
     @cached_property
@@ -110,9 +122,11 @@ class DrawnImages:
         epoch: int,
         batches: Sequence[np.ndarray] = (),
         passes: Sequence[int] = (),
+        times: Sequence[np.ndarray] = (),
     ) -> None:
         """base: uint8 (n, height, width, channels), left as it is. passes: by batch, what its
-        pictures are drawn for in place of the epoch.
+        pictures are drawn for in place of the epoch. times: by batch, how often each row was in
+        its pass before.
 
         Raises:
             ValueError: pictures that cannot be augmented so (`check_fits`).
@@ -125,6 +139,7 @@ class DrawnImages:
         self.base, self.drawing, self.epoch = base, drawing, epoch
         self.waited_seconds = 0.0
         self._batches, self._passes = batches, passes or [epoch] * len(batches)
+        self._times = times or [np.zeros_like(rows) for rows in batches]
         self._places = {id(rows): place for place, rows in enumerate(batches)}
         self._begun: dict[int, list[Future[np.ndarray]]] = {}
 
@@ -151,5 +166,5 @@ class DrawnImages:
         return made
 
     def _parts(self, step: int) -> list[Future[np.ndarray]]:
-        begun = self._begun.get(step)
-        return begun or self.drawing.submit(self.base, self._batches[step], self._passes[step])
+        begun, asked = self._begun.get(step), (self._batches[step], self._passes[step])
+        return begun or self.drawing.submit(self.base, *asked, self._times[step])

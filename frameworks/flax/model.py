@@ -26,6 +26,7 @@ from frameworks.flax.modules import (
     FullPrecisionBatchNorm,
     FullPrecisionGroupNorm,
     FullPrecisionLayerNorm,
+    Gate,
     Layers,
     MaskedDropout,
     Masks,
@@ -135,7 +136,10 @@ def _layers(tree: Tree, make: Callable[[NetworkLayer], Any]) -> Layers:
     """The modules of a list of layers, in its order."""
     steps: dict[str, tuple[str, Any, Callable[[Array], Array]]] = {}
     for own, part in tree.items():
-        if isinstance(part, Block):
+        if isinstance(part, Block) and part.gates:
+            gate = Gate(part.name, _layers(part.body, make))
+            steps[own] = part.name, gate, unchanged
+        elif isinstance(part, Block):
             last = part.activation
             after = (part.name, unchanged) if last is None else (last.name, function(last))
             body, shortcut = _layers(part.body, make), _layers(part.shortcut, make)

@@ -52,7 +52,7 @@ class Layers(nnx.Module):
     def __call__(self, x: Array, masks: Masks | None, record: Record | None) -> Array:
         for own, name, then in self._order:
             module: Any = getattr(self, own)
-            if isinstance(module, Residual):
+            if isinstance(module, Residual | Gate):
                 x = module(x, masks, record)
                 continue
             x = then(module(x, masks) if isinstance(module, MaskedDropout) else module(x))
@@ -76,6 +76,19 @@ class Residual(nnx.Module):
         x = self.activation(total)
         if record is not None:
             record |= {self.name: total, self.last: x}
+        return x
+
+
+class Gate(nnx.Module):
+    """x * body(x)."""
+
+    def __init__(self, name: str, body: Layers) -> None:
+        self.name, self.body = name, body
+
+    def __call__(self, x: Array, masks: Masks | None, record: Record | None) -> Array:
+        x = x * self.body(x, masks, record)
+        if record is not None:
+            record[self.name] = x
         return x
 
 

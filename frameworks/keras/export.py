@@ -14,7 +14,7 @@ import numpy as np
 
 from frameworks.backend import PIXEL_SCALE
 from frameworks.keras.activations import OWN_WORDS, apply_standard
-from frameworks.keras.model import IMAGES, DepthwiseConv2D, keras_layer, zero_padding
+from frameworks.keras.model import IMAGES, DepthwiseConv2D, SingleConv2D, keras_layer, zero_padding
 from frameworks.keras.pools import standard_pool
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import (
@@ -28,6 +28,7 @@ from frameworks.spec.layers import (
     GlobalAveragePool,
     GlobalMaxPool,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
 )
@@ -58,11 +59,11 @@ def model(network: Network, weights: Weights) -> keras.Model:
 
 
 def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
-    """The output of a layer by Keras' own layers, of its input, or of two to be added."""
+    """The output of a layer by Keras' own layers, of its input, or of the two that end a block."""
     x = inputs[0]
     match layer:
-        case Add():
-            return keras.layers.Add(name=layer.name)(inputs)
+        case Add() | Multiply():
+            return keras_layer(layer, source, native_dropout=True)(inputs)
         case Activation():
             return apply_standard(layer, x)
         case Normalize():
@@ -86,7 +87,7 @@ def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
         x = pad(x)
     plain = msgspec.structs.replace(layer, activation="linear")
     made = keras_layer(plain, source, native_dropout=True)
-    if isinstance(made, DepthwiseConv2D):
+    if isinstance(made, DepthwiseConv2D | SingleConv2D):
         made = keras.layers.Conv2D.from_config(made.get_config())
     if layer.l2:
         made.kernel_regularizer = keras.regularizers.L2(layer.l2)

@@ -27,6 +27,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     deviation,
@@ -101,6 +102,17 @@ class DepthwiseConv2D(keras.layers.Conv2D):
             padding=self.padding,
             dilation_rate=self.dilation_rate,
         )
+
+
+class SingleConv2D(keras.layers.Conv2D):
+    """Conv2D of one filter, computed beside a copy of it in float64: PyTorch 2.13 has no gradient
+    of a kernel that lies as Keras' does ("slow_conv2d: grad_weight must be contiguous")."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        if self.compute_dtype != "float64":
+            return super().convolution_op(inputs, kernel)
+        both = ops.concatenate([kernel, kernel], axis=-1)
+        return super().convolution_op(inputs, both)[..., :1]
 
 
 class StagedBatchNormalization(keras.layers.BatchNormalization):
@@ -240,6 +252,8 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
             return keras.layers.Flatten(name=name)
         case Add():
             return keras.layers.Add(name=name)
+        case Multiply():
+            return keras.layers.Multiply(name=name)
         case Normalize():
             return Normalization(layer, name=name)
     assert isinstance(layer, Activation)
@@ -249,7 +263,9 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
 def _convolution(layer: Conv, source: Shape) -> keras.layers.Layer:
     down, right = pair(layer.stride)
     depthwise = layer.group_count == source[-1] > 1 and down == right
-    return (DepthwiseConv2D if depthwise else keras.layers.Conv2D)(
+    single = layer.outputs == 1 and keras.backend.backend() == "torch"
+    kind = SingleConv2D if single else keras.layers.Conv2D
+    return (DepthwiseConv2D if depthwise else kind)(
         layer.outputs,
         layer.kernel_size,
         strides=(down, right),

@@ -28,6 +28,7 @@ from frameworks.spec.layers import (
     BatchNorm,
     GlobalMaxPool,
     MaxPool,
+    Multiply,
     applies,
     function_of,
 )
@@ -269,8 +270,8 @@ class NumpyReference(Backend):
         applied = {}
         for layer in self.network.layers:
             first, *others = (outputs[name] for name in self.network.sources[layer.name])
-            if isinstance(layer, Add):
-                applied[layer.name] = layers.Applied(first + others[0], lambda dy: dy)
+            if isinstance(layer, Add | Multiply):
+                applied[layer.name] = layers.join(layer, first, *others)
             else:
                 applied[layer.name] = layers.apply(
                     layer,
@@ -294,10 +295,9 @@ class NumpyReference(Backend):
             dy = slopes.pop(name)
             parts = applied.weight_gradients(dy)
             gradients |= {f"{name}/{part}": array for part, array in parts.items()}
-            sources = [one for one in self.network.sources[name] if one in self._with_weights]
-            if sources:
-                dx = applied.backward(dy)
-                for source in sources:  # a sum hands the same on to both
+            for source, back in zip(self.network.sources[name], applied.backwards, strict=True):
+                if source in self._with_weights:
+                    dx = back(dy)
                     slopes[source] = slopes[source] + dx if source in slopes else dx
         for key, l2 in self.network.penalised.items():
             loss += l2 * float(np.sum(self.weights[key] ** 2))

@@ -18,6 +18,7 @@ from frameworks.spec.layers import (
     Activation,
     AdaptiveAveragePool,
     AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
@@ -29,6 +30,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     pair,
@@ -46,7 +48,7 @@ _WINDOW_BYTES = 2**26  # windows held at once: more pictures at a time gain noth
 class Applied:
     """One layer, applied.
 
-    backward: gradient of the loss by the output to that by the input.
+    backward: gradient of the loss by the output to that by the input; beside: by a second input.
     weight_gradients: gradient of the loss by the output to those by the weights, by part.
     kinks: which piece of a piecewise smooth layer each element was on; None for smooth layers. For
     ReLU and its kin bool, True on the positive side; for a max-pool int64, row * width + column of
@@ -59,6 +61,24 @@ class Applied:
     weight_gradients: WeightGradients = lambda _: {}
     kinks: np.ndarray | None = None
     running: Weights = field(default_factory=dict)
+    beside: Backward | None = None
+
+    @property
+    def backwards(self) -> tuple[Backward, ...]:
+        """`backward` of each input."""
+        return (self.backward,) if self.beside is None else (self.backward, self.beside)
+
+
+def join(layer: Add | Multiply, x: np.ndarray, other: np.ndarray) -> Applied:
+    """Apply the end of a block, a layer of two inputs; a product's second one broadcasts."""
+    if isinstance(layer, Add):
+        return Applied(x + other, _unchanged, beside=_unchanged)
+    spread = tuple(axis for axis, side in enumerate(other.shape) if side < x.shape[axis])
+    return Applied(
+        x * other,
+        lambda dy: dy * other,
+        beside=lambda dy: (dy * x).sum(axis=spread, keepdims=True),
+    )
 
 
 def apply(
@@ -103,7 +123,7 @@ def apply(
             mean, deviation = np.asarray(layer.mean), np.asarray(layer.deviation)
             output = ((x - mean) / deviation).astype(x.dtype)
             return Applied(output, lambda dy: dy / deviation)
-    raise AssertionError(layer)  # a sum of two has no one input; blocks are opened
+    raise AssertionError(layer)  # a block is opened, and its end has two inputs
 
 
 def _activated(layer: Conv | Dense, linear: Applied, kinks: np.ndarray | None) -> Applied:

@@ -19,6 +19,7 @@ import msgspec
 
 from frameworks.spec.checks import check_layers
 from frameworks.spec.layers import (
+    BLOCKS,
     LAYER_TYPES,
     Activation,
     ActivationName,
@@ -134,7 +135,7 @@ def _hashed(layer: Layer) -> dict[str, Any]:
         )
         if field.name == "name" or (later and value == field.default):
             continue
-        if isinstance(layer, Residual) and isinstance(value, tuple):
+        if isinstance(layer, BLOCKS) and isinstance(value, tuple):
             value = [_hashed(inner) for inner in value]
         row[field.name] = value
     return row
@@ -249,7 +250,7 @@ def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
 
 
 def _checked_value(key: str, value: Any, place: str, origin: str) -> Any:
-    """A field's value; within a residual block the tables of its layers are checked, too."""
+    """A field's value; within a block the tables of its layers are checked, too."""
     if key in ("layers", "shortcut") and isinstance(value, list):
         return [
             _checked_keys(inner, f"{place}.{key}.{index}", origin)
@@ -299,8 +300,9 @@ def _with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         kind = str(layer.__struct_config__.tag)
         counts[kind] += 1
         changes: dict[str, Any] = {"name": layer.name or f"{kind}{counts[kind]}"}
-        if isinstance(layer, Residual):
+        if isinstance(layer, BLOCKS):
             changes["layers"] = _with_names(layer.layers)
+        if isinstance(layer, Residual):
             sides = _with_names(layer.shortcut)
             taken = {inner.name for inner in changes["layers"]}
             changes["shortcut"] = tuple(

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
+from frameworks.spec.graph import shortcut_of
 from frameworks.spec.layers import (
+    BLOCKS,
     PARAMETER_OF,
     Activation,
     AdaptiveAveragePool,
@@ -23,7 +25,6 @@ from frameworks.spec.layers import (
     Layer,
     MaxPool,
     Normalize,
-    Residual,
     counts_classes,
     function_of,
     pair,
@@ -31,7 +32,7 @@ from frameworks.spec.layers import (
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.words import PART_OF_THE_LOSS
 
-_PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, Residual)
+_PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, *BLOCKS)
 MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
 _COUNTS = ("filters", "kernel", "stride", "size", "units", "dilation", "groups")
 
@@ -77,10 +78,10 @@ def _each(
     for index, layer in enumerate(layers, start=1):
         here = f"{place}{index}"
         yield here, layer, block
-        if isinstance(layer, Residual):
+        if isinstance(layer, BLOCKS):
             prefix = f"{block}{layer.name}_"
             yield from _each(layer.layers, f"{here}.layers.", prefix)
-            yield from _each(layer.shortcut, f"{here}.shortcut.", prefix)
+            yield from _each(shortcut_of(layer), f"{here}.shortcut.", prefix)
 
 
 def _check_ranges(layer: Layer, fail: _Failure) -> None:
@@ -154,7 +155,8 @@ def _check_order(layer: Layer, fail: _Failure, flat: bool, *, first: bool, insid
             flattens = isinstance(layer, Flatten)
             fail("type", second if flattens else "needs an image, but it was flattened before.")
         if inside:
-            fail("type", "a residual block adds images; flatten them after it.")
+            remedy = "flatten them after it, or average with adaptive_average_pool, size = 1"
+            fail("type", f"a block ends in images; {remedy}.")
         return True
     if isinstance(layer, Dense) and not flat:
         fail("type", "a dense layer needs a flatten layer (or a global pool) before it.")

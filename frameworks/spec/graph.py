@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from frameworks.spec.layers import Activation, Add, Layer, NetworkLayer, Residual
+from frameworks.spec.layers import (
+    BLOCKS,
+    Activation,
+    Add,
+    Gate,
+    Layer,
+    Multiply,
+    NetworkLayer,
+    Residual,
+)
 
 PICTURES = ""  # the source of a layer that reads the pictures
 
@@ -23,12 +32,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: activation(body(x) + shortcut(x)); an empty shortcut hands x on."""
+    """A residual block: activation(body(x) + shortcut(x)); an empty shortcut hands x on. A gate:
+    x * body(x)."""
 
     name: str
     body: Tree
     shortcut: Tree
     activation: Activation | None
+    gates: bool
 
 
 # Layers in order by the name that they have in their list; their own names are the network's.
@@ -39,29 +50,33 @@ LISTS = ("body", "shortcut")  # of a block
 
 def nodes(layers: Sequence[Layer]) -> tuple[Node, ...]:
     """Every layer in order; a residual block becomes its layers, an `Add` that has the block's
-    name, and its activation function. A layer within a block is named `block_layer`."""
+    name, and its activation function; a gate its layers and a `Multiply`. A layer within a block
+    is named `block_layer`."""
     found, _ = _nodes(layers, PICTURES, prefix="", place="")
     return tuple(found)
 
 
 def every_layer(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """Every layer of a list as it is written, residual blocks themselves included."""
+    """Every layer of a list as it is written, blocks themselves included."""
     for layer in layers:
         yield layer
-        if isinstance(layer, Residual):
-            yield from every_layer((*layer.layers, *layer.shortcut))
+        if isinstance(layer, BLOCKS):
+            yield from every_layer((*layer.layers, *shortcut_of(layer)))
+
+
+def shortcut_of(layer: Residual | Gate) -> tuple[Layer, ...]:
+    """The layers of a block's shortcut; a gate has none."""
+    return layer.shortcut if isinstance(layer, Residual) else ()
 
 
 def changed(layers: Sequence[Layer], change: Callable[[Layer], Layer]) -> tuple[Layer, ...]:
-    """A list with every layer changed; of a residual block its layers are, then the block."""
+    """A list with every layer changed; of a block its layers are, then the block."""
     made = []
     for layer in layers:
-        if isinstance(layer, Residual):
-            layer = msgspec.structs.replace(
-                layer,
-                layers=changed(layer.layers, change),
-                shortcut=changed(layer.shortcut, change),
-            )
+        if isinstance(layer, BLOCKS):
+            lists = {"layers": layer.layers, "shortcut": shortcut_of(layer)}
+            own = {name: changed(one, change) for name, one in lists.items() if one}
+            layer = msgspec.structs.replace(layer, **own)
         made.append(change(layer))
     return tuple(made)
 
@@ -71,11 +86,13 @@ def tree(layers: Sequence[Layer], by_name: Mapping[str, NetworkLayer], prefix: s
     made: dict[str, NetworkLayer | Block] = {}
     for layer in layers:
         name = prefix + layer.name
-        if isinstance(layer, Residual):
-            body, side = (tree(one, by_name, f"{name}_") for one in (layer.layers, layer.shortcut))
-            last = None if layer.activation == "linear" else by_name[f"{name}_{layer.activation}"]
+        if isinstance(layer, BLOCKS):
+            lists = layer.layers, shortcut_of(layer)
+            body, side = (tree(one, by_name, f"{name}_") for one in lists)
+            function = layer.activation if isinstance(layer, Residual) else "linear"
+            last = None if function == "linear" else by_name[f"{name}_{function}"]
             assert last is None or isinstance(last, Activation)
-            made[layer.name] = Block(name, body, side, last)
+            made[layer.name] = Block(name, body, side, last, isinstance(layer, Gate))
         else:
             made[layer.name] = by_name[name]
     return made
@@ -109,12 +126,16 @@ def _nodes(
     found: list[Node] = []
     for index, layer in enumerate(layers, start=1):
         name, here = prefix + layer.name, f"{place}{index}"
-        if not isinstance(layer, Residual):
+        if not isinstance(layer, BLOCKS):
             found.append(Node(msgspec.structs.replace(layer, name=name), (source,), here))
             source = name
             continue
         inner = f"{name}_"
         body, end = _nodes(layer.layers, source, prefix=inner, place=f"{here}.layers.")
+        if isinstance(layer, Gate):
+            found += [*body, Node(Multiply(name=name), (source, end), here)]
+            source = name
+            continue
         side, other = _nodes(layer.shortcut, source, prefix=inner, place=f"{here}.shortcut.")
         found += [*body, *side, Node(Add(name=name), (end, other), here)]
         source = name

@@ -256,6 +256,10 @@ class Add(_Layer, frozen=True, tag="add", kw_only=True):
     """The sum of two layers' outputs: the end of a residual block, never written in a file."""
 
 
+class Multiply(_Layer, frozen=True, tag="multiply", kw_only=True):
+    """The product of two layers' outputs: the end of a gate, never written in a file."""
+
+
 class Residual(_Layer, frozen=True, tag="residual", kw_only=True):
     """x + layers(x), or shortcut(x) + layers(x) where the shapes differ, then `activation`.
 
@@ -265,6 +269,15 @@ class Residual(_Layer, frozen=True, tag="residual", kw_only=True):
     layers: tuple[Layer, ...]
     shortcut: tuple[Layer, ...] = ()
     activation: Literal["linear", "relu", "silu"] = "linear"
+
+
+class Gate(_Layer, frozen=True, tag="gate", kw_only=True):
+    """x * layers(x), as of squeeze-and-excitation (Hu et al. 2018) and of attention gates.
+
+    `layers` is a layer list that ends in the rows, columns and channels of x, or in one of each.
+    """
+
+    layers: tuple[Layer, ...]
 
 
 Layer = (
@@ -284,9 +297,11 @@ Layer = (
     | Activation
     | Normalize
     | Residual
+    | Gate
 )
 
-NetworkLayer = Layer | Add  # what a network computes, in order
+BLOCKS = (Residual, Gate)  # layers that hold layers
+NetworkLayer = Layer | Add | Multiply  # what a network computes, in order
 LAYER_TYPES: dict[str, type[_Layer]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Layer)
 }

@@ -7,6 +7,7 @@ of a training step are in `roofline`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +31,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     counts_classes,
@@ -45,6 +47,7 @@ _NORM_PARTS: dict[type, tuple[str, ...]] = {
 }
 
 
+_WRITTEN = {"add": "residual", "multiply": "gate"}  # what a file calls the end of a block
 _HANDS_ON = (
     *(Dense, MaxPool, AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool),
     *(Flatten, Add),
@@ -162,12 +165,8 @@ class Network:
         for node in nodes(self.architecture.layers):
             inputs = [shapes[name] for name in node.sources]
             layer = self._filled_in(node, inputs[0])
-            if isinstance(layer, Add) and inputs[0] != inputs[1]:
-                body, side = ("x".join(map(str, shape)) for shape in inputs)
-                raise SpecificationError(
-                    f"{self._where(node)}: its layers end in {body}, its shortcut in {side}. Give "
-                    "the shortcut a convolution of the same filters and stride."
-                )
+            if isinstance(layer, Add | Multiply):
+                self._check_shapes(node, inputs)
             shape = output_shape(layer, inputs[0])
             if min(shape) < 1:
                 raise SpecificationError(
@@ -180,11 +179,25 @@ class Network:
             bound.append((replace(node, layer=layer), shape))
         return tuple(bound)
 
+    def _check_shapes(self, node: Node, inputs: Sequence[Shape]) -> None:
+        """Raise SpecificationError where a block's two ends do not fit each other."""
+        one, other = ("x".join(map(str, shape)) for shape in inputs)
+        if isinstance(node.layer, Add) and inputs[0] != inputs[1]:
+            raise SpecificationError(
+                f"{self._where(node)}: its layers end in {one}, its shortcut in {other}. Give the "
+                "shortcut a convolution of the same filters and stride."
+            )
+        if any(side not in (1, whole) for whole, side in zip(*inputs, strict=True)):
+            raise SpecificationError(
+                f"{self._where(node)}: its layers end in {other}, and it multiplies {one}. Give "
+                "them as many filters, and the same size or a pool to size 1."
+            )
+
     def _where(self, node: Node) -> str:
-        kind = node.layer.__struct_config__.tag
+        kind = str(node.layer.__struct_config__.tag)
         return (
             f"architecture '{self.architecture.name}', layer {node.place} "
-            f"({'residual' if isinstance(node.layer, Add) else kind} '{node.layer.name}')"
+            f"({_WRITTEN.get(kind, kind)} '{node.layer.name}')"
         )
 
     def _filled_in(self, node: Node, source: Shape) -> NetworkLayer:

@@ -14,6 +14,7 @@ import msgspec
 from datasets.drawn.settings import Augment
 from frameworks.spec import averages, callbacks, frozen, loss_scale, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
+from frameworks.spec import sampling as samplings
 from frameworks.spec.averages import AverageWeights
 from frameworks.spec.callbacks import CALLBACKS as CALLBACKS
 from frameworks.spec.callbacks import MONITORS as MONITORS
@@ -45,6 +46,7 @@ from frameworks.spec.optimizers import kept_slots as kept_slots
 from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.rounds import Round
+from frameworks.spec.sampling import Sampling
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
 
@@ -54,6 +56,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "augment": Augment,
     "average_weights": AverageWeights,
     "loss_scale": LossScale,
+    "sampling": Sampling,
 }
 
 
@@ -88,7 +91,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `average_weights` are evaluated in place of the weights, at every validation and at the end.
     `loss_scale` multiplies the loss ahead of the gradient (`loss_scale`).
-    `augment` is drawn for each galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
+    `sampling` draws the galaxies of a pass by class (`sampling`). `augment` is drawn for each
+    galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
     into trainings, each from the weights of the one before (`rounds`).
     """
 
@@ -99,6 +103,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     epochs: int = 10
     steps_per_epoch: int | None = None
     shuffle_window: int | None = None
+    sampling: Sampling | None = None
     partial_batch: Literal["keep", "drop"] = "keep"
     frozen: tuple[str, ...] = ()
     frozen_norm: FrozenNorm = "inference"
@@ -144,6 +149,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         schedules.check(self)
         clippings.check(self.clipping)
         averages.check(self)
+        samplings.check(self)
         loss_scale.check(self)
         rounds.of(self)
         _check_mixed(self)
@@ -162,6 +168,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             f"{self.accumulation} batches a step": self.accumulation - 1 or None,
             f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
             f"shuffled within {self.shuffle_window}": self.shuffle_window,
+            "sampled by class": self.sampling,
             "frozen": self.frozen or None,
             "layer rates": self.layer_rates,
             "weighted": self.class_weights,

@@ -86,6 +86,7 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     "warmupepochs": ("warm_up",),
     **dict.fromkeys(("gradientclip", "gradclip", "clip"), ("clipping",)),
     "droplast": ("partial_batch",),
+    **dict.fromkeys(("sampler", "weightedrandomsampler", "resample", "resampling"), ("sampling",)),
     **dict.fromkeys(("phases", "stages", "unfreeze", "unfreezeepoch"), ("rounds",)),
     **dict.fromkeys(
         ("ema", "emadecay", "averagedmodel", "modelema", "weightaveraging", "averagedweights"),
@@ -119,6 +120,7 @@ _SEPARABLE = (
 )
 _DEPTHWISE = 'is a conv with groups = "channels" here'
 _BLOCK = 'is {type = "residual", layers = [..], shortcut = [..], activation = ".."} here'
+_GATE = 'is {type = "gate", layers = [..]} here: x times its layers of x'
 _BY_PICTURE = 'is a dropout with per = "picture" here, at a block\'s end'
 _CLIPPING = 'is clipping = {{name = "{0}", limit = ..}} of the recipe (--clipping {0},limit=..)'
 _KNOWN_ALREADY = "is left out: it comes from the layer ahead, or from the pictures"
@@ -163,6 +165,13 @@ _TOLD: dict[str, str] = {
         _BLOCK,
     ),
     **dict.fromkeys(
+        (
+            *("multiply", "mul", "seblock", "semodule", "selayer", "squeezeexcite"),
+            *("squeezeandexcitation", "squeezeexcitation", "attentiongate"),
+        ),
+        _GATE,
+    ),
+    **dict.fromkeys(
         ("zeropadding2d", "zeropad2d", "constantpad2d"),
         "is padding = [rows, columns] here, of the conv or the pool behind it",
     ),
@@ -179,7 +188,6 @@ _TOLD: dict[str, str] = {
                 "reshape",
                 "permute",
                 "lambda",
-                "multiply",
             ),
             *(
                 "concatenate",
@@ -187,9 +195,8 @@ _TOLD: dict[str, str] = {
                 "alphadropout",
                 "localresponsenorm",
                 "lrn",
-                "seblock",
             ),
-            *("squeezeexcite", "cropping2d", "reflectionpad2d", "sequential"),
+            *("cropping2d", "reflectionpad2d", "sequential"),
         ),
         _NOT_OFFERED,
     ),

@@ -46,6 +46,7 @@ from frameworks.torch.modules import (
     BiasedBatchNorm1d,
     BiasedBatchNorm2d,
     ChannelNorm,
+    Gate,
     Layers,
     MaskedDropout,
     Masks,
@@ -95,7 +96,10 @@ class GalaxyNet(nn.Module):
                 self.outputs[f"{path}.{function_of(part)}_{own}"] = part.name
         return Layers(self.ordered(tree, made, path))
 
-    def _block(self, block: Block, path: str) -> Residual:
+    def _block(self, block: Block, path: str) -> Residual | Gate:
+        if block.gates:
+            self.outputs[path] = block.name
+            return Gate(self._list(block.body, f"{path}.body"))
         body, shortcut = (
             self._list(getattr(block, name), f"{path}.{name}") for name in ("body", "shortcut")
         )

@@ -44,7 +44,7 @@ class Layers(nn.Sequential):
 
     def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
         for module in self:
-            takes_masks = isinstance(module, MaskedDropout | Residual)
+            takes_masks = isinstance(module, MaskedDropout | Residual | Gate)
             x = module(x, masks) if takes_masks else module(x)
         return x
 
@@ -60,6 +60,17 @@ class Residual(nn.Module):
     def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
         side = self.shortcut(x, masks) if isinstance(self.shortcut, Layers) else x
         return self.activation(self.body(x, masks) + side)
+
+
+class Gate(nn.Module):
+    """x * body(x)."""
+
+    def __init__(self, body: Layers) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
+        return x * self.body(x, masks)
 
 
 class PictureDropout(nn.Module):

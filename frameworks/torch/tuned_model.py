@@ -20,6 +20,7 @@ from frameworks.spec.layers import (
     Conv,
     Dense,
     MaxPool,
+    Multiply,
     NetworkLayer,
     function_of,
 )
@@ -28,7 +29,7 @@ from frameworks.torch.model import GalaxyNet
 from frameworks.torch.modules import BiasedBatchNorm2d
 
 # Layers whose own gradient does not need their output.
-_FORGOTTEN = (Conv, Dense, BatchNorm, Add)
+_FORGOTTEN = (Conv, Dense, BatchNorm, Add, Multiply)
 
 
 class TunedGalaxyNet(GalaxyNet):

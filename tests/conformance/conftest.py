@@ -22,7 +22,7 @@ FRAMEWORKS = os.environ.get(
 # run has no layer that others lack, and every quick run checks it
 APART = (
     *("alexnet_valid", "demo", "resnet18", "resnet34", "resnet50", "resnet101", "vgg11"),
-    *("vgg16_bn", "xception", "convnext_like", "efficientnet_like"),
+    *("vgg16_bn", "xception", "convnext_like", "efficientnet_like", "efficientnet_b0"),
 )
 ARCHITECTURES = [name for name in architecture.available() if name not in APART]
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}  # heads; of the other networks 10

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datasets.batches import (
     Epoch,
     MaskSpec,
+    Sampler,
     distinct_sizes,
     dropout_mask,
     epoch_order,
@@ -280,3 +281,39 @@ def test_a_window_lets_no_galaxy_come_earlier_than_it_reaches(
 def test_every_galaxy_of_a_window_is_as_likely_to_be_first() -> None:
     first = [int(epoch_order(np.arange(9), 0, epoch, 3)[0]) for epoch in range(3000)]
     assert np.bincount(first, minlength=9)[:3] == pytest.approx([1000] * 3, abs=130)
+
+
+@given(st.integers(1, 30), st.integers(1, 60), st.booleans(), SEEDS)
+def test_a_sampler_draws_by_weight(count: int, draws: int, replacement: bool, seed: int) -> None:
+    weights = np.where(np.arange(count) % 3, 1.0, 0.0)
+    weights[-1] = 2.0
+    draws = draws if replacement else min(draws, np.count_nonzero(weights))
+    sampler = Sampler(weights, draws, replacement)
+    found = [
+        planned(np.arange(count) + 5, seed, n, min(4, draws), sampler=sampler, steps=3)
+        for n in (1, 2)
+    ]
+    order = np.concatenate(planned(np.arange(count) + 5, seed, 1, 1, sampler=sampler).rows)
+    assert len(order) == draws
+    assert weights[order - 5].all()
+    assert replacement or len(set(order.tolist())) == draws
+    drawn: dict[tuple[int, int], int] = {}  # (galaxy, pass): how often so far
+    for one in found:
+        for rows, number, times in zip(one.rows, one.passes, one.times, strict=True):
+            for row, before in zip(rows.tolist(), times.tolist(), strict=True):
+                assert drawn.get((row, number), 0) == before
+                drawn[row, number] = before + 1
+
+
+@pytest.mark.parametrize(("replacement", "expected"), [(True, [0.1, 0.3, 0.6]), (False, None)])
+def test_the_shares_of_a_sampler_are_those_of_the_weights(replacement, expected) -> None:
+    weights = np.array([1.0, 3.0, 6.0])
+    sampler = Sampler(weights, 2, replacement)
+    pairs = np.array([sampler.order(np.arange(3), 0, epoch) for epoch in range(4000)])
+    firsts = np.bincount(pairs[:, 0], minlength=3) / len(pairs)
+    np.testing.assert_allclose(firsts, weights / 10, atol=0.03)
+    after_last = pairs[pairs[:, 0] == 2, 1]  # without replacement 1 and 3 of the other 4
+    left = expected or [0.25, 0.75, 0]
+    np.testing.assert_allclose(
+        np.bincount(after_last, minlength=3) / len(after_last), left, atol=0.04
+    )

@@ -49,7 +49,7 @@ def read(text: str, output: str = OUTPUT) -> Architecture:
         ),
         (
             '{type = "residual", layers = [{type = "flatten"}]}',
-            "layer 1.layers.1 (flatten), field 'type': a residual block adds images",
+            "layer 1.layers.1 (flatten), field 'type': a block ends in images; flatten them after",
         ),
         ('{type = "batch_norm"}, {type = "normalize", mean = [0], deviation = [1]}', "the first"),
         ('{type = "normalize", mean = [0.0], deviation = [0.0]}', "must be finite and positive"),
@@ -78,6 +78,10 @@ def test_blocks_within_blocks_have_a_limit() -> None:
         (
             '{type = "residual", layers = [{type = "conv", filters = 5, kernel = 3}]}',
             r"layer 1 \(residual 'residual1'\): its layers end in 6x6x5, its shortcut in 8x8x3",
+        ),
+        (
+            '{type = "gate", layers = [{type = "conv", filters = 2, kernel = 3}]}',
+            r"layer 1 \(gate 'gate1'\): its layers end in 6x6x2, and it multiplies 8x8x3",
         ),
         (
             '{type = "conv", filters = 4, kernel = 1, groups = 2}',

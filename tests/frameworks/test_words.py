@@ -22,6 +22,7 @@ type = "Softmax" | field 'type' | the softmax is part of the loss
 type = "SeparableConv2D" | field 'type' | is two layers here
 type = "DepthwiseConv2D" | field 'type' | is a conv with groups = "channels" here
 type = "ZeroPadding2D" | field 'type' | is padding = [rows, columns] here
+type = "SqueezeExcitation" | field 'type' | is {type = "gate"
 type = "BasicBlock" | field 'type' | is {type = "residual"
 type = "LSTM" | field 'type' | is not offered
 type = "conv", kernel_size = 3 | 'kernel_size' | is kernel here

@@ -59,6 +59,7 @@ BLOCKS = """
   {type = "normalize"},
   {type = "residual", activation = "relu", layers = [
     {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same", bias = false},
+    {type = "gate", layers = [{type = "conv", filters = 1, kernel = 1, activation = "sigmoid"}]},
     {type = "batch_norm", gamma_initializer = "zeros"},
     {type = "dropout", rate = 0.5, per = "picture"},
   ], shortcut = [{type = "conv", filters = 8, kernel = 1, stride = 2}]},

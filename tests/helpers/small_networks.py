@@ -25,6 +25,7 @@ from frameworks.spec.layers import (
     Dense,
     Dropout,
     Flatten,
+    Gate,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
@@ -178,13 +179,14 @@ def _block() -> st.SearchStrategy[Layer]:
         BatchNorm(name="norm"),
         Conv(name="last", filters=2, kernel=(1, 3), padding="same"),
     )
+    pixels = (Conv(name="one", filters=1, kernel=1, activation="sigmoid"),)
     plain = (BatchNorm(name="norm"), Activation(name="bend", function="tanh"))
     return st.builds(
         Residual,
         layers=st.just(body),
         shortcut=st.just(shortcut),
         activation=st.sampled_from(("linear", "relu")),
-    ) | st.builds(Residual, layers=st.just(plain))
+    ) | st.sampled_from((Residual(layers=plain), Gate(layers=plain), Gate(layers=pixels)))
 
 
 @st.composite

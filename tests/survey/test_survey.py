@@ -11,7 +11,7 @@ from frameworks.spec import architecture
 from tests.survey import __main__ as command
 from tests.survey.judge import JUDGED, Judged, _stated, judged, rows
 
-# What no layer list holds: attention (15, 49), squeeze-and-excitation (42), pools together (46).
+# What no layer list holds: attention (15, 49), softmaxes multiplied (42), pools together (46).
 INEXACT = {15, 42, 46, 49}
 
 
@@ -103,7 +103,7 @@ def test_the_command_prints_a_row_each_and_the_counts(capsys: pytest.CaptureFixt
     printed = capsys.readouterr().out
     exact = sum(not one.network for one in found().values())
     assert f"Networks exact: {exact} of 49" in printed
-    assert "squeeze-and-excitation" in printed
+    assert "eleven softmaxes" in printed
     assert command.main(["--csv"]) == 0
     table = capsys.readouterr().out  # whole at any width, unlike the table
     assert table.count("\n") == 50

@@ -16,7 +16,7 @@ from datasets import batches, demo
 from datasets.augment import COUNTS, AugmentedImages, copies_of
 from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.backend import Runtime
-from frameworks.spec import schedules
+from frameworks.spec import sampling, schedules
 from frameworks.spec import weights as canonical
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.frozen import bound
@@ -211,21 +211,14 @@ class Material:
         pictures, labels = self.data
         images: batches.Images = pictures
         recipe = self.case.recipe
-        plan = batches.planned(
-            self.train_indices,
-            self.case.seed,
-            number,
-            recipe.batch_size,
-            keep_partial=recipe.partial_batch == "keep",
-            steps=recipe.steps_per_epoch,
-            window=recipe.shuffle_window,
-        )
+        asked = recipe, self.train_indices, labels
+        plan = sampling.plan(*asked, self.case.seed, number, recipe.steps_per_epoch)
         masks = None if self.case.native else self.masks
         augment = None if recipe.augment is None else recipe.augment.uncropped
         if augment is not None:
             numbers, pool = np.arange(len(labels)), self.train_indices
             drawing = Drawing(augment, self.case.seed, numbers, pool=pool)
-            images = DrawnImages(images, drawing, number, plan.rows, plan.passes)
+            images = DrawnImages(images, drawing, number, plan.rows, plan.passes, plan.times)
             labels = drawing.targets(labels, self.network.classes, number, images.shape[1:3])
         return batches.Epoch(images, labels, plan.rows, number, masks, runs=plan.runs)
 

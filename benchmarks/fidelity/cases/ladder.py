@@ -14,7 +14,7 @@ from frameworks.spec import recipe as recipes
 from frameworks.spec.architecture import Architecture, load, parse
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.graph import every_layer
-from frameworks.spec.layers import BatchNorm
+from frameworks.spec.layers import BatchNorm, Multiply
 from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import CrossEntropy, Loss
 from frameworks.spec.network import Network
@@ -132,13 +132,16 @@ SMALL = parse(_SMALL, origin="small", default_name="small")
 
 
 def smallest_input(architecture: Architecture, channels: int = 3) -> tuple[int, int, int]:
-    """The smallest square picture that leaves at least 2 x 2 pixels to the flatten layer."""
+    """The smallest square picture that leaves at least 2 x 2 pixels to every layer but those of
+    gates, which may average over all of them."""
     for size in range(8, 600):
         try:
             network = Network(architecture, (size, size, channels), 2)
         except SpecificationError:
             continue
-        images = [shape for shape in network.output_shapes.values() if len(shape) == 3]
+        gates = tuple(f"{one.name}_" for one in network.layers if isinstance(one, Multiply))
+        shapes = network.output_shapes.items()
+        images = [one for name, one in shapes if len(one) == 3 and not name.startswith(gates)]
         if all(min(shape[:2]) >= 2 for shape in images):
             return size, size, channels
     raise SpecificationError(f"architecture '{architecture.name}' needs more than 600 pixels.")

@@ -101,15 +101,24 @@ _TEXTS = {
     {type = "conv", filters = "classes", kernel = 1},
     {type = "global_average_pool"},
     """,
-    # Dropout of channels and of whole pictures; a convolution by channel with strides as a pair; a
-    # ReLU that a max-pool and a shortcut read; a norm and a function between the convolution of the
-    # classes and the pool that ends it.
+    # Dropout of channels and of whole pictures; gates of channels (squeeze-and-excitation), of
+    # pixels and of each value; a convolution by channel with strides as a pair; a ReLU that a
+    # max-pool and a shortcut read; a norm and a function between the convolution of the classes and
+    # the pool that ends it.
     "head": """
     {type = "conv", filters = 6, kernel = 3, stride = 2, padding = 1, activation = "silu"},
     {type = "dropout", rate = 0.25, per = "channel"},
     {type = "residual", layers = [
       {type = "conv", filters = 6, kernel = 3, padding = 1, activation = "silu"},
+      {type = "gate", layers = [
+        {type = "adaptive_average_pool", size = 1},
+        {type = "conv", filters = 4, kernel = 1, activation = "silu"},
+        {type = "conv", filters = 6, kernel = 1, activation = "sigmoid"}]},
       {type = "dropout", rate = 0.25, per = "picture"}]},
+    {type = "gate", layers = [{type = "conv", filters = 1, kernel = 3, padding = 1}]},
+    {type = "gate", layers = [
+      {type = "batch_norm"}, {type = "dropout", rate = 0.25},
+      {type = "gate", layers = [{type = "activation", function = "tanh"}]}]},
     {type = "conv", filters = 6, kernel = 2, stride = [1, 2], groups = "channels"},
     {type = "activation", function = "relu"},
     {type = "residual", layers = [{type = "max_pool", size = 3, stride = 1, padding = 1}]},

@@ -15,8 +15,8 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.frozen import bound
-from frameworks.spec.graph import nodes
-from frameworks.spec.layers import Layer, NetworkLayer, Residual
+from frameworks.spec.graph import nodes, shortcut_of
+from frameworks.spec.layers import BLOCKS, Layer, NetworkLayer
 from frameworks.spec.losses import is_single
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, read_table
@@ -160,9 +160,9 @@ def _stated(
     for row, layer in zip(rows, layers, strict=True):
         name = prefix + layer.name
         yield from (f"{name}.{field}" for field in row)
-        if isinstance(layer, Residual):
+        if isinstance(layer, BLOCKS):
             inner = [*row["layers"], *row.get("shortcut", ())]
-            yield from _stated(inner, (*layer.layers, *layer.shortcut), f"{name}_")
+            yield from _stated(inner, (*layer.layers, *shortcut_of(layer)), f"{name}_")
 
 
 def _recipe(told: Told, optimizer: str | None, rate: float | None, batch: int | None) -> Recipe:

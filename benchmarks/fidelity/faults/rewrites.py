@@ -154,6 +154,18 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "gate_detached": Lines(
+        "a gate's input detached: no gradient through its layers",
+        "R2",
+        "head-words-",
+        (
+            Rewrite(
+                f"{_T}modules:Gate.forward",
+                "self.body(x, masks)",
+                "self.body(x.detach(), masks)",
+            ),
+        ),
+    ),
     "random_state_not_restored": Lines(
         "resumed with the generator of now",
         "R4",

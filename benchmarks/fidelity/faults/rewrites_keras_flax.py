@@ -103,6 +103,24 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "gate_added": Lines(
+        "a gate added to what it gates",
+        "R1",
+        "head-words-",
+        (Rewrite(f"{_K}model:keras_layer", "layers.Multiply(name", "layers.Add(name"),),
+    ),
+    "gate_of_the_batch": Lines(
+        "a gate averaged over the pictures too",
+        "R1",
+        "head-words-",
+        (
+            Rewrite(
+                f"{_F}modules:Gate.__call__",
+                "x * self.body(x, masks, record)",
+                "x * jnp.mean(self.body(x, masks, record), 0)",
+            ),
+        ),
+    ),
     "constants_of_float32": Lines(
         "the pictures' mean passed through float32",
         "R1",

@@ -22,6 +22,7 @@ from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES
 from frameworks.spec.recipe import CALLBACKS, OPTIMIZERS, SGD, TABLES, Recipe
 from frameworks.spec.rounds import Round
+from frameworks.spec.sampling import Sampling
 from frameworks.spec.schedules import SCHEDULES, WarmUp
 from results.task import _NEVER_NATIVE, ABSENT, NOT_THE_TASK, stored, task_id
 from tests.helpers.planning import FRAMEWORKS, SIZES, VIEW, one, plan
@@ -54,7 +55,12 @@ ALWAYS_WRITTEN |= {
 ALWAYS_WRITTEN[Recipe] |= {"loss"}
 ALWAYS_WRITTEN |= {kind: {"targets", "outputs"} for kind in LOSSES.values()}
 ONCE_FOR_ALL = {"recipe.class_weight_mean"}  # filled in since; all runs before it did so
-for _kind in (*SCHEDULES.values(), *CLIPPINGS.values(), WarmUp):  # as they are on their first day
+for _kind in (
+    *SCHEDULES.values(),
+    *CLIPPINGS.values(),
+    WarmUp,
+    Sampling,
+):  # as they are on their first day
     ALWAYS_WRITTEN[_kind] = {field.name for field in msgspec.structs.fields(_kind)}
 # Its defaults are never written.
 ALWAYS_WRITTEN[Augment] = {field.name for field in msgspec.structs.fields(Augment)}

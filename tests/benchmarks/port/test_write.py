@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from benchmarks.port.compare import EQUAL
@@ -70,6 +71,25 @@ def test_a_program_is_written_with_its_blocks(tmp_path: Path) -> None:
     assert "l2 = 0.5" in text
     assert 'title = "net.py:Net"' in text
     assert "[recipe]" not in text
+
+
+def test_a_product_with_what_it_is_computed_from_is_a_gate(tmp_path: Path) -> None:
+    gate = [
+        operation(10, "adaptive_average_pool", ["3"], [1, 1, 4], parts=[1, 1]),
+        conv(11, "10", 4, 1, kernel=[1, 1], padding=NONE, bias=False),
+        operation(12, "activation", ["11"], [1, 1, 4], function="sigmoid"),
+    ]
+    for sources in (["3", "12"], ["12", "3"]):
+        ends = operation(13, "multiply", sources, [8, 8, 4])
+        made = listing()
+        pool = msgspec.structs.replace(made.operations[4], sources=["13"])
+        made.operations[4:5] = [*gate, ends, pool]
+        made.parameters["f"] = [1, 1, 4, 4]
+        text = written(made, "net.py:Net")
+        kinds = ["conv", "activation", "residual", "gate", "max_pool"]
+        assert layers(text, tmp_path)[:5] == kinds
+    with pytest.raises(PortError, match="multiply of 2 inputs"):
+        written(listing(operation(8, "multiply", ["7", "7"], [3]), output="8"), "net.py:Net")
 
 
 def test_the_recipe_is_written_beside_it(tmp_path: Path) -> None:
