@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -277,6 +277,20 @@ class Epoch(Sequence[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[step] for step in range(len(self)))
+
+
+def laid_out(epoch: Epoch, places: int) -> Epoch:
+    """The epoch over arrays of its own: its pictures, made of a view, and its labels, batch behind
+    batch.
+
+    places: length of these arrays, the same for every epoch, so that it is compiled for once.
+    """
+    images = np.zeros((places, *epoch.images.shape[1:]), np.uint8)
+    labels = np.zeros((places, *epoch.labels.shape[1:]), epoch.labels.dtype)
+    indices = np.split(np.arange(places), np.cumsum([len(rows) for rows in epoch.indices]))[:-1]
+    for own, rows in zip(indices, epoch.indices, strict=True):
+        images[own], labels[own] = epoch.images[rows], epoch.labels[rows]
+    return replace(epoch, images=images, labels=labels, indices=indices, served=[])
 
 
 def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:

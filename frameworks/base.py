@@ -196,9 +196,11 @@ class Backend(ABC):
         votes float32 (n, outputs).
 
         Called before training with the very array that its epochs are batches of, so that a
-        backend may gather these itself, by `Epoch.indices`. Not called where an epoch's images are
-        a view, of augmented copies, say: a batch of it is `epoch[step]`, and of data that were not
-        staged it always is. By default batches are read from host memory.
+        backend may gather these itself, by `Epoch.indices`. Called ahead of every epoch, with
+        arrays as large, where each has its own (feed "staged" of pictures drawn anew). Not called
+        where an epoch's images are a view, of augmented copies, say: a batch of it is
+        `epoch[step]`, and of data that were not staged it always is. By default batches are read
+        from host memory.
         """
 
     def compile(self, epoch: Sequence[Batch]) -> None:

@@ -236,9 +236,11 @@ class FedBackend(Backend):
         return chunk
 
     def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """The data set to the device as uint8, unless it takes too much of its free memory."""
+        """The data set to the device as uint8, unless it takes too much of its free memory. One
+        that is there already gives way."""
         wanted = "staged" not in self.without
-        if wanted and staged(self.runtime.feed, images.nbytes, self.free_bytes()):
+        there = 0 if self._host_images is None else self._host_images.nbytes
+        if wanted and staged(self.runtime.feed, images.nbytes, self.free_bytes() + there):
             self.put(images, labels)
             self._host_images = images
 

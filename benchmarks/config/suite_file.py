@@ -164,18 +164,7 @@ def check(suite: Suite, *, origin: str) -> None:
         f"is '{suite.feed}', and idiomatic runs are fed as their framework's users feed them; "
         "use tuning tuned alone.",
     )
-    require(
-        suite.feed != "staged" or no_copies,
-        "feed",
-        f"is 'staged', and augmentation {suite.augmentation} makes its copies as they are asked "
-        "for; use feed streamed.",
-    )
     drawn = suite.augment
-    require(
-        suite.feed != "staged" or drawn is None,
-        "feed",
-        "is 'staged', and augment draws pictures as they are asked for; use feed streamed.",
-    )
     require(
         no_copies or drawn is None or not drawn.crop,
         "augment",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
 from benchmarks.system import machine
-from datasets.batches import Epoch, Images, MaskSpec, Plan, order_sha256
+from datasets.batches import Epoch, Images, MaskSpec, Plan, laid_out, order_sha256
 from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import sampling
 from frameworks.spec import weights as canonical
@@ -26,7 +28,8 @@ SLICE_BYTES = 64 << 20  # of augmented pictures that are held at once to be look
 class Feed:
     """The epochs of a run: batch order, pictures as drawn, and masks where the harness draws them.
 
-    drawing: what the recipe draws for each picture; None where it draws nothing.
+    drawing: what the recipe draws for each picture; None where it draws nothing. by_epoch: each
+    epoch's pictures are made whole (`laid_out`), for the backend to stage: feed staged of a view.
     """
 
     config: RunConfig
@@ -46,6 +49,9 @@ class Feed:
             galaxies = self.data.index(np.arange(len(self.data.labels)))
             pool = self.data.split.train
             self.drawing = Drawing(augment, self.config.seed, galaxies, self._threads(), pool)
+        is_view = self.drawing is not None or not isinstance(self.data.images, np.ndarray)
+        self.by_epoch = is_view and self.config.feed == "staged"
+        self._begun: dict[int, Future[Epoch]] = {}
 
     def plan(self, number: int) -> Plan:
         """The batches of an epoch (from 1)."""
@@ -55,10 +61,43 @@ class Feed:
         """The batches of an epoch (from 1)."""
         return self._epoch(number, self.plan(number))
 
+    def laid_out(self, number: int) -> Epoch:
+        """The batches of an epoch with its pictures made; those of the next are begun, in a thread,
+        while this one is trained on."""
+        made = self._begin(number)
+        self._begun = {number: made}  # the first is asked for twice: to compile with, and to train
+        epoch = replace(made.result(), served=[])  # compiling may have asked for batches
+        if number < self.config.recipe.epochs:
+            self._begun = {number + 1: self._begin(number + 1)}
+        return epoch
+
     def example(self) -> Epoch:
         """An epoch that has batches of every size, to compile with: where epochs are counted in
         steps the first pass, with the runs of the epochs."""
+        if not self.by_epoch:
+            return self._example
+        if self.config.recipe.steps_per_epoch is not None:
+            return laid_out(self._example, self._places)
+        self._begun = {1: self._begin(1)}
+        return self._begun[1].result()
+
+    def _begin(self, number: int) -> Future[Epoch]:
+        begun = self._begun.get(number)
+        return begun or self._thread.submit(laid_out, self.epoch(number), self._places)
+
+    @property
+    def _example(self) -> Epoch:
         return self._epoch(1, replace(self._planned(1, None), runs=self.plan(1).runs))
+
+    @cached_property
+    def _places(self) -> int:
+        """Pictures that there is room for in every epoch, and in the example."""
+        most = max(len(one.rows) for one in (self.plan(1), self._planned(1, None)))
+        return most * self.config.recipe.batch_size
+
+    @cached_property
+    def _thread(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix="epoch")
 
     def _planned(self, number: int, steps: int | None) -> Plan:
         asked = self.config.recipe, self.data.split.train, self.data.labels

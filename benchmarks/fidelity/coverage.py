@@ -235,6 +235,9 @@ _SITUATIONS: dict[str, Callable[[Case], bool]] = {
     "weights put into a backend that had others": _predicts,
     "weights put into a new backend": lambda case: case.renewed or "restored" in case.measure,
     "training resumed in a new backend": lambda case: case.renewed,
+    "drawn pictures, staged epoch by epoch": lambda case: (
+        _lives(case) and case.feed == "staged" and case.recipe.augment is not None
+    ),
     "logits beyond 30": lambda case: _predicts(case) or case.start == "lived",
     "ties of a max-pool": lambda case: case.start == "even" and _has(case, MaxPool),
     "batches above 16": lambda case: _trains(case) and case.recipe.batch_size > 16,

@@ -109,12 +109,14 @@ def run(
     is_drawn = config.recipe.augment is not None
 
     def make_ready(made: Backend) -> None:
+        if not config.recipe.epochs:
+            return
         with clock.measure("stage", made):
-            if isinstance(data.images, np.ndarray) and not is_drawn:  # a view is streamed
-                made.stage(data.images, data.targets(config.recipe.loss))
-        if config.recipe.epochs:
-            with clock.measure("compile", made):
-                made.compile(feed.example())
+            example = feed.example()
+            if isinstance(example.images, np.ndarray):  # a view is streamed
+                made.stage(example.images, example.labels)
+        with clock.measure("compile", made):
+            made.compile(example)
 
     def rebuild(recipe: Recipe, weights: canonical.Weights) -> Backend:
         with clock.measure("build"):
@@ -144,8 +146,8 @@ def run(
     backend = training.backend
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
-    if waited is None and is_drawn:
-        waited = training.drawn_wait_seconds
+    if feed.by_epoch or (waited is None and is_drawn):
+        waited = (waited or 0) + training.drawn_wait_seconds
     if waited is not None and not resumed:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None

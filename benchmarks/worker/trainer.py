@@ -39,9 +39,9 @@ class Training:
     those to end with, where the recipe asks for them. rows: of all epochs so far. after_epoch:
     called at the end of every epoch, outside all timed windows. warmup_seconds: of this process's
     warm-up epochs, whose rows have no time. drawn_wait_seconds: what the framework waited for
-    pictures as drawn, where it asks for them itself. turns: before every epoch, others may have
-    theirs. rebuild: makes the backend of a later round of the recipe. round: the one under way,
-    from 0; began: the epochs done before it.
+    pictures as drawn, where it asks for them itself or each epoch's are staged. turns: before every
+    epoch, others may have theirs. rebuild: makes the backend of a later round of the recipe. round:
+    the one under way, from 0; began: the epochs done before it.
     """
 
     config: RunConfig
@@ -206,6 +206,8 @@ class Training:
         counted = contextlib.nullcontext() if warming_up else gpu.counted()
         with counted, clock.measure("train", self.backend):
             start = time.perf_counter()
+            if self.feed.by_epoch:
+                epoch = self._staged(number)
             if by_step is None:
                 result = self.backend.train_epoch(epoch)
             else:
@@ -228,6 +230,14 @@ class Training:
             "epoch_seconds": None if warming_up else seconds,
             "learning_rate": self._rate(),
         }
+
+    def _staged(self, number: int) -> Epoch:
+        """The epoch, with its pictures made and on the device."""
+        start = time.perf_counter()
+        epoch = self.feed.laid_out(number)
+        self.drawn_wait_seconds += time.perf_counter() - start
+        self.backend.stage(epoch.images, epoch.labels)  # type: ignore[arg-type]
+        return epoch
 
     def _validated(self, number: int) -> list[dict[str, Any]]:
         """Try the network on the validation set; its row, none where there is no such set."""

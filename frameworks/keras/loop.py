@@ -44,7 +44,7 @@ class Loop:
     ) -> None:
         self.model, self.optimizer, self.loss, self.runtime = model, optimizer, loss, runtime
         self.fast_layers = fast_layers  # where there are any
-        self.data: tuple[Any, Any] | None = None
+        self.data: tuple[Any, ...] | None = None
 
     def send(self, array: np.ndarray) -> Any:
         """An array on the device."""

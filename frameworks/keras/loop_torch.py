@@ -16,7 +16,7 @@ from frameworks.keras.model import IMAGES
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.recordable import Recordable
-from frameworks.torch.transfer import Sent, sender
+from frameworks.torch.transfer import Sent, placed, sender
 
 
 class TorchLoop(Loop):
@@ -45,6 +45,10 @@ class TorchLoop(Loop):
 
     def send(self, array: np.ndarray) -> Any:
         return torch.from_numpy(np.array(array)).to(self._device)
+
+    def stage(self, images: np.ndarray, labels: np.ndarray) -> None:
+        given = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(labels))
+        self.data = placed(given, self._device, self.data)
 
     def to_device(self, chunk: feed.Chunk, draw: Callable[[], Mapping[str, Any]]) -> Sent:
         return self._sender.send(chunk, draw)

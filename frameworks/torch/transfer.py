@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,15 @@ from torch import Tensor
 from frameworks.feed import Chunk
 
 SLOTS = 2  # sets of pinned memory: one is filled while the other is copied
+
+
+def placed(given: Sequence[Tensor], device: torch.device, held: Any) -> tuple[Any, ...]:
+    """The tensors on the device: on a GPU in the memory of those `held` there, if these are as
+    large, so that a recorded step goes on."""
+    alike = held and [one.shape for one in held] == [one.shape for one in given]
+    if device.type != "cuda" or not alike:
+        return tuple(one.to(device) for one in given)
+    return tuple(mine.copy_(one) for mine, one in zip(held, given, strict=True))
 
 
 class CopyStream:

@@ -20,7 +20,7 @@ from frameworks.spec.schedules import by_step
 from frameworks.torch.backend import HALVES, TorchBackend
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
-from frameworks.torch.transfer import Sent, sender
+from frameworks.torch.transfer import Sent, placed, sender
 from frameworks.torch.tuned_model import TunedGalaxyNet
 
 
@@ -56,7 +56,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.average = self._begin_average() if self.average else []
         torch.backends.cudnn.benchmark = self._on_gpu and not runtime.deterministic
-        self._data: tuple[Tensor, Tensor] | None = None
+        self._data: tuple[Tensor, ...] | None = None
         # the host sets the rate of a step
         self._sender = sender(self.device, label_type=np.int64, on_host=(RATE,))
         self._forward: Any = self._loss_and_right
@@ -71,8 +71,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         self.draws_masks = self._on_gpu and "device_masks" not in self.without
 
     def put(self, images: np.ndarray, labels: np.ndarray) -> None:
-        held = self._sender.labels(labels)
-        self._data = _shared(images).to(self.device), torch.from_numpy(held).to(self.device)
+        given = _shared(images), torch.from_numpy(self._sender.labels(labels))
+        self._data = placed(given, self.device, self._data)
 
     def compile(self, epoch: Sequence[Batch]) -> None:
         """One step and one prediction per batch size; on a GPU they compile the forward and

@@ -52,6 +52,34 @@ def test_a_batch_is_as_drawn_for_its_galaxies_and_epoch(tmp_path, copies, drawn)
     assert (feed.data.index(np.arange(len(feed.data.labels))) >= COPY).any() == (copies != "none")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"augment": DRAWN},
+        {"augment": Augment(mixup=0.4), "augmentation": "dihedral"},
+        {"augment": DRAWN, "steps_per_epoch": 5},
+        {"augmentation": "crops40"},
+    ],
+)
+def test_staged_epochs_have_the_batches_of_streamed_ones_in_one_shape(tmp_path, fields) -> None:
+    fields = fields | {"epochs": 3, "tuning": ("tuned",)}
+    streamed = feed_of(tmp_path / "a", **fields)
+    staged_feed = feed_of(tmp_path / "b", **fields, feed="staged")
+    assert staged_feed.facts() == streamed.facts()
+    example = staged_feed.example()
+    shapes = {example.images.shape, (len(example.images), *example[0].images.shape[1:])}
+    for number in (1, 2, 3):
+        mine, other = staged_feed.laid_out(number), streamed.epoch(number)
+        shapes.add(mine.images.shape)
+        assert isinstance(mine.images, np.ndarray)
+        assert mine.served == []
+        for one, batch in zip(mine, other, strict=True):
+            np.testing.assert_array_equal(one.images, batch.images)
+            np.testing.assert_array_equal(one.labels, batch.labels)
+            assert one.masks.keys() == batch.masks.keys()
+    assert len(shapes) == 1
+
+
 def test_the_middle_is_tested_and_the_whole_is_drawn_from(tmp_path) -> None:
     feed = feed_of(tmp_path, augment=DRAWN)
     view, data = feed.config.data, feed.data
@@ -124,6 +152,17 @@ def test_drawn_pictures_are_trained_on_and_recorded(work, capsys) -> None:
     )
     assert json.loads(run["extra"])["host_wait_seconds"] > 0
 
+    options = ("--tuning", "tuned", "--feed")
+    for how in ("staged", "streamed"):
+        assert main(command(*asked, *options, how, frameworks=("fake-tuned",))) == 0
+    store = Store("runs")
+    last = store.runs().tail(2)
+    assert last["augmentation_hash"].tolist() == [run["augmentation_hash"]] * 2
+    losses = store.epochs().set_index("run_id")["loss"]
+    one, other = (losses[run_id].tolist() for run_id in last["run_id"])
+    assert one == other
+    assert all(json.loads(extra)["host_wait_seconds"] > 0 for extra in last["extra"])
+
     assert main(command()) == 0
     plain = Store("runs").runs().iloc[-1].to_dict()
     assert (
@@ -172,7 +211,6 @@ def test_a_bad_option_is_named(text, message) -> None:
     [
         ({"augment": {"rotat": 3}}, "unknown field `rotat` .did you mean 'rotation'"),
         ({"augment": {"rotation": 300}}, "field 'augment': rotation is 300"),
-        ({"augment": {"flip": "both"}, "feed": "staged", "tuning": "tuned"}, "use feed streamed"),
         (
             {"augment": {"crop": 24}, "augmentation": "crops40"},
             "has a crop, and augmentation c",

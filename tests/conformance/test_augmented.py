@@ -66,11 +66,13 @@ def ran(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(NETWORK)
 
-    def run(augmented):
+    def run(augmented, feeds=("auto",)):
         command = [*DATA, *augmented, *RUN, "--architectures", "small.toml", "--device", "cpu"]
-        for tuning, names in {"idiomatic": NAMES, "tuned": TUNED}.items():
+        ways = [("idiomatic", "auto", NAMES), *(("tuned", feed, TUNED) for feed in feeds)]
+        for tuning, feed, names in ways:
             if names:
-                assert main([*command, "--tuning", tuning, "--frameworks", *names]) == 0
+                how = ["--tuning", tuning, "--feed", feed, "--frameworks", *names]
+                assert main([*command, *how]) == 0
         store = Store("runs")
         return store.runs(), store.epochs()
 
@@ -86,16 +88,16 @@ def test_every_backend_is_given_the_same_copies_and_loses_the_same(ran) -> None:
 @pytest.mark.slow
 @pytest.mark.extended
 def test_every_backend_is_given_the_same_drawn_pictures_and_loses_the_same(ran) -> None:
-    table, epochs = ran(DRAWN)
-    check(table, epochs)
+    table, epochs = ran(DRAWN, ("auto", "staged"))
+    check(table, epochs, feeds=2)
     waited = [json.loads(extra)["host_wait_seconds"] for extra in table["extra"]]
     assert min(waited) > 0
     assert (table["image_height"] == 24).all()
 
 
-def check(table, epochs) -> None:
+def check(table, epochs, feeds=1) -> None:
     """That all ran, on the same pictures, to the same losses."""
-    assert len(table) == len(NAMES) + len(TUNED)
+    assert len(table) == len(NAMES) + feeds * len(TUNED)
     assert set(table["status"]) == {"ok"}
     for column in ("split_hash", "order_hash", "augmentation_hash", "weights_hash", "masks_hash"):
         assert table[column].notna().all()

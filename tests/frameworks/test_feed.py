@@ -125,6 +125,16 @@ def test_a_feed_may_be_asked_for(asked, size, expected):
     assert feed.staged(asked, size, 100) is expected
 
 
+def test_what_is_staged_gives_way_to_the_next_epochs() -> None:
+    fed = SimpleNamespace(_host_images=None, without=(), runtime=SimpleNamespace(feed="staged"))
+    fed.put, fed.free_bytes = lambda images, labels: None, lambda: 2 * IMAGES.nbytes
+    feed.FedBackend.stage(fed, IMAGES, LABELS)
+    fed.free_bytes = lambda: IMAGES.nbytes
+    again = IMAGES.copy()
+    feed.FedBackend.stage(fed, again, LABELS)
+    assert fed._host_images is again
+
+
 def test_a_data_set_that_cannot_be_staged_is_refused_with_both_sizes():
     with pytest.raises(SpecificationError, match=r"60 MiB .* 50% of the 100 MiB .* auto or stream"):
         feed.staged("staged", 60 << 20, 100 << 20)

@@ -49,7 +49,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pictures: "demo" for the middle of demo galaxies drawn from the seed, "noise" for uniform
     random bytes, "two_levels" for black and white pixels at random, or the path of an .npz file
     with `images` uint8 (n, height, width, channels) and `labels` (n,).
-    augmentation: training and test pictures are a view of copies, made on demand and never staged.
+    augmentation: training and test pictures are a view of copies, made on demand.
+    feed: as in Runtime; "staged" of a view or of drawn pictures stages each epoch's own.
     classes: of the labels; where the loss is of votes, how many of these each galaxy has, made up.
     start: the weights to begin with. "initial"; "lived" are those that `starts.lived` makes, as
     after a long training; "even" has a first kernel under which different patches tie.
@@ -220,7 +221,10 @@ class Material:
             drawing = Drawing(augment, self.case.seed, numbers, pool=pool)
             images = DrawnImages(images, drawing, number, plan.rows, plan.passes, plan.times)
             labels = drawing.targets(labels, self.network.classes, number, images.shape[1:3])
-        return batches.Epoch(images, labels, plan.rows, number, masks, runs=plan.runs)
+        epoch = batches.Epoch(images, labels, plan.rows, number, masks, runs=plan.runs)
+        if self.case.feed == "staged" and not isinstance(images, np.ndarray):
+            return batches.laid_out(epoch, len(plan.rows) * recipe.batch_size)
+        return epoch
 
     def rates(self, number: int) -> np.ndarray:
         """The learning rate of each step of an epoch, by the recipe's schedule, float64."""

@@ -248,9 +248,14 @@ _LIVES: tuple[tuple[str, Architecture, tuple[int, int, int], dict[str, Any]], ..
         (10, 13, 1),
         {"feed": "streamed", "images": _LONG, "weighted": True},
     ),
-    ("adadelta", NORMED, (12, 9, 2), {"partial_batch": "drop", "augment": _DRAWN_SHARP}),
+    (
+        "adadelta",
+        NORMED,
+        (12, 9, 2),
+        {"feed": "staged", "partial_batch": "drop", "augment": _DRAWN_SHARP},
+    ),
     ("adagrad", NORMED, (9, 12, 4), {"augment": _DRAWN_PARTS}),
-    ("sgd", NORMED, (9, 9, 3), {"augmentation": "crops40"}),
+    ("sgd", NORMED, (9, 9, 3), {"feed": "staged", "augmentation": "crops40"}),
     ("momentum_inside", NORMED, (11, 9, 1), {"batch_size": 64, "images": 2 * 64 + 5, "seed": 1}),
     (
         "nesterov",

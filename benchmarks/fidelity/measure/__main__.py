@@ -19,7 +19,14 @@ import numpy as np
 from benchmarks.fidelity.cases.case import Case, Material
 from benchmarks.fidelity.faults.catalog import mutated
 from benchmarks.fidelity.measure import lifecycle
-from benchmarks.fidelity.measure.build import Arrays, Builder, build, optimizer_state, train
+from benchmarks.fidelity.measure.build import (
+    Arrays,
+    Builder,
+    build,
+    make_ready,
+    optimizer_state,
+    train,
+)
 from benchmarks.fidelity.measure.replicas import replicas
 from benchmarks.process.channel import Channel
 from datasets import batches
@@ -159,9 +166,7 @@ def _steps(material: Material, backend: Backend) -> Arrays:
 
 
 def _epoch(material: Material, backend: Backend) -> Arrays:
-    backend.stage(*material.data)  # the steps before were streamed; these are gathered by row
-    epoch = material.epoch(1)
-    backend.compile(epoch)
+    make_ready(material, backend)  # the steps before were streamed; these are gathered by row
     result = train(material, backend, 1)
     arrays = {f"epoch_end/{key}": value for key, value in backend.get_weights().items()}
     means = {"epoch/loss": result.loss, "epoch/accuracy": result.accuracy}

@@ -66,9 +66,19 @@ def build(
     return backend
 
 
+def make_ready(material: Material, backend: Backend) -> None:
+    """Stage the data and compile, as a run does before its first epoch."""
+    epoch = material.epoch(1)
+    if isinstance(epoch.images, np.ndarray):  # a view is streamed
+        backend.stage(epoch.images, epoch.labels)
+    backend.compile(epoch)
+
+
 def train(material: Material, backend: Backend, number: int) -> EpochResult:
     """Train one epoch, counted from 1, at the rates of the case's schedule if it has one."""
     epoch = material.epoch(number)
+    if isinstance(epoch.images, np.ndarray) and epoch.images is not material.data[0]:
+        backend.stage(epoch.images, epoch.labels)  # it is this epoch's own
     if scheduled(material.case.recipe):
         return backend.train_at(epoch, material.rates(number))
     return backend.train_epoch(epoch)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from benchmarks.fidelity.cases.case import Material
-from benchmarks.fidelity.measure.build import Arrays, build, optimizer_state
+from benchmarks.fidelity.measure.build import Arrays, build, make_ready, optimizer_state
 from benchmarks.fidelity.measure.build import train as train_epoch
 from frameworks.backend import Backend
 from frameworks.spec.weights import Weights
@@ -81,7 +81,7 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
         with one.averaged():
             keep(stage, {"logits": one.predict(test)})
 
-    _make_ready(material, backend)
+    make_ready(material, backend)
     keep("start", optimizer_state(backend))
     first = train("first", backend, 1)
     state = backend.get_optimizer_state()
@@ -102,7 +102,7 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     if case.renewed:
         fresh = build(material, type(backend), second)
         predict("fresh", fresh)
-        _make_ready(material, fresh)
+        make_ready(material, fresh)
         _put(fresh.set_optimizer_state, later)
         train("resumed", fresh, 3)
         predict("resumed", fresh)
@@ -154,16 +154,6 @@ def own_masks(material: Material, backend: Backend) -> Arrays:
     backend.compile([epoch[last]])
     changed = (step_taken(last)["mask"] != arrays[f"own/{last}/mask"]).any()
     return arrays | {"own/resumed": np.asarray(float(changed))}
-
-
-def _make_ready(material: Material, backend: Backend) -> None:
-    """Stage the data and compile, as a run does before its first epoch.
-
-    Copies of an augmentation and pictures drawn anew are never staged.
-    """
-    if material.case.augmentation == "none" and material.case.recipe.augment is None:
-        backend.stage(*material.data)
-    backend.compile(material.epoch(1))
 
 
 def _put(into: Callable[[Weights], None], arrays: Mapping[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.fidelity.cases.case import Material
 from benchmarks.fidelity.cases.replicas import EPOCHS, NUDGED
-from benchmarks.fidelity.measure.build import Arrays, optimizer_state, train
+from benchmarks.fidelity.measure.build import Arrays, make_ready, optimizer_state, train
 from frameworks.backend import Backend
 from frameworks.spec import weights as canonical
 
@@ -32,8 +32,7 @@ def replicas(material: Material, backend: Backend, replicated: type[Backend]) ->
 
 def _trained(material: Material, backend: Backend, side: str) -> Arrays:
     arrays = Arrays()
-    backend.stage(*material.data)
-    backend.compile(material.epoch(1))
+    make_ready(material, backend)
     for number in range(1, EPOCHS + 1):
         result = train(material, backend, number)
         arrays[f"loss/{number}"] = np.asarray(result.loss)

@@ -39,10 +39,6 @@ def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
             "feed = 'streamed'",
             "field 'feed': is 'streamed', and idiomatic runs .* use tuning tuned",
         ),
-        (
-            "feed = 'staged'\ntuning = 'tuned'\naugmentation = 'dihedral'",
-            "field 'feed': is 'staged', and augmentation dihedral .* use feed streamed",
-        ),
         ("warmup_epochs = 2\nepochs = 2", "field 'warmup_epochs': is 2, of 2 epochs"),
         ("test_copies = 'all'", "field 'test_copies': is 'all', and there are no copies"),
     ],
