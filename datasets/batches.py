@@ -254,7 +254,7 @@ class Epoch(Sequence[Batch]):
     labels: int (n,), or votes float (n, outputs);
     indices: the batches as arrays of rows; masks: None where the framework draws its own.
     served: the steps asked for so far, in order, so that what a framework did can be checked.
-    runs: as in `Plan`.
+    runs: as in `Plan`. before: of a part of an epoch, the epoch's steps ahead of it.
     """
 
     images: Images
@@ -264,16 +264,27 @@ class Epoch(Sequence[Batch]):
     masks: MaskSpec | None = None
     served: list[int] = field(default_factory=list, compare=False, repr=False)
     runs: Mapping[int, int] | None = None
+    before: int = 0
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def part(self, start: int, stop: int) -> Epoch:
+        """The steps from `start` up to `stop`, with the masks that they have in this epoch."""
+        before = self.before + start
+        return replace(self, indices=self.indices[start:stop], before=before, served=[])
+
+    def masks_of(self, step: int) -> dict[str, np.ndarray]:
+        """Masks of a step, uint8 (batch, *shape) by dropout layer; none where none are drawn."""
+        if self.masks is None:
+            return {}
+        return self.masks.draw(len(self.indices[step]), self.number, self.before + step)
 
     def __getitem__(self, step):
         step = range(len(self))[step]  # a step counted from the end draws its own masks too
         rows = self.indices[step]
         self.served.append(step)
-        masks = self.masks.draw(len(rows), self.number, step) if self.masks else {}
-        return Batch(self.images[rows], compact(self.labels[rows]), masks)
+        return Batch(self.images[rows], compact(self.labels[rows]), self.masks_of(step))
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[step] for step in range(len(self)))

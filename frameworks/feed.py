@@ -256,7 +256,7 @@ class FedBackend(Backend):
             epoch = replace(epoch, masks=None)  # type: ignore[type-var]
         made = chunks(epoch, staged=by_row, length=length, only_first=only_first)
         if spec is not None:
-            made = _with_draws(made, spec, epoch.number)  # type: ignore[attr-defined]
+            made = _with_draws(made, spec, epoch.number, epoch.before)  # type: ignore[attr-defined]
         if not by_step(self.recipe):
             return made
         usual = np.full(len(epoch), self.recipe.optimizer.rate)
@@ -312,9 +312,8 @@ def _with_rates(made: Iterable[Chunk], rates: np.ndarray) -> Iterator[Chunk]:
         start += chunk.steps
 
 
-def _with_draws(made: Iterable[Chunk], spec: MaskSpec, epoch: int) -> Iterator[Chunk]:
+def _with_draws(made: Iterable[Chunk], spec: MaskSpec, epoch: int, start: int) -> Iterator[Chunk]:
     """The chunks with what their masks are drawn from."""
-    start = 0
     for chunk in made:
         yield replace(chunk, draws=Draws(spec, epoch, start))
         start += chunk.steps
@@ -353,8 +352,7 @@ def step_of(epoch: Sequence[Batch], step: int, staged: bool) -> _Step:
     if staged:
         assert isinstance(epoch, Epoch)
         rows = epoch.indices[step]
-        masks = epoch.masks.draw(len(rows), epoch.number, step) if epoch.masks else {}
-        return np.asarray(rows, np.int32), None, masks
+        return np.asarray(rows, np.int32), None, epoch.masks_of(step)
     batch = epoch[step]
     return None, batch, dict(batch.masks)
 

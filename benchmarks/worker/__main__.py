@@ -158,7 +158,8 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        self_check(backend, data, tested, keeping.agreement, clock, training.steps)
+        few = feed.example() if training.steps else None
+        self_check(backend, data, tested, keeping.agreement, clock, training.steps, few)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})

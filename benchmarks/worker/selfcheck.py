@@ -2,8 +2,8 @@
 
 A handful of test galaxies are asked in another order, of a fresh model that was given the weights
 read back, in batches of another size, singly, and of the float64 reference. All have to agree
-with the test's own logits within rounding. The optimizer has to have counted every batch. It is
-cheap, and outside of every timed window.
+with the test's own logits within rounding. The optimizer has to have counted every batch, and a few
+batches are trained again (`replay`). It is cheap, and outside of every timed window.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 from benchmarks.config.artifacts import Agreement
 from benchmarks.data.staging import StagedData
 from benchmarks.process.failures import classify
+from benchmarks.worker.replay import contradictions, few_of
 from benchmarks.worker.timer import Clock
+from datasets.batches import Epoch
 from frameworks.backend import Backend, Runtime
 from frameworks.errors import largest
 from frameworks.numpy.backend import NumpyReference
@@ -44,6 +46,7 @@ def self_check(
     agreement: Agreement,
     clock: Clock,
     steps: int = 0,
+    epoch: Epoch | None = None,
 ) -> None:
     """Check a trained run and send `self_checked`: true, or none where memory ran out.
 
@@ -52,6 +55,7 @@ def self_check(
         tested: the test's logits (n, classes), in the order of the test set; None without one.
         agreement: how far two answers may lie apart.
         steps: batches trained on, the optimizer's count of which is compared; 0 where unknown.
+        epoch: batches to train again; None where nothing was trained.
 
     Raises:
         SelfCheckError: a check failed; `self_checked` is false.
@@ -61,6 +65,7 @@ def self_check(
             failures = [
                 *_other_steps(backend, steps),
                 *_failures(_Asked.of(backend, data, tested), agreement),
+                *([] if epoch is None else _retrained(backend, epoch)),
             ]
         except Exception as error:  # whatever a framework raises when it is asked again
             status, reason = classify(error, "the self-check")
@@ -132,6 +137,14 @@ def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
     taken = int(backend.get_optimizer_state().get("step", steps // group)) if steps else 0
     if taken != steps // group:
         yield f"steps: the optimizer counts {taken:,} steps, and was given {steps:,} batches"
+
+
+def _retrained(backend: Backend, epoch: Epoch) -> Iterator[str]:
+    """What trains otherwise when it is trained again; the trained weights stay."""
+    weights = backend.get_weights()
+    yield from contradictions(backend, few_of(epoch, backend.recipe.accumulation))
+    for key in _different(weights, backend.get_weights()):
+        yield f"weights: put back after training again, {key} differs"
 
 
 def _failures(asked: _Asked, agreement: Agreement) -> Iterator[str]:

@@ -170,7 +170,7 @@ _FLAX = [
     ),
 ]
 
-# Faults whose predictions, restored weights or order contradict each other within one run.
+# Faults whose predictions, restored weights, order or state contradict each other within one run.
 _IN_A_RUN = {
     "channels_reversed",
     "pixels_over_256",
@@ -194,6 +194,11 @@ _IN_A_RUN = {
     "statistics_not_restored",
     "weights_set_once",
     "part_of_a_batch_dropped",
+    "partial_batch_unweighted",
+    "batches_shifted",
+    "rows_of_first_epoch",
+    "moments_lost_between_epochs",
+    "rate_of_compile",
 }
 
 # Of every framework and tuning: (fault, mistake, rung, cases).
