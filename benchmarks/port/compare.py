@@ -84,7 +84,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
     given = {}
 
     def outputs_now() -> None:
-        session.carry(own[0])
+        session.carry(*own)
         rows.extend(outputs.compare(session))
 
     def gradients_now() -> None:

@@ -114,17 +114,34 @@ class Session:
         """The weights with which both programs start."""
         return self.a.ask("weights")[1], self.b.ask("weights")[1]
 
-    def carry(self, own: Arrays) -> None:
+    def carry(self, own_a: Arrays, own_b: Arrays) -> None:
         """Load the same weights into both: A's kernels, and drawn numbers where an initial value
         (a bias of 0, a variance of 1) would hide what is done with it."""
         made: Arrays = {}
+        of_b: Arrays = {}  # a weight that B uses twice has one value
         for one in self.weights:
-            value = own[one.a]
-            made[one.a] = self._drawn(one.role, value)
-        self.loaded_a = made
-        self.loaded_b = self.to_b(made)
-        self.a.ask("load", made)
+            if one.a not in made:
+                made[one.a] = of_b.get(one.b, own_a[one.a])
+                if one.b not in of_b:
+                    made[one.a] = self._drawn(one.role, own_a[one.a])
+            of_b[one.b] = made[one.a]
+        self.loaded_a = made | self._unpaired(0, own_a)
+        self.loaded_b = self.to_b(made) | self._unpaired(1, own_b)
+        self.a.ask("load", self.loaded_a)
         self.b.ask("load", self.loaded_b)
+
+    def _unpaired(self, place: int, own: Arrays) -> Arrays:
+        """Drawn numbers for a bias or scale that one program alone has in a layer of both."""
+        found: Arrays = {}
+        for pair in self.pairs:
+            both = (pair.a, pair.b)
+            one, other = both[place], both[1 - place]
+            if one is None or other is None or one.kind != other.kind:
+                continue
+            for role, key in one.parameters.items():
+                if role not in other.parameters and key in own:
+                    found[key] = self._drawn(role, own[key])
+        return found
 
     def _fits(self, one: Weight) -> bool:
         of_a, of_b = self.listing_a.parameters[one.a], self.listing_b.parameters[one.b]
@@ -191,8 +208,8 @@ class Session:
         for pair in self.pairs:
             if pair.a is None or pair.b is None or len(pair.a.sources) != len(pair.b.sources):
                 continue
-            if pair.a.kind == pair.b.kind == "rescale":  # of which several may be joined
-                continue
+            if pair.a.kind == pair.b.kind == "rescale" or pair.b.id in self.normal_b.joined:
+                continue  # several operations may be joined in it
             read = next(o for o in self.listing_b.operations if o.id == pair.b.id).sources
             zeros = self.normal_b.pads.get(pair.b.id)
             given = []

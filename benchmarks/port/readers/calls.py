@@ -28,6 +28,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.folders: list[Path] = []  # of the user's files
+        self.notes: list[str] = []  # on what the program asks for and does not get here
         self._made: dict[int, Made] = {}
         self._alive: list[Any] = []
 
@@ -57,6 +58,12 @@ class Calls:
             weakref.finalize(made, self._made.pop, id(made), None)
         except TypeError:
             self._alive.append(made)
+
+    def lowered(self, asked: Any) -> None:
+        """Note that the program asks for a type of 16 bits; none of another type."""
+        if any(word in str(asked) for word in ("float16", "half")):
+            note = f"{self.where() or 'the program'} asks for {asked}; here all is float64"
+            self.notes += [] if note in self.notes else [note]
 
     def where(self, frame: FrameType | None = None) -> str:
         """File and line of the innermost frame in the user's own files; "" without one."""

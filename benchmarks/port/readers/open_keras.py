@@ -26,12 +26,16 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             "makes one"
         )
     loss, optimizer = parts.get("loss"), parts.get("optimizer")
-    if loss is None and getattr(model, "compiled", False):
-        loss = model.loss
-    if optimizer is None and getattr(model, "compiled", False):
-        optimizer = model.optimizer
+    if getattr(model, "compiled", False):
+        loss = loss if "loss" in source.parts else model.loss
+        optimizer = optimizer if "optimizer" in source.parts else model.optimizer
     if isinstance(loss, list | tuple | dict):
         raise PortError(f"{source.label}: several losses; give one with --loss", status=4)
+    first = next((x for x in model._flatten_layers() if _channels_first(x)), None)
+    if first is not None:
+        raise PortError(
+            f"layer '{first.name}' is channels_first; only channels_last is read", status=4
+        )
     own = _size(model)
     if own and size and own != size:
         raise PortError(
@@ -43,6 +47,10 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             "--input HEIGHT WIDTH CHANNELS"
         )
     return KerasProgram(model, own or size, Training(loss, optimizer))
+
+
+def _channels_first(layer: Any) -> bool:
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 def _size(model: Any) -> list[int]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.port.axes import Axes, canonical, labelled, native, places
+from benchmarks.port.axes import Axes, labelled, native, places
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
@@ -46,6 +46,7 @@ def prepare(seed: int, precision: str) -> None:
     """
     torch.set_default_dtype(getattr(torch, precision))
     torch.manual_seed(seed)
+    torch_around.install_plain()
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
     torch_around.install()
 
@@ -131,7 +132,7 @@ class TorchProgram(Program):
         pictures = np.random.default_rng(0).random((2, *size))
         watch, out = self._run(pictures, Pass())
         if not self.constants:  # the modules of a network in TOML are known
-            with _Kept(self.model), torch.no_grad():
+            with _Kept(self.model):
                 training, _ = self._run(pictures, Pass(training=True))
             remedy = "write it as nn.Dropout or another module that knows its mode, or take it out"
             same_way(watch.operations, training.operations, remedy)
@@ -227,9 +228,7 @@ class TorchProgram(Program):
     def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
         with _Kept(self.model), torch.no_grad():
             watch, _ = self._run(pictures, how)
-        axes = dict(watch.known.values())
-        alone = {k: canonical(v, axes[k]) for k, v in watch.alone.items() if k in axes}
-        return Outputs(watch.values, alone)
+        return Outputs(watch.values, watch.alone)
 
     def call_bare(self, pictures: np.ndarray) -> np.ndarray:
         with _Kept(self.model), torch.no_grad():

@@ -57,6 +57,7 @@ class Watch(TorchFunctionMode):
                 status=4,
             )
         if name in names.CASTS and torch.is_floating_point(inputs[0]):
+            CALLS.lowered(" ".join([name, *map(str, args[1:]), *map(str, kwargs.values())]))
             return inputs[0]  # all is float64 here
         before = [self.known[id(x)] for x in inputs]
         if name in names.SAME and len(inputs) == 1:
@@ -127,6 +128,8 @@ class Watch(TorchFunctionMode):
             )
         )
         self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
+        if number in self.alone:  # now, for a call in place takes over the tensor
+            self.alone[number] = canonical(self.alone[number], axes)
         self.known[id(outs[0])] = (number, axes)
         self.alive += outs
         for place, x in enumerate(outs[1:], start=1):
