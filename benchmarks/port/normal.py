@@ -93,9 +93,7 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
             one.constants = units | {k: v for k, v in one.constants.items() if k in kept}
     order: list[Operation] = []
     _walk(real(output), by_id, order, set())
-    return Normal(
-        operations=order, pads=pads, joined=joined, folded=folded, output=real(output)
-    )
+    return Normal(operations=order, pads=pads, joined=joined, folded=folded, output=real(output))
 
 
 def _is_silent(one: Operation) -> bool:

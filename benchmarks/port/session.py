@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ class Session:
                 f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
                 "both the same --input"
             )
+        self._share_targets()
         self.normal_a, self.normal_b = self._normals()
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
         self.weights: list[Weight] = weights(self.pairs)
@@ -68,6 +70,13 @@ class Session:
             listings = [msgspec.structs.replace(one, recipe=Recipe()) for one in listings]
         one, other = (normal(listing, scaled_ahead=scaled_ahead) for listing in listings)
         return one, other
+
+    def _share_targets(self) -> None:
+        """A loss that takes targets of several forms gets those that the other's needs."""
+        forms = [one.recipe.loss_targets for one in (self.listing_a, self.listing_b)]
+        for side, own, other in ((self.a, *forms), (self.b, *forms[::-1])):
+            if not own:
+                side.ask("prefer_targets", form=other)
 
     def round_alike(self) -> None:
         """Have B compute with A's constants where they differ by float32's rounding alone."""
@@ -170,6 +179,11 @@ class Session:
         """The weights that one program trains and the other holds still."""
         fixed_a, fixed_b = self.listing_a.fixed, self.listing_b.fixed
         return [w for w in self.weights if (w.a in fixed_a) != (w.b in fixed_b)]
+
+    def shared_by_one(self) -> list[Weight]:
+        """The weights that one program uses in several places and the other has apart."""
+        of_a, of_b = (Counter(getattr(w, side) for w in self.weights) for side in "ab")
+        return [w for w in self.weights if of_a[w.a] != of_b[w.b]]
 
     # ---- passes
 

@@ -348,8 +348,12 @@ class KerasProgram(Program):
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]
+        if value == one.constants.get(constant) and operation in self.changes:
+            self.changes[operation].pop(constant, None)
+            return True
         if (one.kind, constant) in (("conv", "padding"), ("activation", "function")):
-            if constant == "function" and one.constants.get("function") == "softmax":
+            softmax = one.constants.get("function") == "softmax"
+            if constant == "function" and (softmax or not hasattr(keras.activations, value)):
                 return False
             self.changes.setdefault(operation, {})[constant] = value
             return True

@@ -37,7 +37,9 @@ _NAMES = {  # optax's name to ours
 _LOSSES = {
     "softmax_cross_entropy_with_integer_labels": ("cross_entropy", "sparse"),
     "softmax_cross_entropy": ("cross_entropy", "one_hot"),
+    "sigmoid_binary_cross_entropy": ("binary_cross_entropy", "binary"),
 }
+_FORMS = ("sparse", "one_hot", "binary")
 
 
 def _groups(optimizer: Any) -> Any:
@@ -125,6 +127,7 @@ class Training:
         self.groups = _groups(optimizer)
         self.accumulation = 1 if self.groups is None else _number(self.groups)
         self.optimizer = optimizer if self.groups is None else _GROUPED[self.groups]
+        self.targets = ""  # the form that the other program's loss takes
         self.changes: dict[str, Any] = {}
         self.largest: float | None = None  # rate of a schedule
         self.rate: Callable[[int], float] = lambda _: 0.0  # by step
@@ -145,7 +148,7 @@ class Training:
             Exception: whatever the loss raises for the last of them.
         """
         known = _LOSSES.get(getattr(self.loss, "__name__", ""), ("", ""))[1]
-        *forms, last = [known] if known else ["sparse", "one_hot", "binary"]
+        *forms, last = [known] if known else [*filter(None, [self.targets]), *_FORMS]
         for form in forms:
             with contextlib.suppress(ValueError, TypeError, AssertionError):
                 self.mean(out, targets(labels, tuple(out.shape), form))
@@ -230,11 +233,12 @@ class Training:
         found = Recipe()
         if self.loss is not None:
             name = getattr(self.loss, "__name__", type(self.loss).__name__)
-            kind, _ = _LOSSES.get(name, (f"unread:{name}", ""))
+            kind, found.loss_targets = _LOSSES.get(name, (f"unread:{name}", ""))
             found.loss = {"kind": kind}
+            if not kind.startswith("unread:"):
+                found.loss |= {"takes": "logits", "reduction": "mean", "class_weights": None}
             if kind == "cross_entropy":
-                found.loss |= {"takes": "logits", "label_smoothing": 0.0, "reduction": "mean"}
-                found.loss["class_weights"] = None
+                found.loss["label_smoothing"] = 0.0
         if self.optimizer is None:
             return found
         constants: dict[str, Any] = {"kind": "", "weight_decay": 0.0}

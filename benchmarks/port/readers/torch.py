@@ -29,6 +29,7 @@ from benchmarks.port.readers.program import (
     roles_of,
     same_way,
 )
+from benchmarks.port.readers.torch_calls import FUNCTIONS
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch
@@ -143,6 +144,8 @@ class TorchProgram(Program):
                 "seen; return the tensor of forward itself",
                 status=4,
             )
+        recipe = self.training.recipe(self.model, roles_of(watch.operations))
+        self.trained = [name for name in self.trained if name not in self.training.left]
         fixed = [name for name in self.tensors if name not in self.trained]
         carried = {key for one in watch.operations for key in one.parameters.values()}
         parametrized = "; torch.nn.utils.parametrize.remove_parametrizations makes it a weight"
@@ -163,7 +166,7 @@ class TorchProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=[key for key in fixed if key in self.layouts],
-            recipe=self.training.recipe(self.model, roles_of(watch.operations)),
+            recipe=recipe,
             bare="training" if self.bare else "inference",
             settings={
                 "products on a GPU": "TF32" if torch.backends.cuda.matmul.allow_tf32 else "float32",
@@ -311,7 +314,11 @@ class TorchProgram(Program):
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]
-        if (one.kind, constant) not in calls_that_change(one):
+        if value == one.constants.get(constant):
+            self.changes.get(operation, {}).pop(constant, None)
+            return True
+        unknown = constant == "function" and value not in FUNCTIONS
+        if unknown or (one.kind, constant) not in calls_that_change(one):
             return False
         self.changes.setdefault(operation, {})[constant] = value
         return True

@@ -111,6 +111,8 @@ class Watch(TorchFunctionMode):
         axes = meaning.axes or unknown(outs[0].shape)
         meaning.constants |= self.program.constants.get(id(module), {}).get(meaning.kind, {})
         meaning.constants |= self._out_of_mode(name, arguments)
+        if meaning.kind == "batch_norm" and getattr(module, "momentum", 0.0) is None:
+            meaning.constants["momentum"] = None  # a mean over all batches
         parameters = self._weights(meaning)
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
@@ -148,6 +150,8 @@ class Watch(TorchFunctionMode):
             return {"drops_in_inference": True}
         if name == "batch_norm" and not training and self.how.training:
             return {"by_running_statistics": True}
+        if name == "batch_norm" and training and not self.how.training:
+            return {"by_batch_statistics": True}
         return {}
 
     def _further(
