@@ -73,8 +73,8 @@ class Session:
 
     def _share_targets(self) -> None:
         """A loss that takes targets of several forms gets those that the other's needs."""
-        forms = [one.recipe.loss_targets for one in (self.listing_a, self.listing_b)]
-        for side, own, other in ((self.a, *forms), (self.b, *forms[::-1])):
+        of_a, of_b = (one.recipe.loss_targets for one in (self.listing_a, self.listing_b))
+        for side, own, other in ((self.a, of_a, of_b), (self.b, of_b, of_a)):
             if not own:
                 side.ask("prefer_targets", form=other)
 

@@ -59,6 +59,16 @@ class Calls:
         except TypeError:
             self._alive.append(made)
 
+    def own_step(self, model: object, *names: str) -> None:
+        """Note that a model's class has a training step of its own, under one of these names."""
+        for kind in type(model).__mro__:
+            if kind.__module__.startswith(("keras.", "torch.")):
+                return
+            if found := [name for name in names if name in vars(kind)]:
+                note = f"{kind.__name__} has its own {found[0]}, which is not compared: only the "
+                self.notes.append(note + "model's call, loss and optimizer are")
+                return
+
     def lowered(self, asked: Any) -> None:
         """Note that the program asks for a type of 16 bits; none of another type."""
         if any(word in str(asked) for word in ("float16", "half")):

@@ -46,7 +46,10 @@ def install() -> None:
             if hasattr(kind, name):
                 word = calls.OPERATORS.get(name, name.strip("_"))
                 setattr(kind, name, _watched(getattr(kind, name), word))
-    jax.jit = nnx.jit = _plain  # calls inside of a compiled function cannot be seen
+    for home in (jax, nnx, linen):  # calls inside of a compiled function cannot be seen
+        for name in ("jit", "remat", "checkpoint"):
+            if hasattr(home, name):
+                setattr(home, name, _plain)
     for name in calls.DATA:
         setattr(concrete, name, _refused(getattr(concrete, name), name))
 
@@ -70,9 +73,13 @@ def one_type() -> None:
 
         return cast
 
-    for kind in (type(jnp.zeros(1)), jax.core.Tracer):
-        kind.astype = whole(kind.astype)
-    jnp.asarray, jnp.array, jnp.astype = whole(jnp.asarray), whole(jnp.array), whole(jnp.astype)
+    for home, names in (
+        (type(jnp.zeros(1)), ("astype",)),
+        (jax.core.Tracer, ("astype",)),
+        (jnp, ("asarray", "array", "astype")),
+    ):
+        for name in names:
+            setattr(home, name, whole(getattr(home, name)))
 
 
 def _in_trace(values: list[Any]) -> bool:

@@ -108,9 +108,9 @@ class KerasProgram(Program):
                 status=4,
             )
         activity = getattr(layer, "activity_regularizer", None)
-        if name == "Permute" and len(inputs[0].shape) == 4:
+        if name in ("Permute", "Transpose") and len(inputs[0].shape) == 4:
             raise PortError(
-                f"layer '{layer.name}' is a Permute; leave it out, for a flattened picture is "
+                f"layer '{layer.name}' is a {name}; leave it out, for a flattened picture is "
                 "carried to the other program's order of channels as it is",
                 status=4,
             )

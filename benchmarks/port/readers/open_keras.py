@@ -8,6 +8,7 @@ import keras
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras import KerasProgram
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.program import Program
@@ -25,6 +26,7 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label} is a {type(model).__name__}, not a keras.Model or a function that "
             "makes one"
         )
+    CALLS.own_step(model, "train_step", "compute_loss")
     loss, optimizer = parts.get("loss"), parts.get("optimizer")
     if getattr(model, "compiled", False):
         loss = loss if "loss" in source.parts else model.loss
@@ -36,6 +38,8 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
         raise PortError(
             f"layer '{first.name}' is channels_first; only channels_last is read", status=4
         )
+    if len(getattr(model, "inputs", None) or [0]) > 1:
+        raise PortError(f"{source.label} takes several inputs; give a model of pictures alone")
     own = _size(model)
     if own and size and own != size:
         raise PortError(

@@ -41,15 +41,17 @@ def install_plain() -> None:
     def plain(of: Any = None, *args: Any, **kwargs: Any) -> Any:
         return (lambda given: given) if of is None else of
 
-    torch.compile = plain
-    torch.jit.script = torch.jit.trace = plain
-    original = torch.autocast.__init__
+    for home, names in ((torch, ("compile",)), (torch.jit, ("script", "trace"))):
+        for name in names:
+            setattr(home, name, plain)
+    context: Any = torch.autocast
+    original = context.__init__
 
     def noted(self: Any, device: str, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
         CALLS.lowered(f"torch.autocast to {dtype or torch.get_autocast_dtype(device)}")
         original(self, device, dtype, *args, **kwargs)
 
-    torch.autocast.__init__ = noted  # type: ignore[method-assign]
+    context.__init__ = noted
 
 
 def scale(scaler: Any) -> dict[str, Any]:

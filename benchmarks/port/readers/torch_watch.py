@@ -94,7 +94,8 @@ class Watch(TorchFunctionMode):
         sizes = [tuple(x.shape) for x in inputs]
         out = call({})
         module, made = self.program.module_now()
-        outs = [out] if isinstance(out, Tensor) else [t for t in out if isinstance(t, Tensor)]
+        several = [inputs[0]] if out is None else out  # an assignment to an index
+        outs = [out] if isinstance(out, Tensor) else [t for t in several if isinstance(t, Tensor)]
         meaning = None
         if name in calls.MEANINGS and len(outs) == 1:
             shapes = arguments | {"input": torch.empty(sizes[0], device="meta")}
