@@ -7,7 +7,7 @@ import msgspec
 from benchmarks.port.normal import Normal
 from benchmarks.port.operation import Operation
 
-_LIKE = {frozenset(("max_pool", "average_pool"))}  # one mistaken for the other
+_POOLS = ("max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool")
 _GAP, _NO = -1.0, float("-inf")
 
 
@@ -68,7 +68,7 @@ def aligned(a: Normal, b: Normal) -> list[Pair]:
 def _alike(one: Operation, other: Operation) -> float:
     """Score of pairing two operations: the higher, the more alike; -inf of those never paired."""
     if one.kind != other.kind:
-        return -0.5 if frozenset((one.kind, other.kind)) in _LIKE else _NO
+        return -0.5 if one.kind in _POOLS and other.kind in _POOLS else _NO
     score = 2.0
     if one.shape == other.shape:
         score += 1.0

@@ -84,7 +84,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
     given = {}
 
     def outputs_now() -> None:
-        session.carry(own[0])
+        session.carry(*own)
         rows.extend(outputs.compare(session))
 
     def gradients_now() -> None:
@@ -134,7 +134,7 @@ def _open(
         size = size or made.input
         last = next(o for o in made.operations if o.id == made.output)
         for source in sources:
-            source.classes = int(last.shape[-1])
+            source.classes = int(last.shape[-1]) if last.shape else 1
     assert listings[0] is not None
     assert listings[1] is not None
     return listings[0], listings[1]

@@ -139,6 +139,8 @@ def words(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str) and value.startswith("unread:"):
+        return f"{value.removeprefix('unread:')}, which is not read"
     if isinstance(value, float):
         return f"{value:.7g}"
     if isinstance(value, list | tuple):

@@ -26,12 +26,14 @@ class Normal(msgspec.Struct, kw_only=True):
     """The operations that matter, in canonical order.
 
     pads: zeros of the pad that was joined to an operation, by its id.
+    joined: ids of those that are several operations in the program, the last of them.
     folded: the function that belongs to the loss (softmax, sigmoid, log_softmax), or "".
     output: id of the last operation ahead of it.
     """
 
     operations: list[Operation]
     pads: dict[str, Any]
+    joined: set[str]
     folded: str
     output: str
 
@@ -74,7 +76,9 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
         one.sources = [real(s) for s in one.sources]
         one.shape = [n for n in one.shape if n != 1] or [1]
     pads = _joined_pads(by_id, alias)
+    joined = _joined_means(by_id, alias, listing.input)
     _joined_scales(by_id, alias)
+    joined |= _products(by_id)
     for one in by_id.values():
         if scaled_ahead and one.kind == "rescale" and one.sources == [PICTURES]:
             alias[one.id] = PICTURES
@@ -89,7 +93,7 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
             one.constants = units | {k: v for k, v in one.constants.items() if k in kept}
     order: list[Operation] = []
     _walk(real(output), by_id, order, set())
-    return Normal(operations=order, pads=pads, folded=folded, output=real(output))
+    return Normal(operations=order, pads=pads, joined=joined, folded=folded, output=real(output))
 
 
 def _is_silent(one: Operation) -> bool:
@@ -162,6 +166,55 @@ def _joined_scales(by_id: dict[str, Operation], alias: dict[str, str]) -> None:
             one.sources = list(first.sources)
             alias[first.id] = first.sources[0]
             first = by_id.get(one.sources[0])
+
+
+def _joined_means(
+    by_id: dict[str, Operation], alias: dict[str, str], pictures: list[int]
+) -> set[str]:
+    """Join a mean over rows to one over columns: both are the pool over the whole picture."""
+    pools, joined = {"mean": "average_pool", "max": "max_pool"}, set()
+    for one in by_id.values():
+        first = by_id.get(one.sources[0])
+        if first is None or one.kind != first.kind or one.kind not in pools:
+            continue
+        axes = [*one.constants["axes"], *first.constants["axes"]]
+        source = by_id.get(first.sources[0])
+        shape = pictures if source is None else source.shape
+        alone = len(_readers(by_id, first.id)) == 1 and len(shape) == 3
+        if sorted(axes) == ["H", "W"] and alone:
+            one.kind, one.sources = pools[one.kind], list(first.sources)
+            one.constants = {"size": shape[:2], "stride": shape[:2], "padding": [[0, 0], [0, 0]]}
+            alias[first.id] = first.sources[0]
+            joined.add(one.id)
+    return joined
+
+
+_GATES = {"sigmoid": "silu", "hardsigmoid": "hardswish"}
+
+
+def _products(by_id: dict[str, Operation]) -> set[str]:
+    """Name a swish that is written as a product, and a hard sigmoid as relu6(x + 3) / 6."""
+    joined = set()
+    for one in by_id.values():
+        kinds = [by_id[s] for s in one.sources if s in by_id]
+        if one.kind == "rescale" and kinds and kinds[0].constants.get("function") == "relu6":
+            first = by_id.get(kinds[0].sources[0])
+            if first is not None and first.kind == "rescale":
+                ends = one.constants["scale"] * 6, one.constants["offset"]
+                starts = first.constants["scale"], first.constants["offset"]
+                if np.ndim(ends[0]) == 0 and np.allclose([*ends, *starts], [1, 0, 1, 3], 0, 1e-7):
+                    one.kind, one.sources = "activation", list(first.sources)
+                    one.constants = {"function": "hardsigmoid"}
+                    joined.add(one.id)
+        if one.kind != "multiply" or len(kinds) != 2:
+            continue
+        for gate, other in (kinds, kinds[::-1]):
+            function = _GATES.get(gate.constants.get("function", ""))
+            if function and gate.sources == [other.id]:
+                one.kind, one.sources = "activation", [other.id]
+                one.constants = {"function": function}
+                joined.add(one.id)
+    return joined
 
 
 def _of_one_pixel(one: Operation) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.port import loading
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.program import Program
 
 _PREPARED: set[str] = set()
@@ -31,7 +32,9 @@ def opened(
         reader = importlib.import_module(f"benchmarks.port.readers.{name}")
         reader.prepare(seed, precision)
         _PREPARED.add(name)
+    CALLS.notes.clear()
     parts = loading.parts(source) if source.name else {}
     opening = importlib.import_module(f"benchmarks.port.readers.open_{name}")
     made: Program = opening.read(source, parts, size)
+    made.listing.notes += CALLS.notes
     return made, parts

@@ -48,7 +48,9 @@ class Recipe(msgspec.Struct, kw_only=True):
     """Loss, optimizer and schedule of a program; empty where it has none.
 
     loss, optimizer: `kind` and the constants; both name what was stated and where.
-    rates: learning rate by step, where the program has a schedule.
+    loss_targets: sparse, one_hot or binary; "" of a loss that takes several.
+    rates: learning rate by step, where the program has a schedule. momenta: momentum, or the
+    first beta, by step, where the schedule moves it too.
     """
 
     loss: dict[str, Any] = {}
@@ -56,8 +58,10 @@ class Recipe(msgspec.Struct, kw_only=True):
     loss_stated: list[str] = []
     optimizer_stated: list[str] = []
     loss_where: str = ""
+    loss_targets: str = ""
     optimizer_where: str = ""
     rates: dict[int, float] = {}
+    momenta: dict[int, float] = {}
 
 
 class Listing(msgspec.Struct, kw_only=True):

@@ -63,7 +63,7 @@ def optimizers(session: Session, given: Arrays) -> None:
         found = [one for one in found if one[0] not in ("undecayed", "decay_form")]
     apart_by_schedule = _forms_apart(a.rates or b.rates, a.optimizer.get("momentum") or 0.0)
     for constant, x, y in found:
-        if constant == "velocity_form" and apart_by_schedule > SAME:
+        if constant == "velocity_form" and apart_by_schedule > SAME and x and y:
             shown = "at one rate both forms take the same steps; under this schedule they do not"
             session.differences.append(
                 _of_optimizer(session, constant, x, y, apart_by_schedule, shown)
@@ -103,7 +103,24 @@ def optimizers(session: Session, given: Arrays) -> None:
             told += "; with A's value B's steps are A's" if left <= SAME else ""
         shown = "; ".join(filter(None, [first, told]))
         session.differences.append(_of_optimizer(session, constant, x, y, own, shown))
-    if not found:
+    limited = [
+        of_constant(
+            "optimizer",
+            pair.name,
+            constant,
+            (x, y),
+            effect,
+            shown="a constraint moves the weights after each step",
+            stated=(pair.a.stated, pair.b.stated),
+            where=(pair.a.where, pair.b.where),
+        )
+        for pair in session.pairs
+        if pair.a is not None and pair.b is not None
+        for constant, x, y in unlike(pair.a.constants, pair.b.constants)
+        if constant.endswith("constraint")
+    ]
+    session.differences += limited
+    if not found and not limited:
         told = f"given the same gradients the steps are {effect:.2g} apart, with constants alike"
         kinds = a.optimizer["kind"], b.optimizer["kind"]
         session.differences.append(_of_optimizer(session, "what it computes", *kinds, effect, told))
@@ -200,7 +217,7 @@ def _gradient_sets(session: Session, given: Arrays) -> list[Arrays]:
     return [
         first,
         {k: v * 0.3 for k, v in first.items()},
-        {k: v * -30.0 for k, v in first.items()},
+        {k: v * -100.0 for k, v in first.items()},  # so that AMSGrad's largest one stays
         first,
     ]
 
@@ -215,7 +232,7 @@ def _updates(session: Session, side: Any, sets: list[Arrays], start: Arrays) -> 
 
 
 def _far_steps(session: Session, of_a: list[Arrays], of_b: list[Arrays]) -> float:
-    worst, still = 0.0, session.trained_by_one()
+    worst, still = 0.0, [*session.trained_by_one(), *session.shared_by_one()]
     for one, other in zip(of_a, of_b, strict=True):
         whole = [
             (one[w.a].ravel(), other[w.b].ravel())

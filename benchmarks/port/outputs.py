@@ -34,6 +34,7 @@ LATER = {
 }
 _FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not numbers
 STRUCTURE = ("missing layer", "extra layer")
+_MADE_UP = "the outputs are the same without it"
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -55,8 +56,10 @@ def compare(session: Session) -> list[Row]:
     rows = [Row(pair=pair) for pair in session.pairs]
     masks = session.masks()
     runs = {training: _measure(session, rows, training, masks) for training in (False, True)}
+    ends = session.normal_a.output, session.normal_b.output
+    alike = all(apart(a[ends[0]], b[ends[1]]) <= SAME for a, b in runs.values())
     for row in rows:
-        _judge(session, row, runs, masks)
+        _judge(session, row, runs, masks, alike)
     for one in session.listing_a.operations + session.listing_b.operations:
         if one.unread:
             session.unread.append(_named(one))
@@ -94,7 +97,14 @@ def _judge(
     row: Row,
     runs: dict[bool, tuple[Arrays, Arrays]],
     masks: tuple[Arrays, Arrays],
+    alike: bool,
 ) -> None:
+    """Put the differences of one line into the session.
+
+    Args:
+        alike: both programs give the same outputs, so that whatever differs here makes up for
+            something elsewhere.
+    """
     pair = row.pair
     if pair.a is None or pair.b is None:
         _missing(session, pair, runs)
@@ -102,9 +112,10 @@ def _judge(
     found = [(c, x, y) for c, x, y in unlike(pair.a.constants, pair.b.constants) if c not in LATER]
     if pair.a.kind != pair.b.kind:
         found = [("kind", pair.a.kind, pair.b.kind)]
-    worst = max(row.alone or 0.0, row.alone_training or 0.0)
-    stage: Stage = "outputs" if (row.alone or 0.0) > SAME else "training mode"
-    told = ""
+    joined = pair.b.id in session.normal_b.joined  # which is not run by itself
+    worst = (row.through if joined and found else None) or row.alone or 0.0
+    stage: Stage = "outputs" if worst > SAME else "training mode"
+    worst, told = max(worst, row.alone_training or 0.0), ""
     if found and worst <= SAME and pair.a.kind == pair.b.kind == "activation":
         worst, stage = _far_from_zero(session, pair), "outputs"
         told = "on numbers from -16 to 16; this batch does not reach so far"
@@ -113,7 +124,9 @@ def _judge(
         stage = "training mode"
     for constant, x, y in found:
         effect, shown = worst, told
-        if constant in _FORM and row.alone is None:
+        if alike and not told:
+            effect, shown = 0.0, _MADE_UP
+        elif constant in _FORM and row.alone is None:
             effect = float("inf")
         elif (
             constant != "kind" and worst > SAME and not told and session.change(pair.b, constant, x)
@@ -127,7 +140,7 @@ def _judge(
             if left > SAME and len(found) == 1:
                 session.change(pair.b, constant, y)
         session.differences.append(_difference(session, pair, constant, x, y, effect, shown, stage))
-    if not found and worst > SAME:
+    if not found and worst > SAME and not alike:
         session.differences.append(
             Difference(
                 stage=stage,
@@ -301,4 +314,4 @@ def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> N
     if max(session.measured["outputs"], session.measured["outputs in training mode"]) <= SAME:
         for one in session.differences:
             if one.constant in STRUCTURE:  # another layer makes up for it
-                one.effect, one.shown = 0.0, "the outputs are the same without it"
+                one.effect, one.shown = 0.0, _MADE_UP

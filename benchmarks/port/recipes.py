@@ -42,6 +42,8 @@ def recipe_lines(recipe: Recipe, lacking: list[str]) -> tuple[list[str], list[st
     if len(set(recipe.rates.values())) > 1:
         rates = ", ".join(f"{step}: {rate:.4g}" for step, rate in list(recipe.rates.items())[:6])
         lacking.append(f"a schedule, of which the rates are known ({rates}) and not the rule")
+    if recipe.momenta:
+        lacking.append("a momentum that the schedule moves")
     if not table:
         return [], []
     return ["[recipe]", *(f"{name} = {inline(value)}" for name, value in table.items())], notes

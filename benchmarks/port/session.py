@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ class Session:
                 f"A takes pictures of {self.listing_a.input}, B of {self.listing_b.input}; give "
                 "both the same --input"
             )
+        self._share_targets()
         self.normal_a, self.normal_b = self._normals()
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
         self.weights: list[Weight] = weights(self.pairs)
@@ -68,6 +70,13 @@ class Session:
             listings = [msgspec.structs.replace(one, recipe=Recipe()) for one in listings]
         one, other = (normal(listing, scaled_ahead=scaled_ahead) for listing in listings)
         return one, other
+
+    def _share_targets(self) -> None:
+        """A loss that takes targets of several forms gets those that the other's needs."""
+        of_a, of_b = (one.recipe.loss_targets for one in (self.listing_a, self.listing_b))
+        for side, own, other in ((self.a, of_a, of_b), (self.b, of_b, of_a)):
+            if not own:
+                side.ask("prefer_targets", form=other)
 
     def round_alike(self) -> None:
         """Have B compute with A's constants where they differ by float32's rounding alone."""
@@ -114,17 +123,34 @@ class Session:
         """The weights with which both programs start."""
         return self.a.ask("weights")[1], self.b.ask("weights")[1]
 
-    def carry(self, own: Arrays) -> None:
+    def carry(self, own_a: Arrays, own_b: Arrays) -> None:
         """Load the same weights into both: A's kernels, and drawn numbers where an initial value
         (a bias of 0, a variance of 1) would hide what is done with it."""
         made: Arrays = {}
+        of_b: Arrays = {}  # a weight that B uses twice has one value
         for one in self.weights:
-            value = own[one.a]
-            made[one.a] = self._drawn(one.role, value)
-        self.loaded_a = made
-        self.loaded_b = self.to_b(made)
-        self.a.ask("load", made)
+            if one.a not in made:
+                made[one.a] = of_b.get(one.b, own_a[one.a])
+                if one.b not in of_b:
+                    made[one.a] = self._drawn(one.role, own_a[one.a])
+            of_b[one.b] = made[one.a]
+        self.loaded_a = made | self._unpaired(0, own_a)
+        self.loaded_b = self.to_b(made) | self._unpaired(1, own_b)
+        self.a.ask("load", self.loaded_a)
         self.b.ask("load", self.loaded_b)
+
+    def _unpaired(self, place: int, own: Arrays) -> Arrays:
+        """Drawn numbers for a bias or scale that one program alone has in a layer of both."""
+        found: Arrays = {}
+        for pair in self.pairs:
+            both = (pair.a, pair.b)
+            one, other = both[place], both[1 - place]
+            if one is None or other is None or one.kind != other.kind:
+                continue
+            for role, key in one.parameters.items():
+                if role not in other.parameters and key in own:
+                    found[key] = self._drawn(role, own[key])
+        return found
 
     def _fits(self, one: Weight) -> bool:
         of_a, of_b = self.listing_a.parameters[one.a], self.listing_b.parameters[one.b]
@@ -153,6 +179,11 @@ class Session:
         """The weights that one program trains and the other holds still."""
         fixed_a, fixed_b = self.listing_a.fixed, self.listing_b.fixed
         return [w for w in self.weights if (w.a in fixed_a) != (w.b in fixed_b)]
+
+    def shared_by_one(self) -> list[Weight]:
+        """The weights that one program uses in several places and the other has apart."""
+        of_a, of_b = (Counter(getattr(w, side) for w in self.weights) for side in "ab")
+        return [w for w in self.weights if of_a[w.a] != of_b[w.b]]
 
     # ---- passes
 
@@ -191,8 +222,8 @@ class Session:
         for pair in self.pairs:
             if pair.a is None or pair.b is None or len(pair.a.sources) != len(pair.b.sources):
                 continue
-            if pair.a.kind == pair.b.kind == "rescale":  # of which several may be joined
-                continue
+            if pair.a.kind == pair.b.kind == "rescale" or pair.b.id in self.normal_b.joined:
+                continue  # several operations may be joined in it
             read = next(o for o in self.listing_b.operations if o.id == pair.b.id).sources
             zeros = self.normal_b.pads.get(pair.b.id)
             given = []

@@ -82,6 +82,10 @@ class _Server:
         self.program, self.parts = opened(source, request["size"], seed=seed)
         return msgspec.to_builtins(self.program.listing), {}
 
+    def _prefer_targets(self, request: dict[str, Any], _: Arrays) -> tuple[Any, Arrays]:
+        self._now.training.targets = request["form"]
+        return None, {}
+
     def _weights(self, *_: Any) -> tuple[Any, Arrays]:
         return None, self._now.weights()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.port.difference import SAME, Difference, apart, words
+from benchmarks.port.difference import SAME, Difference, apart, same, words
 from benchmarks.port.session import Arrays, Session
 
 _CARRIED = 1e-6  # weights that went through a file in float32
@@ -191,6 +191,7 @@ def schedules(session: Session) -> None:
     session.notes.append(
         "steps were taken at the largest rate of a schedule; the rates by step apart"
     )
+    _compare_momenta(session)
     start = [
         float(one.recipe.optimizer.get("learning_rate", 0.0))
         for one in (session.listing_a, session.listing_b)
@@ -210,6 +211,33 @@ def schedules(session: Session) -> None:
                 effect=abs(x - y) / max(abs(x), abs(y)),
                 shown=f"the schedules part at step {step} at the latest, counting each call of a "
                 "schedule as a step; where a program calls it once an epoch, its steps are epochs",
+            )
+        )
+        return
+
+
+def _compare_momenta(session: Session) -> None:
+    """The momentum by step, where a schedule moves it with the rate."""
+    both = session.listing_a.recipe, session.listing_b.recipe
+    usual = [one.optimizer.get("momentum", one.optimizer.get("beta_1")) for one in both]
+    for step in sorted({*both[0].momenta, *both[1].momenta}):
+        x, y = (one.momenta.get(step, own) for one, own in zip(both, usual, strict=True))
+        if same(x, y):
+            continue
+        told = [
+            f"{words(value)} at step {step}" if one.momenta else f"{words(value)}, constant"
+            for value, one in zip((x, y), both, strict=True)
+        ]
+        session.differences.append(
+            Difference(
+                stage="schedule",
+                place="schedule",
+                constant="momentum by step",
+                a=told[0],
+                b=told[1],
+                effect=1.0,
+                shown="the schedule moves the momentum against the rate",
+                align=["OneCycleLR(..., cycle_momentum=False) leaves the momentum as it is"],
             )
         )
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,18 @@ def losses(session: Session) -> None:
             session.notes.append(f"only {'A' if a.loss else 'B'} has a loss; none was compared")
         return
     logits = np.asarray(session.outputs)
+    classes = logits.shape[-1] if logits.ndim > 1 else 2
+    logits = np.resize(logits, (max(len(logits), classes), *logits.shape[1:]))
+    labels = np.arange(len(logits)) % max(2, classes)  # of every class
     tries = [("", logits)]
     if a.loss["kind"] == b.loss["kind"] == "cross_entropy" and logits.ndim == 2:
         far = np.zeros_like(logits)
-        far[np.arange(len(far)), (session.labels + 1) % far.shape[1]] = 40.0
+        far[np.arange(len(far)), (labels + 1) % far.shape[1]] = 40.0
         tries.append(("at outputs of 40 for a wrong class", far))
     found = {}
     for name, values in tries:
         for side, normal in ((session.a, session.normal_a), (session.b, session.normal_b)):
-            arrays = {"outputs": values, "labels": session.labels}
+            arrays = {"outputs": values, "labels": labels}
             said, made = side.ask("loss_on", arrays, through=normal.folded)
             found[side is session.a] = said["loss"], made["gradient"]
         (loss_a, slope_a), (loss_b, slope_b) = found[True], found[False]
@@ -112,12 +116,13 @@ def gradients(session: Session) -> Arrays:
     worst = max(far.values(), default=0.0)
     session.measured["gradients"] = worst
     _frozen(session)
+    shared = _shared(session)
     alike = session.measured["outputs in training mode"] <= SAME
     explained = any(
         d.stage == "loss" and d.effect > SAME and "regularizer" not in d.constant
         for d in session.differences
     )
-    if worst > SAME and alike and not explained:
+    if worst > SAME and alike and not explained and not shared:
         decay_a, decay_b = (
             s.recipe.optimizer.get("weight_decay", 0.0)
             if s.recipe.optimizer.get("decay_form") == "coupled"
@@ -178,6 +183,28 @@ def _frozen(session: Session) -> None:
                 where=[a.where, b.where],
             )
         )
+
+
+def _shared(session: Session) -> bool:
+    """Name the weights that one program shares between layers and the other does not."""
+    apart_in_b = Counter(w.a for w in session.weights)
+    found = session.shared_by_one()
+    for weight in found:
+        of_a = apart_in_b[weight.a] > 1
+        a, b = weight.pair.a, weight.pair.b
+        session.differences.append(
+            Difference(
+                stage="gradients",
+                place=f"{weight.pair.name} {weight.role}",
+                constant="shared with another layer",
+                a=words(of_a),
+                b=words(not of_a),
+                effect=1.0,
+                shown="a weight that is used twice has the sum of both gradients",
+                where=[one.where for one in (a, b) if one is not None],
+            )
+        )
+    return bool(found)
 
 
 def _scaled(one: np.ndarray, other: np.ndarray, every: Arrays) -> float:

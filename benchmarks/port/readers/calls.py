@@ -28,6 +28,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.folders: list[Path] = []  # of the user's files
+        self.notes: list[str] = []  # on what the program asks for and does not get here
         self._made: dict[int, Made] = {}
         self._alive: list[Any] = []
 
@@ -57,6 +58,22 @@ class Calls:
             weakref.finalize(made, self._made.pop, id(made), None)
         except TypeError:
             self._alive.append(made)
+
+    def own_step(self, model: object, *names: str) -> None:
+        """Note that a model's class has a training step of its own, under one of these names."""
+        for kind in type(model).__mro__:
+            if kind.__module__.startswith(("keras.", "torch.")):
+                return
+            if found := [name for name in names if name in vars(kind)]:
+                note = f"{kind.__name__} has its own {found[0]}, which is not compared: only the "
+                self.notes.append(note + "model's call, loss and optimizer are")
+                return
+
+    def lowered(self, asked: Any) -> None:
+        """Note that the program asks for a type of 16 bits; none of another type."""
+        if any(word in str(asked) for word in ("float16", "half")):
+            note = f"{self.where() or 'the program'} asks for {asked}; here all is float64"
+            self.notes += [] if note in self.notes else [note]
 
     def where(self, frame: FrameType | None = None) -> str:
         """File and line of the innermost frame in the user's own files; "" without one."""

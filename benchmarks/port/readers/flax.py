@@ -17,7 +17,7 @@ from benchmarks.port.readers import optax_recipe
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
 from benchmarks.port.readers.flax_steps import FlaxSteps
-from benchmarks.port.readers.flax_watch import Watching, install
+from benchmarks.port.readers.flax_watch import Watching, install, one_type
 from benchmarks.port.readers.optax_recipe import Training
 from benchmarks.port.readers.program import (
     Arrays,
@@ -40,6 +40,8 @@ def prepare(_: int, precision: str) -> None:
     """
     jax.config.update("jax_enable_x64", precision == "float64")
     install()
+    if precision == "float64":
+        one_type()
     optax_recipe.install()
     CALLS.watch_new([nnx.Module])
 
@@ -87,6 +89,8 @@ class FlaxProgram(Program):
                         node.value = node.value.astype(float)
             elif isinstance(node, nnx.Module):
                 self.names[id(node)] = name
+                for kind in ("dtype", "param_dtype"):
+                    _whole_type(node, kind)
         self.trained = [k for k, v in self.variables.items() if isinstance(v, nnx.Param)]
         self.mode = mode
         self.bare = self._bare() if mode.bare is None else mode.bare
@@ -251,6 +255,11 @@ class FlaxProgram(Program):
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]
+        if value == one.constants.get(constant) and operation in self.changes:
+            self.changes[operation].pop(constant, None)
+            return True
+        if constant == "function" and not hasattr(jax.nn, value):
+            return False
         known = {*FLAGS, *ARGUMENTS, ("activation", "function")}
         if (one.kind, constant) not in known:
             return False
@@ -261,6 +270,14 @@ class FlaxProgram(Program):
 
     def change_optimizer(self, constant: str, value: Any) -> bool:
         return self.training.change(constant, value)
+
+
+def _whole_type(layer: Any, kind: str) -> None:
+    """Have a layer that states its type compute in that of all."""
+    stated = getattr(layer, kind, None)
+    if stated is not None and jnp.issubdtype(stated, jnp.floating):
+        CALLS.lowered(jnp.dtype(stated).name)
+        setattr(layer, kind, jnp.result_type(float))
 
 
 def _modules(model: Any) -> list[Any]:

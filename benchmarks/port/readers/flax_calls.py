@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from flax import nnx
+
 from benchmarks.port.axes import Axes, Axis, cropping, labelled, reshaped, same_padding, unknown
-from benchmarks.port.readers.meaning import Meaning, limited
+from benchmarks.port.readers.meaning import Meaning, limited, shifted
 
 _ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "softplus", "relu6"),
-    *("softmax", "log_softmax", "hard_swish", "hard_sigmoid", "mish", "log_sigmoid"),
+    *("softmax", "log_softmax", "celu", "hard_swish", "hard_sigmoid", "mish", "log_sigmoid"),
 )
 _WORDS = {
     "soft_sign": "softsign",
@@ -18,7 +21,8 @@ _WORDS = {
     "hard_sigmoid": "hardsigmoid",
     "swish": "silu",
 }
-_PARAMETERS = {"leaky_relu": ("slope", "negative_slope", 0.01), "elu": ("alpha", "alpha", 1.0)}
+_PARAMETERS = {"leaky_relu": ("slope", "negative_slope", 0.01)}
+_PARAMETERS |= dict.fromkeys(("elu", "celu"), ("alpha", "alpha", 1.0))
 
 
 def two(value: Any) -> list[int]:
@@ -206,18 +210,25 @@ def _over(kind: str) -> Callable[..., Meaning]:
     return meaning
 
 
-def _arithmetic(kind: str) -> Callable[..., Meaning]:
+def _constant(value: Any, given: Sequence[int]) -> np.ndarray | None:
+    """A number of the program, or one for each channel; None of a weight."""
+    if isinstance(value, nnx.Variable) or value is None:
+        return None
+    found = np.asarray(value, np.float64)
+    by_channel = found.shape == (*(1,) * (found.ndim - 1), given[-1])
+    return found.reshape(-1) if by_channel else found.reshape(()) if found.size == 1 else None
+
+
+def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
         if len(axes) > 1:
             longer = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
             return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), longer)
-        numbers = [v for v in b.values() if isinstance(v, int | float)]
-        if len(numbers) != 1:
+        value = _constant(b.get("1"), given)
+        made = None if value is None else shifted(kind, value, ahead=ahead)
+        if made is None:
             return Meaning(f"unread:{kind} with an array", axes[0])
-        value = float(numbers[0])
-        scale = {"mul": value, "div": 1 / value if value else 0.0}.get(kind, 1.0)
-        offset = {"add": value, "sub": -value}.get(kind, 0.0)
-        return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
+        return Meaning("rescale", axes[0], made)
 
     return meaning
 
@@ -235,10 +246,14 @@ def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out:
 
 def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
     width: Any = b.get("pad_width")
-    plain = b.get("mode", "constant") == "constant" and isinstance(width, list | tuple)
-    if not plain or len(given) != 4 or any(map(any, (width[0], width[3]))):
+    mode = b.get("mode", "constant")
+    if (
+        not isinstance(width, list | tuple)
+        or len(given) != 4
+        or any(map(any, (width[0], width[3])))
+    ):
         return Meaning("unread:pad", labelled("NHWC", out.shape))
-    value = float(b.get("constant_values", 0.0))
+    value = float(b.get("constant_values", 0.0)) if mode == "constant" else mode
     constants = {"padding": [list(width[1]), list(width[2])], "value": value}
     return Meaning("pad", labelled("NHWC", out.shape), constants)
 
@@ -283,13 +298,16 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "maximum": lambda b, axes, given, out: Meaning("maximum", axes[0]),
     "minimum": lambda b, axes, given, out: Meaning("minimum", axes[0]),
     "exp": _activation("exponential"),
+    "hard_tanh": lambda b, axes, given, out: Meaning("activation", axes[0], limited(-1.0, 1.0)),
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+    "rsub": _arithmetic("sub", ahead=True),
+    "neg": lambda b, axes, given, out: Meaning("rescale", axes[0], shifted("mul", -1.0) or {}),
 }
 ARGUMENTS = {
     "max_pool": ("x", "window_shape", "strides", "padding"),
     "avg_pool": ("x", "window_shape", "strides", "padding", "count_include_pad"),
     "leaky_relu": ("x", "negative_slope"),
-    "elu": ("x", "alpha"),
+    **dict.fromkeys(("elu", "celu"), ("x", "alpha")),
     "gelu": ("x", "approximate"),
     "softmax": ("x", "axis"),
     "log_softmax": ("x", "axis"),
@@ -302,14 +320,14 @@ ARGUMENTS = {
 }
 OPERATORS = {
     **{"__add__": "add", "__radd__": "add", "__mul__": "mul", "__rmul__": "mul"},
-    **{"__sub__": "sub", "__truediv__": "div"},
+    **{"__sub__": "sub", "__truediv__": "div", "__rsub__": "rsub", "__neg__": "neg"},
 }
 # Names that are watched besides, and read by no one.
 OTHERS = (
     *("matmul", "dot", "einsum", "where", "log", "sqrt", "square"),
     *("sum", "abs", "split", "stack", "repeat", "tile", "min", "var", "std"),
 )
-UNREAD_OPERATORS = ("__rsub__", "__rtruediv__", "__pow__", "__neg__", "__matmul__", "__getitem__")
+UNREAD_OPERATORS = ("__rtruediv__", "__pow__", "__matmul__", "__getitem__")
 DATA = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist")
 
 

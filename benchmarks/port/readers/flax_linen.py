@@ -44,16 +44,14 @@ class LinenModule(nnx.Module):
         try:
             self(pictures, **words)
         except FlaxError as error:
-            raise PortError(
-                f"a module of flax.linen whose weights are outside of Conv, Dense, BatchNorm, "
-                f"LayerNorm and GroupNorm is not read ({str(error).splitlines()[0]}); write that "
-                "layer with flax.nnx",
-                status=4,
-            ) from error
+            raise PortError(_outside(str(error).splitlines()[0]), status=4) from error
         for collection in made.values():
             for path, value in jax.tree_util.tree_flatten_with_path(collection)[0]:
                 *places, name = [entry.key for entry in path]
-                getattr(getattr(self, "/".join(places)), name).value = value
+                layer = getattr(self, "/".join(places), None)
+                if layer is None:
+                    raise PortError(_outside("/".join(places)), status=4)
+                getattr(layer, name).value = value
         self.eval()
 
     def __call__(self, x: Any, **words: Any) -> Any:
@@ -72,6 +70,13 @@ class LinenModule(nnx.Module):
             given = [*args[1:], *kwargs.values(), getattr(module, flag)]
             words = {flag: next((bool(v) for v in given if v is not None), False)}
         return getattr(self, name)(args[0], **words)
+
+
+def _outside(which: str) -> str:
+    return (
+        "a module of flax.linen whose weights are outside of Conv, Dense, BatchNorm, LayerNorm and "
+        f"GroupNorm is not read ({which}); write that layer with flax.nnx"
+    )
 
 
 def _like(module: Any, features: int) -> Any:

@@ -46,15 +46,56 @@ def install() -> None:
             if hasattr(kind, name):
                 word = calls.OPERATORS.get(name, name.strip("_"))
                 setattr(kind, name, _watched(getattr(kind, name), word))
+    for home in (jax, nnx, linen):  # calls inside of a compiled function cannot be seen
+        for name in ("jit", "remat", "checkpoint"):
+            if hasattr(home, name):
+                setattr(home, name, _plain)
     for name in calls.DATA:
         setattr(concrete, name, _refused(getattr(concrete, name), name))
+
+
+def _plain(function: Any = None, *args: Any, **kwargs: Any) -> Any:
+    return (lambda given: given) if function is None else function
+
+
+def one_type() -> None:
+    """Have float32 mean float64 from now on, and leave out casts to another floating type."""
+    jnp.float32 = jnp.float64
+
+    def whole(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def cast(x: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+            wanted = dtype is None or jnp.issubdtype(dtype, jnp.floating)
+            if Watching.run is None or Watching.depth or not wanted or not _floating(x):
+                return original(x, dtype, *args, **kwargs)
+            CALLS.lowered("" if dtype is None else jnp.dtype(dtype).name)
+            return x
+
+        return cast
+
+    for home, names in (
+        (type(jnp.zeros(1)), ("astype",)),
+        (jax.core.Tracer, ("astype",)),
+        (jnp, ("asarray", "array", "astype")),
+    ):
+        for name in names:
+            setattr(home, name, whole(getattr(home, name)))
+
+
+def _in_trace(values: list[Any]) -> bool:
+    """True inside of a function that JAX traces by itself: what vmap, cond or scan is given."""
+    return any(type(x).__name__ in ("DynamicJaxprTracer", "BatchTracer") for x in values)
+
+
+def _floating(x: Any) -> bool:
+    return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _watched(original: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         run = Watching.run
-        if run is None or Watching.depth:
+        if run is None or Watching.depth or _in_trace([*args, *kwargs.values()]):
             return original(*args, **kwargs)
         return run.function(name, original, args, kwargs)
 

@@ -7,51 +7,28 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from benchmarks.port.masks import dropped
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.keras_activations import activation
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
 from benchmarks.port.readers.keras_model import (
+    augmented,
     exact_normalization,
     fixed_mode,
     functional,
     padded,
     separated,
     settings,
+    unfolded,
 )
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
+from benchmarks.port.readers.keras_run import Run, array, canonical, tensor
 from benchmarks.port.readers.keras_steps import KerasSteps
 from benchmarks.port.readers.program import Arrays, Gradients, Outputs, Pass, Program, roles_of
-
-
-class _Run:
-    """One batch on its way."""
-
-    def __init__(self, how: Pass) -> None:
-        self.how = how
-        self.known: dict[int, str] = {}
-        self.alive: list[Any] = []
-        self.operations: list[Operation] = []
-        self.values: Arrays = {}
-        self.alone: Arrays = {}
-        self.penalties: list[Any] = []  # of activity regularizers
-
-    def keep(self, tensor: Any, number: str) -> None:
-        self.known[id(tensor)] = number
-        self.alive.append(tensor)
-
-
-def array(tensor: Any) -> np.ndarray:
-    """A tensor of any engine in NumPy."""
-    return np.array(ops.convert_to_numpy(ops.stop_gradient(tensor)))
-
-
-def _tensor(value: Any) -> Any:
-    return ops.convert_to_tensor(value, keras.config.floatx())
 
 
 class KerasProgram(Program):
@@ -65,6 +42,8 @@ class KerasProgram(Program):
         self.variables: dict[str, tuple[Any, str]] = {}  # and the kind of a shape of its own
         self.recording = True  # not while an engine traces
         self._parts: dict[int, list[Any]] = {}  # of layers that are several operations
+        self._graphs: dict[int, Any] = {}  # of layers that are models or the user's own
+        self._layers: dict[str, Any] = {}  # by operation
         run, _ = self.run(np.random.default_rng(0).random((2, *size)), Pass())
         paths = {v.path: v for v in self.model.weights if "seed_generator" not in v.path}
         carried = {key for one in run.operations for key in one.parameters.values()}
@@ -89,10 +68,10 @@ class KerasProgram(Program):
 
     # ---- running
 
-    def run(self, pictures: Any, how: Pass) -> tuple[_Run, Any]:
+    def run(self, pictures: Any, how: Pass) -> tuple[Run, Any]:
         """A batch through the graph; gives what was seen and the output."""
-        run = _Run(how)
-        x = _tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
+        run = Run(how)
+        x = tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
         run.keep(x, PICTURES)
         out = self._graph(self.model, [x], run)
         if len(out) != 1:
@@ -100,7 +79,7 @@ class KerasProgram(Program):
         run.alive.append(out[0])
         return run, out[0]
 
-    def _graph(self, model: Any, inputs: list[Any], run: _Run) -> list[Any]:
+    def _graph(self, model: Any, inputs: list[Any], run: Run) -> list[Any]:
         model = getattr(model, "_functional", None) or model
         tensors = {id(k): value for k, value in zip(model.inputs, inputs, strict=True)}
         for depth in sorted(model._nodes_by_depth, reverse=True):
@@ -113,10 +92,14 @@ class KerasProgram(Program):
                     tensors[id(symbol)] = value
         return [tensors[id(k)] for k in model.outputs]
 
-    def _called(self, layer: Any, args: Any, kwargs: Any, run: _Run) -> list[Any]:
-        if isinstance(layer, keras.Model):
-            return self._graph(layer, keras.tree.flatten(args), run)
+    def _called(self, layer: Any, args: Any, kwargs: Any, run: Run) -> list[Any]:
         inputs = [x for x in keras.tree.flatten([args, kwargs]) if id(x) in run.known]
+        if id(layer) not in self._graphs:
+            plain = isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth")
+            own = layer if plain else unfolded(layer, args, kwargs, run.known)
+            self._graphs[id(layer)] = own
+        if self._graphs[id(layer)] is not None:
+            return self._graph(self._graphs[id(layer)], inputs, run)
         name = type(layer).__name__
         if name == "Lambda":
             raise PortError(
@@ -125,13 +108,14 @@ class KerasProgram(Program):
                 status=4,
             )
         activity = getattr(layer, "activity_regularizer", None)
-        if name == "Permute" and len(inputs[0].shape) == 4:
+        if name in ("Permute", "Transpose") and len(inputs[0].shape) == 4:
             raise PortError(
-                f"layer '{layer.name}' is a Permute; leave it out, for a flattened picture is "
+                f"layer '{layer.name}' is a {name}; leave it out, for a flattened picture is "
                 "carried to the other program's order of channels as it is",
                 status=4,
             )
-        if name in layers.NOTHING and len(inputs) == 1:
+        cast = name == "Cast" and "float" in str(layer.dtype)  # all is float64 here
+        if (name in layers.NOTHING or cast) and len(inputs) == 1:
             run.penalties += [activity(inputs[0])] if activity is not None else []
             return [inputs[0]]
         if name == "SeparableConv2D":
@@ -140,10 +124,6 @@ class KerasProgram(Program):
             return inputs
         number = str(len(run.operations))
         changes = self.changes.get(number, {})
-        if getattr(layer, "data_format", None) == "channels_first":
-            raise PortError(
-                f"layer '{layer.name}' is channels_first; only channels_last is read", status=4
-            )
         fused = getattr(layer, "activation", None) if name not in ("Activation",) else None
         if fused is not None and name in layers.MEANINGS:
             layer.activation = keras.activations.linear
@@ -170,7 +150,7 @@ class KerasProgram(Program):
         args: Any,
         kwargs: Any,
         inputs: list[Any],
-        run: _Run,
+        run: Run,
         number: str,
         changes: dict[str, Any],
     ) -> list[Any]:
@@ -185,18 +165,20 @@ class KerasProgram(Program):
                 part = {"part": place, "axis": axis, "sizes": sizes}
                 self._record(layer, layer, [x], inputs, run, ("split", part))
             return outs
-        self._record(layer, layer, outs, inputs, run, layers.by_arguments(layer, args))
+        self._record(layer, layer, outs, inputs, run, layers.by_arguments(layer, args, inputs))
         if (fixed := fixed_mode(layer, kwargs)) is not None:
-            word = "drops_in_inference" if fixed else "by_running_statistics"
+            norm = type(layer).__name__ == "BatchNormalization"
+            word = "by_running_statistics" if norm else "drops_in_inference"
+            word = "by_batch_statistics" if norm and fixed else word
             run.operations[-1].constants[word] = True
         return outs
 
-    def _activated(self, layer: Any, function: Any, x: Any, run: _Run) -> Any:
+    def _activated(self, layer: Any, function: Any, x: Any, run: Run) -> Any:
         number = str(len(run.operations))
         other = self.changes.get(number, {}).get("function")
         call = keras.activations.get(other) if other else function
         if number in run.how.inputs and self.recording:
-            given = _tensor(run.how.inputs[number][0])
+            given = tensor(run.how.inputs[number][0])
             if tuple(given.shape) == tuple(x.shape):
                 run.alone[number] = array(call(given))
         out = call(x)
@@ -209,7 +191,7 @@ class KerasProgram(Program):
         made: Any,
         outs: list[Any],
         inputs: list[Any],
-        run: _Run,
+        run: Run,
         meaning: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
         number, name = str(len(run.operations)), type(layer).__name__
@@ -217,12 +199,13 @@ class KerasProgram(Program):
         if meaning is not None:
             kind, constants = meaning
         elif made is not layer:
-            kind, constants = layers.activation(made)
+            kind, constants = activation(made)
         elif name in layers.MEANINGS and len(outs) == 1:
             kind, constants = layers.MEANINGS[name](layer, given, tuple(outs[0].shape))
         else:
             kind, constants = f"unread:{name}", {}
         how = CALLS.of(layer)
+        self._layers[number] = layer
         run.operations.append(
             Operation(
                 id=number,
@@ -263,6 +246,8 @@ class KerasProgram(Program):
             training = how.training if fixed is None else fixed
             if dropout:
                 return self._dropped(layer, given[0], how, number) if training else given[0] * 1.0
+            if type(layer).__name__.startswith("Random"):
+                return augmented(layer, given[0], training)
             if getattr(layer, "_call_has_training_arg", False):
                 named = {**named, "training": training}
             if "padding" in changes:
@@ -276,19 +261,19 @@ class KerasProgram(Program):
         uniforms = how.uniforms.get(number)
         if uniforms is None:
             shape = tuple(x.shape)
-            if type(layer).__name__ == "SpatialDropout2D":
+            if type(layer).__name__ == "SpatialDropout2D" or layers.per_channel(layer, shape):
                 shape = (shape[0], 1, 1, shape[3])
             uniforms = np.random.default_rng(int(number)).random(shape)
-        keep = _tensor((uniforms >= rate).astype(np.float64))
+        keep = tensor((uniforms >= rate).astype(np.float64))
         return dropped(x, keep, rate, "alpha" * (type(layer).__name__ == "AlphaDropout"))
 
-    def _by_itself(self, layer: Any, call: Any, inputs: list[Any], run: _Run, number: str) -> None:
+    def _by_itself(self, layer: Any, call: Any, inputs: list[Any], run: Run, number: str) -> None:
         given = run.how.inputs[number]
         same = [tuple(x.shape) == g.shape for x, g in zip(inputs, given, strict=False)]
         if len(given) != len(inputs) or not all(same):
             return
         before = [(v, array(v)) for v in getattr(layer, "non_trainable_variables", [])]
-        swapped = {id(x): _tensor(g) for x, g in zip(inputs, given, strict=True)}
+        swapped = {id(x): tensor(g) for x, g in zip(inputs, given, strict=True)}
         run.alone[number] = array(keras.tree.flatten(call(swapped))[0])
         for variable, value in before:
             variable.assign(value)
@@ -296,7 +281,7 @@ class KerasProgram(Program):
     # ---- what the other side asks
 
     def weights(self) -> Arrays:
-        return {key: _canonical(array(v), d) for key, (v, d) in self.variables.items()}
+        return {key: canonical(array(v), d) for key, (v, d) in self.variables.items()}
 
     def load(self, weights: Arrays) -> None:
         for key, value in weights.items():
@@ -317,7 +302,7 @@ class KerasProgram(Program):
         with _Kept(self):
             loss, extra, found = gradients_of(self, pictures, labels, how)
             fixed = {key: self.weights()[key] for key in self.listing.fixed}
-        gradients = {k: _canonical(v, self.variables[k][1]) for k, v in found.items()}
+        gradients = {k: canonical(v, self.variables[k][1]) for k, v in found.items()}
         return Gradients(loss, extra, gradients, fixed)
 
     def loss_on(
@@ -337,7 +322,7 @@ class KerasProgram(Program):
             optimizer.build(variables)
             for given in gradients:
                 known = [v for v in variables if v.path in given]
-                values = [_tensor(given[v.path].reshape(v.shape)) for v in known]
+                values = [tensor(given[v.path].reshape(v.shape)) for v in known]
                 optimizer.apply(values, known)
                 now = self.weights()
                 after.append({key: now[key] for key in given})
@@ -354,7 +339,7 @@ class KerasProgram(Program):
             for place, how in passes:
                 loss, _, found = gradients_of(self, pictures[place], labels[place], how)
                 losses.append(loss)
-                values = [_tensor(found[v.path]) for v in variables]
+                values = [tensor(found[v.path]) for v in variables]
                 optimizer.apply(values, variables)
             return losses, self.weights()
 
@@ -363,26 +348,24 @@ class KerasProgram(Program):
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]
+        if value == one.constants.get(constant) and operation in self.changes:
+            self.changes[operation].pop(constant, None)
+            return True
         if (one.kind, constant) in (("conv", "padding"), ("activation", "function")):
-            if constant == "function" and one.constants.get("function") == "softmax":
+            softmax = one.constants.get("function") == "softmax"
+            if constant == "function" and (softmax or not hasattr(keras.activations, value)):
                 return False
             self.changes.setdefault(operation, {})[constant] = value
             return True
         attribute = layers.CHANGES.get((one.kind, constant))
-        layer = next((x for x in self.model._flatten_layers() if x.name == one.name), None)
-        if attribute is None or layer is None or not hasattr(layer, attribute):
+        layer = self._layers[operation]
+        if attribute is None or not hasattr(layer, attribute):
             return False
         setattr(layer, attribute, tuple(value) if isinstance(value, list) else value)
         return True
 
     def change_optimizer(self, constant: str, value: Any) -> bool:
         return self.training.change(constant, value)
-
-
-def _canonical(value: np.ndarray, own: str) -> np.ndarray:
-    if own == "alpha":
-        return value.reshape(-1)
-    return value.reshape(*value.shape[:2], 1, -1) if own else value
 
 
 class _Kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,10 +10,9 @@ import numpy as np
 
 from benchmarks.port.axes import cropping, same_padding
 from benchmarks.port.operation import PortError
-from benchmarks.port.readers.meaning import limited
+from benchmarks.port.readers.keras_activations import ACTIVATIONS, Constants, Meaning
+from benchmarks.port.readers.meaning import parted, shifted
 
-Constants = dict[str, Any]
-_Meaning = Callable[[Any, Sequence[int], Sequence[int]], tuple[str, Constants]]
 NOTHING = {"Identity", "InputLayer", "ActivityRegularization"}
 DROPOUTS = ("Dropout", "SpatialDropout2D", "AlphaDropout")
 
@@ -96,12 +95,18 @@ def _dense(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, 
     }
 
 
-def _batch_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+def _last(layer: Any, given: Sequence[int]) -> None:
+    """Refuse a norm whose channels are not the last axis."""
     if layer.axis not in (-1, len(given) - 1):
+        kind = type(layer).__name__
         raise PortError(
-            f"layer '{layer.name}': batch norm over axis {layer.axis}; only the last one is read",
+            f"layer '{layer.name}': {kind} over axis {layer.axis}; only the last one is read",
             status=4,
         )
+
+
+def _batch_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    _last(layer, given)
     return "batch_norm", {
         "epsilon": float(layer.epsilon),
         "momentum": float(layer.momentum),
@@ -123,6 +128,7 @@ def _layer_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[
 
 
 def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    _last(layer, given)
     return "group_norm", {
         "epsilon": float(layer.epsilon),
         "scale": bool(layer.scale),
@@ -131,7 +137,7 @@ def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[
     }
 
 
-def _pool(kind: str) -> _Meaning:
+def _pool(kind: str) -> Meaning:
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         size = _pair(layer.pool_size)
         padding = _zeros(layer, given, size, [1, 1])
@@ -143,7 +149,7 @@ def _pool(kind: str) -> _Meaning:
     return meaning
 
 
-def _whole(kind: str) -> _Meaning:
+def _whole(kind: str) -> Meaning:
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         size = [int(n) for n in given[1:3]]
         return kind, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
@@ -152,11 +158,18 @@ def _whole(kind: str) -> _Meaning:
 
 
 def _dropout(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    channel = isinstance(layer, keras.layers.SpatialDropout2D)
-    if not channel and getattr(layer, "noise_shape", None) is not None:
+    noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
+    channel = isinstance(layer, keras.layers.SpatialDropout2D) or per_channel(layer, given)
+    if not channel and any(n not in (None, size) for n, size in zip(noise, given[1:], strict=True)):
         return "unread:Dropout with a noise_shape", {}
     form = {"form": "alpha"} if isinstance(layer, keras.layers.AlphaDropout) else {}
     return "dropout", {"rate": float(layer.rate), "per": "channel" if channel else "value", **form}
+
+
+def per_channel(layer: Any, given: Sequence[int]) -> bool:
+    """True of a dropout that states one mask for all rows and columns."""
+    noise = tuple(getattr(layer, "noise_shape", None) or ())[1:]
+    return len(given) == 4 and noise[:2] == (1, 1) and noise[2:] in ((None,), (given[-1],))
 
 
 def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -165,59 +178,26 @@ def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str
     return "reshape", {"shape": [int(n) for n in made[1:]]}
 
 
-_WORDS = {
-    **{"swish": "silu", "hard_sigmoid": "hardsigmoid"},
-    **{"hard_silu": "hardswish", "hard_swish": "hardswish"},
-}
-
-
-def activation(function: Any) -> tuple[str, Constants]:
-    """Kind and constants of an activation function of Keras."""
-    name = getattr(function, "__name__", type(function).__name__)
-    if name == "<lambda>" or not getattr(function, "__module__", "").startswith("keras"):
-        return f"unread:{name}", {}
-    found: Constants = {"function": _WORDS.get(name, name)}
-    defaults = {
-        "leaky_relu": ("slope", 0.2),
-        "elu": ("alpha", 1.0),
-        "gelu": ("approximate", "none"),
-    }
-    if name in defaults:
-        found[defaults[name][0]] = defaults[name][1]
-    if name in ("softmax", "log_softmax"):
-        found["axis"] = "C"
-    return "activation", found
-
-
-def _activation(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return activation(layer.activation)
-
-
-def _relu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    if layer.threshold:
-        return "unread:ReLU with a threshold", {}
-    if layer.max_value is not None:
-        six = layer.max_value == 6 and not layer.negative_slope
-        return ("activation", {"function": "relu6"}) if six else ("unread:ReLU with a limit", {})
-    if layer.negative_slope:
-        return "activation", {"function": "leaky_relu", "slope": float(layer.negative_slope)}
-    return "activation", {"function": "relu"}
-
-
-def _leaky(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "activation", {"function": "leaky_relu", "slope": float(layer.negative_slope)}
-
-
-def _elu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "activation", {"function": "elu", "alpha": float(layer.alpha)}
-
-
-def _softmax(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "activation", {"function": "softmax", "axis": "C" if layer.axis == -1 else layer.axis}
-
-
 def _pad(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
     return "pad", {"padding": [list(p) for p in layer.padding], "value": 0.0}
+
+
+def _pad_of_call(layer: Any, args: Sequence[Any]) -> tuple[str, Constants] | None:
+    """`ops.pad` of rows and columns."""
+    width = [list(map(int, pair)) for pair in layer.pad_width]
+    if len(width) != 4 or any(map(any, (width[0], width[3]))):
+        return None
+    value = 0.0 if layer.mode == "constant" else layer.mode
+    if any(isinstance(one, int | float) and one for one in args[1:]):
+        value = float(args[1])
+    return "pad", {"padding": width[1:3], "value": value}
+
+
+def _adaptive(kind: str) -> Meaning:
+    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+        return parted(kind, given[1:3], made[1:3])
+
+    return meaning
 
 
 def _rescale(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -241,10 +221,6 @@ def _crop(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, C
     return "crop", {"cropping": [list(sides) for sides in layer.cropping]}
 
 
-def _clip(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "activation", limited(layer.x_min, layer.x_max)
-
-
 def _joined(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
     axis = layer.axis % len(made)
     return "concatenate", {"axis": ("NHWC" if len(made) == 4 else "NC")[axis]}
@@ -258,20 +234,11 @@ def _resize(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str,
     return "resize", constants
 
 
-def _plain(kind: str) -> _Meaning:
+def _plain(kind: str) -> Meaning:
     return lambda layer, given, made: (kind, {})
 
 
-def _function(name: str) -> _Meaning:
-    return lambda layer, given, made: ("activation", {"function": name})
-
-
-def _gelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    form = "tanh" if layer.approximate else "none"
-    return "activation", {"function": "gelu", "approximate": form}
-
-
-def _over(kind: str) -> _Meaning:
+def _over(kind: str) -> Meaning:
     """A mean or maximum over rows and columns."""
 
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -283,35 +250,48 @@ def _over(kind: str) -> _Meaning:
     return meaning
 
 
-def _prelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    shared = all(size == 1 for size in layer.alpha.shape[:-1])
-    return ("prelu" if shared else "unread:PReLU of each pixel"), {}
+def by_arguments(
+    layer: Any, args: Sequence[Any], inputs: Sequence[Any]
+) -> tuple[str, Constants] | None:
+    """Meaning of a call whose arguments decide it: arithmetic with a number or with one for each
+    channel, a slice, zeros around a picture; None of anything else.
 
-
-def by_arguments(layer: Any, args: Sequence[Any]) -> tuple[str, Constants] | None:
-    """Meaning of a call whose arguments decide it: arithmetic with one number, a slice; None of
-    anything else."""
+    Args:
+        inputs: the arguments that the pictures went into.
+    """
     name = type(layer).__name__
     if name == "GetItem" and len(args[0].shape) == 4:
         cut = cropping(args[1], args[0].shape, "NHWC")
         return None if cut is None else ("crop", {"cropping": cut})
-    numbers = [one for one in args if isinstance(one, int | float)]
-    if name not in _ARITHMETIC or len(numbers) != 1 or len(args) != 2:
+    if name == "Pad":
+        return _pad_of_call(layer, args)
+    if name == "Negative":
+        return "rescale", {"scale": -1.0, "offset": 0.0}
+    if name not in _ARITHMETIC or len(inputs) != 1 or len(args) != 2:
         return None
-    value, ahead = float(numbers[0]), args[0] is numbers[0]
-    if name.endswith("Divide") and ahead:
+    ahead = args[1] is inputs[0]
+    value = _constant(args[0] if ahead else args[1], inputs[0].shape)
+    if value is None:
+        return f"unread:{name} with a weight or another tensor", {}
+    made = shifted(_ARITHMETIC[name], value, ahead=ahead)
+    return None if made is None else ("rescale", made)
+
+
+def _constant(value: Any, shape: Sequence[int]) -> np.ndarray | None:
+    """A number, or one for each channel; None of a weight and of anything else."""
+    if isinstance(value, keras.Variable):
         return None
-    scale = {"Multiply": value, "Subtract": -1.0 if ahead else 1.0}.get(name, 1.0)
-    if name.endswith("Divide"):
-        scale = 1 / value
-    offset = {"Add": value, "Subtract": value if ahead else -value}.get(name, 0.0)
-    return "rescale", {"scale": scale, "offset": offset}
+    found = np.array(keras.ops.convert_to_numpy(value), np.float64)
+    by_channel = found.shape == (*(1,) * (found.ndim - 1), shape[-1])
+    return found.reshape(-1) if by_channel else found.reshape(()) if found.size == 1 else None
 
 
-_ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
+_ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul"}
+_ARITHMETIC |= dict.fromkeys(("Divide", "TrueDivide"), "div")
 
 
-MEANINGS: dict[str, _Meaning] = {
+MEANINGS: dict[str, Meaning] = {
+    **ACTIVATIONS,
     "Conv2D": _conv,
     "DepthwiseConv2D": _conv,
     "Conv2DTranspose": _conv_transpose,
@@ -321,6 +301,8 @@ MEANINGS: dict[str, _Meaning] = {
     "GroupNormalization": _group_norm,
     "MaxPooling2D": _pool("max_pool"),
     "AveragePooling2D": _pool("average_pool"),
+    "AdaptiveAveragePooling2D": _adaptive("average_pool"),
+    "AdaptiveMaxPooling2D": _adaptive("max_pool"),
     "GlobalAveragePooling2D": _whole("average_pool"),
     "GlobalMaxPooling2D": _whole("max_pool"),
     "Dropout": _dropout,
@@ -328,14 +310,8 @@ MEANINGS: dict[str, _Meaning] = {
     "AlphaDropout": _dropout,
     "Flatten": _flatten,
     "Reshape": _flatten,
-    "Activation": _activation,
-    "ReLU": _relu,
-    "LeakyReLU": _leaky,
-    "ELU": _elu,
-    "Softmax": _softmax,
     "ZeroPadding2D": _pad,
     "Cropping2D": _crop,
-    "Clip": _clip,
     "Rescaling": _rescale,
     "Normalization": _normalization,
     "Add": _plain("add"),
@@ -345,16 +321,8 @@ MEANINGS: dict[str, _Meaning] = {
     "Minimum": _plain("minimum"),
     "Concatenate": _joined,
     "UpSampling2D": _resize,
-    "PReLU": _prelu,
-    "Gelu": _gelu,
     "Mean": _over("average_pool"),
     "Max": _over("max_pool"),
-    "Relu": _function("relu"),
-    "Tanh": _function("tanh"),
-    "Sigmoid": _function("sigmoid"),
-    "Silu": _function("silu"),
-    "Relu6": _function("relu6"),
-    "Exp": _function("exponential"),
 }
 # role to the layer's attribute
 PARTS = {

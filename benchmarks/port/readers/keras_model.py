@@ -29,12 +29,14 @@ def prepare(seed: int, precision: str) -> None:
     """
     keras.config.set_floatx(precision)
     keras.config.set_dtype_policy(precision)
+    keras.src.dtype_policies.get = _one_type(keras.src.dtype_policies.get, precision)
     keras.utils.set_random_seed(seed)
     from keras.src import backend
     from keras.src.backend.common import dtypes
     from keras.src.ops.operation import Operation as Made
 
     engine = importlib.import_module(f"keras.src.backend.{keras.backend.backend()}")
+    ops.convert_to_tensor = _exact_list(ops.convert_to_tensor)
     homes: list[Any] = [ops, keras.src.ops, keras.src.ops.core, backend, engine, engine.core]
     for module in homes:
         original = getattr(module, "cast", None)
@@ -50,6 +52,17 @@ def prepare(seed: int, precision: str) -> None:
         # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _one_type(original: Any, precision: str) -> Any:
+    """Policies of layers, with one floating type for all of them."""
+
+    def policy(identifier: Any) -> Any:
+        made = original(identifier)
+        CALLS.lowered(made.compute_dtype)
+        return original(precision) if "float" in str(made.compute_dtype) else made
+
+    return policy
 
 
 def separated(layer: keras.layers.SeparableConv2D) -> list[keras.layers.Layer]:
@@ -110,6 +123,17 @@ def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     return ops.where(x > 0, x, x * ops.convert_to_tensor(negative_slope, x.dtype))
 
 
+def _exact_list(original: Any) -> Any:
+    """Lists of numbers in the precision of all, where TensorFlow's default is float32."""
+
+    def convert(x: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if dtype is None and isinstance(x, list | tuple) and np.asarray(x).dtype.kind == "f":
+            dtype = keras.config.floatx()
+        return original(x, dtype, *args, **kwargs)
+
+    return convert
+
+
 def _exact(original: Any) -> Any:
     def cast(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(x, int | float) and not isinstance(x, bool):
@@ -154,6 +178,42 @@ def functional(model: Any, size: list[int]) -> Any:
             "with layers.Flatten in place of a reshape by the batch's size",
             status=4,
         ) from error
+
+
+def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
+    """The graph of a layer of the user's own, from the tensors of a call to its outputs.
+
+    None of one of Keras', and where calling it with symbols makes no graph.
+
+    Args:
+        known: ids of the tensors.
+
+    Raises:
+        PortError: it computes otherwise in training mode.
+    """
+    if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.layers.Layer):
+        return None
+    symbols = []
+
+    def symbol(x: Any) -> Any:
+        if id(x) not in known:
+            return x
+        symbols.append(keras.Input(tuple(x.shape[1:])))
+        return symbols[-1]
+
+    given, named = keras.tree.map_structure(symbol, (args, kwargs))
+    named.pop("training", None)
+    has_mode = "training" in inspect.signature(layer.call).parameters
+    modes: tuple[dict[str, Any], ...] = ({"training": None}, {"training": True})
+    try:
+        made = [
+            keras.Model(list(symbols), layer.call(*given, **named, **mode))
+            for mode in (modes if has_mode else ({},))
+        ]
+    except Exception:  # whatever the user's layer raises; it stays one operation that is not read
+        return None
+    _same_way(made[0], made[-1])
+    return made[0]
 
 
 def _same_way(usual: Any, training: Any) -> None:
@@ -201,6 +261,17 @@ def fixed_mode(layer: Any, kwargs: Any) -> bool | None:
     if norm and (given is False or not layer.trainable):
         return False
     return True if given and (norm or type(layer).__name__ in DROPOUTS) else None
+
+
+def augmented(layer: Any, x: Any, training: bool) -> Any:
+    """A layer that changes pictures at random, which knows float32 alone."""
+    whole = keras.config.floatx()
+    layer._dtype_policy = keras.DTypePolicy("float32")
+    keras.config.set_floatx("float32")
+    try:
+        return ops.cast(layer(ops.cast(x, "float32"), training=training), whole)
+    finally:
+        keras.config.set_floatx(whole)
 
 
 def padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:

@@ -61,6 +61,7 @@ class Training:
             self.scaling, optimizer = optimizer, optimizer.inner_optimizer
         self.optimizer = optimizer
         self.changes: dict[str, Any] = {}
+        self.targets = ""  # the form that the other program's loss takes
 
     def loss_of(self, out: Any, labels: np.ndarray) -> Any:
         """The loss of a batch; what gives one number for each picture is averaged."""
@@ -70,8 +71,14 @@ class Training:
 
     def target_form(self) -> str:
         """sparse, one_hot or binary."""
-        name = self._name()
-        return next((form for form in ("sparse", "binary") if form in name), "one_hot")
+        return self._form() or self.targets or "one_hot"
+
+    def _form(self) -> str:
+        """The same; "" of a function of the user's own."""
+        fn = getattr(self.loss, "fn", self.loss)
+        module = getattr(fn, "__module__", type(self.loss).__module__) or ""
+        usual = "one_hot" if module.startswith("keras") else ""
+        return next((form for form in ("sparse", "binary") if form in self._name()), usual)
 
     def _name(self) -> str:
         fn = getattr(self.loss, "fn", self.loss)
@@ -100,6 +107,8 @@ class Training:
             return {"kind": "cross_entropy", "takes": takes, "label_smoothing": smoothing, **found}
         if name == "binary_crossentropy":
             takes = "logits" if config.get("from_logits") else "probabilities"
+            if smoothing := float(config.get("label_smoothing", 0.0)):
+                found["label_smoothing"] = smoothing
             return {"kind": "binary_cross_entropy", "takes": takes, **found}
         if name in ("mean_squared_error", "mean_absolute_error"):
             return {"kind": name, **found}
@@ -143,6 +152,7 @@ class Training:
         """
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
+        found.loss_targets = self._form()
         if self.optimizer is None:
             return found
         how, optimizer = CALLS.of(self.optimizer), self.optimizer

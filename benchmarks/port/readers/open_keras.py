@@ -8,6 +8,7 @@ import keras
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras import KerasProgram
 from benchmarks.port.readers.keras_recipe import Training
 from benchmarks.port.readers.program import Program
@@ -25,13 +26,20 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label} is a {type(model).__name__}, not a keras.Model or a function that "
             "makes one"
         )
+    CALLS.own_step(model, "train_step", "compute_loss")
     loss, optimizer = parts.get("loss"), parts.get("optimizer")
-    if loss is None and getattr(model, "compiled", False):
-        loss = model.loss
-    if optimizer is None and getattr(model, "compiled", False):
-        optimizer = model.optimizer
+    if getattr(model, "compiled", False):
+        loss = loss if "loss" in source.parts else model.loss
+        optimizer = optimizer if "optimizer" in source.parts else model.optimizer
     if isinstance(loss, list | tuple | dict):
         raise PortError(f"{source.label}: several losses; give one with --loss", status=4)
+    first = next((x for x in model._flatten_layers() if _channels_first(x)), None)
+    if first is not None:
+        raise PortError(
+            f"layer '{first.name}' is channels_first; only channels_last is read", status=4
+        )
+    if len(getattr(model, "inputs", None) or [0]) > 1:
+        raise PortError(f"{source.label} takes several inputs; give a model of pictures alone")
     own = _size(model)
     if own and size and own != size:
         raise PortError(
@@ -43,6 +51,10 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             "--input HEIGHT WIDTH CHANNELS"
         )
     return KerasProgram(model, own or size, Training(loss, optimizer))
+
+
+def _channels_first(layer: Any) -> bool:
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 def _size(model: Any) -> list[int]:

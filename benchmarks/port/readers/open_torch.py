@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.program import Program
 from benchmarks.port.readers.torch import TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
@@ -34,7 +36,33 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label}: a module does not say how large its pictures are; give "
             "--input HEIGHT WIDTH CHANNELS"
         )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise PortError(f"{source.label} is a ScriptModule; give the module that it was made of")
+    CALLS.own_step(model, "training_step")
+    if hasattr(model, "configure_optimizers") and "optimizer" not in source.parts:
+        parts = _configured(model, source, parts)
     return TorchProgram(model, size, _training(parts))
+
+
+def _configured(model: Any, source: Source, parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts with the optimizer and the schedule that a module of Lightning makes."""
+    made = model.configure_optimizers()
+    if isinstance(made, dict):
+        made = ([made["optimizer"]], [one for one in [made.get("lr_scheduler")] if one])
+    elif not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], list | tuple):
+        made = (made if isinstance(made, list | tuple) else [made], [])
+    optimizers, schedules = made
+    if len(optimizers) != 1 or len(schedules) > 1:
+        raise PortError(
+            f"{source.label}: configure_optimizers gives {len(optimizers)} optimizers and "
+            f"{len(schedules)} schedules; name one with --optimizer",
+            status=4,
+        )
+    found = {**parts, "optimizer": optimizers[0]}
+    if schedules and "schedule" not in source.parts:
+        one = schedules[0] if isinstance(schedules[0], dict) else {"scheduler": schedules[0]}
+        found |= {"schedule": one["scheduler"], "schedule_unit": one.get("interval", "epoch")}
+    return found
 
 
 def _training(parts: dict[str, Any]) -> Training:

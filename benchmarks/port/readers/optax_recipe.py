@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,29 +12,18 @@ import optax
 from flax.training.dynamic_scale import DynamicScale
 
 from benchmarks.port.operation import PortError, Recipe
+from benchmarks.port.readers import optax_chain
 from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.optax_chain import chain_of, constants_of, made_by
 from benchmarks.port.readers.program import listed, scale_words, targets
 
 PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_KINDS = {
-    **{"adam": "adam", "adamw": "adam", "sgd": "sgd", "rmsprop": "rmsprop", "adagrad": "adagrad"},
-    **{"adadelta": "adadelta", "nadam": "nadam", "adamax": "adamax", "lion": "lion"},
-}
-_CLIPPING = {
-    "clip_by_global_norm": ("norm of all gradients", "max_norm"),
-    "clip": ("each value", "max_delta"),
-}
-_WATCHED = (*_KINDS, *_CLIPPING, "chain", "add_decayed_weights", "amsgrad", "ema")
-_NAMES = {  # optax's name to ours
-    **{"learning_rate": "learning_rate", "b1": "beta_1", "b2": "beta_2", "eps": "epsilon"},
-    **{"momentum": "momentum", "nesterov": "nesterov", "decay": "rho", "rho": "rho"},
-    **{"eps_in_sqrt": "epsilon_in_root", "centered": "centered", "weight_decay": "weight_decay"},
-    "initial_accumulator_value": "initial_accumulator",
-}
 _LOSSES = {
     "softmax_cross_entropy_with_integer_labels": ("cross_entropy", "sparse"),
     "softmax_cross_entropy": ("cross_entropy", "one_hot"),
+    "sigmoid_binary_cross_entropy": ("binary_cross_entropy", "binary"),
 }
+_FORMS = ("sparse", "one_hot", "binary")
 
 
 def _groups(optimizer: Any) -> Any:
@@ -52,27 +38,12 @@ def _number(groups: Any) -> Any:
     return every.pop() if len(every) == 1 else "a number that changes with the step"
 
 
-@dataclass
-class _Made:
-    """A call of optax that made a transformation; the same is made with other constants by it."""
-
-    name: str
-    function: Any
-    arguments: dict[str, Any]
-    parts: tuple[Any, ...] = ()
-    stated: list[str] = field(default_factory=list)
-
-
-_MADE: dict[int, _Made] = {}
-_ALIVE: list[Any] = []
 _GROUPED: dict[Any, Any] = {}  # by MultiSteps, the transformation that it was given
 
 
 def install() -> None:
     """Note the calls of optax from now on."""
-    for name in _WATCHED:
-        if hasattr(optax, name):
-            setattr(optax, name, _noting(getattr(optax, name), name))
+    optax_chain.install()
     begin = optax.MultiSteps.__init__
 
     def noted(self: Any, opt: Any, *args: Any, **kwargs: Any) -> None:
@@ -80,24 +51,6 @@ def install() -> None:
         begin(self, opt, *args, **kwargs)
 
     optax.MultiSteps.__init__ = noted
-
-
-def _noting(original: Any, name: str) -> Any:
-    @functools.wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        made = original(*args, **kwargs)
-        _ALIVE.append(made)
-        if name == "chain":
-            _MADE[id(made)] = _Made(name, original, {}, args)
-        else:
-            bound = inspect.signature(original).bind(*args, **kwargs)
-            stated = list(bound.arguments)
-            bound.apply_defaults()
-            _MADE[id(made)] = _Made(name, original, dict(bound.arguments), (), stated)
-            CALLS.put(made, stated)
-        return made
-
-    return call
 
 
 class Training:
@@ -125,6 +78,7 @@ class Training:
         self.groups = _groups(optimizer)
         self.accumulation = 1 if self.groups is None else _number(self.groups)
         self.optimizer = optimizer if self.groups is None else _GROUPED[self.groups]
+        self.targets = ""  # the form that the other program's loss takes
         self.changes: dict[str, Any] = {}
         self.largest: float | None = None  # rate of a schedule
         self.rate: Callable[[int], float] = lambda _: 0.0  # by step
@@ -145,23 +99,12 @@ class Training:
             Exception: whatever the loss raises for the last of them.
         """
         known = _LOSSES.get(getattr(self.loss, "__name__", ""), ("", ""))[1]
-        *forms, last = [known] if known else ["sparse", "one_hot", "binary"]
+        *forms, last = [known] if known else [*filter(None, [self.targets]), *_FORMS]
         for form in forms:
             with contextlib.suppress(ValueError, TypeError, AssertionError):
                 self.mean(out, targets(labels, tuple(out.shape), form))
                 return form
         return last
-
-    def _chain(self) -> list[_Made]:
-        def flat(one: Any) -> list[_Made]:
-            made = _MADE.get(id(one))
-            if made is None:
-                return [_Made("", None, {})]
-            return (
-                [part for p in made.parts for part in flat(p)] if made.name == "chain" else [made]
-            )
-
-        return flat(self.optimizer)
 
     def made(self, *, scheduled: bool) -> Any:
         """The transformation with its changes, at the largest rate of its schedule unless
@@ -175,13 +118,7 @@ class Training:
             changes.setdefault("learning_rate", self.largest)
         if changes.keys() <= {"accumulation"}:
             return self._grouped(self.optimizer)
-        parts = []
-        for made in self._chain():
-            given = dict(made.arguments)
-            for theirs, ours in _NAMES.items():
-                if theirs in given and ours in changes:
-                    given[theirs] = changes[ours]
-            parts.append(made.function(**given))
+        parts = [made.again(changes) for made in chain_of(self.optimizer)]
         return self._grouped(optax.chain(*parts))
 
     def _grouped(self, made: Any) -> Any:
@@ -210,15 +147,12 @@ class Training:
         if constant == "accumulation":
             self.changes[constant] = value
             return True
-        chain = self._chain()
-        if any(made.function is None for made in chain):
+        chain = chain_of(self.optimizer)
+        if any(made.function is None or "transforms" in made.arguments for made in chain):
             return False
-        for made in chain:
-            if any(
-                ours == constant and theirs in made.arguments for theirs, ours in _NAMES.items()
-            ):
-                self.changes[constant] = value
-                return True
+        if any(constant in made.names.values() for made in chain):
+            self.changes[constant] = value
+            return True
         return False
 
     def recipe(self, values: dict[str, Any], roles: dict[str, str]) -> Recipe:
@@ -230,22 +164,20 @@ class Training:
         found = Recipe()
         if self.loss is not None:
             name = getattr(self.loss, "__name__", type(self.loss).__name__)
-            kind, _ = _LOSSES.get(name, (f"unread:{name}", ""))
+            kind, found.loss_targets = _LOSSES.get(name, (f"unread:{name}", ""))
             found.loss = {"kind": kind}
+            if not kind.startswith("unread:"):
+                found.loss |= {"takes": "logits", "reduction": "mean", "class_weights": None}
             if kind == "cross_entropy":
-                found.loss |= {"takes": "logits", "label_smoothing": 0.0, "reduction": "mean"}
-                found.loss["class_weights"] = None
+                found.loss["label_smoothing"] = 0.0
         if self.optimizer is None:
             return found
-        constants: dict[str, Any] = {"kind": "", "weight_decay": 0.0}
-        for made in self._chain():
-            self._read(made, constants, found)
-            mask = made.arguments.get("mask")
-            if constants.get("weight_decay") and "weight_decay" in made.arguments:
-                kept = mask(values) if callable(mask) else {}
-                left = {roles.get(k, "") for k in values if callable(mask) and not kept[k]}
-                constants["undecayed"] = listed(left)
-        constants["kind"] = constants.pop("unread", constants["kind"])
+
+        def decayed(mask: Any) -> str:
+            kept = mask(values) if callable(mask) else {}
+            return listed({roles.get(k, "") for k in values if callable(mask) and not kept[k]})
+
+        constants = constants_of(self.optimizer, found, decayed)
         rate = constants.get("learning_rate")
         schedule = self.schedule or (rate if callable(rate) else None)
         if schedule is not None:
@@ -282,7 +214,7 @@ class Training:
             if self.groups is not None and not self.groups._use_grad_mean:
                 found["accumulation_sums"] = True
         if self.average is not None:
-            made = _MADE.get(id(self.average))
+            made = made_by(self.average)
             if made is None or made.name != "ema":
                 kind = type(self.average).__name__
                 raise PortError(f"average_weights is a {kind}; give optax.ema(decay)")
@@ -296,37 +228,3 @@ class Training:
             factors = float(self.scale.growth_factor), float(self.scale.backoff_factor)
             found |= scale_words(self.scale.scale, self.scale.growth_interval, *factors)
         return found
-
-    @staticmethod
-    def _read(made: _Made, constants: dict[str, Any], found: Recipe) -> None:
-        stated = [_NAMES.get(s, s) for s in made.stated]
-        if made.name in _CLIPPING:
-            word, argument = _CLIPPING[made.name]
-            constants |= {"clipping": word, "clipping_limit": float(made.arguments[argument])}
-            found.optimizer_stated.append("clipping")
-        elif made.name == "add_decayed_weights":
-            before = not constants["kind"]
-            constants["weight_decay"] = float(made.arguments["weight_decay"])
-            constants["decay_form"] = "coupled" if before else "after the step"
-            found.optimizer_stated.append("weight_decay")
-        elif made.name in _KINDS:
-            constants["kind"] = _KINDS[made.name]
-            constants |= {_NAMES[k]: v for k, v in made.arguments.items() if k in _NAMES}
-            if made.name in ("adamw", "lion"):
-                constants["decay_form"] = "decoupled"
-            if _KINDS[made.name] == "adam":
-                constants |= {"epsilon_form": "paper", "amsgrad": False}
-                if made.name == "adam":
-                    constants.pop("nesterov", None)
-            if made.name == "adamax":
-                constants["epsilon_form"] = "within the maximum"
-            if made.name == "nadam":
-                constants["momentum_decay"] = "none"
-            if made.name == "adagrad":
-                constants["epsilon_in_root"] = True
-            found.optimizer_stated += stated
-        else:
-            averages = "an average of the updates (optax.ema)"
-            own = averages if made.name == "ema" else "a transformation of its own"
-            constants["unread"] = f"unread:{own}"
-        constants.setdefault("weight_decay", 0.0)

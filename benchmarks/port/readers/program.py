@@ -59,6 +59,7 @@ class Program(abc.ABC):
     """A user's model with its recipe, in float64 and in canonical layout (`operation`)."""
 
     listing: Listing
+    training: Any  # loss, optimizer and schedule, in the words of the program's framework
 
     @abc.abstractmethod
     def weights(self) -> Arrays:

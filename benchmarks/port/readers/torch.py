@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.port.axes import Axes, canonical, labelled, native, places
+from benchmarks.port.axes import Axes, labelled, native, places
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
@@ -29,6 +29,7 @@ from benchmarks.port.readers.program import (
     roles_of,
     same_way,
 )
+from benchmarks.port.readers.torch_calls import FUNCTIONS
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch
@@ -46,6 +47,7 @@ def prepare(seed: int, precision: str) -> None:
     """
     torch.set_default_dtype(getattr(torch, precision))
     torch.manual_seed(seed)
+    torch_around.install_plain()
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
     torch_around.install()
 
@@ -131,7 +133,7 @@ class TorchProgram(Program):
         pictures = np.random.default_rng(0).random((2, *size))
         watch, out = self._run(pictures, Pass())
         if not self.constants:  # the modules of a network in TOML are known
-            with _Kept(self.model), torch.no_grad():
+            with _Kept(self.model):
                 training, _ = self._run(pictures, Pass(training=True))
             remedy = "write it as nn.Dropout or another module that knows its mode, or take it out"
             same_way(watch.operations, training.operations, remedy)
@@ -142,6 +144,8 @@ class TorchProgram(Program):
                 "seen; return the tensor of forward itself",
                 status=4,
             )
+        recipe = self.training.recipe(self.model, roles_of(watch.operations))
+        self.trained = [name for name in self.trained if name not in self.training.left]
         fixed = [name for name in self.tensors if name not in self.trained]
         carried = {key for one in watch.operations for key in one.parameters.values()}
         parametrized = "; torch.nn.utils.parametrize.remove_parametrizations makes it a weight"
@@ -162,7 +166,7 @@ class TorchProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=[key for key in fixed if key in self.layouts],
-            recipe=self.training.recipe(self.model, roles_of(watch.operations)),
+            recipe=recipe,
             bare="training" if self.bare else "inference",
             settings={
                 "products on a GPU": "TF32" if torch.backends.cuda.matmul.allow_tf32 else "float32",
@@ -227,9 +231,7 @@ class TorchProgram(Program):
     def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
         with _Kept(self.model), torch.no_grad():
             watch, _ = self._run(pictures, how)
-        axes = dict(watch.known.values())
-        alone = {k: canonical(v, axes[k]) for k, v in watch.alone.items() if k in axes}
-        return Outputs(watch.values, alone)
+        return Outputs(watch.values, watch.alone)
 
     def call_bare(self, pictures: np.ndarray) -> np.ndarray:
         with _Kept(self.model), torch.no_grad():
@@ -312,7 +314,11 @@ class TorchProgram(Program):
 
     def change(self, operation: str, constant: str, value: Any) -> bool:
         one = self.listing.operations[int(operation)]
-        if (one.kind, constant) not in calls_that_change(one):
+        if value == one.constants.get(constant):
+            self.changes.get(operation, {}).pop(constant, None)
+            return True
+        unknown = constant == "function" and value not in FUNCTIONS
+        if unknown or (one.kind, constant) not in calls_that_change(one):
             return False
         self.changes.setdefault(operation, {})[constant] = value
         return True

@@ -34,6 +34,26 @@ def install() -> None:
     CALLS.watch_new([torch.amp.GradScaler])
 
 
+def install_plain() -> None:
+    """Leave functions and modules as they are where the program compiles them, and types of 16 bits
+    out: calls inside of a compiled one cannot be seen."""
+
+    def plain(of: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return (lambda given: given) if of is None else of
+
+    for home, names in ((torch, ("compile",)), (torch.jit, ("script", "trace"))):
+        for name in names:
+            setattr(home, name, plain)
+    context: Any = torch.autocast
+    original = context.__init__
+
+    def noted(self: Any, device: str, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
+        CALLS.lowered(f"torch.autocast to {dtype or torch.get_autocast_dtype(device)}")
+        original(self, device, dtype, *args, **kwargs)
+
+    context.__init__ = noted
+
+
 def scale(scaler: Any) -> dict[str, Any]:
     """The constants of a scaler of the loss; none of one that is switched off.
 

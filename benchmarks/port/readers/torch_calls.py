@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.port.axes import Axes, Axis, labelled
-from benchmarks.port.readers.meaning import Meaning, limited
+from benchmarks.port.readers.meaning import Meaning, limited, parted, shifted
 from benchmarks.port.readers.torch_moves import MOVES
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -154,7 +154,8 @@ def _pool(kind: str) -> Callable[..., Meaning]:
             pad.append([before[i], max(after, before[i]) if b.get("ceil_mode") else before[i]])
         constants: dict[str, Any] = {"size": list(size), "stride": list(stride), "padding": pad}
         if kind == "average_pool" and any(map(any, pad)):
-            constants["count_padding"] = bool(b.get("count_include_pad", True))
+            counts = bool(b.get("count_include_pad", True))  # what ceil_mode adds never does
+            constants["count_padding"] = counts and any(before)
         if kind == "max_pool" and two(b.get("dilation", 1)) != (1, 1):
             constants["dilation"] = list(two(b["dilation"]))
         return Meaning(kind, labelled("NCHW", out.shape), constants)
@@ -164,13 +165,8 @@ def _pool(kind: str) -> Callable[..., Meaning]:
 
 def _adaptive(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-        given, made = b["input"].shape[2:], out.shape[2:]
-        size = [int(n // m) for n, m in zip(given, made, strict=True)]
-        even = all(n % m == 0 for n, m in zip(given, made, strict=True))
-        constants: dict[str, Any] = {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
-        if not even:
-            constants = {"parts": list(made)}
-        return Meaning(kind if even else f"adaptive_{kind}", labelled("NCHW", out.shape), constants)
+        own, constants = parted(kind, b["input"].shape[2:], out.shape[2:])
+        return Meaning(own, labelled("NCHW", out.shape), constants)
 
     return meaning
 
@@ -238,7 +234,8 @@ _LARGER = {"maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": 
 
 def _prelu(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     weight = b["weight"]
-    return Meaning("prelu", axes[0], {}, {"alpha": (weight, _one(weight.shape[0]))})
+    per = "value" if weight.numel() == 1 < out.shape[1] else "channel"
+    return Meaning("prelu", axes[0], {"per": per}, {"alpha": (weight, _one(weight.shape[0]))})
 
 
 def _dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -253,24 +250,19 @@ def _alpha_dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value", "form": "alpha"})
 
 
-def _arithmetic(kind: str) -> Callable[..., Meaning]:
+def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+        alpha = float(b.pop("alpha", 1))
         if len(axes) > 1:
             one = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
-            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one)
+            own = {"factor": alpha} if alpha != 1 else {}
+            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one, own)
         numbers = [v for v in b.values() if isinstance(v, int | float)]
-        value: Any = float(numbers[0]) if len(numbers) == 1 else _by_channel(b.get("1"), axes[0])
-        if value is None:  # a tensor of the program's own, such as a mean of the pictures
+        value: Any = numbers[0] if len(numbers) == 1 else _by_channel(b.get("1"), axes[0])
+        made = None if value is None else shifted(kind, value * alpha, ahead=ahead)
+        if made is None:  # a tensor of the program's own, such as a mean of the pictures
             return Meaning(f"unread:{kind} with a tensor", axes[0])
-        if isinstance(value, np.ndarray):
-            scales = {"mul": value, "div": 1 / value}
-            scale = scales.get(kind, np.ones_like(value)).tolist()
-            offsets = {"add": value, "sub": -value}
-            offset = offsets.get(kind, np.zeros_like(value)).tolist()
-            return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
-        scale = {"mul": value, "div": 1 / value if value else 0.0}.get(kind, 1.0)
-        offset = {"add": value, "sub": -value}.get(kind, 0.0)
-        return Meaning("rescale", axes[0], {"scale": scale, "offset": offset})
+        return Meaning("rescale", axes[0], made)
 
     return meaning
 
@@ -305,6 +297,9 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     "alpha_dropout": _alpha_dropout,
     "leaky_relu": _activation("leaky_relu", ("slope", "negative_slope", 0.01)),
     "elu": _activation("elu", ("alpha", "alpha", 1.0)),
+    "celu": _activation("celu", ("alpha", "alpha", 1.0)),
+    "softshrink": _activation("softshrink", ("threshold", "lambd", 0.5)),
+    "hardshrink": _activation("hardshrink", ("threshold", "lambd", 0.5)),
     "gelu": _activation("gelu", ("approximate", "approximate", "none")),
     "softplus": _softplus,
     "exp": _activation("exponential"),
@@ -318,10 +313,12 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
         name: _activation(name)
         for name in (
             *("relu", "tanh", "sigmoid", "silu", "selu", "relu6", "hardswish", "hardsigmoid"),
-            *("mish", "softsign"),
+            *("mish", "softsign", "tanhshrink"),
         )
     },
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+    "rsub": _arithmetic("sub", ahead=True),
+    "neg": lambda b, axes, out: Meaning("rescale", axes[0], shifted("mul", -1.0) or {}),
     **{name: _of_two(kind) for name, kind in _LARGER.items()},
     **MOVES,
 }

@@ -62,10 +62,13 @@ def _pad(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     found = {labels[-1 - i]: sides[2 * i : 2 * i + 2] for i in range(len(sides) // 2)}
     mode, value = b.get("mode", "constant"), b.get("value") or 0.0
     pad = [list(found.get("H", [0, 0])), list(found.get("W", [0, 0]))]
-    if mode != "constant" or set(found) - {"H", "W"}:
+    if set(found) - {"H", "W"}:
         return Meaning(f"unread:pad {mode}", labelled("NCHW", out.shape))
     resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
-    return Meaning("pad", resized, {"padding": pad, "value": float(value)})
+    return Meaning("pad", resized, {"padding": pad, "value": _FILLS.get(mode, float(value))})
+
+
+_FILLS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # in NumPy's words
 
 
 def _interpolate(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:

@@ -30,6 +30,7 @@ _GROUP = {  # PyTorch's name to ours
     "initial_accumulator_value": "initial_accumulator",
     "lr_decay": "learning_rate_decay",
     "momentum_decay": "momentum_decay",
+    "maximize": "maximize",
 }
 _KINDS = {
     torch.optim.Adam: "adam",
@@ -79,7 +80,9 @@ class Training:
         self.regularizer, self.known = regularizer, known
         self.by_epoch, self.accumulation = by_epoch, accumulation
         self.average, self.scale = average, scale
+        self.targets = ""  # the form that the other program's loss takes
         self.batches = 0  # since the last step
+        self.left: list[str] = []  # weights that the optimizer is not given
         self.largest: float | None = None  # rate of the schedule
         self._initial: Any = None
         self._schedule_state: Any = None
@@ -89,7 +92,7 @@ class Training:
     def loss_of(self, out: Tensor, labels: np.ndarray) -> Tensor:
         """The loss of a batch; what gives one number for each picture is averaged."""
         form = self.target_form()
-        forms = [form] if form else ["sparse", "one_hot", "binary"]
+        forms = [form] if form else [*filter(None, [self.targets]), "sparse", "one_hot", "binary"]
         for place, one in enumerate(forms):
             truth = torch.from_numpy(targets(labels, tuple(out.shape), one))
             try:
@@ -117,18 +120,17 @@ class Training:
         weights = getattr(loss, "weight", None)
         found: dict[str, Any] = {"reduction": getattr(loss, "reduction", "mean")}
         found["class_weights"] = None if weights is None else weights.tolist()
+        if getattr(loss, "ignore_index", -1) >= 0:
+            found["ignored_class"] = int(loss.ignore_index)
         if isinstance(loss, nn.CrossEntropyLoss):
-            smoothing = float(loss.label_smoothing)
-            return {
-                "kind": "cross_entropy",
-                "takes": "logits",
-                "label_smoothing": smoothing,
-                **found,
-            }
+            smoothing = {"label_smoothing": float(loss.label_smoothing)}
+            return {"kind": "cross_entropy", "takes": "logits", **smoothing, **found}
         if isinstance(loss, nn.NLLLoss):
             logs = {"takes": "log_probabilities", "label_smoothing": 0.0}
             return {"kind": "cross_entropy", **logs, **found}
         if isinstance(loss, nn.BCEWithLogitsLoss):
+            if loss.pos_weight is not None:
+                found["positive_weight"] = loss.pos_weight.tolist()
             return {"kind": "binary_cross_entropy", "takes": "logits", **found}
         if isinstance(loss, nn.BCELoss):
             return {"kind": "binary_cross_entropy", "takes": "probabilities", **found}
@@ -163,12 +165,15 @@ class Training:
         else:
             made = self._called(model)
         self.batches = 0
-        first = made.param_groups[0]["lr"]
+        stepped = {id(p) for group in made.param_groups for p in group["params"]}
+        self.left = [name for name, p in model.named_parameters() if id(p) not in stepped]
+        first = max(group["lr"] for group in made.param_groups)
         for group in made.param_groups:
+            share = group["lr"] / first if first else 1.0  # of the largest rate
             if self.largest is not None and not scheduled:
-                group["lr"] = group["lr"] / first * self.largest if first else self.largest
+                group["lr"] = self.largest * share
             for constant, value in self.changes.items():
-                _put(group, constant, value)
+                _put(group, constant, value * share if constant == "learning_rate" else value)
         return made
 
     def _called(self, model: nn.Module) -> torch.optim.Optimizer:
@@ -236,6 +241,7 @@ class Training:
         """
         made = CALLS.of(self.loss)
         found = Recipe(loss=self._loss(), loss_stated=made.stated, loss_where=made.where)
+        found.loss_targets = self.target_form()
         if self.optimizer is None:
             return found
         optimizer = self.fresh(model, scheduled=True)
@@ -254,7 +260,7 @@ class Training:
         found.optimizer |= told
         found.optimizer_stated += [*told]
         if self.schedule is not None:
-            found.rates = self._rates(optimizer)
+            found.rates, found.momenta = self._rates(optimizer)
             self.largest = found.optimizer["learning_rate"] = max(found.rates.values())
         return found
 
@@ -291,7 +297,11 @@ class Training:
             names = {id(p): roles.get(name, "") for name, p in model.named_parameters()}
             left = [g for g in optimizer.param_groups if not g["weight_decay"]]
             found["undecayed"] = listed({names.get(id(p), "") for g in left for p in g["params"]})
-        ours = ("params", "weight_decay")
+        rates = [float(g["lr"]) for g in optimizer.param_groups]
+        if len(set(rates)) > 1:
+            found["learning_rate"] = max(rates)
+            found["rates_of_groups"] = sorted(set(rates))
+        ours = ("params", "weight_decay", "lr", "initial_lr")
         groups = [{k: v for k, v in g.items() if k not in ours} for g in optimizer.param_groups]
         if len({g.get("weight_decay") for g in optimizer.param_groups} - {0.0}) > 1:
             groups.append({})
@@ -322,9 +332,11 @@ class Training:
             return {"clipping": "each value", "clipping_limit": float(f"{largest:.5g}")}
         return {"clipping": "none seen" if shares == [1.0, 1.0] else "of its own kind"}
 
-    def _rates(self, optimizer: torch.optim.Optimizer) -> dict[int, float]:
+    def _rates(self, optimizer: torch.optim.Optimizer) -> tuple[dict[int, float], dict[int, float]]:
+        """The rate by step, and the momentum where the schedule moves it too."""
         schedule = self.scheduler(optimizer)
-        rates, number = {}, 0
+        rates, momenta, number = {}, {}, 0
+        group = max(optimizer.param_groups, key=lambda one: one["lr"])
         optimizer.zero_grad()
         for wanted in PROBED:
             try:
@@ -334,8 +346,9 @@ class Training:
                     number += 1
             except ValueError:  # it has so many steps and no more
                 break
-            rates[wanted] = float(schedule.get_last_lr()[0])
-        return rates
+            rates[wanted] = float(group["lr"])
+            momenta[wanted] = float(group.get("momentum", group.get("betas", [0.0])[0]))
+        return rates, momenta if len(set(momenta.values())) > 1 else {}
 
 
 def _put(group: dict[str, Any], constant: str, value: Any) -> None:

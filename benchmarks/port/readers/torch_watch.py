@@ -57,6 +57,7 @@ class Watch(TorchFunctionMode):
                 status=4,
             )
         if name in names.CASTS and torch.is_floating_point(inputs[0]):
+            CALLS.lowered(" ".join([name, *map(str, args[1:]), *map(str, kwargs.values())]))
             return inputs[0]  # all is float64 here
         before = [self.known[id(x)] for x in inputs]
         if name in names.SAME and len(inputs) == 1:
@@ -93,7 +94,8 @@ class Watch(TorchFunctionMode):
         sizes = [tuple(x.shape) for x in inputs]
         out = call({})
         module, made = self.program.module_now()
-        outs = [out] if isinstance(out, Tensor) else [t for t in out if isinstance(t, Tensor)]
+        several = [inputs[0]] if out is None else out  # an assignment to an index
+        outs = [out] if isinstance(out, Tensor) else [t for t in several if isinstance(t, Tensor)]
         meaning = None
         if name in calls.MEANINGS and len(outs) == 1:
             shapes = arguments | {"input": torch.empty(sizes[0], device="meta")}
@@ -110,6 +112,8 @@ class Watch(TorchFunctionMode):
         axes = meaning.axes or unknown(outs[0].shape)
         meaning.constants |= self.program.constants.get(id(module), {}).get(meaning.kind, {})
         meaning.constants |= self._out_of_mode(name, arguments)
+        if meaning.kind == "batch_norm" and getattr(module, "momentum", 0.0) is None:
+            meaning.constants["momentum"] = None  # a mean over all batches
         parameters = self._weights(meaning)
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
@@ -127,6 +131,8 @@ class Watch(TorchFunctionMode):
             )
         )
         self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
+        if number in self.alone:  # now, for a call in place takes over the tensor
+            self.alone[number] = canonical(self.alone[number], axes)
         self.known[id(outs[0])] = (number, axes)
         self.alive += outs
         for place, x in enumerate(outs[1:], start=1):
@@ -145,6 +151,8 @@ class Watch(TorchFunctionMode):
             return {"drops_in_inference": True}
         if name == "batch_norm" and not training and self.how.training:
             return {"by_running_statistics": True}
+        if name == "batch_norm" and training and not self.how.training:
+            return {"by_batch_statistics": True}
         return {}
 
     def _further(
