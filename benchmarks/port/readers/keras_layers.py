@@ -168,10 +168,11 @@ def dropped_per(layer: Any, given: Sequence[int]) -> str:
     """What a dropout drops: a value, a channel or a picture; "" where it is none of these."""
     noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
     sizes = [(one or whole) for one, whole in zip(noise, given[1:], strict=True)]
-    if isinstance(layer, keras.layers.SpatialDropout2D) or sizes == [1, 1, given[-1]]:
+    if isinstance(layer, keras.layers.SpatialDropout2D):
         return "channel"
-    whole = sizes == list(given[1:])
-    return "value" if whole else "picture" if set(sizes) == {1} else ""
+    if sizes == list(given[1:]):
+        return "value"
+    return "channel" if sizes == [1, 1, given[-1]] else "picture" if set(sizes) == {1} else ""
 
 
 def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
