@@ -84,6 +84,9 @@ def remark(run: Mapping[str, Any]) -> str:
         weights := _at(config, "recipe.class_weights"), list
     ):
         found.append(f"Class weights are written out for {len(weights)} classes.")
+    rounds = _at(config, "recipe.rounds") or []
+    if any(isinstance(value, dict) for one in rounds for value in one.values()):
+        found.append("Its rounds have schedules or layer_rates of their own: state them in a file.")
     if config.get("initial_weights"):
         found.append("It started from a file of weights: give it to --initial-weights.")
     if run.get("commit"):
@@ -133,7 +136,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
 def _fields(values: Mapping[str, Any], name: str = "") -> str:
     words = [name] if name else []
     for field, value in values.items():
-        if field not in ("name", "type") and value is not None:
+        if field not in ("name", "type") and value is not None and not isinstance(value, dict):
             if isinstance(value, list):
                 value = (" " if name else ":").join(map(str, value))
             words.append(f"{field}={str(value).lower() if isinstance(value, bool) else value}")

@@ -114,7 +114,7 @@ _OPTIONS = {
         "in training, their running statistics with them (PyTorch)",
         "layer_rates": "LAYER=FACTOR: multiply the learning rate of a layer or block",
         "rounds": "after=EPOCH,FIELD=VALUE,...: train anew from then on, from the weights so far; "
-        "fields: learning_rate frozen patience, as in after=10,learning_rate=1e-4,frozen=none",
+        "as in after=10,learning_rate=1e-4,frozen=none; further fields: patience goes_on",
         "class_weights": "W: a number for each class, or balanced: n / (classes * n of the class) "
         "in training",
         "class_weight_mean": "M: weighted losses are divided by the number of images, or by the "

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.port.align import Pair, Weight, aligned, weights
 from benchmarks.port.difference import Difference, rounded
 from benchmarks.port.galaxies import Galaxies, Pictures
-from benchmarks.port.masks import MaskShapes, uniforms
+from benchmarks.port.masks import MaskShapes, mask_shape, uniforms
 from benchmarks.port.normal import Normal, normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
 from benchmarks.port.wire import Side
@@ -202,8 +202,7 @@ class Session:
 
     @staticmethod
     def _mask_shape(one: Operation, listing: Listing) -> list[int]:
-        shape = _listed(listing, one.id)
-        return [1, 1, shape[-1]] if one.constants.get("per") == "channel" else shape
+        return mask_shape(one.constants.get("per", "value"), _listed(listing, one.id))
 
     def forward(
         self, side: Side, training: bool, masks: Arrays, inputs: dict[str, list[np.ndarray]]

@@ -111,6 +111,11 @@ class Control:
             "scores": {name: asdict(score) for name, score in self._scores.items()},
         }
 
+    def go_on_from(self, before: Control) -> None:
+        """Take over the scores of an earlier round; the rate is this one's."""
+        kept = {"learning_rate": self.learning_rate, "scale": self.scale, "stopped": False}
+        self.restore(before.state() | kept)
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
         for name in ("learning_rate", "stopped", "best_epoch", "cooling"):

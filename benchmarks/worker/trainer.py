@@ -122,8 +122,12 @@ class Training:
     def enter(self, number: int, began: int, weights: Weights) -> None:
         """Begin a round, counted from 0, after so many epochs, with a backend of its own."""
         assert self.rebuild is not None
-        self.round, self.began, self.best_weights = number, began, None
+        before, self.round, self.began = self.control, number, began
         self.control = self._control()
+        if self._goes_on(number):
+            self.control.go_on_from(before)
+        else:
+            self.best_weights = None
         del self.backend  # its memory, before there is another
         self.backend = self.rebuild(self.recipe, weights)
 
@@ -134,8 +138,15 @@ class Training:
 
     @property
     def over(self) -> bool:
-        """True after the last epoch of the last round."""
-        return self._round_over and self.round == len(self._rounds) - 1
+        """True after the last epoch of the last round, or where a stop is that of the rounds to
+        come."""
+        last = self.round == len(self._rounds) - 1
+        ended = self.control.stopped and not last and self._goes_on(self.round + 1)
+        return self._round_over and (last or ended)
+
+    def _goes_on(self, number: int) -> bool:
+        """True of a round that goes on with what the scores of those before it decided."""
+        return number > 0 and self.config.recipe.rounds[number - 1].goes_on
 
     @property
     def _round_over(self) -> bool:
@@ -143,7 +154,10 @@ class Training:
 
     def _next_round(self) -> None:
         """Go on from the weights of this round: the best where it stops with these, else the
-        last, or their average."""
+        last, or their average. One that goes on begins with the last."""
+        if self._goes_on(self.round + 1):
+            self.enter(self.round + 1, self.done, self.backend.get_weights())
+            return
         stopping = self.recipe.early_stopping
         if stopping is None or not stopping.restore_best:
             self.best_weights = None

@@ -263,6 +263,12 @@ def fill_recipe(recipe: Recipe, defaults: Defaults = PROJECT) -> Recipe:
         for name in ("optimizer", "schedule", "clipping", "average_weights", "loss_scale")
         if (part := getattr(recipe, name)) is not None
     }
+    filled["rounds"] = tuple(
+        one
+        if one.schedule is None
+        else msgspec.structs.replace(one, schedule=stated(one.schedule, defaults))
+        for one in recipe.rounds
+    )
     mean = "recipe.class_weight_mean"
     if recipe.class_weights is not None and recipe.class_weight_mean is None and mean in defaults:
         filled["class_weight_mean"] = defaults[mean]

@@ -1,7 +1,7 @@
 """Rounds of a training, as a recipe states them: layers frozen first and trained later, say.
 
 A round is a training of its own from the weights that the one before it left: the optimizer starts
-anew, and so do schedule, warm-up and what scores decide.
+anew, and so do schedule and warm-up, and what scores decide unless the round goes on with it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from frameworks.spec.reading import SpecificationError
+from frameworks.spec.schedules import Schedule
 
 if TYPE_CHECKING:
     from frameworks.spec.recipe import Recipe
@@ -22,14 +23,23 @@ class Round(
 ):
     """A round that begins once the epochs up to `after` are done, or those before it have stopped.
 
-    Its `learning_rate`, `frozen` layers and the `patience` of its early stopping are the recipe's
-    unless it states them. It has as many epochs whenever it begins.
+    Its `learning_rate`, `frozen` layers, `layer_rates`, `schedule` and the `patience` of its early
+    stopping are the recipe's unless it states them. It has as many epochs whenever it begins.
+
+    With `goes_on` the best score, the epochs since and the best weights are those of the rounds
+    before, too: a training stops whose patience ends in any round, and it does not begin this one.
     """
 
     after: int
     learning_rate: float | None = None
     frozen: tuple[str, ...] | None = None
+    layer_rates: dict[str, float] | None = None
+    schedule: Schedule | None = None
     patience: int | None = None
+    goes_on: bool = False
+
+    def __hash__(self) -> int:
+        return hash(msgspec.json.encode(self, order="deterministic"))
 
 
 def of(recipe: Recipe) -> list[Recipe]:
@@ -55,6 +65,9 @@ def of(recipe: Recipe) -> list[Recipe]:
         if one.frozen is not None:
             norm = recipe.frozen_norm if one.frozen else "inference"  # without one it says nothing
             changed |= {"frozen": one.frozen, "frozen_norm": norm}
+        for field in ("layer_rates", "schedule"):
+            if getattr(one, field) is not None:
+                changed[field] = getattr(one, field)
         if one.patience is not None:
             stopping = recipe.early_stopping
             if stopping is None:

@@ -78,7 +78,8 @@ def _layer(step: Step) -> str:
             named = {"num_groups": c["groups"], "epsilon": c["epsilon"]}
             return call("nnx.GroupNorm", channels, **named, **_affine(c), **rngs)
         case "dropout":
-            whole = {"broadcast_dims": (1, 2)} if c.get("per") == "channel" else {}
+            over = {"channel": (1, 2), "picture": tuple(range(1, len(step.given) + 1))}
+            whole = {"broadcast_dims": over[c["per"]]} if c.get("per") in over else {}
             return call("nnx.Dropout", c["rate"], **whole, **rngs)
         case "batch_norm" | "layer_norm" | "conv_transpose" | "prelu":
             raise LackingError(step.one.kind.replace("_", " "))

@@ -85,8 +85,11 @@ def _layer(step: Step) -> tuple[list[str], str]:
             kept = {"groups": c["groups"], "epsilon": c["epsilon"], **_affine(c)}
             return [], call("layers.GroupNormalization", **kept, **named)
         case "dropout":
-            channel = c.get("per") == "channel"
-            return [], call("layers.SpatialDropout2D" if channel else "layers.Dropout", c["rate"])
+            kind = "SpatialDropout2D" if c.get("per") == "channel" else "Dropout"
+            shape = {"noise_shape": (None, *(1 for _ in step.given))}
+            return [], call(
+                f"layers.{kind}", c["rate"], **shape if c.get("per") == "picture" else {}
+            )
         case "activation":
             return [], _activation(c)
         case "max_pool" | "average_pool":

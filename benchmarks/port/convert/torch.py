@@ -91,6 +91,8 @@ def _layer(step: Step) -> str:
         case "prelu":
             return call("nn.PReLU", channels)
         case "dropout":
+            if c.get("per") == "picture":
+                raise LackingError("dropout of whole pictures")
             return call("nn.Dropout2d" if c.get("per") == "channel" else "nn.Dropout", c["rate"])
     return ""
 

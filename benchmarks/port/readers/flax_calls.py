@@ -126,13 +126,12 @@ def _norm(kind: str) -> Callable[..., Meaning]:
 
 
 def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
-    """nnx.Dropout; over whole channels where rows and columns are broadcast."""
+    """nnx.Dropout; over channels where rows and columns are broadcast, over pictures where all."""
     over = tuple(d % len(given) for d in layer.broadcast_dims)
-    if over not in ((), (1, 2)):
+    words = {tuple(range(1, len(given))): "picture", (1, 2): "channel", (): "value"}
+    if over not in words:
         return Meaning("unread:Dropout with broadcast_dims", axes)
-    return Meaning(
-        "dropout", axes, {"rate": float(layer.rate), "per": "channel" if over else "value"}
-    )
+    return Meaning("dropout", axes, {"rate": float(layer.rate), "per": words[over]})
 
 
 LAYERS: dict[str, Callable[[Any, Axes, Sequence[int], Any], Meaning]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.masks import dropped
+from benchmarks.port.masks import dropped, mask_shape
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
@@ -260,10 +260,8 @@ class KerasProgram(Program):
         rate = float(layer.rate)
         uniforms = how.uniforms.get(number)
         if uniforms is None:
-            shape = tuple(x.shape)
-            if type(layer).__name__ == "SpatialDropout2D" or layers.per_channel(layer, shape):
-                shape = (shape[0], 1, 1, shape[3])
-            uniforms = np.random.default_rng(int(number)).random(shape)
+            shape = mask_shape(layers.dropped_per(layer, x.shape), x.shape[1:])
+            uniforms = np.random.default_rng(int(number)).random((x.shape[0], *shape))
         keep = tensor((uniforms >= rate).astype(np.float64))
         return dropped(x, keep, rate, "alpha" * (type(layer).__name__ == "AlphaDropout"))
 

@@ -158,18 +158,21 @@ def _whole(kind: str) -> Meaning:
 
 
 def _dropout(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
-    channel = isinstance(layer, keras.layers.SpatialDropout2D) or per_channel(layer, given)
-    if not channel and any(n not in (None, size) for n, size in zip(noise, given[1:], strict=True)):
+    if not (per := dropped_per(layer, given)):
         return "unread:Dropout with a noise_shape", {}
     form = {"form": "alpha"} if isinstance(layer, keras.layers.AlphaDropout) else {}
-    return "dropout", {"rate": float(layer.rate), "per": "channel" if channel else "value", **form}
+    return "dropout", {"rate": float(layer.rate), "per": per, **form}
 
 
-def per_channel(layer: Any, given: Sequence[int]) -> bool:
-    """True of a dropout that states one mask for all rows and columns."""
-    noise = tuple(getattr(layer, "noise_shape", None) or ())[1:]
-    return len(given) == 4 and noise[:2] == (1, 1) and noise[2:] in ((None,), (given[-1],))
+def dropped_per(layer: Any, given: Sequence[int]) -> str:
+    """What a dropout drops: a value, a channel or a picture; "" where it is none of these."""
+    noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
+    sizes = [(one or whole) for one, whole in zip(noise, given[1:], strict=True)]
+    if isinstance(layer, keras.layers.SpatialDropout2D):
+        return "channel"
+    if sizes == list(given[1:]):
+        return "value"
+    return "channel" if sizes == [1, 1, given[-1]] else "picture" if set(sizes) == {1} else ""
 
 
 def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:

@@ -110,6 +110,8 @@ class Watch(TorchFunctionMode):
             whole = [labelled(labels, x.shape) for x in outs]
             meaning = Meaning("split", whole[0], {"part": 0, **parts})
         axes = meaning.axes or unknown(outs[0].shape)
+        if name == "dropout" and id(module) in self.program.by_picture:
+            meaning.constants["per"] = "picture"
         meaning.constants |= self.program.constants.get(id(module), {}).get(meaning.kind, {})
         meaning.constants |= self._out_of_mode(name, arguments)
         if meaning.kind == "batch_norm" and getattr(module, "momentum", 0.0) is None:
@@ -215,6 +217,8 @@ class Watch(TorchFunctionMode):
                 return value * 1.0
             whole = name == "dropout2d" and x.dim() == 4
             shape = (*x.shape[:2], 1, 1) if whole else x.shape
+            if id(self.program.module_now()[0]) in self.program.by_picture:
+                shape = (len(x), *(1,) * (x.dim() - 1))
             uniforms = self.how.uniforms.get(number)
             if uniforms is None:
                 uniforms = np.random.default_rng(int(number)).random(spread(shape, axes))

@@ -10,6 +10,7 @@ from tests.benchmarks.port.conftest import Compared
 
 PAIRS = [
     ("residual", "Residual"),
+    ("excited", "Excited"),
     ("unet", "UNet"),
     ("reused", "Reused"),
     ("lenet", "LeNet"),

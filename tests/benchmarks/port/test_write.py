@@ -1,13 +1,17 @@
 """A program as the product's own data: what has words is written, what has none is named."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import torch
+from torch import nn
 
 from benchmarks.port.compare import EQUAL
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
+from benchmarks.port.readers.torch import _drops_pictures
 from benchmarks.port.write import written
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.averages import AverageWeights
@@ -90,6 +94,21 @@ def test_a_product_with_what_it_is_computed_from_is_a_gate(tmp_path: Path) -> No
         assert layers(text, tmp_path)[:5] == kinds
     with pytest.raises(PortError, match="multiply of 2 inputs"):
         written(listing(operation(8, "multiply", ["7", "7"], [3]), output="8"), "net.py:Net")
+
+
+@pytest.mark.parametrize(("kept", "scale", "told"), [(0.75, 0.75, True), (0.75, 1, False)])
+def test_stochastic_depth_is_told_by_what_it_does(kept: float, scale: float, told: bool) -> None:
+    class DropPath(nn.Module):
+        drop_prob = 0.25
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mask = torch.empty(len(x), 1, 1, 1).bernoulli_(kept) / scale
+            return x * mask if self.training else x
+
+    module = DropPath()
+    assert _drops_pictures(module) == _drops_pictures(copy.deepcopy(module)) == told
+    assert module.training
+    assert not _drops_pictures(nn.Dropout(0.25))
 
 
 def test_the_recipe_is_written_beside_it(tmp_path: Path) -> None:
@@ -182,11 +201,14 @@ def test_parameters_that_do_not_fit_are_told() -> None:
 
 @pytest.mark.slow
 @pytest.mark.extended
-def test_what_is_written_is_the_program(compared: Compared, tmp_path: Path) -> None:
-    found = compared("shapes_keras.py:residual", "shapes_torch.py:Residual")
-    path = tmp_path / "residual.toml"
-    path.write_text(written(found.listings[1], "shapes_torch.py:Residual"))
+@pytest.mark.parametrize(("one", "other"), [("residual", "Residual"), ("excited", "Excited")])
+def test_what_is_written_is_the_program(
+    compared: Compared, tmp_path: Path, one: str, other: str
+) -> None:
+    found = compared(f"shapes_keras.py:{one}", f"shapes_torch.py:{other}")
+    path = tmp_path / "written.toml"
+    path.write_text(written(found.listings[1], f"shapes_torch.py:{other}"))
     again = compared(
-        str(path), "shapes_torch.py:Residual", size=found.listings[1].input, given_weights=True
+        str(path), f"shapes_torch.py:{other}", size=found.listings[1].input, given_weights=True
     )
     assert again.status == EQUAL, again.verdict

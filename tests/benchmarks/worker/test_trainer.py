@@ -25,9 +25,10 @@ from frameworks.numpy.backend import NumpyReference
 from frameworks.spec import rounds
 from frameworks.spec import weights as canonical
 from frameworks.spec.averages import AverageWeights
+from frameworks.spec.defaults import fill_recipe
 from frameworks.spec.recipe import SGD, EarlyStopping, KeepBest, Recipe, ReduceOnPlateau
 from frameworks.spec.rounds import Round
-from frameworks.spec.schedules import Exponential, MultiStep, WarmUp
+from frameworks.spec.schedules import Cosine, Exponential, MultiStep, Step, WarmUp
 
 CLASSES, SIDE = 3, 6
 EPOCHS = 12
@@ -184,6 +185,34 @@ def test_a_round_that_stops_leaves_the_next_one_all_its_epochs(made) -> None:
     same.backend.set_weights(seen[best])
     same.backend.train_epoch(training.feed.epoch(began + 1))
     assert equal(same.backend.get_weights(), seen[began])
+
+
+def test_a_round_that_goes_on_keeps_the_best_so_far_and_its_patience(made) -> None:
+    stopping = EarlyStopping(patience=3, restore_best=True)
+    single, _ = made(early_stopping=stopping)
+    seen = trained(single)
+    best = single.control.best_epoch
+    assert best + 3 == single.done < EPOCHS
+    for after in (best + 1, best + 4):  # within its patience; the second would begin too late
+        later = Round(after=after, learning_rate=1e-30, goes_on=True)
+        training, _ = made(early_stopping=stopping, rounds=(later,))
+        trained(training)
+        assert (training.done, training.control.best_epoch) == (single.done, best)
+        assert training.round == int(after < single.done)
+        assert equal(training.backend.get_weights(), seen[best - 1])
+
+
+def test_a_round_may_have_a_schedule_and_rates_of_layers_of_its_own(made) -> None:
+    halved = Step(every=1, factor=0.5)
+    later = Round(after=2, learning_rate=0.25, schedule=halved, layer_rates={"dense1": 0.125})
+    training, rows = made(epochs=4, rounds=(later,))
+    trained(training)
+    rates = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    assert rates == [HASTY.rate, HASTY.rate, 0.25, 0.125]
+    assert set(training.backend.factors.values()) == {0.125}
+    cosine = Recipe(epochs=4, rounds=(Round(after=2, schedule=Cosine()),))
+    assert fill_recipe(cosine).rounds[0].schedule == Cosine(after_end="stay")
+    assert len({cosine, fill_recipe(cosine), msgspec.structs.replace(cosine, rounds=(later,))}) == 3
 
 
 def test_the_time_of_warm_up_epochs_does_not_count_but_is_kept(made) -> None:

@@ -27,6 +27,18 @@ def residual():
     return keras.Model(inputs, layers.Dense(5)(x))
 
 
+def excited():
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    y = layers.Conv2D(8, 3, padding="same")(x)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    gate = layers.Conv2D(2, 1, activation="silu")(gate)
+    gate = layers.Conv2D(8, 1, activation="sigmoid")(gate)
+    y = layers.Dropout(0.25, noise_shape=(None, 1, 1, 1))(layers.Multiply()([y, gate]))
+    x = layers.GlobalAveragePooling2D()(layers.Add()([x, y]))
+    return keras.Model(inputs, layers.Dense(5)(x))
+
+
 def unet():
     inputs = keras.Input((8, 8, 3))
     wide = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)

@@ -42,6 +42,43 @@ class Residual(nn.Module):
         return self.fc(torch.flatten(x, 1))
 
 
+class DropPath(nn.Module):
+    def __init__(self, drop_prob):
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = 1 - self.drop_prob
+        return x * x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(kept).div_(kept)
+
+
+class Excitation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Sequential(nn.Linear(8, 2), nn.SiLU(), nn.Linear(2, 8), nn.Sigmoid())
+
+    def forward(self, x):
+        gate = self.fc(x.mean((2, 3))).view(x.shape[0], -1, 1, 1)
+        return x * gate.expand_as(x)
+
+
+class Excited(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.gate, self.path = Excitation(), DropPath(0.25)
+        self.fc = nn.Linear(8, 5)
+        started(self)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        x = x + self.path(self.gate(self.conv(x)))
+        return self.fc(x.mean((2, 3)))
+
+
 class UNet(nn.Module):
     def __init__(self):
         super().__init__()
