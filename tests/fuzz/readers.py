@@ -287,6 +287,10 @@ COMMANDS = {
     "fidelity": ("benchmarks.fidelity.options", "parser"),
     "results": ("results.__main__", "_parser"),
     "datasets": ("datasets.__main__", "parser"),
+    "port": ("benchmarks.port.options", "parser"),
+    "micro": ("benchmarks.micro.__main__", "parser"),
+    "limits": ("benchmarks.limits.__main__", "parser"),
+    "gpu": ("benchmarks.gpu.__main__", "parser"),
 }
 
 
