@@ -137,13 +137,12 @@ def _gate(options: argparse.Namespace) -> int:
 
 
 def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
-    from benchmarks.tracking.compare import check_place, compare, exit_status
+    from benchmarks.tracking.compare import compare, exit_status
     from benchmarks.tracking.console import tell_verdicts
     from benchmarks.tracking.identity import check_across
     from benchmarks.tracking.selection import select
 
     check_across(options.across)
-    check_place(options.json)
     metrics = _metrics(options)
     store, history = _open(options)
     rows = [select(history, text, store) for text in (baseline, candidate)]

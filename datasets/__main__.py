@@ -42,7 +42,7 @@ def parser() -> cli.Parser:
     names = "; ".join(f"{name} makes {recipe.filename}" for name, recipe in RECIPES.items())
     command = commands.add_parser("convert", help=text, description=text, epilog=_FORMS)
     command.add_argument("source", type=Path, metavar="SOURCE", help="see below")
-    command.add_argument("made", type=Path, nargs="?", metavar="OUT.h5", help="as --output")
+    command.add_argument("made", type=cli.output, nargs="?", metavar="OUT.h5", help="as --output")
     command.add_argument(
         "--recipe",
         choices=RECIPES,
@@ -50,7 +50,7 @@ def parser() -> cli.Parser:
         help=f"make the file of a well-known folder: {names}",
     )
     command.add_argument(
-        "--output", type=Path, metavar="FILE.h5", help="default: the recipe's name, here"
+        "--output", type=cli.output, metavar="FILE.h5", help="default: the recipe's name, here"
     )
     _add_asked(command)
     command.set_defaults(command=_convert)
@@ -65,7 +65,7 @@ def parser() -> cli.Parser:
         "source", metavar="FILE", help="as --dataset: demo, galaxy10, galaxy10-decals, or a file"
     )
     command.add_argument(
-        "--output", type=Path, metavar="FILE.png", help="default: the file's name, here"
+        "--output", type=cli.output, metavar="FILE.png", help="default: the file's name, here"
     )
     command.add_argument("--text", action="store_true", help="in the terminal, in its colours")
     command.add_argument("--per-class", type=cli.positive, default=8, metavar="N")

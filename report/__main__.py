@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli.add_store(parser)
     parser.add_argument(
         "--output",
-        type=Path,
+        type=cli.output_directory,
         default=DEFAULT_OUTPUT,
         metavar="DIR",
         help="where to write (default: %(default)s)",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results import names
+from results import cli, names
 from results.views.looks import looks, plain
 from results.writer import scratch_directory
 
@@ -74,7 +74,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     made.add_argument("--seed", type=int, metavar="N", help="(default: the lowest there is)")
     made.add_argument(
         "--output",
-        type=Path,
+        type=cli.output_directory,
         default=DEFAULT_OUTPUT,
         metavar="DIR",
         help="where to write (default: %(default)s)",

@@ -30,7 +30,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     made.add_argument(
         "--output",
-        type=Path,
+        type=cli.output_directory,
         default=DEFAULT_OUTPUT,
         metavar="DIR",
         help="where to write (default: %(default)s)",

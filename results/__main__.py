@@ -57,7 +57,9 @@ def _parser() -> cli.Parser:
         metavar="NAME,NAME",
         help="only these (default: all for CSV and Parquet, the main ones for text)",
     )
-    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    export.add_argument(
+        "--output", type=cli.output, metavar="FILE", help="default: standard output"
+    )
     add_all(export)
     cli.add_store(export)
 

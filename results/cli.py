@@ -172,6 +172,34 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def output(text: str) -> Path:
+    """A file to write, tried before any work is done for it"""
+    file = path(text)
+    if file.is_dir():
+        raise argparse.ArgumentTypeError(f"'{in_line(text)}' is a directory; name a file")
+    if not file.exists() or file.is_file():  # a device or a pipe needs no directory
+        _check_writable(Path(os.path.realpath(file)).parent, text)
+    return file
+
+
+def output_directory(text: str) -> Path:
+    """A directory to write to, made if need be, tried before any work is done for it"""
+    made = path(text)
+    _check_writable(next(one for one in (made, *made.absolute().parents) if one.exists()), text)
+    return made
+
+
+def _check_writable(directory: Path, text: str) -> None:
+    if not directory.is_dir():
+        what = "is no directory" if directory.exists() else "is not there; create it first"
+    elif not os.access(directory, os.W_OK | os.X_OK):
+        what = "may not be written"
+    else:
+        return
+    where = f"{in_line(directory)} {what}"
+    raise argparse.ArgumentTypeError(f"'{in_line(text)}' cannot be written: {where}")
+
+
 _LARGEST = sys.float_info.max
 
 

@@ -315,12 +315,15 @@ class Store:
             packed: look in packed files, too; quicker without, where they cannot be there yet.
         """
         from results.parquet.reading import read_columns
+        from results.parquet.values import check
 
         names = list(dict.fromkeys(["execution_id", *columns]))
         found: dict[str, dict[str, Any]] = {}
         for one in executions:
             with contextlib.suppress(FileError):  # not there, or packed since
-                found[one] = read_columns(self._file(one), names).to_pylist()[0]
+                path = self._file(one)
+                check(table := read_columns(path, names), path)
+                found[one] = table.to_pylist()[0]
         left = set(executions) - found.keys()
         for _, table in self._tables(names, packed=True) if left and packed else ():
             found |= {
@@ -364,7 +367,7 @@ class Store:
         Raises:
             NewerVersionError: a file of a newer schema: to leave its runs out would mislead.
         """
-        from results.parquet.reading import read_columns
+        from results.parquet.reading import read_columns, sound
 
         for _ in range(5):  # a file that is gone was packed since the listing: list again
             tables: list[tuple[Path, pa.Table]] = []
@@ -378,6 +381,7 @@ class Store:
                     skipped.append(error)
             if not any(isinstance(reason, FileNotFoundError) for reason in skipped):
                 break
-        for reason in skipped:
+        tables, refused = sound(tables)
+        for reason in (*skipped, *refused):
             warnings.warn(f"skipped {reason}", DamagedFileWarning, stacklevel=4)
         return tables

@@ -17,7 +17,6 @@ OPENS = re.compile(
 )
 # What our own processes pass to one another in a scratch directory, what ships, what is written.
 OURS = {
-    "benchmarks/cluster/ray.py",
     "benchmarks/cluster/ray_door.py",
     "benchmarks/data/staging.py",
     "benchmarks/data/statistics.py",

@@ -15,7 +15,9 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from benchmarks.cluster.ray_queue import ANSWER, STATES
 from benchmarks.cluster.scheduler import (
@@ -30,8 +32,10 @@ from benchmarks.cluster.scheduler import (
 )
 from benchmarks.runner.check import Elsewhere
 from benchmarks.system import machine
+from results.door.documents import json_file
 from results.vocabulary import near_miss
 
+_States = dict[str, Annotated[list[str], msgspec.Meta(min_length=1, max_length=3)]]
 _INSTALL = "pip install -c constraints.txt -r requirements/ray.txt"
 _CONNECT_SECONDS = 5.0
 _SILENT_SECONDS = 30.0  # without a word of the queue: Ray is asked
@@ -137,7 +141,8 @@ class Ray(Scheduler):
         unread = ""
         try:
             stamp = path.stat().st_mtime_ns
-            told = {job: Job(*words) for job, words in json.loads(path.read_bytes()).items()}
+            words = json_file(path, _States, "states of jobs")
+            told = {job: Job(*one) for job, one in words.items()}
         except (OSError, ValueError) as error:
             unread = f"{path} cannot be read: {error}"
         else:

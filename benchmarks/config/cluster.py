@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from results import cli
 
@@ -44,7 +43,7 @@ def add_cluster(to: argparse._ActionsContainer) -> None:
     )
     to.add_argument(
         "--write-blocks",
-        type=Path,
+        type=cli.output_directory,
         metavar="DIR",
         help="run nothing, write a file for each block there: python -m benchmarks.block FILE runs "
         "it on any machine that shares the store",

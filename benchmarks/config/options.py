@@ -270,7 +270,9 @@ def parser() -> cli.Parser:
     where = made.add_argument_group("results")
     cli.add_store(where)
     page, told = Path("report-out"), "directory of the page (default: %(default)s)"
-    where.add_argument("--report", type=Path, default=page, metavar="DIR", help=told)
+    where.add_argument(
+        "--report", type=cli.output_directory, default=page, metavar="DIR", help=told
+    )
     where.add_argument(
         "--save-models",
         nargs="?",
@@ -281,7 +283,7 @@ def parser() -> cli.Parser:
     )
     where.add_argument(
         "--write-ids",
-        type=Path,
+        type=cli.output,
         metavar="FILE",
         help="for programs: write there, a line each, the execution_id of each run of this call, "
         "and with --resume of each that was finished before",

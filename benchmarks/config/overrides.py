@@ -223,6 +223,8 @@ def layer_rates(words: Sequence[str]) -> dict[str, float] | None:
     found = {}
     for word in words:
         name, _, factor = word.partition("=")
+        if name in found:
+            raise SpecificationError(f"--layer-rates: '{name}' is stated twice; state it once.")
         try:
             found[name] = cli.number(factor)
         except argparse.ArgumentTypeError:
@@ -313,6 +315,8 @@ def _with_fields(kind: type[_Part], settings: Sequence[str], what: str) -> _Part
                 f"{what}: unknown field '{key}'{here(key, known)}. "
                 f"Known fields: {', '.join(known)}."
             )
+        if key in table:
+            raise SpecificationError(f"{what}: field '{key}' is stated twice; state it once.")
         # members of a list are apart by blanks or colons: commas separate fields
         members = [] if value == OFF else value.replace(":", " ").split()
         listed = key in ("at", "frozen") or (key == "weights" and value != "balanced")

@@ -79,7 +79,7 @@ def parser() -> cli.Parser:
     line.add_argument("--json", action="store_true", help="the verdict and every finding as JSON")
     line.add_argument(
         "--output",
-        type=cli.path,
+        type=cli.output,
         metavar="FILE.json",
         help="the same in a file, anew after each network; with --outcome, what R6 found",
     )

@@ -43,10 +43,17 @@ def parser() -> cli.Parser:
         epilog=_EPILOG,
     )
     line.add_argument(
-        "--output", type=Path, default=Path("gpu-out"), metavar="DIR", help="default: %(default)s"
+        "--output",
+        type=cli.output_directory,
+        default=Path("gpu-out"),
+        metavar="DIR",
+        help="default: %(default)s",
     )
     line.add_argument(
-        "--work", type=Path, metavar="DIR", help="default: the same name with -work, beside it"
+        "--work",
+        type=cli.output_directory,
+        metavar="DIR",
+        help="default: the same name with -work, beside it",
     )
     line.add_argument(
         "--seconds",

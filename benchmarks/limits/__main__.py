@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import IO, get_args
 
 from benchmarks.config.options import add
@@ -29,7 +28,7 @@ def parser() -> cli.Parser:
     add(line, "precision", default=list(get_args(Precision)))
     add(line, "threads", type=cli.natural, default=0)
     line.add_argument(
-        "--output", type=Path, metavar="FILE", help="every sample and the rates, as JSON"
+        "--output", type=cli.output, metavar="FILE", help="every sample and the rates, as JSON"
     )
     add_forms(line)
     return line

@@ -21,7 +21,9 @@ def parser(module: str, description: str) -> cli.Parser:
     line.add_argument("--size", type=cli.positive, default=69, metavar="PIXELS")
     add(line, "threads", default=2, help="CPU threads of a process (default 2)")
     add(line, "device", choices=get_args(Device), default="cpu", help="cpu (default) or cuda")
-    line.add_argument("--output", metavar="FILE.json", help="every time and ratio, as data")
+    line.add_argument(
+        "--output", type=cli.output, metavar="FILE.json", help="every time and ratio, as data"
+    )
     return line
 
 

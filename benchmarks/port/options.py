@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from results import cli
 from results.cli import natural, positive
 
@@ -135,7 +133,7 @@ def parser() -> cli.Parser:
     )
     line.add_argument(
         "--write",
-        type=Path,
+        type=cli.output,
         metavar="FILE.toml",
         help="write network and recipe of each program as data (FILE.a.toml, FILE.b.toml), and "
         "both as frameworks of benchmarks.run (FILE_programs.py)",
@@ -149,7 +147,7 @@ def parser() -> cli.Parser:
     )
     line.add_argument(
         "--page",
-        type=Path,
+        type=cli.output,
         metavar="FILE.html",
         help="write all of it as one page, with the layers side by side",
     )

@@ -59,6 +59,8 @@ def parse(texts: Iterable[str], frameworks: Iterable[str]) -> dict[str, str]:
                 f"--python '{text}': expected NAME=PATH, as in torch@2.12=venv/bin/python"
             )
         framework(label)
+        if label in found:
+            raise InterpreterError(f"--python {label}=...: is stated twice; name one interpreter")
         if label not in labels:
             raise InterpreterError(
                 f"--python {label}=...: {label} is not among the frameworks to run "

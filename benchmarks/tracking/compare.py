@@ -73,16 +73,6 @@ def json_text(judged: Sequence[Judged]) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def check_place(path: Path | None) -> None:
-    """Find out before anything is run or printed that a file of `write_json` has no directory.
-
-    Raises:
-        OSError: it has none; the message names the file.
-    """
-    if path is not None and not path.absolute().parent.is_dir():
-        raise OSError(f"cannot write {path}: there is no directory {path.parent}; create it first")
-
-
 def write_json(judged: Sequence[Judged], path: Path) -> None:
     """Write `json_text` to a file.
 

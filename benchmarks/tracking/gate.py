@@ -64,7 +64,7 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
         ValueError: no checkout or interpreter of that name, or run options that cannot be run.
         StoreError: the store cannot be written.
     """
-    from benchmarks.tracking.compare import check_place, exit_status
+    from benchmarks.tracking.compare import exit_status
     from benchmarks.tracking.console import tell_verdicts
     from benchmarks.tracking.identity import check_across
     from benchmarks.tracking.sequential import Sequential
@@ -72,7 +72,6 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
     from results.store import Store
 
     check_across(options.across)
-    check_place(options.json)
     if options.baseline is not None:
         raise ValueError("--baseline NAME is of stored runs; leave it out to run on the spot")
     sides = (

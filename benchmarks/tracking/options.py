@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from results import cli
-from results.cli import natural, positive, share
+from results.cli import natural, output, output_directory, positive, share
 from results.forms import add_forms
 
 METRICS = (
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
     history.add_argument(
         "--figure",
-        type=Path,
+        type=output_directory,
         nargs="?",
         const=Path("report-out"),
         default=Path("report-out"),
@@ -162,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
     )
     selftest.add_argument(
         "--keep",
-        type=Path,
+        type=output,
         metavar="FILE.jsonl",
         help="of --real: add each comparison to this file, and do not repeat those it holds",
     )
@@ -218,7 +218,7 @@ def _add_judging(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument(
         "--json",
-        type=Path,
+        type=output,
         nargs="?",
         const=TO_OUTPUT,
         metavar="FILE",

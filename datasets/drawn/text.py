@@ -29,6 +29,8 @@ def from_text(text: str) -> Augment:
                 f"'{part}' is not field=value{near_miss(name, known)}. Known fields: "
                 f"{', '.join(known)}."
             )
+        if name in table:
+            raise ValueError(f"field '{name}' is stated twice; state it once.")
         table[name] = value if equals else _ALONE[name]
         if name in RANGES:
             *_, (low, high) = RANGES[name]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import zipfile
 from collections import Counter
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from frameworks.spec.flat_order import flat_order
@@ -25,9 +25,9 @@ from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from results.door import hdf5
-from results.door.arrays import archive_bytes
+from results.door.arrays import archive_bytes, check_member
+from results.door.documents import json_bytes
 from results.door.refusal import FileError, content, reading
-from results.writer import scratch_directory
 
 ENDINGS = (".npz", ".safetensors", ".keras")
 MOST = 16 << 30  # bytes of a file
@@ -153,32 +153,48 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Layer(msgspec.Struct):
+    class_name: str
+    config: _Named
+
+
+class _Layers(msgspec.Struct):
+    layers: list[_Layer]
+
+
+class _Model(msgspec.Struct):
+    """What is read of the configuration of a Keras model."""
+
+    config: _Layers
+
+
 def _of_keras(found: bytes, path: Path) -> Iterator[Module]:
     """The layers of a `.keras` file: a ZIP of its configuration and an HDF5 of its variables, which
     are by the class of the layer and its number among these."""
-    with reading(path, "a .keras file", "save the model again"):
-        with zipfile.ZipFile(io.BytesIO(found)) as members:
-            config = json.loads(members.read("config.json"))
-            variables = members.read("model.weights.h5")
-        layers = [(one["class_name"], one["config"]["name"]) for one in config["config"]["layers"]]
+    what, again = "a .keras file", "save the model again"
+    with reading(path, what, again), zipfile.ZipFile(io.BytesIO(found)) as members:
+        for member in members.infolist():
+            check_member(member, len(found))
+        config, variables = (members.read(name) for name in ("config.json", "model.weights.h5"))
+    model = json_bytes(config, _Model, path, what, again)
     numbers: Counter[str] = Counter()
-    with scratch_directory() as scratch:
-        file = scratch / "model.weights.h5"
-        file.write_bytes(variables)
-        with hdf5.opened(file, "the variables of a .keras file") as opened:
-            for kind, name in layers:
-                word = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)  # as Keras names them
-                word = re.sub(r"([a-z])([A-Z])", r"\1_\2", word).lower()
-                place = f"layers/{word}" + (f"_{numbers[word]}" if numbers[word] else "")
-                numbers[word] += 1
-                parts = _KERAS_PARTS.get(kind, ("kernel", "bias"))
-                own = {}
-                for number, part in enumerate(parts):
-                    kept = hdf5.dataset(opened, f"{place}/vars/{number}", file)
-                    if kept is not None:
-                        own[part] = np.asarray(kept[()])
-                if own and (kind in _KERAS_PARTS or own["kernel"].ndim in (2, 4)):
-                    yield Module(name, own)
+    with hdf5.opened_bytes(variables, path) as opened:
+        for kind, name in ((one.class_name, one.config.name) for one in model.config.layers):
+            word = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)  # as Keras names them
+            word = re.sub(r"([a-z])([A-Z])", r"\1_\2", word).lower()
+            place = f"layers/{word}" + (f"_{numbers[word]}" if numbers[word] else "")
+            numbers[word] += 1
+            own: dict[str, np.ndarray] = {}
+            for number, part in enumerate(_KERAS_PARTS.get(kind, ("kernel", "bias"))):
+                kept = hdf5.dataset(opened, f"{place}/vars/{number}", path)
+                if kept is not None:
+                    own[part] = hdf5.values(kept, path)
+            if own and (kind in _KERAS_PARTS or np.ndim(own.get("kernel", 0)) in (2, 4)):
+                yield Module(name, own)
 
 
 def fill(given: Given, network: Network) -> Filled:

@@ -70,7 +70,7 @@ def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(file) as members:
         for member in members.infolist():
-            _check_member(member, size)
+            check_member(member, size)
             name = member.filename.removesuffix(".npy")
             with members.open(member) as stream:
                 found[name] = _array(stream, member.file_size, name)
@@ -150,7 +150,7 @@ def stored(path: Path, what: str) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
         with zipfile.ZipFile(path) as members:
             for member in members.infolist():
-                _check_member(member, size)
+                check_member(member, size)
                 with members.open(member) as stream:
                     name = member.filename.removesuffix(".npy")
                     found[name] = _stored(stream, path, member.filename, member.file_size)
@@ -163,7 +163,8 @@ def _stored(stream: IO[bytes], path: Path, member: str, size: int) -> Stored:
     return Stored(path, member, size, shape, dtype, by_column)
 
 
-def _check_member(member: zipfile.ZipInfo, size: int) -> None:
+def check_member(member: zipfile.ZipInfo, size: int) -> None:
+    """Raise ValueError where a zip file of this size in bytes cannot hold what a member says."""
     if member.compress_size > size or member.file_size > _DEFLATE * member.compress_size:
         name = member.filename.removesuffix(".npy")
         raise ValueError(f"'{name}' says that it is larger than the file can hold")

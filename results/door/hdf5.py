@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,19 @@ def opened(path: Path, what: str) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except Exception as error:  # whatever HDF5 makes of its bytes
         raise FileError(f"{path}: {_why_not(path, str(error))}") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def opened_bytes(found: bytes, path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file in memory; `path` names it in messages.
+
+    Raises:
+        FileError: it is none, or damaged.
+    """
+    with reading(path, "an HDF5 file", _REMEDY):
+        file = h5py.File(io.BytesIO(found), "r")
     with file:
         yield file
 
@@ -96,7 +110,7 @@ def attribute(holder: h5py.HLObject, name: str, path: Path) -> Any:
             return None
         kept = holder.attrs.get_id(name)
         size = int(np.prod(kept.shape, dtype=np.float64)) * kept.dtype.itemsize if kept.shape else 0
-        if size > max(_SMALL, path.stat().st_size):
+        if size > max(_SMALL, holder.file.id.get_filesize()):
             raise FileError(f"{path}: attribute '{name}' says that it is larger than the file")
         return holder.attrs[name]
 
@@ -143,7 +157,7 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
         most *= (_DEFLATE if known else _PACKED) if filters else 1
         if unwritten(found)[0]:
             most *= _PARTLY
-    if size > max(_SMALL, most) or kept > path.stat().st_size:
+    if size > max(_SMALL, most) or kept > found.file.id.get_filesize():
         raise FileError(
             f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
             f"holds {kept:,} of it: damaged; {_REMEDY}"

@@ -73,7 +73,9 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
                 f"{path}: column '{name}' is {found}, and no {kind} can be made of it "
                 f"({str(error)[:100]})"
             ) from error
-    return pa.Table.from_arrays(arrays, schema=pa.schema([fields[name] for name in names]))
+    made = pa.Table.from_arrays(arrays, schema=pa.schema([fields[name] for name in names]))
+    made.validate(full=True)  # a file may call bytes text
+    return made
 
 
 def _as_ours(found: pa.DataType, wanted: pa.DataType) -> bool:

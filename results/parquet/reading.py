@@ -7,19 +7,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from results.door import tables as parquet
-from results.door.documents import check_json
 from results.door.refusal import FileError
 from results.parquet.arrow import codes, indices, integers
 from results.parquet.record import FILE_SCHEMA
-from results.schema import KEYS, REQUIRED, RUN_COLUMNS, SCHEMA_VERSION
+from results.parquet.values import check
+from results.schema import KEYS, REQUIRED, SCHEMA_VERSION
 from results.version import check_format
 
 # What `latest_rows` decides by.
 LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
-_JSON = frozenset(column.name for column in RUN_COLUMNS if column.json)
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -46,10 +44,28 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     for name in REQUIRED["runs"]:
         if table[name].null_count:
             raise FileError(f"{path}: column '{name}' is null in {table[name].null_count} rows")
-    for name in _JSON.intersection(table.column_names):
-        for text in pc.unique(table[name]).drop_null().to_pylist():
-            check_json(text, f"{path}: column '{name}'")
     return table.select(_names(columns))
+
+
+def sound(
+    tables: list[tuple[Path, pa.Table]],
+) -> tuple[list[tuple[Path, pa.Table]], list[FileError]]:
+    """The tables of files without those that have a value which none can have, and why not."""
+    if not tables:
+        return [], []
+    try:
+        check(pa.concat_tables([table for _, table in tables]), Path())  # much quicker than each
+        return tables, []
+    except FileError:
+        found: list[tuple[Path, pa.Table]] = []
+        refused = []
+        for path, table in tables:
+            try:
+                check(table, path)
+                found.append((path, table))
+            except FileError as error:
+                refused.append(error)
+        return found, refused
 
 
 def _names(columns: Sequence[str]) -> list[str]:

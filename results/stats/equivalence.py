@@ -31,6 +31,8 @@ ALPHA = 0.05
 SKEWED = 0.015  # of Hall's test: found by simulation, for exponential differences
 POWER = 0.9
 FEWEST = 5  # below so many pairs nothing is concluded
+_WIDEST = 1e6  # margins that an sd is counted as at the most
+_MANY = 10**6  # pairs, with which a known sd or an estimated one is the same
 _RESAMPLES = 4000
 _PERMUTATIONS = 9999
 _SEED = 20210601
@@ -196,7 +198,7 @@ def pairs_needed(sd: float, margin: float) -> int:
     if sd == 0:
         return 2
     n = max(2, pairs_needed_normal(sd, margin))
-    while power(n, sd, margin) < POWER:
+    while n < _MANY and power(n, sd, margin) < POWER:
         n += 1
     return n
 
@@ -204,7 +206,7 @@ def pairs_needed(sd: float, margin: float) -> int:
 def pairs_needed_normal(sd: float, margin: float) -> int:
     """The fewest pairs with a known sd: ((z(1 - alpha) + z((1 + power) / 2)) sd / margin)^2."""
     z = NormalDist().inv_cdf
-    return ceil(((z(1 - ALPHA) + z((1 + POWER) / 2)) * sd / margin) ** 2)
+    return ceil(min(_WIDEST, (z(1 - ALPHA) + z((1 + POWER) / 2)) * sd / margin) ** 2)
 
 
 def bootstrap_interval(differences: npt.ArrayLike) -> tuple[float, float]:

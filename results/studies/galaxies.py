@@ -55,7 +55,7 @@ def distinct(predictions: pd.DataFrame) -> pd.Series:
 
 def _galaxies(run: pd.Series) -> float:
     counts = run.get("class_counts")
-    return math.nan if counts is None or not np.size(counts) else float(np.sum(counts))
+    return float(np.sum(counts)) or math.nan if counts is not None else math.nan
 
 
 def _is(run: pd.Series, column: str, word: str) -> bool:

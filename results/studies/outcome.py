@@ -29,6 +29,7 @@ from results.stats.vocabulary import DIFFERENT, EQUAL, NOT_COMPARABLE, UNDECIDED
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
 _SCORES = ["test_accuracy", "test_cross_entropy"]
+_LARGEST = 1e100  # nats
 # All that is asked of a run; frames of a hundred columns are slow to cut.
 _USED = ["framework", "seed", "repeat", "status", "parity", "execution_id", "class_names", *_SCORES]
 _USED += [given.column for given in GIVEN]
@@ -166,6 +167,7 @@ def _pair(
     scores = _SCORES
     mine = runs[runs["framework"].isin([a, b])]
     finished = mine[(mine["status"] == "ok") & mine[scores[0]].notna()]
+    finished = finished[~(finished[scores[1]] > _LARGEST)]  # no mean is of it
     one, other = (finished[finished["framework"] == name] for name in (a, b))
     both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))

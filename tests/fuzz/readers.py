@@ -31,7 +31,7 @@ from results.door.documents import json_file
 from results.names import printable
 from results.parquet import examples, findings
 from results.store import Store
-from tests.fuzz import damage, sources
+from tests.fuzz import damage, models, rows, sources
 from tests.helpers.factory import synthetic_run
 
 LINES = 10  # of a refusal at the most
@@ -210,6 +210,16 @@ READERS = {
         Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
         Reader("store", _table, _odd_table, _read_store, "run-x.parquet"),
+        Reader("archive", models.archive, damage.of_bytes, models.fill, "given.npz"),
+        Reader(
+            "safetensors",
+            models.safetensors,
+            models.odd_safetensors,
+            models.fill,
+            "given.safetensors",
+        ),
+        Reader("keras", models.keras, models.odd_keras, models.fill, "given.keras"),
+        Reader("rows", rows.run, rows.odd, rows.read, "run-x.parquet"),
         Reader("weights", _arrays, damage.of_bytes, weights.load, "weights.npz"),
         Reader(
             "examples",
@@ -277,6 +287,10 @@ COMMANDS = {
     "fidelity": ("benchmarks.fidelity.options", "parser"),
     "results": ("results.__main__", "_parser"),
     "datasets": ("datasets.__main__", "parser"),
+    "port": ("benchmarks.port.options", "parser"),
+    "micro": ("benchmarks.micro.__main__", "parser"),
+    "limits": ("benchmarks.limits.__main__", "parser"),
+    "gpu": ("benchmarks.gpu.__main__", "parser"),
 }
 
 

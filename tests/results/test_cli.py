@@ -1,6 +1,9 @@
 """What all commands share: how options are refused, how numbers are read, how a command ends."""
 
+import argparse
+import importlib
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 
 from results import cli
 from results.vocabulary import near_miss
+from tests.fuzz.readers import COMMANDS
 
 
 def made() -> cli.Parser:
@@ -164,3 +168,36 @@ def test_numbers_and_paths_of_every_option(
     assert end.value.code == cli.BAD_INPUT
     assert message in errors
     assert len(errors) < 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (cli.output, "{0}", "is a directory; name a file"),
+        (cli.output, "{0}/absent/x.json", "absent is not there; create it first"),
+        (cli.output, "{0}/file/x.json", "file is no directory"),
+        (cli.output_directory, "{0}/file", "file is no directory"),
+        (cli.output_directory, "{0}/file/deep/deeper", "file is no directory"),
+        (cli.output_directory, "", "names no file"),
+    ],
+)
+def test_an_output_is_tried_before_the_work(kind, text: str, message: str, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        kind(text.format(tmp_path))
+    assert kind(f"{tmp_path}/new") == tmp_path / "new"
+    assert cli.output("/dev/stdout") == Path("/dev/stdout")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_tries_its_outputs(name: str) -> None:
+    module, made = COMMANDS[name]
+    left = [getattr(importlib.import_module(module), made)()]
+    while left:
+        for action in left.pop()._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                left += action.choices.values()
+            elif re.search("output|page|write|report$|figure$", action.dest) and action.nargs != 0:
+                # of `track export` the format says whether it is a file or a directory
+                either = action.help.startswith("a file; of ")
+                assert either or action.type in (cli.output, cli.output_directory), action

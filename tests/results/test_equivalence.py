@@ -55,6 +55,7 @@ def test_power_has_limits() -> None:
     assert power(50, 0.01, 1.0) == pytest.approx(1, abs=1e-9)
     assert power(4000, 10.0, 1.0) == pytest.approx(1, abs=1e-4)
     assert pairs_needed(0.0, 1.0) == 2
+    assert pairs_needed(1e300, 1.0) == 10**12  # as good as never
 
 
 def test_tests_and_intervals_are_scipys() -> None:

@@ -153,8 +153,13 @@ def test_without_ray(work, capsys, monkeypatch) -> None:
 
 def test_a_queue_that_is_no_more_has_lost_its_jobs(cluster, tmp_path, monkeypatch) -> None:
     told = {"s_1": ["COMPLETED", "", "n1"], "s_2": ["RUNNING", "", "n2"], "s_3": ["PENDING"]}
-    (tmp_path / ray_queue.STATES).write_bytes(msgspec.json.encode(told))
+    states = tmp_path / ray_queue.STATES
     scheduler = ray.Ray()
+    for damaged in ("[]", '{"s_1": []}', '{"s_1": "COMPLETED"}'):
+        states.write_text(damaged)
+        with pytest.raises(SchedulerError, match=ray_queue.STATES):
+            scheduler.states(tmp_path, list(told))
+    states.write_bytes(msgspec.json.encode(told))
 
     def words() -> list[str]:
         return [job.words() for job in scheduler.states(tmp_path, list(told)).values()]

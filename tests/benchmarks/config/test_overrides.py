@@ -169,3 +169,17 @@ def test_values_out_of_range_name_the_command_line() -> None:
         asked("--reduce-on-plateau", "factor=3")
     with pytest.raises(SpecificationError, match=r"^command line: early_stopping.restore_best"):
         asked("--early-stopping", "patience=1,restore_best=true", "--keep-best")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--loss-scale", "initial=2,initial=4"),
+        ("--augment", "flip,rotation=5,flip=both"),
+        ("--layer-rates", "conv1=1", "conv1=2"),
+        ("--rounds", "after=2,after=3"),
+    ],
+)
+def test_a_field_is_stated_once(words: tuple[str, ...]) -> None:
+    with pytest.raises(SpecificationError, match="is stated twice"):
+        asked(*words)

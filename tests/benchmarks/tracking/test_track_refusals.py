@@ -36,7 +36,6 @@ BAD = {
     "no checkout": (["gate", "--baseline-checkout", "nowhere"], "git worktree add"),
     "no interpreter": (["gate", "--baseline-python", "nowhere"], "no such interpreter"),
     "forbidden": (["gate", "--candidate-checkout", ".", "--baseline", "main"], "leave it out"),
-    "json elsewhere": (["compare", "latest", "zero", "--json", "no/x.json"], "no/x.json"),
     "asv to stdout": (["export", "--format", "asv"], "name it with --output"),
     "both directions": (
         ["export", "--format", "github", "--metric", "epoch-time", "accuracy"],
