@@ -68,7 +68,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = str(error.strerror)
     else:
-        text = str(error).strip("'\"") or type(error).__name__
+        quoted = isinstance(error, KeyError) and error.args  # as Python shows a key
+        text = str(error.args[0] if quoted else error) or type(error).__name__
     text = in_line(text.strip())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

@@ -313,7 +313,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "objects": (
         lambda path: saved(path / "o.npz", x=np.array([{}, 1])),
         (),
-        "holds Python objects",
+        "NumPy: 'x.npy' holds Python objects, not numbers; save names by np.array",
     ),
     "a column of no pictures": (
         sources.parquet,
