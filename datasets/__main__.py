@@ -158,6 +158,8 @@ def _augment(options: argparse.Namespace) -> None:
 
     try:
         settings = from_text(options.augment)
+        if settings.by != "harness":
+            raise ValueError("by: a framework's own draws are seen in its training alone")
     except ValueError as error:
         raise ValueError(f"--augment: {error}") from error
     print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,12 @@ PART_WORDS = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 _LEAST = 3  # of a class: one to train on, one to validate and one to test
+
+
+def part_in(name: str) -> str:
+    """The word in a name that tells a part of a published split, or "": "train" of train-00000."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((word for word in words if word in PART_WORDS), "")
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Parser(argparse.ArgumentParser):
             if option is not None and option.nargs is None and "=" not in word:
                 next(rest, None)  # its value
         options, unknown = super().parse_known_args(words, namespace)
+        # Python takes an argument that may be left out beside the others alone: not behind options
+        for action in self._positionals._group_actions:
+            left_out = action.nargs == "?" and getattr(options, action.dest) == action.default
+            if unknown and left_out and not unknown[0].startswith("-"):
+                setattr(options, action.dest, self._get_values(action, [unknown.pop(0)]))
         if unknown:
             self._refuse(unknown[0])
         return options, unknown

@@ -16,7 +16,7 @@ from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
 from frameworks.backend import framework
-from frameworks.spec import given_weights, loss_scale
+from frameworks.spec import given_weights, loss_scale, own_augment
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.callbacks import watching
 from frameworks.spec.defaults import SHARED, fill_architecture, fill_recipe
@@ -94,6 +94,8 @@ def matrix(
         asked = loss_scale.of_precision(given, precision)
         for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
             loss_scale.check_replicas(asked, replicas)
+            column = framework(name).defaults
+            own_augment.check(asked.augment, name, column, parity, replicas)
             defaults = natives[name] if parity == "native" else SHARED[suite.unstated]
             config = RunConfig(
                 framework=name,

@@ -43,7 +43,7 @@ class Feed:
             if matched and self.network.dropout_shapes
             else None
         )
-        augment = self.config.recipe.augment
+        augment = self.config.recipe.drawn_by("harness")
         self.drawing = None
         if augment is not None:
             galaxies = self.data.index(np.arange(len(self.data.labels)))

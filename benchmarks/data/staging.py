@@ -290,9 +290,11 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
                 f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
             )
     if suite.augment is not None:
+        own = suite.augment.by == "framework"
+        by = " by each framework, each its own, so that no two train on the same" if own else ""
         notes.append(
-            "Training pictures are drawn anew in each epoch (augment); validation and test look at "
-            + f"{_tested(suite.augment)}."
+            f"Training pictures are drawn anew in each epoch{by} (augment); validation and test "
+            f"look at {_tested(suite.augment)}."
         )
     if suite.split_by == "copy":
         notes.append(

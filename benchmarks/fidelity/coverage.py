@@ -58,6 +58,7 @@ ELSEWHERE: dict[Reached, str] = {
     ("runtime.precision", "float16"): "--precision float16",
     ("runtime.threads", "0"): "rounding alone: R5c changes the threads",
     ("augment.crop", "another"): f"{_HARNESS}; a view of another size is crops40",
+    ("augment.by", "framework"): "nothing equal to compare: tests/conformance/test_own_augment.py",
     ("recipe.epochs", ""): _HARNESS,
     ("recipe.early_stopping", ""): f"{_HARNESS}; weights put back are R1 and R5d",
     ("recipe.rounds", ""): f"{_HARNESS}: a backend for each; tests/conformance/test_resumed.py",

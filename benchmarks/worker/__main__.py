@@ -106,7 +106,6 @@ def run(
             initial = backend.get_weights() | filled
             backend.set_weights(initial)
         backend.synchronize()
-    is_drawn = config.recipe.augment is not None
 
     def make_ready(made: Backend) -> None:
         if not config.recipe.epochs:
@@ -146,7 +145,7 @@ def run(
     backend = training.backend
     channel.send("facts", values=training.facts())
     waited = backend.host_wait_seconds
-    if feed.by_epoch or (waited is None and is_drawn):
+    if feed.by_epoch or (waited is None and feed.drawing is not None):
         waited = (waited or 0) + training.drawn_wait_seconds
     if waited is not None and not resumed:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})

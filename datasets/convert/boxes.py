@@ -13,7 +13,7 @@ from datasets.convert.bad import Bad
 from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Rows, parts_of
 from datasets.convert.pixels import Array, ArrayPictures, layout
-from datasets.splits import PART_WORDS
+from datasets.splits import PART_WORDS, part_in
 from results.vocabulary import near_miss
 
 _PICTURES = ("images", "image", "pictures", "x", "data", "imgs")
@@ -145,7 +145,7 @@ def _pairs(box: Box, asked: Asked) -> list[_Pair]:
             _check_there(box, key, option)
     pictures = [asked.image_key] if asked.image_key else _pictures(box)
     if len(pictures) > 1:
-        parts = {name: _part(name) for name in pictures}
+        parts = {name: part_in(name) for name in pictures}
         told = [part for part in parts.values() if part]
         if len(told) < len(pictures) or len(set(told)) < len(told):
             raise _unsure(box, "pictures", pictures, "image-key")
@@ -157,7 +157,7 @@ def _pairs(box: Box, asked: Asked) -> list[_Pair]:
         raise ValueError(
             f"{box.where}: no array of pictures, (n, h, w) or (n, h, w, 3); it has {shown}"
         )
-    return [_Pair(pictures[0], _labels_of(box, pictures[0], _part(pictures[0]), asked))]
+    return [_Pair(pictures[0], _labels_of(box, pictures[0], part_in(pictures[0]), asked))]
 
 
 def _pictures(box: Box) -> list[str]:
@@ -180,7 +180,7 @@ def _labels_of(box: Box, pictures: str, part: str, asked: Asked) -> str:
     count = box.arrays[pictures].shape[0]
     found = []
     for name, array in box.arrays.items():
-        if _rows(array) == count and name != pictures and _part(name) == part:
+        if _rows(array) == count and name != pictures and part_in(name) == part:
             found.append(name)
     for wanted in _LABELS:
         if named := [name for name in found if _last(name) == wanted]:
@@ -215,12 +215,6 @@ def _unsure(box: Box, what: str, found: list[str], option: str) -> ValueError:
 def _shown(box: Box) -> str:
     told = [f"{name} {array.dtype} {array.shape}" for name, array in box.arrays.items()]
     return ", ".join(told[:_SHOWN]) or "none at all"
-
-
-def _part(name: str) -> str:
-    """The word in a name that tells a part of a split, or ""."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((word for word in words if word in PART_WORDS), "")
 
 
 def _last(name: str) -> str:

@@ -91,7 +91,8 @@ def _table(folder: Folder, asked: Asked) -> str:
     if len(found) > 1:
         raise ValueError(
             f"{folder.path}: {len(found)} tables in it ({', '.join(found[:5])}); name the one with "
-            "the labels with --table"
+            "the labels with --table, or join them into one; of a published split with a column of "
+            "train, validation and test (--split-from)"
         )
     return found[0] if found else ""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from datasets.convert.bad import OTHER_PART, Bad
-from datasets.splits import PART_WORDS, PARTS
+from datasets.splits import PART_WORDS, PARTS, part_in
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,18 @@ def parts_of(words: Sequence[str], names: Sequence[str], bad: Bad) -> np.ndarray
         else:
             found[row] = part
     return found
+
+
+def keep_parts_of_shards(
+    rows: Rows, files: Sequence[Path], root: Path, counts: Sequence[int], bad: Bad
+) -> None:
+    """Keep the published split that the names of shards in a folder tell ("train" of
+    train-00000-of-00002.parquet), where each tells a part, and they are not of one.
+
+    counts: rows of each.
+    """
+    told = [part_in(str(file.relative_to(root))) for file in files]
+    if len(set(told)) > 1 and all(told):
+        words = [part for part, count in zip(told, counts, strict=True) for _ in range(count)]
+        rows.parts = parts_of(words, rows.names, bad)
+        rows.done.append("the published split of the files' names kept as 'split'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,7 @@ from datasets.convert.bad import Bad
 from datasets.convert.classes import natural
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
-from datasets.convert.form import Asked, Form, Rows, parts_of
-from datasets.splits import PART_WORDS
+from datasets.convert.form import Asked, Form, Rows, keep_parts_of_shards, parts_of
 from results.door import tables
 from results.door.refusal import reading
 from results.vocabulary import near_miss
@@ -48,7 +46,6 @@ def open_parquet(path: Path, asked: Asked) -> Form:
     wanted = [name for name in (label, asked.group_key, asked.split_from) if name]
     bad = Bad()
     table, counts = _read(files, wanted, where)
-    parts = [_part(file, path) for file in files]
     told = [f"row {row}" for row in range(sum(counts))]
     if len(files) > 1:
         told = [
@@ -65,10 +62,8 @@ def open_parquet(path: Path, asked: Asked) -> Form:
         words: Sequence[Any] = table[asked.split_from].to_pylist()
         rows.parts = parts_of([str(word) for word in words], told, bad)
         rows.done.append(f"the published split of '{asked.split_from}' kept as 'split'")
-    elif len(set(parts)) > 1 and all(parts):
-        words = [part for part, count in zip(parts, counts, strict=True) for _ in range(count)]
-        rows.parts = parts_of(words, told, bad)
-        rows.done.append("the published split of the files' names kept as 'split'")
+    else:
+        keep_parts_of_shards(rows, files, path, counts, bad)
     fit = Fit(asked.crop, asked.size)
     return Form(where, rows, EncodedPictures(_contents(files, picture, told), fit), bad)
 
@@ -200,13 +195,6 @@ def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
     return tuple(names) or None
-
-
-def _part(file: Path, root: Path) -> str:
-    """The part that a shard's name tells: "train" of train-00000-of-00002.parquet."""
-    parts = [*file.relative_to(root).parts] if file != root else [file.name]
-    words = [word for part in parts for word in re.split(r"[^a-z]+", part.lower())]
-    return next((word for word in words if word in PART_WORDS), "")
 
 
 def _check_there(name: str, known: Sequence[str], option: str, where: str) -> None:

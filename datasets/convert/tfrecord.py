@@ -14,7 +14,7 @@ from datasets.convert.bad import Bad
 from datasets.convert.classes import natural
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
-from datasets.convert.form import Asked, Form, Rows
+from datasets.convert.form import Asked, Form, Rows, keep_parts_of_shards
 from results.door.refusal import reading, regular
 from results.vocabulary import near_miss
 
@@ -49,7 +49,8 @@ def open_tfrecord(path: Path, asked: Asked) -> Form:
     picture = _chosen(asked.image_key, encoded, _PICTURES, "image-key", kinds, path)
     others = [name for name, kind in kinds.items() if name != picture and kind]
     label = _chosen(asked.label_key, others, _LABELS, "label-key", kinds, path)
-    labels = [_label(one, label) for one in _examples(tensorflow, files)]
+    shards = [[_label(one, label) for one in _examples(tensorflow, [file])] for file in files]
+    labels = [one for shard in shards for one in shard]
     names = [f"record {number}" for number in range(len(labels))]
     numeric = all(one is None or isinstance(one, int | float) for one in labels)
     values = (
@@ -59,13 +60,15 @@ def open_tfrecord(path: Path, asked: Asked) -> Form:
     )
     rows = Rows(names, values)
     rows.done.append(f"pictures in feature '{picture}', labels in '{label}'")
+    bad = Bad()
+    keep_parts_of_shards(rows, files, path, [len(shard) for shard in shards], bad)
 
     def contents() -> Iterator[tuple[int, str, Callable[[], IO[bytes]] | None]]:
         for row, example in enumerate(_examples(tensorflow, files)):
             kept = example.features.feature[picture].bytes_list.value
             yield row, names[row], partial(io.BytesIO, kept[0]) if kept else None
 
-    return Form(str(path), rows, EncodedPictures(contents, Fit(asked.crop, asked.size)), Bad())
+    return Form(str(path), rows, EncodedPictures(contents, Fit(asked.crop, asked.size)), bad)
 
 
 def _tensorflow(path: Path) -> Any:

@@ -41,6 +41,8 @@ def read(text: str) -> Oversample:
     settings = from_text(",".join(rest))
     if settings.mixed:
         raise ValueError("mixup, cutmix: a copy has one galaxy's label; state them in augment")
+    if settings.by != "harness":
+        raise ValueError("by: copies are made by the harness; state it in augment")
     if settings.crop:
         raise ValueError("crop: copies have the size of the pictures; state it in augment")
     return Oversample(settings, classes)

@@ -9,6 +9,7 @@ import msgspec
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Interpolation = Literal["bilinear", "nearest"]
 Edge = Literal["reflect", "nearest", "constant"]
+DrawnBy = Literal["harness", "framework"]
 
 MOST_DEGREES = {"rotation": 180.0, "shear": 60.0}
 MOST_SHARE = {
@@ -80,6 +81,8 @@ class Augment(
     each galaxy has one or the other.
     interpolation: of moved pixels. edge: what lies outside of a picture: its mirror image
     ("reflect"), the value at its border ("nearest"), or black ("constant").
+    by: who draws and changes: the harness, the same for every framework; or each framework by its
+    own means, on its device, so that no two train on the same pictures.
 
     Defaults must never change: stored runs leave them out.
 
@@ -111,6 +114,7 @@ class Augment(
     cutmix: float = 0.0
     interpolation: Interpolation = "bilinear"
     edge: Edge = "reflect"
+    by: DrawnBy = "harness"
 
     def __post_init__(self) -> None:
         for name, most in (MOST_DEGREES | MOST_SHARE).items():

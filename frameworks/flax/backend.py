@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients
-from frameworks.flax import optimizers
+from frameworks.flax import optimizers, own_augment
 from frameworks.flax.losses import BatchLoss
 from frameworks.flax.model import (
     GalaxyNet,
@@ -57,6 +57,7 @@ class FlaxBackend(Backend):
             param_dtype=self.dtype,
             draw=draw,
             rngs=nnx.Rngs(runtime.seed),
+            augment=recipe.drawn_by("framework"),
         )
         self.model.still = still_norms(network, recipe)
         rates = {key.split("/")[0]: factor for key, factor in self.factors.items()}
@@ -225,7 +226,9 @@ class FlaxBackend(Backend):
         return super().peak_memory()
 
     def settings(self) -> dict[str, str]:
-        return {"layout": "channels last", "compiled": "nnx.jit"}
+        own = self.recipe.drawn_by("framework") is not None
+        augmentation = {"augmentation": own_augment.NAME} if own else {}
+        return {"layout": "channels last", "compiled": "nnx.jit"} | augmentation
 
 
 def fit(

@@ -19,6 +19,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
 
+from datasets.drawn.settings import Augment
 from frameworks.backend import PIXEL_SCALE
 from frameworks.flax import pools
 from frameworks.flax.activations import function, unchanged
@@ -34,6 +35,7 @@ from frameworks.flax.modules import (
     Residual,
     UnbiasedBatchNorm,
 )
+from frameworks.flax.own_augment import OwnAugment
 from frameworks.spec.graph import Block, Tree, name_at
 from frameworks.spec.layers import (
     Activation,
@@ -86,6 +88,7 @@ class GalaxyNet(nnx.Module):
     __call__ takes images uint8 (batch, height, width, channels) and the dropout masks, and gives
     logits (batch, classes) in `param_dtype`. `record`, when given, receives every layer's output.
     Layers compute in `dtype`. With `draw` False kernels are zeros, for weights to be loaded over.
+    augment: changes of the pictures in training.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class GalaxyNet(nnx.Module):
         param_dtype: jnp.dtype,
         draw: bool,
         rngs: nnx.Rngs,
+        augment: Augment | None = None,
     ) -> None:
         self.network = network
         self.trained = Trained(network.frozen) if network.frozen else nnx.Param
@@ -109,6 +113,7 @@ class GalaxyNet(nnx.Module):
             draw=draw,
         )
         self.layers = _layers(network.tree, lambda one: make(one, network.input_shapes[one.name]))
+        self.augment = unchanged if augment is None else OwnAugment(augment, rngs)
 
     def train(self, **attributes: Any) -> None:
         super().train(**attributes)
@@ -120,7 +125,7 @@ class GalaxyNet(nnx.Module):
         self, images: ArrayLike, masks: Masks | None = None, record: Record | None = None
     ) -> Array:
         x = jnp.asarray(images).astype(self.param_dtype) * PIXEL_SCALE
-        return self.layers(x, masks, record).astype(self.param_dtype)
+        return self.layers(self.augment(x), masks, record).astype(self.param_dtype)
 
     def of(self, name: str) -> Any:
         """The module, or function, of a layer."""
@@ -299,7 +304,8 @@ def state_entry(network: Network, state: Any, key: str) -> nnx.Variable:
 
 
 def random_state(model: GalaxyNet) -> dict[str, np.ndarray]:
-    """Keys and counts of the streams that the model's own dropout draws from, by its layer."""
+    """Keys and counts of the streams that the model's own dropout draws from, by its layer, and
+    its augmentation."""
     return {place: np.array(_numbers(variable[...])) for place, variable in _streams(model).items()}
 
 
@@ -315,8 +321,9 @@ def set_random_state(model: GalaxyNet, state: Mapping[str, np.ndarray]) -> None:
 def _streams(model: GalaxyNet) -> dict[str, nnx.Variable]:
     found = {}
     for path, variable in nnx.to_flat_state(nnx.state(model, nnx.RngState)):
-        _, *place = map(str, path)
-        found["/".join(("layers", name_at(place), *place[-2:]))] = variable
+        part, *place = map(str, path)
+        layer = [name_at(place)] if part == "layers" else []
+        found["/".join((part, *layer, *place[-2:]))] = variable
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from datasets.batches import Batch, distinct_sizes
 from frameworks.backend import Backend, EpochResult, Gradients
-from frameworks.keras import engines, export, losses, optimizers
+from frameworks.keras import engines, export, losses, optimizers, own_augment
 from frameworks.keras.model import (
     IMAGES,
     GalaxyNet,
@@ -40,7 +40,8 @@ class KerasBackend(Backend):
         network, recipe, runtime = self.network, self.recipe, self.runtime
         engines.configure(runtime)
         self.engine = engines.engine()
-        self.model = GalaxyNet(network, native_dropout=runtime.native_dropout)
+        own = recipe.drawn_by("framework")
+        self.model = GalaxyNet(network, native_dropout=runtime.native_dropout, augment=own)
         freeze(self.model, still_norms(network, recipe))
         trainer = self.model.trainer
         keys = {id(variable_of(self.model, key)): key for key in network.trainable_keys}
@@ -201,6 +202,8 @@ class KerasBackend(Backend):
         if any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
             staged = any(isinstance(layer, StagedBatchNormalization) for layer in layers)
             found["batch_norm"] = "averaged axis by axis" if staged else "Keras'"
+        if self.model.augment:
+            found["augmentation"] = own_augment.name(self.model.augment)
         return found | self.engine.feed_settings()
 
     # ---- inside
@@ -230,9 +233,10 @@ class KerasBackend(Backend):
                 yield slot, key, variable
 
     def _seeds(self) -> Iterator[tuple[str, keras.Variable]]:
-        """(key, variable) of the generators that dropout layers draw from."""
-        for name, layer in self.model.layers.items():
-            generator = getattr(layer, "seed_generator", None)
+        """(key, variable) of the generators that dropout and augmentation draw from."""
+        own = {f"augment{place}": layer for place, layer in enumerate(self.model.augment)}
+        for name, layer in (self.model.layers | own).items():
+            generator = getattr(layer, "seed_generator", getattr(layer, "generator", None))
             if generator is not None:
                 yield f"{name}/seed", generator.state
 

@@ -27,6 +27,7 @@ class TensorFlowLoop(Loop):
 
         super().__init__(*parts, **options)
         self._jit = self.runtime.device == "cuda" and not self.runtime.deterministic
+        self._jit &= all(layer.supports_jit for layer in self.model.augment)
         self._steps = tf.function(self._many, jit_compile=self._jit)
 
     def send(self, array: np.ndarray) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import keras
 from keras import ops
 
+from datasets.drawn.settings import Augment
 from frameworks.backend import PIXEL_SCALE
+from frameworks.keras import own_augment
 from frameworks.keras.activations import constant, function
 from frameworks.keras.pools import pool_layer
 from frameworks.spec.graph import PICTURES
@@ -154,11 +157,15 @@ class GalaxyNet:
 
     trainer: {"images": uint8 (batch, height, width, channels), mask name: uint8 (batch, ...)} to
     logits (batch, classes); predictor: the same without masks, dropout left out; `recorders[True]`
-    and `recorders[False]` give every layer's output in training and inference mode.
+    and `recorders[False]` give every layer's output in training and inference mode. augment:
+    changes of the pictures in training.
     """
 
-    def __init__(self, network: Network, *, native_dropout: bool) -> None:
+    def __init__(
+        self, network: Network, *, native_dropout: bool, augment: Augment | None = None
+    ) -> None:
         self.network = network
+        self.augment = [] if augment is None else own_augment.layers(augment)
         # bfloat16 runs scale the pictures and give the logits in float32, as the others do
         full = keras.config.dtype_policy().variable_dtype
         self._scaling = PixelScaling(dtype=full, name="scaling")
@@ -180,8 +187,9 @@ class GalaxyNet:
         rates = {} if native_dropout else network.dropout_rates
         dropouts = {n: MaskedDropout(rate, name=f"{n}_masked") for n, rate in rates.items()}
 
-        training = self._outputs(images, keep, dropouts)
-        inference = self._outputs(images, {}, {})
+        scaled = self._scaling(images)
+        training = self._outputs(reduce(_applied, self.augment, scaled), keep, dropouts)
+        inference = self._outputs(scaled, {}, {})
         inputs = {IMAGES: images, **keep}
         last = network.output
         self.trainer = keras.Model(inputs, self._logits(training[last]))
@@ -192,8 +200,8 @@ class GalaxyNet:
         }
 
     def _outputs(self, images: Any, keep: dict, dropouts: dict) -> dict[str, Any]:
-        """Symbolic output of every layer by name."""
-        known = {PICTURES: self._scaling(images)}
+        """Symbolic output of every layer by name, of pictures that are scaled."""
+        known = {PICTURES: images}
         for name, sources in self.network.sources.items():
             x, *others = (known[source] for source in sources)
             if name in self._pads:
@@ -206,6 +214,10 @@ class GalaxyNet:
                 x = keras.layers.Identity(name=f"{name}_off")(x)
             known[name] = x
         return {name: x for name, x in known.items() if name != PICTURES}
+
+
+def _applied(x: Any, layer: keras.layers.Layer) -> Any:
+    return layer(x)
 
 
 def _dropout(layer: Dropout, source: Shape) -> keras.layers.Layer:

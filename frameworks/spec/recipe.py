@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from datasets.drawn.settings import Augment
+from datasets.drawn.settings import Augment, DrawnBy
 from frameworks.spec import averages, callbacks, frozen, loss_scale, losses, rounds, schedules
 from frameworks.spec import clipping as clippings
 from frameworks.spec import sampling as samplings
@@ -160,6 +160,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.augment is None or not self.augment.mixed:
             return self.loss
         return msgspec.structs.replace(self.loss, targets="votes")
+
+    def drawn_by(self, who: DrawnBy) -> Augment | None:
+        """What is drawn for each galaxy in each epoch, where it is drawn by the harness, or by the
+        framework; None where it is not."""
+        return self.augment if self.augment is not None and self.augment.by == who else None
 
     def extras(self) -> list[str]:
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
 
-from datasets.batches import Plan, Sampler, planned
 from frameworks.spec import losses
 from frameworks.spec.reading import SpecificationError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from datasets.batches import Plan, Sampler
     from frameworks.spec.recipe import Recipe
 
 
@@ -33,6 +34,10 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Raises:
             SpecificationError: there are not enough galaxies to draw.
         """
+        import numpy as np
+
+        from datasets.batches import Sampler
+
         counts = np.maximum(np.bincount(labels), 1)
         of_class = 1 / counts if self.weights == "balanced" else np.array(self.weights)
         weights = of_class[labels]
@@ -54,6 +59,8 @@ def plan(
         rows: int (n,), of the training galaxies. labels: of every row of the data set.
         steps: of an epoch; None: an epoch is a pass.
     """
+    from datasets.batches import planned
+
     drawn = recipe.sampling
     return planned(
         rows,

@@ -21,7 +21,7 @@ from frameworks.spec.frozen import still_norms
 from frameworks.spec.losses import answers
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
-from frameworks.torch import later, optimizers
+from frameworks.torch import later, optimizers, own_augment
 from frameworks.torch.batches import Batches, tensors
 from frameworks.torch.losses import BatchLoss
 from frameworks.torch.model import (
@@ -55,7 +55,8 @@ class TorchBackend(Backend):
         torch.manual_seed(runtime.seed)
         self.device = torch.device(runtime.device)
         self.dtype = torch.float64 if runtime.precision == "float64" else torch.float32
-        model = self.model_class(network, native_dropout=runtime.native_dropout)
+        own = {"native_dropout": runtime.native_dropout, "augment": recipe.drawn_by("framework")}
+        model = self.model_class(network, **own)
         initialise(model)
         self.model = model.to(device=self.device, dtype=self.dtype)
         self.trainable = [tensor_of(self.model, key) for key in network.trainable_keys]
@@ -257,7 +258,7 @@ class TorchBackend(Backend):
         if norms:
             stock = all(type(one) in stocked for one in norms)
             found["batch_norm"] = "PyTorch's" if stock else "PyTorch's, biased running variance"
-        return found
+        return found | ({} if self.model.augment is None else {"augmentation": own_augment.NAME})
 
     # ---- inside
 

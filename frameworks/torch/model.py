@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
+from datasets.drawn.settings import Augment
 from frameworks.backend import PIXEL_SCALE
 from frameworks.spec.flat_order import flat_order, flattened_image
 from frameworks.spec.flat_order import image_behind as image_behind
@@ -54,6 +55,7 @@ from frameworks.torch.modules import (
     PictureDropout,
     Residual,
 )
+from frameworks.torch.own_augment import OwnAugment
 
 PARTS = {
     "kernel": "weight",
@@ -69,11 +71,14 @@ class GalaxyNet(nn.Module):
     """A network; submodules are named after its layers (prefixed: `pop` is a name, too).
 
     forward takes images uint8 (batch, height, width, channels) and the dropout masks in canonical
-    layout, and gives logits (batch, classes).
+    layout, and gives logits (batch, classes). augment: changes of the pictures in training.
     """
 
-    def __init__(self, network: Network, *, native_dropout: bool) -> None:
+    def __init__(
+        self, network: Network, *, native_dropout: bool, augment: Augment | None = None
+    ) -> None:
         super().__init__()
+        self.augment = None if augment is None else OwnAugment(augment)
         self.network = network
         self.still: frozenset[str] = frozenset()  # batch norms that always compute as in inference
         self._native_dropout = native_dropout
@@ -144,7 +149,10 @@ class GalaxyNet(nn.Module):
         return self
 
     def forward(self, images: Tensor, masks: Masks | None = None) -> Tensor:
-        return self.layers(self.scaled(images), masks)
+        x = self.scaled(images)
+        if self.augment is not None and self.training:
+            x = self.augment(x)
+        return self.layers(x, masks)
 
     def scaled(self, images: Tensor) -> Tensor:
         """Pictures (batch, channels, height, width) in the type of the weights."""

@@ -179,7 +179,9 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     else:
         raise ValueError(f"'{name}' is of an unknown format {version}")
     if found[2].hasobject:
-        raise ValueError(f"'{name}' holds Python objects, not numbers")
+        raise ValueError(
+            f"'{name}' holds Python objects, not numbers; save names by np.array(names, dtype=str)"
+        )
     return found
 
 

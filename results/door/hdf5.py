@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from results.door.refusal import FileError, reading, regular
+from results.door.refusal import FileError, instead, reading, regular
 
 _REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
@@ -175,13 +175,8 @@ def _why_not(path: Path, text: str) -> str:
     """Why a file does not open as HDF5, by its first bytes where they tell."""
     with reading(path, "an HDF5 file"), path.open("rb") as file:
         start = file.read(512)
-    head = start.lstrip()[:64].lower()
-    if not start:
-        return "not an HDF5 file: it is empty; get it again"
-    if start.startswith(b"version https://git-lfs"):
-        return "not an HDF5 file but a pointer of Git LFS; get the file with: git lfs pull"
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "not an HDF5 file but a web page: the download was refused; get it again"
+    if found := instead(path, "get it again"):
+        return f"not an HDF5 file{found}"
     if "truncated" in text:
         return "truncated: its end is missing; get it again"
     if start.startswith(_SIGNATURE):

@@ -51,8 +51,27 @@ def reading(path: str | os.PathLike[str], what: str, remedy: str = "") -> Iterat
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such file{_beside(Path(path))}") from error
     except Exception as error:
+        if found := instead(path, remedy):
+            raise FileError(f"{path}: not {what}{found}") from error
         told = f"{path}: cannot be read as {what}: {reason(error)}"
         raise FileError(f"{told}; {remedy}" if remedy else told) from error
+
+
+def instead(path: str | os.PathLike[str], remedy: str = "") -> str:
+    """What a download that went wrong left in place of a file, with what to do: it follows "not a
+    ..."; "" where the first bytes tell of none. remedy: of an empty file."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+    except OSError:
+        return ""
+    if not start:
+        return f": it is empty; {remedy}" if remedy else ": it is empty"
+    if start.startswith(b"version https://git-lfs"):
+        return " but a pointer of Git LFS; get the file with: git lfs pull"
+    if start.lstrip()[:64].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return " but a web page: the download was refused; get it again"
+    return ""
 
 
 def reason(error: BaseException) -> str:
@@ -68,7 +87,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = str(error.strerror)
     else:
-        text = str(error).strip("'\"") or type(error).__name__
+        quoted = isinstance(error, KeyError) and error.args  # as Python shows a key
+        text = str(error.args[0] if quoted else error) or type(error).__name__
     text = in_line(text.strip())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

@@ -313,7 +313,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "objects": (
         lambda path: saved(path / "o.npz", x=np.array([{}, 1])),
         (),
-        "holds Python objects",
+        "NumPy: 'x.npy' holds Python objects, not numbers; save names by np.array",
     ),
     "a column of no pictures": (
         sources.parquet,
@@ -337,3 +337,15 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
 def test_a_source_of_no_known_meaning_is_refused(case: str, tmp_path: Path, refused) -> None:
     make, options, message = WRONG[case]
     assert re.search(message, refused(make(tmp_path), *options))
+
+
+@pytest.mark.parametrize("ending", ["h5", "npz", "npy", "parquet", "zip"])
+def test_what_a_download_left_in_place_of_a_file_is_named(ending, tmp_path, refused) -> None:
+    source = tmp_path / f"galaxies.{ending}"
+    for content, message in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS; get"),
+        (b"\n<!DOCTYPE html><html></html>", "but a web page: the download was refused"),
+        (b"", ": it is empty"),
+    ):
+        source.write_bytes(content)
+        assert re.search(f"galaxies.{ending}: not an? .*{message}", refused(source))

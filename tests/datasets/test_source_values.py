@@ -217,6 +217,14 @@ def test_records_of_tensorflow(tmp_path: Path) -> None:
         np.testing.assert_array_equal(data.images, IMAGES)
         np.testing.assert_array_equal(data.labels, LABELS)
     assert data.class_names == NAMES
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for part in ("train", "test"):
+        records(folder / f"galaxies-{part}.tfrecord-00000-of-00001", number)
+    made(folder, tmp_path)
+    parts = catalog.load(str(tmp_path / "made.h5"), split_from="split").parts
+    assert parts is not None
+    assert parts.tolist() == [2] * COUNT + [0] * COUNT  # test, train
     whole = source.read_bytes()
     source.write_bytes(whole[: len(whole) // 2 + 9])
     with pytest.raises(ValueError, match=r"name\.tfrecord: .* its end is missing.*; get it again"):

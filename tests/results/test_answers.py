@@ -72,6 +72,14 @@ def test_a_check_that_was_not_made_is_no_yes(tmp_path) -> None:
     assert "python -m benchmarks.fidelity --frameworks keras torch jax" in found.sentence
 
 
+def test_native_runs_are_told_what_each_framework_had_of_its_own(tmp_path) -> None:
+    said = told(one_network(tmp_path / "a", parity="native"))["Same network?"].sentence
+    assert said.endswith("its own initial weights, masks and defaults.")
+    recipe = {"augment": {"flip": "both", "by": "framework"}}
+    drawn = one_network(tmp_path / "b", parity="native", recipe=recipe)
+    assert "masks, augmented pictures and defaults." in told(drawn)["Same network?"].sentence
+
+
 def test_frameworks_that_were_given_other_batches_are_refused(tmp_path) -> None:
     store = one_network(tmp_path, frameworks=("keras",))
     store.append(*synthetic_run("torch", order_hash="another"))

@@ -25,6 +25,10 @@ def made() -> cli.Parser:
     export.add_argument("--frameworks", nargs="+")
     export.add_argument("--limit", type=cli.natural)
     export.add_argument("rest", nargs="*")
+    convert = commands.add_parser("convert")
+    convert.add_argument("source", type=Path)
+    convert.add_argument("made", type=Path, nargs="?")
+    convert.add_argument("--limit", type=cli.natural)
     return line
 
 
@@ -33,12 +37,13 @@ def made() -> cli.Parser:
     [
         ("--siz 3 export --format csv", "unknown option '--siz' (did you mean '--size'?)"),
         ("--size 3 --siz 4 export", "unknown option '--siz' (did you mean '--size'?)"),
-        ("--size 3 exprt", "unknown command 'exprt' (did you mean 'export'?); one of export"),
+        ("--size 3 exprt", "unknown command 'exprt' (did you mean 'export'?); one of export, con"),
         ("--size 0 export", "'0' is not a whole number, 1 or more"),
         ("export --fromat csv", "unknown option '--fromat' (did you mean '--format'?)"),
         ("export --format csv --limi 3", "unknown option '--limi' (did you mean '--limit'?)"),
         ("export --format=cvs", "unknown value 'cvs' (did you mean 'csv'?); one of csv, markdown"),
         ("export --format csv -x", "unknown option '-x'"),
+        ("convert a --limit 3 b c", "unknown argument 'c'"),
         ("export --format csv --limit=-1", "'-1' is not a whole number, 0 or more"),
         ("export --format csv --frameworks torch,jax", "use spaces, not commas: --frameworks torc"),
         ("export --format csv --frameworks torch, jax", "use spaces, not commas: --frameworks t"),
@@ -54,6 +59,13 @@ def test_what_is_refused_and_how(
     assert errors.startswith("error: ")
     assert message in errors
     assert errors.splitlines()[1].startswith("See python -m benchmarks.track")
+
+
+def test_what_may_be_left_out_may_stand_behind_an_option() -> None:
+    for words in ("convert a b --limit 3", "convert a --limit 3 b", "convert --limit 3 a b"):
+        found = made().parse_args(words.split())
+        assert (found.source, found.made, found.limit) == (Path("a"), Path("b"), 3)
+    assert made().parse_args(["convert", "a", "--limit", "3"]).made is None
 
 
 def test_options_of_another_command_stand_after_two_dashes() -> None:

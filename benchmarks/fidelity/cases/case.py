@@ -215,7 +215,8 @@ class Material:
         asked = recipe, self.train_indices, labels
         plan = sampling.plan(*asked, self.case.seed, number, recipe.steps_per_epoch)
         masks = None if self.case.native else self.masks
-        augment = None if recipe.augment is None else recipe.augment.uncropped
+        drawn = recipe.drawn_by("harness")
+        augment = None if drawn is None else drawn.uncropped
         if augment is not None:
             numbers, pool = np.arange(len(labels)), self.train_indices
             drawing = Drawing(augment, self.case.seed, numbers, pool=pool)

@@ -23,9 +23,11 @@ def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
     if panel.refusal:
         return Answer(_QUESTION, "no", f"No: {panel.refusal}.", "same")
     if panel.parity == "native":
+        augments = [json_object(recipe).get("augment") or {} for recipe in panel.ok["recipe"]]
+        drew = any(augment.get("by") == "framework" for augment in augments)
         told = (
-            "Not by design: under native parity each framework has its own initial weights, masks "
-            "and defaults."
+            "Not by design: under native parity each framework has its own initial weights, masks"
+            f"{', augmented pictures' if drew else ''} and defaults."
         )
         return Answer(_QUESTION, "by design not", told, "same")
     checked = {name: _checked(panel.of(name)) for name in panel.frameworks}
