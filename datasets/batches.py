@@ -7,6 +7,7 @@ as they are. Nothing here knows of frameworks.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -302,6 +303,20 @@ def laid_out(epoch: Epoch, places: int) -> Epoch:
     for own, rows in zip(indices, epoch.indices, strict=True):
         images[own], labels[own] = epoch.images[rows], epoch.labels[rows]
     return replace(epoch, images=images, labels=labels, indices=indices, served=[])
+
+
+def few_of(epoch: Epoch, accumulation: int = 1) -> Epoch:
+    """Two short epochs' batches in one: the epoch's first ones, and at the end its last, which may
+    be smaller. Each half is of at least two batches and of a whole step.
+
+    Args:
+        epoch: with batches of every size that training compiled for.
+        accumulation: batches of a step.
+    """
+    count = 2 * max(2, accumulation)
+    places = [place % len(epoch) for place in range(count - 1)]
+    indices = [epoch.indices[place] for place in (*places, -1)]
+    return replace(epoch, indices=indices, runs=epoch.runs or Counter(map(len, epoch.indices)))
 
 
 def order_sha256(epochs: Sequence[Sequence[np.ndarray]]) -> str:

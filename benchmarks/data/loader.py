@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.config.runconfig import RunConfig
 from benchmarks.data.staging import StagedData
 from benchmarks.system import machine
-from datasets.batches import Epoch, Images, MaskSpec, Plan, laid_out, order_sha256
+from datasets.batches import Epoch, Images, MaskSpec, Plan, few_of, laid_out, order_sha256
 from datasets.drawn.images import Drawing, DrawnImages
 from frameworks.spec import sampling
 from frameworks.spec import weights as canonical
@@ -80,6 +80,12 @@ class Feed:
             return laid_out(self._example, self._places)
         self._begun = {1: self._begin(1)}
         return self._begun[1].result()
+
+    def few(self, accumulation: int) -> Epoch:
+        """Few batches of the example (`few_of`); of pictures made whole, these alone are made."""
+        few = few_of(self._example, accumulation)
+        places = max(self._places, sum(map(len, few.indices)))
+        return laid_out(few, places) if self.by_epoch else few
 
     def _begin(self, number: int) -> Future[Epoch]:
         begun = self._begun.get(number)

@@ -157,7 +157,7 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        few = feed.example() if training.steps else None
+        few = feed.few(backend.recipe.accumulation) if training.steps else None
         self_check(backend, data, tested, keeping.agreement, clock, training.steps, few)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())

@@ -7,9 +7,7 @@ smaller batch make them differ. The programs are those of the training: nothing 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,20 +27,6 @@ class _Ending(NamedTuple):
 
     weights: Weights
     loss: float
-
-
-def few_of(epoch: Epoch, accumulation: int = 1) -> Epoch:
-    """Two short epochs' batches in one: the epoch's first ones, and at the end its last, which may
-    be smaller. Each half is of at least two batches and of a whole step.
-
-    Args:
-        epoch: with batches of every size that training compiled for.
-        accumulation: batches of a step.
-    """
-    count = 2 * max(2, accumulation)
-    places = [place % len(epoch) for place in range(count - 1)]
-    indices = [epoch.indices[place] for place in (*places, -1)]
-    return replace(epoch, indices=indices, runs=epoch.runs or Counter(batch_sizes(epoch)))
 
 
 def contradictions(backend: Backend, few: Epoch) -> Iterator[str]:

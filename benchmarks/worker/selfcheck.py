@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.config.artifacts import Agreement
 from benchmarks.data.staging import StagedData
 from benchmarks.process.failures import classify
-from benchmarks.worker.replay import contradictions, few_of
+from benchmarks.worker.replay import contradictions
 from benchmarks.worker.timer import Clock
 from datasets.batches import Epoch
 from frameworks.backend import Backend, Runtime
@@ -46,7 +46,7 @@ def self_check(
     agreement: Agreement,
     clock: Clock,
     steps: int = 0,
-    epoch: Epoch | None = None,
+    few: Epoch | None = None,
 ) -> None:
     """Check a trained run and send `self_checked`: true, or none where memory ran out.
 
@@ -55,7 +55,7 @@ def self_check(
         tested: the test's logits (n, classes), in the order of the test set; None without one.
         agreement: how far two answers may lie apart.
         steps: batches trained on, the optimizer's count of which is compared; 0 where unknown.
-        epoch: batches to train again; None where nothing was trained.
+        few: batches to train again (`few_of`); None where nothing was trained.
 
     Raises:
         SelfCheckError: a check failed; `self_checked` is false.
@@ -65,7 +65,7 @@ def self_check(
             failures = [
                 *_other_steps(backend, steps),
                 *_failures(_Asked.of(backend, data, tested), agreement),
-                *([] if epoch is None else _retrained(backend, epoch)),
+                *([] if few is None else _retrained(backend, data, few)),
             ]
         except Exception as error:  # whatever a framework raises when it is asked again
             status, reason = classify(error, "the self-check")
@@ -139,10 +139,12 @@ def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
         yield f"steps: the optimizer counts {taken:,} steps, and was given {steps:,} batches"
 
 
-def _retrained(backend: Backend, epoch: Epoch) -> Iterator[str]:
+def _retrained(backend: Backend, data: StagedData, few: Epoch) -> Iterator[str]:
     """What trains otherwise when it is trained again; the trained weights stay."""
     weights = backend.get_weights()
-    yield from contradictions(backend, few_of(epoch, backend.recipe.accumulation))
+    if isinstance(few.images, np.ndarray) and few.images is not data.images:
+        backend.stage(few.images, few.labels)
+    yield from contradictions(backend, few)
     for key in _different(weights, backend.get_weights()):
         yield f"weights: put back after training again, {key} differs"
 

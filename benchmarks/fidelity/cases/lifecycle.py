@@ -286,7 +286,7 @@ def float32() -> list[Case]:
     """R0 to R2, weights put in and R5d in float32, on a network without kinks; more pictures in a
     batch than JAX' own gradient of a kernel takes at a time, and an odd number."""
     measures = ("structure", "forward", "gradients", "restored", "lifecycle")
-    fields = {"measure": measures, "batch_size": 13, "seed": 1}
+    fields = {"measure": measures, "batch_size": 17, "seed": 1}
     return [life("adam", DIM, (8, 9, 3), fields, "float32")]
 
 

@@ -77,13 +77,14 @@ _TEXTS = {
     {type = "global_average_pool"},
     {type = "dense", units = "classes"},
     """,
-    # Identity and projection shortcuts, a block within a block, a head of a convolution.
+    # Identity and projection shortcuts, a block within a block, a dilated convolution, a head of a
+    # convolution with zeros beyond its kernel.
     "blocks": """
     {type = "conv", filters = 6, kernel = 3, padding = "same", bias = false},
     {type = "batch_norm"},
     {type = "activation", function = "relu"},
     {type = "residual", activation = "relu", layers = [
-      {type = "conv", filters = 6, kernel = 3, padding = "same", bias = false},
+      {type = "conv", filters = 6, kernel = 3, padding = "same", dilation = 2, bias = false},
       {type = "batch_norm"},
       {type = "activation", function = "relu"},
       {type = "conv", filters = 6, kernel = 3, padding = 1, bias = false},
@@ -98,7 +99,7 @@ _TEXTS = {
       {type = "average_pool", size = 3, stride = 1, padding = 1},
       {type = "conv", filters = 8, kernel = 1, stride = 2, bias = false},
       {type = "batch_norm"}]},
-    {type = "conv", filters = "classes", kernel = 1},
+    {type = "conv", filters = "classes", kernel = 1, padding = 1},
     {type = "global_average_pool"},
     """,
     # Dropout of channels and of whole pictures; gates of channels (squeeze-and-excitation), of
@@ -119,13 +120,25 @@ _TEXTS = {
     {type = "gate", layers = [
       {type = "batch_norm"}, {type = "dropout", rate = 0.25},
       {type = "gate", layers = [{type = "activation", function = "tanh"}]}]},
-    {type = "conv", filters = 6, kernel = 2, stride = [1, 2], groups = "channels"},
+    {type = "conv", filters = 6, kernel = [3, 2], stride = [1, 2], groups = "channels"},
     {type = "activation", function = "relu"},
     {type = "residual", layers = [{type = "max_pool", size = 3, stride = 1, padding = 1}]},
     {type = "conv", filters = "classes", kernel = 3, padding = 1},
     {type = "batch_norm"},
     {type = "activation", function = "leaky_relu"},
     {type = "global_average_pool"},
+    """,
+    # Strides that leave pixels over, and kernels of no whole number of steps; a dilated convolution
+    # by channel; a max-pool behind a smooth function; kernels larger than their pictures.
+    "tiny": """
+    {type = "conv", filters = 4, kernel = 3, stride = 3, activation = "relu"},
+    {type = "conv", filters = 4, kernel = 3, padding = "same", dilation = 2, groups = "channels"},
+    {type = "activation", function = "tanh"},
+    {type = "max_pool", size = 2},
+    {type = "conv", filters = 5, kernel = [4, 3], padding = "same"},
+    {type = "conv", filters = 6, kernel = [2, 3], stride = [1, 2], padding = "same"},
+    {type = "flatten"},
+    {type = "dense", units = "classes"},
     """,
 }
 VOCABULARY: dict[str, Architecture] = {

@@ -70,6 +70,7 @@ _ADAMW = ("small-alone-adamw-50steps-10-float64",)
 _FLOAT32 = ("dim-life-",)
 _LONG = ("normed-life-adamw_hat-",)
 _NARROW = ("narrow-",)
+_READ = ("normed-life-adagrad-",)  # batch by batch, at the rows of the data set
 _SHORT = ("normed-life-adadelta-",)
 _SURE = ("bait-sure-",)
 _WEIGHTED = ("normed-life-nesterov-",)
@@ -231,7 +232,7 @@ _EVERYWHERE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("weights_set_once", "best weights not put back", "R5d", _SHORT),
     ("rate_of_compile", "the learning rate baked in at compile time", "R5d", _SHORT),
     ("moments_not_restored", "resumed with the moments of now", "R5d", _SHORT),
-    ("rows_of_first_epoch", "every epoch in the order of the first", "R5d", _SHORT),
+    ("rows_of_first_epoch", "every epoch in the order of the first", "R5d", _READ),
     ("masks_of_first_epoch", "every epoch with the first one's masks", "R5d", _SHORT),
     (
         "moments_lost_between_epochs",

@@ -211,6 +211,52 @@ FAULTS: dict[str, Lines] = {
         ),
         tuning="tuned",
     ),
+    "pixels_left_over_taken": Lines(
+        "a stride's first pixels left out, and not the last",
+        "R1",
+        "tiny-",
+        (
+            Rewrite(
+                f"{_J}convolution:_strided",
+                "images, 0, min(end, images.shape[axis]), axis=axis",
+                "images, max(0, images.shape[axis] - end), images.shape[axis], axis=axis",
+            ),
+        ),
+        tuning="tuned",
+    ),
+    "kernel_filled_up_in_front": Lines(
+        "zeros ahead of a kernel of no whole number of steps",
+        "R1",
+        "tiny-",
+        (Rewrite(f"{_J}convolution:_strided", "(0, wide - side)", "(wide - side, 0)"),),
+        tuning="tuned",
+    ),
+    "small_pictures_padded_alike": Lines(
+        "zeros the other way round where a kernel is larger than its picture",
+        "R1",
+        "tiny-",
+        (
+            Rewrite(
+                f"{_J}convolution:_padded",
+                "return lax.optimization_barrier(padded) if",
+                "return lax.optimization_barrier(padded[:, ::-1]) if",
+            ),
+        ),
+        tuning="tuned",
+    ),
+    "groups_of_eight_pictures": Lines(
+        "a kernel's gradient by groups that begin at every eighth picture",
+        "R2",
+        "dim-life-",
+        (
+            Rewrite(
+                f"{_J}convolution:_kernel_gradient",
+                "array, number * size, size)",
+                "array, number * TOGETHER, size)",
+            ),
+        ),
+        tuning="tuned",
+    ),
     "loss_not_scaled": Lines(
         "scale_loss forgotten in a loop of one's own",
         "R5d",

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.fidelity.faults import lifecycle
 from benchmarks.worker import replay
-from benchmarks.worker.replay import contradictions, few_of
-from datasets.batches import Epoch, MaskSpec
+from benchmarks.worker.replay import contradictions
+from datasets.batches import Epoch, MaskSpec, few_of
 from frameworks.backend import Backend, Runtime
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec.architecture import BatchNorm, Conv, Dropout, Flatten

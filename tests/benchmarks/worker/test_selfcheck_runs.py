@@ -13,12 +13,14 @@ from results.store import Store
 from tests.helpers import fake_backend
 from tests.helpers.faulty import FAULTS, entry_points
 
+# Ends in the same shape whatever the padding and strides ahead, so that no shape gives these away.
 NETWORK = """
 name = "small"
 layers = [
   {type = "conv", filters = 4, kernel = 3, activation = "relu"},
   {type = "batch_norm", momentum = 0.5},
   {type = "max_pool", size = 2},
+  {type = "adaptive_average_pool", size = 2},
   {type = "flatten"},
   {type = "dense", units = 3, activation = "tanh"},
   {type = "dense", units = "classes"},
