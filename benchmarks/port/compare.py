@@ -90,6 +90,8 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
     def gradients_now() -> None:
         if listings[0].recipe.loss and listings[1].recipe.loss:
             given.update(training.gradients(session))
+        else:
+            training.untold(session)
 
     def optimizers_now() -> None:
         first = given or {
@@ -209,6 +211,8 @@ def _verdict(
         return DIFFERENT, f"differ first in {main}{more}"
     if stopped:
         return UNKNOWN, f"could not be told: {stopped.splitlines()[0]}"
+    if session.alike:
+        return UNKNOWN, "could not be told: A's outputs are the same for all pictures"
     compared = {k: v for k, v in session.measured.items() if v == v}
     worst = max(compared.values(), default=float("inf"))
     if not compared or worst > 1e-6:

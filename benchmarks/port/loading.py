@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.port.operation import PortError
+from benchmarks.port.options import PARTS
 from benchmarks.port.programs import BESIDE, Source
 from benchmarks.port.readers.calls import CALLS
 from results.vocabulary import near_miss
@@ -25,20 +26,34 @@ def module(path: str) -> ModuleType:
         PortError: it raises; the message has the user's own frames.
     """
     file = Path(path).resolve()
-    if file.parent not in CALLS.folders:
-        CALLS.folders.append(file.parent)
-        sys.path.insert(0, str(file.parent))
-    name = f"_ported_{file.stem}_{len(sys.modules)}"
+    root, package = _package(file)
+    if root not in CALLS.folders:
+        CALLS.add(root)
+    for folder in (root, file.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    name = f"{package}_ported_{file.stem}_{len(sys.modules)}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made
     try:
+        if package:
+            importlib.import_module(package.rstrip("."))
         spec.loader.exec_module(made)
     except (Exception, SystemExit) as error:
         raise failure(error, f"importing {path}") from error
     return made
+
+
+def _package(file: Path) -> tuple[Path, str]:
+    """The folder that a file is imported from, and the packages there that it lies in: "" or
+    "net.models."."""
+    root, package = file.parent, ""
+    while (root / "__init__.py").is_file():
+        root, package = root.parent, f"{root.name}.{package}"
+    return root, package
 
 
 def failure(error: BaseException, during: str) -> PortError:
@@ -48,19 +63,21 @@ def failure(error: BaseException, during: str) -> PortError:
     mine = [
         f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().parent in CALLS.folders
+        if CALLS.own(frame.filename)
     ]
     said = " ".join(str(error).split())[:400]
     told = f"{type(error).__name__} while {during}: {said}"
     if isinstance(error, ModuleNotFoundError):
         told += "; install it for this interpreter, or name another one with --python"
+    if isinstance(error, SystemExit):
+        told += '; put what the file runs as a program below `if __name__ == "__main__":`'
     return PortError("\n  ".join([told, *mine[-_FRAMES:]]))
 
 
 def parts(source: Source) -> dict[str, Any]:
     """The model and what it is trained with, by part; a part that is not there is left out."""
     own = module(source.path)
-    found: dict[str, Any] = {"model": made(own, source.name, source.path)}
+    found: dict[str, Any] = {}
     for part in BESIDE:
         if part in source.parts:
             path, name = source.parts[part]
@@ -68,7 +85,21 @@ def parts(source: Source) -> dict[str, Any]:
             found[part] = attribute(home, name, path)
         elif hasattr(own, part) and not isinstance(getattr(own, part), ModuleType):
             found[part] = getattr(own, part)
-    return found
+    for part in {*PARTS} & {*found}:
+        _check(part, found[part], source)
+    return {"model": made(own, source.name, source.path), **found}
+
+
+def _check(part: str, given: Any, source: Source) -> None:
+    """Refuse what can be no loss, optimizer, schedule, clipping or preprocessing."""
+    name = isinstance(given, str) and "keras" in source.framework
+    known = any(hasattr(given, method) for method in ("step", "update", "apply_gradients"))
+    if not (callable(given) or known or name or given is None):
+        path, word = source.parts.get(part, (source.path, part))
+        raise PortError(
+            f"{path}: the {part} '{word}' is a {type(given).__name__}; docs/port.md says what it "
+            "may be"
+        )
 
 
 def attribute(home: ModuleType, name: str, path: str) -> Any:
@@ -100,6 +131,6 @@ def made(home: ModuleType, name: str, path: str) -> Any:
             )
         try:
             return found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise failure(error, f"making the model with {name}()") from error
     return found

@@ -193,28 +193,55 @@ _GATES = {"sigmoid": "silu", "hardsigmoid": "hardswish"}
 
 
 def _products(by_id: dict[str, Operation]) -> set[str]:
-    """Name a swish that is written as a product, and a hard sigmoid as relu6(x + 3) / 6."""
+    """Name what is written as a product: x sigmoid(x), relu6(x + 3) / 6, and x times the latter."""
     joined = set()
     for one in by_id.values():
-        kinds = [by_id[s] for s in one.sources if s in by_id]
-        if one.kind == "rescale" and kinds and kinds[0].constants.get("function") == "relu6":
-            first = by_id.get(kinds[0].sources[0])
-            if first is not None and first.kind == "rescale":
-                ends = one.constants["scale"] * 6, one.constants["offset"]
-                starts = first.constants["scale"], first.constants["offset"]
-                if np.ndim(ends[0]) == 0 and np.allclose([*ends, *starts], [1, 0, 1, 3], 0, 1e-7):
-                    one.kind, one.sources = "activation", list(first.sources)
-                    one.constants = {"function": "hardsigmoid"}
-                    joined.add(one.id)
-        if one.kind != "multiply" or len(kinds) != 2:
-            continue
-        for gate, other in (kinds, kinds[::-1]):
-            function = _GATES.get(gate.constants.get("function", ""))
-            if function and gate.sources == [other.id]:
-                one.kind, one.sources = "activation", [other.id]
-                one.constants = {"function": function}
-                joined.add(one.id)
+        sources = [by_id[s] for s in one.sources if s in by_id]
+        found: tuple[str, str] | None = None
+        if one.kind == "rescale" and sources and _is_scale(one, 1 / 6, 0.0):
+            (above,) = sources
+            if shifted := _shifted(above, by_id):
+                found = "hardsigmoid", shifted
+            elif above.kind == "multiply":
+                found = _gated(above, [_shifted(by_id.get(s), by_id) for s in above.sources])
+        elif one.kind == "multiply" and len(sources) == 2:
+            for gate, function in _GATES.items():
+                gates = [s.sources[0] if _is(s, gate) else "" for s in sources]
+                found = found or _gated(one, gates, function)
+        if found is not None:
+            one.kind, one.constants, one.sources = "activation", {"function": found[0]}, [found[1]]
+            joined.add(one.id)
     return joined
+
+
+def _is(one: Operation | None, function: str) -> bool:
+    return one is not None and one.constants.get("function") == function
+
+
+def _is_scale(one: Operation, scale: float, offset: float) -> bool:
+    found = one.constants["scale"], one.constants["offset"]
+    return all(np.ndim(x) == 0 for x in found) and np.allclose(found, (scale, offset), 0, 1e-7)
+
+
+def _shifted(one: Operation | None, by_id: dict[str, Operation]) -> str:
+    """The source of relu6(x + 3); "" of anything else."""
+    above = by_id.get(one.sources[0]) if one is not None and _is(one, "relu6") else None
+    plain = above is not None and above.kind == "rescale" and _is_scale(above, 1.0, 3.0)
+    return above.sources[0] if above is not None and plain else ""
+
+
+def _gated(
+    product: Operation, gates: list[str], function: str = "hardswish"
+) -> tuple[str, str] | None:
+    """The activation that a product of x and a gate of x is, and x.
+
+    Args:
+        gates: by factor, what it is a gate of; "" of none.
+    """
+    for gate, other in zip(gates, product.sources[::-1], strict=True):
+        if gate and gate == other:
+            return function, other
+    return None
 
 
 def _of_one_pixel(one: Operation) -> bool:

@@ -15,6 +15,7 @@ from results.vocabulary import unknown
 FRAMEWORKS = ("keras", "keras@torch", "keras@jax", "torch", "jax")
 # Names that are looked for beside the model, in its file, unless an option names others.
 BESIDE = (*PARTS, "epoch_loss", "schedule_unit", "accumulation", "average_weights", "loss_scale")
+_WEIGHTS = (".pt", ".pth", ".h5", ".hdf5", ".npz", ".ckpt", ".safetensors", ".msgpack")
 _IMPORTS = {
     **{"keras": "keras", "tensorflow": "keras", "torch": "torch", "torchvision": "torch"},
     **{"flax": "jax", "jax": "jax", "optax": "jax"},
@@ -77,7 +78,12 @@ def named(label: str) -> tuple[str, str]:
     if not colon or not name.isidentifier():
         if Path(label).suffix == ".py":
             raise PortError(f"{label}: say which model of the file: {label}:make")
-        raise PortError(f"{label}: neither file.py:name, nor a .keras file, nor a network in TOML")
+        remedy = ""
+        if Path(label).suffix in _WEIGHTS:
+            remedy = "; for a file of weights, write a function that loads them into its model"
+        raise PortError(
+            f"{label}: neither file.py:name, nor a .keras file, nor a network in TOML{remedy}"
+        )
     if not Path(path).is_file():
         raise PortError(f"{path}: there is no such file")
     return path, name

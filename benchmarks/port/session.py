@@ -53,6 +53,7 @@ class Session:
         self.loaded_a: Arrays = {}
         self.loaded_b: Arrays = {}
         self.outputs = np.zeros((batch, 1))
+        self.alike = False  # A's outputs for all pictures
         self.unbiased: dict[str, list[tuple[str, int]]] = {}  # norms and batches, by program
         self.tiny: set[str] = set()  # weights whose gradient is rounding alone
         self.decay_moved = False  # between the loss of one program and the optimizer of the other

@@ -30,6 +30,10 @@ _DOING = {
     "gradients": "computing loss and gradients",
     "steps": "running the optimizer on given gradients",
     "train": "training on a few batches",
+    "loss_on": "computing the loss of given outputs",
+    "preprocess": "preprocessing pictures",
+    "evaluate": "computing the loss of an epoch",
+    "bare": "calling the model as it is handed over",
 }
 
 
@@ -59,7 +63,7 @@ class _Server:
             words, arrays = getattr(self, f"_{what}")(request, given)
         except PortError as error:
             return {"refused": str(error), "status": error.status}
-        except Exception as error:  # whatever the user's program raises
+        except (Exception, SystemExit) as error:  # whatever the user's program raises
             told = loading.failure(error, _DOING.get(what, what))
             return {"refused": str(told), "status": 4}
         if not arrays:

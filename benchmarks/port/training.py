@@ -164,6 +164,23 @@ def gradients(session: Session) -> Arrays:
     return of_a
 
 
+def untold(session: Session) -> None:
+    """Note the constants that act in training alone, which was not compared."""
+    for pair in session.pairs:
+        if pair.a is None or pair.b is None:
+            continue
+        for name, x, y in unlike(pair.a.constants, pair.b.constants):
+            if name == "momentum" or name.endswith(("_regularizer", "_constraint")):
+                session.notes.append(
+                    f"{pair.name}: {name} is {words(x)} in A and {words(y)} in B; it acts in "
+                    "training, which is not compared without a loss of both"
+                )
+    for weight in session.shared_by_one():
+        session.notes.append(
+            f"{weight.pair.name} {weight.role}: one program shares it with another layer"
+        )
+
+
 def _frozen(session: Session) -> None:
     """Weights that one program alone trains."""
     for weight in session.trained_by_one():

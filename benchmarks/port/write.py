@@ -151,6 +151,7 @@ class _Network:
                 break
             one = self.by_id[now]
             if one.kind == "add" and len(one.sources) == 2:
+                self._only(one)
                 fork = self._fork(*one.sources)
                 branches = sorted((self._chain(s, fork) for s in one.sources), key=len)
                 residual: Table = {"type": "residual", "layers": branches[1]}

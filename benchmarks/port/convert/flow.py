@@ -95,7 +95,8 @@ class Step(msgspec.Struct, kw_only=True):
 
 
 # Constants for which no framework's code has a place here.
-_UNWRITTEN = ("form", "beta", "drops_in_inference", "by_running_statistics", "activity_regularizer")
+_UNWRITTEN: tuple[str, ...] = ("form", "beta", "factor", "activity_regularizer")
+_UNWRITTEN += ("drops_in_inference", "by_running_statistics", "by_batch_statistics")
 
 
 def steps(listing: Listing, title: str) -> Iterator[Step]:
@@ -122,6 +123,8 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
         variables[PICTURES] = "pictures"
     for place, one in enumerate(found.operations, start=1):
         lost = [name for name in _UNWRITTEN if name in one.constants]
+        if isinstance(filled := one.constants.get("value"), str):  # zeros of another kind
+            lost.append(filled)
         if "reshape" in one.kind or one.unread or lost:
             words = "".join(f" with {name.replace('_', ' ')}" for name in lost)
             raise PortError(f"{title} cannot be converted: {told(one)}{words}", status=4)

@@ -89,7 +89,7 @@ def _layer(step: Step) -> str:
             named = {"eps": c["epsilon"], **_affine(step)}
             return call("nn.GroupNorm", c["groups"], channels, **named)
         case "prelu":
-            return call("nn.PReLU", channels)
+            return call("nn.PReLU", *([channels] if c["per"] == "channel" else []))
         case "dropout":
             if c.get("per") == "picture":
                 raise LackingError("dropout of whole pictures")

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+_PRODUCT = (Path(__file__).parents[2], Path(__file__).parents[3] / "frameworks")
+
 
 class Made(msgspec.Struct):
     """stated: arguments that the program gave by name or place. where: file and line."""
@@ -29,8 +31,24 @@ class Calls:
     def __init__(self) -> None:
         self.folders: list[Path] = []  # of the user's files
         self.notes: list[str] = []  # on what the program asks for and does not get here
+        self._own: dict[str, bool] = {}  # by file
         self._made: dict[int, Made] = {}
         self._alive: list[Any] = []
+
+    def own(self, file: str) -> bool:
+        """True of a file of the user's own: below a folder of theirs, and no installed library."""
+        if file not in self._own:
+            path = Path(file)
+            others = {"site-packages", "dist-packages"} & set(path.parts)
+            theirs = any(folder in path.parents for folder in self.folders)
+            product = any(folder in path.parents for folder in _PRODUCT)
+            self._own[file] = theirs and not others and not product and not file.startswith("<")
+        return self._own[file]
+
+    def add(self, folder: Path) -> None:
+        """Count the files below a folder to the user's own."""
+        self.folders.append(folder)
+        self._own.clear()
 
     def of(self, made: object) -> Made:
         """The stated arguments and place of an object's making; empty where it was not seen."""
@@ -79,9 +97,8 @@ class Calls:
         """File and line of the innermost frame in the user's own files; "" without one."""
         frame = frame or sys._getframe(1)
         while frame is not None:
-            path = Path(frame.f_code.co_filename)
-            if any(folder == path.parent for folder in self.folders):
-                return f"{path.name}:{frame.f_lineno}"
+            if self.own(frame.f_code.co_filename):
+                return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
 

@@ -9,9 +9,29 @@ import numpy as np
 import optax
 from flax import nnx
 from flax.nnx import jit
+from flax.training.dynamic_scale import DynamicScale
 
+from benchmarks.port.operation import PortError
 from benchmarks.port.readers.program import Arrays, targets
 from benchmarks.port.readers.steps import Steps
+from frameworks.flax.optimizers import scaled
+from frameworks.spec.loss_scale import BACK_OFF, GROWTH, LossScale
+
+
+def _scale(given: DynamicScale) -> LossScale:
+    """A scale of the loss as the harness has it.
+
+    Raises:
+        PortError: it grows or falls by other factors.
+    """
+    factors = float(given.growth_factor), float(given.backoff_factor)
+    if factors != (GROWTH, BACK_OFF):
+        raise PortError(
+            f"loss_scale grows by {factors[0]:g} and falls by {factors[1]:g}; only a scale with "
+            f"{GROWTH:g} and {BACK_OFF:g} trains here",
+            status=4,
+        )
+    return LossScale(initial=float(given.scale), interval=int(given.growth_interval))
 
 
 class FlaxSteps(Steps):
@@ -20,6 +40,8 @@ class FlaxSteps(Steps):
     def __init__(self, program: Any) -> None:
         self.program, self.training = program, program.training
         self.optimizer = self.training.made(scheduled=True)
+        if self.training.scale is not None:
+            self.optimizer = scaled(self.optimizer, _scale(self.training.scale))
         weights = nnx.state(program.model, nnx.Param)
         self.slots = self.optimizer.init(weights)
         self.average = self.training.average
@@ -53,9 +75,11 @@ class FlaxSteps(Steps):
     def _step(self, model: Any, slots: Any, pictures: Any, truth: Any) -> tuple[Any, Any, Any]:
         def loss_of(model: Any) -> tuple[Any, Any]:
             out = model(pictures, **self.program.mode_words(True))
-            return self.training.mean(out, truth), out
+            loss = self.training.mean(out, truth)
+            return loss * scale, (loss, out)
 
-        (loss, out), found = nnx.value_and_grad(loss_of, has_aux=True)(model)
+        scale = getattr(slots, "loss_scale", 1.0)
+        (_, (loss, out)), found = nnx.value_and_grad(loss_of, has_aux=True)(model)
         weights = nnx.state(model, nnx.Param)
         updates, slots = self.optimizer.update(found, slots, weights)
         nnx.update(model, optax.apply_updates(weights, updates))
@@ -69,7 +93,8 @@ class FlaxSteps(Steps):
 
     def _taken(self) -> int:
         """Steps of the optimizer: of a group of batches there is one."""
-        return int(getattr(self.slots, "gradient_step", self.count))
+        within = getattr(self.slots, "unscaled", self.slots)
+        return int(getattr(within, "gradient_step", self.count))
 
     def rate(self) -> float:
         return float(self.training.rate(self._taken()))

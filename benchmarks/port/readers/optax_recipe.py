@@ -58,8 +58,8 @@ class Training:
 
     loss: a function of (outputs, labels). optimizer: a transformation of optax, an nnx.Optimizer,
     or a function without arguments that makes one. average: optax.ema, given the weights after
-    each step. scale: a DynamicScale of flax.training. It moves nothing in float32 and float64, and
-    is left out there.
+    each step. scale: a DynamicScale of flax.training. The program's own steps have it; a comparison
+    in float64, where it moves nothing, leaves it out.
     """
 
     def __init__(

@@ -69,6 +69,14 @@ def scale(scaler: Any) -> dict[str, Any]:
     return scale_words(given["init_scale"], given["growth_interval"], *factors)
 
 
+def own_scaler(scaler: Any) -> torch.amp.GradScaler:
+    """The program's scaler of the loss on the CPU, at its start; one that does nothing of None."""
+    if scaler is None:
+        return torch.amp.GradScaler("cpu", enabled=False)
+    given = {k: v for k, v in _SCALES[scaler].items() if k not in ("self", "device")}
+    return torch.amp.GradScaler("cpu", **given)
+
+
 def averaged(given: Any, model: nn.Module) -> AveragedModel:
     """The averages of a model, before the first step.
 

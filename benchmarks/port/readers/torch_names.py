@@ -61,8 +61,8 @@ _NAMES = {
     **{"__truediv__": "div", "swapaxes": "transpose", "tanh_": "tanh", "sigmoid_": "sigmoid"},
     **{"silu_": "silu", "feature_dropout": "dropout2d", "dropout_": "dropout", "divide": "div"},
 }
-SAME = {"contiguous", "clone", "detach", "alias", "type_as", "cuda", "cpu", "identity", "positive"}
-CASTS = {"to", "double", "float", "half", "bfloat16", "type"}
+SAME = {"contiguous", "clone", "detach", "alias", "type_as", "identity", "positive"}
+CASTS = {"cuda", "cpu", "to", "double", "float", "half", "bfloat16", "type"}
 DATA = {"__bool__", "item", "tolist", "__int__", "__float__", "__index__", "numpy", "nonzero"}
 QUESTIONS = {
     *(

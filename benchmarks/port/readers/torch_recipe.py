@@ -56,7 +56,8 @@ class Training:
     by_epoch: the program calls its scheduler once an epoch, not after each step.
     accumulation: batches of a step, whose mean gradient it takes.
     average: an AveragedModel, or a function of the model that makes one.
-    scale: a GradScaler. It moves nothing in float32 and float64, and is left out there.
+    scale: a GradScaler. The program's own steps have it; a comparison in float64, where it moves
+    nothing, leaves it out.
     """
 
     def __init__(
@@ -193,14 +194,29 @@ class Training:
         share = gradient / self.accumulation if self.accumulation > 1 else gradient
         weight.grad = share if not self.batches or weight.grad is None else weight.grad + share
 
-    def step(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> bool:
-        """Clip, where the program does, and step; False of a batch whose group goes on."""
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        model: nn.Module,
+        scaler: torch.amp.GradScaler | None = None,
+    ) -> bool:
+        """Clip, where the program does, and step; False of a batch whose group goes on.
+
+        Args:
+            scaler: of the loss behind the gradients.
+        """
         self.batches = (self.batches + 1) % self.accumulation
         if self.batches:
             return False
+        if scaler is not None:
+            scaler.unscale_(optimizer)
         if self.clip is not None:
             self.clip([p for p in model.parameters() if p.grad is not None])
-        optimizer.step()
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
         return True
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> Any:

@@ -9,7 +9,8 @@ import torch
 
 from benchmarks.port.readers.program import Arrays
 from benchmarks.port.readers.steps import Steps
-from benchmarks.port.readers.torch_around import averaged
+from benchmarks.port.readers.torch_around import averaged, own_scaler
+from frameworks.torch.optimizers import put_scale_state, scale_state
 
 
 class TorchSteps(Steps):
@@ -25,6 +26,7 @@ class TorchSteps(Steps):
         self.schedule = self.training.scheduler(self.optimizer)
         given, model = self.training.average, self.program.model
         self.average = None if given is None else averaged(given, model)
+        self.scaler = own_scaler(self.training.scale)
 
     def step(self, pictures: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
         self.program.model.train()
@@ -33,8 +35,8 @@ class TorchSteps(Steps):
             self.optimizer.zero_grad()
         out = self.program.model(self.program.tensor(pictures))
         loss = self.program.whole_loss(out, labels)[0]
-        (loss / group if group > 1 else loss).backward()
-        if self.training.step(self.optimizer, self.program.model):
+        self.scaler.scale(loss / group if group > 1 else loss).backward()
+        if self.training.step(self.optimizer, self.program.model, self.scaler):
             if self.average is not None:
                 self.average.update_parameters(self.program.model)
             if not self.training.by_epoch:
@@ -79,6 +81,7 @@ class TorchSteps(Steps):
         if self.training.batches:
             weights = self.program.model.named_parameters()
             found |= {f"gradient/{k}": np.array(p.grad) for k, p in weights if p.grad is not None}
+        found |= {f"scale/{name}": value for name, value in scale_state(self.scaler).items()}
         found["batches"] = np.array(self.training.batches)
         return found | {"calls": np.array(self.count), "random": torch.get_rng_state().numpy()}
 
@@ -91,7 +94,12 @@ class TorchSteps(Steps):
             self._scheduled()
         slots: dict[int, dict[str, torch.Tensor]] = {}
         others: dict[str, dict[str, torch.Tensor]] = {"average": {}, "gradient": {}}
+        scale = {k.partition("/")[2]: v for k, v in state.items() if k.startswith("scale/")}
+        if scale:
+            put_scale_state(self.scaler, scale)
         for key, value in state.items():
+            if key.startswith("scale/"):
+                continue
             place, _, name = key.partition("/")
             if name:
                 of = others[place] if place in others else slots.setdefault(int(place), {})

@@ -240,6 +240,49 @@ def test_own_steps_of_groups_and_averages_go_on(
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+SCALED = """
+import numpy as np, sys
+from benchmarks.port.opening import opened
+from benchmarks.port.programs import named, source
+
+one = source(sys.argv[1])
+one.parts[sys.argv[2]] = named(f"{one.path}:huge")
+program, _ = opened(one, [8, 8, 3], seed=0, precision="float32")
+steps, draw = program.own_steps(), np.random.default_rng(0)
+batch = draw.random((4, 8, 8, 3), np.float32) * 100, draw.integers(0, 5, 4)
+after, losses = [program.weights()], []
+for _ in range(12):
+    losses.append(steps.step(*batch)[0])
+    after.append(program.weights())
+    state = steps.state()
+moved = [any((x[k] != y[k]).any() for k in x) for x, y in zip(after, after[1:])]
+assert not moved[0] and moved[-1], moved  # infinite at first: the scale halves, the weights stay
+assert np.isfinite(losses).all() and losses[0] < 1000, losses
+there = steps.step(*batch)[0], program.weights()
+program.load(after[-1])
+steps.restore(state)
+again = steps.step(*batch)[0], program.weights()
+assert there[0] == again[0] and all((there[1][k] == again[1][k]).all() for k in there[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("hunted_keras.py:plain", "optimizer"),
+        ("hunted_torch.py:Net", "loss_scale"),
+        ("hunted_flax.py:Plain", "loss_scale"),
+    ],
+)
+def test_own_steps_scale_the_loss(name: str, part: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCALED, str(PROGRAMS / name), part]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.slow
 @pytest.mark.extended
 def test_both_train_in_the_harness_and_r6_says_how_they_end(tmp_path, monkeypatch, capfd) -> None:

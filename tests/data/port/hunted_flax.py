@@ -71,4 +71,5 @@ lion = optax.MultiSteps(optax.lion(1e-3, weight_decay=0.01), 2).gradient_transfo
 averages = optax.ema(0.95)
 biased = optax.ema(0.95, debias=False)
 scaler = DynamicScale(scale=1024.0)
+huge = DynamicScale(scale=2.0**127)
 of_updates = optax.chain(optax.ema(0.9), optax.sgd(0.1))

@@ -135,6 +135,7 @@ overwritten = keras.optimizers.SGD(
 )
 _inner = keras.optimizers.SGD(0.1, momentum=0.9)
 scaled = keras.optimizers.LossScaleOptimizer(_inner, initial_scale=1024.0)
+huge = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-4), initial_scale=2.0**127)
 fixed = keras.optimizers.SGD(0.1, momentum=0.9, loss_scale_factor=1024.0)
 _ema = {"use_ema": True, "ema_momentum": 0.95}
 grouped = keras.optimizers.Lion(1e-3, weight_decay=0.01, gradient_accumulation_steps=2, **_ema)

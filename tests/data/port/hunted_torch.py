@@ -269,6 +269,7 @@ def lion(parameters):
 
 two, three = 2, 3
 scaler = torch.amp.GradScaler("cuda", init_scale=1024.0)
+huge = torch.amp.GradScaler("cuda", init_scale=2.0**127)
 switched_off = torch.amp.GradScaler("cuda", enabled=False)
 
 
