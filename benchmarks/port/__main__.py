@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.port.options import PARTS, parser
 from results import cli
+from results.names import printable
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
@@ -41,7 +42,7 @@ def _asked(options: argparse.Namespace) -> int:
         _check(options)
         answers = _compared(options)
     except PortError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return error.status
     if options.write:
         _write(answers, options)
