@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from benchmarks.port.galaxies import Galaxies
     from benchmarks.port.harness import One
     from benchmarks.port.programs import Source
+
+
+_MOST = 2**28  # numbers in a batch: 2 GiB in float64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +102,10 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what the parser cannot see."""
     if len(options.input) not in (0, 1, 3):
         raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
+    if (numbers := math.prod(options.input) * options.batch_size) > _MOST:
+        raise ValueError(
+            f"--input and --batch-size: {numbers:,} numbers in a batch; at most {_MOST:,}"
+        )
     if not options.b:
         raise ValueError("name two programs, A and B; or one with --convert FRAMEWORK")
     count = len(_labels(options))
