@@ -24,6 +24,7 @@ from benchmarks.config.options import parser
 from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell
+from results.names import printable
 
 if TYPE_CHECKING:
     from benchmarks.cluster.scheduler import Scheduler
@@ -163,7 +164,7 @@ def _run_all(
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
         rest = f"kept: {len(tally.rows)} finished before; --resume does the rest"
-        print(f"error: {cli.message(error)}\n{rest}", file=sys.stderr)
+        print(f"error: {printable(cli.message(error))}\n{rest}", file=sys.stderr)
         return cli.BAD_INPUT
     finally:
         progress.close()

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.download_progress import Progress, progress_of
+from results.door.refusal import regular
 
 CACHE_VARIABLE = "GALAXY_BENCHMARK_CACHE"
 
@@ -67,6 +68,7 @@ def cache_directory(override: str | os.PathLike[str] | None = None) -> Path:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
+    regular(path, "a file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

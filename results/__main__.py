@@ -121,7 +121,7 @@ def _export(options: argparse.Namespace) -> None:
     from results.export import exported
 
     frame = _frame(options)
-    if options.columns:
+    if options.columns is not None:
         frame = _selected(frame, options.columns.split(","), options.frame)
     elif options.format in ("markdown", "latex"):
         frame = frame[list(PAGE_COLUMNS[options.frame])]
@@ -162,6 +162,8 @@ def _frame(options: argparse.Namespace) -> "pd.DataFrame":
 
 def _selected(frame: "pd.DataFrame", names: list[str], table: str) -> "pd.DataFrame":
     for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--columns: '{name}' is stated twice")
         if name not in frame.columns:
             hint = near_miss(name, frame.columns)
             raise ValueError(f"{table} has no column '{name}'{hint}; see python -m results columns")

@@ -70,6 +70,11 @@ def test_files_are_opened_at_the_door() -> None:
     assert {name for name in found if name.startswith("results/door/")}
 
 
+def test_errors_are_printed_without_control_characters() -> None:
+    told = re.compile(r'print\(\s*f"error: \{(?!printable\()')
+    assert not {name for name, text in modules() if told.search(text)}
+
+
 def test_a_terminal_is_made_in_one_place() -> None:
     made = {name for name, text in modules() if re.search(r"(?<!\w)Console\(", text)}
     made -= {"results/terminal.py"}

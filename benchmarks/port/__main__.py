@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,16 @@ from typing import TYPE_CHECKING
 
 from benchmarks.port.options import PARTS, parser
 from results import cli
+from results.names import printable
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
     from benchmarks.port.galaxies import Galaxies
     from benchmarks.port.harness import One
     from benchmarks.port.programs import Source
+
+
+_MOST = 2**28  # numbers in a batch: 2 GiB in float64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +46,7 @@ def _asked(options: argparse.Namespace) -> int:
         _check(options)
         answers = _compared(options)
     except PortError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return error.status
     if options.write:
         _write(answers, options)
@@ -97,6 +102,10 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what the parser cannot see."""
     if len(options.input) not in (0, 1, 3):
         raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
+    if (numbers := math.prod(options.input) * options.batch_size) > _MOST:
+        raise ValueError(
+            f"--input and --batch-size: {numbers:,} numbers in a batch; at most {_MOST:,}"
+        )
     if not options.b:
         raise ValueError("name two programs, A and B; or one with --convert FRAMEWORK")
     count = len(_labels(options))

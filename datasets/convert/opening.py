@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -72,7 +71,7 @@ def open_source(path: Path, asked: Asked) -> Iterator[Form]:
     elif name.endswith(TABLES):
         with folders.opened(path.parent) as folder:
             yield open_folder(folder, replace(asked, table=path.name))
-    elif name.endswith(".zip") or zipfile.is_zipfile(path):
+    elif name.endswith(".zip") or folders.is_zip(path):
         with folders.opened(path) as folder:
             yield open_folder(folder, asked)
     elif fits.is_fits(name):

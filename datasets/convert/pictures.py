@@ -84,7 +84,7 @@ def read_pictures(
     bad: dict[str, list[str]] = {}
     for row, name in enumerate(names):
         file = folder / name
-        if not file.exists():
+        if not file.is_file():
             bad.setdefault("missing", []).append(name)
             continue
         try:

@@ -1,6 +1,5 @@
 """The recipes by name, and the one that a folder is of."""
 
-import zipfile
 from pathlib import Path
 
 from datasets.convert.convert import Recipe
@@ -16,7 +15,7 @@ def recipe_of(path: Path) -> Recipe | None:
     Raises:
         FileError: it cannot be read.
     """
-    if not path.is_dir() and not zipfile.is_zipfile(path):
+    if not path.is_dir() and not folders.is_zip(path):
         return None
     with folders.opened(path) as folder:
         names = {name.rpartition("/")[2] for name in folder.names}

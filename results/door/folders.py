@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from results.door.refusal import FileError, reading
+from results.door.refusal import FileError, reading, regular
 
 _MOST_FILES = 10_000_000
 
@@ -32,6 +32,7 @@ class Folder:
         """A file of it; whatever the file system or the zip file raises comes through."""
         if self._archive is not None:
             return self._archive.open(name)
+        regular(self.path / name, "a file of it")
         return (self.path / name).open("rb")
 
     def content(self, name: str, most: int) -> bytes:
@@ -45,6 +46,16 @@ class Folder:
         if len(found) > most:
             raise FileError(f"{self.path}/{name}: has more than {most:,} bytes")
         return found
+
+
+def is_zip(path: Path) -> bool:
+    """True if a file is a zip file, whatever it is called.
+
+    Raises:
+        FileError: it is not there, or no regular file.
+    """
+    regular(path, "a source of galaxies")
+    return zipfile.is_zipfile(path)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is wrong with a source is counted, its first five named, with a remedy that works."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -30,6 +31,15 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         return printed.err
 
     return refused
+
+
+def test_a_pipe_is_not_waited_for(refused: Callable[..., str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.dat"
+    os.mkfifo(pipe)
+    assert "no regular file" in refused(pipe)
+    folder = sources.class_folders(tmp_path)
+    os.mkfifo(folder / "galaxies" / "spiral" / "pipe.png")
+    assert "1 not readable as a picture (galaxies/spiral/pipe.png)" in refused(folder)
 
 
 def broken_pictures(path: Path) -> Path:

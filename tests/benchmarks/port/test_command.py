@@ -1,5 +1,6 @@
 """The command: its options, several programs at once, a saved Keras model, and what it writes."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -91,3 +92,12 @@ def test_three_programs_are_compared_with_the_first(
     assert "is a int, not a torch.nn.Module" in first["verdict"]
     assert second["status"] == EQUAL
     assert second["verdict"] in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "size", [("--input", "100000", "100000", "3"), ("--input", "6", "--batch-size", "1000000000")]
+)
+def test_a_batch_has_a_size_that_memory_holds(size: tuple[str, ...], capsys) -> None:
+    with contextlib.suppress(SystemExit):  # of the parser: a count too large by itself
+        assert main(["a.py:Net", "b.py:Net", *size]) == 2
+    assert "at most" in capsys.readouterr().err
