@@ -8,10 +8,10 @@ from dataclasses import astuple
 from pathlib import Path
 
 from datasets.convert.convert import convert, decoder
-from datasets.convert.folder import TABLES
 from datasets.convert.form import Asked
 from datasets.convert.recipes import recipe_of
 from datasets.convert.stream import convert_source
+from datasets.convert.table import TABLES
 from datasets.download import cache_directory, file_sha256
 from results.door import folders
 from results.names import beneath

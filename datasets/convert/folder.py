@@ -17,11 +17,8 @@ from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Pictures, Rows, parts_of
 from datasets.convert.number_files import number_files, number_pictures
 from datasets.splits import PART_WORDS
-from results.door import databases
 from results.door.folders import Folder
 from results.vocabulary import near_miss
-
-TABLES = (".csv", ".tsv", *databases.ENDINGS)
 
 
 def pictures_of(folder: Folder) -> list[str]:
@@ -67,7 +64,7 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
 
 def labelled(folder: Folder) -> bool:
     """True if there is a table, or files lie in folders of their own: each may be a picture."""
-    return any(name.lower().endswith(TABLES) or "/" in name for name in folder.names)
+    return any(name.lower().endswith(table.TABLES) or "/" in name for name in folder.names)
 
 
 def _contents(folder: Folder, names: Sequence[str], told: Sequence[str]) -> encoded.Contents:
@@ -80,7 +77,7 @@ def _contents(folder: Folder, names: Sequence[str], told: Sequence[str]) -> enco
 
 def _table(folder: Folder, asked: Asked) -> str:
     """The table of labels, "" where folders are the classes."""
-    found = [name for name in folder.names if name.lower().endswith(TABLES)]
+    found = [name for name in folder.names if name.lower().endswith(table.TABLES)]
     if asked.table:
         wanted = [name for name in found if name == asked.table or Path(name).name == asked.table]
         if not wanted:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasets.convert import fits, tfrecord
-from datasets.convert.folder import TABLES, labelled, open_folder, pictures_of
+from datasets.convert.folder import labelled, open_folder, pictures_of
 from datasets.convert.form import Asked, Form
 from datasets.convert.hdf5 import open_hdf5
 from datasets.convert.number_files import number_files
@@ -16,6 +16,7 @@ from datasets.convert.numpy_files import ENDINGS as NUMPY
 from datasets.convert.numpy_files import open_numpy
 from datasets.convert.parquet import ENDING as PARQUET
 from datasets.convert.parquet import open_parquet
+from datasets.convert.table import TABLES
 from datasets.galaxy_file import open_galaxies
 from results.door import folders
 from results.vocabulary import near_miss

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -30,6 +30,8 @@ _LABELS = (
 _PARTS = ("split", "part", "set", "subset")
 _NUMBERS = ("ra", "dec", "redshift")
 _SHOWN = 12  # columns that a message names
+_SAMPLE = 1000  # values by which a column is recognised
+TABLES = (".csv", ".tsv", *databases.ENDINGS)
 
 
 def of_table(
@@ -45,8 +47,7 @@ def of_table(
         ValueError: columns that cannot be told apart; the message says with which option to.
     """
     where = f"{folder.path}/{name}"
-    read = databases.database if name.lower().endswith(databases.ENDINGS) else delimited.delimited
-    found = read(folder.content(name, delimited.MOST), where)
+    found = _read(folder, name)
     columns = found.columns
     if not len(found):
         raise ValueError(f"{where}: has no row below the names of its columns")
@@ -56,14 +57,61 @@ def of_table(
             f"{where}: its first line has a picture, '{named[0]}', where the names of the columns "
             "are to stand; write a first line, as in name,label"
         )
-    key = _of_names(columns, pictures, asked, where)
+    key = _named(columns, asked.id_key, (), "id-key", where) or _naming(columns, known)
+    by = f"column '{key}'"
+    if not key and (led := _led(folder, name, columns, known)):
+        columns, key, by = led
+    if not key:
+        raise ValueError(_nameless(columns, pictures, where))
     lines, names = _joined(columns[key], pictures, bad)
     if not lines:
         raise ValueError(f"{where}: no row of column '{key}' names a picture")
     taken = {column: [values[line] for line in lines] for column, values in columns.items()}
     rows = _rows(taken, key, names, asked, bad, where)
-    rows.done.insert(0, f"labels of {name} {found.words}, by column '{key}'")
+    rows.done.insert(0, f"labels of {name} {found.words}, by {by}")
     return rows, names
+
+
+def _read(folder: Folder, name: str) -> delimited.Delimited:
+    read = databases.database if name.lower().endswith(databases.ENDINGS) else delimited.delimited
+    return read(folder.content(name, delimited.MOST), f"{folder.path}/{name}")
+
+
+def _naming(columns: Mapping[str, list[str]], known: Collection[str]) -> str:
+    """The column with the most names of pictures; "" without any."""
+    counts = {
+        column: sum(_plain(value) in known for value in values)
+        for column, values in columns.items()
+    }
+    best = max(counts, key=lambda column: counts[column])
+    return best if counts[best] else ""
+
+
+def _led(
+    folder: Folder, name: str, columns: Mapping[str, list[str]], known: Collection[str]
+) -> tuple[dict[str, list[str]], str, str] | None:
+    """The columns of a table with the pictures' names, to which another table of the folder leads;
+    the column of these; and by what.
+
+    That has the pictures' names beside the values of one of these columns, each once: Galaxy Zoo
+    2's gz2_filename_mapping.csv leads from `dr7objid` by `objid` to `asset_id`. None without.
+    """
+    for other in folder.names:
+        if other == name or not other.lower().endswith(TABLES):
+            continue
+        beside = _read(folder, other).columns
+        key = _naming(beside, known)
+        for theirs in [column for column in beside if key and column != key]:
+            leads = dict(zip(beside[theirs], beside[key], strict=True))
+            if len(leads) < len(beside[key]):
+                continue
+            for mine, values in columns.items():
+                some = values[:_SAMPLE]
+                if 2 * sum(value in leads for value in some) > len(some):
+                    rest = {column: columns[column] for column in columns if column != mine}
+                    led = {key: [leads.get(value, "") for value in values]}
+                    return rest | led, key, f"column '{mine}' and column '{key}' of {other}"
+    return None
 
 
 def _rows(
@@ -113,22 +161,10 @@ def _rows(
     return rows
 
 
-def _of_names(
-    columns: Mapping[str, list[str]], pictures: Sequence[str], asked: Asked, where: str
-) -> str:
-    """The column that names the pictures."""
-    if asked.id_key:
-        return _named(columns, asked.id_key, (), "id-key", where)
-    known = set(_index(pictures))
-    counts = {
-        column: sum(_plain(value) in known for value in values)
-        for column, values in columns.items()
-    }
-    best = max(counts, key=lambda column: counts[column])
-    if counts[best]:
-        return best
+def _nameless(columns: Mapping[str, list[str]], pictures: Sequence[str], where: str) -> str:
+    """The message on a table without a column that names the pictures."""
     shown = ", ".join(f"'{column}' ({values[0]})" for column, values in columns.items())
-    raise ValueError(
+    return (
         f"{where}: no column names the pictures, which are {', '.join(pictures[:3])}, ...; it has "
         f"{shown[:300]}; its first line is to name the columns, and one is to have the pictures' "
         "names (--id-key)"

@@ -43,6 +43,28 @@ def test_every_form_becomes_the_same_galaxies(form: str, tmp_path: Path, capsys)
         assert ("split" in file) == has_parts
 
 
+def test_a_second_table_leads_from_the_pictures_to_the_labels(tmp_path: Path, capsys) -> None:
+    """As Galaxy Zoo 2 is published: labels by the galaxy's number, pictures by another."""
+    line = "58772{0},original,{1}"
+    folder = sources.table(tmp_path, form=lambda row: f"58772{row:03},{NAMES[LABELS[row]]}")
+    labels = folder / "labels.csv"
+    labels.write_text(labels.read_text().replace("id,label,split", "dr7objid,label"))
+    rows = [line.format(f"{row:03}", 1000 + row) for row in reversed(range(len(LABELS)))]
+    mapping = folder / "mapping.csv"
+    mapping.write_text("\n".join(["objid,sample,asset_id", *rows]) + "\n")
+    output = tmp_path / "out.h5"
+    command = ["convert", str(folder), str(output), "--table", "labels.csv"]
+    assert main(command) == 0
+    assert "by column 'dr7objid' and column 'asset_id' of mapping.csv" in capsys.readouterr().out
+    made = catalog.load(output)
+    np.testing.assert_array_equal(made.images, IMAGES)
+    np.testing.assert_array_equal(made.labels, LABELS)
+    mapping.write_text("\n".join(["sample,asset_id", *(one[9:] for one in rows)]) + "\n")
+    output.unlink()
+    assert main(command) == 2
+    assert "no column names the pictures" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["npz", "parquet", "class folders, zipped", "votes"])
 def test_a_source_is_a_data_set_converted_once(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -213,10 +213,13 @@ def broken(monkeypatch, at: int = 3) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("framework", ["fake", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "framework", ["fake", "fake-tuned", pytest.param("torch", marks=pytest.mark.slow)]
+)
 def test_what_is_drawn_goes_on(work, monkeypatch, framework: str) -> None:
     drawn = ["--augment", "flip,rotation=180,zoom=0.9:1.1,noise=0.05"]
-    drawn += ["--architectures", "linear.toml"] if framework == "fake" else []
+    drawn += [] if framework == "torch" else ["--architectures", "linear.toml"]
+    drawn += ["--tuning", "tuned", "--feed", "staged"] if framework == "fake-tuned" else []
     check(monkeypatch, framework, ("matched",), *drawn)
     whole, resumed = rows("whole"), rows("broken")
     assert whole[0]["augmentation_hash"] == resumed[0]["augmentation_hash"]
