@@ -81,7 +81,7 @@ CAUSES = [
     ("keras channels | torch ChannelsLess", "drop: rate"),
     ("keras tied | torch Untied", "kernel: shared with another layer (yes in A, no in B)"),
     ("keras excited | torch ExcitedHard", ": function (sigmoid in A, hardsigmoid"),
-    ("keras summed | torch SummedHalf", "add: factor (none in A, 0.5"),
+    ("keras summed | torch SummedHalf", "add: second_factor (none in A, 0.5"),
     ("keras net | torch NoBias", "conv: bias (yes in A, no in B)"),
     ("keras held | torch Net", ": kernel_constraint (MaxNorm(max_value=3) in A, none"),
     ("keras turned | torch Net", "random_rotation: missing layer"),
