@@ -196,17 +196,17 @@ def _products(by_id: dict[str, Operation]) -> set[str]:
     """Name what is written as a product: x sigmoid(x), relu6(x + 3) / 6, and x times the latter."""
     joined = set()
     for one in by_id.values():
-        sources = [by_id[s] for s in one.sources if s in by_id]
+        sources = [by_id.get(s) for s in one.sources]
         found: tuple[str, str] | None = None
-        if one.kind == "rescale" and sources and _is_scale(one, 1 / 6, 0.0):
-            (above,) = sources
+        above = sources[0]
+        if one.kind == "rescale" and above is not None and _is_scale(one, 1 / 6, 0.0):
             if shifted := _shifted(above, by_id):
                 found = "hardsigmoid", shifted
             elif above.kind == "multiply":
                 found = _gated(above, [_shifted(by_id.get(s), by_id) for s in above.sources])
         elif one.kind == "multiply" and len(sources) == 2:
             for gate, function in _GATES.items():
-                gates = [s.sources[0] if _is(s, gate) else "" for s in sources]
+                gates = [s.sources[0] if s is not None and _is(s, gate) else "" for s in sources]
                 found = found or _gated(one, gates, function)
         if found is not None:
             one.kind, one.constants, one.sources = "activation", {"function": found[0]}, [found[1]]

@@ -95,7 +95,7 @@ class Step(msgspec.Struct, kw_only=True):
 
 
 # Constants for which no framework's code has a place here.
-_UNWRITTEN: tuple[str, ...] = ("form", "beta", "factor", "activity_regularizer")
+_UNWRITTEN: tuple[str, ...] = ("form", "beta", "second_factor", "activity_regularizer")
 _UNWRITTEN += ("drops_in_inference", "by_running_statistics", "by_batch_statistics")
 
 

@@ -47,9 +47,16 @@ def install_plain() -> None:
     context: Any = torch.autocast
     original = context.__init__
 
-    def noted(self: Any, device: str, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
-        CALLS.lowered(f"torch.autocast to {dtype or torch.get_autocast_dtype(device)}")
-        original(self, device, dtype, *args, **kwargs)
+    signature = inspect.signature(original)
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        dtype = given.arguments["dtype"]
+        if given.arguments["enabled"]:
+            kind = dtype or torch.get_autocast_dtype(given.arguments["device_type"])
+            CALLS.lowered(f"torch.autocast to {kind}")
+        original(self, *args, **kwargs)
 
     context.__init__ = noted
 

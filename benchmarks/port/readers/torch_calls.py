@@ -255,7 +255,7 @@ def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
         alpha = float(b.pop("alpha", 1))
         if len(axes) > 1:
             one = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
-            own = {"factor": alpha} if alpha != 1 else {}
+            own = {"second_factor": alpha} if alpha != 1 else {}
             return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one, own)
         numbers = [v for v in b.values() if isinstance(v, int | float)]
         value: Any = numbers[0] if len(numbers) == 1 else _by_channel(b.get("1"), axes[0])

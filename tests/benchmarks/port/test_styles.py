@@ -1,7 +1,5 @@
 """Programs in the manners that people write them: equal pairs, and the same with one difference."""
 
-from typing import Any
-
 import pytest
 
 from benchmarks.port.compare import DIFFERENT, EQUAL, UNKNOWN, Found
@@ -12,7 +10,7 @@ _FILES = {
     **{"keras": "styles_keras.py", "torch": "styles_torch.py", "flax": "styles_flax.py"},
     **{"recipe": "styles_recipes_torch.py", "network": "styles_networks_torch.py"},
 }
-_LONG = [pytest.mark.slow, pytest.mark.extended]
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 
 def styled(pair: str, compared: Compared) -> Found:
@@ -24,16 +22,6 @@ def styled(pair: str, compared: Compared) -> Found:
         labels.append(f"{_FILES[framework]}:{name}")
         parts.append(dict(one.split("=") for one in given))
     return compared(*labels, tuple(parts), size=[8, 8, 3], given_weights=True)
-
-
-def _marked(cases: list[Any], quick: set[str]) -> list[Any]:
-    """The cases; all but those of some names are long."""
-
-    def one(case: Any) -> Any:
-        values = case if isinstance(case, tuple) else (case,)
-        return pytest.param(*values, marks=[] if values[0] in quick else _LONG, id=values[0])
-
-    return [one(case) for case in cases]
 
 
 EQUALS = [
@@ -64,7 +52,7 @@ EQUALS = [
 ]
 
 
-@pytest.mark.parametrize("pair", _marked(EQUALS, {"keras Blocks | network Blocks"}))
+@pytest.mark.parametrize("pair", EQUALS)
 def test_equal_pairs_are_equal(pair: str, compared: Compared) -> None:
     found = styled(pair, compared)
     assert found.status == EQUAL, (found.verdict, found.stopped)
@@ -93,7 +81,7 @@ CAUSES = [
     ("keras channels | torch ChannelsLess", "drop: rate"),
     ("keras tied | torch Untied", "kernel: shared with another layer (yes in A, no in B)"),
     ("keras excited | torch ExcitedHard", ": function (sigmoid in A, hardsigmoid"),
-    ("keras summed | torch SummedHalf", "add: factor (none in A, 0.5"),
+    ("keras summed | torch SummedHalf", "add: second_factor (none in A, 0.5"),
     ("keras net | torch NoBias", "conv: bias (yes in A, no in B)"),
     ("keras held | torch Net", ": kernel_constraint (MaxNorm(max_value=3) in A, none"),
     ("keras turned | torch Net", "random_rotation: missing layer"),
@@ -140,7 +128,7 @@ CAUSES = [
 
 @pytest.mark.parametrize(
     ("pair", "cause"),
-    _marked(CAUSES, {"keras ordered | network ordered_eps", "keras net | torch NoBias"}),
+    CAUSES,
 )
 def test_the_one_difference_is_named_first(pair: str, cause: str, compared: Compared) -> None:
     found = styled(pair, compared)
@@ -152,13 +140,10 @@ def test_the_one_difference_is_named_first(pair: str, cause: str, compared: Comp
 
 @pytest.mark.parametrize(
     ("pair", "told"),
-    _marked(
-        [
-            ("keras net | torch Attending", "not read: multi_head_attention_forward"),
-            ("keras net | torch Embedded", "places.weight: no operation that is read uses it"),
-        ],
-        set(),
-    ),
+    [
+        ("keras net | torch Attending", "not read: multi_head_attention_forward"),
+        ("keras net | torch Embedded", "places.weight: no operation that is read uses it"),
+    ],
 )
 def test_what_is_not_read_is_named(pair: str, told: str, compared: Compared) -> None:
     found = styled(pair, compared)
@@ -168,18 +153,15 @@ def test_what_is_not_read_is_named(pair: str, told: str, compared: Compared) -> 
 
 @pytest.mark.parametrize(
     ("pair", "note"),
-    _marked(
-        [
-            ("keras net | torch Automatic", "asks for torch.autocast to torch.bfloat16; here all"),
-            ("torch Net | flax Typed", "asks for bfloat16; here all is float64"),
-            (
-                "keras Blocks | network Blocks",
-                "Blocks has its own train_step, which is not compared",
-            ),
-            ("keras net, optimizer=stepped | network Lit", "Lit has its own training_step"),
-        ],
-        set(),
-    ),
+    [
+        ("keras net | torch Automatic", "asks for torch.autocast to torch.bfloat16; here all"),
+        ("torch Net | flax Typed", "asks for bfloat16; here all is float64"),
+        (
+            "keras Blocks | network Blocks",
+            "Blocks has its own train_step, which is not compared",
+        ),
+        ("keras net, optimizer=stepped | network Lit", "Lit has its own training_step"),
+    ],
 )
 def test_what_is_left_out_is_noted(pair: str, note: str, compared: Compared) -> None:
     found = styled(pair, compared)
@@ -188,16 +170,13 @@ def test_what_is_left_out_is_noted(pair: str, note: str, compared: Compared) -> 
 
 @pytest.mark.parametrize(
     ("pair", "message"),
-    _marked(
-        [
-            ("keras first | torch Net", "is channels_first; only channels_last is read"),
-            ("keras rows | torch Net", "GroupNormalization over axis 1; only the last one"),
-            ("keras two_inputs | torch Net", "takes several inputs; give a model of pictures"),
-            ("keras turned_over | torch Net", "is a Transpose; leave it out"),
-            ("torch Net | flax Lenient", 'not read .*"negative_slope".*write that layer with'),
-        ],
-        set(),
-    ),
+    [
+        ("keras first | torch Net", "is channels_first; only channels_last is read"),
+        ("keras rows | torch Net", "GroupNormalization over axis 1; only the last one"),
+        ("keras two_inputs | torch Net", "takes several inputs; give a model of pictures"),
+        ("keras turned_over | torch Net", "is a Transpose; leave it out"),
+        ("torch Net | flax Lenient", 'not read .*"negative_slope".*write that layer with'),
+    ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(
     pair: str, message: str, compared: Compared

@@ -245,7 +245,7 @@ def compiled():
 
 class Automatic(Net):
     def forward(self, x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(device_type="cpu", dtype=torch.bfloat16):
             return super().forward(x)
 
 
