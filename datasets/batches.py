@@ -306,15 +306,14 @@ def laid_out(epoch: Epoch, places: int) -> Epoch:
 
 
 def few_of(epoch: Epoch, accumulation: int = 1) -> Epoch:
-    """Two short epochs' batches in one: the epoch's first ones, and at the end its last, which may
-    be smaller. Each half is of at least two batches and of a whole step.
+    """A short epoch of two steps: the epoch's first batches, and at the end its last, which may be
+    smaller.
 
     Args:
         epoch: with batches of every size that training compiled for.
         accumulation: batches of a step.
     """
-    count = 2 * max(2, accumulation)
-    places = [place % len(epoch) for place in range(count - 1)]
+    places = [place % len(epoch) for place in range(2 * accumulation - 1)]
     indices = [epoch.indices[place] for place in (*places, -1)]
     return replace(epoch, indices=indices, runs=epoch.runs or Counter(map(len, epoch.indices)))
 

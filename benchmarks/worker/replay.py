@@ -1,4 +1,4 @@
-"""A run trains a few of its batches again: as two epochs, and as epochs of a batch each.
+"""A run trains a few of its batches again: as one epoch, and as epochs of a batch each.
 
 Both begin with the same weights, state and rate, and have to end alike. An order of its own, rows
 of another epoch, state lost between epochs, a rate that does not arrive or a mean that forgets the
@@ -50,7 +50,7 @@ def contradictions(backend: Backend, few: Epoch) -> Iterator[str]:
             total += loss * sum(batch_sizes(part))
         return _Ending(backend.get_weights(), total / sum(batch_sizes(few)))
 
-    together = trained(len(few) // 2)
+    together = trained(len(few))
     found = float(backend.get_optimizer_state()["learning_rate"])
     singly = trained(1)
     distances = _distances(backend, weights, together, singly)
@@ -61,7 +61,7 @@ def contradictions(backend: Backend, few: Epoch) -> Iterator[str]:
             bound = max(_LEAST, _TIMES_ROUNDING * allowed[what])
             if not distance <= bound:
                 yield (
-                    f"epochs: {what} of {len(few)} batches trained as two epochs and one by one "
+                    f"epochs: {what} of {len(few)} batches trained in one epoch and one by one "
                     f"differ by {distance:.1e} (bound {bound:.0e})"
                 )
     if not np.isclose(found, rate, rtol=_LEAST):

@@ -144,6 +144,7 @@ def _difference(
 ) -> Difference:
     parts: list[Placed | None] = [*asked.placed(*entry.layers)] if entry.layers else [None]
     told: list[tuple[Placed | None, dict[str, Any]]]
+    open_to: dict[str, str] = {}  # where a user has to choose, and no framework's default decides
     if field in PROJECT:
         parts = [one for one in parts if one is None or applies(one.layer, attribute)]
         told = [(part, _told(field, entry, asked, part)) for part in parts]
@@ -152,6 +153,8 @@ def _difference(
         none = _why_none(parts, [_given(asked, part, field) for part in parts])
         if wants and none == _ALIKE:
             none = f"{TITLES[wants[0]]} asks for one, and is given the project's here"
+            texts = {TITLES[name]: _of(entry.native, asked, name) for name in wants}
+            open_to = {title: text for title, text in texts.items() if text}
         stated = any(_given(asked, part, field) is not None for part in parts)
     else:
         has, none = HAS.get(field, (lambda asked, part: True, ""))
@@ -163,13 +166,16 @@ def _difference(
         plain = field == "loss.takes" and asked.filled.loss == CrossEntropy()
         stated = entry.stated and bool(told) and not plain
     effect = _largest(entry, attribute, asked, apart)
-    verdict, reason = _verdict(entry, asked, known, bool(apart), none)
+    verdict, reason = _verdict(entry, asked, known, bool(apart or open_to), none)
+    if verdict == "yes" and not apart:
+        verdict = "sometimes"
     needed = verdict != "no" or (stated and not _unmet(entry, known))
     return Difference(
         field,
         verdict,
         reason or _who(asked, parts, field) + _why(entry, asked).format_map(known),
-        {TITLES[name]: word(value) for name, value in (told[0][1] if told else {}).items()},
+        {TITLES[name]: word(value) for name, value in (told[0][1] if told else {}).items()}
+        | open_to,
         effect,
         entry.size,
         _measured(entry, asked, apart, field),
