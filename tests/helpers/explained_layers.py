@@ -231,6 +231,13 @@ def residual(adapter: Adapter, code: str, place: Placed, question: Question) -> 
     close(adapter.output(adapter.run(code, **given)[place.layer.name]), one + other)
 
 
+def gate(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """The product of the two."""
+    one, other = input_of(place), input_of(place, seed=1)
+    given = {"layers": adapter.given(one), "x": adapter.given(other)}
+    close(adapter.output(adapter.run(code, **given)[place.layer.name]), one * other)
+
+
 def batch_norm(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
     """A training step: output, and running mean; the variance in the framework's form."""
     _norm(adapter, code, place, NATIVE[adapter.kind]["batch_norm.running_variance"])
@@ -274,6 +281,6 @@ CHECKS: dict[str, Callable[..., None]] = {
     **{"layer": layer, "layer:kernel_initializer": weighted, "layer:bias_initializer": weighted},
     **{"layer:running_variance": running_variance, "layer:variance": layer},
     **{"layer:gamma_initializer": gamma, "layer:groups": weighted, "function": function},
-    **{"normalize by the galaxies": by_galaxies, "residual sum": residual},
+    **{"normalize by the galaxies": by_galaxies, "residual sum": residual, "gate product": gate},
     **{"frozen batch norm": frozen},
 }

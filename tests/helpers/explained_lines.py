@@ -153,7 +153,7 @@ def check(name: str, chosen: Iterable[Question] = ()) -> list[str]:
     return wrong
 
 
-_KINDS = (*LAYER_TYPES, "add")
+_KINDS = (*LAYER_TYPES, "add", "multiply")
 _LABELS = np.array([1, 0, 3, 2, 1])
 _LOGITS = np.random.default_rng(1).normal(size=(5, CLASSES)).astype(np.float32)
 
