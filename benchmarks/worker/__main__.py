@@ -26,6 +26,7 @@ from benchmarks.process.failures import DivergedError, classify
 from benchmarks.process.slowdown import injected
 from benchmarks.system import machine, nvml
 from benchmarks.worker.evaluate import test
+from benchmarks.worker.replay import too_dear
 from benchmarks.worker.resume import CheckpointError, Resume
 from benchmarks.worker.selfcheck import PHASE, SelfCheckError, self_check
 from benchmarks.worker.timer import Clock
@@ -157,7 +158,13 @@ def run(
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
     channel.send("facts", values=memory)
     if keeping.agreement is not None:
-        few = feed.few(backend.recipe.accumulation) if training.steps else None
+        few = None
+        if training.steps:
+            group = backend.recipe.accumulation
+            if dear := too_dear(clock.seconds["train"], training.steps, group):
+                channel.send("facts", values={"extra": {"self_check": dear}})
+            else:
+                few = feed.few(group)
         self_check(backend, data, tested, keeping.agreement, clock, training.steps, few)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())

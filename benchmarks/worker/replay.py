@@ -22,6 +22,24 @@ _LEAST = 1e-5  # a share of what was trained that is never a fault
 _TIMES_ROUNDING = 10.0  # of what one rounding of the first weights makes of the same steps
 
 
+_STEPS = 6  # that are taken at most
+_CHEAP_SECONDS, _CHEAP_SHARE = 10.0, 0.05
+
+
+def too_dear(seconds: float, batches: int, accumulation: int) -> str:
+    """Why a run trains no batch again, in words; empty where that costs at most ten seconds, or a
+    twentieth of its training.
+
+    Args:
+        seconds: of the training. batches: that it took, more than 0.
+        accumulation: batches of a step.
+    """
+    step = seconds / batches * accumulation
+    if _STEPS * step <= max(_CHEAP_SECONDS, _CHEAP_SHARE * seconds):
+        return ""
+    return f"no batch was trained again: a step takes {step:.2g} s"
+
+
 class _Ending(NamedTuple):
     """What a training came to: the weights, and the mean loss of the images."""
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.fidelity.faults import lifecycle
 from benchmarks.worker import replay
-from benchmarks.worker.replay import contradictions
+from benchmarks.worker.replay import contradictions, too_dear
 from datasets.batches import Epoch, MaskSpec, few_of
 from frameworks.backend import Backend, Runtime
 from frameworks.numpy.backend import NumpyReference
@@ -89,3 +89,13 @@ def test_rounding_that_shows_is_no_fault(monkeypatch) -> None:
     assert not found(Rounded, an_epoch(5 * SIZE + 2), optimizer=slow)
     monkeypatch.setattr(replay, "_TIMES_ROUNDING", 0.0)
     assert found(Rounded, an_epoch(5 * SIZE + 2), optimizer=slow)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "batches", "accumulation", "dear"),
+    [(10.0, 10, 1, ""), (20.0, 10, 1, "2 s"), (300.0, 150, 1, ""), (20.0, 20, 3, "3 s")],
+)
+def test_large_steps_are_not_taken_again(seconds, batches, accumulation, dear) -> None:
+    why = too_dear(seconds, batches, accumulation)
+    assert why.endswith(dear)
+    assert bool(why) == bool(dear)
