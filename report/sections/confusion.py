@@ -107,7 +107,8 @@ def of_panel(panel: Panel, predictions: pd.DataFrame, classes: int) -> dict[str,
         mine = predictions[
             predictions["execution_id"].isin(panel.of(framework)["execution_id"])
             & (predictions["split"] == "test")
-            & (predictions["predicted"] >= 0)
+            & predictions["label"].between(0, classes - 1)
+            & predictions["predicted"].between(0, classes - 1)
         ]
         if len(mine):
             found[framework] = confusion(mine, classes)

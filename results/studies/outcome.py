@@ -306,7 +306,7 @@ def _recalls(
     adjusted = holm([test.p_different for test in tests.values()])
     return tuple(
         Recall(
-            str(names[label]) if names is not None else f"class {label}",
+            str(names[label]) if names and 0 <= label < len(names) else f"class {label}",
             int(images[label]),
             test.mean,
             test.p_different,

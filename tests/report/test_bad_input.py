@@ -74,10 +74,12 @@ def test_many_classes_and_frameworks(tmp_path: Path) -> None:
     assert "and 42 more on demo" in text
 
 
-def test_a_run_without_epochs_or_class_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [None, ["spiral"], [f"class {label}" for label in range(4)]])
+def test_a_run_without_epochs_or_fitting_class_names(tmp_path: Path, names: list | None) -> None:
     store = Store(tmp_path / "runs")
     for framework in ("keras", "torch"):
-        run, _, predictions = synthetic_run(framework, epochs=1, class_names=None)
+        run, _, predictions = synthetic_run(framework, epochs=1, class_names=names)
+        predictions[0]["label"] = 10**5
         store.append(run, [], predictions)
     text = Text(content_of(store)).text
     assert "2 of 2 runs finished" in text
