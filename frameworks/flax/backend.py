@@ -169,7 +169,7 @@ class FlaxBackend(Backend):
     def set_optimizer_state(self, state: Mapping[str, np.ndarray]) -> None:
         group, batches = self.recipe.accumulation, int(state.get("batches", 0))
         optimizers.set_steps(self.optimizer, int(state["step"]), batches, group)
-        rate = self._own(state["learning_rate"])
+        rate = jnp.asarray(float(state["learning_rate"]), self.dtype)
         optimizers.learning_rate(self.optimizer).set_value(rate)
         for name, slot, factor in self._slots(batches):
             for key in self.network.trainable_keys:

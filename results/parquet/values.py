@@ -43,19 +43,19 @@ def check(table: pa.Table, path: Path) -> None:
 def _check(values: pa.ChunkedArray, column: Column, table: str, where: str) -> None:
     if values.null_count and column.name in REQUIRED[table]:
         raise FileError(f"{where} is null in {values.null_count} rows")
-    if (limits := _limits(column)) is None:
+    if (possible := limits(column)) is None:
         return
     found = pc.min_max(pc.list_flatten(values) if column.type.startswith("list") else values)
     least, most = found["min"].as_py(), found["max"].as_py()
-    if least is not None and (least < limits[0] or most > limits[1]):
-        beyond = least if least < limits[0] else most
+    if least is not None and (least < possible[0] or most > possible[1]):
+        beyond = least if least < possible[0] else most
         raise FileError(
-            f"{where} holds {beyond:g}; from {limits[0]:g} to {limits[1]:g} is possible"
+            f"{where} holds {beyond:g}; from {possible[0]:g} to {possible[1]:g} is possible"
         )
 
 
 @cache
-def _limits(column: Column) -> tuple[float, float] | None:
+def limits(column: Column) -> tuple[float, float] | None:
     """The least and the most that a column may hold; None where that is any number of its type."""
     name = column.name
     if name in ("label", "predicted"):
