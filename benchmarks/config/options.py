@@ -260,7 +260,8 @@ def parser() -> cli.Parser:
         "--no-self-check",
         action="store_true",
         help="do not check a trained run: by default its predictions and weights are asked again, "
-        "in other ways and of the float64 reference (about 2 s, outside of every timed window)",
+        "in other ways and of the float64 reference, and two steps are taken again (outside of "
+        "every timed window)",
     )
     how.add_argument(
         "--dry-run", action="store_true", help="print the matrix and an estimate; run nothing"
