@@ -105,7 +105,7 @@ _TORCH = [
         "class_weights_normalised", "torch", "CrossEntropyLoss(weight)'s own mean", "R5d", _WEIGHTED
     ),
     Mutant("l2_halved", "torch", "L2 as half the squared norm (tf.nn.l2_loss)", "R1"),
-    Mutant("gradients_accumulated", "torch", "zero_grad() forgotten", "R2"),
+    Mutant("gradients_accumulated", "torch", "zero_grad() forgotten", "R5d"),
     Mutant("max_norm_missing", "torch", "Keras' kernel_constraint left out", "R5d"),
     Mutant("beta_2_of_099", "torch", "Adam with beta_2 = 0.99", "R3", _ADAM),
     Mutant("coupled_decay", "torch", "Adam(weight_decay=...) for AdamW", "R3", _ADAMW),
