@@ -137,7 +137,7 @@ def _settings_table(view: View) -> Table:
 
 def _class_counts(view: View) -> Table | None:
     counts, names = view.first["class_counts"], view.first["class_names"]
-    if not counts or not names:
+    if not counts or not names or len(counts) != len(names):
         return None
     total = sum(counts)
     return Table(

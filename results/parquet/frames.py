@@ -21,15 +21,14 @@ from results.schema import (
 
 # What every frame needs of the files besides its columns; the rest of a file is not decoded.
 ORDER = ("execution_id", *LATEST_BY)
-_BY_LABEL = ("class_names", "class_counts")
 
 
 def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
     """A row per execution; the derived columns are computed from the raw epoch times.
 
     Integers and flags are pandas' nullable types, so that a missing value does not turn a count
-    into a float; `class_names` and `class_counts` are tuples, None where there are not as many as
-    classes.
+    into a float; `class_names` and `class_counts` are tuples, the names None where there are not as
+    many as classes.
     """
     wanted = run_columns(columns)
     derived = Derived(table)
@@ -41,7 +40,7 @@ def runs_frame(table: pa.Table, columns: Iterable[str] | None) -> pd.DataFrame:
             values = table[column.name]
             if column.name == "task_id":
                 values = _tasks(table)
-            elif column.name in _BY_LABEL:
+            elif column.name == "class_names":
                 fits = pc.equal(pc.list_value_length(values), table["classes"])
                 values = pc.if_else(pc.fill_null(fits, True), values, None)
             data[column.name] = _series(values, column)
@@ -68,7 +67,7 @@ def stored_columns(wanted: Iterable[str]) -> list[str]:
     names |= dict.fromkeys(needs(name for name in wanted if name in derived))
     if "task_id" in names:
         names |= dict.fromkeys(task.OF_STORED)
-    if not names.keys().isdisjoint(_BY_LABEL):
+    if "class_names" in names:
         names["classes"] = None
     return list(names)
 
