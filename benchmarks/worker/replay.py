@@ -41,14 +41,14 @@ def too_dear(seconds: float, batches: int, accumulation: int) -> str:
 
 
 class _Ending(NamedTuple):
-    """What a training came to: the weights, and the mean loss of the images."""
+    """End of a training: the weights, and the mean loss of the images."""
 
     weights: Weights
     loss: float
 
 
 def contradictions(backend: Backend, few: Epoch) -> Iterator[str]:
-    """What differs between the two trainings, in words; weights and state are put back.
+    """Differences between the two trainings, in words; weights and state are put back.
 
     A backend that draws its own dropout masks, or has a rate of its own, is not asked.
     """

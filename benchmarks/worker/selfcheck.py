@@ -140,7 +140,7 @@ def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
 
 
 def _retrained(backend: Backend, data: StagedData, few: Epoch) -> Iterator[str]:
-    """What trains otherwise when it is trained again; the trained weights stay."""
+    """Differences of batches that are trained again; the trained weights stay."""
     weights = backend.get_weights()
     if isinstance(few.images, np.ndarray) and few.images is not data.images:
         backend.stage(few.images, few.labels)

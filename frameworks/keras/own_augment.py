@@ -48,5 +48,5 @@ def layers(settings: Augment) -> list[keras.layers.Layer]:
 
 
 def name(made: list[keras.layers.Layer]) -> str:
-    """What a row says of these layers."""
+    """Words of a row for these layers."""
     return f"native: {', '.join(type(layer).__name__ for layer in made)}"

@@ -167,7 +167,7 @@ class _Layers(msgspec.Struct):
 
 
 class _Model(msgspec.Struct):
-    """What is read of the configuration of a Keras model."""
+    """Parts of a Keras model that are read of its configuration."""
 
     config: _Layers
 

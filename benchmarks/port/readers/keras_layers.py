@@ -165,7 +165,7 @@ def _dropout(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str
 
 
 def dropped_per(layer: Any, given: Sequence[int]) -> str:
-    """What a dropout drops: a value, a channel or a picture; "" where it is none of these."""
+    """Unit that a dropout drops: a value, a channel or a picture; "" where it is none of these."""
     noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
     sizes = [(one or whole) for one, whole in zip(noise, given[1:], strict=True)]
     if isinstance(layer, keras.layers.SpatialDropout2D):

@@ -138,7 +138,7 @@ def _joined(parts: list[Made]) -> list[Made]:
 
 
 def _factor(one: Made) -> Any:
-    """What updates are multiplied by: a number, or a function of the step."""
+    """Factor of the updates: a number, or a function of the step."""
     if one.name == "scale_by_learning_rate":
         rate = one.arguments["learning_rate"]
         return _negative(rate) if one.arguments["flip_sign"] else rate

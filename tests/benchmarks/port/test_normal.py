@@ -1,4 +1,4 @@
-"""What says the same looks the same: products and means by hand, arithmetic with numbers."""
+"""Programs that say the same look the same: products and means by hand, arithmetic with numbers."""
 
 from typing import Any
 

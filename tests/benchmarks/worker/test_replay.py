@@ -30,7 +30,7 @@ def an_epoch(galaxies: int, number: int = 1) -> Epoch:
 
 
 def found(kind: type[Backend], epoch: Epoch, **recipe) -> list[str]:
-    """What training again finds after two epochs, with the weights left as they were."""
+    """Findings of training again after two epochs, with the weights left as they were."""
     asked = {"optimizer": Adam(learning_rate=0.01), "batch_size": SIZE, **recipe}
     runtime = Runtime(precision="float32")
     backend = kind(NETWORK, fill_recipe(Recipe(**asked)), runtime, random_weights(NETWORK))

@@ -89,7 +89,7 @@ class Tied(Net):
 
 
 class Block(linen.Module):
-    """Of Flax' own ImageNet example: layers are handed over as functions that make them."""
+    """Network in the manner of Flax' ImageNet example: layers are handed over as functions that make them."""
 
     filters: int
     conv: Any
