@@ -162,8 +162,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return msgspec.structs.replace(self.loss, targets="votes")
 
     def drawn_by(self, who: DrawnBy) -> Augment | None:
-        """Changes drawn for each galaxy in each epoch, where it is drawn by the harness, or by the
-        framework; None where it is not."""
+        """Changes drawn for each galaxy in each epoch, where the harness or the
+        framework draws them; else None."""
         return self.augment if self.augment is not None and self.augment.by == who else None
 
     def extras(self) -> list[str]:

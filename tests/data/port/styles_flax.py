@@ -89,7 +89,7 @@ class Tied(Net):
 
 
 class Block(linen.Module):
-    """Network in the manner of Flax' ImageNet example: layers are handed over as functions that make them."""
+    """Block in the manner of Flax' ImageNet example: functions that make layers are handed over."""
 
     filters: int
     conv: Any
