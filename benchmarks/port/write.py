@@ -30,6 +30,7 @@ _LIMIT = {
     "conv": re.compile(r"MaxNorm\(axis=\[0, 1, 2\], max_value=([^,()]+)\)"),
     "dense": re.compile(r"MaxNorm\(max_value=([^,()]+)\)"),
 }
+_FUNCTIONS = {"hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid"}
 Table = dict[str, Any]
 
 
@@ -158,6 +159,12 @@ class _Network:
                 found.append(residual | ({"shortcut": branches[0]} if branches[0] else {}))
                 now = fork
                 continue
+            if one.kind == "concatenate" and one.constants.get("axis") == "C":
+                fork = self._fork(*one.sources)
+                branches = [self._chain(source, fork) for source in one.sources]
+                found.append({"type": "concatenate", "branches": branches})
+                now = fork
+                continue
             if one.kind == "multiply" and (x := self._gated(*one.sources)) is not None:
                 (gate,) = (source for source in one.sources if source != x)
                 inside = self._chain(gate, x)
@@ -183,9 +190,9 @@ class _Network:
                     left.append(source)
         return found
 
-    def _fork(self, one: str, other: str) -> str:
-        """The last operation that both read."""
-        both = self._above(one) & self._above(other)
+    def _fork(self, *several: str) -> str:
+        """The last operation that all read."""
+        both = set.intersection(*map(self._above, several))
         return max(both, key=lambda number: self.places.get(number, -1))
 
     def _gated(self, one: str, other: str) -> str | None:
@@ -283,6 +290,7 @@ class _Network:
 
     def _activation(self, one: Operation) -> Table | None:
         c, function = one.constants, str(one.constants["function"])
+        function = _FUNCTIONS.get(function, function)
         if function not in get_args(ActivationName):
             self.lacking.append(f"{one.name} ({function})")
             return None

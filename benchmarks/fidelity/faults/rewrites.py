@@ -154,6 +154,22 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "branches_in_another_order": Lines(
+        "branches joined last first",
+        "R1",
+        "branches-words-",
+        (
+            Rewrite(
+                f"{_T}modules:Concatenate.forward", "self.children()", "[*self.children()][::-1]"
+            ),
+        ),
+    ),
+    "hardswish_for_silu": Lines(
+        "x sigmoid(x) for hard_swish",
+        "R1",
+        "branches-words-",
+        (Rewrite(f"{_T}activations:function", "nn.Hardswish()", "nn.SiLU()"),),
+    ),
     "gate_detached": Lines(
         "a gate's input detached: no gradient through its layers",
         "R2",

@@ -103,6 +103,30 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "branches_beside_each_other": Lines(
+        "branches joined by column, and not by channel",
+        "R0",
+        "branches-words-",
+        (Rewrite(f"{_K}model:keras_layer", "Concatenate(name=", "Concatenate(axis=2, name="),),
+    ),
+    "hard_sigmoid_of_old_keras": Lines(
+        "hard_sigmoid as Keras had it before 3: 0.2 x + 0.5",
+        "R1",
+        "branches-words-",
+        (
+            Rewrite(
+                f"{_F}activations:_hard_sigmoid",
+                "_relu6(x + 3) / 6",
+                "jnp.clip(0.2 * x + 0.5, 0, 1)",
+            ),
+        ),
+    ),
+    "relu6_half_slope_at_zero": Lines(
+        "relu6 of a maximum and a minimum: half the slope at zero",
+        "R2",
+        "steep-",
+        (Rewrite(f"{_F}activations:_relu6", "nnx.relu(x)", "jnp.maximum(x, 0)"),),
+    ),
     "gate_added": Lines(
         "a gate added to what it gates",
         "R1",
