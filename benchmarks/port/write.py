@@ -160,10 +160,11 @@ class _Network:
                 now = fork
                 continue
             if one.kind == "concatenate" and one.constants.get("axis") == "C":
-                fork = self._fork(*one.sources)
-                branches = [self._chain(source, fork) for source in one.sources]
-                found.append({"type": "concatenate", "branches": branches})
-                now = fork
+                sources = self._nested(one)
+                now = self._fork(*sources)
+                if len(sources) > 1:
+                    branches = [self._chain(source, now) for source in sources]
+                    found.append({"type": "concatenate", "branches": branches})
                 continue
             if one.kind == "multiply" and (x := self._gated(*one.sources)) is not None:
                 (gate,) = (source for source in one.sources if source != x)
@@ -194,6 +195,16 @@ class _Network:
         """The last operation that all read."""
         both = set.intersection(*map(self._above, several))
         return max(both, key=lambda number: self.places.get(number, -1))
+
+    def _nested(self, one: Operation) -> list[str]:
+        """The sources of a concatenation, with one that joins the first of them already in their
+        place: (a, b, c) is ((a, b), c), as of the layers of a DenseNet."""
+        for count in range(len(one.sources) - 1, 1, -1):
+            first, rest = one.sources[:count], one.sources[count:]
+            for other in self.by_id.values():
+                if (other.kind, other.sources) == ("concatenate", first):
+                    return [other.id, *rest]
+        return list(one.sources)
 
     def _gated(self, one: str, other: str) -> str | None:
         """The one of two factors that the other is computed from; None if neither is."""

@@ -35,13 +35,13 @@ def function(layer: Activation | Conv | Dense) -> Callable[[Array], Array]:
         case "softplus":
             return nnx.softplus
         case "relu6":
-            return _relu6
+            return jax.nn.relu6
         case "selu":
             return nnx.selu
         case "hard_sigmoid":
-            return _hard_sigmoid
+            return nnx.hard_sigmoid
         case "hard_swish":
-            return _hard_swish
+            return nnx.hard_swish
         case "mish":
             return jax.nn.mish
 
@@ -55,16 +55,3 @@ def _leaky_relu(x: Array, *, slope: float) -> Array:
     """Leaky ReLU whose slope at zero is the negative side's, as in PyTorch and TensorFlow; Flax
     has 1."""
     return jnp.where(x > 0, x, slope * x)
-
-
-# Flax' own halve the slope where x is exactly 0, 6 or 3: of max and min JAX shares it at a tie.
-def _relu6(x: Array) -> Array:
-    return jnp.where(x >= 6, 6, nnx.relu(x))
-
-
-def _hard_sigmoid(x: Array) -> Array:
-    return _relu6(x + 3) / 6
-
-
-def _hard_swish(x: Array) -> Array:
-    return jnp.where(x >= 3, x, x * _hard_sigmoid(x))

@@ -30,9 +30,9 @@ def constant(value: Any, dtype: Any) -> Any:
 def function(layer: Activation | Conv | Dense) -> str | Callable[[Any], Any]:
     """Value of `activation=` for a Keras layer: Keras' own word, or a function of one tensor.
 
-    Keras' engines part at the slope of leaky_relu and relu6 at their kinks, in softplus beyond 20
-    and in constants that pass through float32; these functions are written out, by cases, for at
-    the seam of a maximum or an absolute value engines part, too.
+    Keras' engines part at the slope of leaky_relu and softplus at zero, in softplus beyond 20 and
+    in constants that pass through float32; these functions are written out, by cases: at the seam
+    of a maximum or an absolute value engines part, too.
     """
     name = function_of(layer)
     if name in OWN_WORDS:

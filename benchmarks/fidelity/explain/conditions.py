@@ -42,10 +42,6 @@ HAS: Mapping[str, tuple[Callable[[Question, Placed], bool], str]] = {
         lambda asked, one: function_of(one.layer) == "leaky_relu",
         "no layer has a leaky_relu",
     ),
-    "kinks of relu6": (
-        lambda asked, one: function_of(one.layer) in ("relu6", "hard_sigmoid", "hard_swish"),
-        "no layer has a relu6, hard_sigmoid or hard_swish",
-    ),
     "padding in numbers": (
         lambda asked, one: not isinstance(one.layer.padding, str) and _apart(asked, one),
         'no layer pads by a number that differs from what "same" puts there',

@@ -172,11 +172,6 @@ def slope_at_zero(question: Question, part: Placed, values: Values) -> Effect:
     return Effect(times, f"computed: {times:.3g} times as large a gradient there")
 
 
-def at_kink(question: Question, part: Placed, values: Values) -> Effect:
-    """Half of a slope against all of it or none."""
-    return Effect(2.0, "by formula: half the slope there, where others have none of it or all")
-
-
 def branch(question: Question, part: Placed, values: Values) -> Effect:
     """A residual block's output at the start, with a gamma of 1 against 0."""
     words = (
@@ -272,7 +267,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
     one.__name__: one
     for one in (
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
-        *(fans_of_all, function, slope_at_zero, at_kink, copied_edge, counted, cut, branch, root),
+        *(fans_of_all, function, slope_at_zero, copied_edge, counted, cut, branch, root),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
         sigmoid,
         *(clipped, last_batch, weights_of_classes, twice, nothing),

@@ -103,11 +103,23 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
-    "branches_beside_each_other": Lines(
-        "branches joined by column, and not by channel",
-        "R0",
+    "first_branch_last": Lines(
+        "the first branch joined last",
+        "R1",
         "branches-words-",
-        (Rewrite(f"{_K}model:keras_layer", "Concatenate(name=", "Concatenate(axis=2, name="),),
+        (Rewrite(f"{_K}model:GalaxyNet._outputs", "[x, *others] if", "[*others, x] if"),),
+    ),
+    "softplus_of_a_sum": Lines(
+        "softplus by logaddexp, whose slope at zero is 1",
+        "R2",
+        "steep-",
+        (
+            Rewrite(
+                f"{_K}activations:_softplus",
+                "return ops.where(x > 0, beyond,",
+                "return ops.logaddexp(x, ops.zeros_like(x)) if 1 else ops.where(x > 0, beyond,",
+            ),
+        ),
     ),
     "hard_sigmoid_of_old_keras": Lines(
         "hard_sigmoid as Keras had it before 3: 0.2 x + 0.5",
@@ -115,9 +127,9 @@ FAULTS: dict[str, Lines] = {
         "branches-words-",
         (
             Rewrite(
-                f"{_F}activations:_hard_sigmoid",
-                "_relu6(x + 3) / 6",
-                "jnp.clip(0.2 * x + 0.5, 0, 1)",
+                f"{_F}activations:function",
+                "return nnx.hard_sigmoid",
+                "return lambda x: jnp.clip(0.2 * x + 0.5, 0, 1)",
             ),
         ),
     ),
@@ -125,7 +137,13 @@ FAULTS: dict[str, Lines] = {
         "relu6 of a maximum and a minimum: half the slope at zero",
         "R2",
         "steep-",
-        (Rewrite(f"{_F}activations:_relu6", "nnx.relu(x)", "jnp.maximum(x, 0)"),),
+        (
+            Rewrite(
+                f"{_F}activations:function",
+                "return jax.nn.relu6",
+                "return lambda x: jnp.minimum(jnp.maximum(x, 0), 6)",
+            ),
+        ),
     ),
     "gate_added": Lines(
         "a gate added to what it gates",
@@ -164,7 +182,7 @@ FAULTS: dict[str, Lines] = {
         (
             Rewrite(
                 f"{_K}activations:function",
-                "ops.expm1(ops.minimum(x, constant(0, x.dtype)))",
+                "ops.expm1(_below(x))",
                 "ops.expm1(x)",
             ),
         ),

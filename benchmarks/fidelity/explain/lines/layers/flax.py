@@ -24,12 +24,6 @@ _RNGS = {"rngs": "rngs"}
 _STARTED = {"kernel_initializer": "kernel_init", "bias_initializer": "bias_init"}
 _NORM = {"epsilon": "epsilon", "variance": "use_fast_variance", **_RNGS}
 _POOL = {"stride": "strides", "padding": "padding", "count_padding": "count_include_pad"}
-# A function's value beyond its last kink, and ahead of it.
-_KINKED = {
-    "relu6": Code("x >= 6, 6.0, nnx.relu(x)"),
-    "hard_sigmoid": Code("x >= 3, 1.0, nnx.relu(x + 3) / 6"),
-    "hard_swish": Code("x >= 3, x, x * nnx.relu(x + 3) / 6"),
-}
 CALLS = {
     "conv": Call(
         "nnx.Conv",
@@ -57,7 +51,6 @@ CALLS = {
     "dropout": Call("nnx.Dropout", ("rate",), {"broadcast_dims": "broadcast_dims", **_RNGS}),
     "leaky_relu": Call("lambda x: jnp.where", ("above", "x", "below")),
     "elu": Call("lambda x: nnx.elu", ("x",), {"alpha": "alpha"}),
-    **{name: Call("lambda x: jnp.where", (name,)) for name in _KINKED},
     "gelu": Call("lambda x: nnx.gelu", ("x",), {"approximate": "approximate"}),
 }
 _WHOLE = {
@@ -107,7 +100,7 @@ v[...] = kept + (v[...] - kept) * n / (n - 1)"""
 
 def function(placed: Placed) -> str:
     """The activation function of a layer, with its parameter."""
-    return _function(placed, CALLS, **_KINKED)
+    return _function(placed, CALLS)
 
 
 def _padding(placed: Placed) -> Any:

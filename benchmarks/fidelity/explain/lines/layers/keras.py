@@ -29,12 +29,6 @@ _WEIGHTED = {
 }
 _WINDOW = {"stride": "strides", "padding": "padding"}
 _CONV = {"padding": "padding", "stride": "strides", "dilation": "dilation_rate"}
-# A function's value beyond its last kink, and ahead of it.
-_KINKED = {
-    "relu6": Code("x >= 6, 6.0, keras.ops.relu(x)"),
-    "hard_sigmoid": Code("x >= 3, 1.0, keras.ops.relu(x + 3) / 6"),
-    "hard_swish": Code("x >= 3, x, x * keras.ops.relu(x + 3) / 6"),
-}
 CALLS = {
     "conv": Call(
         "keras.layers.Conv2D", ("outputs", "kernel"), {**_CONV, "groups": "groups", **_WEIGHTED}
@@ -61,7 +55,6 @@ CALLS = {
     "flatten": Call("keras.layers.Flatten"),
     "leaky_relu": Call("lambda x: keras.ops.where", ("above", "x", "below")),
     "elu": Call("lambda x: keras.activations.elu", ("x",), {"alpha": "alpha"}),
-    **{name: Call("lambda x: keras.ops.where", (name,)) for name in _KINKED},
     "gelu": Call("lambda x: keras.activations.gelu", ("x",), {"approximate": "approximate"}),
 }
 
@@ -96,7 +89,7 @@ def layer(placed: Placed, show: str = "") -> str:
 
 def function(placed: Placed) -> str:
     """The activation function of a layer, with its parameter."""
-    return _function(placed, CALLS, **_KINKED)
+    return _function(placed, CALLS)
 
 
 def _padded(placed: Placed, values: dict[str, Any]) -> tuple[str, str]:

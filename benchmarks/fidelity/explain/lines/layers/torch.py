@@ -30,9 +30,6 @@ CALLS = {
     "dropout": Call("nn.Dropout", ("rate",)),
     "leaky_relu": Call("nn.LeakyReLU", ("negative_slope",)),
     "elu": Call("nn.ELU", ("alpha",)),
-    "relu6": Call("nn.ReLU6"),
-    "hard_sigmoid": Call("nn.Hardsigmoid"),
-    "hard_swish": Call("nn.Hardswish"),
     "gelu": Call("nn.GELU", (), {"approximate": "approximate"}),
 }
 _GLOBAL = {"global_average_pool": "nn.AdaptiveAvgPool2d", "global_max_pool": "nn.AdaptiveMaxPool2d"}
