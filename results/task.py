@@ -37,6 +37,7 @@ ABSENT: Mapping[str, Any] = {
     "recipe.partial_batch": "keep",
     "recipe.accumulation": 1,
     "recipe.reduce_on_plateau.relative": False,
+    "recipe.early_stopping.first_epoch": 1,
     "recipe.loss.name": "cross_entropy",
     "recipe.loss.label_smoothing": 0.0,
     "recipe.loss.root": False,

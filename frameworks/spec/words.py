@@ -82,6 +82,7 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("criterion", "lossfn", "objective"), ("loss",)),
     **dict.fromkeys(("numepochs", "nepochs", "maxepochs"), ("epochs",)),
     "patience": ("early_stopping",),
+    "startfromepoch": ("first_epoch",),
     "modelcheckpoint": ("keep_best",),
     "reducelronplateau": ("reduce_on_plateau",),
     "warmupepochs": ("warm_up",),
