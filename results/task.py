@@ -67,6 +67,7 @@ ABSENT: Mapping[str, Any] = {
     "batch_norm.gamma_initializer": "ones",
     "dropout.per": "value",
     "recipe.optimizer.amsgrad": False,
+    "recipe.optimizer.decayed": "all",
     "recipe.optimizer.centered": False,
     "normalize.mean": [],
     "normalize.deviation": [],

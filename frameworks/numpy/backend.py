@@ -32,6 +32,7 @@ from frameworks.spec.layers import (
     applies,
 )
 from frameworks.spec.network import Network
+from frameworks.spec.optimizers import of_weight
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
@@ -184,7 +185,7 @@ class NumpyReference(Backend):
         self.step, self.batches = self.step + 1, 0
         for key, gradient in optimizers.clipped(self.recipe.clipping, gradients).items():
             self.weights[key], self.slots[key] = optimizers.update(
-                self.recipe.optimizer,
+                of_weight(self.recipe.optimizer, key),
                 self.weights[key],
                 gradient,
                 self.slots[key],

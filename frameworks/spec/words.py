@@ -247,7 +247,8 @@ _TOLD: dict[str, str] = {
     "decay": "is rho of rmsprop, or momentum of a batch_norm; a decay of the weights is "
     "weight_decay, of the rate a schedule",
     "decoupledweightdecay": 'is decay_form = "decoupled" here',
-    "excludefromweightdecay": "is not offered: the decay is of every weight",
+    "excludefromweightdecay": 'is decayed = "kernels" of the optimizer here: biases and norms are '
+    "spared",
     **dict.fromkeys(
         ("useema", "emamomentum"), "is average_weights of the recipe (--average-weights)"
     ),
@@ -305,7 +306,7 @@ _TOLD: dict[str, str] = {
 # Fields that a recipe has in its optimizer.
 _OF_THE_OPTIMIZER = (
     *("learning_rate", "epsilon", "rho", "beta_1", "beta_2"),
-    *("momentum", "nesterov", "weight_decay", "amsgrad", "centered"),
+    *("momentum", "nesterov", "weight_decay", "decayed", "amsgrad", "centered"),
 )
 
 

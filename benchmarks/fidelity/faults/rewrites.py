@@ -126,6 +126,12 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "decay_of_the_spared": Lines(
+        "biases decayed that the recipe spares",
+        "R3",
+        "small-alone-adamw_spared",
+        (Rewrite(f"{_T}optimizers:make", "if spare else {}", "if False else {}"),),
+    ),
     "decay_at_first_rate": Lines(
         "weights decayed at the first group's rate",
         "R3",
