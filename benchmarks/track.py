@@ -17,6 +17,7 @@ from benchmarks.tracking.options import parser
 from results import cli
 from results.forms import data_alone, write_rows
 from results.views.words import count
+from results.views.words import count as counted
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
@@ -105,7 +106,7 @@ def _baseline_set(options: argparse.Namespace) -> int:
 
     store, history = _open(options)
     path, count = set_baseline(history, store, options.name, options.selection)
-    print(f"baseline '{options.name}': {count} runs of {options.selection}, in {path}")
+    print(f"baseline '{options.name}': {counted(count, 'run')} of {options.selection}, in {path}")
     return 0
 
 
