@@ -155,7 +155,7 @@ _ORDER = {
 
 
 def _rank(one: Difference) -> tuple[int, float]:
-    """By stage, then by effect; initial kernels stay ahead of biases."""
+    """Key that sorts by stage, then by effect; initial kernels stay ahead of biases."""
     return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
 
 
