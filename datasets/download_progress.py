@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from results.output import say
+
 if TYPE_CHECKING:
     from rich import progress as bars
 
@@ -80,7 +82,7 @@ class _Lines:
             self._print()
 
     def note(self, text: str) -> None:
-        print(f"{self._name}: {text}", file=self._stream, flush=True)
+        say(f"{self._name}: {text}", to=self._stream, flush=True)
 
     def _print(self) -> None:
         total = f" of {self._total / 1e6:.1f}" if self._total else ""

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from results import cli, live
+from results.output import say
 from results.store import Store
 
 HOST = "127.0.0.1"  # this machine alone
@@ -52,7 +53,7 @@ def draw(options: argparse.Namespace) -> None:
             "name another with --port, or 0 for any",
         ) from error
     with server:
-        print(f"http://{HOST}:{server.server_port}/  (Ctrl-C stops it)", flush=True)
+        say(f"http://{HOST}:{server.server_port}/  (Ctrl-C stops it)", flush=True)
         server.serve_forever(poll_interval=0.2)
 
 

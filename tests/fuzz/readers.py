@@ -209,6 +209,9 @@ READERS = {
         Reader("arrays", sources.number_files, damage.of_bytes, sources.convert, "arrays.zip"),
         Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
+        Reader("pictures", sources.pictures, sources.odd_pictures, sources.convert, "mixed.zip"),
+        Reader("fits", sources.fits, sources.odd_fits, sources.convert_fits, "fits.zip"),
+        Reader("records", sources.records, sources.odd_records, sources.convert, "my.tfrecord"),
         Reader("store", _table, _odd_table, _read_store, "run-x.parquet"),
         Reader("archive", models.archive, damage.of_bytes, models.fill, "given.npz"),
         Reader(
@@ -280,6 +283,8 @@ READERS = {
         ),
     )
 }
+
+NEED = {"fits": "astropy", "records": "tensorflow"}  # without which there is nothing to try
 
 COMMANDS = {
     "run": ("benchmarks.config.options", "parser"),
