@@ -34,7 +34,8 @@ def progress_of(name: str, total: int | None, stream: TextIO | None = None) -> I
         yield _Lines(name, stream)
         return
     from rich import progress as bars
-    from rich.console import Console
+
+    from results.terminal import Terminal
 
     columns = (
         "[bold]{task.description}",
@@ -43,7 +44,7 @@ def progress_of(name: str, total: int | None, stream: TextIO | None = None) -> I
         bars.TransferSpeedColumn(),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(file=stream)) as bar:
+    with bars.Progress(*columns, console=Terminal(file=stream)) as bar:
         yield _Bar(bar, bar.add_task(name, total=total))
 
 
