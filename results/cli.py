@@ -91,6 +91,13 @@ class Parser(argparse.ArgumentParser):
                     raise argparse.ArgumentError(action, f"use spaces, not commas: {told}")
         return super()._get_values(action, arg_strings)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except OSError as error:  # a path that no file system takes
+            told = f"'{in_line(arg_string)}' cannot be used: {error.strerror}"
+            raise argparse.ArgumentError(action, told) from error
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]

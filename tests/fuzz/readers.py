@@ -31,7 +31,7 @@ from results.door.documents import json_file
 from results.names import printable
 from results.parquet import examples, findings
 from results.store import Store
-from tests.fuzz import damage, models, rows, sources
+from tests.fuzz import damage, models, planned, rows, sources
 from tests.helpers.factory import synthetic_run
 
 LINES = 10  # of a refusal at the most
@@ -251,6 +251,14 @@ READERS = {
             damage.of_json,
             lambda path: import_file(path, Store(path.parent / "store")),
             "b.json",
+        ),
+        Reader("block", planned.block, damage.of_json, planned.read_block, "00001.json"),
+        Reader(
+            "gpu",
+            planned.measurement,
+            damage.of_json,
+            planned.read_measurement,
+            "yardstick.json",
         ),
         Reader("model", _model, damage.of_json, lambda path: find(path.parent), "model.json"),
         Reader(
