@@ -223,13 +223,15 @@ def output(text: str) -> Path:
 def output_directory(text: str) -> Path:
     """A directory to write to, made if need be, tried before any work is done for it"""
     made = path(text)
-    _check_writable(next(one for one in (made, *made.absolute().parents) if one.exists()), text)
+    there = (one for one in (made, *made.absolute().parents) if os.path.lexists(one))
+    _check_writable(next(there), text)
     return made
 
 
 def _check_writable(directory: Path, text: str) -> None:
     if not directory.is_dir():
-        what = "is no directory" if directory.exists() else "is not there; create it first"
+        there = os.path.lexists(directory)
+        what = "is no directory" if there else "is not there; create it first"
     elif not os.access(directory, os.W_OK | os.X_OK):
         what = "may not be written"
     else:

@@ -35,8 +35,8 @@ def folder_with(name: str, source: Path, remedy: str) -> Iterator[Folder]:
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or zip file; {remedy}")
     if source.is_dir():
-        folders = sorted(file.parent for file in source.rglob(name))
-        yield _only(folders, name, source, remedy)
+        inside = sorted(file.parent for file in source.rglob(name))
+        yield _only(inside, name, source, remedy)
         return
     if not folders.is_zip(source):
         raise ValueError(f"{source}: neither a folder nor a zip file; {remedy}")

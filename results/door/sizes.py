@@ -30,6 +30,6 @@ def check_whole(size: int, held: int, name: str, free: int | None = None) -> Non
     """
     if size > max(FREE if free is None else free, TIMES * held):
         raise ValueError(
-            f"'{name}' would unpack to {size:,} bytes, {size // max(held, 1):,} times what the "
+            f"{name} would unpack to {size:,} bytes, {size // max(held, 1):,} times what the "
             "file holds of it; save it without compression if it is so large"
         )
