@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from results.door import folders
 from results.door.refusal import reading
 
 if TYPE_CHECKING:

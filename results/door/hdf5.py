@@ -58,6 +58,8 @@ def dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
             (external or virtual storage), or a size that the file cannot hold.
     """
     with reading(path, "an HDF5 file", _REMEDY):
+        if name != name.encode("utf-8", "replace").decode():  # HDF5's names are all UTF-8
+            return None
         link = file.get(name, getlink=True)
         if link is None:
             return None
