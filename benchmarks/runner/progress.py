@@ -12,6 +12,7 @@ from benchmarks.config.plan import PlannedRun
 from benchmarks.process.launch import Event, Outcome
 from benchmarks.runner.estimate import Estimator, rate_key
 from results.names import in_line
+from results.output import say
 from results.views.words import count
 
 QUIET_SECONDS = 15.0  # after which a log says that the run is alive
@@ -182,7 +183,7 @@ class PlainProgress:
 
     def note(self, text: str) -> None:
         self._told = time.perf_counter()
-        print(in_line(text), file=self._stream, flush=True)
+        say(in_line(text), to=self._stream, flush=True)
 
     def started(self) -> None:
         left = clock(self._tracker.seconds_left())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import IO, Any
 
 import numpy as np
+
+from results.door import sizes
 
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 _LOW, _HIGH = 0.5, 99.5  # percentiles of a picture's values that become black and white
@@ -61,8 +64,10 @@ def _values(content: Callable[[], IO[bytes]]) -> np.ndarray | None:
     try:
         with warnings.catch_warnings(), content() as file:
             warnings.simplefilter("ignore")  # of headers: the pixels are what counts
+            held = file.seek(0, 2)
+            file.seek(0)
             with fits.open(file, memmap=False) as units:
-                found: Any = next((unit.data for unit in units if _is_picture(unit)), None)
+                found: Any = next((_data(unit, held) for unit in units if _is_picture(unit)), None)
     except Exception:  # astropy raises what a byte leads it to
         return None
     if found is None:
@@ -75,5 +80,11 @@ def _values(content: Callable[[], IO[bytes]]) -> np.ndarray | None:
 
 
 def _is_picture(unit: Any) -> bool:
-    data = getattr(unit, "data", None)
-    return isinstance(data, np.ndarray) and data.dtype.names is None and data.ndim in (2, 3)
+    """True if a unit's header says that it is a picture, or one of three bands."""
+    return unit.is_image and len(unit.shape) in (2, 3)
+
+
+def _data(unit: Any, held: int) -> Any:
+    """Raises ValueError where the header says of it what so many bytes cannot hold."""
+    sizes.check_whole(np.dtype(float).itemsize * prod(unit.shape), held, "it", sizes.PICTURE)
+    return unit.data

@@ -17,6 +17,7 @@ from benchmarks.tracking.exchange import curves
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
 from results.names import beneath
+from results.output import say
 from results.stats.intervals import Interval, median_of_medians
 from results.views.words import count
 from results.writer import write
@@ -81,7 +82,7 @@ def export(
         _write(output, text)
     if form == "github":
         tool = "customBiggerIsBetter" if metrics[0].larger_is_better else "customSmallerIsBetter"
-        print(f"for github-action-benchmark with tool: {tool}", file=sys.stderr)
+        say(f"for github-action-benchmark with tool: {tool}", error=True)
     return f"{len(values)} values"
 
 
