@@ -132,6 +132,16 @@ def rounded(values, precision):
     return np.asarray(values).astype(ml_dtypes.bfloat16).astype(np.float32)
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (3,), ()])
+def test_no_distance_is_taken_of_arrays_that_broadcast(shape):
+    ones, wide = np.ones(shape), np.ones((4, 3))
+    for one, other in ((ones, wide), (wide, ones)):
+        found = [errors.largest(one, other), errors.relative_l2(one, other)]
+        found.append(errors.of_travel({"w": one}, {"w": other}, {"w": 0 * other}, ["w"]))
+        found.append(errors.of_spread(one, other, wide, 1.0))
+        assert found == [np.inf] * 4
+
+
 def test_what_was_not_run_is_never_passed(tmp_path, arrays):
     missing = Trace("jax", CASE, None, "ImportError: no jax")
     findings = judge_pair(Pair(CASE, missing, trace(tmp_path, "numpy", arrays)))
