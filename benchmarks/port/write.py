@@ -174,7 +174,7 @@ class _Network:
                 found.append({"type": "gate", "layers": inside})
                 now = x
                 continue
-            if len(one.sources) != 1:
+            if len(one.sources) != 1 or one.kind == "weight":
                 self.lacking.append(f"{one.name} ({one.kind} of {len(one.sources)} inputs)")
                 break
             found += reversed(list(self._layer(one)))
@@ -213,6 +213,8 @@ class _Network:
 
     def _layer(self, one: Operation) -> Iterator[Table]:
         given = self.shapes[one.sources[0]]
+        if len(self.shapes[one.id]) == 2:
+            self.lacking.append(f"{one.name} ({one.kind} of rows of features)")
         if len(given) > 1 and len(self.shapes[one.id]) == 1 and "pool" not in one.kind:
             yield {"type": "flatten"}
         made = self._table(one)

@@ -135,7 +135,7 @@ class Control:
             best.waited = 0
             if stopping.restore_best:
                 self.best_epoch = epoch
-        elif best.waited >= stopping.patience and epoch > 1:
+        elif best.waited >= stopping.patience:
             self.stopped = True
 
     def _reduce(self, scores: Mapping[str, float]) -> None:
@@ -144,7 +144,6 @@ class Control:
         assert plateau is not None
         if self.cooling:
             self.cooling -= 1
-            best.waited = 0
         if best.improved(scores):
             best.waited = 0
         elif not self.cooling:

@@ -15,12 +15,14 @@ import numpy as np
 from datasets.convert import fits
 from datasets.convert.bad import NO_BYTES, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
 from datasets.convert.fitting import Fit
+from results.door import sizes
 
 if TYPE_CHECKING:
     from PIL import Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 _BLOCK_BYTES = 1 << 22
+_PIXEL_BYTES = 4  # at the most, as Pillow holds them
 _GREY = ("1", "L", "LA", "La", "I", "F")  # and I;16 in its byte orders
 # The row, its name, and what opens its bytes; None where there are none.
 Contents = Callable[[], Iterator[tuple[int, str, Callable[[], IO[bytes]] | None]]]
@@ -115,6 +117,7 @@ class EncodedPictures:
             return _Header(height, width, bands == 1, pictures) if self._stretch else UNSTRETCHED
         try:
             with content() as file, _opened(file) as image:
+                _check_size(image.height * image.width, file)
                 return _Header(image.height, image.width, _is_grey(image))
         except broken():
             return UNREADABLE
@@ -130,10 +133,20 @@ class EncodedPictures:
             return self._fit.of_array(values[None])[0]
         try:
             with content() as file, _opened(file) as image:
+                _check_size(image.height * image.width, file)
                 fitted = self._fit.apply(_of_8_bits(image, "L" if self._shape[2] == 1 else "RGB"))
                 return np.asarray(fitted).reshape(self._shape)
         except broken():
             return None
+
+
+def _check_size(pixels: int, file: IO[bytes]) -> None:
+    """Raise ValueError where a picture's header says more pixels than its file can hold."""
+    size = pixels * _PIXEL_BYTES
+    if size > sizes.PICTURE:  # its length need not be known otherwise
+        place = file.tell()
+        sizes.check_whole(size, file.seek(0, 2), "it", sizes.PICTURE)
+        file.seek(place)
 
 
 def broken() -> tuple[type[BaseException], ...]:

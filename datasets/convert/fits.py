@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import IO, Any
 
 import numpy as np
 
 from datasets.convert.bad import NOT_FINITE, OTHER_BANDS, UNREADABLE
+from results.door import sizes
 
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 _LOW, _HIGH = 0.5, 99.5  # percentiles of a picture's values that become black and white
@@ -66,8 +68,10 @@ def _values(content: Callable[[], IO[bytes]]) -> tuple[np.ndarray, int] | str:
     try:
         with warnings.catch_warnings(), content() as file:
             warnings.simplefilter("ignore")  # of headers: the pixels are what counts
+            held = file.seek(0, 2)
+            file.seek(0)
             with fits.open(file, memmap=False) as units:
-                found = [one for unit in units if (one := _picture(unit)) is not None]
+                found = [one for unit in units if (one := _picture(unit, held)) is not None]
     except Exception:  # astropy raises what a byte leads it to
         return UNREADABLE
     if not found:
@@ -83,12 +87,17 @@ def _values(content: Callable[[], IO[bytes]]) -> tuple[np.ndarray, int] | str:
     return bands[:, ::-1].transpose(1, 2, 0), len(found)
 
 
-def _picture(unit: Any) -> np.ndarray | None:
+def _picture(unit: Any, held: int) -> np.ndarray | None:
     """The pixels of a unit, without axes of one ahead of rows and columns (radio pictures have two:
-    Stokes parameter and frequency); None of tables and empty units."""
-    data = getattr(unit, "data", None)
-    if not isinstance(data, np.ndarray) or data.dtype.names is not None or data.ndim < 2:
+    Stokes parameter and frequency); None of tables and empty units.
+
+    Raises:
+        ValueError: the header says of it what so many bytes cannot hold.
+    """
+    if not unit.is_image or len(unit.shape) < 2:
         return None
+    sizes.check_whole(np.dtype(float).itemsize * prod(unit.shape), held, "it", sizes.PICTURE)
+    data: np.ndarray = unit.data
     while data.ndim > 2 and data.shape[0] == 1:
         data = data[0]
     return data if data.ndim in (2, 3) else None

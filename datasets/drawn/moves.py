@@ -24,11 +24,10 @@ class Moves:
     part of it that was taken first. Where the picture is seen aslant, the pixel is moved before by
     a projection of (row, column, 1), whose third number divides the other two.
 
-    matrix: float64 (k, 2, 2); offset: float64 (k, 2); aslant: bool (k,); projection: float64
-    (k, 3, 3), None where none is aslant; flips: bool (k, 2), rows and columns;
-    turns: int64 (k,), quarter turns counter-clockwise after the flips; part: int64 (k, 4), top,
-    left, height and width of what is taken; part_first: before all other moves; size: (height,
-    width) of the pictures made.
+    matrix: float64 (k, 2, 2); offset: float64 (k, 2); aslant: bool (k,); projection: float64 (k, 3,
+    3), None where none is aslant; flips: bool (k, 2), rows and columns; turns: int64 (k,), quarter
+    turns counter-clockwise after the flips; part: int64 (k, 4), top, left, height and width of what
+    is taken; part_first: before all other moves; size: (height, width) of the pictures made.
     """
 
     matrix: np.ndarray
@@ -42,7 +41,7 @@ class Moves:
     projection: np.ndarray | None
 
     def places(self, row: int) -> np.ndarray:
-        """Where the pixels of a picture seen aslant come from: float64 (2, height, width)."""
+        """Sources of the pixels of a picture seen aslant: float64 (2, height, width)."""
         assert self.projection is not None
         moved = np.eye(3)
         moved[:2] = np.column_stack([self.matrix[row], self.offset[row]])

@@ -159,7 +159,7 @@ def make(
     layer_rates: Mapping[str, float] | None = None,
     loss_scale: LossScale | None = None,
 ) -> optax.GradientTransformation:
-    """As `_unscaled`, behind the scaling of the loss where the recipe has it."""
+    """The optimizer of `_unscaled`, behind the scaling of the loss where the recipe has it."""
     made = _unscaled(spec, clipping, layer_rates)
     return made if loss_scale is None else scaled(made, loss_scale)
 

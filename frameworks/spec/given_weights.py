@@ -25,7 +25,7 @@ from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from results.door import hdf5
-from results.door.arrays import archive_bytes, check_member
+from results.door.arrays import archive_bytes, check_members
 from results.door.documents import json_bytes
 from results.door.refusal import FileError, content, reading
 
@@ -177,8 +177,7 @@ def _of_keras(found: bytes, path: Path) -> Iterator[Module]:
     are by the class of the layer and its number among these."""
     what, again = "a .keras file", "save the model again"
     with reading(path, what, again), zipfile.ZipFile(io.BytesIO(found)) as members:
-        for member in members.infolist():
-            check_member(member, len(found))
+        check_members(members, len(found))
         config, variables = (members.read(name) for name in ("config.json", "model.weights.h5"))
     model = json_bytes(config, _Model, path, what, again)
     numbers: Counter[str] = Counter()

@@ -109,7 +109,7 @@ class ContiguousGroupNorm(nn.GroupNorm):
 
 
 class _OwnSums(nn.modules.batchnorm._BatchNorm):
-    """In training on a CPU the sums of a batch are ours (`batch_norm`)."""
+    """Batch norm that takes its sums by `batch_norm` when it trains on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and x.device.type == "cpu"):
