@@ -170,6 +170,16 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "scale_not_begun": Lines(
+        "a scale of channels that begins at 1",
+        "R0",
+        "drawn-",
+        (
+            Rewrite(
+                f"{_T}modules:ChannelScale.__init__", "(channels,), initial", "(channels,), 1.0"
+            ),
+        ),
+    ),
     "hardswish_for_silu": Lines(
         "x sigmoid(x) for hard_swish",
         "R1",
