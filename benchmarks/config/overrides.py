@@ -125,12 +125,19 @@ def frozen(words: Sequence[str]) -> list[str] | None:
 def rounds(words: Sequence[str]) -> list[Round] | None:
     """`after=10,learning_rate=1e-4,frozen=conv1 conv2` each; `frozen=none`; `none`.
 
+    Within a schedule, and between layers, a colon stands for the comma: `schedule=step:every=5`,
+    `layer_rates=conv1=0.1:conv2=0.3`.
+
     Raises:
         SpecificationError: an unknown field, or a bad value.
     """
     if list(words) == [OFF]:
         return None
-    return [_with_fields(Round, _parts(word), "--rounds") for word in words]
+    within = {
+        "schedule": lambda text: READERS["schedule"](text.replace(":", ",")),
+        "layer_rates": lambda text: layer_rates(text.replace(":", " ").split()),
+    }
+    return [_with_fields(Round, _parts(word), "--rounds", within=within) for word in words]
 
 
 def class_weights(words: Sequence[str]) -> list[float] | Literal["balanced"] | None:
@@ -188,11 +195,20 @@ def _parts(text: str) -> list[str]:
 
 
 def _with_fields(
-    kind: type[_Part], settings: Sequence[str], what: str, words: Sequence[str] = ()
+    kind: type[_Part],
+    settings: Sequence[str],
+    what: str,
+    words: Sequence[str] = (),
+    within: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> _Part:
-    """A struct with the fields that `field=value` settings state; `words` may stand alone."""
+    """A struct with the fields that `field=value` settings state.
+
+    Args:
+        words: what may stand alone.
+        within: readers of the fields that have fields of their own.
+    """
     known = [field.name for field in msgspec.structs.fields(kind)]
-    table: dict[str, str | list[str]] = {}
+    table: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -208,6 +224,9 @@ def _with_fields(
             )
         if key in table:
             raise SpecificationError(f"{what}: field '{key}' is stated twice; state it once.")
+        if within and key in within:
+            table[key] = msgspec.to_builtins(within[key](value))
+            continue
         # members of a list are apart by blanks or colons: commas separate fields
         members = [] if value == OFF else value.replace(":", " ").split()
         listed = key in ("at", "frozen") or (key == "weights" and value != "balanced")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from results import cli
 from results.names import beneath
+from results.output import say
 from results.vocabulary import near_miss
 from results.writer import scratch_directory, whole_file
 
@@ -53,7 +54,7 @@ def parser() -> cli.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     options = parser().parse_args(arguments)
-    return cli.run(lambda: print(*compute(options), sep="\n"))
+    return cli.run(lambda: say("\n".join(map(str, compute(options)))))
 
 
 def compute(options: argparse.Namespace) -> list[Path]:

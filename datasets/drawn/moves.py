@@ -68,7 +68,9 @@ def moves(settings: Augment, drawn: np.ndarray, height: int, width: int) -> Move
     moved = size if settings.crop_first else (height, width)  # size of what the moves move
     flips = np.zeros((count, 2), dtype=bool)
     for name in _FLIPPED.get(settings.flip, ()):
-        flips[:, ("flip_rows", "flip_columns").index(name)] = number(name) < 0.5
+        flips[:, ("flip_rows", "flip_columns").index(name)] = (
+            number(name) < settings.flip_probability
+        )
     turns = np.zeros(count, dtype=np.int64)
     if settings.quarter_turns:
         turns = (4 * number("turn")).astype(np.int64)

@@ -43,6 +43,7 @@ from frameworks.spec.optimizers import RMSprop as RMSprop
 from frameworks.spec.optimizers import VelocityForm as VelocityForm
 from frameworks.spec.optimizers import decay as decay
 from frameworks.spec.optimizers import kept_slots as kept_slots
+from frameworks.spec.optimizers import spares as spares
 from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.rounds import Round

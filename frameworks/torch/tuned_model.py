@@ -14,13 +14,12 @@ from torch.nn import functional
 from frameworks.backend import PIXEL_SCALE
 from frameworks.spec.graph import Block, Tree
 from frameworks.spec.layers import (
+    JOINS,
     Activation,
-    Add,
     BatchNorm,
     Conv,
     Dense,
     MaxPool,
-    Multiply,
     NetworkLayer,
     function_of,
 )
@@ -29,7 +28,7 @@ from frameworks.torch.model import GalaxyNet
 from frameworks.torch.modules import BiasedBatchNorm2d
 
 # Layers whose own gradient does not need their output.
-_FORGOTTEN = (Conv, Dense, BatchNorm, Add, Multiply)
+_FORGOTTEN = (Conv, Dense, BatchNorm, *JOINS)
 
 
 class TunedGalaxyNet(GalaxyNet):

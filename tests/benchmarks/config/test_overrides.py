@@ -68,6 +68,14 @@ def test_rounds() -> None:
         Round(after=5, frozen=()),
     ]
     assert asked("--rounds", "none").rounds is None
+    within = "after=2,schedule=multi_step:at=1 2:factor=0.5,layer_rates=conv1=0.1:conv2=0.3"
+    assert asked("--rounds", within, "--epochs", "9").rounds == [
+        Round(
+            after=2,
+            schedule=MultiStep(at=(1, 2), factor=0.5),
+            layer_rates={"conv1": 0.1, "conv2": 0.3},
+        )
+    ]
     for words, message in (
         (["after=3", "after=2"], "rounds begin after 3, 2 of 4 epochs; give numbers that rise"),
         (["after=4"], "from 1 to 3"),
@@ -75,6 +83,8 @@ def test_rounds() -> None:
         (["after=1,patience=2"], "there is no early_stopping"),
         (["after=1,learning_rate=0"], "must be finite and positive"),
         (["after=1,lr=1"], "'lr' is learning_rate here"),
+        (["after=1,schedule=cosin"], "did you mean 'cosine'"),
+        (["after=1,layer_rates=conv1"], "is not LAYER=FACTOR"),
     ):
         with pytest.raises(SpecificationError, match=message):
             asked("--rounds", *words, "--epochs", "4")
