@@ -37,9 +37,8 @@ def _lines(fault: _Fault) -> Lines:
 
 FAULTS: dict[str, Lines] = {
     name: _lines(fault)
-    for framework in ("torch", "keras", "flax")
+    for file in ("torch.toml", "keras.toml", "flax.toml")
     for name, fault in msgspec.convert(
-        read_table(Path(__file__).with_name("rewrites") / f"{framework}.toml", "faults"),
-        dict[str, _Fault],
+        read_table(Path(__file__).with_name("rewrites") / file, "faults"), dict[str, _Fault]
     ).items()
 }
