@@ -28,7 +28,8 @@ def refused(name: str, field: str, value: object) -> bool:
     part, _, name_of_field = field.partition(".")
     switched = {"amsgrad": True} if name_of_field == "amsgrad_form" else {}  # else it has no form
     optimizer = OPTIMIZERS.get(part, Adam)(**switched)
-    architecture = fill_architecture(Architecture(name="small", layers=LAYERS), defaults)
+    layers = [one for one in LAYERS if one.__struct_config__.tag in (part, "flatten", "dense")]
+    architecture = fill_architecture(Architecture(name="small", layers=tuple(layers)), defaults)
     network = Network(architecture, (4, 4, 3), 3)
     clipping = CLIPPINGS[part](limit=1.0) if part in CLIPPINGS else None
     stated = Recipe(optimizer=optimizer, clipping=clipping, epochs=1, batch_size=2)
