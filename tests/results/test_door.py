@@ -155,6 +155,9 @@ def test_a_damaged_picture_beside_the_runs_is_skipped(tmp_path: Path) -> None:
         ("[b]\na = [1, {c = 9223372036854775808}]", r"field 'b\.a\[1\]\.c'.*64 bits"),
         ("a = 1\na = 2", "not valid TOML"),
         ("#" * (MOST_TOML + 1), "bytes"),
+        ('[b]\na = ["x\\u0000"]', r"field 'b\.a\[0\]': no name has"),
+        ("a" + ".a" * 100_000 + " = 1", "so many parts"),
+        ("[" + '"a" . ' * 100_000 + "a]", "so many parts"),
     ],
 )
 def test_toml_in_one_line(text: str, message: str, tmp_path: Path) -> None:
