@@ -172,7 +172,7 @@ def test_json_is_typed_to_the_last_level(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     kind = dict[str, list[int]]
     for content_, message in (
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "Expected `object`, got `array`"),
         ('{"a": [1, "x"]}', r"field '\[\.\.\.\]\[1\]'|field"),
         ('{"a": 1}', "field"),
         ("{", "not JSON"),
@@ -181,6 +181,11 @@ def test_json_is_typed_to_the_last_level(tmp_path: Path) -> None:
         path.write_text(content_)
         with pytest.raises(FileError, match=message):
             json_file(path, kind, "numbers")
+    path.write_text("[" * 100_000)
+    with pytest.raises(FileError, match="nested too deeply"):
+        json_file(path, object, "anything")
+    path.write_text("[NaN]")  # as Python writes it
+    assert np.isnan(json_file(path, list[float], "numbers")).all()
     path.write_text(json.dumps({"a": [1]}))
     assert json_file(path, kind, "numbers") == {"a": [1]}
 
