@@ -176,7 +176,7 @@ def test_json_is_typed_to_the_last_level(tmp_path: Path) -> None:
         ('{"a": [1, "x"]}', r"field '\[\.\.\.\]\[1\]'|field"),
         ('{"a": 1}', "field"),
         ("{", "not JSON"),
-        ('{"a": ' + "9" * 5000 + "}", "cannot be read"),
+        ('{"a": ' + "9" * 5000 + "}", "field"),
     ):
         path.write_text(content_)
         with pytest.raises(FileError, match=message):
