@@ -164,19 +164,17 @@ def test_a_small_file_takes_little_memory(
     assert taken.bytes < 9 * FREE
 
 
-def test_a_list_of_zeros_in_a_store_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_text_in_a_store_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "runs")
     file = store.append(*synthetic_run())
     table = pq.read_table(file)
-    place = table.column_names.index("class_counts")
-    field = table.schema.field(place)
-    zeros = pa.array([np.zeros(MANY, np.int64)], field.type)
-    pq.write_table(table.set_column(place, field, zeros), file)
-    del table, zeros
+    place = table.column_names.index("reason")
+    text = pa.array(["x" * MANY], pa.string())
+    table = table.set_column(place, table.schema.field(place), text)
+    pq.write_table(table, file, compression="zstd")
+    del table, text
     monkeypatch.setattr(sizes, "FREE", FREE)
-    with measured() as taken, pytest.warns(UserWarning, match="class_counts.* would unpack to"):
+    with measured() as taken, pytest.warns(UserWarning, match=r"\.parquet: .* would unpack to"):
         assert store.runs().empty
     assert taken.bytes < 9 * FREE
 

@@ -222,7 +222,10 @@ READERS = {
             "given.safetensors",
         ),
         Reader("keras", models.keras, models.odd_keras, models.fill, "given.keras"),
-        Reader("rows", rows.run, rows.odd, rows.read, "run-x.parquet"),
+        *(
+            Reader(name, rows.run, rows.odd, read, "run-x.parquet")
+            for name, read in rows.READ.items()
+        ),
         Reader("weights", _arrays, damage.of_bytes, weights.load, "weights.npz"),
         Reader(
             "examples",
