@@ -123,19 +123,19 @@ def _array(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def check_columns(file: pq.ParquetFile, names: Collection[str], path: Path) -> None:
-    """Check the columns that are to be read, of a group of rows at once.
+    """Check the columns that are to be read.
 
     The footer is asked of groups alone: Arrow ends the process where that of a column is damaged.
 
     Raises:
         FileError: they would take more memory than the file can have values for.
     """
-    held = regular(path, "a Parquet file")
+    held, size = regular(path, "a Parquet file"), 0
     with reading(path, "a Parquet file"):
         for number in range(file.metadata.num_row_groups):
             group = file.metadata.row_group(number)
-            size = max(group.total_byte_size, _LARGEST * group.num_rows * len(names))
-            sizes.check_whole(size, held, f"its rows of {', '.join(sorted(names)[:3])}")
+            size += max(group.total_byte_size, _LARGEST * group.num_rows * len(names))
+        sizes.check_whole(size, held, f"its rows of {', '.join(sorted(names)[:3])}")
 
 
 def _check_footer(footer: pq.FileMetaData, size: int) -> None:
