@@ -25,6 +25,7 @@ from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell
 from results.output import say
+from results.views.words import count
 
 if TYPE_CHECKING:
     from benchmarks.cluster.scheduler import Scheduler
@@ -221,7 +222,7 @@ def _run_blocks(
     blocks = planned_blocks(prepared, keeping, engine="block", store=store)
     if scheduler is None:
         write_blocks(blocks, options.write_blocks)
-        say(f"{len(blocks)} blocks in {options.write_blocks}")
+        say(f"{count(len(blocks), 'block')} in {options.write_blocks}")
         return OK
     tally = Tally()
     if blocks:
@@ -281,7 +282,7 @@ def _ended(
         say(f"NOT COMPARABLE: {sentence}", error=True)
     failed = tally.failed()
     if failed:
-        say(f"{len(failed)} of {len(tally.rows)} runs failed", error=True)
+        say(f"{len(failed)} of {count(len(tally.rows), 'run')} failed", error=True)
     return RUN_FAILED if failed or different else OK
 
 

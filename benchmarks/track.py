@@ -105,8 +105,8 @@ def _baseline_set(options: argparse.Namespace) -> int:
     from benchmarks.tracking.selection import set_baseline
 
     store, history = _open(options)
-    path, count = set_baseline(history, store, options.name, options.selection)
-    say(f"baseline '{options.name}': {count} runs of {options.selection}, in {path}")
+    path, number = set_baseline(history, store, options.name, options.selection)
+    say(f"baseline '{options.name}': {count(number, 'run')} of {options.selection}, in {path}")
     return 0
 
 

@@ -13,6 +13,7 @@ from results.export import FORMATS, PAGE_COLUMNS
 from results.forms import add_forms
 from results.output import say
 from results.store import Store
+from results.views.words import count
 from results.vocabulary import near_miss
 from results.writer import write
 
@@ -113,7 +114,7 @@ def _one(options: argparse.Namespace) -> "pd.Series":
     found = runs[of_run | runs["execution_id"].str.startswith(options.run, na=False)]
     ids = set(found["run_id"])
     if len(ids) != 1:
-        what = f"{len(ids)} runs" if ids else "no run"
+        what = count(len(ids), "run") if ids else "no run"
         raise ValueError(f"{what} in {options.store} with an id that starts with {options.run!r}")
     return found.iloc[-1]
 

@@ -121,6 +121,22 @@ class Session:
 
     # ---- weights
 
+    @property
+    def alone_in_a(self) -> int:
+        """Numbers in the weights of operations that A alone has."""
+        return self._alone(self.listing_a, "a")
+
+    @property
+    def alone_in_b(self) -> int:
+        """Numbers in the weights of operations that B alone has."""
+        return self._alone(self.listing_b, "b")
+
+    def _alone(self, listing: Listing, side: str) -> int:
+        single = [getattr(pair, side) for pair in self.pairs if not pair.both]
+        keys = {key for one in single if one is not None for key in one.parameters.values()}
+        keys -= {getattr(weight, side) for weight in self.weights}
+        return sum(int(np.prod(listing.parameters[key])) for key in keys)
+
     def own(self) -> tuple[Arrays, Arrays]:
         """The weights with which both programs start."""
         return self.a.ask("weights")[1], self.b.ask("weights")[1]
@@ -162,7 +178,7 @@ class Session:
     def _drawn(self, role: str, value: np.ndarray) -> np.ndarray:
         if role in ("gamma", "moving_variance"):
             return self.draw.uniform(0.5, 1.5, value.shape)
-        if role in ("bias", "beta", "moving_mean", "alpha"):
+        if role.endswith("bias") or role in ("beta", "moving_mean", "alpha"):
             return self.draw.normal(0.0, 0.1, value.shape)
         if np.ptp(value) == 0:
             fan = max(1, int(np.prod(value.shape[:-1])))

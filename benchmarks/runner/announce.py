@@ -137,7 +137,7 @@ def announce_each(asked: Sequence[Asked], prepared: Sequence[Prepared]) -> None:
         say(
             f"    {view.dataset}: {view.height}x{view.width}x{view.image_channels}, "
             f"{view.classes} classes ({view.labels} labels){_votes(view)}; {sizes.train:,} train, "
-            f"{sizes.validation:,} validation, {sizes.test:,} test; {len(ready.runs)} runs"
+            f"{sizes.validation:,} validation, {sizes.test:,} test; {count(len(ready.runs), 'run')}"
         )
         for name, (was, now) in one.part_of.declared["changed"].items():
             say(f"    not as published: {name} is {_short(now)}, published {_short(was)}")

@@ -33,6 +33,7 @@ class _Header:
     height: int
     width: int
     grey: bool
+    pictures: int = 1  # in the file
 
 
 class EncodedPictures:
@@ -55,7 +56,7 @@ class EncodedPictures:
             ValueError: not one picture can be read.
         """
         sizes: dict[int, tuple[str, tuple[int, int]]] = {}
-        grey = True
+        grey, most = True, 1
         for row, name, content in self._contents():
             if not wanted[row]:
                 continue
@@ -72,6 +73,7 @@ class EncodedPictures:
                 continue
             sizes[row] = name, fitted
             grey &= header.grey
+            most = max(most, header.pictures)
         if not sizes:
             helps = "; ".join(["", *bad.remedies()])
             told = bad.words() or "there is none"
@@ -80,7 +82,8 @@ class EncodedPictures:
         for row, (name, size) in sizes.items():
             if size != (height, width):
                 bad.add(OTHER_SIZE, f"{name} {size[1]}x{size[0]}, most {width}x{height}", row)
-        done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "")))
+        first = f"the first of up to {most} pictures in a FITS file" if most > 1 else ""
+        done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "", first)))
         self._shape = height, width, 1 if grey else 3
         return self._shape
 
@@ -107,10 +110,11 @@ class EncodedPictures:
     def _header(self, name: str, content: Callable[[], IO[bytes]]) -> _Header | str:
         """Size and colour of a picture, or what is wrong with it."""
         if fits.is_fits(name):
-            shape = fits.shape(content)
-            if shape is None:
-                return UNREADABLE
-            return _Header(*shape[:2], shape[2] == 1) if self._stretch else UNSTRETCHED
+            found = fits.survey(content)
+            if isinstance(found, str):
+                return found
+            (height, width, bands), pictures = found
+            return _Header(height, width, bands == 1, pictures) if self._stretch else UNSTRETCHED
         try:
             with content() as file, _opened(file) as image:
                 _check_size(image.height * image.width, file)

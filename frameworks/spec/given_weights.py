@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from frameworks.spec.flat_order import flat_order
-from frameworks.spec.graph import LISTS
+from frameworks.spec.graph import is_list
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
@@ -260,7 +260,7 @@ def _plain(name: str) -> str:
     """A layer's name; of this project's own modules without what they put around it."""
     if name.startswith("layers."):
         place = [part.removeprefix("layer_") for part in name.split(".")[1:]]
-        name = ".".join(place[::2] if {*LISTS}.issuperset(place[1::2]) else place)
+        name = ".".join(place[::2] if all(map(is_list, place[1::2])) else place)
     return name.replace(".", "_").replace("/", "_")
 
 

@@ -19,6 +19,7 @@ from benchmarks.tracking.metrics import Metric
 from results.names import beneath
 from results.output import say
 from results.stats.intervals import Interval, median_of_medians
+from results.views.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def export(
     if form in TRACKERS:
         directory = curves.directory_for(output, form)
         tracker = importlib.import_module(f"benchmarks.tracking.exchange.{form}")
-        return f"{tracker.export(curves.of_selection(history, rows, store), directory)} runs"
+        written = tracker.export(curves.of_selection(history, rows, store), directory)
+        return count(written, "run")
     values = list(_values(history, rows, metrics))
     if not values:
         raise ValueError("no finished run of the selection has the metric asked for")
