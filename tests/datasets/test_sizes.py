@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.io import savemat
 
 from datasets import catalog, galaxy_file
 from datasets.convert import tfrecord
@@ -124,6 +125,12 @@ def table(path: Path) -> Path:
     return packed(path / "my.zip", {"labels.csv": lines.encode(), **pictures})
 
 
+def matlab(path: Path) -> Path:
+    inside = {"deep": {"images": np.zeros(MANY, "u1")}}
+    savemat(path / "my.mat", inside, do_compression=True)
+    return path / "my.mat"
+
+
 def record(path: Path) -> Path:
     (path / "my.tfrecord").write_bytes(gzip.compress(struct.pack("<Q", MANY) + bytes(MANY + 8)))
     return path / "my.tfrecord"
@@ -146,6 +153,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "a picture of Parquet": (one_picture, convert),
     "equal labels": (equal_labels, convert),
     "a table": (table, convert),
+    "a structure of MATLAB": (matlab, convert),
     "a record": (record, tfrecord._is_packed),
     "a record without end": (endless_record, tfrecord._is_packed),
 }
