@@ -77,7 +77,7 @@ def parser() -> cli.Parser:
     text += "epoch a column; at the left as validation and test see them."
     command = commands.add_parser("augment", help=text, description=text)
     command.add_argument("source", metavar="NAME|FILE", help="as --dataset of benchmarks.run")
-    command.add_argument("made", type=Path, metavar="OUT.png")
+    command.add_argument("made", type=cli.output, metavar="OUT.png")
     command.add_argument(
         "--augment",
         required=True,

@@ -314,7 +314,7 @@ def _name(path: Path) -> str:
 
 
 def _as_path(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # of an unknown user it stays as it is
     if path.exists() or path.suffix.lower() in _HDF5_ENDINGS or len(path.parts) > 1:
         return path
     made = RECIPES.get(name.lower())

@@ -60,7 +60,7 @@ def cache_directory(override: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = override or os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     import pooch
 
     return Path(pooch.os_cache("galaxy-training-benchmark"))

@@ -13,13 +13,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from results import interrupts
 from results.names import in_line, printable
-from results.output import say
+from results.output import give_up_output, open_streams, say, say_last
 from results.parquet.files import damage_on_stderr
 from results.store import DEFAULT_STORE
 from results.vocabulary import near_miss
@@ -117,30 +117,10 @@ def parser(module: str, description: str, **settings: Any) -> Parser:
         raise SystemExit(BAD_INPUT)
     name = module.removeprefix("benchmarks.")
     program = f"galaxy-benchmark {name}" if INSTALLED else f"python -m {module}"
-    _open_streams()
+    open_streams()
     made = Parser(prog=program, description=description, **settings)
     made.add_argument("--version", action=_Version, nargs=0, help="print version and commit")
     return made
-
-
-def _open_streams() -> None:
-    """Have all three streams, and print every text, whatever the terminal's encoding.
-
-    A stream that is closed at the start would be the number of the next file that is opened, and
-    what is printed would go into it.
-    """
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            made = os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
-            os.set_inheritable(made, True)  # children print there, too
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")
 
 
 class _Version(argparse.Action):
@@ -215,6 +195,8 @@ def output(text: str) -> Path:
     file = path(text)
     if file.is_dir():
         raise argparse.ArgumentTypeError(f"'{in_line(text)}' is a directory; name a file")
+    if file.is_fifo():
+        _hold_pipe(file, text)
     if not file.exists() or file.is_file():  # a device or a pipe needs no directory
         _check_writable(Path(os.path.realpath(file)).parent, text)
     return file
@@ -223,15 +205,33 @@ def output(text: str) -> Path:
 def output_directory(text: str) -> Path:
     """A directory to write to, made if need be, tried before any work is done for it"""
     made = path(text)
-    there = (one for one in (made, *made.absolute().parents) if os.path.lexists(one))
+    there = (one for one in (made, *made.absolute().parents) if _is_there(one))
     _check_writable(next(there), text)
     return made
 
 
+def _is_there(path: Path) -> bool:
+    """True also of a link that leads nowhere; raises OSError for a path that cannot be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _hold_pipe(file: Path, text: str) -> None:
+    """Open a pipe, for good: writing to one that nothing reads would wait for ever, and a reader
+    ends when the last writer closes it."""
+    try:
+        os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        told = f"'{in_line(text)}' is a pipe that nothing reads"
+        raise argparse.ArgumentTypeError(told) from error
+
+
 def _check_writable(directory: Path, text: str) -> None:
     if not directory.is_dir():
-        there = os.path.lexists(directory)
-        what = "is no directory" if there else "is not there; create it first"
+        what = "is no directory" if _is_there(directory) else "is not there; create it first"
     elif not os.access(directory, os.W_OK | os.X_OK):
         what = "may not be written"
     else:
@@ -343,7 +343,7 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
             return _failed(error, unread)
         # a library has made another error of the signal
     if stopping.number:
-        _say_last("; ".join(filter(None, ["interrupted", kept])))
+        say_last("; ".join(filter(None, ["interrupted", kept])))
         return 128 + stopping.number
     return status
 
@@ -351,27 +351,12 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
 def _failed(error: Exception, unread: int) -> int:
     """The status after an error, which is told if it is one of the user's."""
     if isinstance(error, BrokenPipeError):
-        _give_up_output()
+        give_up_output()
         return unread
     if isinstance(error, ValueError | OSError):
-        _say_last(f"error: {message(error)}")
+        say_last(f"error: {message(error)}")
         return BAD_INPUT
     raise error
-
-
-def _say_last(text: str) -> None:
-    """Say the last words of a command, though there may be nobody left to read them."""
-    with suppress(OSError):
-        say(text, error=True)
-    try:
-        sys.stdout.flush()
-    except OSError:  # a full disk, or a reader that has gone
-        _give_up_output()
-
-
-def _give_up_output() -> None:
-    """Drop what is printed from here on: Python would try once more at its end, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def message(error: Exception) -> str:

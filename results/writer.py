@@ -50,8 +50,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     with _named(target):
-        if target.exists() and not target.is_file():  # open() refuses a directory
-            with target.open("wb") as device:
+        if os.path.exists(path) and not os.path.isfile(path):  # open() refuses a directory
+            with open(path, "wb") as device:  # of a pipe in /dev/fd the target is no path
                 yield device
             return
         _clean_once(target.parent)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.writer import whole_file
+from datasets.convert.made import made_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,21 +142,16 @@ def write(galaxies: Galaxies, output: Path, about: Mapping[str, str]) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    import h5py
-
     from datasets.galaxy_file import content_sha256
 
     count, *shape = galaxies.images.shape
     sha256 = content_sha256(galaxies.images, galaxies.labels)
-    try:
-        with whole_file(output) as whole, h5py.File(whole, "w") as file:
-            chunks = (min(_CHUNK, count), *shape)
-            file.create_dataset("images", data=galaxies.images, chunks=chunks, compression="gzip")
-            file["ans"] = galaxies.labels
-            file["ans"].attrs["class_names"] = galaxies.class_names
-            for column, values in galaxies.columns.items():
-                file[column] = values
-            file.attrs.update({**about, "content_sha256": sha256})
-    except OSError as error:
-        raise OSError(f"{output}: cannot be written ({error.strerror or error})") from error
+    with made_file(output) as (file, _):
+        chunks = (min(_CHUNK, count), *shape)
+        file.create_dataset("images", data=galaxies.images, chunks=chunks, compression="gzip")
+        file["ans"] = galaxies.labels
+        file["ans"].attrs["class_names"] = galaxies.class_names
+        for column, values in galaxies.columns.items():
+            file[column] = values
+        file.attrs.update({**about, "content_sha256": sha256})
     return sha256

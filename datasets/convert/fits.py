@@ -71,12 +71,13 @@ def _values(content: Callable[[], IO[bytes]]) -> tuple[np.ndarray, int] | str:
             held = file.seek(0, 2)
             file.seek(0)
             with fits.open(file, memmap=False) as units:
-                found = [one for unit in units if (one := _picture(unit, held)) is not None]
+                pictures = [unit for unit in units if _is_picture(unit)]
+                found = _pixels(pictures[0], held) if pictures else None
     except Exception:  # astropy raises what a byte leads it to
         return UNREADABLE
-    if not found:
+    if found is None:
         return UNREADABLE
-    values = np.asarray(found[0], dtype=np.float64)
+    values = np.asarray(found, dtype=np.float64)
     bands = values[None] if values.ndim == 2 else values
     if bands.shape[0] not in (1, 3) and bands.shape[2] in (1, 3):
         bands = bands.transpose(2, 0, 1)
@@ -84,20 +85,27 @@ def _values(content: Callable[[], IO[bytes]]) -> tuple[np.ndarray, int] | str:
         return OTHER_BANDS
     if not np.isfinite(bands).all():
         return NOT_FINITE
-    return bands[:, ::-1].transpose(1, 2, 0), len(found)
+    return bands[:, ::-1].transpose(1, 2, 0), len(pictures)
 
 
-def _picture(unit: Any, held: int) -> np.ndarray | None:
-    """The pixels of a unit, without axes of one ahead of rows and columns (radio pictures have two:
-    Stokes parameter and frequency); None of tables and empty units.
+def _is_picture(unit: Any) -> bool:
+    """True if a unit's header says that it is a picture: of two axes, or three, beside axes of one
+    ahead of rows and columns (radio pictures have two: Stokes parameter and frequency)."""
+    return unit.is_image and len(_axes(unit)) in (2, 3)
+
+
+def _axes(unit: Any) -> tuple[int, ...]:
+    axes = tuple(unit.shape)
+    while len(axes) > 2 and axes[0] == 1:
+        axes = axes[1:]
+    return axes
+
+
+def _pixels(unit: Any, held: int) -> np.ndarray | None:
+    """The pixels of a unit, without axes of one; None of an empty unit.
 
     Raises:
         ValueError: the header says of it what so many bytes cannot hold.
     """
-    if not unit.is_image or len(unit.shape) < 2:
-        return None
     sizes.check_whole(np.dtype(float).itemsize * prod(unit.shape), held, "it", sizes.PICTURE)
-    data: np.ndarray = unit.data
-    while data.ndim > 2 and data.shape[0] == 1:
-        data = data[0]
-    return data if data.ndim in (2, 3) else None
+    return None if unit.data is None else np.asarray(unit.data).reshape(_axes(unit))

@@ -16,7 +16,8 @@ import numpy as np
 from datasets.convert.boxes import Box, open_box
 from datasets.convert.form import Asked, Form
 from datasets.galaxy_file import GalaxyFile, open_galaxies
-from results.door.refusal import reading
+from results.door import matlab
+from results.door.refusal import reading, regular
 
 ENDING = ".mat"
 _HDF5 = b"\x89HDF"
@@ -54,17 +55,15 @@ def open_mat(path: Path, asked: Asked) -> Iterator[Form]:
     Raises:
         ValueError, OSError: it is damaged, or its arrays cannot be told apart.
     """
-    with path.open("rb") as file:
+    regular(path, _WHAT)
+    with reading(path, _WHAT), path.open("rb") as file:
         head = file.read(516)
     if head.startswith(_HDF5) or head[512:].startswith(_HDF5):
         with open_galaxies(path) as galaxies:
             yield open_box(_box(path, _of_hdf5(galaxies)), asked)
         return
-    with reading(str(path), _WHAT, "save it again, as in save('galaxies.mat', '-v7')"):
-        from scipy.io import loadmat
-
-        found = {name: one for name, one in loadmat(path).items() if not name.startswith("__")}
-    arrays = dict(_arrays(found))
+    remedy = "save it again, as in save('galaxies.mat', '-v7')"
+    arrays = dict(_arrays(matlab.variables(path, _WHAT, remedy)))
     rows = _counts(one.shape for one in arrays.values())
     yield open_box(
         _box(

@@ -13,9 +13,9 @@ from datasets.convert.bad import Bad
 from datasets.convert.classes import numbered
 from datasets.convert.convert import check_output, decoder
 from datasets.convert.form import Asked, Form, Rows
+from datasets.convert.made import made_file
 from datasets.convert.opening import open_source
 from datasets.convert.progress import progress_of
-from results.writer import whole_file
 
 if TYPE_CHECKING:
     import h5py
@@ -68,13 +68,7 @@ def convert_source(source: Path, output: Path, asked: Asked) -> Converted:
         if len(labels) != count:
             raise ValueError(f"{form.where}: {count:,} pictures, and {len(labels):,} labels")
         shape = _surveyed(form, asked)
-        try:
-            with whole_file(output) as whole:
-                return _write(whole, form, labels, names, shape, asked, output)
-        except OSError as error:
-            if isinstance(error, ValueError):  # of the source (`FileError`), in its own words
-                raise
-            raise OSError(f"{output}: cannot be written ({error.strerror or error})") from error
+        return _write(form, labels, names, shape, asked, output)
 
 
 def _surveyed(form: Form, asked: Asked) -> tuple[int, int, int]:
@@ -91,7 +85,6 @@ def _surveyed(form: Form, asked: Asked) -> tuple[int, int, int]:
 
 
 def _write(
-    whole: object,
     form: Form,
     labels: np.ndarray,
     names: tuple[str, ...],
@@ -99,14 +92,12 @@ def _write(
     asked: Asked,
     output: Path,
 ) -> Converted:
-    import h5py
-
     rows, bad = form.rows, form.bad
     wanted = ~bad.rows(len(rows.names))
     digest = hashlib.sha256()
     taken: list[np.ndarray] = []
     filled = 0
-    with h5py.File(whole, "w") as file:
+    with made_file(output) as (file, written):
         pictures = _Growing(file, int(wanted.sum()), shape)
         with progress_of(output.name, int(wanted.sum())) as advance:
             for block_rows, block in form.pictures.blocks(wanted, bad):
@@ -115,6 +106,7 @@ def _write(
                 taken.append(block_rows)
                 filled += len(block_rows)
                 advance(len(block_rows))
+                written.check()
         bad.check(form.where, asked.skip_bad)
         pictures.close()
         kept = np.concatenate(taken) if taken else np.empty(0, np.int64)

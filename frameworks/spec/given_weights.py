@@ -24,8 +24,8 @@ from frameworks.spec.graph import is_list
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
-from results.door import hdf5
-from results.door.arrays import archive_bytes, check_members
+from results.door import hdf5, sizes
+from results.door.arrays import archive_bytes
 from results.door.documents import json_bytes
 from results.door.refusal import FileError, content, reading
 
@@ -178,7 +178,7 @@ def _of_keras(found: bytes, path: Path) -> Iterator[Module]:
     are by the class of the layer and its number among these."""
     what, again = "a .keras file", "save the model again"
     with reading(path, what, again), zipfile.ZipFile(io.BytesIO(found)) as members:
-        check_members(members, len(found))
+        sizes.check_members(members, len(found))
         config, variables = (members.read(name) for name in ("config.json", "model.weights.h5"))
     model = json_bytes(config, _Model, path, what, again)
     numbers: Counter[str] = Counter()

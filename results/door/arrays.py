@@ -69,7 +69,7 @@ def header(
 def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(file) as members:
-        check_members(members, size)
+        sizes.check_members(members, size)
         for member in members.infolist():
             name = member.filename.removesuffix(".npy")
             with members.open(member) as stream:
@@ -156,7 +156,7 @@ def stored(path: Path, what: str) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
         with zipfile.ZipFile(path) as members:
             for member in members.infolist():
-                check_member(member, size)
+                sizes.check_member(member, size)
                 with members.open(member) as stream:
                     name = member.filename.removesuffix(".npy")
                     unpacked, held = member.file_size, member.compress_size
@@ -168,21 +168,6 @@ def _stored(stream: IO[bytes], path: Path, member: str, size: int, held: int) ->
     shape, by_column, dtype = _header(stream, member or path.name)
     _size(shape, dtype, size - stream.tell(), member or path.name)
     return Stored(path, member, size, held, shape, dtype, by_column)
-
-
-def check_member(member: zipfile.ZipInfo, size: int) -> None:
-    """Raise ValueError where a zip file of this size in bytes cannot hold what a member says."""
-    name = member.filename.removesuffix(".npy")
-    sizes.check_possible(member.compress_size, size, name, times=1)
-    sizes.check_possible(member.file_size, member.compress_size, name)
-
-
-def check_members(members: zipfile.ZipFile, size: int) -> None:
-    """Raise ValueError where the members of a zip file, all of which are read, are too large."""
-    for member in members.infolist():
-        check_member(member, size)
-    unpacked = sum(member.file_size for member in members.infolist())
-    sizes.check_whole(unpacked, size, "it")
 
 
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:

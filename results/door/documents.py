@@ -41,7 +41,7 @@ def toml_text(text: str, origin: str) -> dict[str, Any]:
     """The table that a text in TOML holds; `origin` names it in messages.
 
     Raises:
-        FileError: not TOML, or a whole number beyond 64 bits, which could not be stored.
+        FileError: not TOML; a whole number beyond 64 bits, or a text, that could not be stored.
     """
     if _TOO_DEEP.search(text):  # it would take the square of their number
         raise FileError(f"{origin}: not valid TOML: a key of so many parts is a slip")
@@ -53,9 +53,11 @@ def toml_text(text: str, origin: str) -> dict[str, Any]:
         raise FileError(f"{origin}: not valid TOML: a number is too long to be read") from error
     except RecursionError as error:
         raise FileError(f"{origin}: not valid TOML: it is nested too deeply") from error
-    for field, value in _numbers(table):
-        if not -(2**63) <= value < 2**63:
+    for field, value in _values(table):
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise FileError(f"{origin}: field '{field}': a whole number of more than 64 bits")
+        if isinstance(value, str) and "\0" in value:
+            raise FileError(f"{origin}: field '{field}': no name has the character of number 0")
     return table
 
 
@@ -119,8 +121,8 @@ def place(error: msgspec.ValidationError) -> str:
     return f"field '{field}': {text}" if field else text
 
 
-def _numbers(table: Any) -> Iterator[tuple[str, int]]:
-    """Every whole number with the place where it stands."""
+def _values(table: Any) -> Iterator[tuple[str, Any]]:
+    """Every value that has no parts, with the place where it stands."""
     left: list[tuple[str, Any]] = [("", table)]
     while left:  # tables can be nested more deeply than calls
         name, value = left.pop()
@@ -128,5 +130,5 @@ def _numbers(table: Any) -> Iterator[tuple[str, int]]:
             left += [(f"{name}.{key}" if name else key, item) for key, item in value.items()]
         elif isinstance(value, list):
             left += [(f"{name}[{number}]", item) for number, item in enumerate(value)]
-        elif isinstance(value, int):
+        else:
             yield name, value

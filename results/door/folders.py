@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO
 
 from results.door import sizes
-from results.door.arrays import check_member
 from results.door.refusal import FileError, reading, regular
 
 _MOST_FILES = 10_000_000
@@ -34,7 +33,7 @@ class Folder:
     def open(self, name: str) -> IO[bytes]:
         """A file of it; whatever the file system or the zip file raises comes through."""
         if self._archive is not None:
-            check_member(self._archive.getinfo(name), self._size)
+            sizes.check_member(self._archive.getinfo(name), self._size)
             return self._archive.open(name)
         regular(self.path / name, "a file of it")
         return (self.path / name).open("rb")

@@ -8,6 +8,8 @@ packed zeros without end.
 
 from __future__ import annotations
 
+import zipfile
+
 DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to (zlib's manual)
 OTHER = 100_000  # the same of other methods, whose limits are not known: zstd of equal values
 FREE = 1 << 28  # bytes that are read whole without a question
@@ -33,3 +35,18 @@ def check_whole(size: int, held: int, name: str, free: int | None = None) -> Non
             f"{name} would unpack to {size:,} bytes, {size // max(held, 1):,} times what the "
             "file holds of it; save it without compression if it is so large"
         )
+
+
+def check_member(member: zipfile.ZipInfo, size: int) -> None:
+    """Raise ValueError where a zip file of this size in bytes cannot hold what a member says."""
+    name = member.filename.removesuffix(".npy")
+    check_possible(member.compress_size, size, name, times=1)
+    check_possible(member.file_size, member.compress_size, name)
+
+
+def check_members(members: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError where the members of a zip file, all of which are read, are too large."""
+    for member in members.infolist():
+        check_member(member, size)
+    unpacked = sum(member.file_size for member in members.infolist())
+    check_whole(unpacked, size, "it")

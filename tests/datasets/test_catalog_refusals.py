@@ -37,6 +37,8 @@ def test_a_missing_file_suggests_its_neighbour(write: Callable[..., Path]) -> No
         catalog.load(path.with_name("galaxy.h5"))
     with pytest.raises(FileNotFoundError, match="no such file"):
         catalog.load(path.parent / "nowhere" / "galaxies.h5")
+    with pytest.raises(FileNotFoundError, match=r"~nobody-at-all/my\.h5: no such file"):
+        catalog.load("~nobody-at-all/my.h5")
     with pytest.raises(IsADirectoryError, match="a directory"):
         catalog.load(path.parent)
 

@@ -1,7 +1,10 @@
 """Files of galaxies made from public pictures: what they hold, and a message for what is wrong."""
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from datasets.__main__ import main
 from datasets.convert.convert import Galaxies, Published
 from datasets.convert.efigi import ATTRIBUTES, CLASSES, EFIGI
 from datasets.galaxy_file import content_sha256
+from tests.conftest import ROOT
 
 TYPES = (1, -6, -2, 11, 10, 9)
 NAMES = [f"PGC{number:07}" for number in range(len(TYPES))]
@@ -183,3 +187,27 @@ def test_the_public_pictures_make_the_published_galaxies(galaxy_files: Path) -> 
         )
         for name, values in galaxies.columns.items():
             np.testing.assert_array_equal(values, published[name][()])
+
+
+def test_a_disk_that_is_full_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "a.npz",
+        images=np.arange(60 * 24 * 24).reshape(60, 24, 24) % 251,
+        y=np.arange(60) % 3,
+    )
+    code = (
+        "import resource, sys; from datasets.__main__ import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        "sys.exit(main(['convert', 'a.npz', 'made.h5', '--label-key', 'y']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "error: made.h5: cannot be written (File too large)\n"
+    assert (done.returncode, done.stderr) == (2, told)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]

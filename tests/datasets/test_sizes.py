@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.io import savemat
 
 from datasets import catalog, galaxy_file
 from datasets.convert import tfrecord
@@ -124,6 +125,12 @@ def table(path: Path) -> Path:
     return packed(path / "my.zip", {"labels.csv": lines.encode(), **pictures})
 
 
+def matlab(path: Path) -> Path:
+    inside = {"deep": {"images": np.zeros(MANY, "u1")}}
+    savemat(path / "my.mat", inside, do_compression=True)
+    return path / "my.mat"
+
+
 def record(path: Path) -> Path:
     (path / "my.tfrecord").write_bytes(gzip.compress(struct.pack("<Q", MANY) + bytes(MANY + 8)))
     return path / "my.tfrecord"
@@ -146,6 +153,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "a picture of Parquet": (one_picture, convert),
     "equal labels": (equal_labels, convert),
     "a table": (table, convert),
+    "a structure of MATLAB": (matlab, convert),
     "a record": (record, tfrecord._is_packed),
     "a record without end": (endless_record, tfrecord._is_packed),
 }
@@ -164,19 +172,17 @@ def test_a_small_file_takes_little_memory(
     assert taken.bytes < 9 * FREE
 
 
-def test_a_list_of_zeros_in_a_store_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_text_in_a_store_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "runs")
     file = store.append(*synthetic_run())
     table = pq.read_table(file)
-    place = table.column_names.index("class_counts")
-    field = table.schema.field(place)
-    zeros = pa.array([np.zeros(MANY, np.int64)], field.type)
-    pq.write_table(table.set_column(place, field, zeros), file)
-    del table, zeros
+    place = table.column_names.index("reason")
+    text = pa.array(["x" * MANY], pa.string())
+    table = table.set_column(place, table.schema.field(place), text)
+    pq.write_table(table, file, compression="zstd")
+    del table, text
     monkeypatch.setattr(sizes, "FREE", FREE)
-    with measured() as taken, pytest.warns(UserWarning, match="class_counts.* would unpack to"):
+    with measured() as taken, pytest.warns(UserWarning, match=r"\.parquet: .* would unpack to"):
         assert store.runs().empty
     assert taken.bytes < 9 * FREE
 

@@ -209,6 +209,7 @@ READERS = {
         Reader("arrays", sources.number_files, damage.of_bytes, sources.convert, "arrays.zip"),
         Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
+        Reader("matlab", sources.matlab, damage.of_bytes, sources.convert, "my.mat"),
         Reader("pictures", sources.pictures, sources.odd_pictures, sources.convert, "mixed.zip"),
         Reader("fits", sources.fits, sources.odd_fits, sources.convert_fits, "fits.zip"),
         Reader("records", sources.records, sources.odd_records, sources.convert, "my.tfrecord"),
@@ -222,7 +223,10 @@ READERS = {
             "given.safetensors",
         ),
         Reader("keras", models.keras, models.odd_keras, models.fill, "given.keras"),
-        Reader("rows", rows.run, rows.odd, rows.read, "run-x.parquet"),
+        *(
+            Reader(name, rows.run, rows.odd, read, "run-x.parquet")
+            for name, read in rows.READ.items()
+        ),
         Reader("weights", _arrays, damage.of_bytes, weights.load, "weights.npz"),
         Reader(
             "examples",

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import io
 import random
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +67,34 @@ def _odd(value: Any, kind: pa.DataType, draw: random.Random) -> Any:
     return draw.choice(_NUMBERS if pa.types.is_floating(kind) else _WORDS)
 
 
-def read(path: Path) -> None:
-    """What a command does with it, beside a sound run of another framework."""
-    where = ["--store", str(path.parent)]
+def shown(path: Path, *all_of_them: str) -> None:
+    """The store as a table, with a sound run of another framework."""
+    assert results.main(["show", *_beside(path), *all_of_them]) == 0
+
+
+def exported(path: Path) -> None:
+    """The store as CSV."""
+    output = ["--output", str(path.parent / "runs.csv")]
+    with contextlib.redirect_stderr(io.StringIO()):  # what is written, that none is left to judge
+        assert results.main(["export", *_beside(path), *output]) == 0
+
+
+def tracked(path: Path) -> None:
+    """The history of every metric."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        words = ["history", *_beside(path), "--json", "--metric", *METRICS]
+        assert track.main(words) in (0, 2)
+
+
+def _beside(path: Path) -> list[str]:
     with contextlib.suppress(ValueError):  # it is there from the input before
         Store(path.parent).append(*synthetic_run("torch", epochs=2))
-    turn = zlib.crc32(path.read_bytes()) % 4
-    if turn < 2:
-        assert results.main(["show", *where, *["--all"][:turn]]) == 0
-        return
-    with contextlib.redirect_stderr(io.StringIO()):  # what is written, that none is left to judge
-        if turn == 2:
-            output = ["--output", str(path.parent / "runs.csv")]
-            assert results.main(["export", *where, *output]) == 0
-        else:
-            assert track.main(["history", *where, "--json", "--metric", *METRICS]) in (0, 2)
+    return ["--store", str(path.parent)]
+
+
+READ = {
+    "shown": shown,
+    "shown whole": lambda path: shown(path, "--all"),
+    "exported": exported,
+    "tracked": tracked,
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 from datasets.convert.form import Asked
 from datasets.convert.stream import convert_source
@@ -193,3 +194,10 @@ def odd_records(content: bytes, draw: random.Random) -> bytes:
     """Its bytes damaged, as they are or ahead of being packed."""
     found = damage.of_bytes(content, draw)
     return gzip.compress(found) if draw.random() < 0.5 else found
+
+
+def matlab(path: Path) -> None:
+    """A file of MATLAB, packed."""
+    stacked = np.moveaxis(sources.IMAGES[:12], 0, -1)
+    labels = np.arange(12)[:, None] % 3
+    savemat(path, {"images": stacked, "labels": labels}, do_compression=True)

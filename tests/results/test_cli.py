@@ -192,14 +192,32 @@ def test_numbers_and_paths_of_every_option(
         (cli.output_directory, "{0}/file", "file is no directory"),
         (cli.output_directory, "{0}/file/deep/deeper", "file is no directory"),
         (cli.output_directory, "", "names no file"),
+        (cli.output, "{0}/gone", "not is not there"),
+        (cli.output_directory, "{0}/gone", "gone is no directory"),
+        (cli.output_directory, "{0}/loop", "loop is no directory"),
+        (cli.output, "{0}/pipe", "is a pipe that nothing reads"),
     ],
 )
 def test_an_output_is_tried_before_the_work(kind, text: str, message: str, tmp_path) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("not/x")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(argparse.ArgumentTypeError, match=message):
         kind(text.format(tmp_path))
     assert kind(f"{tmp_path}/new") == tmp_path / "new"
     assert cli.output("/dev/stdout") == Path("/dev/stdout")
+
+
+def test_a_path_that_no_file_system_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    line = cli.parser("results", "For the tests.")
+    line.add_argument("--output", type=cli.output)
+    line.add_argument("--directory", type=cli.output_directory)
+    for option in ("--output", "--directory"):
+        with pytest.raises(SystemExit) as end:
+            line.parse_args([option, "a" * 300])
+        assert end.value.code == cli.BAD_INPUT
+        assert "cannot be used: File name too long" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

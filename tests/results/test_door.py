@@ -155,6 +155,9 @@ def test_a_damaged_picture_beside_the_runs_is_skipped(tmp_path: Path) -> None:
         ("[b]\na = [1, {c = 9223372036854775808}]", r"field 'b\.a\[1\]\.c'.*64 bits"),
         ("a = 1\na = 2", "not valid TOML"),
         ("#" * (MOST_TOML + 1), "bytes"),
+        ('[b]\na = ["x\\u0000"]', r"field 'b\.a\[0\]': no name has"),
+        ("a" + ".a" * 100_000 + " = 1", "so many parts"),
+        ("[" + '"a" . ' * 100_000 + "a]", "so many parts"),
     ],
 )
 def test_toml_in_one_line(text: str, message: str, tmp_path: Path) -> None:
@@ -169,15 +172,20 @@ def test_json_is_typed_to_the_last_level(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     kind = dict[str, list[int]]
     for content_, message in (
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "Expected `object`, got `array`"),
         ('{"a": [1, "x"]}', r"field '\[\.\.\.\]\[1\]'|field"),
         ('{"a": 1}', "field"),
         ("{", "not JSON"),
-        ('{"a": ' + "9" * 5000 + "}", "cannot be read"),
+        ('{"a": ' + "9" * 5000 + "}", "field"),
     ):
         path.write_text(content_)
         with pytest.raises(FileError, match=message):
             json_file(path, kind, "numbers")
+    path.write_text("[" * 100_000)
+    with pytest.raises(FileError, match="nested too deeply"):
+        json_file(path, object, "anything")
+    path.write_text("[NaN]")  # as Python writes it
+    assert np.isnan(json_file(path, list[float], "numbers")).all()
     path.write_text(json.dumps({"a": [1]}))
     assert json_file(path, kind, "numbers") == {"a": [1]}
 

@@ -162,6 +162,9 @@ def test_mode_and_link_are_kept_and_a_device_is_written_to(tmp_path: Path) -> No
     assert (tmp_path / "file").read_text() == "content"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
     write(os.devnull, "content")
+    read, written = os.pipe()  # as a shell's >(command) names it
+    write(f"/dev/fd/{written}", "content")
+    assert os.read(read, 100) == b"content"
 
 
 @pytest.mark.parametrize("exchange", [True, False])

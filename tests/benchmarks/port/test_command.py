@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.port.__main__ import main
 from benchmarks.port.compare import DIFFERENT, EQUAL
+from benchmarks.port.operation import PortError
+from benchmarks.port.session import Session
 from tests.benchmarks.port.conftest import PROGRAMS, Compared
 
 _SAVE = """
@@ -101,3 +104,13 @@ def test_a_batch_has_a_size_that_memory_holds(size: tuple[str, ...], capsys) -> 
     with contextlib.suppress(SystemExit):  # of the parser: a count too large by itself
         assert main(["a.py:Net", "b.py:Net", *size]) == 2
     assert "at most" in capsys.readouterr().err
+
+
+def test_steps_have_a_number_that_memory_and_patience_hold(capsys: pytest.CaptureFixture) -> None:
+    assert main(["a.py:Net", "b.py:Net", "--steps", "10001"]) == 2
+    assert "--steps 10001: at most 10,000; --train EPOCHS" in capsys.readouterr().err
+    session = Session.__new__(Session)
+    session.masks = lambda: ({"a": np.zeros(2**20)}, {})  # type: ignore[method-assign]
+    assert len(session.masks_of_steps(3)) == 3
+    with pytest.raises(PortError, match=r"--steps 1000: .* give 128 steps"):
+        session.masks_of_steps(1000)
