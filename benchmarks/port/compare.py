@@ -13,6 +13,7 @@ from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.outputs import STRUCTURE, Row
 from benchmarks.port.programs import Source
 from benchmarks.port.session import Session
+from benchmarks.port.steps import steps as whole_steps
 from benchmarks.port.trained import Trained
 from benchmarks.port.wire import Side
 
@@ -108,7 +109,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
         gradients_now,
         optimizers_now,
         lambda: start.schedules(session),
-        lambda: training.steps(session, options.steps),
+        lambda: whole_steps(session, options.steps),
         lambda: start.reported(session),
         lambda: start.settings(session, options.device),
     ]

@@ -112,8 +112,8 @@ def _judge(
     found = [(c, x, y) for c, x, y in unlike(pair.a.constants, pair.b.constants) if c not in LATER]
     if pair.a.kind != pair.b.kind:
         found = [("kind", pair.a.kind, pair.b.kind)]
-    # some are not run by themselves, such as those that are joined of several
-    worst = (row.through if found and row.alone is None else row.alone) or 0.0
+    joined = pair.b.id in session.normal_b.joined  # which is not run by itself
+    worst = (row.through if joined and found else None) or row.alone or 0.0
     stage: Stage = "outputs" if worst > SAME else "training mode"
     worst, told = max(worst, row.alone_training or 0.0), ""
     if found and worst <= SAME and pair.a.kind == pair.b.kind == "activation":
@@ -129,7 +129,10 @@ def _judge(
         elif constant in _FORM and row.alone is None:
             effect = float("inf")
         elif (
-            constant != "kind" and worst > SAME and not told and session.change(pair.b, constant, x)
+            constant != "kind"
+            and worst > SAME
+            and not (told or joined)
+            and session.change(pair.b, constant, x)
         ):
             left = _alone(session, pair, stage, masks, runs)
             if left <= SAME:

@@ -197,9 +197,11 @@ def schedules(session: Session) -> None:
         for one in (session.listing_a, session.listing_b)
     ]
     steps = {*of_a} & {*of_b} if of_a and of_b else {*of_a, *of_b}
+    before = -1
     for step in sorted(steps):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
         if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
+            before = step
             continue
         session.differences.append(
             Difference(
@@ -209,11 +211,18 @@ def schedules(session: Session) -> None:
                 a=f"{x:.6g} at step {step}" if of_a else f"{x:.6g}, constant",
                 b=f"{y:.6g} at step {step}" if of_b else f"{y:.6g}, constant",
                 effect=abs(x - y) / max(abs(x), abs(y)),
-                shown=f"the schedules part at step {step} at the latest, counting each call of a "
-                "schedule as a step; where a program calls it once an epoch, its steps are epochs",
+                shown=f"{_until(before)}the schedules part at step {step} at the latest, counting "
+                "each call of a schedule as a step; where a program calls it once an epoch, its "
+                "steps are epochs",
             )
         )
         return
+
+
+def _until(step: int) -> str:
+    return f"at step {step} and those before it that were tried the rates are the same; " * (
+        step >= 0
+    )
 
 
 def _compare_momenta(session: Session) -> None:

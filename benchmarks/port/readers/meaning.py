@@ -3,7 +3,7 @@ depend on the library: moves of axes, means over them, arithmetic with numbers, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,13 @@ class Meaning:
     """kind and constants of an operation, the axes of its output, and its weights by role.
 
     parameters: role to (tensor, axes); the axes say how the tensor is turned to canonical order.
+        A shape that has these axes stands third where it is not the tensor's own.
     """
 
     kind: str
     axes: Axes | None
     constants: dict[str, Any] = field(default_factory=dict)
-    parameters: dict[str, tuple[Any, Axes]] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 def limited(low: Any, high: Any) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def broadcast(weight: Sequence[int], axes: Axes) -> Axes:
 
 
 def attention(
-    axes: Axes, heads: int, sizes: Sequence[int], roles: dict[str, tuple[Any, Axes]], **said: Any
+    axes: Axes, heads: int, sizes: Sequence[int], roles: Mapping[str, tuple[Any, ...]], **said: Any
 ) -> Meaning:
     """Attention of several heads, with the four dense layers around it.
 

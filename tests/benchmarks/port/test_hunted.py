@@ -26,7 +26,7 @@ def hunted(pair: str, compared: Compared) -> Found:
 EQUALS = [
     *("instance Instance", "cropped Cropped", "sliced Cropped", "padded Padded", "alpha Alpha"),
     *("resized Resized", "whole_norm WholeNorm", "six Six", "active Active", "gated Gated"),
-    *("larger Larger", "always_dropped AlwaysDropped", "frozen_norm FrozenNorm"),
+    *("permuted Flat", "larger Larger", "always_dropped AlwaysDropped", "frozen_norm FrozenNorm"),
 ]
 
 
@@ -161,7 +161,6 @@ def test_a_computed_weight_is_named_with_its_remedy(compared: Compared) -> None:
     [
         ("keras plain | torch Noised", r"hunted_torch.py:\d+: .* in training mode \(randn_like\)"),
         ("flax Branching | torch Net", r"hunted_flax.py:\d+: .* in training mode \(activation\)"),
-        ("keras permuted | torch Flat", "is a Permute; leave it out"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(

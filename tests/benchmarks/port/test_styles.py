@@ -31,6 +31,7 @@ EQUALS = [
     *("keras pooled | torch Pooled", "keras ceiled | torch Ceiled", "keras parted | torch Parted"),
     *("keras reflected | torch Reflected", "keras whole | torch Whole"),
     *("keras grouped | torch Grouped", "keras channels | torch Channels"),
+    *("keras turned_over | torch Turned", "torch Lenient | flax Lenient"),
     *("keras tied | torch Tied", "keras excited | torch Excited", "keras summed | torch Summed"),
     *("keras net | torch compiled", "keras net, optimizer=stepped | network Lit"),
     "keras binary, loss=of_classes | recipe Binary, loss=binary",
@@ -60,6 +61,7 @@ def test_equal_pairs_are_equal(pair: str, compared: Compared) -> None:
 
 
 CAUSES = [
+    ("keras net | torch Attending", "attention: extra layer (none in A, attention in B)"),
     ("keras ordered | network ordered_eps", "norm: epsilon"),
     ("keras loops | network LoopsLess", ": missing layer (relu"),
     ("keras net | network RawStride", "conv2d: stride"),
@@ -138,17 +140,10 @@ def test_the_one_difference_is_named_first(pair: str, cause: str, compared: Comp
     assert others <= {"offset", "center", "kind"}, others
 
 
-@pytest.mark.parametrize(
-    ("pair", "told"),
-    [
-        ("keras net | torch Attending", "not read: multi_head_attention_forward"),
-        ("keras net | torch Embedded", "places.weight: no operation that is read uses it"),
-    ],
-)
-def test_what_is_not_read_is_named(pair: str, told: str, compared: Compared) -> None:
-    found = styled(pair, compared)
+def test_what_is_not_read_is_named(compared: Compared) -> None:
+    found = styled("keras net | torch Embedded", compared)
     assert found.status == UNKNOWN
-    assert told in found.verdict
+    assert "places.weight: no operation that is read uses it" in found.verdict
 
 
 @pytest.mark.parametrize(
@@ -171,11 +166,8 @@ def test_what_is_left_out_is_noted(pair: str, note: str, compared: Compared) -> 
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ("keras first | torch Net", "is channels_first; only channels_last is read"),
-        ("keras rows | torch Net", "GroupNormalization over axis 1; only the last one"),
+        ("keras rows | torch Net", "GroupNormalization over axis 1; only the axis of the channels"),
         ("keras two_inputs | torch Net", "takes several inputs; give a model of pictures"),
-        ("keras turned_over | torch Net", "is a Transpose; leave it out"),
-        ("torch Net | flax Lenient", 'not read .*"negative_slope".*write that layer with'),
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(

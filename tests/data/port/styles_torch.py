@@ -272,6 +272,21 @@ class Embedded(Net):
         return super().mid(x) + self.places(torch.arange(8)).mean(0)
 
 
+class Turned(Net):
+    inputs = 512
+
+    def mid(self, x):
+        return x.flatten(1)
+
+
+class Lenient(Net):
+    def more(self):
+        self.lenient = nn.PReLU(init=0.01)
+
+    def mid(self, x):
+        return self.lenient(x).mean((2, 3))
+
+
 class Dropped(Whole):
     def more(self):
         super().more()
