@@ -156,10 +156,13 @@ def padded(axes: Axes, width: Sequence[Sequence[int]], value: Any, sizes: Sequen
 
 def cropped(axes: Axes, key: Any, given: Sequence[int], sizes: Sequence[int]) -> Meaning:
     """An index that cuts rows and columns off, or that takes one position of an axis."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if any(one is None for one in keys):  # a new axis, and nothing else
+        plain = all(one in (None, Ellipsis, slice(None)) for one in keys)
+        return moved(axes, sizes) if plain else Meaning("unread:an index", unknown(sizes))
     cut = cropping(key, given, [axis.label for axis in axes])
     if cut is not None:
         return Meaning("crop", resized(axes, sizes), {"cropping": cut})
-    keys = list(key) if isinstance(key, tuple) else [key]
     taken = [(i, one) for i, one in enumerate(keys) if isinstance(one, int)]
     if len(taken) == 1 and all(
         one == slice(None) for i, one in enumerate(keys) if i != taken[0][0]

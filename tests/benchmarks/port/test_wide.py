@@ -48,7 +48,7 @@ CAUSES = [
     ("keras shuffled | torch ShuffledInFour", "parts ((4, 2) in A, (2, 4) in B)"),
     ("keras shuffled | torch NotShuffled", "missing layer (shuffle in A"),
     ("keras first | torch FirstLess", "drop: rate (0.2 in A, 0.1 in B)"),
-    ("flax Grown | torch cut_more", "two: cut (1 in A, 2 in B)"),
+    ("flax Grown | torch cut_more", "two: cut ((1, 1) in A, (2, 2) in B)"),
     (
         "flax Grown, optimizer=grouped | torch Grown, optimizer=decayed_all",
         "undecayed (beta, bias, gamma in A, nothing in B)",

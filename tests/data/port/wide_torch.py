@@ -31,6 +31,7 @@ class WiderNorm(ConvNext):
 class Unscaled(ConvNext):
     def __init__(self):
         super().__init__()
+        del self.gamma
         self.gamma = 1.0
 
 
