@@ -35,6 +35,8 @@ LATER = {
 _FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not numbers
 STRUCTURE = ("missing layer", "extra layer")
 _MADE_UP = "the outputs are the same without it"
+# Constants that are compared as they are stated: their masks are not drawn here.
+_STATED = {"attention_rate"}
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -64,6 +66,11 @@ def compare(session: Session) -> list[Row]:
         if one.unread:
             session.unread.append(_named(one))
     _again(session, rows, masks)
+    hidden = [one for one in session.differences if one.shown == _MADE_UP]
+    if len({one.place for one in hidden}) == 1:  # there is nothing that could make up for it
+        for one, effect in zip(hidden, session.made_up, strict=False):
+            one.effect = effect
+            one.shown = "of this operation by itself; the outputs for these pictures hide it"
     for row, pair in zip(rows, own, strict=True):
         row.pair = pair
     return rows
@@ -124,8 +131,11 @@ def _judge(
         stage = "training mode"
     for constant, x, y in found:
         effect, shown = worst, told
-        if alike and not told:
+        if constant in _STATED:
+            effect, shown, stage = 1.0, "as stated; no mask of it is drawn here", "training mode"
+        elif alike and not told:
             effect, shown = 0.0, _MADE_UP
+            session.made_up.append(worst)
         elif constant in _FORM and row.alone is None:
             effect = float("inf")
         elif (
@@ -316,7 +326,8 @@ def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> N
         session.measured[name] = apart(out_a, out_b)
         if not training:
             session.outputs = np.asarray(out_a)
-            session.alike = bool(np.ptp(out_a, axis=0).max() == 0) and len(out_a) > 1
+            spread = float(np.ptp(out_a, axis=0).max())
+            session.alike = spread <= 1e-12 * float(np.abs(out_a).max()) and len(out_a) > 1
     if max(session.measured["outputs"], session.measured["outputs in training mode"]) <= SAME:
         for one in session.differences:
             if one.constant in STRUCTURE:  # another layer makes up for it

@@ -52,7 +52,9 @@ def pictures(session: Session) -> None:
 
 def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
     """Compare the programs' first weights: equal values, or else draws of the same kind."""
+    _stated(session, of_a, of_b)
     kernels = [w for w in session.weights if w.role in _KERNELS and np.ptp(of_a[w.a]) > 0]
+    kernels = [w for w in kernels if w.a not in session.listing_a.constants]
     equal = {w.a: apart(of_a[w.a], of_b[w.b]) <= _CARRIED for w in session.weights}
     if any(equal[w.a] for w in kernels):
         _carried(session, of_a, of_b, equal)
@@ -64,6 +66,28 @@ def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> No
         return
     for role, word in (("kernel", "kernels"), ("bias", "biases")):
         _drawn(session, of_a, of_b, role, word)
+
+
+def _stated(session: Session, of_a: Arrays, of_b: Arrays) -> None:
+    """Numbers that both programs state for a kernel; the comparison itself took A's for both."""
+    for one in session.stated_by_both():
+        x, y = of_a[one.a], of_b[one.b]
+        far = apart(x, y)
+        if far <= _CARRIED:
+            continue
+        shown = [f"{v.min():.4g} to {v.max():.4g}, sum {v.sum():.5g}" for v in (x, y)]
+        session.differences.append(
+            Difference(
+                stage="own weights",
+                place=f"{one.pair.name} {one.role}",
+                constant="stated numbers",
+                a=shown[0],
+                b=shown[1],
+                effect=far,
+                shown="a kernel that is no weight: neither program trains it",
+                where=[p.where if p else "" for p in (one.pair.a, one.pair.b)],
+            )
+        )
 
 
 def _carried(session: Session, of_a: Arrays, of_b: Arrays, equal: dict[str, bool]) -> None:

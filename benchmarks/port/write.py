@@ -186,7 +186,7 @@ class _Network:
     def _fork(self, one: str, other: str) -> str:
         """The last operation that both read."""
         both = self._above(one) & self._above(other)
-        return max(both, key=lambda number: self.places.get(number, -1))
+        return max(both, key=lambda number: self.places.get(number, -1), default=PICTURES)
 
     def _gated(self, one: str, other: str) -> str | None:
         """The one of two factors that the other is computed from; None if neither is."""

@@ -194,7 +194,7 @@ OTHERS = (
 # Calls whose weights are arrays like any other, and not a layer's own.
 WITH_WEIGHTS = (
     *("add", "sub", "rsub", "mul", "div", "concatenate", "concat", "maximum", "minimum"),
-    *("reshape", "expand_dims", "broadcast_to", "tile", "transpose"),
+    *("reshape", "expand_dims", "broadcast_to", "tile", "transpose", "pow", "matmul", "einsum"),
 )
 UNREAD_OPERATORS = ("__rtruediv__", "__pow__", "__matmul__", "__getitem__")
 METHODS = ("reshape", "ravel", "transpose", "mean", "max", "min", "squeeze", "flatten", "swapaxes")

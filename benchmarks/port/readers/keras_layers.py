@@ -42,6 +42,7 @@ _ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul", "Divide": "di
 _ARITHMETIC["TrueDivide"] = "div"
 # Calls whose weights are tensors like any other, and not a layer's own.
 WITH_WEIGHTS = (*_ARITHMETIC, *_MOVED, "Concatenate", "Maximum", "Minimum", "BroadcastTo")
+WITH_WEIGHTS += ("Power", "Matmul", "Einsum")
 
 
 def dropped_per(layer: Any, given: Sequence[int], axes: Axes) -> str:
