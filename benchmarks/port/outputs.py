@@ -66,11 +66,11 @@ def compare(session: Session) -> list[Row]:
         if one.unread:
             session.unread.append(_named(one))
     _again(session, rows, masks)
-    hidden = [one for one in session.differences if one.shown == _MADE_UP]
-    if len({one.place for one in hidden}) == 1:  # there is nothing that could make up for it
-        for one, effect in zip(hidden, session.made_up, strict=False):
-            one.effect = effect
-            one.shown = "of this operation by itself; the outputs for these pictures hide it"
+    places = {hidden.place for hidden, _ in session.made_up}
+    if len(places) == 1 and not any(d.constant in STRUCTURE for d in session.differences):
+        for hidden, effect in session.made_up:  # there is nothing that could make up for it
+            hidden.effect = effect
+            hidden.shown = "of this operation by itself; the outputs for these pictures hide it"
     for row, pair in zip(rows, own, strict=True):
         row.pair = pair
     return rows
@@ -135,7 +135,6 @@ def _judge(
             effect, shown, stage = 1.0, "as stated; no mask of it is drawn here", "training mode"
         elif alike and not told:
             effect, shown = 0.0, _MADE_UP
-            session.made_up.append(worst)
         elif constant in _FORM and row.alone is None:
             effect = float("inf")
         elif (
@@ -152,7 +151,10 @@ def _judge(
                 shown = f"with A's value {left:.1e} is left of {worst:.1e}"
             if left > SAME and len(found) == 1:
                 session.change(pair.b, constant, y)
-        session.differences.append(_difference(session, pair, constant, x, y, effect, shown, stage))
+        made = _difference(session, pair, constant, x, y, effect, shown, stage)
+        session.differences.append(made)
+        if shown == _MADE_UP and worst > SAME:
+            session.made_up.append((made, worst))
     if not found and worst > SAME and not alike:
         session.differences.append(
             Difference(

@@ -54,7 +54,8 @@ class Session:
         self.loaded_b: Arrays = {}
         self.outputs = np.zeros((batch, 1))
         self.alike = False  # A's outputs for all pictures
-        self.made_up: list[float] = []  # of operations that differ where the outputs do not
+        # of operations that differ where the outputs do not, and how far
+        self.made_up: list[tuple[Difference, float]] = []
         self.unbiased: dict[str, list[tuple[str, int]]] = {}  # norms and batches, by program
         self.tiny: set[str] = set()  # weights whose gradient is rounding alone
         self.decay_moved = False  # between the loss of one program and the optimizer of the other

@@ -24,8 +24,10 @@ from benchmarks.port.readers.torch_moves import MOVES
 _DROPOUTS = ("dropout", "dropout2d", "alpha_dropout")
 _SPLITS = ("split", "chunk", "tensor_split")
 # Calls whose weights are tensors like any other, and not a layer's own.
-_WITH_WEIGHTS = ("add", "sub", "rsub", "mul", "div", "cat", "max", "min", "maximum", "minimum")
-_WITH_WEIGHTS += ("pow", "matmul", "einsum")
+_WITH_WEIGHTS = (
+    *("add", "sub", "rsub", "mul", "div", "cat", "max", "min", "maximum", "minimum"),
+    *("pow", "matmul", "einsum"),
+)
 _FIRST = ("max", "min", "multi_head_attention_forward")  # whose first output is the one
 
 
