@@ -78,6 +78,12 @@ class FourHeads(Vit):
     heads = 4
 
 
+class Dropping(Vit):
+    def __init__(self):
+        super().__init__()
+        self.attention.dropout = 0.1
+
+
 class ByHand(Vit):
     """Attention of one dense layer for query, key and value."""
 
@@ -197,6 +203,42 @@ class Gates(nn.Module):
         x = self.conv(x)
         gate = torch.sigmoid(self.gate(x.mean((2, 3)).unsqueeze(1))).squeeze(1)
         return self.head((x * gate[:, :, None, None]).mean((2, 3)))
+
+
+class Blurred(nn.Module):
+    """A kernel that is no weight."""
+
+    share = 9
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("kernel", torch.ones(3, 1, 3, 3) / self.share)
+        self.head = nn.Linear(3, 5)
+
+    def forward(self, x):
+        return self.head(F.conv2d(x, self.kernel, stride=2, groups=3).mean((2, 3)))
+
+
+class BlurredLess(Blurred):
+    share = 8
+
+
+class Limited(nn.Module):
+    """The largest of many limited numbers hides the scale of the pictures from the outputs."""
+
+    scale = 4.0
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x):
+        largest = torch.clamp(x * self.scale, -1.0, 1.0).amax((2, 3))
+        return self.head(torch.cat([largest, x[:, :, 0, 0]], 1))
+
+
+class LimitedMore(Limited):
+    scale = 5.0
 
 
 class Grown(nn.Module):
