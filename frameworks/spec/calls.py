@@ -1,4 +1,4 @@
-"""The frameworks' layers by the specification's kinds: their names, and arguments of their fields."""
+"""The frameworks' layers by the kinds of the specification: names, and arguments of fields."""
 
 from __future__ import annotations
 
