@@ -161,7 +161,7 @@ def _most(found: list[Difference]) -> float:
 
 
 def _rank(most: float, one: Difference) -> tuple[int, float]:
-    """By stage, then by effect; initial kernels stay ahead of biases.
+    """Key that sorts by stage, then by effect; initial kernels stay ahead of biases.
 
     Layers that one program alone has stay in their order: one brings the next.
 

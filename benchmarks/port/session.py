@@ -17,6 +17,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, R
 from benchmarks.port.wire import Side
 
 Arrays = dict[str, np.ndarray]
+_MOST_MASKS = 2**27  # numbers of all steps together: 1 GiB in float64
 
 
 class Session:
@@ -223,6 +224,21 @@ class Session:
                 of_b[other.id] = (number, self._mask_shape(other, self.listing_b))
         seed = int(self.draw.integers(2**31))
         return uniforms(of_a, self.batch, seed), uniforms(of_b, self.batch, seed)
+
+    def masks_of_steps(self, count: int) -> list[tuple[Arrays, Arrays]]:
+        """Masks of so many steps.
+
+        Raises:
+            PortError: they are more than memory should hold.
+        """
+        found = [self.masks()]
+        each = sum(array.size for one in found[0] for array in one.values())
+        if each * count > _MOST_MASKS:
+            raise PortError(
+                f"--steps {count}: their dropout masks are {each * count:,} numbers, and at most "
+                f"{_MOST_MASKS:,}: give {_MOST_MASKS // each} steps, or a smaller --batch-size"
+            )
+        return [*found, *(self.masks() for _ in range(count - 1))]
 
     @staticmethod
     def _mask_shape(one: Operation, listing: Listing) -> list[int]:

@@ -22,7 +22,7 @@ def steps(session: Session, count: int) -> None:
         return
     batches = [session.picture_pair() for _ in range(min(count, 4))]
     for_a, for_b, labels = (np.stack([one[place] for one in batches]) for place in range(3))
-    masks = [session.masks() for _ in range(count)]
+    masks = session.masks_of_steps(count)
     mine, theirs = [m[0] for m in masks], [m[1] for m in masks]
     losses_a, last_a = session.train(session.a, for_a, labels, mine)
     losses_b, last_b = session.train(session.b, for_b, labels, theirs)

@@ -128,12 +128,14 @@ class Control:
         """keras/src/callbacks/early_stopping.py, `on_epoch_end`."""
         stopping, best = self.recipe.early_stopping, self._scores["stopping"]
         assert stopping is not None
+        if epoch - self.began < stopping.first_epoch:
+            return
         best.waited += 1
         if best.improved(scores):
             best.waited = 0
             if stopping.restore_best:
                 self.best_epoch = epoch
-        elif best.waited >= stopping.patience and epoch > 1:
+        elif best.waited >= stopping.patience:
             self.stopped = True
 
     def _reduce(self, scores: Mapping[str, float]) -> None:
@@ -142,7 +144,6 @@ class Control:
         assert plateau is not None
         if self.cooling:
             self.cooling -= 1
-            best.waited = 0
         if best.improved(scores):
             best.waited = 0
         elif not self.cooling:

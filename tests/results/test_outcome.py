@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from benchmarks.fidelity.__main__ import main
 from benchmarks.fidelity.outcome import outcome, render
 from report.figures.drawing import draw
 from report.sections import outcome as section
+from results.stats.equivalence import equivalence
 from results.stats.vocabulary import DIFFERENT, EQUAL, UNDECIDED
 from results.store import Store
 from results.studies.outcome import NO_CONTROL, SAME_BITS, Outcome
@@ -53,6 +55,22 @@ def only(store: Store, **margins: float) -> Outcome:
 
 ACCURACIES = [0.71, 0.74, 0.72, 0.75, 0.73, 0.70, 0.74, 0.72]
 SMALL = [0.001, -0.001, 0.002, -0.002, 0.001, -0.001, 0.002, -0.002]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "cross_entropy", "verdict"),
+    [
+        (EQUAL, EQUAL, EQUAL),
+        (EQUAL, UNDECIDED, UNDECIDED),
+        (UNDECIDED, EQUAL, UNDECIDED),
+        (UNDECIDED, DIFFERENT, DIFFERENT),
+        (DIFFERENT, EQUAL, DIFFERENT),
+    ],
+)
+def test_a_pair_is_equal_by_every_measure_and_different_by_one(accuracy, cross_entropy, verdict):
+    one = equivalence(SMALL, 1.0)
+    tests = (replace(one, verdict=word) for word in (accuracy, cross_entropy))
+    assert Outcome("keras", "torch", (0,), "", (), (), *tests).verdict == verdict
 
 
 def shifted(shift: float, spread: float = 1.0) -> list[float]:

@@ -18,6 +18,7 @@ from benchmarks.tracking.selftest.simulated import (
 )
 from results.stats.drift import Drift, judge_apart
 from results.stats.noise import NEEDED, drift_floor, noise_floor
+from results.stats.ranks import mann_whitney, signed_rank
 from results.stats.verdict import (
     Rule,
     judge,
@@ -263,3 +264,24 @@ def test_the_noise_of_a_series_is_found_again() -> None:
         fit([1.0] * 5)
     with pytest.raises(ValueError, match="above 0"):
         fit([0.0] * 20)
+
+
+def test_the_smaller_of_two_p_values_is_doubled() -> None:
+    """Two tests err twice as often as one."""
+    before = np.linspace(1.0, 1.1, 9)
+    after = before * np.linspace(1.01, 1.05, 9)
+    found = judge(before, after, paired=True)
+    each = {
+        "Mann-Whitney": mann_whitney(before, after),
+        "signed rank": signed_rank(np.log(after / before)),
+    }
+    assert found.p == 2 * min(each.values()) == 2 * each[found.test]
+
+
+def test_a_rare_jump_of_the_machine_belongs_to_its_drift_and_half_as_much_again() -> None:
+    medians = np.exp(1e-4 * np.sin(np.arange(40.0)))
+    calm = drift_floor(medians)
+    medians[20] *= 1.1
+    jump = np.abs(np.diff(np.log(medians))).max()
+    assert calm < 0.01
+    assert drift_floor(medians) == pytest.approx(np.expm1(1.5 * jump))

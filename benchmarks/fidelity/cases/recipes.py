@@ -71,9 +71,10 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "clipped-value": ("momentum", {"clipping": clipping.ByValue(limit=2**-4)}),
     "clipped-norm": ("nesterov", {"clipping": clipping.ByNorm(limit=2**-1, epsilon=0.0)}),
     "clipped-global-norm": ("sgd", {"clipping": clipping.ByGlobalNorm(limit=1.0, epsilon=0.0)}),
-    # With PyTorch's epsilon, which Keras lacks. The way of the weights is long beside float32's
-    # spacing: at a limit of 1/16 one weight rounded to the other side is 1e-5 of it, R3's bound.
-    "clipped-norm-added": ("sgd", {"clipping": clipping.ByNorm(limit=1.0, epsilon=1e-6)}),
+    # With an epsilon, which Keras lacks: one of its own, and PyTorch's. The way of the weights is
+    # long beside float32's spacing: at a limit of 1/16 one weight rounded to the other side is 1e-5
+    # of it, R3's bound.
+    "clipped-norm-added": ("sgd", {"clipping": clipping.ByNorm(limit=1.0, epsilon=2**-6)}),
     "clipped-global-norm-added": (
         "momentum",
         {"clipping": clipping.ByGlobalNorm(limit=1.0, epsilon=1e-6)},
@@ -84,7 +85,8 @@ PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "layer-rates-decayed": ("nesterov_decoupled", {"layer_rates": {"dense2": 2.0}}),
     "layer-rates-inside": (
         "momentum_inside",
-        {"layer_rates": {"dense1": 2**-3}, "schedule": schedules.Step(every=3, factor=0.5)},
+        # another number in float32
+        {"layer_rates": {"dense1": 0.3}, "schedule": schedules.Step(every=3, factor=0.5)},
     ),
     "accumulation": (
         "momentum_inside",
@@ -135,7 +137,10 @@ _RESUMED = ("accumulation", "average")
 # What a step on made-up gradients alone says nothing of, or not on the network of those.
 _OF_EPOCHS: Mapping[str, Mapping[str, Any]] = {
     # of four batches a pass, the last smaller: it stands within every epoch
-    "steps-an-epoch": {"steps_per_epoch": 6},
+    "steps-an-epoch": {
+        "steps_per_epoch": 6,
+        "schedule": schedules.Exponential(factor=15 / 16, per="step"),
+    },
     "frozen": {
         "frozen": ("conv1", "batch_norm1", "dense1"),
         "layer_rates": {"batch_norm2": 2**-2},

@@ -12,9 +12,11 @@ import msgspec
 from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.cases.ladder import CLASS_WEIGHTS, DYADIC, make, with_epsilon
 from benchmarks.fidelity.cases.recipes import with_recipe
-from frameworks.spec import clipping
+from frameworks.spec import clipping, schedules
 from frameworks.spec.architecture import parse
 from frameworks.spec.averages import AverageWeights
+from frameworks.spec.graph import changed
+from frameworks.spec.layers import BatchNorm, Layer
 from frameworks.spec.losses import MeanSquaredError
 
 _DEALT = """
@@ -39,22 +41,37 @@ NUDGED = 3  # trainings in float32 whose weights begin one rounding aside
 
 
 def cases() -> list[Case]:
-    """R5e in float64: two replicas, three, two of a network that is frozen in part, and two that
-    step with two batches."""
+    """R5e in float64: two replicas, three, two of a network that is frozen in part, at a rate that
+    changes from step to step, two that step with two batches, and two with the unbiased variance.
+    """
     two = _case(2, left=7, class_weights=CLASS_WEIGHTS, class_weight_mean="weights")
     three = _case(3, left=2, loss=MeanSquaredError(targets="one_hot", root=True))
     clipped = clipping.ByGlobalNorm(limit=0.25, epsilon=0.0)
-    part = with_recipe(two, frozen=("conv1", "batch_norm1"), layer_rates={"dense1": 0.25})
+    falling = schedules.Exponential(factor=0.5, per="step")
+    part = with_recipe(
+        two, frozen=("conv1", "batch_norm1"), layer_rates={"dense1": 0.25}, schedule=falling
+    )
     frozen = msgspec.structs.replace(part, name=f"{part.name}-frozen")
     grouped = with_recipe(two, accumulation=2)
     grouped = msgspec.structs.replace(grouped, name=f"{two.name}-accumulation")
     averaged = {"clipping": clipped, "average_weights": AverageWeights(decay=0.75)}
-    return [two, with_recipe(three, **averaged), frozen, grouped]
+    norms = msgspec.structs.replace(
+        two.architecture, layers=changed(two.architecture.layers, _unbiased)
+    )
+    unbiased = msgspec.structs.replace(two, name=f"{two.name}-unbiased", architecture=norms)
+    return [two, with_recipe(three, **averaged), frozen, grouped, unbiased]
 
 
 def rounded() -> Case:
     """R5e in float32: two replicas, held to their framework's own noise."""
     return _case(2, left=7, precision="float32")
+
+
+def _unbiased(layer: Layer) -> Layer:
+    """The layer with the running variance that PyTorch keeps, of a batch norm."""
+    if not isinstance(layer, BatchNorm):
+        return layer
+    return msgspec.structs.replace(layer, running_variance="unbiased")
 
 
 def _case(replicas: int, *, left: int, **fields: object) -> Case:

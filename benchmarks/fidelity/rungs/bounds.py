@@ -16,6 +16,7 @@ from frameworks.spec.network import Network
 # Sums, losses and the optimizer are in float32 there too. Set after c1 and c2 were climbed in
 # bfloat16 on a CPU, and before any of it ran on a GPU, in TF32 or in float16.
 ROUNDOFF = {"tf32": 2.0**-11, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}  # of what a kernel puts out
 _FLOAT32 = 2.0**-24
 _ROUNDOFFS = {
     "R1": (5, 20),

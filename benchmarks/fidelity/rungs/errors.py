@@ -68,3 +68,11 @@ def of_spread(
     difference = np.linalg.norm(np.float64(mean) - np.float64(reference))
     spread = np.linalg.norm(np.sqrt(np.float64(variance)))
     return ratio(float(difference), float(spread) * weight)
+
+
+def significant_bits(values: np.ndarray) -> int:
+    """The most bits that a significand of these numbers takes: 24 of float32, 11 of float16."""
+    significand, _ = np.frexp(np.asarray(values, np.float64))
+    whole = np.abs(significand * 2.0**53).astype(np.uint64)
+    lowest = whole & (~whole + np.uint64(1))
+    return int(np.max(53 - np.log2(lowest[whole > 0]), initial=0.0))

@@ -20,6 +20,7 @@ from benchmarks.fidelity.rungs.training import (
     trajectory,
     whole_step,
 )
+from frameworks.spec.layers import Conv, Dense, function_of
 
 # 6 deviations of the difference of two samples' mean squares, which is 2 / sqrt(n) of normal ones.
 _DRAWN_APART = 12.0
@@ -119,7 +120,24 @@ def _r1(pair: Pair) -> list[Finding]:
     return [
         pair.worst("R1", "largest error by layer", found, pair.bound("R1")),
         pair.finding("R1", "loss", loss, pair.bound("R1 loss"), where="loss"),
+        *_precision(pair),
     ]
+
+
+def _precision(pair: Pair) -> list[Finding]:
+    """The significant bits of what kernels put out, where the precision asked for is half of
+    float32: more bits are as wrong as fewer, and no error is too large then."""
+    wanted = bounds.SIGNIFICANT_BITS.get(pair.case.precision)
+    plain = [
+        layer.name
+        for layer in pair.material.network.layers
+        if isinstance(layer, Conv | Dense) and function_of(layer) in ("linear", "relu")
+    ]
+    if wanted is None or not plain:
+        return []
+    bits = [(name, errors.significant_bits(pair.trace[f"training/{name}"])) for name in plain]
+    apart = [(name, float(abs(found - wanted))) for name, found in bits]
+    return [pair.worst("R1", "bits too many or too few", apart, 0.0)]
 
 
 def _r2(pair: Pair) -> list[Finding]:

@@ -1,5 +1,6 @@
 """The judge: errors, bounds, and that a difference of each kind is found where it is."""
 
+import ml_dtypes
 import msgspec
 import numpy as np
 import pytest
@@ -98,6 +99,47 @@ def test_nan_fails_and_is_named(tmp_path, arrays):
     found = judged(tmp_path, arrays, {key: poisoned})["R1"]
     assert found.where == "training/conv1"
     assert found.value == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("asked", "computed", "passes"),
+    [
+        ("bfloat16", "bfloat16", True),
+        ("float16", "float16", True),
+        ("bfloat16", "float16", False),
+        ("float16", "bfloat16", False),
+        ("bfloat16", "float32", False),
+    ],
+)
+def test_kernels_have_the_bits_of_the_precision_asked_for(
+    tmp_path, arrays, asked, computed, passes
+):
+    """More bits than asked for leave every error within its bound."""
+    case = msgspec.structs.replace(CASE, precision=asked, measure=("forward",))
+    values = {name: arrays[name] for name in arrays if "/" in name or name in ("loss", "logits")}
+    mine = {name: rounded(value, computed) for name, value in values.items()}
+    one, other = trace(tmp_path, "torch", mine, case), trace(tmp_path, "numpy", values, case)
+    failed = [
+        found.metric for found in judge_pair(Pair(case, one, other)) if found.status != "passed"
+    ]
+    assert failed == ([] if passes else ["bits too many or too few"])
+
+
+def rounded(values, precision):
+    """The values as a precision holds them."""
+    if precision != "bfloat16":
+        return np.asarray(values).astype(precision)
+    return np.asarray(values).astype(ml_dtypes.bfloat16).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3,), ()])
+def test_no_distance_is_taken_of_arrays_that_broadcast(shape):
+    ones, wide = np.ones(shape), np.ones((4, 3))
+    for one, other in ((ones, wide), (wide, ones)):
+        found = [errors.largest(one, other), errors.relative_l2(one, other)]
+        found.append(errors.of_travel({"w": one}, {"w": other}, {"w": 0 * other}, ["w"]))
+        found.append(errors.of_spread(one, other, wide, 1.0))
+        assert found == [np.inf] * 4
 
 
 def test_what_was_not_run_is_never_passed(tmp_path, arrays):

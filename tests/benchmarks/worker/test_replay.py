@@ -67,6 +67,19 @@ def test_a_fault_of_an_epoch_is_told(fault, sign) -> None:
     assert any(one.startswith(sign) for one in told), told
 
 
+def test_running_statistics_that_an_epoch_leaves_are_told() -> None:
+    class Still(NumpyReference):
+        def train_epoch(self, epoch):
+            moving = {key: one for key, one in self.get_weights().items() if "/moving_" in key}
+            result = super().train_epoch(epoch)
+            if len(epoch) > 1:
+                self.set_weights(self.get_weights() | moving)
+            return result
+
+    told = found(Still, an_epoch(5 * SIZE + 2))
+    assert [one.split(" of ")[0] for one in told] == ["epochs: running statistics"]
+
+
 def test_an_order_is_told_without_moments() -> None:
     """Plain descent: the order of batches shows in the second order of the rate alone."""
     methods = lifecycle.FAULTS["batches_shifted"](NumpyReference)

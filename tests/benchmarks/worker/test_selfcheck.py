@@ -101,12 +101,50 @@ def test_a_fault_fails_the_run_by_the_names_of_checks(data, fault, names) -> Non
     assert "--no-self-check" in said
 
 
+class OnceTrained(NumpyReference):
+    """Answers of a trained model in the wrong order; a new one's are right."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return np.roll(super().predict(images), int(self.get_optimizer_state()["step"] > 0), axis=0)
+
+
+class OfItsSize(NumpyReference):
+    """Answers that are right by batches of the run's size, and one by one."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        logits = super().predict(images)
+        wrong = self.recipe.batch_size != RECIPE.batch_size and len(images) > 1
+        return -logits if wrong else logits
+
+
+class OfSeveral(NumpyReference):
+    """Answers that are right where several pictures are asked for."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        logits = super().predict(images)
+        return -logits if len(images) == 1 else logits
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(OnceTrained, "order"), (OfItsSize, "batch size"), (OfSeveral, "singly")]
+)
+def test_each_way_to_ask_again_sees_what_no_other_does(data, kind, name) -> None:
+    _, tested = trained(NumpyReference, data)
+    backend, _ = trained(kind, data)
+    with pytest.raises(SelfCheckError) as failed:
+        checked(backend, data, tested)
+    told = str(failed.value).removeprefix("self-check failed: ").split("; ")
+    assert [one.partition(":")[0] for one in told] == [name]
+
+
 def test_steps_that_the_optimizer_did_not_count_fail_the_run(data) -> None:
     backend, tested = trained(NumpyReference, data)
     steps = len(data.split.train) // RECIPE.batch_size
     assert checked(backend, data, tested, steps=steps)["self_checked"] is True
-    with pytest.raises(SelfCheckError, match=r"steps: the optimizer counts 3 steps, .* 4 batches"):
-        checked(backend, data, tested, steps=steps + 1)
+    for other in (steps + 1, steps - 1):
+        told = rf"steps: the optimizer counts 3 steps, .* {other} batches"
+        with pytest.raises(SelfCheckError, match=told):
+            checked(backend, data, tested, steps=other)
 
 
 def test_every_fault_of_the_helpers_is_tried() -> None:

@@ -127,6 +127,14 @@ def test_it_stops_where_the_scores_say(made) -> None:
     assert int(np.argmin(found)) == len(found) - 3, "two epochs without a better one"
 
 
+def test_a_framework_that_asks_for_batches_in_another_order_ends_the_run(made) -> None:
+    training, _ = made()
+    whole = training.backend.train_epoch
+    training.backend.train_epoch = lambda epoch: whole([epoch[step] for step in (1, 0, 2, 3)])
+    with pytest.raises(RuntimeError, match=r"of the 4 of epoch 1, the last .* \[1, 0, 2, 3\]"):
+        training.run()
+
+
 def test_a_round_is_a_training_from_the_weights_of_the_one_before(made) -> None:
     fast = msgspec.structs.replace(HASTY, momentum=0.9)
     two = {"optimizer": fast, "rounds": (Round(after=5, learning_rate=0.125),)}
@@ -185,6 +193,14 @@ def test_a_round_that_stops_leaves_the_next_one_all_its_epochs(made) -> None:
     same.backend.set_weights(seen[best])
     same.backend.train_epoch(training.feed.epoch(began + 1))
     assert equal(same.backend.get_weights(), seen[began])
+
+
+def test_a_round_begins_with_the_last_weights_though_the_best_are_kept(made) -> None:
+    still = Round(after=8, learning_rate=1e-30)
+    training, rows = made(keep_best=KeepBest(), rounds=(still,))
+    seen = trained(training)
+    assert int(np.argmin(losses(rows)[:8])) < 7
+    assert equal(seen[8], seen[7])
 
 
 def test_a_round_that_goes_on_keeps_the_best_so_far_and_its_patience(made) -> None:
