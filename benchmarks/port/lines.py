@@ -8,6 +8,8 @@ from benchmarks.port.difference import words
 from benchmarks.port.recipes import AROUND
 from frameworks.spec.calls import NAMES, argument
 
+# Constants that are no argument of their own.
+_WITHOUT = ("running_variance", "axes", "padding", "per", "scale", "center", "cut", "masked")
 _OPTIMIZER = {
     "torch": {
         **{"learning_rate": "lr", "epsilon": "eps", "rho": "alpha"},
@@ -29,15 +31,9 @@ def layer(framework: str, kind: str, constant: str, value: Any) -> str:
         return _padding(framework, name, value)
     if constant == "function":
         return f"the activation {value}"
-    if not name or constant in (
-        "running_variance",
-        "axes",
-        "padding",
-        "per",
-        "scale",
-        "center",
-        "cut",
-    ):
+    if constant.endswith("_size") and framework != "keras":  # they follow from the heads
+        return ""
+    if not name or constant in _WITHOUT:
         return ""
     if framework == "torch" and kind == "batch_norm" and constant == "momentum":
         value = 1 - value  # PyTorch's is the weight of the new value

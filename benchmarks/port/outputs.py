@@ -188,10 +188,14 @@ def _far_from_zero(session: Session, pair: Pair) -> float:
 
 
 def _causes(pair: Pair, found: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, Any]]:
-    """The constants that differ, without a padding that follows from another one of them."""
+    """The constants that differ, without those that follow from another one of them: a padding,
+    or the sizes of attention's heads."""
     assert pair.a is not None
     assert pair.b is not None
     both = pair.a.constants, pair.b.constants
+    if any(name == "heads" for name, _, _ in found):
+        whole = {c["heads"] * c["key_size"] for c in both}
+        found = [one for one in found if len(whole) > 1 or not one[0].endswith("_size")]
     follows = any(name in ("kernel", "dilation") for name, _, _ in found) and all(
         c.get("padding") == [_same(k, d) for k, d in zip(c["kernel"], c["dilation"], strict=True)]
         for c in both

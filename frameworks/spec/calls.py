@@ -48,6 +48,7 @@ _ARGUMENTS = {
         **{"kernel": "kernel_size", "slope": "negative_slope", "bias": "use_bias"},
         **{"l2": "kernel_regularizer", "max_norm": "kernel_constraint"},
         **{"multiplier": "depth_multiplier", "heads": "num_heads", "key_size": "key_dim"},
+        "value_size": "value_dim",
     },
     "flax": {
         **{"stride": "strides", "dilation": "kernel_dilation", "size": "window_shape"},
