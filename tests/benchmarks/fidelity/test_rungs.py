@@ -80,6 +80,11 @@ def test_what_an_optimizer_holds_after_many_steps_is_held(tmp_path):
     (failed,) = (f for f in judged if f.status != "passed")
     assert (failed.rung, failed.metric) == ("R3", "optimizer state")
     assert f"state/{failed.where}" == name
+    for missing in (name, "state/step"):
+        fewer = {key: array for key, array in found.items() if key != missing}
+        one = trace(tmp_path, "torch", fewer, case)
+        judged = judge_pair(Pair(case, one, trace(tmp_path, "numpy", found, case)))
+        assert [f.where for f in judged if f.status != "passed"] == [missing.removeprefix("state/")]
 
 
 def test_another_order_fails_at_the_inputs(tmp_path, arrays):
