@@ -202,6 +202,12 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "epsilon_of_a_norm_lost": Lines(
+        "a clipping of one's own without the epsilon beside the norm",
+        "R3",
+        "small-alone-clipped-norm-added-",
+        (Rewrite(f"{_T}optimizers:clip", "(norm + (clipping.epsilon or 0.0))", "norm"),),
+    ),
     "scale_never_grows": Lines(
         "scaler.update(scale), of one's own",
         "R3",

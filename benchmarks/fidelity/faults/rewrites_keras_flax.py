@@ -167,6 +167,18 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "factors_of_float32": Lines(
+        "a layer's share of the rate passed through float32",
+        "R3",
+        "small-alone-layer-rates-inside-",
+        (
+            Rewrite(
+                f"{_K}optimizers:_LayerRates._backend_update_step",
+                "constant(factor, rate.dtype)",
+                'ops.cast(constant(factor, "float32"), rate.dtype)',
+            ),
+        ),
+    ),
     "group_norm_fast_variance": Lines(
         "GroupNorm(use_fast_variance=True), the default",
         "R1",
