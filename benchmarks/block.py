@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from results import cli
+from results.output import say
 
 _EPILOG = """\
 Each run is appended to the store that the file names, with the names of node, engine, job and
@@ -43,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(options: argparse.Namespace) -> int:
     from benchmarks.runner.block import load, run_block
 
-    failed = run_block(load(options.block), lambda text: print(text, flush=True)).failed()
+    failed = run_block(load(options.block), lambda text: say(text, flush=True)).failed()
     for row in failed:
-        print(f"{row['framework']} seed {row['seed']}: {row['status']}", file=sys.stderr)
+        say(f"{row['framework']} seed {row['seed']}: {row['status']}", error=True)
     return RUN_FAILED if failed else cli.OK
 
 

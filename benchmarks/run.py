@@ -24,7 +24,8 @@ from benchmarks.config.options import parser
 from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell
-from results.names import printable
+from results.output import say
+from results.views.words import count
 
 if TYPE_CHECKING:
     from benchmarks.cluster.scheduler import Scheduler
@@ -59,7 +60,7 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
     from benchmarks.config.request import asked_for, first_line
 
     asked = asked_for(options)
-    print(first_line(asked), flush=True)
+    say(first_line(asked), flush=True)
 
     from benchmarks.data.cache import OneView
     from benchmarks.runner.announce import announce, announce_each, plan_tables, time_needed
@@ -93,7 +94,7 @@ def _asked(options: argparse.Namespace, out: IO[str]) -> int:
         announce(prepared)
         if options.dry_run:
             tell(plan_tables(prepared), options.form, out)
-        print(time_needed(prepared), flush=True)
+        say(time_needed(prepared), flush=True)
         if options.dry_run:
             return OK
         keeping = kept(
@@ -133,7 +134,7 @@ def _run_all(
             one.runs,
             one.suite,
             scratch=scratch,
-            tell=lambda text: print(text, flush=True),
+            tell=lambda text: say(text, flush=True),
         )
         for one in prepared
     ]
@@ -164,7 +165,7 @@ def _run_all(
     except (OSError, ValueError) as error:  # the store, or galaxies that were there before
         progress.close()
         rest = f"kept: {len(tally.rows)} finished before; --resume does the rest"
-        print(f"error: {printable(cli.message(error))}\n{rest}", file=sys.stderr)
+        say(f"error: {cli.message(error)}\n{rest}", error=True)
         return cli.BAD_INPUT
     finally:
         progress.close()
@@ -221,7 +222,7 @@ def _run_blocks(
     blocks = planned_blocks(prepared, keeping, engine="block", store=store)
     if scheduler is None:
         write_blocks(blocks, options.write_blocks)
-        print(f"{len(blocks)} blocks in {options.write_blocks}")
+        say(f"{count(len(blocks), 'block')} in {options.write_blocks}")
         return OK
     tally = Tally()
     if blocks:
@@ -229,7 +230,7 @@ def _run_blocks(
         blocks = [msgspec.structs.replace(one, engine=options.executor) for one in blocks]
         directory = submit(blocks, store, scheduler, most=options.max_jobs or 0)
         attach = f"python -m benchmarks.run --attach {session} --store {options.store}"
-        print(f"session {session}: {len(blocks)} blocks are queued; {attach}", flush=True)
+        say(f"session {session}: {len(blocks)} blocks are queued; {attach}", flush=True)
         if options.detach:
             return OK
         watched(directory, store, tally)
@@ -278,10 +279,10 @@ def _ended(
         _show_results(asked, store, options, out)
     different = disagreements([*earlier, *tally.rows])
     for sentence in different:
-        print(f"NOT COMPARABLE: {sentence}", file=sys.stderr)
+        say(f"NOT COMPARABLE: {sentence}", error=True)
     failed = tally.failed()
     if failed:
-        print(f"{len(failed)} of {len(tally.rows)} runs failed", file=sys.stderr)
+        say(f"{len(failed)} of {count(len(tally.rows), 'run')} failed", error=True)
     return RUN_FAILED if failed or different else OK
 
 
@@ -301,13 +302,13 @@ def _show_results(asked: set[str], store: Store, options: argparse.Namespace, ou
     if options.form:
         write_rows(made.tables, options.form, out)
     else:
-        print()
+        say()
         print_answers(answers(frames))
         made.show()
     if not options.no_report:
         from report import page
 
-        print(f"report: {page.write(store, options.report).page}")
+        say(f"report: {page.write(store, options.report).page}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from benchmarks.tracking.options import parser
 from results import cli
 from results.forms import data_alone, write_rows
+from results.output import say
 from results.views.words import count
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
             ]
             path = options.figure / f"history-{metric.name}.png"
             draw(panels, metric.title, metric.unit, path)
-            print(f"figure: {path}")
+            say(f"figure: {path}")
     if not shown:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")
@@ -104,8 +105,8 @@ def _baseline_set(options: argparse.Namespace) -> int:
     from benchmarks.tracking.selection import set_baseline
 
     store, history = _open(options)
-    path, count = set_baseline(history, store, options.name, options.selection)
-    print(f"baseline '{options.name}': {count} runs of {options.selection}, in {path}")
+    path, number = set_baseline(history, store, options.name, options.selection)
+    say(f"baseline '{options.name}': {count(number, 'run')} of {options.selection}, in {path}")
     return 0
 
 
@@ -114,7 +115,7 @@ def _baseline_list(options: argparse.Namespace) -> int:
     from results.store import Store
 
     for name in baselines(Store(options.store)):
-        print(name)
+        say(name)
     return 0
 
 
@@ -148,7 +149,7 @@ def _judge(options: argparse.Namespace, baseline: str, candidate: str) -> int:
     rows = [select(history, text, store) for text in (baseline, candidate)]
     with data_alone(_form(options)) as out:
         sizes = " with ".join(count(len(one), "stored run") for one in rows)
-        print(f"comparing {sizes}; nothing is run", flush=True)
+        say(f"comparing {sizes}; nothing is run", flush=True)
         judged = compare(history, rows[0], rows[1], metrics, store, across=options.across)
         tell_verdicts(judged, options, out)
     return exit_status(judged)
@@ -167,7 +168,7 @@ def _import(options: argparse.Namespace) -> int:
 
     for path in options.file:
         new, known = import_file(path, Store(options.store))
-        print(f"{path}: {new} benchmarks imported, {known} were there already")
+        say(f"{path}: {new} benchmarks imported, {known} were there already")
     return 0
 
 
@@ -179,7 +180,7 @@ def _export(options: argparse.Namespace) -> int:
     rows = select(history, options.select, store)
     written = export(options.format, history, rows, _metrics(options), store, options.output)
     if options.output is not None:
-        print(f"{written} written to {options.output}", file=sys.stderr)
+        say(f"{written} written to {options.output}", error=True)
     return 0
 
 
@@ -199,7 +200,7 @@ def _open(options: argparse.Namespace) -> tuple[Store, History]:
 
     store = Store(options.store)
     if len(store.files()) > MANY_FILES:
-        print("hint: python -m results compact makes this quicker", file=sys.stderr)
+        say("hint: python -m results compact makes this quicker", error=True)
     return store, History.read(store)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.convert.recipes import RECIPES, recipe_of
 from results import cli
+from results.output import say
 
 if TYPE_CHECKING:
     from datasets.convert.form import Asked
@@ -162,7 +163,7 @@ def _augment(options: argparse.Namespace) -> None:
             raise ValueError("by: a framework's own draws are seen in its training alone")
     except ValueError as error:
         raise ValueError(f"--augment: {error}") from error
-    print(
+    say(
         sheet(
             options.source,
             options.made,
@@ -184,20 +185,20 @@ def _convert(options: argparse.Namespace) -> None:
         from datasets.convert.convert import convert
 
         recipe = RECIPES[options.recipe]
-        print(convert(recipe, options.source, output or Path(recipe.filename)))
+        say(convert(recipe, options.source, output or Path(recipe.filename)))
         return
     if output is None:
         raise ValueError("name the file to write: SOURCE OUT.h5; or a --recipe of a folder")
     from datasets.convert.stream import convert_source
 
-    print(convert_source(options.source, output, _asked(options)).words())
+    say(convert_source(options.source, output, _asked(options)).words())
 
 
 def _check(options: argparse.Namespace) -> int:
     from datasets.check import check
 
     report = check(options.source, _asked(options))
-    print("\n".join(report.lines(str(options.source))))
+    say("\n".join(report.lines(str(options.source))))
     return cli.BAD_INPUT if report.wrong else cli.OK
 
 
@@ -222,7 +223,7 @@ def _show(options: argparse.Namespace) -> None:
         data = load(channels="0")
     if not options.text:
         output = options.output or beneath(Path(), data.name, ending=".png")
-        print(show.draw(data, output, options.per_class, options.seed))
+        say(show.draw(data, output, options.per_class, options.seed))
         return
     terminal = Terminal(soft_wrap=True)
     coloured = terminal.color_system is not None

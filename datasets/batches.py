@@ -41,9 +41,8 @@ class Batch:
     """One training batch.
 
     images: uint8 (batch, height, width, channels); labels: int32 (batch,), or where votes are
-    trained towards float32 (batch, outputs);
-    masks: uint8 of 0 (dropped) and 1, (batch, *shape) by dropout layer; empty when the framework
-    draws its own.
+    trained towards float32 (batch, outputs); masks: uint8 of 0 (dropped) and 1, (batch, *shape) by
+    dropout layer; empty when the framework draws its own.
     """
 
     images: np.ndarray
@@ -129,7 +128,7 @@ def _orders(seed: int, epoch: int) -> np.random.Generator:
 
 
 def _times(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """How often each row of the batches of a pass was in it before: int64, by batch."""
+    """Earlier uses of each row within the batches of a pass: int64, by batch."""
     order = np.concatenate(rows)
     by_row = np.argsort(order, kind="stable")
     ordered = order[by_row]
@@ -252,8 +251,8 @@ class Epoch(Sequence[Batch]):
     """The batches of one epoch, gathered when asked for.
 
     images: uint8 (n, height, width, channels) of the whole data set, an array or a view of one;
-    labels: int (n,), or votes float (n, outputs);
-    indices: the batches as arrays of rows; masks: None where the framework draws its own.
+    labels: int (n,), or votes float (n, outputs); indices: the batches as arrays of rows; masks:
+    None where the framework draws its own.
     served: the steps asked for so far, in order, so that what a framework did can be checked.
     runs: as in `Plan`. before: of a part of an epoch, the epoch's steps ahead of it.
     """

@@ -12,7 +12,6 @@ import http.client
 import os
 import shutil
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from datasets.download_progress import Progress, progress_of
 from results.door.refusal import regular
+from results.output import say
 
 CACHE_VARIABLE = "GALAXY_BENCHMARK_CACHE"
 
@@ -240,6 +240,6 @@ def _alone(lock: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{lock.stem}: another process is downloading it; waiting", file=sys.stderr)
+            say(f"{lock.stem}: another process is downloading it; waiting", error=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

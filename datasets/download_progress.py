@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from results.output import say
+
 if TYPE_CHECKING:
     from rich import progress as bars
 
@@ -32,7 +34,8 @@ def progress_of(name: str, total: int | None, stream: TextIO | None = None) -> I
         yield _Lines(name, stream)
         return
     from rich import progress as bars
-    from rich.console import Console
+
+    from results.terminal import Terminal
 
     columns = (
         "[bold]{task.description}",
@@ -41,7 +44,7 @@ def progress_of(name: str, total: int | None, stream: TextIO | None = None) -> I
         bars.TransferSpeedColumn(),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(file=stream)) as bar:
+    with bars.Progress(*columns, console=Terminal(file=stream)) as bar:
         yield _Bar(bar, bar.add_task(name, total=total))
 
 
@@ -80,7 +83,7 @@ class _Lines:
             self._print()
 
     def note(self, text: str) -> None:
-        print(f"{self._name}: {text}", file=self._stream, flush=True)
+        say(f"{self._name}: {text}", to=self._stream, flush=True)
 
     def _print(self) -> None:
         total = f" of {self._total / 1e6:.1f}" if self._total else ""

@@ -250,7 +250,9 @@ class GalaxyFile(OpenFile):
             seen.add(start, block)
             part = picking.apply(block[keep[start : start + len(block)]])
             if picked is None:
-                picked = np.empty((int(keep.sum()), *part.shape[1:]), dtype=np.uint8)
+                made = (int(keep.sum()), *part.shape[1:])
+                hdf5.check_whole(dataset, self.path, made)
+                picked = np.empty(made, dtype=np.uint8)
             picked[filled : filled + len(part)] = part
             filled += len(part)
         assert picked is not None

@@ -27,9 +27,8 @@ class Framework:
 
     target: "module:class"; packages: distributions that must be installed, import name first;
     environment: variables to set before the import; defaults: the column of `defaults.NATIVE`, ""
-    for the project's own;
-    tuned: target of the class for `tuning="tuned"`, "" where there is none; tuned_environment:
-    variables to set for it besides, on CPUs.
+    for the project's own; tuned: target of the class for `tuning="tuned"`, "" where there is none;
+    tuned_environment: variables to set for it besides, on CPUs.
     replicated: targets of the classes that train on several replicas (`Runtime.replicas`), by
     tuning; a tuning without one trains on one replica alone. deals_unevenly: whether these deal
     batches of any size, or such as the number of replicas divides. deals_groups: whether a step of

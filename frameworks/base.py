@@ -37,14 +37,14 @@ class Backend(ABC):
     A run needs the abstract methods and `build`; the ladder also needs `gradients`,
     `apply_gradients` and `activations`. `docs/add-a-framework.md` walks through an example.
 
-    CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices
-    left out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`;
-    else softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may
-    be frozen (`network.frozen`) and have rates of their own (`factors`, by key). accumulates: a
-    step may be of several batches (`recipe.accumulation`). averages: its
-    optimizer's state has averages of the weights (`recipe.average_weights`) as slot "average".
-    host_wait_seconds: what the host waited for data in training so far; None where nobody counts
-    it. own_rate: the learning rate of the next step; None where it is what the harness set.
+    CHOICES: of a tuned backend, what it does for speed, in words by name. without: the choices left
+    out, to see what each gains. every_loss: it trains with all of `frameworks.spec.losses`; else
+    softmax cross-entropy without smoothing is all that it is asked. layers_apart: layers may be
+    frozen (`network.frozen`) and have rates of their own (`factors`, by key). accumulates: a step
+    may be of several batches (`recipe.accumulation`). averages: its optimizer's state has averages
+    of the weights (`recipe.average_weights`) as slot "average". host_wait_seconds: what the host
+    waited for data in training so far; None where nobody counts it. own_rate: the learning rate of
+    the next step; None where it is what the harness set.
     """
 
     CHOICES: ClassVar[Mapping[str, str]] = {}

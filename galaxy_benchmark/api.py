@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from galaxy_benchmark import environment
 from results import store as stored
 from results.export import PAGE_COLUMNS
+from results.output import say
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def _run(words: list[str], errors: Path, verbose: bool) -> int:
         try:
             for line in process.stdout:
                 if verbose:
-                    print(line, end="", flush=True)
+                    say(line, end="", flush=True)
             return process.wait()
         except BaseException:
             process.terminate()  # it keeps what was finished, and ends its runs

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from report import feature_maps, figure, serve
 from results import cli
+from results.output import say
 from results.store import Store
 
 DEFAULT_OUTPUT = Path("report-out")
@@ -60,11 +61,11 @@ def _page(options: argparse.Namespace) -> None:
     written = page.write(
         Store(options.store), options.output, figures, options.columns, options.gpu
     )
-    print(f"{written.page}: the report")
+    say(f"{written.page}: the report")
     if written.figures:
-        print(f"{written.figures[0].parent}: {len(written.figures)} files of figures")
+        say(f"{written.figures[0].parent}: {len(written.figures)} files of figures")
     if not written.finished:
-        print("No run finished, so there is no figure; the page says what failed and why.")
+        say("No run finished, so there is no figure; the page says what failed and why.")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results import cli, names
+from results.output import say
 from results.views.looks import looks, plain
 from results.writer import scratch_directory
 
@@ -252,7 +253,7 @@ def _draw(maps: Maps, output: Path) -> None:
             style.save(figure(maps, layer), path, path.with_suffix(".pdf"))
             apart = maps.facts["differences"][layer]
             told = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
-            print(f"{path}" + (f"  same weights, largest difference: {told}" if told else ""))
+            say(f"{path}" + (f"  same weights, largest difference: {told}" if told else ""))
 
 
 def _size(picture: np.ndarray) -> str:

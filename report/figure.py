@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from results import cli
+from results.output import say
 from results.store import Store
 
 DEFAULT_OUTPUT = Path("report-out/figures")
@@ -58,9 +59,9 @@ def draw(options: argparse.Namespace) -> None:
     pictures = page.pictures(page.build(page.load(Store(options.store))))
     if not options.names:
         for one in pictures:
-            print(in_line(one.name))
+            say(in_line(one.name))
         if not pictures:
-            print("No run finished, so there is no figure.")
+            say("No run finished, so there is no figure.")
         return
     chosen = []
     for name in options.names:
@@ -73,4 +74,4 @@ def draw(options: argparse.Namespace) -> None:
     from report.figures.writing import write
 
     for path in write(chosen, options.output, options.columns):
-        print(path)
+        say(path)

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from report.sections import (
     tables,
 )
 from results import names, writer
+from results.output import say
 from results.store import Store
 from results.views.answers import Answer, answers
 from results.views.numbers import listed
@@ -152,7 +152,7 @@ def build(frames: Frames) -> list[Section]:
 def _failed(make: MakeSection, error: Exception) -> Section:
     name = f"{make.__module__.rpartition('.')[2]}.{make.__name__}"
     told = f"{type(error).__name__}: {names.in_line(error)}"
-    print(f"warning: the section {name} of the report failed: {told}", file=sys.stderr)
+    say(f"warning: the section {name} of the report failed: {told}", error=True)
     text = f"This section failed ({told}). It is a fault of this program; the rest is complete."
     return Section(f"failed-{name.replace('.', '-')}", f"A section failed: {name}", text, [])
 
@@ -189,7 +189,7 @@ def _answers(frames: Frames) -> list[Answer]:
         return answers(frames)
     except Exception as error:
         told = f"{type(error).__name__}: {names.in_line(error)}"
-        print(f"warning: the answers of the report failed: {told}", file=sys.stderr)
+        say(f"warning: the answers of the report failed: {told}", error=True)
         text = f"The sentences failed ({told}): the tables below have the numbers."
         return [Answer("What came out?", "failed", text, "results")]
 

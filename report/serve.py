@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from results import cli, live
+from results.forms import finite
+from results.names import in_line
+from results.output import say
 from results.store import Store
 
 HOST = "127.0.0.1"  # this machine alone
 DEFAULT_PORT = 8765
+SILENT_SECONDS = 30  # a browser that has asked nothing for so long is no longer waited for
 _SCRIPTS = ("vendor/uPlot.iife.min.js", "templates/charts.js", "templates/live.js")
 
 
@@ -52,7 +57,7 @@ def draw(options: argparse.Namespace) -> None:
             "name another with --port, or 0 for any",
         ) from error
     with server:
-        print(f"http://{HOST}:{server.server_port}/  (Ctrl-C stops it)", flush=True)
+        say(f"http://{HOST}:{server.server_port}/  (Ctrl-C stops it)", flush=True)
         server.serve_forever(poll_interval=0.2)
 
 
@@ -65,14 +70,21 @@ class Server(ThreadingHTTPServer):
         self.store = store
         super().__init__((HOST, port), _Handler)
 
+    def handle_error(self, *_: object) -> None:
+        """A browser that has gone is no news; anything else is a line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            say(f"warning: a request failed: {type(error).__name__}: {in_line(error)}", error=True)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     server_version, sys_version = "galaxy-benchmark", ""
+    timeout = SILENT_SECONDS
 
     def do_GET(self) -> None:
         port = self.server.server_port
-        if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+        if self.headers.get_all("Host") not in ([f"{HOST}:{port}"], [f"localhost:{port}"]):
             self._send(403, "text/plain", "another site's name for this address")
             return
         match self.path.partition("?")[0]:
@@ -83,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "store": str(self.server.store),
                     "sessions": live.sessions(self.server.store),
                 }
-                self._send(200, "application/json", json.dumps(state))
+                self._send(200, "application/json", json.dumps(finite(state)))
             case "/report":
                 self._report()
             case _:
@@ -94,9 +106,11 @@ class _Handler(BaseHTTPRequestHandler):
 
         try:
             frames = page.load(Store(self.server.store))
-            self._send(200, "text/html", page.render(frames, page.build(frames)))
+            made = page.render(frames, page.build(frames))
         except (OSError, ValueError) as error:
             self._send(503, "text/plain", str(error))
+            return
+        self._send(200, "text/html", made)
 
     def _send(self, status: int, kind: str, content: str) -> None:
         raw = content.encode("utf-8", "replace")

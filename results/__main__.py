@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from results import cli
 from results.export import FORMATS, PAGE_COLUMNS
 from results.forms import add_forms
+from results.output import say
 from results.store import Store
+from results.views.words import count
 from results.vocabulary import near_miss
 from results.writer import write
 
@@ -112,7 +114,7 @@ def _one(options: argparse.Namespace) -> "pd.Series":
     found = runs[of_run | runs["execution_id"].str.startswith(options.run, na=False)]
     ids = set(found["run_id"])
     if len(ids) != 1:
-        what = f"{len(ids)} runs" if ids else "no run"
+        what = count(len(ids), "run") if ids else "no run"
         raise ValueError(f"{what} in {options.store} with an id that starts with {options.run!r}")
     return found.iloc[-1]
 
@@ -131,7 +133,7 @@ def _export(options: argparse.Namespace) -> None:
             write(options.output, content)
         except OSError as error:
             raise OSError(f"cannot write {options.output}: {error.strerror}") from error
-        print(f"{len(frame)} rows of {options.frame} written to {options.output}", file=sys.stderr)
+        say(f"{len(frame)} rows of {options.frame} written to {options.output}", error=True)
     elif options.format == "parquet" and sys.stdout.isatty():
         raise ValueError("Parquet is not text: name a file with --output")
     else:
@@ -179,13 +181,13 @@ def _merge(options: argparse.Namespace) -> None:
         new = f"{store.merge(other)} new executions"
         if climbed := len(findings.files(store.path)) - before:
             new += f" and {climbed} new files of what the ladder found"
-        print(f"{new} from {other} in {options.store}")
+        say(f"{new} from {other} in {options.store}")
 
 
 def _compact(options: argparse.Namespace) -> None:
     store = _filled(options.store)
     packed = store.compact()
-    print(f"{packed} files packed; {options.store} now has {len(store.files())}")
+    say(f"{packed} files packed; {options.store} now has {len(store.files())}")
 
 
 def _columns(options: argparse.Namespace) -> None:
@@ -212,7 +214,7 @@ def _columns(options: argparse.Namespace) -> None:
         rows[title] = [(name, str(kind), meaning) for name, (kind, meaning) in fields.items()]
     heads = [Column("column"), Column("type"), Column("meaning", prose=True)]
     for title, cells in rows.items():
-        print()
+        say()
         show(Table(heads, [*cells], title))
 
 

@@ -13,12 +13,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from results import interrupts
 from results.names import in_line, printable
+from results.output import say
 from results.parquet.files import damage_on_stderr
 from results.store import DEFAULT_STORE
 from results.vocabulary import near_miss
@@ -78,6 +79,10 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unknown {what} '{name}'{near_miss(name, known)}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        commands = isinstance(action, argparse._SubParsersAction)  # the rest is theirs to judge
+        for text in arg_strings[:1] if commands else arg_strings:
+            if not text.strip():
+                raise argparse.ArgumentError(action, f"'{text}' names nothing; leave it out")
         if action.nargs == "+" and action.option_strings:
             for text in arg_strings:
                 parts = [part.strip() for part in text.split(",")]
@@ -85,6 +90,13 @@ class Parser(argparse.ArgumentParser):
                     told = " ".join([action.option_strings[-1], *filter(None, parts)])
                     raise argparse.ArgumentError(action, f"use spaces, not commas: {told}")
         return super()._get_values(action, arg_strings)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except OSError as error:  # a path that no file system takes
+            told = f"'{in_line(arg_string)}' cannot be used: {error.strerror}"
+            raise argparse.ArgumentError(action, told) from error
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -101,13 +113,34 @@ def parser(module: str, description: str, **settings: Any) -> Parser:
     On Windows it ends the command with a message: the harness needs what only POSIX has.
     """
     if sys.platform == "win32":
-        print("error: Windows is not supported; use WSL (https://aka.ms/wsl)", file=sys.stderr)
+        say("error: Windows is not supported; use WSL (https://aka.ms/wsl)", error=True)
         raise SystemExit(BAD_INPUT)
     name = module.removeprefix("benchmarks.")
     program = f"galaxy-benchmark {name}" if INSTALLED else f"python -m {module}"
+    _open_streams()
     made = Parser(prog=program, description=description, **settings)
     made.add_argument("--version", action=_Version, nargs=0, help="print version and commit")
     return made
+
+
+def _open_streams() -> None:
+    """Have all three streams, and print every text, whatever the terminal's encoding.
+
+    A stream that is closed at the start would be the number of the next file that is opened, and
+    what is printed would go into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            made = os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+            os.set_inheritable(made, True)  # children print there, too
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Version(argparse.Action):
@@ -118,7 +151,7 @@ class _Version(argparse.Action):
 
         revision, dirty = commit()
         told = f"commit {revision or 'unknown'}{', changed since' if dirty else ''}"
-        print(f"galaxy-training-benchmark {version()} ({told})")
+        say(f"galaxy-training-benchmark {version()} ({told})")
         parser.exit(OK)
 
 
@@ -190,13 +223,15 @@ def output(text: str) -> Path:
 def output_directory(text: str) -> Path:
     """A directory to write to, made if need be, tried before any work is done for it"""
     made = path(text)
-    _check_writable(next(one for one in (made, *made.absolute().parents) if one.exists()), text)
+    there = (one for one in (made, *made.absolute().parents) if os.path.lexists(one))
+    _check_writable(next(there), text)
     return made
 
 
 def _check_writable(directory: Path, text: str) -> None:
     if not directory.is_dir():
-        what = "is no directory" if directory.exists() else "is not there; create it first"
+        there = os.path.lexists(directory)
+        what = "is no directory" if there else "is not there; create it first"
     elif not os.access(directory, os.W_OK | os.X_OK):
         what = "may not be written"
     else:
@@ -308,7 +343,7 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
             return _failed(error, unread)
         # a library has made another error of the signal
     if stopping.number:
-        print("; ".join(filter(None, ["interrupted", kept])), file=sys.stderr)
+        _say_last("; ".join(filter(None, ["interrupted", kept])))
         return 128 + stopping.number
     return status
 
@@ -316,12 +351,27 @@ def run(command: Callable[[], int | None], kept: str = "", unread: int = OK) -> 
 def _failed(error: Exception, unread: int) -> int:
     """The status after an error, which is told if it is one of the user's."""
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return unread
     if isinstance(error, ValueError | OSError):
-        print(f"error: {printable(message(error))}", file=sys.stderr)
+        _say_last(f"error: {message(error)}")
         return BAD_INPUT
     raise error
+
+
+def _say_last(text: str) -> None:
+    """Say the last words of a command, though there may be nobody left to read them."""
+    with suppress(OSError):
+        say(text, error=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk, or a reader that has gone
+        _give_up_output()
+
+
+def _give_up_output() -> None:
+    """Drop what is printed from here on: Python would try once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def message(error: Exception) -> str:

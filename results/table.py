@@ -150,8 +150,7 @@ def show(*tables: Table, console: Console | None = None) -> None:
 
     made = console or Terminal(width=width_of(sys.stdout), highlight=False)
     for table in tables:
-        for line in lines(table, made.width):
-            made.print(line, soft_wrap=True)
+        made.print(*lines(table, made.width), sep="\n", soft_wrap=True)
 
 
 def _value(cell: Cell | str) -> Any:

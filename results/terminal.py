@@ -21,6 +21,10 @@ class Terminal(Console):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"highlight": False, **settings, "markup": False, "emoji": False})
 
+    def on_broken_pipe(self) -> None:
+        """Let the error through: the command knows what its status is when nobody reads on."""
+        raise  # the BrokenPipeError that is being handled
+
     def render_str(self, text: str, **settings: Any) -> Text:
         """A string as it is, but for what would steer the terminal."""
         return super().render_str(printable(text), **{**settings, "markup": False, "emoji": False})

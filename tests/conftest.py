@@ -1,6 +1,7 @@
 """Shared fixtures: where the real galaxies are, when they are at hand."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ providers._get_local_constants = lambda: providers._local_constants
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ["COLUMNS"] = "80"  # tables are as wide whoever runs the tests, and where
+
+# The tests start hundreds of processes, each of which would compile the project anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Most of the tests' time with JAX is compiling. What is timed never uses this: the harness removes
 # these variables from a run's environment.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.cluster import ray_queue
+from results.output import say
 
 NAMESPACE = "galaxy-benchmark"
 _HEAD = "node:__internal_head__"  # each cluster's head node has one of it
@@ -114,7 +115,7 @@ def main() -> None:
         answer = _QUESTIONS[asked.pop("question")](**asked)
     except (RefusedError, ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
         answer = {"error": " ".join(str(error).split()) or type(error).__name__}
-    print(f"\n{ray_queue.ANSWER}{json.dumps(answer)}", flush=True)
+    say(f"\n{ray_queue.ANSWER}{json.dumps(answer)}", flush=True)
 
 
 if __name__ == "__main__":

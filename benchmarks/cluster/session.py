@@ -21,6 +21,7 @@ from benchmarks.runner.session import Tally
 from results.door.documents import json_file
 from results.interrupts import Held
 from results.names import beneath, printable
+from results.output import say
 from results.store import Store
 from results.vocabulary import near_miss
 from results.writer import write
@@ -125,7 +126,7 @@ def watched(directory: Path, store: Store, tally: Tally) -> list[Block]:
         for number, job in enumerate(session.jobs, start=1):
             block = load(path_of(directory, number))
             queued.append(Queued(block, job, beneath(directory, job, ending=".log")))
-        watch = Watch(queued, scheduler, store, lambda text: print(text, flush=True), tally)
+        watch = Watch(queued, scheduler, store, lambda text: say(text, flush=True), tally)
         watch.until_all_ended()
     except BaseException:
         with suppress(SchedulerError):

@@ -15,7 +15,7 @@ from benchmarks.config.plan import PlannedRun, SplitSizes
 from benchmarks.config.runconfig import DataView, RunConfig, SplitSettings
 from benchmarks.config.suite import Suite, recipe
 from datasets.batches import split_into_batches
-from frameworks.backend import framework
+from frameworks.backend import Framework, framework
 from frameworks.spec import given_weights, loss_scale, own_augment
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.callbacks import watching
@@ -25,7 +25,7 @@ from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, n
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.sampling import Sampling
-from results.vocabulary import Device
+from results.vocabulary import Device, Parity, Precision
 
 MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
 
@@ -67,7 +67,7 @@ def matrix(
     architectures = [load(name) for name in suite.architectures]
     asking = statistics is not None and any(map(asks_galaxies, architectures))
     found = statistics() if statistics is not None and asking else STAND_IN
-    natives = {name: framework(name).native for name in suite.frameworks}
+    backends = {name: framework(name) for name in suite.frameworks}
     made = recipes(
         suite,
         classes=data.classes,
@@ -80,61 +80,103 @@ def matrix(
     given_sha256 = ""
     if suite.initial_weights is not None:
         given_sha256 = given_weights.read(Path(suite.initial_weights)).sha256
+    kinds = [
+        _kind(
+            suite,
+            data,
+            sizes,
+            architecture=architecture,
+            normalized=normalized_by(architecture, found),
+            parity=parity,
+            asked=loss_scale.of_precision(given, precision),
+            precision=precision,
+            backends=backends,
+            devices=devices,
+            threads=threads,
+            missing=missing or {},
+            interpreters=interpreters or {},
+            initial_weights=given_sha256,
+        )
+        for architecture, parity, precision, given in product(
+            architectures, suite.parity, suite.precision, made
+        )
+    ]
     blocks = []
-    for repeat, seed, architecture, parity, precision, given in product(
-        range(suite.processes),
-        suite.seeds,
-        architectures,
-        suite.parity,
-        suite.precision,
-        made,
+    for repeat, (turn, seed), kind in product(
+        range(suite.processes), enumerate(suite.seeds), kinds
     ):
-        block = []
-        normalized = normalized_by(architecture, found)
-        asked = loss_scale.of_precision(given, precision)
-        for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
-            loss_scale.check_replicas(asked, replicas)
-            column = framework(name).defaults
-            own_augment.check(asked.augment, name, column, parity, replicas)
-            defaults = natives[name] if parity == "native" else SHARED[suite.unstated]
-            config = RunConfig(
-                framework=name,
-                architecture=_stripped(fill_architecture(normalized, defaults)),
-                recipe=fill_recipe(asked, defaults),
-                data=data,
-                split=SplitSettings(
-                    seed=suite.split_seed,
-                    test_fraction=suite.test_fraction,
-                    validation_fraction=suite.validation_fraction,
-                    by=suite.split_by,
-                    test_copies=suite.test_copies,
-                    taken_from=suite.split_from,
-                ),
-                seed=seed,
-                device=devices.get(name, "cpu"),
-                threads=threads,
-                repeat=repeat,
-                parity=parity,
-                tuning=tuning,
-                precision=precision,
-                deterministic=suite.deterministic,
-                nudge_draw=repeat if suite.nudge_repeats else 0,
-                feed=suite.feed,
-                warmup_epochs=suite.warmup_epochs,
-                initial_weights=given_sha256,
-                replicas=replicas,
-                side_by_side=suite.side_by_side,
-            )
-            skip = (missing or {}).get(name, "")
-            python = (interpreters or {}).get(name, "")
-            planned = PlannedRun(config, sizes, architecture.sha256(), skip, python, asked=asked)
-            block.append(planned)
+        nudge = repeat if suite.nudge_repeats else 0
+        block = [_of_seed(run, seed, repeat, nudge) for run in kind]
         if suite.control:
-            _add_control(block, repeat * len(suite.seeds) + suite.seeds.index(seed))
-        _check_size(block[0].config)
+            _add_control(block, repeat * len(suite.seeds) + turn)
         blocks.append(_as_block(block))
-    kinds = len(blocks) // (suite.processes * len(suite.seeds))
-    return list({run.run_id: run for run in interleaved(blocks, kinds)}.values())
+    return list({run.run_id: run for run in interleaved(blocks, len(kinds))}.values())
+
+
+def _kind(
+    suite: Suite,
+    data: DataView,
+    sizes: SplitSizes,
+    *,
+    architecture: Architecture,
+    normalized: Architecture,
+    parity: Parity,
+    asked: Recipe,
+    precision: Precision,
+    backends: Mapping[str, Framework],
+    devices: Mapping[str, Device],
+    threads: int,
+    missing: Mapping[str, str],
+    interpreters: Mapping[str, str],
+    initial_weights: str,
+) -> list[PlannedRun]:
+    """Runs of one block, of no seed yet.
+
+    Raises:
+        SpecificationError: the network does not fit the pictures, or a framework the recipe.
+    """
+    split = SplitSettings(
+        seed=suite.split_seed,
+        test_fraction=suite.test_fraction,
+        validation_fraction=suite.validation_fraction,
+        by=suite.split_by,
+        test_copies=suite.test_copies,
+        taken_from=suite.split_from,
+    )
+    sha256 = architecture.sha256()
+    block = []
+    for replicas, tuning, name in product(suite.replicas, suite.tuning, suite.frameworks):
+        loss_scale.check_replicas(asked, replicas)
+        own_augment.check(asked.augment, name, backends[name].defaults, parity, replicas)
+        defaults = backends[name].native if parity == "native" else SHARED[suite.unstated]
+        config = RunConfig(
+            framework=name,
+            architecture=_stripped(fill_architecture(normalized, defaults)),
+            recipe=fill_recipe(asked, defaults),
+            data=data,
+            split=split,
+            seed=0,
+            device=devices.get(name, "cpu"),
+            threads=threads,
+            parity=parity,
+            tuning=tuning,
+            precision=precision,
+            deterministic=suite.deterministic,
+            feed=suite.feed,
+            warmup_epochs=suite.warmup_epochs,
+            initial_weights=initial_weights,
+            replicas=replicas,
+            side_by_side=suite.side_by_side,
+        )
+        skip, python = missing.get(name, ""), interpreters.get(name, "")
+        block.append(PlannedRun(config, sizes, sha256, skip, python, asked=asked))
+    _check_size(block[0].config)
+    return block
+
+
+def _of_seed(run: PlannedRun, seed: int, repeat: int, nudge_draw: int) -> PlannedRun:
+    config = msgspec.structs.replace(run.config, seed=seed, repeat=repeat, nudge_draw=nudge_draw)
+    return replace(run, config=config)
 
 
 def _as_block(runs: Sequence[PlannedRun]) -> list[PlannedRun]:

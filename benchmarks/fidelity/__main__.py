@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.fidelity.options import parser, stated
 from results import cli
 from results.forms import finite
+from results.output import say
 from results.writer import scratch_directory, write
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _asked(options: argparse.Namespace, command: list[str]) -> int:
 
     for name in options.architectures:
         if load_with_recipe(name)[1].fields:
-            print(f"{name}: its [recipe] is not climbed; --optimizers says with which", flush=True)
+            say(f"{name}: its [recipe] is not climbed; --optimizers says with which", flush=True)
     return climb(options, command)
 
 
@@ -129,7 +130,7 @@ def _mutants(options: argparse.Namespace) -> int:
         in_float32 = float32.float32_kills(scratch / "float32", both, **how)
     table = f"{markdown(kills)}\n{float32.markdown(in_float32)}"
     if options.mutants == "-":
-        print(table)
+        say(table)
     else:
         write(options.mutants, table)
     for kill in kills:

@@ -31,6 +31,7 @@ from frameworks.backend import without_version
 from frameworks.spec.architecture import load
 from results.forms import finite
 from results.names import beneath
+from results.output import say
 from results.parquet import findings as kept
 from results.store import Store
 from results.writer import scratch_directory, write
@@ -168,7 +169,7 @@ def _say(findings: Sequence[Finding], options: argparse.Namespace) -> None:
     verdicts, rungs = verdict.verdicts(findings, names), verdict.rungs(findings)
     if options.json:
         json.dump(_told(findings, options), sys.stdout, indent=1)
-        print()
+        say()
         return
     if options.details or options.verbose:
         console.details(findings, verbose=options.verbose)

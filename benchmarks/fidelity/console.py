@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.verdict import REFERENCE, Rung, Verdict, nearness
+from results.output import say
 from results.table import Cell, Column, Table, show
 from results.terminal import Terminal
 
@@ -37,14 +38,15 @@ class Progress:
             self._said = now
             line = f"{self.count} of {self.total} after {now:.0f} s: {framework} {case}"
             if self._live:
-                print(f"\r{line[:78]:78}", end="\n" if last else "", file=sys.stderr, flush=True)
+                end = "\n" if last else "\r"  # the next one is written over it
+                say(f"{line[:78]:78}", error=True, end=end, flush=True)
             else:
                 tell(line)
 
 
 def tell(line: str) -> None:
     """Progress, apart from what is printed as the result."""
-    print(line, file=sys.stderr, flush=True)
+    say(line, error=True, flush=True)
 
 
 def answer(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gpu.steps import FRAMEWORKS, REHEARSAL, STAGES, Sizes, Step, on_gpu, steps
 from results import cli
+from results.output import say
 
 if TYPE_CHECKING:
     from results.studies.gpu_files import Measurement
@@ -97,7 +98,7 @@ def _main(options: argparse.Namespace) -> int:
     if options.tables is not None:
         from results.studies.gpu_tables import markdown
 
-        print(markdown(options.tables), end="")
+        say(markdown(options.tables), end="")
         return _OK
     return _measure(options)
 
@@ -112,14 +113,14 @@ def _measure(options: argparse.Namespace) -> int:
     installed, missing = _installed(options.frameworks)
     if options.dry_run:
         for step in _steps(sizes, work, installed):
-            print(f"{step.name}, {step.limit:.0f} s: python {' '.join(step.command)}")
+            say(f"{step.name}, {step.limit:.0f} s: python {' '.join(step.command)}")
         return _OK
     measurement = _opened(options.output, sizes)
     usable, unusable = _reaching(installed, sizes.device)
     measurement.machine, measurement.versions = machine.describe(), machine.versions()
     measurement.missing = missing | unusable
     for name, reason in measurement.missing.items():
-        print(f"left out: {name}: {reason}", flush=True)
+        say(f"left out: {name}: {reason}", flush=True)
     work.mkdir(parents=True, exist_ok=True)
     session = Session(
         options.output,
@@ -132,8 +133,8 @@ def _measure(options: argparse.Namespace) -> int:
     )
     session.run(_steps(sizes, work, usable))
     for name in gpu_files.too_large(options.output):
-        print(f"warning: {options.output / name} has more than 16 MB", file=sys.stderr)
-    print(f"{options.output}: python -m benchmarks.gpu --tables {options.output}")
+        say(f"warning: {options.output / name} has more than 16 MB", error=True)
+    say(f"{options.output}: python -m benchmarks.gpu --tables {options.output}")
     complete = (gpu_files.DONE, "left out")
     return _OK if all(one.status in complete for one in measurement.steps) else _INCOMPLETE
 

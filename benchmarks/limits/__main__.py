@@ -15,6 +15,7 @@ from typing import IO, get_args
 from benchmarks.config.options import add
 from results import cli, writer
 from results.forms import add_forms, data_alone, write_rows
+from results.output import say
 from results.vocabulary import Device, Precision
 
 
@@ -63,7 +64,7 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
         options.precision,
         device=device,
         threads=options.threads or usable,
-        tell=lambda text: print(text, flush=True),
+        tell=lambda text: say(text, flush=True),
     )
     if options.output:
         content = msgspec.to_builtins(limits) | {"best": limits.rates()}
@@ -71,7 +72,7 @@ def _measured(options: argparse.Namespace, out: IO[str]) -> int:
     if options.form:
         write_rows([limits_table(limits)], options.form, out)
     else:
-        print(table(limits))
+        say(table(limits))
     return 0 if limits.samples else 1
 
 

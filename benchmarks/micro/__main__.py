@@ -24,6 +24,7 @@ from benchmarks.micro.options import (
 from benchmarks.micro.options import parser as common
 from results import cli, writer
 from results.forms import add_forms, data_alone, write_rows
+from results.output import say
 from results.table import Cell as TableCell
 from results.table import Column, Table, show
 
@@ -153,7 +154,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
     while waiting:
         group, waiting = waiting[: options.together], waiting[options.together :]
         told = ", ".join(f"{cell} process {turn + 1}" for turn, cell in group)
-        print(f"of {options.processes} processes each: {told}", file=sys.stderr, flush=True)
+        say(f"of {options.processes} processes each: {told}", error=True, flush=True)
         for (_, cell), (result, reason) in zip(group, _timed(group, options), strict=True):
             if result is None:
                 failed[cell] = reason
@@ -165,7 +166,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
             writer.write(options.output, text)
     _show(done, options.form, out)
     for cell, why in failed.items():
-        print(f"failed: {cell}: {why}", file=sys.stderr)
+        say(f"failed: {cell}: {why}", error=True)
     return int(bool(failed))
 
 
@@ -217,14 +218,14 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
     show(table)
     for (name, architecture, precision, batch), floor in noise(found).items():
         if isfinite(floor):
-            print(f"{architecture:6} {name:11} {precision:8} {batch:4} noise floor {floor:.1%}")
+            say(f"{architecture:6} {name:11} {precision:8} {batch:4} noise floor {floor:.1%}")
     for (name, precision), (low, median, high) in peaks(done).items():
-        print(
+        say(
             f"{name}: its own {precision} matrix product reached {median / 1e9:.0f} GFLOP/s "
             f"(processes: {low / 1e9:.0f} to {high / 1e9:.0f})"
         )
     for row in left_out(done):
-        print(f"{row['architecture']:6} {row['framework']:11} {row['quantity']:27} {row['reason']}")
+        say(f"{row['architecture']:6} {row['framework']:11} {row['quantity']:27} {row['reason']}")
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from benchmarks.micro.options import FRAMEWORKS, PRECISIONS, add_number
 from benchmarks.micro.options import parser as common
 from benchmarks.process.channel import Channel
 from results import cli
+from results.output import say
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _gains(options: argparse.Namespace, arguments: list[str]) -> int:
         row = {"framework": name, "choice": choice, "what": what, "gain": interval.value}
         rows.append(row | interval_row(interval) | {of: interval.n})
         told = f"{interval.value:.2f} | {interval.words('.3f')} | {interval.n} {of}"
-        print(f"| {name} | {what} | {told} |", flush=True)
+        say(f"| {name} | {what} | {told} |", flush=True)
 
     for name in options.frameworks:
         found = _inside(name, arguments, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.output import say
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -129,5 +129,5 @@ def run_inside(
     job = Job([module, *arguments, "--inside", framework], framework, tuning)
     [(found, reason)] = run_together([job], device=device, threads=threads)
     if found is None:
-        print(f"failed: {framework}: {reason}", file=sys.stderr)
+        say(f"failed: {framework}: {reason}", error=True)
     return found

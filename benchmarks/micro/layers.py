@@ -27,6 +27,7 @@ from benchmarks.micro.options import parser as common
 from benchmarks.micro.provenance import provenance
 from benchmarks.process.channel import Channel
 from results import cli
+from results.output import say
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _all(options: argparse.Namespace, arguments: list[str]) -> int:
     flops = 2 * SIDES[options.device] ** 3
     peak = flops / min(median(found["matrix product"]) for found in seconds.values())
     for line in table(layers, seconds, peak, flops):
-        print(line)
+        say(line)
     if options.output:
         content = origin | {"peak_flops_per_second": peak, "seconds": seconds}
         write(options.output, json.dumps(content, indent=1) + "\n")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from results import cli
 from results.names import beneath
+from results.output import say
 from results.vocabulary import near_miss
 from results.writer import scratch_directory, whole_file
 
@@ -53,7 +54,7 @@ def parser() -> cli.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 after a message that says what is wrong."""
     options = parser().parse_args(arguments)
-    return cli.run(lambda: print(*compute(options), sep="\n"))
+    return cli.run(lambda: say("\n".join(map(str, compute(options)))))
 
 
 def compute(options: argparse.Namespace) -> list[Path]:
@@ -70,11 +71,14 @@ def compute(options: argparse.Namespace) -> list[Path]:
     names = {model.about.config.framework for group in groups.values() for model in group}
     _check_installed(names)
     options.output.mkdir(parents=True, exist_ok=True)
+    shown = {
+        name: galaxy(group[0], options.galaxy, options.dataset) for name, group in groups.items()
+    }
+    found = _computed(groups, {name: picture for name, (picture, _) in shown.items()})
     paths = []
     for name, group in groups.items():
-        picture, about = galaxy(group[0], options.galaxy, options.dataset)
         path = beneath(options.output, name, ending=".npz")
-        _write(path, group, picture, about)
+        _write(path, group, found[name], *shown[name])
         paths.append(path)
     return paths
 
@@ -206,7 +210,11 @@ def _as_trained(picture: np.ndarray, config: RunConfig, data: Dataset) -> np.nda
 
 
 def _write(
-    path: Path, group: Sequence[SavedModel], picture: np.ndarray, about: Mapping[str, Any]
+    path: Path,
+    group: Sequence[SavedModel],
+    computed: Mapping[str, Mapping[str, np.ndarray]],
+    picture: np.ndarray,
+    about: Mapping[str, Any],
 ) -> None:
     """The maps of all frameworks for one picture, and how far they are apart on equal weights."""
     import numpy as np
@@ -226,7 +234,7 @@ def _write(
     equal: dict[str, dict[str, np.ndarray]] = {}
     for model in group:
         name = model.about.config.framework
-        found = _computed(model, first, picture)
+        found = computed[name]
         arrays |= {f"maps/{name}/{layer}": found[f"own/{layer}"] for layer in layers}
         equal[name] = {layer: found[f"equal/{layer}"] for layer in layers}
         classes = model.about.class_names
@@ -278,29 +286,45 @@ def _named(predicted: int, classes: Sequence[str]) -> str:
     return classes[predicted] if classes else f"class {predicted}"
 
 
-def _computed(model: SavedModel, first: SavedModel, picture: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays by name that `maps_worker` computes in the framework's own process.
+def _computed(
+    groups: Mapping[str, Sequence[SavedModel]], pictures: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Arrays that `maps_worker` computes, in one process of each framework: by group, by framework.
 
     Raises:
-        ValueError: it failed; the message says why.
+        ValueError: a framework failed; the message says why.
     """
     import numpy as np
 
     from benchmarks.process.spawn import ask
     from benchmarks.system import machine
 
-    name = model.about.config.framework
-    with scratch_directory() as directory:
-        np.save(directory / "picture.npy", picture)
-        paths = [path.resolve() for path in (model.directory, first.directory, directory)]
-        threads = len(machine.usable_cpus())
-        _, reason = ask(
-            "benchmarks.models.maps_worker", paths, name, limit=_MAPS_SECONDS, threads=threads
-        )
-        if reason:
-            raise ValueError(f"{name} could not compute its maps: {reason}")
-        with np.load(directory / "maps.npz", allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+    found: dict[str, dict[str, dict[str, np.ndarray]]] = {name: {} for name in groups}
+    with scratch_directory() as scratch:
+        jobs: dict[str, list[tuple[str, Path, Path, Path]]] = {}
+        for number, (name, group) in enumerate(groups.items()):
+            for model in group:
+                framework = model.about.config.framework
+                folder = scratch / f"{number}-{group.index(model)}"
+                folder.mkdir()
+                np.save(folder / "picture.npy", pictures[name])
+                job = (name, model.directory, group[0].directory, folder)
+                jobs.setdefault(framework, []).append(job)
+        for framework, mine in jobs.items():
+            paths = [path.resolve() for _, *job in mine for path in job]
+            _, reason = ask(
+                "benchmarks.models.maps_worker",
+                paths,
+                framework,
+                limit=_MAPS_SECONDS * len(mine),
+                threads=len(machine.usable_cpus()),
+            )
+            if reason:
+                raise ValueError(f"{framework} could not compute its maps: {reason}")
+            for name, *_, folder in mine:
+                with np.load(folder / "maps.npz", allow_pickle=False) as archive:
+                    found[name][framework] = {key: archive[key] for key in archive.files}
+    return found
 
 
 def _check_installed(names: set[str]) -> None:

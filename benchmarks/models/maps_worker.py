@@ -1,8 +1,8 @@
-"""One framework's maps: `python -m benchmarks.models.maps_worker MODEL FIRST DIRECTORY`.
+"""One framework's maps: `python -m benchmarks.models.maps_worker MODEL FIRST DIRECTORY ...`.
 
-Runs in a process of its own, whose environment `feature_maps` has set. DIRECTORY holds the picture
-and receives `maps.npz`: `own/LAYER` of MODEL, `equal/LAYER` of FIRST in MODEL's framework, and the
-logits of MODEL.
+Runs in a process of its own, whose environment `feature_maps` has set. Each DIRECTORY holds the
+picture and receives `maps.npz`: `own/LAYER` of MODEL, `equal/LAYER` of FIRST in MODEL's framework,
+and the logits of MODEL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from frameworks.spec.architecture import Conv
 
 def main(arguments: list[str]) -> None:
     """Compute and write the maps, float32 (height, width, channels), of every convolution."""
-    own, first, directory = (Path(argument) for argument in arguments)
+    paths = [Path(argument) for argument in arguments]
+    for own, first, directory in zip(paths[::3], paths[1::3], paths[2::3], strict=True):
+        _compute(own, first, directory)
+
+
+def _compute(own: Path, first: Path, directory: Path) -> None:
     (model,) = saved.find(own)
     (other,) = saved.find(first)
     picture = np.load(directory / "picture.npy", allow_pickle=False)

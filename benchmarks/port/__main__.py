@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.port.options import PARTS, parser
 from results import cli
-from results.names import printable
+from results.output import say
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _MOST = 2**28  # numbers in a batch: 2 GiB in float64
+_MOST_STEPS = 10_000  # their masks are drawn ahead, and each is a step of both in float64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def _asked(options: argparse.Namespace) -> int:
         _check(options)
         answers = _compared(options)
     except PortError as error:
-        print(f"error: {printable(error)}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return error.status
     if options.write:
         _write(answers, options)
@@ -55,13 +56,13 @@ def _asked(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(as_json(answers).decode() + "\n")
     else:
-        print(text(answers, options.details), flush=True)
+        say(text(answers, options.details), flush=True)
     if options.page:
         from benchmarks.port.page import page
         from results.writer import write
 
         write(options.page, page(answers))
-        print(f"the page is {options.page}", file=sys.stderr)
+        say(f"the page is {options.page}", error=True)
     return status(answers)
 
 
@@ -90,7 +91,7 @@ def _convert(options: argparse.Namespace) -> None:
     write(path, text)
     test = path.with_name(f"test_{path.name}")
     write(test, check_of(path, name, source.label, size))
-    print(f"{source.label} is written to {path}; {test} holds it against A", file=sys.stderr)
+    say(f"{source.label} is written to {path}; {test} holds it against A", error=True)
     options.b, options.given_weights = f"{path}:{name}", True
     options.input = options.input or listing.input
     for part in ("frameworks", "python", *PARTS):
@@ -105,6 +106,10 @@ def _check(options: argparse.Namespace) -> None:
     if (numbers := math.prod(options.input) * options.batch_size) > _MOST:
         raise ValueError(
             f"--input and --batch-size: {numbers:,} numbers in a batch; at most {_MOST:,}"
+        )
+    if options.steps > _MOST_STEPS:
+        raise ValueError(
+            f"--steps {options.steps}: at most {_MOST_STEPS:,}; --train EPOCHS trains for longer"
         )
     if not options.b:
         raise ValueError("name two programs, A and B; or one with --convert FRAMEWORK")
@@ -223,7 +228,7 @@ def _harness(answers: list[Answer], options: argparse.Namespace) -> None:
         ]
         why = "the programs could not be written as frameworks of the harness"
         if all(done):
-            print(f"train in the harness: {line}", file=sys.stderr)
+            say(f"train in the harness: {line}", error=True)
             why = _trained(answers, programs, words, line) if options.train else ""
     except PortError as error:
         why = str(error)
@@ -245,7 +250,7 @@ def _trained(
             lacks = "optimizer" if recipe.loss else "loss"
             return f"{name} has no {lacks}; name one with --loss or --optimizer"
     for answer in answers:
-        print(answer.verdict, file=sys.stderr)  # it stays where the training is interrupted
+        say(answer.verdict, error=True)  # it stays where the training is interrupted
     with scratch_directory() as scratch:
         ids = trained.run(words, scratch)
     frameworks = words[1 : len(programs) + 1]
@@ -264,9 +269,9 @@ def _write_one(label: str, path: Path, text: Callable[[], str]) -> bool:
 
     try:
         write(path, text())
-        print(f"written to {path}: {label}", file=sys.stderr)
+        say(f"written to {path}: {label}", error=True)
     except PortError as error:
-        print(f"not written: {error}", file=sys.stderr)
+        say(f"not written: {error}", error=True)
         return False
     return True
 

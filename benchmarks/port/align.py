@@ -68,7 +68,8 @@ def aligned(a: Normal, b: Normal) -> list[Pair]:
 def _alike(one: Operation, other: Operation) -> float:
     """Score of pairing two operations: the higher, the more alike; -inf of those never paired."""
     if one.kind != other.kind:
-        return -0.5 if one.kind in _POOLS and other.kind in _POOLS else _NO
+        alike = one.unread and other.unread and one.shape == other.shape
+        return -0.5 if alike or (one.kind in _POOLS and other.kind in _POOLS) else _NO
     score = 2.0
     if one.shape == other.shape:
         score += 1.0

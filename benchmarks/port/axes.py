@@ -1,7 +1,9 @@
 """Meaning of each axis of a tensor, followed through a program, and its canonical order.
 
 An axis is a tuple of atoms (label, size): a flattened picture of PyTorch has one axis of the atoms
-C, H, W after the batch N. The canonical order is N, H, W, C, also inside an axis.
+C, H, W after the batch N. A reshape that cuts H makes H0 and H1 of it, the coarse part first. The
+canonical order is N, H, W, C, also inside an axis. Kernels have I or a picture's axes for what they
+read and O for what they make; their canonical order is H, W, I, O.
 """
 
 from __future__ import annotations
@@ -13,15 +15,29 @@ from typing import Any
 
 import numpy as np
 
-_RANK = {"N": 0, "H": 1, "W": 2, "C": 3}
+_ORDER = "NHWCIO"
+
+
+def _rank(label: str) -> tuple[int, str]:
+    place = _ORDER.find(label[0])
+    return (place if place >= 0 else 9, label)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its atoms in the order of the program, or `parts` where axes were concatenated."""
+    """One axis: its atoms in the order of the program, or `parts` where axes were concatenated.
+
+    flipped: the last position is the first of the canonical order.
+    """
 
     atoms: tuple[tuple[str, int], ...]
     parts: tuple[Axis, ...] = ()
+    flipped: bool = False
+
+    @property
+    def shuffled(self) -> bool:
+        """True if the axis is all of one label, with its parts in another order."""
+        return len(self.large) > 1 and len({label[0] for label, _ in self.large}) == 1
 
     @property
     def size(self) -> int:
@@ -31,10 +47,29 @@ class Axis:
         )
 
     @property
+    def large(self) -> list[tuple[str, int]]:
+        """The atoms larger than one; the first where none is."""
+        return [atom for atom in self.atoms if atom[1] > 1] or list(self.atoms[:1])
+
+    @property
     def label(self) -> str:
         """The label of the one atom larger than one; "" where there are several."""
-        large = [label for label, size in self.atoms if size > 1] or [a for a, _ in self.atoms[:1]]
-        return large[0] if len(large) == 1 and not self.parts else ""
+        return self.large[0][0] if len(self.large) == 1 and not self.parts else ""
+
+    @property
+    def words(self) -> str:
+        """The axis in words that are the same in every program: HW of the positions in a row."""
+        if self.parts:
+            known = dict.fromkeys(p.words for p in self.parts if "?" not in p.words)
+            return "+".join(known)
+        return "".join(label for label, _ in sorted(self.large, key=lambda a: _rank(a[0])))
+
+    @property
+    def first(self) -> tuple[int, str]:
+        """The place of the axis among others."""
+        if self.parts:
+            return min(part.first for part in self.parts)
+        return min(_rank(label) for label, _ in self.large) if self.atoms else (9, "")
 
     def order(self) -> np.ndarray | None:
         """The program's index of each canonical position, int64 (size,); None when they agree."""
@@ -49,8 +84,10 @@ class Axis:
                     for start, p, order in zip(starts, self.parts, orders, strict=False)
                 ]
             )
+        if self.flipped:
+            return np.arange(self.size)[::-1]
         large = [atom for atom in self.atoms if atom[1] > 1]
-        ranked = sorted(range(len(large)), key=lambda i: (_RANK.get(large[i][0], 9), i))
+        ranked = sorted(range(len(large)), key=lambda i: (_rank(large[i][0]), i))
         if ranked == list(range(len(large))):
             return None
         sizes = [size for _, size in large]
@@ -70,22 +107,55 @@ def unknown(sizes: Sequence[int]) -> Axes:
     return tuple(Axis((("N" if i == 0 else f"?{i}", int(n)),)) for i, n in enumerate(sizes))
 
 
+def resized(axes: Axes, sizes: Sequence[int]) -> Axes:
+    """The same axes with other sizes."""
+    return labelled([axis.label or axis.words or "?" for axis in axes], sizes)
+
+
 def reshaped(axes: Axes, sizes: Sequence[int]) -> Axes | None:
-    """The axes after a reshape that merges or drops whole atoms; None where it cuts one."""
+    """The axes after a reshape that merges, drops or cuts atoms; None where it does more.
+
+    What cuts an atom and joins its part to another one at once does more: as a rule the program
+    meant to change the order of axes. An axis may have the parts of one atom in another order.
+    """
     if any(axis.parts for axis in axes):
         return None
     atoms = [atom for axis in axes for atom in axis.atoms if atom[1] > 1 or atom[0] == "N"]
-    made = []
+    made: list[Axis] = []
+    cut: set[str] = set()
     for size in map(int, sizes):
         taken: list[tuple[str, int]] = []
-        while atoms and math.prod(n for _, n in taken) * atoms[0][1] <= size:
-            if taken and math.prod(n for _, n in taken) == size:
-                break
-            taken.append(atoms.pop(0))
-        if math.prod(n for _, n in taken) != size:
+        while math.prod(n for _, n in taken) < size or (atoms and not made and not taken):
+            left = size // math.prod(n for _, n in taken)
+            if not atoms:
+                return None
+            label, whole = atoms.pop(0)
+            if whole > left:
+                if whole % left or label[0] in "N?":
+                    return None
+                atoms.insert(0, (f"{label}1", whole // left))
+                label, whole = f"{label}0", left
+                cut |= {label, atoms[0][0]}
+            taken.append((label, whole))
+        if math.prod(n for _, n in taken) != size or (
+            len(taken) > 1 and cut & {a for a, _ in taken}
+        ):
             return None
-        made.append(Axis(tuple(taken) or (("?", 1),)))
+        made.append(Axis(tuple(_joined(taken)) or (("?", 1),)))
     return tuple(made) if not atoms else None
+
+
+def _joined(atoms: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Atoms with both parts of a cut one, side by side in their order, as that one."""
+    made: list[tuple[str, int]] = []
+    for label, size in atoms:
+        made.append((label, size))
+        while len(made) > 1:
+            (one, n), (other, m) = made[-2:]
+            if one[:-1] != other[:-1] or (one[-1:], other[-1:]) != ("0", "1"):
+                break
+            made[-2:] = [(one[:-1], n * m)]
+    return made
 
 
 def cropping(key: Any, sizes: Sequence[int], labels: Sequence[str]) -> list[list[int]] | None:
@@ -109,13 +179,11 @@ def cropping(key: Any, sizes: Sequence[int], labels: Sequence[str]) -> list[list
 
 
 def places(axes: Axes) -> list[int]:
-    """The axes in canonical order; as they are where one has no single label."""
-    labels = [axis.label for axis in axes]
-    if len(axes) != 4 or sorted(labels) != sorted("NHWC"):
-        if set(labels) <= set("NHWC") and len(set(labels)) == len(labels):
-            return sorted(range(len(axes)), key=lambda i: _RANK[labels[i]])
-        return list(range(len(axes)))
-    return sorted(range(4), key=lambda i: _RANK[labels[i]])
+    """The axes in canonical order; as they are, but for O, where one of them is not known."""
+    firsts = [axis.first for axis in axes]
+    if any(rank == 9 and axis.size > 1 for (rank, _), axis in zip(firsts, axes, strict=True)):
+        return sorted(range(len(axes)), key=lambda i: axes[i].label == "O")
+    return sorted(range(len(axes)), key=lambda i: (firsts[i], i))
 
 
 def canonical(value: np.ndarray, axes: Axes) -> np.ndarray:

@@ -155,7 +155,7 @@ _ORDER = {
 
 
 def _rank(one: Difference) -> tuple[int, float]:
-    """By stage, then by effect; initial kernels stay ahead of biases."""
+    """Key that sorts by stage, then by effect; initial kernels stay ahead of biases."""
     return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
 
 
@@ -194,8 +194,9 @@ def _verdict(
     options: Options,
 ) -> tuple[int, str]:
     lost = _lost(session)
-    if ranked and lost and session.unread and ranked[0].constant in STRUCTURE:
-        return UNKNOWN, f"could not be told: {lost[0]}; not read: {session.unread[0]}"
+    ranked, unsure = _certain(session, ranked, lost)
+    if unsure and not ranked:
+        return UNKNOWN, f"could not be told: {unsure}"
     if ranked:
         main = ranked[0]
         others = len(grouped(ranked)) - 1
@@ -223,6 +224,23 @@ def _verdict(
     through = f" through {options.steps} steps" if _trained(session) else ""
     what = through or (" in outputs and gradients" if "gradients" in compared else " in outputs")
     return EQUAL, f"equal to {worst:.0e}{what}"
+
+
+def _certain(
+    session: Session, ranked: list[Difference], lost: list[str]
+) -> tuple[list[Difference], str]:
+    """The differences that stand although weights could not be carried, and why others may not."""
+    blind = [*STRUCTURE, "gradient", "loss", "what it computes"]
+    if lost and session.unread:
+        told = f"{lost[0]}; not read: {session.unread[0]}"
+    elif session.alone_in_a and session.alone_in_a == session.alone_in_b:
+        told = (
+            f"{session.alone_in_a:,} weights of either program are in operations that the other "
+            f"has not ({ranked[0].place if ranked else ''}); both may compute the same with them"
+        )
+    else:
+        return ranked, ""
+    return [one for one in ranked if one.constant not in blind or one.stage == "loss"], told
 
 
 def _lost(session: Session) -> list[str]:

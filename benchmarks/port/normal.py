@@ -70,7 +70,11 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
 
     for one in by_id.values():
         readers = {reader.kind for reader in _readers(by_id, one.id)}
-        if _is_silent(one) or (one.kind == "expand" and readers <= _BROADCAST):
+        alone = one.kind == "expand" and by_id.get(real(one.sources[0]))
+        repeated = one.kind == "expand" and (
+            readers <= _BROADCAST or (alone and alone.kind == "weight")
+        )
+        if _is_silent(one) or repeated:
             alias[one.id] = one.sources[0]
     for one in by_id.values():
         one.sources = [real(s) for s in one.sources]
@@ -174,7 +178,7 @@ def _joined_means(
     """Join a mean over rows to one over columns: both are the pool over the whole picture."""
     pools, joined = {"mean": "average_pool", "max": "max_pool"}, set()
     for one in by_id.values():
-        first = by_id.get(one.sources[0])
+        first = by_id.get(one.sources[0]) if one.sources else None
         if first is None or one.kind != first.kind or one.kind not in pools:
             continue
         axes = [*one.constants["axes"], *first.constants["axes"]]
@@ -198,7 +202,7 @@ def _products(by_id: dict[str, Operation]) -> set[str]:
     for one in by_id.values():
         sources = [by_id.get(s) for s in one.sources]
         found: tuple[str, str] | None = None
-        above = sources[0]
+        above = sources[0] if sources else None
         if one.kind == "rescale" and above is not None and _is_scale(one, 1 / 6, 0.0):
             if shifted := _shifted(above, by_id):
                 found = "hardsigmoid", shifted

@@ -60,7 +60,7 @@ def compare(session: Session) -> list[Row]:
     alike = all(apart(a[ends[0]], b[ends[1]]) <= SAME for a, b in runs.values())
     for row in rows:
         _judge(session, row, runs, masks, alike)
-    for one in session.listing_a.operations + session.listing_b.operations:
+    for one in session.normal_a.operations + session.normal_b.operations:
         if one.unread:
             session.unread.append(_named(one))
     _again(session, rows, masks)
@@ -112,8 +112,8 @@ def _judge(
     found = [(c, x, y) for c, x, y in unlike(pair.a.constants, pair.b.constants) if c not in LATER]
     if pair.a.kind != pair.b.kind:
         found = [("kind", pair.a.kind, pair.b.kind)]
-    joined = pair.b.id in session.normal_b.joined  # which is not run by itself
-    worst = (row.through if joined and found else None) or row.alone or 0.0
+    # some are not run by themselves, such as those that are joined of several
+    worst = (row.through if found and row.alone is None else row.alone) or 0.0
     stage: Stage = "outputs" if worst > SAME else "training mode"
     worst, told = max(worst, row.alone_training or 0.0), ""
     if found and worst <= SAME and pair.a.kind == pair.b.kind == "activation":
@@ -243,6 +243,8 @@ def _after(session: Session, one: Operation) -> str:
 
 def _moves(session: Session, one: Operation, values: Arrays) -> float:
     """Distance of an operation's output from its input; infinite where the sizes differ."""
+    if not one.sources:  # a weight
+        return float("inf")
     source = one.sources[0]
     before = session.pictures if source == PICTURES else values[source]
     return apart(before, values[one.id])

@@ -103,7 +103,7 @@ def _framework(path: Path) -> str:
 def _imported(path: Path) -> list[str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise PortError(f"{path}{where}: not a program in Python: {error}") from error
     found = []

@@ -98,6 +98,8 @@ def _optimizer(constants: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
         constants["momentum_form"] = constants.pop("velocity_form")
     if name == "lion" and constants.get("decay_form") == "decoupled":
         del constants["decay_form"]  # it has no other
+    if constants.get("undecayed") == "beta, bias, gamma":
+        constants |= {"undecayed": "nothing", "decayed": "kernels"}
     fields = {field.name for field in msgspec.structs.fields(OPTIMIZERS[name])}
     kept: dict[str, Any] = {"name": name}
     for constant, value in constants.items():

@@ -17,6 +17,7 @@ from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, R
 from benchmarks.port.wire import Side
 
 Arrays = dict[str, np.ndarray]
+_MOST_MASKS = 2**27  # numbers of all steps together: 1 GiB in float64
 
 
 class Session:
@@ -120,6 +121,22 @@ class Session:
 
     # ---- weights
 
+    @property
+    def alone_in_a(self) -> int:
+        """Numbers in the weights of operations that A alone has."""
+        return self._alone(self.listing_a, "a")
+
+    @property
+    def alone_in_b(self) -> int:
+        """Numbers in the weights of operations that B alone has."""
+        return self._alone(self.listing_b, "b")
+
+    def _alone(self, listing: Listing, side: str) -> int:
+        single = [getattr(pair, side) for pair in self.pairs if not pair.both]
+        keys = {key for one in single if one is not None for key in one.parameters.values()}
+        keys -= {getattr(weight, side) for weight in self.weights}
+        return sum(int(np.prod(listing.parameters[key])) for key in keys)
+
     def own(self) -> tuple[Arrays, Arrays]:
         """The weights with which both programs start."""
         return self.a.ask("weights")[1], self.b.ask("weights")[1]
@@ -161,7 +178,7 @@ class Session:
     def _drawn(self, role: str, value: np.ndarray) -> np.ndarray:
         if role in ("gamma", "moving_variance"):
             return self.draw.uniform(0.5, 1.5, value.shape)
-        if role in ("bias", "beta", "moving_mean", "alpha"):
+        if role.endswith("bias") or role in ("beta", "moving_mean", "alpha"):
             return self.draw.normal(0.0, 0.1, value.shape)
         if np.ptp(value) == 0:
             fan = max(1, int(np.prod(value.shape[:-1])))
@@ -200,6 +217,21 @@ class Session:
                 of_b[other.id] = (number, self._mask_shape(other, self.listing_b))
         seed = int(self.draw.integers(2**31))
         return uniforms(of_a, self.batch, seed), uniforms(of_b, self.batch, seed)
+
+    def masks_of_steps(self, count: int) -> list[tuple[Arrays, Arrays]]:
+        """Masks of so many steps.
+
+        Raises:
+            PortError: they are more than memory should hold.
+        """
+        found = [self.masks()]
+        each = sum(array.size for one in found[0] for array in one.values())
+        if each * count > _MOST_MASKS:
+            raise PortError(
+                f"--steps {count}: their dropout masks are {each * count:,} numbers, and at most "
+                f"{_MOST_MASKS:,}: give {_MOST_MASKS // each} steps, or a smaller --batch-size"
+            )
+        return [*found, *(self.masks() for _ in range(count - 1))]
 
     @staticmethod
     def _mask_shape(one: Operation, listing: Listing) -> list[int]:

@@ -140,11 +140,15 @@ class _Server:
 
     def _train(self, request: dict[str, Any], given: Arrays) -> tuple[Any, Arrays]:
         pictures, labels = given["pictures"], given["labels"]
-        steps = []
-        for number in range(request["count"]):
-            start = f"{number}:uniform:"
-            found = {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
-            steps.append((number % len(pictures), Pass(training=True, uniforms=found)))
+        uniforms: list[Arrays] = [{} for _ in range(request["count"])]
+        for key, value in given.items():
+            number, _, rest = key.partition(":")
+            if rest.startswith("uniform:"):
+                uniforms[int(number)][rest.removeprefix("uniform:")] = value
+        steps = [
+            (number % len(pictures), Pass(training=True, uniforms=found))
+            for number, found in enumerate(uniforms)
+        ]
         losses, weights = self._now.train(pictures, labels, steps)
         return {"losses": losses}, weights
 

@@ -367,7 +367,7 @@ def steps(session: Session, count: int) -> None:
         return
     batches = [session.picture_pair() for _ in range(min(count, 4))]
     for_a, for_b, labels = (np.stack([one[place] for one in batches]) for place in range(3))
-    masks = [session.masks() for _ in range(count)]
+    masks = session.masks_of_steps(count)
     of_a, last_a = session.train(session.a, for_a, labels, [m[0] for m in masks])
     of_b, last_b = session.train(session.b, for_b, labels, [m[1] for m in masks])
     known = any(

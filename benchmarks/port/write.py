@@ -30,6 +30,7 @@ _LIMIT = {
     "conv": re.compile(r"MaxNorm\(axis=\[0, 1, 2\], max_value=([^,()]+)\)"),
     "dense": re.compile(r"MaxNorm\(max_value=([^,()]+)\)"),
 }
+_FUNCTIONS = {"hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid"}
 Table = dict[str, Any]
 
 
@@ -158,6 +159,13 @@ class _Network:
                 found.append(residual | ({"shortcut": branches[0]} if branches[0] else {}))
                 now = fork
                 continue
+            if one.kind == "concatenate" and one.constants.get("axis") == "C":
+                sources = self._nested(one)
+                now = self._fork(*sources)
+                if len(sources) > 1:
+                    branches = [self._chain(source, now) for source in sources]
+                    found.append({"type": "concatenate", "branches": branches})
+                continue
             if one.kind == "multiply" and (x := self._gated(*one.sources)) is not None:
                 (gate,) = (source for source in one.sources if source != x)
                 inside = self._chain(gate, x)
@@ -166,7 +174,7 @@ class _Network:
                 found.append({"type": "gate", "layers": inside})
                 now = x
                 continue
-            if len(one.sources) != 1:
+            if len(one.sources) != 1 or one.kind == "weight":
                 self.lacking.append(f"{one.name} ({one.kind} of {len(one.sources)} inputs)")
                 break
             found += reversed(list(self._layer(one)))
@@ -183,10 +191,20 @@ class _Network:
                     left.append(source)
         return found
 
-    def _fork(self, one: str, other: str) -> str:
-        """The last operation that both read."""
-        both = self._above(one) & self._above(other)
+    def _fork(self, *several: str) -> str:
+        """The last operation that all read."""
+        both = set.intersection(*map(self._above, several))
         return max(both, key=lambda number: self.places.get(number, -1))
+
+    def _nested(self, one: Operation) -> list[str]:
+        """The sources of a concatenation, with one that joins the first of them already in their
+        place: (a, b, c) is ((a, b), c), as of the layers of a DenseNet."""
+        for count in range(len(one.sources) - 1, 1, -1):
+            first, rest = one.sources[:count], one.sources[count:]
+            for other in self.by_id.values():
+                if (other.kind, other.sources) == ("concatenate", first):
+                    return [other.id, *rest]
+        return list(one.sources)
 
     def _gated(self, one: str, other: str) -> str | None:
         """The one of two factors that the other is computed from; None if neither is."""
@@ -195,6 +213,8 @@ class _Network:
 
     def _layer(self, one: Operation) -> Iterator[Table]:
         given = self.shapes[one.sources[0]]
+        if len(self.shapes[one.id]) == 2:
+            self.lacking.append(f"{one.name} ({one.kind} of rows of features)")
         if len(given) > 1 and len(self.shapes[one.id]) == 1 and "pool" not in one.kind:
             yield {"type": "flatten"}
         made = self._table(one)
@@ -283,6 +303,7 @@ class _Network:
 
     def _activation(self, one: Operation) -> Table | None:
         c, function = one.constants, str(one.constants["function"])
+        function = _FUNCTIONS.get(function, function)
         if function not in get_args(ActivationName):
             self.lacking.append(f"{one.name} ({function})")
             return None

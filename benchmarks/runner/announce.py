@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.config.runconfig import DataView
 from benchmarks.data.staging import Galaxies
 from benchmarks.runner.progress import clock
+from results.output import say
 from results.table import Cell, Column, Table, show
 from results.views.words import count
 
@@ -29,11 +30,11 @@ def announce(prepared: Sequence[Prepared]) -> None:
         _announce_galaxies(first.galaxies)
     description = first.session.machine
     gpus = "".join(f", {gpu['name']}" for gpu in description["gpus"])
-    print(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")
+    say(f"{description['cpu']}, {description['cpus']} CPUs{gpus}")
     for note in dict.fromkeys(note for one in prepared for note in one.notes):
-        print(note)
+        say(note)
     for run in (run for one in prepared for run in one.done):
-        print(f"already in the store: {run.label()}")
+        say(f"already in the store: {run.label()}")
 
 
 def _votes(view: DataView) -> str:
@@ -42,7 +43,7 @@ def _votes(view: DataView) -> str:
 
 def _announce_galaxies(galaxies: Galaxies) -> None:
     view = galaxies.view
-    print(
+    say(
         f"{view.dataset}: {sum(galaxies.class_counts):,} galaxies of "
         f"{view.height}x{view.width}x{view.image_channels}, {view.classes} classes "
         f"({view.labels} labels){_votes(view)}. {galaxies.source}"
@@ -57,7 +58,7 @@ def _announce_galaxies(galaxies: Galaxies) -> None:
     table.add("all", *map(str, (sizes.train, sizes.validation, sizes.test)))
     show(table)
     for note in galaxies.notes:
-        print(note)
+        say(note)
 
 
 def plan_tables(prepared: Sequence[Prepared]) -> list[Table]:
@@ -132,14 +133,14 @@ def announce_each(asked: Sequence[Asked], prepared: Sequence[Prepared]) -> None:
     for one, ready in zip(asked, prepared, strict=True):
         view, sizes = ready.galaxies.view, ready.galaxies.sizes
         assert one.part_of is not None
-        print(f"{one.part_of.label()}: {one.title}")
-        print(
+        say(f"{one.part_of.label()}: {one.title}")
+        say(
             f"    {view.dataset}: {view.height}x{view.width}x{view.image_channels}, "
             f"{view.classes} classes ({view.labels} labels){_votes(view)}; {sizes.train:,} train, "
-            f"{sizes.validation:,} validation, {sizes.test:,} test; {len(ready.runs)} runs"
+            f"{sizes.validation:,} validation, {sizes.test:,} test; {count(len(ready.runs), 'run')}"
         )
         for name, (was, now) in one.part_of.declared["changed"].items():
-            print(f"    not as published: {name} is {_short(now)}, published {_short(was)}")
+            say(f"    not as published: {name} is {_short(now)}, published {_short(was)}")
 
 
 def _short(value: object) -> str:

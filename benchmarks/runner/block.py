@@ -27,6 +27,7 @@ from benchmarks.runner.session import Tally, execute, execution_id
 from benchmarks.system import machine
 from results.door.documents import json_file
 from results.store import Store
+from results.views.words import count
 from results.writer import scratch_directory, write
 
 FORMAT = 1  # of the file; another one is refused
@@ -66,7 +67,7 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         parts = [run.architecture.name, f"seed {run.seed}"]
         if run.repeat:
             parts.append(f"repeat {run.repeat}")
-        return f"block {self.number}: {' '.join(parts)}, {len(self.runs)} runs"
+        return f"block {self.number}: {' '.join(parts)}, {count(len(self.runs), 'run')}"
 
 
 def blocks_of(runs: Iterable[PlannedRun]) -> list[list[PlannedRun]]:
@@ -128,7 +129,8 @@ def run_block(block: Block, tell: Callable[[str], None]) -> Tally:
         tell(f"{block.label()}: is in the store {store.path}, whole")
         return Tally()
     if stored:
-        tell(f"{block.label()}: was broken off after {len(stored)} runs; all are run again")
+        done = count(len(stored), "run")
+        tell(f"{block.label()}: was broken off after {done}; all are run again")
         executions = {run.run_id: execution_id(run) for run in block.runs}
     check_node(block)
     tally = Tally()

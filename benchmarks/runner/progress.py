@@ -12,6 +12,8 @@ from benchmarks.config.plan import PlannedRun
 from benchmarks.process.launch import Event, Outcome
 from benchmarks.runner.estimate import Estimator, rate_key
 from results.names import in_line
+from results.output import say
+from results.views.words import count
 
 QUIET_SECONDS = 15.0  # after which a log says that the run is alive
 _LINES_PER_RUN = 20  # at most about so many epochs of a run are told in a log
@@ -143,7 +145,7 @@ def ending(outcome: Outcome, epochs: int) -> str:
         accuracy, trained = facts.get("test_accuracy"), facts.get("epochs_trained")
         words = "" if accuracy is None else f", test accuracy {accuracy:.3f}"
         if trained is not None and trained < epochs:
-            words += f", stopped after {trained} of {epochs} epochs"
+            words += f", stopped after {trained} of {count(epochs, 'epoch')}"
         if (tested := facts.get("tested_epoch", trained)) != trained:
             words += f", tested epoch {tested}"
         return f"ok {took}{words}"
@@ -181,7 +183,7 @@ class PlainProgress:
 
     def note(self, text: str) -> None:
         self._told = time.perf_counter()
-        print(in_line(text), file=self._stream, flush=True)
+        say(in_line(text), to=self._stream, flush=True)
 
     def started(self) -> None:
         left = clock(self._tracker.seconds_left())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from benchmarks.runner.progress import Progress, Tracker
 from benchmarks.runner.row import prediction_rows, run_row
 from benchmarks.system import machine
 from benchmarks.worker.checkpoint import Checkpoints
+from results.output import say
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -101,7 +101,7 @@ def execute(
                 tracker.event(event)
                 progress.event(event)
                 for sentence in to_tell(event):
-                    print(f"{tracker.headline()} | {sentence}", file=sys.stderr, flush=True)
+                    say(f"{tracker.headline()} | {sentence}", error=True, flush=True)
 
             outcome = launch(
                 run.config,

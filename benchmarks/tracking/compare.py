@@ -28,6 +28,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
+from results.views.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _failures(history: History, rows: Rows) -> str:
     if not failed:
         return ""
     reason = history.value("reason", int(failed[0])) or history.value("status", int(failed[0]))
-    return f"{len(failed)} of {len(rows)} runs failed: {reason}"
+    return f"{len(failed)} of {count(len(rows), 'run')} failed: {reason}"
 
 
 def _pairs(

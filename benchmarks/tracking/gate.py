@@ -22,6 +22,7 @@ from benchmarks.process.alternate import Process, alternate
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
+from results.output import say
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def gate(options: argparse.Namespace, metrics: Sequence[Metric], out: IO[str]) -
     store.check_writable()
     with scratch_directory() as scratch:
         stores = tuple(Store(scratch / side.name) for side in sides)
-        print(announced(options.run, options.processes, store), flush=True)
+        say(announced(options.run, options.processes, store), flush=True)
         verdicts = Sequential(
             stores,
             scratch / "both",

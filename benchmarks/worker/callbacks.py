@@ -128,6 +128,8 @@ class Control:
         """keras/src/callbacks/early_stopping.py, `on_epoch_end`."""
         stopping, best = self.recipe.early_stopping, self._scores["stopping"]
         assert stopping is not None
+        if epoch - self.began < stopping.first_epoch:
+            return
         best.waited += 1
         if best.improved(scores):
             best.waited = 0

@@ -13,6 +13,7 @@ OTHER_FORM = "of another shape or type"
 NOT_SQUARE = "not square"
 TOO_SMALL = "smaller than the crop"
 NOT_FINITE = "with values that are no numbers"
+OTHER_BANDS = "of other bands than one or three"
 NO_PICTURE = "labelled without a picture"
 NO_LABEL = "without a label"
 TWICE = "named twice"
@@ -29,6 +30,8 @@ _REMEDIES = {
     OTHER_FORM: "save all in one shape, as one type",
     NOT_SQUARE: "cut all with --crop PIXELS",
     TOO_SMALL: "cut less",
+    NOT_FINITE: "set them, as in numpy.nan_to_num",
+    OTHER_BANDS: "save one or three bands of each, bands first",
     NO_PICTURE: "add the pictures",
     NO_LABEL: "add the labels",
     TWICE: "leave one row each",

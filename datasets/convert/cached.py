@@ -15,6 +15,7 @@ from datasets.convert.table import TABLES
 from datasets.download import cache_directory, file_sha256
 from results.door import folders
 from results.names import beneath
+from results.output import say
 
 _FORMAT = 1  # of what is made of a source: another number has all sources converted anew
 
@@ -38,7 +39,7 @@ def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = 
     if made.exists():
         return made
     directory.mkdir(parents=True, exist_ok=True)
-    print(f"{path}: converting once, into {made}", flush=True)
+    say(f"{path}: converting once, into {made}", flush=True)
     try:
         recipe = recipe_of(path)
         if recipe is not None:
@@ -50,7 +51,7 @@ def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = 
     except ValueError as error:
         message = f"{error} (options of: python -m datasets convert {path} OUT.h5)"
         raise ValueError(message) from error
-    print(told.removeprefix(f"{made}: "), flush=True)
+    say(told.removeprefix(f"{made}: "), flush=True)
     return made
 
 

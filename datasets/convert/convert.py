@@ -50,7 +50,7 @@ class Published:
     means: tuple[float, ...]
 
     def compared_with(self, galaxies: Galaxies, sha256: str) -> str:
-        """In words, whether these are the published galaxies; ``sha256`` is their content's."""
+        """Words that tell these galaxies from the published ones; ``sha256`` is their content's."""
         if sha256 == self.sha256:
             return "as published"
         import numpy as np

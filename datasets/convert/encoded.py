@@ -15,12 +15,14 @@ import numpy as np
 from datasets.convert import fits
 from datasets.convert.bad import NO_BYTES, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
 from datasets.convert.fitting import Fit
+from results.door import sizes
 
 if TYPE_CHECKING:
     from PIL import Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 _BLOCK_BYTES = 1 << 22
+_PIXEL_BYTES = 4  # at the most, as Pillow holds them
 _GREY = ("1", "L", "LA", "La", "I", "F")  # and I;16 in its byte orders
 # The row, its name, and what opens its bytes; None where there are none.
 Contents = Callable[[], Iterator[tuple[int, str, Callable[[], IO[bytes]] | None]]]
@@ -31,6 +33,7 @@ class _Header:
     height: int
     width: int
     grey: bool
+    pictures: int = 1  # in the file
 
 
 class EncodedPictures:
@@ -53,7 +56,7 @@ class EncodedPictures:
             ValueError: not one picture can be read.
         """
         sizes: dict[int, tuple[str, tuple[int, int]]] = {}
-        grey = True
+        grey, most = True, 1
         for row, name, content in self._contents():
             if not wanted[row]:
                 continue
@@ -70,6 +73,7 @@ class EncodedPictures:
                 continue
             sizes[row] = name, fitted
             grey &= header.grey
+            most = max(most, header.pictures)
         if not sizes:
             helps = "; ".join(["", *bad.remedies()])
             told = bad.words() or "there is none"
@@ -78,7 +82,8 @@ class EncodedPictures:
         for row, (name, size) in sizes.items():
             if size != (height, width):
                 bad.add(OTHER_SIZE, f"{name} {size[1]}x{size[0]}, most {width}x{height}", row)
-        done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "")))
+        first = f"the first of up to {most} pictures in a FITS file" if most > 1 else ""
+        done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "", first)))
         self._shape = height, width, 1 if grey else 3
         return self._shape
 
@@ -105,12 +110,14 @@ class EncodedPictures:
     def _header(self, name: str, content: Callable[[], IO[bytes]]) -> _Header | str:
         """Size and colour of a picture, or what is wrong with it."""
         if fits.is_fits(name):
-            shape = fits.shape(content)
-            if shape is None:
-                return UNREADABLE
-            return _Header(*shape[:2], shape[2] == 1) if self._stretch else UNSTRETCHED
+            found = fits.survey(content)
+            if isinstance(found, str):
+                return found
+            (height, width, bands), pictures = found
+            return _Header(height, width, bands == 1, pictures) if self._stretch else UNSTRETCHED
         try:
             with content() as file, _opened(file) as image:
+                _check_size(image.height * image.width, file)
                 return _Header(image.height, image.width, _is_grey(image))
         except broken():
             return UNREADABLE
@@ -126,10 +133,20 @@ class EncodedPictures:
             return self._fit.of_array(values[None])[0]
         try:
             with content() as file, _opened(file) as image:
+                _check_size(image.height * image.width, file)
                 fitted = self._fit.apply(_of_8_bits(image, "L" if self._shape[2] == 1 else "RGB"))
                 return np.asarray(fitted).reshape(self._shape)
         except broken():
             return None
+
+
+def _check_size(pixels: int, file: IO[bytes]) -> None:
+    """Raise ValueError where a picture's header says more pixels than its file can hold."""
+    size = pixels * _PIXEL_BYTES
+    if size > sizes.PICTURE:  # its length need not be known otherwise
+        place = file.tell()
+        sizes.check_whole(size, file.seek(0, 2), "it", sizes.PICTURE)
+        file.seek(place)
 
 
 def broken() -> tuple[type[BaseException], ...]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import IO, Any
 
 import numpy as np
+
+from datasets.convert.bad import NOT_FINITE, OTHER_BANDS, UNREADABLE
+from results.door import sizes
 
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 _LOW, _HIGH = 0.5, 99.5  # percentiles of a picture's values that become black and white
@@ -29,10 +33,11 @@ def check_installed(where: str) -> None:
         raise MissingAstropyError(f"{where}: {_REMEDY}") from error
 
 
-def shape(content: Callable[[], IO[bytes]]) -> tuple[int, int, int] | None:
-    """Height, width and channels (1 or 3) of the first picture in a file; None without one."""
-    values = _values(content)
-    return None if values is None else values.shape
+def survey(content: Callable[[], IO[bytes]]) -> tuple[tuple[int, ...], int] | str:
+    """Height, width and channels (1 or 3) of the first picture in a file, and the number of its
+    pictures; or what is wrong with it."""
+    found = _values(content)
+    return found if isinstance(found, str) else (found[0].shape, found[1])
 
 
 def picture(content: Callable[[], IO[bytes]], stretch: str) -> np.ndarray | None:
@@ -41,9 +46,10 @@ def picture(content: Callable[[], IO[bytes]], stretch: str) -> np.ndarray | None
     All bands together: the 0.5th percentile is black and the 99.5th white; "asinh" brightens the
     faint in between (astropy's AsinhStretch). None of a file that is damaged.
     """
-    values = _values(content)
-    if values is None:
+    found = _values(content)
+    if isinstance(found, str):
         return None
+    values, _ = found
     from astropy.visualization import AsinhStretch, LinearStretch
 
     low, high = np.percentile(values, [_LOW, _HIGH])
@@ -52,8 +58,9 @@ def picture(content: Callable[[], IO[bytes]], stretch: str) -> np.ndarray | None
     return np.round(255 * np.asarray(made)).astype(np.uint8)
 
 
-def _values(content: Callable[[], IO[bytes]]) -> np.ndarray | None:
-    """float64 (height, width, channels) of the first picture, the first row at the top."""
+def _values(content: Callable[[], IO[bytes]]) -> tuple[np.ndarray, int] | str:
+    """float64 (height, width, channels) of the first picture, the first row at the top, and the
+    number of pictures; or what is wrong."""
     import warnings
 
     from astropy.io import fits
@@ -61,19 +68,36 @@ def _values(content: Callable[[], IO[bytes]]) -> np.ndarray | None:
     try:
         with warnings.catch_warnings(), content() as file:
             warnings.simplefilter("ignore")  # of headers: the pixels are what counts
+            held = file.seek(0, 2)
+            file.seek(0)
             with fits.open(file, memmap=False) as units:
-                found: Any = next((unit.data for unit in units if _is_picture(unit)), None)
+                found = [one for unit in units if (one := _picture(unit, held)) is not None]
     except Exception:  # astropy raises what a byte leads it to
-        return None
-    if found is None:
-        return None
-    values = np.asarray(found, dtype=np.float64)
+        return UNREADABLE
+    if not found:
+        return UNREADABLE
+    values = np.asarray(found[0], dtype=np.float64)
     bands = values[None] if values.ndim == 2 else values
-    if bands.shape[0] not in (1, 3) or not np.isfinite(bands).all():
+    if bands.shape[0] not in (1, 3) and bands.shape[2] in (1, 3):
+        bands = bands.transpose(2, 0, 1)
+    if bands.shape[0] not in (1, 3):
+        return OTHER_BANDS
+    if not np.isfinite(bands).all():
+        return NOT_FINITE
+    return bands[:, ::-1].transpose(1, 2, 0), len(found)
+
+
+def _picture(unit: Any, held: int) -> np.ndarray | None:
+    """The pixels of a unit, without axes of one ahead of rows and columns (radio pictures have two:
+    Stokes parameter and frequency); None of tables and empty units.
+
+    Raises:
+        ValueError: the header says of it what so many bytes cannot hold.
+    """
+    if not unit.is_image or len(unit.shape) < 2:
         return None
-    return bands[:, ::-1].transpose(1, 2, 0)
-
-
-def _is_picture(unit: Any) -> bool:
-    data = getattr(unit, "data", None)
-    return isinstance(data, np.ndarray) and data.dtype.names is None and data.ndim in (2, 3)
+    sizes.check_whole(np.dtype(float).itemsize * prod(unit.shape), held, "it", sizes.PICTURE)
+    data: np.ndarray = unit.data
+    while data.ndim > 2 and data.shape[0] == 1:
+        data = data[0]
+    return data if data.ndim in (2, 3) else None

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from datasets.convert import encoded, fits, table
+from datasets.convert import encoded, fits, split_tables, table
 from datasets.convert.bad import NO_LABEL, TWICE, Bad
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
@@ -46,8 +46,8 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
         raise ValueError(f"{where}: no pictures in it ({', '.join(encoded.ENDINGS[:6])}, ...)")
     if any(map(fits.is_fits, names)):
         fits.check_installed(where)
-    if found := _table(folder, asked):
-        rows, names = table.of_table(folder, found, names, asked, bad)
+    if found := _tables(folder, asked):
+        rows, names = table.of_tables(folder, found, names, asked, bad)
     else:
         rows = _by_folders(where, names, asked, bad)
     for name in folder.twice:
@@ -75,8 +75,8 @@ def _contents(folder: Folder, names: Sequence[str], told: Sequence[str]) -> enco
     return contents
 
 
-def _table(folder: Folder, asked: Asked) -> str:
-    """The table of labels, "" where folders are the classes."""
+def _tables(folder: Folder, asked: Asked) -> list[str]:
+    """The table of labels, or the tables of a published split; none where folders are classes."""
     found = [name for name in folder.names if name.lower().endswith(table.TABLES)]
     if asked.table:
         wanted = [name for name in found if name == asked.table or Path(name).name == asked.table]
@@ -84,14 +84,15 @@ def _table(folder: Folder, asked: Asked) -> str:
             hint = near_miss(asked.table, found)
             has = ", ".join(found) or "none"
             raise ValueError(f"{folder.path}: no table '{asked.table}'{hint}; it has {has}")
-        return wanted[0]
-    if len(found) > 1:
+        return wanted[:1]
+    told = set(map(split_tables.part_of, found))
+    if len(found) > 1 and ("" in told or len(told) < len(found)):
         raise ValueError(
             f"{folder.path}: {len(found)} tables in it ({', '.join(found[:5])}); name the one with "
-            "the labels with --table, or join them into one; of a published split with a column of "
-            "train, validation and test (--split-from)"
+            "the labels with --table, or join them into one. Tables of a published split have the "
+            "names of its parts: train.csv, test.csv"
         )
-    return found[0] if found else ""
+    return found
 
 
 def _by_folders(where: str, names: Sequence[str], asked: Asked, bad: Bad) -> Rows:

@@ -11,6 +11,8 @@ from datasets.convert import fits, tfrecord
 from datasets.convert.folder import labelled, open_folder, pictures_of
 from datasets.convert.form import Asked, Form
 from datasets.convert.hdf5 import open_hdf5
+from datasets.convert.mat_files import ENDING as MATLAB
+from datasets.convert.mat_files import open_mat
 from datasets.convert.number_files import number_files
 from datasets.convert.numpy_files import ENDINGS as NUMPY
 from datasets.convert.numpy_files import open_numpy
@@ -22,8 +24,8 @@ from results.door import folders
 from results.vocabulary import near_miss
 
 FORMS = (
-    "HDF5, .npz, .npy, .parquet, .tfrecord, a .csv with its pictures beside it, or a folder or "
-    "zip file of pictures"
+    "HDF5, .npz, .npy, .mat, .parquet, .tfrecord, a .csv with its pictures beside it, or a folder "
+    "or zip file of pictures"
 )
 
 
@@ -32,7 +34,7 @@ def is_source(path: Path) -> bool:
     if path.is_dir():
         return not any(path.glob("*.h5")) and not any(path.glob("*.hdf5"))
     name = path.name.lower()
-    return name.endswith((*NUMPY, *TABLES, PARQUET, ".zip")) or tfrecord.is_tfrecord(name)
+    return name.endswith((*NUMPY, *TABLES, PARQUET, MATLAB, ".zip")) or tfrecord.is_tfrecord(name)
 
 
 def has_other_keys(path: Path, image_key: str, label_key: str) -> bool:
@@ -67,6 +69,9 @@ def open_source(path: Path, asked: Asked) -> Iterator[Form]:
         yield open_numpy(path, asked)
     elif name.endswith(PARQUET):
         yield open_parquet(path, asked)
+    elif name.endswith(MATLAB):
+        with open_mat(path, asked) as form:
+            yield form
     elif tfrecord.is_tfrecord(name):
         yield tfrecord.open_tfrecord(path, asked)
     elif name.endswith(TABLES):

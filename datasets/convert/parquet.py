@@ -77,6 +77,7 @@ def _read(files: Sequence[Path], wanted: Sequence[str], where: str) -> tuple[pa.
         for name in wanted:
             _check_there(name, known, "label-key", str(file))
         with tables.opened(file, _WHAT) as opened:
+            tables.check_columns(opened, wanted, file)
             found.append(opened.read(columns=list(wanted), use_threads=False))
             counts.append(opened.metadata.num_rows)
     with reading(where, _WHAT, "its files must have columns of one type"):
@@ -99,6 +100,7 @@ def _contents(
 
 
 def _batches(opened: pq.ParquetFile, column: str, file: Path) -> Iterator[pa.Array]:
+    tables.check_columns(opened, [column], file)
     batches = opened.iter_batches(_BATCH, columns=[column], use_threads=False)
     while True:
         with reading(file, _WHAT, "get it again"):

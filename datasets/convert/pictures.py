@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from results.door import folders
+from results.door.refusal import reading
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -33,13 +36,13 @@ def folder_with(name: str, source: Path, remedy: str) -> Iterator[Folder]:
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or zip file; {remedy}")
     if source.is_dir():
-        folders = sorted(file.parent for file in source.rglob(name))
-        yield _only(folders, name, source, remedy)
+        inside = sorted(file.parent for file in source.rglob(name))
+        yield _only(inside, name, source, remedy)
         return
-    try:
+    if not folders.is_zip(source):
+        raise ValueError(f"{source}: neither a folder nor a zip file; {remedy}")
+    with reading(source, "a zip file", remedy):
         archive = zipfile.ZipFile(source)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{source}: neither a folder nor a zip file; {remedy}") from error
     with archive:
         files = (file for file in archive.namelist() if PurePosixPath(file).name == name)
         found = [zipfile.Path(archive, file.removesuffix(name)) for file in files]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from results.output import say
+
 _FEW = 2000  # pictures that are converted before anyone looks for a line
 
 
@@ -37,6 +39,6 @@ def progress_of(
         nonlocal have
         before, have = have // step, have + count
         if total > _FEW and have // step > before:
-            print(f"{name}: {have:,} of {total:,} pictures", file=stream, flush=True)
+            say(f"{name}: {have:,} of {total:,} pictures", to=stream, flush=True)
 
     yield advance

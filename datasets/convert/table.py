@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from datasets.convert import votes
+from datasets.convert import split_tables, votes
 from datasets.convert.bad import AMBIGUOUS, NO_LABEL, NO_PICTURE, TWICE, Bad
 from datasets.convert.form import Asked, Rows, parts_of
 from datasets.splits import PART_WORDS
@@ -27,30 +27,35 @@ _LABELS = (
     "category",
     "type",
 )
-_PARTS = ("split", "part", "set", "subset")
+_PARTS = (split_tables.COLUMN, "part", "set", "subset")
 _NUMBERS = ("ra", "dec", "redshift")
 _SHOWN = 12  # columns that a message names
 _SAMPLE = 1000  # values by which a column is recognised
 TABLES = (".csv", ".tsv", *databases.ENDINGS)
 
 
-def of_table(
-    folder: Folder, name: str, pictures: Sequence[str], asked: Asked, bad: Bad
+def of_tables(
+    folder: Folder, tables: Sequence[str], pictures: Sequence[str], asked: Asked, bad: Bad
 ) -> tuple[Rows, list[str]]:
     """The rows of a table that name a picture each, and these pictures.
 
     Args:
-        name: the table's, in the folder. pictures: all there are.
+        tables: names in the folder: of one, or of one for each part of a published split.
+        pictures: all there are.
         bad: told of rows without a picture, pictures without a row, and names that mean several.
 
     Raises:
         ValueError: columns that cannot be told apart; the message says with which option to.
     """
+    name = " and ".join(tables)
     where = f"{folder.path}/{name}"
-    found = _read(folder, name)
-    columns = found.columns
-    if not len(found):
-        raise ValueError(f"{where}: has no row below the names of its columns")
+    read = {table: _read(folder, table) for table in tables}
+    for table, one in read.items():
+        if not len(one):
+            raise ValueError(f"{folder.path}/{table}: has no row below the names of its columns")
+    columns = next(iter(read.values())).columns
+    if len(read) > 1:
+        columns = split_tables.joined(read, _LABELS, asked.label_key, str(folder.path))
     known = _index(pictures)
     if named := [column for column in columns if _plain(column) in known]:
         raise ValueError(
@@ -59,16 +64,20 @@ def of_table(
         )
     key = _named(columns, asked.id_key, (), "id-key", where) or _naming(columns, known)
     by = f"column '{key}'"
-    if not key and (led := _led(folder, name, columns, known)):
+    if not key and (led := _led(folder, tables, columns, known)):
         columns, key, by = led
     if not key:
         raise ValueError(_nameless(columns, pictures, where))
-    lines, names = _joined(columns[key], pictures, bad)
+    values = columns[key]
+    if len(read) > 1:
+        values = split_tables.placed(values, columns[split_tables.COLUMN], pictures)
+    lines, names = _joined(values, pictures, bad)
     if not lines:
         raise ValueError(f"{where}: no row of column '{key}' names a picture")
     taken = {column: [values[line] for line in lines] for column, values in columns.items()}
     rows = _rows(taken, key, names, asked, bad, where)
-    rows.done.insert(0, f"labels of {name} {found.words}, by {by}")
+    words = " and ".join(dict.fromkeys(one.words for one in read.values()))
+    rows.done.insert(0, f"labels of {name} {words}, by {by}")
     return rows, names
 
 
@@ -88,7 +97,10 @@ def _naming(columns: Mapping[str, list[str]], known: Collection[str]) -> str:
 
 
 def _led(
-    folder: Folder, name: str, columns: Mapping[str, list[str]], known: Collection[str]
+    folder: Folder,
+    tables: Collection[str],
+    columns: Mapping[str, list[str]],
+    known: Collection[str],
 ) -> tuple[dict[str, list[str]], str, str] | None:
     """The columns of a table with the pictures' names, to which another table of the folder leads;
     the column of these; and by what.
@@ -97,7 +109,7 @@ def _led(
     2's gz2_filename_mapping.csv leads from `dr7objid` by `objid` to `asset_id`. None without.
     """
     for other in folder.names:
-        if other == name or not other.lower().endswith(TABLES):
+        if other in tables or not other.lower().endswith(TABLES):
             continue
         beside = _read(folder, other).columns
         key = _naming(beside, known)

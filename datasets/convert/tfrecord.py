@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from datasets.convert.classes import natural
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Rows, keep_parts_of_shards
+from results.door import sizes
 from results.door.refusal import reading, regular
 from results.vocabulary import near_miss
 
@@ -97,22 +99,26 @@ def _examples(tensorflow: Any, files: Sequence[Path]) -> Iterator[Any]:
 
 
 def _is_packed(file: Path) -> bool:
-    """True if a file is packed by gzip. A file that is not packed must consist of whole records.
+    """True if a file is packed by gzip. Packed or not, it must consist of whole records.
 
     Raises:
-        FileError: its end is missing.
+        FileError: its end is missing, or a record is too large to be unpacked whole.
     """
     size = regular(file, _WHAT)
     with reading(file, _WHAT, "get it again"), file.open("rb") as stream:
-        if stream.read(2) == b"\x1f\x8b":
-            return True
-        place = 0
-        while place < size:  # 8 bytes of length, 4 of its checksum, the record, 4 of its checksum
-            stream.seek(place)
-            place += 16 + int.from_bytes(stream.read(8), "little")
-        if place != size:
-            raise ValueError("its end is missing, or it is damaged")
-    return False
+        packed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        with gzip.open(stream) if packed else stream as records:
+            # 8 bytes of length, 4 of its checksum, the record, 4 of its checksum
+            while start := records.read(8):
+                length = int.from_bytes(start, "little")
+                if packed:
+                    sizes.check_whole(length, size, "a record")
+                end = records.tell() + length + 8
+                records.seek(end - 1)
+                if len(start) < 8 or not records.read(1):
+                    raise ValueError("its end is missing, or it is damaged")
+    return packed
 
 
 def _chosen(

@@ -24,11 +24,10 @@ class Moves:
     part of it that was taken first. Where the picture is seen aslant, the pixel is moved before by
     a projection of (row, column, 1), whose third number divides the other two.
 
-    matrix: float64 (k, 2, 2); offset: float64 (k, 2); aslant: bool (k,); projection: float64
-    (k, 3, 3), None where none is aslant; flips: bool (k, 2), rows and columns;
-    turns: int64 (k,), quarter turns counter-clockwise after the flips; part: int64 (k, 4), top,
-    left, height and width of what is taken; part_first: before all other moves; size: (height,
-    width) of the pictures made.
+    matrix: float64 (k, 2, 2); offset: float64 (k, 2); aslant: bool (k,); projection: float64 (k, 3,
+    3), None where none is aslant; flips: bool (k, 2), rows and columns; turns: int64 (k,), quarter
+    turns counter-clockwise after the flips; part: int64 (k, 4), top, left, height and width of what
+    is taken; part_first: before all other moves; size: (height, width) of the pictures made.
     """
 
     matrix: np.ndarray
@@ -42,7 +41,7 @@ class Moves:
     projection: np.ndarray | None
 
     def places(self, row: int) -> np.ndarray:
-        """Where the pixels of a picture seen aslant come from: float64 (2, height, width)."""
+        """Sources of the pixels of a picture seen aslant: float64 (2, height, width)."""
         assert self.projection is not None
         moved = np.eye(3)
         moved[:2] = np.column_stack([self.matrix[row], self.offset[row]])
@@ -69,7 +68,9 @@ def moves(settings: Augment, drawn: np.ndarray, height: int, width: int) -> Move
     moved = size if settings.crop_first else (height, width)  # size of what the moves move
     flips = np.zeros((count, 2), dtype=bool)
     for name in _FLIPPED.get(settings.flip, ()):
-        flips[:, ("flip_rows", "flip_columns").index(name)] = number(name) < 0.5
+        flips[:, ("flip_rows", "flip_columns").index(name)] = (
+            number(name) < settings.flip_probability
+        )
     turns = np.zeros(count, dtype=np.int64)
     if settings.quarter_turns:
         turns = (4 * number("turn")).astype(np.int64)

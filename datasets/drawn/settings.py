@@ -14,7 +14,13 @@ DrawnBy = Literal["harness", "framework"]
 MOST_DEGREES = {"rotation": 180.0, "shear": 60.0}
 MOST_SHARE = {
     **{"shift": 1.0, "contrast": 1.0, "brightness": 1.0, "saturation": 1.0, "hue": 0.5},
-    **{"noise": 1.0, "erase": 1.0, "perspective": 1.0, "perspective_scale": 1.0},
+    **{
+        "flip_probability": 1.0,
+        "noise": 1.0,
+        "erase": 1.0,
+        "perspective": 1.0,
+        "perspective_scale": 1.0,
+    },
 }
 # Of two numbers, the lower first: what they are, the least and the most, and two that serve.
 _FACTORS = "two factors", 0.1, 10.0, (0.9, 1.1)
@@ -28,6 +34,7 @@ RANGES: dict[str, tuple[str, float, float, tuple[float, float]]] = {
 }
 # A field that says how another is done, and the fields of which one has to be stated for it.
 _NEEDS = {
+    "flip_probability": ("flip",),
     "ratio": ("area",),
     "crop_first": ("crop", "area"),
     "erase_area": ("erase",),
@@ -42,9 +49,10 @@ class Augment(
 
     They are made in the order of the fields. Those up to `crop_first` move pixels and are one
     mapping, so that a picture is interpolated once. Angles, factors and shifts are uniform in their
-    range; a flip and a quarter turn are as likely as none.
+    range; quarter turns are as likely as none.
 
-    flip: mirrored left to right ("horizontal"), top to bottom, or each with probability 1/2.
+    flip: mirrored left to right ("horizontal"), top to bottom, or each.
+    flip_probability: of each mirror.
     quarter_turns: turned by 0, 90, 180 or 270 degrees; square pictures only.
     shear: degrees either way; rows move sideways by the tangent of it for each row from the middle.
     zoom: (lowest, highest) factor; above 1 enlarges.
@@ -91,6 +99,7 @@ class Augment(
     """
 
     flip: Flip = "none"
+    flip_probability: float = 0.5
     quarter_turns: bool = False
     shear: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -33,6 +34,16 @@ def function(layer: Activation | Conv | Dense) -> Callable[[Array], Array]:
             return partial(nnx.gelu, approximate=bool(layer.approximate))
         case "softplus":
             return nnx.softplus
+        case "relu6":
+            return jax.nn.relu6
+        case "selu":
+            return nnx.selu
+        case "hard_sigmoid":
+            return nnx.hard_sigmoid
+        case "hard_swish":
+            return nnx.hard_swish
+        case "mish":
+            return jax.nn.mish
 
 
 def unchanged(x: Array) -> Array:

@@ -24,6 +24,7 @@ from frameworks.backend import PIXEL_SCALE
 from frameworks.flax import pools
 from frameworks.flax.activations import function, unchanged
 from frameworks.flax.modules import (
+    Concatenate,
     FullPrecisionBatchNorm,
     FullPrecisionGroupNorm,
     FullPrecisionLayerNorm,
@@ -43,6 +44,7 @@ from frameworks.spec.layers import (
     AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
+    Concatenation,
     Conv,
     Dense,
     Dropout,
@@ -52,6 +54,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     deviation,
@@ -141,18 +144,23 @@ def _layers(tree: Tree, make: Callable[[NetworkLayer], Any]) -> Layers:
     """The modules of a list of layers, in its order."""
     steps: dict[str, tuple[str, Any, Callable[[Array], Array]]] = {}
     for own, part in tree.items():
-        if isinstance(part, Block) and part.gates:
-            gate = Gate(part.name, _layers(part.body, make))
-            steps[own] = part.name, gate, unchanged
-        elif isinstance(part, Block):
-            last = part.activation
-            after = (part.name, unchanged) if last is None else (last.name, function(last))
-            body, shortcut = _layers(part.body, make), _layers(part.shortcut, make)
-            steps[own] = part.name, Residual(part.name, body, shortcut, after), unchanged
+        if isinstance(part, Block):
+            steps[own] = part.name, _block(part, make), unchanged
         else:
             then = function(part) if isinstance(part, Conv | Dense) else unchanged
             steps[own] = part.name, make(part), then
     return Layers(steps)
+
+
+def _block(block: Block, make: Callable[[NetworkLayer], Any]) -> nnx.Module:
+    lists = {name: _layers(one, make) for name, one in block.lists.items()}
+    if isinstance(block.end, Multiply):
+        return Gate(block.name, lists["body"])
+    if isinstance(block.end, Concatenation):
+        return Concatenate(block.name, lists)
+    last = block.activation
+    after = (block.name, unchanged) if last is None else (last.name, function(last))
+    return Residual(block.name, **lists, last=after)
 
 
 def _module(

@@ -52,7 +52,7 @@ class Layers(nnx.Module):
     def __call__(self, x: Array, masks: Masks | None, record: Record | None) -> Array:
         for own, name, then in self._order:
             module: Any = getattr(self, own)
-            if isinstance(module, Residual | Gate):
+            if isinstance(module, Residual | Gate | Concatenate):
                 x = module(x, masks, record)
                 continue
             x = then(module(x, masks) if isinstance(module, MaskedDropout) else module(x))
@@ -87,6 +87,22 @@ class Gate(nnx.Module):
 
     def __call__(self, x: Array, masks: Masks | None, record: Record | None) -> Array:
         x = x * self.body(x, masks, record)
+        if record is not None:
+            record[self.name] = x
+        return x
+
+
+class Concatenate(nnx.Module):
+    """The channels of each branch, one behind the other."""
+
+    def __init__(self, name: str, branches: Mapping[str, Layers]) -> None:
+        for own, branch in branches.items():
+            setattr(self, own, branch)
+        self.name, self._order = name, tuple(branches)  # NNX sorts attributes by their names
+
+    def __call__(self, x: Array, masks: Masks | None, record: Record | None) -> Array:
+        made = [getattr(self, own)(x, masks, record) for own in self._order]
+        x = jnp.concatenate(made, axis=-1)
         if record is not None:
             record[self.name] = x
         return x

@@ -159,7 +159,7 @@ def make(
     layer_rates: Mapping[str, float] | None = None,
     loss_scale: LossScale | None = None,
 ) -> optax.GradientTransformation:
-    """As `_unscaled`, behind the scaling of the loss where the recipe has it."""
+    """The optimizer of `_unscaled`, behind the scaling of the loss where the recipe has it."""
     made = _unscaled(spec, clipping, layer_rates)
     return made if loss_scale is None else scaled(made, loss_scale)
 
@@ -256,9 +256,18 @@ def _decayed(
     """Scaled gradients times the rate, with the weight decay joined to the gradient or to what is
     scaled."""
     share, form = recipes.decay(spec)
-    join = [optax.add_decayed_weights(share)] if share else []
+    mask = _kernels if getattr(spec, "decayed", "all") == "kernels" else None
+    join = [optax.add_decayed_weights(share, mask)] if share else []
     ahead, after = (join, []) if form == "coupled" else ([], join)
     return optax.chain(*ahead, scale, *after, optax.scale_by_learning_rate(learning_rate))
+
+
+def _kernels(parameters: Any) -> Any:
+    """True for each kernel, False for biases and the weights of norms."""
+    return jax.tree_util.tree_map_with_path(
+        lambda place, _: "kernel" in [str(getattr(key, "key", key)) for key in place[-2:]],
+        parameters,
+    )
 
 
 def _adam_with_epsilon(spec: recipes.Adam | recipes.AdamW) -> Any:

@@ -9,7 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from frameworks.spec.layers import Activation, Conv, Dense, function_of, given
+from frameworks.spec.layers import (
+    SELU_ALPHA,
+    SELU_SCALE,
+    Activation,
+    Conv,
+    Dense,
+    function_of,
+    given,
+)
 
 OWN_WORDS = ("linear", "relu", "tanh", "sigmoid", "silu")
 
@@ -22,8 +30,9 @@ def constant(value: Any, dtype: Any) -> Any:
 def function(layer: Activation | Conv | Dense) -> str | Callable[[Any], Any]:
     """Value of `activation=` for a Keras layer: Keras' own word, or a function of one tensor.
 
-    Keras' engines part at the slope of leaky_relu at zero, in softplus beyond 20 and in constants
-    that pass through float32; these functions are written out.
+    Keras' engines part at the slope of leaky_relu and softplus at zero, in softplus beyond 20 and
+    in constants that pass through float32; these functions are written out, by cases: at the seam
+    of a maximum or an absolute value engines part, too.
     """
     name = function_of(layer)
     if name in OWN_WORDS:
@@ -33,12 +42,49 @@ def function(layer: Activation | Conv | Dense) -> str | Callable[[Any], Any]:
         return lambda x: ops.where(x > 0, x, x * constant(slope, x.dtype))
     if name == "elu":
         alpha = given(layer.alpha)
-        return lambda x: ops.where(
-            x > 0, x, constant(alpha, x.dtype) * ops.expm1(ops.minimum(x, constant(0, x.dtype)))
-        )
-    if name == "softplus":
-        return lambda x: ops.logaddexp(x, ops.zeros_like(x))
-    return _tanh_gelu if layer.approximate else _gelu
+        return lambda x: ops.where(x > 0, x, constant(alpha, x.dtype) * ops.expm1(_below(x)))
+    if name == "gelu":
+        return _tanh_gelu if layer.approximate else _gelu
+    return _WRITTEN[name]
+
+
+def _below(x: Any) -> Any:
+    """x where it is not positive, else 0: a minimum would share, or shift, the gradient at 0."""
+    return ops.where(x > 0, ops.zeros_like(x), x)
+
+
+def _softplus(x: Any) -> Any:
+    above = ops.where(x > 0, x, ops.zeros_like(x))
+    beyond = above + ops.log1p(ops.exp(-above))
+    return ops.where(x > 0, beyond, ops.log1p(ops.exp(_below(x))))
+
+
+def _relu6(x: Any) -> Any:
+    six = constant(6, x.dtype)
+    return ops.where(x >= six, six, ops.relu(x))
+
+
+def _hard_sigmoid(x: Any) -> Any:
+    return _relu6(x + constant(3, x.dtype)) / constant(6, x.dtype)
+
+
+def _hard_swish(x: Any) -> Any:
+    return ops.where(x >= constant(3, x.dtype), x, x * _hard_sigmoid(x))
+
+
+def _selu(x: Any) -> Any:
+    below = constant(SELU_SCALE * SELU_ALPHA, x.dtype) * ops.expm1(_below(x))
+    return ops.where(x > 0, constant(SELU_SCALE, x.dtype) * x, below)
+
+
+def _mish(x: Any) -> Any:
+    return x * ops.tanh(_softplus(x))
+
+
+_WRITTEN = {
+    **{"softplus": _softplus, "relu6": _relu6, "selu": _selu, "mish": _mish},
+    **{"hard_sigmoid": _hard_sigmoid, "hard_swish": _hard_swish},
+}
 
 
 def _gelu(x: Any) -> Any:

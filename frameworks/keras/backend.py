@@ -49,6 +49,8 @@ class KerasBackend(Backend):
         own = optimizers.make(recipe.optimizer, recipe.clipping, recipe.accumulation)
         rates = [self.factors[key] for key in self.trainable]
         own = optimizers.with_layer_rates(own, rates)
+        variables = dict(zip(self.trainable, trainer.trainable_variables, strict=True))
+        own = optimizers.with_spared(own, recipe.optimizer, variables)
         own = optimizers.with_average(own, recipe.average_weights)
         self.optimizer = optimizers.scaled(own, recipe.loss_scale)
         self.loss = losses.BatchLoss(recipe)

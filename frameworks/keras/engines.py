@@ -67,7 +67,7 @@ class _Engine:
 
     @staticmethod
     def feed_settings() -> dict[str, str]:
-        """In what `fed` differs from what Keras' guides have a user write; recorded with a run."""
+        """Settings of `fed` that Keras' guides do not have a user write; recorded with a run."""
         return {}
 
     @staticmethod

@@ -23,6 +23,7 @@ from frameworks.spec.layers import (
     AdaptiveMaxPool,
     Add,
     AveragePool,
+    Concatenation,
     Conv,
     Dense,
     GlobalAveragePool,
@@ -59,10 +60,10 @@ def model(network: Network, weights: Weights) -> keras.Model:
 
 
 def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
-    """The output of a layer by Keras' own layers, of its input, or of the two that end a block."""
+    """The output of a layer by Keras' own layers, of its input, or of those that end a block."""
     x = inputs[0]
     match layer:
-        case Add() | Multiply():
+        case Add() | Multiply() | Concatenation():
             return keras_layer(layer, source, native_dropout=True)(inputs)
         case Activation():
             return apply_standard(layer, x)

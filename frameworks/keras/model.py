@@ -21,6 +21,7 @@ from frameworks.spec.layers import (
     Add,
     AveragePool,
     BatchNorm,
+    Concatenation,
     Conv,
     Dense,
     Dropout,
@@ -266,6 +267,8 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
             return keras.layers.Add(name=name)
         case Multiply():
             return keras.layers.Multiply(name=name)
+        case Concatenation():
+            return keras.layers.Concatenate(name=name)
         case Normalize():
             return Normalization(layer, name=name)
     assert isinstance(layer, Activation)

@@ -101,6 +101,8 @@ class _Coupled:
     def _backend_update_step(self: Any, gradients: Any, variables: Any, learning_rate: Any) -> None:
         decayed = [
             gradient + ops.multiply(ops.stop_gradient(variable.value), self.share)
+            if self._use_weight_decay(variable)
+            else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
         super()._backend_update_step(decayed, variables, learning_rate)  # type: ignore[misc]
@@ -300,6 +302,19 @@ def with_layer_rates(
     for place, factor in enumerate(factors):
         places.setdefault(factor, []).append(place)
     return _of_kind(optimizer, _LayerRates, places=places)
+
+
+def with_spared(
+    optimizer: keras.optimizers.Optimizer, spec: recipes.Optimizer, variables: Mapping[str, Any]
+) -> keras.optimizers.Optimizer:
+    """The optimizer, whose weight decay leaves biases and norms alone where the recipe says so.
+
+    variables: all that are trained, by key.
+    """
+    left = [one for key, one in variables.items() if recipes.spares(spec, key)]
+    if left and recipes.decay(spec)[0]:
+        optimizer.exclude_from_weight_decay(left)
+    return optimizer
 
 
 def scaled(

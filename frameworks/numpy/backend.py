@@ -17,22 +17,22 @@ import numpy as np
 from datasets.batches import Batch
 from frameworks.backend import PIXEL_SCALE, Backend, EpochResult, Gradients, Runtime
 from frameworks.numpy import layers, losses, optimizers, pools
+from frameworks.numpy.activations import sides
 from frameworks.spec import loss_scale
 from frameworks.spec import weights as canonical
 from frameworks.spec.defaults import fill_architecture
 from frameworks.spec.frozen import still_norms
 from frameworks.spec.graph import PICTURES
 from frameworks.spec.layers import (
+    JOINS,
     AdaptiveMaxPool,
-    Add,
     BatchNorm,
     GlobalMaxPool,
     MaxPool,
-    Multiply,
     applies,
-    function_of,
 )
 from frameworks.spec.network import Network
+from frameworks.spec.optimizers import of_weight
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
@@ -185,7 +185,7 @@ class NumpyReference(Backend):
         self.step, self.batches = self.step + 1, 0
         for key, gradient in optimizers.clipped(self.recipe.clipping, gradients).items():
             self.weights[key], self.slots[key] = optimizers.update(
-                self.recipe.optimizer,
+                of_weight(self.recipe.optimizer, key),
                 self.weights[key],
                 gradient,
                 self.slots[key],
@@ -270,7 +270,7 @@ class NumpyReference(Backend):
         applied = {}
         for layer in self.network.layers:
             first, *others = (outputs[name] for name in self.network.sources[layer.name])
-            if isinstance(layer, Add | Multiply):
+            if isinstance(layer, JOINS):
                 applied[layer.name] = layers.join(layer, first, *others)
             else:
                 applied[layer.name] = layers.apply(
@@ -347,8 +347,8 @@ def recorded_kinks(
     """
     kinks = {}
     for layer in network.layers:
-        if function_of(layer) in ("relu", "leaky_relu", "elu"):
-            kinks[layer.name] = ~(activations[layer.name] <= 0)
+        if (found := sides(layer, activations[layer.name])) is not None:
+            kinks[layer.name] = found
         elif isinstance(layer, MaxPool | AdaptiveMaxPool | GlobalMaxPool):
             (source,) = network.sources[layer.name]
             pictures = source == PICTURES

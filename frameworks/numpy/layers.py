@@ -21,6 +21,7 @@ from frameworks.spec.layers import (
     Add,
     AveragePool,
     BatchNorm,
+    Concatenation,
     Conv,
     Dense,
     Dropout,
@@ -30,7 +31,6 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
-    Multiply,
     NetworkLayer,
     Normalize,
     pair,
@@ -48,10 +48,11 @@ _WINDOW_BYTES = 2**26  # windows held at once: more pictures at a time gain noth
 class Applied:
     """One layer, applied.
 
-    backward: gradient of the loss by the output to that by the input; beside: by a second input.
+    backward: gradient of the loss by the output to that by the input; beside: by further inputs.
     weight_gradients: gradient of the loss by the output to those by the weights, by part.
     kinks: which piece of a piecewise smooth layer each element was on; None for smooth layers. For
-    ReLU and its kin bool, True on the positive side; for a max-pool int64, row * width + column of
+    ReLU and its kin bool, True on the positive side; for relu6 and hard_sigmoid int8, 0 below, 1
+    between, 2 above; for a max-pool int64, row * width + column of
     the maximum within its window.
     running: new running statistics by part, from batch norm in training.
     """
@@ -61,24 +62,33 @@ class Applied:
     weight_gradients: WeightGradients = lambda _: {}
     kinks: np.ndarray | None = None
     running: Weights = field(default_factory=dict)
-    beside: Backward | None = None
+    beside: tuple[Backward, ...] = ()
 
     @property
     def backwards(self) -> tuple[Backward, ...]:
         """`backward` of each input."""
-        return (self.backward,) if self.beside is None else (self.backward, self.beside)
+        return (self.backward, *self.beside)
 
 
-def join(layer: Add | Multiply, x: np.ndarray, other: np.ndarray) -> Applied:
-    """Apply the end of a block, a layer of two inputs; a product's second one broadcasts."""
+def join(layer: NetworkLayer, x: np.ndarray, *others: np.ndarray) -> Applied:
+    """Apply the end of a block, a layer of several inputs; a product's second one broadcasts."""
+    if isinstance(layer, Concatenation):
+        ends = np.cumsum([0, *(one.shape[-1] for one in (x, *others))])
+        first, *rest = map(_share, ends, ends[1:])
+        return Applied(np.concatenate((x, *others), axis=-1), first, beside=tuple(rest))
+    (other,) = others
     if isinstance(layer, Add):
-        return Applied(x + other, _unchanged, beside=_unchanged)
+        return Applied(x + other, _unchanged, beside=(_unchanged,))
     spread = tuple(axis for axis, side in enumerate(other.shape) if side < x.shape[axis])
     return Applied(
         x * other,
         lambda dy: dy * other,
-        beside=lambda dy: (dy * x).sum(axis=spread, keepdims=True),
+        beside=(lambda dy: (dy * x).sum(axis=spread, keepdims=True),),
     )
+
+
+def _share(start: int, end: int) -> Backward:
+    return lambda dy: dy[..., start:end]
 
 
 def apply(

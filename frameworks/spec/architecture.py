@@ -12,6 +12,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -28,10 +30,12 @@ from frameworks.spec.layers import (
     AveragePool,
     BatchNorm,
     BiasInitializer,
+    Concatenate,
     Conv,
     Dense,
     Dropout,
     Flatten,
+    Gate,
     GlobalAveragePool,
     GlobalMaxPool,
     GroupNorm,
@@ -84,6 +88,7 @@ __all__ = [
 MOST_LAYERS = 10_000
 MOST_DEPTH = 16  # blocks within blocks
 DIRECTORY = Path(__file__).parents[1] / "architectures"
+_LISTS = ("layers", "shortcut")  # fields that are a layer list
 PUBLIC = "public/"  # ahead of the name, and the folder
 
 
@@ -136,9 +141,14 @@ def _hashed(layer: Layer) -> dict[str, Any]:
         if field.name == "name" or (later and value == field.default):
             continue
         if isinstance(layer, BLOCKS) and isinstance(value, tuple):
-            value = [_hashed(inner) for inner in value]
+            value = _hashed_all(value)
         row[field.name] = value
     return row
+
+
+def _hashed_all(layers: tuple[Any, ...]) -> list[Any]:
+    """The rows of a layer list, or of each of several."""
+    return [_hashed_all(one) if isinstance(one, tuple) else _hashed(one) for one in layers]
 
 
 def available() -> list[str]:
@@ -233,7 +243,7 @@ def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
     """The table of a layer, in our words, after its type and fields are checked: unknown ones are
     named with the near miss, before msgspec sees the table."""
     where = f"{origin}: layer {place}"
-    if place.count(".") > 2 * MOST_DEPTH:
+    if len(re.findall("[a-z]+", place)) > MOST_DEPTH:
         raise SpecificationError(f"{where}: blocks within blocks, at most {MOST_DEPTH} deep.")
     if not isinstance(layer, dict):
         raise SpecificationError(f"{where}: expected a table, got {type(layer).__name__}.")
@@ -251,12 +261,24 @@ def _checked_keys(layer: object, place: str, origin: str) -> dict[str, Any]:
 
 def _checked_value(key: str, value: Any, place: str, origin: str) -> Any:
     """A field's value; within a block the tables of its layers are checked, too."""
-    if key in ("layers", "shortcut") and isinstance(value, list):
+    if key in _LISTS and isinstance(value, list):
+        return _checked_list(value, f"{place}.{key}", origin)
+    if key == "branches" and isinstance(value, list):
         return [
-            _checked_keys(inner, f"{place}.{key}.{index}", origin)
-            for index, inner in enumerate(value, start=1)
+            _checked_list(one, f"{place}.{key}.{number}", origin)
+            for number, one in enumerate(value, start=1)
         ]
     return value
+
+
+def _checked_list(value: object, place: str, origin: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise SpecificationError(
+            f"{origin}: layer {place}: expected a list of layers, got {type(value).__name__}."
+        )
+    return [
+        _checked_keys(one, f"{place}.{index}", origin) for index, one in enumerate(value, start=1)
+    ]
 
 
 def _readable(message: str, layers: list[dict[str, Any]]) -> str:
@@ -265,19 +287,20 @@ def _readable(message: str, layers: list[dict[str, Any]]) -> str:
     if match := re.search(r"\$\.published\[(\d+)\](?:\.(\w+))?", path):
         field = f", field '{match[2]}'" if match[2] else ""
         return f"published {int(match[1]) + 1}{field}: {reason}."
-    steps = re.findall(r"\.(layers|shortcut)\[(\d+)\]", path)
+    steps = re.findall(r"\.(layers|shortcut|branches)((?:\[\d+\])+)", path)
     if not steps:
         match = re.search(r"\$\.(\w+)", path)
         return f"field '{match[1]}': {reason}." if match else message
-    place = [str(int(steps[0][1]) + 1)]
-    table: dict[str, Any] = layers[int(steps[0][1])]
-    for key, index in steps[1:]:
-        place += [key, str(int(index) + 1)]
-        table = table[key][int(index)]
+    place: list[str] = []
+    table: Any = {"layers": layers}
+    for key, indices in steps:
+        numbers = [int(number) for number in re.findall(r"\d+", indices)]
+        place += [*([key] if place else []), *(str(number + 1) for number in numbers)]
+        table = reduce(getitem, numbers, table[key])
     kind = table["type"]
     where = f"layer {'.'.join(place)} ({kind})"
     found = re.search(r"\.(\w+)(?:\[(?:\d+|\.\.\.)\])*$", path.rstrip("`"))
-    field_name = found[1] if found and found[1] not in ("layers", "shortcut") else None
+    field_name = found[1] if found and found[1] not in _LISTS else None
     reason += _choices(LAYER_TYPES[kind], field_name, table.get(field_name or ""))
     return f"{where}, field '{field_name}': {reason}." if field_name else f"{where}: {reason}."
 
@@ -300,7 +323,12 @@ def _with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         kind = str(layer.__struct_config__.tag)
         counts[kind] += 1
         changes: dict[str, Any] = {"name": layer.name or f"{kind}{counts[kind]}"}
-        if isinstance(layer, BLOCKS):
+        if isinstance(layer, Concatenate):
+            changes["branches"] = tuple(
+                _of_branch(f"branch{number}_", branch)
+                for number, branch in enumerate(layer.branches, start=1)
+            )
+        if isinstance(layer, Residual | Gate):
             changes["layers"] = _with_names(layer.layers)
         if isinstance(layer, Residual):
             sides = _with_names(layer.shortcut)
@@ -313,3 +341,11 @@ def _with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             )
         named.append(msgspec.structs.replace(layer, **changes))
     return tuple(named)
+
+
+def _of_branch(prefix: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers of a branch, named; names that were made get the prefix."""
+    return tuple(
+        made if given.name else msgspec.structs.replace(made, name=prefix + made.name)
+        for given, made in zip(layers, _with_names(layers), strict=True)
+    )

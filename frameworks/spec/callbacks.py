@@ -46,12 +46,14 @@ class EarlyStopping(_Callback, frozen=True, kw_only=True):
     """Stop after `patience` epochs without an improvement by more than `min_delta`.
 
     `restore_best` ends with the weights of the epoch of the last such improvement
-    (keras/src/callbacks/early_stopping.py).
+    (keras/src/callbacks/early_stopping.py). Scores ahead of `first_epoch` do not count: Keras'
+    `start_from_epoch`, which counts from 0.
     """
 
     min_delta: float = 0.0
     patience: int = 0
     restore_best: bool = False
+    first_epoch: int = 1
 
 
 class StopAt(_Callback, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from frameworks.spec.graph import shortcut_of
+from frameworks.spec.graph import inner
 from frameworks.spec.layers import (
     BLOCKS,
     PARAMETER_OF,
@@ -15,6 +15,7 @@ from frameworks.spec.layers import (
     AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
+    Concatenate,
     Conv,
     Dense,
     Dropout,
@@ -79,9 +80,8 @@ def _each(
         here = f"{place}{index}"
         yield here, layer, block
         if isinstance(layer, BLOCKS):
-            prefix = f"{block}{layer.name}_"
-            yield from _each(layer.layers, f"{here}.layers.", prefix)
-            yield from _each(shortcut_of(layer), f"{here}.shortcut.", prefix)
+            for one in inner(layer):
+                yield from _each(one.layers, f"{here}.{one.place}.", f"{block}{layer.name}_")
 
 
 def _check_ranges(layer: Layer, fail: _Failure) -> None:
@@ -92,6 +92,8 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
             fail(field, f"is {_written(value)}; must be at least 1.")
         if any(isinstance(number, int) and number > MOST for number in numbers):
             fail(field, f"is {_written(value)}; must be at most {MOST:,}.")
+    if isinstance(layer, Concatenate) and len(layer.branches) < 2:
+        fail("branches", f"has {len(layer.branches)}; at least 2, of which one may be [], for x.")
     if isinstance(layer, Conv) and max(pair(layer.stride)) > 1 < max(pair(layer.dilation)):
         fail("dilation", "goes with stride = 1 alone: Keras has no strided dilated convolution.")
     padding = getattr(layer, "padding", "valid")

@@ -20,12 +20,12 @@ import msgspec
 import numpy as np
 
 from frameworks.spec.flat_order import flat_order
-from frameworks.spec.graph import LISTS
+from frameworks.spec.graph import is_list
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from results.door import hdf5
-from results.door.arrays import archive_bytes, check_member
+from results.door.arrays import archive_bytes, check_members
 from results.door.documents import json_bytes
 from results.door.refusal import FileError, content, reading
 
@@ -177,8 +177,7 @@ def _of_keras(found: bytes, path: Path) -> Iterator[Module]:
     are by the class of the layer and its number among these."""
     what, again = "a .keras file", "save the model again"
     with reading(path, what, again), zipfile.ZipFile(io.BytesIO(found)) as members:
-        for member in members.infolist():
-            check_member(member, len(found))
+        check_members(members, len(found))
         config, variables = (members.read(name) for name in ("config.json", "model.weights.h5"))
     model = json_bytes(config, _Model, path, what, again)
     numbers: Counter[str] = Counter()
@@ -261,7 +260,7 @@ def _plain(name: str) -> str:
     """A layer's name; of this project's own modules without what they put around it."""
     if name.startswith("layers."):
         place = [part.removeprefix("layer_") for part in name.split(".")[1:]]
-        name = ".".join(place[::2] if {*LISTS}.issuperset(place[1::2]) else place)
+        name = ".".join(place[::2] if all(map(is_list, place[1::2])) else place)
     return name.replace(".", "_").replace("/", "_")
 
 

@@ -20,6 +20,11 @@ ActivationName = Literal[
     "elu",
     "gelu",
     "softplus",
+    "relu6",
+    "selu",
+    "hard_sigmoid",
+    "hard_swish",
+    "mish",
 ]
 KernelInitializer = Literal[
     "glorot_uniform",
@@ -42,6 +47,10 @@ Zeros = tuple[Pair, Pair]
 # A number for all sides, or (rows, columns), each a number for both sides or (before, after).
 Padding = Literal["valid", "same"] | int | tuple[int | Pair, int | Pair]
 
+# Functions whose slope jumps.
+KINKED = frozenset({"relu", "leaky_relu", "elu", "selu", "relu6", "hard_sigmoid", "hard_swish"})
+# selu is SCALE x above zero, SCALE ALPHA (exp(x) - 1) below (Klambauer et al. 2017, 1706.02515).
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 # The one activation function that each parameter belongs to.
 PARAMETER_OF = {"negative_slope": "leaky_relu", "alpha": "elu", "approximate": "gelu"}
 
@@ -260,6 +269,11 @@ class Multiply(_Layer, frozen=True, tag="multiply", kw_only=True):
     """The product of two layers' outputs: the end of a gate, never written in a file."""
 
 
+class Concatenation(_Layer, frozen=True, tag="concatenation", kw_only=True):
+    """Several layers' outputs, channels behind channels: the end of branches, never written in a
+    file."""
+
+
 class Residual(_Layer, frozen=True, tag="residual", kw_only=True):
     """x + layers(x), or shortcut(x) + layers(x) where the shapes differ, then `activation`.
 
@@ -280,6 +294,16 @@ class Gate(_Layer, frozen=True, tag="gate", kw_only=True):
     layers: tuple[Layer, ...]
 
 
+class Concatenate(_Layer, frozen=True, tag="concatenate", kw_only=True):
+    """The outputs of several layer lists of x, their channels one behind the other.
+
+    As of Inception (Szegedy et al. 2015) and DenseNet (Huang et al. 2017); an empty list hands x
+    on.
+    """
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+
 Layer = (
     Conv
     | Dense
@@ -298,10 +322,12 @@ Layer = (
     | Normalize
     | Residual
     | Gate
+    | Concatenate
 )
 
-BLOCKS = (Residual, Gate)  # layers that hold layers
-NetworkLayer = Layer | Add | Multiply  # what a network computes, in order
+BLOCKS = (Residual, Gate, Concatenate)  # layers that hold layers
+JOINS = (Add, Multiply, Concatenation)  # what ends them, of several inputs
+NetworkLayer = Layer | Add | Multiply | Concatenation  # what a network computes, in order
 LAYER_TYPES: dict[str, type[_Layer]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Layer)
 }

@@ -7,7 +7,6 @@ of a training step are in `roofline`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,12 +15,14 @@ import msgspec
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import PICTURES, Node, Place, Tree, nodes, places, tree
 from frameworks.spec.layers import (
+    JOINS,
     Activation,
     AdaptiveAveragePool,
     AdaptiveMaxPool,
     Add,
     AveragePool,
     BatchNorm,
+    Concatenation,
     Conv,
     Dense,
     Dropout,
@@ -31,14 +32,13 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
-    Multiply,
     NetworkLayer,
     Normalize,
     counts_classes,
     function_of,
 )
 from frameworks.spec.reading import SpecificationError
-from frameworks.spec.shapes import Shape, output_shape, zeros_around
+from frameworks.spec.shapes import Shape, misfit, output_shape, zeros_around
 
 _NORM_PARTS: dict[type, tuple[str, ...]] = {
     BatchNorm: ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -47,10 +47,11 @@ _NORM_PARTS: dict[type, tuple[str, ...]] = {
 }
 
 
-_WRITTEN = {"add": "residual", "multiply": "gate"}  # what a file calls the end of a block
+# What a file calls the end of a block.
+_WRITTEN = {"add": "residual", "multiply": "gate", "concatenation": "concatenate"}
 _HANDS_ON = (
     *(Dense, MaxPool, AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool),
-    *(Flatten, Add),
+    *(Flatten, Add, Concatenation),
 )
 
 
@@ -165,9 +166,9 @@ class Network:
         for node in nodes(self.architecture.layers):
             inputs = [shapes[name] for name in node.sources]
             layer = self._filled_in(node, inputs[0])
-            if isinstance(layer, Add | Multiply):
-                self._check_shapes(node, inputs)
-            shape = output_shape(layer, inputs[0])
+            if isinstance(layer, JOINS) and (problem := misfit(layer, inputs)):
+                raise SpecificationError(f"{self._where(node)}: {problem}")
+            shape = output_shape(layer, *inputs)
             if min(shape) < 1:
                 raise SpecificationError(
                     f"architecture '{self.architecture.name}' does not fit pictures of "
@@ -178,20 +179,6 @@ class Network:
             shapes[layer.name] = shape
             bound.append((replace(node, layer=layer), shape))
         return tuple(bound)
-
-    def _check_shapes(self, node: Node, inputs: Sequence[Shape]) -> None:
-        """Raise SpecificationError where a block's two ends do not fit each other."""
-        one, other = ("x".join(map(str, shape)) for shape in inputs)
-        if isinstance(node.layer, Add) and inputs[0] != inputs[1]:
-            raise SpecificationError(
-                f"{self._where(node)}: its layers end in {one}, its shortcut in {other}. Give the "
-                "shortcut a convolution of the same filters and stride."
-            )
-        if any(side not in (1, whole) for whole, side in zip(*inputs, strict=True)):
-            raise SpecificationError(
-                f"{self._where(node)}: its layers end in {other}, and it multiplies {one}. Give "
-                "them as many filters, and the same size or a pool to size 1."
-            )
 
     def _where(self, node: Node) -> str:
         kind = str(node.layer.__struct_config__.tag)
@@ -365,7 +352,7 @@ class Network:
                     forward,
                     weight_gradient,
                     input_gradient,
-                    math.prod(source),
+                    math.prod(target if isinstance(layer, Concatenation) else source),
                     math.prod(target),
                     weights,
                 )

@@ -43,6 +43,7 @@ EpsilonForm = Literal["paper", "hat"]
 VelocityForm = Literal["rate_outside", "rate_inside"]
 DecayForm = Literal["coupled", "decoupled"]
 AmsgradForm = Literal["raw", "corrected"]
+Decayed = Literal["all", "kernels"]
 
 
 class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
@@ -51,7 +52,8 @@ class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
     `epsilon_form` "paper" is algorithm 1: epsilon is added to the bias-corrected root; "hat" is
     the form at the end of their section 2, which Keras uses: epsilon is added before correction.
 
-    `weight_decay`, of every weight, biases and norms too, is "coupled": added to the gradient, as
+    `weight_decay`, of every weight, biases and norms too, or of kernels alone (`decayed`), is
+    "coupled": added to the gradient, as
     in PyTorch; or "decoupled": taken off the weight, as in Keras and in AdamW.
     `amsgrad` divides by the largest second moment so far (Reddi, Kale & Kumar 2018): of the "raw"
     ones, corrected afterwards, as in Keras and PyTorch; or of the "corrected" ones, as in optax.
@@ -62,6 +64,7 @@ class Adam(_Optimizer, frozen=True, tag="adam", kw_only=True):
     epsilon: float | None = None
     epsilon_form: EpsilonForm | None = None
     weight_decay: float | None = None
+    decayed: Decayed = "all"
     decay_form: DecayForm | None = None
     amsgrad: bool = False
     amsgrad_form: AmsgradForm | None = None
@@ -75,6 +78,7 @@ class AdamW(_Optimizer, frozen=True, tag="adamw", kw_only=True):
     epsilon: float | None = None
     epsilon_form: EpsilonForm | None = None
     weight_decay: float | None = None
+    decayed: Decayed = "all"
     amsgrad: bool = False
     amsgrad_form: AmsgradForm | None = None
 
@@ -101,6 +105,7 @@ class Lion(_Optimizer, frozen=True, tag="lion", kw_only=True):
     beta_1: float = 0.9
     beta_2: float = 0.99
     weight_decay: float | None = None
+    decayed: Decayed = "all"
 
 
 class Adadelta(_Optimizer, frozen=True, tag="adadelta", kw_only=True):
@@ -130,6 +135,7 @@ class SGD(_Optimizer, frozen=True, tag="sgd", kw_only=True):
     nesterov: bool = False
     velocity_form: VelocityForm | None = None
     weight_decay: float | None = None
+    decayed: Decayed = "all"
     decay_form: DecayForm | None = None
 
 
@@ -194,3 +200,15 @@ def decay(optimizer: Optimizer) -> tuple[float, DecayForm]:
     share = getattr(optimizer, "weight_decay", None) or 0.0
     form: DecayForm = getattr(optimizer, "decay_form", None) or "coupled"
     return share, "decoupled" if isinstance(optimizer, AdamW | Lion) else form
+
+
+def spares(optimizer: Optimizer, key: str) -> bool:
+    """True for a weight that the weight decay leaves alone: a bias, or a weight of a norm."""
+    return getattr(optimizer, "decayed", "all") == "kernels" and not key.endswith("/kernel")
+
+
+def of_weight(optimizer: Optimizer, key: str) -> Optimizer:
+    """The optimizer of one weight, by its key: without weight decay where it is spared."""
+    if not spares(optimizer, key):
+        return optimizer
+    return msgspec.structs.replace(optimizer, weight_decay=0.0)

@@ -53,7 +53,7 @@ def _has(column: str, name: str) -> bool:
 def taken_from(
     settings: Augment, xp: Any, uniform: Callable[[float, float], Any], height: int, width: int
 ) -> tuple[Any, ...]:
-    """Where the pixels of moved pictures come from: (a, b, c, d, e, f), each (batch,).
+    """Sources of the pixels of moved pictures: (a, b, c, d, e, f), each (batch,).
 
     A pixel (row, column) from the middle comes from (a row + b column + c, d row + e column + f)
     from the middle, in pixels, as in `datasets.drawn.moves`.

@@ -43,6 +43,7 @@ from frameworks.spec.optimizers import RMSprop as RMSprop
 from frameworks.spec.optimizers import VelocityForm as VelocityForm
 from frameworks.spec.optimizers import decay as decay
 from frameworks.spec.optimizers import kept_slots as kept_slots
+from frameworks.spec.optimizers import spares as spares
 from frameworks.spec.optimizers import velocity_form as velocity_form
 from frameworks.spec.reading import SpecificationError, check_fields
 from frameworks.spec.rounds import Round
@@ -90,10 +91,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `schedule` and `warm_up` give the learning rate of each epoch or step (`schedules`). `clipping`
     holds the gradients of the loss within a limit, ahead of weight decay and optimizer.
     `average_weights` are evaluated in place of the weights, at every validation and at the end.
-    `loss_scale` multiplies the loss ahead of the gradient (`loss_scale`).
-    `sampling` draws the galaxies of a pass by class (`sampling`). `augment` is drawn for each
-    galaxy in each epoch (`datasets.drawn`). `rounds` divide the epochs
-    into trainings, each from the weights of the one before (`rounds`).
+    `loss_scale` multiplies the loss ahead of the gradient (`loss_scale`). `sampling` draws the
+    galaxies of a pass by class (`sampling`). `augment` is drawn for each galaxy in each epoch
+    (`datasets.drawn`). `rounds` divide the epochs into trainings, each from the weights of the one
+    before (`rounds`).
     """
 
     optimizer: Optimizer = Adam()
@@ -162,8 +163,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return msgspec.structs.replace(self.loss, targets="votes")
 
     def drawn_by(self, who: DrawnBy) -> Augment | None:
-        """Changes drawn for each galaxy in each epoch, where the harness or the
-        framework draws them; else None."""
+        """Changes drawn for each galaxy in each epoch, if `who` draws them; else None."""
         return self.augment if self.augment is not None and self.augment.by == who else None
 
     def extras(self) -> list[str]:

@@ -1,13 +1,16 @@
-"""Shapes: zeros around an axis, and what a layer makes of the shape that it is given."""
+"""Shapes: zeros around an axis, what a layer makes of its input's shape, and inputs that misfit."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from frameworks.spec.layers import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
+    Add,
     AveragePool,
+    Concatenation,
     Conv,
     Dense,
     Flatten,
@@ -70,9 +73,15 @@ def parts(size: int, count: int) -> list[slice]:
     return [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
-def output_shape(layer: NetworkLayer, shape: Shape) -> Shape:
-    """Output shape of a layer, without the batch axis; (0, ...) where it runs out of pixels."""
+def output_shape(layer: NetworkLayer, shape: Shape, *others: Shape) -> Shape:
+    """Output shape of a layer, without the batch axis; (0, ...) where it runs out of pixels.
+
+    Args:
+        shape: of its input. others: of further ones, of the end of a block.
+    """
     match layer:
+        case Concatenation():
+            return (*shape[:2], shape[2] + sum(other[2] for other in others))
         case Conv() | MaxPool() | AveragePool():
             (reach, steps), zeros = windows(layer), zeros_around(layer, shape)
             size = tuple(
@@ -90,3 +99,27 @@ def output_shape(layer: NetworkLayer, shape: Shape) -> Shape:
         case Dense():
             return (layer.outputs,)
     return shape
+
+
+def misfit(layer: NetworkLayer, inputs: Sequence[Shape]) -> str:
+    """The fault of the inputs of a block's end, and its remedy; "" where they fit."""
+    one, other, *_ = words = ["x".join(map(str, shape)) for shape in inputs]
+    if isinstance(layer, Concatenation):
+        for number, shape in enumerate(inputs, start=1):
+            if shape[:2] != inputs[0][:2]:
+                return (
+                    f"branch 1 ends in {one}, branch {number} in {words[number - 1]}. Give them "
+                    'the same strides, and padding = "same" or numbers.'
+                )
+        return ""
+    if isinstance(layer, Add) and inputs[0] != inputs[1]:
+        return (
+            f"its layers end in {one}, its shortcut in {other}. Give the shortcut a convolution of "
+            "the same filters and stride."
+        )
+    if any(side not in (1, whole) for whole, side in zip(*inputs, strict=True)):
+        return (
+            f"its layers end in {other}, and it multiplies {one}. Give them as many filters, and "
+            "the same size or a pool to size 1."
+        )
+    return ""

@@ -14,6 +14,7 @@ from results.vocabulary import near_miss
 _RENAMED: dict[str, tuple[str, ...]] = {
     # functions and initialisers
     "swish": ("silu",),
+    "hardsilu": ("hard_swish",),
     "logistic": ("sigmoid",),
     **dict.fromkeys(("identity", "none"), ("linear",)),
     "kaimingnormal": ("he_normal",),
@@ -81,6 +82,7 @@ _RENAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("criterion", "lossfn", "objective"), ("loss",)),
     **dict.fromkeys(("numepochs", "nepochs", "maxepochs"), ("epochs",)),
     "patience": ("early_stopping",),
+    "startfromepoch": ("first_epoch",),
     "modelcheckpoint": ("keep_best",),
     "reducelronplateau": ("reduce_on_plateau",),
     "warmupepochs": ("warm_up",),
@@ -120,6 +122,7 @@ _SEPARABLE = (
 )
 _DEPTHWISE = 'is a conv with groups = "channels" here'
 _BLOCK = 'is {type = "residual", layers = [..], shortcut = [..], activation = ".."} here'
+_BRANCHES = 'is {type = "concatenate", branches = [[..], [..]]} here; an empty list hands x on'
 _GATE = 'is {type = "gate", layers = [..]} here: x times its layers of x'
 _BY_PICTURE = 'is a dropout with per = "picture" here, at a block\'s end'
 _CLIPPING = 'is clipping = {{name = "{0}", limit = ..}} of the recipe (--clipping {0},limit=..)'
@@ -137,11 +140,10 @@ PART_OF_THE_LOSS = (
 _TOLD: dict[str, str] = {
     # functions and initialisers
     "lrelu": "is leaky_relu here; state its negative_slope, since the defaults differ",
-    **dict.fromkeys(("hardswish",), "is not known; silu is the smooth function it approximates"),
     **dict.fromkeys(("softmax", "logsoftmax"), f"is left out: {PART_OF_THE_LOSS}"),
     **dict.fromkeys(("gelunew", "gelutanh", "geluapproximate"), "is gelu, approximate = true here"),
     **dict.fromkeys(
-        ("hardsigmoid", "hardtanh", "relu6", "prelu", "selu", "celu", "mish", "softsign", "glu"),
+        ("hardtanh", "prelu", "celu", "softsign", "glu"),
         _OTHER,
     ),
     "kaiminguniform": "is he_uniform (fan in) or he_uniform_fan_out here; PyTorch's layers use "
@@ -157,12 +159,23 @@ _TOLD: dict[str, str] = {
     "rescaling": "is normalize here, of pictures already scaled to 0..1",
     **{
         name: f'is {{type = "activation", function = "{name}"}} here'
-        for name in ("relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus")
+        for name in ("relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus", "selu", "mish")
+    },
+    **{
+        name.replace("_", ""): f'is {{type = "activation", function = "{name}"}} here'
+        for name in ("hard_swish", "hard_sigmoid", "relu6", "leaky_relu")
     },
     "identity": "is left out: it computes nothing",
     **dict.fromkeys(
         ("basicblock", "bottleneck", "block", "resblock", "residualblock", "shortcut", "add"),
         _BLOCK,
+    ),
+    **dict.fromkeys(
+        (
+            *("concat", "cat", "inception", "inceptionblock", "inceptionmodule", "branch"),
+            *("denseblock", "denselayer", "fire", "firemodule"),
+        ),
+        _BRANCHES,
     ),
     **dict.fromkeys(
         (
@@ -190,7 +203,6 @@ _TOLD: dict[str, str] = {
                 "lambda",
             ),
             *(
-                "concatenate",
                 "gaussiannoise",
                 "alphadropout",
                 "localresponsenorm",
@@ -213,7 +225,8 @@ _TOLD: dict[str, str] = {
         ("scale", "center", "affine", "trackrunningstats"),
         "is left out: gamma, beta and the running statistics are always there",
     ),
-    **dict.fromkeys(("ceilmode", "dampening", "maximize", "mixup", "callbacks"), _NOT_OFFERED),
+    "ceilmode": "is padding = [[0, n], [0, n]] here, n one less than the stride of the pool",
+    **dict.fromkeys(("dampening", "maximize", "mixup", "callbacks"), _NOT_OFFERED),
     "depthmultiplier": "is filters here, so many times the channels",
     **dict.fromkeys(("rate", "p"), "belongs to dropout, where it is rate"),
     "keepprob": "is rate here, and 1 less it: the share dropped",
@@ -234,7 +247,8 @@ _TOLD: dict[str, str] = {
     "decay": "is rho of rmsprop, or momentum of a batch_norm; a decay of the weights is "
     "weight_decay, of the rate a schedule",
     "decoupledweightdecay": 'is decay_form = "decoupled" here',
-    "excludefromweightdecay": "is not offered: the decay is of every weight",
+    "excludefromweightdecay": 'is decayed = "kernels" of the optimizer here: biases and norms are '
+    "spared",
     **dict.fromkeys(
         ("useema", "emamomentum"), "is average_weights of the recipe (--average-weights)"
     ),
@@ -292,7 +306,7 @@ _TOLD: dict[str, str] = {
 # Fields that a recipe has in its optimizer.
 _OF_THE_OPTIMIZER = (
     *("learning_rate", "epsilon", "rho", "beta_1", "beta_2"),
-    *("momentum", "nesterov", "weight_decay", "amsgrad", "centered"),
+    *("momentum", "nesterov", "weight_decay", "decayed", "amsgrad", "centered"),
 )
 
 

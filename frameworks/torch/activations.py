@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from frameworks.spec.layers import Activation, Conv, Dense, function_of, given
 
@@ -31,3 +32,20 @@ def function(layer: Activation | Conv | Dense) -> nn.Module:
             return nn.GELU("tanh" if layer.approximate else "none")
         case "softplus":
             return nn.Softplus(threshold=SOFTPLUS_THRESHOLD)
+        case "relu6":
+            return nn.ReLU6()
+        case "selu":
+            return nn.SELU()
+        case "hard_sigmoid":
+            return HardSigmoid()
+        case "hard_swish":
+            return nn.Hardswish()
+        case "mish":
+            return nn.Mish()
+
+
+class HardSigmoid(nn.Module):
+    """relu6(x + 3) / 6: the gradient of nn.Hardsigmoid has 1/6 in float32, also in float64."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu6(x + 3) / 6

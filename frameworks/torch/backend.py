@@ -19,6 +19,7 @@ from frameworks.backend import MAX_NORM_EPSILON, Backend, EpochResult, Gradients
 from frameworks.spec import weights as canonical
 from frameworks.spec.frozen import still_norms
 from frameworks.spec.losses import answers
+from frameworks.spec.optimizers import spares
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.weights import Weights
 from frameworks.torch import later, optimizers, own_augment
@@ -67,6 +68,7 @@ class TorchBackend(Backend):
             recipe.optimizer,
             self.trainable,  # type: ignore[arg-type]
             factors=[self.factors[key] for key in network.trainable_keys],
+            spared=[spares(recipe.optimizer, key) for key in network.trainable_keys],
             fused=self.fused_optimizer,
         )
         self.optimizer.param_groups[0]["count"] = 0  # batches; SGD does not count its steps

@@ -21,6 +21,7 @@ from frameworks.spec.layers import (
     Activation,
     AdaptiveAveragePool,
     AdaptiveMaxPool,
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
@@ -32,6 +33,7 @@ from frameworks.spec.layers import (
     GroupNorm,
     LayerNorm,
     MaxPool,
+    Multiply,
     NetworkLayer,
     Normalize,
     deviation,
@@ -47,6 +49,7 @@ from frameworks.torch.modules import (
     BiasedBatchNorm1d,
     BiasedBatchNorm2d,
     ChannelNorm,
+    Concatenate,
     Gate,
     Layers,
     MaskedDropout,
@@ -101,18 +104,16 @@ class GalaxyNet(nn.Module):
                 self.outputs[f"{path}.{function_of(part)}_{own}"] = part.name
         return Layers(self.ordered(tree, made, path))
 
-    def _block(self, block: Block, path: str) -> Residual | Gate:
-        if block.gates:
+    def _block(self, block: Block, path: str) -> nn.Module:
+        lists = {name: self._list(one, f"{path}.{name}") for name, one in block.lists.items()}
+        if not isinstance(block.end, Add):
             self.outputs[path] = block.name
-            return Gate(self._list(block.body, f"{path}.body"))
-        body, shortcut = (
-            self._list(getattr(block, name), f"{path}.{name}") for name in ("body", "shortcut")
-        )
+            return Gate(lists["body"]) if isinstance(block.end, Multiply) else Concatenate(lists)
         last = block.activation
         self.sums[f"{path}.activation"] = block.name
         if last is not None:
             self.outputs[f"{path}.activation"] = last.name
-        return Residual(body, shortcut, nn.Identity() if last is None else self.function(last))
+        return Residual(**lists, activation=nn.Identity() if last is None else self.function(last))
 
     def module(self, layer: NetworkLayer) -> nn.Module:
         """The module of one layer, without the activation function of a kernel's."""

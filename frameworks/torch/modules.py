@@ -44,7 +44,7 @@ class Layers(nn.Sequential):
 
     def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
         for module in self:
-            takes_masks = isinstance(module, MaskedDropout | Residual | Gate)
+            takes_masks = isinstance(module, MaskedDropout | Residual | Gate | Concatenate)
             x = module(x, masks) if takes_masks else module(x)
         return x
 
@@ -71,6 +71,19 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
         return x * self.body(x, masks)
+
+
+class Concatenate(nn.Module):
+    """The channels of each branch, one behind the other."""
+
+    def __init__(self, branches: Mapping[str, Layers]) -> None:
+        super().__init__()
+        for name, branch in branches.items():
+            self.add_module(name, branch if len(branch) else nn.Identity())
+
+    def forward(self, x: Tensor, masks: Masks | None = None) -> Tensor:
+        branches = self.children()
+        return torch.cat([one(x, masks) if isinstance(one, Layers) else x for one in branches], 1)
 
 
 class PictureDropout(nn.Module):

@@ -192,12 +192,13 @@ class DecoupledSGD(torch.optim.SGD):
 
     def __init__(self, params: Iterable[Any], *, share: float, **options: Any) -> None:
         super().__init__(params, **options)
-        self.share = share
+        for group in self.param_groups:
+            group.setdefault("share", share)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            torch._foreach_mul_(group["params"], 1 - group["lr"] * self.share)
+            torch._foreach_mul_(group["params"], 1 - group["lr"] * group["share"])
         super().step()
 
 
@@ -206,23 +207,27 @@ def make(
     parameters: list[torch.nn.Parameter],
     *,
     factors: Sequence[float] = (),
+    spared: Sequence[bool] = (),
     fused: bool = False,
 ) -> torch.optim.Optimizer:
     """The optimizer of a recipe whose fields are all stated.
 
     factors: what the rate of each parameter is multiplied by, where layers have rates of their own;
     those of one factor are a group, which holds it and the recipe's `rate`.
+    spared: those that the weight decay leaves alone; they are groups of their own.
     fused: Adam and AdamW in one pass over the weights, where PyTorch's own do what is stated.
     """
     on_gpu = parameters[0].is_cuda
-    if set(factors) <= {1.0}:
+    if set(factors) <= {1.0} and not any(spared):
         return _made(spec, parameters, fused=fused, on_gpu=on_gpu)
-    by_factor: dict[float, list[torch.nn.Parameter]] = {}
-    for parameter, factor in zip(parameters, factors, strict=True):
-        by_factor.setdefault(factor, []).append(parameter)
-    groups = [
+    ones, none = [1.0] * len(parameters), [False] * len(parameters)
+    kinds: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    for parameter, factor, spare in zip(parameters, factors or ones, spared or none, strict=True):
+        kinds.setdefault((factor, spare), []).append(parameter)
+    groups: list[dict[str, Any]] = [
         {"params": those, "factor": factor, "rate": spec.rate}
-        for factor, those in by_factor.items()
+        | ({"weight_decay": 0.0, "share": 0.0} if spare else {})
+        for (factor, spare), those in kinds.items()
     ]
     made = _made(spec, groups, fused=fused, on_gpu=on_gpu)
     put_rate(made, spec.rate)

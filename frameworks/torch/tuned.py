@@ -244,7 +244,7 @@ class TunedTorchBackend(FedBackend, TorchBackend):
         return MaskDrawer(spec, self.device)
 
     def _tensor(self, key: str, array: np.ndarray) -> Tensor:
-        """In the layout of the parameters: a fused optimizer walks them side by side in memory."""
+        """Tensor in the layout of the parameters: a fused optimizer walks both side by side."""
         tensor = super()._tensor(key, array)
         if self._channels_last and tensor.dim() == 4:
             return tensor.contiguous(memory_format=torch.channels_last)

@@ -14,13 +14,12 @@ from torch.nn import functional
 from frameworks.backend import PIXEL_SCALE
 from frameworks.spec.graph import Block, Tree
 from frameworks.spec.layers import (
+    JOINS,
     Activation,
-    Add,
     BatchNorm,
     Conv,
     Dense,
     MaxPool,
-    Multiply,
     NetworkLayer,
     function_of,
 )
@@ -29,7 +28,7 @@ from frameworks.torch.model import GalaxyNet
 from frameworks.torch.modules import BiasedBatchNorm2d
 
 # Layers whose own gradient does not need their output.
-_FORGOTTEN = (Conv, Dense, BatchNorm, Add, Multiply)
+_FORGOTTEN = (Conv, Dense, BatchNorm, *JOINS)
 
 
 class TunedGalaxyNet(GalaxyNet):
@@ -110,7 +109,7 @@ class ContiguousGroupNorm(nn.GroupNorm):
 
 
 class _OwnSums(nn.modules.batchnorm._BatchNorm):
-    """In training on a CPU the sums of a batch are ours (`batch_norm`)."""
+    """Batch norm that takes its sums by `batch_norm` when it trains on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and x.device.type == "cpu"):

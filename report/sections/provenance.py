@@ -39,7 +39,7 @@ def same_experiment(frames: Frames) -> Section | None:
 
 
 def verdict(panel: Panel) -> Note:
-    """In one sentence: the same, refused, or nothing to compare."""
+    """One sentence: the same, refused, or nothing to compare."""
     if panel.refusal:
         return Note(f"{panel.name}: {panel.refusal}.", "warning")
     if len(panel.frameworks) < 2:

@@ -55,7 +55,7 @@ class Trial:
 
     @property
     def foreign(self) -> tuple[str, ...]:
-        """In capitals what makes it another thing than was published; empty when nothing does."""
+        """Differences from the published one, in capitals; empty when there are none."""
         first = self.runs.iloc[0]
         found = []
         if first["dataset"] == "demo":

@@ -1,4 +1,4 @@
-"""How training scales with the number of data-parallel replicas."""
+"""Scaling of training with the number of data-parallel replicas."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -2,6 +2,7 @@
 // Draws the panels of report/chart.py: axes, scales and zoom are uPlot's, the marks are drawn here.
 const Charts = (() => {
   const REACH = 28; // pixels from a mark that still point at it
+  const PRINTED = 640; // a figure's width on paper, in CSS pixels: one column of A4 or Letter
   const drawn = [];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let inPrint = false;
@@ -135,7 +136,7 @@ const Charts = (() => {
     draw() {
       if (this.plot) this.plot.destroy();
       const panel = this.panel, rows = panel.rows;
-      const width = Math.max(200, this.host.clientWidth || 600);
+      const width = inPrint ? PRINTED : Math.max(200, this.host.clientWidth || 600);
       const height = rows ? 56 + Math.max(1, rows.length) * (rows.length > 30 ? 20 : 34) : width < 480 ? 230 : 280;
       const xs = extent(panel, "x", this.log.x);
       const ys = rows ? [-0.6, rows.length - 0.4] : extent(panel, "y", this.log.y);
@@ -168,7 +169,7 @@ const Charts = (() => {
     }
 
     resize() {
-      if (Math.abs((this.host.clientWidth || 0) - this.size[0]) > 2 && this.host.clientWidth > 0) this.draw();
+      if (!inPrint && Math.abs((this.host.clientWidth || 0) - this.size[0]) > 2 && this.host.clientWidth > 0) this.draw();
     }
 
     paint(u) {

@@ -12,11 +12,11 @@ from typing import IO
 
 import numpy as np
 
+from results.door import sizes
 from results.door.refusal import reading, regular
 
 _BLOCK_BYTES = 1 << 22
 _TURNED = 1 << 30  # bytes of an array by columns, which is read whole
-_DEFLATE = 1032  # times its size at the most is what deflate unpacks to (zlib's technical details)
 
 
 def archive(path: Path, what: str, remedy: str = "") -> dict[str, np.ndarray]:
@@ -69,8 +69,8 @@ def header(
 def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(file) as members:
+        check_members(members, size)
         for member in members.infolist():
-            check_member(member, size)
             name = member.filename.removesuffix(".npy")
             with members.open(member) as stream:
                 found[name] = _array(stream, member.file_size, name)
@@ -81,12 +81,14 @@ def _arrays(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
 class Stored:
     """An array in a file, of which no more than a block is in memory at once.
 
-    path: of the file. member: of an archive, "" of a `.npy`. size: bytes that it has unpacked.
+    path: of the file. member: of an archive, "" of a `.npy`. size: bytes that it has unpacked;
+    held: packed.
     """
 
     path: Path
     member: str
     size: int
+    held: int
     shape: tuple[int, ...]
     dtype: np.dtype
     by_column: bool
@@ -102,12 +104,14 @@ class Stored:
             with reading(self.path, "an array", "save it by rows: np.ascontiguousarray(x)"):
                 if self.size > _TURNED:
                     raise ValueError(f"'{name}' lies by columns, and has {self.size:,} bytes")
+                sizes.check_whole(self.size, self.held, name)
                 with self._opened() as stream:
                     yield 0, _array(stream, self.size, name)
             return
         row = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         rows = max(1, _BLOCK_BYTES // max(1, row))
         with reading(self.path, "an array"), self._opened() as stream:
+            sizes.check_whole(row, self.held, name)
             _header(stream, name)
             for start in range(0, self.shape[0], rows):
                 count = min(rows, self.shape[0] - start)
@@ -120,8 +124,10 @@ class Stored:
         Raises:
             FileError: the file is damaged.
         """
+        name = self.member or self.path.name
         with reading(self.path, "an array"), self._opened() as stream:
-            return _array(stream, self.size, self.member or self.path.name)
+            sizes.check_whole(self.size, self.held, name)
+            return _array(stream, self.size, name)
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
@@ -146,28 +152,37 @@ def stored(path: Path, what: str) -> dict[str, Stored]:
     with reading(path, what):
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:
-                return {path.stem: _stored(file, path, "", size)}
+                return {path.stem: _stored(file, path, "", size, size)}
         found: dict[str, Stored] = {}
         with zipfile.ZipFile(path) as members:
             for member in members.infolist():
                 check_member(member, size)
                 with members.open(member) as stream:
                     name = member.filename.removesuffix(".npy")
-                    found[name] = _stored(stream, path, member.filename, member.file_size)
+                    unpacked, held = member.file_size, member.compress_size
+                    found[name] = _stored(stream, path, member.filename, unpacked, held)
         return found
 
 
-def _stored(stream: IO[bytes], path: Path, member: str, size: int) -> Stored:
+def _stored(stream: IO[bytes], path: Path, member: str, size: int, held: int) -> Stored:
     shape, by_column, dtype = _header(stream, member or path.name)
     _size(shape, dtype, size - stream.tell(), member or path.name)
-    return Stored(path, member, size, shape, dtype, by_column)
+    return Stored(path, member, size, held, shape, dtype, by_column)
 
 
 def check_member(member: zipfile.ZipInfo, size: int) -> None:
     """Raise ValueError where a zip file of this size in bytes cannot hold what a member says."""
-    if member.compress_size > size or member.file_size > _DEFLATE * member.compress_size:
-        name = member.filename.removesuffix(".npy")
-        raise ValueError(f"'{name}' says that it is larger than the file can hold")
+    name = member.filename.removesuffix(".npy")
+    sizes.check_possible(member.compress_size, size, name, times=1)
+    sizes.check_possible(member.file_size, member.compress_size, name)
+
+
+def check_members(members: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError where the members of a zip file, all of which are read, are too large."""
+    for member in members.infolist():
+        check_member(member, size)
+    unpacked = sum(member.file_size for member in members.infolist())
+    sizes.check_whole(unpacked, size, "it")
 
 
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -9,6 +9,7 @@ from results.door.delimited import Delimited
 from results.door.refusal import reading
 
 ENDINGS = (".sqlite", ".sqlite3")
+_SHORTEST = 1 << 20  # bytes; a table may say how its values are made, and so of any length
 _REMEDY = "save the table that is meant as CSV"
 
 
@@ -28,6 +29,7 @@ def database(found: bytes, path: object) -> Delimited:
         if not found.startswith(b"SQLite format 3\0"):
             raise ValueError("it does not begin as one")
         base.deserialize(found)
+        base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(_SHORTEST, len(found)))  # of a value
         asked = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'"
         tables = [name for (name,) in base.execute(asked)]
         if len(tables) != 1:

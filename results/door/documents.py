@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from results.door.refusal import FileError, content, reading, reason
 
 MOST_TOML = 1 << 20  # bytes; the largest that ships has some 6,000
 MOST_JSON = 1 << 30
+_MOST_LOOSE = 1 << 24  # of JSON that only Python takes, and of which it makes many times as much
+# A key of a hundred parts; each part is tried once, wherever the search begins.
+_TOO_DEEP = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 
 _T = TypeVar("_T")
 
@@ -39,6 +43,8 @@ def toml_text(text: str, origin: str) -> dict[str, Any]:
     Raises:
         FileError: not TOML, or a whole number beyond 64 bits, which could not be stored.
     """
+    if _TOO_DEEP.search(text):  # it would take the square of their number
+        raise FileError(f"{origin}: not valid TOML: a key of so many parts is a slip")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -72,13 +78,23 @@ def json_bytes(found: bytes, kind: type[_T], path: object, what: str, remedy: st
     end = f"; {remedy}" if remedy else ""
     with reading(str(path), what, remedy):
         try:
-            value = json.loads(found)  # takes NaN, which Python's own writers write
-        except json.JSONDecodeError as error:
-            raise FileError(f"{path}: not JSON: {error}{end}") from error
-        try:
-            return msgspec.convert(value, kind)
+            return _decoded(found, kind)
         except msgspec.ValidationError as error:
             raise FileError(f"{path}: not {what}: {place(error)}{end}") from error
+        except (json.JSONDecodeError, msgspec.DecodeError) as error:
+            raise FileError(f"{path}: not JSON: {error}{end}") from error
+
+
+def _decoded(found: bytes, kind: type[_T]) -> _T:
+    """JSON as `kind`: another type is refused before what it has would be made."""
+    try:
+        return msgspec.json.decode(found, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if len(found) > _MOST_LOOSE:
+            raise
+    return msgspec.convert(json.loads(found), kind)  # takes NaN, which Python's own writers write
 
 
 def check_json(text: str, where: str) -> None:

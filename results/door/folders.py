@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from results.door import sizes
+from results.door.arrays import check_member
 from results.door.refusal import FileError, reading, regular
 
 _MOST_FILES = 10_000_000
@@ -24,6 +26,7 @@ class Folder:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile | None = None) -> None:
         self.path, self._archive = path, archive
+        self._size = path.stat().st_size
         found = list(_members(archive) if archive else _files(path))
         self.names = sorted(set(found))
         self.twice = sorted(name for name, count in Counter(found).items() if count > 1)
@@ -31,6 +34,7 @@ class Folder:
     def open(self, name: str) -> IO[bytes]:
         """A file of it; whatever the file system or the zip file raises comes through."""
         if self._archive is not None:
+            check_member(self._archive.getinfo(name), self._size)
             return self._archive.open(name)
         regular(self.path / name, "a file of it")
         return (self.path / name).open("rb")
@@ -42,6 +46,9 @@ class Folder:
             FileError: it cannot be read, or has more than so many bytes.
         """
         with reading(f"{self.path}/{name}", "a file"), self.open(name) as file:
+            if self._archive is not None:
+                member = self._archive.getinfo(name)
+                sizes.check_whole(member.file_size, member.compress_size, name)
             found = file.read(most + 1)
         if len(found) > most:
             raise FileError(f"{self.path}/{name}: has more than {most:,} bytes")

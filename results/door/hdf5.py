@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from results.door import sizes
 from results.door.refusal import FileError, instead, reading, regular
 
 _REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
-_DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to
-_PACKED = 100_000  # the same of other filters, whose limits are not known
 _PARTLY = 16  # chunks that were not written are read as zeros: so many for each that was
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -58,6 +58,8 @@ def dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
             (external or virtual storage), or a size that the file cannot hold.
     """
     with reading(path, "an HDF5 file", _REMEDY):
+        if name != name.encode("utf-8", "replace").decode():  # HDF5's names are all UTF-8
+            return None
         link = file.get(name, getlink=True)
         if link is None:
             return None
@@ -90,6 +92,8 @@ def values(found: h5py.Dataset, path: Path, rows: Any = ()) -> np.ndarray:
         FileError: the file is damaged there.
     """
     with reading(path, "an HDF5 file", _REMEDY):
+        if rows == ():
+            check_whole(found, path, found.shape)
         try:
             return np.asarray(found[rows])
         except Exception as error:  # as above; the dataset's name helps
@@ -97,6 +101,17 @@ def values(found: h5py.Dataset, path: Path, rows: Any = ()) -> np.ndarray:
                 f"{path}: {found.name[1:]!r} cannot be read: the file is damaged or incomplete "
                 f"({str(error)[:200]}); {_REMEDY}"
             ) from error
+
+
+def check_whole(found: h5py.Dataset, path: Path, shape: tuple[int, ...]) -> None:
+    """Raises FileError where what has this shape is too large to be unpacked at once."""
+    size, held = _bytes(found, shape), found.id.get_storage_size()
+    with reading(path, "an HDF5 file"):
+        sizes.check_whole(size, held, found.name[1:])
+
+
+def _bytes(found: h5py.Dataset, shape: tuple[int, ...]) -> int:
+    return math.prod(map(int, shape)) * found.dtype.itemsize
 
 
 def attribute(holder: h5py.HLObject, name: str, path: Path) -> Any:
@@ -144,9 +159,7 @@ def present(file: h5py.File, path: Path) -> dict[str, str]:
 
 
 def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
-    size = found.dtype.itemsize
-    for side in found.shape:
-        size *= int(side)
+    size = _bytes(found, found.shape)
     kept = found.id.get_storage_size()
     if size and not kept:
         raise FileError(f"{path}: '{name}' was never written: it has a shape and no values")
@@ -154,7 +167,7 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
     if found.chunks is not None:
         filters = found.id.get_create_plist().get_nfilters()
         known = found.compression in ("gzip", "lzf") or not filters
-        most *= (_DEFLATE if known else _PACKED) if filters else 1
+        most *= (sizes.DEFLATE if known else sizes.OTHER) if filters else 1
         if unwritten(found)[0]:
             most *= _PARTLY
     if size > max(_SMALL, most) or kept > found.file.id.get_filesize():
@@ -162,6 +175,10 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
             f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
             f"holds {kept:,} of it: damaged; {_REMEDY}"
         )
+    if found.chunks is not None and size:  # it is read in blocks of whole chunks, of a row at least
+        check_whole(found, path, found.chunks)
+    if found.ndim:
+        check_whole(found, path, found.shape[1:])
 
 
 def _elsewhere(path: Path, name: str, what: str) -> str:

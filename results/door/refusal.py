@@ -58,8 +58,12 @@ def reading(path: str | os.PathLike[str], what: str, remedy: str = "") -> Iterat
 
 
 def instead(path: str | os.PathLike[str], remedy: str = "") -> str:
-    """What a download that went wrong left in place of a file, with what to do: it follows "not a
-    ..."; "" where the first bytes tell of none. remedy: of an empty file."""
+    """The leftover of a failed download, and its remedy: words that follow "not a ...".
+
+    Args:
+        path: its first bytes are read; "" is returned where they tell of no such thing.
+        remedy: the words for an empty file.
+    """
     try:
         with open(path, "rb") as file:
             start = file.read(512)

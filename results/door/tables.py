@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.door import sizes
 from results.door.refusal import FileError, reading, regular
 
-_DECODED = 100_000  # times its size at the most is what a column decodes to: zstd of equal values
+_LARGEST = 8  # bytes of a number; a file holds equal ones in no room
 
 
 @contextmanager
@@ -58,6 +59,7 @@ def columns(file: pq.ParquetFile, wanted: Sequence[tuple[str, pa.Field]], path: 
     ours = {name for name, found in there.items() if _as_ours(found, fields[name].type)}
     paths = [part for part, field in wanted if field.name in ours]
     paths += [name for name in there if name not in ours]
+    check_columns(file, {part.partition(".")[0] for part in paths}, path)
     table = file.read(columns=paths, use_threads=False)
     arrays, held = [], set(table.column_names)
     for name in names:
@@ -120,12 +122,33 @@ def _array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     return array.cast(kind, safe=True)
 
 
+def check_columns(file: pq.ParquetFile, names: Collection[str], path: Path) -> None:
+    """Check the columns that are to be read, each of a group of rows at once.
+
+    Raises:
+        FileError: one would take more memory than the file can have values for.
+    """
+    footer = file.metadata
+    places = [
+        place
+        for place in range(footer.num_columns)
+        if footer.schema.column(place).path.partition(".")[0] in names
+    ]
+    with reading(path, "a Parquet file"):
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            for place in places:
+                chunk = group.column(place)
+                size = max(chunk.total_uncompressed_size, _LARGEST * chunk.num_values)
+                sizes.check_whole(size, chunk.total_compressed_size, chunk.path_in_schema)
+
+
 def _check_footer(footer: pq.FileMetaData, size: int) -> None:
     """Raise ValueError where the footer says of the file what it cannot hold."""
     rows = 0
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
-        if group.num_rows < 0 or not 0 <= group.total_byte_size <= _DECODED * size:
+        if group.num_rows < 0 or not 0 <= group.total_byte_size <= sizes.OTHER * size:
             raise ValueError("its footer is damaged: it counts more than the file can hold")
         rows += group.num_rows
     if rows != footer.num_rows:

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from results import writer
-from results.names import printable
+from results.output import say
 
 _EARLIER = ".tmp-"  # began the names of what earlier versions had not finished; they held no lock
 _STALE_SECONDS = 24 * 3600
@@ -33,7 +32,7 @@ def damage_on_stderr() -> Iterator[None]:
     """Print a warning of a damaged file as one plain line, for the commands."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"warning: {printable(message)}", file=sys.stderr)
+        say(f"warning: {message}", error=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DamagedFileWarning)

@@ -12,10 +12,9 @@ loss it is the square of the standard deviation over test images. The first term
 differs by from the mean of n others when only its seed changes (the prediction interval of a normal
 sample: Hahn & Meeker 1991, Statistical Intervals, 4.7). Our runs share one test set, so its luck is
 not averaged away by more seeds; their test set had luck of its own. Copies of a galaxy are no other
-galaxies: m counts distinct ones. t is the 97.5 % point of
-Student's distribution with the degrees of freedom of Welch (1947, Biometrika 34, 28) and
-Satterthwaite: n - 1 for the first term, and infinitely many for the others, whose variances are not
-estimated from the seeds.
+galaxies: m counts distinct ones. t is the 97.5 % point of Student's distribution with the degrees
+of freedom of Welch (1947, Biometrika 34, 28) and Satterthwaite: n - 1 for the first term, and
+infinitely many for the others, whose variances are not estimated from the seeds.
 
 It errs on the wide side where both test sets hold some of the same galaxies, or where a part of s
 is luck with the images as well. Otherwise it holds 92 to 95 % with three seeds, 94 to 95 % from

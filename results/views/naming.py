@@ -107,7 +107,8 @@ def _shown(settings: Settings) -> dict[str, Any]:
 
 def _word(name: str, value: Any) -> str:
     if name in _FORMS:
-        return "" if value is None else _FORMS[name].format(_text(value))
+        words = "" if value is None else _FORMS[name].format(_text(value))
+        return words.removesuffix("s") if value == 1 and words.startswith("1 ") else words
     parts = name.split(".")
     label = _label(parts[-1])
     if isinstance(value, bool):

@@ -137,7 +137,7 @@ class View:
         """The machine in words."""
         run = self.first
         name = run["device"] if pd.isna(run["device_name"]) else run["device_name"]
-        threads = "" if pd.isna(run["threads"]) else f", {run['threads']} threads"
+        threads = "" if pd.isna(run["threads"]) else f", {count(int(run['threads']), 'thread')}"
         return f"{name}{threads}"
 
     @property

@@ -125,26 +125,32 @@ _KERAS = """
     import keras
     import numpy as np
 
-    path, images, output = sys.argv[1:]
+    images, output, *paths = sys.argv[1:]
     assert not [name for name in sys.modules if name.startswith(("frameworks", "benchmarks"))]
-    model = keras.saving.load_model(path, safe_mode=True)
-    types = {type(layer).__module__.split(".")[0] for layer in model.layers}
-    assert types == {"keras"}, types
-    np.save(output, model.predict(np.load(images), verbose=0))
+    found = []
+    for path in paths:
+        model = keras.saving.load_model(path, safe_mode=True)
+        types = {type(layer).__module__.split(".")[0] for layer in model.layers}
+        assert types == {"keras"}, types
+        found.append(model.predict(np.load(images), verbose=0))
+    np.save(output, found)
 """
 
 
 def test_a_keras_file_loads_without_this_project(trained, tmp_path) -> None:
     np.save(tmp_path / "images.npy", pictures(trained))
     found = [one for one in find(trained / "runs" / "models") if one.about.native.endswith("keras")]
-    assert len(found) == 2
-    for model in found:
+    paths = [str((model.directory / model.about.native).resolve()) for model in found]
+    in_framework("keras", _KERAS, "images.npy", "logits.npy", *paths, cwd=tmp_path, project=False)
+    check_logits(trained, found, np.load(tmp_path / "logits.npy"))
+
+
+def check_logits(trained, found, logits) -> None:
+    """That the logits of these models are those of their stored probabilities."""
+    assert len(found) == len(logits) == 2
+    for model, of_all in zip(found, logits, strict=True):
         rows, probabilities = stored_probabilities(trained)[model.about.run_id]
-        path = str((model.directory / model.about.native).resolve())
-        output = tmp_path / "logits.npy"
-        images = str(tmp_path / "images.npy")
-        in_framework("keras", _KERAS, path, images, str(output), cwd=tmp_path, project=False)
-        np.testing.assert_allclose(softmax(np.load(output))[rows], probabilities, atol=2e-6)
+        np.testing.assert_allclose(softmax(of_all)[rows], probabilities, atol=2e-6)
 
 
 _TORCH = """
@@ -156,13 +162,16 @@ _TORCH = """
     from benchmarks.models import find
     from frameworks.torch.model import GalaxyNet
 
-    (model,) = find(Path(sys.argv[1]))
-    native = model.about.config.parity == "native"
-    network = GalaxyNet(model.network, native_dropout=native).eval()
-    network.load_state_dict(load_file(model.directory / model.about.native), strict=True)
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(np.load(sys.argv[2])))
-    np.save(sys.argv[3], logits.numpy())
+    images, output, *paths = sys.argv[1:]
+    found = []
+    for path in paths:
+        (model,) = find(Path(path))
+        native = model.about.config.parity == "native"
+        network = GalaxyNet(model.network, native_dropout=native).eval()
+        network.load_state_dict(load_file(model.directory / model.about.native), strict=True)
+        with torch.inference_mode():
+            found.append(network(torch.from_numpy(np.load(images))).numpy())
+    np.save(output, found)
 """
 _FLAX = """
     import sys
@@ -174,18 +183,22 @@ _FLAX = """
     from benchmarks.models import find
     from frameworks.flax.model import GalaxyNet
 
-    (model,) = find(Path(sys.argv[1]))
-    native = model.about.config.parity == "native"
-    options = {"dtype": jnp.float32, "param_dtype": jnp.float32, "draw": True}
-    network = GalaxyNet(model.network, native_dropout=native, rngs=nnx.Rngs(1), **options)
-    network.eval()
-    arrays = load_file(model.directory / model.about.native)
-    state = nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat))
-    places = {".".join(map(str, place)): place for place, _ in nnx.to_flat_state(state)}
-    assert set(places) == set(arrays)
-    flat = [(places[name], nnx.Param(array)) for name, array in arrays.items()]
-    nnx.update(network, nnx.from_flat_state(flat))
-    np.save(sys.argv[3], np.asarray(network(np.load(sys.argv[2]))))
+    images, output, *paths = sys.argv[1:]
+    found = []
+    for path in paths:
+        (model,) = find(Path(path))
+        native = model.about.config.parity == "native"
+        options = {"dtype": jnp.float32, "param_dtype": jnp.float32, "draw": True}
+        network = GalaxyNet(model.network, native_dropout=native, rngs=nnx.Rngs(1), **options)
+        network.eval()
+        arrays = load_file(model.directory / model.about.native)
+        state = nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat))
+        places = {".".join(map(str, place)): place for place, _ in nnx.to_flat_state(state)}
+        assert set(places) == set(arrays)
+        flat = [(places[name], nnx.Param(array)) for name, array in arrays.items()]
+        nnx.update(network, nnx.from_flat_state(flat))
+        found.append(np.asarray(network(np.load(images))))
+    np.save(output, found)
 """
 
 
@@ -193,13 +206,9 @@ _FLAX = """
 def test_safetensors_load_into_the_framework_s_own_module(trained, tmp_path, name, code) -> None:
     np.save(tmp_path / "images.npy", pictures(trained))
     found = [m for m in find(trained / "runs" / "models") if m.about.config.framework == name]
-    assert len(found) == 2
-    for model in found:
-        rows, probabilities = stored_probabilities(trained)[model.about.run_id]
-        output = tmp_path / "logits.npy"
-        arguments = (str(model.directory.resolve()), str(tmp_path / "images.npy"), str(output))
-        in_framework(name, code, *arguments, cwd=tmp_path)
-        np.testing.assert_allclose(softmax(np.load(output))[rows], probabilities, atol=2e-6)
+    paths = [str(model.directory.resolve()) for model in found]
+    in_framework(name, code, "images.npy", "logits.npy", *paths, cwd=tmp_path)
+    check_logits(trained, found, np.load(tmp_path / "logits.npy"))
 
 
 def test_damage_and_absence_are_told(trained, tmp_path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.config.overrides import sampling as read
+from benchmarks.config.overrides import READERS
 from benchmarks.config.suite_file import convert
 from benchmarks.data.loader import Feed
 from benchmarks.run import main
@@ -72,7 +72,7 @@ def test_the_command_trains_so_and_its_report_repeats_it(work) -> None:
 )
 def test_bad_fields_are_named(text: str, problem: str) -> None:
     with pytest.raises(SpecificationError, match=problem):
-        convert({"sampling": read(text)}, origin="suite")
+        convert({"sampling": READERS["sampling"](text)}, origin="suite")
 
 
 @pytest.mark.parametrize(

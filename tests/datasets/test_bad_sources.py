@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.io import savemat
 
 from datasets.__main__ import main
 from tests.helpers import sources
@@ -291,6 +292,26 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
         lambda path: (sources.table(path) / "b.csv").write_text("id,x\n1,2\n") and path / "survey",
         (),
         r"2 tables in it \(b\.csv, labels\.csv\); name the one with the labels with --table",
+    ),
+    "a part without labels": (
+        lambda path: (
+            (sources.two_tables(path) / "test.csv").write_text("filename,x\n1000.png,2\n")
+            and path / "survey"
+        ),
+        (),
+        r"test\.csv has no column 'class', which train\.csv has; .*: --table train\.csv",
+    ),
+    "text for MATLAB": (
+        lambda path: (path / "a.mat").write_bytes(b"no file of MATLAB " * 40) and path / "a.mat",
+        (),
+        r"a\.mat: cannot be read as a file of MATLAB",
+    ),
+    "pictures of MATLAB without labels": (
+        lambda path: (
+            savemat(path / "a.mat", {"X": sources.IMAGES.transpose(1, 2, 3, 0)}) or path / "a.mat"
+        ),
+        (),
+        "no labels of 'X': name them with --label-key",
     ),
     "no labels at all": (
         lambda path: sources.table(path) / "pictures",

@@ -77,9 +77,10 @@ def source(settings: Augment, drawn: np.ndarray, pixel, height: int, width: int)
     x -= math.tan(math.radians(settings.shear * either_way("shear"))) * y
     for _ in range(math.floor(4 * number["turn"]) if settings.quarter_turns else 0):
         y, x = x, -y
-    if settings.flip in ("horizontal", "both") and number["flip_columns"] < 0.5:
+    chance = settings.flip_probability
+    if settings.flip in ("horizontal", "both") and number["flip_columns"] < chance:
         x = -x
-    if settings.flip in ("vertical", "both") and number["flip_rows"] < 0.5:
+    if settings.flip in ("vertical", "both") and number["flip_rows"] < chance:
         y = -y
     row, column = y + (height - 1) / 2, x + (width - 1) / 2
     return of_part(row, column) if settings.crop_first else (row, column)
@@ -302,6 +303,13 @@ def test_a_field_changes_no_draw_of_another() -> None:
     np.testing.assert_array_equal(alone.part, moves(moved, drawn, 9, 9).part)
 
 
+def test_a_mirror_has_its_probability() -> None:
+    drawn = uniforms(0, 1, np.arange(2000))
+    for chance in (0.0, 0.2, 1.0):
+        flips = moves(Augment(flip="both", crop=7, flip_probability=chance), drawn, 9, 9).flips
+        assert np.abs(flips.mean(axis=0) - chance).max() < 0.03
+
+
 def test_all_that_can_be_drawn_is() -> None:
     drawn = uniforms(0, 1, np.arange(300))
     found = moves(ALL, drawn, 9, 9)
@@ -336,6 +344,8 @@ def test_all_that_can_be_drawn_is() -> None:
         ({"area": (0, 1)}, "area is 0 to 1; two shares of the picture's area from 0.001 to 1"),
         ({"area": (0.5, 1.5)}, "area is 0.5 to 1.5; two shares of .* such as 0.8 and 1"),
         ({"area": (0.5, 1), "ratio": (1, 20)}, "ratio is 1 to 20; two ratios of width to height"),
+        ({"rotation": 9, "flip_probability": 0.2}, "flip_probability is stated, and flip is not"),
+        ({"flip": "both", "flip_probability": 2}, "flip_probability is 2; a share from 0 to 1"),
         ({"flip": "both", "ratio": (0.5, 2)}, "ratio is stated, and area is not; state it too"),
         ({"flip": "both", "crop_first": True}, "crop_first is stated, and crop or area is not"),
         ({"hue": 0.6}, "hue is 0.6; a share from 0 to 0.5"),

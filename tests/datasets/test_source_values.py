@@ -1,5 +1,6 @@
 """Values of pictures and labels in a source: depth, colour, layout, names, and what is recorded."""
 
+import gzip
 import io
 import sys
 import warnings
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from datasets import catalog
 from datasets.__main__ import main
@@ -268,3 +270,54 @@ def test_fits_cut_outs(tmp_path: Path) -> None:
     (source / "spiral" / "002.fits").write_bytes(bands(2)[:3000])
     with pytest.raises(ValueError, match=r"1 not readable as a picture \(spiral/002\.fits\)"):
         made(source, tmp_path, stretch="asinh")
+
+
+def test_fits_as_telescopes_and_surveys_write_it(tmp_path: Path) -> None:
+    """Scaled integers, bands last, axes of one, compressed, in an extension or in several; what
+    has no meaning as a picture is named as what it is."""
+    fits = pytest.importorskip("astropy.io.fits")
+    light = IMAGES[1].astype(np.float32).transpose(2, 0, 1)[:, ::-1]
+    scaled = fits.PrimaryHDU(light * 2 + 100)
+    scaled.scale("int16", bscale=0.5, bzero=100)
+    file = io.BytesIO()
+    fits.PrimaryHDU(light).writeto(file)
+    packed = gzip.compress(file.getvalue())
+    units = {
+        "a.fits": [scaled],
+        "b.fits": [fits.PrimaryHDU(light.transpose(1, 2, 0))],
+        "c.fits": [fits.PrimaryHDU(light[None])],
+        "d.fits.fz": [fits.PrimaryHDU(), fits.CompImageHDU(light, quantize_level=0)],
+        "e.fits": [fits.PrimaryHDU(), fits.ImageHDU(light), fits.ImageHDU(light * 0)],
+    }
+    folder = tmp_path / "fits"
+    for kind in ("elliptical", "spiral"):
+        (folder / kind).mkdir(parents=True)
+        for name, parts in units.items():
+            fits.HDUList(parts).writeto(folder / kind / name)
+        (folder / kind / "f.fits.gz").write_bytes(packed)
+    found = made(folder, tmp_path, stretch="linear").images
+    for picture in found[1:]:
+        np.testing.assert_allclose(picture, found[0], atol=1)
+    assert found[0].std() > 20
+    hole = light.copy()
+    hole[0, 3, 3] = np.nan
+    fits.PrimaryHDU(hole).writeto(folder / "spiral" / "hole.fits")
+    fits.PrimaryHDU(np.repeat(light, 2, axis=0)[:5]).writeto(folder / "spiral" / "ugriz.fits")
+    with pytest.raises(ValueError, match=r"1 with values that are no numbers") as told:
+        made(folder, tmp_path, stretch="linear")
+    for words in ("(spiral/hole.fits)", "1 of other bands than one or three (spiral/ugriz.fits)"):
+        assert words in str(told.value)
+    assert "numpy.nan_to_num" in str(told.value)
+
+
+def test_a_structure_of_matlab_is_its_fields(tmp_path: Path) -> None:
+    tall = IMAGES[:, :, :8]
+    stacked = {"images": tall.transpose(1, 2, 3, 0), "labels": LABELS[:, None] + 1}
+    savemat(tmp_path / "a.mat", {"galaxies": stacked})
+    with h5py.File(tmp_path / "b.mat", "w", userblock_size=512) as file:
+        file["galaxies/images"] = tall.transpose(0, 3, 2, 1)
+        file["galaxies/labels"] = LABELS[None] + 1.0
+    for name in ("a.mat", "b.mat"):
+        found = made(tmp_path / name, tmp_path)
+        np.testing.assert_array_equal(found.images, tall, err_msg=name)
+        np.testing.assert_array_equal(found.labels, LABELS, err_msg=name)

@@ -34,6 +34,8 @@ def test_every_form_becomes_the_same_galaxies(form: str, tmp_path: Path, capsys)
         "npz",
         "npz of parts",
         "a database's table",
+        "mat of HDF5",
+        "mat of HDF5, rows first",
     ):  # they have numbers, and no names
         assert made.class_names == NAMES
     if has_parts:

@@ -293,8 +293,8 @@ def test_unknown_names_suggest_the_near_miss_whatever_their_case():
     for wrong in ("public/avid0", "avid00", "public/AVID00"):
         with pytest.raises(SpecificationError, match="did you mean 'public/avid00'"):
             load(wrong)
-    with pytest.raises(SpecificationError, match=r"unknown architecture 'mobile'\. Known: "):
-        load("mobile")
+    with pytest.raises(SpecificationError, match=r"unknown architecture 'swin'\. Known: "):
+        load("swin")
 
 
 def test_files_that_cannot_be_read(tmp_path):

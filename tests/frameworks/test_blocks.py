@@ -40,6 +40,12 @@ layers = [
       {type = "conv", filters = 5, kernel = 1, activation = "sigmoid"},
     ]},
   ], shortcut = [{type = "conv", filters = 5, kernel = 1}]},
+  {type = "concatenate", branches = [
+    [],
+    [{type = "activation", function = "relu"}, {type = "conv", filters = 2, kernel = 1}],
+    [{type = "batch_norm"}, {type = "activation", function = "relu"}],
+  ]},
+  {type = "activation", function = "relu"},
   {type = "conv", filters = 5, kernel = 1, activation = "relu"},
   {type = "max_pool", size = 2},
   {type = "flatten"},
@@ -51,6 +57,7 @@ PLACES = {
     "residual1_conv1": "residual1 body conv1",
     "residual2_residual1_conv1": "residual2 body residual1 body conv1",
     "residual2_gate1_conv1": "residual2 body gate1 body conv1",
+    "concatenate1_branch2_conv1": "concatenate1 branch2 branch2_conv1",
     "residual2_shortcut_conv1": "residual2 shortcut shortcut_conv1",
 }
 
@@ -66,6 +73,7 @@ def test_every_layer_has_its_place_in_its_block(network: Network) -> None:
         assert name_at((*place, "kernel")) == name_at(place) == name
     assert set(network.by_name) - set(network.places) == {
         *("residual1", "residual2", "residual2_residual1", "residual2_relu", "residual2_gate1"),
+        "concatenate1",
     }
 
 

@@ -24,6 +24,7 @@ from frameworks.spec.architecture import (
     MaxPool,
 )
 from frameworks.spec.defaults import fill_architecture, fill_recipe
+from frameworks.spec.layers import Concatenate
 from frameworks.spec.network import Network
 from frameworks.spec.recipe import Recipe
 from tests.helpers.small_networks import DOUBLE, networks, random_batch, random_weights, reference
@@ -59,6 +60,19 @@ NETWORKS = {
         Dropout(rate=0.5),
         Flatten(),
         Dropout(rate=0.5),
+    ),
+    "mobile_functions": small(
+        Conv(filters=3, kernel=2, activation="hard_swish"),
+        Activation(function="mish"),
+        Concatenate(
+            branches=(
+                (),
+                (Conv(name="a", filters=2, kernel=1, activation="relu6"),),
+                (Conv(name="b", filters=3, kernel=1, activation="hard_sigmoid"),),
+            )
+        ),
+        Flatten(),
+        Dense(units=4, activation="selu"),
     ),
     "batch_norm_first": small(BatchNorm(), MaxPool(size=2), Flatten()),
 }

@@ -91,6 +91,9 @@ def test_relu_at_zero_has_slope_zero_and_nan_passes():
     np.testing.assert_array_equal(applied.backward(np.full((1, 4), 3.0)), [[0, 0, 3, 3]])
 
 
+_SELU = 1.6732632423543772
+
+
 @pytest.mark.parametrize(
     ("function", "formula"),
     [
@@ -99,6 +102,14 @@ def test_relu_at_zero_has_slope_zero_and_nan_passes():
         ("tanh", math.tanh),
         ("sigmoid", special.expit),
         ("silu", lambda x: x * special.expit(x)),
+        ("relu6", lambda x: min(max(x, 0.0), 6.0)),
+        (
+            "selu",
+            lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
+        ),
+        ("hard_sigmoid", lambda x: min(max((x + 3) / 6, 0.0), 1.0)),
+        ("hard_swish", lambda x: x * min(max((x + 3) / 6, 0.0), 1.0)),
+        ("mish", lambda x: x * math.tanh(math.log1p(math.exp(x)) if x < 40 else x)),
     ],
 )
 def test_activations(function, formula):

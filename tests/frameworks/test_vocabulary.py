@@ -51,6 +51,22 @@ def read(text: str, output: str = OUTPUT) -> Architecture:
             '{type = "residual", layers = [{type = "flatten"}]}',
             "layer 1.layers.1 (flatten), field 'type': a block ends in images; flatten them after",
         ),
+        (
+            '{type = "concatenate", branches = [[], [{type = "conv", filtres = 2, kernel = 1}]]}',
+            "layer 1.branches.2.1 (conv): unknown field 'filtres' (did you mean 'filters'?)",
+        ),
+        (
+            '{type = "concatenate", branches = [[], [{type = "conv", filters = "x", kernel = 1}]]}',
+            "layer 1.branches.2.1 (conv), field 'filters': Invalid enum value 'x'",
+        ),
+        (
+            '{type = "concatenate", branches = [[]]}',
+            "layer 1 (concatenate), field 'branches': has 1; at least 2",
+        ),
+        (
+            '{type = "concatenate", branches = [[], {type = "flatten"}]}',
+            "layer 1.branches.2: expected a list of layers, got dict",
+        ),
         ('{type = "batch_norm"}, {type = "normalize", mean = [0], deviation = [1]}', "the first"),
         ('{type = "normalize", mean = [0.0], deviation = [0.0]}', "must be finite and positive"),
         (
@@ -67,9 +83,10 @@ def test_what_is_wrong_is_named_with_its_remedy(text: str, expected: str) -> Non
 
 
 def test_blocks_within_blocks_have_a_limit() -> None:
-    text = '{type = "residual", layers = [' * 40 + '{type = "batch_norm"}' + "]}" * 40
-    with pytest.raises(SpecificationError, match="at most 16 deep"):
-        read(text)
+    for begins, ends in (('"residual", layers = [', "]}"), ('"concatenate", branches = [[', "]]}")):
+        text = f"{{type = {begins}" * 40 + '{type = "batch_norm"}' + ends * 40
+        with pytest.raises(SpecificationError, match="at most 16 deep"):
+            read(text)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +99,10 @@ def test_blocks_within_blocks_have_a_limit() -> None:
         (
             '{type = "gate", layers = [{type = "conv", filters = 2, kernel = 3}]}',
             r"layer 1 \(gate 'gate1'\): its layers end in 6x6x2, and it multiplies 8x8x3",
+        ),
+        (
+            '{type = "concatenate", branches = [[], [{type = "max_pool", size = 2}]]}',
+            r"layer 1 \(concatenate 'concatenate1'\): branch 1 ends in 8x8x3, branch 2 in 4x4x3",
         ),
         (
             '{type = "conv", filters = 4, kernel = 1, groups = 2}',
@@ -134,6 +155,19 @@ def test_a_block_is_opened_into_layers_with_sources() -> None:
     )
     assert network.output == "global_average_pool1"
     assert set(network.readers["activation1"]) == {"residual1_conv1", "residual1"}
+
+
+def test_branches_are_opened_into_layers_whose_names_differ() -> None:
+    conv = '{type = "conv", filters = 2, kernel = 1}'
+    own = '{type = "conv", filters = 3, kernel = 1, name = "own"}'
+    text = f'{{type = "concatenate", branches = [[], [{conv}], [{own}, {conv}]]}}'
+    network = Network(read(text + ', {type = "batch_norm"}'), (8, 8, 3), 4)
+    names = [f"concatenate1_{one}" for one in ("branch2_conv1", "own", "branch3_conv2")]
+    assert list(network.sources)[:3] == names
+    assert network.sources["concatenate1"] == (PICTURES, names[0], names[2])
+    assert network.output_shapes["concatenate1"] == (8, 8, 7)
+    assert network.places[names[2]] == ("concatenate1", "branch3", "branch3_conv2")
+    assert network.dead_biases == tuple(f"{name}/bias" for name in names)
 
 
 def test_a_bias_is_dead_where_every_way_from_it_meets_a_norm() -> None:

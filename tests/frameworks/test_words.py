@@ -23,10 +23,13 @@ type = "SeparableConv2D" | field 'type' | is two layers here
 type = "DepthwiseConv2D" | field 'type' | is a conv with groups = "channels" here
 type = "ZeroPadding2D" | field 'type' | is padding = [rows, columns] here
 type = "SqueezeExcitation" | field 'type' | is {type = "gate"
+type = "torch.cat" | field 'type' | is {type = "concatenate"
+type = "Hardswish" | field 'type' | is {type = "activation", function = "hard_swish"} here
 type = "BasicBlock" | field 'type' | is {type = "residual"
 type = "LSTM" | field 'type' | is not offered
 type = "conv", kernel_size = 3 | 'kernel_size' | is kernel here
 type = "max_pool", kernel_size = 3 | 'kernel_size' | is size here
+type = "max_pool", ceil_mode = true | 'ceil_mode' | is padding = [[0, n], [0, n]] here
 type = "conv", out_channels = 3 | 'out_channels' | is filters here
 type = "conv", units = 3 | 'units' | is filters here
 type = "dense", features = 3 | 'features' | is units here
@@ -40,7 +43,7 @@ type = "batch_norm", decay = 0.9 | 'decay' | or momentum of a batch_norm
 type = "conv", momentum = 0.9 | 'momentum' | a batch_norm
 type = "conv", kernel_regularizer = 1e-3 | 'kernel_regularizer' | is l2 here
 type = "conv", filters = 2, kernel = 3, activation = "swish" | field 'activation' | is silu here
-type = "conv", filters = 2, kernel = 3, activation = "hard_sigmoid" | 'activation' | not offered
+type = "conv", filters = 2, kernel = 3, activation = "hardtanh" | 'activation' | not offered
 type = "conv", filters = 2, kernel = 3, activation = "None" | field 'activation' | is linear here
 type = "dense", units = 4, activation = "softmax" | 'activation' | the softmax is part of the loss
 """

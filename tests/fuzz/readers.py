@@ -31,7 +31,7 @@ from results.door.documents import json_file
 from results.names import printable
 from results.parquet import examples, findings
 from results.store import Store
-from tests.fuzz import damage, models, rows, sources
+from tests.fuzz import damage, models, planned, rows, sources
 from tests.helpers.factory import synthetic_run
 
 LINES = 10  # of a refusal at the most
@@ -209,6 +209,9 @@ READERS = {
         Reader("arrays", sources.number_files, damage.of_bytes, sources.convert, "arrays.zip"),
         Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
+        Reader("pictures", sources.pictures, sources.odd_pictures, sources.convert, "mixed.zip"),
+        Reader("fits", sources.fits, sources.odd_fits, sources.convert_fits, "fits.zip"),
+        Reader("records", sources.records, sources.odd_records, sources.convert, "my.tfrecord"),
         Reader("store", _table, _odd_table, _read_store, "run-x.parquet"),
         Reader("archive", models.archive, damage.of_bytes, models.fill, "given.npz"),
         Reader(
@@ -249,6 +252,14 @@ READERS = {
             lambda path: import_file(path, Store(path.parent / "store")),
             "b.json",
         ),
+        Reader("block", planned.block, damage.of_json, planned.read_block, "00001.json"),
+        Reader(
+            "gpu",
+            planned.measurement,
+            damage.of_json,
+            planned.read_measurement,
+            "yardstick.json",
+        ),
         Reader("model", _model, damage.of_json, lambda path: find(path.parent), "model.json"),
         Reader(
             "baseline",
@@ -280,6 +291,8 @@ READERS = {
         ),
     )
 }
+
+NEED = {"fits": "astropy", "records": "tensorflow"}  # without which there is nothing to try
 
 COMMANDS = {
     "run": ("benchmarks.config.options", "parser"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from datasets.convert.form import Asked
 from datasets.convert.stream import convert_source
@@ -99,3 +103,93 @@ def _odd_cells(text: str, draw: random.Random) -> bytes:
             line.append("more")
     made = "\n".join(draw.choice((",", ",", ",", ";")).join(line) for line in lines)
     return made.encode(draw.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16")))
+
+
+_ENDINGS = ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm")
+_HEADER = 64  # bytes that have a picture's size
+
+
+def pictures(path: Path) -> None:
+    """A zip file of class folders of pictures in every encoding."""
+    with zipfile.ZipFile(path, "w") as file:
+        for row in range(2 * len(_ENDINGS)):
+            ending = _ENDINGS[row % len(_ENDINGS)]
+            made = io.BytesIO()
+            Image.fromarray(sources.IMAGES[row]).save(made, ending)
+            file.writestr(f"{'ab'[row // len(_ENDINGS)]}/{row}.{ending}", made.getvalue())
+
+
+def odd_pictures(content: bytes, draw: random.Random) -> bytes:
+    """The zip file with the first bytes of half its pictures damaged: so their sizes."""
+
+    def odd(found: bytes) -> bytes:
+        head = bytearray(found[:_HEADER])
+        for _ in range(draw.choice((1, 2, 4))):
+            place, length = draw.randrange(8, len(head)), draw.choice((1, 2, 4))
+            head[place : place + length] = draw.choice((b"\xff", b"\x7f", b"\x20")) * length
+        return bytes(head[:_HEADER]) + found[_HEADER:]
+
+    return _each(content, lambda found: odd(found) if draw.random() < 0.5 else found)
+
+
+def _each(content: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The zip file with every file of it changed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)))
+    return made.getvalue()
+
+
+def fits(path: Path) -> None:
+    """A zip file of class folders of FITS, some of them packed."""
+    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 12", "NAXIS2  = 12", "END"]
+    head = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
+    with zipfile.ZipFile(path, "w") as file:
+        for row in range(6):
+            found = head + sources.IMAGES[row, :, :, 0].tobytes().ljust(2880, b"\0")
+            name = f"{'ab'[row % 2]}/{row}.fits"
+            file.writestr(*((f"{name}.gz", gzip.compress(found)) if row > 3 else (name, found)))
+
+
+def odd_fits(content: bytes, draw: random.Random) -> bytes:
+    """The zip file with a number in the headers another one, or bytes damaged."""
+    wanted = draw.choice((b"0", b"-1", b"100000", b"999999999", b"x", b"3", b"-64", b"9" * 30))
+    card = draw.choice((rb"NAXIS[12]  = ", rb"BITPIX  = ", rb"NAXIS   = "))
+    number = re.compile(rb"(" + card + rb")[0-9]+")
+
+    def odd(found: bytes) -> bytes:
+        if draw.random() < 0.2:
+            return damage.of_bytes(found, draw)
+        packed = found.startswith(b"\x1f\x8b")
+        found = gzip.decompress(found) if packed else found
+        changed = number.sub(lambda one: one[1] + wanted, found[:2880])[:2880].ljust(2880)
+        return gzip.compress(changed + found[2880:]) if packed else changed + found[2880:]
+
+    return _each(content, odd)
+
+
+def convert_fits(path: Path) -> object:
+    """What the reader of FITS does with it."""
+    output = path.parent / "made.h5"
+    output.unlink(missing_ok=True)
+    return convert_source(path, output, Asked(skip_bad=5, stretch="linear"))
+
+
+def records(path: Path) -> None:
+    """A TFRecord file."""
+    import tensorflow
+
+    train = tensorflow.train
+    with tensorflow.io.TFRecordWriter(str(path)) as file:
+        for row in range(12):
+            picture = train.Feature(bytes_list=train.BytesList(value=[sources.png(row)]))
+            label = train.Feature(int64_list=train.Int64List(value=[row % 3]))
+            features = train.Features(feature={"image": picture, "label": label})
+            file.write(train.Example(features=features).SerializeToString())
+
+
+def odd_records(content: bytes, draw: random.Random) -> bytes:
+    """Its bytes damaged, as they are or ahead of being packed."""
+    found = damage.of_bytes(content, draw)
+    return gzip.compress(found) if draw.random() < 0.5 else found

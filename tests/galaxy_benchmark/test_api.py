@@ -54,7 +54,7 @@ def test_a_training_gives_its_row_and_curves_and_no_other_run_s(work, capsys) ->
 
 
 def test_a_failed_run_is_a_row_and_a_warning(work) -> None:
-    with pytest.warns(UserWarning, match="1 of 1 runs failed"):
+    with pytest.warns(UserWarning, match="1 of 1 run failed"):
         trained = train("fake-raises", **GIVEN, verbose=False)
     assert trained.row["status"] == "error"
     assert "RuntimeError" in trained.row["reason"]

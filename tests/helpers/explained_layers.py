@@ -61,6 +61,8 @@ BLOCKS = """
     {type = "conv", filters = 8, kernel = 3, stride = 2, padding = "same", bias = false},
     {type = "gate", layers = [{type = "conv", filters = 1, kernel = 1, activation = "sigmoid"}]},
     {type = "batch_norm", gamma_initializer = "zeros"},
+    {type = "concatenate", branches = [[], [{type = "activation", function = "hard_swish"}]]},
+    {type = "conv", filters = 8, kernel = 1, activation = "relu6"},
     {type = "dropout", rate = 0.5, per = "picture"},
   ], shortcut = [{type = "conv", filters = 8, kernel = 1, stride = 2}]},
   {type = "adaptive_average_pool", size = [3, 2]},
@@ -69,6 +71,7 @@ BLOCKS = """
   {type = "adaptive_max_pool", size = 2},
   {type = "activation", function = "gelu", approximate = true},
   {type = "activation", function = "elu", alpha = 0.5},
+  {type = "activation", function = "hard_sigmoid"},
   {type = "global_max_pool"},
   {type = "dense", units = "classes"},
 """
@@ -238,6 +241,14 @@ def gate(adapter: Adapter, code: str, place: Placed, question: Question) -> None
     close(adapter.output(adapter.run(code, **given)[place.layer.name]), one * other)
 
 
+def branches(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """Channels behind channels."""
+    both = [input_of(place, seed=seed) for seed in (0, 1)]
+    given = {"branches": [adapter.given(one) for one in both]}
+    found = adapter.output(adapter.run(code, **given)[place.layer.name])
+    close(found, np.concatenate(both, axis=-1))
+
+
 def batch_norm(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
     """A training step: output, and running mean; the variance in the framework's form."""
     _norm(adapter, code, place, NATIVE[adapter.kind]["batch_norm.running_variance"])
@@ -282,5 +293,5 @@ CHECKS: dict[str, Callable[..., None]] = {
     **{"layer:running_variance": running_variance, "layer:variance": layer},
     **{"layer:gamma_initializer": gamma, "layer:groups": weighted, "function": function},
     **{"normalize by the galaxies": by_galaxies, "residual sum": residual, "gate product": gate},
-    **{"frozen batch norm": frozen},
+    **{"channels behind channels": branches, "frozen batch norm": frozen},
 }

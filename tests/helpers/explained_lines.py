@@ -153,7 +153,7 @@ def check(name: str, chosen: Iterable[Question] = ()) -> list[str]:
     return wrong
 
 
-_KINDS = (*LAYER_TYPES, "add", "multiply")
+_KINDS = (*LAYER_TYPES, "add", "multiply", "concatenation")
 _LABELS = np.array([1, 0, 3, 2, 1])
 _LOGITS = np.random.default_rng(1).normal(size=(5, CLASSES)).astype(np.float32)
 
@@ -203,6 +203,27 @@ def new_rate(adapter: Adapter, code: str, place: None, question: Question) -> No
     )
     start = np.linspace(-1, 1, 6)
     close(found - start, _way(spec, spec.rate / 10) - start, rtol=1e-3, atol=1e-6)
+
+
+def spared(adapter: Adapter, code: str, place: None, question: Question) -> None:
+    """A kernel decays, a bias does not."""
+    if adapter.kind == "keras":
+        import keras
+
+        made, layer = keras.optimizers.AdamW(0.1), keras.layers.Dense(2)
+        layer.build((None, 3))
+        adapter.run(code, optimizer=made)
+        assert [made._use_weight_decay(one) for one in layer.trainable_variables] == [True, False]
+    elif adapter.kind == "torch":
+        from torch import nn
+
+        model = nn.Linear(3, 2)
+        kernels, others = adapter.run(code, model=model)["groups"]
+        assert kernels == {"params": [model.weight]}
+        assert others == {"params": [model.bias], "weight_decay": 0.0}
+    else:
+        weights = {"kernel": np.ones((3, 2)), "bias": np.ones(2)}
+        assert adapter.run(code)["mask"](weights) == {"kernel": True, "bias": False}
 
 
 def mode(adapter: Adapter, code: str, place: Any, question: Question) -> None:
@@ -321,7 +342,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
-    **{"accumulation": accumulation, "average of the weights": average},
+    **{"spared weights": spared, "accumulation": accumulation, "average of the weights": average},
     "loss scale": loss_scale,
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},
     **{"reduce_on_plateau.patience": runs, "weights to end with": runs},

@@ -179,13 +179,23 @@ class Cluster:
                 start_new_session=True,
             )
 
+    def _last_words(self) -> str:
+        """The last line of each daemon's log."""
+        logs = sorted(self.directory.glob("*.log")) + sorted(self.directory.glob("*.out"))
+        last = {log.name: log.read_text(errors="replace").splitlines()[-1:] for log in logs}
+        return "; ".join(f"{name}: {line[0]}" for name, line in last.items() if line)
+
     def _until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not holds():
             ended = [n for n, p in self._processes.items() if p.poll() is not None]
             if ended or time.monotonic() > deadline:
-                raise RuntimeError(f"Slurm does not start ({ended}): see {self.directory}")
+                raise NoSlurmError(f"Slurm does not start here ({ended}): {self._last_words()}")
             time.sleep(0.2)
+
+
+class NoSlurmError(RuntimeError):
+    """Slurm's daemons do not run on this machine, which may forbid what they need."""
 
 
 def _free_ports(count: int) -> list[int]:

@@ -21,6 +21,7 @@ from frameworks.spec.layers import (
     AdaptiveMaxPool,
     AveragePool,
     BatchNorm,
+    Concatenate,
     Conv,
     Dense,
     Dropout,
@@ -181,12 +182,18 @@ def _block() -> st.SearchStrategy[Layer]:
     )
     pixels = (Conv(name="one", filters=1, kernel=1, activation="sigmoid"),)
     plain = (BatchNorm(name="norm"), Activation(name="bend", function="tanh"))
+    branches = ((), plain, (Conv(name="own", filters=2, kernel=3, padding="same"),))
     return st.builds(
         Residual,
         layers=st.just(body),
         shortcut=st.just(shortcut),
         activation=st.sampled_from(("linear", "relu")),
-    ) | st.sampled_from((Residual(layers=plain), Gate(layers=plain), Gate(layers=pixels)))
+    ) | st.sampled_from(
+        (
+            *(Residual(layers=plain), Gate(layers=plain), Gate(layers=pixels)),
+            Concatenate(branches=branches),
+        )
+    )
 
 
 @st.composite

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from scipy.io import savemat
 
 from datasets import catalog
 from datasets.__main__ import main
@@ -131,6 +132,53 @@ def table(path: Path, *, form: Callable[[int], str] | None = None, head: str = "
     return folder
 
 
+def two_tables(path: Path) -> Path:
+    """A table for each part of the published split, and all pictures in one folder."""
+    folder = table(path)
+    (folder / "labels.csv").unlink()
+    for part in ("train", "test"):
+        rows = np.flatnonzero(part == PARTS)
+        lines = [f"{1000 + row}.png,{NAMES[LABELS[row]]}" for row in rows]
+        (folder / f"{part}.csv").write_text("\n".join(["filename,class", *lines]))
+    return folder
+
+
+def tables_of_folders(path: Path) -> Path:
+    """A table beside the pictures of each part, which are numbered from 0 in each."""
+    for part in ("train", "test"):
+        folder = path / "exported" / f"{part}_set"
+        folder.mkdir(parents=True)
+        lines = []
+        for number, row in enumerate(np.flatnonzero(part == PARTS)):
+            (folder / f"{number}.png").write_bytes(png(row))
+            lines.append(f"{number}.png;{NAMES[LABELS[row]]}")
+        (folder / "_classes.csv").write_text("\n".join(["filename;class", *lines]))
+    return path / "exported"
+
+
+def mat(path: Path) -> Path:
+    """As MATLAB 5 to 7 saves it: pictures stacked last, names in a cell."""
+    names = np.array(NAMES, dtype=object)[LABELS][:, None]
+    savemat(path / "galaxies.mat", {"X": IMAGES.transpose(1, 2, 3, 0), "y": names})
+    return path / "galaxies.mat"
+
+
+def mat_hdf5(path: Path) -> Path:
+    """As MATLAB saves it with -v7.3: HDF5 behind 512 bytes, the axes in the opposite order."""
+    with h5py.File(path / "big.mat", "w", userblock_size=512) as file:
+        file["pictures"] = IMAGES.transpose(0, 3, 2, 1)
+        file["label"] = (LABELS + 1.0)[None]
+    return path / "big.mat"
+
+
+def mat_rows_first(path: Path) -> Path:
+    """The same with the pictures counted by MATLAB's first axis."""
+    with h5py.File(path / "rows.mat", "w", userblock_size=512) as file:
+        file["images"] = IMAGES.transpose(3, 2, 1, 0)
+        file["labels"] = LABELS[None].astype(np.uint8)
+    return path / "rows.mat"
+
+
 def database(path: Path) -> Path:
     """Pictures in a folder below an SQLite file of their classes, as numbers."""
     folder = table(path)
@@ -205,6 +253,11 @@ FORMS: dict[str, tuple[Callable[[Path], Path], np.ndarray, bool]] = {
     "class folders, zipped": (class_folders_zipped, BY_CLASS, False),
     "class folders of parts": (split_folders, np.lexsort((BY_CLASS * 0, LABELS, PARTS)), True),
     "pictures and a table": (table, np.arange(COUNT), True),
+    "a table for each part": (two_tables, BY_PART, True),
+    "a table in the folder of each part": (tables_of_folders, BY_PART, True),
+    "mat": (mat, np.arange(COUNT), False),
+    "mat of HDF5": (mat_hdf5, np.arange(COUNT), False),
+    "mat of HDF5, rows first": (mat_rows_first, np.arange(COUNT), False),
     "a database's table": (database, np.arange(COUNT), False),
     "a spreadsheet's table": (semicolons, np.arange(COUNT), False),
     "votes": (votes, np.arange(COUNT), False),

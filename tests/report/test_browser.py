@@ -238,6 +238,25 @@ def test_a_phone_shows_the_accuracy_without_scrolling(started: Any, browser: Any
         started.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_on_paper_every_chart_and_the_answers_are_whole(browser: Any) -> None:
+    """On A4, for whose width a browser lays a page out only after `beforeprint`."""
+    sheet = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    try:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sheet)
+        beyond = browser.execute_script(
+            "return [...document.querySelectorAll('.plot canvas, #results table, .answers')].map("
+            "one => one.getBoundingClientRect()).filter(one => one.width && one.right > innerWidth)"
+        )
+        assert beyond == []
+        assert browser.execute_script("return document.querySelector('.plot canvas').width") > 0
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_selenium_python", reason="needs axe-selenium-python")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,3 +88,24 @@ def test_ctrl_c_ends_it_in_one_line(
     captured = capsys.readouterr()
     assert captured.err == "interrupted\n"
     assert captured.out.startswith("http://127.0.0.1:")
+
+
+def test_a_request_that_fails_is_a_line_and_a_browser_that_goes_is_none(
+    server: serve.Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError(), TimeoutError(), KeyError("\x1b[31m")):
+        try:
+            raise error
+        except Exception:
+            server.handle_error(None, None)
+    assert capsys.readouterr().err == "warning: a request failed: KeyError: '\\x1b[31m'\n"
+
+
+def test_one_host_is_named_and_the_state_is_json(server: serve.Server, tmp_path: Path) -> None:
+    live.tell(tmp_path, "one", {"left": float("nan")})
+    own = f"127.0.0.1:{server.server_port}"
+    with socket.create_connection(server.server_address) as client:
+        client.sendall(f"GET / HTTP/1.0\r\nHost: {own}\r\nHost: evil.example\r\n\r\n".encode())
+        assert b" 403 " in client.recv(100)
+    content = ask(server, "/state.json")[1]
+    assert json.loads(content, parse_constant=pytest.fail)["sessions"][0]["left"] is None

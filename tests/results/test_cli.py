@@ -166,7 +166,8 @@ def test_bad_input_is_told_in_its_own_words(
         (cli.seconds, "inf", "'inf' is not a number of seconds"),
         (float, "1_0.5", "is not a number"),
         (cli.share, "\x1b[31m", "'\\x1b[31m' is not a number"),
-        (Path, "", "'' names no file and no directory"),
+        (Path, "", "'' names nothing; leave it out"),
+        (str, " ", "' ' names nothing; leave it out"),
     ],
 )
 def test_numbers_and_paths_of_every_option(

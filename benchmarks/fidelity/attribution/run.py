@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import product
@@ -24,6 +23,7 @@ from datasets import catalog
 from frameworks.spec.architecture import Architecture, load
 from frameworks.spec.recipe import OPTIMIZERS, Optimizer, Recipe
 from results import table
+from results.output import say
 from results.parquet import findings as kept
 from results.stats.means import Mean
 from results.studies.attribution import Attribution, attribute, sentences
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                 trained = [row | common for row in rows]
                 kept.append_trainings(options.store, trained, started_at=started)
             if interrupt:
-                print(f"{len(rows)} trainings of {load(name).name} are kept", file=sys.stderr)
+                say(f"{len(rows)} trainings of {load(name).name} are kept", error=True)
                 raise interrupt
             frame = pd.DataFrame(rows)
             show(attribute(frame), origin, target, inside)
@@ -110,7 +110,7 @@ def _train(
         device=options.device,
     )
     optimizer = recipe.optimizer.__struct_config__.tag
-    print(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
+    say(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
     traces: Traces = {}
     how = {"timeout": options.timeout, "parallel": options.parallel, "tell": console.tell}
     for where in dict.fromkeys(variant.framework for variant in sets):

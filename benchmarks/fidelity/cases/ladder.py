@@ -59,6 +59,13 @@ FORMS |= {
         ("adam_hat", "decoupled", {"weight_decay": 2**-4, "decay_form": "decoupled"}),
         ("momentum", "coupled", {"weight_decay": 2**-3, "decay_form": "coupled"}),
         ("nesterov", "decoupled", {"weight_decay": 2**-3, "decay_form": "decoupled"}),
+        ("adam", "spared", {"weight_decay": 2**-4, "decay_form": "coupled", "decayed": "kernels"}),
+        (
+            *("nesterov", "spared"),
+            {"weight_decay": 2**-3, "decay_form": "decoupled", "decayed": "kernels"},
+        ),
+        ("adamw", "spared", {"decayed": "kernels"}),
+        ("lion", "spared", {"decayed": "kernels"}),
         ("adam", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
         ("adamw_hat", "amsgrad", {"amsgrad": True, "amsgrad_form": "raw"}),
         ("adam", "corrected", {"amsgrad": True, "amsgrad_form": "corrected"}),

@@ -83,17 +83,20 @@ layers = [
   {type = "dense", units = "classes"},
 ]
 """
-# Functions whose slope jumps at zero, which such a convolution gives of patches half white.
-_STEEP = """
+# Every function where its slope may jump or its form change: at zero, which such a convolution
+# gives of patches half white.
+_EACH = ", ".join(
+    f'[{{type = "activation", function = "{name}"}}]' for name in get_args(ActivationName)
+)
+_STEEP = f"""
 layers = [
-  {type = "normalize", mean = [0.5], deviation = [1.0]},
-  {type = "conv", filters = 4, kernel = 2},
-  {type = "residual", layers = [{type = "activation", function = "relu"}], shortcut = [
-    {type = "activation", function = "leaky_relu"}]},
-  {type = "residual", layers = [{type = "adaptive_max_pool", size = 2}], shortcut = [
-    {type = "adaptive_average_pool", size = 2}]},
-  {type = "global_average_pool"},
-  {type = "dense", units = "classes"},
+  {{type = "normalize", mean = [0.5], deviation = [1.0]}},
+  {{type = "conv", filters = 4, kernel = 2}},
+  {{type = "concatenate", branches = [{_EACH}]}},
+  {{type = "residual", layers = [{{type = "adaptive_max_pool", size = 2}}], shortcut = [
+    {{type = "adaptive_average_pool", size = 2}}]}},
+  {{type = "global_average_pool"}},
+  {{type = "dense", units = "classes"}},
 ]
 """
 # Pools that end at one pixel whatever the stride of the first or the padding of the convolution,

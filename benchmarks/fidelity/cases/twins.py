@@ -10,6 +10,7 @@ import msgspec
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.graph import changed
 from frameworks.spec.layers import (
+    KINKED,
     PARAMETER_OF,
     Activation,
     AdaptiveAveragePool,
@@ -73,7 +74,7 @@ def _smooth(layer: Layer) -> Layer:
         kind: Any = _SMOOTH_POOLS[type(layer)]
         fields = msgspec.structs.asdict(layer)
         return kind(**fields, **({"count_padding": False} if kind is AveragePool else {}))
-    if function_of(layer) in ("relu", "leaky_relu", "elu"):
+    if function_of(layer) in KINKED:
         field = "function" if isinstance(layer, Activation) else "activation"
         return msgspec.structs.replace(layer, **{field: "silu"}, **_OF_FUNCTIONS)
     return layer

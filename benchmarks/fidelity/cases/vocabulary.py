@@ -128,6 +128,35 @@ _TEXTS = {
     {type = "activation", function = "leaky_relu"},
     {type = "global_average_pool"},
     """,
+    # Branches of one layer, of several, of none and of branches; the functions of mobile networks,
+    # on values beyond their kinks.
+    "branches": """
+    {type = "normalize", mean = [0.5, 0.5, 0.5], deviation = [0.0625, 0.0625, 0.0078125]},
+    {type = "activation", function = "hard_swish"},
+    {type = "activation", function = "mish"},
+    {type = "activation", function = "selu"},
+    {type = "concatenate", branches = [
+      [],
+      [{type = "conv", filters = 4, kernel = 3, padding = 1, activation = "hard_swish"},
+       {type = "dropout", rate = 0.25, per = "channel"}],
+      [{type = "max_pool", size = 3, stride = 1, padding = 1},
+       {type = "concatenate", branches = [
+         [{type = "conv", filters = 2, kernel = [1, 3], padding = "same", activation = "mish"}],
+         [{type = "conv", filters = 3, kernel = [3, 1], padding = "same", l2 = 0.0078}]]}]]},
+    {type = "batch_norm"},
+    {type = "activation", function = "relu6"},
+    {type = "conv", filters = 6, kernel = 3, stride = 2, activation = "selu"},
+    {type = "gate", layers = [
+      {type = "adaptive_average_pool", size = 1},
+      {type = "conv", filters = 4, kernel = 1, activation = "relu6"},
+      {type = "conv", filters = 6, kernel = 1, activation = "hard_sigmoid"}]},
+    {type = "concatenate", branches = [
+      [{type = "activation", function = "relu"}, {type = "max_pool", size = 2}],
+      [{type = "conv", filters = 5, kernel = 2, stride = 2, activation = "relu"}]]},
+    {type = "flatten"},
+    {type = "dense", units = 6, activation = "hard_swish"},
+    {type = "dense", units = "classes"},
+    """,
     # Strides that leave pixels over, and kernels of no whole number of steps; a dilated convolution
     # by channel; a max-pool behind a smooth function; kernels larger than their pictures.
     "tiny": """

@@ -136,9 +136,11 @@ def pool(kind: str, x: np.ndarray, **options: Any) -> np.ndarray:
 
 
 def gradient(function: str, x: np.ndarray) -> np.ndarray:
-    """Gradient of the sum of relu, maximum(x, 0) or a 2x2 max-pool, (n, height, width, 1)."""
+    """Gradient of the sum of relu, relu6, maximum(x, 0) or a 2x2 max-pool of (n, height, width, 1)
+    pictures."""
     functions: dict[str, Any] = {
         "relu": nnx.relu,
+        "relu6": jax.nn.relu6,
         "maximum": lambda value: jnp.maximum(value, 0.0),
         "max_pool": lambda value: nnx.max_pool(value, (2, 2), (2, 2)),
     }

@@ -121,9 +121,11 @@ def pool(kind: str, x: np.ndarray, **options: Any) -> np.ndarray:
 
 
 def gradient(function: str, x: np.ndarray) -> np.ndarray:
-    """Gradient of the sum of relu, maximum(x, 0) or a 2x2 max-pool, (n, height, width, 1)."""
+    """Gradient of the sum of relu, relu6, maximum(x, 0) or a 2x2 max-pool of (n, height, width, 1)
+    pictures."""
     functions = {
         "relu": keras.activations.relu,
+        "relu6": keras.activations.relu6,
         "maximum": lambda value: keras.ops.maximum(value, 0.0),
         "max_pool": keras.layers.MaxPooling2D(2),
     }

@@ -190,6 +190,7 @@ def _kinks(probe: ModuleType) -> dict[str, Answer]:
     first = probe.gradient("max_pool", tied).ravel()
     return {
         "relu.gradient_at_0": probe.gradient("relu", zero).item(),
+        "relu6.gradient_at_0": probe.gradient("relu6", zero).item(),
         "maximum.gradient_at_0": probe.gradient("maximum", zero).item(),
         "max_pool.tie": "first" if first.tolist() == [1, 0, 0, 0] else str(first.tolist()),
     }

@@ -1,4 +1,4 @@
-"""How far apart a difference puts two frameworks: the scale that all are put on."""
+"""Effects of differences: the distance that each puts between two frameworks, on one scale."""
 
 from __future__ import annotations
 

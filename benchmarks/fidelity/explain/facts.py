@@ -13,7 +13,7 @@ from frameworks.spec.averages import AverageWeights
 from frameworks.spec.clipping import ByGlobalNorm, Clipping
 from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
-from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay
+from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay, spares
 
 _ABOVE_0 = 1e-30  # optax refuses a tolerance of 0; no float32 loss shows this one
 _NO_SHARE = "  # a difference: Keras has no share of the best"
@@ -99,6 +99,7 @@ def facts(question: Question) -> dict[str, Any]:
         **_average(recipe.average_weights or AverageWeights(decay=0.99, start="first")),
         "amsgrad": getattr(optimizer, "amsgrad", False),
         "weight_decay": decay(optimizer)[0],
+        "spares": bool(decay(optimizer)[0]) and spares(optimizer, ""),
         "momentum": getattr(optimizer, "momentum", None),
         "epsilon_to_place": getattr(optimizer, "epsilon", None) != 0,
         **_clipping(recipe.clipping),

@@ -40,7 +40,7 @@ def asymmetry(question: Question, part: Placed, values: Values) -> Effect:
 
 @cache
 def _apart(layer: Any, size: Pair, mine: Zeros, theirs: Zeros) -> float:
-    """How far a layer's output on a noisy picture moves with other zeros around it."""
+    """Distance that other zeros around a noisy picture move a layer's output."""
     generator, picture = np.random.default_rng(1), _noise(size)
     changes: dict[str, Any] = {}
     parts = {}

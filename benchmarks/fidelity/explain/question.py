@@ -15,7 +15,7 @@ from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture, Told, load_with_recipe, path_of
 from frameworks.spec.defaults import fill_architecture, fill_recipe
 from frameworks.spec.frozen import bound
-from frameworks.spec.graph import nodes, shortcut_of
+from frameworks.spec.graph import inner, nodes
 from frameworks.spec.layers import BLOCKS, Layer, NetworkLayer
 from frameworks.spec.losses import is_single
 from frameworks.spec.network import Network
@@ -161,8 +161,9 @@ def _stated(
         name = prefix + layer.name
         yield from (f"{name}.{field}" for field in row)
         if isinstance(layer, BLOCKS):
-            inner = [*row["layers"], *row.get("shortcut", ())]
-            yield from _stated(inner, (*layer.layers, *shortcut_of(layer)), f"{name}_")
+            lists = row.get("branches") or [row["layers"], row.get("shortcut", [])]
+            for tables, one in zip(lists, inner(layer), strict=False):  # a gate has no shortcut
+                yield from _stated(tables, one.layers, f"{name}_")
 
 
 def _recipe(told: Told, optimizer: str | None, rate: float | None, batch: int | None) -> Recipe:

@@ -126,6 +126,12 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "decay_of_the_spared": Lines(
+        "biases decayed that the recipe spares",
+        "R3",
+        "small-alone-adamw_spared",
+        (Rewrite(f"{_T}optimizers:make", "if spare else {}", "if False else {}"),),
+    ),
     "decay_at_first_rate": Lines(
         "weights decayed at the first group's rate",
         "R3",
@@ -153,6 +159,22 @@ FAULTS: dict[str, Lines] = {
                 "(torch.rand(len(x), *(1,) * (x.dim() - 1)) >= self.rate)",
             ),
         ),
+    ),
+    "branches_in_another_order": Lines(
+        "branches joined last first",
+        "R1",
+        "branches-words-",
+        (
+            Rewrite(
+                f"{_T}modules:Concatenate.forward", "self.children()", "[*self.children()][::-1]"
+            ),
+        ),
+    ),
+    "hardswish_for_silu": Lines(
+        "x sigmoid(x) for hard_swish",
+        "R1",
+        "branches-words-",
+        (Rewrite(f"{_T}activations:function", "nn.Hardswish()", "nn.SiLU()"),),
     ),
     "gate_detached": Lines(
         "a gate's input detached: no gradient through its layers",

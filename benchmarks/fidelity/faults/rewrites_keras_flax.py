@@ -103,6 +103,48 @@ FAULTS: dict[str, Lines] = {
             ),
         ),
     ),
+    "first_branch_last": Lines(
+        "the first branch joined last",
+        "R1",
+        "branches-words-",
+        (Rewrite(f"{_K}model:GalaxyNet._outputs", "[x, *others] if", "[*others, x] if"),),
+    ),
+    "softplus_of_a_sum": Lines(
+        "softplus by logaddexp, whose slope at zero is 1",
+        "R2",
+        "steep-",
+        (
+            Rewrite(
+                f"{_K}activations:_softplus",
+                "return ops.where(x > 0, beyond,",
+                "return ops.logaddexp(x, ops.zeros_like(x)) if 1 else ops.where(x > 0, beyond,",
+            ),
+        ),
+    ),
+    "hard_sigmoid_of_old_keras": Lines(
+        "hard_sigmoid as Keras had it before 3: 0.2 x + 0.5",
+        "R1",
+        "branches-words-",
+        (
+            Rewrite(
+                f"{_F}activations:function",
+                "return nnx.hard_sigmoid",
+                "return lambda x: jnp.clip(0.2 * x + 0.5, 0, 1)",
+            ),
+        ),
+    ),
+    "relu6_half_slope_at_zero": Lines(
+        "relu6 of a maximum and a minimum: half the slope at zero",
+        "R2",
+        "steep-",
+        (
+            Rewrite(
+                f"{_F}activations:function",
+                "return jax.nn.relu6",
+                "return lambda x: jnp.minimum(jnp.maximum(x, 0), 6)",
+            ),
+        ),
+    ),
     "gate_added": Lines(
         "a gate added to what it gates",
         "R1",
@@ -140,7 +182,7 @@ FAULTS: dict[str, Lines] = {
         (
             Rewrite(
                 f"{_K}activations:function",
-                "ops.expm1(ops.minimum(x, constant(0, x.dtype)))",
+                "ops.expm1(_below(x))",
                 "ops.expm1(x)",
             ),
         ),

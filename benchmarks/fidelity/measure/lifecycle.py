@@ -48,11 +48,10 @@ def lifecycle(material: Material, backend: Backend) -> Arrays:
     """`lifecycle/STAGE/...`: what each stage of a training came to.
 
     start: the optimizer's state ahead of the first step. first: an epoch, data staged and compiled,
-    its last batch smaller. second: the next epoch, at
-    another rate. best: the weights after the first epoch, put back. again: a third epoch from
-    these, with the optimizer as it was then. sure: a fourth epoch, from `material.lived`.
-    Of a case that is `renewed`: fresh: the weights after the second epoch in a new backend;
-    resumed: that one's third epoch.
+    its last batch smaller. second: the next epoch, at another rate. best: the weights after the
+    first epoch, put back. again: a third epoch from these, with the optimizer as it was then. sure:
+    a fourth epoch, from `material.lived`. Of a case that is `renewed`: fresh: the weights after the
+    second epoch in a new backend; resumed: that one's third epoch.
 
     Of a case with a schedule the rates are the schedule's.
 

@@ -81,7 +81,7 @@ def _layer(step: Step) -> str:
             over = {"channel": (1, 2), "picture": tuple(range(1, len(step.given) + 1))}
             whole = {"broadcast_dims": over[c["per"]]} if c.get("per") in over else {}
             return call("nnx.Dropout", c["rate"], **whole, **rngs)
-        case "batch_norm" | "layer_norm" | "conv_transpose" | "prelu":
+        case "batch_norm" | "layer_norm" | "prelu" | "rms_norm" | "conv_transpose":
             raise LackingError(step.one.kind.replace("_", " "))
     return ""
 

@@ -98,6 +98,8 @@ class Step(msgspec.Struct, kw_only=True):
 _UNWRITTEN: tuple[str, ...] = ("form", "beta", "second_factor", "activity_regularizer")
 _UNWRITTEN += ("drops_in_inference", "by_running_statistics", "by_batch_statistics")
 
+_UNWRITTEN_KINDS = ("weight", "attention", "shuffle", "position", "expand")
+
 
 def steps(listing: Listing, title: str) -> Iterator[Step]:
     """Every operation in order, the loss's softmax included; a flatten stands where one is needed.
@@ -125,7 +127,8 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
         lost = [name for name in _UNWRITTEN if name in one.constants]
         if isinstance(filled := one.constants.get("value"), str):  # zeros of another kind
             lost.append(filled)
-        if "reshape" in one.kind or one.unread or lost:
+        rows = len(raw[one.id]) == 2  # of features, as attention has them
+        if "reshape" in one.kind or one.kind in _UNWRITTEN_KINDS or one.unread or lost or rows:
             words = "".join(f" with {name.replace('_', ' ')}" for name in lost)
             raise PortError(f"{title} cannot be converted: {told(one)}{words}", status=4)
         key = _weights(one) or (one.id,)

@@ -149,14 +149,13 @@ def _conv(step: Step, named: dict) -> tuple[list[str], str]:
 def _uncut(step: Step) -> dict[str, str]:
     """Padding of a transposed convolution, as `keras_layers` reads it."""
     c = step.constants
-    valid = [max(k - s, 0) for k, s in zip(c["kernel"], c["stride"], strict=True)]
-    if not any(c["padding"]) and not any(c["output_padding"]):
+    if not any(map(any, c["cut"])):
         return {}
-    before = [one // 2 for one in valid]
-    after = [max(2 * b - cut, 0) for b, cut in zip(before, valid, strict=True)]
-    if (list(c["padding"]), list(c["output_padding"])) == (before, after):
+    reach = [(k - 1) * d + 1 for k, d in zip(c["kernel"], c["dilation"], strict=True)]
+    total = [max(r - s, 0) for r, s in zip(reach, c["stride"], strict=True)]
+    if c["cut"] == [[n // 2, n - n // 2] for n in total]:
         return {"padding": "same"}
-    raise LackingError(f"a transposed convolution with padding {c['padding']}")
+    raise LackingError(f"a transposed convolution that cuts {c['cut']}")
 
 
 def _zeros(step: Step) -> tuple[list[str], dict[str, str]]:

@@ -69,9 +69,12 @@ def _layer(step: Step) -> str:
             return call("nn.Conv2d", channels, c["filters"], one_or_two(c["kernel"]), **named)
         case "conv_transpose":
             named = _usual(c)
-            for name in ("padding", "output_padding"):
-                if any(c[name]):
-                    named[name] = one_or_two(c[name])
+            if any(before < after for before, after in c["cut"]):
+                raise LackingError("a transposed convolution that cuts more behind than ahead")
+            before = [pair[0] for pair in c["cut"]]
+            more = [pair[0] - pair[1] for pair in c["cut"]]
+            named |= {"padding": one_or_two(before)} if any(before) else {}
+            named |= {"output_padding": one_or_two(more)} if any(more) else {}
             kernel = one_or_two(c["kernel"])
             return call("nn.ConvTranspose2d", channels, c["filters"], kernel, **named)
         case "dense":

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.port.axes import Axes, canonical, labelled
+from benchmarks.port.axes import canonical, labelled, native
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import optax_recipe
 from benchmarks.port.readers.calls import CALLS
@@ -25,8 +25,10 @@ from benchmarks.port.readers.program import (
     Outputs,
     Pass,
     Program,
+    clash,
     roles_of,
     same_way,
+    uncarried,
 )
 
 _MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
@@ -103,7 +105,7 @@ class FlaxProgram(Program):
         same_way(run.operations, other.operations, remedy)
         if id(out) not in run.known:
             run.unseen(out, str(len(run.operations) - 1), "the output")
-        self.layouts = run.layouts
+        self.layouts, self.shapes = run.layouts, run.shapes
         carried = {key for one in run.operations for key in one.parameters.values()}
         precision = jax.config.values["jax_default_matmul_precision"]
         products = {"highest": "float32", "float32": "float32"}.get(str(precision), "TF32")
@@ -121,9 +123,8 @@ class FlaxProgram(Program):
             bare=self.bare,
             settings={"products on a GPU": products, "convolutions on a GPU": products},
             notes=[
-                f"{key}: no operation that is read uses it; it cannot be carried across"
-                for key in self.trained
-                if key not in carried
+                *uncarried(key for key in self.trained if key not in carried),
+                *(clash(key) for key in sorted(run.clashes)),
             ],
         )
 
@@ -141,6 +142,11 @@ class FlaxProgram(Program):
         axes = labelled("NHWC" if pictures.ndim == 4 else "NC", pictures.shape)
         x = jnp.asarray(pictures, float)
         run = Run(self, x, axes, how)
+        for path, node in nnx.iter_graph(model):
+            if isinstance(node, nnx.Param):
+                name = ".".join(map(str, path))
+                run.weights |= {id(node): name, id(node.value): name}
+                run.alive.append(node.value)
         before, Watching.run = Watching.run, run
         try:
             out = model(x, **self.mode_words(how.training))
@@ -159,13 +165,19 @@ class FlaxProgram(Program):
         return {k: self.variables[k].value for k in self.trained}
 
     def weights(self) -> Arrays:
-        return {
-            k: _canonical(np.array(self.variables[k].value), a) for k, a in self.layouts.items()
-        }
+        return {k: self._canonical(k, self.variables[k].value) for k in self.layouts}
+
+    def _canonical(self, key: str, value: Any) -> np.ndarray:
+        whole = np.array(value)
+        return canonical(whole.reshape(self.shapes.get(key, whole.shape)), self.layouts[key])
+
+    def _native(self, key: str, value: np.ndarray) -> Any:
+        own = native(value, self.layouts[key])
+        return jnp.asarray(own.reshape(self.variables[key].value.shape))
 
     def load(self, weights: Arrays) -> None:
         for key, value in weights.items():
-            self.variables[key].value = jnp.asarray(_native(value, self.layouts[key]))
+            self.variables[key].value = self._native(key, value)
 
     def _kept(self) -> dict[str, Any]:
         return {key: v.value for key, v in self.variables.items()}
@@ -208,7 +220,7 @@ class FlaxProgram(Program):
         loss, found = self._slope(pictures, labels, how)
         fixed = {key: self.weights()[key] for key in self.listing.fixed}
         self._back(kept)
-        mine = {k: _canonical(np.array(found[k]), a) for k, a in self.layouts.items() if k in found}
+        mine = {k: self._canonical(k, found[k]) for k in self.layouts if k in found}
         return Gradients(loss, 0.0, mine, fixed)
 
     def loss_on(
@@ -226,7 +238,7 @@ class FlaxProgram(Program):
         kept, after = self._kept(), []
         stepper = self.training.fresh(self.trained_values())
         for given in gradients:
-            made = {k: jnp.asarray(_native(v, self.layouts[k])) for k, v in given.items()}
+            made = {k: self._native(k, v) for k, v in given.items()}
             values = self.trained_values()
             whole = {k: made.get(k, jnp.zeros_like(v)) for k, v in values.items()}
             self._back(stepper(whole, values))
@@ -282,25 +294,3 @@ def _whole_type(layer: Any, kind: str) -> None:
 
 def _modules(model: Any) -> list[Any]:
     return [node for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
-
-
-def _orders(axes: Axes) -> list[tuple[int, np.ndarray]]:
-    found = []
-    for place, axis in enumerate(axes):
-        own = axis.atoms[:1] and axis.atoms[0][0] in "OI"
-        order = None if own or len(axes) == 4 else axis.order()
-        if order is not None:
-            found.append((place, order))
-    return found
-
-
-def _canonical(value: np.ndarray, axes: Axes) -> np.ndarray:
-    for place, order in _orders(axes):
-        value = np.take(value, order, axis=place)
-    return value
-
-
-def _native(value: np.ndarray, axes: Axes) -> np.ndarray:
-    for place, order in _orders(axes):
-        value = np.take(value, np.argsort(order), axis=place)
-    return value

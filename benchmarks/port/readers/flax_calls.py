@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.port.axes import Axes, Axis, cropping, labelled, reshaped, same_padding, unknown
-from benchmarks.port.readers.meaning import Meaning, limited, shifted
+from benchmarks.port.axes import Axes, Axis, labelled, resized, same_padding
+from benchmarks.port.readers.meaning import (
+    Meaning,
+    arithmetic,
+    attention,
+    by_channel,
+    concatenated,
+    cropped,
+    limited,
+    moved,
+    over,
+    padded,
+    permuted,
+    shifted,
+)
 
 _ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "softplus", "relu6"),
@@ -67,6 +82,79 @@ def conv(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     return Meaning("conv", labelled("NHWC", out.shape), constants, parameters)
 
 
+def conv_transpose(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
+    """nnx.ConvTranspose over pictures.
+
+    Its kernel stands the other way round, rows, columns and channels, unless `transpose_kernel`.
+    """
+    kernel, stride, dilation = map(two, (layer.kernel_size, layer.strides, layer.kernel_dilation))
+    reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+    ahead = layer.padding
+    if isinstance(ahead, str):  # of the output that is whole, and as jax.lax has it
+        whole = zip(reach, stride, strict=True)
+        added = {"SAME": [r + s - 1 for r, s in whole], "VALID": [2 * r for r in reach]}.get(ahead)
+        if added is None:
+            return Meaning("unread:ConvTranspose of its own kind", labelled("NHWC", out.shape))
+        if ahead == "VALID":
+            added = [2 * r + max(s - 1 - r, 0) for r, s in zip(reach, stride, strict=True)]
+        first = [
+            r if ahead == "VALID" or s > r else -(-a // 2)
+            for r, s, a in zip(reach, stride, added, strict=True)
+        ]
+        ahead = [[f, a - f] for f, a in zip(first, added, strict=True)]
+    pairs = zeros(ahead, given[1:3], kernel, stride, dilation)
+    if len(kernel) != 2 or layer.mask is not None:
+        return Meaning("unread:ConvTranspose of its own kind", labelled("NHWC", out.shape))
+    turned = not layer.transpose_kernel
+    layout = tuple(
+        Axis(((label, n),), flipped=turned and label in "HW")
+        for label, n in zip("HWOI" if turned else "HWIO", layer.kernel.value.shape, strict=True)
+    )
+    constants = {
+        "filters": int(layer.out_features),
+        "kernel": kernel,
+        "stride": stride,
+        "cut": [[r - a, r - b] for r, (a, b) in zip(reach, pairs, strict=True)],
+        "dilation": dilation,
+        "groups": 1,
+        "bias": layer.bias is not None,
+    }
+    parameters = {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(layer.out_features))}
+    return Meaning("conv_transpose", labelled("NHWC", out.shape), constants, parameters)
+
+
+def attending(layer: Any, axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    """nnx.MultiHeadAttention.
+
+    Args:
+        axes: of the query, of the key and of the value.
+    """
+    if layer.normalize_qk or len(given) != 3 or layer.attention_fn not in EXACT:
+        return Meaning("unread:attention of its own kind", axes[0])
+    wide, last = int(layer.qkv_features), int(out.shape[-1])
+    roles: dict[str, tuple[Any, ...]] = {}
+    for role, read in zip(("query", "key", "value"), axes, strict=True):
+        part = getattr(layer, role)
+        rows = int(part.kernel.value.shape[0])
+        roles[f"{role}_kernel"] = (part.kernel, (read[-1], Axis((("O", wide),))), (rows, wide))
+        roles[f"{role}_bias"] = (part.bias, one(wide), (wide,))
+    roles["output_kernel"] = (layer.out.kernel, labelled("IO", (wide, last)), (wide, last))
+    roles["output_bias"] = (layer.out.bias, one(last), (last,))
+    said = {"attention_rate": float(layer.dropout_rate) or None, "bias": bool(layer.use_bias)}
+    sizes = int(layer.head_dim), int(layer.head_dim), last
+    return attention(axes[0], layer.num_heads, sizes, roles, **said)
+
+
+def attended(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> Any:
+    """nnx.dot_product_attention without masks, in the precision of its arrays."""
+    scaled = query / np.sqrt(query.shape[-1])
+    shares = jax.nn.softmax(jnp.einsum("btnh,bsnh->bnts", scaled, key))
+    return jnp.einsum("bnts,bsnh->btnh", shares, value)
+
+
+EXACT = (nnx.dot_product_attention, attended)
+
+
 def one(size: int) -> Axes:
     """The axes of a vector over channels."""
     return (Axis((("C", int(size)),)),)
@@ -111,15 +199,17 @@ def batch_norm(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meanin
 def _norm(kind: str) -> Callable[..., Meaning]:
     def meaning(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
         constants: dict[str, Any] = {"epsilon": float(layer.epsilon)}
-        constants |= {"scale": layer.scale is not None, "center": layer.bias is not None}
+        constants |= {"scale": layer.scale is not None}
+        parameters = {"gamma": (layer.scale, (axes[-1],))}
+        if kind != "rms_norm":
+            constants["center"] = layer.bias is not None
+            parameters["beta"] = (layer.bias, (axes[-1],))
         if kind == "group_norm":
-            constants["groups"] = int(layer.num_groups)
+            constants["groups"] = int(getattr(layer, "num_groups", given[-1]))  # or InstanceNorm
         else:
             over = layer.reduction_axes
             over = [over] if isinstance(over, int) else list(over)
-            constants["axes"] = sorted(axes[a].label for a in over)
-        features: Axes = (axes[-1],)
-        parameters = {"gamma": (layer.scale, features), "beta": (layer.bias, features)}
+            constants["axes"] = sorted(axes[a].words for a in over)
         return Meaning(kind, axes, constants, parameters)
 
     return meaning
@@ -134,12 +224,16 @@ def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     return Meaning("dropout", axes, {"rate": float(layer.rate), "per": words[over]})
 
 
-LAYERS: dict[str, Callable[[Any, Axes, Sequence[int], Any], Meaning]] = {
+LAYERS: dict[str, Callable[[Any, Any, Sequence[int], Any], Meaning]] = {
+    "MultiHeadAttention": attending,  # with the axes of three arrays
     "Conv": conv,
     "Linear": linear,
     "BatchNorm": batch_norm,
     "LayerNorm": _norm("layer_norm"),
     "GroupNorm": _norm("group_norm"),
+    "InstanceNorm": _norm("group_norm"),
+    "RMSNorm": _norm("rms_norm"),
+    "ConvTranspose": conv_transpose,
     "Dropout": dropout,
 }
 
@@ -165,104 +259,70 @@ def _activation(name: str) -> Callable[..., Meaning]:
         if name == "gelu":
             found["approximate"] = "tanh" if b.get("approximate", True) else "none"
         if name in ("softmax", "log_softmax"):
-            found["axis"] = axes[0][b.get("axis", -1)].label or "C"
+            found["axis"] = axes[0][b.get("axis", -1)].words or "C"
         return Meaning("activation", axes[0], found)
 
     return meaning
 
 
 def _reshape(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    made = reshaped(axes[0], out.shape)
-    if made is None:
-        return Meaning("reshape", unknown(out.shape), {"shape": list(out.shape[1:])})
-    large = [[a for a in axis.atoms if a[1] > 1] for axis in made]
-    before = [[a for a in axis.atoms if a[1] > 1] for axis in axes[0]]
-    merges = any(len(a) > 1 for a in large) and not any(len(a) > 1 for a in before)
-    return Meaning("flatten" if merges else "squeeze", made)
+    return moved(axes[0], out.shape)
 
 
 def _transpose(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    places = b.get("axes") or tuple(reversed(range(len(given))))
-    return Meaning("layout", tuple(axes[0][p] for p in places))
+    return permuted(axes[0], b.get("axes") or range(len(given))[::-1])
+
+
+def _swapped(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    places = list(range(len(given)))
+    one, other = b["axis1"], b["axis2"]
+    places[one], places[other] = places[other], places[one]
+    return permuted(axes[0], places)
+
+
+def _moved_axis(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    marked = np.moveaxis(np.empty(range(2, len(given) + 2), bool), b["source"], b["destination"])
+    return permuted(axes[0], [n - 2 for n in marked.shape])
+
+
+def _repeated(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    if len(given) != out.ndim:
+        return Meaning("unread:broadcast_to", None)
+    return Meaning("expand", resized(axes[0], out.shape))
 
 
 def _over(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        over = b.get("axis")
-        over = (
-            [over] if isinstance(over, int) else list(range(len(given)) if over is None else over)
-        )
-        places = {a % len(given) for a in over}
-        kept = bool(b.get("keepdims"))
-        left = tuple(
-            Axis(((a.label or "?", 1),)) if i in places else a
-            for i, a in enumerate(axes[0])
-            if kept or i not in places
-        )
-        labels = sorted(axes[0][p].label for p in places)
-        if labels == ["H", "W"]:
-            by_label = {a.label: n for a, n in zip(axes[0], given, strict=True)}
-            size = [int(by_label["H"]), int(by_label["W"])]
-            return Meaning(kind, left, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]})
-        return Meaning("mean" if kind == "average_pool" else "max", left, {"axes": labels})
+        return over(kind, axes[0], b.get("axis"), kept=bool(b.get("keepdims")))
 
     return meaning
 
 
-def _constant(value: Any, given: Sequence[int]) -> np.ndarray | None:
-    """A number of the program, or one for each channel; None of a weight."""
-    if isinstance(value, nnx.Variable) or value is None:
-        return None
-    found = np.asarray(value, np.float64)
-    by_channel = found.shape == (*(1,) * (found.ndim - 1), given[-1])
-    return found.reshape(-1) if by_channel else found.reshape(()) if found.size == 1 else None
-
-
 def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        if len(axes) > 1:
-            longer = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
-            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), longer)
-        value = _constant(b.get("1"), given)
-        made = None if value is None else shifted(kind, value, ahead=ahead)
-        if made is None:
-            return Meaning(f"unread:{kind} with an array", axes[0])
-        return Meaning("rescale", axes[0], made)
+        other = b.get("1")
+        plain = other is not None and not isinstance(other, nnx.Variable) and len(axes) == 1
+        value = by_channel(np.asarray(other, np.float64), axes[0]) if plain else None
+        return arithmetic(kind, axes, value, ahead=ahead)
 
     return meaning
 
 
 def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    place = b.get("axis", 0) % len(axes[0])
-    label = axes[0][place].label
-    if len(axes[0]) == 4 or all(a[place].label == "C" for a in axes):
-        joined = Axis(((label or "?", int(out.shape[place])),))
-    else:
-        joined = Axis((), tuple(a[place] for a in axes))
-    made = (*axes[0][:place], joined, *axes[0][place + 1 :])
-    return Meaning("concatenate", made, {"axis": label or "C"})
+    place = b.get("axis", 0)
+    return concatenated(axes, place, out.shape[place])
 
 
 def _pad(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    width: Any = b.get("pad_width")
-    mode = b.get("mode", "constant")
-    if (
-        not isinstance(width, list | tuple)
-        or len(given) != 4
-        or any(map(any, (width[0], width[3])))
-    ):
-        return Meaning("unread:pad", labelled("NHWC", out.shape))
+    width, mode = b.get("pad_width"), b.get("mode", "constant")
+    if not isinstance(width, list | tuple) or isinstance(width[0], int):
+        return Meaning("unread:pad", resized(axes[0], out.shape))
     value = float(b.get("constant_values", 0.0)) if mode == "constant" else mode
-    constants = {"padding": [list(width[1]), list(width[2])], "value": value}
-    return Meaning("pad", labelled("NHWC", out.shape), constants)
+    return padded(axes[0], width, value, out.shape)
 
 
 def _crop(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    cut = cropping(b["1"], given, [axis.label for axis in axes[0]])
-    if cut is None:
-        return Meaning("unread:an index", unknown(out.shape))
-    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
-    return Meaning("crop", resized, {"cropping": cut})
+    return cropped(axes[0], b["1"], given, out.shape)
 
 
 def _clip(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
@@ -287,9 +347,13 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "avg_pool": _pool("average_pool"),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
     "transpose": _transpose,
-    "mean": _over("average_pool"),
-    "max": _over("max_pool"),
-    "concatenate": _concatenate,
+    "swapaxes": _swapped,
+    "moveaxis": _moved_axis,
+    **dict.fromkeys(("broadcast_to", "tile"), _repeated),
+    "mean": _over("mean"),
+    **dict.fromkeys(("max", "amax"), _over("max")),
+    **dict.fromkeys(("min", "amin"), _over("min")),
+    **dict.fromkeys(("concatenate", "concat"), _concatenate),
     "pad": _pad,
     "getitem": _crop,
     "clip": _clip,
@@ -310,9 +374,10 @@ ARGUMENTS = {
     "gelu": ("x", "approximate"),
     "softmax": ("x", "axis"),
     "log_softmax": ("x", "axis"),
-    "mean": ("x", "axis"),
-    "max": ("x", "axis"),
-    "concatenate": ("arrays", "axis"),
+    **dict.fromkeys(("mean", "max", "amax", "min", "amin"), ("x", "axis")),
+    "swapaxes": ("x", "axis1", "axis2"),
+    "moveaxis": ("x", "source", "destination"),
+    **dict.fromkeys(("concatenate", "concat"), ("arrays", "axis")),
     "pad": ("x", "pad_width", "mode"),
     "clip": ("x", "min", "max"),
     "image_resize": ("image", "shape", "method"),
@@ -324,9 +389,15 @@ OPERATORS = {
 # Names that are watched besides, and read by no one.
 OTHERS = (
     *("matmul", "dot", "einsum", "where", "log", "sqrt", "square"),
-    *("sum", "abs", "split", "stack", "repeat", "tile", "min", "var", "std"),
+    *("sum", "abs", "split", "stack", "repeat", "var", "std"),
+)
+# Calls whose weights are arrays like any other, and not a layer's own.
+WITH_WEIGHTS = (
+    *("add", "sub", "rsub", "mul", "div", "concatenate", "concat", "maximum", "minimum"),
+    *("reshape", "expand_dims", "broadcast_to", "tile", "transpose"),
 )
 UNREAD_OPERATORS = ("__rtruediv__", "__pow__", "__matmul__", "__getitem__")
+METHODS = ("reshape", "ravel", "transpose", "mean", "max", "min", "squeeze", "flatten", "swapaxes")
 DATA = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist")
 
 

@@ -13,7 +13,7 @@ from benchmarks.port.operation import PICTURES, Operation
 from benchmarks.port.readers import flax_calls as calls
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax_watch import inside
-from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.meaning import Meaning, broadcast
 from benchmarks.port.readers.program import Arrays, Pass
 
 FLAGS = {  # the constant of a layer to its attribute
@@ -52,8 +52,13 @@ class Run:
         self.values: Arrays = {}
         self.alone: Arrays = {}
         self.layouts: dict[str, Axes] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of weights that have these axes in another
+        self.clashes: set[str] = set()
+        self.weights: dict[int, str] = {}  # by array or variable
 
     def function(self, name: str, original: Any, args: Any, kwargs: Any) -> Any:
+        if name in calls.WITH_WEIGHTS:
+            self._take_weights([*args, *kwargs.values()])
         inputs = self._inputs([*args, *kwargs.values()], name)
         if not inputs:
             with inside():
@@ -94,6 +99,18 @@ class Run:
 
     def layer(self, name: str, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
         inputs = self._inputs(args[:1], name)
+        attends = name == "MultiHeadAttention"
+        if attends:
+            if layer.attention_fn in calls.EXACT:
+                layer.attention_fn = calls.attended
+            given = [*args[1:3], kwargs.get("inputs_k"), kwargs.get("inputs_v")]
+            key = next((x for x in given if x is not None), args[0])
+            value = next((x for x in given[::-1] if x is not None), key)
+            inputs = [*inputs, *self._inputs([key, value], name)]
+            kwargs = {
+                **kwargs,
+                "deterministic": True,
+            }  # its masks cannot be given; its rate is read
         number = str(len(self.operations))
         for constant, value in self.program.changes.get(number, {}).items():
             padded = constant == "padding" and not isinstance(value, str)
@@ -101,10 +118,11 @@ class Run:
             setattr(layer, FLAGS[self._kind(number), constant], made)
 
         def call(swapped: dict[int, Any]) -> Any:
-            x = swapped.get(id(args[0]), args[0])
+            x, *others = (swapped.get(id(a), a) for a in args)
             if name == "Dropout":
                 return self._dropped(number, layer, x, kwargs)
-            return original(layer, x, *args[1:], **kwargs)
+            named = {k: swapped.get(id(v), v) for k, v in kwargs.items()}
+            return original(layer, x, *others, **named)
 
         before = [self.known[id(x)] for x in inputs]
         with inside():
@@ -115,10 +133,32 @@ class Run:
             else:
                 self._by_itself(number, call, inputs, before)
             out = call({})
-        meaning = calls.LAYERS[name](layer, before[0][1], args[0].shape, out)
+        axes = [a for _, a in before]
+        meaning = calls.LAYERS[name](layer, axes if attends else axes[0], args[0].shape, out)
+        if attends and (len(inputs) != 3 or kwargs.get("mask") is not None):
+            meaning = Meaning("unread:attention with a mask", axes[0])
         made = CALLS.of(layer)
         stated = [c for c in meaning.constants if _STATED.get(c, c) in made.stated]
         return self._record(name, layer, meaning, out, inputs, stated)
+
+    def _take_weights(self, values: list[Any]) -> None:
+        """Make an operation of each weight that is used as an array: a scale, a position."""
+        flat: list[Any] = []
+        for value in values:
+            flat += value if isinstance(value, list | tuple) else [value]
+        beside = [self.known[id(x)][1] for x in flat if id(x) in self.known]
+        for x in flat:
+            key = self.weights.get(id(x), "")
+            if not key or id(x) in self.known or not x.shape:
+                continue
+            near = next((axes for axes in beside if len(axes) >= len(x.shape)), None)
+            axes = unknown(x.shape) if near is None else broadcast(x.shape, near)
+            variable = self.program.variables[key]
+            array = getattr(x, "value", x)
+            made = Meaning("weight", axes, {}, {"value": (variable, axes)})
+            self._record(key, None, made, array, [], [])
+            self.known[id(x)] = self.known[id(array)]
+            self.alive.append(x)
 
     def _kind(self, number: str) -> str:
         return self.program.listing.operations[int(number)].kind
@@ -127,7 +167,8 @@ class Run:
         flat: list[Any] = []
         for value in values:
             flat += value if isinstance(value, list | tuple) else [value]
-        arrays = [x for x in flat if isinstance(x, jax.Array)]
+        arrays = [x for x in flat if isinstance(x, jax.Array) or id(x) in self.known]
+        arrays = [x for x in arrays if id(x) in self.known or id(x) not in self.weights]
         if arrays and not any(id(x) in self.known for x in arrays):
             if not any(x.ndim > 0 and x.shape[0] == self.alive[0].shape[0] for x in arrays):
                 return []  # constants of the program
@@ -207,7 +248,9 @@ class Run:
                 constants=meaning.constants,
                 stated=stated,
                 where=where or CALLS.where(),
-                shape=spread(outs[0].shape, meaning.axes)[1:],
+                shape=spread(outs[0].shape, meaning.axes)[
+                    meaning.axes[:1] != () and meaning.axes[0].label == "N" :
+                ],
                 parameters=self._weights(meaning),
             )
         )
@@ -221,9 +264,12 @@ class Run:
 
     def _weights(self, meaning: Meaning) -> dict[str, str]:
         found = {}
-        for role, (variable, axes) in meaning.parameters.items():
+        for role, (variable, axes, *sizes) in meaning.parameters.items():
             key = self.program.keys.get(id(variable)) if variable is not None else None
             if key is not None:
                 found[role] = key
+                if self.layouts.get(key, axes) != axes:
+                    self.clashes.add(key)
                 self.layouts[key] = axes
+                self.shapes |= {key: sizes[0]} if sizes else {}
         return found

@@ -39,7 +39,7 @@ def install() -> None:
         kind.__call__ = _watched_layer(kind.__call__, name)
     concrete = type(jnp.zeros(1))
     for kind in (concrete, jax.core.Tracer):
-        for name in ("reshape", "ravel", "transpose", "mean", "max", "squeeze", "flatten"):
+        for name in calls.METHODS:
             if hasattr(kind, name):
                 setattr(kind, name, _watched(getattr(kind, name), name))
         for name in (*calls.OPERATORS, *calls.UNREAD_OPERATORS):

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.port.readers.meaning import limited
 
 Constants = dict[str, Any]
-Meaning = Callable[[Any, Sequence[int], Sequence[int]], tuple[str, Constants]]
+Words = Callable[[Any, Sequence[int], Sequence[int]], tuple[str, Constants]]
 
 _WORDS = {
     **{"swish": "silu", "hard_sigmoid": "hardsigmoid"},
@@ -53,10 +53,10 @@ def _relu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, C
     return "activation", {"function": "relu"}
 
 
-def _over(name: str) -> Meaning:
+def _over(name: str) -> Words:
     return lambda layer, given, made: (
         "activation",
-        {"function": name, "axis": "C" if layer.axis in (-1, len(given) - 1) else layer.axis},
+        {"function": name, "axis": layer.axis},
     )
 
 
@@ -64,7 +64,7 @@ def _clip(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, C
     return "activation", limited(layer.x_min, layer.x_max)
 
 
-def _function(name: str, ours: str = "", theirs: str = "") -> Meaning:
+def _function(name: str, ours: str = "", theirs: str = "") -> Words:
     """An activation, and its constant by our name and by that of the layer's attribute."""
 
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -86,7 +86,7 @@ def _prelu(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, 
     return "prelu", {"per": "value" if shape[-1] == 1 < made[-1] else "channel"}
 
 
-ACTIVATIONS: dict[str, Meaning] = {
+ACTIVATIONS: dict[str, Words] = {
     "Activation": _activation,
     "ReLU": _relu,
     "LeakyReLU": _function("leaky_relu", "slope", "negative_slope"),

@@ -1,4 +1,7 @@
-"""Meaning of Keras layers: a layer's operation, and how to set one of its constants."""
+"""Meaning of Keras layers: a layer's operation, and how to set one of its constants.
+
+Sizes are in the order of pictures here (rows, columns, channels), whatever the layer's own.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,31 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.axes import cropping, same_padding
+from benchmarks.port.axes import Axes, Axis, labelled, resized, same_padding, spread
 from benchmarks.port.operation import PortError
-from benchmarks.port.readers.keras_activations import ACTIVATIONS, Constants, Meaning
-from benchmarks.port.readers.meaning import parted, shifted
+from benchmarks.port.readers.keras_activations import ACTIVATIONS, Constants, Words
+from benchmarks.port.readers.meaning import (
+    Meaning,
+    arithmetic,
+    attention,
+    by_channel,
+    concatenated,
+    cropped,
+    moved,
+    over,
+    padded,
+    parted,
+    permuted,
+)
 
 NOTHING = {"Identity", "InputLayer", "ActivityRegularization"}
 DROPOUTS = ("Dropout", "SpatialDropout2D", "AlphaDropout")
+_MOVED = ("Reshape", "ExpandDims", "Squeeze", "Ravel", "Flatten", "Permute", "Transpose")
+_MOVED += ("Swapaxes", "Moveaxis")
+_ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul", "Divide": "div"}
+_ARITHMETIC["TrueDivide"] = "div"
+# Calls whose weights are tensors like any other, and not a layer's own.
+WITH_WEIGHTS = (*_ARITHMETIC, *_MOVED, "Concatenate", "Maximum", "Minimum", "BroadcastTo")
 
 
 def _pair(value: Any) -> list[int]:
@@ -68,18 +89,17 @@ def _conv(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, C
 
 def _conv_transpose(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
     kernel, stride = _pair(layer.kernel_size), _pair(layer.strides)
-    # What is cut from both ends of the whole output, (n - 1) * stride + kernel.
-    whole = [(n - 1) * s + k for n, s, k in zip(given[1:3], stride, kernel, strict=True)]
-    cut = [w - m for w, m in zip(whole, made[1:3], strict=True)]
-    before = [max(c, 0) // 2 for c in cut]
-    output = [max(2 * b - c, 0) for b, c in zip(before, cut, strict=True)]
+    dilation = _pair(layer.dilation_rate)
+    # What is cut from both ends of the whole output, (n - 1) * stride + reach of the kernel.
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    whole = [(n - 1) * s + k for n, s, k in zip(given[1:3], stride, reach, strict=True)]
+    total = [w - m for w, m in zip(whole, made[1:3], strict=True)]
     constants = {
         "filters": int(made[-1]),
         "kernel": kernel,
         "stride": stride,
-        "padding": before,
-        "output_padding": output,
-        "dilation": _pair(layer.dilation_rate),
+        "cut": [[max(n, 0) // 2, n - max(n, 0) // 2] for n in total],
+        "dilation": dilation,
         "groups": 1,
         "bias": bool(layer.use_bias),
         **_kernel_terms(layer),
@@ -95,18 +115,7 @@ def _dense(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, 
     }
 
 
-def _last(layer: Any, given: Sequence[int]) -> None:
-    """Refuse a norm whose channels are not the last axis."""
-    if layer.axis not in (-1, len(given) - 1):
-        kind = type(layer).__name__
-        raise PortError(
-            f"layer '{layer.name}': {kind} over axis {layer.axis}; only the last one is read",
-            status=4,
-        )
-
-
 def _batch_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    _last(layer, given)
     return "batch_norm", {
         "epsilon": float(layer.epsilon),
         "momentum": float(layer.momentum),
@@ -116,19 +125,7 @@ def _batch_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[
     }
 
 
-def _layer_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    axis = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
-    labels = "NHWC" if len(given) == 4 else "NC"
-    return "layer_norm", {
-        "epsilon": float(layer.epsilon),
-        "scale": bool(layer.scale),
-        "center": bool(layer.center),
-        "axes": sorted(labels[a] for a in axis) if len(given) in (2, 4) else list(axis),
-    }
-
-
 def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    _last(layer, given)
     return "group_norm", {
         "epsilon": float(layer.epsilon),
         "scale": bool(layer.scale),
@@ -137,7 +134,7 @@ def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[
     }
 
 
-def _pool(kind: str) -> Meaning:
+def _pool(kind: str) -> Words:
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         size = _pair(layer.pool_size)
         padding = _zeros(layer, given, size, [1, 1])
@@ -149,54 +146,21 @@ def _pool(kind: str) -> Meaning:
     return meaning
 
 
-def _whole(kind: str) -> Meaning:
-    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-        size = [int(n) for n in given[1:3]]
-        return kind, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
-
-    return meaning
-
-
-def _dropout(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    if not (per := dropped_per(layer, given)):
-        return "unread:Dropout with a noise_shape", {}
-    form = {"form": "alpha"} if isinstance(layer, keras.layers.AlphaDropout) else {}
-    return "dropout", {"rate": float(layer.rate), "per": per, **form}
-
-
-def dropped_per(layer: Any, given: Sequence[int]) -> str:
+def dropped_per(layer: Any, given: Sequence[int], axes: Axes) -> str:
     """Unit that a dropout drops: a value, a channel or a picture; "" where it is none of these."""
-    noise = tuple(getattr(layer, "noise_shape", None) or given)[1:]
-    sizes = [(one or whole) for one, whole in zip(noise, given[1:], strict=True)]
+    noise = [
+        m or n for m, n in zip(getattr(layer, "noise_shape", None) or given, given, strict=True)
+    ]
+    sizes, whole = spread(noise, axes)[1:], spread(given, axes)[1:]
     if isinstance(layer, keras.layers.SpatialDropout2D):
         return "channel"
-    if sizes == list(given[1:]):
+    if sizes == whole:
         return "value"
-    return "channel" if sizes == [1, 1, given[-1]] else "picture" if set(sizes) == {1} else ""
+    one = set(sizes) == {1}
+    return "picture" if one else "channel" if sizes == [1, 1, whole[-1]] else ""
 
 
-def _flatten(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    if len(made) == 2:
-        return ("flatten" if sum(n > 1 for n in given[1:]) > 1 else "squeeze"), {}
-    return "reshape", {"shape": [int(n) for n in made[1:]]}
-
-
-def _pad(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "pad", {"padding": [list(p) for p in layer.padding], "value": 0.0}
-
-
-def _pad_of_call(layer: Any, args: Sequence[Any]) -> tuple[str, Constants] | None:
-    """`ops.pad` of rows and columns."""
-    width = [list(map(int, pair)) for pair in layer.pad_width]
-    if len(width) != 4 or any(map(any, (width[0], width[3]))):
-        return None
-    value = 0.0 if layer.mode == "constant" else layer.mode
-    if any(isinstance(one, int | float) and one for one in args[1:]):
-        value = float(args[1])
-    return "pad", {"padding": width[1:3], "value": value}
-
-
-def _adaptive(kind: str) -> Meaning:
+def _adaptive(kind: str) -> Words:
     def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
         return parted(kind, given[1:3], made[1:3])
 
@@ -209,24 +173,12 @@ def _rescale(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str
     return "rescale", {"scale": scale, "offset": offset}
 
 
-def _normalization(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    if layer.invert or tuple(layer.axis) not in ((-1,), (len(given) - 1,)):
-        return "unread:Normalization", {}
-    mean, variance = (
-        np.array(keras.ops.convert_to_numpy(one)).reshape(-1)
-        for one in (layer.mean, layer.variance)
-    )
-    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
-    return "rescale", {"scale": scale.tolist(), "offset": (-mean * scale).tolist()}
-
-
 def _crop(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
     return "crop", {"cropping": [list(sides) for sides in layer.cropping]}
 
 
-def _joined(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    axis = layer.axis % len(made)
-    return "concatenate", {"axis": ("NHWC" if len(made) == 4 else "NC")[axis]}
+def _pad(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
+    return "pad", {"padding": [list(p) for p in layer.padding], "value": 0.0}
 
 
 def _resize(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
@@ -237,109 +189,234 @@ def _resize(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str,
     return "resize", constants
 
 
-def _plain(kind: str) -> Meaning:
-    return lambda layer, given, made: (kind, {})
-
-
-def _over(kind: str) -> Meaning:
-    """A mean or maximum over rows and columns."""
-
-    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-        axes = range(len(given)) if layer.axis is None else layer.axis
-        if len(given) == 4 and sorted(axis % 4 for axis in axes) == [1, 2]:
-            return _whole(kind)(layer, given, made)
-        return f"unread:{type(layer).__name__}", {}
-
-    return meaning
-
-
-def by_arguments(
-    layer: Any, args: Sequence[Any], inputs: Sequence[Any]
-) -> tuple[str, Constants] | None:
-    """Meaning of a call whose arguments decide it: arithmetic with a number or with one for each
-    channel, a slice, zeros around a picture; None of anything else.
-
-    Args:
-        inputs: the arguments that the pictures went into.
-    """
-    name = type(layer).__name__
-    if name == "GetItem" and len(args[0].shape) == 4:
-        cut = cropping(args[1], args[0].shape, "NHWC")
-        return None if cut is None else ("crop", {"cropping": cut})
-    if name == "Pad":
-        return _pad_of_call(layer, args)
-    if name == "Negative":
-        return "rescale", {"scale": -1.0, "offset": 0.0}
-    if name not in _ARITHMETIC or len(inputs) != 1 or len(args) != 2:
-        return None
-    ahead = args[1] is inputs[0]
-    value = _constant(args[0] if ahead else args[1], inputs[0].shape)
-    if value is None:
-        return f"unread:{name} with a weight or another tensor", {}
-    made = shifted(_ARITHMETIC[name], value, ahead=ahead)
-    return None if made is None else ("rescale", made)
-
-
-def _constant(value: Any, shape: Sequence[int]) -> np.ndarray | None:
-    """A number, or one for each channel; None of a weight and of anything else."""
-    if isinstance(value, keras.Variable):
-        return None
-    found = np.array(keras.ops.convert_to_numpy(value), np.float64)
-    by_channel = found.shape == (*(1,) * (found.ndim - 1), shape[-1])
-    return found.reshape(-1) if by_channel else found.reshape(()) if found.size == 1 else None
-
-
-_ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul"}
-_ARITHMETIC |= dict.fromkeys(("Divide", "TrueDivide"), "div")
-
-
-MEANINGS: dict[str, Meaning] = {
-    **ACTIVATIONS,
+# Layers of pictures, whose output has rows, columns and channels where its data_format has them.
+_OF_PICTURES: dict[str, Words] = {
     "Conv2D": _conv,
     "DepthwiseConv2D": _conv,
     "Conv2DTranspose": _conv_transpose,
-    "Dense": _dense,
-    "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
-    "GroupNormalization": _group_norm,
     "MaxPooling2D": _pool("max_pool"),
     "AveragePooling2D": _pool("average_pool"),
     "AdaptiveAveragePooling2D": _adaptive("average_pool"),
     "AdaptiveMaxPooling2D": _adaptive("max_pool"),
-    "GlobalAveragePooling2D": _whole("average_pool"),
-    "GlobalMaxPooling2D": _whole("max_pool"),
-    "Dropout": _dropout,
-    "SpatialDropout2D": _dropout,
-    "AlphaDropout": _dropout,
-    "Flatten": _flatten,
-    "Reshape": _flatten,
     "ZeroPadding2D": _pad,
     "Cropping2D": _crop,
-    "Rescaling": _rescale,
-    "Normalization": _normalization,
-    "Add": _plain("add"),
-    "Subtract": _plain("subtract"),
-    "Multiply": _plain("multiply"),
-    "Maximum": _plain("maximum"),
-    "Minimum": _plain("minimum"),
-    "Concatenate": _joined,
     "UpSampling2D": _resize,
-    "Mean": _over("average_pool"),
-    "Max": _over("max_pool"),
 }
-# role to the layer's attribute
-PARTS = {
-    "conv": {"kernel": "kernel", "bias": "bias"},
-    "conv_transpose": {"kernel": "kernel", "bias": "bias"},
-    "dense": {"kernel": "kernel", "bias": "bias"},
-    "batch_norm": {
-        **{"gamma": "gamma", "beta": "beta", "moving_mean": "moving_mean"},
-        "moving_variance": "moving_variance",
-    },
-    "layer_norm": {"gamma": "gamma", "beta": "beta"},
-    "group_norm": {"gamma": "gamma", "beta": "beta"},
-    "prelu": {"alpha": "alpha"},
+# Layers whose output has the axes of their input.
+_AS_BEFORE: dict[str, Words] = {
+    **ACTIVATIONS,
+    "BatchNormalization": _batch_norm,
+    "GroupNormalization": _group_norm,
+    "Rescaling": _rescale,
 }
+_MEANS = {"Mean": "mean", "Max": "max", "Min": "min", "Amax": "max", "Amin": "min"}
+for _rows in ("1D", "2D"):
+    _MEANS |= {f"GlobalAveragePooling{_rows}": "mean", f"GlobalMaxPooling{_rows}": "max"}
+MEANINGS = {*_OF_PICTURES, *_AS_BEFORE, *_MEANS, *_MOVED, *_ARITHMETIC, "Dense"}
+MEANINGS |= {"LayerNormalization", "RMSNormalization", *DROPOUTS}
+
+
+def _first(layer: Any) -> bool:
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def meaning(
+    layer: Any,
+    args: Sequence[Any],
+    inputs: Sequence[Any],
+    axes: list[Axes],
+    given: Sequence[Sequence[int]],
+    made: Sequence[int],
+) -> Meaning:
+    """Meaning of a call of a layer or an operation of Keras.
+
+    Args:
+        inputs: the arguments that came from the pictures, or are weights. axes: of each.
+        given: their shapes. made: the shape of the output.
+
+    Raises:
+        PortError: a norm's channels are no axis of channels.
+    """
+    name, x = type(layer).__name__, axes[0] if axes else ()
+    if name in _OF_PICTURES:
+        after = labelled("NCHW" if _first(layer) else "NHWC", made)
+        words = _OF_PICTURES[name](layer, spread(given[0], x), spread(made, after))
+        return Meaning(words[0], after, words[1], _kernels(layer, words[0], x))
+    if name in _AS_BEFORE:
+        _channels(layer, x)
+        words = _AS_BEFORE[name](layer, spread(given[0], x), spread(made, x))
+        if "axis" in words[1]:
+            axis = getattr(layer, "axis", -1)
+            words[1]["axis"] = x[axis].words if isinstance(axis, int) else list(axis)
+        return Meaning(words[0], x, words[1], _vectors(layer, words[0], x))
+    if name in _MOVED:
+        return _move(layer, name, x, made)
+    if name in _MEANS:
+        dims = getattr(layer, "axis", None)
+        if name.startswith("Global"):
+            dims = list(range(2, len(x)) if _first(layer) else range(1, len(x) - 1))
+        return over(_MEANS[name], x, dims, kept=bool(layer.keepdims))
+    if name in _ARITHMETIC:
+        return _arithmetic(layer, name, args, inputs, axes)
+    match name:
+        case "Dense":
+            after = (*x[:-1], Axis((("C", int(made[-1])),)))
+            words = _dense(layer, given[0], made)
+            return Meaning(words[0], after, words[1], _kernels(layer, "dense", x))
+        case "LayerNormalization" | "RMSNormalization":
+            return _whole_norm(layer, name, x)
+        case "Dropout" | "SpatialDropout2D" | "AlphaDropout":
+            if not (per := dropped_per(layer, given[0], x)):
+                return Meaning("unread:Dropout with a noise_shape", x)
+            form = {"form": "alpha"} if name == "AlphaDropout" else {}
+            return Meaning("dropout", x, {"rate": float(layer.rate), "per": per, **form})
+        case "Normalization":
+            return _normalization(layer, x)
+        case "MultiHeadAttention":
+            return _attention(layer, args, axes, made)
+        case "Concatenate":
+            return concatenated(axes, layer.axis, int(made[layer.axis]))
+        case "Maximum" | "Minimum":
+            return Meaning(name.lower(), max(axes, key=len))
+        case "BroadcastTo" if len(x) == len(made):
+            return Meaning("expand", resized(x, made))
+        case "GetItem" if args:
+            return cropped(x, args[1], given[0], made)
+        case "Pad":
+            value = 0.0 if layer.mode == "constant" else layer.mode
+            if any(isinstance(one, int | float) and one for one in args[1:]):
+                value = float(args[1])
+            return padded(x, layer.pad_width, value, made)
+        case "Negative":
+            return Meaning("rescale", x, {"scale": -1.0, "offset": 0.0})
+    return Meaning(f"unread:{name}", x if axes and tuple(given[0]) == tuple(made) else None)
+
+
+def _move(layer: Any, name: str, x: Axes, made: Sequence[int]) -> Meaning:
+    count = len(x)
+    match name:
+        case "Permute":
+            return permuted(x, (0, *layer.dims))
+        case "Transpose":
+            return permuted(x, layer.axes or range(count)[::-1])
+        case "Swapaxes" | "Moveaxis":
+            pair = (layer.axis1, layer.axis2) if name == "Swapaxes" else ()
+            order = np.arange(count).reshape([1] * count + [count])[(0,) * count]
+            moves = pair or (layer.source, layer.destination)
+            turn = np.swapaxes if pair else np.moveaxis
+            marked = turn(np.empty([n + 2 for n in order], np.bool_), *moves)
+            return permuted(x, [int(n) - 2 for n in marked.shape])
+        case "Flatten" if _first(layer) and count > 2:
+            return moved(permuted(x, (0, *range(2, count), 1)).axes or x, made)
+    return moved(x, made)
+
+
+def _channels(layer: Any, x: Axes) -> None:
+    """Refuse a norm whose channels are another axis."""
+    axis = getattr(layer, "axis", None)
+    if type(layer).__name__ in ("BatchNormalization", "GroupNormalization") and (
+        not isinstance(axis, int) or x[axis].label != "C"
+    ):
+        raise PortError(
+            f"layer '{layer.name}': {type(layer).__name__} over axis {axis}; only the axis of the "
+            "channels is read",
+            status=4,
+        )
+
+
+def _arithmetic(
+    layer: Any, name: str, args: Sequence[Any], inputs: Sequence[Any], axes: list[Axes]
+) -> Meaning:
+    value, ahead = None, False
+    if len(inputs) == 1 and len(args) == 2:
+        ahead = args[1] is inputs[0]
+        other = args[0] if ahead else args[1]
+        if not isinstance(other, keras.Variable):
+            value = by_channel(np.array(keras.ops.convert_to_numpy(other), np.float64), axes[0])
+    return arithmetic(_ARITHMETIC[name], axes, value, ahead=ahead)
+
+
+def _whole_norm(layer: Any, name: str, x: Axes) -> Meaning:
+    axis = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    features = tuple(x[a] for a in axis)
+    constants: Constants = {"epsilon": float(layer.epsilon), "scale": True}
+    constants["axes"] = sorted(one.words for one in features)
+    if name == "RMSNormalization":
+        return Meaning("rms_norm", x, constants, {"gamma": (layer.scale, features)})
+    constants |= {"scale": bool(layer.scale), "center": bool(layer.center)}
+    parts = {"gamma": (layer.gamma, features), "beta": (layer.beta, features)}
+    parts = {role: one for role, one in parts.items() if one[0] is not None}
+    return Meaning("layer_norm", x, constants, parts)
+
+
+def _normalization(layer: Any, x: Axes) -> Meaning:
+    if layer.invert or len(layer.axis) != 1 or x[layer.axis[0]].label != "C":
+        return Meaning("unread:Normalization", x)
+    mean, variance = (
+        np.array(keras.ops.convert_to_numpy(one)).reshape(-1)
+        for one in (layer.mean, layer.variance)
+    )
+    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+    return Meaning("rescale", x, {"scale": scale.tolist(), "offset": (-mean * scale).tolist()})
+
+
+def _attention(layer: Any, args: Sequence[Any], axes: list[Axes], made: Sequence[int]) -> Meaning:
+    odd = [getattr(layer, n, None) for n in ("_use_gate", "_sliding_window")]
+    if any(odd) or len(axes[0]) != 3 or type(layer).__module__.split(".")[0] != "keras":
+        return Meaning("unread:attention of its own kind", axes[0])
+    heads, size, last = layer._num_heads, layer._key_dim, layer._value_dim
+    roles: dict[str, tuple[Any, ...]] = {}
+    for role, read in zip(("query", "key", "value"), axes, strict=True):
+        part = getattr(layer, f"_{role}_dense")
+        wide = int(np.prod(part.kernel.shape[1:]))
+        layout = (read[-1], Axis((("O", wide),)))
+        roles[f"{role}_kernel"] = (part.kernel, layout, (part.kernel.shape[0], wide))
+        roles[f"{role}_bias"] = (part.bias, _vector(wide), (wide,))
+    part = layer._output_dense
+    layout = labelled("IO", (heads * last, made[-1]))
+    roles["output_kernel"] = (part.kernel, layout, (heads * last, int(made[-1])))
+    roles["output_bias"] = (part.bias, _vector(int(made[-1])), (int(made[-1]),))
+    roles = {role: one for role, one in roles.items() if one[0] is not None}
+    said = {"attention_rate": float(layer._dropout) or None, "bias": bool(layer._use_bias)}
+    return attention(axes[0], heads, (size, last, made[-1]), roles, **said)
+
+
+def _vector(size: int) -> Axes:
+    return (Axis((("C", int(size)),)),)
+
+
+def _kernels(layer: Any, kind: str, x: Axes) -> dict[str, tuple[Any, ...]]:
+    """The kernel and bias of a layer by role: variable, axes, and the shape that has these."""
+    kernel = getattr(layer, "kernel", None)
+    if kernel is None:
+        return {}
+    sizes = tuple(kernel.shape)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        sizes = (*sizes[:2], 1, sizes[2] * sizes[3])
+    layout = (x[-1], Axis((("O", sizes[-1]),))) if kind == "dense" else labelled("HWIO", sizes)
+    found: dict[str, tuple[Any, ...]] = {"kernel": (kernel, layout, sizes)}
+    if layer.bias is not None:
+        found["bias"] = (layer.bias, _vector(layer.bias.shape[0]))
+    return found
+
+
+_ROLES = {
+    "batch_norm": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "group_norm": ("gamma", "beta"),
+    "prelu": ("alpha",),
+}
+
+
+def _vectors(layer: Any, kind: str, x: Axes) -> dict[str, tuple[Any, ...]]:
+    """The weights of a layer that has one number a channel."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for role in _ROLES.get(kind, ()):
+        if (variable := getattr(layer, role, None)) is not None:
+            size = int(np.prod(variable.shape))
+            found[role] = (variable, _vector(size), (size,))
+    return found
+
+
 # The argument behind each constant, where the program states it.
 STATED = {
     **{"kernel": "kernel_size", "stride": "strides", "dilation": "dilation_rate"},

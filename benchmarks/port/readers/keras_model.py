@@ -3,6 +3,7 @@ with."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import traceback
@@ -43,15 +44,46 @@ def prepare(seed: int, precision: str) -> None:
         if original is not None:
             module.cast = _exact(original)
     if keras.backend.backend() == "tensorflow":  # whose own takes the slope in float32
+        for name in ("conv", "conv_transpose"):  # on a CPU it has them with channels last alone
+            setattr(engine.nn, name, _channels_last(getattr(engine.nn, name)))
         from tensorflow.python.ops import math_ops
 
         engine.nn.leaky_relu = _leaky_relu
         engine.image.resize = _exact_resize(engine.image.resize)
         math_ops.cast = _exact(math_ops.cast)
     if precision == "float64":
+        engine.nn.dot_product_attention = _attending(engine.nn.dot_product_attention)
         # On PyTorch and JAX, Keras takes the common type of two float64 tensors to be float32.
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     CALLS.watch_new([Made, keras.optimizers.Optimizer, keras.losses.Loss])
+
+
+def _channels_last(original: Any) -> Any:
+    """A convolution that turns pictures whose channels come first."""
+
+    @functools.wraps(original)
+    def call(inputs: Any, *args: Any, **given: Any) -> Any:
+        bound = inspect.signature(original).bind(inputs, *args, **given)
+        if bound.arguments.get("data_format") != "channels_first" or len(inputs.shape) != 4:
+            return original(inputs, *args, **given)
+        bound.arguments["inputs"] = ops.transpose(inputs, (0, 2, 3, 1))
+        bound.arguments["data_format"] = "channels_last"
+        return ops.transpose(original(*bound.args, **bound.kwargs), (0, 3, 1, 2))
+
+    return call
+
+
+def _attending(original: Any) -> Any:
+    """Attention in the precision of its tensors, where some engines have float32 inside."""
+
+    def call(query: Any, key: Any, value: Any, *args: Any, **given: Any) -> Any:
+        scale = given.pop("scale", None)
+        if args or scale is None or any(one not in (None, False) for one in given.values()):
+            return original(query, key, value, *args, scale=scale, **given)
+        shares = ops.softmax(ops.einsum("btnh,bsnh->bnts", query * scale, key))
+        return ops.einsum("bnts,bsnh->btnh", shares, value)
+
+    return call
 
 
 def _one_type(original: Any, precision: str) -> Any:
@@ -275,13 +307,15 @@ def augmented(layer: Any, x: Any, training: bool) -> Any:
 
 
 def padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
+    """A convolution with other zeros around rows and columns; less than none cuts them off."""
     before, layer.padding = layer.padding, "valid"
-    cuts = [
-        slice(max(0, -one), n - max(0, -other))
-        for (one, other), n in zip(padding, x.shape[1:3], strict=True)
-    ]
-    zeros = [[max(0, n) for n in pair] for pair in padding]
+    first = layer.data_format == "channels_first"
+    places = (2, 3) if first else (1, 2)
+    width, cuts = [[0, 0] for _ in range(4)], [slice(None)] * 4
+    for place, (one, other) in zip(places, padding, strict=True):
+        width[place] = [max(0, one), max(0, other)]
+        cuts[place] = slice(max(0, -one), x.shape[place] - max(0, -other))
     try:
-        return layer(ops.pad(x[:, cuts[0], cuts[1]], [[0, 0], *zeros, [0, 0]]), **named)
+        return layer(ops.pad(x[tuple(cuts)], width), **named)
     finally:
         layer.padding = before

@@ -24,7 +24,8 @@ class KerasSteps(Steps):
         shape = (len(labels), *self.program.model.output_shape[1:])
         truth = targets(labels, shape, self.training.target_form())
         self.model.reset_metrics()
-        found = self.model.train_on_batch(pictures, truth, return_dict=True)
+        given = self.program.laid_out(pictures)
+        found = self.model.train_on_batch(given, truth, return_dict=True)
         return float(found["loss"]), round(float(found["accuracy"]) * len(labels))
 
     def _variables(self) -> list[Any]:

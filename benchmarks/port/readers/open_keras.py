@@ -33,14 +33,12 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
         optimizer = optimizer if "optimizer" in source.parts else model.optimizer
     if isinstance(loss, list | tuple | dict):
         raise PortError(f"{source.label}: several losses; give one with --loss", status=4)
-    first = next((x for x in model._flatten_layers() if _channels_first(x)), None)
-    if first is not None:
-        raise PortError(
-            f"layer '{first.name}' is channels_first; only channels_last is read", status=4
-        )
     if len(getattr(model, "inputs", None) or [0]) > 1:
         raise PortError(f"{source.label} takes several inputs; give a model of pictures alone")
     own = _size(model)
+    first = _channels_first(model, own, size)
+    if first:
+        own = [*own[1:], *own[:1]]
     if own and size and own != size:
         raise PortError(
             f"{source.label} takes pictures of {own}, not {size}; give the --input that both take"
@@ -50,11 +48,15 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label}: the model does not say how large its pictures are; give "
             "--input HEIGHT WIDTH CHANNELS"
         )
-    return KerasProgram(model, own or size, Training(loss, optimizer))
+    return KerasProgram(model, own or size, Training(loss, optimizer), first=first)
 
 
-def _channels_first(layer: Any) -> bool:
-    return getattr(layer, "data_format", None) == "channels_first"
+def _channels_first(model: Any, own: list[int], size: list[int]) -> bool:
+    """True of a model that takes pictures with their channels first: its layers do, or that alone
+    is the size which the other program takes."""
+    layers = (getattr(layer, "data_format", None) for layer in model._flatten_layers())
+    turned = len(own) == 3 and own != size and [*own[1:], *own[:1]] == size
+    return turned or "channels_first" in layers
 
 
 def _size(model: Any) -> list[int]:

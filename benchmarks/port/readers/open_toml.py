@@ -107,7 +107,7 @@ def network(source: Source, size: list[int]) -> TorchProgram:
     if "optimizer" in told.fields:
         spec = recipe.optimizer
         constants = msgspec.to_builtins(spec)
-        kind = constants.pop("name")
+        kind, kernels = constants.pop("name"), constants.pop("decayed", "all") == "kernels"
         known = {"kind": "adam" if kind == "adamw" else kind, "decay_form": "decoupled"}
         known |= {name: value for name, value in constants.items() if value is not None}
         known["weight_decay"] = constants.get("weight_decay") or 0.0
@@ -123,7 +123,8 @@ def network(source: Source, size: list[int]) -> TorchProgram:
             known |= scale_words(initial, interval)
 
         def make(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-            return optimizers.make(spec, parameters)
+            spared = [kernels and one.ndim < 2 for one in parameters]
+            return optimizers.make(spec, parameters, spared=spared)
 
         def clip(parameters: list[nn.Parameter]) -> None:
             optimizers.clip(parameters, recipe.clipping)

@@ -182,18 +182,33 @@ def constants_of(
 
 
 def _of_groups(made: Made, found: Recipe, decayed: Callable[[Any], str]) -> dict[str, Any]:
-    """Constants of groups of weights that differ in their rates alone."""
-    parts = [one for one in made.arguments["transforms"].values() if _MADE.get(id(one)) is not None]
-    if len(parts) < len(made.arguments["transforms"]):
+    """Constants of groups of weights that differ in their rates, or in having a decay."""
+    transforms = made.arguments["transforms"]
+    groups = {
+        label: constants_of(one, Recipe(), decayed)
+        for label, one in transforms.items()
+        if _MADE.get(id(one)) is not None
+    }
+    plain = [{k: v for k, v in one.items() if k not in _OF_GROUP} for one in groups.values()]
+    rates = [one.get("learning_rate") for one in groups.values()]
+    numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
+    kept = [label for label, one in groups.items() if one["weight_decay"]]
+    decays = {groups[label]["weight_decay"] for label in kept}
+    alike = len(numbers) == len(transforms) and all(one == plain[0] for one in plain)
+    if not alike or len(decays) > 1:
         return {"unread": "unread:groups of weights"}
-    groups = [constants_of(one, Recipe(), decayed) for one in parts]
-    rates = [one.pop("learning_rate", None) for one in groups]
-    numbers = [rate for rate in rates if isinstance(rate, int | float)]
-    if len(numbers) < len(groups) or any(one != groups[0] for one in groups):
-        return {"unread": "unread:groups of weights"}
-    constants_of(parts[0], found, decayed)
-    apart = {"rates_of_groups": sorted(map(float, set(numbers)))} if len(set(numbers)) > 1 else {}
-    return groups[0] | {"learning_rate": max(numbers)} | apart
+    main = kept[0] if kept else next(iter(groups))
+    constants_of(transforms[main], found, decayed)
+    apart = {"rates_of_groups": sorted(set(numbers))} if len(set(numbers)) > 1 else {}
+    labels = made.arguments["param_labels"]
+    if kept and len(kept) < len(groups) and callable(labels):
+        apart["undecayed"] = decayed(
+            lambda values: {name: label in kept for name, label in labels(values).items()}
+        )
+    return groups[main] | {"learning_rate": max(numbers)} | apart
+
+
+_OF_GROUP = ("learning_rate", "weight_decay", "decay_form", "undecayed", "nesterov")
 
 
 def _read(made: Made, constants: dict[str, Any], found: Recipe) -> None:

@@ -161,8 +161,22 @@ def scale_words(
 
 
 def roles_of(operations: list[Operation]) -> dict[str, str]:
-    """The role of each weight, by its name."""
-    return {key: role for one in operations for role, key in one.parameters.items()}
+    """The role of each weight, by its name; of attention's dense layers that in a dense layer."""
+    return {
+        key: role.rpartition("_")[2] if one.kind == "attention" else role
+        for one in operations
+        for role, key in one.parameters.items()
+    }
+
+
+def uncarried(names: Iterable[str]) -> list[str]:
+    """Notes on weights that no operation of a listing has."""
+    return [f"{k}: no operation that is read uses it; it cannot be carried across" for k in names]
+
+
+def clash(name: str) -> str:
+    """The note on a weight whose rows have two orders."""
+    return f"{name}: used in two places with its rows in two orders; it cannot be carried across"
 
 
 def targets(labels: np.ndarray, shape: tuple[int, ...], form: str) -> np.ndarray:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.port.axes import Axes, labelled, native, places
+from benchmarks.port.axes import Axes, canonical, labelled, native
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
@@ -29,8 +29,10 @@ from benchmarks.port.readers.program import (
     Outputs,
     Pass,
     Program,
+    clash,
     roles_of,
     same_way,
+    uncarried,
 )
 from benchmarks.port.readers.torch_calls import FUNCTIONS
 from benchmarks.port.readers.torch_recipe import Training
@@ -119,6 +121,7 @@ class TorchProgram(Program):
         self.keys = {id(tensor): name for name, tensor in named}
         self.tensors = dict(named)
         self.trained = [name for name, p in model.named_parameters() if p.requires_grad]
+        self.parts: dict[str, tuple[str, slice]] = {}  # of tensors that are several weights
         self._choose_layout(size)
         self._list(size)
 
@@ -131,7 +134,8 @@ class TorchProgram(Program):
         """Inside, the innermost module under way is known."""
         handles = []
         for module in self.model.modules():
-            if not any(True for _ in module.children()):
+            inner = any(True for _ in module.children())
+            if not inner or isinstance(module, nn.MultiheadAttention):
                 handles += [
                     module.register_forward_pre_hook(lambda m, _: self._stack.append(m)),
                     module.register_forward_hook(self._left, always_call=True),
@@ -181,20 +185,17 @@ class TorchProgram(Program):
                 "seen; return the tensor of forward itself",
                 status=4,
             )
-        recipe = self.training.recipe(self.model, roles_of(watch.operations))
+        roles = roles_of(watch.operations)
+        roles |= {name: roles[key] for key, (name, _) in self.parts.items()}
+        recipe = self.training.recipe(self.model, roles)
         self.trained = [name for name in self.trained if name not in self.training.left]
-        fixed = [name for name in self.tensors if name not in self.trained]
-        carried = {key for one in watch.operations for key in one.parameters.values()}
+        carried = {self._of(key)[0] for one in watch.operations for key in one.parameters.values()}
         parametrized = "; torch.nn.utils.parametrize.remove_parametrizations makes it a weight"
-        notes = [
-            f"{key}: used in two places with its rows in two orders; it cannot be carried across"
-            for key in sorted(watch.clashes)
-        ]
+        computed = ("parametrizations", "weight_g", "weight_v")
+        notes = [clash(key) for key in sorted(watch.clashes)]
         notes += [
-            f"{key}: no operation that is read uses it; it cannot be carried across"
-            + parametrized * ("parametrizations" in key or key.endswith(("weight_g", "weight_v")))
-            for key in self.trained
-            if key not in carried
+            note + parametrized * any(word in note for word in computed)
+            for note in uncarried(key for key in self.trained if key not in carried)
         ]
         self.listing = Listing(
             framework="torch",
@@ -202,7 +203,7 @@ class TorchProgram(Program):
             output=watch.known[id(out)][0],
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
-            fixed=[key for key in fixed if key in self.layouts],
+            fixed=[key for key in self.layouts if not self._trains(key)],
             recipe=recipe,
             bare="training" if self.bare else "inference",
             settings={
@@ -234,36 +235,27 @@ class TorchProgram(Program):
         labels = "".join(axis.atoms[0][0] for axis in self.input_axes)
         return labelled(labels, [batch, *(axis.size for axis in self.input_axes[1:])])
 
+    def _of(self, key: str) -> tuple[str, slice]:
+        """The tensor that a weight is, and its rows there."""
+        return self.parts.get(key, (key, slice(None)))
+
+    def _rows(self, key: str, tensor: Tensor) -> Tensor:
+        return tensor[self._of(key)[1]] if key in self.parts else tensor
+
+    def _trains(self, key: str) -> bool:
+        return self._of(key)[0] in self.trained
+
+    def _canonical(self, key: str, tensor: Tensor) -> np.ndarray:
+        return canonical(self._rows(key, tensor).detach().numpy(), self.layouts[key])
+
     def weights(self) -> Arrays:
-        return {
-            key: self._canonical(key, self.tensors[key].detach().numpy()) for key in self.layouts
-        }
-
-    def _canonical(self, key: str, value: np.ndarray) -> np.ndarray:
-        axes, value = self.layouts[key], value.copy()
-        for place, axis in enumerate(axes):
-            order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
-            value = value if order is None else np.take(value, order, axis=place)
-        if value.ndim == 4:
-            return np.ascontiguousarray(value.transpose(2, 3, 1, 0))
-        if value.ndim == 3:  # of a norm over whole pictures
-            return np.ascontiguousarray(value.transpose(places(axes)))
-        return np.ascontiguousarray(value.T if value.ndim == 2 else value)
-
-    def _native(self, key: str, value: np.ndarray) -> np.ndarray:
-        if value.ndim == 3:
-            value = value.transpose(np.argsort(places(self.layouts[key])))
-        else:
-            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-        for place, axis in enumerate(self.layouts[key]):
-            order = axis.order() if axis.atoms[:1] and axis.atoms[0][0] not in "OI" else None
-            value = value if order is None else np.take(value, np.argsort(order), axis=place)
-        return np.ascontiguousarray(value)
+        return {key: self._canonical(key, self.tensors[self._of(key)[0]]) for key in self.layouts}
 
     def load(self, weights: Arrays) -> None:
         with torch.no_grad():
             for key, value in weights.items():
-                self.tensors[key].copy_(torch.from_numpy(self._native(key, value)))
+                tensor = self._rows(key, self.tensors[self._of(key)[0]])
+                tensor.copy_(torch.from_numpy(native(value, self.layouts[key])))
 
     def forward(self, pictures: np.ndarray, how: Pass) -> Outputs:
         with _Kept(self.model), torch.no_grad():
@@ -279,16 +271,17 @@ class TorchProgram(Program):
         with _Kept(self.model):
             loss, extra = self._backward(pictures, labels, how)
             found = {
-                key: self._canonical(key, self._gradient(key))
+                key: self._canonical(key, self._gradient(self._of(key)[0]))
                 for key in self.layouts
-                if key in self.trained
+                if self._trains(key)
             }
-            fixed = {key: self.weights()[key] for key in self.layouts if key not in self.trained}
+            now = self.weights()
+            fixed = {key: now[key] for key in self.layouts if not self._trains(key)}
         return Gradients(loss, extra, found, fixed)
 
-    def _gradient(self, key: str) -> np.ndarray:
-        gradient = self.tensors[key].grad
-        return (torch.zeros_like(self.tensors[key]) if gradient is None else gradient).numpy()
+    def _gradient(self, name: str) -> Tensor:
+        gradient = self.tensors[name].grad
+        return torch.zeros_like(self.tensors[name]) if gradient is None else gradient
 
     def _backward(self, pictures: np.ndarray, labels: np.ndarray, how: Pass) -> tuple[float, float]:
         self.model.zero_grad()
@@ -320,10 +313,13 @@ class TorchProgram(Program):
         with _Kept(self.model):
             optimizer = self.training.fresh(self.model)
             for given in gradients:
-                for key in self.trained:
-                    if key in given:
-                        value = torch.from_numpy(self._native(key, given[key]))
-                        self.training.gather(self.tensors[key], value)
+                whole: dict[str, Tensor] = {}
+                for key, value in given.items():
+                    name = self._of(key)[0]
+                    into = whole.setdefault(name, torch.zeros_like(self.tensors[name]))
+                    self._rows(key, into).copy_(torch.from_numpy(native(value, self.layouts[key])))
+                for name, gradient in whole.items():
+                    self.training.gather(self.tensors[name], gradient)
                 self.training.step(optimizer, self.model)
                 now = self.weights()
                 after.append({key: now[key] for key in given})

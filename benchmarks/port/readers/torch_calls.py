@@ -11,8 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.port.axes import Axes, Axis, labelled
-from benchmarks.port.readers.meaning import Meaning, limited, parted, shifted
-from benchmarks.port.readers.torch_moves import MOVES
+from benchmarks.port.readers.meaning import (
+    Meaning,
+    arithmetic,
+    attention,
+    limited,
+    over,
+    parted,
+    shifted,
+)
+from benchmarks.port.readers.torch_moves import MOVES, Read
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -65,14 +73,14 @@ def _conv(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 
 def _conv_transpose(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    weight = b["weight"]
+    weight, dilation = b["weight"], two(b.get("dilation", 1))
+    cut = zip(two(b.get("padding", 0)), two(b.get("output_padding", 0)), strict=True)
     constants = {
         "filters": out.shape[1],
         "kernel": list(weight.shape[2:]),
         "stride": list(two(b.get("stride", 1))),
-        "padding": list(two(b.get("padding", 0))),
-        "output_padding": list(two(b.get("output_padding", 0))),
-        "dilation": list(two(b.get("dilation", 1))),
+        "cut": [[p, p - more] for p, more in cut],
+        "dilation": list(dilation),
         "groups": int(b.get("groups", 1)),
         "bias": b.get("bias") is not None,
     }
@@ -118,7 +126,7 @@ def _batch_norm(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("batch_norm", axes[0], constants, parameters)
 
 
-def _norm(kind: str) -> Callable[..., Meaning]:
+def _norm(kind: str) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         constants: dict[str, Any] = {"epsilon": b.get("eps", 1e-5)}
         constants |= {"scale": b.get("weight") is not None, "center": b.get("bias") is not None}
@@ -128,8 +136,12 @@ def _norm(kind: str) -> Callable[..., Meaning]:
         else:
             count = len(tuple(b["normalized_shape"]))
             features = axes[0][-count:]
-            constants["axes"] = sorted(axis.label for axis in features)
-        parameters = {"gamma": (b.get("weight"), features), "beta": (b.get("bias"), features)}
+            constants["axes"] = sorted(axis.words for axis in features)
+        parameters = {"gamma": (b.get("weight"), features)}
+        if kind == "rms_norm":
+            del constants["center"]
+        else:
+            parameters["beta"] = (b.get("bias"), features)
         return Meaning(kind, axes[0], constants, parameters)
 
     return meaning
@@ -142,7 +154,7 @@ def _instance_norm(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return _norm("group_norm")({**b, "num_groups": out.shape[1]}, axes, out)
 
 
-def _pool(kind: str) -> Callable[..., Meaning]:
+def _pool(kind: str) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         size = two(b["kernel_size"])
         stride = two(b["stride"] if b.get("stride") not in (None, (), []) else size)
@@ -163,7 +175,7 @@ def _pool(kind: str) -> Callable[..., Meaning]:
     return meaning
 
 
-def _adaptive(kind: str) -> Callable[..., Meaning]:
+def _adaptive(kind: str) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         own, constants = parted(kind, b["input"].shape[2:], out.shape[2:])
         return Meaning(own, labelled("NCHW", out.shape), constants)
@@ -171,38 +183,52 @@ def _adaptive(kind: str) -> Callable[..., Meaning]:
     return meaning
 
 
-def _over(kind: str) -> Callable[..., Meaning]:
-    """A mean or maximum over rows and columns."""
+def _over(kind: str) -> Read:
+    """A mean, maximum or minimum over axes; max and min of two tensors take the larger or smaller
+    numbers."""
 
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-        given = b.get("dim", b.get("axis"))
-        dims = [given] if isinstance(given, int) else list(given or range(len(axes[0])))
-        labels = [axes[0][d].label for d in dims]
+        if len(axes) == 2:
+            return Meaning(f"{kind}imum", axes[0])
         kept = bool(b.get("keepdim", b.get("keepdims", False)))
-        places = {d % len(axes[0]) for d in dims}
-        left = tuple(
-            Axis(((a.label or "?", 1),)) if i in places else a
-            for i, a in enumerate(axes[0])
-            if kept or i not in places
-        )
-        if sorted(labels) == ["H", "W"]:
-            shape = b["input"].shape
-            size = [int(shape[[a.label for a in axes[0]].index(x)]) for x in "HW"]
-            constants = {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
-            return Meaning(kind, left, constants)
-        name = "mean" if kind == "average_pool" else "max"
-        return Meaning(name, left, {"axes": sorted(labels)})
+        return over(kind, axes[0], b.get("dim", b.get("axis")), kept=kept)
 
     return meaning
 
 
-def _activation(name: str, *constants: tuple[str, str, Any]) -> Callable[..., Meaning]:
+def _attention(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    """`F.multi_head_attention_forward`, whose tensors have the batch as their second axis."""
+    size, heads = int(b["embed_dim_to_check"]), int(b["num_heads"])
+    whole, bias = b["in_proj_weight"], b["in_proj_bias"]
+    odd = [n for n in ("bias_k", "bias_v", "add_zero_attn", "key_padding_mask") if _set(b.get(n))]
+    if whole is None or odd or len(axes[0]) != 3:
+        return Meaning("unread:attention of its own kind", None)
+    rows = {"query": axes[0][-1], "key": axes[1][-1], "value": axes[-1][-1]}
+    roles: dict[str, tuple[Any, Axes]] = {}
+    for place, (name, read) in enumerate(rows.items()):
+        layout = (Axis((("O", size),)), read)
+        roles[f"{name}_kernel"] = ((whole, place), layout)
+        roles[f"{name}_bias"] = (None if bias is None else (bias, place), _one(size))
+    out_layout = (Axis((("O", size),)), Axis((("I", size),)))
+    roles["output_kernel"] = (b["out_proj_weight"], out_layout)
+    roles["output_bias"] = (b["out_proj_bias"], _one(size))
+    said = {"attention_rate": float(b["dropout_p"]) or None, "bias": bias is not None}
+    said["masked"] = bool(b.get("is_causal")) or b.get("attn_mask") is not None
+    sizes = size // heads, size // heads, size
+    return attention(axes[0], heads, sizes, roles, **said)
+
+
+def _set(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+def _activation(name: str, *constants: tuple[str, str, Any]) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         found = {"function": name, **{ours: b.get(theirs, d) for ours, theirs, d in constants}}
         if name in ("softmax", "log_softmax"):
             place = b.get("dim")
             place = 1 if place is None else place
-            found["axis"] = axes[0][place].label or "C"
+            found["axis"] = axes[0][place].words or "C"
         return Meaning("activation", axes[0], found)
 
     return meaning
@@ -214,22 +240,12 @@ def _softplus(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("activation", axes[0], {"function": "softplus", **sharp})
 
 
-def _limited(low: str, high: str, *usual: float | None) -> Callable[..., Meaning]:
+def _limited(low: str, high: str, *usual: float | None) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         sides = b.get(low, b.get("1", usual[0])), b.get(high, b.get("2", usual[1]))
         return Meaning("activation", axes[0], limited(*sides))
 
     return meaning
-
-
-def _of_two(kind: str) -> Callable[..., Meaning]:
-    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-        return Meaning(kind if len(axes) == 2 else f"unread:{kind}", axes[0])
-
-    return meaning
-
-
-_LARGER = {"maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": "minimum"}
 
 
 def _prelu(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -250,19 +266,15 @@ def _alpha_dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value", "form": "alpha"})
 
 
-def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
+def _arithmetic(kind: str, *, ahead: bool = False) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         alpha = float(b.pop("alpha", 1))
-        if len(axes) > 1:
-            one = axes[0] if len(axes[0]) >= len(axes[1]) else axes[1]
-            own = {"second_factor": alpha} if alpha != 1 else {}
-            return Meaning({"mul": "multiply", "sub": "subtract"}.get(kind, kind), one, own)
         numbers = [v for v in b.values() if isinstance(v, int | float)]
         value: Any = numbers[0] if len(numbers) == 1 else _by_channel(b.get("1"), axes[0])
-        made = None if value is None else shifted(kind, value * alpha, ahead=ahead)
-        if made is None:  # a tensor of the program's own, such as a mean of the pictures
-            return Meaning(f"unread:{kind} with a tensor", axes[0])
-        return Meaning("rescale", axes[0], made)
+        made = arithmetic(kind, axes, None if value is None else value * alpha, ahead=ahead)
+        if len(axes) > 1 and alpha != 1:
+            made.constants["second_factor"] = alpha
+        return made
 
     return meaning
 
@@ -277,7 +289,7 @@ def _by_channel(value: Any, axes: Axes) -> np.ndarray | None:
     return np.array(value.detach().double().flatten())
 
 
-MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
+MEANINGS: dict[str, Read] = {
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
     "linear": _dense,
@@ -289,8 +301,11 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     "avg_pool2d": _pool("average_pool"),
     "adaptive_avg_pool2d": _adaptive("average_pool"),
     "adaptive_max_pool2d": _adaptive("max_pool"),
-    "mean": _over("average_pool"),
-    "amax": _over("max_pool"),
+    "rms_norm": _norm("rms_norm"),
+    "multi_head_attention_forward": _attention,
+    "mean": _over("mean"),
+    **dict.fromkeys(("max", "amax", "maximum"), _over("max")),
+    **dict.fromkeys(("min", "amin", "minimum"), _over("min")),
     "prelu": _prelu,
     "dropout": _dropout,
     "dropout2d": _dropout2d,
@@ -319,7 +334,6 @@ MEANINGS: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
     "rsub": _arithmetic("sub", ahead=True),
     "neg": lambda b, axes, out: Meaning("rescale", axes[0], shifted("mul", -1.0) or {}),
-    **{name: _of_two(kind) for name, kind in _LARGER.items()},
     **MOVES,
 }
 # The argument behind each constant, where the program states it.

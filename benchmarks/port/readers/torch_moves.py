@@ -7,17 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.port.axes import Axes, Axis, cropping, labelled, reshaped, unknown
-from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.axes import Axes, Axis, labelled, unknown
+from benchmarks.port.readers.meaning import Meaning, concatenated, cropped, moved, padded, permuted
+
+Read = Callable[[dict[str, Any], list[Axes], Tensor], Meaning]
 
 
 def _flatten(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    made = reshaped(axes[0], out.shape)
-    if made is None:
-        return Meaning("reshape", unknown(out.shape), {"shape": list(out.shape[1:])})
-    merges = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in made)
-    before = any(len([a for a in axis.atoms if a[1] > 1]) > 1 for axis in axes[0])
-    return Meaning("flatten" if merges and not before else "squeeze", made)
+    return moved(axes[0], out.shape)
 
 
 def _permute(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -26,15 +23,15 @@ def _permute(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         given = [b["source"], b["destination"]]
         source, into = ([d % count for d in ([g] if isinstance(g, int) else g)] for g in given)
         left = iter(d for d in range(count) if d not in source)
-        moved = dict(zip(into, source, strict=True))
-        places = [moved[d] if d in moved else next(left) for d in range(count)]
+        there = dict(zip(into, source, strict=True))
+        places = [there[d] if d in there else next(left) for d in range(count)]
     elif "dim0" in b:
         places = list(range(count))
         one, other = b["dim0"] % count, b["dim1"] % count
         places[one], places[other] = other, one
     else:
-        places = [d % count for d in b["dims"]]
-    return Meaning("layout", tuple(axes[0][p] for p in places))
+        places = list(b.get("dims", range(count)[::-1]))
+    return permuted(axes[0], places)
 
 
 def _expand(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -46,26 +43,16 @@ def _expand(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 
 def _cat(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    place = b.get("dim", b.get("axis", 0)) % len(axes[0])
-    atoms = [a[place] for a in axes]
-    if all(axis.label == "C" and not axis.parts for axis in atoms) or len(axes[0]) == 4:
-        joined = Axis(((axes[0][place].label or "?", out.shape[place]),))
-    else:
-        joined = Axis((), tuple(atoms))
-    made = (*axes[0][:place], joined, *axes[0][place + 1 :])
-    return Meaning("concatenate", made, {"axis": axes[0][place].label or "C"})
+    place = b.get("dim", b.get("axis", 0))
+    return concatenated(axes, place, out.shape[place])
 
 
 def _pad(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     sides = list(b["pad"])
-    labels = [axis.label for axis in axes[0]]
-    found = {labels[-1 - i]: sides[2 * i : 2 * i + 2] for i in range(len(sides) // 2)}
+    width = [[0, 0]] * (len(axes[0]) - len(sides) // 2)
+    width += [sides[i : i + 2] for i in range(len(sides) - 2, -1, -2)]
     mode, value = b.get("mode", "constant"), b.get("value") or 0.0
-    pad = [list(found.get("H", [0, 0])), list(found.get("W", [0, 0]))]
-    if set(found) - {"H", "W"}:
-        return Meaning(f"unread:pad {mode}", labelled("NCHW", out.shape))
-    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
-    return Meaning("pad", resized, {"padding": pad, "value": _FILLS.get(mode, float(value))})
+    return padded(axes[0], width, _FILLS.get(mode, float(value)), out.shape)
 
 
 _FILLS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # in NumPy's words
@@ -81,12 +68,13 @@ def _interpolate(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 
 def _crop(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    key = b.get("1")
-    cut = cropping(key, b["input"].shape, [axis.label for axis in axes[0]])
-    if cut is None:
-        return Meaning("unread:an index", unknown(out.shape))
-    resized = tuple(Axis(((a.label, n),)) for a, n in zip(axes[0], out.shape, strict=True))
-    return Meaning("crop", resized, {"cropping": cut})
+    return cropped(axes[0], b.get("1"), b["input"].shape, out.shape)
+
+
+def _select(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    place = b["dim"] % len(axes[0])
+    key = (*[slice(None)] * place, b["index"])
+    return cropped(axes[0], key, b["input"].shape, out.shape)
 
 
 def _einsum(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -94,18 +82,24 @@ def _einsum(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     given, _, made = str(b.get("0")).replace(" ", "").partition("->")
     if sorted(given) != sorted(made) or len(set(given)) != len(given):
         return Meaning("unread:einsum", unknown(out.shape))
-    return Meaning("layout", tuple(axes[0][given.index(letter)] for letter in made))
+    return permuted(axes[0], [given.index(letter) for letter in made])
 
 
-MOVES: dict[str, Callable[[dict[str, Any], list[Axes], Tensor], Meaning]] = {
-    **dict.fromkeys(
-        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"), _flatten
-    ),
-    **dict.fromkeys(("permute", "movedim", "transpose"), _permute),
+def _shuffle(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    groups = int(b["groups"])
+    return Meaning("shuffle", axes[0], {"axis": "C", "parts": [out.shape[1] // groups, groups]})
+
+
+RESHAPES = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel")
+MOVES: dict[str, Read] = {
+    **dict.fromkeys(RESHAPES, _flatten),
+    **dict.fromkeys(("permute", "movedim", "transpose", "t", "T", "mT"), _permute),
     **dict.fromkeys(("expand", "expand_as"), _expand),
     "cat": _cat,
     "pad": _pad,
     "interpolate": _interpolate,
     "__getitem__": _crop,
+    "select": _select,
     "einsum": _einsum,
+    "channel_shuffle": _shuffle,
 }

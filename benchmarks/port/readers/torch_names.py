@@ -16,6 +16,15 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "batch_norm": (
         *("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
     ),
+    "rms_norm": ("input", "normalized_shape", "weight", "eps"),
+    "multi_head_attention_forward": (
+        *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight"),
+        *("in_proj_bias", "bias_k", "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight"),
+        "out_proj_bias",
+    ),
+    "select": ("input", "dim", "index"),
+    "channel_shuffle": ("input", "groups"),
+    **dict.fromkeys(("max", "min", "amin"), ("input", "dim", "keepdim")),
     "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
     "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
     "instance_norm": (
@@ -52,14 +61,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "softplus": ("input", "beta", "threshold"),
 }
 _NAMES = {
-    **{"relu_": "relu", "conv_transpose2d": "conv_transpose2d", "concat": "cat"},
-    **{"concatenate": "cat", "__add__": "add", "__iadd__": "add", "add_": "add", "__radd__": "add"},
-    **{"__mul__": "mul", "__imul__": "mul", "mul_": "mul", "__rmul__": "mul", "multiply": "mul"},
-    **{"__sub__": "sub", "sub_": "sub", "subtract": "sub", "div_": "div", "true_divide": "div"},
-    **{"__rsub__": "rsub", "__neg__": "neg", "negative": "neg", "celu_": "celu"},
-    **{"moveaxis": "movedim", "swapdims": "transpose"},
-    **{"__truediv__": "div", "swapaxes": "transpose", "tanh_": "tanh", "sigmoid_": "sigmoid"},
-    **{"silu_": "silu", "feature_dropout": "dropout2d", "dropout_": "dropout", "divide": "div"},
+    **{f"__{form}{name}__": name for name in ("add", "mul", "sub") for form in ("", "i", "r")},
+    **{"__rsub__": "rsub", "__neg__": "neg", "negative": "neg", "multiply": "mul"},
+    **{"subtract": "sub", "divide": "div", "true_divide": "div", "__truediv__": "div"},
+    **{"__itruediv__": "div", "concat": "cat", "concatenate": "cat", "moveaxis": "movedim"},
+    **{"swapdims": "transpose", "swapaxes": "transpose", "feature_dropout": "dropout2d"},
+    "native_channel_shuffle": "channel_shuffle",
 }
 SAME = {"contiguous", "clone", "detach", "alias", "type_as", "identity", "positive"}
 CASTS = {"cuda", "cpu", "to", "double", "float", "half", "bfloat16", "type"}
@@ -76,7 +83,7 @@ QUESTIONS = {
         "ndimension",
     ),
     *(
-        "requires_grad_",
+        "requires_grad",
         "__repr__",
         "__hash__",
         "retain_grad",
@@ -91,6 +98,8 @@ QUESTIONS = {
 def name_of(resolved: str) -> str:
     """The function's own name, one for all its spellings: "torch.Tensor.add_" is add."""
     short = resolved.removesuffix(".__get__").rpartition(".")[2]
+    if not short.startswith("__"):
+        short = short.removesuffix("_")  # of a call in place
     return _NAMES.get(short, short)
 
 
@@ -99,6 +108,8 @@ def bound(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, A
     names = ARGUMENTS.get(name, ())
     if name == "permute" and len(args) > 2:
         args = (args[0], tuple(args[1:]))
+    if name in ("max", "min") and len(args) > 1 and not isinstance(args[1], int):
+        names = ("input",)  # of two tensors
     found: dict[str, Any] = {}
     for place, value in enumerate(args):
         found[names[place] if place < len(names) else str(place)] = value

@@ -16,12 +16,15 @@ from benchmarks.port.operation import PICTURES, Operation, PortError
 from benchmarks.port.readers import torch_calls as calls
 from benchmarks.port.readers import torch_names as names
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.meaning import Meaning, broadcast
 from benchmarks.port.readers.program import Arrays, Pass
 from benchmarks.port.readers.torch_change import changed
+from benchmarks.port.readers.torch_moves import MOVES
 
 _DROPOUTS = ("dropout", "dropout2d", "alpha_dropout")
 _SPLITS = ("split", "chunk", "tensor_split")
+_WITH_WEIGHTS = ("add", "sub", "rsub", "mul", "div", "cat", "max", "min", "maximum", "minimum")
+_FIRST = ("max", "min", "multi_head_attention_forward")  # whose first output is the one
 
 
 class Watch(TorchFunctionMode):
@@ -43,6 +46,9 @@ class Watch(TorchFunctionMode):
         resolved = resolve_name(func) or getattr(func, "__name__", str(func))
         name = names.name_of(resolved)
         inputs = self._inputs([*args, *kwargs.values()])
+        if (inputs and name in _WITH_WEIGHTS) or name in MOVES:
+            self._take_weights([*args, *kwargs.values()], inputs)
+            inputs = self._inputs([*args, *kwargs.values()])
         question = resolved.endswith(".__get__") and name not in ("mT", "T")
         if not inputs or question:
             return func(*args, **kwargs)
@@ -68,10 +74,18 @@ class Watch(TorchFunctionMode):
         return self._operation(func, name, args, kwargs, inputs, before)
 
     def _inputs(self, values: list[Any]) -> list[Tensor]:
-        flat: list[Any] = []
-        for value in values:
-            flat += value if isinstance(value, list | tuple) else [value]
-        return [x for x in flat if isinstance(x, Tensor) and id(x) in self.known]
+        return [x for x in _flat(values) if id(x) in self.known]
+
+    def _take_weights(self, values: list[Any], beside: list[Tensor]) -> None:
+        """Make an operation of each weight that is used as a tensor: a scale, a position."""
+        for x in _flat(values):
+            key = self.program.keys.get(id(x), "")
+            if not isinstance(x, torch.nn.Parameter) or id(x) in self.known:
+                continue
+            near = next((self.known[id(b)][1] for b in beside if b.dim() >= x.dim()), None)
+            axes = unknown(x.shape) if near is None else broadcast(x.shape, near)
+            self._further(Meaning("weight", axes, {}, {"value": (x, axes)}), key, x, [])
+            self.alive.append(x)
 
     def _operation(
         self,
@@ -84,6 +98,11 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         number = str(len(self.operations))
         arguments = names.bound(name, args, kwargs)
+        if name == "multi_head_attention_forward":  # whose masks cannot be given; its rate is read
+            kwargs = {**kwargs, "training": False}
+        if name == "rms_norm" and arguments.get("eps") is None:  # of the type it would have
+            kwargs = {**kwargs, "eps": torch.finfo(torch.float32).eps}
+            args, arguments = args[:3], arguments | {"eps": kwargs["eps"]}
         call = changed(name, func, args, kwargs, arguments, self.program.changes.get(number, {}))
         if name == "hardsigmoid":  # whose gradient has 1/6 in float32
             call = _hardsigmoid(inputs[0])
@@ -97,7 +116,7 @@ class Watch(TorchFunctionMode):
         several = [inputs[0]] if out is None else out  # an assignment to an index
         outs = [out] if isinstance(out, Tensor) else [t for t in several if isinstance(t, Tensor)]
         meaning = None
-        if name in calls.MEANINGS and len(outs) == 1:
+        if name in calls.MEANINGS and (len(outs) == 1 or name in _FIRST):
             shapes = arguments | {"input": torch.empty(sizes[0], device="meta")}
             meaning = calls.MEANINGS[name](shapes, [axes for _, axes in before], outs[0])
         if meaning is None or meaning.axes is None:
@@ -160,13 +179,20 @@ class Watch(TorchFunctionMode):
     def _further(
         self, meaning: Meaning, name: str, x: Tensor, before: list[tuple[str, Axes]]
     ) -> None:
-        """A call's output besides its first, as an operation of its own."""
+        """An operation of its own: a call's output besides its first, or a weight."""
         number, axes = str(len(self.operations)), meaning.axes or unknown(x.shape)
-        sources = [source for source, _ in before]
-        one = Operation(id=number, kind=meaning.kind, name=name, sources=sources)
-        one.constants = meaning.constants
-        one.where, one.shape = CALLS.where(), spread(x.shape, axes)[1:]
-        self.operations.append(one)
+        self.operations.append(
+            Operation(
+                id=number,
+                kind=meaning.kind,
+                name=name,
+                sources=[source for source, _ in before],
+                constants=meaning.constants,
+                where=CALLS.where(),
+                shape=spread(x.shape, axes)[axes[:1] != () and axes[0].label == "N" :],
+                parameters=self._weights(meaning),
+            )
+        )
         self.values[number] = canonical(x.detach().numpy().copy(), axes)
         self.known[id(x)] = (number, axes)
 
@@ -179,9 +205,14 @@ class Watch(TorchFunctionMode):
     def _weights(self, meaning: Meaning) -> dict[str, str]:
         found = {}
         for role, (tensor, axes) in meaning.parameters.items():
-            if tensor is None:
+            whole, place = tensor if isinstance(tensor, tuple) else (tensor, None)
+            if whole is None:
                 continue
-            key = self.program.keys.get(id(tensor))
+            key = self.program.keys.get(id(whole))
+            if key is not None and place is not None:
+                size, name = axes[0].size, key
+                key = f"{key}[{('query', 'key', 'value')[place]}]"
+                self.program.parts[key] = name, slice(place * size, (place + 1) * size)
             if key is None:
                 meaning.kind = f"unread:{meaning.kind} with a computed {role}"
                 continue
@@ -203,6 +234,7 @@ class Watch(TorchFunctionMode):
             swapped[id(x)] = made
         with torch.no_grad():
             out = call(swapped)
+        out = out[0] if isinstance(out, tuple) else out
         if isinstance(out, Tensor):
             self.alone[number] = out.detach().numpy().copy()
 
@@ -227,6 +259,14 @@ class Watch(TorchFunctionMode):
             return dropped(value, keep.to(value.dtype), rate, form)
 
         return call
+
+
+def _flat(values: list[Any]) -> list[Tensor]:
+    """The tensors among arguments, and in their lists."""
+    flat: list[Any] = []
+    for value in values:
+        flat += value if isinstance(value, list | tuple) else [value]
+    return [x for x in flat if isinstance(x, Tensor)]
 
 
 def _hardsigmoid(x: Tensor) -> Any:

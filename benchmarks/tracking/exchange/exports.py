@@ -17,7 +17,9 @@ from benchmarks.tracking.exchange import curves
 from benchmarks.tracking.history import History, Rows, Series
 from benchmarks.tracking.metrics import Metric
 from results.names import beneath
+from results.output import say
 from results.stats.intervals import Interval, median_of_medians
+from results.views.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ def export(
     if form in TRACKERS:
         directory = curves.directory_for(output, form)
         tracker = importlib.import_module(f"benchmarks.tracking.exchange.{form}")
-        return f"{tracker.export(curves.of_selection(history, rows, store), directory)} runs"
+        written = tracker.export(curves.of_selection(history, rows, store), directory)
+        return count(written, "run")
     values = list(_values(history, rows, metrics))
     if not values:
         raise ValueError("no finished run of the selection has the metric asked for")
@@ -79,7 +82,7 @@ def export(
         _write(output, text)
     if form == "github":
         tool = "customBiggerIsBetter" if metrics[0].larger_is_better else "customSmallerIsBetter"
-        print(f"for github-action-benchmark with tool: {tool}", file=sys.stderr)
+        say(f"for github-action-benchmark with tool: {tool}", error=True)
     return f"{len(values)} values"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.selftest.spot import in_turns, judge_at
+from results.output import say
 from results.stats.changepoints import steps
 from results.stats.drift import Drift, judge_apart
 from results.stats.equivalence import equivalence
@@ -171,10 +172,10 @@ def table(tries: int, processes: int) -> bool:
     show(shown)
     missed = [one for one in found if not one.met]
     for one in missed:
-        print(f"missed: {one.question}, {one.noise}: {one.share:.1%}")
+        say(f"missed: {one.question}, {one.noise}: {one.share:.1%}")
     if not missed:
-        print(f"every goal met, or missed by no more than chance, {tries} tries each")
-    print(f"{time.process_time() - start:.0f} s of processor time")
+        say(f"every goal met, or missed by no more than chance, {tries} tries each")
+    say(f"{time.process_time() - start:.0f} s of processor time")
     return not missed
 
 

@@ -8,7 +8,6 @@ on the spot would have seen.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from benchmarks.process.slowdown import VARIABLE
 from benchmarks.tracking.metrics import Metric
+from results.output import say
 from results.stats.verdict import Verdict
 from results.writer import scratch_directory
 
@@ -99,7 +99,7 @@ class Kept:
             try:
                 one = msgspec.json.decode(line, type=_Line)
             except msgspec.DecodeError as error:
-                print(f"{path}, line {place}: left out ({error})", file=sys.stderr)
+                say(f"{path}, line {place}: left out ({error})", error=True)
                 continue
             if one.command != command:
                 raise ValueError(
@@ -118,7 +118,7 @@ class Kept:
             for name, verdict in tried().items():
                 self._keep(_Line(name, self._processes, number, self._command, verdict))
         found = self._found[row, self._processes, number]
-        print(
+        say(
             f"  {row}: {found.verdict}, ratio {found.ratio:.3f}, {found.interval.words('.3f')}, "
             f"noise floor {found.floor:.1%}, {found.reason}",
             flush=True,

@@ -21,6 +21,7 @@ from benchmarks.tracking.selftest import noises
 from benchmarks.tracking.selftest.noise import Noise, fit
 from benchmarks.tracking.selftest.real import Kept, one_try
 from benchmarks.tracking.selftest.spot import in_turns, judge_at
+from results.output import say
 from results.stats.drift import Drift, judge_apart
 from results.stats.looks import looks
 from results.stats.verdict import Rule
@@ -120,7 +121,7 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
         if options.drift is not None:
             noise = dataclasses.replace(noise, drift=options.drift)
         source = options.noise or "the default; --noise SELECTION fits it to stored runs"
-        print(
+        say(
             f"simulated ({source}): processes vary by {noise.between:.2%}, the machine's level by "
             f"{noise.drift:.2%} from one to the next, {noise.delayed:.1%} are delayed by "
             f"{noise.delay:.1%} on average"
@@ -133,7 +134,7 @@ def selftest(options: argparse.Namespace, metrics: Sequence[Metric]) -> int:
     if options.real:
         run_options = options.run or list(TINY)
         command = f"python -m benchmarks.run {' '.join(run_options)}"
-        print(f"real: {command}")
+        say(f"real: {command}")
         kept = Kept(options.keep, command, options.processes)
         met &= _table(
             options.real,
@@ -221,6 +222,6 @@ def _table(
             ("met" if case.met(mine) else "missed") if case.goal else "",
         )
     show(table)
-    print("taken: processes of each side on average, after which it was decided")
-    print(f"{elapsed:.0f} s")
+    say("taken: processes of each side on average, after which it was decided")
+    say(f"{elapsed:.0f} s")
     return all(case.met(found[case.title]) for case in rows)

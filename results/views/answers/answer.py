@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def line(self) -> str:
-        """As one line of a terminal."""
+        """The answer as one line of a terminal."""
         return f"{self.question}{f' ({self.about})' if self.about else ''} {self.sentence}"
 
     def of(self, about: str) -> Answer:

@@ -73,7 +73,7 @@ def test_a_block_that_was_broken_off_is_run_again_from_its_start(written, capsys
     first = blocks.load(written[0])
     Path("runs", f"run-{first.executions[1]}.parquet").unlink()
     assert run(written[0]) == 0
-    assert "was broken off after 1 runs; all are run again" in capsys.readouterr().out
+    assert "was broken off after 1 run; all are run again" in capsys.readouterr().out
     runs = Store("runs").runs()
     assert len(runs) == 3
     assert sorted(runs["run_id"].value_counts()) == [1, 2]

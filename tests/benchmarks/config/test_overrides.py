@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.config import overrides
+from benchmarks.config.overrides import READERS
 from benchmarks.config.request import requested
 from benchmarks.run import parser
 from frameworks.spec.averages import AverageWeights
@@ -16,8 +16,8 @@ LISTS = ("class_weights", "frozen", "layer_rates", "rounds")  # options of sever
 
 
 def test_an_optimizer() -> None:
-    assert overrides.optimizer("adam") == Adam()
-    made = overrides.optimizer("sgd,momentum=0.9,nesterov=true,learning_rate=0.05")
+    assert READERS["optimizer"]("adam") == Adam()
+    made = READERS["optimizer"]("sgd,momentum=0.9,nesterov=true,learning_rate=0.05")
     assert made == SGD(learning_rate=0.05, momentum=0.9, nesterov=True)
     for text, message in (
         ("adm", "did you mean 'adam'"),
@@ -32,13 +32,13 @@ def test_an_optimizer() -> None:
         ("sgd,lr=0.1", "unknown field 'lr' .'lr' is learning_rate here"),
     ):
         with pytest.raises(SpecificationError, match=message):
-            overrides.optimizer(text)
+            READERS["optimizer"](text)
 
 
 def test_weight_decay_and_clipping() -> None:
-    assert overrides.optimizer("adam,weight_decay=1e-4") == Adam(weight_decay=1e-4)
-    assert overrides.optimizer("adam,amsgrad=true") == Adam(amsgrad=True)
-    assert overrides.clipping("global_norm,limit=1") == ByGlobalNorm(limit=1.0)
+    assert READERS["optimizer"]("adam,weight_decay=1e-4") == Adam(weight_decay=1e-4)
+    assert READERS["optimizer"]("adam,amsgrad=true") == Adam(amsgrad=True)
+    assert READERS["clipping"]("global_norm,limit=1") == ByGlobalNorm(limit=1.0)
     assert asked("--clipping", "value,limit=0.5").clipping == ByValue(limit=0.5)
     with pytest.raises(SpecificationError, match=r"^command line: clipping.limit is 0"):
         asked("--clipping", "norm,limit=0")
@@ -47,8 +47,8 @@ def test_weight_decay_and_clipping() -> None:
 def test_averages_of_weights_and_groups_of_batches() -> None:
     stated = AverageWeights(decay=0.9, start="debiased")
     assert asked("--average-weights", "decay=0.9,start=debiased").average_weights == stated
-    assert overrides.average_weights("0.9") == AverageWeights(decay=0.9)
-    assert overrides.average_weights("") == AverageWeights()
+    assert READERS["average_weights"]("0.9") == AverageWeights(decay=0.9)
+    assert READERS["average_weights"]("") == AverageWeights()
     assert asked("--average-weights", "none").average_weights is None
     assert asked("--accumulation", "4").accumulation == 4
     for words, message in (
@@ -68,6 +68,14 @@ def test_rounds() -> None:
         Round(after=5, frozen=()),
     ]
     assert asked("--rounds", "none").rounds is None
+    within = "after=2,schedule=multi_step:at=1 2:factor=0.5,layer_rates=conv1=0.1:conv2=0.3"
+    assert asked("--rounds", within, "--epochs", "9").rounds == [
+        Round(
+            after=2,
+            schedule=MultiStep(at=(1, 2), factor=0.5),
+            layer_rates={"conv1": 0.1, "conv2": 0.3},
+        )
+    ]
     for words, message in (
         (["after=3", "after=2"], "rounds begin after 3, 2 of 4 epochs; give numbers that rise"),
         (["after=4"], "from 1 to 3"),
@@ -75,18 +83,20 @@ def test_rounds() -> None:
         (["after=1,patience=2"], "there is no early_stopping"),
         (["after=1,learning_rate=0"], "must be finite and positive"),
         (["after=1,lr=1"], "'lr' is learning_rate here"),
+        (["after=1,schedule=cosin"], "did you mean 'cosine'"),
+        (["after=1,layer_rates=conv1"], "is not LAYER=FACTOR"),
     ):
         with pytest.raises(SpecificationError, match=message):
             asked("--rounds", *words, "--epochs", "4")
 
 
 def test_schedules() -> None:
-    assert overrides.schedule("cosine") == Cosine()
-    assert overrides.schedule("multi_step,at=3 6,factor=0.5,per=step") == MultiStep(
+    assert READERS["schedule"]("cosine") == Cosine()
+    assert READERS["schedule"]("multi_step,at=3 6,factor=0.5,per=step") == MultiStep(
         at=(3, 6), factor=0.5, per="step"
     )
-    assert overrides.warm_up("5") == WarmUp(length=5)
-    assert overrides.warm_up("length=500,per=step") == WarmUp(length=500, per="step")
+    assert READERS["warm_up"]("5") == WarmUp(length=5)
+    assert READERS["warm_up"]("length=500,per=step") == WarmUp(length=500, per="step")
     suite = asked("--schedule", "polynomial,end_rate=0", "--warm-up", "2")
     assert (suite.schedule, suite.warm_up) == (Polynomial(end_rate=0.0), WarmUp(length=2))
     with pytest.raises(SpecificationError, match=r"^command line: schedule.every is 0"):
@@ -94,19 +104,19 @@ def test_schedules() -> None:
 
 
 def test_callbacks() -> None:
-    assert overrides.early_stopping("4") == EarlyStopping(patience=4)
-    assert overrides.early_stopping(
+    assert READERS["early_stopping"]("4") == EarlyStopping(patience=4)
+    assert READERS["early_stopping"](
         "patience=4, min_delta=1e-4,restore_best=true"
     ) == EarlyStopping(patience=4, min_delta=1e-4, restore_best=True)
-    assert overrides.reduce_on_plateau("") == ReduceOnPlateau()
-    assert overrides.reduce_on_plateau("monitor=validation_accuracy,factor=0.5") == ReduceOnPlateau(
-        monitor="validation_accuracy", factor=0.5
-    )
-    assert overrides.keep_best("") == KeepBest()
-    assert overrides.keep_best("validation_accuracy") == KeepBest(monitor="validation_accuracy")
-    assert overrides.class_weights(["balanced"]) == "balanced"
-    assert overrides.class_weights(["1", "0.5"]) == [1.0, 0.5]
-    for name, read in overrides.READERS.items():
+    assert READERS["reduce_on_plateau"]("") == ReduceOnPlateau()
+    assert READERS["reduce_on_plateau"](
+        "monitor=validation_accuracy,factor=0.5"
+    ) == ReduceOnPlateau(monitor="validation_accuracy", factor=0.5)
+    assert READERS["keep_best"]("") == KeepBest()
+    assert READERS["keep_best"]("validation_accuracy") == KeepBest(monitor="validation_accuracy")
+    assert READERS["class_weights"](["balanced"]) == "balanced"
+    assert READERS["class_weights"](["1", "0.5"]) == [1.0, 0.5]
+    for name, read in READERS.items():
         if name not in ("optimizer", "loss"):
             assert read(["none"] if name in LISTS else "none") is None
 
@@ -124,6 +134,8 @@ def test_callbacks() -> None:
         ("early_stopping", "patiense=3", "--early-stopping: .*did you mean 'patience'"),
         ("early_stopping", "patience=soon", "--early-stopping: field 'patience'"),
         ("early_stopping", "-3", "'-3' is not field=value"),
+        ("optimizer", "", "--optimizer: unknown optimizer ''"),
+        ("sampling", "balancd", "--sampling: .*did you mean 'balanced'"),
         ("early_stopping", "", "--early-stopping: says nothing"),
         ("reduce_on_plateau", "factr=3", "--reduce-on-plateau: .*did you mean 'factor'"),
         ("reduce_on_plateau", "monitor=validation_lss", "did you mean 'validation_loss'"),
@@ -139,7 +151,7 @@ def test_callbacks() -> None:
 )
 def test_what_cannot_be_read_is_told_with_the_near_miss(field, text, message) -> None:
     with pytest.raises(SpecificationError, match=message):
-        overrides.READERS[field](text)
+        READERS[field](text)
 
 
 def asked(*arguments: str):

@@ -71,6 +71,7 @@ NEEDED["score"] = 0.5
 NEEDED |= {"function": "relu", "groups": 2, "mean": (0.5,), "deviation": (0.25,)}
 NEEDED |= {"length": 3, "limit": 1.0, "every": 2, "at": (3,), "factor": 0.5}  # of a recipe's parts
 NEEDED["layers"] = (BatchNorm(name="norm"),)
+NEEDED["branches"] = ((), NEEDED["layers"])
 SOME = {Augment: Augment(flip="both"), LossScale: LossScale(initial=2.0)}  # stating nothing is none
 PARTS: dict[str, type[msgspec.Struct]] = {
     "": RunConfig,

@@ -96,6 +96,25 @@ def test_a_product_with_what_it_is_computed_from_is_a_gate(tmp_path: Path) -> No
         written(listing(operation(8, "multiply", ["7", "7"], [3]), output="8"), "net.py:Net")
 
 
+def test_channels_joined_are_branches_also_where_a_densenet_joins_all_anew(tmp_path: Path) -> None:
+    made = listing()
+    made.operations[4:5] = [
+        operation(20, "concatenate", ["3"], [8, 8, 4], axis="C"),
+        conv(10, "20", 2, 8, bias=False),
+        operation(21, "concatenate", ["3", "10"], [8, 8, 6], axis="C"),
+        operation(11, "activation", ["21"], [8, 8, 6], function="hardswish"),
+        conv(12, "11", 2, 8, bias=False),
+        operation(22, "concatenate", ["3", "10", "12"], [8, 8, 8], axis="C"),
+        msgspec.structs.replace(made.operations[4], sources=["22"], shape=[4, 4, 8]),
+    ]
+    made.operations[-3].shape = made.operations[-2].shape = [128]
+    made.parameters |= {"f": [3, 3, 4, 2], "g": [3, 3, 6, 2], "d": [128, 3]}
+    text = written(made, "net.py:Net")
+    kinds = ["conv", "activation", "residual", "concatenate", "concatenate", "max_pool"]
+    assert layers(text, tmp_path)[:6] == kinds
+    assert 'function = "hard_swish"' in text
+
+
 @pytest.mark.parametrize(("kept", "scale", "told"), [(0.75, 0.75, True), (0.75, 1, False)])
 def test_stochastic_depth_is_told_by_what_it_does(kept: float, scale: float, told: bool) -> None:
     class DropPath(nn.Module):
@@ -135,7 +154,7 @@ def test_the_recipe_is_written_beside_it(tmp_path: Path) -> None:
     [
         ({"extra": [operation(8, "prelu", ["7"], [3])]}, r"prelu_8 \(prelu\)"),
         ({"extra": [operation(8, "unread:cumsum", ["7"], [3])]}, r"unread_8|unread:cumsum"),
-        ({"extra": [operation(8, "activation", ["7"], [3], function="mish")]}, r"\(mish\)"),
+        ({"extra": [operation(8, "activation", ["7"], [3], function="softsign")]}, r"\(softsign\)"),
         ({"extra": [operation(8, "concatenate", ["7", "7"], [6])]}, "concatenate of 2 inputs"),
     ],
 )

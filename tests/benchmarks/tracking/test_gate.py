@@ -139,7 +139,7 @@ def test_each_framework_has_its_own_interpreter(work) -> None:
 def test_a_checkout_that_crashes_is_an_error_and_not_a_verdict(work, capsys) -> None:
     arguments = ["gate", "--candidate-python", gate.sys.executable, "--processes", "1", "--"]
     assert main([*arguments, *options(frameworks=("fake-raises",))]) == 4
-    assert "1 of 1 runs failed: RuntimeError during train" in capsys.readouterr().out
+    assert "1 of 1 run failed: RuntimeError during train" in capsys.readouterr().out
     for wrong, message in (
         (["--frameworks", "fkae"], "did you mean 'fake'"),
         (["--epochs", "2", "--resume"], "--resume makes no sense"),

@@ -51,7 +51,7 @@ def test_a_gate_knows_all_verdicts_and_their_statuses(store: Store, capsys) -> N
     add_session(store, "friday", [5.0], day=4, status="oom", reason="asked for 9 TiB")
     status, out, _ = gate()
     assert status == 4
-    assert "1 of 1 runs failed: asked for 9 TiB" in out
+    assert "1 of 1 run failed: asked for 9 TiB" in out
     add_session(store, "saturday", [9.0, 9.0], day=5)
     status, out, _ = gate()
     assert (status, "no-data" in out) == (3, True)

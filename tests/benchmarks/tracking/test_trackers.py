@@ -55,7 +55,7 @@ def test_mlflow_reads_what_was_written_and_twice_is_once(history: Store, capsys)
         warnings.simplefilter("ignore")
         pytest.importorskip("mlflow")
     assert main(["export", "--format", "mlflow", "--output", "ml"]) == 0
-    assert "1 runs" in capsys.readouterr().err
+    assert "1 run" in capsys.readouterr().err
     assert main(["export", "--format", "mlflow", "--output", "ml"]) == 0
     assert "0 runs" in capsys.readouterr().err
     from mlflow.tracking import MlflowClient
@@ -101,7 +101,7 @@ def test_weights_and_biases_reads_what_was_written(history: Store, capsys) -> No
         pytest.importorskip("wandb")
         from wandb.proto.wandb_internal_pb2 import Record
     assert main(["export", "--format", "wandb", "--output", "wb"]) == 0
-    assert "1 runs" in capsys.readouterr().err
+    assert "1 run" in capsys.readouterr().err
     (file,) = Path("wb").rglob("run-*.wandb")
     assert "offline-run-" in str(file)
     found: dict[tuple[str, int], float] = {}

@@ -40,6 +40,7 @@ stoppings = st.builds(
     min_delta=DELTAS,
     patience=st.integers(0, 5),
     restore_best=st.booleans(),
+    first_epoch=st.integers(1, 4),
 )
 plateaus = st.builds(
     ReduceOnPlateau,
@@ -123,6 +124,7 @@ def test_stopping_is_keras(stopping: EarlyStopping, scores: list[float]) -> None
         min_delta=stopping.min_delta,
         patience=stopping.patience,
         restore_best_weights=stopping.restore_best,
+        start_from_epoch=stopping.first_epoch - 1,
     )
     rates, model = in_keras(callback, scores, stops=True)
     mine, control = in_control(
@@ -242,6 +244,7 @@ def test_the_line_that_aligns_flax_does(stopping: EarlyStopping, scores: list[fl
         trained += 1
         if helper.should_stop:
             break
+    stopping = msgspec.structs.replace(stopping, first_epoch=1)  # the helper has none
     recipe = Recipe(optimizer=OPTIMIZER, early_stopping=stopping)
     assert len(in_control(recipe, stopping.monitor, scores)[0]) == trained
 

@@ -1,0 +1,35 @@
+"""The one rule of sizes, checked before memory is taken for what a file says that it holds.
+
+What is not packed has as many bytes as it says. What is packed has at most as many as its method
+can make of what is there (`DEFLATE`, `OTHER`): more is damage. What is read whole, and not in
+blocks, has at most `FREE` bytes, or `TIMES` as many as the file holds of it: a few bytes can be
+packed zeros without end.
+"""
+
+from __future__ import annotations
+
+DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to (zlib's manual)
+OTHER = 100_000  # the same of other methods, whose limits are not known: zstd of equal values
+FREE = 1 << 28  # bytes that are read whole without a question
+PICTURE = 1 << 26  # the same of one picture
+TIMES = 100  # pictures and weights are packed to a tenth at the best
+
+
+def check_possible(size: int, held: int, name: str, times: int = DEFLATE) -> None:
+    """Raise ValueError where so many bytes cannot be unpacked from those that are held."""
+    if size > times * held:
+        raise ValueError(f"'{name}' says that it is larger than the file can hold")
+
+
+def check_whole(size: int, held: int, name: str, free: int | None = None) -> None:
+    """Raise ValueError where something is too large to be unpacked whole.
+
+    Args:
+        size: bytes unpacked. held: bytes that the file holds of it. free: bytes allowed in any
+            case, by default `FREE`.
+    """
+    if size > max(FREE if free is None else free, TIMES * held):
+        raise ValueError(
+            f"{name} would unpack to {size:,} bytes, {size // max(held, 1):,} times what the "
+            "file holds of it; save it without compression if it is so large"
+        )
