@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 
 from frameworks.base import MAX_NORM_EPSILON as MAX_NORM_EPSILON
 from frameworks.base import PIXEL_SCALE as PIXEL_SCALE
@@ -181,9 +185,22 @@ def frameworks() -> dict[str, Framework]:
     object is a `Framework`.
     """
     known = {framework.name: framework for framework in _BUILT_IN}
-    for entry in entry_points(group=ENTRY_POINTS):
-        known[entry.name] = entry.load()
-    return known
+    return known | {entry.name: entry.load() for entry in _registered(_places())}
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """The folders that hold installed distributions, each with the time of its last change."""
+    found = []
+    for place in sys.path:
+        with suppress(OSError):
+            found.append((place, os.stat(place or os.curdir).st_mtime_ns))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4)  # looked up for every mention of a framework, two milliseconds each
+def _registered(places: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of third parties in these places."""
+    return tuple(entry_points(group=ENTRY_POINTS))
 
 
 def is_target(name: str) -> bool:

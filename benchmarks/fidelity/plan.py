@@ -21,7 +21,7 @@ from benchmarks.fidelity.rungs.finding import Finding
 from benchmarks.fidelity.rungs.settle import settled
 from frameworks.backend import framework
 from frameworks.spec.architecture import Architecture
-from frameworks.spec.defaults import CANNOT, PROJECT
+from frameworks.spec.defaults import PROJECT, lacks
 from frameworks.spec.graph import every_layer
 from frameworks.spec.recipe import trains_plainly
 from results.vocabulary import Precision, Tuning, unknown
@@ -90,7 +90,6 @@ def asked_of(name: str, case: Case) -> bool:
     column = _defaults_of(name)
     if not column and not trains_plainly(case.recipe):
         return False
-    refused = CANNOT.get(column, {})
     recipe = case.recipe
     parts = (recipe.optimizer, recipe.schedule, recipe.clipping, recipe.average_weights)
     parts_stated = [one for one in parts if one is not None]
@@ -98,7 +97,7 @@ def asked_of(name: str, case: Case) -> bool:
         for field in part.__struct_fields__:
             form, value = f"{part.__struct_config__.tag}.{field}", getattr(part, field)
             other = form in _FORMS and value not in (None, PROJECT[form])
-            if (other and not column) or (form in refused and value == refused[form]):
+            if (other and not column) or lacks(column, form, value):
                 return False
     return True
 

@@ -305,8 +305,8 @@ def _computed(
         for number, (name, group) in enumerate(groups.items()):
             for model in group:
                 framework = model.about.config.framework
-                folder = scratch / f"{number}-{group.index(model)}"
-                folder.mkdir()
+                folder = scratch / str(number) / str(group.index(model))
+                folder.mkdir(parents=True)
                 np.save(folder / "picture.npy", pictures[name])
                 job = (name, model.directory, group[0].directory, folder)
                 jobs.setdefault(framework, []).append(job)

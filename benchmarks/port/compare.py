@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -13,6 +14,7 @@ from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.outputs import STRUCTURE, Row
 from benchmarks.port.programs import Source
 from benchmarks.port.session import Session
+from benchmarks.port.steps import steps as whole_steps
 from benchmarks.port.trained import Trained
 from benchmarks.port.wire import Side
 
@@ -108,7 +110,7 @@ def compare(sides: tuple[Side, Side], sources: tuple[Source, Source], options: O
         gradients_now,
         optimizers_now,
         lambda: start.schedules(session),
-        lambda: training.steps(session, options.steps),
+        lambda: whole_steps(session, options.steps),
         lambda: start.reported(session),
         lambda: start.settings(session, options.device),
     ]
@@ -154,9 +156,20 @@ _ORDER = {
 }
 
 
-def _rank(one: Difference) -> tuple[int, float]:
-    """Key that sorts by stage, then by effect; initial kernels stay ahead of biases."""
-    return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(one.effect, 1e9)
+def _most(found: list[Difference]) -> float:
+    return max((one.effect for one in found if one.constant in STRUCTURE), default=0.0)
+
+
+def _rank(most: float, one: Difference) -> tuple[int, float]:
+    """Key that sorts by stage, then by effect; initial kernels stay ahead of biases.
+
+    Layers that one program alone has stay in their order: one brings the next.
+
+    Args:
+        most: the largest effect of such a layer.
+    """
+    effect = most if one.constant in STRUCTURE else one.effect
+    return _ORDER[one.stage], 0.0 if one.stage == "start" else -min(effect, 1e9)
 
 
 def _found(
@@ -169,7 +182,7 @@ def _found(
     real = [d for d in session.differences if d.effect > SAME]
     without = [d for d in session.differences if d.effect <= SAME]
     first = min(real, key=lambda d: _ORDER[d.stage], default=None)
-    ranked = sorted(real, key=_rank)
+    ranked = sorted(real, key=partial(_rank, _most(real)))
     status, verdict = _verdict(session, ranked, first, stopped, options)
     return Found(
         status=status,

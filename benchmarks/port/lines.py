@@ -6,62 +6,10 @@ from typing import Any
 
 from benchmarks.port.difference import words
 from benchmarks.port.recipes import AROUND
+from frameworks.spec.calls import NAMES, argument
 
-_TORCH = {
-    "epsilon": "eps",
-    "rate": "p",
-    "slope": "negative_slope",
-    "size": "kernel_size",
-    "kernel": "kernel_size",
-    "filters": "out_channels",
-    "units": "out_features",
-    "count_padding": "count_include_pad",
-}
-_KERAS = {
-    "stride": "strides",
-    "dilation": "dilation_rate",
-    "size": "pool_size",
-    "kernel": "kernel_size",
-    "slope": "negative_slope",
-    "bias": "use_bias",
-}
-_FLAX = {
-    "stride": "strides",
-    "dilation": "kernel_dilation",
-    "size": "window_shape",
-    "kernel": "kernel_size",
-    "filters": "out_features",
-    "units": "out_features",
-    "slope": "negative_slope",
-    "bias": "use_bias",
-    "groups": "feature_group_count",
-}
-_NAMES = {
-    ("torch", "conv"): "nn.Conv2d",
-    ("torch", "dense"): "nn.Linear",
-    ("torch", "batch_norm"): "nn.BatchNorm2d",
-    ("torch", "layer_norm"): "nn.LayerNorm",
-    ("torch", "group_norm"): "nn.GroupNorm",
-    ("torch", "max_pool"): "nn.MaxPool2d",
-    ("torch", "average_pool"): "nn.AvgPool2d",
-    ("torch", "dropout"): "nn.Dropout",
-    ("keras", "conv"): "layers.Conv2D",
-    ("keras", "dense"): "layers.Dense",
-    ("keras", "batch_norm"): "layers.BatchNormalization",
-    ("keras", "layer_norm"): "layers.LayerNormalization",
-    ("keras", "group_norm"): "layers.GroupNormalization",
-    ("keras", "max_pool"): "layers.MaxPooling2D",
-    ("keras", "average_pool"): "layers.AveragePooling2D",
-    ("keras", "dropout"): "layers.Dropout",
-    ("jax", "conv"): "nnx.Conv",
-    ("jax", "dense"): "nnx.Linear",
-    ("jax", "batch_norm"): "nnx.BatchNorm",
-    ("jax", "layer_norm"): "nnx.LayerNorm",
-    ("jax", "group_norm"): "nnx.GroupNorm",
-    ("jax", "dropout"): "nnx.Dropout",
-    ("jax", "max_pool"): "nnx.max_pool",
-    ("jax", "average_pool"): "nnx.avg_pool",
-}
+# Constants that are no argument of their own.
+_WITHOUT = ("running_variance", "axes", "padding", "per", "scale", "center", "cut", "masked")
 _OPTIMIZER = {
     "torch": {
         **{"learning_rate": "lr", "epsilon": "eps", "rho": "alpha"},
@@ -77,18 +25,19 @@ _OPTIMIZER = {
 
 def layer(framework: str, kind: str, constant: str, value: Any) -> str:
     """The argument that gives a constant of a layer this value; "" where none does."""
-    framework = framework.partition("@")[0]
-    name = _NAMES.get((framework, kind), "")
+    framework = framework.partition("@")[0].replace("jax", "flax")
+    name = NAMES[framework].get(kind, "")
     if constant == "padding" and kind == "conv":
         return _padding(framework, name, value)
     if constant == "function":
         return f"the activation {value}"
-    if not name or constant in ("running_variance", "axes", "padding", "per", "scale", "center"):
+    if constant.endswith("_size") and framework != "keras":  # they follow from the heads
+        return ""
+    if not name or constant in _WITHOUT:
         return ""
     if framework == "torch" and kind == "batch_norm" and constant == "momentum":
         value = 1 - value  # PyTorch's is the weight of the new value
-    own = {"torch": _TORCH, "keras": _KERAS, "jax": _FLAX}[framework].get(constant, constant)
-    return f"{name}(..., {own}={_python(value)})"
+    return f"{name}(..., {argument(framework, kind, constant)}={_python(value)})"
 
 
 def _padding(framework: str, name: str, value: Any) -> str:
@@ -103,7 +52,7 @@ def _padding(framework: str, name: str, value: Any) -> str:
         if not any((top, bottom, left, right)):
             return f'{name}(..., padding="valid")'
         around = f"(({top}, {bottom}), ({left}, {right}))"
-        return f'layers.ZeroPadding2D({around}) ahead of {name}(..., padding="valid")'
+        return f'keras.layers.ZeroPadding2D({around}) ahead of {name}(..., padding="valid")'
     return f"{name}(..., padding=(({top}, {bottom}), ({left}, {right})))"
 
 

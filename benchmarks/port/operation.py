@@ -71,6 +71,7 @@ class Listing(msgspec.Struct, kw_only=True):
     input: shape of a picture (height, width, channels), or (features,).
     parameters: the program's own names of all weights to their canonical shape.
     fixed: those of them that are not trained: running statistics.
+    constants: those of them that are no weights: a kernel that the program states.
     bare: the model's mode when called as the program hands it over: training or inference; "" of
     one that has to be told.
     notes: what the user should know; nothing that was skipped is missing here.
@@ -82,6 +83,7 @@ class Listing(msgspec.Struct, kw_only=True):
     input: list[int]
     parameters: dict[str, list[int]]
     fixed: list[str]
+    constants: list[str] = []
     recipe: Recipe
     bare: str = "inference"
     settings: dict[str, str] = {}

@@ -35,6 +35,8 @@ LATER = {
 _FORM = {"filters", "units", "kernel", "bias", "scale", "center"}  # other weights, not numbers
 STRUCTURE = ("missing layer", "extra layer")
 _MADE_UP = "the outputs are the same without it"
+# Constants that are compared as they are stated: their masks are not drawn here.
+_STATED = {"attention_rate"}
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -64,6 +66,11 @@ def compare(session: Session) -> list[Row]:
         if one.unread:
             session.unread.append(_named(one))
     _again(session, rows, masks)
+    places = {hidden.place for hidden, _ in session.made_up}
+    if len(places) == 1 and not any(d.constant in STRUCTURE for d in session.differences):
+        for hidden, effect in session.made_up:  # there is nothing that could make up for it
+            hidden.effect = effect
+            hidden.shown = "of this operation by itself; the outputs for these pictures hide it"
     for row, pair in zip(rows, own, strict=True):
         row.pair = pair
     return rows
@@ -112,8 +119,8 @@ def _judge(
     found = [(c, x, y) for c, x, y in unlike(pair.a.constants, pair.b.constants) if c not in LATER]
     if pair.a.kind != pair.b.kind:
         found = [("kind", pair.a.kind, pair.b.kind)]
-    # some are not run by themselves, such as those that are joined of several
-    worst = (row.through if found and row.alone is None else row.alone) or 0.0
+    joined = pair.b.id in session.normal_b.joined  # which is not run by itself
+    worst = (row.through if joined and found else None) or row.alone or 0.0
     stage: Stage = "outputs" if worst > SAME else "training mode"
     worst, told = max(worst, row.alone_training or 0.0), ""
     if found and worst <= SAME and pair.a.kind == pair.b.kind == "activation":
@@ -124,12 +131,17 @@ def _judge(
         stage = "training mode"
     for constant, x, y in found:
         effect, shown = worst, told
-        if alike and not told:
+        if constant in _STATED:
+            effect, shown, stage = 1.0, "as stated; no mask of it is drawn here", "training mode"
+        elif alike and not told:
             effect, shown = 0.0, _MADE_UP
         elif constant in _FORM and row.alone is None:
             effect = float("inf")
         elif (
-            constant != "kind" and worst > SAME and not told and session.change(pair.b, constant, x)
+            constant != "kind"
+            and worst > SAME
+            and not (told or joined)
+            and session.change(pair.b, constant, x)
         ):
             left = _alone(session, pair, stage, masks, runs)
             if left <= SAME:
@@ -139,7 +151,10 @@ def _judge(
                 shown = f"with A's value {left:.1e} is left of {worst:.1e}"
             if left > SAME and len(found) == 1:
                 session.change(pair.b, constant, y)
-        session.differences.append(_difference(session, pair, constant, x, y, effect, shown, stage))
+        made = _difference(session, pair, constant, x, y, effect, shown, stage)
+        session.differences.append(made)
+        if shown == _MADE_UP and worst > SAME:
+            session.made_up.append((made, worst))
     if not found and worst > SAME and not alike:
         session.differences.append(
             Difference(
@@ -173,10 +188,14 @@ def _far_from_zero(session: Session, pair: Pair) -> float:
 
 
 def _causes(pair: Pair, found: list[tuple[str, Any, Any]]) -> list[tuple[str, Any, Any]]:
-    """The constants that differ, without a padding that follows from another one of them."""
+    """The constants that differ, without those that follow from another one of them: a padding,
+    or the sizes of attention's heads."""
     assert pair.a is not None
     assert pair.b is not None
     both = pair.a.constants, pair.b.constants
+    if any(name == "heads" for name, _, _ in found):
+        whole = {c["heads"] * c["key_size"] for c in both}
+        found = [one for one in found if len(whole) > 1 or not one[0].endswith("_size")]
     follows = any(name in ("kernel", "dilation") for name, _, _ in found) and all(
         c.get("padding") == [_same(k, d) for k, d in zip(c["kernel"], c["dilation"], strict=True)]
         for c in both
@@ -313,7 +332,8 @@ def _again(session: Session, rows: list[Row], masks: tuple[Arrays, Arrays]) -> N
         session.measured[name] = apart(out_a, out_b)
         if not training:
             session.outputs = np.asarray(out_a)
-            session.alike = bool(np.ptp(out_a, axis=0).max() == 0) and len(out_a) > 1
+            spread = float(np.ptp(out_a, axis=0).max())
+            session.alike = spread <= 1e-12 * float(np.abs(out_a).max()) and len(out_a) > 1
     if max(session.measured["outputs"], session.measured["outputs in training mode"]) <= SAME:
         for one in session.differences:
             if one.constant in STRUCTURE:  # another layer makes up for it

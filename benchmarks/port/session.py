@@ -55,6 +55,8 @@ class Session:
         self.loaded_b: Arrays = {}
         self.outputs = np.zeros((batch, 1))
         self.alike = False  # A's outputs for all pictures
+        # of operations that differ where the outputs do not, and how far
+        self.made_up: list[tuple[Difference, float]] = []
         self.unbiased: dict[str, list[tuple[str, int]]] = {}  # norms and batches, by program
         self.tiny: set[str] = set()  # weights whose gradient is rounding alone
         self.decay_moved = False  # between the loss of one program and the optimizer of the other
@@ -193,6 +195,11 @@ class Session:
             if one.a in arrays and self._fits(one)
         }
 
+    def stated_by_both(self) -> list[Weight]:
+        """The numbers that both programs state where others have weights: a fixed kernel."""
+        of_a, of_b = self.listing_a.constants, self.listing_b.constants
+        return [w for w in self.weights if w.a in of_a and w.b in of_b]
+
     def trained_by_one(self) -> list[Weight]:
         """The weights that one program trains and the other holds still."""
         fixed_a, fixed_b = self.listing_a.fixed, self.listing_b.fixed
@@ -268,9 +275,10 @@ class Session:
                     fill = -np.inf if pair.b.kind == "max_pool" else 0.0
                     around = [(0, 0), *map(tuple, zeros), (0, 0)]
                     value = np.pad(value, around, constant_values=fill)
-                if value[0].size != np.prod(shape):
+                batch = 1 if value.size == np.prod(shape) else len(value)  # a weight has none
+                if value.size != batch * np.prod(shape):
                     break
-                given.append(value.reshape(len(value), *shape))
+                given.append(value)
             else:
                 found[pair.b.id] = given
         return found

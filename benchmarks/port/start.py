@@ -52,7 +52,9 @@ def pictures(session: Session) -> None:
 
 def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> None:
     """Compare the programs' first weights: equal values, or else draws of the same kind."""
+    _stated(session, of_a, of_b)
     kernels = [w for w in session.weights if w.role in _KERNELS and np.ptp(of_a[w.a]) > 0]
+    kernels = [w for w in kernels if w.a not in session.listing_a.constants]
     equal = {w.a: apart(of_a[w.a], of_b[w.b]) <= _CARRIED for w in session.weights}
     if any(equal[w.a] for w in kernels):
         _carried(session, of_a, of_b, equal)
@@ -64,6 +66,28 @@ def own_weights(session: Session, of_a: Arrays, of_b: Arrays, given: bool) -> No
         return
     for role, word in (("kernel", "kernels"), ("bias", "biases")):
         _drawn(session, of_a, of_b, role, word)
+
+
+def _stated(session: Session, of_a: Arrays, of_b: Arrays) -> None:
+    """Numbers that both programs state for a kernel; the comparison itself took A's for both."""
+    for one in session.stated_by_both():
+        x, y = of_a[one.a], of_b[one.b]
+        far = apart(x, y)
+        if far <= _CARRIED:
+            continue
+        shown = [f"{v.min():.4g} to {v.max():.4g}, sum {v.sum():.5g}" for v in (x, y)]
+        session.differences.append(
+            Difference(
+                stage="own weights",
+                place=f"{one.pair.name} {one.role}",
+                constant="stated numbers",
+                a=shown[0],
+                b=shown[1],
+                effect=far,
+                shown="a kernel that is no weight: neither program trains it",
+                where=[p.where if p else "" for p in (one.pair.a, one.pair.b)],
+            )
+        )
 
 
 def _carried(session: Session, of_a: Arrays, of_b: Arrays, equal: dict[str, bool]) -> None:
@@ -197,9 +221,11 @@ def schedules(session: Session) -> None:
         for one in (session.listing_a, session.listing_b)
     ]
     steps = {*of_a} & {*of_b} if of_a and of_b else {*of_a, *of_b}
+    before = -1
     for step in sorted(steps):
         x, y = of_a.get(step, start[0]), of_b.get(step, start[1])
         if abs(x - y) <= 1e-6 * max(*start, abs(x), abs(y)):
+            before = step
             continue
         session.differences.append(
             Difference(
@@ -209,11 +235,18 @@ def schedules(session: Session) -> None:
                 a=f"{x:.6g} at step {step}" if of_a else f"{x:.6g}, constant",
                 b=f"{y:.6g} at step {step}" if of_b else f"{y:.6g}, constant",
                 effect=abs(x - y) / max(abs(x), abs(y)),
-                shown=f"the schedules part at step {step} at the latest, counting each call of a "
-                "schedule as a step; where a program calls it once an epoch, its steps are epochs",
+                shown=f"{_until(before)}the schedules part at step {step} at the latest, counting "
+                "each call of a schedule as a step; where a program calls it once an epoch, its "
+                "steps are epochs",
             )
         )
         return
+
+
+def _until(step: int) -> str:
+    return f"at step {step} and those before it that were tried the rates are the same; " * (
+        step >= 0
+    )
 
 
 def _compare_momenta(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Loss, gradients, running statistics, the optimizer, and whole steps: where they part first."""
+"""Loss, gradients and running statistics: where they part first."""
 
 from __future__ import annotations
 
@@ -357,43 +357,4 @@ def _tell_unbiased(session: Session) -> None:
         session.notes.append(
             f"{where}: {which} keeps the unbiased variance of a batch, {size}/{size - 1} times "
             f"the other's{most}; that is how its framework does it, and it shows in inference alone"
-        )
-
-
-def steps(session: Session, count: int) -> None:
-    """Whole steps on the same batches with the same masks."""
-    recipes = session.listing_a.recipe, session.listing_b.recipe
-    if not count or not all(r.optimizer and r.loss for r in recipes):
-        return
-    batches = [session.picture_pair() for _ in range(min(count, 4))]
-    for_a, for_b, labels = (np.stack([one[place] for one in batches]) for place in range(3))
-    masks = session.masks_of_steps(count)
-    of_a, last_a = session.train(session.a, for_a, labels, [m[0] for m in masks])
-    of_b, last_b = session.train(session.b, for_b, labels, [m[1] for m in masks])
-    known = any(
-        d.effect > SAME and d.stage not in ("running statistics", "own weights", "a bare call")
-        for d in session.differences
-    )
-    far = [_relative(x, y) for x, y in zip(of_a, of_b, strict=True)]
-    first = next((n for n, value in enumerate(far) if value > 1e-7), None)
-    fixed = set(session.listing_a.fixed)
-    weights = [
-        apart(last_a[w.a], last_b[w.b])
-        for w in session.weights
-        if w.a in last_a and w.a not in fixed and w.a not in session.tiny and w.b in last_b
-    ]
-    if not session.decay_moved:  # one of the two reports the decay as loss
-        session.measured[f"losses through {count} steps"] = max(far)
-    session.measured[f"weights after {count} steps"] = max(weights, default=0.0)
-    if first is not None and not known and not session.decay_moved:
-        session.differences.append(
-            Difference(
-                stage="steps",
-                place="training",
-                constant="loss",
-                a=f"{of_a[first]:.6g} at step {first}",
-                b=f"{of_b[first]:.6g}",
-                effect=max(far),
-                shown="though gradients and the optimizer's steps are the same",
-            )
         )

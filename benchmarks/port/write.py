@@ -194,7 +194,7 @@ class _Network:
     def _fork(self, *several: str) -> str:
         """The last operation that all read."""
         both = set.intersection(*map(self._above, several))
-        return max(both, key=lambda number: self.places.get(number, -1))
+        return max(both, key=lambda number: self.places.get(number, -1), default=PICTURES)
 
     def _nested(self, one: Operation) -> list[str]:
         """The sources of a concatenation, with one that joins the first of them already in their

@@ -10,6 +10,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from math import isfinite
 from pathlib import Path
 
@@ -59,8 +60,9 @@ def calibrated(machine_id: str) -> Calibration:
     return found
 
 
+@cache
 def measured() -> Calibration:
-    """Measure: the best of some products, and of three loops."""
+    """Speed by the best of some products, and of three loops; measured once in a process."""
     import numpy as np
 
     matrix = np.full((_SIZE, _SIZE), 0.5, dtype=np.float32)

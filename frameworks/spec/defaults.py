@@ -194,13 +194,24 @@ CANNOT: Mapping[str, Defaults] = {
     "flax": {"adamax.epsilon_in_norm": False},
 }
 
+
+def lacks(column: str, field: str, value: object) -> bool:
+    """True if a framework has no such form; where it refuses a number it has its own alone.
+
+    Args:
+        column: of `NATIVE`, or "" of a framework that declares no defaults.
+    """
+    refused = CANNOT.get(column, {}).get(field)
+    if isinstance(refused, float):
+        return value not in (None, NATIVE[column][field])
+    return refused is not None and value == refused
+
+
 # Whose defaults parity `matched` may fill from: one formula in every framework. A value that one of
 # them has no form of stays the project's.
 SHARED: Mapping[str, Defaults] = {
     name: {
-        field: PROJECT[field]
-        if any(cannot.get(field) == value for cannot in CANNOT.values())
-        else value
+        field: PROJECT[field] if any(lacks(cannot, field, value) for cannot in CANNOT) else value
         for field, value in column.items()
     }
     for name, column in {

@@ -24,6 +24,7 @@ APART = (
     *("alexnet_valid", "demo", "resnet18", "resnet34", "resnet50", "resnet101", "vgg11"),
     *("vgg16_bn", "xception", "convnext_like", "efficientnet_like", "efficientnet_b0"),
     *("mobilenet_v2", "mobilenet_v3_small", "densenet121", "googlenet", "inception_v3"),
+    "convnext_tiny",
     *("vgg16", "vgg19"),
 )
 ARCHITECTURES = [name for name in architecture.available() if name not in APART]
@@ -40,6 +41,8 @@ LIVES = ("bait-life-adam-", "normed-life-adamw_hat-")
 DEEP = (ladder.EVERYTHING,)
 # In float32 by default. What is left of these and of the other networks is `extended`.
 USUAL = ("unam", "c2")
+# By default alone on Keras' other engines: an optimizer with two moments, and one with a velocity.
+ALONE = ("small-alone-adam-", "small-alone-momentum-")
 
 
 def options(name):
@@ -72,9 +75,10 @@ def default_cases():
 
 def asked_by_default(framework, case):
     """True if every test run measures the case there. Keras' other engines are asked in float64,
-    which tells a wrong formula. Their float32, and the words of layers, heads and functions, which
-    are Keras' own on every engine, are `extended`."""
+    which tells a wrong formula. Their float32, and the words of layers, heads and functions and
+    most optimizers, which are Keras' own on every engine, are `extended`."""
     words = case.name.endswith(("-words-10-float64", "-each-10-float64"))
+    words |= "-alone-" in case.name and not case.name.startswith(ALONE)
     return "@" not in framework or (case.precision == "float64" and not words)
 
 

@@ -5,7 +5,7 @@ import pytest
 from frameworks.backend import Runtime, framework
 from frameworks.spec.architecture import Architecture
 from frameworks.spec.clipping import CLIPPINGS
-from frameworks.spec.defaults import CANNOT, NATIVE, fill_architecture, fill_recipe
+from frameworks.spec.defaults import CANNOT, NATIVE, fill_architecture, fill_recipe, lacks
 from frameworks.spec.layers import BatchNorm, Conv, Dense, Flatten, GroupNorm, LayerNorm
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
@@ -28,7 +28,8 @@ def refused(name: str, field: str, value: object) -> bool:
     part, _, name_of_field = field.partition(".")
     switched = {"amsgrad": True} if name_of_field == "amsgrad_form" else {}  # else it has no form
     optimizer = OPTIMIZERS.get(part, Adam)(**switched)
-    architecture = fill_architecture(Architecture(name="small", layers=LAYERS), defaults)
+    layers = [one for one in LAYERS if one.__struct_config__.tag in (part, "flatten", "dense")]
+    architecture = fill_architecture(Architecture(name="small", layers=tuple(layers)), defaults)
     network = Network(architecture, (4, 4, 3), 3)
     clipping = CLIPPINGS[part](limit=1.0) if part in CLIPPINGS else None
     stated = Recipe(optimizer=optimizer, clipping=clipping, epochs=1, batch_size=2)
@@ -38,6 +39,13 @@ def refused(name: str, field: str, value: object) -> bool:
     except SpecificationError:
         return True
     return False
+
+
+@pytest.mark.parametrize("name", ["keras", "torch", "jax"])
+@pytest.mark.parametrize("field", ["norm.epsilon", "global_norm.epsilon"])
+def test_of_a_number_that_it_refuses_a_framework_has_its_own_alone(name, field):
+    for value in (0.0, 1e-6, 0.25):
+        assert lacks(framework(name).defaults, field, value) == refused(name, field, value)
 
 
 @pytest.mark.parametrize("name", ["keras", "torch", "jax"])

@@ -10,6 +10,7 @@ from frameworks.jax import convolution as jax_convolution
 from frameworks.spec.shapes import same_padding
 
 LAYOUT = jax_convolution.LAYOUT
+MOST = 20  # pictures
 # (height, width, in), kernel, filters, padding
 SHAPES = [
     ((7, 9, 2), (3, 3), 4, "valid"),
@@ -19,7 +20,7 @@ SHAPES = [
     ((9, 8, 3), (7, 5), 4, "same"),
     ((11, 10, 3), (6, 6), 2, "valid"),
     ((40, 41, 20), (5, 3), 6, "same"),
-    ((61, 50, 3), (11, 11), 4, "same"),
+    ((31, 26, 3), (11, 11), 4, "same"),
     ((2, 2, 5), (3, 3), 4, "same"),
 ]
 
@@ -88,12 +89,14 @@ def test_convolution_is_xlas(shape, kernel, filters, padding, cpus, monkeypatch)
     assert_same(ours, theirs, images, weights, generator)
 
 
-@pytest.mark.parametrize("count", [1, 8, 11, 20])
+@pytest.mark.parametrize("count", [1, 8, 11, MOST])
 @pytest.mark.parametrize(("shape", "kernel", "filters", "padding"), SHAPES)
 def test_float32_gradients_are_the_float64_ones_to_rounding(shape, kernel, filters, padding, count):
-    """In a program compiled as trainings are; batches that make whole groups of pictures or not."""
+    """In a program compiled as trainings are; batches that make whole groups of pictures or not.
+
+    The exact ones are those of MOST pictures, for all counts: pictures left out have no slope."""
     generator = np.random.default_rng(3)
-    images = generator.standard_normal((count, *shape))
+    images = generator.standard_normal((MOST, *shape))
     weights = generator.standard_normal((*kernel, shape[2], filters))
     zeros = zeros_of(shape, kernel, padding)
     exact, pull = jax.vjp(
@@ -102,6 +105,8 @@ def test_float32_gradients_are_the_float64_ones_to_rounding(shape, kernel, filte
         weights,
     )
     slope = generator.standard_normal(exact.shape)
+    slope[count:] = 0
+    of_images, of_weights = pull(slope)
 
     def ours(images, weights, slope):
         found, pull = jax.vjp(
@@ -110,8 +115,9 @@ def test_float32_gradients_are_the_float64_ones_to_rounding(shape, kernel, filte
         return found, *pull(slope)
 
     compiled = jax.jit(ours, compiler_options=jax_convolution.compiler_options())
-    given = (jnp.asarray(array, jnp.float32) for array in (images, weights, slope))
-    for found, expected in zip(compiled(*given), (exact, *pull(slope)), strict=True):
+    given = (images[:count], weights, slope[:count])
+    made = compiled(*(jnp.asarray(array, jnp.float32) for array in given))
+    for found, expected in zip(made, (exact[:count], of_images[:count], of_weights), strict=True):
         assert found.dtype == jnp.float32
         error = np.linalg.norm(np.asarray(found, np.float64) - expected)
         assert error < 1e-6 * np.linalg.norm(expected)

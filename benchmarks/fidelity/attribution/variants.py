@@ -29,6 +29,7 @@ from frameworks.spec.defaults import (
     Defaults,
     fill_architecture,
     fill_recipe,
+    lacks,
 )
 from frameworks.spec.recipe import Recipe
 from results.studies.attribution import EARLY_STEPS
@@ -76,8 +77,9 @@ def switchable(origin: str, target: str, inside: str) -> tuple[Defaults, Default
     A field of which it lacks a form is the project's in both, so that it is not switched.
     """
     first, last = defaults_of(origin), defaults_of(target)
-    for field, value in CANNOT.get(framework(inside).defaults, {}).items():
-        if value in (first[field], last[field]):
+    column = framework(inside).defaults
+    for field in CANNOT.get(column, {}):
+        if any(lacks(column, field, one[field]) for one in (first, last)):
             first, last = ({**one, field: PROJECT[field]} for one in (first, last))
     return first, last
 

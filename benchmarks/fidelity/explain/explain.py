@@ -22,7 +22,7 @@ from benchmarks.fidelity.explain.effects import EFFECTS, Effect
 from benchmarks.fidelity.explain.facts import facts
 from benchmarks.fidelity.explain.lines import flax, keras, torch
 from benchmarks.fidelity.explain.question import Placed, Question, Symptom
-from frameworks.spec.defaults import CANNOT, NATIVE, PROJECT, REQUIRED
+from frameworks.spec.defaults import NATIVE, PROJECT, REQUIRED, lacks
 from frameworks.spec.layers import applies
 from frameworks.spec.losses import CrossEntropy
 from frameworks.spec.reading import read_table
@@ -207,7 +207,7 @@ def _told(field: str, entry: _Entry, asked: Question, part: Placed | None) -> di
     values = {}
     for name in asked.frameworks:
         kind = asked.kind(name)
-        if given is None or entry.form or CANNOT[kind].get(field) == given:
+        if given is None or entry.form or lacks(kind, field, given):
             values[name] = NATIVE[kind][field]
         else:
             values[name] = 1 - given if kind in entry.complement else given

@@ -302,6 +302,20 @@ _REPLICAS = [
     Mutant("norm_of_each_device", "keras", "batch norm of each device's images", "R5e", _TWO),
     Mutant("l2_of_each_replica", "torch", "L2 summed over the replicas", "R5e", _THREE),
     Mutant("mean_of_replica_means", "torch", "loss as the mean of replicas' means", "R5e", _TWO),
+    Mutant(
+        "rate_of_first_step",
+        "torch",
+        "every step of an epoch at the rate of its first",
+        "R5e",
+        ("dealt-2replicas-10-float64-frozen",),
+    ),
+    Mutant(
+        "biased_over_replicas",
+        "torch",
+        "batch norm of all images that keeps the biased variance",
+        "R5e",
+        ("dealt-2replicas-10-float64-unbiased",),
+    ),
     Mutant("remainder_dropped", "jax", "the rest of an uneven batch left out", "R5e", _TWO),
 ]
 

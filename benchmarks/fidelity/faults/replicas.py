@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from benchmarks.fidelity.faults.lifecycle import Fault, Methods
 from datasets.batches import Batch
 from frameworks.spec.layers import Conv, Dense
@@ -34,6 +36,24 @@ def _l2_of_each(self: Any, logits: Any, labels: Any) -> Any:
     return loss
 
 
+def _at_first_rate(self: Any, mine: Any, rates: Any) -> Any:
+    """Every step of an epoch at the rate of its first."""
+    from frameworks.torch.replicas import _Replica
+
+    given = None if rates is None else np.full_like(rates, rates[0])
+    return _Replica.fit_shards(self, mine, given)
+
+
+def _norms_biased(self: Any) -> None:
+    """Batch norm over all images that keeps the biased variance, whatever is asked for."""
+    from frameworks.torch.global_batch_norm import GlobalBatchNorm, use_global_batch_norm
+
+    use_global_batch_norm(self.model, self.replicas)
+    for module in self.model.modules():
+        if isinstance(module, GlobalBatchNorm):
+            module.biased = True
+
+
 def _remainder_dropped(kind: Any) -> Any:
     """Drop the images left over from a batch that cannot be dealt evenly."""
     deal = kind._sharded
@@ -56,6 +76,8 @@ _PROCESSES: dict[str, Methods] = {
     "norm_of_each_replica": {"use_global_norms": _norms_stay},
     "l2_of_each_replica": {"_loss": _l2_of_each},
     "mean_of_replica_means": {"_mean_loss": _own_mean},
+    "rate_of_first_step": {"fit_shards": _at_first_rate},
+    "biased_over_replicas": {"use_global_norms": _norms_biased},
 }
 
 

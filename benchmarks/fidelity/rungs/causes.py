@@ -25,7 +25,7 @@ _BY_RUNG = {
     "running statistics: momentum convention, biased or unbiased variance",
     "R5a": "semantics: float64 leaves no room for rounding",
     "R5e": "replicas: batch norm over a replica's own images, L2 counted by each, a mean of their "
-    "means, or images left out of a batch that cannot be dealt evenly",
+    "means, images left out of a batch that cannot be dealt evenly, or a rate of the first step",
     "R5b": "a constant or an optimizer formula that differs in float32; where R5a holds, how often "
     "a step rounds the weights, or a rate (--rate) at which rounding grows",
 }
@@ -41,6 +41,7 @@ _BY_STAGE = {
     "fresh": "weights put into a new backend, running statistics among them",
     "resumed": "a new backend that goes on: moments, step, rate or order",
 }
+BITS = "bits/"  # begins the place of a kernel whose numbers have too many or too few
 _PREDICTED = "predict() by batches: order, training mode, precision, or the last, smaller batch"
 _EPOCH = "the order of the batches, or the last, smaller one: left out, or weighed as a whole one"
 
@@ -51,6 +52,8 @@ def likely_cause(rung: str, where: str, network: Network) -> str:
         return "the loss: mean or sum, softmax twice, clipped probabilities, L2 form, labels"
     if where.startswith("restored/"):
         return f"{_PREDICTED}; or a weight that set_weights leaves out"
+    if where.startswith(BITS):
+        return "another precision than was asked for"
     if where == "masks":
         return "dropout's own random numbers: drawn again in every call, or at another rate"
     if rung == "R1":

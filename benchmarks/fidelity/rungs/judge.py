@@ -11,6 +11,7 @@ from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces
 from benchmarks.fidelity.rungs import bounds, errors, flips, lifecycle, replicas
+from benchmarks.fidelity.rungs.causes import BITS
 from benchmarks.fidelity.rungs.errors import Tensors
 from benchmarks.fidelity.rungs.finding import Finding, Pair, not_run
 from benchmarks.fidelity.rungs.training import (
@@ -136,7 +137,7 @@ def _precision(pair: Pair) -> list[Finding]:
     if wanted is None or not plain:
         return []
     bits = [(name, errors.significant_bits(pair.trace[f"training/{name}"])) for name in plain]
-    apart = [(name, float(abs(found - wanted))) for name, found in bits]
+    apart = [(f"{BITS}{name}", float(abs(found - wanted))) for name, found in bits]
     return [pair.worst("R1", "bits too many or too few", apart, 0.0)]
 
 

@@ -12,6 +12,7 @@ from benchmarks.fidelity.rungs.finding import Finding, Pair
 from frameworks.spec.architecture import BatchNorm
 from frameworks.spec.weights import Weights
 
+_MISSING = np.empty(0)  # infinitely far from any slot
 Found = list[tuple[str, float]]
 Recorded = tuple[str, int, Weights, Weights]  # where, steps so far, mine, the other's
 
@@ -175,15 +176,16 @@ def _predictions(pair: Pair, rung: str) -> list[Finding]:
 
 def optimizer_state(trace: Tensors, of: Tensors, dead: Collection[str] = ()) -> Found:
     """The number of steps, the rate, the scale of the loss, and each slot tensor by tensor: errors
-    of a gradient's kind, since a mean of squares is there by its root (`build.optimizer_state`)."""
+    of a gradient's kind, since a mean of squares is there by its root (`build.optimizer_state`).
+    What a trace lacks is wrong."""
     mine, other = part(trace, "state/"), part(of, "state/")
     names = ("step", "batches", "loss_scale", "finite_steps")
     exact = [name for name in names if name in other]
-    found: Found = [(name, float(mine[name] != other[name])) for name in exact]
+    found: Found = [(name, float(mine.get(name) != other[name])) for name in exact]
     rate = errors.largest(mine["learning_rate"], other["learning_rate"])
     found.append(("learning_rate", rate))
     slots = [name for name in other if "/" in name and name.split("/", 1)[1] not in dead]
-    found += [(name, errors.relative_l2(mine[name], other[name])) for name in slots]
+    found += [(name, errors.relative_l2(mine.get(name, _MISSING), other[name])) for name in slots]
     return found
 
 

@@ -71,10 +71,11 @@ def _layer(step: Step) -> str:
             named = _usual(c)
             if any(before < after for before, after in c["cut"]):
                 raise LackingError("a transposed convolution that cuts more behind than ahead")
-            before = [pair[0] for pair in c["cut"]]
-            more = [pair[0] - pair[1] for pair in c["cut"]]
-            named |= {"padding": one_or_two(before)} if any(before) else {}
-            named |= {"output_padding": one_or_two(more)} if any(more) else {}
+            own = {
+                "padding": [ahead for ahead, _ in c["cut"]],
+                "output_padding": [ahead - behind for ahead, behind in c["cut"]],
+            }
+            named |= {name: one_or_two(pair) for name, pair in own.items() if any(pair)}
             kernel = one_or_two(c["kernel"])
             return call("nn.ConvTranspose2d", channels, c["filters"], kernel, **named)
         case "dense":

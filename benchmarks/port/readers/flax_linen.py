@@ -21,6 +21,7 @@ _SAME = {  # linen's layer to NNX's, and names of fields that differ; None is le
     linen.GroupNorm: (nnx.GroupNorm, {}),
     linen.InstanceNorm: (nnx.InstanceNorm, {}),
     linen.RMSNorm: (nnx.RMSNorm, {}),
+    linen.PReLU: (nnx.PReLU, {}),
     linen.ConvTranspose: (nnx.ConvTranspose, {"features": None, "kernel_size": None}),
     linen.MultiHeadDotProductAttention: (
         nnx.MultiHeadAttention,
@@ -121,6 +122,8 @@ def _like(module: Any, features: int) -> Any:
         for name in inspect.signature(vars(kind)["__init__"]).parameters
         if name in fields and name not in left and getattr(module, name) != fields[name].default
     }
+    if isinstance(module, linen.PReLU):
+        return kind(**stated)
     stated |= {"rngs": nnx.Rngs(0)}
     match module:
         case linen.Conv():

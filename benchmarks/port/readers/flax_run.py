@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unknown
 from benchmarks.port.operation import PICTURES, Operation
 from benchmarks.port.readers import flax_calls as calls
+from benchmarks.port.readers import flax_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax_watch import inside
 from benchmarks.port.readers.meaning import Meaning, broadcast
@@ -101,8 +102,8 @@ class Run:
         inputs = self._inputs(args[:1], name)
         attends = name == "MultiHeadAttention"
         if attends:
-            if layer.attention_fn in calls.EXACT:
-                layer.attention_fn = calls.attended
+            if layer.attention_fn in layers.EXACT:
+                layer.attention_fn = layers.attended
             given = [*args[1:3], kwargs.get("inputs_k"), kwargs.get("inputs_v")]
             key = next((x for x in given if x is not None), args[0])
             value = next((x for x in given[::-1] if x is not None), key)
@@ -134,7 +135,7 @@ class Run:
                 self._by_itself(number, call, inputs, before)
             out = call({})
         axes = [a for _, a in before]
-        meaning = calls.LAYERS[name](layer, axes if attends else axes[0], args[0].shape, out)
+        meaning = layers.LAYERS[name](layer, axes if attends else axes[0], args[0].shape, out)
         if attends and (len(inputs) != 3 or kwargs.get("mask") is not None):
             meaning = Meaning("unread:attention with a mask", axes[0])
         made = CALLS.of(layer)
@@ -149,7 +150,7 @@ class Run:
         beside = [self.known[id(x)][1] for x in flat if id(x) in self.known]
         for x in flat:
             key = self.weights.get(id(x), "")
-            if not key or id(x) in self.known or not x.shape:
+            if not key or id(x) in self.known:
                 continue
             near = next((axes for axes in beside if len(axes) >= len(x.shape)), None)
             axes = unknown(x.shape) if near is None else broadcast(x.shape, near)
@@ -202,10 +203,9 @@ class Run:
             return
         swapped = {}
         for x, (_, axes), value in zip(inputs, before, given, strict=True):
-            made = native(value, axes)
-            if made.shape != x.shape:
+            if value.size != np.prod(x.shape):
                 return
-            swapped[id(x)] = jnp.asarray(made)
+            swapped[id(x)] = jnp.asarray(native(value.reshape(spread(x.shape, axes)), axes))
         self.alone[number] = np.array(call(swapped))
 
     def _dropped(self, number: str, layer: Any, x: Any, kwargs: dict[str, Any]) -> Any:

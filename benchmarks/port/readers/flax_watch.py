@@ -17,6 +17,7 @@ from flax import linen, nnx
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.readers import flax_calls as calls
+from benchmarks.port.readers import flax_layers as layers
 from benchmarks.port.readers.calls import CALLS
 
 
@@ -34,7 +35,7 @@ def install() -> None:
             if callable(getattr(home, name, None)):
                 setattr(home, name, _watched(getattr(home, name), name))
     jax.image.resize = _watched(jax.image.resize, "image_resize")
-    for name in calls.LAYERS:
+    for name in layers.LAYERS:
         kind = getattr(nnx, name)
         kind.__call__ = _watched_layer(kind.__call__, name)
     concrete = type(jnp.zeros(1))

@@ -58,7 +58,7 @@ class KerasProgram(Program):
         paths = {v.path: v for v in self.model.weights if "seed_generator" not in v.path}
         carried = {key for one in run.operations for key in one.parameters.values()}
         trained = {v.path for v in self.model.trainable_variables}
-        engine = keras.backend.backend()
+        engine, roles = keras.backend.backend(), roles_of(run.operations)
         self.listing = Listing(
             framework="keras" if engine == "tensorflow" else f"keras@{engine}",
             operations=run.operations,
@@ -66,7 +66,12 @@ class KerasProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=sorted(set(self.variables) - trained),
-            recipe=training.recipe(self.trainable(), roles_of(run.operations)),
+            constants=[
+                key
+                for key, (variable, _, _) in self.variables.items()
+                if not variable.trainable and not roles[key].startswith("moving_")
+            ],
+            recipe=training.recipe(self.trainable(), roles),
             bare="inference",
             settings=settings(engine),
             notes=[

@@ -1,7 +1,4 @@
-"""Meaning of Keras layers: a layer's operation, and how to set one of its constants.
-
-Sizes are in the order of pictures here (rows, columns, channels), whatever the layer's own.
-"""
+"""Meaning of Keras layers: a layer's operation, and how to set one of its constants."""
 
 from __future__ import annotations
 
@@ -11,9 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.axes import Axes, Axis, labelled, resized, same_padding, spread
+from benchmarks.port.axes import Axes, Axis, labelled, resized, spread
 from benchmarks.port.operation import PortError
-from benchmarks.port.readers.keras_activations import ACTIVATIONS, Constants, Words
+from benchmarks.port.readers.keras_activations import Constants
+from benchmarks.port.readers.keras_pictures import AS_BEFORE, OF_PICTURES, dense
+from benchmarks.port.readers.keras_pictures import term as term
 from benchmarks.port.readers.meaning import (
     Meaning,
     arithmetic,
@@ -24,126 +23,26 @@ from benchmarks.port.readers.meaning import (
     moved,
     over,
     padded,
-    parted,
     permuted,
 )
 
 NOTHING = {"Identity", "InputLayer", "ActivityRegularization"}
 DROPOUTS = ("Dropout", "SpatialDropout2D", "AlphaDropout")
-_MOVED = ("Reshape", "ExpandDims", "Squeeze", "Ravel", "Flatten", "Permute", "Transpose")
+_MOVED: tuple[str, ...] = (
+    "Reshape",
+    "ExpandDims",
+    "Squeeze",
+    "Ravel",
+    "Flatten",
+    "Permute",
+    "Transpose",
+)
 _MOVED += ("Swapaxes", "Moveaxis")
 _ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul", "Divide": "div"}
 _ARITHMETIC["TrueDivide"] = "div"
 # Calls whose weights are tensors like any other, and not a layer's own.
 WITH_WEIGHTS = (*_ARITHMETIC, *_MOVED, "Concatenate", "Maximum", "Minimum", "BroadcastTo")
-
-
-def _pair(value: Any) -> list[int]:
-    return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
-
-
-def _zeros(layer: Any, given: Sequence[int], kernel: list[int], dilation: list[int]) -> Any:
-    if layer.padding == "valid":
-        return [[0, 0], [0, 0]]
-    if layer.padding != "same":
-        return f"unread: {layer.padding}"
-    strides = _pair(layer.strides)
-    return [
-        list(same_padding(n, k, s, d))
-        for n, k, s, d in zip(given[1:3], kernel, strides, dilation, strict=True)
-    ]
-
-
-def term(one: Any) -> str:
-    """A regularizer or constraint in words: L2(l2=0.01)."""
-    config = {k: v for k, v in one.get_config().items() if v}
-    return f"{type(one).__name__}({', '.join(f'{k}={v}' for k, v in sorted(config.items()))})"
-
-
-def _kernel_terms(layer: Any, name: str = "kernel") -> Constants:
-    """Regularizers, constraints and initialisers of a layer with weights."""
-    found: Constants = {}
-    for part in (name, "bias"):
-        for word in ("regularizer", "constraint"):
-            one = getattr(layer, f"{part}_{word}", None)
-            if one is not None:
-                found[f"{part}_{word}"] = term(one)
-    return found
-
-
-def _conv(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    kernel, dilation = _pair(layer.kernel_size), _pair(layer.dilation_rate)
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    constants = {
-        "filters": int(made[-1]),
-        "kernel": kernel,
-        "stride": _pair(layer.strides),
-        "padding": _zeros(layer, given, kernel, dilation),
-        "dilation": dilation,
-        "groups": int(given[-1]) if depthwise else int(layer.groups),
-        "bias": bool(layer.use_bias),
-        **_kernel_terms(layer, "depthwise" if depthwise else "kernel"),
-    }
-    return "conv", constants
-
-
-def _conv_transpose(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    kernel, stride = _pair(layer.kernel_size), _pair(layer.strides)
-    dilation = _pair(layer.dilation_rate)
-    # What is cut from both ends of the whole output, (n - 1) * stride + reach of the kernel.
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    whole = [(n - 1) * s + k for n, s, k in zip(given[1:3], stride, reach, strict=True)]
-    total = [w - m for w, m in zip(whole, made[1:3], strict=True)]
-    constants = {
-        "filters": int(made[-1]),
-        "kernel": kernel,
-        "stride": stride,
-        "cut": [[max(n, 0) // 2, n - max(n, 0) // 2] for n in total],
-        "dilation": dilation,
-        "groups": 1,
-        "bias": bool(layer.use_bias),
-        **_kernel_terms(layer),
-    }
-    return "conv_transpose", constants
-
-
-def _dense(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "dense", {
-        "units": int(layer.units),
-        "bias": bool(layer.use_bias),
-        **_kernel_terms(layer),
-    }
-
-
-def _batch_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "batch_norm", {
-        "epsilon": float(layer.epsilon),
-        "momentum": float(layer.momentum),
-        "scale": bool(layer.scale),
-        "center": bool(layer.center),
-        "running_variance": "biased",
-    }
-
-
-def _group_norm(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "group_norm", {
-        "epsilon": float(layer.epsilon),
-        "scale": bool(layer.scale),
-        "center": bool(layer.center),
-        "groups": int(layer.groups) if layer.groups != -1 else int(given[-1]),
-    }
-
-
-def _pool(kind: str) -> Words:
-    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-        size = _pair(layer.pool_size)
-        padding = _zeros(layer, given, size, [1, 1])
-        constants = {"size": size, "stride": _pair(layer.strides), "padding": padding}
-        if kind == "average_pool" and any(map(any, padding)):
-            constants["count_padding"] = False
-        return kind, constants
-
-    return meaning
+WITH_WEIGHTS += ("Power", "Matmul", "Einsum")
 
 
 def dropped_per(layer: Any, given: Sequence[int], axes: Axes) -> str:
@@ -160,59 +59,10 @@ def dropped_per(layer: Any, given: Sequence[int], axes: Axes) -> str:
     return "picture" if one else "channel" if sizes == [1, 1, whole[-1]] else ""
 
 
-def _adaptive(kind: str) -> Words:
-    def meaning(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-        return parted(kind, given[1:3], made[1:3])
-
-    return meaning
-
-
-def _rescale(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    numbers = np.broadcast_arrays(layer.scale, layer.offset)
-    scale, offset = (np.asarray(one, np.float64).tolist() for one in numbers)
-    return "rescale", {"scale": scale, "offset": offset}
-
-
-def _crop(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "crop", {"cropping": [list(sides) for sides in layer.cropping]}
-
-
-def _pad(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    return "pad", {"padding": [list(p) for p in layer.padding], "value": 0.0}
-
-
-def _resize(layer: Any, given: Sequence[int], made: Sequence[int]) -> tuple[str, Constants]:
-    factor = [m / n for n, m in zip(given[1:3], made[1:3], strict=True)]
-    constants: Constants = {"factor": factor, "method": layer.interpolation}
-    if layer.interpolation != "nearest":
-        constants["align_corners"] = False
-    return "resize", constants
-
-
-# Layers of pictures, whose output has rows, columns and channels where its data_format has them.
-_OF_PICTURES: dict[str, Words] = {
-    "Conv2D": _conv,
-    "DepthwiseConv2D": _conv,
-    "Conv2DTranspose": _conv_transpose,
-    "MaxPooling2D": _pool("max_pool"),
-    "AveragePooling2D": _pool("average_pool"),
-    "AdaptiveAveragePooling2D": _adaptive("average_pool"),
-    "AdaptiveMaxPooling2D": _adaptive("max_pool"),
-    "ZeroPadding2D": _pad,
-    "Cropping2D": _crop,
-    "UpSampling2D": _resize,
-}
-# Layers whose output has the axes of their input.
-_AS_BEFORE: dict[str, Words] = {
-    **ACTIVATIONS,
-    "BatchNormalization": _batch_norm,
-    "GroupNormalization": _group_norm,
-    "Rescaling": _rescale,
-}
 _MEANS = {"Mean": "mean", "Max": "max", "Min": "min", "Amax": "max", "Amin": "min"}
 for _rows in ("1D", "2D"):
     _MEANS |= {f"GlobalAveragePooling{_rows}": "mean", f"GlobalMaxPooling{_rows}": "max"}
-MEANINGS = {*_OF_PICTURES, *_AS_BEFORE, *_MEANS, *_MOVED, *_ARITHMETIC, "Dense"}
+MEANINGS = {*OF_PICTURES, *AS_BEFORE, *_MEANS, *_MOVED, *_ARITHMETIC, "Dense"}
 MEANINGS |= {"LayerNormalization", "RMSNormalization", *DROPOUTS}
 
 
@@ -238,13 +88,13 @@ def meaning(
         PortError: a norm's channels are no axis of channels.
     """
     name, x = type(layer).__name__, axes[0] if axes else ()
-    if name in _OF_PICTURES:
+    if name in OF_PICTURES:
         after = labelled("NCHW" if _first(layer) else "NHWC", made)
-        words = _OF_PICTURES[name](layer, spread(given[0], x), spread(made, after))
+        words = OF_PICTURES[name](layer, spread(given[0], x), spread(made, after))
         return Meaning(words[0], after, words[1], _kernels(layer, words[0], x))
-    if name in _AS_BEFORE:
+    if name in AS_BEFORE:
         _channels(layer, x)
-        words = _AS_BEFORE[name](layer, spread(given[0], x), spread(made, x))
+        words = AS_BEFORE[name](layer, spread(given[0], x), spread(made, x))
         if "axis" in words[1]:
             axis = getattr(layer, "axis", -1)
             words[1]["axis"] = x[axis].words if isinstance(axis, int) else list(axis)
@@ -261,7 +111,7 @@ def meaning(
     match name:
         case "Dense":
             after = (*x[:-1], Axis((("C", int(made[-1])),)))
-            words = _dense(layer, given[0], made)
+            words = dense(layer, given[0], made)
             return Meaning(words[0], after, words[1], _kernels(layer, "dense", x))
         case "LayerNormalization" | "RMSNormalization":
             return _whole_norm(layer, name, x)
@@ -373,8 +223,8 @@ def _attention(layer: Any, args: Sequence[Any], axes: list[Axes], made: Sequence
         roles[f"{role}_kernel"] = (part.kernel, layout, (part.kernel.shape[0], wide))
         roles[f"{role}_bias"] = (part.bias, _vector(wide), (wide,))
     part = layer._output_dense
-    layout = labelled("IO", (heads * last, made[-1]))
-    roles["output_kernel"] = (part.kernel, layout, (heads * last, int(made[-1])))
+    inner = labelled("IO", (heads * last, made[-1]))
+    roles["output_kernel"] = (part.kernel, inner, (heads * last, int(made[-1])))
     roles["output_bias"] = (part.bias, _vector(int(made[-1])), (int(made[-1]),))
     roles = {role: one for role, one in roles.items() if one[0] is not None}
     said = {"attention_rate": float(layer._dropout) or None, "bias": bool(layer._use_bias)}

@@ -215,7 +215,7 @@ def functional(model: Any, size: list[int]) -> Any:
 def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
     """The graph of a layer of the user's own, from the tensors of a call to its outputs.
 
-    None of one of Keras', and where calling it with symbols makes no graph.
+    None of one of Keras', and where calling it with symbols makes no graph of all its weights.
 
     Args:
         known: ids of the tensors.
@@ -223,7 +223,9 @@ def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
     Raises:
         PortError: it computes otherwise in training mode.
     """
-    if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.layers.Layer):
+    home = type(layer).__module__
+    own = not home.startswith("keras.") or home.startswith("keras.src.applications.")
+    if not own or not isinstance(layer, keras.layers.Layer):
         return None
     symbols = []
 
@@ -245,7 +247,17 @@ def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
     except Exception:  # whatever the user's layer raises; it stays one operation that is not read
         return None
     _same_way(made[0], made[-1])
-    return made[0]
+    return made[0] if _inside(made[0]) >= {v.path for v in layer.weights} else None
+
+
+def _inside(graph: keras.Model) -> set[str]:
+    """The variables that a graph reads; one that was read while it was made is a constant there."""
+    found = {v.path for v in graph.variables}
+    for one in graph.operations:
+        for node in one._inbound_nodes:
+            given = keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
+            found |= {x.path for x in given if isinstance(x, keras.Variable)}
+    return found
 
 
 def _same_way(usual: Any, training: Any) -> None:

@@ -233,10 +233,10 @@ class Run:
         if len(self.how.inputs[number]) != len(inputs):
             return
         for x, value in zip(inputs, self.how.inputs[number], strict=True):
-            made = native(value, self.known[id(x)][1])
-            if tuple(x.shape) != made.shape:
+            axes = self.known[id(x)][1]
+            if value.size != np.prod(x.shape):
                 return
-            swapped[id(x)] = tensor(made)
+            swapped[id(x)] = tensor(native(value.reshape(spread(x.shape, axes)), axes))
         before = [(v, array(v)) for v in getattr(layer, "non_trainable_variables", [])]
         self.alone[number] = array(keras.tree.flatten(call(swapped))[0])
         for variable, value in before:

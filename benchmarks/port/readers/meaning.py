@@ -3,7 +3,7 @@ depend on the library: moves of axes, means over them, arithmetic with numbers, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,13 @@ class Meaning:
     """kind and constants of an operation, the axes of its output, and its weights by role.
 
     parameters: role to (tensor, axes); the axes say how the tensor is turned to canonical order.
+        A shape that has these axes stands third where it is not the tensor's own.
     """
 
     kind: str
     axes: Axes | None
     constants: dict[str, Any] = field(default_factory=dict)
-    parameters: dict[str, tuple[Any, Axes]] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 def limited(low: Any, high: Any) -> dict[str, Any]:
@@ -155,10 +156,13 @@ def padded(axes: Axes, width: Sequence[Sequence[int]], value: Any, sizes: Sequen
 
 def cropped(axes: Axes, key: Any, given: Sequence[int], sizes: Sequence[int]) -> Meaning:
     """An index that cuts rows and columns off, or that takes one position of an axis."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if any(one is None for one in keys):  # a new axis, and nothing else
+        plain = all(one in (None, Ellipsis, slice(None)) for one in keys)
+        return moved(axes, sizes) if plain else Meaning("unread:an index", unknown(sizes))
     cut = cropping(key, given, [axis.label for axis in axes])
     if cut is not None:
         return Meaning("crop", resized(axes, sizes), {"cropping": cut})
-    keys = list(key) if isinstance(key, tuple) else [key]
     taken = [(i, one) for i, one in enumerate(keys) if isinstance(one, int)]
     if len(taken) == 1 and all(
         one == slice(None) for i, one in enumerate(keys) if i != taken[0][0]
@@ -180,7 +184,7 @@ def broadcast(weight: Sequence[int], axes: Axes) -> Axes:
 
 
 def attention(
-    axes: Axes, heads: int, sizes: Sequence[int], roles: dict[str, tuple[Any, Axes]], **said: Any
+    axes: Axes, heads: int, sizes: Sequence[int], roles: Mapping[str, tuple[Any, ...]], **said: Any
 ) -> Meaning:
     """Attention of several heads, with the four dense layers around it.
 

@@ -199,7 +199,9 @@ def _of_groups(made: Made, found: Recipe, decayed: Callable[[Any], str]) -> dict
         return {"unread": "unread:groups of weights"}
     main = kept[0] if kept else next(iter(groups))
     constants_of(transforms[main], found, decayed)
-    apart = {"rates_of_groups": sorted(set(numbers))} if len(set(numbers)) > 1 else {}
+    apart: dict[str, Any] = {}
+    if len(set(numbers)) > 1:
+        apart["rates_of_groups"] = sorted(set(numbers))
     labels = made.arguments["param_labels"]
     if kept and len(kept) < len(groups) and callable(labels):
         apart["undecayed"] = decayed(

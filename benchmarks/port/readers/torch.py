@@ -185,7 +185,7 @@ class TorchProgram(Program):
                 "seen; return the tensor of forward itself",
                 status=4,
             )
-        roles = roles_of(watch.operations)
+        roles, buffers = roles_of(watch.operations), dict(self.model.named_buffers())
         roles |= {name: roles[key] for key, (name, _) in self.parts.items()}
         recipe = self.training.recipe(self.model, roles)
         self.trained = [name for name in self.trained if name not in self.training.left]
@@ -204,6 +204,11 @@ class TorchProgram(Program):
             input=size,
             parameters={k: list(v.shape) for k, v in self.weights().items()},
             fixed=[key for key in self.layouts if not self._trains(key)],
+            constants=[
+                key
+                for key in self.layouts
+                if key in buffers and not roles[key].startswith("moving_")
+            ],
             recipe=recipe,
             bare="training" if self.bare else "inference",
             settings={

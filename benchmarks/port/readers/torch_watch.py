@@ -23,7 +23,11 @@ from benchmarks.port.readers.torch_moves import MOVES
 
 _DROPOUTS = ("dropout", "dropout2d", "alpha_dropout")
 _SPLITS = ("split", "chunk", "tensor_split")
-_WITH_WEIGHTS = ("add", "sub", "rsub", "mul", "div", "cat", "max", "min", "maximum", "minimum")
+# Calls whose weights are tensors like any other, and not a layer's own.
+_WITH_WEIGHTS = (
+    *("add", "sub", "rsub", "mul", "div", "cat", "max", "min", "maximum", "minimum"),
+    *("pow", "matmul", "einsum"),
+)
 _FIRST = ("max", "min", "multi_head_attention_forward")  # whose first output is the one
 
 
@@ -228,10 +232,9 @@ class Watch(TorchFunctionMode):
             return
         swapped = {}
         for x, (_, axes), value in zip(inputs, before, given, strict=True):
-            made = torch.from_numpy(native(value, axes))
-            if made.shape != x.shape:
+            if value.size != x.numel():
                 return
-            swapped[id(x)] = made
+            swapped[id(x)] = torch.from_numpy(native(value.reshape(spread(x.shape, axes)), axes))
         with torch.no_grad():
             out = call(swapped)
         out = out[0] if isinstance(out, tuple) else out

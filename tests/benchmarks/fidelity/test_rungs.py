@@ -80,6 +80,11 @@ def test_what_an_optimizer_holds_after_many_steps_is_held(tmp_path):
     (failed,) = (f for f in judged if f.status != "passed")
     assert (failed.rung, failed.metric) == ("R3", "optimizer state")
     assert f"state/{failed.where}" == name
+    for missing in (name, "state/step"):
+        fewer = {key: array for key, array in found.items() if key != missing}
+        one = trace(tmp_path, "torch", fewer, case)
+        judged = judge_pair(Pair(case, one, trace(tmp_path, "numpy", found, case)))
+        assert [f.where for f in judged if f.status != "passed"] == [missing.removeprefix("state/")]
 
 
 def test_another_order_fails_at_the_inputs(tmp_path, arrays):
@@ -119,10 +124,9 @@ def test_kernels_have_the_bits_of_the_precision_asked_for(
     values = {name: arrays[name] for name in arrays if "/" in name or name in ("loss", "logits")}
     mine = {name: rounded(value, computed) for name, value in values.items()}
     one, other = trace(tmp_path, "torch", mine, case), trace(tmp_path, "numpy", values, case)
-    failed = [
-        found.metric for found in judge_pair(Pair(case, one, other)) if found.status != "passed"
-    ]
-    assert failed == ([] if passes else ["bits too many or too few"])
+    failed = [found for found in judge_pair(Pair(case, one, other)) if found.status != "passed"]
+    assert [found.metric for found in failed] == ([] if passes else ["bits too many or too few"])
+    assert {found.cause for found in failed} <= {"another precision than was asked for"}
 
 
 def rounded(values, precision):

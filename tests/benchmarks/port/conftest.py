@@ -1,7 +1,8 @@
 """The programs' processes, one of each framework for all pairs: starting one takes seconds."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,17 @@ from tests.conftest import ROOT
 
 PROGRAMS = ROOT / "tests" / "data" / "port"
 Compared = Callable[..., Found]
+
+
+def held(cases: Sequence[Any], *kept: str) -> list[Any]:
+    """The cases as parameters; those that begin with a kept name are in the extended set too."""
+    found = []
+    for case in cases:
+        values = case if isinstance(case, tuple) else (case,)
+        marks = [pytest.mark.extended] if values[0] in kept else []
+        found.append(pytest.param(*values, marks=marks))
+    assert sum(bool(one.marks) for one in found) >= len(kept), kept
+    return found
 
 
 @pytest.fixture(scope="session")

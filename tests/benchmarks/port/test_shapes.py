@@ -68,10 +68,7 @@ def test_bad_programs_get_one_message(
     ("name", "message"),
     [
         ("wrapped", r"of flax.linen in .*ToNNX.* give the linen module itself"),
-        (
-            "Outside",
-            r"whose weights are outside of Conv, .* not read \(Tried to access \"scale\"",
-        ),
+        ("Counted", r"neither weights nor running statistics is not read \(calls/count\)"),
     ],
 )
 def test_linen_is_refused_by_name(name: str, message: str, compared: Compared) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.port.compare import EQUAL
 from benchmarks.port.operation import PortError
-from tests.benchmarks.port.conftest import Compared
+from tests.benchmarks.port.conftest import Compared, held
 
 SIZE = [8, 8, 3]
 EQUALS = ["Listed Listed", "computed Computed", "normed Normed", "excited Excited", "active Active"]
@@ -17,8 +17,7 @@ def pair(names: str) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.extended
-@pytest.mark.parametrize("names", EQUALS)
+@pytest.mark.parametrize("names", held(EQUALS, "Listed Listed"))
 def test_equal_programs_are_called_equal(names: str, compared: Compared) -> None:
     found = compared(*pair(names), size=SIZE)
     assert found.status == EQUAL, (found.verdict, found.stopped)
@@ -26,7 +25,6 @@ def test_equal_programs_are_called_equal(names: str, compared: Compared) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 @pytest.mark.parametrize(
     ("names", "parts", "cause"),
     [
@@ -50,7 +48,6 @@ def test_the_one_cause_is_named(
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 def test_decay_of_the_same_weights_is_the_same(compared: Compared) -> None:
     found = compared(*pair("Listed Listed"), ({"optimizer": "decayed"},) * 2, size=SIZE)
     assert found.status == EQUAL, found.verdict
@@ -68,7 +65,6 @@ def test_schedules_are_compared_as_schedules(compared: Compared) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 def test_float32_of_a_constant_is_the_constant(compared: Compared) -> None:
     """And a call with two outputs is read the same in both."""
     same = "strangers_torch.py:Gated"

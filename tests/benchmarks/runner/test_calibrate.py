@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.config.suite import Suite
 from benchmarks.runner import calibrate
-from benchmarks.runner.calibrate import Calibration, calibrated
+from benchmarks.runner.calibrate import Calibration, calibrated, measured
 from benchmarks.runner.estimate import Estimator
 from tests.helpers.planning import plan
 
@@ -46,3 +46,9 @@ def test_a_faster_machine_is_estimated_to_take_less() -> None:
     assert "a matrix product here: 200 GFLOP/s" in fast.estimate(run).basis
     fast.observe(run, 10.0, 4.0)
     assert "earlier of the same" in fast.estimate(run).basis
+
+
+def test_a_process_measures_once() -> None:
+    """A notebook and a test start many sessions."""
+    assert measured().sound
+    assert measured() is measured()

@@ -15,11 +15,11 @@ def wrapped():
     return nnx.bridge.ToNNX(Net(), rngs=nnx.Rngs(0)).lazy_init(jnp.zeros((1, 8, 8, 3)))
 
 
-class Outside(linen.Module):
+class Counted(linen.Module):
     @linen.compact
     def __call__(self, x):
-        scale = self.param("scale", linen.initializers.ones, (3,))
-        return linen.Dense(5)((x * scale).mean((1, 2)))
+        self.variable("calls", "count", lambda: jnp.zeros(()))
+        return linen.Dense(5)(x.mean((1, 2)))
 
 
 class Dropped(linen.Module):

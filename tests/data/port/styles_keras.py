@@ -209,11 +209,6 @@ def compiled():
     return made
 
 
-def first():
-    given = {"data_format": "channels_first"}
-    return keras.Sequential([keras.Input((3, 8, 8)), layers.Conv2D(8, 3, **given), *_flat()])
-
-
 def rows():
     return _seq(_conv(), layers.GroupNormalization(2, axis=1), *_mean())
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.fidelity.explain.question import Placed
+from frameworks.spec.calls import NAMES, argument
 from frameworks.spec.layers import Activation, Conv, applies, function_of, pair
 from frameworks.spec.shapes import zeros_around
 from frameworks.spec.weights import SCALED
@@ -39,6 +40,16 @@ class Call:
     name: str
     places: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+
+
+def call(framework: str, kind: str, places: tuple[str, ...] = (), *fields: str) -> Call:
+    """The call of a framework's layer.
+
+    Args:
+        places: the fields that it takes by place. fields: others.
+    """
+    own = {field: argument(framework, kind, field) for field in fields}
+    return Call(NAMES[framework][kind], places, own)
 
 
 def told(placed: Placed, show: str = "") -> dict[str, Any]:

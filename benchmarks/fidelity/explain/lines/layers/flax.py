@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from benchmarks.fidelity.explain.lines.layers.call import (
     STATED,
     Call,
     Code,
+    call,
     has_word,
     kernel_shape,
     scaling,
@@ -16,39 +18,27 @@ from benchmarks.fidelity.explain.lines.layers.call import (
 )
 from benchmarks.fidelity.explain.lines.layers.call import function as _function
 from benchmarks.fidelity.explain.question import Placed
+from frameworks.spec.calls import NAMES, argument
 from frameworks.spec.layers import Conv, deviation, pair
 from frameworks.spec.shapes import parts, zeros_around
 from frameworks.spec.weights import fans
 
-_RNGS = {"rngs": "rngs"}
-_STARTED = {"kernel_initializer": "kernel_init", "bias_initializer": "bias_init"}
-_NORM = {"epsilon": "epsilon", "variance": "use_fast_variance", **_RNGS}
-_POOL = {"stride": "strides", "padding": "padding", "count_padding": "count_include_pad"}
+_STARTED = ("kernel_initializer", "bias_initializer", "rngs")
+_NORM = ("epsilon", "variance", "rngs")
+_POOL = {one: argument("flax", "max_pool", one) for one in ("stride", "padding", "count_padding")}
+_of = partial(call, "flax")
 CALLS = {
-    "conv": Call(
-        "nnx.Conv",
-        ("inputs", "outputs", "kernel"),
-        {
-            "padding": "padding",
-            "stride": "strides",
-            "dilation": "kernel_dilation",
-            "groups": "feature_group_count",
-            "bias": "use_bias",
-            **_STARTED,
-            **_RNGS,
-        },
+    "conv": _of(
+        *("conv", ("inputs", "outputs", "kernel"), "padding", "stride", "dilation", "groups"),
+        *("bias", *_STARTED),
     ),
-    "dense": Call("nnx.Linear", ("inputs", "outputs"), {"bias": "use_bias", **_STARTED, **_RNGS}),
-    "max_pool": Call("lambda x: nnx.max_pool", ("x", "size"), _POOL),
-    "average_pool": Call("lambda x: nnx.avg_pool", ("x", "size"), _POOL),
-    "batch_norm": Call(
-        "nnx.BatchNorm",
-        ("inputs",),
-        {"momentum": "momentum", "gamma_initializer": "scale_init", **_NORM},
-    ),
-    "layer_norm": Call("nnx.LayerNorm", ("inputs",), _NORM),
-    "group_norm": Call("nnx.GroupNorm", ("inputs",), {"groups": "num_groups", **_NORM}),
-    "dropout": Call("nnx.Dropout", ("rate",), {"broadcast_dims": "broadcast_dims", **_RNGS}),
+    "dense": _of("dense", ("inputs", "outputs"), "bias", *_STARTED),
+    "max_pool": Call(f"lambda x: {NAMES['flax']['max_pool']}", ("x", "size"), _POOL),
+    "average_pool": Call(f"lambda x: {NAMES['flax']['average_pool']}", ("x", "size"), _POOL),
+    "batch_norm": _of("batch_norm", ("inputs",), "momentum", "gamma_initializer", *_NORM),
+    "layer_norm": _of("layer_norm", ("inputs",), *_NORM),
+    "group_norm": _of("group_norm", ("inputs",), "groups", *_NORM),
+    "dropout": _of("dropout", ("rate",), "broadcast_dims", "rngs"),
     "leaky_relu": Call("lambda x: jnp.where", ("above", "x", "below")),
     "elu": Call("lambda x: nnx.elu", ("x",), {"alpha": "alpha"}),
     "gelu": Call("lambda x: nnx.gelu", ("x",), {"approximate": "approximate"}),

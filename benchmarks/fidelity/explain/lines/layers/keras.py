@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from benchmarks.fidelity.explain.lines.layers.call import (
     STATED,
     Call,
     Code,
+    call,
     has_word,
     kernel_shape,
     scaling,
@@ -20,38 +22,22 @@ from frameworks.spec.layers import Conv, MaxPool, deviation
 from frameworks.spec.shapes import zeros_around
 from frameworks.spec.weights import fans
 
-_WEIGHTED = {
-    "bias": "use_bias",
-    "kernel_initializer": "kernel_initializer",
-    "bias_initializer": "bias_initializer",
-    "l2": "kernel_regularizer",
-    "max_norm": "kernel_constraint",
-}
-_WINDOW = {"stride": "strides", "padding": "padding"}
-_CONV = {"padding": "padding", "stride": "strides", "dilation": "dilation_rate"}
+_WEIGHTED = ("bias", "kernel_initializer", "bias_initializer", "l2", "max_norm")
+_CONV = ("padding", "stride", "dilation")
+_of = partial(call, "keras")
 CALLS = {
-    "conv": Call(
-        "keras.layers.Conv2D", ("outputs", "kernel"), {**_CONV, "groups": "groups", **_WEIGHTED}
-    ),
-    "depthwise": Call(
-        "keras.layers.DepthwiseConv2D",
-        ("kernel",),
-        {**_CONV, "multiplier": "depth_multiplier", "bias": "use_bias"},
-    ),
-    "dense": Call("keras.layers.Dense", ("outputs",), _WEIGHTED),
-    "max_pool": Call("keras.layers.MaxPooling2D", ("size",), _WINDOW),
-    "average_pool": Call("keras.layers.AveragePooling2D", ("size",), _WINDOW),
-    "adaptive_average_pool": Call("keras.layers.AdaptiveAveragePooling2D", ("size",)),
-    "adaptive_max_pool": Call("keras.layers.AdaptiveMaxPooling2D", ("size",)),
-    "global_average_pool": Call("keras.layers.GlobalAveragePooling2D"),
-    "batch_norm": Call(
-        "keras.layers.BatchNormalization",
-        (),
-        {one: one for one in ("epsilon", "momentum", "gamma_initializer")},
-    ),
-    "layer_norm": Call("keras.layers.LayerNormalization", (), {"epsilon": "epsilon"}),
-    "group_norm": Call("keras.layers.GroupNormalization", ("groups",), {"epsilon": "epsilon"}),
-    "dropout": Call("keras.layers.Dropout", ("rate",), {"noise_shape": "noise_shape"}),
+    "conv": _of("conv", ("outputs", "kernel"), *_CONV, "groups", *_WEIGHTED),
+    "depthwise": _of("depthwise", ("kernel",), *_CONV, "multiplier", "bias"),
+    "dense": _of("dense", ("outputs",), *_WEIGHTED),
+    "max_pool": _of("max_pool", ("size",), "stride", "padding"),
+    "average_pool": _of("average_pool", ("size",), "stride", "padding"),
+    "adaptive_average_pool": _of("adaptive_average_pool", ("size",)),
+    "adaptive_max_pool": _of("adaptive_max_pool", ("size",)),
+    "global_average_pool": _of("global_average_pool"),
+    "batch_norm": _of("batch_norm", (), "epsilon", "momentum", "gamma_initializer"),
+    "layer_norm": _of("layer_norm", (), "epsilon"),
+    "group_norm": _of("group_norm", ("groups",), "epsilon"),
+    "dropout": _of("dropout", ("rate",), "noise_shape"),
     "flatten": Call("keras.layers.Flatten"),
     "leaky_relu": Call("lambda x: keras.ops.where", ("above", "x", "below")),
     "elu": Call("lambda x: keras.activations.elu", ("x",), {"alpha": "alpha"}),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.fidelity.explain.lines.layers.call import Call, kernel_shape, padding, told, write
+from functools import partial
+
+from benchmarks.fidelity.explain.lines.layers.call import (
+    Call,
+    call,
+    kernel_shape,
+    padding,
+    told,
+    write,
+)
 from benchmarks.fidelity.explain.lines.layers.call import function as _function
 from benchmarks.fidelity.explain.question import Placed
 from frameworks.spec.layers import Conv, MaxPool, deviation
@@ -11,23 +20,21 @@ from frameworks.spec.weights import fans, variance
 
 _TRUNCATED = 0.87962566  # standard deviation of a normal cut off at twice its own
 _WINDOW = ("size", "stride")
+_of = partial(call, "torch")
 CALLS = {
-    "conv": Call(
-        "nn.Conv2d",
-        ("inputs", "outputs", "kernel"),
-        {one: one for one in ("stride", "padding", "dilation", "groups", "bias")},
+    "conv": _of(
+        *("conv", ("inputs", "outputs", "kernel"), "stride", "padding", "dilation", "groups"),
+        "bias",
     ),
-    "dense": Call("nn.Linear", ("inputs", "outputs"), {"bias": "bias"}),
-    "max_pool": Call("nn.MaxPool2d", _WINDOW, {"padding": "padding"}),
-    "average_pool": Call(
-        "nn.AvgPool2d", _WINDOW, {"padding": "padding", "count_padding": "count_include_pad"}
-    ),
-    "adaptive_average_pool": Call("nn.AdaptiveAvgPool2d", ("size",)),
-    "adaptive_max_pool": Call("nn.AdaptiveMaxPool2d", ("size",)),
-    "batch_norm": Call("nn.BatchNorm2d", ("inputs",), {"epsilon": "eps", "momentum": "momentum"}),
-    "layer_norm": Call("nn.LayerNorm", ("inputs",), {"epsilon": "eps"}),
-    "group_norm": Call("nn.GroupNorm", ("groups", "inputs"), {"epsilon": "eps"}),
-    "dropout": Call("nn.Dropout", ("rate",)),
+    "dense": _of("dense", ("inputs", "outputs"), "bias"),
+    "max_pool": _of("max_pool", _WINDOW, "padding"),
+    "average_pool": _of("average_pool", _WINDOW, "padding", "count_padding"),
+    "adaptive_average_pool": _of("adaptive_average_pool", ("size",)),
+    "adaptive_max_pool": _of("adaptive_max_pool", ("size",)),
+    "batch_norm": _of("batch_norm", ("inputs",), "epsilon", "momentum"),
+    "layer_norm": _of("layer_norm", ("inputs",), "epsilon"),
+    "group_norm": _of("group_norm", ("groups", "inputs"), "epsilon"),
+    "dropout": _of("dropout", ("rate",)),
     "leaky_relu": Call("nn.LeakyReLU", ("negative_slope",)),
     "elu": Call("nn.ELU", ("alpha",)),
     "gelu": Call("nn.GELU", (), {"approximate": "approximate"}),
