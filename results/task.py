@@ -71,6 +71,7 @@ ABSENT: Mapping[str, Any] = {
     "recipe.optimizer.centered": False,
     "normalize.mean": [],
     "normalize.deviation": [],
+    "scale.initial": 1.0,
     "residual.activation": "linear",
     "residual.shortcut": [],
 }

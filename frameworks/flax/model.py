@@ -24,6 +24,7 @@ from frameworks.backend import PIXEL_SCALE
 from frameworks.flax import pools
 from frameworks.flax.activations import function, unchanged
 from frameworks.flax.modules import (
+    ChannelScale,
     Concatenate,
     FullPrecisionBatchNorm,
     FullPrecisionGroupNorm,
@@ -57,6 +58,7 @@ from frameworks.spec.layers import (
     Multiply,
     NetworkLayer,
     Normalize,
+    Scale,
     deviation,
 )
 from frameworks.spec.network import Network
@@ -185,6 +187,8 @@ def _module(
             return _batch_norm(layer, source, **options)
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source, **options)
+        case Scale():
+            return ChannelScale(source[-1], layer.initial, options["param_dtype"])
         case Dropout():
             mask = layer.mask_shape(source)
             pairs = enumerate(zip(mask, source, strict=True), start=1)

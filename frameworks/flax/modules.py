@@ -108,6 +108,16 @@ class Concatenate(nnx.Module):
         return x
 
 
+class ChannelScale(nnx.Module):
+    """x times a trained number for each channel."""
+
+    def __init__(self, channels: int, initial: float, param_dtype: Any) -> None:
+        self.scale = nnx.Param(jnp.full((channels,), initial, param_dtype))
+
+    def __call__(self, x: Array) -> Array:
+        return x * self.scale[...].astype(x.dtype)
+
+
 class FullPrecisionBatchNorm(nnx.BatchNorm):
     """BatchNorm whose statistics and output are computed in the dtype of its parameters.
 

@@ -32,6 +32,7 @@ from frameworks.spec.layers import (
     Multiply,
     NetworkLayer,
     Normalize,
+    Scale,
 )
 from frameworks.spec.network import Network
 from frameworks.spec.shapes import Shape
@@ -55,7 +56,8 @@ def model(network: Network, weights: Weights) -> keras.Model:
     made = keras.Model(images, x)
     for key, array in weights.items():
         name, part = key.split("/")
-        getattr(made.get_layer(name), part).assign(array)
+        own = made.get_layer(name)
+        getattr(own, "kernel" if isinstance(own, keras.layers.EinsumDense) else part).assign(array)
     return made
 
 
@@ -67,6 +69,10 @@ def _standard(layer: NetworkLayer, source: Shape, inputs: list[Any]) -> Any:
             return keras_layer(layer, source, native_dropout=True)(inputs)
         case Activation():
             return apply_standard(layer, x)
+        case Scale():
+            rank = "abcd"[: len(source) + 1]
+            spelt = f"{rank},{rank[-1]}->{rank}"
+            return keras.layers.EinsumDense(spelt, source, name=layer.name)(x)
         case Normalize():
             mean, deviation = np.asarray(layer.mean), np.asarray(layer.deviation)
             scaled = keras.layers.Rescaling(

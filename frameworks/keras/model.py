@@ -34,6 +34,7 @@ from frameworks.spec.layers import (
     Multiply,
     NetworkLayer,
     Normalize,
+    Scale,
     deviation,
     pair,
 )
@@ -86,6 +87,21 @@ class Normalization(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         return (x - constant(self.mean, x.dtype)) / constant(self.deviation, x.dtype)
+
+
+class ChannelScale(keras.layers.Layer):
+    """x times a trained number for each channel."""
+
+    def __init__(self, initial: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.initial = initial
+
+    def build(self, shape: Any) -> None:
+        first = keras.initializers.Constant(self.initial)
+        self.gamma = self.add_weight(shape=shape[-1:], initializer=first, name="gamma")
+
+    def call(self, x: Any) -> Any:
+        return x * ops.cast(self.gamma, x.dtype)
 
 
 class DepthwiseConv2D(keras.layers.Conv2D):
@@ -258,6 +274,8 @@ def keras_layer(layer: NetworkLayer, source: Shape, native_dropout: bool) -> ker
             return _batch_norm(layer, native_dropout)
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, native_dropout)
+        case Scale():
+            return ChannelScale(layer.initial, name=name)
         case Dropout():
             assert native_dropout
             return _dropout(layer, source)

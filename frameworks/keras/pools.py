@@ -45,7 +45,7 @@ def pool_layer(layer: PoolLayer, source: Shape) -> keras.layers.Layer:
         case AdaptiveAveragePool() | AdaptiveMaxPool():
             size = pair(layer.size)
             takes_maximum = isinstance(layer, AdaptiveMaxPool)
-            if source[0] % size[0] == 0 and source[1] % size[1] == 0:
+            if _divides(layer, source):
                 kind = keras.layers.MaxPooling2D if takes_maximum else keras.layers.AveragePooling2D
                 return kind((source[0] // size[0], source[1] // size[1]), name=layer.name)
             return AdaptivePooling(size, takes_maximum=takes_maximum, name=layer.name)
@@ -56,6 +56,8 @@ def standard_pool(layer: PoolLayer, source: Shape, x: Any) -> Any:
     match layer:
         case GlobalMaxPool():
             return keras.layers.GlobalMaxPooling2D(name=layer.name)(x)
+        case AdaptiveAveragePool() | AdaptiveMaxPool() if _divides(layer, source):
+            return pool_layer(layer, source)(x)  # Keras' own takes one window for both axes
         case AdaptiveAveragePool():
             return keras.layers.AdaptiveAveragePooling2D(pair(layer.size), name=layer.name)(x)
         case AdaptiveMaxPool():
@@ -63,6 +65,11 @@ def standard_pool(layer: PoolLayer, source: Shape, x: Any) -> Any:
         case MaxPool() | AveragePool() if any(map(any, zeros_around(layer, source))):
             return _standard_padded(layer, source, x)
     return pool_layer(layer, source)(x)
+
+
+def _divides(layer: AdaptiveAveragePool | AdaptiveMaxPool, source: Shape) -> bool:
+    """True where the parts of an axis are all alike."""
+    return not any(n % count for n, count in zip(source[:2], pair(layer.size), strict=True))
 
 
 def _windowed(layer: MaxPool | AveragePool, source: Shape) -> keras.layers.Layer:

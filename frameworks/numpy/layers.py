@@ -33,6 +33,7 @@ from frameworks.spec.layers import (
     MaxPool,
     NetworkLayer,
     Normalize,
+    Scale,
     pair,
 )
 from frameworks.spec.reading import SpecificationError
@@ -125,6 +126,8 @@ def apply(
             return _normed(norms.batch_norm(layer, x, parts, training=training))
         case LayerNorm() | GroupNorm():
             return _normed(norms.picture_norm(layer, x, parts))
+        case Scale():
+            return _scaled(x, parts["gamma"])
         case Dropout():
             return _dropout(layer, x, mask) if training else Applied(x, _unchanged)
         case Flatten():
@@ -149,6 +152,14 @@ def _activated(layer: Conv | Dense, linear: Applied, kinks: np.ndarray | None) -
 
 def _normed(norm: norms.Normed) -> Applied:
     return Applied(norm.output, norm.backward, norm.weight_gradients, running=norm.running)
+
+
+def _scaled(x: np.ndarray, gamma: np.ndarray) -> Applied:
+    return Applied(
+        x * gamma,
+        lambda dy: dy * gamma,
+        lambda dy: {"gamma": windows.channel_sum(dy * x)},
+    )
 
 
 def _unchanged(dy: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from frameworks.spec.layers import (
     Layer,
     MaxPool,
     Normalize,
+    Scale,
     counts_classes,
     function_of,
     pair,
@@ -115,6 +116,8 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         value = getattr(layer, field, None)
         if value is not None and not 0 < value < float("inf"):
             fail(field, f"is {value}; must be finite and positive.")
+    if isinstance(layer, Scale) and not abs(layer.initial) < float("inf"):
+        fail("initial", f"is {layer.initial}; must be finite.")
     slope = getattr(layer, "negative_slope", None)
     if slope is not None and not 0 < slope < 1:
         fail("negative_slope", f"is {slope}; must be between 0 and 1; with 0 it is relu.")

@@ -43,6 +43,7 @@ _KERAS_PARTS = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "LayerNormalization": ("gamma", "beta"),
     "GroupNormalization": ("gamma", "beta"),
+    "EinsumDense": ("gamma",),  # of `scale`, in the models that we export
 }
 
 
@@ -275,11 +276,10 @@ def _laid_out(module: Module) -> dict[str, np.ndarray]:
 
 def _canonical(module: Module, network: Network, layer: str) -> dict[str, np.ndarray]:
     found = _laid_out(module)
-    kernel = found.get("kernel")
-    if module.of_torch and kernel is not None and kernel.ndim == 2:
-        order = flat_order(network, f"{layer}/kernel")
-        if order is not None and len(order) == len(kernel):
-            found["kernel"] = kernel[order]
+    for part, array in found.items() if module.of_torch else ():
+        order = flat_order(network, f"{layer}/{part}")
+        if order is not None and len(order) == len(array):
+            found[part] = array[order]
     return found
 
 

@@ -222,6 +222,12 @@ class GroupNorm(_Layer, frozen=True, tag="group_norm", kw_only=True):
     variance: Literal["two_pass", "fast"] | None = None
 
 
+class Scale(_Layer, frozen=True, tag="scale", kw_only=True):
+    """x times a trained number for each channel, `initial` at first: ConvNeXt's layer scale."""
+
+    initial: float = 1.0
+
+
 class Dropout(_Layer, frozen=True, tag="dropout", kw_only=True):
     """Inverted dropout: `rate` is the share dropped, the rest is scaled by 1 / (1 - rate).
 
@@ -316,6 +322,7 @@ Layer = (
     | BatchNorm
     | LayerNorm
     | GroupNorm
+    | Scale
     | Dropout
     | Flatten
     | Activation

@@ -34,6 +34,7 @@ from frameworks.spec.layers import (
     MaxPool,
     NetworkLayer,
     Normalize,
+    Scale,
     counts_classes,
     function_of,
 )
@@ -44,6 +45,7 @@ _NORM_PARTS: dict[type, tuple[str, ...]] = {
     BatchNorm: ("gamma", "beta", "moving_mean", "moving_variance"),
     LayerNorm: ("gamma", "beta"),
     GroupNorm: ("gamma", "beta"),
+    Scale: ("gamma",),
 }
 
 
@@ -51,7 +53,7 @@ _NORM_PARTS: dict[type, tuple[str, ...]] = {
 _WRITTEN = {"add": "residual", "multiply": "gate", "concatenation": "concatenate"}
 _HANDS_ON = (
     *(Dense, MaxPool, AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool),
-    *(Flatten, Add, Concatenation),
+    *(Flatten, Add, Concatenation, Scale),
 )
 
 

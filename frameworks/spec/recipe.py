@@ -263,6 +263,10 @@ def _check(optimizer: Optimizer) -> None:
             good, rule = 0 <= value < float("inf"), "must be finite and not negative"
         if not good:
             raise SpecificationError(f"recipe: {field} is {value}; {rule}.")
+    if spares(optimizer, "") and isinstance(optimizer, SGD | Adam) and not optimizer.weight_decay:
+        raise SpecificationError(
+            "recipe: decayed is kernels, and the optimizer has no weight_decay; state one."
+        )
     if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
         raise SpecificationError("recipe: nesterov needs a momentum; state one, such as 0.9.")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frameworks.spec.layers import Conv, Dense, deviation
+from frameworks.spec.layers import Conv, Dense, Scale, deviation
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from results.door.arrays import archive
@@ -55,6 +55,8 @@ def initial(network: Network, seed: int) -> Weights:
         generator = np.random.Generator(np.random.Philox(key=[seed, (_STREAM << 32) | position]))
         if part == "gamma" and getattr(layer, "gamma_initializer", "ones") == "zeros":
             value = np.zeros(shape)
+        elif isinstance(layer, Scale):
+            value = np.full(shape, layer.initial)
         elif part in ("gamma", "moving_variance"):
             value = np.ones(shape)
         elif part in ("beta", "moving_mean"):

@@ -156,6 +156,7 @@ _TOLD: dict[str, str] = {
     **dict.fromkeys(
         ("instancenorm", "instancenorm2d"), "is a group_norm with as many groups as channels here"
     ),
+    **dict.fromkeys(("layerscale", "channelscale"), 'is {type = "scale", initial = ..} here'),
     "rescaling": "is normalize here, of pictures already scaled to 0..1",
     **{
         name: f'is {{type = "activation", function = "{name}"}} here'

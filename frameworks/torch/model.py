@@ -36,6 +36,7 @@ from frameworks.spec.layers import (
     Multiply,
     NetworkLayer,
     Normalize,
+    Scale,
     deviation,
     function_of,
     pair,
@@ -49,6 +50,7 @@ from frameworks.torch.modules import (
     BiasedBatchNorm1d,
     BiasedBatchNorm2d,
     ChannelNorm,
+    ChannelScale,
     Concatenate,
     Gate,
     Layers,
@@ -206,6 +208,8 @@ def _module(layer: NetworkLayer, source: Shape) -> nn.Module:
             return _batch_norm(layer, source)
         case LayerNorm() | GroupNorm():
             return _picture_norm(layer, source)
+        case Scale():
+            return ChannelScale(source[-1], layer.initial)
         case Dropout():
             return _dropout(layer, source)
         case Flatten():

@@ -138,6 +138,18 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+class ChannelScale(nn.Module):
+    """x times a trained number for each channel, or unit."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.to(x.dtype)
+        return x * (weight[:, None, None] if x.dim() == 4 else weight)
+
+
 class Normalization(nn.Module):
     """(x - mean) / deviation of each channel of (batch, channels, height, width)."""
 

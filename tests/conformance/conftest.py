@@ -24,6 +24,7 @@ APART = (
     *("alexnet_valid", "demo", "resnet18", "resnet34", "resnet50", "resnet101", "vgg11"),
     *("vgg16_bn", "xception", "convnext_like", "efficientnet_like", "efficientnet_b0"),
     *("mobilenet_v2", "mobilenet_v3_small", "densenet121", "googlenet", "inception_v3"),
+    "convnext_tiny",
     *("vgg16", "vgg19"),
 )
 ARCHITECTURES = [name for name in architecture.available() if name not in APART]

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from benchmarks.fidelity.cases.vocabulary import VOCABULARY
 from frameworks.backend import Runtime
 from frameworks.spec import given_weights
 from frameworks.spec import weights as canonical
@@ -21,6 +22,7 @@ from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.torch.backend import TorchBackend
+from tests.helpers.small_networks import random_weights
 
 TEXT = """
 layers = [
@@ -84,6 +86,21 @@ class Foreign(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x).flatten(1))
+
+
+def test_what_pytorch_saved_behind_a_flatten_is_in_our_order(tmp_path: Path) -> None:
+    text = (
+        'layers = [{type = "conv", filters = 2, kernel = 3}, {type = "flatten"}, {type = "scale"}, '
+        '{type = "batch_norm"}, {type = "dense", units = "classes"}]'
+    )
+    filled_in = fill_architecture(parse(text, origin="a", default_name="a"))
+    network = Network(filled_in, (6, 5, 3), 4)
+    given = random_weights(network)
+    backend = TorchBackend(network, fill_recipe(Recipe()), Runtime(precision="float64"), given)
+    found = given_weights.fill(given_weights.read(backend.save(tmp_path)), network)
+    assert found.left == found.unused == ()
+    for key, array in found.weights.items():
+        np.testing.assert_array_equal(array, given[key].astype(np.float32), err_msg=key)
 
 
 def test_a_foreign_state_dict_computes_the_same_network(tmp_path: Path) -> None:
@@ -156,6 +173,37 @@ def test_a_keras_file_computes_the_same_network(tmp_path: Path, monkeypatch) -> 
     with torch.no_grad():
         found = backend.model.eval()(batch).numpy()
     np.testing.assert_allclose(found, np.load(logits), rtol=1e-4, atol=1e-5)
+
+
+_EXPORTED = """
+import sys, keras, numpy as np
+from benchmarks.fidelity.cases.vocabulary import VOCABULARY
+from frameworks.keras import export
+from frameworks.spec import weights
+from frameworks.spec.defaults import fill_architecture
+from frameworks.spec.network import Network
+network = Network(fill_architecture(VOCABULARY["branches"]), (16, 18, 3), 4)
+export.model(network, weights.load(sys.argv[1])).save(sys.argv[2])
+images = np.random.default_rng(1).integers(0, 256, (5, 16, 18, 3), dtype=np.uint8)
+np.save(sys.argv[3], keras.models.load_model(sys.argv[2]).predict(images, verbose=0))
+"""
+
+
+@pytest.mark.slow
+def test_a_model_that_we_export_to_keras_computes_the_same_and_is_read_back(tmp_path: Path) -> None:
+    """Branches, scales, gates of pictures that are not square, and every function of theirs."""
+    network = Network(fill_architecture(VOCABULARY["branches"]), (16, 18, 3), 4)
+    given = {key: one.astype(np.float32) for key, one in random_weights(network).items()}
+    canonical.save(tmp_path / "given.npz", given)
+    names = [str(tmp_path / name) for name in ("given.npz", "model.keras", "outputs.npy")]
+    subprocess.run([sys.executable, "-c", _EXPORTED, *names], check=True)
+    found = given_weights.fill(given_weights.read(tmp_path / "model.keras"), network)
+    assert found.left == found.unused == ()
+    equal(found.weights, given)
+    backend = TorchBackend(network, fill_recipe(Recipe()), Runtime(precision="float64"), given)
+    images = np.random.default_rng(1).integers(0, 256, (5, 16, 18, 3), dtype=np.uint8)
+    outputs = np.load(tmp_path / "outputs.npy")
+    np.testing.assert_allclose(outputs, backend.predict(images), rtol=1e-4, atol=1e-5)
 
 
 def test_bad_files_are_told_in_one_line(tmp_path: Path, weights) -> None:

@@ -148,6 +148,7 @@ def test_a_recipe_is_read_from_a_table():
         ({"optimizer": Adadelta(rho=1.5)}, r"rho is 1.5; must be in \[0, 1\)"),
         ({"optimizer": Adagrad(initial_accumulator=-1)}, "initial_accumulator is -1; must be fin"),
         ({"optimizer": SGD(momentum=1.0)}, r"momentum is 1.0; must be in \[0, 1\)"),
+        ({"optimizer": SGD(decayed="kernels")}, "decayed is kernels, and the optimizer has no"),
         ({"optimizer": SGD(nesterov=True)}, "nesterov needs a momentum"),
         ({"optimizer": RMSprop(rho=float("nan"))}, r"rho is nan; must be in \[0, 1\)"),
     ],

@@ -63,6 +63,7 @@ BLOCKS = """
     {type = "batch_norm", gamma_initializer = "zeros"},
     {type = "concatenate", branches = [[], [{type = "activation", function = "hard_swish"}]]},
     {type = "conv", filters = 8, kernel = 1, activation = "relu6"},
+    {type = "scale"},
     {type = "dropout", rate = 0.5, per = "picture"},
   ], shortcut = [{type = "conv", filters = 8, kernel = 1, stride = 2}]},
   {type = "adaptive_average_pool", size = [3, 2]},
@@ -241,6 +242,15 @@ def gate(adapter: Adapter, code: str, place: Placed, question: Question) -> None
     close(adapter.output(adapter.run(code, **given)[place.layer.name]), one * other)
 
 
+def scaled(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
+    """Each channel times its own number; Keras' layer has ones."""
+    x, gamma = input_of(place), np.linspace(0.5, 2, place.source[-1], dtype=np.float32)
+    given = adapter.given(x)
+    expected = x if adapter.kind == "keras" else x * gamma
+    own = {"gamma": adapter.given(gamma)}
+    close(adapter.output(adapter.run(code, **own)[place.layer.name](given)), expected)
+
+
 def branches(adapter: Adapter, code: str, place: Placed, question: Question) -> None:
     """Channels behind channels."""
     both = [input_of(place, seed=seed) for seed in (0, 1)]
@@ -293,5 +303,9 @@ CHECKS: dict[str, Callable[..., None]] = {
     **{"layer:running_variance": running_variance, "layer:variance": layer},
     **{"layer:gamma_initializer": gamma, "layer:groups": weighted, "function": function},
     **{"normalize by the galaxies": by_galaxies, "residual sum": residual, "gate product": gate},
-    **{"channels behind channels": branches, "frozen batch norm": frozen},
+    **{
+        "scale of channels": scaled,
+        "channels behind channels": branches,
+        "frozen batch norm": frozen,
+    },
 }

@@ -35,6 +35,7 @@ from frameworks.spec.layers import (
     MaxPool,
     Normalize,
     Residual,
+    Scale,
 )
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
@@ -168,6 +169,7 @@ def _anywhere() -> st.SearchStrategy[Layer]:
         ),
         st.builds(LayerNorm, epsilon=st.sampled_from((1e-3, 0.1)), variance=_VARIANCE),
         st.builds(Dropout, rate=st.sampled_from((0.0, 0.25, 0.5))),
+        st.builds(Scale, initial=st.sampled_from((1.0, 0.5))),
         _activated(Activation, "function"),
     )
 

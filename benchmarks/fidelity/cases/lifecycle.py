@@ -35,6 +35,7 @@ from frameworks.spec.architecture import (
     Layer,
     parse,
 )
+from frameworks.spec.layers import Scale
 
 _RATE = 2.0**-4  # over DYADIC's, as in R5 with batch norm
 _TEST = 20  # two batches of 8 and a half
@@ -167,7 +168,7 @@ def _drawn() -> Architecture:
     """Every initialiser that all frameworks have, of kernels whose fans are far apart."""
     kernels = [name for name in get_args(KernelInitializer) if name != "torch_uniform"]
     layers: list[Layer] = [Conv(filters=32, kernel=(3, 2), kernel_initializer="he_normal_fan_out")]
-    layers += [BatchNorm(gamma_initializer="zeros"), Flatten()]
+    layers += [BatchNorm(gamma_initializer="zeros"), Scale(initial=0.25), Flatten()]
     for number, name in enumerate(kernels):
         layers.append(Dense(units=(48, 120)[number % 2], kernel_initializer=name))
     return _named("drawn", [*layers, Dense(units="classes")])

@@ -128,8 +128,8 @@ _TEXTS = {
     {type = "activation", function = "leaky_relu"},
     {type = "global_average_pool"},
     """,
-    # Branches of one layer, of several, of none and of branches; the functions of mobile networks,
-    # on values beyond their kinks.
+    # Branches of one layer, of several, of none and of branches; scales of channels and of units;
+    # the functions of mobile networks, on values beyond their kinks.
     "branches": """
     {type = "normalize", mean = [0.5, 0.5, 0.5], deviation = [0.0625, 0.0625, 0.0078125]},
     {type = "activation", function = "hard_swish"},
@@ -138,6 +138,7 @@ _TEXTS = {
     {type = "concatenate", branches = [
       [],
       [{type = "conv", filters = 4, kernel = 3, padding = 1, activation = "hard_swish"},
+       {type = "scale", initial = 0.5},
        {type = "dropout", rate = 0.25, per = "channel"}],
       [{type = "max_pool", size = 3, stride = 1, padding = 1},
        {type = "concatenate", branches = [
@@ -154,6 +155,7 @@ _TEXTS = {
       [{type = "activation", function = "relu"}, {type = "max_pool", size = 2}],
       [{type = "conv", filters = 5, kernel = 2, stride = 2, activation = "relu"}]]},
     {type = "flatten"},
+    {type = "scale"},
     {type = "dense", units = 6, activation = "hard_swish"},
     {type = "dense", units = "classes"},
     """,

@@ -111,6 +111,8 @@ def part(name: str) -> msgspec.Struct:
     needed = {field.name: NEEDED[field.name] for field in fields if field.required}
     if name == "optimizer sgd":
         needed["momentum"] = 0.9  # without one there is no nesterov
+    if name in ("optimizer sgd", "optimizer adam"):
+        needed["weight_decay"] = 0.5  # without one nothing is decayed
     if kind is Augment:
         # one that draws nothing is refused, and so is a field without the one that it is of
         needed |= {"flip": "horizontal", "area": (0.1, 0.2), "erase": 0.5, "perspective": 0.5}
@@ -237,7 +239,7 @@ def test_of_an_optimizer_the_fields_without_a_default_of_a_framework_s_own_are_n
     }
     never = {field.partition(".")[2] for field in fields - set(defaults.PROJECT)}
     # of no optimizer that was stored without a task
-    never -= {"weight_decay", "amsgrad", "centered"}
+    never -= {"weight_decay", "decayed", "amsgrad", "centered"}
     # the rate could not be left open when runs were stored without a task
     assert never | {"name", "learning_rate"} == _NEVER_NATIVE
 
