@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,14 +29,14 @@ WAIT_SECONDS = 120  # of one input that waits for something, on a loaded machine
 MORE_BYTES = 2**33  # of addresses that a process may take: Arrow and its threads reserve some
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 1 when an input was not refused as it should be."""
     line = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     line.add_argument("--seed", type=int, default=0)
     line.add_argument("--start", type=int, default=0)
     line.add_argument("--count", type=int, default=1000)
     line.add_argument("--only", nargs="+", choices=[*READERS, *COMMANDS])
-    options = line.parse_args()
+    options = line.parse_args(arguments)
     names = options.only or [*READERS, *COMMANDS]
     names = [name for name in names if name not in NEED or find_spec(NEED[name])]
     wrong: Counter[str] = Counter()
