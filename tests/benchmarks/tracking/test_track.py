@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.track import main
-from benchmarks.tracking.compare import _blocks, compare
+from benchmarks.tracking.compare import _blocks, compare, exit_status
 from benchmarks.tracking.history import History
 from benchmarks.tracking.metrics import METRICS, metric
 from benchmarks.tracking.selection import select
@@ -342,3 +342,18 @@ def test_runs_of_a_session_are_paired_by_their_seed_whatever_their_order() -> No
     pairs = _blocks(history, np.array([0, 1, 2]), np.array([3, 4, 5]))  # type: ignore[arg-type]
     assert pairs is not None
     assert pairs[1].tolist() == [4, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["unchanged", "error", "no-data", "regressed"], 1),
+        (["no-data", "error", "improved"], 4),
+        (["improved", "no-data"], 3),
+        (["improved", "unchanged"], 0),
+        ([], 3),
+    ],
+)
+def test_the_status_of_a_gate_is_that_of_its_worst_verdict(words, status) -> None:
+    judged = [SimpleNamespace(verdict=SimpleNamespace(verdict=word)) for word in words]
+    assert exit_status(judged) == status
