@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.track import main
-from benchmarks.tracking.compare import compare
+from benchmarks.tracking.compare import _blocks, compare, exit_status
 from benchmarks.tracking.history import History
 from benchmarks.tracking.metrics import METRICS, metric
 from benchmarks.tracking.selection import select
@@ -333,3 +334,26 @@ def test_a_pair_of_which_one_run_failed_is_left_out(store: Store) -> None:
     epoch_time = METRICS["epoch-time"]
     (found,) = compare(history, *rows, [epoch_time], store, interleaved=True)
     assert (found.verdict.paired, found.verdict.n_baseline) == (True, 3)
+
+
+def test_runs_of_a_session_are_paired_by_their_seed_whatever_their_order() -> None:
+    columns = {"session_id": ["one"] * 6, "seed": [0, 1, 2, 2, 0, 1], "repeat": [0] * 6}
+    history = SimpleNamespace(values=lambda name, rows: [columns[name][row] for row in rows])
+    pairs = _blocks(history, np.array([0, 1, 2]), np.array([3, 4, 5]))  # type: ignore[arg-type]
+    assert pairs is not None
+    assert pairs[1].tolist() == [4, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["unchanged", "error", "no-data", "regressed"], 1),
+        (["no-data", "error", "improved"], 4),
+        (["improved", "no-data"], 3),
+        (["improved", "unchanged"], 0),
+        ([], 3),
+    ],
+)
+def test_the_status_of_a_gate_is_that_of_its_worst_verdict(words, status) -> None:
+    judged = [SimpleNamespace(verdict=SimpleNamespace(verdict=word)) for word in words]
+    assert exit_status(judged) == status

@@ -231,6 +231,15 @@ def test_a_round_may_have_a_schedule_and_rates_of_layers_of_its_own(made) -> Non
     assert len({cosine, fill_recipe(cosine), msgspec.structs.replace(cosine, rounds=(later,))}) == 3
 
 
+def test_a_phase_is_timed_with_the_device_idle_at_both_edges() -> None:
+    told: list[str] = []
+    channel = SimpleNamespace(send=lambda *_, **__: None)
+    backend = SimpleNamespace(synchronize=lambda: told.append("idle"))
+    with Clock(channel).measure("train", backend):  # type: ignore[arg-type]
+        told.append("work")
+    assert told == ["idle", "work", "idle"]
+
+
 def test_the_time_of_warm_up_epochs_does_not_count_but_is_kept(made) -> None:
     training, rows = made(epochs=3)
     training.config = msgspec.structs.replace(training.config, warmup_epochs=2)
