@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,14 @@ class Written:
         return self._tried(self._file.write, len(content), content)
 
     def read(self, size: int = -1) -> bytes:
-        return self._tried(self._file.read, b"", size)
+        """As `readinto`; HDF5 takes only what has this method for a file."""
+        return self._tried(self._file.read, bytes(max(size, 0)), size)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """All of the buffer is filled: HDF5 does not look at how much was read."""
+        found = self._tried(self._file.read, b"", len(buffer))
+        buffer[:] = found.ljust(len(buffer), b"\0")
+        return len(buffer)
 
     def seek(self, *place: int) -> int:
         return self._tried(self._file.seek, place[0], *place)
@@ -65,10 +73,12 @@ def made_file(output: Path) -> Iterator[tuple[h5py.File, Written]]:
     import h5py
 
     try:
-        with whole_file(output) as whole:
-            written = Written(whole)
+        # HDF5 reads back what it has written, which a file to write alone does not let it.
+        with whole_file(output) as whole, os.fdopen(os.dup(whole.fileno()), "w+b") as both:
+            written = Written(both)
             with h5py.File(written, "w") as file:
                 yield file, written
+            written.flush()
             written.check()
     except OSError as error:
         if isinstance(error, ValueError):  # of the source (`FileError`), in its own words

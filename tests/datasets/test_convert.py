@@ -17,6 +17,7 @@ from datasets import catalog
 from datasets.__main__ import main
 from datasets.convert.convert import Galaxies, Published
 from datasets.convert.efigi import ATTRIBUTES, CLASSES, EFIGI
+from datasets.convert.made import Written
 from datasets.galaxy_file import content_sha256
 from tests.conftest import ROOT
 
@@ -211,3 +212,20 @@ def test_a_disk_that_is_full_is_an_error_and_no_crash(tmp_path: Path) -> None:
     told = "error: made.h5: cannot be written (File too large)\n"
     assert (done.returncode, done.stderr) == (2, told)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_hdf5_reads_back_what_it_wrote_and_never_less_than_it_asks_for(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("w+b") as file:
+        written = Written(file)
+        written.write(b"abcdef")
+        for place, expected in ((2, b"cde"), (5, b"f\0\0")):
+            written.seek(place)
+            buffer = bytearray(b"xxx")
+            assert written.readinto(memoryview(buffer)) == 3
+            assert buffer == expected
+        written.check()
+    buffer = bytearray(b"xxx")
+    assert written.readinto(memoryview(buffer)) == 3
+    assert buffer == bytes(3)
+    with pytest.raises(ValueError, match="closed file"):
+        written.check()
