@@ -177,7 +177,8 @@ def drawn_like(kernel: np.ndarray, spec: Conv | Dense) -> None:
     shape = (4000, *kernel.shape[-1:])
     own = draw(word, shape, kernel.shape, np.random.default_rng(0), deviation(spec))
     assert abs(kernel.std() / own.std() - 1) < 3 / kernel.size**0.5, (word, kernel.std(), own.std())
-    assert np.abs(kernel).max() <= np.abs(own).max() * 1.01, word  # of 18 times as many or more
+    # Keras on PyTorch takes the first of four draws within two deviations: of 0.0455**4 none is
+    assert np.sum(np.abs(kernel) > np.abs(own).max() * 1.01) <= 1 + 2e-5 * kernel.size, word
     if kernel.size > 1000:  # uniform or normal: the fourth moment tells
         assert (np.mean(kernel**4) / kernel.var() ** 2 > 2.1) == ("normal" in word), word
 
