@@ -1,6 +1,6 @@
 """Training and reading from Python; the frameworks are `tests.helpers.fake_backend`'s."""
 
-import builtins
+import io
 import json
 import os
 import subprocess
@@ -81,12 +81,14 @@ def test_an_interrupted_training_leaves_no_process(work, monkeypatch) -> None:
     before = set(psutil.Process().children(recursive=True))
     children: list[psutil.Process] = []
 
-    def interrupted(*words: object, **options: object) -> None:
-        if "started" in str(words):
-            children.extend(set(psutil.Process().children(recursive=True)) - before)
-            raise KeyboardInterrupt
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if "started" in text:
+                children.extend(set(psutil.Process().children(recursive=True)) - before)
+                raise KeyboardInterrupt
+            return super().write(text)
 
-    monkeypatch.setattr(builtins, "print", interrupted)
+    monkeypatch.setattr(sys, "stdout", Interrupted())
     with pytest.raises(KeyboardInterrupt):
         train("fake-sleeps", **GIVEN)
     assert children

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = "FAKE_RAY"
 _BEGIN_SECONDS = 20.0
+_LIFE_SECONDS = 300  # of an actor, whatever becomes of its test
 
 
 def install(directory: Path, monkeypatch: "pytest.MonkeyPatch") -> Path:
@@ -180,6 +182,7 @@ def _begin_actor(made_of: type, name: str, arguments: tuple[Any, ...]) -> Handle
 
 
 def _serve(actor: Any, name: str) -> None:
+    signal.alarm(_LIFE_SECONDS)  # a test may refuse its command before any call comes
     _me.append(Handle(name, actor))
 
     def reply(wire: Any) -> None:
