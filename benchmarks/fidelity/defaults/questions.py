@@ -35,6 +35,7 @@ _APART = {
     "sgd": {"weight_decay", "decay_form"},
     "rmsprop": {"centered", "momentum", "momentum_form"},
 }
+_CHOSEN = {"decayed"}  # in groups or masks of the user's, by no argument
 FURTHER = {"adam": ("amsgrad",), "adamw": ("amsgrad",), "rmsprop": ("centered", "momentum")}
 _GRADIENTS = (0.5, -0.2, 0.05, 0.3)
 _RATES = (0.1, 0.1, 0.02, 0.02)
@@ -228,11 +229,11 @@ def _class_weights(probe: ModuleType) -> dict[str, Answer]:
 def _optimizer(probe: ModuleType, name: str) -> dict[str, Answer]:
     """The arguments as stated, and the form of the update recognised by its steps."""
     kind = OPTIMIZERS[name]
+    own = [field.name for field in msgspec.structs.fields(kind) if field.name not in _CHOSEN]
     if name not in getattr(probe, "OPTIMIZERS", OPTIMIZERS):
-        own = (f"{name}.{field.name}" for field in msgspec.structs.fields(kind))
-        return {field: "required" if field in PROJECT else None for field in own}
-    apart = _APART.get(name, set())
-    fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in apart]
+        fields = [f"{name}.{field}" for field in own]
+        return {field: "required" if field in PROJECT else None for field in fields}
+    fields = [field for field in own if field not in _APART.get(name, set())]
     stated = {field: probe.hyper_parameter(name, field) for field in fields if field not in FORMS}
     forms = [field for field in fields if field in FORMS]
     further = {field: probe.hyper_parameter(name, field) for field in FURTHER.get(name, ())}
