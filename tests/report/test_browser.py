@@ -3,6 +3,7 @@
 Skipped, with the reason, where one of them is missing: apt-get install chromium chromium-driver.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -23,6 +24,7 @@ from tests.helpers.factory import digest, save_synthetic_examples, synthetic_run
 webdriver = pytest.importorskip(
     "selenium.webdriver", reason="needs selenium (requirements/test.txt)"
 )
+exceptions = pytest.importorskip("selenium.common.exceptions")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
@@ -99,11 +101,37 @@ def browser(started: Any, written: Path) -> Any:
 
 
 def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """What the condition finds, once it finds something: an element that is not there yet, say."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while True:
+        with contextlib.suppress(exceptions.NoSuchElementException):
+            if found := condition():
+                return found
         assert time.monotonic() < end, "the page did not come to it"
         time.sleep(0.05)
-    return found
+
+
+def scatter(browser: Any) -> Any:
+    """The plot of all runs in the middle of the window, every chart drawn, nothing moving."""
+    browser.execute_script("for (const one of document.querySelectorAll('figure')) one.make?.()")
+    looks: list[Any] = []
+
+    def still() -> bool:
+        browser.execute_script(
+            "const where = {block: 'center', behavior: 'instant'};"
+            "document.querySelector('#scatter').scrollIntoView(where)"
+        )
+        looks.append(
+            browser.execute_script(
+                "const all = [document.body, ...document.querySelectorAll('#scatter canvas')];"
+                "return all.map(one => JSON.stringify(one.getBoundingClientRect())).join()"
+            )
+        )
+        time.sleep(0.1)
+        return looks[-5:] == looks[-1:] * 5
+
+    wait(still)
+    return browser.find_element("css selector", "#scatter .plot")
 
 
 def click(browser: Any, selector: str) -> None:
@@ -153,10 +181,7 @@ def test_what_is_shown_is_downloaded(browser: Any) -> None:
 
 
 def test_hover_tells_values_and_a_click_leads_to_the_run(browser: Any) -> None:
-    browser.execute_script(
-        "document.querySelector('#scatter').scrollIntoView({behavior: 'instant'})"
-    )
-    plot = browser.find_element("css selector", "#scatter .plot")
+    plot = scatter(browser)
     plot.send_keys("\ue014")  # the right arrow: from run to run by keyboard
     tip = wait(lambda: browser.find_element("css selector", ".tip")).text
     assert "test accuracy 0." in tip
@@ -174,9 +199,7 @@ def test_hover_tells_values_and_a_click_leads_to_the_run(browser: Any) -> None:
 def test_the_mouse_finds_the_nearest_mark(browser: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    browser.execute_script(
-        "document.querySelector('#scatter').scrollIntoView({block: 'center', behavior: 'instant'})"
-    )
+    scatter(browser)
     x, y = browser.execute_script(
         "const plot = Charts.plots.find(one => one.host.id === 'scatter');"
         "const mark = plot.marks[0], box = plot.plot.root.getBoundingClientRect();"
