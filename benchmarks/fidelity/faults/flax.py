@@ -78,7 +78,7 @@ def decay_spares_norms() -> Any:
     """Weight decay spares everything that has one axis, as in many training scripts."""
     decayed = optax.add_decayed_weights
 
-    def sparing(share: Any) -> Any:
+    def sparing(share: Any, *_: Any) -> Any:
         return decayed(share, mask=lambda p: jax.tree.map(lambda one: one.ndim > 1, p))
 
     return _patched(optax, "add_decayed_weights", sparing)
