@@ -167,7 +167,9 @@ def _pair(
     scores = _SCORES
     mine = runs[runs["framework"].isin([a, b])]
     finished = mine[(mine["status"] == "ok") & mine[scores[0]].notna()]
-    finished = finished[~(finished[scores[1]] > _LARGEST)]  # no mean is of it
+    finished = finished[~(finished[scores[1]].abs() > _LARGEST)]  # no mean is of it
+    if finished[scores[1]].notna().any():  # else a loss that is no entropy
+        finished = finished[finished[scores[1]].notna()]
     one, other = (finished[finished["framework"] == name] for name in (a, b))
     both = one.merge(other, on=["seed", "repeat"], suffixes=("_a", "_b"))
     seeds = tuple(sorted(int(seed) for seed in both["seed"].unique()))
@@ -186,7 +188,7 @@ def _pair(
         else (nan, nan)
     )
     by_accuracy = bootstrap_interval(accuracy) if details else (nan, nan)
-    squares = bool(np.isnan(cross_entropy).all())  # a loss that is no entropy
+    squares = bool(np.isnan(cross_entropy).all())
     by_entropy = bootstrap_interval(cross_entropy) if details and not squares else (nan, nan)
     given = both["execution_id_a"].tolist() + both["execution_id_b"].tolist()
     names = runs["class_names"].iloc[0] if "class_names" in runs else None

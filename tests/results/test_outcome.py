@@ -158,7 +158,7 @@ def test_a_failed_run_is_named_not_paired(tmp_path: Path) -> None:
     assert "Not paired: seed 2" in sentences(found, {"keras": "K", "torch": "T"})[-1]
 
 
-@pytest.mark.parametrize("entropy", [float("inf"), 1e308])
+@pytest.mark.parametrize("entropy", [float("inf"), float("-inf"), float("nan"), 1e308])
 def test_a_score_that_no_mean_is_of_is_named_not_paired(tmp_path: Path, entropy: float) -> None:
     store = stored(tmp_path, ACCURACIES[:3], ACCURACIES[:2])
     add(store, "torch", 2, test_cross_entropy=entropy)
