@@ -146,7 +146,7 @@ def test_a_keras_file_loads_without_this_project(trained, tmp_path) -> None:
 
 
 def check_logits(trained, found, logits) -> None:
-    """That the logits of these models are those of their stored probabilities."""
+    """Raise AssertionError unless the models' logits give their stored probabilities."""
     assert len(found) == len(logits) == 2
     for model, of_all in zip(found, logits, strict=True):
         rows, probabilities = stored_probabilities(trained)[model.about.run_id]

@@ -23,7 +23,7 @@ class Taken:
     bytes: int = 0
 
     def words(self, size: int) -> str:
-        """What is wrong for a file of so many bytes; "" for nothing."""
+        """The fault in words, for a file of so many bytes; "" where there is none."""
         if self.bytes <= FLOOR + 2 * size:
             return ""
         return f"allocates too much: {self.bytes >> 20} MiB for {size:,} bytes"

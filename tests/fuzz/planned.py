@@ -1,4 +1,4 @@
-"""What one command of ours leaves for another, to damage: blocks, measurements on a GPU."""
+"""Files to damage that one command leaves for another: blocks, measurements on a GPU."""
 
 from __future__ import annotations
 

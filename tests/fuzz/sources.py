@@ -171,7 +171,7 @@ def odd_fits(content: bytes, draw: random.Random) -> bytes:
 
 
 def convert_fits(path: Path) -> object:
-    """What the reader of FITS does with it."""
+    """A folder of damaged FITS cut-outs, read as galaxies."""
     output = path.parent / "made.h5"
     output.unlink(missing_ok=True)
     return convert_source(path, output, Asked(skip_bad=5, stretch="linear"))

@@ -101,7 +101,7 @@ def browser(started: Any, written: Path) -> Any:
 
 
 def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """What the condition finds, once it finds something: an element that is not there yet, say."""
+    """An element, say, that the condition finds, as soon as it finds one."""
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(exceptions.NoSuchElementException):
