@@ -173,6 +173,13 @@ def number(text: str) -> float:
     return float(_number(text, -_LARGEST, _LARGEST, "a number", _DECIMAL))
 
 
+def as_number(text: str) -> int | float | str:
+    """The number that a text is, if it is one, by the rules of `whole` and `number`."""
+    if _WHOLE.fullmatch(text):
+        return whole(text)
+    return number(text) if _DECIMAL.fullmatch(text) else text
+
+
 def seconds(text: str) -> float:
     """0 or more, finite"""
     return float(_number(text, 0, _LARGEST, "a number of seconds, 0 or more", _DECIMAL))
@@ -252,6 +259,8 @@ def _number(text: str, least: float, most: float, wanted: str, form: re.Pattern[
         value: float = int(text) if len(text) <= 40 else (least - 1 if text[0] == "-" else most + 1)
     else:
         value = float(text)
+        if value == 0 and re.search("[1-9]", re.split("[eE]", text)[0]):
+            raise argparse.ArgumentTypeError(f"'{shown}' is too small; a float makes 0 of it")
     if value < least:
         raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
     if value > most:

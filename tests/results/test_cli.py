@@ -164,6 +164,7 @@ def test_bad_input_is_told_in_its_own_words(
         (float, "nan", "'nan' is not a number"),
         (float, "1e999", "is too large; at most a float holds"),
         (cli.seconds, "inf", "'inf' is not a number of seconds"),
+        (float, "1e-400", "'1e-400' is too small; a float makes 0 of it"),
         (float, "1_0.5", "is not a number"),
         (cli.share, "\x1b[31m", "'\\x1b[31m' is not a number"),
         (Path, "", "'' names nothing; leave it out"),
