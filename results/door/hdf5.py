@@ -228,7 +228,7 @@ def _walk_values(file: h5py.File, found: h5py.Dataset, path: Path, budget: int) 
         return 0
     size = _bytes(checked, checked.shape)
     if size <= budget:
-        values(checked, path, ... if size else ())
+        values(checked, path)
         return size
     rows = checked.chunks[0] if checked.chunks else 1
     odd = checked.compression not in _FILTERS or checked.scaleoffset is not None
