@@ -4,8 +4,7 @@ A damaged file leads HDF5, a codec or another library in C to loop, to crash or 
 Python can neither interrupt it nor catch that. In the fork each has its limit, and one message.
 
 The fork costs some milliseconds, and imports nothing. It is of Linux alone: elsewhere the work is
-done here. So it is where a framework is loaded, whose threads no fork has; workers read no file of
-users.
+done here. So it is where TensorFlow is loaded: it reads TFRecord, with threads that no fork has.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MEMORY = 4 << 30  # bytes more than this process has; libraries reserve some
 TIMES = 100  # the same of a large file, times its size
 _LAST_SECONDS = 2.0  # for a fork that is not wanted any more to clean up
 _NO_MEMORY = "it asks for more memory than there is"
-_FRAMEWORKS = ("jax", "tensorflow", "torch")
+_THREADED = ("tensorflow",)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Result = TypeVar("Result")
@@ -67,15 +66,15 @@ def done_apart(
     Raises:
         FileError: the work came to no end, ended its process, or took too much memory.
     """
-    if is_apart() or sys.platform != "linux" or any(name in sys.modules for name in _FRAMEWORKS):
+    if is_apart() or sys.platform != "linux" or any(name in sys.modules for name in _THREADED):
         return work()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()  # the fork would write it again
     reader, writer = os.pipe()
     parent = os.getpid()
-    with warnings.catch_warnings():  # of threads, which this process may have
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with warnings.catch_warnings():  # of threads, which the work does not need
+        warnings.simplefilter("ignore")
         child = os.fork()
     if not child:
         os.close(reader)

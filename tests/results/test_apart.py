@@ -42,7 +42,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
 def test_what_a_library_does_ends_in_a_message(
     case: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(apart, "_FRAMEWORKS", ())  # other tests may have loaded one
+    monkeypatch.setattr(apart, "_THREADED", ())  # other tests may have loaded one
     monkeypatch.setattr(apart, "SECONDS", 1)
     monkeypatch.setattr(apart, "MEMORY", MIB)
     work, told = BAD[case]
@@ -63,7 +63,7 @@ def raise_odd() -> None:
 
 
 def test_results_and_errors_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "_FRAMEWORKS", ())
+    monkeypatch.setattr(apart, "_THREADED", ())
     there = lambda work: apart.done_apart(work, "x", "a file", 0, "")  # noqa: E731
     assert there(os.getpid) != os.getpid() or sys.platform != "linux"
     assert there(lambda: there(os.getppid)) in (os.getpid(), os.getppid())  # no fork of a fork
@@ -77,7 +77,7 @@ def test_results_and_errors_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_signs_of_life_give_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "_FRAMEWORKS", ())
+    monkeypatch.setattr(apart, "_THREADED", ())
 
     def work() -> int:
         monkeypatch.setattr(time, "process_time", lambda: 99.5)  # of the fork alone
@@ -120,7 +120,7 @@ def test_a_signal_ends_the_fork_as_well(sent: str) -> None:
 def test_a_file_that_hdf5_does_not_survive_is_walked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "_FRAMEWORKS", ())
+    monkeypatch.setattr(apart, "_THREADED", ())
     monkeypatch.setattr(hdf5, "_walk", lambda *_: os.abort())
     path = tmp_path / "my.h5"
     with h5py.File(path, "w") as file:
