@@ -20,6 +20,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -75,7 +76,12 @@ def done_apart(
     parent = os.getpid()
     with warnings.catch_warnings():  # of threads, which the work does not need
         warnings.simplefilter("ignore")
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:  # there is no room for another process
+            os.close(reader)
+            os.close(writer)
+            return work()
     if not child:
         os.close(reader)
         _work(work, parent, writer, size)
@@ -86,7 +92,7 @@ def done_apart(
     except BaseException:  # a signal of this process
         _end(child)
         raise
-    why = _why(os.waitpid(child, 0)[1])
+    why = _why(_status(child))
     if sent:
         well, told = pickle.loads(sent)
         if well:
@@ -97,13 +103,21 @@ def done_apart(
     raise FileError(f"{path}: not {what}, or damaged: {why}; {remedy}")
 
 
+def _status(child: int) -> int:
+    try:
+        return os.waitpid(child, 0)[1]
+    except ChildProcessError:  # who started us ignores SIGCHLD: nothing is told of a child
+        return 0
+
+
 def _end(child: int) -> None:
-    os.kill(child, signal.SIGTERM)
     deadline = time.monotonic() + _LAST_SECONDS
-    while not os.waitpid(child, os.WNOHANG)[0]:
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(0.01)
+    with suppress(ChildProcessError, ProcessLookupError):
+        os.kill(child, signal.SIGTERM)
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.01)
 
 
 def _why(status: int) -> str:
@@ -112,7 +126,7 @@ def _why(status: int) -> str:
     if number == signal.SIGXCPU:
         return "reading it comes to no end"
     if number == signal.SIGKILL:
-        return _NO_MEMORY
+        return f"the process that reads it was killed, as where {_NO_MEMORY}"
     how = f"crashes on it ({signal.Signals(number).name})" if number else "ends the program"
     return f"a library that reads it {how}"
 

@@ -22,7 +22,9 @@ REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
 _PARTLY = 16  # chunks that were not written are read as zeros: so many for each that was
 _WALKED = 1 << 24  # bytes of values that a walk reads; of those of more it reads the first
-_FILTERS = (None, "gzip", "lzf")  # that do as they are told, whatever a chunk has; others may not
+# Filters that survive whatever a chunk has. Of others (scale-offset, n-bit, plugins) that is tried.
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_FILTERS |= {h5py.h5z.FILTER_LZF}
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -231,7 +233,8 @@ def _walk_values(file: h5py.File, found: h5py.Dataset, path: Path, budget: int) 
         values(checked, path)
         return size
     rows = checked.chunks[0] if checked.chunks else 1
-    odd = checked.compression not in _FILTERS or checked.scaleoffset is not None
+    filters = checked.id.get_create_plist()
+    odd = {filters.get_filter(at)[0] for at in range(filters.get_nfilters())} - _FILTERS
     for start in range(0, len(checked) if odd else 1, rows):
         apart.alive()
         values(checked, path, slice(start, start + rows))

@@ -152,3 +152,43 @@ def test_a_walk_reads_all_that_is_there(kind: str, tmp_path: Path) -> None:
             patch.setattr(hdf5, "values", lambda f, *a: read.append(f.name) or real(f, *a))
             hdf5._walk(file, tmp_path / "my.h5")
     assert sorted(read) == ["/deep/down/here", "/scalar"]
+
+
+def test_a_filter_of_another_kind_is_tried_on_every_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5, "_WALKED", 100)
+    read: list[object] = []
+    with h5py.File(tmp_path / "my.h5", "w") as file:
+        usual = {"chunks": (100,), "compression": "gzip", "shuffle": True, "fletcher32": True}
+        file.create_dataset("usual", data=np.arange(500), **usual)
+        file.create_dataset("other", data=np.arange(500), scaleoffset=0, chunks=(100,))
+        real = hdf5.values
+        monkeypatch.setattr(hdf5, "values", lambda f, *a: read.append(f.name) or real(f, *a))
+        hdf5._walk(file, tmp_path / "my.h5")
+    assert sorted(map(str, read)) == ["/other"] * 5 + ["/usual"]
+
+
+def test_without_room_for_a_fork_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(apart, "_THREADED", ())
+    monkeypatch.setattr(os, "fork", full)
+    before = os.listdir("/dev/fd")
+    assert apart.done_apart(os.getpid, "x", "a file", 0, "") == os.getpid()
+    assert os.listdir("/dev/fd") == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork is of Linux")
+def test_a_parent_that_ignores_its_children_gets_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(apart, "_THREADED", ())
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert apart.done_apart(lambda: "done", "x", "a file", 0, "") == "done"
+        with pytest.raises(FileError, match="ends the program"):
+            apart.done_apart(os.abort, "x", "a file", 0, "again")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
