@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
             self.register("type", kind, read)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {printable(message)}\nSee {self.prog} --help\n")
+        self.exit(BAD_INPUT, f"error: {printable(_short(message))}\nSee {self.prog} --help\n")
 
     def parse_args(self, args=None, namespace=None):
         if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
@@ -138,6 +138,7 @@ class _Version(argparse.Action):
 # ---- numbers and paths, for `type=`: what is not one is told in their error
 
 MOST = 10**6  # of what is counted: steps, processes, pixels
+_LONG_WORD = re.compile(r"\S{1000,}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -363,9 +364,14 @@ def _failed(error: Exception, unread: int) -> int:
         give_up_output()
         return unread
     if isinstance(error, ValueError | OSError):
-        say_last(f"error: {message(error)}")
+        say_last(f"error: {_short(message(error))}")
         return BAD_INPUT
     raise error
+
+
+def _short(text: str) -> str:
+    """A message without the middle of a word that no line has room for."""
+    return _LONG_WORD.sub(lambda word: f"{word[0][:40]}...{word[0][-40:]}", text)
 
 
 def message(error: Exception) -> str:

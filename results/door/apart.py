@@ -13,13 +13,12 @@ import faulthandler
 import math
 import os
 import pickle
-import resource
 import signal
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -33,6 +32,7 @@ TIMES = 100  # the same of a large file, times its size
 _LAST_SECONDS = 2.0  # for a fork that is not wanted any more to clean up
 _NO_MEMORY = "it asks for more memory than there is"
 _THREADED = ("tensorflow",)
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Result = TypeVar("Result")
@@ -43,6 +43,8 @@ _allowed = 0  # seconds, in a fork; 0 elsewhere
 def alive() -> None:
     """Give a sign of life; work on a large file does, once for each picture or object."""
     if _allowed:
+        import resource  # POSIX alone has it; `cli` says so on Windows
+
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
         soft = math.ceil(time.process_time()) + _allowed
         resource.setrlimit(resource.RLIMIT_CPU, (soft if most < 0 else min(soft, most), most))
@@ -74,26 +76,29 @@ def done_apart(
             stream.flush()  # the fork would write it again
     reader, writer = os.pipe()
     parent = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # no handler of ours is the fork's
     with warnings.catch_warnings():  # of threads, which the work does not need
         warnings.simplefilter("ignore")
         try:
             child = os.fork()
         except OSError:  # there is no room for another process
-            os.close(reader)
-            os.close(writer)
-            return work()
+            child = -1
     if not child:
         os.close(reader)
-        _work(work, parent, writer, size)
+        _work(work, parent, writer, size, mask)
     os.close(writer)
     try:
         with open(reader, "rb") as pipe:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             sent = pipe.read()
     except BaseException:  # a signal of this process
         _end(child)
         raise
-    why = _why(_status(child))
-    if sent:
+    if child < 0:
+        return work()
+    status = _status(child)
+    why = _why(status)
+    if sent and not status:
         well, told = pickle.loads(sent)
         if well:
             return told
@@ -111,6 +116,8 @@ def _status(child: int) -> int:
 
 
 def _end(child: int) -> None:
+    if child < 0:
+        return
     deadline = time.monotonic() + _LAST_SECONDS
     with suppress(ChildProcessError, ProcessLookupError):
         os.kill(child, signal.SIGTERM)
@@ -134,10 +141,13 @@ def _why(status: int) -> str:
 # ---- in the fork
 
 
-def _work(work: Callable[[], object], parent: int, writer: int, size: int) -> NoReturn:
+def _work(
+    work: Callable[[], object], parent: int, writer: int, size: int, mask: Collection[int]
+) -> NoReturn:
     status = 1
     try:
         _limit(parent, size)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         sent = _sent(work)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
@@ -152,6 +162,7 @@ def _work(work: Callable[[], object], parent: int, writer: int, size: int) -> No
 def _limit(parent: int, size: int) -> None:
     global _allowed
     import ctypes
+    import resource
 
     faulthandler.disable()
     for name in ("SIGINT", "SIGHUP"):  # the parent has them as well, and ends this process

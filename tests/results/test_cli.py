@@ -221,6 +221,21 @@ def test_a_path_that_no_file_system_takes(capsys: pytest.CaptureFixture[str]) ->
         assert "cannot be used: File name too long" in capsys.readouterr().err
 
 
+def test_a_word_that_no_line_has_room_for_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    line = cli.parser("results", "For the tests.")
+    with pytest.raises(SystemExit):
+        line.parse_args(["--" + "a" * 100_000])
+
+    def fails() -> int:
+        raise ValueError("no such suite: " + "b" * 100_000)
+
+    assert cli.run(fails) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "error: unknown option '--aaa" in told
+    assert "error: no such suite: bbb" in told
+    assert len(told) < 500
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_tries_its_outputs(name: str) -> None:
     module, made = COMMANDS[name]
