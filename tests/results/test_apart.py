@@ -192,3 +192,21 @@ def test_a_parent_that_ignores_its_children_gets_the_result(
             apart.done_apart(os.abort, "x", "a file", 0, "again")
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork is of Linux")
+def test_a_signal_waits_until_the_fork_has_handlers_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the fork would run the command's own end: a second program."""
+    monkeypatch.setattr(apart, "_THREADED", ())
+    fork, waiting = os.fork, []
+
+    def forked() -> int:
+        waiting.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", forked)
+    now = lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [])  # noqa: E731
+    assert apart.done_apart(now, "x", "a file", 0, "") == now() == set()
+    assert waiting == [{signal.SIGINT, signal.SIGTERM, signal.SIGHUP}]
