@@ -25,7 +25,7 @@ from typing import NoReturn, TypeVar
 
 from results.door.refusal import FileError
 
-SECONDS = 10  # on the processor, without a sign of life
+SECONDS = 10  # on the processor, without a sign of life: imports are a part of them
 _BYTES_A_SECOND = 1 << 23  # more of a large file, of which a directory, say, is read in one call
 MEMORY = 4 << 30  # bytes more than this process has; libraries reserve some
 TIMES = 100  # the same of a large file, times its size
@@ -56,7 +56,13 @@ def is_apart() -> bool:
 
 
 def done_apart(
-    work: Callable[[], Result], path: str | os.PathLike[str], what: str, size: int, remedy: str
+    work: Callable[[], Result],
+    path: str | os.PathLike[str],
+    what: str,
+    size: int,
+    remedy: str,
+    *,
+    seconds: int = SECONDS,
 ) -> Result:
     """The result of work on a file, done in a fork; what it raises is raised here.
 
@@ -65,6 +71,7 @@ def done_apart(
         what: the file is to be, with its article.
         size: of the file in bytes: a large one may take longer, and more memory.
         remedy: the end of the message.
+        seconds: on the processor that may pass without a sign of life.
 
     Raises:
         FileError: the work came to no end, ended its process, or took too much memory.
@@ -85,7 +92,7 @@ def done_apart(
             child = -1
     if not child:
         os.close(reader)
-        _work(work, parent, writer, size, mask)
+        _work(work, parent, writer, size, seconds, mask)
     os.close(writer)
     try:
         with open(reader, "rb") as pipe:
@@ -142,11 +149,16 @@ def _why(status: int) -> str:
 
 
 def _work(
-    work: Callable[[], object], parent: int, writer: int, size: int, mask: Collection[int]
+    work: Callable[[], object],
+    parent: int,
+    writer: int,
+    size: int,
+    seconds: int,
+    mask: Collection[int],
 ) -> NoReturn:
     status = 1
     try:
-        _limit(parent, size)
+        _limit(parent, size, seconds)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         sent = _sent(work)
         for stream in (sys.stdout, sys.stderr):
@@ -159,7 +171,7 @@ def _work(
         os._exit(status)
 
 
-def _limit(parent: int, size: int) -> None:
+def _limit(parent: int, size: int, seconds: int) -> None:
     global _allowed
     import ctypes
     import resource
@@ -173,7 +185,7 @@ def _limit(parent: int, size: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _allowed = SECONDS + size // _BYTES_A_SECOND
+    _allowed = seconds + size // _BYTES_A_SECOND
     alive()
     pages = int(Path("/proc/self/statm").read_text().split()[5])
     soft = pages * resource.getpagesize() + max(MEMORY, TIMES * size)

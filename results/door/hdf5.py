@@ -21,6 +21,7 @@ from results.door.refusal import FileError, instead, reading, regular
 REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
 _PARTLY = 16  # chunks that were not written are read as zeros: so many for each that was
+_SECONDS = 3  # on the processor for one object
 _WALKED = 1 << 24  # bytes of values that a walk reads; of those of more it reads the first
 # Filters that survive whatever a chunk has. Of others (scale-offset, n-bit, plugins) that is tried.
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
@@ -189,7 +190,7 @@ def _check_walk(source: Path | bytes, path: Path, what: str, size: int) -> None:
             _walk(file, path)
 
     try:
-        apart.done_apart(walk, path, what, size, REMEDY)
+        apart.done_apart(walk, path, what, size, REMEDY, seconds=_SECONDS)
     except FileError as error:
         if key is not None:
             _walks[key] = str(error)

@@ -43,11 +43,10 @@ def test_what_a_library_does_ends_in_a_message(
     case: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(apart, "_THREADED", ())  # other tests may have loaded one
-    monkeypatch.setattr(apart, "SECONDS", 1)
     monkeypatch.setattr(apart, "MEMORY", MIB)
     work, told = BAD[case]
     with pytest.raises(FileError, match=rf"my\.h5: not a file, or damaged: .*{told}.*; get it"):
-        apart.done_apart(work, "my.h5", "a file", 0, "get it again")
+        apart.done_apart(work, "my.h5", "a file", 0, "get it again", seconds=1)
     assert capfd.readouterr() == ("", "")
 
 
