@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from results.door import apart
+from results.door import apart, sizes
 
-FLOOR = 64 << 20  # bytes for buffers and blocks, whatever the file
+FLOOR = 2 * sizes.FREE  # bytes, whatever the file: what was packed, and what is made of it
 
 
 @dataclass
