@@ -138,6 +138,12 @@ def matlab(path: Path) -> Path:
     return path / "my.mat"
 
 
+def old_matlab(path: Path) -> Path:
+    """Version 4 says type, rows, columns, whether complex, and the length of the name."""
+    (path / "my.mat").write_bytes(struct.pack("<5i", 0, MANY, 8, 0, 2) + b"x\0" + bytes(200))
+    return path / "my.mat"
+
+
 def record(path: Path) -> Path:
     (path / "my.tfrecord").write_bytes(gzip.compress(struct.pack("<Q", MANY) + bytes(MANY + 8)))
     return path / "my.tfrecord"
@@ -165,6 +171,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     ),
     "a table": (table, convert),
     "a structure of MATLAB": (matlab, convert),
+    "an old file of MATLAB": (old_matlab, convert),
     "a record": (record, tfrecord._is_packed),
     "a record without end": (endless_record, tfrecord._is_packed),
 }

@@ -66,8 +66,11 @@ def odd_network(content: bytes, draw: random.Random) -> bytes:
 
 def build(path: Path) -> object:
     """The network of a file, with the shapes and the parameters of its layers."""
-    network = Network(fill_architecture(architecture.load(path)), (69, 69, 3), 3)
-    return network.weight_shapes
+    found = fill_architecture(architecture.load(path))
+    try:
+        return Network(found, (69, 69, 3), 3).weight_shapes
+    except ValueError as error:  # a network names itself and the layer; `load` the file
+        raise ValueError(f"{path}: {error}") from error
 
 
 def archive(path: Path) -> None:
