@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unknown
+from benchmarks.port.axes import Axes, canonical, native, pictured, resized, spread, unknown
 from benchmarks.port.operation import PICTURES, Operation
 from benchmarks.port.readers import flax_calls as calls
 from benchmarks.port.readers import flax_layers as layers
@@ -91,12 +91,22 @@ class Run:
         with inside():
             self._by_itself(number, call, inputs, before)
             out = call({})
+        if name == "split" and len(inputs) == 1:
+            return self._split(b, out, inputs)
         if name in calls.FUNCTIONS and not isinstance(out, list | tuple):
             meaning = calls.FUNCTIONS[name](b, [axes for _, axes in before], given, out)
         else:
             meaning = Meaning(f"unread:{name}", None)
         stated = [c for c in meaning.constants if _STATED.get(c, c) in b]
         return self._record(name, None, meaning, out, inputs, stated)
+
+    def _split(self, b: dict[str, Any], outs: Any, inputs: list[Any]) -> Any:
+        axes, place = self.known[id(inputs[0])][1], b.get("axis", 0)
+        told = {"axis": axes[place].words, "sizes": [int(x.shape[place]) for x in outs]}
+        for number, x in enumerate(outs):
+            part = Meaning("split", resized(axes, x.shape), {"part": number, **told})
+            self._record("split", None, part, x, inputs, [])
+        return outs
 
     def layer(self, name: str, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
         inputs = self._inputs(args[:1], name)
@@ -190,8 +200,7 @@ class Run:
                 shape=list(x.shape[1:]),
             )
         )
-        labels = {4: "NHWC", 2: "NC"}.get(x.ndim)
-        axes = labelled(labels, x.shape) if labels else unknown(x.shape)
+        axes = pictured(x.shape) if x.ndim in (2, 4) else unknown(x.shape)
         if self.program.recording:
             self.values[number] = np.array(x)
         self.known[id(x)] = (number, axes)

@@ -70,11 +70,13 @@ class Run:
 
     def _called(self, layer: Any, args: Any, kwargs: Any) -> list[Any]:
         inputs, graphs, name = self._inputs(args, kwargs), self.program.graphs, type(layer).__name__
-        if id(layer) not in graphs:
+        batch = inputs[0].shape[0] if inputs else 0
+        if (id(layer), batch) not in graphs:
             plain = isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth")
-            graphs[id(layer)] = layer if plain else unfolded(layer, args, kwargs, self.known)
-        if graphs[id(layer)] is not None:
-            return self.graph(graphs[id(layer)], inputs)
+            made = (layer, []) if plain else unfolded(layer, args, kwargs, self.known)
+            graphs[id(layer), batch] = made
+        if (graph := graphs[id(layer), batch]) is not None:
+            return self.graph(graph[0], [*inputs, *graph[1]])
         if name == "Lambda":
             raise PortError(
                 f"layer '{layer.name}' is a Lambda: what its function does cannot be read from a "
@@ -86,7 +88,7 @@ class Run:
         if (name in layers.NOTHING or cast) and len(inputs) == 1:
             self.penalties += [activity(inputs[0])] if activity is not None else []
             return [inputs[0]]
-        if name == "SeparableConv2D":
+        if name in ("SeparableConv1D", "SeparableConv2D"):
             for part in self.program.pieces.setdefault(id(layer), separated(layer)):
                 inputs = self._called(part, inputs[:1], {})
             return inputs
@@ -97,7 +99,7 @@ class Run:
             query, value, *key = inputs
             inputs = [query, *(key or [value]), value]
         fused = getattr(layer, "activation", None) if name not in ("Activation",) else None
-        if fused is not None and name in layers.MEANINGS:
+        if fused is not None and layers.is_read(name):
             layer.activation = keras.activations.linear
         if activity is not None:
             layer.activity_regularizer = None
@@ -111,7 +113,7 @@ class Run:
         if activity is not None:
             self.operations[-1].constants["activity_regularizer"] = layers.term(activity)
         plain = fused is None or fused is keras.activations.linear
-        if not plain and name in layers.MEANINGS:
+        if not plain and layers.is_read(name):
             out = [self._activated(layer, fused, out[0])]
         self.penalties += [activity(x) for x in out] if activity is not None else []
         return out

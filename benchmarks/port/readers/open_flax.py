@@ -8,10 +8,10 @@ from flax import linen, nnx
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
-from benchmarks.port.readers.flax import FlaxProgram, Mode
+from benchmarks.port.readers.flax import MODES, FlaxProgram, Mode
 from benchmarks.port.readers.flax_linen import LinenModule
 from benchmarks.port.readers.optax_recipe import Training
-from benchmarks.port.readers.program import Program
+from benchmarks.port.readers.program import Program, needed_inputs, refuse_several
 
 
 def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
@@ -32,6 +32,7 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label} is a {type(model).__name__}, not a module of flax.nnx or flax.linen, "
             "or a function that makes one"
         )
+    refuse_several(source.label, needed_inputs(type(model).__call__, MODES))
     if not size:
         raise PortError(
             f"{source.label}: a module does not say how large its pictures are; give "

@@ -95,7 +95,7 @@ class Training:
         form = self.target_form()
         forms = [form] if form else [*filter(None, [self.targets]), "sparse", "one_hot", "binary"]
         for place, one in enumerate(forms):
-            truth = torch.from_numpy(targets(labels, tuple(out.shape), one))
+            truth = torch.from_numpy(targets(labels, tuple(out.shape), one, first=True))
             try:
                 found = self.loss(out, truth)
                 break
