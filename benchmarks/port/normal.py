@@ -199,14 +199,16 @@ def _joined_means(
     pools, joined = {"mean": "average_pool", "max": "max_pool"}, set()
     for one in by_id.values():
         first = by_id.get(one.sources[0]) if one.sources else None
-        if first is None or one.kind != first.kind or one.kind not in pools:
+        if first is None or first.kind not in pools:
             continue
-        axes = [*one.constants["axes"], *first.constants["axes"]]
+        if one.kind not in (first.kind, pools[first.kind]):
+            continue
+        axes = [*one.constants.get("axes", ["W"]), *first.constants["axes"]]
         source = by_id.get(first.sources[0])
         shape = pictures if source is None else source.shape
         alone = len(_readers(by_id, first.id)) == 1 and len(shape) == 3
         if sorted(axes) == ["H", "W"] and alone:
-            one.kind, one.sources = pools[one.kind], list(first.sources)
+            one.kind, one.sources = pools[first.kind], list(first.sources)
             one.constants = whole_pool(shape[:2])
             alias[first.id] = first.sources[0]
             joined.add(one.id)
@@ -217,7 +219,8 @@ _GATES = {"sigmoid": "silu", "hardsigmoid": "hardswish"}
 
 
 def _products(by_id: dict[str, Operation]) -> set[str]:
-    """Name what is written as a product: x sigmoid(x), relu6(x + 3) / 6, and x times the latter."""
+    """Name what is written by hand: x sigmoid(x), relu6(x + 3) / 6, and x times the latter; and the
+    norm, the root of a sum of squares."""
     joined = set()
     for one in by_id.values():
         sources = [by_id.get(s) for s in one.sources]
@@ -228,6 +231,11 @@ def _products(by_id: dict[str, Operation]) -> set[str]:
                 found = "hardsigmoid", shifted
             elif above.kind == "multiply":
                 found = _gated(above, [_shifted(by_id.get(s), by_id) for s in above.sources])
+        elif _is(one, "sqrt") and above is not None and above.kind == "sum":
+            squares = by_id.get(above.sources[0])
+            if squares is not None and _is(squares, "square"):
+                one.kind, one.constants, one.sources = "norm", above.constants, squares.sources
+                joined.add(one.id)
         elif one.kind == "multiply" and len(sources) == 2 and one.sources[0] == one.sources[1]:
             found = "square", one.sources[0]
         elif one.kind == "multiply" and len(sources) == 2:

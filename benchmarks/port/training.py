@@ -63,7 +63,8 @@ def losses(session: Session) -> None:
         if any(str(one["kind"]).startswith("unread:") for one in meant):
             constants = [one for one in constants if one[0] == "kind"]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
-        measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
+        given = f"the same outputs {name}".strip()
+        measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for {given}; {steep}"
         if not constants:
             constants = [("value" if not name else "value far from zero", loss_a, loss_b)]
             if name and any(abs(v - 16.118) < 0.01 for v in (loss_a, loss_b)):

@@ -162,11 +162,12 @@ def _exact_resize(original: Any) -> Any:
     """Bilinear resizing in the pictures' own precision, where TensorFlow's is float32."""
 
     def resize(images: Any, size: Any, interpolation: str = "bilinear", **given: Any) -> Any:
+        antialias = given.get("antialias", False)
         plain = interpolation == "bilinear" and not any(given.get(k) for k in _RESIZING)
         if not plain or len(images.shape) != 4 or images.dtype != "float64":
             return original(images, size, interpolation, **given)
         rows, columns = (
-            ops.convert_to_tensor(_weights(n, m), "float64")
+            ops.convert_to_tensor(_weights(n, m, antialias=antialias), "float64")
             for n, m in zip(images.shape[1:3], size, strict=True)
         )
         return ops.einsum("ah,nhwc,bw->nabc", rows, images, columns)
@@ -174,13 +175,20 @@ def _exact_resize(original: Any) -> Any:
     return resize
 
 
-_RESIZING = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+_RESIZING = ("crop_to_aspect_ratio", "pad_to_aspect_ratio")
 
 
-def _weights(given: int, made: int) -> np.ndarray:
-    """The share of each old position in each new one, (made, given); centers of pixels agree."""
-    at = np.clip((np.arange(made) + 0.5) * given / made - 0.5, 0, given - 1)
-    return np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(given)))
+def _weights(given: int, made: int, *, antialias: bool) -> np.ndarray:
+    """The share of each old position in each new one, (made, given); centers of pixels agree.
+
+    Args:
+        antialias: a new position that is larger than an old one takes the mean of more of them.
+    """
+    wide = max(1.0, given / made) if antialias else 1.0
+    at = (np.arange(made) + 0.5) * given / made - 0.5
+    at = at if wide > 1 else np.clip(at, 0, given - 1)
+    shares = np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(given)) / wide)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:

@@ -44,6 +44,18 @@ def _first(schedule: Any) -> float:
     return float(stated) if near else computed
 
 
+def config_of(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer, also where its schedule has none."""
+    schedule = optimizer._learning_rate
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return dict(optimizer.get_config())
+    optimizer._learning_rate = 0.0
+    try:
+        return dict(optimizer.get_config())
+    finally:
+        optimizer._learning_rate = schedule
+
+
 class Training:
     """Loss and optimizer of a program; each part may be None.
 
@@ -119,7 +131,7 @@ class Training:
         the loss, unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
-        config = self.optimizer.get_config()
+        config = config_of(self.optimizer)
         schedule = self.optimizer._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             # rates by step are compared apart
@@ -139,7 +151,7 @@ class Training:
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
         name = "learning_rate" if constant == "learning_rate" else _OURS.get(constant)
-        if name is None or name not in self.optimizer.get_config():
+        if name is None or name not in config_of(self.optimizer):
             return False
         self.changes[name] = int(value) if constant == "accumulation" and value else value
         return True
@@ -156,7 +168,7 @@ class Training:
         if self.optimizer is None:
             return found
         how, optimizer = CALLS.of(self.optimizer), self.optimizer
-        config = optimizer.get_config()
+        config = config_of(optimizer)
         name = next(  # of the user's own class its nearest one of Keras
             c.__name__ for c in type(optimizer).__mro__ if c.__module__.startswith("keras")
         )

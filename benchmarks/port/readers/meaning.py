@@ -138,7 +138,8 @@ def over(kind: str, axes: Axes, dims: Any, *, kept: bool) -> Meaning:
     gone = [atom for i in sorted(places) for atom in axes[i].large if not axes[i].parts]
     size = {label: int(n) for label, n in gone if n > 1 or label in SPATIAL}
     picture = within([label for axis in axes for label, _ in axis.atoms])
-    if kind in _POOLS and size and [*size] == picture and not any(axes[i].parts for i in places):
+    usual = [*size] == picture == [*SPATIAL[len(SPATIAL) - len(size) :]]
+    if kind in _POOLS and size and usual and not any(axes[i].parts for i in places):
         return Meaning(_POOLS[kind], left, whole_pool([*size.values()]))
     return Meaning(kind, left, {"axes": sorted(axes[i].words for i in places if axes[i].size > 1)})
 

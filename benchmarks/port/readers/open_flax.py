@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flax import linen, nnx
+from flax.errors import TraceContextError
 
+from benchmarks.port import loading
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
 from benchmarks.port.readers.flax import MODES, FlaxProgram, Mode
@@ -41,6 +43,15 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
     names = ("loss", "optimizer", "schedule", "average_weights", "loss_scale")
     training = Training(*(parts.get(name) for name in names))
     mode = Mode.of(model)
-    if isinstance(model, linen.Module):
-        model = LinenModule(model, size, mode.words(training=False))
-    return FlaxProgram(model, size, training, mode)
+    try:
+        if isinstance(model, linen.Module):
+            model = LinenModule(model, size, mode.words(training=False))
+        return FlaxProgram(model, size, training, mode)
+    except TraceContextError as error:
+        where = loading.failure(error, "reading the program").args[0].splitlines()[1:]
+        raise PortError(
+            f"{source.label} calls layers inside of a transformation of Flax (scan, vmap, remat), "
+            "where they are not read; call them in a loop of Python, each with its own weights\n"
+            + "\n".join(where),
+            status=4,
+        ) from error

@@ -57,6 +57,20 @@ def prepare(seed: int, precision: str) -> None:
     torch_around.install()
 
 
+def _refuse_spectral(model: nn.Module) -> None:
+    """Refuse a weight that a step in training mode moves besides the optimizer."""
+    for name, module in model.named_modules():
+        hooks = [type(hook).__name__ for hook in module._forward_pre_hooks.values()]
+        if "SpectralNorm" in hooks or type(module).__name__ == "_SpectralNorm":
+            place = name.partition(".parametrizations")[0]
+            raise PortError(
+                f"{place} has spectral_norm, whose estimate moves in training mode; it is not read: "
+                "take it out, or fix the weight with torch.nn.utils.parametrize."
+                f"remove_parametrizations({place}, 'weight')",
+                status=4,
+            )
+
+
 _STOCHASTIC_DEPTH = ("StochasticDepth", "DropPath", "PictureDropout")  # torchvision's, timm's, ours
 
 
@@ -110,6 +124,7 @@ class TorchProgram(Program):
             constants: what the modules' own attributes do not say.
         """
         self.constants = constants or {}
+        _refuse_spectral(model)
         self.model = model.to(torch.get_default_dtype())
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
