@@ -64,7 +64,7 @@ def _refuse_spectral(model: nn.Module) -> None:
         if "SpectralNorm" in hooks or type(module).__name__ == "_SpectralNorm":
             place = name.partition(".parametrizations")[0]
             raise PortError(
-                f"{place} has spectral_norm, whose estimate moves in training mode; it is not read: "
+                f"{place} has spectral_norm, whose estimate moves in training; it is not read: "
                 "take it out, or fix the weight with torch.nn.utils.parametrize."
                 f"remove_parametrizations({place}, 'weight')",
                 status=4,
