@@ -15,7 +15,7 @@ from benchmarks.port.axes import canonical, native, pictured
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import optax_recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
+from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, FlaxRun
 from benchmarks.port.readers.flax_steps import FlaxSteps
 from benchmarks.port.readers.flax_watch import Watching, install, one_type
 from benchmarks.port.readers.optax_recipe import Training
@@ -138,11 +138,11 @@ class FlaxProgram(Program):
         ]
         return "inference" if all(flags) else "training"
 
-    def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[Run, Any]:
+    def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[FlaxRun, Any]:
         (model.train if how.training else model.eval)()
         axes = pictured(pictures.shape)
         x = jnp.asarray(pictures, float)
-        run = Run(self, x, axes, how)
+        run = FlaxRun(self, x, axes, how)
         for path, node in nnx.iter_graph(model):
             if isinstance(node, nnx.Param):
                 name = ".".join(map(str, path))

@@ -15,7 +15,7 @@ from benchmarks.port.readers.keras_engines import gradients_of, slope_of
 from benchmarks.port.readers.keras_model import exact_normalization, functional, settings
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
-from benchmarks.port.readers.keras_run import Run, array, tensor
+from benchmarks.port.readers.keras_run import KerasRun, array, tensor
 from benchmarks.port.readers.keras_steps import KerasSteps
 from benchmarks.port.readers.program import (
     Arrays,
@@ -81,9 +81,9 @@ class KerasProgram(Program):
 
     # ---- running
 
-    def run(self, pictures: Any, how: Pass) -> tuple[Run, Any]:
+    def run(self, pictures: Any, how: Pass) -> tuple[KerasRun, Any]:
         """A batch through the graph; gives what was seen and the output."""
-        run = Run(self, how)
+        run = KerasRun(self, how)
         if isinstance(pictures, np.ndarray):
             pictures = tensor(self.laid_out(pictures))
         return run, run.of_pictures(pictures, pictured(pictures.shape, first=self.first))

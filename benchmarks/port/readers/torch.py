@@ -10,14 +10,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from types import MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.port.axes import canonical, native, pictured
 from benchmarks.port.operation import Listing, Operation, PortError
@@ -35,6 +32,7 @@ from benchmarks.port.readers.program import (
     uncarried,
 )
 from benchmarks.port.readers.torch_calls import FUNCTIONS
+from benchmarks.port.readers.torch_modules import drops_pictures, refuse_spectral
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
 from benchmarks.port.readers.torch_watch import Watch, output_of
@@ -57,53 +55,6 @@ def prepare(seed: int, precision: str) -> None:
     torch_around.install()
 
 
-def _refuse_spectral(model: nn.Module) -> None:
-    """Refuse a weight that a step in training mode moves besides the optimizer."""
-    for name, module in model.named_modules():
-        hooks = [type(hook).__name__ for hook in module._forward_pre_hooks.values()]
-        if "SpectralNorm" in hooks or type(module).__name__ == "_SpectralNorm":
-            place = name.partition(".parametrizations")[0]
-            raise PortError(
-                f"{place} has spectral_norm, whose estimate moves in training; it is not read: "
-                "take it out, or fix the weight with torch.nn.utils.parametrize."
-                f"remove_parametrizations({place}, 'weight')",
-                status=4,
-            )
-
-
-_STOCHASTIC_DEPTH = ("StochasticDepth", "DropPath", "PictureDropout")  # torchvision's, timm's, ours
-
-
-def _drops_pictures(module: nn.Module) -> bool:
-    """True of a module of stochastic depth, which then is a call of dropout, as the others are.
-
-    Told by what it does with ones: it drops whole pictures at its rate and scales the rest.
-    """
-    if isinstance(vars(module).get("forward"), MethodType):
-        return True  # read before
-    rates = (getattr(module, name, None) for name in ("p", "drop_prob", "rate"))
-    rate = next((float(one) for one in rates if isinstance(one, float | int)), 0.0)
-    if type(module).__name__ not in _STOCHASTIC_DEPTH or not 0 < rate < 1:
-        return False
-    ones, mode = torch.ones(512, 2, 2, 2), module.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        made, still = module.train()(ones), module.eval()(ones)
-    module.train(mode)
-    kept = made[:, 0, 0, 0] > 0
-    expected = ones * (kept / (1 - rate))[:, None, None, None]
-    share = abs(float(kept.double().mean()) - (1 - rate))
-    if share > 0.1 or not torch.allclose(made, expected) or not torch.equal(still, ones):
-        return False
-    # a method, so that a copy of the module has its own mode
-    module.forward = MethodType(partial(_dropped, rate=rate), module)
-    return True
-
-
-def _dropped(module: nn.Module, x: Tensor, *, rate: float) -> Tensor:
-    return functional.dropout(x, rate, module.training)
-
-
 class TorchProgram(Program):
     """A module, read on pictures of one size."""
 
@@ -124,12 +75,12 @@ class TorchProgram(Program):
             constants: what the modules' own attributes do not say.
         """
         self.constants = constants or {}
-        _refuse_spectral(model)
+        refuse_spectral(model)
         self.model = model.to(torch.get_default_dtype())
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.bare = model.training
-        self.by_picture = {id(m) for m in model.modules() if _drops_pictures(m)}
+        self.by_picture = {id(m) for m in model.modules() if drops_pictures(m)}
         self.names = {id(m): (names or {}).get(path, path) for path, m in model.named_modules()}
         self._stack: list[nn.Module] = []
         named = [*model.named_parameters(), *model.named_buffers()]

@@ -23,12 +23,13 @@ from benchmarks.port.axes import (
     unknown,
 )
 from benchmarks.port.masks import dropped
-from benchmarks.port.operation import PICTURES, Operation, PortError
+from benchmarks.port.operation import PICTURES, PortError
 from benchmarks.port.readers import torch_calls as calls
 from benchmarks.port.readers import torch_names as names
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.meaning import Meaning, broadcast, position
-from benchmarks.port.readers.program import Arrays, Pass
+from benchmarks.port.readers.meaning import Meaning, position
+from benchmarks.port.readers.program import Pass
+from benchmarks.port.readers.run import Run
 from benchmarks.port.readers.torch_change import changed
 from benchmarks.port.readers.torch_moves import MOVES
 
@@ -42,17 +43,13 @@ _OF_PICTURES = ("conv", "conv_transpose", "max_pool", "average_pool", "resize", 
 _FIRST = ("max", "min", "multi_head_attention_forward")  # whose first output is the one
 
 
-class Watch(TorchFunctionMode):
+class Watch(TorchFunctionMode, Run):
     """Sees the calls of one run."""
 
     def __init__(self, program: Any, x: Tensor, axes: Axes, how: Pass) -> None:
-        super().__init__()
-        self.program, self.how = program, how
-        self.known: dict[int, tuple[str, Axes]] = {id(x): (PICTURES, axes)}
-        self.alive: list[Any] = [x]
-        self.operations: list[Operation] = []
-        self.values: Arrays = {}
-        self.alone: Arrays = {}
+        TorchFunctionMode.__init__(self)
+        Run.__init__(self, program, how)
+        self.keep(x, PICTURES, axes)
         self.layouts: dict[str, Axes] = {}
         self.clashes: set[str] = set()
         self.cuts: dict[str, list[tuple[str, int]]] = {}  # as the program has them
@@ -94,8 +91,7 @@ class Watch(TorchFunctionMode):
         before = [self.known[id(x)] for x in inputs]
         if name in names.SAME and len(inputs) == 1:
             out = func(*args, **kwargs)
-            self.known[id(out)] = before[0]
-            self.alive.append(out)
+            self.keep(out, *before[0])
             return out
         return self._operation(func, name, args, kwargs, inputs, before)
 
@@ -108,10 +104,7 @@ class Watch(TorchFunctionMode):
             key = self.program.keys.get(id(x), "")
             if not isinstance(x, torch.nn.Parameter) or id(x) in self.known:
                 continue
-            near = next((self.known[id(b)][1] for b in beside if b.dim() >= x.dim()), None)
-            axes = unknown(x.shape) if near is None else broadcast(x.shape, near)
-            self._further(Meaning("weight", axes, {}, {"value": (x, axes)}), key, x, [])
-            self.alive.append(x)
+            self.add_weight(x, x, key, beside)
 
     def _operation(
         self,
@@ -122,7 +115,7 @@ class Watch(TorchFunctionMode):
         inputs: list[Tensor],
         before: list[tuple[str, Axes]],
     ) -> Any:
-        number = str(len(self.operations))
+        number = self.next
         arguments = names.bound(name, args, kwargs)
         # masks inside of attention cannot be given; its rate is read
         if name == "multi_head_attention_forward":
@@ -137,8 +130,8 @@ class Watch(TorchFunctionMode):
             call = _hardsigmoid(inputs[0])
         if name in calls.DROPOUTS:
             call = self._dropout(number, arguments, before[0][1], name)
-        if number in self.how.inputs:
-            self._by_itself(number, call, inputs, before)
+        if (swapped := self.others(number, inputs)) is not None:
+            self._by_itself(number, call, swapped)
         sizes = [tuple(x.shape) for x in inputs]
         out = call({})
         module, made = self.program.module_now()
@@ -166,26 +159,19 @@ class Watch(TorchFunctionMode):
         meaning.constants |= self._out_of_mode(name, arguments)
         if meaning.kind == "batch_norm" and getattr(module, "momentum", 0.0) is None:
             meaning.constants["momentum"] = None  # a mean over all batches
-        parameters = self._weights(meaning)
         layer = made.where and type(module).__module__.startswith("torch.nn")
         sure = self._stated(name, made.stated) if layer else list(arguments)
-        self.operations.append(
-            Operation(
-                id=number,
-                kind=meaning.kind,
-                name=(self.program.names.get(id(module), "") if module is not None else "") or name,
-                sources=[source for source, _ in before],
-                constants=meaning.constants,
-                stated=[c for c in meaning.constants if calls.STATED.get(c, c) in sure],
-                where=made.where if layer else CALLS.where(),
-                shape=spread(outs[0].shape, axes)[1:],
-                parameters=parameters,
-            )
+        meaning.axes = axes
+        self.add(
+            meaning,
+            outs[0],
+            [source for source, _ in before],
+            name=(self.program.names.get(id(module), "") if module is not None else "") or name,
+            where=made.where if layer else CALLS.where(),
+            stated=[c for c in meaning.constants if calls.STATED.get(c, c) in sure],
         )
-        self.values[number] = canonical(outs[0].detach().numpy().copy(), axes)
         if number in self.alone:  # now, for a call in place takes over the tensor
             self.alone[number] = canonical(self.alone[number], axes)
-        self.known[id(outs[0])] = (number, axes)
         self.alive += outs
         for place, x in enumerate(outs[1:], start=1):
             if parts:
@@ -226,21 +212,13 @@ class Watch(TorchFunctionMode):
         self, meaning: Meaning, name: str, x: Tensor, before: list[tuple[str, Axes]]
     ) -> None:
         """An operation of its own: a call's output besides its first, or a weight."""
-        number, axes = str(len(self.operations)), meaning.axes or unknown(x.shape)
-        self.operations.append(
-            Operation(
-                id=number,
-                kind=meaning.kind,
-                name=name,
-                sources=[source for source, _ in before],
-                constants=meaning.constants,
-                where=CALLS.where(),
-                shape=spread(x.shape, axes)[axes[:1] != () and axes[0].label == "N" :],
-                parameters=self._weights(meaning),
-            )
-        )
-        self.values[number] = canonical(x.detach().numpy().copy(), axes)
-        self.known[id(x)] = (number, axes)
+        self.add(meaning, x, [source for source, _ in before], name=name, where=CALLS.where())
+
+    def array(self, tensor: Tensor) -> np.ndarray:
+        return tensor.detach().numpy().copy()
+
+    def tensor(self, value: np.ndarray) -> Tensor:
+        return torch.from_numpy(value)
 
     @staticmethod
     def _stated(name: str, stated: list[str]) -> list[str]:
@@ -248,7 +226,7 @@ class Watch(TorchFunctionMode):
         own = {"out_channels": "filters", "out_features": "units", "kernel_size": "kernel"}
         return [*stated, *(own[s] for s in stated if s in own)]
 
-    def _weights(self, meaning: Meaning) -> dict[str, str]:
+    def carried(self, meaning: Meaning) -> dict[str, str]:
         found, parameters = {}, dict(meaning.parameters)
         for role, (tensor, axes) in meaning.parameters.items():
             if id(tensor) in self.normed:
@@ -276,15 +254,7 @@ class Watch(TorchFunctionMode):
             self.layouts[key] = axes
         return found
 
-    def _by_itself(self, number: str, call: Any, inputs: list[Tensor], before: Any) -> None:
-        given = self.how.inputs[number]
-        if len(given) != len(inputs):
-            return
-        swapped = {}
-        for x, (_, axes), value in zip(inputs, before, given, strict=True):
-            if value.size != x.numel():
-                return
-            swapped[id(x)] = torch.from_numpy(native(value.reshape(spread(x.shape, axes)), axes))
+    def _by_itself(self, number: str, call: Any, swapped: dict[int, Tensor]) -> None:
         with torch.no_grad():
             out = call(swapped)
         out = out[0] if isinstance(out, tuple) else out
