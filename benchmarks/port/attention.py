@@ -85,6 +85,7 @@ def join(by_id: Operations) -> tuple[set[str], dict[str, Part], set[str]]:
             constants,
             roles,
         )
+        one.stated = [*constants]  # all of it is the program's own
         joined.add(one.id)
     return joined, parts, dropouts
 

@@ -39,6 +39,7 @@ ARGUMENTS = {
 _STATED = {
     **{"kernel": "kernel_size", "stride": "strides", "filters": "out_features"},
     **{"units": "out_features", "bias": "use_bias", "size": "window_shape"},
+    **{"heads": "num_heads", "key_size": "qkv_features"},
     **{"slope": "negative_slope", "groups": "feature_group_count", "dilation": "kernel_dilation"},
 }
 

@@ -307,7 +307,7 @@ def _vectors(layer: Any, kind: str, x: Axes) -> dict[str, tuple[Any, ...]]:
 STATED = {
     **{"kernel": "kernel_size", "stride": "strides", "dilation": "dilation_rate"},
     **{"bias": "use_bias", "size": "pool_size", "slope": "negative_slope"},
-    "function": "activation",
+    **{"function": "activation", "heads": "num_heads", "key_size": "key_dim"},
 }
 # The attribute behind each constant that can be set.
 CHANGES = {

@@ -117,11 +117,12 @@ def chain_of(transformation: Any) -> list[Made]:
     if made.name == "chain":
         return _joined([part for p in made.parts for part in chain_of(p)])
     if made.name == "masked":
-        inner = chain_of(made.arguments["inner"])
-        if [one.name for one in inner] != ["add_decayed_weights"]:
+        of_mask = chain_of(made.arguments["inner"])
+        if [one.name for one in of_mask] != ["add_decayed_weights"]:
             return [Made("", None, {})]
-        given = inner[0].arguments | {"mask": made.arguments["mask"]}
-        return [Made("add_decayed_weights", inner[0].function, given, (), inner[0].stated)]
+        (decay,) = of_mask
+        given = decay.arguments | {"mask": made.arguments["mask"]}
+        return [Made(decay.name, decay.function, given, (), decay.stated)]
     if made.name in _AROUND:
         inner = made.arguments.get("inner")
         return [] if inner is None else chain_of(inner)

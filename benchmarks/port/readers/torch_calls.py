@@ -352,6 +352,6 @@ def meaning_of(name: str, b: dict[str, Any], axes: list[Axes], out: Tensor) -> M
 # The argument behind each constant, where the program states it.
 STATED = {
     **{one.name: one.torch for one in CONSTANTS.values()},
-    **{"epsilon": "eps", "momentum": "momentum", "rate": "p"},
+    **{"epsilon": "eps", "momentum": "momentum", "rate": "p", "heads": "num_heads"},
     **{"size": "kernel_size", "count_padding": "count_include_pad"},
 }
