@@ -90,7 +90,8 @@ def _repeated(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: An
 
 def _over(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        return over(kind, axes[0], b.get("axis"), kept=bool(b.get("keepdims")))
+        said = {"correction": int(b.get("ddof", 0))} if kind in ("var", "std") else {}
+        return over(kind, axes[0], b.get("axis"), kept=bool(b.get("keepdims")), **said)
 
     return meaning
 

@@ -127,7 +127,8 @@ def meaning(
             dims = list(range(2, len(x)) if _first(layer) else range(1, len(x) - 1))
         if name == "Norm" and getattr(layer, "ord", None) not in (None, 2, "fro"):
             return Meaning("unread:norm of its own kind", None)
-        return over(_MEANS[name], x, dims, kept=bool(getattr(layer, "keepdims", False)))
+        said = {"correction": 0} if name in ("Var", "Std") else {}
+        return over(_MEANS[name], x, dims, kept=bool(getattr(layer, "keepdims", False)), **said)
     if name in _ARITHMETIC:
         return _arithmetic(layer, name, args, inputs, axes)
     match name:

@@ -11,9 +11,8 @@ from keras import ops
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, scale_words, targets
+from benchmarks.port.readers.program import PROBED, listed, scale_words, targets
 
-PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
     **{"AdamW": "adam", "Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "Adagrad": "adagrad"},
     **{"Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam", "Lion": "lion"},

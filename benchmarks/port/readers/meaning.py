@@ -122,11 +122,12 @@ def permuted(axes: Axes, places: Sequence[int]) -> Meaning:
     return Meaning("layout", tuple(axes[p % len(axes)] for p in places))
 
 
-def over(kind: str, axes: Axes, dims: Any, *, kept: bool) -> Meaning:
+def over(kind: str, axes: Axes, dims: Any, *, kept: bool, **said: Any) -> Meaning:
     """A mean, maximum, sum or the like over axes; a pool over the whole picture where it is one.
 
     Args:
         kind: mean, max, ... dims: an axis, several, or None for all. kept: with size 1.
+        said: further constants.
     """
     given = range(len(axes)) if dims is None else [dims] if isinstance(dims, int) else dims
     places = {int(d) % len(axes) for d in given}
@@ -141,7 +142,8 @@ def over(kind: str, axes: Axes, dims: Any, *, kept: bool) -> Meaning:
     usual = [*size] == picture == [*SPATIAL[len(SPATIAL) - len(size) :]]
     if kind in _POOLS and size and usual and not any(axes[i].parts for i in places):
         return Meaning(_POOLS[kind], left, whole_pool([*size.values()]))
-    return Meaning(kind, left, {"axes": sorted(axes[i].words for i in places if axes[i].size > 1)})
+    names = sorted(axes[i].words for i in places if axes[i].size > 1)
+    return Meaning(kind, left, {"axes": names, **said})
 
 
 _POOLS = {"mean": "average_pool", "max": "max_pool"}

@@ -7,9 +7,9 @@ from typing import Any
 from flax import linen, nnx
 from flax.errors import TraceContextError
 
-from benchmarks.port import loading
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
+from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax import MODES, FlaxProgram, Mode
 from benchmarks.port.readers.flax_linen import LinenModule
 from benchmarks.port.readers.optax_recipe import Training
@@ -48,10 +48,8 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             model = LinenModule(model, size, mode.words(training=False))
         return FlaxProgram(model, size, training, mode)
     except TraceContextError as error:
-        where = loading.failure(error, "reading the program").args[0].splitlines()[1:]
-        raise PortError(
+        told = (
             f"{source.label} calls layers inside of a transformation of Flax (scan, vmap, remat), "
-            "where they are not read; call them in a loop of Python, each with its own weights\n"
-            + "\n".join(where),
-            status=4,
-        ) from error
+            "where they are not read; call them in a loop of Python, each with its own weights"
+        )
+        raise PortError("\n  ".join([told, *CALLS.frames(error)]), status=4) from error

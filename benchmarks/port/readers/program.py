@@ -15,6 +15,9 @@ from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.steps import Arrays, Steps
 from frameworks.spec.loss_scale import BACK_OFF, GROWTH
 
+# Steps of which the rate of a schedule is noted.
+PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
 
 @dataclass
 class Pass:

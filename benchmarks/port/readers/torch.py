@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.port.axes import canonical, native, pictured
-from benchmarks.port.operation import Listing, Operation, PortError
+from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
 from benchmarks.port.readers.program import (
@@ -32,6 +32,7 @@ from benchmarks.port.readers.program import (
     uncarried,
 )
 from benchmarks.port.readers.torch_calls import FUNCTIONS
+from benchmarks.port.readers.torch_change import CHANGES
 from benchmarks.port.readers.torch_modules import drops_pictures, refuse_spectral
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
@@ -320,20 +321,13 @@ class TorchProgram(Program):
             self.changes.get(operation, {}).pop(constant, None)
             return True
         unknown = constant == "function" and value not in FUNCTIONS
-        if unknown or (one.kind, constant) not in calls_that_change(one):
+        if unknown or (one.kind, constant) not in CHANGES:
             return False
         self.changes.setdefault(operation, {})[constant] = value
         return True
 
     def change_optimizer(self, constant: str, value: Any) -> bool:
         return self.training.change(constant, value)
-
-
-def calls_that_change(one: Operation) -> set[tuple[str, str]]:
-    """The constants of an operation that can be set."""
-    from benchmarks.port.readers.torch_change import CHANGES
-
-    return {(one.kind, c) for kind, c in CHANGES if kind == one.kind}
 
 
 class _Kept:

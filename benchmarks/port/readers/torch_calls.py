@@ -197,7 +197,11 @@ def _over(kind: str) -> Read:
         if b.get("p", b.get("ord")) not in (None, 2, "fro"):
             return Meaning(f"unread:{kind} of its own kind", None)
         kept = bool(b.get("keepdim", b.get("keepdims", False)))
-        return over(kind, axes[0], b.get("dim", b.get("axis")), kept=kept)
+        said = {}
+        if kind in ("var", "std"):  # a mean over n - 1 by default
+            unbiased = b.get("unbiased")
+            said["correction"] = int(b.get("correction", 1) if unbiased is None else unbiased)
+        return over(kind, axes[0], b.get("dim", b.get("axis")), kept=kept, **said)
 
     return meaning
 
@@ -324,7 +328,7 @@ MEANINGS: dict[str, Read] = {
     "multi_head_attention_forward": _attention,
     "scaled_dot_product_attention": _attend,
     "matmul": _matmul,
-    **{name: _over(name) for name in ("mean", "sum", "logsumexp", "norm")},
+    **{name: _over(name) for name in ("mean", "sum", "logsumexp", "norm", "var", "std")},
     **dict.fromkeys(("max", "amax", "maximum"), _over("max")),
     **dict.fromkeys(("min", "amin", "minimum"), _over("min")),
     "prelu": _prelu,

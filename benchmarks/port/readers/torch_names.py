@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "stack": ("tensors", "dim"),
     "norm": ("input", "p", "dim", "keepdim"),
     **dict.fromkeys(("sum", "logsumexp"), ("input", "dim", "keepdim")),
+    **dict.fromkeys(("var", "std"), ("input", "dim", "unbiased", "keepdim")),
     "pixel_shuffle": ("input", "upscale_factor"),
     "dropout": ("input", "p", "training", "inplace"),
     "alpha_dropout": ("input", "p", "training", "inplace"),

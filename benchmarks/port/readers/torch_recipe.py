@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, targets
+from benchmarks.port.readers.program import PROBED, listed, targets
 
-PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _GROUP = {  # PyTorch's name to ours
     "lr": "learning_rate",
     "eps": "epsilon",

@@ -36,6 +36,7 @@ EQUALS = [
     *("keras convnext2 | torch ConvNextV2", "keras maxout | torch Maxout"),
     *("keras lazy | torch Lazy", "flax Lazy | torch Lazy", "keras stretched | torch Stretched"),
     *("keras down | torch Down", "flax Down | torch Down"),
+    "keras standardized | torch Standardized",
     "keras lazy, optimizer=own | torch Lazy, schedule=lamb",
     "keras lazy, loss=focal | torch Lazy, loss=focal",
     "flax Lazy, optimizer=masked | torch Lazy, optimizer=groups",
@@ -65,6 +66,7 @@ CAUSES = [
     ("keras maxout | torch MaxoutOther", "axes (C1 in A, C0 in B)"),
     ("keras maxout | torch MaxoutBack", "times (1 in A, 3 in B)"),
     ("keras stretched | torch StretchedLog", "function (asinh in A, log1p in B)"),
+    ("keras standardized | torch StandardizedUnbiased", "correction (0 in A, 1 in B)"),
     ("keras down | torch DownPlain", "antialias (yes in A, none in B)"),
     ("flax Down | torch DownPlain", "antialias (yes in A, none in B)"),
 ]

@@ -467,3 +467,20 @@ def groups(model):
 
 
 focal = Focal()
+
+
+class Standardized(nn.Module):
+    unbiased = False
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+    def forward(self, x):
+        spread = x.std(dim=(1, 2, 3), unbiased=self.unbiased, keepdim=True)
+        x = (x - x.mean((1, 2, 3), keepdim=True)) / (spread + 1e-6)
+        return self.fc(F.relu(self.conv(x)).amax((2, 3)))
+
+
+class StandardizedUnbiased(Standardized):
+    unbiased = True
