@@ -92,7 +92,7 @@ def test_a_product_with_what_it_is_computed_from_is_a_gate(tmp_path: Path) -> No
         text = written(made, "net.py:Net")
         kinds = ["conv", "activation", "residual", "gate", "max_pool"]
         assert layers(text, tmp_path)[:5] == kinds
-    with pytest.raises(PortError, match="multiply of 2 inputs"):
+    with pytest.raises(PortError, match=r"multiply_8 \(square\)"):
         written(listing(operation(8, "multiply", ["7", "7"], [3]), output="8"), "net.py:Net")
 
 
