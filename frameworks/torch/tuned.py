@@ -32,7 +32,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     CHOICES: ClassVar[Mapping[str, str]] = {
         "staged": "the data set on the device, gathered there by row",
-        "channels_last": "channels-last layout (with own batch-norm sums on CPUs)",
+        "channels_last": "channels-last layout (with own batch-norm sums and wide depthwise "
+        "gradients on CPUs)",
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
