@@ -115,10 +115,9 @@ def _by_channel(vector: Tensor) -> Tensor:
     return vector[None, :, None, None]
 
 
-def convolve(
-    x: Tensor, kernel: Tensor, bias: Tensor | None, steps: tuple[int, int], zeros: tuple[int, int]
-) -> Tensor:
-    """Depthwise convolution of (batch, channels, height, width) by (channels, 1, rows, columns).
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, steps: Any, zeros: Any) -> Tensor:
+    """Depthwise convolution of (batch, channels, height, width) by (channels, 1, rows, columns);
+    steps and zeros are (of rows, of columns).
 
     The gradient of a wide kernel (`is_wide`) is that of several of three columns, for which oneDNN
     has fast code; for more it goes through the channels as if each had sixteen.
@@ -174,7 +173,7 @@ def _columns(width: int, step: int) -> list[int]:
     return [*range(0, width - _FAST, _FAST // step * step), width - _FAST]
 
 
-def is_wide(kernel: tuple[int, int], steps: tuple[int, int]) -> bool:
+def is_wide(kernel: Any, steps: Any) -> bool:
     """A kernel of more columns than oneDNN's fast code of the gradient takes, which can be gone
     through in whole steps."""
     return kernel[1] > _FAST >= steps[1] and not (kernel[1] - _FAST) % steps[1]
