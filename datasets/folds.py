@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def fold_of(text: str) -> tuple[int, int]:
@@ -24,6 +26,8 @@ def fold_first(
     rank: np.ndarray, unit_labels: np.ndarray, sizes: np.ndarray, number: int, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks by which the units of a fold come first in their classes, and how many each has."""
+    import numpy as np  # a command's --help reads `fold_of` alone
+
     small = np.flatnonzero((sizes > 0) & (sizes < count))
     if len(small):
         raise ValueError(
