@@ -88,8 +88,8 @@ def _tables(folder: Folder, asked: Asked) -> list[str]:
     if len(found) > 1 and ("" in told or len(told) < len(found)):
         raise ValueError(
             f"{folder.path}: {len(found)} tables in it ({', '.join(found[:5])}); name the one with "
-            "the labels, as the source or with --table, or join them into one. Tables of a published split have the "
-            "names of its parts: train.csv, test.csv"
+            "the labels, as the source or with --table, or join them into one. Tables of a "
+            "published split have the names of its parts: train.csv, test.csv"
         )
     return found
 
