@@ -205,8 +205,8 @@ def _plain(x: Array, kernel: Array, size: int, stride: int, groups: int, *, on_c
 
 
 def _depthwise(x: Array, kernel: Array, stride: int) -> Array:
-    """Each channel by itself: shifted pictures, multiplied and added up. XLA's own computes it
-    value by value, and within a loop an epoch of it takes hours."""
+    """Each channel by itself: shifted pictures, multiplied and added up; XLA's own computes it
+    value by value."""
     rows, columns = ((side - len(kernel)) // stride + 1 for side in x.shape[1:3])
     parts = [
         x[:, row : row + stride * rows : stride, column : column + stride * columns : stride]
