@@ -29,6 +29,8 @@ _LABELS = (
 )
 _PARTS = (split_tables.COLUMN, "part", "set", "subset")
 _NUMBERS = ("ra", "dec", "redshift")
+# The numbers of rows that pandas writes ahead of a table, and how it reads them.
+_INDEX, *_ = _INDICES = ("index", "Unnamed: 0")
 _SHOWN = 12  # columns that a message names
 _SAMPLE = 1000  # values by which a column is recognised
 TABLES = (".csv", ".tsv", *databases.ENDINGS)
@@ -56,6 +58,7 @@ def of_tables(
     columns = next(iter(read.values())).columns
     if len(read) > 1:
         columns = split_tables.joined(read, _LABELS, asked.label_key, str(folder.path))
+    columns = {column or _INDEX: values for column, values in columns.items()}
     known = _index(pictures)
     if named := [column for column in columns if _meant(column, known)]:
         raise ValueError(
@@ -88,13 +91,14 @@ def _read(folder: Folder, name: str) -> delimited.Delimited:
 
 
 def _naming(columns: Mapping[str, list[str]], known: Mapping[str, list[str]]) -> str:
-    """The column with the most names of pictures; "" without any."""
+    """The column with the most names of pictures; of several the one with the longest names: a
+    number of a row may be a picture's name by chance. "" without any."""
     counts = {
-        column: sum(bool(_meant(value, known)) for value in values)
+        column: (sum(bool(_meant(value, known)) for value in values), sum(map(len, values)))
         for column, values in columns.items()
     }
     best = max(counts, key=lambda column: counts[column])
-    return best if counts[best] else ""
+    return best if counts[best][0] else ""
 
 
 def _led(
@@ -144,7 +148,7 @@ def _rows(
     group = _named(rest, asked.group_key, (), "group-key", where)
     label = _named(rest, asked.label_key, _LABELS, "label-key", where)
     spoken_for = {part, group, label, *_NUMBERS, "t_type"}
-    others = [column for column in rest if column not in spoken_for]
+    others = [column for column in rest if column not in spoken_for and column not in _INDICES]
     for column in asked.vote_keys:
         _named(rest, column, (), "vote-keys", where)
     voted = list(asked.vote_keys) or _voted(rest, others, labelled=bool(label))
@@ -216,7 +220,10 @@ def _index(pictures: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in pictures:
         path = PurePosixPath(name)
-        for way in {name, path.name, path.stem, str(path.with_suffix(""))}:
+        ways = {name, path.name, path.stem, str(path.with_suffix(""))}
+        if path.stem.isdecimal():  # spreadsheets drop the zeros ahead of a number
+            ways.add(path.stem.lstrip("0") or "0")
+        for way in ways:
             found.setdefault(way, []).append(name)
     # the whole path means one picture, whatever else has its name
     return found | {name: [name] for name in pictures}

@@ -39,6 +39,29 @@ def moved(path: Path) -> Path:
     )
 
 
+def of_pandas(path: Path) -> Path:
+    """A table with the numbers of its rows, which are names of other pictures; zeros are lost."""
+    folder = sources.table(path)
+    for row in range(COUNT):
+        (folder / "pictures" / f"{1000 + row}.png").rename(folder / "pictures" / f"{row:04}.png")
+    names = [f"{COUNT - 1 - row}" for row in range(COUNT)]
+    table = pd.DataFrame({"picture": [f"pictures/{int(one):04}.png" for one in names]})
+    table["label"] = np.array(NAMES)[LABELS[::-1]]
+    table.to_csv(folder / "labels.csv")
+    return folder
+
+
+def without_zeros(path: Path) -> Path:
+    """A table of a spreadsheet: it dropped zeros, and has a line of its own first."""
+    folder = sources.table(path)
+    lines = ["sep=;", "picture;label"]
+    for row in range(COUNT):
+        (folder / "pictures" / f"{1000 + row}.png").rename(folder / "pictures" / f"{row:04}.png")
+        lines.append(f"{row};{NAMES[LABELS[row]]}")
+    (folder / "labels.csv").write_text("\r\n".join(lines), newline="")
+    return folder
+
+
 def deep(path: Path, values: Callable[[np.ndarray], np.ndarray], ending: str = "tif") -> Path:
     """Grey pictures of more than 8 bits in class folders."""
     for row in range(COUNT):
@@ -51,6 +74,8 @@ def deep(path: Path, values: Callable[[np.ndarray], np.ndarray], ending: str = "
 READ: dict[str, tuple[Callable[[Path], Path], np.ndarray]] = {
     "HDF5 files of a published split": (hdf5_parts, IMAGES[BY_PART]),
     "paths of another machine": (moved, IMAGES),
+    "a table of pandas with its index": (of_pandas, IMAGES[::-1]),
+    "numbers without their zeros": (without_zeros, IMAGES),
     "floats from 0 to 1": (
         lambda path: deep(path, lambda x: x / np.float32(255)),
         IMAGES[BY_CLASS, ..., :1],
