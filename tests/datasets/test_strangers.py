@@ -62,6 +62,16 @@ def without_zeros(path: Path) -> Path:
     return folder
 
 
+def of_windows(path: Path) -> Path:
+    """A zip file whose names have backslashes."""
+    with zipfile.ZipFile(path / "galaxies.zip", "w") as archive:
+        for row in BY_CLASS:
+            member = zipfile.ZipInfo("x")
+            member.filename = f"galaxies\\{NAMES[LABELS[row]]}\\{row:03}.png"
+            archive.writestr(member, png(row))
+    return path / "galaxies.zip"
+
+
 def deep(path: Path, values: Callable[[np.ndarray], np.ndarray], ending: str = "tif") -> Path:
     """Grey pictures of more than 8 bits in class folders."""
     for row in range(COUNT):
@@ -76,6 +86,7 @@ READ: dict[str, tuple[Callable[[Path], Path], np.ndarray]] = {
     "paths of another machine": (moved, IMAGES),
     "a table of pandas with its index": (of_pandas, IMAGES[::-1]),
     "numbers without their zeros": (without_zeros, IMAGES),
+    "a zip file of Windows": (of_windows, IMAGES[BY_CLASS]),
     "floats from 0 to 1": (
         lambda path: deep(path, lambda x: x / np.float32(255)),
         IMAGES[BY_CLASS, ..., :1],
