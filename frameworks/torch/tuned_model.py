@@ -55,8 +55,6 @@ class TunedGalaxyNet(GalaxyNet):
 
     def module(self, layer: NetworkLayer) -> nn.Module:
         made = super().module(layer)
-        if self.channels_last and isinstance(made, nn.Conv2d) and _is_wide_depthwise(made):
-            made._conv_forward = partial(_depthwise, made)  # type: ignore[method-assign]
         if self.channels_last and isinstance(made, nn.GroupNorm):
             return ContiguousGroupNorm(made.num_groups, made.num_channels, made.eps)
         if not (self.channels_last and isinstance(made, nn.BatchNorm2d)):
@@ -104,6 +102,13 @@ class TunedGalaxyNet(GalaxyNet):
             record[name] = functional.relu(record[ahead])
 
 
+def use_own_depthwise(model: nn.Module) -> None:
+    """Give wide depthwise convolutions our gradient of the kernel, for training on a CPU."""
+    for made in model.modules():
+        if isinstance(made, nn.Conv2d) and _is_wide_depthwise(made):
+            made._conv_forward = partial(_depthwise, made)  # type: ignore[method-assign]
+
+
 def _is_wide_depthwise(made: nn.Conv2d) -> bool:
     """A depthwise convolution whose kernel's gradient is fast in parts."""
     alone = made.groups == made.in_channels == made.out_channels
@@ -111,8 +116,8 @@ def _is_wide_depthwise(made: nn.Conv2d) -> bool:
 
 
 def _depthwise(made: nn.Conv2d, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """The convolution of a module; in float32, on a CPU, with our gradient of the kernel."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+    """The convolution of a module; in float32 with our gradient of the kernel."""
+    if x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return nn.Conv2d._conv_forward(made, x, kernel, bias)
     return convolve(x, kernel, bias, made.stride, made.padding)
 

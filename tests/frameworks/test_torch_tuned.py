@@ -16,7 +16,7 @@ from frameworks.torch.backend import TorchBackend
 from frameworks.torch.channels_last import batch_norm
 from frameworks.torch.graph import StepGraph
 from frameworks.torch.tuned import TunedTorchBackend
-from frameworks.torch.tuned_model import TunedGalaxyNet
+from frameworks.torch.tuned_model import TunedGalaxyNet, use_own_depthwise
 from tests.helpers import cpu_graphs
 from tests.helpers.small_networks import network, random_weights
 
@@ -104,6 +104,7 @@ def test_a_tuned_network_takes_our_gradient_where_it_is_fast():
         Flatten(),
     )
     model = TunedGalaxyNet(wide, channels_last=True, delayed_relu=True, native_dropout=True)
+    use_own_depthwise(model)
     own = [name for name in ("l0", "l1", "l2") if "_conv_forward" in vars(model.of(name))]
     assert own == ["l0"]
 
