@@ -17,6 +17,7 @@ from datasets.open_file import OpenFile
 from datasets.resize import box_downscale
 from datasets.splits import PART_WORDS, PARTS
 from results.door import hdf5
+from results.door.apart import alive
 from results.vocabulary import near_miss, unknown
 
 if TYPE_CHECKING:
@@ -284,6 +285,7 @@ class GalaxyFile(OpenFile):
         row_bytes = max(1, int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize)
         rows = max(_BLOCK_BYTES // row_bytes // rows_of_chunk, 1) * rows_of_chunk
         for start in range(0, dataset.shape[0], rows):
+            alive()
             stop = min(start + rows, dataset.shape[0])
             yield start, self.read(dataset, slice(start, stop))
 

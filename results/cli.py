@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
             self.register("type", kind, read)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {printable(message)}\nSee {self.prog} --help\n")
+        self.exit(BAD_INPUT, f"error: {printable(_short(message))}\nSee {self.prog} --help\n")
 
     def parse_args(self, args=None, namespace=None):
         if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
@@ -138,6 +138,7 @@ class _Version(argparse.Action):
 # ---- numbers and paths, for `type=`: what is not one is told in their error
 
 MOST = 10**6  # of what is counted: steps, processes, pixels
+_LONG_WORD = re.compile(r"\S{1000,}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -171,6 +172,13 @@ def whole(text: str) -> int:
 def number(text: str) -> float:
     """A finite number"""
     return float(_number(text, -_LARGEST, _LARGEST, "a number", _DECIMAL))
+
+
+def as_number(text: str) -> int | float | str:
+    """The number that a text is, if it is one, by the rules of `whole` and `number`."""
+    if _WHOLE.fullmatch(text):
+        return whole(text)
+    return number(text) if _DECIMAL.fullmatch(text) else text
 
 
 def seconds(text: str) -> float:
@@ -252,6 +260,8 @@ def _number(text: str, least: float, most: float, wanted: str, form: re.Pattern[
         value: float = int(text) if len(text) <= 40 else (least - 1 if text[0] == "-" else most + 1)
     else:
         value = float(text)
+        if value == 0 and re.search("[1-9]", re.split("[eE]", text)[0]):
+            raise argparse.ArgumentTypeError(f"'{shown}' is too small; a float makes 0 of it")
     if value < least:
         raise argparse.ArgumentTypeError(f"'{shown}' is not {wanted}")
     if value > most:
@@ -354,9 +364,14 @@ def _failed(error: Exception, unread: int) -> int:
         give_up_output()
         return unread
     if isinstance(error, ValueError | OSError):
-        say_last(f"error: {message(error)}")
+        say_last(f"error: {_short(message(error))}")
         return BAD_INPUT
     raise error
+
+
+def _short(text: str) -> str:
+    """A message without the middle of a word that no line has room for."""
+    return _LONG_WORD.sub(lambda word: f"{word[0][:40]}...{word[0][-40:]}", text)
 
 
 def message(error: Exception) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from math import isfinite
 from typing import IO, Any
 
+from results.output import for_programs
 from results.table import Table, show
 
 
@@ -40,7 +41,7 @@ def data_alone(form: str) -> Iterator[IO[str]]:
         yield out
         return
     with redirect_stdout(sys.stderr):
-        yield out
+        yield for_programs(out)
 
 
 def write_rows(tables: Sequence[Table], form: str, out: IO[str]) -> None:

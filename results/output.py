@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import IO
 
 from results.names import printable
@@ -31,6 +32,13 @@ def say(
     stream.write(f"{printable(text)}{end}")
     if flush:
         stream.flush()
+
+
+def for_programs(stream: IO[str]) -> IO[str]:
+    """The stream, for data: in UTF-8 whatever the terminal's encoding, which JSON and CSV are."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return stream
 
 
 def say_last(text: str) -> None:

@@ -51,7 +51,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     with _named(target):
         if os.path.exists(path) and not os.path.isfile(path):  # open() refuses a directory
-            with open(path, "wb") as device:  # of a pipe in /dev/fd the target is no path
+            with _device(path) as device:  # of a pipe in /dev/fd the target is no path
                 yield device
             return
         _clean_once(target.parent)
@@ -178,6 +178,18 @@ def flush_directory(path: Path) -> None:
 
 
 # ---- inside
+
+
+def _device(path: str | os.PathLike[str]) -> BinaryIO:
+    """A device or pipe, open for writing; raises OSError for a pipe that nothing reads."""
+    try:  # without waiting for a reader
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            error.strerror = "it is a pipe that nothing reads"
+        raise
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "wb")
 
 
 @contextlib.contextmanager

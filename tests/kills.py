@@ -164,8 +164,11 @@ class Campaign:
         with contextlib.suppress(psutil.NoSuchProcess):
             if kind == "worker":
                 below: list[psutil.Process] = []
+                own = psutil.Process(process.pid).cmdline()
                 while not below and process.exitcode is None:
                     below = psutil.Process(process.pid).children(recursive=True)
+                    # a fork of the command (`results.door.apart`) is a part of it
+                    below = [one for one in below if one.cmdline() != own]
                 if during := bool(below):
                     one = self.random.choice(below)
                     victim = f"process {below.index(one)} of {len(below)}"

@@ -230,7 +230,10 @@ def _with_fields(
         # members of a list are apart by blanks or colons: commas separate fields
         members = [] if value == OFF else value.replace(":", " ").split()
         listed = key in ("at", "frozen") or (key == "weights" and value != "balanced")
-        table[key] = members if listed else value
+        try:
+            table[key] = [*map(cli.as_number, members)] if listed else cli.as_number(value)
+        except argparse.ArgumentTypeError as error:
+            raise SpecificationError(f"{what}: field '{key}': {error}") from error
     try:
         return msgspec.convert(table, kind, strict=False)
     except msgspec.ValidationError as error:

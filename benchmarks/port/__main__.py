@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.port.options import PARTS, parser
 from results import cli
-from results.output import say
+from results.output import for_programs, say
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
@@ -54,7 +54,7 @@ def _asked(options: argparse.Namespace) -> int:
     if options.write or options.train:
         _harness(answers, options)
     if options.json:
-        sys.stdout.write(as_json(answers).decode() + "\n")
+        for_programs(sys.stdout).write(as_json(answers).decode() + "\n")
     else:
         say(text(answers, options.details), flush=True)
     if options.page:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.convert.made import made_file
+from results.door.apart import done_apart
+from results.writer import clean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +116,15 @@ def convert(recipe: Recipe, source: Path, output: Path) -> str:
             them and says where to get them.
     """
     check_output(output)
+    try:
+        return done_apart(
+            lambda: _converted(recipe, source, output), source, "its public files", 0, recipe.remedy
+        )
+    finally:
+        clean(output.parent)  # of a conversion that was killed
+
+
+def _converted(recipe: Recipe, source: Path, output: Path) -> str:
     galaxies = recipe.read(source)
     count, height, width, _ = galaxies.images.shape
     about = {"source": recipe.source, "recipe": recipe.name, "decoder": decoder()}

@@ -17,6 +17,7 @@ from datasets.convert import fits
 from datasets.convert.bad import NO_BYTES, NOT_FINITE, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
 from datasets.convert.fitting import Fit
 from results.door import sizes
+from results.door.apart import alive
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,6 +64,7 @@ class EncodedPictures:
         spans: dict[int, tuple[float, float, bool]] = {}
         grey, most = True, 1
         for row, name, content in self._contents():
+            alive()
             if not wanted[row]:
                 continue
             if content is None:
@@ -102,6 +104,7 @@ class EncodedPictures:
         rows: list[int] = []
         block = np.empty((size, *self._shape), dtype=np.uint8)
         for row, name, content in self._contents():
+            alive()
             if not wanted[row] or content is None:
                 continue
             picture = self._decoded(name, content)

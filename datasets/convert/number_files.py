@@ -10,6 +10,7 @@ from datasets.convert.bad import OTHER_FORM, UNREADABLE, Bad
 from datasets.convert.fitting import Fit
 from datasets.convert.pixels import ArrayPictures
 from results.door import arrays
+from results.door.apart import alive
 from results.door.folders import Folder
 from results.door.refusal import FileError
 
@@ -54,6 +55,7 @@ class _Files:
         self.shape: tuple[int, ...] = ()
         self.dtype = np.dtype(np.uint8)
         for row, name in enumerate(names):
+            alive()
             try:
                 shape, dtype = _header(folder, name)
             except FileError:

@@ -19,6 +19,7 @@ from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Rows, keep_parts_of_shards, parts_of
 from results.door import tables
+from results.door.apart import alive
 from results.door.refusal import reading
 from results.vocabulary import near_miss
 
@@ -72,6 +73,7 @@ def _read(files: Sequence[Path], wanted: Sequence[str], where: str) -> tuple[pa.
     """Columns of all files, one after the other, and the rows of each."""
     found, counts = [], []
     for file in files:
+        alive()
         with tables.opened(file, _WHAT) as opened:
             known = opened.schema_arrow.names
         for name in wanted:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from results.door import folders
+from results.door.apart import alive
 from results.door.refusal import reading
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def read_pictures(
     pictures = np.empty((len(names), scaled_to, scaled_to, 3), dtype=np.uint8)
     bad: dict[str, list[str]] = {}
     for row, name in enumerate(names):
+        alive()
         file = folder / name
         if not file.is_file():
             bad.setdefault("missing", []).append(name)

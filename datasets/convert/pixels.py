@@ -11,6 +11,7 @@ import numpy as np
 from datasets import advice
 from datasets.convert.bad import NOT_FINITE, Bad
 from datasets.convert.fitting import Fit
+from results.door.apart import alive
 
 _PIECE_BYTES = 1 << 22  # converted at once: what is computed on the way is larger
 
@@ -142,5 +143,6 @@ class ArrayPictures:
         first = 0
         for _, array in self._arrays:
             for start, block in array.blocks():
+                alive()
                 yield first + start, block
             first += array.shape[0]

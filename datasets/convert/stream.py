@@ -16,6 +16,8 @@ from datasets.convert.form import Asked, Form, Rows
 from datasets.convert.made import made_file
 from datasets.convert.opening import open_source
 from datasets.convert.progress import progress_of
+from results.door.apart import alive, done_apart
+from results.writer import clean
 
 if TYPE_CHECKING:
     import h5py
@@ -60,6 +62,17 @@ def convert_source(source: Path, output: Path, asked: Asked) -> Converted:
             pictures than are tolerated; the message names the source and the remedy.
     """
     check_output(output)
+    try:
+        return done_apart(
+            lambda: _converted(source, output, asked),
+            *(source, "a source of galaxies", source.stat().st_size if source.exists() else 0),
+            "get it again",
+        )
+    finally:
+        clean(output.parent)  # of a conversion that was killed
+
+
+def _converted(source: Path, output: Path, asked: Asked) -> Converted:
     with open_source(source, asked) as form:
         key = f"'{asked.label_key}'" if asked.label_key else "its labels"
         names: tuple[str, ...]
@@ -101,6 +114,7 @@ def _write(
         pictures = _Growing(file, int(wanted.sum()), shape)
         with progress_of(output.name, int(wanted.sum())) as advance:
             for block_rows, block in form.pictures.blocks(wanted, bad):
+                alive()
                 digest.update(np.ascontiguousarray(block).data)
                 pictures.add(block)
                 taken.append(block_rows)

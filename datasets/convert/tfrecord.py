@@ -17,6 +17,7 @@ from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
 from datasets.convert.form import Asked, Form, Rows, keep_parts_of_shards
 from results.door import sizes
+from results.door.apart import alive
 from results.door.refusal import reading, regular
 from results.vocabulary import near_miss
 
@@ -95,6 +96,7 @@ def _examples(tensorflow: Any, files: Sequence[Path]) -> Iterator[Any]:
                 if record is None:
                     break
                 example = tensorflow.train.Example.FromString(record.numpy())
+            alive()
             yield example
 
 
@@ -111,6 +113,7 @@ def _is_packed(file: Path) -> bool:
         with gzip.open(stream) if packed else stream as records:
             # 8 bytes of length, 4 of its checksum, the record, 4 of its checksum
             while start := records.read(8):
+                alive()
                 length = int.from_bytes(start, "little")
                 if packed:
                     sizes.check_whole(length, size, "a record")

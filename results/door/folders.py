@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from results.door import sizes
+from results.door import apart, sizes
 from results.door.refusal import FileError, reading, regular
 
 _MOST_FILES = 10_000_000
@@ -97,6 +97,7 @@ def _files(path: Path) -> Iterator[str]:
             if not _hidden(name):
                 yield Path(directory, name).relative_to(path).as_posix()
                 count += 1
+                apart.alive()
                 if count > _MOST_FILES:
                     raise ValueError(f"it has more than {_MOST_FILES:,} files")
 

@@ -1,4 +1,7 @@
-"""HDF5: opened whole, and no dataset is read whose pixels lie elsewhere or whose size is untrue."""
+"""HDF5: opened whole, and no dataset is read whose pixels lie elsewhere or whose size is untrue.
+
+The library loops on some damaged files, and crashes on others: a fork walks through a file first.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from results.door import sizes
+from results.door import apart, sizes
 from results.door.refusal import FileError, instead, reading, regular
 
-_REMEDY = "get it again"
+REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
 _PARTLY = 16  # chunks that were not written are read as zeros: so many for each that was
+_SECONDS = 3  # on the processor for one object
+_WALKED = 1 << 24  # bytes of values that a walk reads; of those of more it reads the first
+# Filters that survive whatever a chunk has. Of others (scale-offset, n-bit, plugins) that is tried.
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_FILTERS |= {h5py.h5z.FILTER_LZF}
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -28,7 +36,7 @@ def opened(path: Path, what: str) -> Iterator[h5py.File]:
     Raises:
         FileError: it is not there, another kind of file, damaged, or locked by who writes it.
     """
-    regular(path, what)
+    _check_walk(path, path, what, regular(path, what))
     try:
         file = h5py.File(path, "r")
     except Exception as error:  # whatever HDF5 makes of its bytes
@@ -44,7 +52,8 @@ def opened_bytes(found: bytes, path: Path) -> Iterator[h5py.File]:
     Raises:
         FileError: it is none, or damaged.
     """
-    with reading(path, "an HDF5 file", _REMEDY):
+    _check_walk(found, path, "an HDF5 file", len(found))
+    with reading(path, "an HDF5 file", REMEDY):
         file = h5py.File(io.BytesIO(found), "r")
     with file:
         yield file
@@ -57,7 +66,7 @@ def dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
         FileError: a link that leads out of the file or nowhere, values that are kept in other files
             (external or virtual storage), or a size that the file cannot hold.
     """
-    with reading(path, "an HDF5 file", _REMEDY):
+    with reading(path, "an HDF5 file", REMEDY):
         if name != name.encode("utf-8", "replace").decode():  # HDF5's names are all UTF-8
             return None
         link = file.get(name, getlink=True)
@@ -91,7 +100,7 @@ def values(found: h5py.Dataset, path: Path, rows: Any = ()) -> np.ndarray:
     Raises:
         FileError: the file is damaged there.
     """
-    with reading(path, "an HDF5 file", _REMEDY):
+    with reading(path, "an HDF5 file", REMEDY):
         if rows == ():
             check_whole(found, path, found.shape)
         try:
@@ -99,7 +108,7 @@ def values(found: h5py.Dataset, path: Path, rows: Any = ()) -> np.ndarray:
         except Exception as error:  # as above; the dataset's name helps
             raise FileError(
                 f"{path}: {found.name[1:]!r} cannot be read: the file is damaged or incomplete "
-                f"({str(error)[:200]}); {_REMEDY}"
+                f"({str(error)[:200]}); {REMEDY}"
             ) from error
 
 
@@ -120,7 +129,7 @@ def attribute(holder: h5py.HLObject, name: str, path: Path) -> Any:
     Raises:
         FileError: it cannot be read, or is larger than the file.
     """
-    with reading(path, "an HDF5 file", _REMEDY):
+    with reading(path, "an HDF5 file", REMEDY):
         if name not in holder.attrs:
             return None
         kept = holder.attrs.get_id(name)
@@ -147,7 +156,7 @@ def present(file: h5py.File, path: Path) -> dict[str, str]:
         if isinstance(item, h5py.Dataset):
             told[name] = f"{name} {item.dtype} {item.shape}"
 
-    with reading(path, "an HDF5 file", _REMEDY):
+    with reading(path, "an HDF5 file", REMEDY):
         file.visititems(note)
         for name in file:
             link = file.get(name, getlink=True)
@@ -156,6 +165,95 @@ def present(file: h5py.File, path: Path) -> dict[str, str]:
             elif isinstance(link, h5py.SoftLink):
                 told[name] = f"{name} (a link to {link.path})"
     return told
+
+
+# Files walked, by device, number, size and time: "", or what was wrong.
+_walks: dict[tuple[int, int, int, int], str] = {}
+
+
+def _check_walk(source: Path | bytes, path: Path, what: str, size: int) -> None:
+    """Raise FileError where the library does not survive a walk; what else is wrong comes later."""
+    if apart.is_apart():
+        return
+    key = None
+    if isinstance(source, Path):
+        now = source.stat()
+        key = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns
+        if key in _walks:
+            if _walks[key]:
+                raise FileError(_walks[key])
+            return
+
+    def walk() -> None:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _unless_memory(path, what), h5py.File(opened, "r") as file:
+            _walk(file, path)
+
+    try:
+        apart.done_apart(walk, path, what, size, REMEDY, seconds=_SECONDS)
+    except FileError as error:
+        if key is not None:
+            _walks[key] = str(error)
+        raise
+    if key is not None:
+        _walks[key] = ""
+
+
+def _walk(file: h5py.File, path: Path) -> None:
+    """Go wherever a reader may: to all objects, attributes, small values, and chunks' places."""
+    left: list[h5py.HLObject] = [file]
+    seen: set[int] = set()
+    budget = _WALKED
+    while left:
+        apart.alive()
+        found = left.pop()
+        with _unless_memory(path, found.name):
+            place = h5py.h5o.get_info(found.id).addr
+            if place in seen:
+                continue
+            seen.add(place)
+            for name in found.attrs:
+                with _unless_memory(path, found.name):
+                    attribute(found, name, path)
+            if isinstance(found, h5py.Dataset):
+                budget -= _walk_values(file, found, path, budget)
+            for name in found if isinstance(found, h5py.Group) else ():
+                with _unless_memory(path, found.name):
+                    link = found.get(name, getlink=True)
+                    if not isinstance(link, h5py.ExternalLink):
+                        left.append(found[name])
+
+
+def _walk_values(file: h5py.File, found: h5py.Dataset, path: Path, budget: int) -> int:
+    """Read a dataset, or its first rows if it is large; returns the bytes read."""
+    checked = dataset(file, found.name, path)
+    if checked is None:
+        return 0
+    size = _bytes(checked, checked.shape)
+    if size <= budget:
+        values(checked, path)
+        return size
+    rows = checked.chunks[0] if checked.chunks else 1
+    filters = checked.id.get_create_plist()
+    odd = {filters.get_filter(at)[0] for at in range(filters.get_nfilters())} - _FILTERS
+    for start in range(0, len(checked) if odd else 1, rows):
+        apart.alive()
+        values(checked, path, slice(start, start + rows))
+    return 0
+
+
+@contextmanager
+def _unless_memory(path: Path, what: str) -> Iterator[None]:
+    """Pass over what a reader will say; but of a lack of memory it may say nothing any more."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, MemoryError) or "alloc" in str(cause):
+                told = "it asks for more memory than there is"
+                raise FileError(f"{path}: damaged: {what}: {told}; {REMEDY}") from None
+            cause = cause.__cause__
 
 
 def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
@@ -170,15 +268,28 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
         most *= (sizes.DEFLATE if known else sizes.OTHER) if filters else 1
         if unwritten(found)[0]:
             most *= _PARTLY
+        if filters and size > _WALKED:
+            _check_chunks(found, name, path)
     if size > max(_SMALL, most) or kept > found.file.id.get_filesize():
         raise FileError(
             f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
-            f"holds {kept:,} of it: damaged; {_REMEDY}"
+            f"holds {kept:,} of it: damaged; {REMEDY}"
         )
     if found.chunks is not None and size:  # it is read in blocks of whole chunks, of a row at least
         check_whole(found, path, found.chunks)
     if found.ndim:
         check_whole(found, path, found.shape[1:])
+
+
+def _check_chunks(found: h5py.Dataset, name: str, path: Path) -> None:
+    """Raise FileError where a chunk is larger packed than it can be: it is more than it says."""
+    most = 2 * _bytes(found, found.chunks) + _SMALL
+
+    def see(chunk: h5py.h5d.StoreInfo) -> None:
+        if chunk.size > most:
+            raise FileError(f"{path}: '{name}' has a chunk of {chunk.size:,} bytes; {REMEDY}")
+
+    found.id.chunk_iter(see)
 
 
 def begins(path: Path) -> bool:
@@ -213,7 +324,7 @@ def _why_not(path: Path, text: str) -> str:
                 "is locked: another process has it open for writing; wait for it, or on a file "
                 "system without locks set HDF5_USE_FILE_LOCKING=FALSE"
             )
-        return f"damaged: HDF5 cannot open it ({text[:200]}); {_REMEDY}"
+        return f"damaged: HDF5 cannot open it ({text[:200]}); {REMEDY}"
     if isinstance(text, str) and "signature not found" in text:
         return "not an HDF5 file; give one with 'images' and 'ans', or name its datasets"
     return f"cannot be opened ({text[:200]})"

@@ -6,6 +6,7 @@ values (MathWorks, MAT-File Format, version 5). SciPy takes memory for any lengt
 
 from __future__ import annotations
 
+import io
 import zlib
 from math import prod
 from pathlib import Path
@@ -34,7 +35,9 @@ def variables(path: Path, what: str, remedy: str) -> dict[str, Any]:
             _check(found)
         from scipy.io import loadmat
 
-        return {name: one for name, one in loadmat(path).items() if not name.startswith("__")}
+        # Bytes in memory: of a file Python takes the memory for all that a part says.
+        kept = loadmat(io.BytesIO(found))
+        return {name: one for name, one in kept.items() if not name.startswith("__")}
 
 
 def _check(found: bytes) -> None:

@@ -1,9 +1,15 @@
 """The one rule of sizes, checked before memory is taken for what a file says that it holds.
 
-What is not packed has as many bytes as it says. What is packed has at most as many as its method
-can make of what is there (`DEFLATE`, `OTHER`): more is damage. What is read whole, and not in
-blocks, has at most `FREE` bytes, or `TIMES` as many as the file holds of it: a few bytes can be
-packed zeros without end.
+| form                                      | memory at the most                              |
+|-------------------------------------------|-------------------------------------------------|
+| not packed (`.npy`, plain HDF5, FITS)     | the bytes that the file has of it               |
+| packed, read in blocks (pictures)         | a block, of which one row may be the largest    |
+| packed, read whole (labels, weights, CSV) | `FREE`, or `TIMES` the bytes that are packed    |
+| Parquet                                   | the same, by the numbers that its footer counts |
+
+More than a method can make of what is there (`DEFLATE`, `OTHER`) is damage. A few bytes can be
+packed zeros without end: therefore the bound. Twice the file cannot be the bound of what is packed,
+as sound pictures and weights are packed to a tenth.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ import zipfile
 
 DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to (zlib's manual)
 OTHER = 100_000  # the same of other methods, whose limits are not known: zstd of equal values
-FREE = 1 << 28  # bytes that are read whole without a question
+FREE = 1 << 25  # bytes that are read whole without a question
 PICTURE = 1 << 26  # the same of one picture
 TIMES = 100  # pictures and weights are packed to a tenth at the best
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.door import sizes
+from results.door.apart import is_apart
 from results.door.refusal import FileError, reading, regular
 
 _LARGEST = 8  # bytes of a number; a file holds equal ones in no room
@@ -125,7 +126,8 @@ def _array(array: pa.Array, kind: pa.DataType) -> pa.Array:
 def check_columns(file: pq.ParquetFile, names: Collection[str], path: Path) -> None:
     """Check the columns that are to be read.
 
-    The footer is asked of groups alone: Arrow ends the process where that of a column is damaged.
+    A row may be a list of any length, which the footer of its column counts. That is asked in a
+    fork alone (`apart`): Arrow ends the process where it is damaged.
 
     Raises:
         FileError: they would take more memory than the file can have values for.
@@ -134,8 +136,17 @@ def check_columns(file: pq.ParquetFile, names: Collection[str], path: Path) -> N
     with reading(path, "a Parquet file"):
         for number in range(file.metadata.num_row_groups):
             group = file.metadata.row_group(number)
-            size += max(group.total_byte_size, _LARGEST * group.num_rows * len(names))
+            values = group.num_rows * len(names)
+            if is_apart():
+                values = max(values, _values(group, names))
+            size += max(group.total_byte_size, _LARGEST * values)
         sizes.check_whole(size, held, f"its rows of {', '.join(sorted(names)[:3])}")
+
+
+def _values(group: pq.RowGroupMetaData, names: Collection[str]) -> int:
+    """The number of values in columns of these names, and in those inside of them."""
+    columns = map(group.column, range(group.num_columns))
+    return sum(one.num_values for one in columns if one.path_in_schema.partition(".")[0] in names)
 
 
 def _check_footer(footer: pq.FileMetaData, size: int) -> None:

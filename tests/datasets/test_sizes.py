@@ -23,7 +23,7 @@ from datasets.convert import tfrecord
 from datasets.convert.form import Asked
 from datasets.convert.stream import convert_source
 from frameworks.spec import given_weights, weights
-from results.door import databases, sizes
+from results.door import apart, databases, sizes
 from results.store import Store
 from tests.fuzz.memory import measured
 from tests.helpers.factory import synthetic_run
@@ -119,6 +119,13 @@ def equal_labels(path: Path) -> Path:
     return parquet(path, pa.nulls(MANY, pa.binary()), pa.array(np.zeros(MANY, "i8")))
 
 
+def long_lists(path: Path) -> Path:
+    """Rows of labels that are lists: Parquet keeps equal numbers in no room."""
+    values = pa.array(np.zeros(MANY, "i8"))
+    lists = pa.ListArray.from_arrays([0, MANY // 2, MANY], values)
+    return parquet(path, pa.array([png(0), png(1)]), lists)
+
+
 def table(path: Path) -> Path:
     lines = "id,label\n" + "1,a\n" * (MANY // 4)
     pictures = {f"{row}.png": png(row) for row in range(12)}
@@ -128,6 +135,12 @@ def table(path: Path) -> Path:
 def matlab(path: Path) -> Path:
     inside = {"deep": {"images": np.zeros(MANY, "u1")}}
     savemat(path / "my.mat", inside, do_compression=True)
+    return path / "my.mat"
+
+
+def old_matlab(path: Path) -> Path:
+    """Version 4 says type, rows, columns, whether complex, and the length of the name."""
+    (path / "my.mat").write_bytes(struct.pack("<5i", 0, MANY, 8, 0, 2) + b"x\0" + bytes(200))
     return path / "my.mat"
 
 
@@ -152,8 +165,13 @@ CASES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "pixels": (pixels, convert),
     "a picture of Parquet": (one_picture, convert),
     "equal labels": (equal_labels, convert),
+    "lists of equal labels": (
+        long_lists,
+        lambda path: convert_source(path, path.parent / "made.h5", Asked(label_key="label")),
+    ),
     "a table": (table, convert),
     "a structure of MATLAB": (matlab, convert),
+    "an old file of MATLAB": (old_matlab, convert),
     "a record": (record, tfrecord._is_packed),
     "a record without end": (endless_record, tfrecord._is_packed),
 }
@@ -165,6 +183,7 @@ def test_a_small_file_takes_little_memory(
 ) -> None:
     make, read = CASES[case]
     path = make(tmp_path)
+    monkeypatch.setattr(apart, "_THREADED", ())  # other tests may have loaded it
     monkeypatch.setattr(sizes, "FREE", FREE)
     monkeypatch.setattr(galaxy_file, "_BLOCK_BYTES", FREE)
     with measured() as taken, pytest.raises((ValueError, OSError), match=f"{tmp_path}/my"):

@@ -6,14 +6,19 @@ have used (the peak of the resident memory, as Linux counts it). The larger of t
 
 from __future__ import annotations
 
+import mmap
 import resource
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-FLOOR = 64 << 20  # bytes for buffers and blocks, whatever the file
+import pytest
+
+from results.door import apart, sizes
+
+FLOOR = 2 * sizes.FREE  # bytes, whatever the file: what was packed, and what is made of it
 
 
 @dataclass
@@ -31,8 +36,30 @@ class Taken:
 
 @contextmanager
 def measured() -> Iterator[Taken]:
-    """Measure what is done inside."""
+    """Measure what is done inside, here and in its forks (`results.door.apart`)."""
+    of_forks = mmap.mmap(-1, 8)  # which they share
+    before = apart._sent
+
+    def sent(work: Callable[[], object]) -> bytes:
+        with _measured_here() as own:
+            found = before(work)
+        of_forks[:] = max(own.bytes, _number(of_forks)).to_bytes(8, "little")
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, _measured_here() as taken:
+        patch.setattr(apart, "_sent", sent)
+        yield taken
+    taken.bytes = max(taken.bytes, _number(of_forks))
+
+
+def _number(shared: mmap.mmap) -> int:
+    return int.from_bytes(shared[:], "little")
+
+
+@contextmanager
+def _measured_here() -> Iterator[Taken]:
     taken = Taken()
+    tracemalloc.stop()  # of the process that has made this fork
     tracemalloc.start()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now what there is
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

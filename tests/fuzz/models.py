@@ -1,10 +1,11 @@
-"""Weights to start from in every form, to damage: a network is filled from them, or refused."""
+"""Networks, and weights to start from in every form, to damage: built and filled, or refused."""
 
 from __future__ import annotations
 
 import io
 import json
 import random
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,8 +13,7 @@ import h5py
 import numpy as np
 from safetensors.numpy import save
 
-from frameworks.spec import given_weights
-from frameworks.spec.architecture import parse
+from frameworks.spec import architecture, given_weights
 from frameworks.spec.defaults import fill_architecture
 from frameworks.spec.network import Network
 from tests.fuzz import damage
@@ -27,8 +27,8 @@ _ONES = np.ones(2, np.float32)
 
 
 def _network() -> Network:
-    architecture = parse(f"layers = [{_LAYERS}]", origin="given", default_name="given")
-    return Network(fill_architecture(architecture), (6, 6, 3), 3)
+    given = architecture.parse(f"layers = [{_LAYERS}]", origin="given", default_name="given")
+    return Network(fill_architecture(given), (6, 6, 3), 3)
 
 
 def fill(path: Path) -> object:
@@ -36,6 +36,41 @@ def fill(path: Path) -> object:
     given = given_weights.read(path)
     network = _network()
     return given_weights.fill(given, network).sentence(given, network)
+
+
+NETWORKS = [architecture.DIRECTORY / f"{name}.toml" for name in ("convnext_like", "googlenet")]
+NETWORKS += [architecture.DIRECTORY / f"{name}.toml" for name in ("mobilenet_v3_small", "unam")]
+_LAYER = '{type = "activation", function = "relu"}'
+_VALUE = re.compile(r"= *([^\n,\[\]{}=]+)")
+
+
+def odd_network(content: bytes, draw: random.Random) -> bytes:
+    """A network, nested or not, with odd values anywhere, or its bytes damaged."""
+    text = draw.choice(NETWORKS).read_text()
+    match draw.randrange(5):
+        case 0:
+            return damage.of_bytes(text.encode(), draw)
+        case 1:
+            times = draw.choice((3, 30, 1_000, 5_000))
+            kind = draw.choice(("residual", "gate", "concatenate"))
+            start = f'{{type = "{kind}", ' + ("branches = [[" if kind[0] == "c" else "layers = [")
+            end = "]]}" if kind[0] == "c" else "]}"
+            layers = start * times + _LAYER + end * times
+            return f'layers = [{layers}, {{type = "dense", units = "classes"}}]'.encode()
+    for _ in range(draw.choice((1, 1, 3))):
+        place = draw.choice([*_VALUE.finditer(text)])
+        odd = draw.choice((*damage.TOML, "1000000000", "0.5"))
+        text = text[: place.start(1)] + odd + text[place.end(1) :]
+    return text.encode()
+
+
+def build(path: Path) -> object:
+    """The network of a file, with the shapes and the parameters of its layers."""
+    found = fill_architecture(architecture.load(path))
+    try:
+        return Network(found, (69, 69, 3), 3).weight_shapes
+    except ValueError as error:  # a network names itself and the layer; `load` the file
+        raise ValueError(f"{path}: {error}") from error
 
 
 def archive(path: Path) -> None:

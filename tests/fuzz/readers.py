@@ -209,7 +209,15 @@ READERS = {
         Reader("arrays", sources.number_files, damage.of_bytes, sources.convert, "arrays.zip"),
         Reader("database", sources.database, sources.odd_database, sources.convert, "base.zip"),
         Reader("votes", sources.voted, sources.odd_table, sources.convert, "votes.zip"),
+        Reader("parts", sources.split_tables, sources.odd_table, sources.convert, "parts.zip"),
         Reader("matlab", sources.matlab, damage.of_bytes, sources.convert, "my.mat"),
+        Reader(
+            "matlab unpacked",
+            lambda path: sources.matlab(path, pack=False),
+            sources.odd_matlab,
+            sources.convert,
+            "my.mat",
+        ),
         Reader("pictures", sources.pictures, sources.odd_pictures, sources.convert, "mixed.zip"),
         Reader("fits", sources.fits, sources.odd_fits, sources.convert_fits, "fits.zip"),
         Reader("records", sources.records, sources.odd_records, sources.convert, "my.tfrecord"),
@@ -279,6 +287,7 @@ READERS = {
             architecture.load,
             "net.toml",
         ),
+        Reader("network", _copy(models.NETWORKS[0]), models.odd_network, models.build, "net.toml"),
         Reader(
             "suite",
             _copy(suite_file.DIRECTORY / "quick.toml"),

@@ -53,10 +53,7 @@ def number_files(path: Path) -> None:
 
 def database(path: Path) -> None:
     """A zip file of pictures and an SQLite file of their labels."""
-    folder = sources.database(path.parent)
-    with zipfile.ZipFile(path, "w") as file:
-        for one in sorted(folder.rglob("*.*")):
-            file.write(one, one.relative_to(folder))
+    _zipped(sources.database(path.parent), path)
 
 
 def odd_database(content: bytes, draw: random.Random) -> bytes:
@@ -79,6 +76,17 @@ def voted(path: Path) -> None:
         file.writestr("votes.csv", "\n".join(lines))
 
 
+def split_tables(path: Path) -> None:
+    """A zip file of pictures and a table for each part of a published split."""
+    _zipped(sources.two_tables(path.parent), path)
+
+
+def _zipped(folder: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        for one in sorted(folder.rglob("*.*")):
+            file.write(one, one.relative_to(folder))
+
+
 def odd_table(content: bytes, draw: random.Random) -> bytes:
     """The zip file with some cells of its table in other words, or its bytes damaged."""
     if draw.random() < 0.4:
@@ -87,7 +95,7 @@ def odd_table(content: bytes, draw: random.Random) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
         for name in old.namelist():
             found = old.read(name)
-            if name.endswith(".csv"):
+            if name.endswith(".csv") and draw.random() < 0.9:
                 found = _odd_cells(found.decode(), draw)
             elif draw.random() < 0.1:
                 found = damage.of_bytes(found, draw)
@@ -143,11 +151,13 @@ def _each(content: bytes, change: Callable[[bytes], bytes]) -> bytes:
 
 
 def fits(path: Path) -> None:
-    """A zip file of class folders of FITS, some of them packed."""
-    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 12", "NAXIS2  = 12", "END"]
-    head = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
+    """A zip file of class folders of FITS: cubes and scaled numbers, some of them packed."""
+    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 12", "NAXIS2  = 12"]
+    more = ["NAXIS3  = 1", "BSCALE  = 0.5", "BZERO   = 100", "BLANK   = 7", "END"]
     with zipfile.ZipFile(path, "w") as file:
         for row in range(6):
+            cards[2] = f"NAXIS   = {2 + row % 2}"
+            head = "".join(card.ljust(80) for card in [*cards, *more]).ljust(2880).encode()
             found = head + sources.IMAGES[row, :, :, 0].tobytes().ljust(2880, b"\0")
             name = f"{'ab'[row % 2]}/{row}.fits"
             file.writestr(*((f"{name}.gz", gzip.compress(found)) if row > 3 else (name, found)))
@@ -156,7 +166,7 @@ def fits(path: Path) -> None:
 def odd_fits(content: bytes, draw: random.Random) -> bytes:
     """The zip file with a number in the headers another one, or bytes damaged."""
     wanted = draw.choice((b"0", b"-1", b"100000", b"999999999", b"x", b"3", b"-64", b"9" * 30))
-    card = draw.choice((rb"NAXIS[12]  = ", rb"BITPIX  = ", rb"NAXIS   = "))
+    card = draw.choice((rb"NAXIS[123]  = ", rb"BITPIX  = ", rb"NAXIS   = ", rb"B[A-Z]+ *= "))
     number = re.compile(rb"(" + card + rb")[0-9]+")
 
     def odd(found: bytes) -> bytes:
@@ -196,8 +206,15 @@ def odd_records(content: bytes, draw: random.Random) -> bytes:
     return gzip.compress(found) if draw.random() < 0.5 else found
 
 
-def matlab(path: Path) -> None:
-    """A file of MATLAB, packed."""
+def matlab(path: Path, pack: bool = True) -> None:
+    """A file of MATLAB, packed or not."""
     stacked = np.moveaxis(sources.IMAGES[:12], 0, -1)
     labels = np.arange(12)[:, None] % 3
-    savemat(path, {"images": stacked, "labels": labels}, do_compression=True)
+    inside = {"images": stacked, "labels": labels, "cells": np.array(["a", {"b": 1}], object)}
+    savemat(path, inside, do_compression=pack)
+
+
+def odd_matlab(content: bytes, draw: random.Random) -> bytes:
+    """The first bytes damaged, which say what the others are; or any."""
+    place = draw.choice((len(content), 400))
+    return damage.of_bytes(content[:place], draw) + content[place:]

@@ -164,6 +164,7 @@ def test_bad_input_is_told_in_its_own_words(
         (float, "nan", "'nan' is not a number"),
         (float, "1e999", "is too large; at most a float holds"),
         (cli.seconds, "inf", "'inf' is not a number of seconds"),
+        (float, "1e-400", "'1e-400' is too small; a float makes 0 of it"),
         (float, "1_0.5", "is not a number"),
         (cli.share, "\x1b[31m", "'\\x1b[31m' is not a number"),
         (Path, "", "'' names nothing; leave it out"),
@@ -218,6 +219,21 @@ def test_a_path_that_no_file_system_takes(capsys: pytest.CaptureFixture[str]) ->
             line.parse_args([option, "a" * 300])
         assert end.value.code == cli.BAD_INPUT
         assert "cannot be used: File name too long" in capsys.readouterr().err
+
+
+def test_a_word_that_no_line_has_room_for_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    line = cli.parser("results", "For the tests.")
+    with pytest.raises(SystemExit):
+        line.parse_args(["--" + "a" * 100_000])
+
+    def fails() -> int:
+        raise ValueError("no such suite: " + "b" * 100_000)
+
+    assert cli.run(fails) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "error: unknown option '--aaa" in told
+    assert "error: no such suite: bbb" in told
+    assert len(told) < 500
 
 
 @pytest.mark.parametrize("name", COMMANDS)

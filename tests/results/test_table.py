@@ -117,6 +117,18 @@ def test_programs_read_values_and_not_text() -> None:
     assert found[0]["epoch_s"] == "12.73"
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_data_are_utf_8_whatever_the_terminals_encoding(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(kept, "ascii", "backslashreplace"))
+    with data_alone(form) as out:
+        write_rows([Table([Column("name")], [["é"]])], form, out)
+        out.flush()
+    assert "é" in kept.getvalue().decode()
+
+
 def test_the_data_are_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     with data_alone("json") as out:
         print("progress")

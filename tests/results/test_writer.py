@@ -165,6 +165,10 @@ def test_mode_and_link_are_kept_and_a_device_is_written_to(tmp_path: Path) -> No
     read, written = os.pipe()  # as a shell's >(command) names it
     write(f"/dev/fd/{written}", "content")
     assert os.read(read, 100) == b"content"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a pipe that nothing reads") as told:
+        write(tmp_path / "pipe", "content")
+    assert told.value.filename == str(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("exchange", [True, False])
@@ -187,6 +191,7 @@ def test_a_directory_takes_the_place_of_all_that_was_there(
 # Who else of the product opens a file to write, and why nobody reads a half of it.
 _IN_SCRATCH = "in a scratch directory, or in one that gets its name when it is whole"
 WRITERS = {
+    "results/door/apart.py": "a pipe, to the process that made the fork",
     "results/writer.py": "the one way",
     "datasets/download.py": "NAME.part, which goes on where it broke off; its hash is checked",
     "benchmarks/cluster/ray_queue.py": "states that it renames into their place, and a log",

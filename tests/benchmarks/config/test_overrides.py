@@ -132,6 +132,13 @@ def test_callbacks() -> None:
         ("clipping", "norm", "missing required field `limit`"),
         ("warm_up", "lenght=3", "--warm-up: .*did you mean 'length'"),
         ("early_stopping", "patiense=3", "--early-stopping: .*did you mean 'patience'"),
+        (
+            "early_stopping",
+            "patience=" + "9" * 30,
+            "--early-stopping: field 'patience': .*too large",
+        ),
+        ("early_stopping", "patience=1e-400", "--early-stopping: field 'patience': .*too small"),
+        ("optimizer", "sgd,momentum=\u0663", "field 'momentum': Expected `float`"),
         ("early_stopping", "patience=soon", "--early-stopping: field 'patience'"),
         ("early_stopping", "-3", "'-3' is not field=value"),
         ("optimizer", "", "--optimizer: unknown optimizer ''"),

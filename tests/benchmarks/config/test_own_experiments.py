@@ -55,6 +55,10 @@ BAD = {
     "no run": (GOOD.replace("[run]", "[suite]"), "unknown field 'suite'"),
     "a value that is no number": (GOOD.replace("0.8", '"0.8"'), "field 'reported[0].value'"),
     "not comparable, and no reason": (GOOD + "comparable = false\n", "say the reason"),
+    "a figure that is a number": (
+        "reported = [0.5]\n" + GOOD.partition("[[reported]]")[0],
+        "reported 1: expected a table",
+    ),
     "a recall of no class": (GOOD.replace("test_accuracy", "recall"), "has a label"),
     "a label of no recall": (GOOD + "label = 3\n", "has a label"),
     "not TOML": (GOOD + "value\n", "not valid TOML"),

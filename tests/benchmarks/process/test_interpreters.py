@@ -136,6 +136,8 @@ def test_an_injected_slowdown_is_timed_and_told(work, capsys, monkeypatch) -> No
     assert json.loads(row["extra"])["injected_slowdown"] == 0.25
     # an epoch of this fake sleeps 0.25 s and cannot take less
     assert row["epoch_seconds_median"] >= 0.25 * 1.25
+    monkeypatch.setenv(slowdown.VARIABLE, "")
+    slowdown.slow_down(8.0)  # as if it were not set
     monkeypatch.setenv(slowdown.VARIABLE, "much")
     assert main(command()) == 2
     assert "BENCHMARK_SLOWDOWN=much: expected a share" in capsys.readouterr().err

@@ -320,6 +320,7 @@ STARTERS = {
     "benchmarks/cluster/scheduler.py": "its commands, which answer in a moment or are given up",
     "benchmarks/cluster/ray_queue.py": "a block, on a node that has no more than Ray",
     "frameworks/torch/ranks.py": "replicas, below the harness; they end with their worker",
+    "results/door/apart.py": "a library in C that reads a user's file, in a fork with limits",
     "results/version.py": "git, which answers in a moment and changes nothing",
     "galaxy_benchmark/api.py": "the command, from a user's process that imports no harness",
     "report/feature_maps.py": "a command of ours on the user's own terminal; it imports no harness",

@@ -106,6 +106,17 @@ def test_imports_stand_beside_the_harness_own_runs_and_are_judged(measured: Path
             "field 'benchmarks[1]': Object missing required field `stats`",
         ),
         (lambda content: content.update(datetime="soon"), "'datetime' of the file is 'soon'"),
+        (lambda content: content.update(datetime="0001-01-01T00:00:00+23:59"), "'datetime' of"),
+        (lambda content: content.update(machine_info=[1]), "field 'machine_info'"),
+        (lambda content: content.update(commit_info="x"), "field 'commit_info'"),
+        (
+            lambda content: content["benchmarks"][0].update(extra_info=1),
+            "field 'benchmarks[0].extra_info'",
+        ),
+        (
+            lambda content: content["benchmarks"][0]["stats"].update(data=0.1),
+            "field 'benchmarks[0].stats.data'",
+        ),
         (
             lambda content: content["benchmarks"][0]["stats"].update(data=[-1.0]),
             "neither 'data' nor a 'median' above 0",
