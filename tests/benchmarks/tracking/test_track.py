@@ -275,7 +275,7 @@ def test_what_sessions_differed_by_before_is_part_of_the_noise_floor(
     last = f"session=s{NEEDED - 1}"
     status, out, _ = verdict(capsys, "compare", last, "session=now")
     assert status == expected
-    assert f"{NEEDED} tell how much sessions differ" in out
+    assert f"taken to differ as the {NEEDED} kept ones do" in out
     if expected == 3:
         assert "sessions differ by up to" in out
         assert "run both on the spot" in out
