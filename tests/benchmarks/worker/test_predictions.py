@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from benchmarks.data.staging import StagedData
 from benchmarks.worker.evaluate import test as wrote
@@ -24,7 +25,7 @@ LOSSES = [
 ]
 
 
-def written(directory, loss, augmentation="none"):
+def written(directory, loss, augmentation="none", send=lambda event, **content: None):
     """What `contradictions` is asked of a test whose logits are drawn."""
     random = np.random.default_rng(0)
     size = 1 if loss == BinaryCrossEntropy() else 3
@@ -44,7 +45,7 @@ def written(directory, loss, augmentation="none"):
         get_weights=dict,
         synchronize=lambda: None,
     )
-    clock = Clock(SimpleNamespace(send=lambda event, **content: None))
+    clock = Clock(SimpleNamespace(send=send))
     path = directory / "predictions.npz"
     found, score = wrote(backend, data, path, clock)
     return path, data, loss, found, score.accuracy
@@ -83,3 +84,14 @@ def test_an_accuracy_of_another_test_is_told(tmp_path) -> None:
     *asked, accuracy = written(tmp_path, CrossEntropy())
     (told,) = contradictions(*asked, accuracy - 0.25)
     assert f"the row says {accuracy - 0.25:.4f}" in told
+
+
+def test_the_row_has_the_spread_between_images(tmp_path) -> None:
+    facts = {}
+    send = lambda event, **content: facts.update(content.get("values", {}))  # noqa: E731
+    _, data, _, logits, accuracy = written(tmp_path, CrossEntropy(), send=send)
+    labels = data.labels[data.split.test]
+    each = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels]
+    assert facts["test_accuracy"] == accuracy
+    assert facts["test_loss"] == facts["test_cross_entropy"] == pytest.approx(each.mean())
+    assert facts["extra"]["test_cross_entropy_deviation"] == pytest.approx(each.std())
