@@ -264,3 +264,11 @@ def test_a_ratio_pairs_runs_of_one_session_node_block_seed_and_repeat_alone(colu
     )
     assert len(log_ratios(mine, mine)) == 1
     assert len(log_ratios(mine, theirs)) == 0
+
+
+def test_a_control_that_failed_shows_no_noise(tmp_path) -> None:
+    frames = Frames.load(fill_speed(Store(tmp_path), processes=2))
+    failed = replace(frames, controls=frames.controls.assign(status="error"))
+    for known, controlled in ((frames, 1), (failed, 0)):
+        (bench,) = benches(known)
+        assert len(bench.controlled) == controlled
