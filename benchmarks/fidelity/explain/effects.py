@@ -204,7 +204,7 @@ def added_to_norm(question: Question, part: None, values: Values) -> Effect:
 
 def pixels(question: Question, part: None, values: Values) -> Effect:
     """A byte against its share of 255."""
-    return Effect(255.0, "by formula: 255 times apart")
+    return Effect(255.0, "")  # its reason says so
 
 
 def decay(question: Question, part: None, values: Values) -> Effect:
