@@ -97,8 +97,11 @@ def _shown(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _cell(value: object) -> str:
+    import numpy as np
     import pandas as pd
 
+    if np.ndim(value):  # type: ignore[arg-type]
+        return str(_list_as_json(value))
     if value is None or value is pd.NA or value is pd.NaT or value != value:
         return ""
     if isinstance(value, float):

@@ -28,6 +28,7 @@ OURS = {
     "benchmarks/models/maps_worker.py",
     "benchmarks/runner/row.py",
     "benchmarks/worker/__main__.py",
+    "benchmarks/worker/predictions.py",
     "datasets/convert/made.py",
     "report/feature_maps.py",
 }

@@ -109,7 +109,7 @@ def _other(options: argparse.Namespace) -> int:
 
 
 def _mutants(options: argparse.Namespace) -> int:
-    """R8 of the frameworks asked for; status 1 where a mutant was not killed, or has moved."""
+    """R8 of the frameworks asked for; status 1 where a mutant was not found, or has moved."""
     from benchmarks.fidelity import console, estimate
     from benchmarks.fidelity.faults.catalog import MUTANTS
     from benchmarks.fidelity.kills import float32

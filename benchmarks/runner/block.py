@@ -103,6 +103,13 @@ def load(path: Path) -> Block:
             f"{path}: fields 'runs', 'executions' and 'seconds' are to be of one length, and not "
             "empty; write the blocks again"
         )
+    named = zip(block.executions, block.runs, strict=True)
+    if len(set(block.executions)) < len(block.runs) or not all(
+        execution.startswith(f"{run.run_id}-") for execution, run in named
+    ):
+        raise ValueError(
+            f"{path}: field 'executions' does not name each of 'runs' once; write the blocks again"
+        )
     return block
 
 

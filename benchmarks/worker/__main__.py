@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from benchmarks.process.failures import DivergedError, classify
 from benchmarks.process.slowdown import injected
 from benchmarks.system import machine, nvml
 from benchmarks.worker.evaluate import test
+from benchmarks.worker.predictions import contradictions
 from benchmarks.worker.replay import too_dear
 from benchmarks.worker.resume import CheckpointError, Resume
 from benchmarks.worker.selfcheck import PHASE, SelfCheckError, self_check
@@ -151,8 +153,11 @@ def run(
     if waited is not None and not resumed:  # of all epochs
         channel.send("facts", values={"extra": {"host_wait_seconds": waited}})
     tested = None
+    stored: Iterable[str] = ()
     if len(data.split.test):
-        tested = test(backend, data, output_directory / PREDICTIONS_FILE, clock)
+        file = output_directory / PREDICTIONS_FILE
+        tested, score = test(backend, data, file, clock)
+        stored = contradictions(file, data, recipe.loss, tested, score.accuracy)
     peak, kind = backend.peak_memory()
     memory = {"peak_memory_bytes": peak, "peak_memory_kind": kind}
     memory["process_peak_memory_bytes"] = process_peak_memory()[0]
@@ -165,7 +170,7 @@ def run(
                 channel.send("facts", values={"extra": {"self_check": dear}})
             else:
                 few = feed.few(group)
-        self_check(backend, data, tested, keeping.agreement, clock, training.steps, few)
+        self_check(backend, data, tested, keeping.agreement, clock, training.steps, few, stored)
     if keeping.model:
         told = saved.save(backend, config, keeping, training.epochs())
         channel.send("facts", values={"extra": told})

@@ -16,11 +16,13 @@ from frameworks.backend import Backend
 from frameworks.spec.losses import targets_of
 
 
-def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) -> np.ndarray:
+def test(
+    backend: Backend, data: StagedData, predictions: Path, clock: Clock
+) -> tuple[np.ndarray, metrics.Score]:
     """Test with the weights as they are, send the scores and write the predictions.
 
     Returns:
-        The logits (n, classes), in the order of the test set.
+        The logits (n, classes), in the order of the test set, and their score.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -55,7 +57,7 @@ def test(backend: Backend, data: StagedData, predictions: Path, clock: Clock) ->
             "extra": extra,
         },
     )
-    return logits
+    return logits, score
 
 
 def evaluate(backend: Backend, part: Part, clock: Clock) -> tuple[np.ndarray, metrics.Score]:

@@ -9,7 +9,7 @@ batches are trained again (`replay`). It is cheap, and outside of every timed wi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -47,6 +47,7 @@ def self_check(
     clock: Clock,
     steps: int = 0,
     few: Epoch | None = None,
+    stored: Iterable[str] = (),
 ) -> None:
     """Check a trained run and send `self_checked`: true, or none where memory ran out.
 
@@ -56,6 +57,7 @@ def self_check(
         agreement: how far two answers may lie apart.
         steps: batches trained on, the optimizer's count of which is compared; 0 where unknown.
         few: batches to train again (`few_of`); None where nothing was trained.
+        stored: contradictions of what was stored of the test (`predictions`).
 
     Raises:
         SelfCheckError: a check failed; `self_checked` is false.
@@ -63,6 +65,7 @@ def self_check(
     with clock.measure(PHASE):
         try:
             failures = [
+                *stored,
                 *_other_steps(backend, steps),
                 *_failures(_Asked.of(backend, data, tested), agreement),
                 *([] if few is None else _retrained(backend, data, few)),

@@ -67,7 +67,7 @@ def judge_apart(
     if not found.test:  # nothing was measured
         return found
     if drift.known:
-        told = f"sessions apart; {drift.sessions} tell how much sessions differ"
+        told = f"sessions apart; taken to differ as the {drift.sessions} kept ones do"
         return replace(found, reason=f"{found.reason} ({told})")
     needed = processes_needed(rule.alpha, paired=False)
     too_few = found.verdict == NO_DATA and min(found.n_baseline, found.n_candidate) < needed

@@ -193,7 +193,7 @@ def pairs_needed(sd: float, margin: float) -> int:
     """The fewest pairs with which equality is shown with a chance of 0.9, by `power`; at least 2.
 
     One or two more than `pairs_needed_normal`, since the sd has to be estimated as well. Of
-    Student's test alone: that Johnson's has to agree lowers the chance to about 0.8.
+    Student's test alone: that Hall's has to agree lowers the chance to about 0.8.
     """
     if sd == 0:
         return 2

@@ -72,7 +72,10 @@ def _measure(what: str, test: Equivalence, scale: float, decimals: int, unit: st
             text += f", though a difference is seen already (p = {test.p_different:.1g})"
         return f"{text}."
     if test.verdict == EQUAL:
-        text += f" A difference as large as the margin is ruled out (p = {test.p_equal:.1g})."
+        text += (
+            f" A difference as large as the margin is ruled out (p = {test.p_equal:.1g}), if seeds "
+            "are independent and differences no more skewed than exponential ones."
+        )
         if test.p_different < SURE:
             text += f" A smaller one is there (p = {test.p_different:.1g})."
     elif test.verdict == DIFFERENT:

@@ -112,7 +112,8 @@ def interval_words(view: View) -> str:
     if any(number >= ENOUGH for number in counts):
         words.append(
             f"From {ENOUGH} processes on, square brackets are the exact 95 % interval of the "
-            "processes' medians, between two of them."
+            "processes' medians, between two of them. It takes the processes to be independent: a "
+            "machine whose speed wanders from one to the next differs by more."
         )
     return " ".join(words)
 

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from frameworks import metrics
 from frameworks.spec.architecture import parse
-from frameworks.spec.losses import BinaryCrossEntropy, MeanSquaredError
+from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from frameworks.spec.network import Network
 
 LAYERS = """
@@ -83,6 +83,52 @@ def test_the_area_is_the_share_of_pairs_in_order(scores, random) -> None:
             areas.append(sum(pairs) / len(pairs))
     found = metrics.auc(scores.astype(float), sides)
     assert found == (pytest.approx(np.mean(areas)) if areas else None)
+
+
+OF_LABELS = [
+    *(CrossEntropy(label_smoothing=share) for share in (0.0, 0.1)),
+    *(BinaryCrossEntropy(targets=targets) for targets in ("labels", "one_hot")),
+    *(MeanSquaredError(targets="one_hot", root=root) for root in (False, True)),
+]
+
+
+@pytest.mark.parametrize("loss", OF_LABELS, ids=str)
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 9), st.just(3)), elements=st.integers(-1, 1)),
+    st.randoms(use_true_random=False),
+)
+def test_accuracy_is_the_share_of_labels_that_are_predicted_and_l2_is_added(
+    loss, logits, random
+) -> None:
+    """Logits that are whole numbers tie, with each other and with zero."""
+    single = loss == BinaryCrossEntropy()
+    logits = logits[:, :1] if single else logits
+    labels = np.array([random.randrange(2 if single else 3) for _ in logits])
+    found, more = (metrics.score(logits, labels, l2, loss) for l2 in (0.0, 0.5))
+    assert found.accuracy == (metrics.predicted(loss, logits) == labels).mean()
+    assert more.loss == pytest.approx(found.loss + 0.5)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 1, 2, 5])] * 2), min_size=1, max_size=12))
+def test_macro_f1_is_the_mean_over_the_classes_that_are_there_or_said(pairs) -> None:
+    labels, said = (np.array(side) for side in zip(*pairs, strict=True))
+    scores = []
+    for one in {*labels, *said}:
+        right = ((labels == one) & (said == one)).sum()
+        precision, recall = (
+            right / max((said == one).sum(), 1),
+            right / max((labels == one).sum(), 1),
+        )
+        scores.append(2 * precision * recall / (precision + recall) if right else 0.0)
+    assert metrics.macro_f1(labels, said) == pytest.approx(np.mean(scores))
+
+
+def test_l2_terms_are_summed_in_float64() -> None:
+    network = Network(parse(LAYERS, origin="test", default_name="test"), (4, 4, 1), 3)
+    shapes = network.weight_shapes
+    weights = {key: np.full(shape, 0.1, np.float32) for key, shape in shapes.items()}
+    expected = 0.5 * 18 * float(np.float32(0.1)) ** 2
+    assert metrics.l2_terms(network, weights) == pytest.approx(expected, rel=1e-14)
 
 
 def test_scores_of_votes() -> None:

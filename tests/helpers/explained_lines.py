@@ -342,6 +342,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     **{"batches.partial": order, "reported loss of an epoch": reported},
     **{"precision of products on an accelerator": precision, "scale of the pixels": pixels},
     **{"memory taken at the start": memory, "clipping by norm": clipping, "clipping": clipping},
+    **{"clipping of all together": clipping, "clipping of numbers": clipping},
     **{"spared weights": spared, "accumulation": accumulation, "average of the weights": average},
     "loss scale": loss_scale,
     **{"early_stopping.patience": runs, "reduce_on_plateau.min_delta": runs},

@@ -1,6 +1,7 @@
-"""`python -m tests.helpers.reports`: what `--explain` says of public reports, as a table.
+"""`python -m tests.helpers.reports`: what `--explain` says of reports, as tables.
 
-A report is a network and a recipe in tests/data/reports, as far as they can be written, with what
+The first table has public reports, the second our own (`kinds`), of kinds that are often posted. A
+report is a network and a recipe in tests/data/reports, as far as they can be written, with what
 was seen and the cause that was found. "May" is for a cause that depends on what is not stated.
 """
 
@@ -18,6 +19,7 @@ from frameworks.spec.reading import read_table
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "reports"
+OWN = FOLDER / "kinds"
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def load(path: Path) -> Answer:
     return Answer(report, question, explain(question))
 
 
-def answers() -> list[Answer]:
-    """All reports, in their order."""
-    return [load(path) for path in sorted(FOLDER.glob("*.toml"))]
+def answers(folder: Path = FOLDER) -> list[Answer]:
+    """The reports of a folder, in their order."""
+    return [load(path) for path in sorted(folder.glob("*.toml"))]
 
 
 def table(found: list[Answer]) -> str:
@@ -90,6 +92,8 @@ def table(found: list[Answer]) -> str:
         ("can be written", [one for one in found if one.report["writable"]]),
         ("cannot", [one for one in found if not one.report["writable"]]),
     ):
+        if not some:
+            continue
         named = sum(one.cause is not None for one in some)
         first = sum(one.place == 1 for one in some)
         rows.append(f"\n{title}: {len(some)} reports, cause named in {named}, first in {first}")
@@ -97,5 +101,5 @@ def table(found: list[Answer]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(answers()))
+    print(table(answers()), table(answers(OWN)), sep="\n\n")
     sys.exit(0)

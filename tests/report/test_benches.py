@@ -10,8 +10,10 @@ import pytest
 from report.section import Picture
 from report.sections import benches as section
 from report.sections.ratios import cell_table, noise, ratio_table, warnings
+from results.stats.comparison import log_ratios
 from results.stats.vocabulary import FASTER, UNDECIDED
 from results.store import Store
+from results.views import cells
 from results.views.cells import Bench, Cell, benches
 from results.views.views import Frames
 from tests.helpers.factory import fill_speed, synthetic_run
@@ -250,3 +252,23 @@ def test_rows_from_before_the_limits_read_as_unknown(tmp_path) -> None:
     for column in ("peak_share", "roofline_share", "images_per_joule"):
         assert math.isnan(row[column])
     assert pd.isna(row["control"])
+
+
+@pytest.mark.parametrize("column", ["session_id", "node", "block", "seed", "repeat"])
+def test_a_ratio_pairs_runs_of_one_session_node_block_seed_and_repeat_alone(column) -> None:
+    same = {"session_id": "a", "node": "n", "block": "b", "seed": 0, "repeat": 0}
+    other = same | {column: 1}
+    mine, theirs = (
+        cells._by_block(pd.DataFrame([row | {"epoch_seconds_median": 2.0}]))
+        for row in (same, other)
+    )
+    assert len(log_ratios(mine, mine)) == 1
+    assert len(log_ratios(mine, theirs)) == 0
+
+
+def test_a_control_that_failed_shows_no_noise(tmp_path) -> None:
+    frames = Frames.load(fill_speed(Store(tmp_path), processes=2))
+    failed = replace(frames, controls=frames.controls.assign(status="error"))
+    for known, controlled in ((frames, 1), (failed, 0)):
+        (bench,) = benches(known)
+        assert len(bench.controlled) == controlled

@@ -1,7 +1,10 @@
 """The sentences that terminal and page begin with, made from invented runs."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from results.parquet import findings
 from results.stats.noise import NEEDED
 from results.store import Store
 from results.views.answers import Answer, answers
@@ -190,3 +193,62 @@ def test_runs_stored_before_there_were_these_columns(tmp_path) -> None:
 def test_an_answer_is_one_line() -> None:
     answer = Answer("Same network?", "yes", "Yes.", "same").of("unam")
     assert answer.line == "Same network? (unam) Yes."
+
+
+LADDER = {
+    "architecture": "unam",
+    "against": "numpy",
+    "metric": "weights",
+    "value": 1e-14,
+    "bound": 1e-12,
+    "where": "",
+    "cause": "",
+    "flips": 0,
+}
+
+
+def climbed(store: Store, *rows: dict, **changes) -> Answer:
+    """The answer of a store with a climb of two frameworks, of which each row is a finding."""
+    found = [
+        {**LADDER, "framework": name, "status": "passed", "precision": "float64", **row}
+        for name in ("keras", "torch")
+        for row in rows
+    ]
+    shared = {"machine": "{}", "versions": "{}", "command": "ladder", **changes}
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    findings.append(store.path, found, climb_id="a", started_at=started, **shared)
+    return told(store)["Same network?"]
+
+
+R1 = {"rung": "R1", "case": "unam-adam-10-float64"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict", "words"),
+    [
+        ([R1], "yes", "Yes, by the fidelity ladder: Keras (TensorFlow) and PyTorch passed 2 of 2"),
+        ([R1, R1 | {"status": "failed"}], "no", "failed 2 of 4 checks"),
+        ([R1, R1 | {"rung": "R2", "status": "not run"}], "not shown", "2 could not be made"),
+    ],
+)
+def test_the_ladder_answers_where_no_run_was_checked(tmp_path, rows, verdict, words) -> None:
+    found = climbed(one_network(tmp_path, frameworks=("keras", "torch")), *rows)
+    assert found.verdict == verdict
+    assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("runs", "row", "climb"),
+    [
+        ({"tuning": "tuned"}, {}, {}),
+        ({}, {"case": "unam-adam-10-float64-tuned"}, {}),
+        ({"device": "cuda"}, {}, {}),
+        ({}, {"precision": "bfloat16"}, {}),
+        ({}, {"architecture": "c2"}, {}),
+        ({}, {}, {"versions": '{"numpy": "1.0.0"}'}),
+    ],
+    ids=["runs tuned", "climb tuned", "device", "precision", "network", "versions"],
+)
+def test_a_climb_of_other_conditions_says_nothing_of_these_runs(tmp_path, runs, row, climb):
+    store = one_network(tmp_path, frameworks=("keras", "torch"), **runs)
+    assert climbed(store, R1 | row, **climb).verdict == "not checked"

@@ -255,3 +255,13 @@ def test_skewed_differences_far_within_the_margin_are_equal(n: int, sign: int) -
         ]
         first = verdicts.index(EQUAL)
         assert set(verdicts[first:]) == {EQUAL}
+
+
+def test_both_directions_of_skewed_differences_are_judged_alike() -> None:
+    random = np.random.default_rng(3)
+    for n in (5, 8, 20):
+        for margin in (0.5, 1.0, 2.0):
+            values = random.exponential(1, n) - 0.7
+            up, down = equivalence(values, margin), equivalence(-values, margin)
+            assert up.p_skewed == pytest.approx(down.p_skewed)
+            assert (up.verdict, up.p_equal) == (down.verdict, pytest.approx(down.p_equal))

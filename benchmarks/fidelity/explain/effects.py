@@ -8,6 +8,7 @@ framework does, by name, and returns an `Effect`. `times` puts all on one scale:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +27,8 @@ from frameworks.spec.recipe import Optimizer
 from frameworks.spec.weights import fans, variance
 
 _STEPS = 20
+_EPOCH = 100  # steps
+_TRAINING = 10_000  # steps: as fifty epochs of 12,800 images in batches of 64
 _SCALES = np.logspace(-6, -2, 64)  # of gradients: what single weights of these networks get
 
 
@@ -144,12 +147,72 @@ def steps_of_changing_rates(question: Question, part: None, values: Values) -> E
     return steps(question, part, values, rates, change)
 
 
+def counted_rates(question: Question, part: None, values: Values) -> Effect:
+    """Mean rate of a training whose schedule is counted by step, and by epoch."""
+    counts = {str(value).partition(";")[0] for value in values.values()}
+    if len(counts) == 1:
+        return Effect(1.01, "they part for one step at a boundary")
+    recipe = question.filled
+    total = recipe.epochs * _EPOCH if schedules.by_step(recipe) else recipe.epochs
+    rates = [schedules.rate(recipe, step, total) for step in range(recipe.epochs * _EPOCH)]
+    by_epoch = [schedules.rate(recipe, epoch, total) for epoch in range(recipe.epochs)]
+    times = _ratio({"steps": sum(rates) / _EPOCH, "epochs": sum(by_epoch)})
+    words = f"computed: with {_EPOCH} steps an epoch the mean rate is {times:.3g} times apart"
+    return Effect(times, words)
+
+
+def decay_form(question: Question, part: None, values: Values) -> Effect:
+    """Weights that a training leaves, the decay in each framework's form, on noise as gradients."""
+    filled = question.filled.optimizer
+    told = {name: value for name, value in values.items() if name != "field"}
+    ways = {value: _decayed(filled, value) for value in set(told.values())}
+    apart = furthest(list(ways.values()))
+    far = f"{1 + apart:.3g} times as large" if apart > 1 else f"apart by {100 * apart:.2g} %"
+    words = f"computed: {_TRAINING:,} steps leave weights {far}, of gradients of 1e-6 to 1e-2"
+    return Effect(1 + apart, words)
+
+
+@cache
+def _decayed(filled: Optimizer, form: str) -> np.ndarray:
+    """Size of weights of 0.05 after a training, for each scale of gradients without a direction."""
+    spec = msgspec.structs.replace(filled, decay_form=form)
+    generator, scales = np.random.default_rng(0), _SCALES[::8, None]
+    weight = np.full((len(scales), 16), 0.05)
+    slots = formulas.initial_slots(spec, weight)
+    for step in range(1, _TRAINING + 1):
+        gradient = scales * generator.normal(size=weight.shape)
+        weight, slots = formulas.update(spec, weight, gradient, slots, filled.rate, step)
+    return np.asarray(np.abs(weight).mean(axis=1))
+
+
+def clipping(question: Question, part: None, values: Values) -> Effect:
+    """The norm of all gradients where that of each tensor is held, against the norm of all."""
+    tensors = len(question.network.trainable_keys)
+    words = (
+        f"by formula: with {tensors} tensors beyond the limit the gradient is "
+        f"{tensors**0.5:.3g} times as long"
+    )
+    return Effect(tensors**0.5, words)
+
+
+def added_to_norm(question: Question, part: None, values: Values) -> Effect:
+    """1e-6 beside a norm that reaches the limit."""
+    limit = question.filled.clipping.limit if question.filled.clipping else 1.0
+    times = 1 + 1e-6 / limit
+    return Effect(times, f"by formula: {100 * (times - 1):.2g} % of a gradient beyond the limit")
+
+
+def pixels(question: Question, part: None, values: Values) -> Effect:
+    """A byte against its share of 255."""
+    return Effect(255.0, "")  # its reason says so
+
+
 def decay(question: Question, part: None, values: Values) -> Effect:
-    """Share of a weight that a thousand steps take away."""
+    """Share of a weight that a training takes away."""
     rate_ = question.filled.optimizer.rate
-    left = {name: float(np.exp(-1000 * rate_ * value)) for name, value in values.items()}
+    left = {name: float(np.exp(-_TRAINING * rate_ * value)) for name, value in values.items()}
     shares = _each({name: 100 * (1 - value) for name, value in left.items()}, "{:.2g} %".format)
-    return Effect(_ratio(left), f"computed: 1,000 steps take away {shares} of a weight")
+    return Effect(_ratio(left), f"computed: {_TRAINING:,} steps take away {shares} of a weight")
 
 
 def fans_of_all(question: Question, part: Placed, values: Values) -> Effect:
@@ -269,7 +332,7 @@ EFFECTS: Mapping[str, Callable[[Question, Any, Values], Effect]] = {
         *(rate, kernel_spread, bias_spread, epsilon_of_norm, time_constant, bessel, steps),
         *(fans_of_all, function, slope_at_zero, copied_edge, counted, cut, branch, root),
         *(steps_of_changing_rates, decay, asymmetry, another_shape, another_order, mode, softmax),
-        sigmoid,
+        *(sigmoid, decay_form, clipping, added_to_norm, pixels, counted_rates),
         *(clipped, last_batch, weights_of_classes, twice, nothing),
     )
 }

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from benchmarks.fidelity.explain import ranking
 from benchmarks.fidelity.explain.conditions import HAS
 from benchmarks.fidelity.explain.effects import EFFECTS, Effect
 from benchmarks.fidelity.explain.facts import facts
@@ -64,6 +65,8 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     form: bool = False
     stated: bool = False
     complement: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    argument: Mapping[str, Mapping[str, str]] = {}
     native: Mapping[str, str] = {}
     effect: str = "nothing"
     size: str = ""
@@ -90,6 +93,7 @@ class Difference:
         matters: here; "sometimes" depends on what is not stated.
         told: what each framework does with the specification's words, by name.
         effect: how far apart that puts them; `size`: what else is known of how much.
+        stated: the question states what it is about, and it means something else elsewhere.
         lines: of all frameworks that need one. written_by: the function of `lines` and what it
             shows, or "".
     """
@@ -103,10 +107,12 @@ class Difference:
     measured: str
     lines: Sequence[Line]
     written_by: str
+    stated: bool = False
 
 
 def explain(asked: Question) -> list[Difference]:
-    """Every difference: those that matter first, of these the largest."""
+    """Every difference: those that matter ahead of those that may; of these the ones to look at
+    `ranking.first`, then the largest."""
     known = facts(asked)
     found = []
     for name, entry in _table().items():
@@ -119,7 +125,10 @@ def explain(asked: Question) -> list[Difference]:
     order = list(VERDICTS)
     return sorted(
         found,
-        key=lambda one: (order.index(one.matters), -round(one.effect.times, 6), not one.measured),
+        key=lambda one: (
+            *(order.index(one.matters), not ranking.first(one.effect, one.stated)),
+            *(-round(one.effect.times, 6), not one.measured),
+        ),
     )
 
 
@@ -148,7 +157,8 @@ def _difference(
     if field in PROJECT:
         parts = [one for one in parts if one is None or applies(one.layer, attribute)]
         told = [(part, _told(field, entry, asked, part)) for part in parts]
-        wants = [name for name in asked.frameworks if field in REQUIRED[asked.kind(name)]]
+        asks = [name for name in asked.frameworks if field in REQUIRED[asked.kind(name)]]
+        wants = [name for name in asks if field not in entry.argument.get(asked.kind(name), ())]
         apart = [(part, values) for part, values in told if len(set(values.values())) > 1]
         none = _why_none(parts, [_given(asked, part, field) for part in parts])
         if wants and none == _ALIKE:
@@ -169,6 +179,7 @@ def _difference(
     verdict, reason = _verdict(entry, asked, known, bool(apart or open_to), none)
     if verdict == "yes" and not apart:
         verdict = "sometimes"
+    own = field in PROJECT and not entry.form
     needed = verdict != "no" or (stated and not _unmet(entry, known))
     return Difference(
         field,
@@ -181,6 +192,7 @@ def _difference(
         _measured(entry, asked, apart, field),
         _lines(entry, asked, known, [part for part, _ in told]) if needed else (),
         entry.lines if isinstance(entry.lines, str) else "",
+        ranking.states(entry.states or ((attribute,) if own else ()), asked, [p for p, _ in apart]),
     )
 
 
@@ -208,7 +220,7 @@ def _told(field: str, entry: _Entry, asked: Question, part: Placed | None) -> di
     for name in asked.frameworks:
         kind = asked.kind(name)
         if given is None or entry.form or lacks(kind, field, given):
-            values[name] = NATIVE[kind][field]
+            values[name] = entry.argument.get(kind, NATIVE[kind]).get(field, NATIVE[kind][field])
         else:
             values[name] = 1 - given if kind in entry.complement else given
     return values

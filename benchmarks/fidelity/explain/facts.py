@@ -10,7 +10,7 @@ from benchmarks.fidelity.explain.lines.schedules import formula
 from benchmarks.fidelity.explain.question import Question
 from frameworks.spec import schedules
 from frameworks.spec.averages import AverageWeights
-from frameworks.spec.clipping import ByGlobalNorm, Clipping
+from frameworks.spec.clipping import ByGlobalNorm, ByNorm, ByValue, Clipping
 from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from frameworks.spec.recipe import AdamW, Lion, Recipe, ReduceOnPlateau, decay, spares
@@ -94,6 +94,9 @@ def facts(question: Question) -> dict[str, Any]:
         "never": False,
         "no_decay_stated": not decay(optimizer)[0],
         "no_clipping_stated": recipe.clipping is None,
+        "clips_tensors": isinstance(recipe.clipping, ByNorm),
+        "clips_all": isinstance(recipe.clipping, ByGlobalNorm),
+        "clips_numbers": isinstance(recipe.clipping, ByValue),
         "accumulates": recipe.accumulation > 1,
         "averages": recipe.average_weights is not None,
         **_average(recipe.average_weights or AverageWeights(decay=0.99, start="first")),

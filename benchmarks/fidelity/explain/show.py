@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_ORDER = ", first what is stated and taken otherwise, then the largest"
 _SIZE = re.compile(r"(?<=[(, ])\d+(?=[,)])")  # a number without a name: features, a kernel
 
 
@@ -47,7 +48,7 @@ def text(asked: Question, differences: Iterable[Difference], details: bool = Tru
         group = [difference for difference in differences if difference.matters == verdict]
         if not group:
             continue
-        yield f"{heading} ({len(group)}{', the largest first' if verdict != 'no' else ''})"
+        yield f"{heading} ({len(group)}{_ORDER if verdict != 'no' else ''})"
         if verdict == "no" and not details:
             yield from _by_reason(group)
             continue

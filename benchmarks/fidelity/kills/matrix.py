@@ -22,6 +22,7 @@ from benchmarks.fidelity.rungs.judge import judge_pair
 from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
 
+FOUND = ("killed", "crashes")
 RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e")
 
 
@@ -29,9 +30,9 @@ RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e")
 class Kill:
     """The ladder's result for one mutant, or for a framework without any (`mutant` empty).
 
-    status: killed, survived, not run (also where the framework fails without it), or moved: what
-    it patches is no longer there, or no number of its cases depends on it; without a mutant:
-    passed, failed or not run.
+    status: killed; crashes: the framework raises an error, which its user sees; survived; not run
+    (also where the framework fails without it); or moved: what it patches is no longer there, or
+    no number of its cases depends on it. Without a mutant: passed, failed or not run.
     rungs: passed, failed or not run, by rung. rung: the first that did not pass; metric, where,
     value, bound and cause are those of its first finding.
     """
@@ -51,8 +52,8 @@ class Kill:
 
     @property
     def as_it_should_be(self) -> bool:
-        """A mutant is killed; a framework without one passes."""
-        return self.status == ("killed" if self.mutant else "passed")
+        """A mutant is found; a framework without one passes."""
+        return self.status in (FOUND if self.mutant else ("passed",))
 
 
 @cache
@@ -167,8 +168,11 @@ def _kill(mutant: Mutant, traces: Traces, judged: Sequence[list[Finding]]) -> Ki
     found = [f for case, other in pairs for f in _findings(traces, framework, case, other.name)]
     if any(f.status == "failed" for f in found):
         return _described(replace(blank, status="killed"), found)
-    if reason := _not_run(found):  # a crash shows no wrong number: nothing was compared
-        status = "moved" if MovedError.__name__ in reason else "not run"
+    if reason := _not_run(found):
+        mine = [traces[framework, case.name] for case in faulty(mutant)]
+        crashed = all(trace.raised for trace in mine if trace.path is None)
+        moved = MovedError.__name__ in reason
+        status = "moved" if moved else "crashes" if crashed else "not run"
         return replace(_described(blank, found), status=status, cause=reason)
     survived = _described(replace(blank, status="survived"), found)
     if all(_alike(traces, framework, *names) for names in zip(sound, faulty(mutant), strict=True)):
@@ -217,10 +221,11 @@ def markdown(kills: Iterable[Kill]) -> str:
     """
     kills = list(kills)
     mutants = [kill for kill in kills if kill.mutant]
-    dead = sum(kill.status == "killed" for kill in mutants)
+    dead, crashed = (sum(kill.status == status for kill in mutants) for status in FOUND)
     clean = sum(kill.as_it_should_be for kill in kills if not kill.mutant)
     summary = (
-        f"{dead} of {len(mutants)} mutants killed; {clean} of {len(kills) - len(mutants)} "
+        f"{dead + crashed} of {len(mutants)} mutants found: {dead} killed by a rung, {crashed} by "
+        f"an error that the framework raises; {clean} of {len(kills) - len(mutants)} "
         "frameworks pass every rung without one."
     )
     command = f"`python -m benchmarks.fidelity --frameworks FRAMEWORK --architectures {NETWORK}`"
@@ -272,7 +277,8 @@ def _word(kill: Kill) -> str:
     """The rung that killed it, or what happened instead."""
     if kill.status == "killed":
         return kill.rung
-    return "passes" if kill.status == "passed" else f"**{kill.status}**"
+    plain = {"passed": "passes", "crashes": "crashes"}
+    return plain.get(kill.status, f"**{kill.status}**")
 
 
 def _also(kill: Kill) -> str:

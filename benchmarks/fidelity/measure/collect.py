@@ -21,6 +21,7 @@ from benchmarks.fidelity.cases.case import Case
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.process import threads
 from benchmarks.process.environment import environment
+from benchmarks.process.failures import looks_like_out_of_memory
 from benchmarks.process.spawn import Child
 from results.names import beneath, file_name
 
@@ -29,14 +30,16 @@ from results.names import beneath, file_name
 class Trace(Mapping[str, np.ndarray]):
     """Results of one framework for one case: arrays by name, read from the file when asked for.
 
-    `reason` says why there are none. sides: those of its ReLUs and max-pools, by the name of the
-    computation; the judge fills them in once it has found them (`flips`).
+    `reason` says why there are none. raised: the framework raised an error in this case, and its
+    process went on; memory that ran out is no such error. sides: those of its ReLUs and max-pools,
+    by the name of the computation; the judge fills them in once it has found them (`flips`).
     """
 
     framework: str
     case: Case
     path: Path | None = None
     reason: str = ""
+    raised: bool = False
     sides: dict[str, Mapping[str, np.ndarray]] = field(default_factory=dict, repr=False)
     _names: list[str] | None = field(default=None, repr=False)
 
@@ -303,4 +306,5 @@ def _read(name: str, case: Case, directory: Path, failure: str) -> Trace:
     if arrays.exists():
         return Trace(name, case, arrays)
     reason = error.read_text() if error.exists() else failure or "it left no result"
-    return Trace(name, case, None, reason)
+    raised = error.exists() and not looks_like_out_of_memory(reason)
+    return Trace(name, case, None, reason, raised)

@@ -75,6 +75,25 @@ def _heavy(count: int, random: np.random.Generator) -> Values:
     return 0.02 * random.standard_t(2, count)
 
 
+def _trend(count: int, random: np.random.Generator) -> Values:
+    return np.linspace(0, 0.05, count) + random.normal(0, 0.01, count)
+
+
+def _weekly(count: int, random: np.random.Generator) -> Values:
+    """Two days of seven are 8 % slower."""
+    days = (np.arange(count) + random.integers(7)) % 7
+    return 0.08 * (days >= 5) + random.normal(0, 0.01, count)
+
+
+def _ticks(count: int, random: np.random.Generator) -> Values:
+    """A clock of coarse ticks: many sessions tie."""
+    return 0.02 * np.round(random.normal(0, 1, count))
+
+
+def _half(count: int, random: np.random.Generator) -> Values:
+    return 0.1 * (random.random(count) < 0.5) + random.normal(0, 0.005, count)
+
+
 # By name, how the logarithms of sessions' levels are drawn, one after another.
 NOISES: dict[str, Callable[[int, np.random.Generator], Values]] = {
     "independent, 3 %": _independent,
@@ -85,6 +104,10 @@ NOISES: dict[str, Callable[[int, np.random.Generator], Values]] = {
     "two speeds, 5 sessions each": _two_speeds(5),
     "random walk, 1 %": _walk,
     "heavy tails (t, 2)": _heavy,
+    "trend of 5 %": _trend,
+    "8 % slower two days of seven": _weekly,
+    "ticks of 2 %": _ticks,
+    "10 % slower in a half": _half,
 }
 # Of paired differences of two trainings, of mean 0 and sd 1: `equal` at the margin must be rare.
 DIFFERENCES: dict[str, Callable[[int, np.random.Generator], Values]] = {

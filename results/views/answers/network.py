@@ -14,6 +14,8 @@ from results.views.views import Frames, Panel, View
 
 _QUESTION = "Same network?"
 _FAILURES = "parity_failures"
+_UNUSUAL = {"idiomatic": "tuned", "cpu": "cuda"}  # that a case's name says
+_NOT_COMPUTING = ("python",)
 
 
 def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
@@ -101,17 +103,14 @@ def _extras(runs: pd.DataFrame) -> list[dict]:
 
 
 def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer | None:
-    """Answer of the last climb of this network that ran all frameworks.
+    """Answer of the last climb of this network that ran all frameworks, as the panel's runs do.
 
     If no single climb did, the findings of all climbs count. None if these lack a framework
     or ran no rung.
     """
     if findings.empty:
         return None
-    network = str(panel.ok["architecture"].iloc[0])
-    mine = findings[
-        (findings["architecture"] == network) & findings["framework"].isin(panel.frameworks)
-    ]
+    mine = _alike(findings, panel)
     if set(mine["framework"]) != set(panel.frameworks):
         return None
     last = mine[mine["climb_id"] == mine.sort_values("started_at")["climb_id"].iloc[-1]]
@@ -122,7 +121,7 @@ def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer |
     ran = mine[mine["status"] != "not run"]
     if ran.empty:
         return None
-    rungs = f"{ran['rung'].min()} to {ran['rung'].max()}"
+    rungs = f"{ran['rung'].min()} to {ran['rung'].max()}, {listed(sorted(set(ran['precision'])))}"
     passed = int((ran["status"] == "passed").sum())
     if not failed.empty:
         first = failed.iloc[0]
@@ -133,11 +132,41 @@ def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer |
             f"where {first['bound']:.0e} is allowed."
         )
         return Answer(_QUESTION, "no", told, "fidelity")
+    whole = passed == len(mine)
     told = (
-        f"Yes, by the fidelity ladder: {listed(names)} passed {passed} of {len(mine)} checks "
-        f"({rungs})"
+        f"{'Yes' if whole else 'Not shown'}, by the fidelity ladder: {listed(names)} passed "
+        f"{passed} of {len(mine)} checks ({rungs})"
     )
+    if not whole:
+        told += f"; {len(mine) - passed} could not be made"
     shares = (ran["value"] / ran["bound"]).where(ran["bound"] > 0).dropna()
     if len(shares):
         told += f"; the error nearest to its bound is {shares.max():.2g} of it"
-    return Answer(_QUESTION, "yes", f"{told}.", "fidelity")
+    return Answer(_QUESTION, "yes" if whole else "not shown", f"{told}.", "fidelity")
+
+
+def _alike(findings: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Findings on the panel's network and frameworks, in its tuning, on its device, in its
+    precision or float64, and with its versions."""
+    run = panel.ok.iloc[0]
+    marks = findings["case"].str.split("-")
+    here = (
+        (findings["architecture"] == run["architecture"])
+        & findings["framework"].isin(panel.frameworks)
+        & findings["precision"].isin(["float64", run["precision"]])
+    )
+    for usual, found in (("idiomatic", run["tuning"]), ("cpu", run["device"])):
+        other = _UNUSUAL[usual]
+        here &= marks.map(lambda words, other=other: other in words) == (found == other)
+    installed = [json_object(text) for text in panel.ok.get("versions", ())]
+    climbed = {text: json_object(text) for text in findings["versions"].unique()}
+    fits = {
+        text: all(
+            told.get(name, version) == version
+            for one in installed
+            for name, version in one.items()
+            if name not in _NOT_COMPUTING
+        )
+        for text, told in climbed.items()
+    }
+    return findings[here & findings["versions"].map(fits).astype(bool)]

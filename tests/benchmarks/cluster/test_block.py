@@ -102,6 +102,7 @@ def test_what_cannot_be_run_here_is_one_message(written, capsys, monkeypatch) ->
     [
         ({"format": 2}, "field 'format': is 2, this version reads 1"),
         ({"runs": []}, "fields 'runs', 'executions' and 'seconds' are to be of one length"),
+        ({"executions": ["a-1", "b-2"]}, "field 'executions' does not name each of 'runs' once"),
         ({"number": "x"}, "field 'number': Expected `int`, got `str`"),
         ({"other": 1}, "unknown field `other`"),
     ],

@@ -14,6 +14,7 @@ from benchmarks.fidelity.faults.rewritten import MovedError, Rewrite
 from benchmarks.fidelity.kills import float32, matrix
 from benchmarks.fidelity.kills.float32 import Float32Kill
 from benchmarks.fidelity.kills.matrix import Kill, kill_matrix, markdown
+from benchmarks.fidelity.measure import collect as collecting
 from benchmarks.fidelity.measure.__main__ import REFERENCE, measure
 from benchmarks.fidelity.measure.collect import Trace
 from benchmarks.fidelity.rungs import errors
@@ -21,6 +22,7 @@ from benchmarks.fidelity.rungs.finding import Finding
 from frameworks.numpy.backend import NumpyReference
 from frameworks.spec.layers import Activation
 from frameworks.spec.reading import SpecificationError
+from results.names import file_name
 
 FEW = [
     "flatten_order",
@@ -164,7 +166,7 @@ def test_a_kill_names_the_place_and_the_cause(few):
 
 def test_the_table_names_the_rungs(few):
     table = markdown(few).splitlines()
-    assert table[0].startswith(f"{len(FEW)} of {len(FEW)} mutants killed; 1 of 1 frameworks pass")
+    assert table[0].startswith(f"{len(FEW)} of {len(FEW)} mutants found: {len(FEW)} killed")
     row = next(line for line in table if "`unbiased_variance`" in line)
     assert [cell.strip() for cell in row.strip("|").split("|")][3] == "R5d"
     row = next(line for line in table if "`rows_of_first_epoch`" in line)
@@ -191,8 +193,12 @@ def test_a_mutant_that_cannot_run_without_its_fault_either_is_not_killed():
     assert "**not run**" in markdown([kill])
 
 
-def test_a_crash_is_not_a_kill(tmp_path):
-    """A fault whose cases break off has failed no comparison."""
+@pytest.mark.parametrize(
+    ("raised", "status"), [(True, "crashes"), (False, "not run")], ids=["error", "dead process"]
+)
+def test_an_error_that_a_fault_raises_finds_it_and_a_dead_process_does_not(
+    tmp_path, raised, status
+):
     mutant, traces = MUTANTS["ties_shared_torch"], {}
     for case in matrix.cases(mutant):
         path = tmp_path / f"{case.name}.npz"
@@ -200,11 +206,20 @@ def test_a_crash_is_not_a_kill(tmp_path):
         for framework in (REFERENCE, "torch"):
             traces[framework, case.name] = Trace(framework, case, path)
     for case in matrix.faulty(mutant):
-        traces["torch", case.name] = Trace("torch", case, None, "RuntimeError: shapes")
+        traces["torch", case.name] = Trace("torch", case, None, "RuntimeError: shapes", raised)
     kill = matrix._kill(mutant, traces, sound(mutant, traces))
-    assert kill.status == "not run", kill
+    assert (kill.status, kill.as_it_should_be) == (status, raised), kill
     assert "shapes" in kill.cause
-    assert not kill.as_it_should_be
+    found = "1 of 1 mutants found: 0 killed by a rung, 1 by an error"
+    assert (found in markdown([kill])) == raised
+
+
+def test_memory_that_ran_out_is_no_error_of_a_fault(tmp_path):
+    case = matrix.faulty(MUTANTS["ties_shared_torch"])[0]
+    for text, raised in (("RuntimeError: shapes", True), ("RuntimeError: out of memory", False)):
+        (tmp_path / f"{file_name(case.name)}.error").write_text(text)
+        assert collecting._read("torch", case, tmp_path, "").raised == raised
+    assert not collecting._read("torch", case, tmp_path / "none", "killed").raised
 
 
 def test_a_mutant_that_changes_no_number_or_whose_code_has_moved_is_an_error(tmp_path):

@@ -201,6 +201,8 @@ def test_no_contestant_always_follows_the_same_one():
         for first, second in pairwise(order):
             before[second].add(first)
     assert all(len(found) >= 3 for found in before.values())
+    blocks = {tuple(shuffled(names, one, block)) for block in range(6)}
+    assert len(blocks) > 3, "every block has an order of its own"
 
 
 def test_keras_fit_untouched_needs_an_epoch_of_some_length():

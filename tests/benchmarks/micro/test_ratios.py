@@ -130,9 +130,10 @@ def test_untouched_fit_is_a_row_of_its_own():
     assert found["idiomatic / bare tutorial"].interval.value == 2.0
 
 
-def test_the_peak_is_the_best_of_all_libraries():
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_peak_is_the_best_of_all_libraries(order):
     pair = [contest(**TIMES | {"peak": [1.0]}), contest("jax", **TIMES | {"peak": [0.25]})]
-    achieved = [r.interval.value for r in ratios(pair) if r.quantity == "achieved / peak"]
+    achieved = [r.interval.value for r in ratios(pair[::order]) if r.quantity == "achieved / peak"]
     assert achieved[0] == achieved[1] == pytest.approx(1.0)
 
 
@@ -191,3 +192,10 @@ def test_a_process_that_is_not_ready_in_time_is_killed(tmp_path, monkeypatch):
     ((found, reason),) = inside.run_together(jobs, device="cpu", threads=1, timeout=1)
     assert found is None
     assert reason.startswith("not done after 1 s")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_other_ratio_is_taken_for_noise(order):
+    again = [contest(**TIMES | {"again": [1.1, 2.2, 1.1]}) for _ in range(2)]
+    found = ratios(again)[::order]
+    assert noise(found)["torch", "unam", "float32", 4] == pytest.approx(0.1)

@@ -203,11 +203,16 @@ def test_history_prints_and_draws_series_and_steps(store: Store, capsys, tmp_pat
 def test_points_are_medians_of_runs_with_one_commit_and_versions(store: Store) -> None:
     add_session(store, "one", [1.0, 3.0, 2.0], commit="1" * 40)
     add_session(store, "two", [4.0, 5.0], day=1, commit="1" * 40)
-    add_session(store, "three", [7.0], day=2, commit="2" * 40)
+    add_session(store, "three", [7.0, 8.0], day=2, commit="2" * 40)  # an even number
     add_session(store, "four", [8.0], day=3, commit="1" * 40)
+    add_session(store, "five", [9.0], day=4, commit="1" * 40, dirty=True)
+    newer = {"dirty": True, "versions": {"torch": "9.9"}}
+    add_session(store, "six", [9.5], day=5, commit="1" * 40, **newer)
+    add_session(store, "seven", [50.0], day=6, commit="1" * 40, control=True, **newer)
     (trend,) = trends(History.read(store), METRICS["epoch-time"])
-    assert [point.value for point in trend.points] == [3.0, 7.0, 8.0]
-    assert [point.commit for point in trend.points] == ["1" * 10, "2" * 10, "1" * 10]
+    assert [point.value for point in trend.points] == [3.0, 7.5, 8.0, 9.0, 9.5]
+    commits = ["1" * 10, "2" * 10, "1" * 10, "1" * 10 + "+", "1" * 10 + "+"]
+    assert [point.commit for point in trend.points] == commits
 
 
 def test_cells_that_no_column_tells_apart_show_their_hash(store: Store) -> None:
@@ -275,7 +280,7 @@ def test_what_sessions_differed_by_before_is_part_of_the_noise_floor(
     last = f"session=s{NEEDED - 1}"
     status, out, _ = verdict(capsys, "compare", last, "session=now")
     assert status == expected
-    assert f"{NEEDED} tell how much sessions differ" in out
+    assert f"taken to differ as the {NEEDED} kept ones do" in out
     if expected == 3:
         assert "sessions differ by up to" in out
         assert "run both on the spot" in out
