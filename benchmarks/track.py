@@ -17,7 +17,7 @@ from benchmarks.tracking.options import parser
 from results import cli
 from results.forms import data_alone, write_rows
 from results.output import say
-from results.views.words import count
+from results.words import count
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
@@ -168,7 +168,7 @@ def _import(options: argparse.Namespace) -> int:
 
     for path in options.file:
         new, known = import_file(path, Store(options.store))
-        say(f"{path}: {new} benchmarks imported, {known} were there already")
+        say(f"{path}: {count(new, 'benchmark')} imported, {known} were there already")
     return 0
 
 

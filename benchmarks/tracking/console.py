@@ -15,7 +15,7 @@ from results.forms import write_rows
 from results.names import in_line
 from results.stats.vocabulary import CHANGES, ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 from results.table import Cell, Column, Table, show, width_of
-from results.views.words import count
+from results.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,10 +122,10 @@ def _decided_after(judged: Sequence[Judged]) -> str:
         return ""
     planned = max(look.planned for look in taken)
     if any(one.verdict.verdict == NO_DATA for one in judged):
-        return f" All {planned} pairs were run."
+        return f" All {count(planned, 'pair')} were run."
     pairs = sorted({look.pairs for look in taken})
     counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else f"{pairs[0]}"
-    return f" Decided after {counts} of {planned} pairs."
+    return f" Decided after {counts} of {count(planned, 'pair')}."
 
 
 def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | None = None) -> None:

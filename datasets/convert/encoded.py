@@ -16,6 +16,7 @@ from datasets.convert import fits
 from datasets.convert.bad import NO_BYTES, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
 from datasets.convert.fitting import Fit
 from results.door import sizes
+from results.words import count
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,7 +83,7 @@ class EncodedPictures:
         for row, (name, size) in sizes.items():
             if size != (height, width):
                 bad.add(OTHER_SIZE, f"{name} {size[1]}x{size[0]}, most {width}x{height}", row)
-        first = f"the first of up to {most} pictures in a FITS file" if most > 1 else ""
+        first = f"the first of up to {count(most, 'picture')} in a FITS file" if most > 1 else ""
         done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "", first)))
         self._shape = height, width, 1 if grey else 3
         return self._shape

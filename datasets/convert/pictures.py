@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from results.door import folders
 from results.door.refusal import reading
+from results.words import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +55,8 @@ def _only(found: Sequence[F], name: str, source: Path, remedy: str) -> F:
         raise FileNotFoundError(f"{source}: no file {name} in it; {remedy}")
     if len(found) > 1:
         raise ValueError(
-            f"{source}: {len(found)} files {name} in it ({found[0]}, {found[1]}, ...); name "
-            "one of these folders"
+            f"{source}: {count(len(found), 'file')} {name} in it ({found[0]}, {found[1]}, ...); "
+            "name one of these folders"
         )
     return found[0]
 
@@ -105,5 +106,7 @@ def read_pictures(
             f"{len(files)} {what} ({', '.join(files[:_NAMED])}{', ...' * (len(files) > _NAMED)})"
             for what, files in bad.items()
         )
-        raise ValueError(f"{folder}: of {len(names)} pictures {' and '.join(counts)}; {remedy}")
+        raise ValueError(
+            f"{folder}: of {count(len(names), 'picture')} {' and '.join(counts)}; {remedy}"
+        )
     return pictures

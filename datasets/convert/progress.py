@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from results import words
 from results.output import say
 
 _FEW = 2000  # pictures that are converted before anyone looks for a line
@@ -39,6 +40,6 @@ def progress_of(
         nonlocal have
         before, have = have // step, have + count
         if total > _FEW and have // step > before:
-            say(f"{name}: {have:,} of {total:,} pictures", to=stream, flush=True)
+            say(f"{name}: {have:,} of {words.count(total, 'picture')}", to=stream, flush=True)
 
     yield advance

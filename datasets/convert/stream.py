@@ -16,6 +16,7 @@ from datasets.convert.form import Asked, Form, Rows
 from datasets.convert.made import made_file
 from datasets.convert.opening import open_source
 from datasets.convert.progress import progress_of
+from results.words import count as counted
 
 if TYPE_CHECKING:
     import h5py
@@ -43,8 +44,9 @@ class Converted:
         what = "; ".join(self.done) or "nothing had to be converted"
         left_out = f"\nleft out: {self.bad.words()}" if len(self.bad) else ""
         return (
-            f"{self.output}: {self.count:,} {colour}galaxies of {height}x{width} pixels in "
-            f"{len(self.class_names)} classes; {what}{left_out}\ncontent SHA-256 {self.sha256}"
+            f"{self.output}: {counted(self.count, f'{colour}galaxy')} of {height}x{width} pixels "
+            f"in {counted(len(self.class_names), 'class')}; {what}{left_out}\ncontent SHA-256 "
+            f"{self.sha256}"
         )
 
 
@@ -66,7 +68,9 @@ def convert_source(source: Path, output: Path, asked: Asked) -> Converted:
         labels, names = numbered(form.rows, asked.class_names, form.bad, f"{form.where}: {key}")
         count = len(form.rows.names)
         if len(labels) != count:
-            raise ValueError(f"{form.where}: {count:,} pictures, and {len(labels):,} labels")
+            raise ValueError(
+                f"{form.where}: {counted(count, 'picture')}, and {counted(len(labels), 'label')}"
+            )
         shape = _surveyed(form, asked)
         return _write(form, labels, names, shape, asked, output)
 

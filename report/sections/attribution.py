@@ -9,7 +9,7 @@ from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sen
 from results.views.looks import looks
 from results.views.numbers import NONE, fixed, significant
 from results.views.views import Frames
-from results.views.words import count
+from results.words import count
 
 COLOUR = "#0072B2"
 _LEAD = (
@@ -162,8 +162,9 @@ def _footer(first: pd.Series) -> str:
     size = int(first["image_height"])
     return (
         f"Data: {first['dataset']}, {size}x{size}, {int(first['train_images']):,} training and "
-        f"{int(first['test_images']):,} test images  ·  {count(int(first['epochs']), 'epoch')}, "
-        f"batch {int(first['batch_size'])}, float32  ·  switched inside {first['inside']}"
+        f"{count(int(first['test_images']), 'test image')}  ·  "
+        f"{count(int(first['epochs']), 'epoch')}, batch {int(first['batch_size'])}, float32  ·  "
+        f"switched inside {first['inside']}"
     )
 
 

@@ -15,7 +15,7 @@ from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
 from results.views.numbers import with_interval
 from results.views.views import Frames
-from results.views.words import count, mostly
+from results.words import count, mostly
 
 _LEAD = (
     "The same work in every framework, tuning, precision and batch size that was run. Idiomatic "

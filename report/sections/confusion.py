@@ -13,7 +13,7 @@ from results.schema import COPY
 from results.stats.intervals import Interval, wilson
 from results.views.numbers import NONE
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 _PAIRS = 8
 

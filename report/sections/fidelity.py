@@ -11,8 +11,8 @@ from report.chart import Chart, Panel, Series
 from report.section import Block, Note, Picture, Section, Table
 from results.views.looks import looks
 from results.views.views import Frames
-from results.views.words import count
 from results.vocabulary import Precision
+from results.words import count
 
 REFERENCE = "numpy"
 BEYOND = "#b42318"  # the ring around what failed
@@ -243,7 +243,7 @@ def so_far(differences: Any) -> np.ndarray:
 def titled(case: str, network: str) -> str:
     """The network and its head; the classes come before the precision in a case's name."""
     classes = re.search(r"-(\d+)-(?:b?float|tf)", case)
-    return f"{network}, {classes[1]} classes" if classes else case
+    return f"{network}, {count(int(classes[1]), 'class')}" if classes else case
 
 
 def _divergence_caption(curves: pd.DataFrame) -> str:

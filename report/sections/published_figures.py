@@ -12,7 +12,7 @@ from report.sections.published import Trial, trials
 from results.studies.reported import METRICS
 from results.views.looks import ordered
 from results.views.views import Frames
-from results.views.words import count
+from results.words import count
 
 UNAM = "unam"
 # The paper's colours; rows of the figure by labels, lines by network.

@@ -19,7 +19,7 @@ from results.views.estimates import (
 )
 from results.views.numbers import listed, significant, with_interval
 from results.views.views import Frames, Panel, View
-from results.views.words import count, mostly
+from results.words import count, mostly, nouns
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
 # taken for a phase. What is left of the wall time is the harness's own: starting, looking, ending.
@@ -226,7 +226,10 @@ def _numbers(view: View, epochs: pd.DataFrame) -> str:
     for panel in view.panels:
         for framework in panel.frameworks:
             times = processes(epochs, panel.of(framework))
-            lengths = listed(sorted({str(len(t)) for t in times}, key=int))
+            lengths = sorted({len(t) for t in times})
             name = f"{panel.name} {view.looks[framework].name}"
-            found[name] = f"{count(len(times), 'process')} of {lengths} epochs"
+            found[name] = (
+                f"{count(len(times), 'process')} of {listed([str(n) for n in lengths])} "
+                f"{nouns(max(lengths), 'epoch')}"
+            )
     return f"n = {mostly(found)}."

@@ -14,6 +14,7 @@ import numpy as np
 
 from results.door import sizes
 from results.door.refusal import FileError, instead, reading, regular
+from results.words import count
 
 _REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
@@ -172,8 +173,8 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
             most *= _PARTLY
     if size > max(_SMALL, most) or kept > found.file.id.get_filesize():
         raise FileError(
-            f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
-            f"holds {kept:,} of it: damaged; {_REMEDY}"
+            f"{path}: '{name}' has the shape {found.shape}, which is {count(size, 'byte')}, and "
+            f"the file holds {kept:,} of it: damaged; {_REMEDY}"
         )
     if found.chunks is not None and size:  # it is read in blocks of whole chunks, of a row at least
         check_whole(found, path, found.chunks)

@@ -6,6 +6,7 @@ from math import isnan
 from results.stats.equivalence import ALPHA, Equivalence
 from results.stats.vocabulary import DIFFERENT, EQUAL, SURE
 from results.studies.outcome import Outcome
+from results.words import count
 
 
 def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
@@ -55,7 +56,7 @@ def number(value: float, decimals: int) -> str:
 
 
 def _measure(what: str, test: Equivalence, scale: float, decimals: int, unit: str) -> str:
-    pairs = f"{test.n} paired seed{'s' if test.n != 1 else ''}"
+    pairs = count(test.n, "paired seed")
     text = f"{what}: {test.verdict}. Mean {number(scale * test.mean, decimals)} {unit}"
     margin = f"{scale * test.margin:g} {unit}"
     if test.needed is None:
@@ -90,14 +91,14 @@ def _recalls(outcome: Outcome) -> list[str]:
     if not unlike:
         largest = max(tested, key=lambda recall: abs(recall.difference))
         return [
-            f"Recall by class: none of {len(tested)} classes is shown to differ (Holm's "
-            f"correction), which with {len(outcome.seeds)} seeds does not show that they are "
-            f"equal; the largest difference is {number(100 * largest.difference, 1)} points in "
-            f"{largest.name} ({largest.images} test images)."
+            f"Recall by class: none of {count(len(tested), 'class')} is shown to differ (Holm's "
+            f"correction), which with {count(len(outcome.seeds), 'seed')} does not show that they "
+            f"are equal; the largest difference is {number(100 * largest.difference, 1)} points in "
+            f"{largest.name} ({count(largest.images, 'test image')})."
         ]
     listed = "; ".join(
-        f"{recall.name} {number(100 * recall.difference, 1)} points ({recall.images} test images, "
-        f"p = {recall.p_holm:.1g})"
+        f"{recall.name} {number(100 * recall.difference, 1)} points "
+        f"({count(recall.images, 'test image')}, p = {recall.p_holm:.1g})"
         for recall in unlike
     )
     return [f"Recall by class differs (Holm's correction) in {listed}."]

@@ -22,7 +22,7 @@ from results.store import Store
 from results.task import OF_STORED, Settings, as_text, stored
 from results.views.looks import Look, looks, ordered
 from results.views.naming import OF_DATA, names_of, unusual
-from results.views.words import count, mostly
+from results.words import count, mostly
 
 # Parts of a task in which the panels of a view may differ.
 _OF_PANELS = ("architecture", "recipe", "split", "deterministic", "feed", "warmup_epochs")
@@ -129,7 +129,7 @@ class View:
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = str(run["channels"])  # of a row that lacks it: nan
         channels = "channel " * channels.isdigit() + channels
-        words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
+        words = [name, f"{run['labels']} labels ({count(run['classes'], 'class')})", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 
     @property

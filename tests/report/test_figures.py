@@ -17,7 +17,7 @@ from report.section import Picture, Table
 from report.sections import confusion, curves, examples, provenance, speed, tables
 from results.stats.intervals import Interval
 from results.store import Store
-from results.views import estimates, numbers, words
+from results.views import estimates, numbers
 from results.views.views import Frames
 from tests.helpers.factory import CLASSES, fill, save_synthetic_examples, synthetic_run
 
@@ -327,9 +327,3 @@ def test_words_for_numbers() -> None:
     assert numbers.with_interval(Interval(math.nan), 3) == "–"
     assert numbers.spread([0.1, 0.3], 1) == "0.1 to 0.3"
     assert numbers.spread([0.1, 0.1], 1) == "0.1"
-    assert words.count(1, "process") == "1 process"
-    assert words.count(2, "process") == "2 processes"
-    assert words.count(2, "test galaxy", "test galaxies") == "2 test galaxies"
-    assert numbers.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.mostly({"x": "3", "y": "3", "z": "2"}) == "3 each; z: 2"
-    assert words.mostly({"x": "3"}) == "3"

@@ -21,6 +21,7 @@ from benchmarks.fidelity.rungs.finding import Finding, Pair
 from benchmarks.fidelity.rungs.judge import judge_pair
 from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
+from results.words import count
 
 RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e")
 
@@ -220,8 +221,8 @@ def markdown(kills: Iterable[Kill]) -> str:
     dead = sum(kill.status == "killed" for kill in mutants)
     clean = sum(kill.as_it_should_be for kill in kills if not kill.mutant)
     summary = (
-        f"{dead} of {len(mutants)} mutants killed; {clean} of {len(kills) - len(mutants)} "
-        "frameworks pass every rung without one."
+        f"{dead} of {count(len(mutants), 'mutant')} killed; {clean} of "
+        f"{count(len(kills) - len(mutants), 'framework')} pass every rung without one."
     )
     command = f"`python -m benchmarks.fidelity --frameworks FRAMEWORK --architectures {NETWORK}`"
     how = (

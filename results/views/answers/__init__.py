@@ -14,7 +14,7 @@ from results.views.answers.network import same_network
 from results.views.answers.speed import faster
 from results.views.cells import benches
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 __all__ = ["MOST", "Answer", "answers"]
 

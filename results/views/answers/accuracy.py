@@ -12,7 +12,7 @@ from results.studies.outcome_words import number
 from results.views.answers.answer import Answer
 from results.views.numbers import spread
 from results.views.views import Panel, View
-from results.views.words import count
+from results.words import count
 
 _QUESTION = "Same accuracy?"
 _PAIRED = 4  # frameworks of which every pair is tested; of more, each against the first
@@ -70,7 +70,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
     if DIFFERENT in verdicts:
         unlike = [one for one in compared if one.accuracy and one.accuracy.verdict == DIFFERENT]
         widest = max(unlike, key=_reach)
-        others = count(len(unlike), "pair of frameworks", "pairs of frameworks")
+        others = count(len(unlike), "pair of frameworks")
         return f"No, in {others} of {len(compared)}: {_numbers(view, widest)}.", "no"
     if verdicts == {EQUAL}:
         told = f"Yes, within {_POINTS:g} point: the widest difference is {_numbers(view, widest)}."
@@ -81,7 +81,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
     told = f"Undecided: {_numbers(view, widest)}"
     if have < needed:
         guess = "at least " if have < FEWEST else "about "
-        told += f". To settle it within {_POINTS:g} point takes {guess}{needed} seeds"
+        told += f". To settle it within {_POINTS:g} point takes {guess}{count(needed, 'seed')}"
     return f"{told}.", UNDECIDED
 
 

@@ -11,6 +11,7 @@ from results.views.answers.answer import Answer
 from results.views.columns import json_object
 from results.views.numbers import listed
 from results.views.views import Frames, Panel, View
+from results.words import count
 
 _QUESTION = "Same network?"
 _FAILURES = "parity_failures"
@@ -128,14 +129,14 @@ def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer |
         first = failed.iloc[0]
         who = listed(sorted({view.looks[name].name for name in failed["framework"]}))
         told = (
-            f"No, by the fidelity ladder: {who} failed {len(failed)} of {len(ran)} checks; the "
-            f"first is {first['rung']} {first['metric']}, {first['value']:.1e} at {first['where']} "
-            f"where {first['bound']:.0e} is allowed."
+            f"No, by the fidelity ladder: {who} failed {len(failed)} of "
+            f"{count(len(ran), 'check')}; the first is {first['rung']} {first['metric']}, "
+            f"{first['value']:.1e} at {first['where']} where {first['bound']:.0e} is allowed."
         )
         return Answer(_QUESTION, "no", told, "fidelity")
     told = (
-        f"Yes, by the fidelity ladder: {listed(names)} passed {passed} of {len(mine)} checks "
-        f"({rungs})"
+        f"Yes, by the fidelity ladder: {listed(names)} passed {passed} of "
+        f"{count(len(mine), 'check')} ({rungs})"
     )
     shares = (ran["value"] / ran["bound"]).where(ran["bound"] > 0).dropna()
     if len(shares):

@@ -28,7 +28,7 @@ def test_one_sentence_says_that_two_train_the_same_network():
     (found,) = verdict.verdicts(SOUND, ["keras", "torch"])
     assert (found.word, found.held, found.asked) == ("the same", 4, 4)
     assert found.sentence == (
-        "keras and torch train the same network, as far as asked: all 4 comparisons hold."
+        "keras and torch train the same network, as far as asked: 4 of 4 comparisons held."
     )
 
 
