@@ -58,11 +58,11 @@ def equivalence(frames: Frames) -> Section | None:
             section.blocks.append(
                 Picture(
                     f"outcome-{view.slug}",
-                    "outcome",
-                    (view, compared),
+                    "Equal within the margin? Mean difference with its 90 % interval",
                     outcome_chart(view, compared),
                     caption=_caption(view, compared),
                     reading=_READING,
+                    demo=view.demo,
                 )
             )
             section.blocks.append(verdict_table(view, compared))

@@ -240,6 +240,11 @@ const Charts = (() => {
             pen = true;
           });
           context.stroke();
+          if (one.second) {
+            context.strokeStyle = colour(one.second);
+            context.setLineDash([6 * ratio, 6 * ratio]);
+            context.stroke();
+          }
           context.setLineDash([]);
         }
         const few = one.kind === "points" || xs.length === 1;

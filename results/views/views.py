@@ -35,6 +35,11 @@ HISTORY = (
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
 
 
+def refused(title: str, refusal: str) -> str:
+    """A title that says whether what is below it must not be compared."""
+    return f"{title} (comparison refused)" if refusal else title
+
+
 @dataclass(frozen=True)
 class Panel:
     """Runs of one task on one machine; `ok` are those that finished."""
@@ -68,6 +73,10 @@ class Panel:
     def refusal(self) -> str:
         """Why the frameworks must not be compared; empty when they may."""
         return refusal(self.checks)
+
+    def title(self, what: str) -> str:
+        """Title of a drawing of these runs."""
+        return refused(f"{self.name}: {what}", self.refusal)
 
     def of(self, framework: str) -> pd.DataFrame:
         """The finished runs of one framework, by seed and repeat; not to be changed."""

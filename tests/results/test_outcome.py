@@ -306,7 +306,7 @@ def test_the_section_draws_what_was_found(tmp_path: Path) -> None:
     assert found is not None
     (picture,) = [block for block in found.blocks if isinstance(block, section.Picture)]
     accuracy, cross_entropy = draw(picture).axes
-    bar = next(line for line in accuracy.lines if line.get_linewidth() == 2)
+    bar = next(line for line in accuracy.lines if len(line.get_xdata()) == 2)
     (group,) = outcome(Store(tmp_path / "runs"))
     test = group.outcomes[0].accuracy
     assert test is not None
