@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-_HISSING = re.compile(r"(s|x|z|ch|sh)$")  # takes "es"
+_HISSING = re.compile(r"(s|x|z|sh|(?<!epo)ch)$")  # takes "es"
 _CONSONANT_Y = re.compile(r"([^aeiou])y$")  # takes "ies"
 
 

@@ -240,7 +240,7 @@ def _legend(made: Figure) -> list[Artist]:
     """A mark for each name of the figure, without raw values where there are many names."""
     found = {name: mark for axes in made.axes for name, mark in _named(axes).items()}
     if len(found) > _MOST_NAMES:
-        found = {name: mark for name, mark in found.items() if mark.get_alpha() in (None, 1)}
+        found = {name: mark for name, mark in found.items() if getattr(mark, "_alpha", 1) == 1}
     return list(found.values()) if len(found) > 1 else []
 
 

@@ -168,7 +168,7 @@ def _errors(
 ) -> Series:
     return Series(
         name,
-        found["value"].tolist(),
+        found["value"].where(found["bound"] > 0, np.inf).tolist(),  # no axis has a place for it
         [place + offset for place in _places(found, labels)],
         "points",
         colour=colour,

@@ -250,8 +250,9 @@ const Charts = (() => {
         const few = one.kind === "points" || xs.length === 1;
         const size = (one.faint || xs.length > 60 ? 2.6 : 4) * ratio;
         for (let at = 0; at < xs.length; at++) {
-          if (!known(xs[at], this.log.x) || !known(ys[at], this.log.y && !rows)) continue;
-          const x = X(xs[at]), y = Y(ys[at]);
+          const lost = rows && one.kind === "points" && xs[at] == null; // an arrow at the edge
+          if (!(lost || known(xs[at], this.log.x)) || !known(ys[at], this.log.y && !rows)) continue;
+          const x = lost ? left + width - 8 * ratio : X(xs[at]), y = Y(ys[at]);
           this.marks.push({ which, at, x, y });
           if (!few) continue;
           if (one.low && known(one.low[at], rows ? this.log.x : this.log.y) && !one.whiskerless) {
@@ -263,7 +264,7 @@ const Charts = (() => {
           }
           context.globalAlpha = one.faint ? 0.55 : 1;
           context.lineWidth = (one.marker === "|" ? 2.4 : 1.4) * ratio;
-          shape(context, one.marker, x, y, size, one.hollow, paint);
+          shape(context, lost && one.marker !== "ring" ? ">" : one.marker, x, y, size, one.hollow, paint);
         }
         context.globalAlpha = 1;
       });

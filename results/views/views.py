@@ -138,7 +138,8 @@ class View:
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = str(run["channels"])  # of a row that lacks it: nan
         channels = "channel " * channels.isdigit() + channels
-        words = [name, f"{run['labels']} labels ({count(run['classes'], 'class')})", channels, size]
+        classes = "" if pd.isna(run["classes"]) else f" ({count(run['classes'], 'class')})"
+        words = [name, f"{run['labels']} labels{classes}", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 
     @property

@@ -74,7 +74,8 @@ def test_unams_figures_show_the_reported_points_where_they_apply(tmp_path) -> No
 
     def points(axes) -> list[tuple[float, float]]:
         crosses = [line for line in axes.lines if line.get_marker() == "X"]
-        return [(float(x.get_xdata()[0]), float(x.get_ydata()[0])) for x in crosses]
+        places = [place for one in crosses for place in zip(*one.get_data(), strict=True)]
+        return [(float(x), float(y)) for x, y in places]
 
     assert points(loss) == [(1, 1.2273), (4, 0.8434)]
     assert points(accuracy) == [(4, 0.8625)]

@@ -35,6 +35,7 @@ def test_a_noun_goes_with_its_number():
     assert count(0, "galaxy") == "0 galaxies"
     assert count(12_000, "test galaxy") == "12,000 test galaxies"
     assert count(2, "batch") == "2 batches"
+    assert count(2, "epoch") == "2 epochs"
     assert count(3, "pair of frameworks") == "3 pairs of frameworks"
     assert count(2, "axis", "axes") == "2 axes"
     assert nouns(1, "seed") == "seed"
