@@ -69,7 +69,7 @@ def _panels(shown: Chart, columns: int | None) -> Figure:
     grid = made.subplots(len(heights), across, squeeze=False, height_ratios=heights).ravel()
     for place, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
         _panel(axes, panel)
-        if place % across and panel.rows == panels[place - 1].rows:
+        if place % across and panel.rows and panel.rows == panels[place - 1].rows:
             axes.set_yticklabels([])
         if columns and 1 < len(_named(axes)) <= _MOST_NAMES and not panel.rows:
             axes.legend()
@@ -178,7 +178,7 @@ def _matrices(grids: Sequence[Grid], columns: int | None) -> Figure:
     across = min(columns, len(grids)) if columns else 3
     side = WIDTHS[columns] / across if columns else _WIDE / across
     down = math.ceil(len(grids) / across) if columns else len(grids)
-    made = style.figure(across * side, down * side + (0 if columns else 0.9))
+    made = style.figure(across * side, 0.94 * down * side + (0 if columns else 0.7))
     places = made.subplots(down, across, squeeze=False).ravel()
     for number, grid in enumerate(grids):
         counts = np.asarray(grid.counts, np.float64)
@@ -238,12 +238,16 @@ def _tiles(shown: Tiles) -> Figure:
 
 def _legend(made: Figure) -> list[Artist]:
     """A mark for each name of the figure, without raw values where there are many names."""
-    found = {name: mark for axes in made.axes for name, mark in _named(axes).items()}
+    found: dict[str, Any] = {}
+    for axes in made.axes:
+        found = found | {name: mark for name, mark in _named(axes).items() if name not in found}
     if len(found) > _MOST_NAMES:
         found = {name: mark for name, mark in found.items() if getattr(mark, "_alpha", 1) == 1}
     return list(found.values()) if len(found) > 1 else []
 
 
 def _named(axes: Axes) -> dict[str, Any]:
-    marks, names = axes.get_legend_handles_labels()
-    return dict(zip(names[::-1], marks[::-1], strict=True))
+    found: dict[str, Any] = {}
+    for mark, name in zip(*axes.get_legend_handles_labels(), strict=True):
+        found.setdefault(name, mark)
+    return found

@@ -216,6 +216,7 @@ def _recall_picture(view: View, predictions: pd.DataFrame, names: list[str]) -> 
         f"recall-{view.slug}",
         "Recall by class",
         recall_chart(view, found, names),
+        demo=view.demo,
         caption=f"Recall by class: the share of a class's test galaxies that were recognised. "
         f"Data: {view.data}; {view.settings}; {view.sizes()}. Whiskers: 95 % intervals (Wilson), "
         "in which a galaxy counts once however many runs were tested on it; n is the number of "
