@@ -122,7 +122,7 @@ def noise(bench: Bench) -> list[Block]:
         return [
             Note(
                 "Noise floor: no A/A pair was run (the same cell twice), so nothing here is called "
-                "faster or slower. python -m benchmarks.run --suite speed runs one."
+                "faster or slower. To run one: python -m benchmarks.run --suite speed"
             )
         ]
     words = []

@@ -47,9 +47,9 @@ def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
     network = str(panel.ok["architecture"].iloc[0])
     frameworks = " ".join(panel.frameworks)
     told = (
-        "Not checked: weights, batches and masks were the same by their hashes, what was computed "
-        f"with them was not compared. python -m benchmarks.fidelity --frameworks {frameworks} "
-        f"--architectures {network} does."
+        "Not checked: weights, batches and masks were the same (by their hashes), but what the "
+        "frameworks computed with them was not compared. To compare it: python -m "
+        f"benchmarks.fidelity --frameworks {frameworks} --architectures {network}"
     )
     return Answer(_QUESTION, "not checked", told, "same")
 
