@@ -202,7 +202,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
         ]
     )
     for ratio in found:
-        of = "processes" if ratio.processes > 1 else "process, its blocks"
+        of = count(ratio.processes, "process") + ", its blocks" * (ratio.processes == 1)
         table.add(
             ratio.architecture,
             ratio.framework,
@@ -211,7 +211,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
             ratio.quantity,
             TableCell(f"{ratio.interval.value:.3f}", ratio.interval.value),
             ratio.interval.words(".3f"),
-            TableCell(f"{ratio.processes} {of}", ratio.processes),
+            TableCell(of, ratio.processes),
         )
     if form:
         write_rows([table], form, out)

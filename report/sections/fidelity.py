@@ -12,7 +12,7 @@ from report.section import Block, Note, Picture, Section, Table
 from results.views.looks import looks
 from results.views.views import Frames
 from results.vocabulary import Precision
-from results.words import count
+from results.words import count, nouns
 
 REFERENCE = "numpy"
 BEYOND = "#b42318"  # the ring around what failed
@@ -271,7 +271,7 @@ def _caption(found: pd.DataFrame) -> str:
 
 def _commands(found: pd.DataFrame) -> str:
     commands = list(dict.fromkeys(found.sort_values("started_at")["command"]))
-    return f"Command{'s' * (len(commands) > 1)}: {'; '.join(commands)}"
+    return f"{nouns(len(commands), 'Command')}: {'; '.join(commands)}"
 
 
 def _table(found: pd.DataFrame) -> Table:

@@ -186,6 +186,5 @@ def _why_not(reported: Reported, ours: Ours, values: Sequence[float]) -> str:
         and values
         and (ours.galaxies or FEWEST_GALAXIES) < FEWEST_GALAXIES
     ):
-        one = ours.galaxies == 1
-        reasons.append(f"a share of {ours.galaxies} {'galaxy' if one else 'galaxies'}")
+        reasons.append(f"a share of {count(ours.galaxies or 0, 'galaxy')}")
     return "; ".join(dict.fromkeys(reasons))

@@ -109,7 +109,7 @@ def test_too_few_seeds_are_undecided(tmp_path: Path, seeds: int, spread: float) 
     assert found.accuracy.verdict == UNDECIDED
     assert (found.accuracy.fewest or 0) > seeds
     text = " ".join(sentences(found, {"keras": "Keras", "torch": "PyTorch"}))
-    assert f"it takes {found.accuracy.fewest} to decide" in text
+    assert f"it takes {found.accuracy.fewest} seeds to decide" in text
     assert "ruled out" not in text.split("Test cross-entropy")[0]
 
 

@@ -58,6 +58,12 @@ def bare(source: str) -> Iterator[str]:
                 constant = re.search(r"(^|\.)_?[A-Z_]{2,}(\[\w+\])?$", shown)
                 if noun and noun[1] in plurals and not constant and shown not in NO_NUMBERS:
                     yield f"line {number.lineno}: {{{shown}}}{noun[0]}"
+        ends = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
+        ends += [node.left] if isinstance(node, ast.BinOp) else []
+        words = {end.value for end in ends if isinstance(end, ast.Constant)}
+        pairs = ({noun, nouns(2, noun)} for noun in COUNTED.split())
+        if words in ({"s"}, {"s", ""}, {"y", "ies"}) or words in list(pairs):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
 @pytest.mark.parametrize("folder", PRODUCT)
@@ -70,4 +76,5 @@ def test_numbers_are_counted_by_one_function(folder):
 def test_the_search_finds_what_it_is_for():
     assert list(bare("f'{len(runs)} runs'")) == ["line 1: {len(runs)} runs"]
     assert list(bare("f'of {n:,} test galaxies.'")) == ["line 1: {n} test galaxies"]
+    assert list(bare("'seed' if n == 1 else 'seeds'"))
     assert not list(bare("f'{count(n, \"run\")} of {MOST_RUNS} runs'"))

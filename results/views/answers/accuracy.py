@@ -93,11 +93,11 @@ def _reach(one: Outcome) -> float:
 
 
 def _numbers(view: View, one: Outcome) -> str:
-    """Sentence part: "PyTorch less JAX (Flax) +0.40 points (90 % interval ...) over 2 seeds"."""
+    """Sentence part: "PyTorch less JAX (Flax) is +0.40 points (90 % interval ...) over 2 seeds"."""
     assert one.accuracy is not None
     test = one.accuracy
     names = f"{view.looks[one.a].name} less {view.looks[one.b].name}"
-    told = f"{names} {number(100 * test.mean, 2)} points"
+    told = f"{names} is {number(100 * test.mean, 2)} points"
     if test.n > 1:
         told += f" (90 % interval {number(100 * test.low, 2)} to {number(100 * test.high, 2)})"
     return f"{told} over {count(test.n, 'seed')}"
