@@ -26,6 +26,7 @@ const Charts = (() => {
     return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 8 });
   }
 
+  const counted = (many, noun) => `${many.toLocaleString("en")} ${noun}${many === 1 ? "" : "s"}`;
   const ink = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const isDark = () => dark.matches && !inPrint;
 
@@ -347,7 +348,7 @@ const Charts = (() => {
     if (chosen) chosen.show(chosen.at); else hideTip();
   }, { passive: true });
   return {
-    Plot, el, number, redrawAll,
+    Plot, counted, el, number, redrawAll,
     printing(on) { inPrint = on; for (const one of drawn) { one.draw(); one.names(); } },
     plots: drawn,
   };
