@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.download_progress import Progress, progress_of
+from datasets.progress import Progress, of_bytes
 from results.door.refusal import regular
 from results.output import say
 from results.words import count
@@ -117,7 +117,7 @@ def fetch(
 def _download(remote: RemoteFile, part: Path, target: Path, pause: Callable[[float], None]) -> None:
     _check_room(remote, part)
     failures = 0
-    with progress_of(remote.filename, remote.size) as progress:
+    with of_bytes(remote.filename, remote.size) as progress:
         while True:
             before = _size(part)
             try:

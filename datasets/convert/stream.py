@@ -15,7 +15,7 @@ from datasets.convert.convert import check_output, decoder
 from datasets.convert.form import Asked, Form, Rows
 from datasets.convert.made import made_file
 from datasets.convert.opening import open_source
-from datasets.convert.progress import progress_of
+from datasets.progress import of_pictures
 from results.words import count as counted
 
 if TYPE_CHECKING:
@@ -103,13 +103,13 @@ def _write(
     filled = 0
     with made_file(output) as (file, written):
         pictures = _Growing(file, int(wanted.sum()), shape)
-        with progress_of(output.name, int(wanted.sum())) as advance:
+        with of_pictures(output.name, int(wanted.sum())) as progress:
             for block_rows, block in form.pictures.blocks(wanted, bad):
                 digest.update(np.ascontiguousarray(block).data)
                 pictures.add(block)
                 taken.append(block_rows)
                 filled += len(block_rows)
-                advance(len(block_rows))
+                progress.advance(len(block_rows))
                 written.check()
         bad.check(form.where, asked.skip_bad)
         pictures.close()
