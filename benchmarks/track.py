@@ -77,10 +77,11 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
             print_trends(found, metric)
         if found and options.figure is not None:
             from frameworks.backend import without_version
-            from report.history import Panel, draw
+            from report.figures.writing import write
+            from report.history import Series, picture
 
-            panels = [
-                Panel(
+            series = [
+                Series(
                     trend.series.label,
                     without_version(trend.series.framework),
                     trend.series.machine_id,
@@ -90,9 +91,9 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
                 )
                 for trend in found
             ]
-            path = options.figure / f"history-{metric.name}.png"
-            draw(panels, metric.title, metric.unit, path)
-            say(f"figure: {path}")
+            drawn = picture(series, f"history-{metric.name}", metric.title, metric.unit)
+            for path in write([drawn], options.figure):
+                say(f"figure: {path}")
     if not shown:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")

@@ -61,7 +61,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. rows: names along y, from the top. margin: a shaded range of x."""
+    """One pair of axes.
+
+    rows: names along y, from the top. margin: a shaded range of x. ticks: names of places on x.
+    """
 
     title: str
     x: str
@@ -72,6 +75,7 @@ class Panel:
     zero: bool = False
     margin: tuple[float, float] | None = None
     rules: Sequence[Rule] = ()
+    ticks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

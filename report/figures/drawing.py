@@ -92,8 +92,11 @@ def _panel(axes: Axes, panel: Panel) -> None:
     for rule in panel.rules:
         line = axes.axvline if rule.axis == "x" else axes.axhline
         line(rule.value, color=style.MUTED, lw=0.7, ls=":", zorder=0)
-        if rule.text:
+        if rule.text and rule.axis == "y":
             _beside(axes, rule.text, (1, rule.value), ha="right", va="bottom", color=style.MUTED)
+        elif rule.text:
+            how: Any = {"xycoords": ("data", "axes fraction"), "fontsize": 6.5, "va": "top"}
+            axes.annotate(f" {for_figure(rule.text)}", (rule.value, 1), color=style.WARNING, **how)
     if panel.margin:
         axes.axvspan(*panel.margin, color=style.FAINT, alpha=0.6, lw=0, zorder=0)
     if panel.rows:
@@ -108,6 +111,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
     if "x" in panel.log and not panel.rows and len(places) <= _FEW_TICKS:
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
+    if panel.ticks:
+        axes.set_xticks(list(panel.ticks), [for_figure(name) for name in panel.ticks.values()])
     axes.set_title(for_figure(panel.title))
     axes.set_xlabel(for_figure(panel.x))
     axes.set_ylabel(for_figure(panel.y))
