@@ -9,6 +9,8 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from frameworks.torch.triton import load_apart
+
 # Nothing may depend on how busy the machine is, and a failure must come again. To search further:
 # pytest --hypothesis-profile=search
 settings.register_profile(
@@ -25,6 +27,9 @@ providers._get_local_constants = lambda: providers._local_constants
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ["COLUMNS"] = "80"  # tables are as wide whoever runs the tests, and where
+
+# The tests of one process import TensorFlow and PyTorch, in any order.
+load_apart()
 
 # The tests start hundreds of processes, each of which would compile the project anew.
 sys.dont_write_bytecode = False

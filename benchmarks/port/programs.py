@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,13 @@ import msgspec
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.options import PARTS
+from benchmarks.port.written import framework_of
 from results.vocabulary import unknown
 
 FRAMEWORKS = ("keras", "keras@torch", "keras@jax", "torch", "jax")
 # Names that are looked for beside the model, in its file, unless an option names others.
 BESIDE = (*PARTS, "epoch_loss", "schedule_unit", "accumulation", "average_weights", "loss_scale")
 _WEIGHTS = (".pt", ".pth", ".h5", ".hdf5", ".npz", ".ckpt", ".safetensors", ".msgpack")
-_IMPORTS = {
-    **{"keras": "keras", "tensorflow": "keras", "torch": "torch", "torchvision": "torch"},
-    **{"flax": "jax", "jax": "jax", "optax": "jax"},
-}
 
 
 class Source(msgspec.Struct, kw_only=True):
@@ -64,7 +60,7 @@ def source(label: str, framework: str = "") -> Source:
             label=label, path=label, name="", framework=framework or ("torch" if toml else "keras")
         )
     path_text, name = named(label)
-    found = framework or _framework(Path(path_text))
+    found = framework or framework_of(Path(path_text), name)
     return Source(label=label, path=path_text, name=name, framework=found)
 
 
@@ -87,32 +83,6 @@ def named(label: str) -> tuple[str, str]:
     if not Path(path).is_file():
         raise PortError(f"{path}: there is no such file")
     return path, name
-
-
-def _framework(path: Path) -> str:
-    """The framework that a file imports, the first of several."""
-    for name in _imported(path):
-        if name in _IMPORTS:
-            return _IMPORTS[name]
-    raise PortError(
-        f"{path}: imports none of keras, torch and flax; name the framework of each program with "
-        "--frameworks"
-    )
-
-
-def _imported(path: Path) -> list[str]:
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise PortError(f"{path}{where}: not a program in Python: {error}") from error
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name.partition(".")[0] for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module.partition(".")[0])
-    return found
 
 
 def as_wire(one: Source) -> dict[str, Any]:

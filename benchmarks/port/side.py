@@ -21,6 +21,7 @@ from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
 from benchmarks.port.readers.program import Pass, Program
 from benchmarks.process.channel import Channel
+from frameworks.torch.triton import load_apart
 from results.door.arrays import archive
 
 Arrays = dict[str, np.ndarray]
@@ -41,6 +42,7 @@ def main(pipe: str, scratch: str) -> None:
     """Answer until the parent is gone."""
     channel = Channel()
     warnings.simplefilter("ignore")  # the user's program warns as it likes
+    load_apart()  # it may import TensorFlow and PyTorch
     server = _Server(Path(scratch))
     with open(pipe, encoding="utf-8") as requests:
         for line in requests:

@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from frameworks.torch.triton import load_apart
+
 NAME = "torch._dynamo"
 _CACHED = "__dynamo_disable"  # where `torch._compile` keeps the answer of `disable`
 
@@ -47,6 +49,7 @@ class _Later(ModuleType):
         if sys.modules.get(NAME) is self:
             del sys.modules[NAME]
             del torch._dynamo
+            load_apart()
             try:
                 importlib.import_module(NAME)
             except BaseException:
