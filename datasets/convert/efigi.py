@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from datasets.convert.bad import UNREADABLE, Bad
 from datasets.convert.convert import Galaxies, Published, Recipe
-from datasets.convert.encoded import broken
-from datasets.convert.fitting import Fit
 from results.door import folders
 from results.words import count
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ATTRIBUTES = "EFIGI_attributes.txt"
 SIDE, SCALED = 88, 69  # pixels
@@ -54,6 +53,8 @@ def read(source: Path) -> Galaxies:
         FileNotFoundError, ValueError: no attributes, a row that makes no sense, or pictures that
             are missing, unreadable or not of 88x88 pixels.
     """
+    import numpy as np
+
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or zip file; {_REMEDY}")
     if not source.is_dir() and not folders.is_zip(source):
@@ -84,7 +85,12 @@ def read(source: Path) -> Galaxies:
 
 def _pictures(folder: folders.Folder, inside: str, names: Sequence[str]) -> np.ndarray:
     """Pictures of a folder's part in colour, scaled down: uint8 (n, SCALED, SCALED, 3)."""
+    import numpy as np
     from PIL import Image
+
+    from datasets.convert.bad import UNREADABLE, Bad
+    from datasets.convert.encoded import broken
+    from datasets.convert.fitting import Fit
 
     fit, bad, there = Fit(size=SCALED), Bad(), set(folder.names)
     pictures = np.empty((len(names), SCALED, SCALED, 3), dtype=np.uint8)

@@ -212,7 +212,7 @@ def test_a_disk_without_room_is_told_before_it_fills(
 ) -> None:
     usage = download.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage._replace(free=1_000))
-    with pytest.raises(DownloadError, match="1,000 bytes are free and 3,500,000 are needed"):
+    with pytest.raises(DownloadError, match="1,000 bytes free, and 3,500,000 needed"):
         fetch(served.remote(), cache_dir=tmp_path)
     assert served.ranges == []
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-Weights = Mapping[str, np.ndarray]  # by layer and part, as in "conv1/kernel"
-Epoch = Callable[[np.ndarray], float]  # trains on the images of an order; returns the mean loss
+Weights = Mapping[str, "np.ndarray"]  # by layer and part, as in "conv1/kernel"
+Epoch = Callable[["np.ndarray"], float]  # trains on the images of an order; returns the mean loss
 
 
 @dataclass(frozen=True)
