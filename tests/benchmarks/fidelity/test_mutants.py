@@ -164,7 +164,7 @@ def test_a_kill_names_the_place_and_the_cause(few):
 
 def test_the_table_names_the_rungs(few):
     table = markdown(few).splitlines()
-    assert table[0].startswith(f"{len(FEW)} of {len(FEW)} mutants killed; 1 of 1 frameworks pass")
+    assert table[0].startswith(f"{len(FEW)} of {len(FEW)} mutants killed; 1 of 1 framework pass")
     row = next(line for line in table if "`unbiased_variance`" in line)
     assert [cell.strip() for cell in row.strip("|").split("|")][3] == "R5d"
     row = next(line for line in table if "`rows_of_first_epoch`" in line)

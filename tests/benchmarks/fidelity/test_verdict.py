@@ -37,7 +37,7 @@ def test_a_failure_is_named_with_its_cause_for_the_pairs_that_it_concerns():
     found = verdict.verdicts([*SOUND, finding("jax"), bad], ["keras", "torch", "jax"])
     assert [one.word for one in found] == ["not the same", "the same", "not the same"]
     said = found[0].sentence
-    assert "keras and torch do not train the same network: 1 of 5 comparisons fail" in said
+    assert "keras and torch do not train the same network: 1 of 5 comparisons failed" in said
     assert "first R2, torch against the reference" in said
     assert said.endswith("Likely cause: the loss.")
 
