@@ -18,6 +18,8 @@ COUNTED = """
     schedule seed series session step table thread training trial try value vote weight
 """
 # The noun behind a number, after an adjective at the most; "3 of the runs" is another matter.
+PLURALS = {nouns(2, noun) for noun in COUNTED.split()}
+PAIRS = [{noun, nouns(2, noun)} for noun in COUNTED.split()]
 _NOUN = re.compile(
     r" (?!(?:and|at|but|by|for|in|of|on|or|to|the|with) )(?:[a-z]*[a-rt-z] )?([a-z]+)\b"
 )
@@ -49,20 +51,18 @@ def test_the_commonest_comes_first():
 
 def bare(source: str) -> Iterator[str]:
     """Places of f-strings where a variable number stands before a plural, not made by `count`."""
-    plurals = {nouns(2, noun) for noun in COUNTED.split()}
     for node in ast.walk(ast.parse(source)):
         parts = node.values if isinstance(node, ast.JoinedStr) else []
         for number, text in pairwise(parts):
             if isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant):
                 shown, noun = ast.unparse(number.value), _NOUN.match(text.value)
                 constant = re.search(r"(^|\.)_?[A-Z_]{2,}(\[\w+\])?$", shown)
-                if noun and noun[1] in plurals and not constant and shown not in NO_NUMBERS:
+                if noun and noun[1] in PLURALS and not constant and shown not in NO_NUMBERS:
                     yield f"line {number.lineno}: {{{shown}}}{noun[0]}"
         ends = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
         ends += [node.left] if isinstance(node, ast.BinOp) else []
         words = {end.value for end in ends if isinstance(end, ast.Constant)}
-        pairs = ({noun, nouns(2, noun)} for noun in COUNTED.split())
-        if words in ({"s"}, {"s", ""}, {"y", "ies"}) or words in list(pairs):
+        if words in ({"s"}, {"s", ""}, {"y", "ies"}) or words in PAIRS:
             yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
