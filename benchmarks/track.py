@@ -77,8 +77,7 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
             print_trends(found, metric)
         if found and options.figure is not None:
             from frameworks.backend import without_version
-            from report.figures.writing import write
-            from report.history import Series, picture
+            from report.history import Series, draw
 
             series = [
                 Series(
@@ -91,8 +90,8 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
                 )
                 for trend in found
             ]
-            drawn = picture(series, f"history-{metric.name}", metric.title, metric.unit)
-            for path in write([drawn], options.figure):
+            name = f"history-{metric.name}"
+            for path in draw(series, name, metric.title, metric.unit, options.figure):
                 say(f"figure: {path}")
     if not shown:
         what = options.select or options.store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +33,13 @@ class Series:
     values: Sequence[float]
     commits: Sequence[str]
     steps: Sequence[tuple[int, float]]
+
+
+def draw(found: Sequence[Series], name: str, title: str, unit: str, to: Path) -> list[Path]:
+    """Write the figure into a folder, as the report writes its own; returns the files."""
+    from report.figures.writing import write
+
+    return write([picture(found, name, title, unit)], to)
 
 
 def picture(found: Sequence[Series], name: str, title: str, unit: str) -> Picture:

@@ -38,7 +38,7 @@ def write(pictures: Iterable[Picture], directory: Path, columns: int | None = No
         raise OSError(
             error.errno,
             f"cannot write figures to {directory}: {error.strerror or error}; "
-            "name another directory with --output",
+            "name another directory",
         ) from error
     return found
 
