@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+_DEPTHS = (10, 12, 14, 16)  # bits of a camera's or scanner's pixels that are kept in 16
 _WHOLE_IN_FLOAT = 2**53  # beyond it a float64 has lost digits of a whole number
 
 
@@ -73,7 +75,9 @@ def of_pixels(low: float, high: float, dtype: np.dtype) -> Found:
     if low >= 0 and high <= 255:
         return Found(span, Conversion("x.astype(np.uint8)", _rounded))
     if low >= 0 and dtype.itemsize == 2:
-        return Found(f"{span} of 16 bits", Conversion("(x >> 8).astype(np.uint8)", _high))
+        bits = next(bits for bits in _DEPTHS if high < 2**bits)
+        code = f"(x >> {bits - 8}).astype(np.uint8)"
+        return Found(f"{span} of {bits} bits", Conversion(code, partial(_high, shift=bits - 8)))
     return Found(
         f"{span}, whose white and black are not known; scale them to 0..255, and store them as "
         "uint8"
@@ -144,8 +148,8 @@ def _rounded(x: np.ndarray) -> np.ndarray:
     return np.round(x).astype(np.uint8)
 
 
-def _high(x: np.ndarray) -> np.ndarray:
-    return (x >> 8).astype(np.uint8)
+def _high(x: np.ndarray, shift: int) -> np.ndarray:
+    return (x >> shift).astype(np.uint8)
 
 
 def _argmax(x: np.ndarray) -> np.ndarray:

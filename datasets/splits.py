@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from datasets.folds import fold_first, fold_of
 from results.words import count
 
 # Streams: no split shares random numbers with orders (1), masks (2), weights (3), or with a part.
@@ -69,6 +70,7 @@ def stratified(
     seed: int = 0,
     groups: np.ndarray | None = None,
     mixed: bool = False,
+    fold: str = "",
 ) -> Split:
     """Split so that each class has its share in each part.
 
@@ -86,21 +88,28 @@ def stratified(
             and all of the above counts groups instead of images.
         mixed: a group may have images of several classes (one picture that is labelled twice); it
             counts for the class of its first image.
+        fold: "K/N": the test set is the K-th of N, which together are all; ``test_fraction`` then
+            counts for nothing. Each class is within one image of an N-th in each.
 
     Raises:
         ValueError: a fraction outside 0..1, a seed out of range, labels or groups of the wrong
-            shape, a group with images of two classes, or a part that would be empty.
+            shape, a group with images of two classes, a part that would be empty, or a class of
+            fewer images than folds.
     """
     labels = np.asarray(labels)
     _check(labels, test_fraction, validation_fraction, seed)
     unit_labels, unit_of_row = _units(labels, groups, mixed)
     sizes = np.bincount(unit_labels).astype(np.int64)
-    tested = _shares(sizes, test_fraction, spare=2 if validation_fraction else 1)
+    rank = _ranks(unit_labels, sizes, seed, _SPLIT)
+    if fold:
+        rank, tested = fold_first(rank, unit_labels, sizes, *fold_of(fold))
+        test_fraction = 1 / fold_of(fold)[1]
+    else:
+        tested = _shares(sizes, test_fraction, spare=2 if validation_fraction else 1)
     rest = sizes - tested
     validated = _shares(rest, validation_fraction, spare=1)
 
     # A class's first are tested, the next ones validated.
-    rank = _ranks(unit_labels, sizes, seed, _SPLIT)
     in_test = (rank < tested[unit_labels])[unit_of_row]
     in_test_or_validation = (rank < (tested + validated)[unit_labels])[unit_of_row]
     split = Split(
@@ -165,12 +174,14 @@ def of_copies(
     groups: np.ndarray | None = None,
     mixed: bool = False,
     parts: np.ndarray | None = None,
+    fold: str = "",
 ) -> Split:
     """Split a data set that has so many copies of each galaxy, by its rows (see `augment`).
 
     Args:
         labels, groups, mixed: of the galaxies, as `stratified` takes them.
         parts: the published split of the galaxies, as `published` takes it; by galaxy alone.
+        fold: as `stratified` takes it, for a split that was not published.
         by: "galaxy" keeps all copies of a galaxy, and of a group, in one part. "copy" deals each
             copy by itself, by class and without regard to groups: what is tested was trained on
             in another crop or turned. Published accuracies were had that way; no other use is
@@ -186,7 +197,11 @@ def of_copies(
     if test_copies not in ("centre", "all"):
         raise ValueError(f"test_copies: unknown {test_copies!r}; choose centre or all")
     deal = partial(
-        stratified, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed
+        stratified,
+        test_fraction=test_fraction,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        fold=fold,
     )
     if by == "copy":
         # the centres have their share of each part, whatever is looked at of it

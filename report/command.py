@@ -23,6 +23,7 @@ _OPTIONS = (
     ("split.by", "split-by", "galaxy"),
     ("split.test_copies", "test-copies", "centre"),
     ("split.taken_from", "split-from", ""),
+    ("split.fold", "fold", ""),
     ("split.test_fraction", "test-fraction", 0.2),
     ("split.validation_fraction", "validation-fraction", 0.2),
     ("recipe.epochs", "epochs", None),

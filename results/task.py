@@ -34,6 +34,7 @@ ABSENT: Mapping[str, Any] = {
     "split.by": "galaxy",
     "split.test_copies": "centre",
     "split.taken_from": "",
+    "split.fold": "",
     "recipe.partial_batch": "keep",
     "recipe.accumulation": 1,
     "recipe.reduce_on_plateau.relative": False,

@@ -143,6 +143,7 @@ def _kind(
         by=suite.split_by,
         test_copies=suite.test_copies,
         taken_from=suite.split_from,
+        fold=suite.fold,
     )
     sha256 = architecture.sha256()
     block = []

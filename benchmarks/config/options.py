@@ -84,6 +84,7 @@ _OPTIONS = {
         "every copy",
         "split_seed": "N: draws which galaxies are for training, validation and test",
         "test_fraction": "F: share of all galaxies that test",
+        "fold": "K/N: cross-validation: the K-th of N parts of the galaxies tests, as in 1/5",
         "validation_fraction": "F: share of the other galaxies that validate",
     },
     "training": {

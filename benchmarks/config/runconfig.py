@@ -92,7 +92,8 @@ class SplitSettings(_Part, frozen=True):
 
     by: "copy" deals every augmented copy by itself, so copies of one galaxy are both trained and
     tested on. test_copies: the copies that validation and test look at. taken_from: where the file
-    keeps a published split, "" for a split of ours.
+    keeps a published split, "" for a split of ours. fold: "K/N", the test set is the K-th of N
+    folds.
     """
 
     seed: int
@@ -101,6 +102,7 @@ class SplitSettings(_Part, frozen=True):
     by: SplitBy = "galaxy"
     test_copies: TestCopies = "centre"
     taken_from: str = ""
+    fold: str = ""
 
 
 class RunConfig(_Part, frozen=True):

@@ -114,6 +114,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     split_by: SplitBy = "galaxy"
     test_copies: TestCopies = "centre"
     test_fraction: float = 0.2
+    fold: str = ""
     validation_fraction: float = 0.2
     seeds: tuple[int, ...] = (0,)
     processes: int = 1

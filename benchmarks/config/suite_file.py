@@ -12,6 +12,7 @@ import msgspec
 
 from benchmarks.config.suite import Suite, recipe
 from datasets.drawn import oversample
+from datasets.folds import fold_of
 from frameworks.spec import architecture, losses
 from frameworks.spec.reading import SpecificationError, check_fields, read_table
 from frameworks.spec.recipe import (
@@ -146,6 +147,13 @@ def check(suite: Suite, *, origin: str) -> None:
         oversample.check(suite.oversample, suite.augmentation)
     except ValueError as error:
         require(False, "oversample", str(error))
+    if suite.fold:
+        try:
+            fold_of(suite.fold)
+        except ValueError as error:
+            require(False, "fold", str(error).removeprefix("fold: "))
+        ours = not suite.split_from
+        require(ours, "fold", "deals a split of ours; leave it or split_from out.")
     require(
         not (no_copies and suite.test_copies == "all"),
         "test_copies",

@@ -27,7 +27,7 @@ _FIELDS = (
         "split_by",
         "test_copies",
     ),
-    *("test_fraction", "validation_fraction"),
+    *("test_fraction", "validation_fraction", "fold"),
 )
 
 

@@ -231,6 +231,7 @@ def _dealt(
         by=suite.split_by,
         test_copies=suite.test_copies,
         test_fraction=suite.test_fraction,
+        fold=suite.fold,
         validation_fraction=suite.validation_fraction,
         seed=seed,
         groups=dataset.groups,

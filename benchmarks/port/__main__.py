@@ -102,8 +102,11 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what the parser cannot see."""
-    if len(options.input) not in (0, 1, 3):
-        raise ValueError("--input: give HEIGHT WIDTH CHANNELS, or the number of features")
+    if len(options.input) > 4:
+        raise ValueError(
+            "--input: give HEIGHT WIDTH CHANNELS, LENGTH CHANNELS of a spectrum, DEPTH HEIGHT "
+            "WIDTH CHANNELS of a cube, or the number of features"
+        )
     if (numbers := math.prod(options.input) * options.batch_size) > _MOST:
         raise ValueError(
             f"--input and --batch-size: {counted(numbers, 'number')} in a batch; at most {_MOST:,}"

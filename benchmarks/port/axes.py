@@ -2,8 +2,9 @@
 
 An axis is a tuple of atoms (label, size): a flattened picture of PyTorch has one axis of the atoms
 C, H, W after the batch N. A reshape that cuts H makes H0 and H1 of it, the coarse part first. The
-canonical order is N, H, W, C, also inside an axis. Kernels have I or a picture's axes for what they
-read and O for what they make; their canonical order is H, W, I, O.
+canonical order is N, D, H, W, C, also inside an axis; a spectrum has W alone, a cube D, H and W.
+Kernels have I or a picture's axes for what they read and O for what they make; their canonical
+order is D, H, W, I, O.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-_ORDER = "NHWCIO"
+_ORDER = "NSDHWCIO"  # S: tensors that were stacked
+SPATIAL = "DHW"
 
 
 def _rank(label: str) -> tuple[int, str]:
@@ -102,6 +104,23 @@ def labelled(labels: Sequence[str], sizes: Sequence[int]) -> Axes:
     return tuple(Axis(((label, int(size)),)) for label, size in zip(labels, sizes, strict=True))
 
 
+def pictured(sizes: Sequence[int], *, first: bool = False) -> Axes:
+    """Axes of a batch of pictures, spectra, cubes or rows of features, by their number.
+
+    Args:
+        first: channels stand ahead of rows and columns.
+    """
+    rows = SPATIAL[len(SPATIAL) + 2 - len(sizes) :] if len(sizes) > 2 else ""
+    return labelled(f"NC{rows}" if first else f"N{rows}C", sizes)
+
+
+def each(value: Any, count: int) -> list[int]:
+    """A number for each axis of a picture, of what a framework takes for all; 1 of None."""
+    if not isinstance(value, list | tuple):
+        return [1 if value is None else int(value)] * count
+    return [int(one) for one in value] * (count if len(value) == 1 else 1)
+
+
 def unknown(sizes: Sequence[int]) -> Axes:
     """Axes of which nothing but the batch is known."""
     return tuple(Axis((("N" if i == 0 else f"?{i}", int(n)),)) for i, n in enumerate(sizes))
@@ -118,9 +137,9 @@ def reshaped(axes: Axes, sizes: Sequence[int]) -> Axes | None:
     What cuts an atom and joins its part to another one at once does more: as a rule the program
     meant to change the order of axes. An axis may have the parts of one atom in another order.
     """
-    if any(axis.parts for axis in axes):
-        return None
-    atoms = [atom for axis in axes for atom in axis.atoms if atom[1] > 1 or atom[0] == "N"]
+    whole = {f"?+{i}": axis for i, axis in enumerate(axes) if axis.parts}  # which stay as they are
+    named = [[(f"?+{i}", a.size)] if a.parts else a.atoms for i, a in enumerate(axes)]
+    atoms = [atom for each in named for atom in each if atom[1] > 1 or atom[0] == "N"]
     made: list[Axis] = []
     cut: set[str] = set()
     for size in map(int, sizes):
@@ -129,19 +148,22 @@ def reshaped(axes: Axes, sizes: Sequence[int]) -> Axes | None:
             left = size // math.prod(n for _, n in taken)
             if not atoms:
                 return None
-            label, whole = atoms.pop(0)
-            if whole > left:
-                if whole % left or label[0] in "N?":
+            label, count = atoms.pop(0)
+            if count > left:
+                if count % left or label[0] in "N?":
                     return None
-                atoms.insert(0, (f"{label}1", whole // left))
-                label, whole = f"{label}0", left
+                atoms.insert(0, (f"{label}1", count // left))
+                label, count = f"{label}0", left
                 cut |= {label, atoms[0][0]}
-            taken.append((label, whole))
+            taken.append((label, count))
         if math.prod(n for _, n in taken) != size or (
             len(taken) > 1 and cut & {a for a, _ in taken}
         ):
             return None
-        made.append(Axis(tuple(_joined(taken)) or (("?", 1),)))
+        if len(taken) > 1 and whole.keys() & {label for label, _ in taken}:
+            return None
+        plain = Axis(tuple(_joined(taken)) or (("?", 1),))
+        made.append(whole.get(plain.atoms[0][0], plain))
     return tuple(made) if not atoms else None
 
 
@@ -158,8 +180,14 @@ def _joined(atoms: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return made
 
 
+def within(labels: Sequence[str]) -> list[str]:
+    """Those of the labels that are axes of a picture, in canonical order."""
+    return [label for label in SPATIAL if label in labels]
+
+
 def cropping(key: Any, sizes: Sequence[int], labels: Sequence[str]) -> list[list[int]] | None:
-    """Rows and columns that an index cuts off: [[top, bottom], [left, right]].
+    """Rows and columns that an index cuts off: [[top, bottom], [left, right]], as many pairs as the
+    picture has axes.
 
     None of an index that does more: a step, a channel, a picture.
     """
@@ -173,9 +201,9 @@ def cropping(key: Any, sizes: Sequence[int], labels: Sequence[str]) -> list[list
             return None
         start, stop, _ = one.indices(int(size))
         found[label] = [start, int(size) - stop]
-    if any(any(cut) for label, cut in found.items() if label not in ("H", "W")):
+    if any(any(cut) for label, cut in found.items() if label not in within(labels)):
         return None
-    return [found.get(label, [0, 0]) for label in "HW"]
+    return [found.get(label, [0, 0]) for label in within(labels)]
 
 
 def places(axes: Axes) -> list[int]:

@@ -232,7 +232,10 @@ def _verdict(
     worst = max(compared.values(), default=float("inf"))
     if not compared or worst > 1e-6:
         largest = max(compared, key=lambda k: compared[k]) if compared else "nothing"
-        return UNKNOWN, f"could not be told: {largest} {worst:.1e} apart, and no cause was found"
+        why = "no cause was found"
+        if session.unread:
+            why = f"not read: {session.unread[0]}"
+        return UNKNOWN, f"could not be told: {largest} {worst:.1e} apart, and {why}"
     if lost:
         return UNKNOWN, f"could not be told: {lost[0]}"
     through = f" through {count(options.steps, 'step')}" if _trained(session) else ""

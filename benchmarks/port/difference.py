@@ -145,6 +145,8 @@ def words(value: Any) -> str:
         return f"{value:.7g}"
     if isinstance(value, list | tuple):
         flat = [words(v) for v in value]
+        if len(flat) == 1:
+            return flat[0]
         if len(flat) == 2 and flat[0] == flat[1] and not isinstance(value[0], list | tuple):
             return flat[0]
         return f"({', '.join(flat)})"

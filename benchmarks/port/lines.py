@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.port.difference import words
+from benchmarks.port.operation import Operation
 from benchmarks.port.recipes import AROUND
 from frameworks.spec.calls import NAMES, argument
 
@@ -23,10 +24,12 @@ _OPTIMIZER = {
 }
 
 
-def layer(framework: str, kind: str, constant: str, value: Any) -> str:
-    """The argument that gives a constant of a layer this value; "" where none does."""
-    framework = framework.partition("@")[0].replace("jax", "flax")
-    name = NAMES[framework].get(kind, "")
+def layer(framework: str, one: Operation, constant: str, value: Any) -> str:
+    """The argument that gives a constant of an operation this value; "" where none does."""
+    framework, kind = framework.partition("@")[0].replace("jax", "flax"), one.kind
+    name = (
+        NAMES[framework].get(kind, "").replace("2d", f"{one.rank}d").replace("2D", f"{one.rank}D")
+    )
     if constant == "padding" and kind == "conv":
         return _padding(framework, name, value)
     if constant == "function":
@@ -43,17 +46,19 @@ def layer(framework: str, kind: str, constant: str, value: Any) -> str:
 def _padding(framework: str, name: str, value: Any) -> str:
     if isinstance(value, str):
         return ""
-    (top, bottom), (left, right) = value
+    around = ", ".join(f"({one}, {other})" for one, other in value)
     if framework == "torch":
-        if top == bottom and left == right:
-            return f"{name}(..., padding={_python([top, left])})"
-        return f"F.pad(x, ({left}, {right}, {top}, {bottom})) ahead of {name}(..., padding=0)"
+        if all(one == other for one, other in value):
+            return f"{name}(..., padding={_python([one for one, _ in value])})"
+        sides = ", ".join(str(n) for pair in value[::-1] for n in pair)
+        return f"F.pad(x, ({sides})) ahead of {name}(..., padding=0)"
     if framework == "keras":
-        if not any((top, bottom, left, right)):
+        if not any(map(any, value)):
             return f'{name}(..., padding="valid")'
-        around = f"(({top}, {bottom}), ({left}, {right}))"
-        return f'keras.layers.ZeroPadding2D({around}) ahead of {name}(..., padding="valid")'
-    return f"{name}(..., padding=(({top}, {bottom}), ({left}, {right})))"
+        zeros = f"keras.layers.ZeroPadding{len(value)}D"
+        around = around if len(value) == 1 else f"({around})"
+        return f'{zeros}({around}) ahead of {name}(..., padding="valid")'
+    return f"{name}(..., padding=({around}{',' * (len(value) == 1)}))"
 
 
 _CLIPPING = {

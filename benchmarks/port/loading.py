@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,8 +14,6 @@ from benchmarks.port.options import PARTS
 from benchmarks.port.programs import BESIDE, Source
 from benchmarks.port.readers.calls import CALLS
 from results.vocabulary import near_miss
-
-_FRAMES = 4  # of the user's own, shown
 
 
 def module(path: str) -> ModuleType:
@@ -60,18 +57,13 @@ def failure(error: BaseException, during: str) -> PortError:
     """A user's exception as one message: what was running, and their own frames."""
     if isinstance(error, PortError):
         return error
-    mine = [
-        f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if CALLS.own(frame.filename)
-    ]
     said = " ".join(str(error).split())[:400]
     told = f"{type(error).__name__} while {during}: {said}"
     if isinstance(error, ModuleNotFoundError):
         told += "; install it for this interpreter, or name another one with --python"
     if isinstance(error, SystemExit):
         told += '; put what the file runs as a program below `if __name__ == "__main__":`'
-    return PortError("\n  ".join([told, *mine[-_FRAMES:]]))
+    return PortError("\n  ".join([told, *CALLS.frames(error)]))
 
 
 def parts(source: Source) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def mask_shape(per: str, shape: Sequence[int]) -> list[int]:
     """Shape of the mask of a dropout per value, channel or picture; both without the batch axis."""
     if per == "picture":
         return [1] * len(shape)
-    return [1, 1, shape[-1]] if per == "channel" else list(shape)
+    return [*(1 for _ in shape[:-1]), shape[-1]] if per == "channel" else list(shape)
 
 
 _SATURATED = -1.7580993408473766  # SELU's limit: what alpha dropout puts in place of a value

@@ -13,7 +13,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from benchmarks.port import attention
+from benchmarks.port.attention import Part
 from benchmarks.port.operation import PICTURES, Listing, Operation
+from benchmarks.port.readers.meaning import whole_pool
 
 _SILENT = {"layout", "squeeze", "flatten"}
 _COMMUTES = {"add", "multiply", "maximum", "minimum"}
@@ -27,6 +30,8 @@ class Normal(msgspec.Struct, kw_only=True):
 
     pads: zeros of the pad that was joined to an operation, by its id.
     joined: ids of those that are several operations in the program, the last of them.
+    parts: the parts of weights that operations use, by the names that they have there.
+    dropouts: ids of those inside of an operation.
     folded: the function that belongs to the loss (softmax, sigmoid, log_softmax), or "".
     output: id of the last operation ahead of it.
     """
@@ -34,6 +39,8 @@ class Normal(msgspec.Struct, kw_only=True):
     operations: list[Operation]
     pads: dict[str, Any]
     joined: set[str]
+    parts: dict[str, Part]
+    dropouts: set[str]
     folded: str
     output: str
 
@@ -84,6 +91,11 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
     _joined_scales(by_id, alias)
     joined |= _products(by_id)
     for one in by_id.values():
+        one.sources = [real(s) for s in one.sources]
+    left = {number: one for number, one in by_id.items() if number not in alias}
+    attentions, parts, dropouts = attention.join(left)
+    joined |= attentions
+    for one in by_id.values():
         if scaled_ahead and one.kind == "rescale" and one.sources == [PICTURES]:
             alias[one.id] = PICTURES
     sizes = {one.id: one.shape for one in by_id.values()} | {PICTURES: listing.input}
@@ -97,7 +109,15 @@ def normal(listing: Listing, *, scaled_ahead: bool = False) -> Normal:
             one.constants = units | {k: v for k, v in one.constants.items() if k in kept}
     order: list[Operation] = []
     _walk(real(output), by_id, order, set())
-    return Normal(operations=order, pads=pads, joined=joined, folded=folded, output=real(output))
+    return Normal(
+        operations=order,
+        pads=pads,
+        joined=joined,
+        parts=parts,
+        dropouts=dropouts,
+        folded=folded,
+        output=real(output),
+    )
 
 
 def _is_silent(one: Operation) -> bool:
@@ -179,15 +199,17 @@ def _joined_means(
     pools, joined = {"mean": "average_pool", "max": "max_pool"}, set()
     for one in by_id.values():
         first = by_id.get(one.sources[0]) if one.sources else None
-        if first is None or one.kind != first.kind or one.kind not in pools:
+        if first is None or first.kind not in pools:
             continue
-        axes = [*one.constants["axes"], *first.constants["axes"]]
+        if one.kind not in (first.kind, pools[first.kind]):
+            continue
+        axes = [*one.constants.get("axes", ["W"]), *first.constants["axes"]]
         source = by_id.get(first.sources[0])
         shape = pictures if source is None else source.shape
         alone = len(_readers(by_id, first.id)) == 1 and len(shape) == 3
         if sorted(axes) == ["H", "W"] and alone:
-            one.kind, one.sources = pools[one.kind], list(first.sources)
-            one.constants = {"size": shape[:2], "stride": shape[:2], "padding": [[0, 0], [0, 0]]}
+            one.kind, one.sources = pools[first.kind], list(first.sources)
+            one.constants = whole_pool(shape[:2])
             alias[first.id] = first.sources[0]
             joined.add(one.id)
     return joined
@@ -197,7 +219,8 @@ _GATES = {"sigmoid": "silu", "hardsigmoid": "hardswish"}
 
 
 def _products(by_id: dict[str, Operation]) -> set[str]:
-    """Name what is written as a product: x sigmoid(x), relu6(x + 3) / 6, and x times the latter."""
+    """Name what is written by hand: x sigmoid(x), relu6(x + 3) / 6, and x times the latter; and the
+    norm, the root of a sum of squares."""
     joined = set()
     for one in by_id.values():
         sources = [by_id.get(s) for s in one.sources]
@@ -208,6 +231,13 @@ def _products(by_id: dict[str, Operation]) -> set[str]:
                 found = "hardsigmoid", shifted
             elif above.kind == "multiply":
                 found = _gated(above, [_shifted(by_id.get(s), by_id) for s in above.sources])
+        elif _is(one, "sqrt") and above is not None and above.kind == "sum":
+            squares = by_id.get(above.sources[0])
+            if squares is not None and _is(squares, "square"):
+                one.kind, one.constants, one.sources = "norm", above.constants, squares.sources
+                joined.add(one.id)
+        elif one.kind == "multiply" and len(sources) == 2 and one.sources[0] == one.sources[1]:
+            found = "square", one.sources[0]
         elif one.kind == "multiply" and len(sources) == 2:
             for gate, function in _GATES.items():
                 gates = [s.sources[0] if s is not None and _is(s, gate) else "" for s in sources]
@@ -252,7 +282,7 @@ def _of_one_pixel(one: Operation) -> bool:
     """True of a convolution that does what a dense layer does with one pixel."""
     c = one.constants
     zeros = c["padding"]
-    return c["kernel"] == [1, 1] and c["groups"] == 1 and not any(map(any, zeros))
+    return {*c["kernel"]} == {1} and c["groups"] == 1 and not any(map(any, zeros))
 
 
 def _whole_pool(one: Operation) -> None:

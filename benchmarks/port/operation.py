@@ -39,6 +39,12 @@ class Operation(msgspec.Struct, kw_only=True):
     parameters: dict[str, str] = {}
 
     @property
+    def rank(self) -> int:
+        """The axes of a picture, besides its channels: 1 of a spectrum, 2, or 3 of a cube."""
+        windows = self.constants.get("kernel", self.constants.get("size"))
+        return len(windows) if isinstance(windows, list | tuple) else max(1, len(self.shape) - 1)
+
+    @property
     def unread(self) -> bool:
         """True if its meaning is unknown and only its output can be computed."""
         return self.kind.startswith("unread:")

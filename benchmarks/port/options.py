@@ -40,7 +40,8 @@ def parser() -> cli.Parser:
         type=positive,
         default=[],
         metavar="N",
-        help="a picture's height, width and channels (default: as a Keras model says)",
+        help="a picture's height, width and channels, or a spectrum's length and channels "
+        "(default: as a Keras model says)",
     )
     line.add_argument(
         "--frameworks",

@@ -182,7 +182,7 @@ def _mapping(found: Found) -> Table:
     return Table(
         ["A", "shape", "B", "shape"],
         [
-            [one, words(a.parameters[one]), other, words(b.parameters[other])]
+            [one, words(a.parameters.get(one)), other, words(b.parameters.get(other))]
             for one, other in found.mapping.items()
         ],
         "lrlr",

@@ -24,8 +24,8 @@ def through(function: Any, raw: np.ndarray) -> np.ndarray:
         made = np.stack([_plain(function(one)) for one in raw])
     except Exception:
         made = _plain(function(raw))
-    if made.shape != raw.shape and made.ndim == 4:
-        made = made.transpose(0, 2, 3, 1)  # channels first
+    if made.shape != raw.shape and made.ndim > 2:
+        made = np.moveaxis(made, 1, -1)  # channels first
     if made.shape != raw.shape:
         raise PortError(
             f"preprocess makes {made.shape} of pictures {raw.shape}; it may scale them and put "

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.port.align import Pair, Weight, aligned, weights
+from benchmarks.port.attention import Parts
 from benchmarks.port.difference import Difference, rounded
 from benchmarks.port.galaxies import Galaxies, Pictures
 from benchmarks.port.masks import MaskShapes, mask_shape, uniforms
@@ -46,6 +47,14 @@ class Session:
             )
         self._share_targets()
         self.normal_a, self.normal_b = self._normals()
+        self.parts = {}
+        for side, made, name in ((a, self.normal_a, "a"), (b, self.normal_b, "b")):
+            listing: Listing = getattr(self, f"listing_{name}")
+            parts = self.parts[side] = Parts(made.parts, listing.parameters)
+            told = {"parameters": parts.shapes, "fixed": parts.names(listing.fixed)}
+            setattr(self, f"listing_{name}", msgspec.structs.replace(listing, **told))
+            for number in made.dropouts:  # as in a layer for attention, whose masks cannot be given
+                side.ask("change", operation=number, constant="rate", value=0.0)
         self.pairs: list[Pair] = aligned(self.normal_a, self.normal_b)
         self.weights: list[Weight] = weights(self.pairs)
         self.differences: list[Difference] = []
@@ -67,6 +76,11 @@ class Session:
         classes = max(2, int(np.prod(self.normal_a.operations[-1].shape)))
         self.source = Pictures(self.draw, self.listing_a.input, classes, given)
         self.pictures, self.pictures_b, self.labels = self.picture_pair()
+
+    @property
+    def one_framework(self) -> bool:
+        """True if both programs are of one framework."""
+        return self.listing_a.framework == self.listing_b.framework
 
     def _normals(self, *, scaled_ahead: bool = False) -> tuple[Normal, Normal]:
         """Both in comparable form; a last softmax belongs to the loss where both have one."""
@@ -142,7 +156,8 @@ class Session:
 
     def own(self) -> tuple[Arrays, Arrays]:
         """The weights with which both programs start."""
-        return self.a.ask("weights")[1], self.b.ask("weights")[1]
+        one, other = (self.parts[side].cut(side.ask("weights")[1]) for side in (self.a, self.b))
+        return one, other
 
     def carry(self, own_a: Arrays, own_b: Arrays) -> None:
         """Load the same weights into both: A's kernels, and drawn numbers where an initial value
@@ -157,8 +172,8 @@ class Session:
             of_b[one.b] = made[one.a]
         self.loaded_a = made | self._unpaired(0, own_a)
         self.loaded_b = self.to_b(made) | self._unpaired(1, own_b)
-        self.a.ask("load", self.loaded_a)
-        self.b.ask("load", self.loaded_b)
+        self.a.ask("load", self.parts[self.a].joined(self.loaded_a, own_a))
+        self.b.ask("load", self.parts[self.b].joined(self.loaded_b, own_b))
 
     def _unpaired(self, place: int, own: Arrays) -> Arrays:
         """Drawn numbers for a bias or scale that one program alone has in a layer of both."""
@@ -181,6 +196,8 @@ class Session:
     def _drawn(self, role: str, value: np.ndarray) -> np.ndarray:
         if role in ("gamma", "moving_variance"):
             return self.draw.uniform(0.5, 1.5, value.shape)
+        if role.endswith("_magnitude"):
+            return value * self.draw.uniform(0.5, 1.5, value.shape)
         if role.endswith("bias") or role in ("beta", "moving_mean", "alpha"):
             return self.draw.normal(0.0, 0.1, value.shape)
         if np.ptp(value) == 0:
@@ -304,17 +321,22 @@ class Session:
         said, found = side.ask("gradients", arrays, training=True)
         gradients = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("gradient:")}
         after = {k.partition(":")[2]: v for k, v in found.items() if k.startswith("after:")}
-        return said, gradients, after
+        return said, self.parts[side].cut(gradients), self.parts[side].cut(after)
 
     def steps(self, side: Side, gradients: list[Arrays]) -> list[Arrays]:
         """Weights after each of so many steps of the optimizer on given gradients."""
-        arrays = {f"{n}:{k}": v for n, one in enumerate(gradients) for k, v in one.items()}
+        parts = self.parts[side]
+        own = [parts.joined(one) for one in gradients]
+        arrays = {f"{n}:{k}": v for n, one in enumerate(own) for k, v in one.items()}
         _, found = side.ask("steps", arrays, count=len(gradients))
         after: list[Arrays] = [{} for _ in gradients]
         for key, value in found.items():
             number, _, name = key.partition(":")
             after[int(number)][name] = value
-        return after
+        return [
+            {name: value for name, value in parts.cut(one).items() if name in given}
+            for one, given in zip(after, gradients, strict=True)
+        ]
 
     def train(
         self, side: Side, pictures: np.ndarray, labels: np.ndarray, masks: list[Arrays]
@@ -324,7 +346,7 @@ class Session:
         for number, one in enumerate(masks):
             arrays |= {f"{number}:uniform:{k}": v for k, v in one.items()}
         said, found = side.ask("train", arrays, count=len(masks))
-        return said["losses"], found
+        return said["losses"], self.parts[side].cut(found)
 
     def change(self, operation: Operation, constant: str, value: Any) -> bool:
         """Have B compute with A's constant from now on."""

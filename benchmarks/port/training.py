@@ -21,6 +21,7 @@ from benchmarks.port.loss_forms import cross_entropy
 from benchmarks.port.session import Arrays, Session
 from benchmarks.port.wire import Side
 
+_ROUNDING = 1e-7  # of the loss: a thousandth of its last place is SAME of that
 _TINY = 1e-10  # of the largest gradient: a bias ahead of a batch norm has one of rounding alone
 
 
@@ -62,7 +63,8 @@ def losses(session: Session) -> None:
         if any(str(one["kind"]).startswith("unread:") for one in meant):
             constants = [one for one in constants if one[0] == "kind"]
         steep = f"largest gradient {np.abs(slope_a).max():.3g} and {np.abs(slope_b).max():.3g}"
-        measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for the same outputs {name}; {steep}"
+        given = f"the same outputs {name}".strip()
+        measured = f"{loss_a:.6g} in A, {loss_b:.6g} in B for {given}; {steep}"
         if not constants:
             constants = [("value" if not name else "value far from zero", loss_a, loss_b)]
             if name and any(abs(v - 16.118) < 0.01 for v in (loss_a, loss_b)):
@@ -112,7 +114,8 @@ def gradients(session: Session) -> Arrays:
     _statistics(session, after_a, after_b)
     session.tiny = _tiny(of_a)
     common = [w for w in session.weights if w.a in of_a and w.b in of_b and w.a not in session.tiny]
-    far = {w.a: _scaled(of_a[w.a], of_b[w.b], of_a) for w in common}
+    floor = _ROUNDING * abs(said_a["loss"])
+    far = {w.a: _scaled(of_a[w.a], of_b[w.b], of_a, floor) for w in common}
     worst = max(far.values(), default=0.0)
     session.measured["gradients"] = worst
     _frozen(session)
@@ -134,6 +137,7 @@ def gradients(session: Session) -> Arrays:
                 of_a[w.a] + decay_a * session.loaded_a[w.a],
                 of_b[w.b] + decay_b * session.loaded_b[w.b],
                 of_a,
+                floor,
             )
             for w in common
         )
@@ -224,16 +228,16 @@ def _shared(session: Session) -> bool:
     return bool(found)
 
 
-def _scaled(one: np.ndarray, other: np.ndarray, every: Arrays) -> float:
+def _scaled(one: np.ndarray, other: np.ndarray, every: Arrays, floor: float) -> float:
     """Largest difference of two gradients, relative to this one's largest value.
 
-    The divisor is at least 1e-3 of the largest value of all gradients. Infinite where the sizes
-    differ.
+    The divisor is at least 1e-3 of the largest value of all gradients, and `floor`. Infinite where
+    the sizes differ.
     """
     if one.size != other.size:
         return float("inf")
     largest = max(float(np.abs(v).max(initial=0.0)) for v in every.values())
-    size = max(float(np.abs(one).max(initial=0.0)), 1e-3 * largest)
+    size = max(float(np.abs(one).max(initial=0.0)), 1e-3 * largest, floor)
     return float(np.abs(one.ravel() - other.ravel()).max(initial=0.0)) / size if size else 0.0
 
 
@@ -312,10 +316,10 @@ def _statistics(session: Session, after_a: Arrays, after_b: Arrays) -> None:
                     stated=who_states("momentum", pair.a.stated, pair.b.stated),
                     where=[pair.a.where, pair.b.where],
                     align=[
-                        f"in {name}: {lines.layer(side.framework, 'batch_norm', 'momentum', value)}"
-                        for name, side, value in (
-                            ("B", session.listing_b, old),
-                            ("A", session.listing_a, new),
+                        f"in {name}: {lines.layer(side.framework, one, 'momentum', value)}"
+                        for name, side, one, value in (
+                            ("B", session.listing_b, pair.b, old),
+                            ("A", session.listing_a, pair.a, new),
                         )
                         if value is not None
                     ],

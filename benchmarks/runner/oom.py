@@ -20,7 +20,7 @@ _FREE = frozenset(
         *("recipe.class_weights", "warmup_epochs"),
         *("data.dataset", "data.sha256", "data.labels", "data.label_key", "data.image_key"),
         *("data.label_map", "data.twins"),
-        *("split.seed", "split.by", "split.test_copies"),
+        *("split.seed", "split.by", "split.test_copies", "split.fold"),
     }
 )
 _COLUMNS = (*("framework", "machine_id", "status", "batch_size"), *OF_STORED)

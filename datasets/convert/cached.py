@@ -17,7 +17,7 @@ from results.door import folders
 from results.names import beneath
 from results.output import say
 
-_FORMAT = 1  # of what is made of a source: another number has all sources converted anew
+_FORMAT = 2  # of what is made of a source: another number has all sources converted anew
 
 
 def cached(path: Path, asked: Asked, cache_dir: str | os.PathLike[str] | None = None) -> Path:

@@ -7,13 +7,14 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from datasets import advice
 from datasets.convert import fits
-from datasets.convert.bad import NO_BYTES, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
+from datasets.convert.bad import NO_BYTES, NOT_FINITE, OTHER_SIZE, UNREADABLE, UNSTRETCHED, Bad
 from datasets.convert.fitting import Fit
 from results.door import sizes
 from results.words import count
@@ -35,6 +36,7 @@ class _Header:
     width: int
     grey: bool
     pictures: int = 1  # in the file
+    span: tuple[float, float, bool] | None = None  # least, most, floats: of more than 8 bits
 
 
 class EncodedPictures:
@@ -43,12 +45,14 @@ class EncodedPictures:
     Args:
         contents: gives every row anew each time it is called, in order.
         fit: how each is cut and scaled.
-        stretch: of FITS, "" where the user gave none.
+        stretch: of FITS and of other pictures whose white and black are not known, "" where the
+            user gave none.
     """
 
     def __init__(self, contents: Contents, fit: Fit, stretch: str = "") -> None:
         self._contents, self._fit, self._stretch = contents, fit, stretch
         self._shape = (0, 0, 0)
+        self._conversion: dict[bool, advice.Conversion] = {}  # of floats, of whole numbers
 
     def survey(self, wanted: np.ndarray, bad: Bad, done: list[str]) -> tuple[int, int, int]:
         """The result of `Pictures.survey`; the size that most pictures have is the right one.
@@ -57,6 +61,7 @@ class EncodedPictures:
             ValueError: not one picture can be read.
         """
         sizes: dict[int, tuple[str, tuple[int, int]]] = {}
+        spans: dict[int, tuple[float, float, bool]] = {}
         grey, most = True, 1
         for row, name, content in self._contents():
             if not wanted[row]:
@@ -73,8 +78,12 @@ class EncodedPictures:
                 bad.add(fitted, f"{name} {header.width}x{header.height}", row)
                 continue
             sizes[row] = name, fitted
+            if header.span is not None:
+                spans[row] = header.span
             grey &= header.grey
             most = max(most, header.pictures)
+        for row in self._unknown(spans, done):
+            bad.add(UNSTRETCHED, sizes.pop(row)[0], row)
         if not sizes:
             helps = "; ".join(["", *bad.remedies()])
             told = bad.words() or "there is none"
@@ -119,9 +128,34 @@ class EncodedPictures:
         try:
             with content() as file, _opened(file) as image:
                 _check_size(image.height * image.width, file)
-                return _Header(image.height, image.width, _is_grey(image))
+                header = _Header(image.height, image.width, _is_grey(image))
+                values = _numbers(image)
         except broken():
             return UNREADABLE
+        if values is None:
+            return header
+        if not np.isfinite(values).all():
+            return NOT_FINITE
+        return replace(header, span=(values.min(), values.max(), values.dtype.kind == "f"))
+
+    def _unknown(self, spans: dict[int, tuple[float, float, bool]], done: list[str]) -> list[int]:
+        """The rows of pictures of more than 8 bits whose white and black are not known; what is
+        made of the others, by the rule for arrays, is kept."""
+        unknown: list[int] = []
+        for floats in (False, True):
+            rows = [row for row, (*_, kind) in spans.items() if kind == floats]
+            if not rows:
+                continue
+            low, high = min(spans[row][0] for row in rows), max(spans[row][1] for row in rows)
+            whole = np.uint16 if low >= 0 and high <= 0xFFFF else np.int64
+            found = advice.of_pixels(low, high, np.dtype(np.float32 if floats else whole))
+            if found.conversion is not None:
+                self._conversion[floats] = found.conversion
+                pictures = count(len(rows), "picture")
+                done.append(f"{pictures} of {found.what} by {found.conversion.code}")
+            elif not self._stretch:
+                unknown += rows
+        return unknown
 
     def _decoded(self, name: str, content: Callable[[], IO[bytes]]) -> np.ndarray | None:
         """The picture as it is kept, uint8 of the shape surveyed; None of one that is damaged."""
@@ -132,13 +166,26 @@ class EncodedPictures:
             if values.shape[2] != self._shape[2]:
                 values = np.repeat(values, 3, axis=2)
             return self._fit.of_array(values[None])[0]
+        from PIL import Image
+
         try:
-            with content() as file, _opened(file) as image:
-                _check_size(image.height * image.width, file)
-                fitted = self._fit.apply(_of_8_bits(image, "L" if self._shape[2] == 1 else "RGB"))
-                return np.asarray(fitted).reshape(self._shape)
+            with content() as file, _opened(file) as opened:
+                _check_size(opened.height * opened.width, file)
+                image, values = opened, _numbers(opened)
+                if values is not None:
+                    image = Image.fromarray(self._of_8_bits(values))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of transparency in a palette
+                    image = image.convert("L" if self._shape[2] == 1 else "RGB")
+                return np.asarray(self._fit.apply(image)).reshape(self._shape)
         except broken():
             return None
+
+    def _of_8_bits(self, values: np.ndarray) -> np.ndarray:
+        conversion = self._conversion.get(values.dtype.kind == "f")
+        if conversion is not None:
+            return conversion.apply(values)
+        return fits.stretched(values, self._stretch)
 
 
 def _check_size(pixels: int, file: IO[bytes]) -> None:
@@ -172,19 +219,8 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY or image.mode.startswith("I;16")
 
 
-def _of_8_bits(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in "L" or "RGB"; of 16 bits the upper eight, as `advice.of_pixels` says.
-
-    Raises:
-        ValueError: numbers whose white is not known.
-    """
-    from PIL import Image
-
+def _numbers(image: Image.Image) -> np.ndarray | None:
+    """The values of a grey picture of more than 8 bits; None of any other."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
-            raise ValueError("its white is not known")
-        image = Image.fromarray((values.astype(np.uint32) >> 8).astype(np.uint8))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of transparency in a palette
-        return image.convert(mode)
+        return np.asarray(image)
+    return None

@@ -49,7 +49,11 @@ def picture(content: Callable[[], IO[bytes]], stretch: str) -> np.ndarray | None
     found = _values(content)
     if isinstance(found, str):
         return None
-    values, _ = found
+    return stretched(found[0], stretch)
+
+
+def stretched(values: np.ndarray, stretch: str) -> np.ndarray:
+    """Bytes of a picture of any values, uint8 of the same shape, as `picture` says."""
     from astropy.visualization import AsinhStretch, LinearStretch
 
     low, high = np.percentile(values, [_LOW, _HIGH])

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from datasets.convert import encoded, fits, split_tables, table
+from datasets.convert import encoded, fits, split_tables, table, unread
 from datasets.convert.bad import NO_LABEL, TWICE, Bad
 from datasets.convert.encoded import EncodedPictures
 from datasets.convert.fitting import Fit
@@ -23,12 +23,10 @@ from results.words import count
 
 
 def pictures_of(folder: Folder) -> list[str]:
-    """The names of its pictures."""
-    return [
-        name
-        for name in folder.names
-        if name.lower().endswith(encoded.ENDINGS) or fits.is_fits(name)
-    ]
+    """The names of its pictures. One FITS file among pictures of other kinds is a catalogue."""
+    of_fits = [name for name in folder.names if fits.is_fits(name)]
+    others = [name for name in folder.names if name.lower().endswith(encoded.ENDINGS)]
+    return sorted(others + of_fits) if len(of_fits) > 1 or not others else others
 
 
 def open_folder(folder: Folder, asked: Asked) -> Form:
@@ -44,13 +42,14 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
     if of_numbers:
         names = number_files(folder)
     if not names:
-        raise ValueError(f"{where}: no pictures in it ({', '.join(encoded.ENDINGS[:6])}, ...)")
+        none = f"no pictures in it ({', '.join(encoded.ENDINGS[:6])}, ...)"
+        raise ValueError(f"{where}: {unread.of_folder(folder.names) or none}")
     if any(map(fits.is_fits, names)):
         fits.check_installed(where)
     if found := _tables(folder, asked):
         rows, names = table.of_tables(folder, found, names, asked, bad)
     else:
-        rows = _by_folders(where, names, asked, bad)
+        rows = _by_folders(where, names, folder.names, bad)
     for name in folder.twice:
         bad.add(TWICE, name, names.index(name) if name in names else None)
     fit = Fit(asked.crop, asked.size)
@@ -90,14 +89,17 @@ def _tables(folder: Folder, asked: Asked) -> list[str]:
     if len(found) > 1 and ("" in told or len(told) < len(found)):
         raise ValueError(
             f"{folder.path}: {count(len(found), 'table')} in it ({', '.join(found[:5])}); name "
-            "the one with the labels with --table, or join them into one. Tables of a published "
-            "split have the names of its parts: train.csv, test.csv"
+            "the one with the labels, as the source or with --table, or join them into one. Tables "
+            "of a published split have the names of its parts: train.csv, test.csv"
         )
     return found
 
 
-def _by_folders(where: str, names: Sequence[str], asked: Asked, bad: Bad) -> Rows:
-    """Labels by the folders that the pictures lie in, below those that all share."""
+def _by_folders(where: str, names: Sequence[str], files: Sequence[str], bad: Bad) -> Rows:
+    """Labels by the folders that the pictures lie in, below those that all share.
+
+    files: all of the folder, of which one may be a table of another form.
+    """
     places = [name.split("/")[:-1] for name in names]
     shared = _shared(places)
     places = [place[shared:] for place in places]
@@ -107,10 +109,12 @@ def _by_folders(where: str, names: Sequence[str], asked: Asked, bad: Bad) -> Row
         parts = parts_of([place[0] for place in places], names, bad)
         places = [place[1:] for place in places]
     if not any(places):
+        others = set(files) - set(names)
+        code = unread.table(sorted(others))
         raise ValueError(
             f"{where}: {count(len(names), 'picture')} without labels: put those of each class "
             "into a folder of its own, or a table (.csv) with the name and the class of each "
-            "beside them"
+            "beside them" + (f", as in {code}" if code else "")
         )
     for row, place in enumerate(places):
         if not place:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from datasets.convert.boxes import Box, open_box
 from datasets.convert.form import Asked, Form
+from datasets.convert.table import TABLES
 from results.door import arrays
-from results.door.arrays import Stored
 
 ENDINGS = (".npz", ".npy")
 _WHAT = "an array of NumPy"
@@ -28,18 +29,22 @@ def open_numpy(path: Path, asked: Asked) -> Form:
         found = {}
         for file in sorted(folder.glob("*.npy")):
             found |= arrays.stored(file, _WHAT)
+        if len(found) == 1:
+            raise ValueError(f"{path}: {_alone(folder)}")
         if not path.is_dir():
-            asked = _with_pictures(path, asked, found)
+            asked = replace(
+                asked,
+                image_key=asked.image_key or path.stem,
+                label_key=asked.label_key.removesuffix(".npy"),
+            )
     return open_box(Box(str(path), found, lambda name: found[name].values()), asked)
 
 
-def _with_pictures(path: Path, asked: Asked, found: dict[str, Stored]) -> Asked:
-    from dataclasses import replace
-
-    if len(found) == 1:
-        raise ValueError(
-            f"{path}: one array, and no labels: save them beside it, as in "
-            f"np.save('{path.parent / 'labels.npy'}', labels), or both by np.savez"
-        )
-    label_key = asked.label_key.removesuffix(".npy")
-    return replace(asked, image_key=asked.image_key or path.stem, label_key=label_key)
+def _alone(folder: Path) -> str:
+    """The message on an array of pictures without one of labels, the end of it."""
+    tables = [file.name for file in sorted(folder.iterdir()) if file.name.endswith(TABLES[:2])]
+    labels = f"pandas.read_csv('{tables[0]}')['label'].to_numpy(str)" if tables else "labels"
+    return (
+        "one array, and no labels: save them beside it, as in "
+        f"np.save('{folder / 'labels.npy'}', {labels}), or both by np.savez"
+    )

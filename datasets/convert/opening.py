@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from datasets.convert import fits, tfrecord
+from datasets.convert import tfrecord, unread
 from datasets.convert.folder import labelled, open_folder, pictures_of
 from datasets.convert.form import Asked, Form
-from datasets.convert.hdf5 import open_hdf5
+from datasets.convert.hdf5 import open_hdf5, split_files
 from datasets.convert.mat_files import ENDING as MATLAB
 from datasets.convert.mat_files import open_mat
 from datasets.convert.number_files import number_files
@@ -20,7 +20,7 @@ from datasets.convert.parquet import ENDING as PARQUET
 from datasets.convert.parquet import open_parquet
 from datasets.convert.table import TABLES
 from datasets.galaxy_file import open_galaxies
-from results.door import folders
+from results.door import folders, hdf5
 from results.vocabulary import near_miss
 
 FORMS = (
@@ -30,11 +30,22 @@ FORMS = (
 
 
 def is_source(path: Path) -> bool:
-    """True if a path is a source of another form than HDF5, to be converted before it is read."""
+    """True if a path is a source of another form than HDF5, to be converted before it is read.
+
+    Forms that are refused by name are among them, and folders of HDF5 files of a published split.
+    """
     if path.is_dir():
-        return not any(path.glob("*.h5")) and not any(path.glob("*.hdf5"))
+        files = [*path.glob("*.h5"), *path.glob("*.hdf5")]
+        return not files or bool(split_files(path))
     name = path.name.lower()
-    return name.endswith((*NUMPY, *TABLES, PARQUET, MATLAB, ".zip")) or tfrecord.is_tfrecord(name)
+    taken = name.endswith((*NUMPY, *TABLES, PARQUET, MATLAB, ".zip")) or tfrecord.is_tfrecord(name)
+    return taken or bool(_refusal(path))
+
+
+def _refusal(path: Path) -> str:
+    """What a file of a form that is not read is, with the remedy; "" for other files."""
+    told = unread.of_file(path)
+    return "" if told and path.exists() and hdf5.begins(path) else told
 
 
 def has_other_keys(path: Path, image_key: str, label_key: str) -> bool:
@@ -77,11 +88,11 @@ def open_source(path: Path, asked: Asked) -> Iterator[Form]:
     elif name.endswith(TABLES):
         with folders.opened(path.parent) as folder:
             yield open_folder(folder, replace(asked, table=path.name))
+    elif told := _refusal(path):
+        raise ValueError(f"{path}: {told}")
     elif name.endswith(".zip") or folders.is_zip(path):
         with folders.opened(path) as folder:
             yield open_folder(folder, asked)
-    elif fits.is_fits(name):
-        raise ValueError(f"{path}: one FITS file; name the folder that has them and their labels")
     else:
         with open_hdf5(path, asked) as form:
             yield form
@@ -91,17 +102,24 @@ def open_source(path: Path, asked: Asked) -> Iterator[Form]:
 def _open_folder(path: Path, asked: Asked) -> Iterator[Form]:
     with folders.opened(path) as folder:
         names = [name.lower() for name in folder.names]
-        if any(name.endswith(PARQUET) for name in names):
+        pictures = pictures_of(folder)
+        if any(name.endswith(PARQUET) for name in names) and not pictures:
             yield open_parquet(path, asked)
         elif any(map(tfrecord.is_tfrecord, names)):
             yield tfrecord.open_tfrecord(path, asked)
-        elif pictures_of(folder) or (labelled(folder) and number_files(folder)):
+        elif pictures or (labelled(folder) and number_files(folder)):
             yield open_folder(folder, asked)
         elif any(name.endswith(".npy") for name in names):
             yield open_numpy(path, asked)
+        elif split_files(path):
+            with open_hdf5(path, asked) as form:
+                yield form
         elif found := [name for name in folder.names if name.endswith((".h5", ".hdf5"))]:
             raise IsADirectoryError(
                 f"{path}: a directory; name a file in it: {', '.join(found[:12])}"
             )
         else:
-            raise ValueError(f"{path}: neither pictures nor arrays in it; give {FORMS}")
+            told = (
+                unread.of_folder(folder.names) or f"neither pictures nor arrays in it; give {FORMS}"
+            )
+            raise ValueError(f"{path}: {told}")

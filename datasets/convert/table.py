@@ -29,6 +29,8 @@ _LABELS = (
 )
 _PARTS = (split_tables.COLUMN, "part", "set", "subset")
 _NUMBERS = ("ra", "dec", "redshift")
+# The numbers of rows that pandas writes ahead of a table, and how it reads them.
+_INDEX, *_ = _INDICES = ("index", "Unnamed: 0")
 _SHOWN = 12  # columns that a message names
 _SAMPLE = 1000  # values by which a column is recognised
 TABLES = (".csv", ".tsv", *databases.ENDINGS)
@@ -56,8 +58,9 @@ def of_tables(
     columns = next(iter(read.values())).columns
     if len(read) > 1:
         columns = split_tables.joined(read, _LABELS, asked.label_key, str(folder.path))
+    columns = {column or _INDEX: values for column, values in columns.items()}
     known = _index(pictures)
-    if named := [column for column in columns if _plain(column) in known]:
+    if named := [column for column in columns if _meant(column, known)]:
         raise ValueError(
             f"{where}: its first line has a picture, '{named[0]}', where the names of the columns "
             "are to stand; write a first line, as in name,label"
@@ -73,7 +76,8 @@ def of_tables(
         values = split_tables.placed(values, columns[split_tables.COLUMN], pictures)
     lines, names = _joined(values, pictures, bad)
     if not lines:
-        raise ValueError(f"{where}: no row of column '{key}' names a picture")
+        told = f": {bad.words()}; {', or '.join(bad.remedies())}" if len(bad) else ""
+        raise ValueError(f"{where}: no row of column '{key}' names a picture{told}")
     taken = {column: [values[line] for line in lines] for column, values in columns.items()}
     rows = _rows(taken, key, names, asked, bad, where)
     words = " and ".join(dict.fromkeys(one.words for one in read.values()))
@@ -86,21 +90,22 @@ def _read(folder: Folder, name: str) -> delimited.Delimited:
     return read(folder.content(name, delimited.MOST), f"{folder.path}/{name}")
 
 
-def _naming(columns: Mapping[str, list[str]], known: Collection[str]) -> str:
-    """The column with the most names of pictures; "" without any."""
+def _naming(columns: Mapping[str, list[str]], known: Mapping[str, list[str]]) -> str:
+    """The column with the most names of pictures; of several the one with the longest names: a
+    number of a row may be a picture's name by chance. "" without any."""
     counts = {
-        column: sum(_plain(value) in known for value in values)
+        column: (sum(bool(_meant(value, known)) for value in values), sum(map(len, values)))
         for column, values in columns.items()
     }
     best = max(counts, key=lambda column: counts[column])
-    return best if counts[best] else ""
+    return best if counts[best][0] else ""
 
 
 def _led(
     folder: Folder,
     tables: Collection[str],
     columns: Mapping[str, list[str]],
-    known: Collection[str],
+    known: Mapping[str, list[str]],
 ) -> tuple[dict[str, list[str]], str, str] | None:
     """The columns of a table with the pictures' names, to which another table of the folder leads;
     the column of these; and by what.
@@ -143,7 +148,7 @@ def _rows(
     group = _named(rest, asked.group_key, (), "group-key", where)
     label = _named(rest, asked.label_key, _LABELS, "label-key", where)
     spoken_for = {part, group, label, *_NUMBERS, "t_type"}
-    others = [column for column in rest if column not in spoken_for]
+    others = [column for column in rest if column not in spoken_for and column not in _INDICES]
     for column in asked.vote_keys:
         _named(rest, column, (), "vote-keys", where)
     voted = list(asked.vote_keys) or _voted(rest, others, labelled=bool(label))
@@ -192,7 +197,7 @@ def _joined(
     names: list[str] = []
     seen: dict[str, int] = {}
     for line, value in enumerate(values):
-        meant = index.get(_plain(value), [])
+        meant = _meant(value, index)
         if not meant:
             bad.add(NO_PICTURE, value or f"line {line + 2}")
         elif len(meant) > 1:
@@ -215,10 +220,29 @@ def _index(pictures: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in pictures:
         path = PurePosixPath(name)
-        for way in {name, path.name, path.stem, str(path.with_suffix(""))}:
+        ways = {name, path.name, path.stem, str(path.with_suffix(""))}
+        if path.stem.isdecimal():  # spreadsheets drop the zeros ahead of a number
+            ways.add(path.stem.lstrip("0") or "0")
+        for way in ways:
             found.setdefault(way, []).append(name)
     # the whole path means one picture, whatever else has its name
     return found | {name: [name] for name in pictures}
+
+
+def _meant(value: str, index: Mapping[str, list[str]]) -> list[str]:
+    """The pictures that a name in a table can mean.
+
+    A path that begins outside of the folder means the picture whose whole path is its end:
+    /home/me/galaxies/a/1.png means a/1.png, and never b/1.png.
+    """
+    name = _plain(value)
+    if name in index:
+        return index[name]
+    while "/" in name:
+        name = name.partition("/")[2]
+        if index.get(name) == [name]:
+            return [name]
+    return []
 
 
 def _plain(value: str) -> str:

@@ -21,7 +21,7 @@ from frameworks.torch.backend import HALVES, TorchBackend
 from frameworks.torch.graph import Recorder
 from frameworks.torch.philox import MaskDrawer
 from frameworks.torch.transfer import Sent, placed, sender
-from frameworks.torch.tuned_model import TunedGalaxyNet
+from frameworks.torch.tuned_model import TunedGalaxyNet, use_own_depthwise
 
 
 class TunedTorchBackend(FedBackend, TorchBackend):
@@ -32,7 +32,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
 
     CHOICES: ClassVar[Mapping[str, str]] = {
         "staged": "the data set on the device, gathered there by row",
-        "channels_last": "channels-last layout (with own batch-norm sums on CPUs)",
+        "channels_last": "channels-last layout (with own batch-norm sums and wide depthwise "
+        "gradients on CPUs)",
         "delayed_relu": "ReLU after the max-pool that follows it",
         "fused_optimizer": "Adam in one pass over the weights",
         "compiled": "torch.compile (GPU only)",
@@ -52,6 +53,8 @@ class TunedTorchBackend(FedBackend, TorchBackend):
             TunedGalaxyNet, channels_last=self._channels_last, delayed_relu=self._delayed_relu
         )
         super().build(draw=draw)
+        if self._channels_last and runtime.device == "cpu":
+            use_own_depthwise(self.model)
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.average = self._begin_average() if self.average else []

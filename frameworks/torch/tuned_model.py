@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from frameworks.spec.layers import (
     function_of,
 )
 from frameworks.spec.network import Network
+from frameworks.torch.channels_last import batch_norm, convolve, is_wide
 from frameworks.torch.model import GalaxyNet
 from frameworks.torch.modules import BiasedBatchNorm2d
 
@@ -100,6 +102,26 @@ class TunedGalaxyNet(GalaxyNet):
             record[name] = functional.relu(record[ahead])
 
 
+def use_own_depthwise(model: nn.Module) -> None:
+    """Give wide depthwise convolutions our gradient of the kernel, for training on a CPU."""
+    for made in model.modules():
+        if isinstance(made, nn.Conv2d) and _is_wide_depthwise(made):
+            made._conv_forward = partial(_depthwise, made)  # type: ignore[method-assign]
+
+
+def _is_wide_depthwise(made: nn.Conv2d) -> bool:
+    """A depthwise convolution whose kernel's gradient is fast in parts."""
+    alone = made.groups == made.in_channels == made.out_channels
+    return alone and made.dilation == (1, 1) and is_wide(made.kernel_size, made.stride)
+
+
+def _depthwise(made: nn.Conv2d, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution of a module; in float32 with our gradient of the kernel."""
+    if x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return nn.Conv2d._conv_forward(made, x, kernel, bias)
+    return convolve(x, kernel, bias, made.stride, made.padding)
+
+
 class ContiguousGroupNorm(nn.GroupNorm):
     """GroupNorm that takes pictures channel by channel: its gradient of few channels in
     channels-last layout ends the process on a CPU (PyTorch 2.13, float32)."""
@@ -133,49 +155,3 @@ class ChannelsLastBatchNorm2d(_OwnSums, nn.BatchNorm2d):
 
 class ChannelsLastBiasedBatchNorm2d(_OwnSums, BiasedBatchNorm2d):
     """BatchNorm2d with our sums and the biased running variance."""
-
-
-def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, ...]:
-    """Batch normalisation of (batch, channels, height, width) over all axes but channels.
-
-    For channels-last tensors on CPUs, where PyTorch's own adds up the variance in plain float32
-    (1e-3 off at 64 x 63 x 63 values a channel); `Tensor.sum` adds pairwise.
-
-    Returns:
-        The output, and the batch's mean and biased variance (channels,), which carry no gradient.
-    """
-    return _ChannelsLastBatchNorm.apply(x, gamma, beta, epsilon)
-
-
-class _ChannelsLastBatchNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Any:
-        count = x.numel() // x.shape[1]
-        mean = x.sum((0, 2, 3)) / count
-        centred = x - _by_channel(mean)
-        variance = centred.square().sum((0, 2, 3)) / count
-        inverse = (variance + epsilon).rsqrt()
-        ctx.save_for_backward(centred, gamma, inverse)
-        ctx.mark_non_differentiable(mean, variance)
-        output = torch.addcmul(_by_channel(beta), centred, _by_channel(gamma * inverse))
-        return output, mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Any) -> Any:
-        """Ioffe & Szegedy 2015, section 3, with the channels' factors multiplied out first.
-
-        gamma * inverse * (slope - mean(slope) - centred * inverse**2 * mean(slope * centred))
-        """
-        centred, gamma, inverse = ctx.saved_tensors
-        slope = slopes[0]
-        count = slope.numel() // slope.shape[1]
-        beta_slope = slope.sum((0, 2, 3))
-        gamma_slope = (slope * centred).sum((0, 2, 3)) * inverse
-        scale = gamma * inverse
-        x_slope = torch.addcmul(_by_channel(-scale * beta_slope / count), slope, _by_channel(scale))
-        x_slope.addcmul_(centred, _by_channel(-scale * inverse * gamma_slope / count))
-        return x_slope, gamma_slope, beta_slope, None
-
-
-def _by_channel(vector: Tensor) -> Tensor:
-    return vector[None, :, None, None]

@@ -13,6 +13,7 @@ from results.words import count as counted
 
 MOST = 1 << 30  # bytes of a table that is held whole
 _DELIMITERS = (",", ";", "\t", "|")
+_OF_EXCEL = re.compile(r"\Asep=[,;\t|]\r?\n")  # a line of its own ahead of the names
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -48,6 +49,7 @@ def delimited(found: bytes, path: object) -> Delimited:
             text, mark = found.decode("utf-8-sig"), ", a byte-order mark" * marked
         if "\0" in text:
             raise ValueError("it is no text")
+    text = _OF_EXCEL.sub("", text, count=1)
     first = text.partition("\n")[0].rstrip("\r")
     if not first.strip():
         raise FileError(f"{path}: its first line is empty; it names the columns")

@@ -27,15 +27,17 @@ class Folder:
     def __init__(self, path: Path, archive: zipfile.ZipFile | None = None) -> None:
         self.path, self._archive = path, archive
         self._size = path.stat().st_size
-        found = list(_members(archive) if archive else _files(path))
+        self._members = dict(_members(archive)) if archive else {}
+        found = [name for name, _ in _members(archive)] if archive else list(_files(path))
         self.names = sorted(set(found))
         self.twice = sorted(name for name, count in Counter(found).items() if count > 1)
 
     def open(self, name: str) -> IO[bytes]:
         """A file of it; whatever the file system or the zip file raises comes through."""
         if self._archive is not None:
-            sizes.check_member(self._archive.getinfo(name), self._size)
-            return self._archive.open(name)
+            member = self._members[name]
+            sizes.check_member(member, self._size)
+            return self._archive.open(member)
         regular(self.path / name, "a file of it")
         return (self.path / name).open("rb")
 
@@ -47,7 +49,7 @@ class Folder:
         """
         with reading(f"{self.path}/{name}", "a file"), self.open(name) as file:
             if self._archive is not None:
-                member = self._archive.getinfo(name)
+                member = self._members[name]
                 sizes.check_whole(member.file_size, member.compress_size, name)
             found = file.read(most + 1)
         if len(found) > most:
@@ -100,11 +102,12 @@ def _files(path: Path) -> Iterator[str]:
                     raise ValueError(f"it has more than {_MOST_FILES:,} files")
 
 
-def _members(archive: zipfile.ZipFile) -> Iterator[str]:
+def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    """Its files by name; some programs of Windows write backslashes."""
     for member in archive.infolist():
-        name = member.filename
-        if not member.is_dir() and not any(map(_hidden, name.split("/"))):
-            yield name
+        name = member.filename.replace("\\", "/")
+        if not name.endswith("/") and not any(map(_hidden, name.split("/"))):
+            yield name, member
 
 
 def _hidden(name: str) -> bool:

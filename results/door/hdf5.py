@@ -182,6 +182,17 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
         check_whole(found, path, found.shape[1:])
 
 
+def begins(path: Path) -> bool:
+    """True if a file begins as HDF5.
+
+    Raises:
+        FileError: it is no regular file.
+    """
+    regular(path, "an HDF5 file")
+    with reading(path, "an HDF5 file"), path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
 def _elsewhere(path: Path, name: str, what: str) -> str:
     return (
         f"{path}: '{name}' {what}: values outside of the file can change without it; copy them "

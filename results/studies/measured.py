@@ -27,7 +27,7 @@ _OF_TRAINING = frozenset(
         *("epochs", "batch_size", "optimizer", "class_weights"),
         *("early_stopping", "reduce_on_plateau", "keep_best"),
         *("image_key", "label_key", "demo_images", "fraction"),
-        *("split_by", "test_copies", "test_fraction", "validation_fraction"),
+        *("split_by", "test_copies", "test_fraction", "validation_fraction", "fold"),
     }
 )
 # A published run is one in float32; what rounds more coarsely may end elsewhere.

@@ -32,6 +32,7 @@ _FORMS = {
     "data.oversample": "oversampled, {}",
     "split.by": "split by {} (leak)",
     "split.test_copies": "tested on {} copies",
+    "split.fold": "fold {}",
     "part_of": "{}",
 }
 OF_DATA = ("data.fraction", "data.augmentation", "data.oversample")
@@ -39,6 +40,7 @@ _UNUSUAL = (
     *OF_DATA,
     "split.by",
     "split.test_copies",
+    "split.fold",
     "part_of",
     "side_by_side",
 )  # in every name that has them

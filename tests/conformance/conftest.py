@@ -12,22 +12,15 @@ from benchmarks.fidelity import plan
 from benchmarks.fidelity.cases import heads, ladder, lifecycle, recipes
 from benchmarks.fidelity.measure.__main__ import REFERENCE
 from benchmarks.fidelity.measure.collect import Traces, collect
-from frameworks.spec import architecture
 
 FRAMEWORKS = os.environ.get(
     "CONFORMANCE_FRAMEWORKS", "keras,torch,jax,keras@torch,keras@jax"
 ).split(",")
-# alexnet_valid is among the slow tests: it needs pictures of 130 pixels; the deep networks have no
-# layer that the small ones of the lifecycles lack; the network of the quick
-# run has no layer that others lack, and every quick run checks it
-APART = (
-    *("alexnet_valid", "demo", "resnet18", "resnet34", "resnet50", "resnet101", "vgg11"),
-    *("vgg16_bn", "xception", "convnext_like", "efficientnet_like", "efficientnet_b0"),
-    *("mobilenet_v2", "mobilenet_v3_small", "densenet121", "googlenet", "inception_v3"),
-    "convnext_tiny",
-    *("vgg16", "vgg19"),
-)
-ARCHITECTURES = [name for name in architecture.available() if name not in APART]
+# The networks of the papers; the deep ones have no layer that the lifecycles' small ones lack.
+ARCHITECTURES = [
+    *("alexnet", "astronn", "c1", "c1_bn", "c2", "c2_no_bn", "dieleman", "dieleman_bn", "lenet5"),
+    "unam",
+]
 CLASSES = {"unam": (10, 4), "c2": (10, 4)}  # heads; of the other networks 10
 # A seed whose batch has no unit within rounding of a kink, as `settled` finds it; else 0.
 SEEDS = {"c2": 1, "alexnet": 7, "alexnet_valid": 2}

@@ -291,7 +291,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "two tables": (
         lambda path: (sources.table(path) / "b.csv").write_text("id,x\n1,2\n") and path / "survey",
         (),
-        r"2 tables in it \(b\.csv, labels\.csv\); name the one with the labels with --table",
+        r"2 tables in it \(b\.csv, labels\.csv\); name the one with the labels, as the source or",
     ),
     "a part without labels": (
         lambda path: (

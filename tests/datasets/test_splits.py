@@ -80,6 +80,43 @@ def test_parts_are_a_stratified_partition(
         assert not len(split.validation)
 
 
+@given(
+    st.lists(st.integers(5, 40), min_size=2, max_size=4), st.integers(2, 5), st.integers(0, 2**40)
+)
+@settings(deadline=None, max_examples=50)
+def test_folds_are_a_partition_with_every_class_in_its_share(counts, folds, seed) -> None:
+    labels = labels_with(tuple(counts), seed % 1000)
+    splits = [stratified(labels, seed=seed, fold=f"{one + 1}/{folds}") for one in range(folds)]
+    tested = np.concatenate([split.test for split in splits])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(len(labels)))
+    assert np.ptp([len(split.test) for split in splits]) <= 1
+    for split in splits:
+        rows = np.concatenate([split.train, split.validation, split.test])
+        np.testing.assert_array_equal(np.sort(rows), np.arange(len(labels)))
+        parts = split.counts(labels, len(counts))
+        assert (np.abs(parts["test"] - np.array(counts) / folds) < 1).all()
+        assert (parts["train"] > 0).all()
+
+
+def test_folds_keep_a_group_together() -> None:
+    labels = np.repeat(labels_with((12, 15)), 3)
+    groups = np.repeat(np.arange(27), 3)
+    splits = [stratified(labels, groups=groups, fold=f"{one}/4") for one in (1, 2, 3, 4)]
+    assert all(len(np.unique(groups[split.test])) * 3 == len(split.test) for split in splits)
+    assert sum(len(split.test) for split in splits) == len(labels)
+
+
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "5", "1/0", "a/b", "1/5/2", "-1/5"])
+def test_a_fold_that_there_is_not(fold: str) -> None:
+    with pytest.raises(ValueError, match=r"fold: is '.*'; give K/N"):
+        stratified(labels_with((9, 9)), fold=fold)
+
+
+def test_a_class_of_fewer_than_folds_is_named() -> None:
+    with pytest.raises(ValueError, match="class 1 has 4 galaxies, and 5 folds need as many"):
+        stratified(labels_with((9, 4)), fold="1/5")
+
+
 @pytest.mark.parametrize(
     ("size", "expected"), [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (4, (2, 1, 1))]
 )

@@ -11,10 +11,12 @@ from frameworks.spec import recipe
 from frameworks.spec.architecture import BatchNorm, Conv, Dropout, Flatten, MaxPool
 from frameworks.spec.defaults import fill_recipe
 from frameworks.spec.reading import SpecificationError
+from frameworks.torch import channels_last
 from frameworks.torch.backend import TorchBackend
+from frameworks.torch.channels_last import batch_norm
 from frameworks.torch.graph import StepGraph
 from frameworks.torch.tuned import TunedTorchBackend
-from frameworks.torch.tuned_model import batch_norm
+from frameworks.torch.tuned_model import TunedGalaxyNet, use_own_depthwise
 from tests.helpers import cpu_graphs
 from tests.helpers.small_networks import network, random_weights
 
@@ -59,11 +61,52 @@ def test_batch_norm_sums_more_exactly_than_plain_float32():
     assert torch.allclose(variance.double(), exact.var((0, 2, 3), correction=0), rtol=2e-6)
 
 
-def test_batch_norm_has_the_gradient_of_its_formula():
+@pytest.mark.parametrize("small", [0, 10**9])
+def test_batch_norm_has_the_gradient_of_its_formula(small, monkeypatch):
+    monkeypatch.setattr(channels_last, "_SMALL", small)
+    monkeypatch.setattr(channels_last, "_FEW", 2)  # rows at a time
+    monkeypatch.setattr(channels_last, "_WIDE_SLOPES", 24)  # of six pixels
     x = torch.randn(3, 4, 5, 6, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
     gamma, beta = torch.randn(2, 4, dtype=torch.float64)
     inputs = [t.clone().requires_grad_() for t in (x, gamma, beta)]
     assert torch.autograd.gradcheck(lambda *a: batch_norm(*a, 1e-3)[0], inputs)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "step", "zeros"),
+    [
+        (9, (5, 5), 1, (2, 2)),
+        (9, (3, 5), 2, (1, 2)),
+        (11, (7, 7), 1, (3, 3)),
+        (12, (2, 7), 2, (0, 0)),
+    ],
+)
+def test_wide_depthwise_convolutions_have_pytorchs_gradients(size, kernel, step, zeros):
+    assert channels_last.is_wide(kernel, (step, step))
+    x = torch.randn(3, 6, size, size, dtype=torch.float64)
+    inputs = [x.contiguous(memory_format=torch.channels_last), torch.randn(6, 1, *kernel).double()]
+    inputs = [one.requires_grad_() for one in (*inputs, torch.randn(6).double())]
+    ours = channels_last.convolve(*inputs, (step, step), zeros)
+    theirs = torch.nn.functional.conv2d(*inputs, step, zeros, groups=6)
+    assert torch.equal(ours, theirs)
+    slope = torch.randn_like(ours)
+    for found, expected in zip(
+        *(torch.autograd.grad(one, inputs, slope) for one in (ours, theirs)), strict=True
+    ):
+        assert torch.allclose(found, expected, rtol=1e-10)
+
+
+def test_a_tuned_network_takes_our_gradient_where_it_is_fast():
+    wide = network(
+        Conv(filters=2, kernel=5, groups="channels", padding=2),
+        Conv(filters=2, kernel=3, groups="channels"),
+        Conv(filters=2, kernel=4, stride=2, groups="channels"),  # no whole steps
+        Flatten(),
+    )
+    model = TunedGalaxyNet(wide, channels_last=True, delayed_relu=True, native_dropout=True)
+    use_own_depthwise(model)
+    own = [name for name in ("l0", "l1", "l2") if "_conv_forward" in vars(model.of(name))]
+    assert own == ["l0"]
 
 
 def test_staged_streamed_and_idiomatic_train_alike():

@@ -67,6 +67,7 @@ class Layers(nnx.Module):
                     len(weights[f"{key}/gamma"]),
                     epsilon=layer[1],
                     momentum=layer[2],
+                    use_fast_variance=False,  # the network of the other loops
                     **options,
                 )
             elif layer[0] == "drop":
@@ -185,11 +186,26 @@ def _plain(x: Array, kernel: Array, size: int, stride: int, groups: int, *, on_c
     around = ((size // 2, size // 2),) * 2
     if on_cpu and stride == groups == 1:
         return conv(jnp.pad(x, ((0, 0), *around, (0, 0))), kernel)
+    if on_cpu and groups == x.shape[-1]:
+        return _depthwise(jnp.pad(x, ((0, 0), *around, (0, 0))), kernel, stride)
     return lax.conv_general_dilated(
         *(x, kernel, (stride, stride), around),
         dimension_numbers=LAYOUT,
         feature_group_count=groups,
     )
+
+
+def _depthwise(x: Array, kernel: Array, stride: int) -> Array:
+    """Each channel by itself: shifted pictures, multiplied and added up; XLA's own computes it
+    value by value."""
+    rows, columns = ((side - len(kernel)) // stride + 1 for side in x.shape[1:3])
+    parts = [
+        x[:, row : row + stride * rows : stride, column : column + stride * columns : stride]
+        * kernel[row, column, 0]
+        for row in range(len(kernel))
+        for column in range(len(kernel))
+    ]
+    return sum(parts[1:], start=parts[0])
 
 
 def _conv_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:

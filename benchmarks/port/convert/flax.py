@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.port.convert.flow import (
-    NO_ZEROS,
     LackingError,
     Step,
     Text,
@@ -59,10 +58,10 @@ def _layer(step: Step) -> str:
     match step.one.kind:
         case "conv":
             named: dict = {"kernel_size": tuple(c["kernel"])}
-            if c["stride"] != [1, 1]:
+            if not step.usual("stride"):
                 named["strides"] = tuple(c["stride"])
             named |= {} if step.same() else {"padding": _around(step)}
-            if c["dilation"] != [1, 1]:
+            if not step.usual("dilation"):
                 named["kernel_dilation"] = tuple(c["dilation"])
             if c["groups"] != 1:
                 named["feature_group_count"] = c["groups"]
@@ -78,7 +77,10 @@ def _layer(step: Step) -> str:
             named = {"num_groups": c["groups"], "epsilon": c["epsilon"]}
             return call("nnx.GroupNorm", channels, **named, **_affine(c), **rngs)
         case "dropout":
-            over = {"channel": (1, 2), "picture": tuple(range(1, len(step.given) + 1))}
+            over = {
+                "channel": tuple(range(1, step.rank + 1)),
+                "picture": tuple(range(1, len(step.given) + 1)),
+            }
             whole = {"broadcast_dims": over[c["per"]]} if c.get("per") in over else {}
             return call("nnx.Dropout", c["rate"], **whole, **rngs)
         case "batch_norm" | "layer_norm" | "prelu" | "rms_norm" | "conv_transpose":
@@ -96,20 +98,20 @@ def _affine(c: dict) -> dict[str, bool]:
 
 
 def _around(step: Step) -> str | tuple:
-    return "VALID" if step.zeros() == NO_ZEROS else tuple(map(tuple, step.zeros()))
+    return "VALID" if not step.padded else tuple(map(tuple, step.zeros()))
 
 
 def _applied(step: Step, layer: bool) -> str:
     """The expression of an operation."""
     c, kind = step.constants, step.one.kind
     x = Text(step.read[0])
-    wide = any(len(shape) == 3 for shape in step.shapes)
+    wide, pixel = any(len(shape) > 1 for shape in step.shapes), f"[:{', None' * step.rank}, :]"
     read = [
-        f"{name}[:, None, None, :]" if wide and len(shape) == 1 else name
+        f"{name}{pixel}" if wide and len(shape) == 1 else name
         for name, shape in zip(step.read, step.shapes, strict=True)
     ]
     if kind == "conv" and step.flat:
-        x = Text(f"{x}[:, None, None, :]")
+        x = Text(f"{x}{pixel}")
     if step.flattens:
         x = Text(f"{x}.reshape({x}.shape[0], -1)")
     if layer:
@@ -127,10 +129,11 @@ def _applied(step: Step, layer: bool) -> str:
         case "activation":
             raise LackingError(c["function"])
         case "max_pool" | "average_pool" if step.whole:
-            return f"{x}.{'max' if kind == 'max_pool' else 'mean'}(axis=(1, 2))"
+            axes = tuple(range(1, step.rank + 1))
+            return f"{x}.{'max' if kind == 'max_pool' else 'mean'}(axis={axes})"
         case "max_pool" | "average_pool" if "dilation" not in c:
             named = {"strides": tuple(c["stride"])}
-            if step.zeros() != NO_ZEROS:
+            if step.padded:
                 named["padding"] = _around(step)
                 if not c.get("count_padding", True):
                     named["count_include_pad"] = False

@@ -15,8 +15,6 @@ from benchmarks.port.axes import same_padding
 from benchmarks.port.normal import NOT_NEGATIVE, normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
 
-NO_ZEROS = [[0, 0], [0, 0]]
-
 
 class LackingError(Exception):
     """A framework has no plain word for an operation; the message says for what."""
@@ -26,14 +24,16 @@ class Step(msgspec.Struct, kw_only=True):
     """One operation on its way into code.
 
     name: of the layer, an identifier. shapes: of what it reads, without the batch; flat values have
-    one axis. read: variables that hold them. into: variable of the result. shape: of it.
-    flattens: it reads a flattened picture. first: the layer was not used before. again: it is used
-    more than once. positive: what it reads is not negative.
+    one axis. rank: the axes of a picture, besides its channels. read: variables that hold them.
+    into: variable of the result. shape: of it. flattens: it reads a flattened picture. first: the
+    layer was not used before. again: it is used more than once. positive: what it reads is not
+    negative.
     """
 
     one: Operation
     name: str
     shapes: list[list[int]]
+    rank: int
     read: list[str]
     into: str
     shape: list[int]
@@ -66,7 +66,7 @@ class Step(msgspec.Struct, kw_only=True):
         """True if zeros around the picture are those that SAME gives."""
         c = self.constants
         kernel = c["kernel"] if "kernel" in c else c["size"]
-        dilation = c.get("dilation", [1, 1])
+        dilation = c.get("dilation", [1] * self.rank)
         sides = zip(self.given, kernel, c["stride"], dilation, strict=False)
         return c["padding"] == [list(same_padding(*side)) for side in sides]
 
@@ -88,10 +88,19 @@ class Step(msgspec.Struct, kw_only=True):
         Raises:
             LackingError: they are of another kind.
         """
-        zeros = self.constants.get("padding", NO_ZEROS)
+        zeros = self.constants.get("padding", [[0, 0]] * self.rank)
         if isinstance(zeros, str):
             raise LackingError(zeros.removeprefix("unread: ") + " padding")
         return [list(pair) for pair in zeros]
+
+    @property
+    def padded(self) -> bool:
+        """True if there are zeros around the picture."""
+        return any(map(any, self.zeros()))
+
+    def usual(self, name: str) -> bool:
+        """True of a stride or dilation of one."""
+        return {*self.constants[name]} == {1}
 
 
 # Constants for which no framework's code has a place here.
@@ -116,6 +125,7 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
     for one in found.operations:
         uses[_weights(one)] = uses.get(_weights(one), 0) + 1
     shapes, variables = {PICTURES: list(listing.input)}, {PICTURES: "x"}
+    rank = max(1, len(listing.input) - 1)
     raw = {one.id: one.shape for one in listing.operations}
     by_id = {one.id: one for one in found.operations}
     names: dict[tuple[str, ...], str] = {}
@@ -127,7 +137,7 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
         lost = [name for name in _UNWRITTEN if name in one.constants]
         if isinstance(filled := one.constants.get("value"), str):  # zeros of another kind
             lost.append(filled)
-        rows = len(raw[one.id]) == 2  # of features, as attention has them
+        rows = len(raw[one.id]) == 2 != rank + 1  # of features, as attention has them
         if "reshape" in one.kind or one.kind in _UNWRITTEN_KINDS or one.unread or lost or rows:
             words = "".join(f" with {name.replace('_', ' ')}" for name in lost)
             raise PortError(f"{title} cannot be converted: {told(one)}{words}", status=4)
@@ -136,10 +146,18 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
         if first:
             names[key] = _identifier(one, taken)
         here = raw[one.id]
-        flat = len(here) != 3 or ("pool" in one.kind and here[:2] == [1, 1])
-        shapes[one.id] = [here[-1]] if flat else list(here)
         given = [shapes[s] for s in one.sources]
-        flattens = flat and "pool" not in one.kind and len(given[0]) == 3
+        pixel = {*here[:-1]} == {1} and one.kind not in ("conv", "conv_transpose")
+        flat = len(here) != rank + 1 or (
+            pixel and ("pool" in one.kind or all(len(shape) == 1 for shape in given))
+        )
+        shapes[one.id] = [here[-1]] if flat else list(here)
+        flattens = flat and "pool" not in one.kind and len(given[0]) == rank + 1
+        if not flat and one.kind in _OF_PICTURES and len(given[0]) == 1 and _made_of(one, listing):
+            raise PortError(
+                f"{title} cannot be converted: {told(one)} reads a picture made of features",
+                status=4,
+            )
         alone = readers.get(one.id, []) in ([], order[place + 1 : place + 2])
         variables[one.id] = "x" if alone else names[key]
         above = by_id.get(one.sources[0])
@@ -147,6 +165,7 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
             one=one,
             name=names[key],
             shapes=[[int(np.prod(shape))] for shape in given] if flattens else given,
+            rank=rank,
             read=[variables[s] for s in one.sources],
             into=variables[one.id],
             shape=shapes[one.id],
@@ -155,6 +174,15 @@ def steps(listing: Listing, title: str) -> Iterator[Step]:
             again=uses.get(key, 1) > 1,
             positive=above is not None and above.constants.get("function") in NOT_NEGATIVE,
         )
+
+
+_OF_PICTURES = ("conv", "conv_transpose", "max_pool", "average_pool", "resize")
+
+
+def _made_of(one: Operation, listing: Listing) -> bool:
+    """True if the picture that an operation reads is larger than one pixel."""
+    raw = {other.id: other for other in listing.operations}
+    return {*raw[raw[one.id].sources[0]].shape[:-1]} != {1}
 
 
 def told(one: Operation) -> str:
@@ -203,5 +231,5 @@ def _word(value: Any) -> str:
 
 
 def one_or_two(pair: Any) -> Any:
-    """A pair of equal numbers as one number."""
-    return pair[0] if pair[0] == pair[1] else tuple(pair)
+    """Equal numbers as one number."""
+    return pair[0] if len({*pair}) == 1 else tuple(pair)

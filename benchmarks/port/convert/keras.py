@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from benchmarks.port.convert.flow import (
-    NO_ZEROS,
     LackingError,
     Step,
     Text,
@@ -58,9 +57,11 @@ def module(listing: Listing, title: str) -> tuple[list[str], list[str]]:
 
 
 def _read(step: Step) -> list[str]:
-    wide = any(len(shape) == 3 for shape in step.shapes)
+    wide = any(len(shape) > 1 for shape in step.shapes)
     return [
-        f"layers.Reshape((1, 1, {shape[0]}))({name})" if wide and len(shape) == 1 else name
+        f"layers.Reshape(({'1, ' * step.rank}{shape[0]}))({name})"
+        if wide and len(shape) == 1
+        else name
         for name, shape in zip(step.read, step.shapes, strict=True)
     ]
 
@@ -78,14 +79,14 @@ def _layer(step: Step) -> tuple[list[str], str]:
             kept = {"momentum": round(c["momentum"], 12), "epsilon": c["epsilon"], **_affine(c)}
             return [], call("layers.BatchNormalization", **kept, **named)
         case "layer_norm":
-            whole = {} if len(c["axes"]) == 1 else {"axis": [1, 2, 3]}
+            whole = {} if len(c["axes"]) == 1 else {"axis": [*range(1, step.rank + 2)]}
             kept = {**whole, "epsilon": c["epsilon"], **_affine(c)}
             return [], call("layers.LayerNormalization", **kept, **named)
         case "group_norm":
             kept = {"groups": c["groups"], "epsilon": c["epsilon"], **_affine(c)}
             return [], call("layers.GroupNormalization", **kept, **named)
         case "dropout":
-            kind = "SpatialDropout2D" if c.get("per") == "channel" else "Dropout"
+            kind = f"SpatialDropout{step.rank}D" if c.get("per") == "channel" else "Dropout"
             shape = {"noise_shape": (None, *(1 for _ in step.given))}
             return [], call(
                 f"layers.{kind}", c["rate"], **shape if c.get("per") == "picture" else {}
@@ -99,12 +100,13 @@ def _layer(step: Step) -> tuple[list[str], str]:
         case "concatenate" if c["axis"] == "C":
             return [], "layers.Concatenate()"
         case "pad" if not c["value"]:
-            return [], call("layers.ZeroPadding2D", c["padding"])
+            return [], _zero_padding(step)
         case "rescale":
             return [], call("layers.Rescaling", c["scale"], c["offset"])
         case "resize" if not c.get("align_corners") and all(f == int(f) for f in c["factor"]):
             factor = one_or_two([int(f) for f in c["factor"]])
-            return [], call("layers.UpSampling2D", factor, interpolation=c["method"])
+            method = {"interpolation": c["method"]} if step.rank == 2 else {}
+            return [], call(f"layers.UpSampling{step.rank}D", factor, **method)
     raise LackingError(kind.replace("_", " "))
 
 
@@ -128,21 +130,21 @@ def _conv(step: Step, named: dict) -> tuple[list[str], str]:
     c = step.constants
     before: list[str] = []
     found: dict = {}
-    if c["stride"] != [1, 1]:
+    if not step.usual("stride"):
         found["strides"] = one_or_two(c["stride"])
-    if c["dilation"] != [1, 1]:
+    if not step.usual("dilation"):
         found["dilation_rate"] = one_or_two(c["dilation"])
     if step.one.kind == "conv_transpose":
         if c["groups"] != 1:
             raise LackingError("a transposed convolution in groups")
         found |= _uncut(step)
-        layer = "layers.Conv2DTranspose"
+        layer = f"layers.Conv{step.rank}DTranspose"
     else:
         if c["groups"] != 1:
             found["groups"] = c["groups"]
         before, padding = _zeros(step)
         found |= padding
-        layer = "layers.Conv2D"
+        layer = f"layers.Conv{step.rank}D"
     return before, call(layer, c["filters"], one_or_two(c["kernel"]), **found, **_terms(c), **named)
 
 
@@ -160,29 +162,35 @@ def _uncut(step: Step) -> dict[str, str]:
 
 def _zeros(step: Step) -> tuple[list[str], dict[str, str]]:
     """Lines ahead of what reads a padded picture, and its own argument."""
-    if step.zeros() == NO_ZEROS:
+    if not step.padded:
         return [], {}
     if step.same():
         return [], {"padding": "same"}
-    padded = call("layers.ZeroPadding2D", step.zeros())
-    return [f"x = {padded}({step.read[0]})"], {}
+    return [f"x = {_zero_padding(step)}({step.read[0]})"], {}
+
+
+def _zero_padding(step: Step) -> str:
+    sides = step.zeros()
+    return call(f"layers.ZeroPadding{step.rank}D", sides if step.rank > 1 else sides[0])
 
 
 def _pool(step: Step) -> tuple[list[str], str]:
     c, kind = step.constants, step.one.kind
     word = "Max" if kind == "max_pool" else "Average"
     if step.whole:
-        return [], f"layers.Global{word}Pooling2D()"
+        return [], f"layers.Global{word}Pooling{step.rank}D()"
     if "dilation" in c:
         raise LackingError("a dilated pool")
     before, padding = _zeros(step)
     if kind == "max_pool" and before and not step.positive:
         raise LackingError(f"max pool with padding {step.zeros()}")
     counted = c.get("count_padding", True)
-    if kind == "average_pool" and step.zeros() != NO_ZEROS and counted == bool(padding):
+    if kind == "average_pool" and step.padded and counted == bool(padding):
         raise LackingError(f"average pool with padding {step.zeros()}")
     stride = {} if c["stride"] == c["size"] else {"strides": one_or_two(c["stride"])}
-    return before, call(f"layers.{word}Pooling2D", one_or_two(c["size"]), **stride, **padding)
+    return before, call(
+        f"layers.{word}Pooling{step.rank}D", one_or_two(c["size"]), **stride, **padding
+    )
 
 
 def _activation(c: dict) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.port.convert.flow import (
-    NO_ZEROS,
     LackingError,
     Step,
     Text,
@@ -59,16 +58,16 @@ def module(listing: Listing, title: str) -> tuple[list[str], list[str]]:
 
 def _layer(step: Step) -> str:
     """The module of an operation; "" of a function."""
-    c, channels = step.constants, step.given[-1]
+    c, channels, n = step.constants, step.given[-1], step.rank
     match step.one.kind:
         case "conv":
-            named = _usual(c)
+            named = _usual(step)
             before = _outside(step)
-            if not before and step.zeros() != NO_ZEROS:
+            if not before and step.padded:
                 named["padding"] = one_or_two([pair[0] for pair in step.zeros()])
-            return call("nn.Conv2d", channels, c["filters"], one_or_two(c["kernel"]), **named)
+            return call(f"nn.Conv{n}d", channels, c["filters"], one_or_two(c["kernel"]), **named)
         case "conv_transpose":
-            named = _usual(c)
+            named = _usual(step)
             if any(before < after for before, after in c["cut"]):
                 raise LackingError("a transposed convolution that cuts more behind than ahead")
             own = {
@@ -77,12 +76,12 @@ def _layer(step: Step) -> str:
             }
             named |= {name: one_or_two(pair) for name, pair in own.items() if any(pair)}
             kernel = one_or_two(c["kernel"])
-            return call("nn.ConvTranspose2d", channels, c["filters"], kernel, **named)
+            return call(f"nn.ConvTranspose{n}d", channels, c["filters"], kernel, **named)
         case "dense":
             bias = {} if c["bias"] else {"bias": False}
             return call("nn.Linear", channels, c["units"], **bias)
         case "batch_norm":
-            kind = "nn.BatchNorm1d" if step.flat else "nn.BatchNorm2d"
+            kind = f"nn.BatchNorm{1 if step.flat else n}d"
             momentum = None if c["momentum"] is None else round(1 - c["momentum"], 12)
             named = {"eps": c["epsilon"], "momentum": momentum, **_affine(step)}
             return call(kind, channels, **named)
@@ -97,7 +96,7 @@ def _layer(step: Step) -> str:
         case "dropout":
             if c.get("per") == "picture":
                 raise LackingError("dropout of whole pictures")
-            return call("nn.Dropout2d" if c.get("per") == "channel" else "nn.Dropout", c["rate"])
+            return call(f"nn.Dropout{n}d" if c.get("per") == "channel" else "nn.Dropout", c["rate"])
     return ""
 
 
@@ -108,11 +107,11 @@ def _affine(step: Step) -> dict[str, bool]:
     return {} if scale else {"affine": False}
 
 
-def _usual(c: dict) -> dict:
-    found: dict = {}
-    for name, usual in (("stride", [1, 1]), ("dilation", [1, 1])):
-        if list(c[name]) != usual:
-            found[name] = one_or_two(c[name])
+def _usual(step: Step) -> dict:
+    c = step.constants
+    found: dict = {
+        name: one_or_two(c[name]) for name in ("stride", "dilation") if not step.usual(name)
+    }
     if c["groups"] != 1:
         found["groups"] = c["groups"]
     return found | ({} if c["bias"] else {"bias": False})
@@ -124,9 +123,9 @@ def _outside(step: Step) -> bool:
 
 
 def _padded(step: Step, value: float = 0.0) -> list[str]:
-    (top, bottom), (left, right) = step.zeros()
+    sides = tuple(side for pair in step.zeros()[::-1] for side in pair)
     named = {"value": Text('float("-inf")') if value == float("-inf") else value} if value else {}
-    padded = call("F.pad", Text(step.read[0]), (left, right, top, bottom), **named)
+    padded = call("F.pad", Text(step.read[0]), sides, **named)
     return [f"x = {padded}"]
 
 
@@ -134,24 +133,25 @@ def _applied(step: Step, layer: bool) -> list[str]:
     """The lines of forward."""
     c, kind, into = step.constants, step.one.kind, step.into
     x, before = Text(step.read[0]), []
-    wide = any(len(shape) == 3 for shape in step.shapes)
+    wide = any(len(shape) > 1 for shape in step.shapes)
+    pixel = f"[:, :{', None' * step.rank}]"
     read = [
-        Text(f"{name}[:, :, None, None]" if wide and len(shape) == 1 else name)
+        Text(f"{name}{pixel}" if wide and len(shape) == 1 else name)
         for name, shape in zip(step.read, step.shapes, strict=True)
     ]
     if kind == "conv":
         if step.flat:
-            x = Text(f"{x}[:, :, None, None]")
+            x = Text(f"{x}{pixel}")
         if _outside(step):
             before, x = _padded(step), Text("x")
     if step.flattens:
         x = Text(f"{x}.flatten(1)")
     by_channel = kind == "dense" or (kind == "layer_norm" and c["axes"] == ["C"])
     if by_channel and not step.flat:
-        return [f"{into} = self.{step.name}({x}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)"]
+        return [f"{into} = self.{step.name}({x}.movedim(1, -1)).movedim(-1, 1)"]
     if layer:
         return [*before, f"{into} = self.{step.name}({x})"]
-    made = ""
+    made, inner = "", tuple(range(2, step.rank + 2))
     match kind:
         case "activation":
             function = c["function"]
@@ -162,12 +162,12 @@ def _applied(step: Step, layer: bool) -> list[str]:
                 named["dim"] = 1
             made = call(_FUNCTIONS[function], x, **named)
         case "max_pool" | "average_pool" if step.whole:
-            made = f"{x}.{'amax' if kind == 'max_pool' else 'mean'}((2, 3))"
+            made = f"{x}.{'amax' if kind == 'max_pool' else 'mean'}({inner})"
         case "max_pool" | "average_pool":
             before, made = _pooled(step, x)
         case "adaptive_max_pool" | "adaptive_average_pool":
             short = "max" if "max" in kind else "avg"
-            made = call(f"F.adaptive_{short}_pool2d", x, one_or_two(c["parts"]))
+            made = call(f"F.adaptive_{short}_pool{step.rank}d", x, one_or_two(c["parts"]))
         case "add" | "subtract" | "multiply":
             made = {"add": " + ", "subtract": " - ", "multiply": " * "}[kind].join(read)
         case "concatenate" if c["axis"] == "C":
@@ -202,9 +202,9 @@ def _pooled(step: Step, x: Text) -> tuple[list[str], str]:
         if kind == "average_pool" and not counted:
             raise LackingError("an average over a padded picture that leaves uneven zeros out")
         before, x = _padded(step, float("-inf") if kind == "max_pool" else 0.0), Text("x")
-    elif zeros != NO_ZEROS:
+    elif step.padded:
         named["padding"] = one_or_two([pair[0] for pair in zeros])
         if not counted:
             named["count_include_pad"] = False
-    function = "F.max_pool2d" if kind == "max_pool" else "F.avg_pool2d"
-    return before, call(function, x, one_or_two(c["size"]), **named)
+    short = "max" if kind == "max_pool" else "avg"
+    return before, call(f"F.{short}_pool{step.rank}d", x, one_or_two(c["size"]), **named)

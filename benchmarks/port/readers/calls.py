@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import traceback
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+_FRAMES = 4  # of the user's own, shown
 _PRODUCT = (Path(__file__).parents[2], Path(__file__).parents[3] / "frameworks")
 
 
@@ -101,6 +103,15 @@ class Calls:
                 return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
+
+    def frames(self, error: BaseException) -> list[str]:
+        """The last frames of the user's own in an exception's traceback."""
+        mine = [
+            f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if self.own(frame.filename)
+        ]
+        return mine[-_FRAMES:]
 
     def watch_new(self, kinds: Iterable[type]) -> None:
         """Note every object of these classes and of those below them."""

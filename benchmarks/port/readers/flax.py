@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.port.axes import canonical, labelled, native
+from benchmarks.port.axes import canonical, native, pictured
 from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import optax_recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, Run
+from benchmarks.port.readers.flax_run import ARGUMENTS, FLAGS, FlaxRun
 from benchmarks.port.readers.flax_steps import FlaxSteps
 from benchmarks.port.readers.flax_watch import Watching, install, one_type
 from benchmarks.port.readers.optax_recipe import Training
@@ -31,7 +31,8 @@ from benchmarks.port.readers.program import (
     uncarried,
 )
 
-_MODES = ("train", "training", "is_training")  # arguments of a call that say the mode
+# Arguments of a call that say the mode.
+MODES = ("train", "training", "is_training", "deterministic")
 
 
 def prepare(_: int, precision: str) -> None:
@@ -59,7 +60,7 @@ class Mode(NamedTuple):
     def of(cls, model: Any) -> Mode:
         """The mode of a module of nnx or linen."""
         parameters = inspect.signature(type(model).__call__).parameters
-        name = next((m for m in (*_MODES, "deterministic") if m in parameters), "")
+        name = next((m for m in MODES if m in parameters), "")
         default = parameters[name].default if name else None
         if default is inspect.Parameter.empty:
             return cls(name, "")
@@ -137,11 +138,11 @@ class FlaxProgram(Program):
         ]
         return "inference" if all(flags) else "training"
 
-    def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[Run, Any]:
+    def _run(self, model: Any, pictures: np.ndarray, how: Pass) -> tuple[FlaxRun, Any]:
         (model.train if how.training else model.eval)()
-        axes = labelled("NHWC" if pictures.ndim == 4 else "NC", pictures.shape)
+        axes = pictured(pictures.shape)
         x = jnp.asarray(pictures, float)
-        run = Run(self, x, axes, how)
+        run = FlaxRun(self, x, axes, how)
         for path, node in nnx.iter_graph(model):
             if isinstance(node, nnx.Param):
                 name = ".".join(map(str, path))

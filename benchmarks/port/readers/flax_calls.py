@@ -8,56 +8,53 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from benchmarks.port.axes import Axes, labelled, resized
-from benchmarks.port.readers.flax_layers import two, zeros
+from benchmarks.port.axes import Axes, each, pictured, resized
+from benchmarks.port.readers.flax_layers import zeros
+from benchmarks.port.readers.functions import CONSTANTS, constants_of, function_of
 from benchmarks.port.readers.meaning import (
     Meaning,
     arithmetic,
     by_channel,
     concatenated,
     cropped,
+    flipped,
     limited,
     moved,
+    multiplied,
     over,
     padded,
     permuted,
+    powered,
     shifted,
+    stacked,
+    turned,
 )
 
 _ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "softplus", "relu6"),
     *("softmax", "log_softmax", "celu", "hard_swish", "hard_sigmoid", "mish", "log_sigmoid"),
+    *("swish", "soft_sign", "squareplus", "exp", "abs", "absolute", "sqrt", "square", "log"),
+    *("log2", "log10", "log1p", "expm1", "sign", "sin", "cos", "tan", "sinh", "cosh", "arcsinh"),
+    *("arctan", "asinh", "atan", "floor", "ceil", "round", "reciprocal"),
 )
-_WORDS = {
-    "soft_sign": "softsign",
-    "hard_swish": "hardswish",
-    "hard_sigmoid": "hardsigmoid",
-    "swish": "silu",
-}
-_PARAMETERS = {"leaky_relu": ("slope", "negative_slope", 0.01)}
-_PARAMETERS |= dict.fromkeys(("elu", "celu"), ("alpha", "alpha", 1.0))
 
 
 def _pool(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        size, stride = two(b["window_shape"]), two(b.get("strides"))
-        padding = zeros(b.get("padding", "VALID"), given[1:3], size, stride, [1, 1])
+        size = each(b["window_shape"], len(given) - 2)
+        stride = each(b.get("strides"), len(size))
+        padding = zeros(b.get("padding", "VALID"), given[1:-1], size, stride, [1] * len(size))
         constants: dict[str, Any] = {"size": size, "stride": stride, "padding": padding}
         if kind == "average_pool" and any(map(any, padding)):
             constants["count_padding"] = bool(b.get("count_include_pad", True))
-        return Meaning(kind, labelled("NHWC", out.shape), constants)
+        return Meaning(kind, pictured(out.shape), constants)
 
     return meaning
 
 
 def _activation(name: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        found: dict[str, Any] = {"function": _WORDS.get(name, name)}
-        if name in _PARAMETERS:
-            ours, theirs, default = _PARAMETERS[name]
-            found[ours] = float(b.get(theirs, default))
-        if name == "gelu":
-            found["approximate"] = "tanh" if b.get("approximate", True) else "none"
+        found = constants_of(function_of(name), "jax", b)
         if name in ("softmax", "log_softmax"):
             found["axis"] = axes[0][b.get("axis", -1)].words or "C"
         return Meaning("activation", axes[0], found)
@@ -93,7 +90,8 @@ def _repeated(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: An
 
 def _over(kind: str) -> Callable[..., Meaning]:
     def meaning(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-        return over(kind, axes[0], b.get("axis"), kept=bool(b.get("keepdims")))
+        said = {"correction": int(b.get("ddof", 0))} if kind in ("var", "std") else {}
+        return over(kind, axes[0], b.get("axis"), kept=bool(b.get("keepdims")), **said)
 
     return meaning
 
@@ -106,6 +104,12 @@ def _arithmetic(kind: str, *, ahead: bool = False) -> Callable[..., Meaning]:
         return arithmetic(kind, axes, value, ahead=ahead)
 
     return meaning
+
+
+def _norm(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
+    if b.get("ord") not in (None, 2):
+        return Meaning("unread:norm of its own kind", None)
+    return over("norm", axes[0], b.get("axis"), kept=bool(b.get("keepdims")))
 
 
 def _concatenate(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
@@ -131,18 +135,18 @@ def _clip(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -
 
 
 def _resize(b: dict[str, Any], axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
-    factor = [m / n for n, m in zip(given[1:3], out.shape[1:3], strict=True)]
+    factor = [m / n for n, m in zip(given[1:-1], out.shape[1:-1], strict=True)]
     word = {"linear": "bilinear", "cubic": "bicubic"}.get(str(b["method"]), str(b["method"]))
     constants: dict[str, Any] = {"factor": factor, "method": word}
     if word != "nearest":
         constants["align_corners"] = False
-    return Meaning("resize", labelled("NHWC", out.shape), constants)
+        if b.get("antialias", True) and any(one < 1 for one in factor):
+            constants["antialias"] = True
+    return Meaning("resize", pictured(out.shape), constants)
 
 
 FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], Meaning]] = {
     **{name: _activation(name) for name in _ACTIVATIONS},
-    "swish": _activation("silu"),
-    "soft_sign": _activation("soft_sign"),
     "max_pool": _pool("max_pool"),
     "avg_pool": _pool("average_pool"),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "flatten"), _reshape),
@@ -150,7 +154,15 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "swapaxes": _swapped,
     "moveaxis": _moved_axis,
     **dict.fromkeys(("broadcast_to", "tile"), _repeated),
-    "mean": _over("mean"),
+    **{name: _over(name) for name in ("mean", "sum", "var", "std", "logsumexp")},
+    "norm": _norm,
+    "matmul": lambda b, axes, given, out: multiplied(axes, ""),
+    "einsum": lambda b, axes, given, out: multiplied(axes, str(b["0"])),
+    "stack": lambda b, axes, given, out: stacked(axes, b.get("axis", 0)),
+    "flip": lambda b, axes, given, out: flipped(
+        axes[0], range(len(given)) if b.get("axis") is None else b["axis"]
+    ),
+    "rot90": lambda b, axes, given, out: turned(axes[0], b.get("k", 1), b.get("axes", (0, 1))),
     **dict.fromkeys(("max", "amax"), _over("max")),
     **dict.fromkeys(("min", "amin"), _over("min")),
     **dict.fromkeys(("concatenate", "concat"), _concatenate),
@@ -160,26 +172,31 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any], list[Axes], Sequence[int], Any], 
     "image_resize": _resize,
     "maximum": lambda b, axes, given, out: Meaning("maximum", axes[0]),
     "minimum": lambda b, axes, given, out: Meaning("minimum", axes[0]),
-    "exp": _activation("exponential"),
     "hard_tanh": lambda b, axes, given, out: Meaning("activation", axes[0], limited(-1.0, 1.0)),
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+    **dict.fromkeys(("pow", "power"), lambda b, axes, given, out: powered(axes[0], b.get("1"))),
     "rsub": _arithmetic("sub", ahead=True),
     "neg": lambda b, axes, given, out: Meaning("rescale", axes[0], shifted("mul", -1.0) or {}),
 }
 ARGUMENTS = {
     "max_pool": ("x", "window_shape", "strides", "padding"),
     "avg_pool": ("x", "window_shape", "strides", "padding", "count_include_pad"),
-    "leaky_relu": ("x", "negative_slope"),
-    **dict.fromkeys(("elu", "celu"), ("x", "alpha")),
-    "gelu": ("x", "approximate"),
+    **{name: ("x", one.jax) for name, one in CONSTANTS.items() if one.jax},
+    "stack": ("arrays", "axis"),
+    "flip": ("x", "axis"),
+    "rot90": ("x", "k", "axes"),
+    "norm": ("x", "ord", "axis", "keepdims"),
     "softmax": ("x", "axis"),
     "log_softmax": ("x", "axis"),
-    **dict.fromkeys(("mean", "max", "amax", "min", "amin"), ("x", "axis")),
+    **dict.fromkeys(
+        ("mean", "max", "amax", "min", "amin", "sum", "var", "std", "logsumexp"), ("x", "axis")
+    ),
     "swapaxes": ("x", "axis1", "axis2"),
     "moveaxis": ("x", "source", "destination"),
     **dict.fromkeys(("concatenate", "concat"), ("arrays", "axis")),
     "pad": ("x", "pad_width", "mode"),
     "clip": ("x", "min", "max"),
+    "split": ("x", "sections", "axis"),
     "image_resize": ("image", "shape", "method"),
 }
 OPERATORS = {
@@ -187,17 +204,25 @@ OPERATORS = {
     **{"__sub__": "sub", "__truediv__": "div", "__rsub__": "rsub", "__neg__": "neg"},
 }
 # Names that are watched besides, and read by no one.
-OTHERS = (
-    *("matmul", "dot", "einsum", "where", "log", "sqrt", "square"),
-    *("sum", "abs", "split", "stack", "repeat", "var", "std"),
-)
+OTHERS = (*("dot", "where", "cumsum", "prod", "split", "repeat"),)
 # Calls whose weights are arrays like any other, and not a layer's own.
 WITH_WEIGHTS = (
     *("add", "sub", "rsub", "mul", "div", "concatenate", "concat", "maximum", "minimum"),
     *("reshape", "expand_dims", "broadcast_to", "tile", "transpose", "pow", "matmul", "einsum"),
 )
 UNREAD_OPERATORS = ("__rtruediv__", "__pow__", "__matmul__", "__getitem__")
-METHODS = ("reshape", "ravel", "transpose", "mean", "max", "min", "squeeze", "flatten", "swapaxes")
+METHODS: tuple[str, ...] = (
+    "reshape",
+    "ravel",
+    "transpose",
+    "mean",
+    "max",
+    "min",
+    "sum",
+    "squeeze",
+    "flatten",
+)
+METHODS += ("swapaxes", "var", "std")
 DATA = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist")
 
 

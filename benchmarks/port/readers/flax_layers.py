@@ -10,50 +10,53 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.port.axes import Axes, Axis, labelled, same_padding
+from benchmarks.port.axes import SPATIAL, Axes, Axis, each, labelled, pictured, same_padding
 from benchmarks.port.readers.meaning import Meaning, attention
-
-
-def two(value: Any) -> list[int]:
-    """(rows, columns) of what Flax takes for both."""
-    if value is None:
-        return [1, 1]
-    return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
 def zeros(
     padding: Any, given: Sequence[int], kernel: list[int], stride: list[int], d: list[int]
 ) -> Any:
-    """Zeros before and after rows and columns, of any form of padding."""
+    """Zeros before and after each axis of a picture, of any form of padding."""
     if padding == "VALID":
-        return [[0, 0], [0, 0]]
+        return [[0, 0] for _ in kernel]
+    if padding == "CAUSAL":
+        return [[(k - 1) * one, 0] for k, one in zip(kernel, d, strict=True)]
     if padding == "SAME":
         sides = zip(given, kernel, stride, d, strict=True)
         return [list(same_padding(n, k, s, one)) for n, k, s, one in sides]
     if isinstance(padding, str):
         return f"unread: {padding}"
-    pair = [padding] * 2 if isinstance(padding, int) else list(padding)
+    pair = [padding] if isinstance(padding, int) else list(padding)
+    pair *= len(kernel) if len(pair) == 1 else 1
     return [[p, p] if isinstance(p, int) else list(map(int, p)) for p in pair]
+
+
+def _windows(layer: Any) -> list[list[int]]:
+    """Kernel, stride, dilation and input dilation of a convolution, a number for each axis."""
+    size = layer.kernel_size
+    count = 1 if isinstance(size, int) else len(size)
+    words = (size, layer.strides, layer.kernel_dilation, getattr(layer, "input_dilation", 1))
+    return [each(one, count) for one in words]
 
 
 def conv(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     """nnx.Conv over pictures."""
-    kernel, stride = two(layer.kernel_size), two(layer.strides)
-    dilation = two(layer.kernel_dilation)
+    kernel, stride, dilation, within = _windows(layer)
     constants = {
         "filters": int(layer.out_features),
         "kernel": kernel,
         "stride": stride,
-        "padding": zeros(layer.padding, given[1:3], kernel, stride, dilation),
+        "padding": zeros(layer.padding, given[1:-1], kernel, stride, dilation),
         "dilation": dilation,
         "groups": int(layer.feature_group_count),
         "bias": layer.bias is not None,
     }
-    if len(kernel) != 2 or two(layer.input_dilation) != [1, 1] or layer.mask is not None:
-        return Meaning("unread:Conv of its own kind", labelled("NHWC", out.shape))
-    layout = labelled("HWIO", layer.kernel.value.shape)
+    if len(kernel) != len(given) - 2 or {*within} != {1} or layer.mask is not None:
+        return Meaning("unread:Conv of its own kind", pictured(out.shape))
+    layout = labelled(f"{'DHW'[3 - len(kernel) :]}IO", layer.kernel.value.shape)
     parameters = {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(layer.out_features))}
-    return Meaning("conv", labelled("NHWC", out.shape), constants, parameters)
+    return Meaning("conv", pictured(out.shape), constants, parameters)
 
 
 def conv_transpose(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
@@ -61,14 +64,14 @@ def conv_transpose(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Me
 
     Its kernel stands the other way round, rows, columns and channels, unless `transpose_kernel`.
     """
-    kernel, stride, dilation = map(two, (layer.kernel_size, layer.strides, layer.kernel_dilation))
+    kernel, stride, dilation, _ = _windows(layer)
     reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
     ahead = layer.padding
     if isinstance(ahead, str):  # of the output that is whole, and as jax.lax has it
         whole = zip(reach, stride, strict=True)
         added = {"SAME": [r + s - 1 for r, s in whole], "VALID": [2 * r for r in reach]}.get(ahead)
         if added is None:
-            return Meaning("unread:ConvTranspose of its own kind", labelled("NHWC", out.shape))
+            return Meaning("unread:ConvTranspose of its own kind", pictured(out.shape))
         if ahead == "VALID":
             added = [2 * r + max(s - 1 - r, 0) for r, s in zip(reach, stride, strict=True)]
         first = [
@@ -76,13 +79,14 @@ def conv_transpose(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Me
             for r, s, a in zip(reach, stride, added, strict=True)
         ]
         ahead = [[f, a - f] for f, a in zip(first, added, strict=True)]
-    pairs = zeros(ahead, given[1:3], kernel, stride, dilation)
-    if len(kernel) != 2 or layer.mask is not None:
-        return Meaning("unread:ConvTranspose of its own kind", labelled("NHWC", out.shape))
+    pairs = zeros(ahead, given[1:-1], kernel, stride, dilation)
+    if len(kernel) != len(given) - 2 or layer.mask is not None:
+        return Meaning("unread:ConvTranspose of its own kind", pictured(out.shape))
     turned = not layer.transpose_kernel
+    labels = SPATIAL[3 - len(kernel) :] + ("OI" if turned else "IO")
     layout = tuple(
-        Axis(((label, n),), flipped=turned and label in "HW")
-        for label, n in zip("HWOI" if turned else "HWIO", layer.kernel.value.shape, strict=True)
+        Axis(((label, n),), flipped=turned and label in SPATIAL)
+        for label, n in zip(labels, layer.kernel.value.shape, strict=True)
     )
     constants = {
         "filters": int(layer.out_features),
@@ -94,7 +98,7 @@ def conv_transpose(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Me
         "bias": layer.bias is not None,
     }
     parameters = {"kernel": (layer.kernel, layout), "bias": (layer.bias, one(layer.out_features))}
-    return Meaning("conv_transpose", labelled("NHWC", out.shape), constants, parameters)
+    return Meaning("conv_transpose", pictured(out.shape), constants, parameters)
 
 
 def attending(layer: Any, axes: list[Axes], given: Sequence[int], out: Any) -> Meaning:
@@ -193,7 +197,8 @@ def _norm(kind: str) -> Callable[..., Meaning]:
 def dropout(layer: Any, axes: Axes, given: Sequence[int], out: Any) -> Meaning:
     """nnx.Dropout; over channels where rows and columns are broadcast, over pictures where all."""
     over = tuple(d % len(given) for d in layer.broadcast_dims)
-    words = {tuple(range(1, len(given))): "picture", (1, 2): "channel", (): "value"}
+    within = tuple(range(1, len(given) - 1))
+    words = {within: "channel", (*within, len(given) - 1): "picture", (): "value"}
     if over not in words:
         return Meaning("unread:Dropout with broadcast_dims", axes)
     return Meaning("dropout", axes, {"rate": float(layer.rate), "per": words[over]})

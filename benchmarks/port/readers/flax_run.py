@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.port.axes import Axes, canonical, labelled, native, spread, unknown
-from benchmarks.port.operation import PICTURES, Operation
+from benchmarks.port.axes import Axes, native, pictured, resized, unknown
+from benchmarks.port.operation import PICTURES
 from benchmarks.port.readers import flax_calls as calls
 from benchmarks.port.readers import flax_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.flax_watch import inside
-from benchmarks.port.readers.meaning import Meaning, broadcast
-from benchmarks.port.readers.program import Arrays, Pass
+from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.program import Pass
+from benchmarks.port.readers.run import Run
 
 FLAGS = {  # the constant of a layer to its attribute
     **{("batch_norm", c): c for c in ("epsilon", "momentum")},
@@ -38,20 +39,17 @@ ARGUMENTS = {
 _STATED = {
     **{"kernel": "kernel_size", "stride": "strides", "filters": "out_features"},
     **{"units": "out_features", "bias": "use_bias", "size": "window_shape"},
+    **{"heads": "num_heads", "key_size": "qkv_features"},
     **{"slope": "negative_slope", "groups": "feature_group_count", "dilation": "kernel_dilation"},
 }
 
 
-class Run:
+class FlaxRun(Run):
     """One batch on its way; `function` and `layer` are called for every call that is watched."""
 
     def __init__(self, program: Any, x: Any, axes: Axes, how: Pass) -> None:
-        self.program, self.how = program, how
-        self.known: dict[int, tuple[str, Axes]] = {id(x): (PICTURES, axes)}
-        self.alive: list[Any] = [x]
-        self.operations: list[Operation] = []
-        self.values: Arrays = {}
-        self.alone: Arrays = {}
+        super().__init__(program, how)
+        self.keep(x, PICTURES, axes)
         self.layouts: dict[str, Axes] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of weights that have these axes in another
         self.clashes: set[str] = set()
@@ -64,7 +62,7 @@ class Run:
         if not inputs:
             with inside():
                 return original(*args, **kwargs)
-        number = str(len(self.operations))
+        number = self.next
         changes = self.program.changes.get(number, {})
         b = calls.bound(name, args, kwargs)
 
@@ -89,14 +87,24 @@ class Run:
 
         given, before = tuple(inputs[0].shape), [self.known[id(x)] for x in inputs]
         with inside():
-            self._by_itself(number, call, inputs, before)
+            self._by_itself(number, call, inputs)
             out = call({})
+        if name == "split" and len(inputs) == 1:
+            return self._split(b, out, inputs)
         if name in calls.FUNCTIONS and not isinstance(out, list | tuple):
             meaning = calls.FUNCTIONS[name](b, [axes for _, axes in before], given, out)
         else:
             meaning = Meaning(f"unread:{name}", None)
         stated = [c for c in meaning.constants if _STATED.get(c, c) in b]
         return self._record(name, None, meaning, out, inputs, stated)
+
+    def _split(self, b: dict[str, Any], outs: Any, inputs: list[Any]) -> Any:
+        axes, place = self.known[id(inputs[0])][1], b.get("axis", 0)
+        told = {"axis": axes[place].words, "sizes": [int(x.shape[place]) for x in outs]}
+        for number, x in enumerate(outs):
+            part = Meaning("split", resized(axes, x.shape), {"part": number, **told})
+            self._record("split", None, part, x, inputs, [])
+        return outs
 
     def layer(self, name: str, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
         inputs = self._inputs(args[:1], name)
@@ -112,7 +120,7 @@ class Run:
                 **kwargs,
                 "deterministic": True,
             }  # its masks cannot be given; its rate is read
-        number = str(len(self.operations))
+        number = self.next
         for constant, value in self.program.changes.get(number, {}).items():
             padded = constant == "padding" and not isinstance(value, str)
             made = tuple(map(tuple, value)) if padded else value
@@ -129,10 +137,10 @@ class Run:
         with inside():
             if number in self.how.inputs and name == "BatchNorm":
                 kept = layer.mean.value, layer.var.value
-                self._by_itself(number, call, inputs, before)
+                self._by_itself(number, call, inputs)
                 layer.mean.value, layer.var.value = kept
             else:
-                self._by_itself(number, call, inputs, before)
+                self._by_itself(number, call, inputs)
             out = call({})
         axes = [a for _, a in before]
         meaning = layers.LAYERS[name](layer, axes if attends else axes[0], args[0].shape, out)
@@ -147,19 +155,13 @@ class Run:
         flat: list[Any] = []
         for value in values:
             flat += value if isinstance(value, list | tuple) else [value]
-        beside = [self.known[id(x)][1] for x in flat if id(x) in self.known]
+        beside = [x for x in flat if id(x) in self.known]
         for x in flat:
             key = self.weights.get(id(x), "")
-            if not key or id(x) in self.known:
-                continue
-            near = next((axes for axes in beside if len(axes) >= len(x.shape)), None)
-            axes = unknown(x.shape) if near is None else broadcast(x.shape, near)
-            variable = self.program.variables[key]
-            array = getattr(x, "value", x)
-            made = Meaning("weight", axes, {}, {"value": (variable, axes)})
-            self._record(key, None, made, array, [], [])
-            self.known[id(x)] = self.known[id(array)]
-            self.alive.append(x)
+            if key and id(x) not in self.known:
+                array = getattr(x, "value", x)
+                self.add_weight(array, self.program.variables[key], key, beside)
+                self.keep(x, *self.known[id(array)])
 
     def _kind(self, number: str) -> str:
         return self.program.listing.operations[int(number)].kind
@@ -179,34 +181,13 @@ class Run:
         return [x for x in arrays if id(x) in self.known]
 
     def unseen(self, x: Any, source: str, ahead_of: str, kind: str = "") -> None:
-        number = str(len(self.operations))
-        self.operations.append(
-            Operation(
-                id=number,
-                kind=f"unread:{kind or 'a call that is not watched'}",
-                name=kind or f"ahead of {ahead_of}",
-                sources=[source],
-                where=CALLS.where(),
-                shape=list(x.shape[1:]),
-            )
-        )
-        labels = {4: "NHWC", 2: "NC"}.get(x.ndim)
-        axes = labelled(labels, x.shape) if labels else unknown(x.shape)
-        if self.program.recording:
-            self.values[number] = np.array(x)
-        self.known[id(x)] = (number, axes)
-        self.alive.append(x)
+        axes = pictured(x.shape) if x.ndim in (2, 4) else unknown(x.shape)
+        meaning = Meaning(f"unread:{kind or 'a call that is not watched'}", axes)
+        self.add(meaning, x, [source], name=kind or f"ahead of {ahead_of}", where=CALLS.where())
 
-    def _by_itself(self, number: str, call: Any, inputs: list[Any], before: Any) -> None:
-        given = self.how.inputs.get(number)
-        if given is None or not self.program.recording or len(given) != len(inputs):
-            return
-        swapped = {}
-        for x, (_, axes), value in zip(inputs, before, given, strict=True):
-            if value.size != np.prod(x.shape):
-                return
-            swapped[id(x)] = jnp.asarray(native(value.reshape(spread(x.shape, axes)), axes))
-        self.alone[number] = np.array(call(swapped))
+    def _by_itself(self, number: str, call: Any, inputs: list[Any]) -> None:
+        if (swapped := self.others(number, inputs)) is not None:
+            self.alone[number] = np.array(call(swapped))
 
     def _dropped(self, number: str, layer: Any, x: Any, kwargs: dict[str, Any]) -> Any:
         still = kwargs.get("deterministic")
@@ -233,36 +214,25 @@ class Run:
         inputs: list[Any],
         stated: list[str],
     ) -> Any:
-        number = str(len(self.operations))
         outs = list(out) if isinstance(out, list | tuple) else [out]
-        if meaning.axes is None:
-            same = outs[0].shape == inputs[0].shape
-            meaning.axes = self.known[id(inputs[0])][1] if same else unknown(outs[0].shape)
+        sources = [self.known[id(x)][0] for x in inputs]
+        if meaning.axes is None and outs[0].shape == inputs[0].shape:
+            meaning.axes = self.known[id(inputs[0])][1]
+        named = self.program.names.get(id(layer), "") or name
         where = CALLS.of(layer).where if layer is not None else ""
-        self.operations.append(
-            Operation(
-                id=number,
-                kind=meaning.kind,
-                name=self.program.names.get(id(layer), "") or name,
-                sources=[self.known[id(x)][0] for x in inputs],
-                constants=meaning.constants,
-                stated=stated,
-                where=where or CALLS.where(),
-                shape=spread(outs[0].shape, meaning.axes)[
-                    meaning.axes[:1] != () and meaning.axes[0].label == "N" :
-                ],
-                parameters=self._weights(meaning),
-            )
-        )
-        if self.program.recording:
-            self.values[number] = canonical(np.array(outs[0]), meaning.axes)
-        self.known[id(outs[0])] = (number, meaning.axes)
-        self.alive += outs
+        where = where or CALLS.where()
+        self.add(meaning, outs[0], sources, name=named, where=where, stated=stated)
         for place, x in enumerate(outs[1:], start=1):
-            self.unseen(x, self.operations[int(number)].sources[0], name, f"{name} output {place}")
+            self.unseen(x, sources[0], name, f"{name} output {place}")
         return out
 
-    def _weights(self, meaning: Meaning) -> dict[str, str]:
+    def array(self, tensor: Any) -> np.ndarray:
+        return np.array(tensor)
+
+    def tensor(self, value: np.ndarray) -> Any:
+        return jnp.asarray(value)
+
+    def carried(self, meaning: Meaning) -> dict[str, str]:
         found = {}
         for role, (variable, axes, *sizes) in meaning.parameters.items():
             key = self.program.keys.get(id(variable)) if variable is not None else None

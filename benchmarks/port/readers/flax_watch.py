@@ -34,6 +34,8 @@ def install() -> None:
         for name in (*calls.FUNCTIONS, *calls.OTHERS):
             if callable(getattr(home, name, None)):
                 setattr(home, name, _watched(getattr(home, name), name))
+    linalg: Any = jnp.linalg
+    linalg.norm = _watched(linalg.norm, "norm")
     jax.image.resize = _watched(jax.image.resize, "image_resize")
     for name in layers.LAYERS:
         kind = getattr(nnx, name)

@@ -8,14 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.axes import Axes, canonical, labelled, native
+from benchmarks.port.axes import Axes, canonical, native, pictured
 from benchmarks.port.operation import Listing
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.keras_engines import gradients_of, slope_of
 from benchmarks.port.readers.keras_model import exact_normalization, functional, settings
 from benchmarks.port.readers.keras_model import prepare as prepare
 from benchmarks.port.readers.keras_recipe import Training
-from benchmarks.port.readers.keras_run import Run, array, tensor
+from benchmarks.port.readers.keras_run import KerasRun, array, tensor
 from benchmarks.port.readers.keras_steps import KerasSteps
 from benchmarks.port.readers.program import (
     Arrays,
@@ -40,10 +40,9 @@ class KerasProgram(Program):
         Args:
             size: of a picture. first: its channels are the model's first axis.
         """
-        self.labels = {True: "NCHW", False: "NHWC"}[first] if len(size) == 3 else "NC"
-        sizes = dict(zip("HWC", size, strict=True)) if len(size) == 3 else {"C": size[0]}
+        self.first = first
         self.own = model
-        self.model = functional(model, [sizes[label] for label in self.labels[1:]])
+        self.model = functional(model, [size[-1], *size[:-1]] if first else size)
         exact_normalization(self.model)
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
@@ -82,19 +81,16 @@ class KerasProgram(Program):
 
     # ---- running
 
-    def run(self, pictures: Any, how: Pass) -> tuple[Run, Any]:
+    def run(self, pictures: Any, how: Pass) -> tuple[KerasRun, Any]:
         """A batch through the graph; gives what was seen and the output."""
-        run = Run(self, how)
-        axes = labelled(self.labels, pictures.shape)
+        run = KerasRun(self, how)
         if isinstance(pictures, np.ndarray):
-            pictures = self.laid_out(pictures)
-            axes = labelled(self.labels, pictures.shape)
-            pictures = tensor(pictures)
-        return run, run.of_pictures(pictures, axes)
+            pictures = tensor(self.laid_out(pictures))
+        return run, run.of_pictures(pictures, pictured(pictures.shape, first=self.first))
 
     def laid_out(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures in the layout that the model takes."""
-        return np.moveaxis(pictures, -1, 1) if self.labels == "NCHW" else pictures
+        return np.moveaxis(pictures, -1, 1) if self.first else pictures
 
     def carry(self, variable: Any, axes: Axes, sizes: tuple[int, ...] | None = None) -> str:
         """The name of a weight, which is carried from now on.

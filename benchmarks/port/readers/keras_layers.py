@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.port.axes import Axes, Axis, labelled, resized, spread
+from benchmarks.port.axes import Axes, Axis, labelled, pictured, resized, spread
 from benchmarks.port.operation import PortError
-from benchmarks.port.readers.keras_activations import Constants
-from benchmarks.port.readers.keras_pictures import AS_BEFORE, OF_PICTURES, dense
+from benchmarks.port.readers.functions import function_of
+from benchmarks.port.readers.keras_activations import Constants, layer_of
+from benchmarks.port.readers.keras_pictures import AS_BEFORE, OF_PICTURES, dense, is_depthwise
 from benchmarks.port.readers.keras_pictures import term as term
 from benchmarks.port.readers.meaning import (
     Meaning,
@@ -20,14 +21,20 @@ from benchmarks.port.readers.meaning import (
     by_channel,
     concatenated,
     cropped,
+    flipped,
     moved,
+    multiplied,
     over,
     padded,
     permuted,
+    powered,
+    stacked,
+    turned,
 )
 
 NOTHING = {"Identity", "InputLayer", "ActivityRegularization"}
-DROPOUTS = ("Dropout", "SpatialDropout2D", "AlphaDropout")
+_SPATIAL = tuple(f"SpatialDropout{n}D" for n in (1, 2, 3))
+DROPOUTS = ("Dropout", *_SPATIAL, "AlphaDropout")
 _MOVED: tuple[str, ...] = (
     "Reshape",
     "ExpandDims",
@@ -36,8 +43,9 @@ _MOVED: tuple[str, ...] = (
     "Flatten",
     "Permute",
     "Transpose",
+    "Swapaxes",
+    "Moveaxis",
 )
-_MOVED += ("Swapaxes", "Moveaxis")
 _ARITHMETIC = {"Add": "add", "Subtract": "sub", "Multiply": "mul", "Divide": "div"}
 _ARITHMETIC["TrueDivide"] = "div"
 # Calls whose weights are tensors like any other, and not a layer's own.
@@ -51,19 +59,29 @@ def dropped_per(layer: Any, given: Sequence[int], axes: Axes) -> str:
         m or n for m, n in zip(getattr(layer, "noise_shape", None) or given, given, strict=True)
     ]
     sizes, whole = spread(noise, axes)[1:], spread(given, axes)[1:]
-    if isinstance(layer, keras.layers.SpatialDropout2D):
+    if type(layer).__name__ in _SPATIAL:
         return "channel"
     if sizes == whole:
         return "value"
     one = set(sizes) == {1}
-    return "picture" if one else "channel" if sizes == [1, 1, whole[-1]] else ""
+    return "picture" if one else "channel" if set(sizes[:-1]) == {1} else ""
 
 
-_MEANS = {"Mean": "mean", "Max": "max", "Min": "min", "Amax": "max", "Amin": "min"}
-for _rows in ("1D", "2D"):
+_MEANS = {name.title(): name for name in ("mean", "max", "min", "sum", "var", "std", "logsumexp")}
+_MEANS |= {"Amax": "max", "Amin": "min", "Norm": "norm"}
+for _rows in ("1D", "2D", "3D"):
     _MEANS |= {f"GlobalAveragePooling{_rows}": "mean", f"GlobalMaxPooling{_rows}": "max"}
 MEANINGS = {*OF_PICTURES, *AS_BEFORE, *_MEANS, *_MOVED, *_ARITHMETIC, "Dense"}
 MEANINGS |= {"LayerNormalization", "RMSNormalization", *DROPOUTS}
+
+
+def is_read(name: str) -> bool:
+    """True of a layer whose fused activation is an operation of its own."""
+    return name in MEANINGS or name in ("Activation", "ReLU", "PReLU") or bool(function_of(name))
+
+
+def _channel_count(x: Axes) -> int:
+    return next((axis.size for axis in x if axis.label == "C"), 1)
 
 
 def _first(layer: Any) -> bool:
@@ -89,33 +107,38 @@ def meaning(
     """
     name, x = type(layer).__name__, axes[0] if axes else ()
     if name in OF_PICTURES:
-        after = labelled("NCHW" if _first(layer) else "NHWC", made)
+        after = pictured(made, first=_first(layer))
         words = OF_PICTURES[name](layer, spread(given[0], x), spread(made, after))
         return Meaning(words[0], after, words[1], _kernels(layer, words[0], x))
     if name in AS_BEFORE:
         _channels(layer, x)
         words = AS_BEFORE[name](layer, spread(given[0], x), spread(made, x))
-        if "axis" in words[1]:
-            axis = getattr(layer, "axis", -1)
-            words[1]["axis"] = x[axis].words if isinstance(axis, int) else list(axis)
         return Meaning(words[0], x, words[1], _vectors(layer, words[0], x))
+    if axes and (function := layer_of(layer, _channel_count(x))) is not None:
+        if "axis" in function[1] and name != "Activation":
+            axis = layer.axis
+            function[1]["axis"] = x[axis].words if isinstance(axis, int) else list(axis)
+        return Meaning(function[0], x, function[1], _vectors(layer, function[0], x))
     if name in _MOVED:
         return _move(layer, name, x, made)
     if name in _MEANS:
         dims = getattr(layer, "axis", None)
         if name.startswith("Global"):
             dims = list(range(2, len(x)) if _first(layer) else range(1, len(x) - 1))
-        return over(_MEANS[name], x, dims, kept=bool(layer.keepdims))
+        if name == "Norm" and getattr(layer, "ord", None) not in (None, 2, "fro"):
+            return Meaning("unread:norm of its own kind", None)
+        said = {"correction": 0} if name in ("Var", "Std") else {}
+        return over(_MEANS[name], x, dims, kept=bool(getattr(layer, "keepdims", False)), **said)
     if name in _ARITHMETIC:
         return _arithmetic(layer, name, args, inputs, axes)
     match name:
         case "Dense":
             after = (*x[:-1], Axis((("C", int(made[-1])),)))
-            words = dense(layer, given[0], made)
+            words = dense(layer)
             return Meaning(words[0], after, words[1], _kernels(layer, "dense", x))
         case "LayerNormalization" | "RMSNormalization":
             return _whole_norm(layer, name, x)
-        case "Dropout" | "SpatialDropout2D" | "AlphaDropout":
+        case _ if name in DROPOUTS:
             if not (per := dropped_per(layer, given[0], x)):
                 return Meaning("unread:Dropout with a noise_shape", x)
             form = {"form": "alpha"} if name == "AlphaDropout" else {}
@@ -126,6 +149,16 @@ def meaning(
             return _attention(layer, args, axes, made)
         case "Concatenate":
             return concatenated(axes, layer.axis, int(made[layer.axis]))
+        case "Matmul" if len(axes) == 2:
+            return multiplied(axes, "")
+        case "Einsum" if len(axes) == 2:
+            return multiplied(axes, layer.subscripts)
+        case "Stack":
+            return stacked(axes, layer.axis)
+        case "Flip":
+            return flipped(x, range(len(x)) if layer.axis is None else layer.axis)
+        case "Rot90":
+            return turned(x, layer.k, layer.axes)
         case "Maximum" | "Minimum":
             return Meaning(name.lower(), max(axes, key=len))
         case "BroadcastTo" if len(x) == len(made):
@@ -137,6 +170,8 @@ def meaning(
             if any(isinstance(one, int | float) and one for one in args[1:]):
                 value = float(args[1])
             return padded(x, layer.pad_width, value, made)
+        case "Power":
+            return powered(x, args[1] if len(axes) == 1 else None)
         case "Negative":
             return Meaning("rescale", x, {"scale": -1.0, "offset": 0.0})
     return Meaning(f"unread:{name}", x if axes and tuple(given[0]) == tuple(made) else None)
@@ -241,9 +276,11 @@ def _kernels(layer: Any, kind: str, x: Axes) -> dict[str, tuple[Any, ...]]:
     if kernel is None:
         return {}
     sizes = tuple(kernel.shape)
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        sizes = (*sizes[:2], 1, sizes[2] * sizes[3])
-    layout = (x[-1], Axis((("O", sizes[-1]),))) if kind == "dense" else labelled("HWIO", sizes)
+    if is_depthwise(layer):
+        sizes = (*sizes[:-2], 1, sizes[-2] * sizes[-1])
+    layout: Axes = (x[-1], Axis((("O", sizes[-1]),)))
+    if kind != "dense":
+        layout = labelled(f"{'DHW'[5 - len(sizes) :]}IO", sizes)
     found: dict[str, tuple[Any, ...]] = {"kernel": (kernel, layout, sizes)}
     if layer.bias is not None:
         found["bias"] = (layer.bias, _vector(layer.bias.shape[0]))
@@ -271,7 +308,7 @@ def _vectors(layer: Any, kind: str, x: Axes) -> dict[str, tuple[Any, ...]]:
 STATED = {
     **{"kernel": "kernel_size", "stride": "strides", "dilation": "dilation_rate"},
     **{"bias": "use_bias", "size": "pool_size", "slope": "negative_slope"},
-    "function": "activation",
+    **{"function": "activation", "heads": "num_heads", "key_size": "key_dim"},
 }
 # The attribute behind each constant that can be set.
 CHANGES = {

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.port.axes import each
 from benchmarks.port.operation import PortError
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_layers import DROPOUTS
@@ -50,6 +51,7 @@ def prepare(seed: int, precision: str) -> None:
 
         engine.nn.leaky_relu = _leaky_relu
         engine.image.resize = _exact_resize(engine.image.resize)
+        engine.nn.max_pool = _by_axis(engine.nn.max_pool)
         math_ops.cast = _exact(math_ops.cast)
     if precision == "float64":
         engine.nn.dot_product_attention = _attending(engine.nn.dot_product_attention)
@@ -64,11 +66,38 @@ def _channels_last(original: Any) -> Any:
     @functools.wraps(original)
     def call(inputs: Any, *args: Any, **given: Any) -> Any:
         bound = inspect.signature(original).bind(inputs, *args, **given)
-        if bound.arguments.get("data_format") != "channels_first" or len(inputs.shape) != 4:
+        if bound.arguments.get("data_format") != "channels_first":
             return original(inputs, *args, **given)
-        bound.arguments["inputs"] = ops.transpose(inputs, (0, 2, 3, 1))
+        bound.arguments["inputs"] = ops.moveaxis(inputs, 1, -1)
         bound.arguments["data_format"] = "channels_last"
-        return ops.transpose(original(*bound.args, **bound.kwargs), (0, 3, 1, 2))
+        return ops.moveaxis(original(*bound.args, **bound.kwargs), -1, 1)
+
+    return call
+
+
+def _by_axis(original: Any) -> Any:
+    """A max-pool of cubes, which TensorFlow has in float32 alone: over rows and columns, then over
+    planes."""
+
+    @functools.wraps(original)
+    def call(
+        inputs: Any,
+        pool_size: Any,
+        strides: Any = None,
+        padding: str = "valid",
+        *given: Any,
+        **named: Any,
+    ) -> Any:
+        if len(inputs.shape) != 5 or "channels_first" in (*given, *named.values()):
+            return original(inputs, pool_size, strides, padding, *given, **named)
+        size = each(pool_size, 3)
+        strides = size if strides is None else each(strides, 3)
+        shape = [-1, *inputs.shape[1:]]
+        x = original(ops.reshape(inputs, (-1, *shape[2:])), size[1:], strides[1:], padding)
+        rows, columns, channels = x.shape[1:]
+        x = ops.reshape(x, (-1, shape[1], rows * columns, channels))
+        x = original(x, (size[0], 1), (strides[0], 1), padding)
+        return ops.reshape(x, (-1, x.shape[1], rows, columns, channels))
 
     return call
 
@@ -97,10 +126,13 @@ def _one_type(original: Any, precision: str) -> Any:
     return policy
 
 
-def separated(layer: keras.layers.SeparableConv2D) -> list[keras.layers.Layer]:
+def separated(layer: Any) -> list[keras.layers.Layer]:
     """The two convolutions that a separable one is, with its variables."""
+    one = type(layer).__name__ == "SeparableConv1D"
+    depthwise = keras.layers.DepthwiseConv1D if one else keras.layers.DepthwiseConv2D
+    pointwise = keras.layers.Conv1D if one else keras.layers.Conv2D
     parts = [
-        keras.layers.DepthwiseConv2D(
+        depthwise(
             layer.kernel_size,
             layer.strides,
             layer.padding,
@@ -110,9 +142,10 @@ def separated(layer: keras.layers.SeparableConv2D) -> list[keras.layers.Layer]:
             use_bias=False,
             name=f"{layer.name}_depthwise",
         ),
-        keras.layers.Conv2D(
+        pointwise(
             layer.filters,
             1,
+            data_format=layer.data_format,
             activation=layer.activation,
             use_bias=layer.use_bias,
             name=f"{layer.name}_pointwise",
@@ -129,11 +162,12 @@ def _exact_resize(original: Any) -> Any:
     """Bilinear resizing in the pictures' own precision, where TensorFlow's is float32."""
 
     def resize(images: Any, size: Any, interpolation: str = "bilinear", **given: Any) -> Any:
+        antialias = given.get("antialias", False)
         plain = interpolation == "bilinear" and not any(given.get(k) for k in _RESIZING)
         if not plain or len(images.shape) != 4 or images.dtype != "float64":
             return original(images, size, interpolation, **given)
         rows, columns = (
-            ops.convert_to_tensor(_weights(n, m), "float64")
+            ops.convert_to_tensor(_weights(n, m, antialias=antialias), "float64")
             for n, m in zip(images.shape[1:3], size, strict=True)
         )
         return ops.einsum("ah,nhwc,bw->nabc", rows, images, columns)
@@ -141,13 +175,20 @@ def _exact_resize(original: Any) -> Any:
     return resize
 
 
-_RESIZING = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+_RESIZING = ("crop_to_aspect_ratio", "pad_to_aspect_ratio")
 
 
-def _weights(given: int, made: int) -> np.ndarray:
-    """The share of each old position in each new one, (made, given); centers of pixels agree."""
-    at = np.clip((np.arange(made) + 0.5) * given / made - 0.5, 0, given - 1)
-    return np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(given)))
+def _weights(given: int, made: int, *, antialias: bool) -> np.ndarray:
+    """The share of each old position in each new one, (made, given); centers of pixels agree.
+
+    Args:
+        antialias: a new position that is larger than an old one takes the mean of more of them.
+    """
+    wide = max(1.0, given / made) if antialias else 1.0
+    at = (np.arange(made) + 0.5) * given / made - 0.5
+    at = at if wide > 1 else np.clip(at, 0, given - 1)
+    shares = np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(given)) / wide)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
@@ -212,10 +253,11 @@ def functional(model: Any, size: list[int]) -> Any:
         ) from error
 
 
-def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
-    """The graph of a layer of the user's own, from the tensors of a call to its outputs.
+def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> tuple[Any, list[Any]] | None:
+    """The graph of a layer of the user's own, from the tensors of a call and the layer's weights.
 
-    None of one of Keras', and where calling it with symbols makes no graph of all its weights.
+    Gives the graph and these weights; None of a layer of Keras, and where calling it with symbols
+    makes no graph of all its weights.
 
     Args:
         known: ids of the tensors.
@@ -224,30 +266,54 @@ def unfolded(layer: Any, args: Any, kwargs: Any, known: Any) -> Any:
         PortError: it computes otherwise in training mode.
     """
     home = type(layer).__module__
-    own = not home.startswith("keras.") or home.startswith("keras.src.applications.")
-    if not own or not isinstance(layer, keras.layers.Layer):
+    theirs = not home.startswith("keras.") or home.startswith("keras.src.applications.")
+    if not theirs or not isinstance(layer, keras.layers.Layer):
         return None
-    symbols = []
+    for fixed in (False, True):
+        try:
+            graphs, own = _graphs(layer, args, kwargs, known, fixed=fixed)
+        except Exception:  # whatever the layer raises; it stays one operation that is not read
+            continue
+        _same_way(graphs[0], graphs[-1])
+        if _inside(graphs[0]) | {v.path for v in own} >= {v.path for v in layer.weights}:
+            return graphs[0], own
+    return None
+
+
+def _graphs(
+    layer: Any, args: Any, kwargs: Any, known: Any, *, fixed: bool
+) -> tuple[list[Any], list[Any]]:
+    """A graph of a layer's call for each of its modes, and the weights that are inputs of it.
+
+    Args:
+        fixed: for batches of this size alone, and with symbols in place of the layer's own weights:
+            it may ask for the size, and may use its weights without the tensors.
+    """
+    symbols: list[Any] = []
 
     def symbol(x: Any) -> Any:
         if id(x) not in known:
             return x
-        symbols.append(keras.Input(tuple(x.shape[1:])))
+        symbols.append(
+            keras.Input(tuple(x.shape[1:]), batch_size=int(x.shape[0]) if fixed else None)
+        )
         return symbols[-1]
 
     given, named = keras.tree.map_structure(symbol, (args, kwargs))
     named.pop("training", None)
     has_mode = "training" in inspect.signature(layer.call).parameters
     modes: tuple[dict[str, Any], ...] = ({"training": None}, {"training": True})
+    own = {k: v for k, v in vars(layer).items() if fixed and isinstance(v, keras.Variable)}
     try:
+        vars(layer).update({k: keras.Input(batch_shape=v.shape) for k, v in own.items()})
+        inputs = [*symbols, *(vars(layer)[name] for name in own)]
         made = [
-            keras.Model(list(symbols), layer.call(*given, **named, **mode))
+            keras.Model(inputs, layer.call(*given, **named, **mode))
             for mode in (modes if has_mode else ({},))
         ]
-    except Exception:  # whatever the user's layer raises; it stays one operation that is not read
-        return None
-    _same_way(made[0], made[-1])
-    return made[0] if _inside(made[0]) >= {v.path for v in layer.weights} else None
+    finally:
+        vars(layer).update(own)
+    return made, [*own.values()]
 
 
 def _inside(graph: keras.Model) -> set[str]:
@@ -321,10 +387,9 @@ def augmented(layer: Any, x: Any, training: bool) -> Any:
 def padded(layer: Any, x: Any, padding: Any, named: dict[str, Any]) -> Any:
     """A convolution with other zeros around rows and columns; less than none cuts them off."""
     before, layer.padding = layer.padding, "valid"
-    first = layer.data_format == "channels_first"
-    places = (2, 3) if first else (1, 2)
-    width, cuts = [[0, 0] for _ in range(4)], [slice(None)] * 4
-    for place, (one, other) in zip(places, padding, strict=True):
+    first = 2 if layer.data_format == "channels_first" else 1
+    width, cuts = [[0, 0] for _ in x.shape], [slice(None) for _ in x.shape]
+    for place, (one, other) in enumerate(padding, start=first):
         width[place] = [max(0, one), max(0, other)]
         cuts[place] = slice(max(0, -one), x.shape[place] - max(0, -other))
     try:

@@ -11,9 +11,8 @@ from keras import ops
 
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, scale_words, targets
+from benchmarks.port.readers.program import PROBED, listed, scale_words, targets
 
-PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _KINDS = {
     **{"AdamW": "adam", "Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "Adagrad": "adagrad"},
     **{"Adadelta": "adadelta", "Adamax": "adamax", "Nadam": "nadam", "Lion": "lion"},
@@ -42,6 +41,18 @@ def _first(schedule: Any) -> float:
     stated = getattr(schedule, "initial_learning_rate", computed)
     near = abs(float(stated) - computed) <= 1e-6 * abs(computed)
     return float(stated) if near else computed
+
+
+def config_of(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer, also where its schedule has none."""
+    schedule = optimizer._learning_rate
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return dict(optimizer.get_config())
+    optimizer._learning_rate = 0.0
+    try:
+        return dict(optimizer.get_config())
+    finally:
+        optimizer._learning_rate = schedule
 
 
 class Training:
@@ -119,7 +130,7 @@ class Training:
         the loss, unless `scheduled`."""
         if self.optimizer is None:
             raise PortError("the program has no optimizer; name one with --optimizer", status=4)
-        config = self.optimizer.get_config()
+        config = config_of(self.optimizer)
         schedule = self.optimizer._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             # rates by step are compared apart
@@ -139,7 +150,7 @@ class Training:
     def change(self, constant: str, value: Any) -> bool:
         """Set a constant of the optimizer; False where it has none of that name."""
         name = "learning_rate" if constant == "learning_rate" else _OURS.get(constant)
-        if name is None or name not in self.optimizer.get_config():
+        if name is None or name not in config_of(self.optimizer):
             return False
         self.changes[name] = int(value) if constant == "accumulation" and value else value
         return True
@@ -156,7 +167,7 @@ class Training:
         if self.optimizer is None:
             return found
         how, optimizer = CALLS.of(self.optimizer), self.optimizer
-        config = optimizer.get_config()
+        config = config_of(optimizer)
         name = next(  # of the user's own class its nearest one of Keras
             c.__name__ for c in type(optimizer).__mro__ if c.__module__.startswith("keras")
         )

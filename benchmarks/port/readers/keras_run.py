@@ -11,7 +11,7 @@ from keras import ops
 
 from benchmarks.port.axes import Axes, canonical, native, resized, spread, unknown
 from benchmarks.port.masks import dropped, mask_shape
-from benchmarks.port.operation import PICTURES, Operation, PortError
+from benchmarks.port.operation import PICTURES, PortError
 from benchmarks.port.readers import keras_layers as layers
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras_activations import activation
@@ -22,25 +22,17 @@ from benchmarks.port.readers.keras_model import (
     separated,
     unfolded,
 )
-from benchmarks.port.readers.meaning import Meaning, broadcast
-from benchmarks.port.readers.program import Arrays, Pass
+from benchmarks.port.readers.meaning import Meaning
+from benchmarks.port.readers.program import Pass
+from benchmarks.port.readers.run import Run
 
 
-class Run:
+class KerasRun(Run):
     """One batch on its way; `graph` takes it through a model."""
 
     def __init__(self, program: Any, how: Pass) -> None:
-        self.program, self.how = program, how
-        self.known: dict[int, tuple[str, Axes]] = {}
-        self.alive: list[Any] = []
-        self.operations: list[Operation] = []
-        self.values: Arrays = {}
-        self.alone: Arrays = {}
+        super().__init__(program, how)
         self.penalties: list[Any] = []  # of activity regularizers
-
-    def keep(self, tensor: Any, number: str, axes: Axes) -> None:
-        self.known[id(tensor)] = number, axes
-        self.alive.append(tensor)
 
     def of_pictures(self, pictures: Any, axes: Axes) -> Any:
         """The output for a batch in the layout that the model takes."""
@@ -70,11 +62,13 @@ class Run:
 
     def _called(self, layer: Any, args: Any, kwargs: Any) -> list[Any]:
         inputs, graphs, name = self._inputs(args, kwargs), self.program.graphs, type(layer).__name__
-        if id(layer) not in graphs:
+        batch = inputs[0].shape[0] if inputs else 0
+        if (id(layer), batch) not in graphs:
             plain = isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth")
-            graphs[id(layer)] = layer if plain else unfolded(layer, args, kwargs, self.known)
-        if graphs[id(layer)] is not None:
-            return self.graph(graphs[id(layer)], inputs)
+            made = (layer, []) if plain else unfolded(layer, args, kwargs, self.known)
+            graphs[id(layer), batch] = made
+        if (graph := graphs[id(layer), batch]) is not None:
+            return self.graph(graph[0], [*inputs, *graph[1]])
         if name == "Lambda":
             raise PortError(
                 f"layer '{layer.name}' is a Lambda: what its function does cannot be read from a "
@@ -86,7 +80,7 @@ class Run:
         if (name in layers.NOTHING or cast) and len(inputs) == 1:
             self.penalties += [activity(inputs[0])] if activity is not None else []
             return [inputs[0]]
-        if name == "SeparableConv2D":
+        if name in ("SeparableConv1D", "SeparableConv2D"):
             for part in self.program.pieces.setdefault(id(layer), separated(layer)):
                 inputs = self._called(part, inputs[:1], {})
             return inputs
@@ -97,7 +91,7 @@ class Run:
             query, value, *key = inputs
             inputs = [query, *(key or [value]), value]
         fused = getattr(layer, "activation", None) if name not in ("Activation",) else None
-        if fused is not None and name in layers.MEANINGS:
+        if fused is not None and layers.is_read(name):
             layer.activation = keras.activations.linear
         if activity is not None:
             layer.activity_regularizer = None
@@ -111,7 +105,7 @@ class Run:
         if activity is not None:
             self.operations[-1].constants["activity_regularizer"] = layers.term(activity)
         plain = fused is None or fused is keras.activations.linear
-        if not plain and name in layers.MEANINGS:
+        if not plain and layers.is_read(name):
             out = [self._activated(layer, fused, out[0])]
         self.penalties += [activity(x) for x in out] if activity is not None else []
         return out
@@ -121,17 +115,13 @@ class Run:
         for x in keras.tree.flatten([args, kwargs]):
             if not isinstance(x, keras.Variable) or id(x) in self.known:
                 continue
-            sizes = tuple(x.shape)
-            near = [self.known[id(b)][1] for b in beside if len(b.shape) >= len(sizes)]
-            axes = broadcast(sizes, near[0]) if near else unknown(sizes)
-            made = Meaning("weight", axes, {}, {"value": (x, axes)})
-            self._record(x, made, [x], [], "")
+            self.add_weight(x, x, x.name, beside)
 
     def _made(self, layer: Any, args: Any, kwargs: Any, inputs: list[Any]) -> list[Any]:
-        number, name = str(len(self.operations)), type(layer).__name__
+        number, name = self.next, type(layer).__name__
         call = self._call(layer, args, kwargs, number)
-        if number in self.how.inputs and self.program.recording:
-            self._by_itself(layer, call, inputs, number)
+        if (swapped := self.others(number, inputs)) is not None:
+            self._by_itself(layer, call, swapped, number)
         outs = keras.tree.flatten(call({}))
         alone = self.alone.pop(number, None)
         axes = [self.known[id(x)][1] for x in inputs]
@@ -160,13 +150,11 @@ class Run:
         return outs
 
     def _activated(self, layer: Any, function: Any, x: Any) -> Any:
-        number, axes = str(len(self.operations)), self.known[id(x)][1]
+        number, axes = self.next, self.known[id(x)][1]
         other = self.program.changes.get(number, {}).get("function")
         call = keras.activations.get(other) if other else function
-        if number in self.how.inputs and self.program.recording:
-            given = tensor(native(self.how.inputs[number][0], axes))
-            if tuple(given.shape) == tuple(x.shape):
-                self.alone[number] = canonical(array(call(given)), axes)
+        if (swapped := self.others(number, [x])) is not None:
+            self.alone[number] = canonical(array(call(swapped[id(x)])), axes)
         out = call(x)
         kind, constants = activation(function)
         self._record(layer, Meaning(kind, axes, constants), [out], [x], CALLS.of(layer).where)
@@ -175,28 +163,28 @@ class Run:
     def _record(
         self, layer: Any, meaning: Meaning, outs: list[Any], inputs: list[Any], where: str
     ) -> None:
-        number, stated = str(len(self.operations)), CALLS.of(layer).stated
-        axes = meaning.axes or unknown(outs[0].shape)
-        self.program.made_by[number] = layer
-        self.operations.append(
-            Operation(
-                id=number,
-                kind=meaning.kind,
-                name=layer.name,
-                sources=[self.known[id(x)][0] for x in inputs],
-                constants=meaning.constants,
-                stated=[c for c in meaning.constants if layers.STATED.get(c, c) in stated],
-                where=where,
-                shape=spread(outs[0].shape, axes)[axes[:1] != () and axes[0].label == "N" :],
-                parameters={
-                    role: self.program.carry(*given) for role, given in meaning.parameters.items()
-                },
-            )
+        meaning.axes = axes = meaning.axes or unknown(outs[0].shape)
+        self.program.made_by[self.next] = layer
+        stated = CALLS.of(layer).stated
+        number = self.add(
+            meaning,
+            outs[0],
+            [self.known[id(x)][0] for x in inputs],
+            name=layer.name,
+            where=where,
+            stated=[c for c in meaning.constants if layers.STATED.get(c, c) in stated],
         )
-        if self.program.recording:
-            self.values[number] = canonical(array(outs[0]), axes)
-        for x in outs:
+        for x in outs[1:]:
             self.keep(x, number, axes)
+
+    def array(self, tensor: Any) -> np.ndarray:
+        return array(tensor)
+
+    def tensor(self, value: np.ndarray) -> Any:
+        return tensor(value)
+
+    def carried(self, meaning: Meaning) -> dict[str, str]:
+        return {role: self.program.carry(*given) for role, given in meaning.parameters.items()}
 
     def _call(self, layer: Any, args: Any, kwargs: Any, number: str) -> Any:
         name, changes = type(layer).__name__, self.program.changes.get(number, {})
@@ -228,15 +216,7 @@ class Run:
         keep = tensor(native((uniforms >= rate).astype(np.float64), axes))
         return dropped(x, keep, rate, "alpha" * (type(layer).__name__ == "AlphaDropout"))
 
-    def _by_itself(self, layer: Any, call: Any, inputs: list[Any], number: str) -> None:
-        swapped: dict[int, Any] = {}
-        if len(self.how.inputs[number]) != len(inputs):
-            return
-        for x, value in zip(inputs, self.how.inputs[number], strict=True):
-            axes = self.known[id(x)][1]
-            if value.size != np.prod(x.shape):
-                return
-            swapped[id(x)] = tensor(native(value.reshape(spread(x.shape, axes)), axes))
+    def _by_itself(self, layer: Any, call: Any, swapped: dict[int, Any], number: str) -> None:
         before = [(v, array(v)) for v in getattr(layer, "non_trainable_variables", [])]
         self.alone[number] = array(keras.tree.flatten(call(swapped))[0])
         for variable, value in before:

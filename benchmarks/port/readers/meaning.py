@@ -3,13 +3,14 @@ depend on the library: moves of axes, means over them, arithmetic with numbers, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from benchmarks.port.axes import Axes, Axis, cropping, reshaped, resized, unknown
+from benchmarks.port.axes import SPATIAL, Axes, Axis, cropping, reshaped, resized, unknown, within
 
 
 @dataclass
@@ -75,16 +76,31 @@ def arithmetic(kind: str, axes: Sequence[Axes], value: Any, *, ahead: bool = Fal
     return Meaning("rescale", longest, made)
 
 
+def powered(axes: Axes, exponent: Any) -> Meaning:
+    """A power of single values."""
+    if not isinstance(exponent, int | float):
+        return Meaning("unread:a power of its own kind", axes)
+    named = {2: "square", 0.5: "sqrt", -1: "reciprocal", -0.5: "rsqrt", 1: "linear"}
+    if exponent in named:
+        return Meaning("activation", axes, {"function": named[exponent]})
+    return Meaning("activation", axes, {"function": "power", "exponent": float(exponent)})
+
+
 def parted(kind: str, given: Sequence[int], made: Sequence[int]) -> tuple[str, dict[str, Any]]:
     """Kind and constants of an adaptive pool: a plain one where its parts are even.
 
     Args:
-        given: rows and columns. made: those afterwards.
+        given: axes of the picture. made: those afterwards.
     """
     size = [int(n // m) for n, m in zip(given, made, strict=True)]
     if any(n % m for n, m in zip(given, made, strict=True)):
         return f"adaptive_{kind}", {"parts": [int(m) for m in made]}
-    return kind, {"size": size, "stride": size, "padding": [[0, 0], [0, 0]]}
+    return kind, whole_pool(size)
+
+
+def whole_pool(size: Sequence[int]) -> dict[str, Any]:
+    """Constants of a pool whose windows stand side by side."""
+    return {"size": list(size), "stride": list(size), "padding": [[0, 0] for _ in size]}
 
 
 def moved(axes: Axes, sizes: Sequence[int]) -> Meaning:
@@ -106,11 +122,12 @@ def permuted(axes: Axes, places: Sequence[int]) -> Meaning:
     return Meaning("layout", tuple(axes[p % len(axes)] for p in places))
 
 
-def over(kind: str, axes: Axes, dims: Any, *, kept: bool) -> Meaning:
-    """A mean, maximum or minimum over axes; a pool over the whole picture where that is what it is.
+def over(kind: str, axes: Axes, dims: Any, *, kept: bool, **said: Any) -> Meaning:
+    """A mean, maximum, sum or the like over axes; a pool over the whole picture where it is one.
 
     Args:
-        kind: mean, max or min. dims: an axis, several, or None for all. kept: with size 1.
+        kind: mean, max, ... dims: an axis, several, or None for all. kept: with size 1.
+        said: further constants.
     """
     given = range(len(axes)) if dims is None else [dims] if isinstance(dims, int) else dims
     places = {int(d) % len(axes) for d in given}
@@ -120,12 +137,40 @@ def over(kind: str, axes: Axes, dims: Any, *, kept: bool) -> Meaning:
         if kept or i not in places
     )
     gone = [atom for i in sorted(places) for atom in axes[i].large if not axes[i].parts]
-    size = {label: int(n) for label, n in gone}
-    if sorted(size) == ["H", "W"] and not any(axes[i].parts for i in places) and kind != "min":
-        whole = [size["H"], size["W"]]
-        constants = {"size": whole, "stride": whole, "padding": [[0, 0], [0, 0]]}
-        return Meaning({"mean": "average_pool", "max": "max_pool"}[kind], left, constants)
-    return Meaning(kind, left, {"axes": sorted(axes[i].words for i in places)})
+    size = {label: int(n) for label, n in gone if n > 1 or label in SPATIAL}
+    picture = within([label for axis in axes for label, _ in axis.atoms])
+    usual = [*size] == picture == [*SPATIAL[len(SPATIAL) - len(size) :]]
+    if kind in _POOLS and size and usual and not any(axes[i].parts for i in places):
+        return Meaning(_POOLS[kind], left, whole_pool([*size.values()]))
+    names = sorted(axes[i].words for i in places if axes[i].size > 1)
+    return Meaning(kind, left, {"axes": names, **said})
+
+
+_POOLS = {"mean": "average_pool", "max": "max_pool"}
+
+
+def stacked(axes: Sequence[Axes], place: int) -> Meaning:
+    """Tensors side by side along a new axis."""
+    place %= len(axes[0]) + 1
+    made = (*axes[0][:place], Axis((("S", len(axes)),)), *axes[0][place:])
+    return Meaning("stack", made)
+
+
+def flipped(axes: Axes, dims: Any) -> Meaning:
+    """Axes in reverse."""
+    dims = [dims] if isinstance(dims, int) else dims
+    return Meaning("flip", axes, {"axes": sorted(axes[d].words for d in dims)})
+
+
+def turned(axes: Axes, times: int, dims: Sequence[int]) -> Meaning:
+    """Pictures turned by right angles, from the first of two axes to the second."""
+    one, other = (d % len(axes) for d in dims)
+    words = axes[one].words, axes[other].words
+    times = (times if words == tuple(sorted(words)) else -times) % 4
+    sizes = [axis.size for axis in axes]
+    if times % 2:
+        sizes[one], sizes[other] = sizes[other], sizes[one]
+    return Meaning("turn", resized(axes, sizes), {"times": times})
 
 
 def concatenated(axes: Sequence[Axes], place: int, size: int) -> Meaning:
@@ -133,7 +178,8 @@ def concatenated(axes: Sequence[Axes], place: int, size: int) -> Meaning:
     known = min(axes, key=lambda one: sum(axis.first[0] == 9 for axis in one))
     place %= len(known)
     label = known[place].label
-    if len(known) == 4 or all(one[place].label == "C" and not one[place].parts for one in axes):
+    picture = {"N", "C", *SPATIAL}
+    if len(known) > 3 or all(one[place].label in picture for one in axes):
         joined = Axis(((label or "?", int(size)),))
     else:
         joined = Axis((), tuple(one[place] for one in axes))
@@ -148,30 +194,45 @@ def padded(axes: Axes, width: Sequence[Sequence[int]], value: Any, sizes: Sequen
         width: before and after, by axis. value: a number, or a word for what is repeated.
     """
     found = {axis.label: [int(n) for n in pair] for axis, pair in zip(axes, width, strict=True)}
-    if any(any(pair) for label, pair in found.items() if label not in ("H", "W")):
+    if any(any(pair) for label, pair in found.items() if label not in within([*found])):
         return Meaning("unread:pad", resized(axes, sizes))
-    padding = [found.get(label, [0, 0]) for label in "HW"]
+    padding = [found[label] for label in within([*found])]
     return Meaning("pad", resized(axes, sizes), {"padding": padding, "value": value})
 
 
 def cropped(axes: Axes, key: Any, given: Sequence[int], sizes: Sequence[int]) -> Meaning:
-    """An index that cuts rows and columns off, or that takes one position of an axis."""
+    """An index that cuts rows and columns off, takes a part of an axis, or one position of it."""
     keys = list(key) if isinstance(key, tuple) else [key]
+    if sum(one is Ellipsis for one in keys) == 1 and None not in keys:
+        at = next(i for i, one in enumerate(keys) if one is Ellipsis)
+        keys[at : at + 1] = [slice(None)] * (len(axes) - len(keys) + 1)
     if any(one is None for one in keys):  # a new axis, and nothing else
         plain = all(one in (None, Ellipsis, slice(None)) for one in keys)
         return moved(axes, sizes) if plain else Meaning("unread:an index", unknown(sizes))
     cut = cropping(key, given, [axis.label for axis in axes])
     if cut is not None:
         return Meaning("crop", resized(axes, sizes), {"cropping": cut})
-    taken = [(i, one) for i, one in enumerate(keys) if isinstance(one, int)]
-    if len(taken) == 1 and all(
-        one == slice(None) for i, one in enumerate(keys) if i != taken[0][0]
-    ):
-        place, at = taken[0]
-        left = (*axes[:place], *axes[place + 1 :])
-        at = at % int(given[place])
-        return Meaning("position", left, {"axis": axes[place].words, "position": at})
+    taken = [(i, one) for i, one in enumerate(keys) if one != slice(None)]
+    if len(taken) == 1 and isinstance(taken[0][1], int):
+        return position(axes, *taken[0], int(given[taken[0][0]]))
+    if len(taken) == 1 and isinstance(taken[0][1], slice):
+        place, one = taken[0]
+        names = ("start", "stop", "step")
+        part = dict(zip(names, one.indices(int(given[place])), strict=True))
+        return Meaning("slice", resized(axes, sizes), {"axis": axes[place].words, **part})
     return Meaning("unread:an index", unknown(sizes))
+
+
+def position(axes: Axes, place: int, at: int, size: int) -> Meaning:
+    """One position of an axis. One of the coarse part of a cut axis is a part of the whole axis."""
+    left, label, at = [*axes[:place], *axes[place + 1 :]], axes[place].label, at % size
+    fine = [i for i, axis in enumerate(left) if label and axis.label.startswith(f"{label[:-1]}1")]
+    if label[1:] != "0" or not fine:
+        return Meaning("position", tuple(left), {"axis": axes[place].words, "position": at})
+    for i in fine:  # what is left of the axis bears its name
+        left[i] = Axis(((label[0] + left[i].label[2:], left[i].size),))
+    part = math.prod(left[i].size for i in fine)
+    return Meaning("split", tuple(left), {"part": at, "axis": label[0], "sizes": [part] * size})
 
 
 def broadcast(weight: Sequence[int], axes: Axes) -> Axes:
@@ -181,6 +242,29 @@ def broadcast(weight: Sequence[int], axes: Axes) -> Axes:
         axis if n == axis.size else Axis(((axis.label or axis.words or "?", int(n)),))
         for n, axis in zip(weight, beside, strict=True)
     )
+
+
+def multiplied(axes: Sequence[Axes], letters: str) -> Meaning:
+    """A product of two tensors that is summed over one axis.
+
+    Args:
+        letters: of their axes and of the output's, as `einsum` has them; "" of matrices.
+    """
+    if not letters:
+        outer = "abcdefgh"[: len(axes[0]) - 2]
+        letters = f"{outer}xy,{outer}yz->{outer}xz"
+    given, _, out = letters.replace(" ", "").partition("->")
+    one, _, other = given.partition(",")
+    lengths = [len(one), len(other)] == [len(a) for a in axes] and "." not in letters
+    both = [letter for letter in one if letter in other]
+    summed = [letter for letter in both if letter not in out]
+    if not lengths or len(summed) != 1 or {*out} != {*one, *other} - {*summed}:
+        return Meaning("unread:a product of tensors", None)
+    by = dict(zip(other, axes[1], strict=True)) | dict(zip(one, axes[0], strict=True))
+    outer_sizes = [by[k].size for k in both if k in out and by[k].label != "N"]
+    over = by[summed[0]]
+    constants = {"over": over.words, "heads": math.prod(outer_sizes), "size": over.size}
+    return Meaning("matmul", tuple(by[k] for k in out), constants)
 
 
 def attention(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flax import linen, nnx
+from flax.errors import TraceContextError
 
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
-from benchmarks.port.readers.flax import FlaxProgram, Mode
+from benchmarks.port.readers.calls import CALLS
+from benchmarks.port.readers.flax import MODES, FlaxProgram, Mode
 from benchmarks.port.readers.flax_linen import LinenModule
 from benchmarks.port.readers.optax_recipe import Training
-from benchmarks.port.readers.program import Program
+from benchmarks.port.readers.program import Program, needed_inputs, refuse_several
 
 
 def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
@@ -32,6 +34,7 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label} is a {type(model).__name__}, not a module of flax.nnx or flax.linen, "
             "or a function that makes one"
         )
+    refuse_several(source.label, needed_inputs(type(model).__call__, MODES))
     if not size:
         raise PortError(
             f"{source.label}: a module does not say how large its pictures are; give "
@@ -40,6 +43,13 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
     names = ("loss", "optimizer", "schedule", "average_weights", "loss_scale")
     training = Training(*(parts.get(name) for name in names))
     mode = Mode.of(model)
-    if isinstance(model, linen.Module):
-        model = LinenModule(model, size, mode.words(training=False))
-    return FlaxProgram(model, size, training, mode)
+    try:
+        if isinstance(model, linen.Module):
+            model = LinenModule(model, size, mode.words(training=False))
+        return FlaxProgram(model, size, training, mode)
+    except TraceContextError as error:
+        told = (
+            f"{source.label} calls layers inside of a transformation of Flax (scan, vmap, remat), "
+            "where they are not read; call them in a loop of Python, each with its own weights"
+        )
+        raise PortError("\n  ".join([told, *CALLS.frames(error)]), status=4) from error

@@ -11,7 +11,7 @@ from benchmarks.port.programs import Source
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.keras import KerasProgram
 from benchmarks.port.readers.keras_recipe import Training
-from benchmarks.port.readers.program import Program
+from benchmarks.port.readers.program import Program, refuse_several
 
 
 def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
@@ -33,8 +33,7 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
         optimizer = optimizer if "optimizer" in source.parts else model.optimizer
     if isinstance(loss, list | tuple | dict):
         raise PortError(f"{source.label}: several losses; give one with --loss", status=4)
-    if len(getattr(model, "inputs", None) or [0]) > 1:
-        raise PortError(f"{source.label} takes several inputs; give a model of pictures alone")
+    refuse_several(source.label, [x.name for x in getattr(model, "inputs", None) or []])
     own = _size(model)
     first = _channels_first(model, own, size)
     if first:
@@ -55,7 +54,7 @@ def _channels_first(model: Any, own: list[int], size: list[int]) -> bool:
     """True of a model that takes pictures with their channels first: its layers do, or that alone
     is the size which the other program takes."""
     layers = (getattr(layer, "data_format", None) for layer in model._flatten_layers())
-    turned = len(own) == 3 and own != size and [*own[1:], *own[:1]] == size
+    turned = len(own) > 1 and own != size and [*own[1:], *own[:1]] == size
     return turned or "channels_first" in layers
 
 

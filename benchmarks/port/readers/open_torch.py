@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.port.operation import PortError
 from benchmarks.port.programs import Source
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import Program
+from benchmarks.port.readers.program import Program, needed_inputs, refuse_several
 from benchmarks.port.readers.torch import TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
 from results.words import count
@@ -32,6 +32,8 @@ def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
             f"{source.label} is a {type(model).__name__}, not a torch.nn.Module or a function that "
             "makes one"
         )
+    if type(model).forward is not nn.Module.forward:
+        refuse_several(source.label, needed_inputs(model.forward))
     if not size:
         raise PortError(
             f"{source.label}: a module does not say how large its pictures are; give "

@@ -26,7 +26,8 @@ _CLIPPING = {
 _RATES = ("scale", "scale_by_schedule", "scale_by_learning_rate")
 _AROUND = ("apply_if_finite", "zero_nans", "identity")  # what moves nothing on finite numbers
 _GROUPS = ("multi_transform", "partition")
-_WATCHED = (*_KINDS, *_CLIPPING, *_RATES, *_AROUND, *_GROUPS, "chain", "add_decayed_weights", "ema")
+_WATCHED: tuple[str, ...] = (*_KINDS, *_CLIPPING, *_RATES, *_AROUND, *_GROUPS)
+_WATCHED += ("chain", "add_decayed_weights", "ema", "masked")
 _NAMES = {  # optax's name to ours
     **{"learning_rate": "learning_rate", "b1": "beta_1", "b2": "beta_2", "eps": "epsilon"},
     **{"momentum": "momentum", "nesterov": "nesterov", "decay": "rho", "rho": "rho"},
@@ -115,6 +116,13 @@ def chain_of(transformation: Any) -> list[Made]:
         return [Made("", None, {})]
     if made.name == "chain":
         return _joined([part for p in made.parts for part in chain_of(p)])
+    if made.name == "masked":
+        of_mask = chain_of(made.arguments["inner"])
+        if [one.name for one in of_mask] != ["add_decayed_weights"]:
+            return [Made("", None, {})]
+        (decay,) = of_mask
+        given = decay.arguments | {"mask": made.arguments["mask"]}
+        return [Made(decay.name, decay.function, given, (), decay.stated)]
     if made.name in _AROUND:
         inner = made.arguments.get("inner")
         return [] if inner is None else chain_of(inner)

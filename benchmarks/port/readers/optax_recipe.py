@@ -15,9 +15,8 @@ from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers import optax_chain
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.optax_chain import chain_of, constants_of, made_by
-from benchmarks.port.readers.program import listed, scale_words, targets
+from benchmarks.port.readers.program import PROBED, listed, scale_words, targets
 
-PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _LOSSES = {
     "softmax_cross_entropy_with_integer_labels": ("cross_entropy", "sparse"),
     "softmax_cross_entropy": ("cross_entropy", "one_hot"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,6 +14,9 @@ import numpy as np
 from benchmarks.port.operation import Listing, Operation, PortError
 from benchmarks.port.readers.steps import Arrays, Steps
 from frameworks.spec.loss_scale import BACK_OFF, GROWTH
+
+# Steps of which the rate of a schedule is noted.
+PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 @dataclass
@@ -146,6 +150,30 @@ def _plain(one: Operation) -> str:
     return one.kind.removeprefix("unread:").partition(" with a computed")[0]
 
 
+def needed_inputs(call: Any, modes: tuple[str, ...] = ()) -> list[str]:
+    """The arguments that a model's call needs.
+
+    Args:
+        modes: arguments that are no inputs.
+    """
+    parameters = inspect.signature(call).parameters.values()
+    found = [p for p in parameters if p.default is p.empty and p.name not in ("self", *modes)]
+    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def refuse_several(label: str, names: list[str]) -> None:
+    """Refuse a model that needs more than pictures.
+
+    Raises:
+        PortError: it does.
+    """
+    if len(names) > 1:
+        raise PortError(
+            f"{label} takes several inputs ({', '.join(names)}); give a model of pictures alone: "
+            "write one around it that takes them together, as channels, and cuts them apart"
+        )
+
+
 def listed(roles: set[str]) -> str:
     """Roles in words."""
     return ", ".join(sorted(roles - {""})) or "nothing"
@@ -179,14 +207,28 @@ def clash(name: str) -> str:
     return f"{name}: used in two places with its rows in two orders; it cannot be carried across"
 
 
-def targets(labels: np.ndarray, shape: tuple[int, ...], form: str) -> np.ndarray:
+def targets(
+    labels: np.ndarray, shape: tuple[int, ...], form: str, *, first: bool = False
+) -> np.ndarray:
     """Targets of a loss, in the form that it takes, for generated class labels.
 
     Args:
         labels: int64 (batch,).
         shape: of the model's output.
         form: sparse (labels), one_hot (float64, as the output), or binary (0 and 1, as the output).
+        first: channels stand ahead of rows and columns, in an output that is a picture. All its
+            pixels have the picture's label.
     """
+    if len(shape) > 2:
+        channels, inner = (shape[1], shape[2:]) if first else (shape[-1], shape[1:-1])
+        if form == "binary" or (form == "one_hot" and channels == 1):
+            marks = (labels % 2).reshape(-1, *(1 for _ in shape[1:]))
+            return np.broadcast_to(marks, shape).astype(np.float64)
+        pixels = np.broadcast_to(labels.reshape(-1, *(1 for _ in inner)), (len(labels), *inner))
+        if form == "sparse":
+            return pixels % channels
+        made = np.eye(channels)[pixels % channels]
+        return np.moveaxis(made, -1, 1) if first else made
     if form == "sparse":
         return labels
     if form == "one_hot":

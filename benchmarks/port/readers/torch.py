@@ -10,17 +10,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from types import MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from benchmarks.port.axes import Axes, canonical, labelled, native
-from benchmarks.port.operation import Listing, Operation, PortError
+from benchmarks.port.axes import canonical, native, pictured
+from benchmarks.port.operation import Listing, PortError
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS, Made
 from benchmarks.port.readers.program import (
@@ -35,9 +32,11 @@ from benchmarks.port.readers.program import (
     uncarried,
 )
 from benchmarks.port.readers.torch_calls import FUNCTIONS
+from benchmarks.port.readers.torch_change import CHANGES
+from benchmarks.port.readers.torch_modules import drops_pictures, refuse_spectral
 from benchmarks.port.readers.torch_recipe import Training
 from benchmarks.port.readers.torch_steps import TorchSteps
-from benchmarks.port.readers.torch_watch import Watch
+from benchmarks.port.readers.torch_watch import Watch, output_of
 
 # By id of a module and kind of its operation: what it computes with besides.
 Constants = dict[int, dict[str, dict[str, Any]]]
@@ -55,39 +54,6 @@ def prepare(seed: int, precision: str) -> None:
     torch_around.install_plain()
     CALLS.watch_new([nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
     torch_around.install()
-
-
-_STOCHASTIC_DEPTH = ("StochasticDepth", "DropPath", "PictureDropout")  # torchvision's, timm's, ours
-
-
-def _drops_pictures(module: nn.Module) -> bool:
-    """True of a module of stochastic depth, which then is a call of dropout, as the others are.
-
-    Told by what it does with ones: it drops whole pictures at its rate and scales the rest.
-    """
-    if isinstance(vars(module).get("forward"), MethodType):
-        return True  # read before
-    rates = (getattr(module, name, None) for name in ("p", "drop_prob", "rate"))
-    rate = next((float(one) for one in rates if isinstance(one, float | int)), 0.0)
-    if type(module).__name__ not in _STOCHASTIC_DEPTH or not 0 < rate < 1:
-        return False
-    ones, mode = torch.ones(512, 2, 2, 2), module.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        made, still = module.train()(ones), module.eval()(ones)
-    module.train(mode)
-    kept = made[:, 0, 0, 0] > 0
-    expected = ones * (kept / (1 - rate))[:, None, None, None]
-    share = abs(float(kept.double().mean()) - (1 - rate))
-    if share > 0.1 or not torch.allclose(made, expected) or not torch.equal(still, ones):
-        return False
-    # a method, so that a copy of the module has its own mode
-    module.forward = MethodType(partial(_dropped, rate=rate), module)
-    return True
-
-
-def _dropped(module: nn.Module, x: Tensor, *, rate: float) -> Tensor:
-    return functional.dropout(x, rate, module.training)
 
 
 class TorchProgram(Program):
@@ -110,11 +76,12 @@ class TorchProgram(Program):
             constants: what the modules' own attributes do not say.
         """
         self.constants = constants or {}
+        refuse_spectral(model)
         self.model = model.to(torch.get_default_dtype())
         self.training = training
         self.changes: dict[str, dict[str, Any]] = {}
         self.bare = model.training
-        self.by_picture = {id(m) for m in model.modules() if _drops_pictures(m)}
+        self.by_picture = {id(m) for m in model.modules() if drops_pictures(m)}
         self.names = {id(m): (names or {}).get(path, path) for path, m in model.named_modules()}
         self._stack: list[nn.Module] = []
         named = [*model.named_parameters(), *model.named_buffers()]
@@ -122,6 +89,8 @@ class TorchProgram(Program):
         self.tensors = dict(named)
         self.trained = [name for name, p in model.named_parameters() if p.requires_grad]
         self.parts: dict[str, tuple[str, slice]] = {}  # of tensors that are several weights
+        # by number of a dense layer whose outputs become a picture: the axes of that
+        self.cuts: dict[str, list[tuple[str, int]]] = {}
         self._choose_layout(size)
         self._list(size)
 
@@ -134,7 +103,7 @@ class TorchProgram(Program):
         """Inside, the innermost module under way is known."""
         handles = []
         for module in self.model.modules():
-            inner = any(True for _ in module.children())
+            inner = any(name != "parametrizations" for name, _ in module.named_children())
             if not inner or isinstance(module, nn.MultiheadAttention):
                 handles += [
                     module.register_forward_pre_hook(lambda m, _: self._stack.append(m)),
@@ -160,8 +129,7 @@ class TorchProgram(Program):
         """
         pictures = np.random.default_rng(0).random((2, *size))
         errors = []
-        for labels in ("NCHW", "NHWC") if len(size) == 3 else ("NC",):
-            self.input_axes = labelled(labels, (2, *_by_label(size, labels)))
+        for self.first in (True, False) if len(size) > 1 else (False,):
             try:
                 self._run(pictures, Pass())
                 return
@@ -173,6 +141,9 @@ class TorchProgram(Program):
     def _list(self, size: list[int]) -> None:
         pictures = np.random.default_rng(0).random((2, *size))
         watch, out = self._run(pictures, Pass())
+        if watch.cuts:  # known from now on, so that the layers' outputs have the picture's order
+            self.cuts = watch.cuts
+            watch, out = self._run(pictures, Pass())
         if not self.constants:  # the modules of a network in TOML are known
             with _Kept(self.model):
                 training, _ = self._run(pictures, Pass(training=True))
@@ -221,24 +192,16 @@ class TorchProgram(Program):
     def _run(self, pictures: np.ndarray, how: Pass) -> tuple[Watch, Tensor]:
         self.model.train(how.training)
         x = self.tensor(pictures)
-        watch = Watch(self, x, self._axes(len(pictures)), how)
+        watch = Watch(self, x, pictured(x.shape, first=self.first), how)
         with self._hooked(), watch:
-            out = self.model(x)
-        if not isinstance(out, Tensor):
-            raise PortError(
-                f"the model gives a {type(out).__name__}, not one tensor; wrap it in a module that "
-                "returns the one to compare"
-            )
+            out = output_of(self.model(x))
         return watch, out
 
     def tensor(self, pictures: np.ndarray) -> Tensor:
         """Pictures in the layout that the module takes."""
-        made = native(np.asarray(pictures), self._axes(len(pictures)))
-        return torch.from_numpy(np.ascontiguousarray(made)).to(torch.get_default_dtype())
-
-    def _axes(self, batch: int) -> Axes:
-        labels = "".join(axis.atoms[0][0] for axis in self.input_axes)
-        return labelled(labels, [batch, *(axis.size for axis in self.input_axes[1:])])
+        made = np.asarray(pictures)
+        made = np.moveaxis(made, -1, 1) if self.first else made
+        return torch.from_numpy(np.array(made, order="C")).to(torch.get_default_dtype())
 
     def _of(self, key: str) -> tuple[str, slice]:
         """The tensor that a weight is, and its rows there."""
@@ -303,7 +266,8 @@ class TorchProgram(Program):
     def loss_on(
         self, outputs: np.ndarray, labels: np.ndarray, through: str
     ) -> tuple[float, np.ndarray]:
-        x = torch.from_numpy(np.array(outputs, np.float64)).requires_grad_()
+        given = np.moveaxis(outputs, -1, 1) if outputs.ndim > 2 else outputs
+        x = torch.from_numpy(np.array(given, np.float64)).requires_grad_()
         functions = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}
         out = torch.sigmoid(x) if through == "sigmoid" else x
         if through in functions:
@@ -311,7 +275,8 @@ class TorchProgram(Program):
         loss = self.training.loss_of(out, labels)
         loss.backward()
         assert x.grad is not None
-        return float(loss.detach()), x.grad.numpy()
+        slope = x.grad.numpy()
+        return float(loss.detach()), np.moveaxis(slope, 1, -1) if slope.ndim > 2 else slope
 
     def steps(self, gradients: list[Arrays]) -> list[Arrays]:
         after = []
@@ -356,27 +321,13 @@ class TorchProgram(Program):
             self.changes.get(operation, {}).pop(constant, None)
             return True
         unknown = constant == "function" and value not in FUNCTIONS
-        if unknown or (one.kind, constant) not in calls_that_change(one):
+        if unknown or (one.kind, constant) not in CHANGES:
             return False
         self.changes.setdefault(operation, {})[constant] = value
         return True
 
     def change_optimizer(self, constant: str, value: Any) -> bool:
         return self.training.change(constant, value)
-
-
-def calls_that_change(one: Operation) -> set[tuple[str, str]]:
-    """The constants of an operation that can be set."""
-    from benchmarks.port.readers.torch_change import CHANGES
-
-    return {(one.kind, c) for kind, c in CHANGES if kind == one.kind}
-
-
-def _by_label(size: list[int], labels: str) -> list[int]:
-    if len(size) != 3:
-        return size
-    found = dict(zip("HWC", size, strict=True))
-    return [found[label] for label in labels[1:]]
 
 
 class _Kept:

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.port.axes import Axes, Axis, labelled
+from benchmarks.port.axes import Axes, Axis, each, labelled, pictured
+from benchmarks.port.readers.functions import CONSTANTS, constants_of, function_of
 from benchmarks.port.readers.meaning import (
     Meaning,
     arithmetic,
     attention,
     limited,
+    multiplied,
     over,
     parted,
+    powered,
     shifted,
 )
 from benchmarks.port.readers.torch_moves import MOVES, Read
@@ -44,49 +47,50 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def two(value: Any) -> tuple[int, int]:
-    """(rows, columns) of what PyTorch takes for both."""
-    pair = tuple(int(v) for v in value) if isinstance(value, list | tuple) else (int(value),) * 2
-    return (pair[0], pair[-1])
-
-
 def _conv(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    weight, stride, dilation = b["weight"], two(b.get("stride", 1)), two(b.get("dilation", 1))
-    kernel, padding = tuple(weight.shape[2:]), b.get("padding", 0)
+    weight, padding = b["weight"], b.get("padding", 0)
+    kernel, count = tuple(weight.shape[2:]), weight.dim() - 2
+    stride, dilation = (each(b.get(name, 1), count) for name in ("stride", "dilation"))
     if padding == "same":
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         pad = [[t // 2, t - t // 2] for t in total]
     else:
-        pad = [[p, p] for p in (two(padding) if padding != "valid" else (0, 0))]
+        pad = [[p, p] for p in each(0 if padding == "valid" else padding, count)]
     constants = {
         "filters": weight.shape[0],
         "kernel": list(kernel),
-        "stride": list(stride),
+        "stride": stride,
         "padding": pad,
-        "dilation": list(dilation),
+        "dilation": dilation,
         "groups": int(b.get("groups", 1)),
         "bias": b.get("bias") is not None,
     }
-    layout = tuple(Axis(((label, n),)) for label, n in zip("OIHW", weight.shape, strict=True))
-    parameters = {"kernel": (weight, layout), "bias": (b.get("bias"), _one(weight.shape[0]))}
-    return Meaning("conv", labelled("NCHW", out.shape), constants, parameters)
+    parameters = {
+        "kernel": (weight, _layout(weight)),
+        "bias": (b.get("bias"), _one(weight.shape[0])),
+    }
+    return Meaning("conv", pictured(out.shape, first=True), constants, parameters)
+
+
+def _layout(weight: Tensor) -> Axes:
+    """The axes of a convolution's kernel."""
+    return labelled(f"OI{'DHW'[5 - weight.dim() :]}", weight.shape)
 
 
 def _conv_transpose(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    weight, dilation = b["weight"], two(b.get("dilation", 1))
-    cut = zip(two(b.get("padding", 0)), two(b.get("output_padding", 0)), strict=True)
+    weight, count = b["weight"], b["weight"].dim() - 2
+    cut = zip(*(each(b.get(name, 0), count) for name in ("padding", "output_padding")), strict=True)
     constants = {
         "filters": out.shape[1],
         "kernel": list(weight.shape[2:]),
-        "stride": list(two(b.get("stride", 1))),
+        "stride": each(b.get("stride", 1), count),
         "cut": [[p, p - more] for p, more in cut],
-        "dilation": list(dilation),
+        "dilation": each(b.get("dilation", 1), count),
         "groups": int(b.get("groups", 1)),
         "bias": b.get("bias") is not None,
     }
-    layout = tuple(Axis(((label, n),)) for label, n in zip("OIHW", weight.shape, strict=True))
-    parameters = {"kernel": (weight, layout), "bias": (b.get("bias"), _one(out.shape[1]))}
-    return Meaning("conv_transpose", labelled("NCHW", out.shape), constants, parameters)
+    parameters = {"kernel": (weight, _layout(weight)), "bias": (b.get("bias"), _one(out.shape[1]))}
+    return Meaning("conv_transpose", pictured(out.shape, first=True), constants, parameters)
 
 
 def _one(size: int) -> Axes:
@@ -156,11 +160,11 @@ def _instance_norm(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 def _pool(kind: str) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-        size = two(b["kernel_size"])
-        stride = two(b["stride"] if b.get("stride") not in (None, (), []) else size)
-        before = two(b.get("padding", 0))
+        count = out.dim() - 2
+        size, before = each(b["kernel_size"], count), each(b.get("padding", 0), count)
+        stride = each(b["stride"], count) if b.get("stride") not in (None, (), []) else size
         pad = []
-        for i in (0, 1):  # ceil_mode lets the last window reach over the end
+        for i in range(count):  # ceil_mode lets the last window reach over the end
             reach = (out.shape[2 + i] - 1) * stride[i] + size[i]
             after = reach - b["input"].shape[2 + i] - before[i]
             pad.append([before[i], max(after, before[i]) if b.get("ceil_mode") else before[i]])
@@ -168,9 +172,9 @@ def _pool(kind: str) -> Read:
         if kind == "average_pool" and any(map(any, pad)):
             counts = bool(b.get("count_include_pad", True))  # what ceil_mode adds never does
             constants["count_padding"] = counts and any(before)
-        if kind == "max_pool" and two(b.get("dilation", 1)) != (1, 1):
-            constants["dilation"] = list(two(b["dilation"]))
-        return Meaning(kind, labelled("NCHW", out.shape), constants)
+        if kind == "max_pool" and {*(wide := each(b.get("dilation", 1), count))} != {1}:
+            constants["dilation"] = wide
+        return Meaning(kind, pictured(out.shape, first=True), constants)
 
     return meaning
 
@@ -178,7 +182,7 @@ def _pool(kind: str) -> Read:
 def _adaptive(kind: str) -> Read:
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         own, constants = parted(kind, b["input"].shape[2:], out.shape[2:])
-        return Meaning(own, labelled("NCHW", out.shape), constants)
+        return Meaning(own, pictured(out.shape, first=True), constants)
 
     return meaning
 
@@ -189,9 +193,15 @@ def _over(kind: str) -> Read:
 
     def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
         if len(axes) == 2:
-            return Meaning(f"{kind}imum", axes[0])
+            return Meaning(f"{kind}imum", max(axes, key=len))
+        if b.get("p", b.get("ord")) not in (None, 2, "fro"):
+            return Meaning(f"unread:{kind} of its own kind", None)
         kept = bool(b.get("keepdim", b.get("keepdims", False)))
-        return over(kind, axes[0], b.get("dim", b.get("axis")), kept=kept)
+        said = {}
+        if kind in ("var", "std"):  # a mean over n - 1 by default
+            unbiased = b.get("unbiased")
+            said["correction"] = int(b.get("correction", 1) if unbiased is None else unbiased)
+        return over(kind, axes[0], b.get("dim", b.get("axis")), kept=kept, **said)
 
     return meaning
 
@@ -218,20 +228,34 @@ def _attention(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return attention(axes[0], heads, sizes, roles, **said)
 
 
+def _attend(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    """`F.scaled_dot_product_attention` of (batch, heads, positions, features)."""
+    if len(axes) != 3 or len(axes[0]) != 4 or b.get("is_causal") or b.get("attn_mask") is not None:
+        return Meaning("unread:attention with a mask", axes[0])
+    scale = b.get("scale")
+    size = axes[0][3].size
+    said: dict[str, Any] = {"heads": axes[0][1].size, "size": size}
+    said["scale"] = size**-0.5 if scale is None else float(scale)
+    said |= {"rate": float(b["dropout_p"])} if b.get("dropout_p") else {}
+    return Meaning("attend", (*axes[0][:3], axes[2][3]), said)
+
+
+def _matmul(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return multiplied(axes, "")
+
+
 def _set(value: Any) -> bool:
     return value is not None and value is not False
 
 
-def _activation(name: str, *constants: tuple[str, str, Any]) -> Read:
-    def meaning(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-        found = {"function": name, **{ours: b.get(theirs, d) for ours, theirs, d in constants}}
-        if name in ("softmax", "log_softmax"):
-            place = b.get("dim")
-            place = 1 if place is None else place
-            found["axis"] = axes[0][place].words or "C"
-        return Meaning("activation", axes[0], found)
-
-    return meaning
+def activation(name: str, b: dict[str, Any], axes: list[Axes]) -> Meaning:
+    """Meaning of a function of single values, or of a softmax."""
+    found = constants_of(name, "torch", b)
+    if name in ("softmax", "log_softmax"):
+        place = b.get("dim")
+        place = 1 if place is None else place
+        found["axis"] = axes[0][place].words or "C"
+    return Meaning("activation", axes[0], found)
 
 
 def _softplus(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -254,16 +278,10 @@ def _prelu(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return Meaning("prelu", axes[0], {"per": per}, {"alpha": (weight, _one(weight.shape[0]))})
 
 
-def _dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value"})
-
-
-def _dropout2d(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "channel"})
-
-
-def _alpha_dropout(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    return Meaning("dropout", axes[0], {"rate": b.get("p", 0.5), "per": "value", "form": "alpha"})
+def _dropout(per: str, **form: str) -> Read:
+    return lambda b, axes, out: Meaning(
+        "dropout", axes[0], {"rate": b.get("p", 0.5), "per": per, **form}
+    )
 
 
 def _arithmetic(kind: str, *, ahead: bool = False) -> Read:
@@ -289,55 +307,55 @@ def _by_channel(value: Any, axes: Axes) -> np.ndarray | None:
     return np.array(value.detach().double().flatten())
 
 
+_RANKS = (1, 2, 3)
+DROPOUTS = {
+    **{"dropout": _dropout("value"), "alpha_dropout": _dropout("value", form="alpha")},
+    **{f"dropout{n}d": _dropout("channel") for n in _RANKS},
+}
 MEANINGS: dict[str, Read] = {
-    "conv2d": _conv,
-    "conv_transpose2d": _conv_transpose,
+    **{f"conv{n}d": _conv for n in _RANKS},
+    **{f"conv_transpose{n}d": _conv_transpose for n in _RANKS},
     "linear": _dense,
     "batch_norm": _batch_norm,
     "layer_norm": _norm("layer_norm"),
     "group_norm": _norm("group_norm"),
     "instance_norm": _instance_norm,
-    "max_pool2d": _pool("max_pool"),
-    "avg_pool2d": _pool("average_pool"),
-    "adaptive_avg_pool2d": _adaptive("average_pool"),
-    "adaptive_max_pool2d": _adaptive("max_pool"),
+    **{f"max_pool{n}d": _pool("max_pool") for n in _RANKS},
+    **{f"avg_pool{n}d": _pool("average_pool") for n in _RANKS},
+    **{f"adaptive_avg_pool{n}d": _adaptive("average_pool") for n in _RANKS},
+    **{f"adaptive_max_pool{n}d": _adaptive("max_pool") for n in _RANKS},
     "rms_norm": _norm("rms_norm"),
     "multi_head_attention_forward": _attention,
-    "mean": _over("mean"),
+    "scaled_dot_product_attention": _attend,
+    "matmul": _matmul,
+    **{name: _over(name) for name in ("mean", "sum", "logsumexp", "norm", "var", "std")},
     **dict.fromkeys(("max", "amax", "maximum"), _over("max")),
     **dict.fromkeys(("min", "amin", "minimum"), _over("min")),
     "prelu": _prelu,
-    "dropout": _dropout,
-    "dropout2d": _dropout2d,
-    "alpha_dropout": _alpha_dropout,
-    "leaky_relu": _activation("leaky_relu", ("slope", "negative_slope", 0.01)),
-    "elu": _activation("elu", ("alpha", "alpha", 1.0)),
-    "celu": _activation("celu", ("alpha", "alpha", 1.0)),
-    "softshrink": _activation("softshrink", ("threshold", "lambd", 0.5)),
-    "hardshrink": _activation("hardshrink", ("threshold", "lambd", 0.5)),
-    "gelu": _activation("gelu", ("approximate", "approximate", "none")),
+    **DROPOUTS,
     "softplus": _softplus,
-    "exp": _activation("exponential"),
-    "logsigmoid": _activation("log_sigmoid"),
     "hardtanh": _limited("min_val", "max_val", -1.0, 1.0),
     "clamp": _limited("min", "max", None, None),
     "clip": _limited("min", "max", None, None),
-    "softmax": _activation("softmax"),
-    "log_softmax": _activation("log_softmax"),
-    **{
-        name: _activation(name)
-        for name in (
-            *("relu", "tanh", "sigmoid", "silu", "selu", "relu6", "hardswish", "hardsigmoid"),
-            *("mish", "softsign", "tanhshrink"),
-        )
-    },
     **{name: _arithmetic(name) for name in ("add", "mul", "sub", "div")},
+    "pow": lambda b, axes, out: powered(axes[0], b.get("exponent", b.get("1"))),
     "rsub": _arithmetic("sub", ahead=True),
     "neg": lambda b, axes, out: Meaning("rescale", axes[0], shifted("mul", -1.0) or {}),
     **MOVES,
 }
+
+
+def meaning_of(name: str, b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning | None:
+    """Meaning of a call by the function's name; None of one that no reader has words for."""
+    if name in MEANINGS:
+        return MEANINGS[name](b, axes, out)
+    function = function_of(name)
+    return activation(function, b, axes) if function and len(axes) == 1 else None
+
+
 # The argument behind each constant, where the program states it.
 STATED = {
-    **{"epsilon": "eps", "momentum": "momentum", "rate": "p", "slope": "negative_slope"},
+    **{one.name: one.torch for one in CONSTANTS.values()},
+    **{"epsilon": "eps", "momentum": "momentum", "rate": "p", "heads": "num_heads"},
     **{"size": "kernel_size", "count_padding": "count_include_pad"},
 }

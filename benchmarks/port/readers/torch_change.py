@@ -13,12 +13,12 @@ from benchmarks.port.readers.torch_calls import FUNCTIONS
 
 def _padded(name: str) -> Callable[[dict[str, Any], Any], None]:
     def change(b: dict[str, Any], value: Any) -> None:
-        (top, bottom), (left, right) = value
-        if top == bottom >= 0 and left == right >= 0:
-            b["padding"] = (top, left)
+        if all(one == other >= 0 for one, other in value):
+            b["padding"] = tuple(one for one, _ in value)
             return
         fill = float("-inf") if name == "max_pool" else 0.0
-        b["input"] = functional.pad(b["input"], (left, right, top, bottom), value=fill)
+        sides = [side for pair in value[::-1] for side in pair]
+        b["input"] = functional.pad(b["input"], sides, value=fill)
         b["padding"] = 0
 
     return change
@@ -57,8 +57,14 @@ CHANGES: dict[tuple[str, str], Callable[[dict[str, Any], Any], None]] = {
     ("activation", "function"): _set("function"),
 }
 _KINDS = {
-    **{"conv2d": "conv", "max_pool2d": "max_pool", "avg_pool2d": "average_pool"},
-    **{"dropout2d": "dropout"},
+    **{
+        f"{theirs}{n}d": ours
+        for theirs, ours in (
+            *(("conv", "conv"), ("max_pool", "max_pool"), ("avg_pool", "average_pool")),
+            ("dropout", "dropout"),
+        )
+        for n in (1, 2, 3)
+    },
     **{name: name for name in ("batch_norm", "layer_norm", "group_norm", "dropout")},
     "instance_norm": "group_norm",
 }

@@ -7,8 +7,20 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.port.axes import Axes, Axis, labelled, unknown
-from benchmarks.port.readers.meaning import Meaning, concatenated, cropped, moved, padded, permuted
+from benchmarks.port.axes import Axes, Axis, pictured, unknown
+from benchmarks.port.readers.meaning import (
+    Meaning,
+    concatenated,
+    cropped,
+    flipped,
+    moved,
+    multiplied,
+    padded,
+    permuted,
+    position,
+    stacked,
+    turned,
+)
 
 Read = Callable[[dict[str, Any], list[Axes], Tensor], Meaning]
 
@@ -47,6 +59,23 @@ def _cat(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     return concatenated(axes, place, out.shape[place])
 
 
+def _stack(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return stacked(axes, b.get("dim", 0))
+
+
+def _flip(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return flipped(axes[0], b.get("dims", b.get("1")))
+
+
+def _turn(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    return turned(axes[0], int(b.get("k", 1)), b.get("dims", (0, 1)))
+
+
+def _pixels(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
+    factor = int(b["upscale_factor"])
+    return Meaning("pixel_shuffle", pictured(out.shape, first=True), {"factor": factor})
+
+
 def _pad(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     sides = list(b["pad"])
     width = [[0, 0]] * (len(axes[0]) - len(sides) // 2)
@@ -61,10 +90,16 @@ _FILLS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # in N
 def _interpolate(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     given = b["input"].shape[2:]
     factor = [m / n for n, m in zip(given, out.shape[2:], strict=True)]
-    constants = {"factor": factor, "method": b.get("mode", "nearest")}
-    if constants["method"] != "nearest":
+    method = str(b.get("mode", "nearest"))
+    constants: dict[str, Any] = {
+        "factor": factor,
+        "method": "bilinear" if method == "linear" else method,
+    }
+    if method != "nearest":
         constants["align_corners"] = bool(b.get("align_corners"))
-    return Meaning("resize", labelled("NCHW", out.shape), constants)
+    if b.get("antialias"):
+        constants["antialias"] = True
+    return Meaning("resize", pictured(out.shape, first=True), constants)
 
 
 def _crop(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
@@ -73,12 +108,13 @@ def _crop(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
 
 def _select(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
     place = b["dim"] % len(axes[0])
-    key = (*[slice(None)] * place, b["index"])
-    return cropped(axes[0], key, b["input"].shape, out.shape)
+    return position(axes[0], place, int(b["index"]), int(b["input"].shape[place]))
 
 
 def _einsum(b: dict[str, Any], axes: list[Axes], out: Tensor) -> Meaning:
-    """An einsum that permutes axes, and no other."""
+    """An einsum that permutes axes, or that is a product of two tensors."""
+    if len(axes) == 2:
+        return multiplied(axes, str(b.get("0")))
     given, _, made = str(b.get("0")).replace(" ", "").partition("->")
     if sorted(given) != sorted(made) or len(set(given)) != len(given):
         return Meaning("unread:einsum", unknown(out.shape))
@@ -96,6 +132,10 @@ MOVES: dict[str, Read] = {
     **dict.fromkeys(("permute", "movedim", "transpose", "t", "T", "mT"), _permute),
     **dict.fromkeys(("expand", "expand_as"), _expand),
     "cat": _cat,
+    "stack": _stack,
+    "flip": _flip,
+    "rot90": _turn,
+    "pixel_shuffle": _pixels,
     "pad": _pad,
     "interpolate": _interpolate,
     "__getitem__": _crop,

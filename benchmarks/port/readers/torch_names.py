@@ -6,17 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 _POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+
+
+def _ranked(name: str, *arguments: str) -> dict[str, tuple[str, ...]]:
+    """The arguments of a function of spectra, pictures and cubes."""
+    return {f"{name}{n}d": arguments for n in (1, 2, 3)}
+
+
 # Names of the arguments by place, of those functions whose arguments matter.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
-    "conv_transpose2d": (
-        *("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    **_ranked("conv", "input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    **_ranked(
+        *("conv_transpose", "input", "weight", "bias", "stride", "padding", "output_padding"),
+        *("groups", "dilation"),
     ),
     "linear": ("input", "weight", "bias"),
     "batch_norm": (
         *("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
     ),
     "rms_norm": ("input", "normalized_shape", "weight", "eps"),
+    "scaled_dot_product_attention": (
+        *("query", "key", "value", "attn_mask", "dropout_p", "is_causal"),
+    ),
     "multi_head_attention_forward": (
         *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight"),
         *("in_proj_bias", "bias_k", "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight"),
@@ -31,16 +42,24 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         *("input", "running_mean", "running_var", "weight", "bias", "use_input_stats"),
         *("momentum", "eps"),
     ),
-    "max_pool2d": _POOL,
+    **_ranked("max_pool", *_POOL),
     "max_pool2d_with_indices": _POOL,
-    "avg_pool2d": (
-        *("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-        "divisor_override",
+    **_ranked(
+        *("avg_pool", "input", "kernel_size", "stride", "padding", "ceil_mode"),
+        *("count_include_pad", "divisor_override"),
     ),
-    "adaptive_avg_pool2d": ("input", "output_size"),
-    "adaptive_max_pool2d": ("input", "output_size", "return_indices"),
+    **_ranked("adaptive_avg_pool", "input", "output_size"),
+    **_ranked("adaptive_max_pool", "input", "output_size", "return_indices"),
+    **_ranked("dropout", "input", "p", "training", "inplace"),
+    "flip": ("input", "dims"),
+    "rot90": ("input", "k", "dims"),
+    "stack": ("tensors", "dim"),
+    "norm": ("input", "p", "dim", "keepdim"),
+    **dict.fromkeys(("sum", "logsumexp"), ("input", "dim", "keepdim")),
+    **dict.fromkeys(("var", "std"), ("input", "dim", "unbiased", "keepdim")),
+    "pixel_shuffle": ("input", "upscale_factor"),
     "dropout": ("input", "p", "training", "inplace"),
-    **dict.fromkeys(("dropout2d", "alpha_dropout"), ("input", "p", "training", "inplace")),
+    "alpha_dropout": ("input", "p", "training", "inplace"),
     "leaky_relu": ("input", "negative_slope", "inplace"),
     **dict.fromkeys(("elu", "celu"), ("input", "alpha", "inplace")),
     **dict.fromkeys(("softshrink", "hardshrink"), ("input", "lambd")),
@@ -67,6 +86,7 @@ _NAMES = {
     **{"__itruediv__": "div", "concat": "cat", "concatenate": "cat", "moveaxis": "movedim"},
     **{"swapdims": "transpose", "swapaxes": "transpose", "feature_dropout": "dropout2d"},
     "native_channel_shuffle": "channel_shuffle",
+    **{"__matmul__": "matmul", "bmm": "matmul", "__pow__": "pow"},
 }
 SAME = {"contiguous", "clone", "detach", "alias", "type_as", "identity", "positive"}
 CASTS = {"cuda", "cpu", "to", "double", "float", "half", "bfloat16", "type"}

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS
-from benchmarks.port.readers.program import listed, targets
+from benchmarks.port.readers.program import PROBED, listed, targets
 from results.words import count
 
-PROBED = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _GROUP = {  # PyTorch's name to ours
     "lr": "learning_rate",
     "eps": "epsilon",
@@ -96,7 +95,7 @@ class Training:
         form = self.target_form()
         forms = [form] if form else [*filter(None, [self.targets]), "sparse", "one_hot", "binary"]
         for place, one in enumerate(forms):
-            truth = torch.from_numpy(targets(labels, tuple(out.shape), one))
+            truth = torch.from_numpy(targets(labels, tuple(out.shape), one, first=True))
             try:
                 found = self.loss(out, truth)
                 break

@@ -10,6 +10,7 @@ import torch
 from benchmarks.port.readers.program import Arrays
 from benchmarks.port.readers.steps import Steps
 from benchmarks.port.readers.torch_around import averaged, own_scaler
+from benchmarks.port.readers.torch_watch import output_of
 from frameworks.torch.optimizers import put_scale_state, scale_state
 
 
@@ -33,7 +34,7 @@ class TorchSteps(Steps):
         group = self.training.accumulation
         if not self.training.batches:
             self.optimizer.zero_grad()
-        out = self.program.model(self.program.tensor(pictures))
+        out = output_of(self.program.model(self.program.tensor(pictures)))
         loss = self.program.whole_loss(out, labels)[0]
         self.scaler.scale(loss / group if group > 1 else loss).backward()
         if self.training.step(self.optimizer, self.program.model, self.scaler):

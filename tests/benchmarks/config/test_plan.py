@@ -65,10 +65,12 @@ def test_optimizer_settings_and_layers_enter_the_id() -> None:
         {"test_fraction": 0.3},
         {"split_by": "copy"},
         {"test_copies": "all"},
+        {"fold": "1/5"},
+        {"fold": "2/5"},
     ):
         (run,) = plan(Suite(frameworks=("torch",), **changes))  # type: ignore[arg-type]
         ids.add(run.run_id)
-    assert len(ids) == 11
+    assert len(ids) == 13
 
 
 def test_the_id_does_not_depend_on_titles_or_on_how_a_config_was_made() -> None:

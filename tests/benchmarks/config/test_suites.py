@@ -40,6 +40,8 @@ def test_shipped_suites_are_valid_and_can_be_planned(name: str) -> None:
             "field 'feed': is 'streamed', and idiomatic runs .* use tuning tuned",
         ),
         ("warmup_epochs = 2\nepochs = 2", "field 'warmup_epochs': is 2, of 2 epochs"),
+        ("fold = '6/5'", "field 'fold': is '6/5'; give K/N, as in 1/5"),
+        ("fold = '1/5'\nsplit_from = 'split'", "field 'fold': deals a split of ours; leave it or"),
         ("test_copies = 'all'", "field 'test_copies': is 'all', and there are no copies"),
     ],
 )

@@ -48,7 +48,6 @@ CLEAN = [
     held(
         CLEAN,
         "keras instance | torch Instance",
-        "keras plain, loss=smooth | torch Net, loss=smooth",
         "keras plain, optimizer=averaged | torch Net, average_weights=averages",
     ),
 )
@@ -165,17 +164,10 @@ def test_what_is_written_is_the_program(optimizer: str, compared: Compared, tmp_
     assert not {one.constant for one in found.without} & {"loss_scale", "loss_scale_interval"}
 
 
-@pytest.mark.extended
-def test_a_computed_weight_is_named_with_its_remedy(compared: Compared) -> None:
-    found = hunted("keras plain | torch WeightNormed", compared)
-    assert found.verdict.startswith("could not be told: conv.parametrizations.weight")
-    assert "conv with a computed kernel" in found.unread[0]
-    assert any("remove_parametrizations" in note for note in found.notes)
-
-
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
+        ("keras plain | torch SpectralNormed", "conv has spectral_norm, .*remove_parametrizations"),
         ("keras plain | torch Noised", r"hunted_torch.py:\d+: .* in training mode \(randn_like\)"),
         ("flax Branching | torch Net", r"hunted_flax.py:\d+: .* in training mode \(activation\)"),
     ],

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.port.compare import EQUAL
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
-from benchmarks.port.readers.torch import _drops_pictures
+from benchmarks.port.readers.torch_modules import drops_pictures
 from benchmarks.port.write import written
 from frameworks.spec.architecture import load_with_recipe
 from frameworks.spec.averages import AverageWeights
@@ -92,7 +92,7 @@ def test_a_product_with_what_it_is_computed_from_is_a_gate(tmp_path: Path) -> No
         text = written(made, "net.py:Net")
         kinds = ["conv", "activation", "residual", "gate", "max_pool"]
         assert layers(text, tmp_path)[:5] == kinds
-    with pytest.raises(PortError, match="multiply of 2 inputs"):
+    with pytest.raises(PortError, match=r"multiply_8 \(square\)"):
         written(listing(operation(8, "multiply", ["7", "7"], [3]), output="8"), "net.py:Net")
 
 
@@ -125,9 +125,9 @@ def test_stochastic_depth_is_told_by_what_it_does(kept: float, scale: float, tol
             return x * mask if self.training else x
 
     module = DropPath()
-    assert _drops_pictures(module) == _drops_pictures(copy.deepcopy(module)) == told
+    assert drops_pictures(module) == drops_pictures(copy.deepcopy(module)) == told
     assert module.training
-    assert not _drops_pictures(nn.Dropout(0.25))
+    assert not drops_pictures(nn.Dropout(0.25))
 
 
 def test_the_recipe_is_written_beside_it(tmp_path: Path) -> None:

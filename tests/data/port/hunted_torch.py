@@ -43,9 +43,9 @@ class InstanceWider(Instance):
     epsilon = 1e-3
 
 
-class WeightNormed(Net):
+class SpectralNormed(Net):
     def more(self):
-        self.conv = parametrizations.weight_norm(self.conv)
+        self.conv = parametrizations.spectral_norm(self.conv)
 
 
 class Cropped(Net):

@@ -103,6 +103,15 @@ class ByHand(Vit):
         return self.head(self.norms[2](x + self.mlp(self.norms[1](x))).mean(1))
 
 
+class Doubled(ByHand):
+    """Its query, key and value are more than a dense layer."""
+
+    def attend(self, x):
+        q, k, v = (self.three(x) * 1.5).reshape(len(x), 16, 3, 2, 6).permute(2, 0, 3, 1, 4)
+        x = F.scaled_dot_product_attention(q, k, v)
+        return self.out(x.transpose(1, 2).reshape(len(x), 16, 12))
+
+
 class Tokens(nn.Module):
     """A learned token ahead of the rows, and PyTorch's own encoder."""
 
